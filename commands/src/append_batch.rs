@@ -1,9 +1,9 @@
-//! Many streams of one kind decided together and appended in one transaction.
+//! Decides commands on many streams of one aggregate kind and appends their events in one transaction.
 //!
 //! ```text
-//! load streams ──▶ decide wish by wish ──▶ append all ──┐
+//! load streams ──▶ decide each command ──▶ append all ──┐
 //!      ▲                                                │
-//!      └──────── another writer was faster ◀────────────┘
+//!      └──────────────────── conflict ◀─────────────────┘
 //! ```
 
 use std::collections::HashMap;
@@ -54,7 +54,7 @@ impl<A: Aggregate> AppendBatch<A> {
         Ok(Self { streams, decided: Vec::with_capacity(ids.len()) })
     }
 
-    /// Decides one command on the stream `id`; returns the number of events it led to.
+    /// Decides one command on the stream `id`; returns the number of events that it decided.
     pub fn decide_stream(&mut self, id: &str, decide: impl FnOnce(&A) -> Vec<A::Event>) -> usize {
         let stream = self.streams.entry(id.to_owned()).or_default();
         let events = decide(&stream.state);
@@ -68,24 +68,25 @@ impl<A: Aggregate> AppendBatch<A> {
 
     /// The decided events, in the order of the commands.
     fn into_events(self, caller: &Caller) -> Result<Vec<NewEvent>, BatchAppendError> {
-        let new = |(aggregate_id, sequence, event): (String, u64, A::Event)| match serde_json::to_string(&event) {
-            Ok(payload) => Ok(NewEvent {
-                aggregate_type: A::TYPE,
-                aggregate_id,
-                sequence,
-                event_type: event.event_type(),
-                event_version: event.event_version(),
-                payload,
-                metadata: caller.metadata(),
-            }),
-            Err(source) => Err(BatchAppendError::Corrupt { aggregate_id, sequence, source: source.into() }),
-        };
-        self.decided.into_iter().map(new).collect()
+        let to_new_event =
+            |(aggregate_id, sequence, event): (String, u64, A::Event)| match serde_json::to_string(&event) {
+                Ok(payload) => Ok(NewEvent {
+                    aggregate_type: A::TYPE,
+                    aggregate_id,
+                    sequence,
+                    event_type: event.event_type(),
+                    event_version: event.event_version(),
+                    payload,
+                    metadata: caller.metadata(),
+                }),
+                Err(source) => Err(BatchAppendError::Corrupt { aggregate_id, sequence, source: source.into() }),
+            };
+        self.decided.into_iter().map(to_new_event).collect()
     }
 }
 
-/// Folds the streams `ids`, runs `decide` on the batch, and appends the decided events. Returns the result of `decide`
-/// in the attempt that was recorded, and the number of events.
+/// Folds the streams `ids`, runs `decide` on the batch, and appends the decided events; tries again after a conflict.
+/// Returns the result of `decide` in the attempt that was recorded, and the number of events.
 ///
 /// # Errors
 /// [`BatchAppendError`] when the streams cannot be read or the append fails.
@@ -101,13 +102,13 @@ pub async fn decide_and_append<A: Aggregate, T>(
     loop {
         attempts_left -= 1;
         let mut batch = AppendBatch::load_streams(store, &ids).await?;
-        let answer = decide(&mut batch);
+        let decision = decide(&mut batch);
         let events = batch.into_events(caller)?;
         let count = u64::try_from(events.len()).unwrap_or(u64::MAX);
         match store.append_events(events).await {
-            Ok(()) => return Ok((answer, count)),
+            Ok(()) => return Ok((decision, count)),
             Err(StoreError::Conflict) if attempts_left > 0 => {
-                tracing::debug!(aggregate.kind = A::TYPE, "another writer was faster, deciding anew");
+                tracing::debug!(aggregate.kind = A::TYPE, "another writer appended first, deciding again");
             }
             Err(error) => return Err(BatchAppendError::Store(error)),
         }

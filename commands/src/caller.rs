@@ -14,7 +14,7 @@ pub struct Caller {
     pub user_id: UserId,
     /// The tenant whose data is changed.
     pub tenant_id: TenantId,
-    /// Shared by everything that one request causes.
+    /// Shared by all events that one request causes.
     pub correlation_id: Uuid,
     /// The event that a program reacts to, if any.
     pub causation_id: Option<Uuid>,
@@ -26,7 +26,7 @@ impl Caller {
         Self { user_id, tenant_id, correlation_id: new_correlation_id(), causation_id: None }
     }
 
-    /// A part of this product that works on public data, e.g. `system:import`.
+    /// The caller for a part of this product that works on public data, e.g. `system:import`.
     pub fn for_program(program: &'static str) -> Self {
         Self::new(UserId::from_program(program), TenantId::public())
     }
@@ -36,7 +36,7 @@ impl Caller {
         AuditStamp { by: self.user_id.clone(), at }
     }
 
-    /// What the log records about the origin.
+    /// Event metadata with this caller as the origin.
     pub fn metadata(&self) -> EventMetadata {
         EventMetadata {
             tenant_id: self.tenant_id.to_string(),
@@ -48,7 +48,7 @@ impl Caller {
     }
 }
 
-#[expect(clippy::disallowed_methods, reason = "the one place where correlation ids are minted")]
+#[expect(clippy::disallowed_methods, reason = "the only function that creates correlation ids")]
 fn new_correlation_id() -> Uuid {
     Uuid::now_v7()
 }

@@ -1,4 +1,4 @@
-//! Executes one command on one aggregate: load, decide, append; repeated when others change the same aggregate.
+//! Executes one command on one aggregate: load, decide, append; again after a conflict.
 
 use cqrs_es::{Aggregate, EventStore, persist::EventStoreAggregateContext};
 use domain::{
@@ -20,20 +20,20 @@ const MAX_ATTEMPTS: u32 = 5;
 pub struct CommandOutcome {
     /// The stream.
     pub aggregate_id: String,
-    /// The sequence of its last event, as far as this command knows.
+    /// The sequence of its last event after this command. Other commands may have appended to it since.
     pub version: u64,
-    /// The number of events that the command led to; 0 if it changed nothing.
+    /// The number of events that the command recorded; 0 if it changed nothing.
     pub events: usize,
-    /// Whether the command was carried out before, under the same idempotency key.
+    /// Whether the command was executed before, under the same idempotency key.
     pub repeated: bool,
 }
 
-/// Runs `decide` on the stream `id`, and appends the decided events.
+/// Loads the stream `id`, runs `decide` on its state and appends the decided events; tries again after a conflict.
 pub(crate) async fn execute_command<A, S>(
     store: &S,
     caller: &Caller,
     id: &str,
-    conditions: &CommandPreconditions,
+    preconditions: &CommandPreconditions,
     decide: impl Fn(&A) -> Result<Vec<A::Event>, A::Error>,
 ) -> Result<CommandOutcome, CommandError<A::Error>>
 where
@@ -43,7 +43,7 @@ where
     let mut attempts_left = MAX_ATTEMPTS;
     loop {
         attempts_left -= 1;
-        match attempt_command(store, caller, id, conditions, &decide).await {
+        match attempt_command(store, caller, id, preconditions, &decide).await {
             Err(CommandError::Conflict) if attempts_left > 0 => {}
             outcome => return outcome,
         }
@@ -51,21 +51,26 @@ where
 }
 
 fn repeated_outcome<A: Aggregate<Error: 'static>>(
-    once: &IdempotencyKey,
+    key: &IdempotencyKey,
     id: &str,
-    done: ProcessedCommand,
+    processed: ProcessedCommand,
 ) -> Result<CommandOutcome, CommandError<A::Error>> {
-    if done.digest != once.request_digest() || done.aggregate_type != A::TYPE || done.aggregate_id != id {
+    if processed.digest != key.request_digest() || processed.aggregate_type != A::TYPE || processed.aggregate_id != id {
         return Err(CommandError::KeyReused);
     }
-    Ok(CommandOutcome { aggregate_id: done.aggregate_id, version: done.version, events: done.events, repeated: true })
+    Ok(CommandOutcome {
+        aggregate_id: processed.aggregate_id,
+        version: processed.version,
+        events: processed.events,
+        repeated: true,
+    })
 }
 
 async fn attempt_command<A, S>(
     store: &S,
     caller: &Caller,
     id: &str,
-    conditions: &CommandPreconditions,
+    preconditions: &CommandPreconditions,
     decide: impl Fn(&A) -> Result<Vec<A::Event>, A::Error>,
 ) -> Result<CommandOutcome, CommandError<A::Error>>
 where
@@ -75,13 +80,13 @@ where
     let context = store.load_aggregate(id).await?;
     // Checked after loading: an earlier execution of the same command that is part of the loaded events is found here;
     // one that is appended later makes the append fail with a conflict.
-    if let Some(once) = &conditions.idempotency_key
-        && let Some(done) = store.find_processed(caller.tenant_id.as_str(), once.key()).await?
+    if let Some(key) = &preconditions.idempotency_key
+        && let Some(processed) = store.find_processed(caller.tenant_id.as_str(), key.key()).await?
     {
-        return repeated_outcome::<A>(once, id, done);
+        return repeated_outcome::<A>(key, id, processed);
     }
     let current = u64::try_from(context.current_sequence).unwrap_or(u64::MAX);
-    if !conditions.are_met_at(current) {
+    if !preconditions.are_met_at(current) {
         return Err(CommandError::Outdated { current });
     }
     let events = decide(&context.aggregate).map_err(CommandError::Refused)?;
@@ -92,16 +97,16 @@ where
         repeated: false,
     };
     if !events.is_empty() {
-        store.commit(events, context, command_metadata(caller, conditions).into_map()).await?;
+        store.commit(events, context, command_metadata(caller, preconditions).into_map()).await?;
     }
     Ok(executed)
 }
 
-fn command_metadata(caller: &Caller, conditions: &CommandPreconditions) -> EventMetadata {
-    let (idempotency_key, command_digest) = conditions
+fn command_metadata(caller: &Caller, preconditions: &CommandPreconditions) -> EventMetadata {
+    let (idempotency_key, command_digest) = preconditions
         .idempotency_key
         .as_ref()
-        .map(|once| (once.key().to_owned(), once.request_digest().to_owned()))
+        .map(|key| (key.key().to_owned(), key.request_digest().to_owned()))
         .unwrap_or_default();
     EventMetadata { idempotency_key, command_digest, ..caller.metadata() }
 }

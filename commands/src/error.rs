@@ -8,29 +8,29 @@ use crate::authorization::RequiredAuthority;
 /// Why a command had no effect.
 #[derive(Debug, thiserror::Error)]
 pub enum CommandError<E: std::error::Error + 'static> {
-    /// A business rule forbids it; the reason is meant for the caller.
-    #[error("the command was rejected")]
+    /// A rule of the domain forbids it; the reason is meant for the caller.
+    #[error("the command was refused")]
     Refused(#[source] E),
     /// The sender lacks the required authority.
-    #[error("the command needs more than its sender may")]
+    #[error("the sender lacks the authority that the command requires")]
     Forbidden {
         /// The authority that the command requires.
         required: RequiredAuthority,
     },
-    /// The caller has seen an older version of the aggregate than it has now.
-    #[error("the aggregate has changed since: its version is {current}")]
+    /// The aggregate has a version other than those that the caller expects.
+    #[error("the aggregate has changed: its version is now {current}")]
     Outdated {
-        /// The version now: the sequence of its last event.
+        /// The current version: the sequence of its last event.
         current: u64,
     },
     /// The idempotency key was used for another command.
-    #[error("the idempotency key belongs to another command")]
+    #[error("the idempotency key was used for another command")]
     KeyReused,
-    /// Every attempt met a concurrent change of the aggregate; the caller may try again.
-    #[error("the aggregate kept changing while the command was decided")]
+    /// Every attempt conflicted with a concurrent change of the aggregate; the caller may try again.
+    #[error("every attempt to append conflicted with another command on the aggregate")]
     Conflict,
-    /// The log is unavailable or holds something that cannot be read; not the caller's fault.
-    #[error("handling the command")]
+    /// The log is unavailable or has an event that cannot be read; not the caller's fault.
+    #[error("executing the command")]
     Store(#[source] Box<dyn std::error::Error + Send + Sync>),
 }
 
@@ -58,17 +58,17 @@ impl<E: std::error::Error + 'static> From<StoreError> for CommandError<E> {
 /// Why a batch was not recorded.
 #[derive(Debug, thiserror::Error)]
 pub enum BatchAppendError {
-    /// The log is unavailable or rejected the batch, or others kept writing to the same streams.
+    /// The log is unavailable or rejected the batch, or every attempt conflicted with another writer.
     #[error(transparent)]
     Store(StoreError),
-    /// An event does not have the shape it should have.
-    #[error("reading or writing event {sequence} of {aggregate_id}")]
+    /// An event cannot be decoded or encoded.
+    #[error("decoding or encoding event {sequence} of {aggregate_id}")]
     Corrupt {
         /// The stream.
         aggregate_id: String,
-        /// The event's place in the stream.
+        /// The event's sequence in the stream.
         sequence: u64,
-        /// What the codec found.
+        /// The error of the codec.
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },

@@ -1,6 +1,6 @@
-//! Use cases: authorization, audit stamps, retry on conflict, and the import of notices.
+//! Use cases: authorization, audit stamps, retries after conflicts, and batch appends.
 //!
-//! Aggregates, commands and events are defined in `domain`; this crate carries the commands out.
+//! Aggregates, commands and events are defined in `domain`; this crate executes the commands.
 
 pub mod append_batch;
 pub mod authorization;

@@ -3,7 +3,7 @@
 use domain::value::InvalidValue;
 use sha2::{Digest, Sha256};
 
-/// Longest key of a client, in characters.
+/// Maximum length of an idempotency key, in characters.
 const MAX_KEY_LENGTH: usize = 200;
 
 /// Preconditions of a command. The default has none.
@@ -12,23 +12,23 @@ pub struct CommandPreconditions {
     /// The accepted versions of the aggregate (the sequence of the stream's last event, 0 before the first). At any
     /// other version the command is not decided. `None` accepts every version.
     pub expected_versions: Option<Vec<u64>>,
-    /// The client's idempotency key: a repeated command gets the first one's outcome and is not carried out again.
+    /// The client's idempotency key: a repeated command gets the first one's outcome and is not executed again.
     pub idempotency_key: Option<IdempotencyKey>,
 }
 
 impl CommandPreconditions {
-    /// Expects that version, if one is given.
+    /// Preconditions that accept only this version; `None` accepts every version.
     pub fn with_version(version: Option<u64>) -> Self {
         Self { expected_versions: version.map(|version| vec![version]), idempotency_key: None }
     }
 
-    /// Whether the expected versions include that version.
+    /// Whether a command may be decided when the aggregate has this version.
     pub fn are_met_at(&self, version: u64) -> bool {
         self.expected_versions.as_ref().is_none_or(|expected| expected.contains(&version))
     }
 }
 
-/// The client's key of a request, with the request's digest. A command with a key is carried out once.
+/// A client's name for one request, with the request's digest. A command with a key is executed once.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IdempotencyKey {
     key: String,
@@ -36,11 +36,12 @@ pub struct IdempotencyKey {
 }
 
 impl IdempotencyKey {
-    /// The key of a request with the content `asked`. Using the same key for another content is an error.
+    /// The key of the request whose content is `request`. A key that is used again with other content is refused when
+    /// its command is executed.
     ///
     /// # Errors
     /// [`InvalidValue`] when the key is empty, longer than 200 characters or not plain printable text.
-    pub fn try_new(key: &str, asked: &str) -> Result<Self, InvalidValue> {
+    pub fn try_new(key: &str, request: &str) -> Result<Self, InvalidValue> {
         const WHAT: &str = "idempotency key";
         if key.is_empty() {
             return Err(InvalidValue::Empty { what: WHAT });
@@ -51,10 +52,10 @@ impl IdempotencyKey {
         if !key.chars().all(|c| c.is_ascii_graphic()) {
             return Err(InvalidValue::malformed(WHAT, key, "printable ASCII without spaces"));
         }
-        Ok(Self { key: key.to_owned(), digest: format!("{:x}", Sha256::digest(asked)) })
+        Ok(Self { key: key.to_owned(), digest: format!("{:x}", Sha256::digest(request)) })
     }
 
-    /// The client's key.
+    /// The key as the client sent it.
     pub fn key(&self) -> &str {
         &self.key
     }
@@ -70,7 +71,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_key_is_short_and_plain() {
+    fn a_key_is_at_most_200_printable_ascii_characters() {
         assert_eq!(IdempotencyKey::try_new("a-1", "x").unwrap().key(), "a-1");
         assert_eq!(IdempotencyKey::try_new("", "x"), Err(InvalidValue::Empty { what: "idempotency key" }));
         for bad in ["a b", "a\n", "é", &"k".repeat(201)] {
@@ -79,9 +80,9 @@ mod tests {
     }
 
     #[test]
-    fn requests_differ_by_what_they_ask() {
-        let of = |asked| IdempotencyKey::try_new("k", asked).unwrap();
-        assert_eq!(of("x"), of("x"));
-        assert_ne!(of("x").request_digest(), of("y").request_digest());
+    fn requests_with_different_content_have_different_digests() {
+        let key_for = |request| IdempotencyKey::try_new("k", request).unwrap();
+        assert_eq!(key_for("x"), key_for("x"));
+        assert_ne!(key_for("x").request_digest(), key_for("y").request_digest());
     }
 }

@@ -24,29 +24,30 @@ const MAX_ATTEMPTS: u32 = 10;
 pub struct VisitStep {
     /// The visit.
     pub visit_id: VisitId,
-    /// The client's own id of the step, by which a repetition is recognised; without one it is recognised by its whole
+    /// The client's own id of the step, by which a repetition is recognised; without one it is recognised by its entire
     /// content.
     pub client_event_id: Option<ClientEventId>,
-    /// What took place.
+    /// The view or click.
     pub command: VisitCommand,
 }
 
-/// The use case.
+/// Appends steps of visits to the log as facts.
 #[derive(Debug)]
 pub struct VisitRecorder<S> {
     store: S,
-    visit_events: u64,
+    max_visit_events: u64,
     known: KnownOpportunities,
 }
 
 impl<S: FactStore> VisitRecorder<S> {
-    /// Appends to the log of `store`, at most `visit_events` events per visit.
-    pub fn new(store: S, visit_events: u64) -> Self {
-        Self { store, visit_events, known: KnownOpportunities::default() }
+    /// Appends to the log behind `store`, at most `max_visit_events` events per visit.
+    pub fn new(store: S, max_visit_events: u64) -> Self {
+        Self { store, max_visit_events, known: KnownOpportunities::default() }
     }
 
-    /// Records the steps of any number of visits in their order, with one append: all of them or none, except those of
-    /// visits that are full. Returns the outcome of each. Sending them again changes nothing, at any later time.
+    /// Records the steps of any number of visits, in their order and in one append: all of them or none, except steps
+    /// of visits that have reached their maximum number of events. Returns the outcome of each step. The same steps
+    /// sent again, at any later time, append nothing.
     ///
     /// # Errors
     /// [`BatchAppendError`] when the append fails.
@@ -58,7 +59,7 @@ impl<S: FactStore> VisitRecorder<S> {
     ) -> Result<Vec<FactOutcome>, BatchAppendError> {
         let events: Vec<_> = steps.iter().map(|step| VisitEvent::from(step.command.clone())).collect();
         let unknown = self.find_unknown_opportunities(&events).await?;
-        let (ours, about_unknown) = (caller.metadata(), {
+        let (metadata, unknown_metadata) = (caller.metadata(), {
             let mut metadata = caller.metadata();
             metadata.about_unknown = true;
             metadata
@@ -77,7 +78,7 @@ impl<S: FactStore> VisitRecorder<S> {
                 event_type: event.event_type(),
                 event_version: event.event_version(),
                 payload,
-                metadata: if is_unknown { about_unknown.clone() } else { ours.clone() },
+                metadata: if is_unknown { unknown_metadata.clone() } else { metadata.clone() },
             });
         }
         self.append_with_retry(&facts).await
@@ -87,27 +88,27 @@ impl<S: FactStore> VisitRecorder<S> {
         let mut attempts_left = MAX_ATTEMPTS;
         loop {
             attempts_left -= 1;
-            match self.store.append_facts(facts, self.visit_events).await {
+            match self.store.append_facts(facts, self.max_visit_events).await {
                 Ok(outcomes) => return Ok(outcomes),
                 Err(StoreError::Conflict) if attempts_left > 0 => {
-                    tracing::debug!(aggregate.kind = Visit::TYPE, "another writer was faster, appending anew");
+                    tracing::debug!(aggregate.kind = Visit::TYPE, "another writer appended first, appending again");
                 }
                 Err(error) => return Err(BatchAppendError::Store(error)),
             }
         }
     }
 
-    /// The opportunities of these events that are not on record. One that is on record stays so, and is looked up once.
+    /// Opportunities of these events that are not recorded. A recorded one stays recorded, and is looked up only once.
     async fn find_unknown_opportunities(&self, events: &[VisitEvent]) -> Result<BTreeSet<String>, BatchAppendError> {
         let named: BTreeSet<_> =
             events.iter().filter_map(VisitEvent::opportunity_id).map(ToString::to_string).collect();
-        let mut asked = self.known.filter_unknown(named);
-        if !asked.is_empty() {
-            let ids: Vec<_> = asked.iter().cloned().collect();
+        let mut unknown = self.known.filter_unknown(named);
+        if !unknown.is_empty() {
+            let ids: Vec<_> = unknown.iter().cloned().collect();
             let found = self.store.existing_streams(Opportunity::TYPE, &ids).await.map_err(BatchAppendError::Store)?;
-            asked.retain(|id| !found.contains(id));
+            unknown.retain(|id| !found.contains(id));
             self.known.add(found);
         }
-        Ok(asked)
+        Ok(unknown)
     }
 }

@@ -1,11 +1,11 @@
-//! Chance that falls alike on every machine and with every version of the random number crates.
+//! A random number generator with the same results on every machine and with every version of the random number crates.
 
 use rand_chacha::{
     ChaCha8Rng,
     rand_core::{RngCore, SeedableRng},
 };
 
-/// A stream of random choices. Integers only: rounding differs between machines.
+/// A seeded sequence of random choices. Uses integers only, because rounding differs between machines.
 #[derive(Debug, Clone)]
 pub(crate) struct GeneratorRng(ChaCha8Rng);
 
@@ -14,7 +14,7 @@ impl GeneratorRng {
         Self(ChaCha8Rng::seed_from_u64(seed))
     }
 
-    /// A number below a limit; zero where the limit is zero.
+    /// A number below a limit; zero if the limit is zero.
     pub(crate) fn next_below(&mut self, limit: u32) -> u32 {
         let product = u64::from(self.0.next_u32()) * u64::from(limit);
         u32::try_from(product >> 32).unwrap_or_default()
@@ -25,7 +25,7 @@ impl GeneratorRng {
         low + self.next_below(high.saturating_sub(low) + 1)
     }
 
-    /// True so many times in a thousand.
+    /// `true` with a probability of `share` per mille.
     pub(crate) fn chance_per_mille(&mut self, share: u32) -> bool {
         self.next_below(1_000) < share
     }
@@ -35,30 +35,30 @@ impl GeneratorRng {
         self.next_below(u32::try_from(length).unwrap_or(u32::MAX)) as usize
     }
 
-    /// One of some; the list is not empty.
+    /// An element of a list, which must not be empty.
     pub(crate) fn pick_from<T: Copy>(&mut self, list: &[T]) -> T {
         list[self.next_index(list.len())]
     }
 
-    /// One of some by weight.
+    /// An element of a list by weight; the list must not be empty.
     pub(crate) fn pick_weighted<T: Copy>(&mut self, list: &[(T, u32)]) -> T {
         let total = list.iter().map(|(_, weight)| weight).sum();
-        let mut left = self.next_below(total);
+        let mut rest = self.next_below(total);
         for (value, weight) in list {
-            if left < *weight {
+            if rest < *weight {
                 return *value;
             }
-            left -= weight;
+            rest -= weight;
         }
         list[list.len() - 1].0
     }
 
-    /// A seed for another stream.
+    /// A seed for another generator.
     pub(crate) fn next_seed(&mut self) -> u64 {
         self.0.next_u64()
     }
 
-    /// So many hexadecimal digits.
+    /// A number of `digits` hexadecimal digits.
     pub(crate) fn next_hex(&mut self, digits: usize) -> String {
         (0..digits).map(|_| char::from_digit(self.next_below(16), 16).unwrap_or('0')).collect()
     }

@@ -1,7 +1,7 @@
-//! Generates realistic notices in the 47-column format, as many as wanted: what a fresh clone demonstrates on.
+//! Generates any number of realistic notices in the 47-column format, for demonstrations without real data.
 //!
-//! The same seed gives the same bytes on every machine. Notices are published in the order of time; solicitations are
-//! opened, amended, extended and awarded. Memory is constant: at most a few thousand solicitations are open at once.
+//! The same seed gives the same bytes on every machine. Notices are ordered by publication time; solicitations are
+//! opened, amended, extended and awarded. Memory is bounded: at most a few thousand solicitations are open at once.
 //! Persons, companies and texts are invented.
 
 mod award;
@@ -27,47 +27,47 @@ use self::{
 };
 use crate::generator_rng::GeneratorRng;
 
-/// How many solicitations are open at most.
+/// Maximum number of open solicitations.
 const MAX_OPEN: usize = 8_192;
-/// Amendments and awards begin when so many are open.
+/// Number of open solicitations from which on there are amendments and awards.
 const MIN_OPEN: usize = 40;
-/// Notices of a schedule: a solicitation that is open for years and awarded again and again.
+/// Number of notices of a schedule, which is a solicitation that is open for years and awarded many times.
 const SCHEDULE_NOTICES: u32 = 133;
-/// How often progress is told, in rows.
+/// Number of rows between two reports of progress.
 const PROGRESS_EVERY: u64 = 1_000;
-/// Share of broken rows, in a thousand, where there are to be any.
+/// Share of broken rows with [`RowQuality::Broken`], per mille.
 const BROKEN_PER_MILLE: u32 = 20;
 
-/// Whether all rows can be read back.
+/// Whether all rows are valid.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RowQuality {
-    /// Untidy as real rows are, and every row a notice.
+    /// Every row is a notice, with irregularities as in real rows.
     Readable,
-    /// About two in a hundred rows are broken, and must be rejected.
+    /// About 2 % of the rows are broken, and must be rejected.
     Broken,
 }
 
-/// What was written.
+/// Counts of written rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct GeneratedRowCounts {
-    /// All rows behind the header.
+    /// All rows after the header.
     pub rows: u64,
-    /// Those that are broken on purpose.
+    /// The broken rows among them.
     pub broken: u64,
 }
 
-/// Notices one after the other, as rows of 47 fields. Never ends by itself before the rows are through.
+/// Iterates over generated notices as rows of 47 fields.
 pub struct NoticeGenerator {
-    dice: GeneratorRng,
+    rng: GeneratorRng,
     calendar: PublicationCalendar,
-    left: u64,
-    /// Solicitations opened so far.
+    rows_left: u64,
+    /// Number of solicitations opened so far.
     serial: u64,
     open: Vec<GeneratedSolicitation>,
     schedule: Option<(GeneratedSolicitation, u32)>,
 }
 
-/// What the next notice does.
+/// The effect of the next notice.
 #[derive(Clone, Copy)]
 enum NoticeAction {
     Open,
@@ -77,57 +77,57 @@ enum NoticeAction {
 }
 
 impl NoticeGenerator {
-    /// A generator of so many rows.
+    /// A generator of `rows` rows.
     ///
-    /// Up to 390,000 rows (a year of real life) a longer run starts with the rows of a shorter one. Beyond that, notices
-    /// come in quicker succession, so that any number falls into the year 2026.
+    /// Up to 390,000 rows, about as many as SAM.gov publishes in a year, a longer run starts with the rows of a shorter
+    /// one. With more rows the time between notices is shorter, so that all of them are published in the year 2026.
     pub fn new(rows: u64, seed: u64) -> Self {
-        let (dice, calendar) = (GeneratorRng::new(seed), PublicationCalendar::new(rows));
-        Self { dice, calendar, left: rows, serial: 0, open: Vec::new(), schedule: None }
+        let (rng, calendar) = (GeneratorRng::new(seed), PublicationCalendar::new(rows));
+        Self { rng, calendar, rows_left: rows, serial: 0, open: Vec::new(), schedule: None }
     }
 
     fn open_solicitation(&mut self, kind: NoticeKind) -> GeneratedSolicitation {
         self.serial += 1;
-        GeneratedSolicitation::open(kind, self.serial, self.calendar.now(), &mut self.dice)
+        GeneratedSolicitation::open(kind, self.serial, self.calendar.now(), &mut self.rng)
     }
 
     fn generate_first_notice(&mut self) -> StringRecord {
-        let kind = NoticeKind::pick_first(&mut self.dice);
+        let kind = NoticeKind::pick_first(&mut self.rng);
         let solicitation = self.open_solicitation(kind);
         let record = self.generate_notice(&solicitation, kind);
         if kind.stays_open() && self.open.len() < MAX_OPEN {
             self.open.push(solicitation);
         } else if kind.stays_open() {
-            let other = self.dice.next_index(MAX_OPEN);
-            self.open[other] = solicitation;
+            let replaced = self.rng.next_index(MAX_OPEN);
+            self.open[replaced] = solicitation;
         }
         record
     }
 
     fn generate_amendment(&mut self) -> StringRecord {
-        let which = self.dice.next_index(self.open.len());
-        self.open[which].amend(&mut self.dice);
-        let solicitation = self.open[which].clone();
+        let index = self.rng.next_index(self.open.len());
+        self.open[index].amend(&mut self.rng);
+        let solicitation = self.open[index].clone();
         self.generate_notice(&solicitation, solicitation.kind)
     }
 
     fn generate_award(&mut self) -> StringRecord {
-        let which = self.dice.next_index(self.open.len());
-        let closes = self.dice.chance_per_mille(750);
-        let solicitation = if closes { self.open.swap_remove(which) } else { self.open[which].clone() };
+        let index = self.rng.next_index(self.open.len());
+        let closes = self.rng.chance_per_mille(750);
+        let solicitation = if closes { self.open.swap_remove(index) } else { self.open[index].clone() };
         self.generate_notice(&solicitation, NoticeKind::Award)
     }
 
     fn generate_schedule_notice(&mut self) -> StringRecord {
         let (mut solicitation, count) = match self.schedule.take() {
-            Some(running) => running,
+            Some(schedule) => schedule,
             None => (self.open_solicitation(NoticeKind::Solicitation), 0),
         };
         let kind = match count {
             0 => NoticeKind::Solicitation,
-            _ if self.dice.chance_per_mille(900) => NoticeKind::Award,
+            _ if self.rng.chance_per_mille(900) => NoticeKind::Award,
             _ => {
-                solicitation.amend(&mut self.dice);
+                solicitation.amend(&mut self.rng);
                 solicitation.kind
             }
         };
@@ -139,16 +139,16 @@ impl NoticeGenerator {
     fn generate_notice(&mut self, solicitation: &GeneratedSolicitation, kind: NoticeKind) -> StringRecord {
         let posted = self.calendar.now();
         let award = match kind {
-            NoticeKind::Award => GeneratedAward::for_solicitation(solicitation, posted, &mut self.dice),
+            NoticeKind::Award => GeneratedAward::for_solicitation(solicitation, posted, &mut self.rng),
             NoticeKind::SourcesSought
             | NoticeKind::Presolicitation
             | NoticeKind::Solicitation
             | NoticeKind::Combined
             | NoticeKind::Special
             | NoticeKind::Justification
-            | NoticeKind::Surplus => GeneratedAward::absent(&mut self.dice),
+            | NoticeKind::Surplus => GeneratedAward::absent(&mut self.rng),
         };
-        GeneratedNotice { solicitation, kind, posted, award }.to_record(&mut self.dice)
+        GeneratedNotice { solicitation, kind, posted, award }.to_record(&mut self.rng)
     }
 }
 
@@ -156,15 +156,15 @@ impl Iterator for NoticeGenerator {
     type Item = StringRecord;
 
     fn next(&mut self) -> Option<Self::Item> {
-        self.left = self.left.checked_sub(1)?;
-        self.calendar.advance(&mut self.dice);
-        let deed = self.dice.pick_weighted(&[
+        self.rows_left = self.rows_left.checked_sub(1)?;
+        self.calendar.advance(&mut self.rng);
+        let action = self.rng.pick_weighted(&[
             (NoticeAction::Open, 620),
             (NoticeAction::Amend, 190),
             (NoticeAction::Award, 180),
             (NoticeAction::Schedule, 10),
         ]);
-        Some(match deed {
+        Some(match action {
             NoticeAction::Schedule => self.generate_schedule_notice(),
             NoticeAction::Amend if self.open.len() >= MIN_OPEN => self.generate_amendment(),
             NoticeAction::Award if self.open.len() >= MIN_OPEN => self.generate_award(),
@@ -173,8 +173,8 @@ impl Iterator for NoticeGenerator {
     }
 }
 
-/// Writes notices as SAM.gov's file has them: header, carriage return and line feed, quotes only where needed.
-/// `progress` is told the number of rows so far, now and then and at the end.
+/// Writes notices in the format of SAM.gov's file: a header, lines that end with CR LF, quotes only where needed. Calls
+/// `progress` with the number of rows so far, every 1,000 rows and at the end.
 ///
 /// # Errors
 /// When writing fails.
@@ -182,17 +182,17 @@ pub fn write_csv(out: &mut impl Write, rows: u64, seed: u64, progress: impl FnMu
     write_csv_with_quality(out, NoticeGenerator::new(rows, seed), RowQuality::Readable, progress).map(|_| ())
 }
 
-/// Writes the notices of a generator, broken ones among them if so wanted.
+/// Writes the notices of a generator, with broken rows among them if `quality` is [`RowQuality::Broken`].
 ///
 /// # Errors
 /// When writing fails.
 pub fn write_csv_with_quality(
     out: &mut impl Write,
     generator: NoticeGenerator,
-    dirt: RowQuality,
+    quality: RowQuality,
     mut progress: impl FnMut(u64),
 ) -> io::Result<GeneratedRowCounts> {
-    let mut dice = GeneratorRng::new(u64::from(BROKEN_PER_MILLE));
+    let mut rng = GeneratorRng::new(u64::from(BROKEN_PER_MILLE));
     let mut line = Vec::with_capacity(4_096);
     write_fields(CSV_HEADER, &mut line);
     let mut written = GeneratedRowCounts { rows: 0, broken: 0 };
@@ -200,8 +200,8 @@ pub fn write_csv_with_quality(
         line.extend_from_slice(b"\r\n");
         out.write_all(&line)?;
         line.clear();
-        if dirt == RowQuality::Broken && dice.chance_per_mille(BROKEN_PER_MILLE) {
-            damage::write_damaged(&record, &mut dice, &mut line);
+        if quality == RowQuality::Broken && rng.chance_per_mille(BROKEN_PER_MILLE) {
+            damage::write_damaged(&record, &mut rng, &mut line);
             written.broken += 1;
         } else {
             write_fields(&record, &mut line);
@@ -218,7 +218,7 @@ pub fn write_csv_with_quality(
     Ok(written)
 }
 
-/// Appends fields, quoted where needed.
+/// Appends fields to a line, with quotes where needed.
 fn write_fields<'a>(fields: impl IntoIterator<Item = &'a str>, line: &mut Vec<u8>) {
     for (at, field) in fields.into_iter().enumerate() {
         if at > 0 {

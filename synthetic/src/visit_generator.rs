@@ -1,8 +1,8 @@
-//! Generates browsing over given opportunities, as much as wanted: what demonstrations, benchmarks and tests measure.
+//! Generates any number of visits over given opportunities, for demonstrations, benchmarks and tests.
 //!
-//! The same seed gives the same visits on every machine. A few opportunities are seen by many and most by few, as the
-//! number of visitors halves from the first rank to the second; visits have one to twelve pages; about half of the
-//! visitors are signed in, and some of these save what they see. Persons and addresses are invented.
+//! The same seed gives the same visits on every machine. A few opportunities are viewed often and most rarely, by
+//! Zipf's law; visits have one to twelve pages; about half of the visitors are signed in, and some of these save
+//! opportunities that they view. Persons and addresses are invented.
 
 mod popularity;
 mod simulation;
@@ -21,98 +21,98 @@ use domain::{
 use self::{popularity::OpportunityPopularity, simulation::VisitSimulation};
 use crate::generator_rng::GeneratorRng;
 
-/// Most pages of one visit.
+/// Maximum number of pages in one visit.
 pub const MAX_PAGES: u32 = 12;
-/// Visitors that are signed in, in a thousand.
+/// Share of visitors that are signed in, per mille.
 const SIGNED_IN_PER_MILLE: u32 = 480;
-/// Signed-in visits per user, on average: people come back.
+/// Mean number of signed-in visits per user.
 const VISITS_PER_USER: u64 = 5;
 
-/// Which browsing is generated.
+/// Which visits are generated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct VisitGeneratorConfig {
-    /// How many visits.
+    /// Number of visits.
     pub visits: u64,
     /// Another seed gives other visits.
     pub seed: u64,
-    /// When the first visit may begin.
+    /// The earliest start of a visit.
     pub from: DateTime<Utc>,
-    /// No visit begins later; the last ones may go on for some minutes.
+    /// The latest start of a visit; the last visits may end some minutes later.
     pub until: DateTime<Utc>,
 }
 
-/// One visit and what came of it.
+/// One visit and the watchlist commands of its visitor.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GeneratedVisit {
-    /// Its steps, in the order of time.
+    /// Its steps, ordered by time.
     pub steps: Vec<VisitStep>,
-    /// What its visitor saved or let go of, in the order of time.
+    /// Commands that save or remove opportunities, ordered by time.
     pub watchlist_requests: Vec<WatchlistRequest>,
 }
 
-/// A wish about a user's watchlist.
+/// A command on a user's watchlist.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WatchlistRequest {
     /// The user.
     pub user_id: UserId,
-    /// What is wished.
+    /// The command.
     pub command: WatchlistCommand,
 }
 
-/// Visits one after the other, in the order in which they begin.
+/// Iterates over generated visits, ordered by their start.
 pub struct VisitGenerator {
-    browsing: VisitGeneratorConfig,
-    dice: GeneratorRng,
+    config: VisitGeneratorConfig,
+    rng: GeneratorRng,
     popularity: OpportunityPopularity,
     users: u32,
-    made: u64,
+    generated: u64,
 }
 
 impl VisitGenerator {
-    /// Visitors of these opportunities. Without any, they only see lists.
-    pub fn new(browsing: VisitGeneratorConfig, opportunities: Vec<OpportunityId>) -> Self {
-        let mut dice = GeneratorRng::new(browsing.seed);
-        let popularity = OpportunityPopularity::new(opportunities, &mut dice);
-        let signed_in = browsing.visits.saturating_mul(u64::from(SIGNED_IN_PER_MILLE)) / 1_000;
+    /// Generates visits to these opportunities. Without opportunities, visitors view only lists.
+    pub fn new(config: VisitGeneratorConfig, opportunities: Vec<OpportunityId>) -> Self {
+        let mut rng = GeneratorRng::new(config.seed);
+        let popularity = OpportunityPopularity::new(opportunities, &mut rng);
+        let signed_in = config.visits.saturating_mul(u64::from(SIGNED_IN_PER_MILLE)) / 1_000;
         let users = u32::try_from(signed_in / VISITS_PER_USER + 1).unwrap_or(u32::MAX);
-        Self { browsing, dice, popularity, users, made: 0 }
+        Self { config, rng, popularity, users, generated: 0 }
     }
 
-    /// When a visit begins: each has its own part of the time.
+    /// The start of a visit: a random time within its own part of the time range.
     fn start_time(&mut self, number: u64) -> DateTime<Utc> {
-        let VisitGeneratorConfig { visits, from, until, .. } = self.browsing;
-        let span = u64::try_from((until - from).num_milliseconds()).unwrap_or_default();
-        let part = |number: u64| u128::from(span) * u128::from(number) / u128::from(visits.max(1));
-        let (begin, end) = (part(number), part(number + 1));
-        let within = self.dice.next_below(u32::try_from(end - begin).unwrap_or(u32::MAX));
-        let millis = i64::try_from(begin).unwrap_or(i64::MAX).saturating_add(i64::from(within));
+        let VisitGeneratorConfig { visits, from, until, .. } = self.config;
+        let span_ms = u64::try_from((until - from).num_milliseconds()).unwrap_or_default();
+        let part_start = |number: u64| u128::from(span_ms) * u128::from(number) / u128::from(visits.max(1));
+        let (begin, end) = (part_start(number), part_start(number + 1));
+        let offset = self.rng.next_below(u32::try_from(end - begin).unwrap_or(u32::MAX));
+        let millis = i64::try_from(begin).unwrap_or(i64::MAX).saturating_add(i64::from(offset));
         from + TimeDelta::milliseconds(millis)
     }
 
     fn generate_visit(&mut self, number: u64) -> Result<GeneratedVisit, InvalidValue> {
         let at = self.start_time(number);
-        // The time is part of the id, so that another run with the same seed but at another time is another one.
-        let visit_id = VisitId::try_new(&format!("{:x}-{}", at.timestamp_millis(), self.dice.next_hex(12)))?;
-        let user_id = if self.dice.chance_per_mille(SIGNED_IN_PER_MILLE) {
-            Some(UserId::try_new(&format!("user-{}@medhub.example", self.dice.next_below(self.users)))?)
+        // The time is part of the id, so that a run with the same seed for another time range gives other ids.
+        let visit_id = VisitId::try_new(&format!("{:x}-{}", at.timestamp_millis(), self.rng.next_hex(12)))?;
+        let user_id = if self.rng.chance_per_mille(SIGNED_IN_PER_MILLE) {
+            Some(UserId::try_new(&format!("user-{}@medhub.example", self.rng.next_below(self.users)))?)
         } else {
             None
         };
-        // Of two numbers the smaller: most visits are short.
-        let pages = self.dice.next_between(1, MAX_PAGES).min(self.dice.next_between(1, MAX_PAGES));
-        VisitSimulation::new(&mut self.dice, &self.popularity, visit_id, user_id, at).visit_pages(pages)
+        // The smaller of two random numbers, because most visits are short.
+        let pages = self.rng.next_between(1, MAX_PAGES).min(self.rng.next_between(1, MAX_PAGES));
+        VisitSimulation::new(&mut self.rng, &self.popularity, visit_id, user_id, at).visit_pages(pages)
     }
 }
 
 impl Iterator for VisitGenerator {
-    /// A visit; the error says which value of ours has become invalid, and never comes as long as none has.
+    /// A visit, or an error if a generated value is invalid, which is a defect of the generator.
     type Item = Result<GeneratedVisit, InvalidValue>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        if self.made >= self.browsing.visits {
+        if self.generated >= self.config.visits {
             return None;
         }
-        self.made += 1;
-        Some(self.generate_visit(self.made - 1))
+        self.generated += 1;
+        Some(self.generate_visit(self.generated - 1))
     }
 }

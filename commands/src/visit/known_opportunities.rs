@@ -1,4 +1,4 @@
-//! Opportunities that are on record, so that the log is asked about each of them once.
+//! Remembers which opportunities are recorded, so that each is looked up in the log once.
 
 use std::{
     collections::{BTreeSet, HashSet},
@@ -6,35 +6,35 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
-/// Ids that each half holds: about 5 MB in both.
-const HALF: usize = 50_000;
+/// Maximum number of ids in each half. Both halves together take about 5 MB.
+const HALF_CAPACITY: usize = 50_000;
 
-/// A bounded set of ids. It has two halves: what is used moves to the young one, and when that is full, the old one is
-/// dropped and the young one becomes old.
+/// A bounded set of ids in two halves. An id that is looked up moves to the recent half. When the recent half is full,
+/// it replaces the old half, whose ids are dropped.
 #[derive(Debug, Default)]
 pub(super) struct KnownOpportunities(Mutex<KnownHalves>);
 
 #[derive(Debug, Default)]
 struct KnownHalves {
-    young: HashSet<String>,
+    recent: HashSet<String>,
     old: HashSet<String>,
 }
 
 impl KnownHalves {
     fn add(&mut self, id: String) {
-        if self.young.len() >= HALF {
-            self.old = mem::take(&mut self.young);
+        if self.recent.len() >= HALF_CAPACITY {
+            self.old = mem::take(&mut self.recent);
         }
-        self.young.insert(id);
+        self.recent.insert(id);
     }
 }
 
 impl KnownOpportunities {
-    /// Those of `ids` that are not in here.
+    /// Returns those of `ids` that are not in this set.
     pub(super) fn filter_unknown(&self, mut ids: BTreeSet<String>) -> BTreeSet<String> {
         let mut halves = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         ids.retain(|id| {
-            if halves.young.contains(id) {
+            if halves.recent.contains(id) {
                 return false;
             }
             match halves.old.take(id) {
@@ -48,7 +48,6 @@ impl KnownOpportunities {
         ids
     }
 
-    /// Takes ids in.
     pub(super) fn add(&self, ids: impl IntoIterator<Item = String>) {
         let mut halves = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         for id in ids {
@@ -62,15 +61,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_was_used_last_is_kept_within_the_bound() {
+    fn the_newest_ids_are_known_and_the_size_is_bounded() {
         let known = KnownOpportunities::default();
-        for number in 0..5 * HALF {
+        for number in 0..5 * HALF_CAPACITY {
             known.add([number.to_string()]);
         }
-        let held = known.0.lock().map(|halves| halves.young.len() + halves.old.len()).unwrap();
-        assert!((HALF..=2 * HALF).contains(&held), "{held}");
-        let last = (5 * HALF - 1).to_string();
-        let asked = BTreeSet::from(["0".to_owned(), last]);
-        assert_eq!(known.filter_unknown(asked), BTreeSet::from(["0".to_owned()]));
+        let size = known.0.lock().map(|halves| halves.recent.len() + halves.old.len()).unwrap();
+        assert!((HALF_CAPACITY..=2 * HALF_CAPACITY).contains(&size), "{size}");
+        let newest = (5 * HALF_CAPACITY - 1).to_string();
+        let ids = BTreeSet::from(["0".to_owned(), newest]);
+        assert_eq!(known.filter_unknown(ids), BTreeSet::from(["0".to_owned()]));
     }
 }

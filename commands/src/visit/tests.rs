@@ -1,4 +1,4 @@
-//! What a batch of steps becomes, over a log in memory.
+//! Recording batches of visit steps in an in-memory log.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use domain::{
@@ -10,7 +10,8 @@ use domain::{
 use super::*;
 use crate::in_memory_log::InMemoryLog;
 
-/// The steps of this many visits: a list, one of the opportunities `036:A` and `036:B`, and a click there.
+/// The steps of this many visits. Each visit views a list and one of the opportunities `036:A` and `036:B`, and clicks
+/// there.
 fn steps(visits: usize) -> Vec<VisitStep> {
     (0..visits).flat_map(visit_steps).collect()
 }
@@ -38,12 +39,12 @@ fn visit_steps(number: usize) -> Vec<VisitStep> {
         .into()
 }
 
-async fn record(log: &InMemoryLog, steps: &[VisitStep]) -> Vec<FactOutcome> {
+async fn record_steps(log: &InMemoryLog, steps: &[VisitStep]) -> Vec<FactOutcome> {
     VisitRecorder::new(log, 1_000).record_steps(&Caller::for_program("system:test"), steps).await.unwrap()
 }
 
-/// An event of an opportunity, so that this is on record.
-fn discovered(id: &str) -> NewEvent {
+/// The first event of the opportunity `id`.
+fn discovered_event(id: &str) -> NewEvent {
     NewEvent {
         aggregate_type: "opportunity",
         aggregate_id: id.to_owned(),
@@ -56,10 +57,10 @@ fn discovered(id: &str) -> NewEvent {
 }
 
 #[tokio::test]
-async fn every_step_is_an_event_of_its_visit_in_order() {
+async fn every_step_becomes_an_event_of_its_visit_in_order() {
     let (log, steps) = (InMemoryLog::default(), steps(40));
 
-    let outcomes = record(&log, &steps).await;
+    let outcomes = record_steps(&log, &steps).await;
 
     assert_eq!(outcomes, vec![FactOutcome::Recorded; steps.len()]);
     let events = log.events.lock().unwrap();
@@ -68,74 +69,79 @@ async fn every_step_is_an_event_of_its_visit_in_order() {
         assert_eq!(event.payload, serde_json::to_string(&VisitEvent::from(step.command.clone())).unwrap());
     }
     let last = events.last().unwrap();
-    let of_visit = steps.iter().filter(|step| step.visit_id.as_str() == last.aggregate_id).count();
-    assert_eq!(last.sequence, of_visit as u64);
+    let steps_of_visit = steps.iter().filter(|step| step.visit_id.as_str() == last.aggregate_id).count();
+    assert_eq!(last.sequence, steps_of_visit as u64);
 }
 
 #[tokio::test]
-async fn telling_them_again_changes_nothing() {
+async fn steps_that_are_recorded_already_append_nothing() {
     let (log, steps) = (InMemoryLog::default(), steps(40));
-    record(&log, &steps).await;
+    record_steps(&log, &steps).await;
 
-    let again = record(&log, &steps).await;
+    let repeated = record_steps(&log, &steps).await;
 
-    assert_eq!(again, vec![FactOutcome::Known; steps.len()]);
+    assert_eq!(repeated, vec![FactOutcome::Known; steps.len()]);
     assert_eq!(log.event_count(), steps.len());
 }
 
 #[tokio::test]
-async fn a_step_that_stands_twice_in_a_batch_is_recorded_once() {
+async fn a_step_that_occurs_twice_in_a_batch_is_recorded_once() {
     let (log, step) = (InMemoryLog::default(), steps(1).remove(0));
-    let outcomes = record(&log, &[step.clone(), step]).await;
+    let outcomes = record_steps(&log, &[step.clone(), step]).await;
     assert_eq!(outcomes, [FactOutcome::Recorded, FactOutcome::Known]);
 }
 
 #[tokio::test]
-async fn a_faster_writer_makes_the_batch_append_anew() {
+async fn a_batch_that_conflicts_with_another_writer_is_appended_again() {
     let (log, steps) = (InMemoryLog::default(), steps(20));
-    let first = NewEvent { aggregate_type: "visit", aggregate_id: steps[0].visit_id.to_string(), ..discovered("") };
+    let first =
+        NewEvent { aggregate_type: "visit", aggregate_id: steps[0].visit_id.to_string(), ..discovered_event("") };
     log.competing_events.lock().unwrap().push(first);
 
-    let outcomes = record(&log, &steps).await;
+    let outcomes = record_steps(&log, &steps).await;
 
     assert_eq!(outcomes, vec![FactOutcome::Recorded; steps.len()]);
-    assert_eq!(log.events.lock().unwrap()[1].sequence, 2, "behind the rival's");
+    assert_eq!(log.events.lock().unwrap()[1].sequence, 2, "the other writer's event comes first");
 }
 
 #[tokio::test]
-async fn a_full_visit_takes_no_more_and_says_so() {
+async fn steps_beyond_the_maximum_of_a_visit_have_the_outcome_stream_full() {
     let (log, mut steps) = (InMemoryLog::default(), steps(20));
     let visit_id = steps[0].visit_id.clone();
     for step in &mut steps {
         step.visit_id = visit_id.clone();
     }
     let outcomes = VisitRecorder::new(&log, 3).record_steps(&Caller::for_program("system:test"), &steps).await.unwrap();
-    let (kept, rest) = outcomes.split_at(3);
-    assert_eq!(kept, [FactOutcome::Recorded; 3]);
+    let (recorded, rest) = outcomes.split_at(3);
+    assert_eq!(recorded, [FactOutcome::Recorded; 3]);
     assert!(rest.iter().all(|outcome| *outcome == FactOutcome::StreamFull), "{rest:?}");
     assert_eq!(log.event_count(), 3);
 }
 
 #[tokio::test]
-async fn what_is_about_an_unknown_opportunity_says_so_and_the_log_is_asked_about_a_known_one_once() {
+async fn events_about_an_unknown_opportunity_are_marked_and_a_known_one_is_looked_up_once() {
     let log = InMemoryLog::default();
-    log.events.lock().unwrap().push(discovered("036:A"));
-    let about = |id: &str| {
+    log.events.lock().unwrap().push(discovered_event("036:A"));
+    let step_about = |id: &str| {
         steps(60).into_iter().find(|step| {
             let event = VisitEvent::from(step.command.clone());
-            event.opportunity_id().is_some_and(|about| about.to_string() == id)
+            event.opportunity_id().is_some_and(|opportunity_id| opportunity_id.to_string() == id)
         })
     };
-    let (known, unknown) = (about("036:A").unwrap(), about("036:B").unwrap());
-    let batches = VisitRecorder::new(&log, 1_000);
+    let (known, unknown) = (step_about("036:A").unwrap(), step_about("036:B").unwrap());
+    let recorder = VisitRecorder::new(&log, 1_000);
     let caller = Caller::for_program("system:test");
 
-    batches.record_steps(&caller, &[known.clone(), unknown.clone()]).await.unwrap();
+    recorder.record_steps(&caller, &[known.clone(), unknown.clone()]).await.unwrap();
 
     let marks: Vec<_> = log.events.lock().unwrap()[1..].iter().map(|event| event.metadata.about_unknown).collect();
     assert_eq!(marks, [false, true]);
-    batches.record_steps(&caller, std::slice::from_ref(&known)).await.unwrap();
+    recorder.record_steps(&caller, std::slice::from_ref(&known)).await.unwrap();
     assert_eq!(*log.lookup_count.lock().unwrap(), 1);
-    batches.record_steps(&caller, &[known, unknown]).await.unwrap();
-    assert_eq!(*log.lookup_count.lock().unwrap(), 2, "one that is not on record may be so by now");
+    recorder.record_steps(&caller, &[known, unknown]).await.unwrap();
+    assert_eq!(
+        *log.lookup_count.lock().unwrap(),
+        2,
+        "an unknown opportunity is looked up again, as it may be recorded by now"
+    );
 }

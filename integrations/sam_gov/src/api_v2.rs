@@ -1,5 +1,5 @@
-//! Reads answers of the SAM.gov Get Opportunities Public API, in both of its published shapes: the department, sub-tier and
-//! office as one path (`fullParentPathName`), or each under a name of its own.
+//! Reads responses of the SAM.gov Get Opportunities Public API, in both of its published shapes: department, sub-tier
+//! and office as one path (`fullParentPathName`), or each under a key of its own.
 
 mod element;
 mod page_tally;
@@ -17,7 +17,7 @@ use super::{
     loose_json::{self, LooseObject, LooseText},
 };
 
-/// The notices of a source as rows, page after page.
+/// Reads the notices of a source as rows, page after page.
 pub(super) struct ApiNoticeReader {
     elements: ElementScanner,
     decoder: TextDecoder,
@@ -28,12 +28,11 @@ impl ApiNoticeReader {
         Self { elements: ElementScanner::new(reader), decoder: TextDecoder::new(encoding) }
     }
 
-    /// How notices were decoded so far.
     pub(super) fn decoder(&self) -> &TextDecoder {
         &self.decoder
     }
 
-    /// What there is to say about the pages, once all were read.
+    /// The warnings about the pages, to be called when all were read.
     pub(super) fn collect_warnings(&mut self) -> Vec<String> {
         self.elements.tally().finish()
     }
@@ -41,16 +40,16 @@ impl ApiNoticeReader {
     pub(super) fn next_row(&mut self) -> Result<Option<ParsedRow>, SourceError> {
         let Some((line, json)) = self.elements.next_element()? else { return Ok(None) };
         let element = json.and_then(|json| loose_json::parse_record::<NoticeElement>(json, &mut self.decoder));
-        let mut left_out = OmittedValues::default();
+        let mut omitted = OmittedValues::default();
         if let Ok(NoticeElement { notice_id: LooseText::Text(notice_id), .. }) = &element {
             self.elements.tally().add_notice(notice_id.trim());
         }
-        let outcome = element.and_then(|element| element.to_notice(&mut left_out));
-        Ok(Some(ParsedRow { line, outcome, omitted_values: left_out.into_errors() }))
+        let outcome = element.and_then(|element| element.to_notice(&mut omitted));
+        Ok(Some(ParsedRow { line, outcome, omitted_values: omitted.into_errors() }))
     }
 }
 
-/// The keys that are read. `pointOfContact` is not among them.
+/// The keys of a notice that are read. `pointOfContact` is not among them.
 #[derive(Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 struct NoticeElement {
@@ -103,7 +102,7 @@ struct NamedCode {
     name: LooseText,
 }
 
-/// A list of codes; anything else counts as one without items.
+/// A list of codes; any other value counts as an empty list.
 #[derive(Default, Deserialize)]
 #[serde(untagged)]
 enum CodeList {
@@ -124,60 +123,60 @@ impl CodeList {
 }
 
 impl NoticeElement {
-    /// The notice; what it may lack and cannot be read is left out.
-    fn to_notice(&self, left_out: &mut OmittedValues) -> Result<Notice, NoticeRowError> {
+    /// The notice, without optional values that cannot be parsed.
+    fn to_notice(&self, omitted: &mut OmittedValues) -> Result<Notice, NoticeRowError> {
         Ok(Notice {
             notice_id: self.notice_id.to_field("noticeId")?.parse_required_code(NoticeId::try_new)?,
             source: NoticeSource::SamApi,
             posted_at: self.posted_date.to_field("postedDate")?.parse_required(NoticeField::parse_instant)?,
-            facts: self.to_details(left_out)?,
-            award: left_out
+            facts: self.to_details(omitted)?,
+            award: omitted
                 .take_optional(self.award.get("award"))
-                .and_then(|award| field::non_empty_award(award.to_award(left_out))),
+                .and_then(|award| field::non_empty_award(award.to_award(omitted))),
         })
     }
 
-    fn to_details(&self, left_out: &mut OmittedValues) -> Result<NoticeDetails, NoticeRowError> {
-        let organisation = self.agency_hierarchy(left_out)?;
+    fn to_details(&self, omitted: &mut OmittedValues) -> Result<NoticeDetails, NoticeRowError> {
+        let hierarchy = self.agency_hierarchy(omitted)?;
         let solicitation_number = self.solicitation_number.to_field("solicitationNumber");
         let set_aside = self.type_of_set_aside.to_field("typeOfSetAside");
-        let place = left_out.take_optional(self.place_of_performance.get("placeOfPerformance"));
+        let place = omitted.take_optional(self.place_of_performance.get("placeOfPerformance"));
         Ok(NoticeDetails {
             title: self.title.to_field("title")?.parse_required(NoticeField::parse_text)?,
             notice_type: self.r#type.to_field("type")?.parse_required_code(NoticeType::try_new)?,
-            agency: organisation.agency,
-            solicitation_number: left_out
+            agency: hierarchy.agency,
+            solicitation_number: omitted
                 .take_optional(solicitation_number.and_then(|field| field.as_numeral().parse_text())),
-            base_type: left_out
+            base_type: omitted
                 .take_optional(self.base_type.to_field("baseType").and_then(|f| f.parse_code(NoticeType::try_new))),
-            sub_tier: organisation.sub_tier,
-            office: organisation.office,
-            set_aside: left_out.take_optional(set_aside.and_then(NoticeField::parse_set_aside)),
-            naics: left_out.take_optional(self.first_naics().to_field("naicsCode").and_then(NoticeField::parse_naics)),
-            psc: left_out.take_optional(
+            sub_tier: hierarchy.sub_tier,
+            office: hierarchy.office,
+            set_aside: omitted.take_optional(set_aside.and_then(NoticeField::parse_set_aside)),
+            naics: omitted.take_optional(self.first_naics().to_field("naicsCode").and_then(NoticeField::parse_naics)),
+            psc: omitted.take_optional(
                 self.classification_code.to_field("classificationCode").and_then(|f| f.as_numeral().parse_text()),
             ),
-            response_deadline: left_out.take_optional(
+            response_deadline: omitted.take_optional(
                 self.response_dead_line.to_field("responseDeadLine").and_then(NoticeField::parse_instant),
             ),
-            archive_on: left_out
+            archive_on: omitted
                 .take_optional(self.archive_date.to_field("archiveDate").and_then(NoticeField::parse_day)),
-            active: left_out.take_optional(self.active.to_field("active").and_then(NoticeField::parse_bool)),
-            place: place.and_then(|place| field::non_empty_place(place.to_place(left_out))),
-            description: left_out.take_optional(self.description_text()),
-            link: left_out.take_optional(self.ui_link.to_field("uiLink").and_then(NoticeField::parse_link)),
+            active: omitted.take_optional(self.active.to_field("active").and_then(NoticeField::parse_bool)),
+            place: place.and_then(|place| field::non_empty_place(place.to_place(omitted))),
+            description: omitted.take_optional(self.description_text()),
+            link: omitted.take_optional(self.ui_link.to_field("uiLink").and_then(NoticeField::parse_link)),
         })
     }
 
-    /// Who publishes the notice: by the path of names, or by each name.
-    fn agency_hierarchy(&self, left_out: &mut OmittedValues) -> Result<AgencyHierarchy, NoticeRowError> {
+    /// The agency that publishes the notice, from the path of names or from the single names.
+    fn agency_hierarchy(&self, omitted: &mut OmittedValues) -> Result<AgencyHierarchy, NoticeRowError> {
         if !self.full_parent_path_name.is_blank() || self.department.is_blank() {
-            return AgencyHierarchy::from_path(&self.full_parent_path_name, left_out);
+            return AgencyHierarchy::from_path(&self.full_parent_path_name, omitted);
         }
         Ok(AgencyHierarchy {
             agency: self.department.to_field("department")?.parse_agency()?,
-            sub_tier: left_out.take_optional(self.sub_tier.to_field("subTier").and_then(NoticeField::parse_text)),
-            office: left_out.take_optional(self.office.to_field("office").and_then(NoticeField::parse_text)),
+            sub_tier: omitted.take_optional(self.sub_tier.to_field("subTier").and_then(NoticeField::parse_text)),
+            office: omitted.take_optional(self.office.to_field("office").and_then(NoticeField::parse_text)),
         })
     }
 
@@ -185,7 +184,7 @@ impl NoticeElement {
         if self.naics_code.is_blank() { self.naics_codes.first().unwrap_or(&self.naics_code) } else { &self.naics_code }
     }
 
-    /// The API puts the address of the text where the text should be.
+    /// The notice's text; absent if the API gives only the address of the text.
     fn description_text(&self) -> Result<Option<String>, NoticeRowError> {
         let text = self.description.to_field("description")?.parse_description()?;
         Ok(text.filter(|text| !text.starts_with("https://") && !text.starts_with("http://")))
@@ -193,37 +192,39 @@ impl NoticeElement {
 }
 
 impl AwardElement {
-    fn to_award(&self, left_out: &mut OmittedValues) -> Award {
-        let awardee = left_out.take_optional(self.awardee.get("award.awardee"));
+    fn to_award(&self, omitted: &mut OmittedValues) -> Award {
+        let awardee = omitted.take_optional(self.awardee.get("award.awardee"));
         Award {
-            number: left_out
+            number: omitted
                 .take_optional(self.number.to_field("award.number").and_then(|field| field.as_numeral().parse_text())),
-            date: left_out.take_optional(self.date.to_field("award.date").and_then(NoticeField::parse_day)),
-            amount: left_out.take_optional(self.amount.to_field("award.amount").and_then(NoticeField::parse_amount)),
+            date: omitted.take_optional(self.date.to_field("award.date").and_then(NoticeField::parse_day)),
+            amount: omitted.take_optional(self.amount.to_field("award.amount").and_then(NoticeField::parse_amount)),
             awardee: awardee.and_then(|company| {
-                left_out.take_optional(company.name.to_field("award.awardee.name").and_then(NoticeField::parse_company))
+                omitted.take_optional(company.name.to_field("award.awardee.name").and_then(NoticeField::parse_company))
             }),
         }
     }
 }
 
 impl PlaceElement {
-    /// With the codes of state and country where there are any, as in the extract.
-    fn to_place(&self, left_out: &mut OmittedValues) -> PlaceOfPerformance {
-        let city = left_out.take_optional(self.city.get("placeOfPerformance.city"));
-        let mut short = |place: &LooseObject<NamedCode>, key| {
-            let place = left_out.take_optional(place.get(key))?;
+    /// The place, with the codes of state and country in preference to their names, as in the extract.
+    fn to_place(&self, omitted: &mut OmittedValues) -> PlaceOfPerformance {
+        let city = omitted.take_optional(self.city.get("placeOfPerformance.city"));
+        let mut code_or_name = |place: &LooseObject<NamedCode>, key| {
+            let place = omitted.take_optional(place.get(key))?;
             let name = if place.code.is_blank() { &place.name } else { &place.code };
-            left_out.take_optional(name.to_field(key).and_then(NoticeField::parse_text))
+            omitted.take_optional(name.to_field(key).and_then(NoticeField::parse_text))
         };
-        let (state, country) =
-            (short(&self.state, "placeOfPerformance.state"), short(&self.country, "placeOfPerformance.country"));
+        let (state, country) = (
+            code_or_name(&self.state, "placeOfPerformance.state"),
+            code_or_name(&self.country, "placeOfPerformance.country"),
+        );
         PlaceOfPerformance {
             city: city.and_then(|city| {
-                left_out.take_optional(city.name.to_field("placeOfPerformance.city").and_then(NoticeField::parse_text))
+                omitted.take_optional(city.name.to_field("placeOfPerformance.city").and_then(NoticeField::parse_text))
             }),
             state,
-            zip: left_out.take_optional(
+            zip: omitted.take_optional(
                 self.zip.to_field("placeOfPerformance.zip").and_then(|field| field.as_numeral().parse_text()),
             ),
             country,
@@ -231,7 +232,7 @@ impl PlaceElement {
     }
 }
 
-/// Who publishes the notice.
+/// The agency that publishes a notice, with its sub-tier and office.
 struct AgencyHierarchy {
     agency: Agency,
     sub_tier: Option<String>,
@@ -239,34 +240,34 @@ struct AgencyHierarchy {
 }
 
 impl AgencyHierarchy {
-    /// Takes a path of names apart: department, agency, any number of commands, office.
-    fn from_path(path: &LooseText, left_out: &mut OmittedValues) -> Result<Self, NoticeRowError> {
+    /// Splits a path of names: department, agency, any number of commands, office.
+    fn from_path(path: &LooseText, omitted: &mut OmittedValues) -> Result<Self, NoticeRowError> {
         const KEY: &str = "fullParentPathName";
         let names = match path {
             LooseText::Text(path) => split_path(path),
             LooseText::Absent | LooseText::Other => vec![],
         };
-        let mut name = |text: Option<&&str>| {
-            left_out.take_optional(NoticeField::new(KEY, text.copied().unwrap_or_default()).parse_text())
+        let mut parse_name = |text: Option<&&str>| {
+            omitted.take_optional(NoticeField::new(KEY, text.copied().unwrap_or_default()).parse_text())
         };
         path.to_field(KEY)?;
         Ok(Self {
             agency: NoticeField::new(KEY, names.first().copied().unwrap_or_default()).parse_agency()?,
-            sub_tier: name(names.get(1)),
-            office: name(names.get(2..).and_then(<[&str]>::last)),
+            sub_tier: parse_name(names.get(1)),
+            office: parse_name(names.get(2..).and_then(<[&str]>::last)),
         })
     }
 }
 
-/// Splits a path at its dots. A dot before a space, or behind a single letter, belongs to a name: `U.S. MINT`.
+/// Splits a path at its dots. A dot before a space, or after a single letter, belongs to a name: `U.S. MINT`.
 fn split_path(path: &str) -> Vec<&str> {
     let mut names = vec![];
     let mut start = 0;
     for (at, _) in path.match_indices('.') {
         let name = &path[start..at];
         let last_word = name.rsplit([' ', '.']).next().unwrap_or(name);
-        let initial = last_word.chars().count() == 1 && last_word.chars().all(char::is_alphabetic);
-        if !initial && !path[at + 1..].starts_with(' ') {
+        let is_initial = last_word.chars().count() == 1 && last_word.chars().all(char::is_alphabetic);
+        if !is_initial && !path[at + 1..].starts_with(' ') {
             names.push(name);
             start = at + 1;
         }

@@ -1,5 +1,5 @@
-//! Why a row, or a whole source, cannot be used. Neither ever quotes what it read: a shifted column may hold a person's
-//! address or phone number, and these texts end up in reports and logs.
+//! Errors of rows and of sources. Their texts never quote the source: a shifted column may contain a person's address
+//! or phone number, and these texts are written to reports and logs.
 
 use std::{error::Error, io};
 
@@ -16,20 +16,20 @@ pub enum NoticeRowError {
         /// Fields of the row.
         found: usize,
     },
-    /// The row's quotes do not match; reading goes on with the next line.
+    /// The row's quotes do not match; reading continues on the next line.
     #[error("a quoted field is not closed, or text follows its closing quote")]
     Quoting,
-    /// The row's quotes do not match, and so many rows before it were broken like that that no more text is read twice
-    /// to find the next whole one.
-    #[error("quotes do not match from here through line {through}; nothing up to there could be read")]
+    /// The row's quotes do not match, and after many such rows no more text is read a second time to find the next
+    /// complete row.
+    #[error("the quotes do not match; the lines from here through line {through} could not be read")]
     Unreadable {
-        /// The last line that is lost.
+        /// The last line that is skipped.
         through: u64,
     },
-    /// Some byte of the row is not UTF-8.
-    #[error("the row is not UTF-8; if the source is of another encoding, name it with --encoding, e.g. windows-1252")]
+    /// The row has bytes that are not text in the source's encoding.
+    #[error("the row is not UTF-8; if the source has another encoding, set --encoding, e.g. windows-1252")]
     NotUtf8,
-    /// One field is larger than a field may be.
+    /// A field exceeds the maximum size.
     #[error("column {column} is larger than {limit} bytes")]
     FieldTooLarge {
         /// The column.
@@ -37,30 +37,29 @@ pub enum NoticeRowError {
         /// The limit in bytes.
         limit: usize,
     },
-    /// The row is larger than a row may be.
+    /// The row exceeds the maximum size.
     #[error("the row is larger than {limit} bytes")]
     RowTooLarge {
         /// The limit in bytes.
         limit: usize,
     },
     /// The record is not JSON.
-    #[error("the record is not JSON from its byte {at} on")]
+    #[error("the record is not valid JSON at byte {at}")]
     NotJson {
-        /// Where it stops being JSON, counted from 1 on the record's last good line.
+        /// The byte at which parsing failed, counted from 1 on its line of the record.
         at: usize,
     },
-    /// What stands where a page or a notice should be is none: an answer of the API's gateway, a web page, the rest of a page
-    /// that was cut off.
-    #[error("{found} stands here in place of a page or a notice")]
+    /// Neither a page nor a notice: a response of the API's gateway, a web page, the rest of a truncated page.
+    #[error("expected a page or a notice, found {found}")]
     NoPage {
-        /// What it looks like.
+        /// What it appears to be.
         found: &'static str,
     },
-    /// The record is JSON, but no notice.
+    /// The record is JSON, but not a notice.
     #[error("the JSON record does not have the shape of a notice")]
     WrongShape,
-    /// One value cannot be what it should be.
-    #[error("column {column} is not usable")]
+    /// A value is invalid.
+    #[error("column {column} is invalid")]
     Value {
         /// The column, or the JSON key.
         column: &'static str,
@@ -71,7 +70,7 @@ pub enum NoticeRowError {
 }
 
 impl NoticeRowError {
-    /// The column or JSON key that it is about, if it is about one.
+    /// The column or JSON key that the error concerns, if it concerns one.
     pub fn column(&self) -> Option<&str> {
         match self {
             Self::FieldTooLarge { column, .. } => Some(column),
@@ -87,7 +86,7 @@ impl NoticeRowError {
         }
     }
 
-    /// The whole chain in one line, for a report.
+    /// The error and its cause in one line, for a report.
     pub fn message_with_cause(&self) -> String {
         self.source().map_or_else(|| self.to_string(), |reason| format!("{self}: {reason}"))
     }
@@ -96,16 +95,16 @@ impl NoticeRowError {
 /// What is wrong with a value.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidFieldReason {
-    /// It has to be there.
+    /// A required value is absent or blank.
     #[error("it is empty")]
     Empty,
-    /// More than is stored.
+    /// The value exceeds the maximum length.
     #[error("it is longer than {max} characters")]
     TooLong {
         /// The limit in characters.
         max: usize,
     },
-    /// It has another form.
+    /// The value does not have the expected form.
     #[error("it is not {expected}")]
     Malformed {
         /// What it should be.
@@ -132,34 +131,35 @@ pub enum SourceError {
     /// It is a directory.
     #[error("the source is a directory, not a file")]
     Directory,
-    /// It is something else than notices in that format.
+    /// Its content is not notices in that format.
     #[error("the source is {found}, not {expected}")]
     NotThisFormat {
-        /// What was asked for.
+        /// The expected content.
         expected: &'static str,
-        /// What it looks like.
+        /// What it appears to be.
         found: &'static str,
     },
-    /// The CSV header lacks columns, or has one twice. Contact columns may be absent; the order does not matter.
-    #[error("the header does not fit: missing {missing:?}, unexpected {unexpected:?}, twice {twice:?}")]
+    /// The CSV header lacks required columns, or has them more than once. Contact columns may be absent; the order does
+    /// not matter.
+    #[error("the header has the wrong columns: missing {missing:?}, unexpected {unexpected:?}, duplicate {twice:?}")]
     Columns {
         /// Columns that a notice needs.
         missing: Vec<String>,
         /// Columns that SAM.gov's file does not have.
         unexpected: Vec<String>,
-        /// Columns that are there more than once.
+        /// Required columns that occur more than once.
         twice: Vec<String>,
     },
-    /// The JSON page ends or breaks off before its end; the rows before are good.
-    #[error("the JSON page breaks off at line {line}")]
+    /// The JSON page is truncated; the rows before are valid.
+    #[error("the JSON page is truncated at line {line}")]
     BreaksOff {
         /// The last line that was read.
         line: u64,
     },
-    /// The compressed data is damaged or cut short; the rows before are good.
+    /// The compressed data is damaged or truncated; the rows before are valid.
     #[error("decompressing the source")]
     BrokenGzip(#[source] io::Error),
-    /// The operating system could not read it.
+    /// An I/O error.
     #[error("reading the source")]
     Read(#[source] io::Error),
 }

@@ -1,5 +1,5 @@
-//! One value of a record, named, and what it can be read as. Blank is the same as absent everywhere, and so is the text
-//! `null`, which the API's own examples have where there is nothing. What spreadsheets make of values is undone.
+//! Parses single values of a record. A blank value counts as absent, and so does the text `null`, which the API's own
+//! examples have for absent values. Changes that spreadsheets make to values are reverted.
 
 use chrono::{DateTime, NaiveDate, Utc};
 use domain::opportunity::{Agency, Award, InvalidValue, NaicsCode, PlaceOfPerformance, SetAside, UsdCents};
@@ -9,14 +9,14 @@ use super::{
     spreadsheet, time,
 };
 
-/// Longest title, name or code in characters.
-const MAX_SHORT: usize = 1_000;
-/// Longest description in bytes.
-const MAX_DESCRIPTION: usize = 256 << 10;
-/// Longest link in characters.
-const MAX_LINK: usize = 2_000;
+/// Maximum length of a title, name or code, in characters.
+const MAX_TEXT_CHARS: usize = 1_000;
+/// Maximum length of a description, in bytes.
+const MAX_DESCRIPTION_BYTES: usize = 256 << 10;
+/// Maximum length of a link, in bytes.
+const MAX_LINK_BYTES: usize = 2_000;
 
-/// A value under its column's name or its JSON key.
+/// A value with its column's name or its JSON key.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct NoticeField<'a> {
     column: &'static str,
@@ -29,33 +29,36 @@ impl<'a> NoticeField<'a> {
         Self { column, text: if text.eq_ignore_ascii_case("null") { "" } else { text } }
     }
 
-    /// A number that stands for itself, such as a code or a postal code, without the `.0` of a spreadsheet.
+    /// Removes the `.0` that spreadsheets append to codes of digits, such as postal codes.
     pub(super) fn as_numeral(self) -> Self {
         Self { text: spreadsheet::without_zero_decimals(self.text), ..self }
     }
 
     /// Text of at most a thousand characters.
     pub(super) fn parse_text(self) -> Result<Option<String>, NoticeRowError> {
-        self.parse_bounded(self.text.len() > MAX_SHORT && self.text.chars().count() > MAX_SHORT, MAX_SHORT)
+        self.parse_bounded(
+            self.text.len() > MAX_TEXT_CHARS && self.text.chars().count() > MAX_TEXT_CHARS,
+            MAX_TEXT_CHARS,
+        )
     }
 
-    /// The text of a notice: HTML and character references stay as they are.
+    /// The text of a notice; HTML and character references stay as they are.
     pub(super) fn parse_description(self) -> Result<Option<String>, NoticeRowError> {
-        self.parse_bounded(self.text.len() > MAX_DESCRIPTION, MAX_DESCRIPTION)
+        self.parse_bounded(self.text.len() > MAX_DESCRIPTION_BYTES, MAX_DESCRIPTION_BYTES)
     }
 
-    /// A web address; anything else is no link and counts as absent.
+    /// A web address; any other text counts as absent.
     pub(super) fn parse_link(self) -> Result<Option<String>, NoticeRowError> {
         let is_address = self.text.starts_with("https://") || self.text.starts_with("http://");
-        if is_address { self.parse_bounded(self.text.len() > MAX_LINK, MAX_LINK) } else { Ok(None) }
+        if is_address { self.parse_bounded(self.text.len() > MAX_LINK_BYTES, MAX_LINK_BYTES) } else { Ok(None) }
     }
 
-    /// A company's name. SAM.gov writes `null` where it has none, sometimes with an address behind it.
+    /// A company's name. SAM.gov writes `null` for an absent name, sometimes followed by an address.
     pub(super) fn parse_company(self) -> Result<Option<String>, NoticeRowError> {
         if self.text.split_whitespace().next() == Some("null") { Ok(None) } else { self.parse_text() }
     }
 
-    /// A code that the domain knows how to check.
+    /// A code that the domain validates with `check`.
     pub(super) fn parse_code<T>(self, check: fn(&str) -> Result<T, InvalidValue>) -> Result<Option<T>, NoticeRowError> {
         if self.text.is_empty() {
             return Ok(None);
@@ -67,7 +70,7 @@ impl<'a> NoticeField<'a> {
         self.parse_code(Agency::from_name)?.ok_or_else(|| self.value_error(InvalidFieldReason::Empty))
     }
 
-    /// An industry of two (a sector) to six digits.
+    /// A NAICS code of two (a sector) to six digits.
     pub(super) fn parse_naics(self) -> Result<Option<NaicsCode>, NoticeRowError> {
         let numeral = self.as_numeral();
         if numeral.text.len() == 1 {
@@ -76,7 +79,7 @@ impl<'a> NoticeField<'a> {
         numeral.parse_code(NaicsCode::try_new)
     }
 
-    /// `NONE` is how SAM.gov says that nothing is set aside.
+    /// A set-aside code. SAM.gov writes `NONE` for no set-aside.
     pub(super) fn parse_set_aside(self) -> Result<Option<SetAside>, NoticeRowError> {
         if self.text.eq_ignore_ascii_case("none") { Ok(None) } else { self.parse_code(SetAside::try_new) }
     }
@@ -95,23 +98,23 @@ impl<'a> NoticeField<'a> {
     }
 
     pub(super) fn parse_bool(self) -> Result<Option<bool>, NoticeRowError> {
-        let meaning = |text: &str| match text.to_ascii_lowercase().as_str() {
+        let to_bool = |text: &str| match text.to_ascii_lowercase().as_str() {
             "yes" | "true" => Some(true),
             "no" | "false" => Some(false),
             _ => None,
         };
-        self.parse_with(meaning, "Yes or No")
+        self.parse_with(to_bool, "Yes or No")
     }
 
-    /// Insists that there is a value.
+    /// A value that must be present.
     pub(super) fn parse_required<T>(
         self,
-        read: fn(Self) -> Result<Option<T>, NoticeRowError>,
+        parse: fn(Self) -> Result<Option<T>, NoticeRowError>,
     ) -> Result<T, NoticeRowError> {
-        read(self)?.ok_or_else(|| self.value_error(InvalidFieldReason::Empty))
+        parse(self)?.ok_or_else(|| self.value_error(InvalidFieldReason::Empty))
     }
 
-    /// Insists that there is a code.
+    /// A code that must be present.
     pub(super) fn parse_required_code<T>(
         self,
         check: fn(&str) -> Result<T, InvalidValue>,
@@ -125,13 +128,13 @@ impl<'a> NoticeField<'a> {
 
     fn parse_with<T>(
         self,
-        read: impl Fn(&str) -> Option<T>,
+        parse: impl Fn(&str) -> Option<T>,
         expected: &'static str,
     ) -> Result<Option<T>, NoticeRowError> {
         if self.text.is_empty() {
             return Ok(None);
         }
-        read(self.text).map(Some).ok_or_else(|| self.malformed_error(expected))
+        parse(self.text).map(Some).ok_or_else(|| self.malformed_error(expected))
     }
 
     fn parse_bounded(self, too_long: bool, max: usize) -> Result<Option<String>, NoticeRowError> {
@@ -150,31 +153,31 @@ impl<'a> NoticeField<'a> {
     }
 }
 
-/// The values of a record that were left out because they cannot be understood, as the record is one without them.
+/// The optional values of a record that were omitted because they cannot be parsed.
 #[derive(Debug, Default)]
 pub(super) struct OmittedValues(Vec<NoticeRowError>);
 
 impl OmittedValues {
-    /// A value that a notice may lack: absent where it cannot be read, and noted down.
-    pub(super) fn take_optional<T>(&mut self, read: Result<Option<T>, NoticeRowError>) -> Option<T> {
-        read.unwrap_or_else(|why| {
-            self.0.push(why);
+    /// Returns an optional value. One that cannot be parsed is recorded as omitted and counts as absent.
+    pub(super) fn take_optional<T>(&mut self, parsed: Result<Option<T>, NoticeRowError>) -> Option<T> {
+        parsed.unwrap_or_else(|error| {
+            self.0.push(error);
             None
         })
     }
 
-    /// What was left out, in the order of reading.
+    /// The omitted values with their reasons, in the order of parsing.
     pub(super) fn into_errors(self) -> Vec<NoticeRowError> {
         self.0
     }
 }
 
-/// A place that says something.
+/// The place, unless all its fields are absent.
 pub(super) fn non_empty_place(place: PlaceOfPerformance) -> Option<PlaceOfPerformance> {
     (place != PlaceOfPerformance::default()).then_some(place)
 }
 
-/// An award that says something.
+/// The award, unless all its fields are absent.
 pub(super) fn non_empty_award(award: Award) -> Option<Award> {
     (!award.is_empty()).then_some(award)
 }

@@ -1,14 +1,14 @@
-//! Notices of SAM.gov as files: reads every format that they come in.
+//! Reads notices of SAM.gov from files of every published format, and imports them.
 //!
 //! ```text
-//! file or pipe ──open──▶ plain bytes ──detect──▶ format ──rows──▶ Row { line, notice or why not }
-//!                (gzip)                                  csv | api_v2 | text
+//! file or pipe ──open──▶ plain bytes ──detect──▶ format ──read──▶ ParsedRow { line, outcome }
+//!                (gzip)                                  csv | api_v2 | ndjson
 //! ```
 //!
-//! Everything streams: memory stays constant however large the source is. A value that a notice may lack and that cannot be
-//! understood is left out and noted down; only what makes a notice a notice is needed: its id, title, type, agency and date.
-//! What is no notice is one rejected [`ParsedRow`] with its line number; only what makes the whole source unusable is a
-//! [`SourceError`]. Contact persons are never read into a value.
+//! Sources are streamed: memory use does not depend on their size. A notice requires an id, a title, a type, an agency
+//! and a date; any other value that cannot be parsed is omitted and listed in [`ParsedRow::omitted_values`]. A record
+//! that is not a notice is one rejected [`ParsedRow`] with its line number. A [`SourceError`] means that the source
+//! cannot be read any further. Contact persons are never read into a value.
 
 mod api_v2;
 mod csv;
@@ -38,12 +38,12 @@ pub use self::{
     source::{SourceFormat, detect_format, open_source},
 };
 
-/// Largest field in bytes, in any format.
+/// Maximum size of a field in bytes, in any format.
 pub const MAX_FIELD_BYTES: usize = 1 << 20;
-/// Largest row, JSON line or JSON element in bytes.
+/// Maximum size of a row, JSON line or JSON element in bytes.
 pub const MAX_ROW_BYTES: usize = 4 << 20;
 
-/// A source of plain bytes, as [`open_source`] makes it.
+/// A source of uncompressed bytes, as [`open_source`] returns it.
 pub type SourceReader = Box<dyn BufRead + Send>;
 
 /// One record of a source.
@@ -51,24 +51,24 @@ pub type SourceReader = Box<dyn BufRead + Send>;
 pub struct ParsedRow {
     /// The physical line, counted from 1, on which the record starts; the line of its opening brace in JSON.
     pub line: u64,
-    /// The notice, or why there is none.
+    /// The notice, or why the record is rejected.
     pub outcome: Result<Notice, NoticeRowError>,
-    /// Values of the notice that were left out: each names its column and what is wrong with it.
+    /// The values that were omitted from the notice, each with its column and the reason.
     pub omitted_values: Vec<NoticeRowError>,
 }
 
-/// The records of a source, in its order. Ends after the first [`SourceError`].
+/// Iterates over the records of a source in their order. Ends after the first [`SourceError`].
 pub struct NoticeReader {
     format: Option<FormatReader>,
     warnings: Arc<Mutex<Vec<String>>>,
 }
 
-/// What there is to say about a source beside its rows; complete once they have come to their end.
+/// Warnings about a source as a whole; complete when all its rows have been read.
 #[derive(Debug, Clone)]
 pub struct SourceWarnings(Arc<Mutex<Vec<String>>>);
 
 impl SourceWarnings {
-    /// The warnings so far, each a sentence.
+    /// The warnings so far, one sentence each.
     pub fn list(&self) -> Vec<String> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -83,8 +83,8 @@ enum FormatReader {
 /// Reads the records of a source.
 ///
 /// # Errors
-/// [`SourceError`] when its beginning shows that it is not of that format, for example a CSV header without the columns
-/// that a notice needs.
+/// [`SourceError`] when its beginning shows that it does not have that format, for example a CSV header without the
+/// required columns.
 pub fn read_notices(
     mut reader: SourceReader,
     format: SourceFormat,
@@ -100,22 +100,22 @@ pub fn read_notices(
 }
 
 impl NoticeReader {
-    /// What will be said about the source beside its rows.
+    /// The warnings about the source; most are known only when all rows have been read.
     pub fn warnings(&self) -> SourceWarnings {
         SourceWarnings(Arc::clone(&self.warnings))
     }
 
-    /// Notes down what is only known at the end.
+    /// Adds the warnings that are known only at the end of the source.
     fn collect_warnings(&mut self) {
         let Some(mut format) = self.format.take() else { return };
-        let (guessed, mut warnings) = match &mut format {
+        let (guessed_rows, mut warnings) = match &mut format {
             FormatReader::Csv(rows) => (rows.decoder().guessed_row_count(), vec![]),
             FormatReader::Json(rows) => (rows.decoder().guessed_row_count(), rows.collect_warnings()),
             FormatReader::Ndjson(rows) => (rows.decoder().guessed_row_count(), vec![]),
         };
-        if guessed > 0 {
+        if guessed_rows > 0 {
             warnings.push(format!(
-                "{guessed} rows are not UTF-8 and were read as Windows-1252; --encoding names another choice"
+                "{guessed_rows} rows are not UTF-8 and were read as Windows-1252; set --encoding if this is wrong"
             ));
         }
         self.warnings.lock().unwrap_or_else(PoisonError::into_inner).extend(warnings);

@@ -1,4 +1,4 @@
-//! A JSON value where a text is expected: a number or a yes/no is taken as its text, null as blank.
+//! Reads any JSON value where a text or an object is expected. A number or boolean counts as its text, null as absent.
 
 use std::fmt;
 
@@ -10,20 +10,20 @@ use serde_json::Value;
 
 use super::{encoding::TextDecoder, error::NoticeRowError, field::NoticeField};
 
-/// What stands in a text's place.
+/// A value that is expected to be a text.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) enum LooseText {
-    /// Nothing or null.
+    /// Absent or null.
     #[default]
     Absent,
-    /// A text, or what reads as one.
+    /// A text, a number or a boolean.
     Text(String),
     /// A list or an object.
     Other,
 }
 
 impl LooseText {
-    /// The value under its key.
+    /// The value as the field `key`.
     pub(super) fn to_field(&self, key: &'static str) -> Result<NoticeField<'_>, NoticeRowError> {
         match self {
             Self::Absent => Ok(NoticeField::new(key, "")),
@@ -32,7 +32,7 @@ impl LooseText {
         }
     }
 
-    /// Whether nothing stands there.
+    /// Whether the value is absent, blank or the text `null`.
     pub(super) fn is_blank(&self) -> bool {
         match self {
             Self::Absent => true,
@@ -42,7 +42,7 @@ impl LooseText {
     }
 }
 
-/// Reads one record.
+/// Parses one record.
 pub(super) fn parse_record<T: DeserializeOwned>(json: &[u8], decoder: &mut TextDecoder) -> Result<T, NoticeRowError> {
     let text = decoder.decode_text(json).ok_or(NoticeRowError::NotUtf8)?;
     serde_json::from_str(&text).map_err(|error| match error.classify() {
@@ -53,20 +53,20 @@ pub(super) fn parse_record<T: DeserializeOwned>(json: &[u8], decoder: &mut TextD
     })
 }
 
-/// A part of a record that is an object, unless something else stands there.
+/// A value that is expected to be an object.
 #[derive(Debug, Default)]
 pub(super) enum LooseObject<T> {
-    /// Nothing or null.
+    /// Absent, null, blank or an empty list.
     #[default]
     Absent,
-    /// What was expected.
+    /// An object of the expected shape.
     Whole(T),
-    /// Something else.
+    /// Any other value.
     Other,
 }
 
 impl<T> LooseObject<T> {
-    /// What was expected, if anything stands there.
+    /// The object, if the value is present.
     pub(super) fn get(&self, key: &'static str) -> Result<Option<&T>, NoticeRowError> {
         match self {
             Self::Absent => Ok(None),
@@ -79,13 +79,13 @@ impl<T> LooseObject<T> {
 impl<'de, T: DeserializeOwned> Deserialize<'de> for LooseObject<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let value = Value::deserialize(deserializer)?;
-        let says_nothing = match &value {
+        let is_absent = match &value {
             Value::Null => true,
             Value::String(text) => matches!(text.trim(), "" | "null"),
             Value::Array(list) => list.is_empty(),
             Value::Bool(_) | Value::Number(_) | Value::Object(_) => false,
         };
-        if says_nothing {
+        if is_absent {
             return Ok(Self::Absent);
         }
         Ok(if value.is_object() { serde_json::from_value(value).map_or(Self::Other, Self::Whole) } else { Self::Other })
@@ -127,7 +127,7 @@ impl<'de> Visitor<'de> for LooseTextVisitor {
         Ok(LooseText::Text(value.to_string()))
     }
 
-    // Printed with the fewest digits that name it, which are the digits that were written: up to fifteen survive.
+    // Printed with the fewest digits that identify the number: up to fifteen digits come out as they were written.
     fn visit_f64<E: Error>(self, value: f64) -> Result<LooseText, E> {
         Ok(LooseText::Text(value.to_string()))
     }

@@ -13,56 +13,56 @@ use super::{
     source,
 };
 
-/// What the format says where a notice has no text.
+/// The summary of a notice that has no text.
 const NO_SUMMARY: &str = "No summary provided.";
-const PAGE: &str = "https://sam.gov/";
+const PAGE_PREFIX: &str = "https://sam.gov/";
 
-/// The lines of a source as rows. Blank lines are skipped.
+/// Reads the lines of a source as rows. Blank lines are skipped.
 pub(super) struct NdjsonNoticeReader {
     reader: SourceReader,
     bytes: Vec<u8>,
-    /// Lines read so far.
+    /// Number of lines read so far.
     line: u64,
-    seen: bool,
+    has_rows: bool,
     decoder: TextDecoder,
 }
 
 impl NdjsonNoticeReader {
     pub(super) fn new(reader: SourceReader, encoding: SourceEncoding) -> Self {
-        Self { reader, bytes: Vec::new(), line: 0, seen: false, decoder: TextDecoder::new(encoding) }
+        Self { reader, bytes: Vec::new(), line: 0, has_rows: false, decoder: TextDecoder::new(encoding) }
     }
 
-    /// How lines were decoded so far.
     pub(super) fn decoder(&self) -> &TextDecoder {
         &self.decoder
     }
 
     pub(super) fn next_row(&mut self) -> Result<Option<ParsedRow>, SourceError> {
         loop {
-            let Some(whole) = self.read_line()? else {
-                return if self.seen { Ok(None) } else { Err(SourceError::Empty) };
+            let Some(is_complete) = self.read_line()? else {
+                return if self.has_rows { Ok(None) } else { Err(SourceError::Empty) };
             };
             let json = self.bytes.trim_ascii();
             if json.is_empty() {
                 continue;
             }
-            if !self.seen && json.first() != Some(&b'{') {
+            if !self.has_rows && json.first() != Some(&b'{') {
                 let found = "text that does not start with a JSON object";
                 return Err(SourceError::NotThisFormat { expected: "notices as NDJSON", found });
             }
-            self.seen = true;
-            let mut left_out = OmittedValues::default();
-            let outcome = if whole {
+            self.has_rows = true;
+            let mut omitted = OmittedValues::default();
+            let outcome = if is_complete {
                 loose_json::parse_record::<NoticeLine>(json, &mut self.decoder)
-                    .and_then(|line| line.to_notice(&mut left_out))
+                    .and_then(|line| line.to_notice(&mut omitted))
             } else {
                 Err(NoticeRowError::RowTooLarge { limit: MAX_ROW_BYTES })
             };
-            return Ok(Some(ParsedRow { line: self.line, outcome, omitted_values: left_out.into_errors() }));
+            return Ok(Some(ParsedRow { line: self.line, outcome, omitted_values: omitted.into_errors() }));
         }
     }
 
-    /// Reads one line; false when it is too long, in which case only its beginning is kept.
+    /// Reads one line into `bytes`; `None` at the end of the source, `false` if the line is too long, in which case
+    /// `bytes` has only its beginning.
     fn read_line(&mut self) -> Result<Option<bool>, SourceError> {
         self.bytes.clear();
         let limit = MAX_ROW_BYTES as u64 + 1;
@@ -72,15 +72,15 @@ impl NdjsonNoticeReader {
             return Ok(None);
         }
         self.line += 1;
-        let whole = self.bytes.ends_with(b"\n") || self.bytes.len() <= MAX_ROW_BYTES;
-        let mut ended = whole;
+        let is_complete = self.bytes.ends_with(b"\n") || self.bytes.len() <= MAX_ROW_BYTES;
+        let mut ended = is_complete;
         let mut rest = Vec::new();
         while !ended && count > 0 {
             rest.clear();
             count = self.reader.by_ref().take(limit).read_until(b'\n', &mut rest).map_err(source::read_error)?;
             ended = rest.ends_with(b"\n");
         }
-        Ok(Some(whole))
+        Ok(Some(is_complete))
     }
 }
 
@@ -104,18 +104,18 @@ struct NoticeLine {
 }
 
 impl NoticeLine {
-    /// The notice; what it may lack and cannot be read is left out.
-    fn to_notice(&self, left_out: &mut OmittedValues) -> Result<Notice, NoticeRowError> {
+    /// The notice, without optional values that cannot be parsed.
+    fn to_notice(&self, omitted: &mut OmittedValues) -> Result<Notice, NoticeRowError> {
         let agency = first_non_blank(&self.h_agency, &self.agency);
         let notice_type = first_non_blank(&self.h_type, &self.notice_type);
         let description =
-            left_out.take_optional(self.summary.to_field("summary").and_then(NoticeField::parse_description));
+            omitted.take_optional(self.summary.to_field("summary").and_then(NoticeField::parse_description));
         let solicitation_number =
             self.h_solicitation_number.to_field("h_solicitation_number").and_then(NoticeField::parse_text);
-        let solicitation_number = left_out.take_optional(solicitation_number);
-        let awardee = left_out.take_optional(self.h_awardee.to_field("h_awardee").and_then(NoticeField::parse_company));
+        let solicitation_number = omitted.take_optional(solicitation_number);
+        let awardee = omitted.take_optional(self.h_awardee.to_field("h_awardee").and_then(NoticeField::parse_company));
         let amount =
-            left_out.take_optional(self.h_award_amount.to_field("h_award_amount").and_then(NoticeField::parse_amount));
+            omitted.take_optional(self.h_award_amount.to_field("h_award_amount").and_then(NoticeField::parse_amount));
         Ok(Notice {
             notice_id: self.notice_id.to_field("notice_id")?.parse_required_code(NoticeId::try_new)?,
             source: NoticeSource::SamText,
@@ -136,16 +136,16 @@ impl NoticeLine {
                 active: None,
                 place: None,
                 description: description.filter(|text| text != NO_SUMMARY),
-                link: left_out.take_optional(self.page_link()),
+                link: omitted.take_optional(self.page_link()),
             },
             award: field::non_empty_award(Award { number: None, date: None, amount, awardee }),
         })
     }
 
-    /// The address of the notice's SAM.gov page among the Markdown links.
+    /// The address of the notice's page on SAM.gov, from the Markdown links.
     fn page_link(&self) -> Result<Option<String>, NoticeRowError> {
         let LooseText::Text(links) = &self.links_md else { return Ok(None) };
-        let page = links.find(PAGE).map(|start| &links[start..]).unwrap_or_default();
+        let page = links.find(PAGE_PREFIX).map(|start| &links[start..]).unwrap_or_default();
         let end = page.find(|c: char| c == ')' || c.is_whitespace()).unwrap_or(page.len());
         NoticeField::new("links_md", &page[..end]).parse_link()
     }

@@ -1,13 +1,13 @@
-//! Importing notices: many streams decided and appended per transaction.
+//! Imports notices: decides and appends events of many streams per transaction.
 //!
 //! ```text
 //! rows (blocking thread) ──batches──▶ load streams ──▶ decide row by row ──▶ append all ──┐
 //!                                         ▲                                               │
-//!                                         └──────── another writer was faster ◀───────────┘
+//!                                         └────────────────── conflict ◀──────────────────┘
 //! ```
 //!
-//! A batch is one transaction, so an interruption leaves whole batches behind; importing the same source again finds
-//! their notices on record and goes on with the rest.
+//! A batch is one transaction, so an interrupted import has recorded whole batches. Importing the same source again
+//! finds their notices recorded and continues with the rest.
 
 #[cfg(test)]
 mod tests;
@@ -27,21 +27,21 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{NoticeReader, NoticeRowError, ParsedRow, SourceError};
 
-/// Batches that are parsed ahead of the one being stored.
+/// Number of batches that are parsed ahead of the one being stored.
 const READ_AHEAD: usize = 2;
 
-/// What an import did. `imported + unchanged + rejected = rows`, always.
+/// Counts of an import. `imported + unchanged + rejected = rows` always holds.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct ImportSummary {
-    /// Rows dealt with.
+    /// Rows processed.
     pub rows: u64,
     /// Rows that led to events.
     pub imported: u64,
-    /// Rows whose notice was on record already.
+    /// Rows whose notice was recorded before.
     pub unchanged: u64,
     /// Rows that could not be parsed.
     pub rejected: u64,
-    /// Optional values that could not be parsed and were left out of their notices.
+    /// Optional values that could not be parsed and were omitted from their notices.
     pub left_out: u64,
     /// Events appended.
     pub events: u64,
@@ -51,37 +51,37 @@ pub struct ImportSummary {
 
 /// Receives the progress of an import.
 pub trait ImportObserver: Send {
-    /// After every batch.
+    /// Called after every batch.
     fn on_progress(&mut self, so_far: &ImportSummary);
 
-    /// For every row that cannot be understood.
+    /// Called for every rejected row.
     ///
     /// # Errors
-    /// When the rejection cannot be noted down; this ends the import.
+    /// When the observer cannot record the rejection; this ends the import.
     fn on_rejected_row(&mut self, line: u64, reason: &NoticeRowError) -> std::io::Result<()>;
 
-    /// For every value that was left out of its notice because it cannot be understood.
+    /// Called for every value that was omitted from its notice because it cannot be parsed.
     ///
     /// # Errors
-    /// When it cannot be noted down; this ends the import.
+    /// When the observer cannot record the value; this ends the import.
     fn on_omitted_value(&mut self, line: u64, value: &NoticeRowError) -> std::io::Result<()>;
 }
 
-/// Why an import ended early. What was appended before stays, and a second run completes it.
+/// Why an import ended early. The batches before are recorded, and a second import of the source completes it.
 #[derive(Debug, thiserror::Error)]
 pub enum ImportError {
-    /// The source cannot be read on.
+    /// The source cannot be read any further.
     #[error("reading the source")]
     Source(#[source] SourceError),
     /// A batch could not be recorded.
     #[error("storing a batch of notices")]
     Batch(#[from] BatchAppendError),
-    /// A rejected row could not be noted down.
+    /// The observer could not record a rejected row or an omitted value.
     #[error("writing the report of rejected rows")]
     Report(#[source] std::io::Error),
 }
 
-/// The use case.
+/// Imports notices into an event store.
 #[derive(Debug)]
 pub struct NoticeImport<S> {
     store: S,
@@ -94,10 +94,10 @@ impl<S: BatchStore> NoticeImport<S> {
         Self { store, batch_rows: batch_rows.max(1) }
     }
 
-    /// Imports all rows, or those before `stop`; a batch that was begun is finished.
+    /// Imports all rows, or those before `stop` is cancelled; a batch that has begun is completed.
     ///
     /// # Errors
-    /// [`ImportError`]; what was appended before stays.
+    /// [`ImportError`]; the batches before are recorded.
     #[tracing::instrument(skip_all, fields(correlation.id = %caller.correlation_id))]
     pub async fn import_notices(
         &self,
@@ -117,10 +117,10 @@ impl<S: BatchStore> NoticeImport<S> {
                 }
                 batch = batches.recv() => batch,
             };
-            let Some((rows, failure)) = batch else { return Ok(summary) };
+            let Some((rows, source_error)) = batch else { return Ok(summary) };
             self.import_batch(caller, rows, observer, &mut summary).await?;
             observer.on_progress(&summary);
-            if let Some(source) = failure {
+            if let Some(source) = source_error {
                 return Err(ImportError::Source(source));
             }
         }
@@ -159,26 +159,28 @@ impl<S: BatchStore> NoticeImport<S> {
         Ok(())
     }
 
-    /// Returns the number of notices that led to events, and the number of these events.
+    /// Records notices; returns the number of notices that led to events, and the number of these events.
     async fn store_notices(&self, caller: &Caller, notices: &[Notice]) -> Result<(u64, u64), ImportError> {
         let ids: Vec<_> = notices.iter().map(|notice| notice.opportunity_id().to_string()).collect();
         let decide = |batch: &mut AppendBatch<Opportunity>| {
-            let wishes = notices.iter().zip(&ids);
-            wishes.filter(|(notice, id)| batch.decide_stream(id, |state| notice_events(state, notice)) > 0).count()
+            let notices_with_ids = notices.iter().zip(&ids);
+            notices_with_ids
+                .filter(|(notice, id)| batch.decide_stream(id, |state| notice_events(state, notice)) > 0)
+                .count()
         };
         let (imported, events) = append_batch::decide_and_append(&self.store, caller, ids.clone(), decide).await?;
         Ok((u64::try_from(imported).unwrap_or(u64::MAX), events))
     }
 }
 
-/// What a notice changes; recording one is never refused.
+/// The events that a notice leads to. The command is never refused.
 fn notice_events(opportunity: &Opportunity, notice: &Notice) -> Vec<OpportunityEvent> {
     opportunity.decide(OpportunityCommand::RecordNotice(Box::new(notice.clone()))).unwrap_or_default()
 }
 
 type RowBatch = (Vec<ParsedRow>, Option<SourceError>);
 
-/// Parses on a blocking thread. A batch with a [`SourceError`] is the last one; ends when the receiver is dropped.
+/// Parses rows on a blocking thread until the receiver is dropped. A batch with a [`SourceError`] is the last one.
 fn spawn_reader(rows: NoticeReader, batch_rows: usize) -> mpsc::Receiver<RowBatch> {
     let (sender, receiver) = mpsc::channel(READ_AHEAD);
     tokio::task::spawn_blocking(move || {
@@ -186,9 +188,9 @@ fn spawn_reader(rows: NoticeReader, batch_rows: usize) -> mpsc::Receiver<RowBatc
         for row in rows {
             match row {
                 Ok(row) => batch.push(row),
-                Err(failure) => {
-                    // After a stop the receiver is gone, and the failure no longer matters.
-                    drop(sender.blocking_send((batch, Some(failure))));
+                Err(error) => {
+                    // After a cancellation the receiver is dropped, and the error no longer matters.
+                    drop(sender.blocking_send((batch, Some(error))));
                     return;
                 }
             }

@@ -1,9 +1,9 @@
-//! What spreadsheets make of values when they open a file and save it again.
+//! Reverts changes that spreadsheets make to values when they open a file and save it again.
 
 use std::borrow::Cow;
 
-/// Digits behind the point from which on what follows is the noise of a binary fraction: `36000.00000000004`.
-const NOISE_DIGITS: usize = 6;
+/// Amounts with more decimals than this have the rounding error of a binary fraction: `36000.00000000004`.
+const MAX_DECIMALS: usize = 6;
 
 /// `339113.0` as `339113`; anything else as it is.
 pub(super) fn without_zero_decimals(text: &str) -> &str {
@@ -15,20 +15,19 @@ pub(super) fn without_zero_decimals(text: &str) -> &str {
     }
 }
 
-/// An amount with a decimal point, two decimals where a spreadsheet has left noise, and no exponent; `None` where the text
-/// is none of these, or is plain already.
+/// Rewrites an amount with a decimal point, without rounding error and exponent; `None` if nothing is to be rewritten.
 pub(super) fn parse_amount(text: &str) -> Option<String> {
-    let pointed = with_decimal_point(text);
-    if let Some(rounded) = without_noise(&pointed) {
+    let with_point = with_decimal_point(text);
+    if let Some(rounded) = round_to_cents(&with_point) {
         return Some(rounded);
     }
-    if let Some(number) = expand_exponent(&pointed) {
+    if let Some(number) = expand_exponent(&with_point) {
         return Some(number);
     }
-    matches!(pointed, Cow::Owned(_)).then(|| pointed.into_owned())
+    matches!(with_point, Cow::Owned(_)).then(|| with_point.into_owned())
 }
 
-/// `36000,50` and `1.234.567,50` with a point for decimals. A comma before three digits separates thousands, and stays.
+/// Rewrites `36000,50` and `1.234.567,50` with a decimal point. A comma before three digits separates thousands.
 fn with_decimal_point(text: &str) -> Cow<'_, str> {
     match text.rsplit_once(',') {
         Some((whole, decimals)) if (1..=2).contains(&decimals.len()) && is_digits(decimals) && !whole.contains(',') => {
@@ -38,17 +37,17 @@ fn with_decimal_point(text: &str) -> Cow<'_, str> {
     }
 }
 
-/// A number with so many decimals that it can only be a rounded binary fraction, to the cent.
-fn without_noise(text: &str) -> Option<String> {
+/// Rounds a number with more than [`MAX_DECIMALS`] to cents, if the difference is no more than a rounding error.
+fn round_to_cents(text: &str) -> Option<String> {
     let (_, decimals) = text.split_once('.')?;
     let plain: String = text.trim_start_matches('$').chars().filter(|c| *c != ',').collect();
-    let value: f64 = (decimals.len() > NOISE_DIGITS && is_digits(decimals)).then(|| plain.parse().ok())??;
+    let value: f64 = (decimals.len() > MAX_DECIMALS && is_digits(decimals)).then(|| plain.parse().ok())??;
     let rounded = format!("{value:.2}");
     let nearest: f64 = rounded.parse().ok()?;
     ((value - nearest).abs() < 1e-6 * value.abs().max(1.0)).then_some(rounded)
 }
 
-/// `3.6E+04` as `36000`, where that is a whole number of cents.
+/// Rewrites `3.6E+04` as `36000.00`, for exponents from -2 to 12.
 fn expand_exponent(text: &str) -> Option<String> {
     let (mantissa, power) = text.split_once(['e', 'E'])?;
     let is_number = !mantissa.is_empty() && mantissa.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
@@ -66,7 +65,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn codes_lose_their_decimals_and_nothing_else() {
+    fn only_zero_decimals_are_removed_from_codes() {
         for (text, expected) in [
             ("339113.0", "339113"),
             ("6515.00", "6515"),
@@ -80,7 +79,7 @@ mod tests {
     }
 
     #[test]
-    fn amounts_are_what_was_meant() {
+    fn amounts_that_spreadsheets_changed_are_restored() {
         for (text, expected) in [
             ("36000.00000000004", Some("36000.00")),
             ("819300.4999999999", Some("819300.50")),

@@ -1,9 +1,9 @@
-//! What the formats have in common, and each on small sources.
+//! Reading of small sources in each format.
 
-mod broken;
-mod chance;
+mod damaged_sources;
 mod json;
-mod real;
+mod random_damage;
+mod real_notices;
 
 use std::io::{Cursor, Write};
 
@@ -15,8 +15,8 @@ use super::*;
 /// A row of the extract, by column name.
 fn csv_row(values: &[(&str, &str)]) -> String {
     let value = |name: &str| {
-        let given = values.iter().find(|(column, _)| *column == name).map(|(_, value)| *value);
-        given.unwrap_or(match name {
+        let value = values.iter().find(|(column, _)| *column == name).map(|(_, value)| *value);
+        value.unwrap_or(match name {
             "NoticeId" => "f7de794d27e242e89584e27bd9e2b7aa",
             "Title" => "Wheelchairs",
             "Department/Ind.Agency" => "\"VETERANS AFFAIRS, DEPARTMENT OF\"",
@@ -50,9 +50,9 @@ fn outcomes(rows: &[ParsedRow]) -> Vec<(u64, Option<NoticeRowError>)> {
 }
 
 fn gzip(bytes: &[u8]) -> Vec<u8> {
-    let mut packed = GzEncoder::new(Vec::new(), Compression::fast());
-    packed.write_all(bytes).unwrap();
-    packed.finish().unwrap()
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+    encoder.write_all(bytes).unwrap();
+    encoder.finish().unwrap()
 }
 
 fn rejected_value(column: &'static str, reason: InvalidFieldReason) -> Result<Notice, NoticeRowError> {
@@ -94,14 +94,14 @@ fn a_csv_row_becomes_a_notice() {
 }
 
 #[test]
-fn nothing_set_aside_and_nothing_awarded_are_absent() {
+fn no_set_aside_and_no_awardee_are_absent() {
     let row = csv_row(&[("SetASideCode", "NONE"), ("Awardee", "null ")]);
     let notice = read_one(csv_file(&[row])).unwrap();
     assert_eq!((notice.facts.set_aside, notice.award), (None, None));
 }
 
 #[test]
-fn a_value_that_cannot_be_is_named_and_never_quoted() {
+fn an_invalid_required_value_is_reported_with_its_column_and_without_its_text() {
     for (column, text, reason) in [
         ("NoticeId", " ", InvalidFieldReason::Empty),
         (
@@ -122,7 +122,7 @@ fn a_value_that_cannot_be_is_named_and_never_quoted() {
 }
 
 #[test]
-fn a_value_that_a_notice_may_lack_is_left_out_and_named() {
+fn an_invalid_optional_value_is_omitted_and_reported_with_its_column() {
     for (column, text, reason) in [
         ("NaicsCode", "3", InvalidFieldReason::Malformed { expected: "two to six digits" }),
         ("NaicsCode", "3391130", InvalidFieldReason::TooLong { max: 6 }),
@@ -141,7 +141,7 @@ fn a_value_that_a_notice_may_lack_is_left_out_and_named() {
     ] {
         let mut rows = read(csv_file(&[csv_row(&[("Sol#", "S1"), ("Awardee", "Acme"), (column, text)])])).unwrap();
         let row = rows.remove(0);
-        let notice = row.outcome.unwrap_or_else(|why| panic!("{column}: {}", why.message_with_cause()));
+        let notice = row.outcome.unwrap_or_else(|error| panic!("{column}: {}", error.message_with_cause()));
         assert_eq!((notice.facts.naics, notice.award.unwrap().amount), (None, None), "{column}");
         assert_eq!(row.omitted_values, [rejected_value(column, reason).unwrap_err()]);
         assert_eq!(row.omitted_values[0].column(), Some(column));
@@ -149,7 +149,7 @@ fn a_value_that_a_notice_may_lack_is_left_out_and_named() {
 }
 
 #[test]
-fn what_spreadsheets_make_of_values_is_undone() {
+fn changes_of_spreadsheets_to_values_are_reverted() {
     let plain = csv_row(&[("PopCity", "null"), ("Description", "NULL")]);
     assert_eq!(read_one(csv_file(&[plain])).unwrap().facts.place, None);
     let values = [
@@ -164,9 +164,9 @@ fn what_spreadsheets_make_of_values_is_undone() {
     let row = csv_row(&values);
     let semicolons = |line: &str| line.replace("\"VETERANS AFFAIRS, DEPARTMENT OF\"", "PEACE CORPS").replace(',', ";");
     let with_semicolons = format!("{}\r\n{}\r\n", CSV_HEADER.join(";"), semicolons(&row));
-    let named = format!("\u{feff}sep=;\r\n{with_semicolons}");
+    let with_separator_line = format!("\u{feff}sep=;\r\n{with_semicolons}");
     let with_tabs = with_semicolons.replace(';', "\t");
-    for file in [csv_file(&[row]), with_semicolons, named, with_tabs] {
+    for file in [csv_file(&[row]), with_semicolons, with_separator_line, with_tabs] {
         let rows = read(file.clone()).unwrap();
         assert_eq!((rows.len(), rows[0].omitted_values.len()), (1, 0), "{file}");
         let notice = rows[0].outcome.as_ref().unwrap();
@@ -200,7 +200,7 @@ fn a_title_may_have_a_thousand_characters_of_any_script() {
 }
 
 #[test]
-fn lines_are_counted_as_an_editor_does() {
+fn rows_are_numbered_by_their_physical_line() {
     let rows = [
         csv_row(&[("Description", "\"one\r\ntwo\n\nthree\"")]),
         String::new(),
@@ -213,7 +213,7 @@ fn lines_are_counted_as_an_editor_does() {
 }
 
 #[test]
-fn columns_may_stand_in_another_order_and_others_among_them() {
+fn columns_may_be_in_another_order_with_others_between_them() {
     let row = csv_row(&[("Title", "Beds")]);
     let reversed = |line: &str| line.split(',').rev().collect::<Vec<_>>().join(",");
     let row = row.replace("\"VETERANS AFFAIRS, DEPARTMENT OF\"", "PEACE CORPS");
@@ -222,7 +222,7 @@ fn columns_may_stand_in_another_order_and_others_among_them() {
 }
 
 #[test]
-fn contact_columns_are_not_needed() {
+fn contact_columns_may_be_absent() {
     let header: Vec<_> = CSV_HEADER.iter().filter(|name| !name.contains("Contact")).copied().collect();
     let row = header.iter().map(|name| match *name {
         "NoticeId" => "abc",
@@ -235,15 +235,15 @@ fn contact_columns_are_not_needed() {
 }
 
 #[test]
-fn gzip_of_several_members_is_one_source() {
+fn gzip_with_several_members_is_one_source() {
     let file = csv_file(&[csv_row(&[]), csv_row(&[])]);
     let (first, second) = file.as_bytes().split_at(file.len() / 2);
-    let packed = [gzip(first), gzip(second)].concat();
-    assert_eq!(read(packed).unwrap().len(), 2);
+    let compressed = [gzip(first), gzip(second)].concat();
+    assert_eq!(read(compressed).unwrap().len(), 2);
 }
 
 #[test]
-fn a_byte_order_mark_is_no_text() {
+fn a_byte_order_mark_is_skipped() {
     let file = format!("\u{feff}{}", csv_file(&[csv_row(&[])]));
     assert!(read_one(file).is_ok());
     assert!(read_one(format!("\u{feff}{}", json::LINE)).is_ok());

@@ -1,41 +1,42 @@
-//! Reads the dates of notices, in all the forms they are published in.
+//! Parses the dates of notices in all published forms.
 //!
 //! `2026-03-03T07:17:50-05:00`, `2026-03-03 07:17:50.808-05`, `2026-03-27T03:00:00`, `2026-03-16`. A time without an
-//! offset is UTC, and a bare date is midnight UTC: SAM.gov does not say what else it could be, and a fixed rule gives
-//! the same instant for the same text everywhere. Spreadsheets write the same as `3/3/2026 7:17`, month first, also with
-//! `AM` or `PM`.
+//! offset is UTC, and a bare date is midnight UTC: SAM.gov does not state their time zone, and a fixed rule gives the
+//! same instant for the same text everywhere. Spreadsheets write dates as `3/3/2026 7:17`, month first, also with `AM`
+//! or `PM`.
 
 use chrono::{DateTime, Datelike, NaiveDate, NaiveTime, TimeDelta, Utc};
 use domain::value::STORABLE_YEARS;
 
-/// No place on Earth is further from UTC.
+/// Maximum offset from UTC, in hours. No time zone has a larger one.
 const MAX_OFFSET_HOURS: u32 = 18;
 
-/// The instant that a text names; `None` when it names none between the years 1900 and 2299.
+/// Parses an instant; `None` if the text is not one between the years 1900 and 2299.
 pub fn parse_instant(text: &str) -> Option<DateTime<Utc>> {
     parse_date_time(text).map(|(_, instant)| instant)
 }
 
-/// The day that a text names, as written: the offset does not move it.
+/// Parses a day as written: the offset does not change it.
 pub fn parse_day(text: &str) -> Option<NaiveDate> {
     parse_date_time(text).map(|(day, _)| day)
 }
 
 fn parse_date_time(text: &str) -> Option<(NaiveDate, DateTime<Utc>)> {
-    let mut rest = DateScanner(text.trim().as_bytes());
-    let is_american = rest.0.iter().take(3).any(|byte| *byte == b'/');
-    let date = if is_american { rest.scan_american_date()? } else { rest.scan_date()? };
-    let (time, offset) = match rest.0 {
+    let mut scanner = DateScanner(text.trim().as_bytes());
+    let is_american = scanner.0.iter().take(3).any(|byte| *byte == b'/');
+    let date = if is_american { scanner.scan_american_date()? } else { scanner.scan_date()? };
+    let (time, offset) = match scanner.0 {
         [] => (NaiveTime::MIN, TimeDelta::zero()),
-        _ if is_american => (rest.scan_clock_time()?, TimeDelta::zero()),
-        _ => rest.scan_time_of_day()?,
+        _ if is_american => (scanner.scan_clock_time()?, TimeDelta::zero()),
+        _ => scanner.scan_time_of_day()?,
     };
     let instant = date.and_time(time).and_utc().checked_sub_signed(offset)?;
-    let fits = rest.0.is_empty() && STORABLE_YEARS.contains(&date.year()) && STORABLE_YEARS.contains(&instant.year());
-    fits.then_some((date, instant))
+    let is_valid =
+        scanner.0.is_empty() && STORABLE_YEARS.contains(&date.year()) && STORABLE_YEARS.contains(&instant.year());
+    is_valid.then_some((date, instant))
 }
 
-/// What is still to be read.
+/// The text that is not parsed yet.
 struct DateScanner<'a>(&'a [u8]);
 
 impl DateScanner<'_> {
@@ -66,8 +67,8 @@ impl DateScanner<'_> {
             Some(_) => (self.scan_number(2)?, self.scan_fraction()?),
             None => (0, 0),
         };
-        let half = std::mem::take(&mut self.0).trim_ascii().to_ascii_uppercase();
-        let hour = match (half.as_slice(), hour) {
+        let period = std::mem::take(&mut self.0).trim_ascii().to_ascii_uppercase();
+        let hour = match (period.as_slice(), hour) {
             (b"", hour) => hour,
             (b"AM", 12) => 0,
             (b"AM", 1..12) | (b"PM", 12) => hour,
@@ -95,7 +96,7 @@ impl DateScanner<'_> {
         Some((NaiveTime::from_hms_nano_opt(hour, minute, second, nanos)?, self.scan_offset()?))
     }
 
-    /// Up to nine digits behind a point, as nanoseconds.
+    /// Up to nine digits after a point, as nanoseconds.
     fn scan_fraction(&mut self) -> Option<u32> {
         if self.scan_one_of(b".").is_none() {
             return Some(0);
@@ -145,12 +146,12 @@ mod tests {
 
     use super::*;
 
-    fn at(text: &str) -> String {
+    fn format_instant(text: &str) -> String {
         parse_instant(text).map(|instant| instant.to_rfc3339()).unwrap_or_default()
     }
 
     #[test]
-    fn dates_are_read_as_notices_write_them() {
+    fn dates_are_parsed_in_the_forms_of_notices() {
         for (text, expected) in [
             ("2026-03-03 07:17:50.808-05", "2026-03-03T12:17:50.808+00:00"),
             ("2026-03-03 09:37:45.63-05", "2026-03-03T14:37:45.630+00:00"),
@@ -168,12 +169,12 @@ mod tests {
             ("3/3/2026 7:17:01 PM", "2026-03-03T19:17:01+00:00"),
             ("2026-03-16T10:20:30.123456789+0530", "2026-03-16T04:50:30.123456789+00:00"),
         ] {
-            assert_eq!(at(text), expected, "{text}");
+            assert_eq!(format_instant(text), expected, "{text}");
         }
     }
 
     #[test]
-    fn what_is_no_date_is_refused() {
+    fn texts_that_are_not_dates_are_rejected() {
         for text in [
             "",
             "2026",
@@ -210,33 +211,33 @@ mod tests {
     }
 
     #[test]
-    fn every_instant_is_read_back_from_every_form() {
+    fn every_instant_is_parsed_from_every_form() {
         let mut random = ChaCha8Rng::seed_from_u64(7);
         for _ in 0..5_000 {
             let seconds = i64::from(random.next_u32()) * 2 - 1_000_000_000;
             let nanos = random.next_u32() % 1_000_000_000;
-            let instant_in = DateTime::from_timestamp(seconds, nanos).unwrap();
+            let instant = DateTime::from_timestamp(seconds, nanos).unwrap();
             for digits in 0..=9_u16 {
-                let moment = instant_in.trunc_subsecs(digits);
-                every_form(moment, usize::from(digits), i64::from(random.next_u32() % 27) - 12);
+                let instant = instant.trunc_subsecs(digits);
+                assert_every_form_is_parsed(instant, usize::from(digits), i64::from(random.next_u32() % 27) - 12);
             }
         }
     }
 
-    fn every_form(moment: DateTime<Utc>, digits: usize, hours: i64) {
-        let local = (moment + TimeDelta::hours(hours)).naive_utc();
-        let nanos = format!("{:09}", moment.timestamp_subsec_nanos());
+    fn assert_every_form_is_parsed(instant: DateTime<Utc>, digits: usize, hours: i64) {
+        let local = (instant + TimeDelta::hours(hours)).naive_utc();
+        let nanos = format!("{:09}", instant.timestamp_subsec_nanos());
         let fraction = if digits == 0 { String::new() } else { format!(".{}", &nanos[..digits]) };
         for (separator, offset) in
             [('T', format!("{hours:+03}:00")), ('T', format!("{hours:+03}00")), (' ', format!("{hours:+03}"))]
         {
             let text = format!("{}{separator}{}{fraction}{offset}", local.date(), local.format("%H:%M:%S"));
-            assert_eq!(parse_instant(&text), Some(moment), "{text}");
+            assert_eq!(parse_instant(&text), Some(instant), "{text}");
         }
-        let utc = moment.naive_utc();
+        let utc = instant.naive_utc();
         let bare = format!("{} {}{fraction}", utc.date(), utc.format("%H:%M:%S"));
-        assert_eq!(parse_instant(&bare), Some(moment), "{bare}");
-        assert_eq!(parse_instant(&format!("{bare}Z")), Some(moment), "{bare}Z");
+        assert_eq!(parse_instant(&bare), Some(instant), "{bare}");
+        assert_eq!(parse_instant(&format!("{bare}Z")), Some(instant), "{bare}Z");
         let midnight = utc.date().and_time(NaiveTime::MIN).and_utc();
         assert_eq!(parse_instant(&utc.date().to_string()), Some(midnight));
     }

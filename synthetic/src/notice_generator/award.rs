@@ -1,4 +1,4 @@
-//! What an award notice says: number, day, amount, winner, each as untidy as real ones.
+//! Number, date, amount and awardee of an award notice, with the irregularities of real ones.
 
 use chrono::{DateTime, TimeDelta, Utc};
 
@@ -19,45 +19,45 @@ impl GeneratedAward {
     pub(super) fn for_solicitation(
         solicitation: &GeneratedSolicitation,
         posted: DateTime<Utc>,
-        dice: &mut GeneratorRng,
+        rng: &mut GeneratorRng,
     ) -> Self {
-        let date = (posted - TimeDelta::days(i64::from(dice.next_between(0, 6)))).date_naive();
+        let date = (posted - TimeDelta::days(i64::from(rng.next_between(0, 6)))).date_naive();
         Self {
-            number: format_number(solicitation, dice),
+            number: format_number(solicitation, rng),
             date: date.to_string(),
-            amount: format_amount(solicitation, dice),
-            awardee: if dice.chance_per_mille(4) {
+            amount: format_amount(solicitation, rng),
+            awardee: if rng.chance_per_mille(4) {
                 "null ".to_owned()
             } else {
-                company::generate_awardee(solicitation.item.field, dice)
+                company::generate_awardee(solicitation.item.sector, rng)
             },
         }
     }
 
-    /// What notices that award nothing have in these columns now and then.
-    pub(super) fn absent(dice: &mut GeneratorRng) -> Self {
-        let awardee = if dice.chance_per_mille(10) { "null ".to_owned() } else { String::new() };
+    /// The columns of a notice without an award; the awardee is `null ` in some of them.
+    pub(super) fn absent(rng: &mut GeneratorRng) -> Self {
+        let awardee = if rng.chance_per_mille(10) { "null ".to_owned() } else { String::new() };
         Self { awardee, ..Self::default() }
     }
 }
 
-fn format_number(solicitation: &GeneratedSolicitation, dice: &mut GeneratorRng) -> String {
-    if dice.chance_per_mille(8) {
+fn format_number(solicitation: &GeneratedSolicitation, rng: &mut GeneratorRng) -> String {
+    if rng.chance_per_mille(8) {
         return "VARIOUS".to_owned();
     }
-    let (kind, serial) = (dice.pick_from(&['P', 'C', 'F', 'D']), dice.next_hex(4).to_uppercase());
-    match dice.next_below(10) {
+    let (kind, serial) = (rng.pick_from(&['P', 'C', 'F', 'D']), rng.next_hex(4).to_uppercase());
+    match rng.next_below(10) {
         0 => format!("{}-26-{kind}-{serial}", solicitation.office.aac),
         _ => format!("{}26{kind}{serial}", solicitation.office.aac),
     }
 }
 
-fn format_amount(solicitation: &GeneratedSolicitation, dice: &mut GeneratorRng) -> String {
+fn format_amount(solicitation: &GeneratedSolicitation, rng: &mut GeneratorRng) -> String {
     let (low, high) = solicitation.item.price;
     let count = if solicitation.item.is_service() { 1 } else { solicitation.count };
-    let dollars = u64::from(dice.next_between(low, high)) * u64::from(count);
-    let cents = dice.next_below(100);
-    match dice.next_below(2_000) {
+    let dollars = u64::from(rng.next_between(low, high)) * u64::from(count);
+    let cents = rng.next_below(100);
+    match rng.next_below(2_000) {
         0..240 => "350000.00".to_owned(),
         240..300 => String::new(),
         300..312 => "0".to_owned(),

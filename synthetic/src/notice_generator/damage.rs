@@ -1,4 +1,4 @@
-//! Breaks rows on purpose, for tests of what an import does with them.
+//! Damages rows, for tests of imports.
 
 use csv::StringRecord;
 use sam_gov::CSV_HEADER;
@@ -6,7 +6,7 @@ use sam_gov::CSV_HEADER;
 use super::write_fields;
 use crate::generator_rng::GeneratorRng;
 
-/// Ways in which a row can be broken. Each makes exactly one rejected row.
+/// The kinds of damage. Each makes exactly one rejected row.
 #[derive(Debug, Clone, Copy)]
 enum RowDamage {
     MissingField,
@@ -22,7 +22,7 @@ enum RowDamage {
     NoTitle,
 }
 
-const ALL: [RowDamage; 11] = [
+const ALL_KINDS: [RowDamage; 11] = [
     RowDamage::MissingField,
     RowDamage::ExtraField,
     RowDamage::UnclosedQuote,
@@ -36,10 +36,10 @@ const ALL: [RowDamage; 11] = [
     RowDamage::NoTitle,
 ];
 
-/// Writes a broken form of the row, without its line end.
-pub(super) fn write_damaged(record: &StringRecord, dice: &mut GeneratorRng, line: &mut Vec<u8>) {
+/// Writes the row with a random damage, without its line end.
+pub(super) fn write_damaged(record: &StringRecord, rng: &mut GeneratorRng, line: &mut Vec<u8>) {
     let all_but_one = || record.iter().take(CSV_HEADER.len() - 1);
-    match dice.pick_from(&ALL) {
+    match rng.pick_from(&ALL_KINDS) {
         RowDamage::MissingField => write_fields(all_but_one(), line),
         RowDamage::ExtraField => write_fields(record.iter().chain(["one too many"]), line),
         RowDamage::UnclosedQuote => {

@@ -1,4 +1,4 @@
-//! Writes the text of a notice from sentences, with the odd forms that real texts have.
+//! Writes the text of a notice from sentences, with the irregular forms of real texts.
 
 use std::fmt::Write as _;
 
@@ -8,19 +8,19 @@ use super::{
 };
 use crate::generator_rng::GeneratorRng;
 
-/// The text of a solicitation's current notice; empty for half of them.
+/// Writes the text of a solicitation's current notice, which is empty for half of the notices.
 pub(super) fn write_description(solicitation: &GeneratedSolicitation, kind: NoticeKind) -> String {
-    // Award notices mostly leave the text to the notice before.
-    let silent = |seed: &u64| kind == NoticeKind::Award && !seed.is_multiple_of(3);
-    let Some(seed) = solicitation.text.filter(|seed| !silent(seed)) else { return String::new() };
-    // The same seed gives an amendment the sentences of the notice that it amends.
-    let mut dice = GeneratorRng::new(seed);
+    // Most award notices have no text of their own.
+    let is_empty = |seed: &u64| kind == NoticeKind::Award && !seed.is_multiple_of(3);
+    let Some(seed) = solicitation.text.filter(|seed| !is_empty(seed)) else { return String::new() };
+    // With the same seed, an amendment has the sentences of the notice that it amends.
+    let mut rng = GeneratorRng::new(seed);
     let mut sentences = vec![];
     if solicitation.amendments > 0 && kind != NoticeKind::Award {
-        sentences.push(dice.pick_from(prose::AMENDMENT));
+        sentences.push(rng.pick_from(prose::AMENDMENT));
     }
-    sentences.push(dice.pick_from(opening_sentences(kind)));
-    sentences.extend(body_sentences(solicitation, kind, &mut dice));
+    sentences.push(rng.pick_from(opening_sentences(kind)));
+    sentences.extend(body_sentences(solicitation, kind, &mut rng));
     let sentences: Vec<String> = sentences
         .into_iter()
         .map(|template| {
@@ -29,7 +29,7 @@ pub(super) fn write_description(solicitation: &GeneratedSolicitation, kind: Noti
             sentence
         })
         .collect();
-    lay_out_text(&sentences, solicitation, &mut dice)
+    lay_out_text(&sentences, solicitation, &mut rng)
 }
 
 fn opening_sentences(kind: NoticeKind) -> &'static [&'static str] {
@@ -45,29 +45,25 @@ fn opening_sentences(kind: NoticeKind) -> &'static [&'static str] {
     }
 }
 
-fn body_sentences(
-    solicitation: &GeneratedSolicitation,
-    kind: NoticeKind,
-    dice: &mut GeneratorRng,
-) -> Vec<&'static str> {
+fn body_sentences(solicitation: &GeneratedSolicitation, kind: NoticeKind, rng: &mut GeneratorRng) -> Vec<&'static str> {
     let details = solicitation.item.details;
     if matches!(kind, NoticeKind::Award | NoticeKind::Surplus) {
-        return vec![dice.pick_from(&details)];
+        return vec![rng.pick_from(&details)];
     }
     let rules =
-        if solicitation.item.field == MarketSector::Medical { prose::MEDICAL_RULE } else { prose::GENERAL_RULE };
-    let mut body = details[..dice.next_between(1, 3) as usize].to_vec();
-    for (list, most) in [(prose::REQUIREMENT, 3), (rules, 2), (prose::SUBMISSION, 3)] {
-        let first = dice.next_index(list.len());
-        let count = dice.next_between(1, most) as usize;
-        body.extend(list.iter().cycle().skip(first).take(count));
+        if solicitation.item.sector == MarketSector::Medical { prose::MEDICAL_RULE } else { prose::GENERAL_RULE };
+    let mut sentences = details[..rng.next_between(1, 3) as usize].to_vec();
+    for (list, max) in [(prose::REQUIREMENT, 3), (rules, 2), (prose::SUBMISSION, 3)] {
+        let first = rng.next_index(list.len());
+        let count = rng.next_between(1, max) as usize;
+        sentences.extend(list.iter().cycle().skip(first).take(count));
     }
-    body
+    sentences
 }
 
-/// Puts the sentences into one paragraph, or several, or HTML, or in front of a long list of line items.
-fn lay_out_text(sentences: &[String], solicitation: &GeneratedSolicitation, dice: &mut GeneratorRng) -> String {
-    match dice.next_below(1_000) {
+/// Joins the sentences to one paragraph, several paragraphs or HTML, or puts them before a long list of line items.
+fn lay_out_text(sentences: &[String], solicitation: &GeneratedSolicitation, rng: &mut GeneratorRng) -> String {
+    match rng.next_below(1_000) {
         0..800 => sentences.join(" "),
         800..900 => sentences.join("\n\n"),
         900..950 => format!("1. {}", sentences.join("\r\n- ")),
@@ -75,8 +71,8 @@ fn lay_out_text(sentences: &[String], solicitation: &GeneratedSolicitation, dice
         990..995 => format!("{}  \t {}", sentences[0], sentences.join("&#10;")),
         _ => {
             let mut text = sentences.join("\n");
-            for line in 1..=dice.next_between(40, 320) {
-                let quantity = dice.next_between(1, 500);
+            for line in 1..=rng.next_between(40, 320) {
+                let quantity = rng.next_between(1, 500);
                 // Writing to a string cannot fail.
                 let _ = write!(
                     text,
@@ -89,22 +85,22 @@ fn lay_out_text(sentences: &[String], solicitation: &GeneratedSolicitation, dice
     }
 }
 
-/// Fills the blanks of a template.
+/// Appends a template with its placeholders replaced.
 pub(super) fn fill_template(template: &str, solicitation: &GeneratedSolicitation, out: &mut String) {
     let mut rest = template;
-    while let Some((before, behind)) = rest.split_once('{') {
+    while let Some((before, after)) = rest.split_once('{') {
         out.push_str(before);
-        let (blank, behind) = behind.split_once('}').unwrap_or((behind, ""));
-        fill_blank(blank, solicitation, out);
-        rest = behind;
+        let (name, after) = after.split_once('}').unwrap_or((after, ""));
+        fill_placeholder(name, solicitation, out);
+        rest = after;
     }
     out.push_str(rest);
 }
 
-fn fill_blank(blank: &str, solicitation: &GeneratedSolicitation, out: &mut String) {
+fn fill_placeholder(name: &str, solicitation: &GeneratedSolicitation, out: &mut String) {
     let item = solicitation.item;
     // Writing to a string cannot fail.
-    let _ = match blank {
+    let _ = match name {
         "many" => out.write_str(item.many),
         "one" => out.write_str(item.one),
         "Many" => {
@@ -145,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn every_blank_of_every_template_can_be_filled() {
+    fn every_placeholder_of_every_template_is_replaced() {
         let at = chrono::DateTime::UNIX_EPOCH;
         let solicitation = GeneratedSolicitation::open(NoticeKind::Combined, 1, at, &mut GeneratorRng::new(1));
         let tables = [

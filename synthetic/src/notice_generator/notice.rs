@@ -1,4 +1,4 @@
-//! Puts one notice into the 47 columns.
+//! Formats one notice as a row of 47 columns.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use csv::StringRecord;
@@ -20,15 +20,14 @@ pub(super) struct GeneratedNotice<'a> {
 }
 
 impl GeneratedNotice<'_> {
-    /// The row.
-    pub(super) fn to_record(&self, dice: &mut GeneratorRng) -> StringRecord {
-        let id = dice.next_hex(32);
+    pub(super) fn to_record(&self, rng: &mut GeneratorRng) -> StringRecord {
+        let id = rng.next_hex(32);
         let mut record = StringRecord::with_capacity(2_048, 47);
-        self.push_origin(&id, dice, &mut record);
-        self.push_terms(dice, &mut record);
-        self.push_place(dice, &mut record);
+        self.push_origin(&id, rng, &mut record);
+        self.push_terms(rng, &mut record);
+        self.push_place(rng, &mut record);
         self.push_award(&mut record);
-        self.push_persons(&mut record);
+        self.push_contacts(&mut record);
         self.push_office(&mut record);
         record.push_field("");
         record.push_field(&format!("https://sam.gov/workspace/contract/opp/{id}/view"));
@@ -37,7 +36,7 @@ impl GeneratedNotice<'_> {
     }
 
     /// `NoticeId` to `BaseType`.
-    fn push_origin(&self, id: &str, dice: &mut GeneratorRng, record: &mut StringRecord) {
+    fn push_origin(&self, id: &str, rng: &mut GeneratorRng, record: &mut StringRecord) {
         let GeneratedSolicitation { agency, office, .. } = self.solicitation;
         let amendment = self.solicitation.amendments;
         let title = &self.solicitation.title;
@@ -47,39 +46,39 @@ impl GeneratedNotice<'_> {
         } else {
             record.push_field(title);
         }
-        record.push_field(&self.solicitation.retype_title(dice));
+        record.push_field(&self.solicitation.retype_number(rng));
         for text in [agency.department, agency.cgac, agency.sub_tier, agency.fpds, office.name, office.aac] {
             record.push_field(text);
         }
-        record.push_field(&calendar::format_posted(self.posted, dice));
+        record.push_field(&calendar::format_posted(self.posted, rng));
         record.push_field(self.kind.name());
         record.push_field(self.solicitation.base.name());
     }
 
     /// `ArchiveType` to `ClassificationCode`.
-    fn push_terms(&self, dice: &mut GeneratorRng, record: &mut StringRecord) {
+    fn push_terms(&self, rng: &mut GeneratorRng, record: &mut StringRecord) {
         let GeneratedSolicitation { item, set_aside, naics, form, .. } = self.solicitation;
-        let due = self.solicitation.due.filter(|_| self.kind != NoticeKind::Award || dice.chance_per_mille(80));
-        let custom = dice.chance_per_mille(220);
-        let days = if custom { dice.next_between(20, 400) } else { 15 };
+        let due = self.solicitation.due.filter(|_| self.kind != NoticeKind::Award || rng.chance_per_mille(80));
+        let is_custom = rng.chance_per_mille(220);
+        let days = if is_custom { rng.next_between(20, 400) } else { 15 };
         let archive = self.posted.max(due.unwrap_or(self.posted)) + TimeDelta::days(i64::from(days));
-        record.push_field(if custom { "autocustom" } else { "auto15" });
+        record.push_field(if is_custom { "autocustom" } else { "auto15" });
         record.push_field(&archive.date_naive().to_string());
         record.push_field(set_aside.0);
         record.push_field(set_aside.1);
         record.push_field(&due.map(|due| form.format(due)).unwrap_or_default());
         record.push_field(naics);
-        let short = item.field == MarketSector::Military && !item.is_service();
-        record.push_field(if short { &item.psc[..2] } else { item.psc });
+        let has_short_psc = item.sector == MarketSector::Military && !item.is_service();
+        record.push_field(if has_short_psc { &item.psc[..2] } else { item.psc });
     }
 
     /// `PopStreetAddress` to `Active`.
-    fn push_place(&self, dice: &mut GeneratorRng, record: &mut StringRecord) {
-        let street = dice.chance_per_mille(12);
-        let (floor, number) = (dice.next_between(1, 9), dice.next_between(1, 9_900));
+    fn push_place(&self, rng: &mut GeneratorRng, record: &mut StringRecord) {
+        let has_street = rng.chance_per_mille(12);
+        let (floor, number) = (rng.next_between(1, 9), rng.next_between(1, 9_900));
         match self.solicitation.place {
             Some(place) => {
-                let street = if street { format!("{number} Example Avenue, Floor {floor}") } else { String::new() };
+                let street = if has_street { format!("{number} Example Avenue, Floor {floor}") } else { String::new() };
                 record.push_field(&street);
                 for text in [place.city, place.state, place.zip, place.country] {
                     record.push_field(text);
@@ -87,7 +86,7 @@ impl GeneratedNotice<'_> {
             }
             None => (0..5).for_each(|_| record.push_field("")),
         }
-        record.push_field(if dice.chance_per_mille(20) { "No" } else { "Yes" });
+        record.push_field(if rng.chance_per_mille(20) { "No" } else { "Yes" });
     }
 
     /// `AwardNumber` to `Awardee`.
@@ -98,17 +97,17 @@ impl GeneratedNotice<'_> {
         }
     }
 
-    /// `PrimaryContactTitle` to `SecondaryContactFax`; the same persons for every notice of a solicitation.
-    fn push_persons(&self, record: &mut StringRecord) {
-        let mut dice = GeneratorRng::new(self.solicitation.person);
-        let first = company::generate_person(&mut dice);
-        let title = if dice.chance_per_mille(50) { "Contract Specialist" } else { "" };
-        let phone = if dice.chance_per_mille(250) { first.phone.as_str() } else { "" };
+    /// `PrimaryContactTitle` to `SecondaryContactFax`, the same for every notice of a solicitation.
+    fn push_contacts(&self, record: &mut StringRecord) {
+        let mut rng = GeneratorRng::new(self.solicitation.person);
+        let first = company::generate_person(&mut rng);
+        let title = if rng.chance_per_mille(50) { "Contract Specialist" } else { "" };
+        let phone = if rng.chance_per_mille(250) { first.phone.as_str() } else { "" };
         for text in [title, &first.name, &first.email, phone, "", ""] {
             record.push_field(text);
         }
-        if dice.chance_per_mille(110) {
-            let second = company::generate_person(&mut dice);
+        if rng.chance_per_mille(110) {
+            let second = company::generate_person(&mut rng);
             for text in [&second.name, &second.email, &second.phone] {
                 record.push_field(text);
             }

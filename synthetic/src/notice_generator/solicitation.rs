@@ -1,4 +1,4 @@
-//! A generated solicitation: what its notices have in common, and what changes from one to the next.
+//! A generated solicitation: the values that its notices share, and how an amendment changes them.
 
 use chrono::{DateTime, TimeDelta, Utc};
 
@@ -28,7 +28,7 @@ pub(super) enum NoticeKind {
 }
 
 impl NoticeKind {
-    /// As the extract writes it.
+    /// The name in the extract.
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::SourcesSought => "Sources Sought",
@@ -43,8 +43,8 @@ impl NoticeKind {
     }
 
     /// The kind of a first notice.
-    pub(super) fn pick_first(dice: &mut GeneratorRng) -> Self {
-        dice.pick_weighted(&[
+    pub(super) fn pick_first(rng: &mut GeneratorRng) -> Self {
+        rng.pick_weighted(&[
             (Self::Combined, 370),
             (Self::Solicitation, 220),
             (Self::SourcesSought, 110),
@@ -64,11 +64,11 @@ impl NoticeKind {
         }
     }
 
-    /// What it becomes with an amendment.
-    fn pick_next(self, dice: &mut GeneratorRng) -> Self {
+    /// The kind of the next amendment.
+    fn pick_next(self, rng: &mut GeneratorRng) -> Self {
         match self {
-            Self::SourcesSought => dice.pick_weighted(&[(Self::Presolicitation, 4), (Self::Combined, 3), (self, 3)]),
-            Self::Presolicitation => dice.pick_weighted(&[(Self::Solicitation, 7), (self, 3)]),
+            Self::SourcesSought => rng.pick_weighted(&[(Self::Presolicitation, 4), (Self::Combined, 3), (self, 3)]),
+            Self::Presolicitation => rng.pick_weighted(&[(Self::Solicitation, 7), (self, 3)]),
             Self::Solicitation | Self::Combined | Self::Special | Self::Justification | Self::Surplus | Self::Award => {
                 self
             }
@@ -91,8 +91,8 @@ const SET_ASIDES: &[((&str, &str), u32)] = &[
     (("VSA", "Veteran Set Aside"), 1),
 ];
 
-/// What the notices of one solicitation share. Texts and persons are kept as seeds, so that thousands of open
-/// solicitations take little memory.
+/// The values that the notices of one solicitation share. Texts and persons are stored as seeds, so that thousands of
+/// open solicitations take little memory.
 #[derive(Debug, Clone)]
 pub(super) struct GeneratedSolicitation {
     pub agency: &'static BuyingAgency,
@@ -118,56 +118,56 @@ pub(super) struct GeneratedSolicitation {
 }
 
 impl GeneratedSolicitation {
-    /// A new one; `serial` makes its number unique.
-    pub(super) fn open(kind: NoticeKind, serial: u64, posted: DateTime<Utc>, dice: &mut GeneratorRng) -> Self {
-        let item = pick_item(dice);
-        let agency = pick_agency(item.field, dice);
-        let office = &agency.offices[dice.next_index(agency.offices.len())];
-        let mut new = Self {
+    /// Opens a solicitation; `serial` makes its number unique.
+    pub(super) fn open(kind: NoticeKind, serial: u64, posted: DateTime<Utc>, rng: &mut GeneratorRng) -> Self {
+        let item = pick_item(rng);
+        let agency = pick_agency(item.sector, rng);
+        let office = &agency.offices[rng.next_index(agency.offices.len())];
+        let mut solicitation = Self {
             agency,
             office,
             item,
-            number: generate_number(office, serial, dice),
+            number: generate_number(office, serial, rng),
             base: kind,
             kind,
             title: String::new(),
-            set_aside: dice.pick_weighted(SET_ASIDES),
-            naics: pick_naics(item, dice),
-            place: pick_place(dice),
-            due: (kind != NoticeKind::Award).then(|| calendar::pick_deadline(posted, dice)),
-            form: TimestampForm::pick(dice),
-            count: pick_count(item, dice),
-            days: dice.next_between(1, 24) * 5,
+            set_aside: rng.pick_weighted(SET_ASIDES),
+            naics: pick_naics(item, rng),
+            place: pick_place(rng),
+            due: (kind != NoticeKind::Award).then(|| calendar::pick_deadline(posted, rng)),
+            form: TimestampForm::pick(rng),
+            count: pick_count(item, rng),
+            days: rng.next_between(1, 24) * 5,
             amendments: 0,
-            text: dice.chance_per_mille(620).then(|| dice.next_seed()),
-            person: dice.next_seed(),
+            text: rng.chance_per_mille(620).then(|| rng.next_seed()),
+            person: rng.next_seed(),
         };
-        if dice.chance_per_mille(120) {
-            new.due = None;
+        if rng.chance_per_mille(120) {
+            solicitation.due = None;
         }
-        new.title = new.generate_title(dice);
-        new
+        solicitation.title = solicitation.generate_title(rng);
+        solicitation
     }
 
-    /// The same solicitation one amendment later.
-    pub(super) fn amend(&mut self, dice: &mut GeneratorRng) {
+    /// Changes the solicitation by one amendment.
+    pub(super) fn amend(&mut self, rng: &mut GeneratorRng) {
         self.amendments += 1;
-        self.kind = self.kind.pick_next(dice);
-        if dice.chance_per_mille(500) {
-            self.due = self.due.map(|due| due + TimeDelta::days(i64::from(dice.next_between(2, 21))));
+        self.kind = self.kind.pick_next(rng);
+        if rng.chance_per_mille(500) {
+            self.due = self.due.map(|due| due + TimeDelta::days(i64::from(rng.next_between(2, 21))));
         }
-        if dice.chance_per_mille(150) {
+        if rng.chance_per_mille(150) {
             self.count += self.count / 4 + 1;
         }
     }
 
-    /// Its number as somebody else would type it.
-    pub(super) fn retype_title(&self, dice: &mut GeneratorRng) -> String {
+    /// Its number, sometimes with the spaces, hyphens or lower case of a manual entry.
+    pub(super) fn retype_number(&self, rng: &mut GeneratorRng) -> String {
         let number = &self.number;
         if number.len() < 10 || !number.is_ascii() {
             return number.clone();
         }
-        match dice.next_below(1_000) {
+        match rng.next_below(1_000) {
             0..20 => format!("{number} "),
             20..25 => format!(" {number}"),
             25..45 => format!("{}-{}-{}-{}", &number[..6], &number[6..8], &number[8..9], &number[9..]),
@@ -177,44 +177,44 @@ impl GeneratedSolicitation {
         }
     }
 
-    fn generate_title(&self, dice: &mut GeneratorRng) -> String {
-        let stock = self.item.field == MarketSector::Military && !self.item.is_service();
-        if stock || dice.chance_per_mille(120) {
+    fn generate_title(&self, rng: &mut GeneratorRng) -> String {
+        let has_stock_title = self.item.sector == MarketSector::Military && !self.item.is_service();
+        if has_stock_title || rng.chance_per_mille(120) {
             let class = self.item.psc.get(..2).unwrap_or(self.item.psc);
             return format!("{class}--{}", self.item.catalogue);
         }
-        let equipment = self.item.field == MarketSector::Medical && !self.item.is_service();
-        let templates = if equipment { prose::TITLE } else { prose::PLAIN_TITLE };
+        let is_equipment = self.item.sector == MarketSector::Medical && !self.item.is_service();
+        let templates = if is_equipment { prose::TITLE } else { prose::PLAIN_TITLE };
         let mut title = String::new();
-        description::fill_template(dice.pick_from(templates), self, &mut title);
+        description::fill_template(rng.pick_from(templates), self, &mut title);
         title
     }
 }
 
-fn pick_item(dice: &mut GeneratorRng) -> &'static CatalogueItem {
-    let table = if dice.chance_per_mille(650) {
-        dice.pick_from(&vocabulary::MEDICAL)
+fn pick_item(rng: &mut GeneratorRng) -> &'static CatalogueItem {
+    let table = if rng.chance_per_mille(650) {
+        rng.pick_from(&vocabulary::MEDICAL)
     } else {
-        dice.pick_from(&vocabulary::GENERAL)
+        rng.pick_from(&vocabulary::GENERAL)
     };
-    &table[dice.next_index(table.len())]
+    &table[rng.next_index(table.len())]
 }
 
-fn pick_agency(field: MarketSector, dice: &mut GeneratorRng) -> &'static BuyingAgency {
-    let fitting = || AGENCIES.iter().filter(|agency| agency.field == field);
-    let mut left = dice.next_below(fitting().map(|agency| agency.weight).sum());
-    fitting()
+fn pick_agency(sector: MarketSector, rng: &mut GeneratorRng) -> &'static BuyingAgency {
+    let agencies = || AGENCIES.iter().filter(|agency| agency.sector == sector);
+    let mut rest = rng.next_below(agencies().map(|agency| agency.weight).sum());
+    agencies()
         .find(|agency| {
-            let drawn = left < agency.weight;
-            left = left.saturating_sub(agency.weight);
-            drawn
+            let is_drawn = rest < agency.weight;
+            rest = rest.saturating_sub(agency.weight);
+            is_drawn
         })
         .unwrap_or(&AGENCIES[0])
 }
 
-/// Office, fiscal year, kind of instrument, serial number in base 36.
-fn generate_number(office: &ContractingOffice, serial: u64, dice: &mut GeneratorRng) -> String {
-    if dice.chance_per_mille(3) {
+/// Generates a number of office, fiscal year, kind of instrument, and serial number in base 36.
+fn generate_number(office: &ContractingOffice, serial: u64, rng: &mut GeneratorRng) -> String {
+    if rng.chance_per_mille(3) {
         return String::new();
     }
     let mut digits = [0_u8; 5];
@@ -223,11 +223,11 @@ fn generate_number(office: &ContractingOffice, serial: u64, dice: &mut Generator
         *digit = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"[usize::try_from(rest % 36).unwrap_or_default()];
         rest /= 36;
     }
-    format!("{}26{}{}", office.aac, dice.pick_from(&['Q', 'R', 'T', 'B']), String::from_utf8_lossy(&digits))
+    format!("{}26{}{}", office.aac, rng.pick_from(&['Q', 'R', 'T', 'B']), String::from_utf8_lossy(&digits))
 }
 
-fn pick_naics(item: &CatalogueItem, dice: &mut GeneratorRng) -> &'static str {
-    match dice.next_below(1_000) {
+fn pick_naics(item: &CatalogueItem, rng: &mut GeneratorRng) -> &'static str {
+    match rng.next_below(1_000) {
         0..28 => "",
         28..34 => &item.naics[..5],
         34..35 => &item.naics[..4],
@@ -236,19 +236,19 @@ fn pick_naics(item: &CatalogueItem, dice: &mut GeneratorRng) -> &'static str {
     }
 }
 
-fn pick_place(dice: &mut GeneratorRng) -> Option<DeliveryPlace> {
-    match dice.next_below(100) {
+fn pick_place(rng: &mut GeneratorRng) -> Option<DeliveryPlace> {
+    match rng.next_below(100) {
         0..38 => None,
-        38..41 => Some(dice.pick_from(ABROAD)),
-        _ => Some(dice.pick_from(PLACES)),
+        38..41 => Some(rng.pick_from(ABROAD)),
+        _ => Some(rng.pick_from(PLACES)),
     }
 }
 
-fn pick_count(item: &CatalogueItem, dice: &mut GeneratorRng) -> u32 {
+fn pick_count(item: &CatalogueItem, rng: &mut GeneratorRng) -> u32 {
     match item.price.1 {
-        _ if item.is_service() => dice.next_between(1, 5),
-        0..200 => dice.next_between(4, 400) * 25,
-        200..6_000 => dice.next_between(2, 240),
-        _ => dice.next_between(1, 9),
+        _ if item.is_service() => rng.next_between(1, 5),
+        0..200 => rng.next_between(4, 400) * 25,
+        200..6_000 => rng.next_between(2, 240),
+        _ => rng.next_between(1, 9),
     }
 }

@@ -1,4 +1,4 @@
-//! The generator: its bytes are pinned, its rows are read back and counted.
+//! The generator: its bytes are pinned, and its rows are parsed and counted.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -28,7 +28,7 @@ fn read(bytes: Vec<u8>) -> Vec<ParsedRow> {
 fn notices(bytes: Vec<u8>) -> Vec<Notice> {
     read(bytes)
         .into_iter()
-        .map(|row| row.outcome.unwrap_or_else(|why| panic!("line {}: {}", row.line, why.message_with_cause())))
+        .map(|row| row.outcome.unwrap_or_else(|error| panic!("line {}: {}", row.line, error.message_with_cause())))
         .collect()
 }
 
@@ -38,9 +38,9 @@ fn crc(bytes: &[u8]) -> u32 {
     crc.sum()
 }
 
-/// Demonstrations, documents and measurements refer to these rows. Change them only on purpose.
+/// Demonstrations, documents and measurements refer to these rows, so their bytes are pinned.
 #[test]
-fn the_same_seed_gives_the_same_bytes_everywhere() {
+fn the_same_seed_gives_the_pinned_bytes() {
     let bytes = generate_csv(1_000, 1);
     assert_eq!((bytes.len(), crc(&bytes)), (906_065, 2_756_829_196));
     assert_ne!(crc(&generate_csv(1_000, 2)), crc(&bytes));
@@ -61,71 +61,71 @@ fn the_csv_crate_reads_the_same_fields() {
 }
 
 #[test]
-fn all_rows_are_notices_in_the_shares_of_real_life() {
+fn all_rows_are_notices_in_realistic_shares() {
     let started = Instant::now();
     let bytes = generate_csv(20_000, 1);
     let (written, size) = (started.elapsed(), bytes.len());
     let notices = notices(bytes);
-    println!("20000 rows, {size} bytes: written in {written:?}, with reading {:?}", started.elapsed());
+    println!("20000 rows, {size} bytes: written in {written:?}, written and read in {:?}", started.elapsed());
     assert_eq!(notices.len(), 20_000);
 
-    let count =
+    let share_of =
         |holds: &dyn Fn(&Notice) -> bool| notices.iter().filter(|notice| holds(notice)).count() * 1_000 / 20_000;
-    let is = |kind: &'static str| move |notice: &Notice| notice.facts.notice_type.as_str() == kind;
+    let has_type = |kind: &'static str| move |notice: &Notice| notice.facts.notice_type.as_str() == kind;
     let shares: [(&str, usize, std::ops::RangeInclusive<usize>); 12] = [
-        ("combined", count(&is("Combined Synopsis/Solicitation")), 280..=400),
-        ("solicitation", count(&is("Solicitation")), 170..=280),
-        ("sources sought", count(&is("Sources Sought")), 50..=110),
-        ("award notice", count(&is("Award Notice")), 220..=320),
-        ("award", count(&|notice| notice.award.is_some()), 220..=320),
-        ("no description", count(&|notice| notice.facts.description.is_none()), 450..=550),
-        ("no NAICS", count(&|notice| notice.facts.naics.is_none()), 15..=45),
+        ("combined", share_of(&has_type("Combined Synopsis/Solicitation")), 280..=400),
+        ("solicitation", share_of(&has_type("Solicitation")), 170..=280),
+        ("sources sought", share_of(&has_type("Sources Sought")), 50..=110),
+        ("award notice", share_of(&has_type("Award Notice")), 220..=320),
+        ("award", share_of(&|notice| notice.award.is_some()), 220..=320),
+        ("no description", share_of(&|notice| notice.facts.description.is_none()), 450..=550),
+        ("no NAICS", share_of(&|notice| notice.facts.naics.is_none()), 15..=45),
         (
             "short NAICS",
-            count(&|notice| notice.facts.naics.as_ref().is_some_and(|code| code.as_str().len() < 6)),
+            share_of(&|notice| notice.facts.naics.as_ref().is_some_and(|code| code.as_str().len() < 6)),
             2..=20,
         ),
         (
             "late deadline",
-            count(&|notice| notice.facts.response_deadline.is_some_and(|due| due < notice.posted_at)),
+            share_of(&|notice| notice.facts.response_deadline.is_some_and(|due| due < notice.posted_at)),
             5..=40,
         ),
-        ("not ASCII", count(&|notice| !notice.facts.title.is_ascii()), 30..=250),
-        ("quote or comma", count(&|notice| notice.facts.title.contains(['"', ','])), 100..=500),
-        ("set aside", count(&|notice| notice.facts.set_aside.is_some()), 350..=550),
+        ("not ASCII", share_of(&|notice| !notice.facts.title.is_ascii()), 30..=250),
+        ("quote or comma", share_of(&|notice| notice.facts.title.contains(['"', ','])), 100..=500),
+        ("set aside", share_of(&|notice| notice.facts.set_aside.is_some()), 350..=550),
     ];
     for (what, share, expected) in shares {
         println!("{what}: {share} per mille");
         assert!(expected.contains(&share), "{what}: {share} per mille");
     }
-    solicitations_have_histories(&notices);
+    assert_solicitations_have_histories(&notices);
 }
 
-fn solicitations_have_histories(notices: &[Notice]) {
+fn assert_solicitations_have_histories(notices: &[Notice]) {
     let mut by_opportunity: HashMap<String, Vec<&Notice>> = HashMap::new();
     for notice in notices {
         by_opportunity.entry(notice.opportunity_id().to_string()).or_default().push(notice);
     }
     let ids: HashSet<_> = notices.iter().map(|notice| &notice.notice_id).collect();
     assert_eq!(ids.len(), notices.len());
-    let several = by_opportunity.values().filter(|notices| notices.len() > 1).count();
+    let with_several = by_opportunity.values().filter(|notices| notices.len() > 1).count();
     let longest = by_opportunity.values().map(Vec::len).max().unwrap();
     let retyped = by_opportunity.values().filter(|notices| {
         notices.iter().any(|notice| notice.facts.solicitation_number != notices[0].facts.solicitation_number)
     });
-    let later = |notices: &Vec<&Notice>| {
+    let count_amendments = |notices: &Vec<&Notice>| {
         notices[1..].iter().filter(|notice| notice.facts.notice_type.as_str() != "Award Notice").count()
     };
-    let amendments = by_opportunity.values().map(later).sum::<usize>() * 1_000 / notices.len();
+    let amendments = by_opportunity.values().map(count_amendments).sum::<usize>() * 1_000 / notices.len();
     println!("{amendments} per mille amendments");
     assert!((140..=230).contains(&amendments));
-    println!("{} opportunities, {several} with several notices, {longest} at most", by_opportunity.len());
+    println!("{} opportunities, {with_several} with several notices, {longest} at most", by_opportunity.len());
     assert!((11_000..14_500).contains(&by_opportunity.len()));
-    assert!(several > 3_000 && longest > 100 && retyped.count() > 100);
+    assert!(with_several > 3_000 && longest > 100 && retyped.count() > 100);
 }
 
 #[test]
-fn any_number_of_rows_falls_into_one_year() {
+fn any_number_of_rows_is_published_within_one_year() {
     let mut generator = NoticeGenerator::new(10_000_000, 9);
     let start = generator.calendar.now();
     generator.by_ref().take(50_000).for_each(drop);
@@ -136,19 +136,19 @@ fn any_number_of_rows_falls_into_one_year() {
 #[test]
 fn each_broken_row_is_one_rejected_row() {
     let mut bytes = vec![];
-    let mut told = vec![];
+    let mut progress = vec![];
+    let generator = NoticeGenerator::new(5_000, 4);
     let written =
-        write_csv_with_quality(&mut bytes, NoticeGenerator::new(5_000, 4), RowQuality::Broken, |rows| told.push(rows))
-            .unwrap();
+        write_csv_with_quality(&mut bytes, generator, RowQuality::Broken, |rows| progress.push(rows)).unwrap();
     let read = read(bytes);
     let rejected = read.iter().filter(|row| row.outcome.is_err()).count() as u64;
-    assert_eq!(told, [1_000, 2_000, 3_000, 4_000, 5_000, 5_000]);
+    assert_eq!(progress, [1_000, 2_000, 3_000, 4_000, 5_000, 5_000]);
     assert!(written.broken > 50, "{written:?}");
     assert_eq!((read.len() as u64, rejected), (written.rows, written.broken));
 }
 
 #[test]
-fn nobody_real_is_named() {
+fn every_email_address_is_at_example_com() {
     let text = String::from_utf8(generate_csv(2_000, 6)).unwrap();
     assert!(text.split_whitespace().filter(|word| word.contains('@')).all(|word| word.contains("@example.com")));
 }

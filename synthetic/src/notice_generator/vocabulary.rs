@@ -1,6 +1,7 @@
-//! The words of generated notices: what is bought, by whom, from whom, and how one writes about it.
+//! The vocabulary of generated notices: items, agencies, companies, places and sentences.
 //!
-//! All texts are our own. Departments, codes and places exist; offices' buyers and companies are invented.
+//! The texts are written for this project. Departments, codes and places are real; contact persons and companies are
+//! invented.
 
 pub(super) mod agency;
 mod care;
@@ -12,13 +13,13 @@ mod mobility;
 pub(super) mod place;
 pub(super) mod prose;
 
-/// What everybody else buys.
+/// Items that other agencies buy.
 pub(super) const GENERAL: [&[CatalogueItem]; 2] = [civil::ITEMS, military::ITEMS];
 
-/// What hospitals buy.
+/// Items that hospitals buy.
 pub(super) const MEDICAL: [&[CatalogueItem]; 3] = [mobility::ITEMS, clinic::ITEMS, care::ITEMS];
 
-/// Who buys such a thing.
+/// The sector of the agencies that buy an item.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum MarketSector {
     /// Hospitals, clinics and their suppliers.
@@ -29,28 +30,28 @@ pub(super) enum MarketSector {
     Civil,
 }
 
-/// Something that is bought.
+/// An item of goods or a service.
 #[derive(Debug)]
 pub(super) struct CatalogueItem {
-    pub field: MarketSector,
-    /// One of it, e.g. `folding wheelchair`.
+    pub sector: MarketSector,
+    /// Singular name, e.g. `folding wheelchair`.
     pub one: &'static str,
-    /// Several of it.
+    /// Plural name.
     pub many: &'static str,
-    /// As the supply catalogue names it: `WHEELCHAIR,FOLDING`.
+    /// Name in the supply catalogue, e.g. `WHEELCHAIR,FOLDING`.
     pub catalogue: &'static str,
     /// Product or service code.
     pub psc: &'static str,
-    /// Industry.
+    /// NAICS code.
     pub naics: &'static str,
-    /// What one costs in dollars, from and to.
+    /// Minimum and maximum price of one item, in dollars.
     pub price: (u32, u32),
-    /// What it has to be or do.
+    /// Sentences on the required properties.
     pub details: [&'static str; 3],
 }
 
 impl CatalogueItem {
-    /// Whether it is work rather than goods: such codes start with a letter.
+    /// Whether it is a service: the codes of services start with a letter.
     pub(super) fn is_service(&self) -> bool {
         self.psc.starts_with(|c: char| c.is_ascii_alphabetic())
     }

@@ -1,25 +1,25 @@
-//! Which opportunities are seen how often: by Zipf's law, the one at rank k a k-th as often as the first.
+//! Distributes views over opportunities by Zipf's law: rank k has one k-th of the views of rank 1.
 
 use domain::opportunity::OpportunityId;
 
 use crate::generator_rng::GeneratorRng;
 
 /// The weight of the first rank. Sums of weights stay below 32 bits for a billion opportunities.
-const FIRST: u32 = 1_000_000;
+const FIRST_WEIGHT: u32 = 1_000_000;
 
-/// Opportunities by rank, and the sums of the weights up to each.
+/// Opportunities by rank, and the sum of the weights up to each.
 pub(super) struct OpportunityPopularity {
     ids: Vec<OpportunityId>,
     sums: Vec<u32>,
 }
 
 impl OpportunityPopularity {
-    /// Gives each opportunity a rank by chance.
-    pub(super) fn new(mut ids: Vec<OpportunityId>, dice: &mut GeneratorRng) -> Self {
+    /// Assigns a random rank to each opportunity.
+    pub(super) fn new(mut ids: Vec<OpportunityId>, rng: &mut GeneratorRng) -> Self {
         for end in (1..ids.len()).rev() {
-            ids.swap(end, dice.next_index(end + 1));
+            ids.swap(end, rng.next_index(end + 1));
         }
-        let weights = (1_u32..).take(ids.len()).map(|rank| (FIRST / rank).max(1));
+        let weights = (1_u32..).take(ids.len()).map(|rank| (FIRST_WEIGHT / rank).max(1));
         let sums = weights.scan(0_u32, |sum, weight| {
             *sum = sum.saturating_add(weight);
             Some(*sum)
@@ -27,9 +27,9 @@ impl OpportunityPopularity {
         Self { sums: sums.collect(), ids }
     }
 
-    /// One of the opportunities; `None` where there are none.
-    pub(super) fn pick(&self, dice: &mut GeneratorRng) -> Option<&OpportunityId> {
-        let chosen = dice.next_below(*self.sums.last()?);
+    /// Picks an opportunity by weight; `None` if there are none.
+    pub(super) fn pick(&self, rng: &mut GeneratorRng) -> Option<&OpportunityId> {
+        let chosen = rng.next_below(*self.sums.last()?);
         self.ids.get(self.sums.partition_point(|sum| *sum <= chosen))
     }
 }
@@ -41,33 +41,33 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_first_rank_is_seen_twice_as_often_as_the_second_and_ten_times_as_often_as_the_tenth() {
+    fn the_first_rank_is_picked_twice_as_often_as_the_second_and_ten_times_as_often_as_the_tenth() {
         let ids = (0..100).map(|number| OpportunityId::parse(&format!("036:{number}")).unwrap()).collect();
-        let mut dice = GeneratorRng::new(7);
-        let popularity = OpportunityPopularity::new(ids, &mut dice);
-        let mut seen: HashMap<&OpportunityId, u32> = HashMap::new();
+        let mut rng = GeneratorRng::new(7);
+        let popularity = OpportunityPopularity::new(ids, &mut rng);
+        let mut picked: HashMap<&OpportunityId, u32> = HashMap::new();
         for _ in 0..100_000 {
-            *seen.entry(popularity.pick(&mut dice).unwrap()).or_default() += 1;
+            *picked.entry(popularity.pick(&mut rng).unwrap()).or_default() += 1;
         }
-        let at = |rank: usize| seen[&popularity.ids[rank - 1]];
-        // The first has 100,000 / (1 + 1/2 + .. + 1/100) = 19,278.
-        assert!(at(1).abs_diff(19_278) < 600, "{}", at(1));
-        assert!(at(2).abs_diff(9_639) < 450, "{}", at(2));
-        assert!(at(10).abs_diff(1_928) < 220, "{}", at(10));
-        assert_eq!(seen.len(), 100);
+        let picks_of = |rank: usize| picked[&popularity.ids[rank - 1]];
+        // The first rank has an expectation of 100,000 / (1 + 1/2 + .. + 1/100) = 19,278.
+        assert!(picks_of(1).abs_diff(19_278) < 600, "{}", picks_of(1));
+        assert!(picks_of(2).abs_diff(9_639) < 450, "{}", picks_of(2));
+        assert!(picks_of(10).abs_diff(1_928) < 220, "{}", picks_of(10));
+        assert_eq!(picked.len(), 100);
     }
 
     #[test]
-    fn ranks_are_given_by_chance() {
+    fn ranks_depend_on_the_seed() {
         let ids: Vec<_> = (0..50).map(|number| OpportunityId::parse(&format!("036:{number}")).unwrap()).collect();
-        let first = |seed| OpportunityPopularity::new(ids.clone(), &mut GeneratorRng::new(seed)).ids[0].clone();
-        assert_eq!(first(1), first(1));
-        assert!((2..10).any(|seed| first(seed) != first(1)));
+        let first_rank = |seed| OpportunityPopularity::new(ids.clone(), &mut GeneratorRng::new(seed)).ids[0].clone();
+        assert_eq!(first_rank(1), first_rank(1));
+        assert!((2..10).any(|seed| first_rank(seed) != first_rank(1)));
     }
 
     #[test]
     fn without_opportunities_none_is_picked() {
-        let mut dice = GeneratorRng::new(1);
-        assert_eq!(OpportunityPopularity::new(vec![], &mut dice).pick(&mut dice), None);
+        let mut rng = GeneratorRng::new(1);
+        assert_eq!(OpportunityPopularity::new(vec![], &mut rng).pick(&mut rng), None);
     }
 }

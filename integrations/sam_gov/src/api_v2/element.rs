@@ -1,9 +1,10 @@
-//! Cuts notices out of the API's answers while they stream by, in every shape in which people save them: a page as one
-//! object, several one after another, a list of pages, a list of notices, single notices, one a line.
+//! Extracts notices from streamed responses of the API, in every shape in which people save them: a page as one object,
+//! several pages one after another, a list of pages, a list of notices, single notices, one notice per line.
 //!
-//! serde reads a list into memory or calls back; this hands out one notice's bytes after the other, with the line each one
-//! starts on, and survives a notice that is not JSON as long as its brackets match. What is neither a page nor a notice, such
-//! as a throttled answer or an error page in HTML, is one rejected row, and reading goes on with what follows.
+//! serde reads a list into memory or calls back; this scanner returns the bytes of one notice after the other, with the
+//! line on which each starts, and continues after a notice that is not JSON if its brackets match. Anything else than a
+//! page or a notice, such as a throttled response or an error page in HTML, is one rejected row, and reading continues
+//! after it.
 
 use std::io::BufRead;
 
@@ -15,12 +16,12 @@ const NOTICE_ID: &[u8] = b"\"noticeId\"";
 const TOTAL: &[u8] = b"\"totalRecords\"";
 const OFFSET: &[u8] = b"\"offset\"";
 
-/// The notices of a source.
+/// Scans a source for notices.
 pub(super) struct ElementScanner {
     input: ByteInput,
-    place: ScanPosition,
-    /// Lists that are open around pages and notices.
-    lists: usize,
+    position: ScanPosition,
+    /// Number of open lists around pages and notices.
+    open_lists: usize,
     /// Whether a page or a notice was found.
     found: bool,
     element: Vec<u8>,
@@ -29,51 +30,52 @@ pub(super) struct ElementScanner {
 
 #[derive(Clone, Copy)]
 enum ScanPosition {
-    /// Where a page, a notice or a list of them may begin.
+    /// Outside of pages and notices: one of them, or a list of them, may begin.
     Outside,
-    /// In the object that began on that line.
+    /// In the object that began on `line`.
     InObject { line: u64, list_seen: bool, is_notice: bool },
-    /// In the list of a page.
+    /// In the list of notices of the page that began on `line`.
     InList { line: u64 },
 }
 
-/// What was found: a notice with its line, or why there is none.
+/// The line of a notice, and its bytes or why it is rejected.
 pub(super) type FoundElement<'a> = (u64, Result<&'a [u8], NoticeRowError>);
 
 impl ElementScanner {
     pub(super) fn new(reader: SourceReader) -> Self {
         let input = ByteInput { reader, chunk: Vec::new(), at: 0, line: 1 };
         let tally = PageTally::default();
-        Self { input, place: ScanPosition::Outside, lists: 0, found: false, element: Vec::new(), tally }
+        Self { input, position: ScanPosition::Outside, open_lists: 0, found: false, element: Vec::new(), tally }
     }
 
-    /// What the pages promised, and what they held.
+    /// The counts that the pages announced, and the notices that they had.
     pub(super) fn tally(&mut self) -> &mut PageTally {
         &mut self.tally
     }
 
-    /// The next notice and its line, or why it cannot be had.
+    /// The next notice, or rejected row; `None` at the end of the source.
     pub(super) fn next_element(&mut self) -> Result<Option<FoundElement<'_>>, SourceError> {
         loop {
             let Some(byte) = self.input.peek_non_whitespace()? else { return self.finish_source() };
-            match (self.place, byte) {
+            match (self.position, byte) {
                 (ScanPosition::Outside, b'{') => {
-                    self.place = ScanPosition::InObject { line: self.input.line, list_seen: false, is_notice: false };
+                    self.position =
+                        ScanPosition::InObject { line: self.input.line, list_seen: false, is_notice: false };
                     self.element.clear();
                     let mut capture = BoundedCapture::new(&mut self.element);
                     self.input.take_byte(&mut capture)?;
                 }
                 (ScanPosition::Outside, b'[') => {
-                    self.lists += 1;
+                    self.open_lists += 1;
                     self.input.advance();
                 }
-                (ScanPosition::Outside, b']' | b',') if self.lists > 0 => {
-                    self.lists -= usize::from(byte == b']');
+                (ScanPosition::Outside, b']' | b',') if self.open_lists > 0 => {
+                    self.open_lists -= usize::from(byte == b']');
                     self.input.advance();
                 }
                 (ScanPosition::InObject { line, list_seen, is_notice }, b'}') => {
                     self.input.take_byte(&mut BoundedCapture::new(&mut self.element))?;
-                    self.place = ScanPosition::Outside;
+                    self.position = ScanPosition::Outside;
                     if list_seen {
                         self.tally.end_page();
                     } else {
@@ -85,46 +87,46 @@ impl ElementScanner {
                 }
                 (ScanPosition::InObject { .. }, b'"') => {
                     if !self.read_key()? {
-                        return self.skip_invalid("a page that is no JSON");
+                        return self.skip_invalid("a page that is not valid JSON");
                     }
                 }
                 (ScanPosition::InList { line }, b']') => {
                     self.input.advance();
-                    self.place = ScanPosition::InObject { line, list_seen: true, is_notice: false };
+                    self.position = ScanPosition::InObject { line, list_seen: true, is_notice: false };
                 }
                 (ScanPosition::InList { .. }, b',') => self.input.advance(),
                 (ScanPosition::InList { .. }, byte) if !matches!(byte, b'}' | b':') => {
                     return self.read_value().map(Some);
                 }
                 (ScanPosition::Outside, b'<') => return self.skip_invalid("a web page (HTML)"),
-                (ScanPosition::Outside, byte) if self.lists > 0 && !matches!(byte, b'}' | b':') => {
+                (ScanPosition::Outside, byte) if self.open_lists > 0 && !matches!(byte, b'}' | b':') => {
                     return self.read_list_item();
                 }
-                (ScanPosition::Outside, _) => return self.skip_invalid("text that is no JSON"),
+                (ScanPosition::Outside, _) => return self.skip_invalid("text that is not JSON"),
                 (ScanPosition::InObject { .. } | ScanPosition::InList { .. }, _) => {
-                    return self.skip_invalid("the rest of a page that is cut off");
+                    return self.skip_invalid("the rest of a truncated page");
                 }
             }
         }
     }
 
     fn finish_source(&self) -> Result<Option<FoundElement<'_>>, SourceError> {
-        match self.place {
-            ScanPosition::Outside if self.lists > 0 => Err(self.input.truncation_error()),
+        match self.position {
+            ScanPosition::Outside if self.open_lists > 0 => Err(self.input.truncation_error()),
             ScanPosition::Outside if self.found => Ok(None),
             ScanPosition::Outside => Err(SourceError::NotThisFormat {
                 expected: "pages or notices of the SAM.gov API",
-                found: "something else, without the list opportunitiesData and without a noticeId",
+                found: "data without the list opportunitiesData and without a noticeId",
             }),
             ScanPosition::InObject { .. } | ScanPosition::InList { .. } => Err(self.input.truncation_error()),
         }
     }
 
-    /// An object that is no page: a notice, or something else.
+    /// Finishes an object that is not a page: a notice, or a rejected row.
     fn finish_object(&mut self, line: u64, is_notice: bool) -> FoundElement<'_> {
         self.found |= is_notice;
         let outcome = if !is_notice {
-            Err(NoticeRowError::NoPage { found: "an answer without the list opportunitiesData" })
+            Err(NoticeRowError::NoPage { found: "a response without the list opportunitiesData" })
         } else if self.element.len() >= MAX_ROW_BYTES {
             Err(NoticeRowError::RowTooLarge { limit: MAX_ROW_BYTES })
         } else {
@@ -133,17 +135,17 @@ impl ElementScanner {
         (line, outcome)
     }
 
-    /// Something in an outer list that is neither an object nor a list.
+    /// Reads an item of an outer list that is neither an object nor a list.
     fn read_list_item(&mut self) -> Result<Option<FoundElement<'_>>, SourceError> {
         let (line, _) = self.read_value()?;
-        Ok(Some((line, Err(NoticeRowError::NoPage { found: "a value that is no object" }))))
+        Ok(Some((line, Err(NoticeRowError::NoPage { found: "a value that is not an object" }))))
     }
 
-    /// Leaves out what stands here, up to the next line on which an object or a list begins.
+    /// Skips to the next line on which an object or a list begins, and rejects the text before it.
     fn skip_invalid(&mut self, found: &'static str) -> Result<Option<FoundElement<'_>>, SourceError> {
         let line = self.input.line;
-        let was_outside = matches!(self.place, ScanPosition::Outside);
-        (self.place, self.lists) = (ScanPosition::Outside, 0);
+        let was_outside = matches!(self.position, ScanPosition::Outside);
+        (self.position, self.open_lists) = (ScanPosition::Outside, 0);
         self.tally.abandon_page();
         if !self.input.skip_to_next_json()? && !was_outside {
             return Err(SourceError::BreaksOff { line });
@@ -151,9 +153,9 @@ impl ElementScanner {
         Ok(Some((line, Err(NoticeRowError::NoPage { found }))))
     }
 
-    /// Reads a key of an object and, unless it is that of a list of notices, its value; false where that is no JSON.
+    /// Reads a key of an object and, unless it is the key of the list of notices, its value; `false` if it is not JSON.
     fn read_key(&mut self) -> Result<bool, SourceError> {
-        let ScanPosition::InObject { line, list_seen, is_notice } = self.place else { return Ok(false) };
+        let ScanPosition::InObject { line, list_seen, is_notice } = self.position else { return Ok(false) };
         let start = self.element.len();
         self.input.take_string(&mut BoundedCapture::new(&mut self.element))?;
         let key = self.element.get(start..).unwrap_or_default();
@@ -171,11 +173,11 @@ impl ElementScanner {
             self.input.advance();
             self.found = true;
             self.tally.begin_page(line);
-            self.place = ScanPosition::InList { line };
+            self.position = ScanPosition::InList { line };
             return Ok(true);
         }
         if is_list && self.input.peek_non_whitespace()? == Some(b'n') {
-            // `null` where there are none.
+            // The API writes `null` for an empty list.
             self.found = true;
             self.tally.begin_page(line);
         }
@@ -184,9 +186,9 @@ impl ElementScanner {
         if let Some(mark) = mark {
             self.tally.record_mark(mark, self.element.get(start..).unwrap_or_default());
         }
-        self.place = ScanPosition::InObject { line, list_seen: list_seen || is_list, is_notice };
+        self.position = ScanPosition::InObject { line, list_seen: list_seen || is_list, is_notice };
         if list_seen {
-            // Behind its list a page says nothing that is kept.
+            // Nothing after the list of a page is used.
             self.element.clear();
         }
         Ok(true)
@@ -198,12 +200,13 @@ impl ElementScanner {
         let line = self.input.line;
         let mut capture = BoundedCapture::new(&mut self.element);
         self.input.take_value(&mut capture)?;
-        let whole = if capture.overflowed { Err(NoticeRowError::RowTooLarge { limit: MAX_ROW_BYTES }) } else { Ok(()) };
-        Ok((line, whole.map(|()| self.element.as_slice())))
+        let outcome =
+            if capture.overflowed { Err(NoticeRowError::RowTooLarge { limit: MAX_ROW_BYTES }) } else { Ok(()) };
+        Ok((line, outcome.map(|()| self.element.as_slice())))
     }
 }
 
-/// Keeps the bytes of a value up to the limit.
+/// Collects the bytes of a value up to [`MAX_ROW_BYTES`].
 struct BoundedCapture<'a> {
     bytes: &'a mut Vec<u8>,
     overflowed: bool,
@@ -223,7 +226,7 @@ impl<'a> BoundedCapture<'a> {
     }
 }
 
-/// Bytes with a line number.
+/// Reads bytes and counts lines.
 struct ByteInput {
     reader: SourceReader,
     chunk: Vec<u8>,
@@ -260,7 +263,7 @@ impl ByteInput {
         Ok(None)
     }
 
-    /// Skips the rest of this line, and the lines up to one on which an object or a list begins; false at the end.
+    /// Skips to the next line that begins with an object or a list; `false` at the end of the source.
     fn skip_to_next_json(&mut self) -> Result<bool, SourceError> {
         loop {
             while let Some(byte) = self.peek()? {

@@ -1,5 +1,5 @@
-//! Compares what pages promise with what they hold: whoever pages through the API by hand fetches a page twice or stops too
-//! early, and nothing in the notices says so.
+//! Compares the totals that pages announce with the notices that they have. A user who fetches pages by hand may fetch
+//! one twice or stop too early, which the notices themselves do not show.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -7,24 +7,24 @@ use std::{
     mem,
 };
 
-/// Warnings that are kept.
+/// Maximum number of warnings.
 const MAX_WARNINGS: usize = 100;
 
-/// What a page says about itself.
+/// A value that a page states about itself.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum PageMark {
-    /// How many notices there are on all pages.
+    /// Number of notices on all pages of the query.
     Total,
-    /// Which page it is.
+    /// Position of the page among those of the query.
     Offset,
 }
 
-/// The pages of a source so far.
+/// Tallies the pages of a source.
 #[derive(Debug, Default)]
 pub(super) struct PageTally {
     page: PageState,
-    /// Lines of pages by what is on them.
-    seen: HashMap<u64, u64>,
+    /// The lines of pages by the digest of their notices.
+    page_lines: HashMap<u64, u64>,
     query: QueryState,
     warnings: Vec<String>,
 }
@@ -38,19 +38,18 @@ struct PageState {
     has_list: bool,
 }
 
-/// Pages that belong together.
+/// The pages of one query.
 #[derive(Debug, Default)]
 struct QueryState {
     line: u64,
-    /// The most that any of its pages promises.
+    /// The largest total of its pages.
     total: u64,
     notices: HashSet<u64>,
-    /// Offsets of its pages.
     offsets: HashSet<u64>,
 }
 
 impl PageTally {
-    /// A page says how many or which.
+    /// Records the total or the offset of the current page.
     pub(super) fn record_mark(&mut self, mark: PageMark, value: &[u8]) {
         let text = std::str::from_utf8(value).unwrap_or_default();
         let number = text.trim().trim_matches('"').parse().ok();
@@ -60,28 +59,28 @@ impl PageTally {
         }
     }
 
-    /// A page's list begins.
+    /// Records that the list of notices of a page begins.
     pub(super) fn begin_page(&mut self, line: u64) {
         self.page.line = line;
         self.page.has_list = true;
     }
 
-    /// A notice of the page, by its id.
+    /// Records a notice of the current page.
     pub(super) fn add_notice(&mut self, notice_id: &str) {
         if self.page.has_list {
             self.page.notices.push(hash_value(notice_id));
         }
     }
 
-    /// The page ends well.
+    /// Records that the current page is complete.
     pub(super) fn end_page(&mut self) {
         let page = mem::take(&mut self.page);
-        if let (Some(first), false) = (self.seen.get(&hash_value(&page.notices)), page.notices.is_empty()) {
-            self.warn(format!("the page at line {} holds the same notices as the one at line {first}", page.line));
+        if let (Some(first), false) = (self.page_lines.get(&hash_value(&page.notices)), page.notices.is_empty()) {
+            self.warn(format!("the page at line {} has the same notices as the one at line {first}", page.line));
             return;
         }
-        self.seen.insert(hash_value(&page.notices), page.line);
-        // Another search begins where a page stands at a place that was there already.
+        self.page_lines.insert(hash_value(&page.notices), page.line);
+        // An offset that occurs a second time shows that another query begins.
         if page.offset.is_some_and(|offset| !self.query.offsets.insert(offset)) {
             self.end_query();
             self.query.offsets.extend(page.offset);
@@ -93,7 +92,7 @@ impl PageTally {
         self.query.notices.extend(page.notices);
     }
 
-    /// The page breaks off: it has no end, and what it promised counts.
+    /// Records that the current page is truncated. Its total counts nevertheless.
     pub(super) fn abandon_page(&mut self) {
         if self.page.has_list {
             self.end_page();
@@ -101,7 +100,7 @@ impl PageTally {
         self.page = PageState::default();
     }
 
-    /// What there is to say about the pages, once all were read.
+    /// The warnings about the pages, to be called when all were read.
     pub(super) fn finish(&mut self) -> Vec<String> {
         self.end_query();
         mem::take(&mut self.warnings)
@@ -112,7 +111,7 @@ impl PageTally {
         let found = notices.len() as u64;
         if found < total {
             self.warn(format!(
-                "the pages from line {line} on promise {total} notices (totalRecords), and {found} are there; fetch the rest"
+                "the pages from line {line} on announce {total} notices (totalRecords) and have {found}; fetch the rest"
             ));
         }
     }
@@ -134,7 +133,7 @@ fn hash_value(value: impl Hash) -> u64 {
 mod tests {
     use super::*;
 
-    fn page(tally: &mut PageTally, line: u64, total: u64, offset: u64, notices: &[&str]) {
+    fn add_page(tally: &mut PageTally, line: u64, total: u64, offset: u64, notices: &[&str]) {
         tally.record_mark(PageMark::Total, total.to_string().as_bytes());
         tally.record_mark(PageMark::Offset, offset.to_string().as_bytes());
         tally.begin_page(line);
@@ -145,28 +144,28 @@ mod tests {
     }
 
     #[test]
-    fn whole_searches_give_no_warning() {
+    fn complete_queries_give_no_warning() {
         let mut tally = PageTally::default();
-        page(&mut tally, 1, 3, 0, &["a", "b"]);
-        page(&mut tally, 2, 3, 2, &["c"]);
-        page(&mut tally, 3, 1, 0, &["d"]);
-        page(&mut tally, 4, 0, 0, &[]);
+        add_page(&mut tally, 1, 3, 0, &["a", "b"]);
+        add_page(&mut tally, 2, 3, 2, &["c"]);
+        add_page(&mut tally, 3, 1, 0, &["d"]);
+        add_page(&mut tally, 4, 0, 0, &[]);
         assert_eq!(tally.finish(), Vec::<String>::new());
     }
 
     #[test]
-    fn a_page_that_came_thrice_and_one_that_is_missing_are_told() {
+    fn a_page_that_occurs_three_times_and_a_missing_page_give_warnings() {
         let mut tally = PageTally::default();
         for line in [1, 7, 9] {
-            page(&mut tally, line, 4, 0, &["a", "b"]);
+            add_page(&mut tally, line, 4, 0, &["a", "b"]);
         }
-        page(&mut tally, 12, 4, 2, &["c"]);
+        add_page(&mut tally, 12, 4, 2, &["c"]);
         assert_eq!(
             tally.finish(),
             [
-                "the page at line 7 holds the same notices as the one at line 1",
-                "the page at line 9 holds the same notices as the one at line 1",
-                "the pages from line 1 on promise 4 notices (totalRecords), and 3 are there; fetch the rest",
+                "the page at line 7 has the same notices as the one at line 1",
+                "the page at line 9 has the same notices as the one at line 1",
+                "the pages from line 1 on announce 4 notices (totalRecords) and have 3; fetch the rest",
             ]
         );
     }

@@ -1,4 +1,4 @@
-//! The columns of the extract: which there are, which are read, and where a file has them.
+//! The columns of the extract, those of them that are read, and their positions in a file.
 
 use crate::SourceError;
 
@@ -53,7 +53,7 @@ pub const CSV_HEADER: [&str; 47] = [
     "Description",
 ];
 
-/// A column that is read, and therefore has to be there.
+/// A column that is read. The header must have it.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum CsvColumn {
     NoticeId,
@@ -118,21 +118,21 @@ impl CsvColumn {
     }
 }
 
-/// Where one file has the columns that are read.
+/// Positions of the columns that are read in one file.
 pub(super) struct ColumnPositions([usize; READ_COLUMNS.len()]);
 
 impl ColumnPositions {
-    /// Finds them by name: the order is free, and further columns do no harm.
+    /// Finds the columns by name, in any order; other columns are ignored.
     pub(super) fn from_header(header: &[String]) -> Result<Self, SourceError> {
-        let names = |filter: &dyn Fn(&str) -> bool, of: &[&str]| -> Vec<String> {
-            of.iter().filter(|name| filter(name)).map(|name| (*name).to_owned()).collect()
+        let select_names = |filter: &dyn Fn(&str) -> bool, names: &[&str]| -> Vec<String> {
+            names.iter().filter(|name| filter(name)).map(|name| (*name).to_owned()).collect()
         };
         let present: Vec<&str> = header.iter().map(String::as_str).collect();
         let count = |name: &str| present.iter().filter(|other| **other == name).count();
-        let missing = names(&|name| count(name) == 0, &READ_COLUMNS);
-        let twice = names(&|name| count(name) > 1, &READ_COLUMNS);
+        let missing = select_names(&|name| count(name) == 0, &READ_COLUMNS);
+        let twice = select_names(&|name| count(name) > 1, &READ_COLUMNS);
         if !missing.is_empty() || !twice.is_empty() {
-            let unexpected = names(&|name| !CSV_HEADER.contains(&name), &present);
+            let unexpected = select_names(&|name| !CSV_HEADER.contains(&name), &present);
             let unexpected = unexpected.iter().take(60).map(|name| name.chars().take(60).collect()).collect();
             return Err(SourceError::Columns { missing, unexpected, twice });
         }
@@ -150,7 +150,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_column_that_is_read_is_one_of_the_header() {
+    fn every_column_that_is_read_is_in_the_header() {
         assert!(READ_COLUMNS.iter().all(|name| CSV_HEADER.contains(name)));
         assert_eq!(CsvColumn::Description.name(), "Description");
         assert_eq!(CsvColumn::AwardAmount.name(), "Award$");

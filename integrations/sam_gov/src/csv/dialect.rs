@@ -1,18 +1,18 @@
-//! Tells how a file separates its fields: spreadsheets write semicolons or tabs where the comma is for decimals.
+//! Detects the delimiter of a file: spreadsheets write semicolons or tabs where the comma is the decimal separator.
 
-/// The longest beginning that is looked at, in bytes.
+/// Number of bytes at the beginning of a file from which the dialect is detected.
 const MAX_DETECTION_BYTES: usize = 8 << 10;
 
-/// How a file is written.
+/// How a CSV file separates its fields.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct CsvDialect {
-    /// What stands between fields.
+    /// The byte between fields.
     pub(super) delimiter: u8,
-    /// Whether the first line says so, as `sep=;`, and is no header.
+    /// Whether the first line declares the delimiter, as `sep=;`, and the header follows it.
     pub(super) has_separator_line: bool,
 }
 
-/// Tells it from the first line: names of columns hold none of the delimiters.
+/// Detects the dialect from the first line: no column name contains a delimiter.
 pub(super) fn detect_dialect(beginning: &[u8]) -> CsvDialect {
     let beginning = beginning.get(..MAX_DETECTION_BYTES).unwrap_or(beginning);
     let line = beginning.split(|byte| *byte == b'\n').next().unwrap_or_default().trim_ascii_end();
@@ -34,7 +34,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_most_frequent_delimiter_of_the_first_line_counts() {
+    fn the_most_frequent_delimiter_of_the_first_line_is_detected() {
         let plain = |delimiter| CsvDialect { delimiter, has_separator_line: false };
         for (text, dialect) in [
             ("a,b,c\n1;2;3;4", plain(b',')),

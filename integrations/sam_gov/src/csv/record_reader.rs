@@ -1,24 +1,24 @@
-//! Splits CSV into records, in bounded memory and without losing what stands behind a broken one.
+//! Splits CSV into records, in bounded memory and without losing the records after a broken one.
 //!
-//! The `csv` crate takes an unclosed quote for the beginning of a field that ends nowhere: everything behind it is gone
-//! and in memory. Here a record has a largest size, text behind a closing quote is an error, and after a record whose
-//! quotes do not match reading goes on with the next physical line.
+//! The `csv` crate reads an unclosed quote as the start of a field without end: all records after it are lost, and
+//! their bytes are in memory. Here a record has a maximum size, text after a closing quote is an error, and after a
+//! record whose quotes do not match reading continues on the next physical line.
 
 use std::io::BufRead;
 
 use crate::{MAX_FIELD_BYTES, MAX_ROW_BYTES, SourceError, SourceReader, source};
 
-/// How many bytes may be read a second time. Bounds the work that a file full of stray quotes can cause.
-const MAX_REREAD: usize = 64 << 20;
+/// Maximum number of bytes that are read a second time. Bounds the work for a file with many unmatched quotes.
+const MAX_REREAD_BYTES: usize = 64 << 20;
 
-/// What comes next.
+/// The result of reading the next record.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum RecordStep {
     /// A record; its fields are in [`CsvRecordReader::fields`].
     Record { line: u64 },
     /// A record that cannot be read.
-    Broken { line: u64, why: BrokenRecord },
-    /// Nothing.
+    Broken { line: u64, reason: BrokenRecord },
+    /// The source has ended.
     End,
 }
 
@@ -26,7 +26,7 @@ pub(super) enum RecordStep {
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum BrokenRecord {
     Quoting,
-    /// As `Quoting`, and the lines up to this one are lost with it.
+    /// As `Quoting`, and the lines through this one are skipped.
     Unreadable {
         through: u64,
     },
@@ -40,16 +40,15 @@ pub(super) enum BrokenRecord {
     },
 }
 
-/// Reads records from bytes.
 pub(super) struct CsvRecordReader {
     window: ReadWindow,
-    /// The fields of the current record, unquoted, one behind the other.
+    /// The fields of the current record, unquoted and concatenated.
     bytes: Vec<u8>,
     /// Where each field ends in `bytes`.
     ends: Vec<usize>,
-    /// Fields of the first record.
+    /// Number of fields of the first record.
     width: Option<usize>,
-    reread: usize,
+    reread_bytes: usize,
     delimiter: u8,
 }
 
@@ -58,13 +57,13 @@ enum ParserState {
     FieldStart,
     Plain,
     Quoted,
-    /// Behind a quote that closes the field, unless another one follows.
+    /// After a quote that closes the field, unless another one follows.
     QuoteSeen,
-    /// Behind a carriage return behind a closing quote.
+    /// After a carriage return that follows a closing quote.
     ReturnSeen,
 }
 
-/// How reading one record went; `length` is in bytes, from the current record's start.
+/// The result of scanning one record; `length` is in bytes from the start of the current record.
 enum ScanOutcome {
     Complete { length: usize },
     Mismatch { length: usize },
@@ -74,10 +73,10 @@ enum ScanOutcome {
 impl CsvRecordReader {
     pub(super) fn new(reader: SourceReader, delimiter: u8) -> Self {
         let window = ReadWindow { reader, bytes: Vec::new(), start: 0, line: 1 };
-        Self { window, bytes: Vec::new(), ends: Vec::new(), width: None, reread: 0, delimiter }
+        Self { window, bytes: Vec::new(), ends: Vec::new(), width: None, reread_bytes: 0, delimiter }
     }
 
-    /// What was read so far is no header: the next record is.
+    /// Discards the number of fields of the first record, so that the next record counts as the first.
     pub(super) fn reset_width(&mut self) {
         self.width = None;
     }
@@ -117,24 +116,24 @@ impl CsvRecordReader {
         let found = self.ends.len();
         let width = *self.width.get_or_insert(found);
         if found != width && self.window.has_inner_line_end(length) {
-            let why = BrokenRecord::FieldCount { found };
-            if self.holds_record(length, width)? {
-                return self.skip_broken_record(line, length, why);
+            let reason = BrokenRecord::FieldCount { found };
+            if self.contains_record(length, width)? {
+                return self.skip_broken_record(line, length, reason);
             }
             self.window.advance(length);
-            return Ok(RecordStep::Broken { line, why });
+            return Ok(RecordStep::Broken { line, reason });
         }
         self.window.advance(length);
         let starts = std::iter::once(0).chain(self.ends.iter().copied());
         let too_large = starts.zip(&self.ends).position(|(start, end)| end - start > MAX_FIELD_BYTES);
         Ok(match too_large {
-            Some(at) => RecordStep::Broken { line, why: BrokenRecord::FieldTooLarge { at } },
+            Some(at) => RecordStep::Broken { line, reason: BrokenRecord::FieldTooLarge { at } },
             None => RecordStep::Record { line },
         })
     }
 
-    /// Whether a whole record starts on a later line of a broken one: a stray quote has swallowed it.
-    fn holds_record(&mut self, length: usize, width: usize) -> Result<bool, SourceError> {
+    /// Whether a complete record starts on a later line of a broken one: it follows an unmatched quote.
+    fn contains_record(&mut self, length: usize, width: usize) -> Result<bool, SourceError> {
         let mut from = 0;
         while let Some(next) = self.window.line_length(from).filter(|next| *next < length) {
             from = next;
@@ -143,30 +142,35 @@ impl CsvRecordReader {
                 ScanOutcome::Complete { length } | ScanOutcome::Mismatch { length } => length,
                 ScanOutcome::TooLarge => from + MAX_ROW_BYTES,
             };
-            self.reread = self.reread.saturating_add(end - from);
-            let whole = matches!(scan, ScanOutcome::Complete { .. }) && self.ends.len() == width;
-            if whole || self.reread > MAX_REREAD {
+            self.reread_bytes = self.reread_bytes.saturating_add(end - from);
+            let is_complete = matches!(scan, ScanOutcome::Complete { .. }) && self.ends.len() == width;
+            if is_complete || self.reread_bytes > MAX_REREAD_BYTES {
                 return Ok(true);
             }
         }
         Ok(false)
     }
 
-    /// Goes on with the line behind the one on which the broken record started.
-    fn skip_broken_record(&mut self, line: u64, length: usize, why: BrokenRecord) -> Result<RecordStep, SourceError> {
+    /// Skips the first line of a broken record; when [`MAX_REREAD_BYTES`] are used up, all its lines.
+    fn skip_broken_record(
+        &mut self,
+        line: u64,
+        length: usize,
+        reason: BrokenRecord,
+    ) -> Result<RecordStep, SourceError> {
         let first_line = self.window.line_length(0).unwrap_or(length);
-        self.reread = self.reread.saturating_add(length.saturating_sub(first_line));
-        if self.reread <= MAX_REREAD {
+        self.reread_bytes = self.reread_bytes.saturating_add(length.saturating_sub(first_line));
+        if self.reread_bytes <= MAX_REREAD_BYTES {
             self.window.skip_line(0)?;
-            return Ok(RecordStep::Broken { line, why });
+            return Ok(RecordStep::Broken { line, reason });
         }
         self.window.skip_line(length.saturating_sub(1))?;
         let through = self.window.line - 1;
-        let why = if through > line { BrokenRecord::Unreadable { through } } else { why };
-        Ok(RecordStep::Broken { line, why })
+        let reason = if through > line { BrokenRecord::Unreadable { through } } else { reason };
+        Ok(RecordStep::Broken { line, reason })
     }
 
-    /// Reads one record that starts that far behind the current record's start.
+    /// Scans the record that starts `from` bytes after the start of the current record.
     fn scan_record(&mut self, from: usize) -> Result<ScanOutcome, SourceError> {
         self.bytes.clear();
         self.ends.clear();
@@ -188,7 +192,7 @@ impl CsvRecordReader {
         }
     }
 
-    /// Takes the next piece of the window; `None` at the end of the record.
+    /// Consumes the next part of the window; `None` at the end of the record.
     fn advance_state(&mut self, state: ParserState, at: &mut usize) -> Result<Option<ParserState>, QuoteMismatch> {
         let rest = &self.window.rest()[*at..];
         match state {
@@ -274,10 +278,10 @@ impl CsvRecordReader {
     }
 }
 
-/// Text behind a closing quote.
+/// Text after a closing quote.
 struct QuoteMismatch;
 
-/// The bytes from the current record on, as far as they were needed so far.
+/// The bytes from the start of the current record, as far as they have been read.
 struct ReadWindow {
     reader: SourceReader,
     bytes: Vec<u8>,
@@ -292,7 +296,7 @@ impl ReadWindow {
         &self.bytes[self.start..]
     }
 
-    /// Reads more; false at the end of the source.
+    /// Reads more bytes; `false` at the end of the source.
     fn fill(&mut self) -> Result<bool, SourceError> {
         if self.start > 0 {
             self.bytes.drain(..self.start);
@@ -311,7 +315,8 @@ impl ReadWindow {
         self.start = end;
     }
 
-    /// Length of the line around an offset, counted from the record's start, if its end is in the window.
+    /// The end of the line that contains the offset `from`, both counted from the start of the record; `None` if it is
+    /// not in the window.
     fn line_length(&self, from: usize) -> Option<usize> {
         self.rest().iter().skip(from).position(|byte| *byte == b'\n').map(|end| from + end + 1)
     }
@@ -320,7 +325,7 @@ impl ReadWindow {
         self.line_length(0).is_some_and(|first| first < length)
     }
 
-    /// Moves behind the line that holds this offset, reading on where it is longer than the window.
+    /// Skips to the end of the line that contains the offset `from`, and reads on if that is not in the window.
     fn skip_line(&mut self, from: usize) -> Result<(), SourceError> {
         let mut from = from;
         loop {

@@ -1,4 +1,4 @@
-//! What an import does with rows, conflicts and interruptions, over a log in memory.
+//! Imports into an in-memory log: rejected rows, conflicts and interruptions.
 
 use std::{io::Cursor, sync::Mutex};
 
@@ -43,14 +43,18 @@ fn generate_csv(rows: u64) -> Vec<u8> {
     file
 }
 
-async fn import(log: &InMemoryLog, file: Vec<u8>, notes: &mut RecordingObserver) -> Result<ImportSummary, ImportError> {
+async fn import(
+    log: &InMemoryLog,
+    file: Vec<u8>,
+    observer: &mut RecordingObserver,
+) -> Result<ImportSummary, ImportError> {
     let rows = crate::read_notices(Box::new(Cursor::new(file)), SourceFormat::Csv, SourceEncoding::Auto).unwrap();
-    let stop = notes.stop_after.as_ref().map(|(_, stop)| stop.clone()).unwrap_or_default();
-    NoticeImport::new(log, 100).import_notices(&Caller::for_program("system:test"), rows, notes, stop).await
+    let stop = observer.stop_after.as_ref().map(|(_, stop)| stop.clone()).unwrap_or_default();
+    NoticeImport::new(log, 100).import_notices(&Caller::for_program("system:test"), rows, observer, stop).await
 }
 
 #[tokio::test]
-async fn every_row_is_accounted_for_and_a_second_import_changes_nothing() {
+async fn every_row_is_counted_and_a_second_import_appends_nothing() {
     let (log, file) = (InMemoryLog::default(), generate_csv(1_000));
 
     let first = import(&log, file.clone(), &mut RecordingObserver::default()).await.unwrap();
@@ -63,50 +67,50 @@ async fn every_row_is_accounted_for_and_a_second_import_changes_nothing() {
 }
 
 #[tokio::test]
-async fn a_rejected_row_is_told_with_its_line_and_the_rest_goes_in() {
-    let (log, mut notes) = (InMemoryLog::default(), RecordingObserver::default());
+async fn a_rejected_row_is_reported_with_its_line_and_the_others_are_imported() {
+    let (log, mut observer) = (InMemoryLog::default(), RecordingObserver::default());
     let text = String::from_utf8(generate_csv(20)).unwrap();
     let header_end = text.find('\n').unwrap() + 1;
     let file = format!("{}only,three,fields\n{}", &text[..header_end], &text[header_end..]);
 
-    let summary = import(&log, file.into_bytes(), &mut notes).await.unwrap();
+    let summary = import(&log, file.into_bytes(), &mut observer).await.unwrap();
 
-    assert_eq!(notes.lines, [2]);
+    assert_eq!(observer.lines, [2]);
     assert_eq!((summary.rows, summary.rejected), (21, 1));
     assert_eq!(summary.imported + summary.unchanged, 20);
 }
 
 #[tokio::test]
-async fn a_faster_writer_makes_the_batch_decide_anew() {
-    let (done, file) = (InMemoryLog::default(), generate_csv(50));
-    import(&done, file.clone(), &mut RecordingObserver::default()).await.unwrap();
-    let all = done.events.into_inner().unwrap();
+async fn a_batch_that_conflicts_with_another_writer_is_decided_again() {
+    let (complete, file) = (InMemoryLog::default(), generate_csv(50));
+    import(&complete, file.clone(), &mut RecordingObserver::default()).await.unwrap();
+    let all = complete.events.into_inner().unwrap();
     let log = InMemoryLog { competing_events: Mutex::new(all[..10].to_vec()), ..InMemoryLog::default() };
 
     let summary = import(&log, file, &mut RecordingObserver::default()).await.unwrap();
 
-    assert_eq!(log.event_count(), all.len(), "as many events as without the rival");
+    assert_eq!(log.event_count(), all.len(), "as many events as without the other writer");
     assert_eq!(summary.events, u64::try_from(all.len()).unwrap() - 10);
 }
 
 #[tokio::test]
-async fn an_interrupted_import_leaves_whole_batches_and_a_second_one_completes_them() {
-    let (whole, file) = (InMemoryLog::default(), generate_csv(1_000));
-    import(&whole, file.clone(), &mut RecordingObserver::default()).await.unwrap();
+async fn an_interrupted_import_records_whole_batches_and_a_second_import_completes_it() {
+    let (complete, file) = (InMemoryLog::default(), generate_csv(1_000));
+    import(&complete, file.clone(), &mut RecordingObserver::default()).await.unwrap();
     let log = InMemoryLog::default();
-    let mut notes =
+    let mut observer =
         RecordingObserver { stop_after: Some((3, CancellationToken::new())), ..RecordingObserver::default() };
 
-    let stopped = import(&log, file.clone(), &mut notes).await.unwrap();
+    let stopped = import(&log, file.clone(), &mut observer).await.unwrap();
     assert!(stopped.interrupted);
     assert_eq!(stopped.rows, 300);
 
     import(&log, file, &mut RecordingObserver::default()).await.unwrap();
-    assert_eq!(log.event_count(), whole.event_count());
+    assert_eq!(log.event_count(), complete.event_count());
 }
 
 #[tokio::test]
-async fn an_event_that_cannot_be_read_is_named() {
+async fn an_event_that_cannot_be_decoded_is_reported_with_its_sequence() {
     let (log, file) = (InMemoryLog::default(), generate_csv(1));
     import(&log, file.clone(), &mut RecordingObserver::default()).await.unwrap();
     log.events.lock().unwrap()[0].payload = "{\"type\":\"unheard_of\"}".to_owned();

@@ -1,4 +1,4 @@
-//! The text lines and the API pages.
+//! Lines of the text format and pages of the API.
 
 use domain::opportunity::NoticeSource;
 
@@ -56,7 +56,7 @@ fn a_broken_line_is_one_rejected_row() {
 }
 
 #[test]
-fn a_line_in_no_encoding_is_one_rejected_row() {
+fn a_line_that_is_valid_in_no_encoding_is_one_rejected_row() {
     let mut bytes = format!("{LINE}\n{LINE}").into_bytes();
     bytes[12] = 0x81;
     assert_eq!(outcomes(&read(bytes).unwrap()), [(1, Some(NoticeRowError::NotUtf8)), (2, None)]);
@@ -81,13 +81,13 @@ fn the_elements_of_a_page_become_notices() {
 }
 
 #[test]
-fn an_element_that_is_no_notice_is_one_rejected_row() {
+fn an_element_that_is_not_a_notice_is_one_rejected_row() {
     let rows = read(PAGE).unwrap();
-    let why: Vec<_> = rows[1..].iter().map(|row| row.outcome.clone().unwrap_err()).collect();
+    let errors: Vec<_> = rows[1..].iter().map(|row| row.outcome.clone().unwrap_err()).collect();
     let posted = rejected_value("postedDate", InvalidFieldReason::Empty).unwrap_err();
-    assert_eq!(why[0], posted);
-    assert!(matches!(why[1], NoticeRowError::NotJson { .. }));
-    assert_eq!(why[3], NoticeRowError::WrongShape);
+    assert_eq!(errors[0], posted);
+    assert!(matches!(errors[1], NoticeRowError::NotJson { .. }));
+    assert_eq!(errors[3], NoticeRowError::WrongShape);
 }
 
 #[test]
@@ -97,13 +97,13 @@ fn pages_may_follow_each_other() {
 }
 
 #[test]
-fn a_page_that_breaks_off_gives_its_good_rows_and_then_says_so() {
+fn a_truncated_page_gives_its_valid_rows_and_then_an_error() {
     for end in [700, PAGE.len() - 20, PAGE.len() - 2] {
         let reader = open_source(Cursor::new(PAGE[..end].to_owned())).unwrap();
         let rows: Vec<_> = read_notices(reader, SourceFormat::Json, SourceEncoding::Auto).unwrap().collect();
-        let (last, good) = rows.split_last().unwrap();
+        let (last, rows_before) = rows.split_last().unwrap();
         assert!(matches!(last, Err(SourceError::BreaksOff { .. })), "{end}: {last:?}");
-        assert!(good.iter().all(Result::is_ok));
+        assert!(rows_before.iter().all(Result::is_ok));
     }
     let lost_bracket = r#"{"opportunitiesData": [{"noticeId": "abc"} } "#;
     assert!(matches!(read(lost_bracket), Err(SourceError::BreaksOff { line: 1 })));
@@ -115,21 +115,21 @@ fn an_element_that_is_too_large_is_one_rejected_row() {
     assert_eq!(read(huge).unwrap()[1].outcome, Err(NoticeRowError::RowTooLarge { limit: MAX_ROW_BYTES }));
 }
 
-/// A notice of the API on one line.
+/// A notice as the API writes it, on one line.
 fn element(id: &str) -> String {
     format!(
         r#"{{"noticeId":"{id}","title":"Beds","solicitationNumber":"S{id}","fullParentPathName":"PEACE CORPS","postedDate":"2026-01-02","type":"Solicitation"}}"#
     )
 }
 
-/// A page that promises four notices.
+/// A page that announces four notices and has two.
 fn page(offset: u32, ids: [&str; 2]) -> String {
     let [one, two] = ids.map(element);
     format!(r#"{{"totalRecords":4,"limit":2,"offset":{offset},"opportunitiesData":[{one},{two}]}}"#)
 }
 
-/// The ids of the notices, and the lines of what is none.
-fn ids_and_faults(bytes: impl Into<Vec<u8>>) -> (Vec<String>, Vec<u64>) {
+/// The ids of the notices, and the lines of the rejected rows.
+fn ids_and_rejected_lines(bytes: impl Into<Vec<u8>>) -> (Vec<String>, Vec<u64>) {
     let (mut ids, mut lines) = (vec![], vec![]);
     for row in read(bytes).unwrap() {
         match row.outcome {
@@ -141,7 +141,7 @@ fn ids_and_faults(bytes: impl Into<Vec<u8>>) -> (Vec<String>, Vec<u64>) {
 }
 
 #[test]
-fn answers_are_read_in_every_shape_in_which_they_are_saved() {
+fn responses_are_read_in_every_shape_in_which_they_are_saved() {
     let (first, second) = (page(0, ["a", "b"]), page(2, ["c", "d"]));
     let all: Vec<_> = ["a", "b", "c", "d"].map(element).to_vec();
     let pretty = serde_json::to_string_pretty(
@@ -149,24 +149,24 @@ fn answers_are_read_in_every_shape_in_which_they_are_saved() {
     );
     for (shape, text) in [
         ("pages one after another", format!("{first}{second}")),
-        ("a page a line", format!("{first}\n{second}\n")),
+        ("a page per line", format!("{first}\n{second}\n")),
         ("a list of pages", format!("[{first},\n{second}]")),
         ("a list of notices", format!("[{}]", all.join(",\n"))),
-        ("a notice a line", all.join("\n")),
+        ("a notice per line", all.join("\n")),
         (
             "notices one after another, the first over several lines",
             format!("{}{}", pretty.unwrap(), all[1..].join(" ")),
         ),
         ("lists of notices one after another", format!("[{}]\n[{},{},{}]", all[0], all[1], all[2], all[3])),
     ] {
-        assert_eq!(ids_and_faults(text), (["a", "b", "c", "d"].map(str::to_owned).to_vec(), vec![]), "{shape}");
+        assert_eq!(ids_and_rejected_lines(text), (["a", "b", "c", "d"].map(str::to_owned).to_vec(), vec![]), "{shape}");
     }
-    assert_eq!(ids_and_faults("{\"totalRecords\":0,\"opportunitiesData\":null}"), (vec![], vec![]));
-    assert_eq!(ids_and_faults("[]\n".to_owned() + &first).0.len(), 2);
+    assert_eq!(ids_and_rejected_lines("{\"totalRecords\":0,\"opportunitiesData\":null}"), (vec![], vec![]));
+    assert_eq!(ids_and_rejected_lines("[]\n".to_owned() + &first).0.len(), 2);
 }
 
 #[test]
-fn what_is_no_page_is_named_with_its_line_and_the_rest_goes_in() {
+fn text_that_is_not_a_page_is_rejected_with_its_line_and_the_pages_around_it_are_read() {
     let (first, second) = (page(0, ["a", "b"]), page(2, ["c", "d"]));
     for middle in [
         r#"{"code":"900804","message":"throttled","nextAccessTime":"2026-Nov-29 00:00:00+0000 UTC"}"#,
@@ -174,16 +174,16 @@ fn what_is_no_page_is_named_with_its_line_and_the_rest_goes_in() {
         "upstream connect error",
         r#"{"totalRecords":4,"opportunitiesData":[{"noticeId":"x"}}"#,
     ] {
-        let (ids, lines) = ids_and_faults(format!("{first}\n{middle}\n{second}\n"));
+        let (ids, lines) = ids_and_rejected_lines(format!("{first}\n{middle}\n{second}\n"));
         assert_eq!(ids, ["a", "b", "c", "d"], "{middle}");
         assert!(!lines.is_empty() && lines.iter().all(|line| *line == 2), "{middle}: {lines:?}");
     }
-    let first_is_none = format!("{{\"error\": {{}}}}\n{first}");
-    assert_eq!(ids_and_faults(first_is_none), (vec!["a".to_owned(), "b".to_owned()], vec![1]));
+    let with_error_first = format!("{{\"error\": {{}}}}\n{first}");
+    assert_eq!(ids_and_rejected_lines(with_error_first), (vec!["a".to_owned(), "b".to_owned()], vec![1]));
 }
 
 #[test]
-fn both_published_shapes_of_a_notice_are_read_and_null_texts_are_nothing() {
+fn both_published_shapes_of_a_notice_are_read_and_null_texts_are_absent() {
     let old = r#"{"opportunitiesData":[{"noticeId":"a","title":"Renovation ","solicitationNumber":" 47PF ","department":"GENERAL SERVICES ADMINISTRATION",
         "subTier":"PUBLIC BUILDINGS SERVICE","office":"PBS R5","postedDate":"2018-05-04","type":"Award Notice","archiveDate":null,
         "award":{"date":"2018-05-04","amount":"800620","awardee":{"name":"D.G. Beyer, Inc."}},"placeOfPerformance":"null","description":"null","uiLink":"null"}]}"#;
@@ -196,19 +196,19 @@ fn both_published_shapes_of_a_notice_are_read_and_null_texts_are_nothing() {
 }
 
 #[test]
-fn parts_of_another_kind_are_left_out_and_named() {
-    let odd = element("a").replace(
+fn values_of_another_type_are_omitted_with_their_columns() {
+    let element = element("a").replace(
         "\"title\"",
         r#""award":"none yet","placeOfPerformance":{"city":7,"state":{"code":"TX"}},"naicsCodes":"336","title""#,
     );
-    let row = read(format!("[{odd}]")).unwrap().remove(0);
+    let row = read(format!("[{element}]")).unwrap().remove(0);
     assert_eq!(row.outcome.unwrap().facts.place.unwrap().state.as_deref(), Some("TX"));
     let columns: Vec<_> = row.omitted_values.iter().filter_map(|value| value.column()).collect();
     assert_eq!(columns, ["placeOfPerformance.city", "award"]);
 }
 
 #[test]
-fn pages_that_come_twice_or_are_missing_are_told() {
+fn duplicate_and_missing_pages_give_warnings() {
     let first = page(0, ["a", "b"]);
     let mut rows = read_notices(
         open_source(Cursor::new(format!("{first}{first}{first}"))).unwrap(),
@@ -218,7 +218,7 @@ fn pages_that_come_twice_or_are_missing_are_told() {
     .unwrap();
     let warnings = rows.warnings();
     assert_eq!(rows.by_ref().count(), 6);
-    let told = warnings.list();
-    assert_eq!(told.len(), 3, "{told:?}");
-    assert!(told[2].contains("promise 4 notices") && told[2].contains("2 are there"), "{told:?}");
+    let warnings = warnings.list();
+    assert_eq!(warnings.len(), 3, "{warnings:?}");
+    assert!(warnings[2].contains("announce 4 notices") && warnings[2].contains("have 2"), "{warnings:?}");
 }

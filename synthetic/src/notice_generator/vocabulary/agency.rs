@@ -1,12 +1,12 @@
-//! Who buys: departments with their codes, and contracting offices.
+//! Departments with their codes, and their contracting offices.
 
 use super::MarketSector;
 
 /// A department and one of the agencies below it.
 #[derive(Debug)]
 pub(in crate::notice_generator) struct BuyingAgency {
-    pub field: MarketSector,
-    /// How often it is drawn among those of its field.
+    pub sector: MarketSector,
+    /// Weight among the agencies of its sector.
     pub weight: u32,
     pub department: &'static str,
     /// Common Government-wide Accounting Classification.
@@ -32,10 +32,9 @@ const fn new_office(name: &'static str, aac: &'static str, [city, state, zip]: [
     ContractingOffice { name, aac, city, state, zip }
 }
 
-/// The agencies.
 pub(in crate::notice_generator) const AGENCIES: &[BuyingAgency] = &[
     BuyingAgency {
-        field: MarketSector::Medical,
+        sector: MarketSector::Medical,
         weight: 30,
         department: "VETERANS AFFAIRS, DEPARTMENT OF",
         cgac: "036",
@@ -54,7 +53,7 @@ pub(in crate::notice_generator) const AGENCIES: &[BuyingAgency] = &[
         ],
     },
     BuyingAgency {
-        field: MarketSector::Medical,
+        sector: MarketSector::Medical,
         weight: 16,
         department: "DEPT OF DEFENSE",
         cgac: "097",
@@ -67,7 +66,7 @@ pub(in crate::notice_generator) const AGENCIES: &[BuyingAgency] = &[
         ],
     },
     BuyingAgency {
-        field: MarketSector::Medical,
+        sector: MarketSector::Medical,
         weight: 7,
         department: "DEPT OF DEFENSE",
         cgac: "097",
@@ -79,7 +78,7 @@ pub(in crate::notice_generator) const AGENCIES: &[BuyingAgency] = &[
         ],
     },
     BuyingAgency {
-        field: MarketSector::Medical,
+        sector: MarketSector::Medical,
         weight: 5,
         department: "DEPT OF DEFENSE",
         cgac: "021",
@@ -91,7 +90,7 @@ pub(in crate::notice_generator) const AGENCIES: &[BuyingAgency] = &[
         ],
     },
     BuyingAgency {
-        field: MarketSector::Medical,
+        sector: MarketSector::Medical,
         weight: 7,
         department: "HEALTH AND HUMAN SERVICES, DEPARTMENT OF",
         cgac: "075",
@@ -104,7 +103,7 @@ pub(in crate::notice_generator) const AGENCIES: &[BuyingAgency] = &[
         ],
     },
     BuyingAgency {
-        field: MarketSector::Medical,
+        sector: MarketSector::Medical,
         weight: 5,
         department: "HEALTH AND HUMAN SERVICES, DEPARTMENT OF",
         cgac: "075",
@@ -116,7 +115,7 @@ pub(in crate::notice_generator) const AGENCIES: &[BuyingAgency] = &[
         ],
     },
     BuyingAgency {
-        field: MarketSector::Medical,
+        sector: MarketSector::Medical,
         weight: 4,
         department: "JUSTICE, DEPARTMENT OF",
         cgac: "015",
@@ -128,7 +127,7 @@ pub(in crate::notice_generator) const AGENCIES: &[BuyingAgency] = &[
         ],
     },
     BuyingAgency {
-        field: MarketSector::Military,
+        sector: MarketSector::Military,
         weight: 30,
         department: "DEPT OF DEFENSE",
         cgac: "097",
@@ -141,7 +140,7 @@ pub(in crate::notice_generator) const AGENCIES: &[BuyingAgency] = &[
         ],
     },
     BuyingAgency {
-        field: MarketSector::Military,
+        sector: MarketSector::Military,
         weight: 14,
         department: "DEPT OF DEFENSE",
         cgac: "017",
@@ -154,7 +153,7 @@ pub(in crate::notice_generator) const AGENCIES: &[BuyingAgency] = &[
         ],
     },
     BuyingAgency {
-        field: MarketSector::Military,
+        sector: MarketSector::Military,
         weight: 9,
         department: "DEPT OF DEFENSE",
         cgac: "057",
@@ -166,7 +165,7 @@ pub(in crate::notice_generator) const AGENCIES: &[BuyingAgency] = &[
         ],
     },
     BuyingAgency {
-        field: MarketSector::Military,
+        sector: MarketSector::Military,
         weight: 8,
         department: "DEPT OF DEFENSE",
         cgac: "021",
@@ -178,7 +177,7 @@ pub(in crate::notice_generator) const AGENCIES: &[BuyingAgency] = &[
         ],
     },
     BuyingAgency {
-        field: MarketSector::Military,
+        sector: MarketSector::Military,
         weight: 5,
         department: "HOMELAND SECURITY, DEPARTMENT OF",
         cgac: "070",
@@ -187,7 +186,7 @@ pub(in crate::notice_generator) const AGENCIES: &[BuyingAgency] = &[
         offices: &[new_office("SFLC PROCUREMENT BRANCH 1(00080)", "70Z080", ["NORFOLK", "VA", "23510"])],
     },
     BuyingAgency {
-        field: MarketSector::Civil,
+        sector: MarketSector::Civil,
         weight: 9,
         department: "INTERIOR, DEPARTMENT OF THE",
         cgac: "014",
@@ -196,7 +195,7 @@ pub(in crate::notice_generator) const AGENCIES: &[BuyingAgency] = &[
         offices: &[new_office("FWS, SAT TEAM 1", "140FS1", ["FALLS CHURCH", "VA", "22041"])],
     },
     BuyingAgency {
-        field: MarketSector::Civil,
+        sector: MarketSector::Civil,
         weight: 9,
         department: "INTERIOR, DEPARTMENT OF THE",
         cgac: "014",
@@ -205,7 +204,7 @@ pub(in crate::notice_generator) const AGENCIES: &[BuyingAgency] = &[
         offices: &[new_office("IMR - INTERMOUNTAIN REGION (12400)", "140P12", ["LAKEWOOD", "CO", "80228"])],
     },
     BuyingAgency {
-        field: MarketSector::Civil,
+        sector: MarketSector::Civil,
         weight: 10,
         department: "AGRICULTURE, DEPARTMENT OF",
         cgac: "012",
@@ -217,7 +216,7 @@ pub(in crate::notice_generator) const AGENCIES: &[BuyingAgency] = &[
         ],
     },
     BuyingAgency {
-        field: MarketSector::Civil,
+        sector: MarketSector::Civil,
         weight: 8,
         department: "GENERAL SERVICES ADMINISTRATION",
         cgac: "047",
@@ -229,7 +228,7 @@ pub(in crate::notice_generator) const AGENCIES: &[BuyingAgency] = &[
         ],
     },
     BuyingAgency {
-        field: MarketSector::Civil,
+        sector: MarketSector::Civil,
         weight: 4,
         department: "GENERAL SERVICES ADMINISTRATION",
         cgac: "047",
@@ -238,7 +237,7 @@ pub(in crate::notice_generator) const AGENCIES: &[BuyingAgency] = &[
         offices: &[new_office("GSA/FAS FURNITURE SYSTEMS MGT DIV", "47QSMD", ["PHILADELPHIA", "PA", "19106"])],
     },
     BuyingAgency {
-        field: MarketSector::Civil,
+        sector: MarketSector::Civil,
         weight: 4,
         department: "HOMELAND SECURITY, DEPARTMENT OF",
         cgac: "070",
@@ -247,7 +246,7 @@ pub(in crate::notice_generator) const AGENCIES: &[BuyingAgency] = &[
         offices: &[new_office("RESPONSE SECTION(RESP20)", "70FB70", ["WASHINGTON", "DC", "20472"])],
     },
     BuyingAgency {
-        field: MarketSector::Civil,
+        sector: MarketSector::Civil,
         weight: 3,
         department: "ENERGY, DEPARTMENT OF",
         cgac: "089",
@@ -256,7 +255,7 @@ pub(in crate::notice_generator) const AGENCIES: &[BuyingAgency] = &[
         offices: &[new_office("STRATEGIC PETROLEUM RESERVE PROJECT OFFICE", "89243S", ["NEW ORLEANS", "LA", "70123"])],
     },
     BuyingAgency {
-        field: MarketSector::Civil,
+        sector: MarketSector::Civil,
         weight: 3,
         department: "STATE, DEPARTMENT OF",
         cgac: "019",
@@ -265,7 +264,7 @@ pub(in crate::notice_generator) const AGENCIES: &[BuyingAgency] = &[
         offices: &[new_office("ACQUISITIONS - AQM MOMENTUM", "19AQMM", ["WASHINGTON", "DC", "20520"])],
     },
     BuyingAgency {
-        field: MarketSector::Civil,
+        sector: MarketSector::Civil,
         weight: 3,
         department: "COMMERCE, DEPARTMENT OF",
         cgac: "013",
@@ -274,7 +273,7 @@ pub(in crate::notice_generator) const AGENCIES: &[BuyingAgency] = &[
         offices: &[new_office("DEPT OF COMMERCE NOAA", "1305M2", ["NORFOLK", "VA", "23510"])],
     },
     BuyingAgency {
-        field: MarketSector::Civil,
+        sector: MarketSector::Civil,
         weight: 3,
         department: "TRANSPORTATION, DEPARTMENT OF",
         cgac: "069",
@@ -283,7 +282,7 @@ pub(in crate::notice_generator) const AGENCIES: &[BuyingAgency] = &[
         offices: &[new_office("6973GH FRANCHISE ACQUISITION SVCS", "6973GH", ["OKLAHOMA CITY", "OK", "73125"])],
     },
     BuyingAgency {
-        field: MarketSector::Civil,
+        sector: MarketSector::Civil,
         weight: 2,
         department: "NATIONAL AERONAUTICS AND SPACE ADMINISTRATION",
         cgac: "080",

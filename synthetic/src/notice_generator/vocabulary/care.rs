@@ -1,11 +1,10 @@
-//! Medical things of dentistry, prosthetics, sterilisation, wards and services.
+//! Medical items of dentistry, prosthetics, sterilisation, wards and services.
 
 use super::{CatalogueItem, MarketSector};
 
-/// The items.
 pub(in crate::notice_generator) const ITEMS: &[CatalogueItem] = &[
     CatalogueItem {
-        field: MarketSector::Medical,
+        sector: MarketSector::Medical,
         one: "dental chair",
         many: "dental operatory chairs and delivery units",
         catalogue: "CHAIR,DENTAL OPERATING",
@@ -19,7 +18,7 @@ pub(in crate::notice_generator) const ITEMS: &[CatalogueItem] = &[
         ],
     },
     CatalogueItem {
-        field: MarketSector::Medical,
+        sector: MarketSector::Medical,
         one: "dental implant",
         many: "dental implants and components",
         catalogue: "IMPLANT,DENTAL",
@@ -33,7 +32,7 @@ pub(in crate::notice_generator) const ITEMS: &[CatalogueItem] = &[
         ],
     },
     CatalogueItem {
-        field: MarketSector::Medical,
+        sector: MarketSector::Medical,
         one: "intraoral scanner",
         many: "intraoral scanners and mills",
         catalogue: "SCANNER,INTRAORAL,DENTAL",
@@ -47,7 +46,7 @@ pub(in crate::notice_generator) const ITEMS: &[CatalogueItem] = &[
         ],
     },
     CatalogueItem {
-        field: MarketSector::Medical,
+        sector: MarketSector::Medical,
         one: "prosthetic knee",
         many: "microprocessor prosthetic knees",
         catalogue: "PROSTHESIS,KNEE",
@@ -61,7 +60,7 @@ pub(in crate::notice_generator) const ITEMS: &[CatalogueItem] = &[
         ],
     },
     CatalogueItem {
-        field: MarketSector::Medical,
+        sector: MarketSector::Medical,
         one: "ankle-foot orthosis",
         many: "custom orthoses and braces",
         catalogue: "ORTHOSIS,ANKLE AND FOOT",
@@ -75,7 +74,7 @@ pub(in crate::notice_generator) const ITEMS: &[CatalogueItem] = &[
         ],
     },
     CatalogueItem {
-        field: MarketSector::Medical,
+        sector: MarketSector::Medical,
         one: "hearing aid",
         many: "hearing aids and batteries",
         catalogue: "HEARING AID,AIR CONDUCTION",
@@ -89,7 +88,7 @@ pub(in crate::notice_generator) const ITEMS: &[CatalogueItem] = &[
         ],
     },
     CatalogueItem {
-        field: MarketSector::Medical,
+        sector: MarketSector::Medical,
         one: "home oxygen service",
         many: "home oxygen services",
         catalogue: "HOME OXYGEN SERVICES",
@@ -103,7 +102,7 @@ pub(in crate::notice_generator) const ITEMS: &[CatalogueItem] = &[
         ],
     },
     CatalogueItem {
-        field: MarketSector::Medical,
+        sector: MarketSector::Medical,
         one: "steam sterilizer",
         many: "steam sterilizers",
         catalogue: "STERILIZER,SURGICAL INSTRUMENT AND DRESSING",
@@ -117,7 +116,7 @@ pub(in crate::notice_generator) const ITEMS: &[CatalogueItem] = &[
         ],
     },
     CatalogueItem {
-        field: MarketSector::Medical,
+        sector: MarketSector::Medical,
         one: "low-temperature sterilizer",
         many: "hydrogen peroxide sterilizers",
         catalogue: "STERILIZER,LOW TEMPERATURE",
@@ -131,7 +130,7 @@ pub(in crate::notice_generator) const ITEMS: &[CatalogueItem] = &[
         ],
     },
     CatalogueItem {
-        field: MarketSector::Medical,
+        sector: MarketSector::Medical,
         one: "endoscope reprocessor",
         many: "automated endoscope reprocessors",
         catalogue: "WASHER-DISINFECTOR,ENDOSCOPE",
@@ -145,7 +144,7 @@ pub(in crate::notice_generator) const ITEMS: &[CatalogueItem] = &[
         ],
     },
     CatalogueItem {
-        field: MarketSector::Medical,
+        sector: MarketSector::Medical,
         one: "wound dressing",
         many: "wound care dressings",
         catalogue: "DRESSING,WOUND,FOAM",
@@ -159,7 +158,7 @@ pub(in crate::notice_generator) const ITEMS: &[CatalogueItem] = &[
         ],
     },
     CatalogueItem {
-        field: MarketSector::Medical,
+        sector: MarketSector::Medical,
         one: "suture",
         many: "sutures and staplers",
         catalogue: "SUTURE,NONABSORBABLE,SURGICAL",
@@ -173,7 +172,7 @@ pub(in crate::notice_generator) const ITEMS: &[CatalogueItem] = &[
         ],
     },
     CatalogueItem {
-        field: MarketSector::Medical,
+        sector: MarketSector::Medical,
         one: "spinal implant",
         many: "spinal implants on consignment",
         catalogue: "IMPLANT,SPINAL",
@@ -187,7 +186,7 @@ pub(in crate::notice_generator) const ITEMS: &[CatalogueItem] = &[
         ],
     },
     CatalogueItem {
-        field: MarketSector::Medical,
+        sector: MarketSector::Medical,
         one: "telehealth cart",
         many: "telehealth carts",
         catalogue: "CART,TELEMEDICINE",
@@ -201,7 +200,7 @@ pub(in crate::notice_generator) const ITEMS: &[CatalogueItem] = &[
         ],
     },
     CatalogueItem {
-        field: MarketSector::Medical,
+        sector: MarketSector::Medical,
         one: "medical waste removal",
         many: "removal of regulated medical waste",
         catalogue: "REGULATED MEDICAL WASTE",
@@ -215,7 +214,7 @@ pub(in crate::notice_generator) const ITEMS: &[CatalogueItem] = &[
         ],
     },
     CatalogueItem {
-        field: MarketSector::Medical,
+        sector: MarketSector::Medical,
         one: "nurse staffing service",
         many: "registered nurse staffing",
         catalogue: "NURSING SERVICES",
@@ -229,7 +228,7 @@ pub(in crate::notice_generator) const ITEMS: &[CatalogueItem] = &[
         ],
     },
     CatalogueItem {
-        field: MarketSector::Medical,
+        sector: MarketSector::Medical,
         one: "ambulance transport",
         many: "ambulance and wheelchair van transport",
         catalogue: "AMBULANCE SERVICE",
@@ -243,7 +242,7 @@ pub(in crate::notice_generator) const ITEMS: &[CatalogueItem] = &[
         ],
     },
     CatalogueItem {
-        field: MarketSector::Medical,
+        sector: MarketSector::Medical,
         one: "combat casualty kit",
         many: "combat casualty care kits",
         catalogue: "MEDICAL EQUIPMENT SET,COMBAT CASUALTY",

@@ -1,11 +1,10 @@
-//! What any agency buys for its buildings, land and desks.
+//! Items that any agency buys for its buildings, land and offices.
 
 use super::{CatalogueItem, MarketSector};
 
-/// The items.
 pub(in crate::notice_generator) const ITEMS: &[CatalogueItem] = &[
     CatalogueItem {
-        field: MarketSector::Civil,
+        sector: MarketSector::Civil,
         one: "janitorial service",
         many: "janitorial services",
         catalogue: "CUSTODIAL SERVICES",
@@ -19,7 +18,7 @@ pub(in crate::notice_generator) const ITEMS: &[CatalogueItem] = &[
         ],
     },
     CatalogueItem {
-        field: MarketSector::Civil,
+        sector: MarketSector::Civil,
         one: "grounds maintenance",
         many: "grounds maintenance and snow removal",
         catalogue: "GROUNDS MAINTENANCE",
@@ -33,7 +32,7 @@ pub(in crate::notice_generator) const ITEMS: &[CatalogueItem] = &[
         ],
     },
     CatalogueItem {
-        field: MarketSector::Civil,
+        sector: MarketSector::Civil,
         one: "roof replacement",
         many: "roof replacement",
         catalogue: "REPAIR OR ALTERATION OF OFFICE BUILDINGS",
@@ -47,7 +46,7 @@ pub(in crate::notice_generator) const ITEMS: &[CatalogueItem] = &[
         ],
     },
     CatalogueItem {
-        field: MarketSector::Civil,
+        sector: MarketSector::Civil,
         one: "clinic renovation",
         many: "renovation of outpatient clinic space",
         catalogue: "REPAIR OR ALTERATION OF HOSPITALS",
@@ -61,7 +60,7 @@ pub(in crate::notice_generator) const ITEMS: &[CatalogueItem] = &[
         ],
     },
     CatalogueItem {
-        field: MarketSector::Civil,
+        sector: MarketSector::Civil,
         one: "HVAC upgrade",
         many: "replacement of air handling units",
         catalogue: "MAINT OF HVAC EQUIPMENT",
@@ -75,7 +74,7 @@ pub(in crate::notice_generator) const ITEMS: &[CatalogueItem] = &[
         ],
     },
     CatalogueItem {
-        field: MarketSector::Civil,
+        sector: MarketSector::Civil,
         one: "elevator maintenance",
         many: "elevator maintenance",
         catalogue: "MAINT OF ELEVATORS",
@@ -89,7 +88,7 @@ pub(in crate::notice_generator) const ITEMS: &[CatalogueItem] = &[
         ],
     },
     CatalogueItem {
-        field: MarketSector::Civil,
+        sector: MarketSector::Civil,
         one: "help desk service",
         many: "information technology help desk services",
         catalogue: "IT HELP DESK",
@@ -103,7 +102,7 @@ pub(in crate::notice_generator) const ITEMS: &[CatalogueItem] = &[
         ],
     },
     CatalogueItem {
-        field: MarketSector::Civil,
+        sector: MarketSector::Civil,
         one: "software licence renewal",
         many: "software licence renewals",
         catalogue: "IT SOFTWARE",
@@ -117,7 +116,7 @@ pub(in crate::notice_generator) const ITEMS: &[CatalogueItem] = &[
         ],
     },
     CatalogueItem {
-        field: MarketSector::Civil,
+        sector: MarketSector::Civil,
         one: "laptop computer",
         many: "laptop computers and docks",
         catalogue: "COMPUTER,LAPTOP",
@@ -131,7 +130,7 @@ pub(in crate::notice_generator) const ITEMS: &[CatalogueItem] = &[
         ],
     },
     CatalogueItem {
-        field: MarketSector::Civil,
+        sector: MarketSector::Civil,
         one: "network switch",
         many: "network switches and optics",
         catalogue: "SWITCH,NETWORK",
@@ -145,7 +144,7 @@ pub(in crate::notice_generator) const ITEMS: &[CatalogueItem] = &[
         ],
     },
     CatalogueItem {
-        field: MarketSector::Civil,
+        sector: MarketSector::Civil,
         one: "cloud migration",
         many: "cloud migration services",
         catalogue: "CLOUD SERVICES",
@@ -159,7 +158,7 @@ pub(in crate::notice_generator) const ITEMS: &[CatalogueItem] = &[
         ],
     },
     CatalogueItem {
-        field: MarketSector::Civil,
+        sector: MarketSector::Civil,
         one: "guard service",
         many: "protective guard services",
         catalogue: "GUARD SERVICES",
@@ -173,7 +172,7 @@ pub(in crate::notice_generator) const ITEMS: &[CatalogueItem] = &[
         ],
     },
     CatalogueItem {
-        field: MarketSector::Civil,
+        sector: MarketSector::Civil,
         one: "fire alarm inspection",
         many: "fire alarm and sprinkler inspection",
         catalogue: "INSPECTION OF FIRE SYSTEMS",
@@ -187,7 +186,7 @@ pub(in crate::notice_generator) const ITEMS: &[CatalogueItem] = &[
         ],
     },
     CatalogueItem {
-        field: MarketSector::Civil,
+        sector: MarketSector::Civil,
         one: "wildland fire truck",
         many: "wildland fire engines",
         catalogue: "TRUCK,FIRE FIGHTING",
@@ -201,7 +200,7 @@ pub(in crate::notice_generator) const ITEMS: &[CatalogueItem] = &[
         ],
     },
     CatalogueItem {
-        field: MarketSector::Civil,
+        sector: MarketSector::Civil,
         one: "trail bridge construction",
         many: "trail and bridge construction",
         catalogue: "CONSTRUCTION OF HIGHWAYS AND BRIDGES",
@@ -215,7 +214,7 @@ pub(in crate::notice_generator) const ITEMS: &[CatalogueItem] = &[
         ],
     },
     CatalogueItem {
-        field: MarketSector::Civil,
+        sector: MarketSector::Civil,
         one: "office furniture",
         many: "office furniture",
         catalogue: "FURNITURE,OFFICE",
@@ -229,7 +228,7 @@ pub(in crate::notice_generator) const ITEMS: &[CatalogueItem] = &[
         ],
     },
     CatalogueItem {
-        field: MarketSector::Civil,
+        sector: MarketSector::Civil,
         one: "printing service",
         many: "printing and binding",
         catalogue: "PRINTING AND BINDING",

@@ -1,11 +1,10 @@
-//! Medical things of imaging, pharmacy, laboratory and protection.
+//! Medical items of imaging, pharmacy, laboratory and protection.
 
 use super::{CatalogueItem, MarketSector};
 
-/// The items.
 pub(in crate::notice_generator) const ITEMS: &[CatalogueItem] = &[
     CatalogueItem {
-        field: MarketSector::Medical,
+        sector: MarketSector::Medical,
         one: "CT scanner",
         many: "computed tomography scanners",
         catalogue: "COMPUTED TOMOGRAPHY SYSTEM",
@@ -19,7 +18,7 @@ pub(in crate::notice_generator) const ITEMS: &[CatalogueItem] = &[
         ],
     },
     CatalogueItem {
-        field: MarketSector::Medical,
+        sector: MarketSector::Medical,
         one: "digital X-ray room",
         many: "digital radiography rooms",
         catalogue: "X-RAY APPARATUS,RADIOGRAPHIC,MEDICAL",
@@ -33,7 +32,7 @@ pub(in crate::notice_generator) const ITEMS: &[CatalogueItem] = &[
         ],
     },
     CatalogueItem {
-        field: MarketSector::Medical,
+        sector: MarketSector::Medical,
         one: "mobile X-ray unit",
         many: "mobile X-ray units",
         catalogue: "X-RAY APPARATUS,MOBILE,MEDICAL",
@@ -47,7 +46,7 @@ pub(in crate::notice_generator) const ITEMS: &[CatalogueItem] = &[
         ],
     },
     CatalogueItem {
-        field: MarketSector::Medical,
+        sector: MarketSector::Medical,
         one: "ultrasound system",
         many: "ultrasound systems",
         catalogue: "ULTRASOUND UNIT,DIAGNOSTIC",
@@ -61,7 +60,7 @@ pub(in crate::notice_generator) const ITEMS: &[CatalogueItem] = &[
         ],
     },
     CatalogueItem {
-        field: MarketSector::Medical,
+        sector: MarketSector::Medical,
         one: "MRI service agreement",
         many: "maintenance of magnetic resonance imaging systems",
         catalogue: "MAINT OF MRI SYSTEMS",
@@ -75,7 +74,7 @@ pub(in crate::notice_generator) const ITEMS: &[CatalogueItem] = &[
         ],
     },
     CatalogueItem {
-        field: MarketSector::Medical,
+        sector: MarketSector::Medical,
         one: "contrast media injector",
         many: "contrast media injectors",
         catalogue: "INJECTOR,CONTRAST MEDIA",
@@ -89,7 +88,7 @@ pub(in crate::notice_generator) const ITEMS: &[CatalogueItem] = &[
         ],
     },
     CatalogueItem {
-        field: MarketSector::Medical,
+        sector: MarketSector::Medical,
         one: "pharmaceutical prime vendor supply",
         many: "prescription pharmaceuticals",
         catalogue: "DRUGS AND BIOLOGICALS",
@@ -103,7 +102,7 @@ pub(in crate::notice_generator) const ITEMS: &[CatalogueItem] = &[
         ],
     },
     CatalogueItem {
-        field: MarketSector::Medical,
+        sector: MarketSector::Medical,
         one: "influenza vaccine",
         many: "influenza vaccines",
         catalogue: "INFLUENZA VIRUS VACCINE",
@@ -117,7 +116,7 @@ pub(in crate::notice_generator) const ITEMS: &[CatalogueItem] = &[
         ],
     },
     CatalogueItem {
-        field: MarketSector::Medical,
+        sector: MarketSector::Medical,
         one: "automated dispensing cabinet",
         many: "automated medication dispensing cabinets",
         catalogue: "CABINET,MEDICATION DISPENSING",
@@ -131,7 +130,7 @@ pub(in crate::notice_generator) const ITEMS: &[CatalogueItem] = &[
         ],
     },
     CatalogueItem {
-        field: MarketSector::Medical,
+        sector: MarketSector::Medical,
         one: "insulin supply",
         many: "insulin and glucose test strips",
         catalogue: "INSULIN INJECTION",
@@ -145,7 +144,7 @@ pub(in crate::notice_generator) const ITEMS: &[CatalogueItem] = &[
         ],
     },
     CatalogueItem {
-        field: MarketSector::Medical,
+        sector: MarketSector::Medical,
         one: "nitrile examination glove",
         many: "nitrile examination gloves",
         catalogue: "GLOVES,PATIENT EXAMINING",
@@ -159,7 +158,7 @@ pub(in crate::notice_generator) const ITEMS: &[CatalogueItem] = &[
         ],
     },
     CatalogueItem {
-        field: MarketSector::Medical,
+        sector: MarketSector::Medical,
         one: "N95 respirator",
         many: "N95 respirators",
         catalogue: "RESPIRATOR,AIR FILTERING",
@@ -173,7 +172,7 @@ pub(in crate::notice_generator) const ITEMS: &[CatalogueItem] = &[
         ],
     },
     CatalogueItem {
-        field: MarketSector::Medical,
+        sector: MarketSector::Medical,
         one: "isolation gown",
         many: "isolation gowns and face shields",
         catalogue: "GOWN,ISOLATION",
@@ -187,7 +186,7 @@ pub(in crate::notice_generator) const ITEMS: &[CatalogueItem] = &[
         ],
     },
     CatalogueItem {
-        field: MarketSector::Medical,
+        sector: MarketSector::Medical,
         one: "chemistry analyzer",
         many: "clinical chemistry analyzers",
         catalogue: "ANALYZER,CLINICAL CHEMISTRY",
@@ -201,7 +200,7 @@ pub(in crate::notice_generator) const ITEMS: &[CatalogueItem] = &[
         ],
     },
     CatalogueItem {
-        field: MarketSector::Medical,
+        sector: MarketSector::Medical,
         one: "hematology analyzer",
         many: "hematology analyzers and reagents",
         catalogue: "ANALYZER,HEMATOLOGY",
@@ -215,7 +214,7 @@ pub(in crate::notice_generator) const ITEMS: &[CatalogueItem] = &[
         ],
     },
     CatalogueItem {
-        field: MarketSector::Medical,
+        sector: MarketSector::Medical,
         one: "laboratory reagent",
         many: "laboratory reagents and test kits",
         catalogue: "TEST KIT,REAGENT",
@@ -229,7 +228,7 @@ pub(in crate::notice_generator) const ITEMS: &[CatalogueItem] = &[
         ],
     },
     CatalogueItem {
-        field: MarketSector::Medical,
+        sector: MarketSector::Medical,
         one: "biological safety cabinet",
         many: "biological safety cabinets",
         catalogue: "CABINET,BIOLOGICAL SAFETY",
@@ -243,7 +242,7 @@ pub(in crate::notice_generator) const ITEMS: &[CatalogueItem] = &[
         ],
     },
     CatalogueItem {
-        field: MarketSector::Medical,
+        sector: MarketSector::Medical,
         one: "laboratory refrigerator",
         many: "vaccine and laboratory refrigerators",
         catalogue: "REFRIGERATOR,LABORATORY",

@@ -1,11 +1,11 @@
-//! Who sells and who may be asked: invented companies and persons.
+//! Invented companies and contact persons.
 
 use crate::{
     generator_rng::GeneratorRng,
     notice_generator::vocabulary::{MarketSector, place},
 };
 
-const FIRST: &[&str] = &[
+const COMPANY_NAMES: &[&str] = &[
     "Cedar",
     "Blue Heron",
     "Summit",
@@ -37,7 +37,7 @@ const FIRST: &[&str] = &[
     "Windmere",
     "Orchard",
 ];
-const MEDICAL: &[&str] = &[
+const MEDICAL_TRADES: &[&str] = &[
     "Medical Supply",
     "Biomedical",
     "Surgical",
@@ -51,7 +51,7 @@ const MEDICAL: &[&str] = &[
     "Dental Supply",
     "Clinical Staffing",
 ];
-const MILITARY: &[&str] = &[
+const MILITARY_TRADES: &[&str] = &[
     "Aerospace",
     "Marine Works",
     "Fasteners",
@@ -63,7 +63,7 @@ const MILITARY: &[&str] = &[
     "Shipyard",
     "Engine Services",
 ];
-const CIVIL: &[&str] = &[
+const CIVIL_TRADES: &[&str] = &[
     "Builders",
     "Facility Services",
     "Technologies",
@@ -75,12 +75,12 @@ const CIVIL: &[&str] = &[
     "Systems Group",
     "Construction",
 ];
-const LEGAL: &[&str] = &["LLC", "Inc.", ", Inc.", "Corporation", "Co.", ", L.L.C.", "LP", "\"SDVOSB\" JV"];
-const GIVEN: &[&str] = &[
+const LEGAL_FORMS: &[&str] = &["LLC", "Inc.", ", Inc.", "Corporation", "Co.", ", L.L.C.", "LP", "\"SDVOSB\" JV"];
+const GIVEN_NAMES: &[&str] = &[
     "Avery", "Jordan", "Riley", "Morgan", "Casey", "Quinn", "Rowan", "Skyler", "Emerson", "Dakota", "Reese", "Harper",
     "Finley", "Sage", "Marlowe", "Tatum", "Noël", "José", "Imani", "Wren",
 ];
-const FAMILY: &[&str] = &[
+const FAMILY_NAMES: &[&str] = &[
     "Ashgrove",
     "Bellweather",
     "Castellan",
@@ -107,29 +107,29 @@ const FAMILY: &[&str] = &[
     "Yarborough",
 ];
 
-/// A company of that field, with its address behind the name as the extract has it.
-pub(in crate::notice_generator) fn generate_awardee(field: MarketSector, dice: &mut GeneratorRng) -> String {
-    let trade = match field {
-        MarketSector::Medical => MEDICAL,
-        MarketSector::Military => MILITARY,
-        MarketSector::Civil => CIVIL,
+/// Generates a company of a sector, with its address after the name as in the extract.
+pub(in crate::notice_generator) fn generate_awardee(sector: MarketSector, rng: &mut GeneratorRng) -> String {
+    let trades = match sector {
+        MarketSector::Medical => MEDICAL_TRADES,
+        MarketSector::Military => MILITARY_TRADES,
+        MarketSector::Civil => CIVIL_TRADES,
     };
-    let (first, trade, legal) = (dice.pick_from(FIRST), dice.pick_from(trade), dice.pick_from(LEGAL));
-    let gap = if legal.starts_with(',') { "" } else { " " };
-    let name = format!("{first} {trade}{gap}{legal}");
-    match dice.next_below(100) {
-        // Only a name, with the space that stands where the address would follow.
+    let (first, trade, legal_form) = (rng.pick_from(COMPANY_NAMES), rng.pick_from(trades), rng.pick_from(LEGAL_FORMS));
+    let gap = if legal_form.starts_with(',') { "" } else { " " };
+    let name = format!("{first} {trade}{gap}{legal_form}");
+    match rng.next_below(100) {
+        // Only a name, followed by the space that separates it from an address.
         0..55 => format!("{name} "),
         55..60 => name.to_uppercase(),
         _ => {
-            let place = dice.pick_from(place::PLACES);
+            let place = rng.pick_from(place::PLACES);
             format!("{name} {} {} {} USA", place.city, place.state, place.zip)
         }
     }
 }
 
-/// The office's person for questions. Nobody: the names are made up, `example.com` delivers no mail, and 555-01xx
-/// numbers are kept free for fiction.
+/// The contact person of an office. The names are invented, `example.com` delivers no mail, and the numbers 555-01xx
+/// are reserved for fiction.
 #[derive(Debug, Clone)]
 pub(in crate::notice_generator) struct ContactPerson {
     pub name: String,
@@ -137,18 +137,18 @@ pub(in crate::notice_generator) struct ContactPerson {
     pub phone: String,
 }
 
-/// Makes somebody up.
-pub(in crate::notice_generator) fn generate_person(dice: &mut GeneratorRng) -> ContactPerson {
-    let (given, family) = (dice.pick_from(GIVEN), dice.pick_from(FAMILY));
-    let (area, line) = (dice.next_between(201, 979), dice.next_below(100));
-    let phone = match dice.next_below(4) {
+pub(in crate::notice_generator) fn generate_person(rng: &mut GeneratorRng) -> ContactPerson {
+    let (given, family) = (rng.pick_from(GIVEN_NAMES), rng.pick_from(FAMILY_NAMES));
+    let (area, line) = (rng.next_between(201, 979), rng.next_below(100));
+    let phone = match rng.next_below(4) {
         0 => format!("{area}55501{line:02}"),
         1 => format!("({area}) 555-01{line:02}"),
         _ => format!("{area}-555-01{line:02}"),
     };
-    let mail = |text: &str| -> String { text.chars().filter(char::is_ascii).collect::<String>().to_lowercase() };
-    let email = format!("{}.{}{line}@example.com", mail(given), mail(family));
-    // Real rows run name and number together now and then.
-    let name = if dice.chance_per_mille(30) { format!("{given} {family}{phone}") } else { format!("{given} {family}") };
+    let to_mail_name =
+        |text: &str| -> String { text.chars().filter(char::is_ascii).collect::<String>().to_lowercase() };
+    let email = format!("{}.{}{line}@example.com", to_mail_name(given), to_mail_name(family));
+    // Some real rows have the number directly after the name.
+    let name = if rng.chance_per_mille(30) { format!("{given} {family}{phone}") } else { format!("{given} {family}") };
     ContactPerson { name, email, phone }
 }

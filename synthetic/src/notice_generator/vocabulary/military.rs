@@ -1,11 +1,10 @@
-//! What fleets, depots and shipyards buy.
+//! Items that fleets, depots and shipyards buy.
 
 use super::{CatalogueItem, MarketSector};
 
-/// The items.
 pub(in crate::notice_generator) const ITEMS: &[CatalogueItem] = &[
     CatalogueItem {
-        field: MarketSector::Military,
+        sector: MarketSector::Military,
         one: "ship dry-docking",
         many: "dry-docking and hull repair",
         catalogue: "NON-NUCLEAR SHIP REPAIR",
@@ -19,7 +18,7 @@ pub(in crate::notice_generator) const ITEMS: &[CatalogueItem] = &[
         ],
     },
     CatalogueItem {
-        field: MarketSector::Military,
+        sector: MarketSector::Military,
         one: "marine valve",
         many: "marine globe valves",
         catalogue: "VALVE,GLOBE",
@@ -33,7 +32,7 @@ pub(in crate::notice_generator) const ITEMS: &[CatalogueItem] = &[
         ],
     },
     CatalogueItem {
-        field: MarketSector::Military,
+        sector: MarketSector::Military,
         one: "gasket",
         many: "gaskets",
         catalogue: "GASKET",
@@ -47,7 +46,7 @@ pub(in crate::notice_generator) const ITEMS: &[CatalogueItem] = &[
         ],
     },
     CatalogueItem {
-        field: MarketSector::Military,
+        sector: MarketSector::Military,
         one: "machine screw",
         many: "machine screws",
         catalogue: "SCREW,MACHINE",
@@ -61,7 +60,7 @@ pub(in crate::notice_generator) const ITEMS: &[CatalogueItem] = &[
         ],
     },
     CatalogueItem {
-        field: MarketSector::Military,
+        sector: MarketSector::Military,
         one: "circuit card assembly",
         many: "circuit card assemblies",
         catalogue: "CIRCUIT CARD ASSEMBLY",
@@ -75,7 +74,7 @@ pub(in crate::notice_generator) const ITEMS: &[CatalogueItem] = &[
         ],
     },
     CatalogueItem {
-        field: MarketSector::Military,
+        sector: MarketSector::Military,
         one: "wiring harness",
         many: "wiring harnesses",
         catalogue: "WIRING HARNESS",
@@ -89,7 +88,7 @@ pub(in crate::notice_generator) const ITEMS: &[CatalogueItem] = &[
         ],
     },
     CatalogueItem {
-        field: MarketSector::Military,
+        sector: MarketSector::Military,
         one: "aircraft wheel assembly",
         many: "aircraft wheel assemblies",
         catalogue: "WHEEL,LANDING GEAR",
@@ -103,7 +102,7 @@ pub(in crate::notice_generator) const ITEMS: &[CatalogueItem] = &[
         ],
     },
     CatalogueItem {
-        field: MarketSector::Military,
+        sector: MarketSector::Military,
         one: "jet engine overhaul",
         many: "overhaul of turbofan engine modules",
         catalogue: "MAINT OF GAS TURBINES",
@@ -117,7 +116,7 @@ pub(in crate::notice_generator) const ITEMS: &[CatalogueItem] = &[
         ],
     },
     CatalogueItem {
-        field: MarketSector::Military,
+        sector: MarketSector::Military,
         one: "hydraulic pump",
         many: "hydraulic pumps",
         catalogue: "PUMP,HYDRAULIC",
@@ -131,7 +130,7 @@ pub(in crate::notice_generator) const ITEMS: &[CatalogueItem] = &[
         ],
     },
     CatalogueItem {
-        field: MarketSector::Military,
+        sector: MarketSector::Military,
         one: "forklift truck",
         many: "rough terrain forklift trucks",
         catalogue: "TRUCK,LIFT,FORK",
@@ -145,7 +144,7 @@ pub(in crate::notice_generator) const ITEMS: &[CatalogueItem] = &[
         ],
     },
     CatalogueItem {
-        field: MarketSector::Military,
+        sector: MarketSector::Military,
         one: "barracks repair",
         many: "repair of barracks and dining facilities",
         catalogue: "REPAIR OF TROOP HOUSING",

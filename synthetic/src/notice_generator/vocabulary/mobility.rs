@@ -1,11 +1,10 @@
-//! Medical things that patients are moved, laid, operated on and watched with.
+//! Medical items for mobility, beds, surgery and patient monitoring.
 
 use super::{CatalogueItem, MarketSector};
 
-/// The items.
 pub(in crate::notice_generator) const ITEMS: &[CatalogueItem] = &[
     CatalogueItem {
-        field: MarketSector::Medical,
+        sector: MarketSector::Medical,
         one: "manual wheelchair",
         many: "manual wheelchairs",
         catalogue: "WHEELCHAIR,FOLDING",
@@ -19,7 +18,7 @@ pub(in crate::notice_generator) const ITEMS: &[CatalogueItem] = &[
         ],
     },
     CatalogueItem {
-        field: MarketSector::Medical,
+        sector: MarketSector::Medical,
         one: "power wheelchair",
         many: "power wheelchairs",
         catalogue: "WHEELCHAIR,ELECTRIC",
@@ -33,7 +32,7 @@ pub(in crate::notice_generator) const ITEMS: &[CatalogueItem] = &[
         ],
     },
     CatalogueItem {
-        field: MarketSector::Medical,
+        sector: MarketSector::Medical,
         one: "bariatric wheelchair",
         many: "bariatric wheelchairs",
         catalogue: "WHEELCHAIR,BARIATRIC",
@@ -47,7 +46,7 @@ pub(in crate::notice_generator) const ITEMS: &[CatalogueItem] = &[
         ],
     },
     CatalogueItem {
-        field: MarketSector::Medical,
+        sector: MarketSector::Medical,
         one: "ceiling-mounted patient lift",
         many: "ceiling-mounted patient lifts",
         catalogue: "LIFT,PATIENT,CEILING",
@@ -61,7 +60,7 @@ pub(in crate::notice_generator) const ITEMS: &[CatalogueItem] = &[
         ],
     },
     CatalogueItem {
-        field: MarketSector::Medical,
+        sector: MarketSector::Medical,
         one: "mobile floor lift",
         many: "mobile floor lifts",
         catalogue: "LIFT,PATIENT,MOBILE",
@@ -75,7 +74,7 @@ pub(in crate::notice_generator) const ITEMS: &[CatalogueItem] = &[
         ],
     },
     CatalogueItem {
-        field: MarketSector::Medical,
+        sector: MarketSector::Medical,
         one: "stretcher",
         many: "emergency department stretchers",
         catalogue: "STRETCHER,WHEELED",
@@ -89,7 +88,7 @@ pub(in crate::notice_generator) const ITEMS: &[CatalogueItem] = &[
         ],
     },
     CatalogueItem {
-        field: MarketSector::Medical,
+        sector: MarketSector::Medical,
         one: "electric hospital bed",
         many: "electric hospital beds",
         catalogue: "BED,HOSPITAL,ELECTRIC",
@@ -103,7 +102,7 @@ pub(in crate::notice_generator) const ITEMS: &[CatalogueItem] = &[
         ],
     },
     CatalogueItem {
-        field: MarketSector::Medical,
+        sector: MarketSector::Medical,
         one: "pressure redistribution mattress",
         many: "pressure redistribution mattresses",
         catalogue: "MATTRESS,BED,HOSPITAL",
@@ -117,7 +116,7 @@ pub(in crate::notice_generator) const ITEMS: &[CatalogueItem] = &[
         ],
     },
     CatalogueItem {
-        field: MarketSector::Medical,
+        sector: MarketSector::Medical,
         one: "walker with wheels",
         many: "rollators and walkers",
         catalogue: "WALKER,PATIENT",
@@ -131,7 +130,7 @@ pub(in crate::notice_generator) const ITEMS: &[CatalogueItem] = &[
         ],
     },
     CatalogueItem {
-        field: MarketSector::Medical,
+        sector: MarketSector::Medical,
         one: "knee scooter",
         many: "knee scooters and crutches",
         catalogue: "CRUTCH,AXILLARY",
@@ -145,7 +144,7 @@ pub(in crate::notice_generator) const ITEMS: &[CatalogueItem] = &[
         ],
     },
     CatalogueItem {
-        field: MarketSector::Medical,
+        sector: MarketSector::Medical,
         one: "surgical instrument set",
         many: "surgical instrument sets",
         catalogue: "SURGICAL INSTRUMENT SET,GENERAL",
@@ -159,7 +158,7 @@ pub(in crate::notice_generator) const ITEMS: &[CatalogueItem] = &[
         ],
     },
     CatalogueItem {
-        field: MarketSector::Medical,
+        sector: MarketSector::Medical,
         one: "laparoscopic tower",
         many: "laparoscopic surgery towers",
         catalogue: "LAPAROSCOPE SYSTEM,VIDEO",
@@ -173,7 +172,7 @@ pub(in crate::notice_generator) const ITEMS: &[CatalogueItem] = &[
         ],
     },
     CatalogueItem {
-        field: MarketSector::Medical,
+        sector: MarketSector::Medical,
         one: "electrosurgical generator",
         many: "electrosurgical generators",
         catalogue: "ELECTROSURGICAL APPARATUS",
@@ -187,7 +186,7 @@ pub(in crate::notice_generator) const ITEMS: &[CatalogueItem] = &[
         ],
     },
     CatalogueItem {
-        field: MarketSector::Medical,
+        sector: MarketSector::Medical,
         one: "infusion pump",
         many: "infusion pumps",
         catalogue: "PUMP,INFUSION",
@@ -201,7 +200,7 @@ pub(in crate::notice_generator) const ITEMS: &[CatalogueItem] = &[
         ],
     },
     CatalogueItem {
-        field: MarketSector::Medical,
+        sector: MarketSector::Medical,
         one: "patient monitor",
         many: "bedside patient monitors",
         catalogue: "MONITOR,PATIENT VITAL SIGNS",
@@ -215,7 +214,7 @@ pub(in crate::notice_generator) const ITEMS: &[CatalogueItem] = &[
         ],
     },
     CatalogueItem {
-        field: MarketSector::Medical,
+        sector: MarketSector::Medical,
         one: "defibrillator",
         many: "automated external defibrillators",
         catalogue: "DEFIBRILLATOR,AUTOMATED EXTERNAL",
@@ -229,7 +228,7 @@ pub(in crate::notice_generator) const ITEMS: &[CatalogueItem] = &[
         ],
     },
     CatalogueItem {
-        field: MarketSector::Medical,
+        sector: MarketSector::Medical,
         one: "ventilator",
         many: "critical care ventilators",
         catalogue: "VENTILATOR,VOLUME,PORTABLE",
@@ -243,7 +242,7 @@ pub(in crate::notice_generator) const ITEMS: &[CatalogueItem] = &[
         ],
     },
     CatalogueItem {
-        field: MarketSector::Medical,
+        sector: MarketSector::Medical,
         one: "anesthesia machine",
         many: "anesthesia machines",
         catalogue: "ANESTHESIA APPARATUS,GAS",

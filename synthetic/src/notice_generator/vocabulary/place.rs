@@ -1,6 +1,5 @@
-//! Where work is done and goods go.
+//! Places of performance.
 
-/// A city.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::notice_generator) struct DeliveryPlace {
     pub city: &'static str,
@@ -13,7 +12,7 @@ const fn new_us_place(city: &'static str, state: &'static str, zip: &'static str
     DeliveryPlace { city, state, zip, country: "USA" }
 }
 
-/// Cities in the States and their territories.
+/// Places in the United States and their territories.
 pub(in crate::notice_generator) const PLACES: &[DeliveryPlace] = &[
     new_us_place("Tampa", "FL", "33612"),
     new_us_place("San Antonio", "TX", "78229"),

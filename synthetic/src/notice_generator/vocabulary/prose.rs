@@ -1,7 +1,6 @@
-//! Sentences of notices. `{many}`, `{one}`, `{office}`, `{city}`, `{count}`, `{days}`, `{due}` and `{naics}` are filled
-//! in.
+//! Sentences of notices, with placeholders such as `{many}`, `{office}` and `{due}`.
 
-/// How a notice of each kind begins.
+/// First sentences of a sources sought notice; the lists below have those of the other kinds.
 pub(in crate::notice_generator) const SOURCES_SOUGHT: &[&str] = &[
     "This is a sources sought notice for market research only; it is not a request for quotes. The {office} looks for firms that can provide {many} in {city}.",
     "The {office} is finding out which small businesses can supply {many}. Capability statements of no more than five pages are welcome until {due}.",
@@ -40,7 +39,7 @@ pub(in crate::notice_generator) const AWARD: &[&str] = &[
     "Delivery order for {many}; {days} days to deliver.",
 ];
 
-/// What the work or the goods must come with.
+/// Requirements on services and goods.
 pub(in crate::notice_generator) const REQUIREMENT: &[&str] = &[
     "Delivery is FOB destination to the warehouse in {city}, Monday to Friday from 7:30 a.m. to 3:00 p.m.",
     "The quantity of {count} is an estimate; the guaranteed minimum is one.",
@@ -52,7 +51,7 @@ pub(in crate::notice_generator) const REQUIREMENT: &[&str] = &[
     "Partial shipments need the consent of the contracting officer.",
 ];
 
-/// Rules for medical things.
+/// Rules for medical items.
 pub(in crate::notice_generator) const MEDICAL_RULE: &[&str] = &[
     "Products shall be cleared by the FDA; the number of the 510(k) is part of the quote.",
     "Gray market, refurbished or counterfeit items are not accepted; an authorisation letter of the manufacturer is required.",
@@ -62,7 +61,7 @@ pub(in crate::notice_generator) const MEDICAL_RULE: &[&str] = &[
     "The item is used for veterans with limited mobility; clinicians decide about \"or equal\" products.",
 ];
 
-/// Rules for everything else.
+/// Rules for other items.
 pub(in crate::notice_generator) const GENERAL_RULE: &[&str] = &[
     "The clauses of the FAR in effect through the latest circular apply.",
     "Wage determinations for the place of performance are attached.",
@@ -72,7 +71,7 @@ pub(in crate::notice_generator) const GENERAL_RULE: &[&str] = &[
     "Material shall be marked and preserved as the packaging standard says, “level A” outside the States.",
 ];
 
-/// How offers are judged and handed in.
+/// Submission and evaluation of offers.
 pub(in crate::notice_generator) const SUBMISSION: &[&str] = &[
     "Quotes are evaluated on price, technical capability and past performance, in this order.",
     "Award goes to the lowest priced offer that meets all salient characteristics.",
@@ -83,7 +82,7 @@ pub(in crate::notice_generator) const SUBMISSION: &[&str] = &[
     "A quote shall name price, lead time, country of origin and a point of contact.",
 ];
 
-/// What an amendment says.
+/// First sentences of an amendment.
 pub(in crate::notice_generator) const AMENDMENT: &[&str] = &[
     "Amendment {number}: the closing date is now {due}. Everything else stays as it is.",
     "Amendment {number}: questions and answers are attached; the quantity changes to {count}.",
@@ -91,7 +90,7 @@ pub(in crate::notice_generator) const AMENDMENT: &[&str] = &[
     "Amendment {number}: the place of delivery changes to {city}.",
 ];
 
-/// How titles of medical goods are built; `{Many}` starts with a capital letter.
+/// Titles of medical goods; `{Many}` starts with a capital letter.
 pub(in crate::notice_generator) const TITLE: &[&str] = &[
     "{Many}",
     "{Many} - {city}",
@@ -106,7 +105,7 @@ pub(in crate::notice_generator) const TITLE: &[&str] = &[
     "Request for {many}, \"new\" equipment only",
 ];
 
-/// Titles for services and for what is not medical.
+/// Titles of services and of items that are not medical.
 pub(in crate::notice_generator) const PLAIN_TITLE: &[&str] = &[
     "{Many}",
     "{Many} - {city}",

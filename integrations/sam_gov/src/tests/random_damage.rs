@@ -1,4 +1,4 @@
-//! Chance as a reader and as a vandal: where reads end does not matter, and no damage makes reading fail or hang.
+//! Random reads and random damage: the size of reads does not matter, and damage never makes reading panic or hang.
 
 use std::io::BufReader;
 
@@ -34,24 +34,24 @@ fn read_in_chunks(bytes: &[u8], format: SourceFormat, size: usize) -> Vec<(u64, 
 }
 
 #[test]
-fn where_a_read_ends_does_not_matter() {
+fn the_size_of_reads_does_not_change_the_rows() {
     for (bytes, format) in sources() {
         let whole = read_in_chunks(&bytes, format, bytes.len());
         for size in [1, 2, 3, 7, 64] {
-            assert!(read_in_chunks(&bytes, format, size) == whole, "{format:?} in pieces of {size}");
+            assert!(read_in_chunks(&bytes, format, size) == whole, "{format:?} in reads of {size} bytes");
         }
     }
 }
 
 #[test]
-fn no_damage_makes_reading_panic_or_go_back() {
-    let mut random = ChaCha8Rng::seed_from_u64(3);
+fn damaged_sources_neither_panic_nor_give_rows_out_of_order() {
+    let mut rng = ChaCha8Rng::seed_from_u64(3);
     for (bytes, format) in sources() {
         for _ in 0..400 {
             let mut bytes = bytes.clone();
-            for _ in 0..=random.next_u32() % 4 {
-                let at = random.next_u32() as usize % bytes.len();
-                bytes[at] = b"\"\",\n\r{}[]\\\0\xff"[random.next_u32() as usize % 12];
+            for _ in 0..=rng.next_u32() % 4 {
+                let at = rng.next_u32() as usize % bytes.len();
+                bytes[at] = b"\"\",\n\r{}[]\\\0\xff"[rng.next_u32() as usize % 12];
             }
             let Ok(rows) = read_notices(Box::new(Cursor::new(bytes)), format, SourceEncoding::Auto) else { continue };
             let mut last = 0;

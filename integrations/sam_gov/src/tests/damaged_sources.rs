@@ -1,4 +1,4 @@
-//! Sources that are damaged or no notices at all: what is good in them is not lost.
+//! Sources that are damaged or have no notices: valid rows in them are read.
 
 use std::{fs::File, io::Read};
 
@@ -22,7 +22,7 @@ fn a_directory_is_refused() {
 }
 
 #[test]
-fn what_is_certainly_no_text_is_refused_by_name() {
+fn sources_that_are_evidently_not_text_are_refused_with_their_format() {
     for (bytes, name) in [
         (&b"PK\x03\x04rest"[..], "a zip archive (unpack it first)"),
         (b"%PDF-1.7", "a PDF"),
@@ -35,52 +35,53 @@ fn what_is_certainly_no_text_is_refused_by_name() {
 }
 
 #[test]
-fn a_header_without_the_columns_says_which() {
+fn a_header_without_required_columns_is_refused_with_their_names() {
     let header = CSV_HEADER.map(|name| if name == "Title" { "Titel" } else { name }).join(",");
     let SourceError::Columns { missing, unexpected, twice } = source_error(format!("{header},NoticeId\n")) else {
-        panic!("the columns fit");
+        panic!("the header was accepted");
     };
     assert_eq!((missing, unexpected, twice), (vec!["Title".into()], vec!["Titel".into()], vec!["NoticeId".into()]));
 }
 
 #[test]
-fn a_format_that_was_asked_for_but_is_not_there_is_refused() {
-    let as_format = |text: &str, format| {
+fn a_source_of_another_format_than_the_requested_one_is_refused() {
+    let read_as = |text: &str, format| {
         read_notices(open_source(Cursor::new(text.to_owned())).unwrap(), format, SourceEncoding::Auto)
             .and_then(Iterator::collect)
     };
     let csv = csv_file(&[csv_row(&[])]);
-    let not_this = |outcome: Result<Vec<ParsedRow>, _>| matches!(outcome, Err(SourceError::NotThisFormat { .. }));
-    assert!(not_this(as_format(&csv, SourceFormat::Json)));
-    assert!(not_this(as_format(&csv, SourceFormat::Ndjson)));
-    assert!(not_this(as_format("{\"error\": {\"code\": \"API_KEY_INVALID\"}}", SourceFormat::Json)));
-    assert!(matches!(as_format(json::LINE, SourceFormat::Csv), Err(SourceError::Columns { .. })));
+    let is_other_format =
+        |outcome: Result<Vec<ParsedRow>, _>| matches!(outcome, Err(SourceError::NotThisFormat { .. }));
+    assert!(is_other_format(read_as(&csv, SourceFormat::Json)));
+    assert!(is_other_format(read_as(&csv, SourceFormat::Ndjson)));
+    assert!(is_other_format(read_as("{\"error\": {\"code\": \"API_KEY_INVALID\"}}", SourceFormat::Json)));
+    assert!(matches!(read_as(json::LINE, SourceFormat::Csv), Err(SourceError::Columns { .. })));
 }
 
 #[test]
-fn damaged_gzip_gives_its_good_rows_and_then_says_so() {
+fn damaged_gzip_gives_its_valid_rows_and_then_an_error() {
     let rows: Vec<_> = (0..2_000).map(|n| csv_row(&[("NoticeId", &format!("{n:032x}"))])).collect();
-    let mut packed = gzip(csv_file(&rows).as_bytes());
-    packed.truncate(packed.len() - 100);
+    let mut compressed = gzip(csv_file(&rows).as_bytes());
+    compressed.truncate(compressed.len() - 100);
     let outcome: Vec<_> =
-        read_notices(open_source(Cursor::new(packed)).unwrap(), SourceFormat::Csv, SourceEncoding::Auto)
+        read_notices(open_source(Cursor::new(compressed)).unwrap(), SourceFormat::Csv, SourceEncoding::Auto)
             .unwrap()
             .collect();
-    let (last, good) = outcome.split_last().unwrap();
-    assert!(good.len() > 100 && good.iter().all(|row| row.as_ref().is_ok_and(|row| row.outcome.is_ok())));
+    let (last, valid) = outcome.split_last().unwrap();
+    assert!(valid.len() > 100 && valid.iter().all(|row| row.as_ref().is_ok_and(|row| row.outcome.is_ok())));
     assert!(matches!(last, Err(SourceError::BrokenGzip(_))), "{last:?}");
 }
 
 #[test]
-fn a_disk_that_fails_is_not_called_damaged_gzip() {
+fn a_disk_error_is_not_reported_as_damaged_gzip() {
     struct FailingReader;
     impl Read for FailingReader {
         fn read(&mut self, _: &mut [u8]) -> std::io::Result<usize> {
-            Err(std::io::Error::other("the disk is gone"))
+            Err(std::io::Error::other("the disk failed"))
         }
     }
-    let packed = Cursor::new(gzip(b"NoticeId")[..12].to_vec()).chain(FailingReader);
-    assert!(matches!(open_source(packed).err(), Some(SourceError::Read(_))));
+    let compressed = Cursor::new(gzip(b"NoticeId")[..12].to_vec()).chain(FailingReader);
+    assert!(matches!(open_source(compressed).err(), Some(SourceError::Read(_))));
 }
 
 #[test]
@@ -92,19 +93,19 @@ fn a_row_with_too_few_or_too_many_fields_is_one_rejected_row() {
 }
 
 #[test]
-fn an_unclosed_quote_costs_one_row() {
+fn an_unclosed_quote_makes_one_rejected_row() {
     let good = csv_row(&[]);
     let plain = good.replace("\"VETERANS AFFAIRS, DEPARTMENT OF\"", "PEACE CORPS");
-    let open_end = format!("{}\"never closed", good.strip_suffix(',').unwrap().to_owned() + ",");
-    // The rows behind have no quote at all, or one that would be taken for the end.
-    for behind in [&plain, &good] {
-        let rows = read(csv_file(&[good.clone(), open_end.clone(), behind.clone(), behind.clone()])).unwrap();
+    let unclosed = format!("{}\"never closed", good.strip_suffix(',').unwrap().to_owned() + ",");
+    // The rows after it have no quote, or one that would be read as the closing quote.
+    for later in [&plain, &good] {
+        let rows = read(csv_file(&[good.clone(), unclosed.clone(), later.clone(), later.clone()])).unwrap();
         assert_eq!(outcomes(&rows), [(2, None), (3, Some(NoticeRowError::Quoting)), (4, None), (5, None)]);
     }
 }
 
 #[test]
-fn a_quote_that_closes_in_a_later_row_does_not_swallow_the_rows_between() {
+fn rows_before_the_closing_quote_of_a_later_row_are_read() {
     let plain = csv_row(&[]).replace("\"VETERANS AFFAIRS, DEPARTMENT OF\"", "PEACE CORPS");
     let opened = format!("x,\"{plain}");
     let closed = format!("y,z\",{plain}");
@@ -114,7 +115,7 @@ fn a_quote_that_closes_in_a_later_row_does_not_swallow_the_rows_between() {
 }
 
 #[test]
-fn a_row_of_several_lines_with_a_field_too_many_is_one_rejected_row() {
+fn a_row_of_several_lines_with_too_many_fields_is_one_rejected_row() {
     let long = csv_row(&[("Description", "\"one\r\ntwo, with a comma\n\nthree\"")]);
     let rows = read(csv_file(&[format!("{long},more"), csv_row(&[])])).unwrap();
     let count = Some(NoticeRowError::FieldCount { expected: 47, found: 48 });
@@ -146,7 +147,7 @@ fn a_field_or_row_that_is_too_large_is_one_rejected_row() {
 }
 
 #[test]
-fn a_file_full_of_stray_quotes_is_read_in_bounded_time_and_every_line_is_accounted_for() {
+fn a_file_of_unmatched_quotes_is_read_in_bounded_time_and_every_line_is_reported() {
     let lines = 2_000_000_u64;
     let file = format!("{}\n{}", CSV_HEADER.join(","), "x\",\"\n".repeat(usize::try_from(lines).unwrap()));
     let mut next_line = 2;
@@ -155,7 +156,7 @@ fn a_file_full_of_stray_quotes_is_read_in_bounded_time_and_every_line_is_account
         next_line = match row.outcome {
             Err(NoticeRowError::Unreadable { through }) => through + 1,
             Err(_) => next_line + 1,
-            Ok(_) => panic!("that is no notice"),
+            Ok(_) => panic!("a row of quotes became a notice"),
         };
     }
     assert_eq!(next_line, lines + 2);

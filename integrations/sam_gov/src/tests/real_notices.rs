@@ -1,5 +1,5 @@
-//! The real records of March 2026. They are not part of the repository: without their folder these tests say so and
-//! check nothing.
+//! Real notices of March 2026. They are not part of the repository: without their folder these tests report that they
+//! are skipped, and check nothing.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -13,12 +13,12 @@ use domain::opportunity::OpportunityId;
 
 use super::*;
 
-/// Reads a record file, unless it is not there.
-fn notices(file: &str, format: SourceFormat) -> Option<Vec<Notice>> {
+/// Reads a file of notices; `None` if it does not exist.
+fn read_file(file: &str, format: SourceFormat) -> Option<Vec<Notice>> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/data/sam").join(file);
     let Ok(file) = File::open(&path) else {
-        // Written past the harness, which would keep it from the reader.
-        writeln!(std::io::stderr(), "skipped: the real records are not at {}", path.display()).unwrap();
+        // Written past the test harness, which would capture it.
+        writeln!(std::io::stderr(), "skipped: the real notices are not at {}", path.display()).unwrap();
         return None;
     };
     let started = Instant::now();
@@ -27,18 +27,18 @@ fn notices(file: &str, format: SourceFormat) -> Option<Vec<Notice>> {
     let notices: Vec<_> = read_notices(reader, format, SourceEncoding::Auto)
         .unwrap()
         .map(|row| row.unwrap())
-        .map(|row| row.outcome.unwrap_or_else(|why| panic!("line {}: {}", row.line, why.message_with_cause())))
+        .map(|row| row.outcome.unwrap_or_else(|error| panic!("line {}: {}", row.line, error.message_with_cause())))
         .collect();
     println!("{} rows in {:?}", notices.len(), started.elapsed());
     Some(notices)
 }
 
-fn csv() -> Option<Vec<Notice>> {
-    notices("notices_full47_2026-03.csv", SourceFormat::Csv)
+fn read_csv() -> Option<Vec<Notice>> {
+    read_file("notices_full47_2026-03.csv", SourceFormat::Csv)
 }
 
-fn text() -> Option<Vec<Notice>> {
-    notices("notices_text_2026-03.ndjson.gz", SourceFormat::Ndjson)
+fn read_text() -> Option<Vec<Notice>> {
+    read_file("notices_text_2026-03.ndjson.gz", SourceFormat::Ndjson)
 }
 
 fn ids(notices: &[Notice]) -> HashMap<&str, OpportunityId> {
@@ -46,8 +46,8 @@ fn ids(notices: &[Notice]) -> HashMap<&str, OpportunityId> {
 }
 
 #[test]
-fn every_row_of_the_real_csv_is_understood() {
-    let Some(notices) = csv() else { return };
+fn every_row_of_the_real_csv_is_a_notice() {
+    let Some(notices) = read_csv() else { return };
     assert_eq!(notices.len(), 6_185);
     let opportunities: HashSet<_> = notices.iter().map(Notice::opportunity_id).collect();
     assert_eq!(opportunities.len(), 5_945);
@@ -58,8 +58,8 @@ fn every_row_of_the_real_csv_is_understood() {
 }
 
 #[test]
-fn every_line_of_the_real_text_is_understood() {
-    let Some(notices) = text() else { return };
+fn every_line_of_the_real_text_is_a_notice() {
+    let Some(notices) = read_text() else { return };
     assert_eq!(notices.len(), 30_478);
     assert!(notices.iter().all(|notice| notice.facts.link.is_some()));
     let opportunities: HashSet<_> = notices.iter().map(Notice::opportunity_id).collect();
@@ -67,8 +67,8 @@ fn every_line_of_the_real_text_is_understood() {
 }
 
 #[test]
-fn every_element_of_the_real_page_is_understood() {
-    let Some(notices) = notices("api-v2-example/opportunities_v2_page.json", SourceFormat::Json) else { return };
+fn every_element_of_the_real_page_is_a_notice() {
+    let Some(notices) = read_file("api-v2-example/opportunities_v2_page.json", SourceFormat::Json) else { return };
     assert_eq!(notices.len(), 10);
     assert!(notices.iter().all(|notice| notice.facts.description.is_none()));
     assert_eq!(notices[0].opportunity_id().to_string(), "097:N0002426SN20");
@@ -76,10 +76,10 @@ fn every_element_of_the_real_page_is_understood() {
 }
 
 #[test]
-fn both_formats_name_the_same_opportunity_for_a_notice() {
-    let (Some(csv), Some(text)) = (csv(), text()) else { return };
+fn both_formats_give_a_notice_the_same_opportunity_id() {
+    let (Some(csv), Some(text)) = (read_csv(), read_text()) else { return };
     let (csv, text) = (ids(&csv), ids(&text));
-    let both: Vec<_> = csv.keys().filter(|id| text.contains_key(*id)).collect();
-    assert_eq!(both.len(), 5_631);
-    assert!(both.iter().all(|id| csv[**id] == text[**id]));
+    let common_ids: Vec<_> = csv.keys().filter(|id| text.contains_key(*id)).collect();
+    assert_eq!(common_ids.len(), 5_631);
+    assert!(common_ids.iter().all(|id| csv[**id] == text[**id]));
 }
