@@ -42,7 +42,7 @@ use self::{
     fault_environment::FaultEnvironment,
     fault_injector::FaultInjector,
     fault_plan::FaultPlan,
-    fault_report::{FaultReport, say},
+    fault_report::{FaultReport, print_progress},
     foreign_transactions::ForeignTransactions,
     log_audit::{AuditEvidence, AuditViolation},
     naive_relay::NaiveRelay,
@@ -65,11 +65,11 @@ const PROBE_WRITER: usize = 1_000;
 /// If the harness itself fails; violations by the system under test are in the report.
 pub async fn run(plan: &FaultPlan, stack: &TestStack) -> anyhow::Result<FaultReport> {
     let began = Instant::now();
-    say(&format!("seed {} ({}={} repeats it)", plan.seed, run_seed::SEED_VARIABLE, plan.seed));
+    print_progress(&format!("seed {} ({}={} repeats it)", plan.seed, run_seed::SEED_VARIABLE, plan.seed));
     let mut environment = FaultEnvironment::new(stack).await?;
     let pooler = if plan.pooled { Some(TransactionPooler::start(&environment.url).await?) } else { None };
     if let Some(pooler) = &pooler {
-        environment.lead_through(pooler.url());
+        environment.set_database_url(pooler.url());
     }
     let foreign = ForeignTransactions::open(&environment.url).await.context("opening foreign transactions")?;
     let mut report = if plan.fence {
@@ -80,7 +80,7 @@ pub async fn run(plan: &FaultPlan, stack: &TestStack) -> anyhow::Result<FaultRep
     report.seconds = began.elapsed().as_secs_f32();
     report.kafka = stack.state().processes.get("kafka").map(|kafka| kafka.version.clone()).unwrap_or_default();
     report.longest_takeover_ms = report.faults.iter().filter_map(|fault| fault.takeover_ms).max();
-    say(&report.summary());
+    print_progress(&report.summary());
     Ok(report)
 }
 
@@ -95,7 +95,7 @@ async fn with_relays(
     let writers = WriterTasks::start(plan, environment);
     let mut probe = AppendWriter::new(plan.seed, PROBE_WRITER, &environment.url, environment.pool.clone()).alone();
     let mut injector = FaultInjector::new(plan.seed, EngineFaults(stack), environment, &mut relays, &mut probe);
-    injector.walk(plan).await?;
+    injector.execute_plan(plan).await?;
     let (injected, disturbances, mut violations) = (injector.injected, injector.disturbances, injector.violations);
     let mut ledger = writers.stop().await?;
     ledger.extend(probe.into_ledger());

@@ -56,7 +56,7 @@ impl GraphqlSubscriber {
     ///
     /// # Errors
     /// If the connection breaks off, or no message arrives within [`WAIT_TIMEOUT`].
-    pub async fn ask(&mut self, id: &str, document: &str) -> anyhow::Result<Value> {
+    pub async fn send_document(&mut self, id: &str, document: &str) -> anyhow::Result<Value> {
         self.send_message(json!({ "id": id, "type": "subscribe", "payload": { "query": document } })).await?;
         loop {
             let message = self.receive_message().await?;

@@ -95,8 +95,8 @@ impl ProductInstance {
     }
 
     /// Sends the process a signal.
-    pub fn send(&self, signal: Signal) {
-        self.process.send(signal);
+    pub fn send_signal(&self, signal: Signal) {
+        self.process.send_signal(signal);
     }
 }
 
@@ -139,7 +139,7 @@ async fn wait_until_ready(
     }
     eventually(async || {
         let report = process.ready().await?;
-        anyhow::ensure!(report["ready"] == true, "not ready: {report}{}", process.last_words());
+        anyhow::ensure!(report["ready"] == true, "not ready: {report}{}", process.log_tail());
         anyhow::Ok(())
     })
     .await;

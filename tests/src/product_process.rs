@@ -102,7 +102,7 @@ impl ProductProcess {
                 return Ok(address);
             }
             if !self.runs() || tokio::time::Instant::now() > deadline {
-                bail!("{} does not listen for {edge:?}:{}", self.name, self.last_words());
+                bail!("{} does not listen for {edge:?}:{}", self.name, self.log_tail());
             }
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
@@ -172,24 +172,24 @@ impl ProductProcess {
     /// # Errors
     /// As [`Self::stop`].
     pub async fn stop_by(&mut self, signal: Signal) -> anyhow::Result<()> {
-        self.send(signal);
+        self.send_signal(signal);
         let Some(mut child) = self.child.take() else { return Ok(()) };
         let ended = until(WAIT_TIMEOUT, async || child.try_wait()?.context("it still runs")).await;
         match ended {
             Ok(status) if status.success() => Ok(()),
-            Ok(status) => bail!("{} ended with {status}{}", self.name, self.last_words()),
+            Ok(status) => bail!("{} ended with {status}{}", self.name, self.log_tail()),
             Err(error) => {
                 child.kill()?;
                 child.wait()?;
-                Err(error.context(format!("stopping {}{}", self.name, self.last_words())))
+                Err(error.context(format!("stopping {}{}", self.name, self.log_tail())))
             }
         }
     }
 
     /// Sends it a signal.
-    pub fn send(&self, signal: Signal) {
-        if let Some(identity) = self.child.as_ref().and_then(|child| ProcessIdentity::of(child.id())) {
-            identity.send(signal);
+    pub fn send_signal(&self, signal: Signal) {
+        if let Some(identity) = self.child.as_ref().and_then(|child| ProcessIdentity::from_pid(child.id())) {
+            identity.send_signal(signal);
         }
     }
 
@@ -207,7 +207,7 @@ impl ProductProcess {
     }
 
     /// The end of its log.
-    pub fn last_words(&self) -> String {
+    pub fn log_tail(&self) -> String {
         let text = fs::read_to_string(&self.log).unwrap_or_default();
         let lines: Vec<_> = text.lines().collect();
         format!("\n  | {}", lines[lines.len().saturating_sub(8)..].join("\n  | "))

@@ -30,7 +30,7 @@ impl<'a> SignedInUser<'a> {
     ///
     /// # Panics
     /// If the product refuses it.
-    pub async fn found(product: &'a ProductHandle, user: &str, tenant: &str) -> Self {
+    pub async fn register_company(product: &'a ProductHandle, user: &str, tenant: &str) -> Self {
         let founder = Self::login(product, user, None).await;
         let register = "mutation($tenant: String!) { outcome: registerCompany(tenant: $tenant, name: \"A company\") {
             ... on Accepted { version } ... on Rejected { rule } } }";
@@ -56,7 +56,7 @@ impl<'a> SignedInUser<'a> {
     ///
     /// # Panics
     /// If the product does not answer in JSON.
-    pub async fn ask(&self, document: &str, variables: Value) -> Value {
+    pub async fn send_document(&self, document: &str, variables: Value) -> Value {
         self.product.graphql_as(Some(&self.token), document, variables).await
     }
 
@@ -65,7 +65,7 @@ impl<'a> SignedInUser<'a> {
     /// # Panics
     /// If the answer has errors.
     pub async fn outcome_of(&self, document: &str, variables: Value) -> Value {
-        let answer = self.ask(document, variables).await;
+        let answer = self.send_document(document, variables).await;
         assert!(answer["errors"].is_null(), "{document}: {answer}");
         answer["data"]["outcome"].clone()
     }

@@ -86,7 +86,7 @@ impl TestStack {
     fn launch(&mut self) {
         let log = or_fail(File::options().create(true).append(true).open(self.log()), "opening the stack's log");
         let mut command = Command::new(medhub_local());
-        command.args(["up", "--leash", "--data"]).arg(self.data()).args(&self.args).envs(&self.environment);
+        command.args(["up", "--stop-at-input-end", "--data"]).arg(self.data()).args(&self.args).envs(&self.environment);
         let output = or_fail(log.try_clone(), "sharing the stack's log");
         command.stdin(Stdio::piped()).stdout(output).stderr(log);
         self.child = Some(or_fail(command.spawn(), "starting medhub-local"));
@@ -142,16 +142,16 @@ impl TestStack {
     pub async fn kill9_everything(&mut self) {
         let state = self.state();
         let mut processes = vec![state.supervisor];
-        for process in state.living() {
+        for process in state.live_processes() {
             processes.push(process);
-            processes.extend(process.children().into_iter().filter_map(ProcessIdentity::of));
+            processes.extend(process.children().into_iter().filter_map(ProcessIdentity::from_pid));
         }
         for process in &processes {
-            process.send(Signal::SIGKILL);
+            process.send_signal(Signal::SIGKILL);
         }
         self.reap();
         crate::eventually(async || {
-            let left: Vec<_> = processes.iter().filter(|process| process.alive()).collect();
+            let left: Vec<_> = processes.iter().filter(|process| process.is_running()).collect();
             if left.is_empty() { Ok(()) } else { Err(format!("still alive: {left:?}")) }
         })
         .await;
@@ -162,7 +162,7 @@ impl TestStack {
     /// # Panics
     /// If it cannot be waited for.
     pub fn kill9_supervisor(&mut self) {
-        self.state().supervisor.send(Signal::SIGKILL);
+        self.state().supervisor.send_signal(Signal::SIGKILL);
         self.reap();
     }
 
@@ -195,8 +195,8 @@ impl TestStack {
     fn stop_now(&mut self) -> Option<ExitStatus> {
         let mut child = self.child.take()?;
         // Until the child has been waited for, its pid cannot be reused.
-        if let Some(identity) = ProcessIdentity::of(child.id()) {
-            identity.send(Signal::SIGTERM);
+        if let Some(identity) = ProcessIdentity::from_pid(child.id()) {
+            identity.send_signal(Signal::SIGTERM);
         }
         let deadline = Instant::now() + STOP_LIMIT;
         loop {

@@ -82,13 +82,13 @@ pub(crate) const INTERPRETER_FILE: &str = "interpreter";
 
 impl PinnedArtifact {
     /// The artifact's folder, whether it exists or not.
-    pub fn place(&self, cache: &ArtifactCache) -> PathBuf {
+    pub fn folder(&self, cache: &ArtifactCache) -> PathBuf {
         cache.folder.join(self.name)
     }
 
     /// Whether the pinned version is in the cache, and still usable.
     pub fn is_cached(&self, cache: &ArtifactCache) -> bool {
-        let folder = self.place(cache);
+        let folder = self.folder(cache);
         let is_pinned_version =
             fs::read_to_string(folder.join(VERSION_FILE)).is_ok_and(|version| version == self.version);
         // Compiled packages work only with the Python version that they were installed for.
@@ -111,7 +111,7 @@ impl PinnedArtifact {
             let fetched = self.fetch(cache, progress).await;
             fetched.with_context(|| self.describe_missing(cache))?;
         }
-        Ok(self.place(cache))
+        Ok(self.folder(cache))
     }
 
     fn describe_missing(&self, cache: &ArtifactCache) -> String {
@@ -120,7 +120,7 @@ impl PinnedArtifact {
              reached (package {}), or {}",
             self.name,
             self.description,
-            self.place(cache).display(),
+            self.folder(cache).display(),
             self.name,
             self.package,
             self.alternative
@@ -139,13 +139,13 @@ impl PinnedArtifact {
         let started = Instant::now();
         let work = cache.folder.join(format!(".{}.partial-{}", self.name, process::id()));
         remove_matching(&cache.folder, &format!(".{}.", self.name))?;
-        let meter = progress.watch(self, work.join("client"));
+        let meter = progress.watch_folder(self, work.join("client"));
         let outcome = self.assemble(&work, cache).await;
         drop(meter);
         let removed = remove_if_exists(&work);
         outcome?;
         removed?;
-        progress.say(&format!(
+        progress.print_line(&format!(
             "fetched {} ({}) in {:.1} s",
             self.name,
             self.description,
@@ -163,7 +163,7 @@ impl PinnedArtifact {
                 Ok(lock) => return Ok(lock),
                 Err(_) if ProcessLock::is_held(&lock_file) => {
                     if !is_announced {
-                        progress.say(&format!("waiting for another process that fetches {}", self.name));
+                        progress.print_line(&format!("waiting for another process that fetches {}", self.name));
                         is_announced = true;
                     }
                     tokio::time::sleep(Duration::from_millis(200)).await;
@@ -179,7 +179,7 @@ impl PinnedArtifact {
         folder::make(&staging)?;
         package_client::fetch_packages(&self.method, cache.use_system, work, &staging).await?;
         fs::write(staging.join(VERSION_FILE), self.version).context("writing the version file")?;
-        let target = self.place(cache);
+        let target = self.folder(cache);
         if target.exists() {
             // Programs that run from the older version keep their open files.
             fs::rename(&target, work.join("old")).context("moving the old version away")?;

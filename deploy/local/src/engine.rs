@@ -200,7 +200,7 @@ impl EngineProgram {
         Self {
             origin: ProgramOrigin::Package,
             version: artifact.version.to_owned(),
-            path: artifact.place(&settings.cache),
+            path: artifact.folder(&settings.cache),
             artifacts: vec![artifact],
             java: None,
         }

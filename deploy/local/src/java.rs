@@ -10,7 +10,7 @@ use crate::{
 const OLDEST_JAVA_VERSION: u32 = 17;
 
 /// The machine's Java, if it is new enough for Kafka 4, with its version.
-pub fn of_system() -> Option<(PathBuf, String)> {
+pub fn find_system_java() -> Option<(PathBuf, String)> {
     let home = env::var_os("JAVA_HOME").map(|home| PathBuf::from(home).join("bin/java"));
     [home, on_path("java")].into_iter().flatten().filter(|java| is_executable(java)).find_map(|java| {
         let version = version_in(&output_of(&java, &["-version"])?)?;

@@ -65,7 +65,7 @@ pub struct ProcessIdentity {
 
 impl ProcessIdentity {
     /// Reads the process that has this pid now; `None` if there is none, or only a zombie.
-    pub fn of(pid: u32) -> Option<Self> {
+    pub fn from_pid(pid: u32) -> Option<Self> {
         let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
         let fields = stat_fields(&stat)?;
         (!matches!(fields.first(), Some(&"Z" | &"X"))).then_some(())?;
@@ -73,13 +73,13 @@ impl ProcessIdentity {
     }
 
     /// Whether the process is still running.
-    pub fn alive(self) -> bool {
-        Self::of(self.pid) == Some(self)
+    pub fn is_running(self) -> bool {
+        Self::from_pid(self.pid) == Some(self)
     }
 
     /// Sends a signal to the process, if it is still running.
-    pub fn send(self, signal: Signal) {
-        if let (true, Some(pid)) = (self.alive(), self.nix_pid()) {
+    pub fn send_signal(self, signal: Signal) {
+        if let (true, Some(pid)) = (self.is_running(), self.nix_pid()) {
             // The process may have ended meanwhile.
             let _already_ended = signal::kill(pid, signal);
         }
@@ -87,7 +87,7 @@ impl ProcessIdentity {
 
     /// Kills the process and, if it leads a process group, the whole group.
     pub fn kill(self) {
-        if let (true, Some(pid)) = (self.alive(), self.nix_pid()) {
+        if let (true, Some(pid)) = (self.is_running(), self.nix_pid()) {
             let _leads_no_group = signal::killpg(pid, Signal::SIGKILL);
             let _already_ended = signal::kill(pid, Signal::SIGKILL);
         }
@@ -203,7 +203,7 @@ impl GuardCommand {
 /// Waits until the processes have ended; kills the remaining ones after ten seconds.
 pub(crate) async fn wait_until_ended(processes: &[ProcessIdentity]) {
     let deadline = Instant::now() + Duration::from_secs(10);
-    while processes.iter().any(|process| process.alive()) {
+    while processes.iter().any(|process| process.is_running()) {
         if Instant::now() > deadline {
             for process in processes {
                 process.kill();

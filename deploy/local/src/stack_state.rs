@@ -75,8 +75,8 @@ impl StackState {
     }
 
     /// All running processes of the stack except the supervisor.
-    pub fn living(&self) -> Vec<ProcessIdentity> {
-        self.processes.values().filter_map(|process| process.identity).filter(|process| process.alive()).collect()
+    pub fn live_processes(&self) -> Vec<ProcessIdentity> {
+        self.processes.values().filter_map(|process| process.identity).filter(|process| process.is_running()).collect()
     }
 }
 

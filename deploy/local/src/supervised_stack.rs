@@ -82,7 +82,7 @@ impl StackConfig {
     ///
     /// # Errors
     /// If no available program can read an engine's existing data.
-    pub fn pieces(&self) -> anyhow::Result<Vec<&'static PinnedArtifact>> {
+    pub fn needed_artifacts(&self) -> anyhow::Result<Vec<&'static PinnedArtifact>> {
         let mut artifacts = Vec::new();
         for engine in self.own_engines() {
             artifacts.extend(engine.choose(&self.settings)?.artifacts);
@@ -171,7 +171,7 @@ impl SupervisedStack {
         let last = stack_state::StackState::last(data);
         if let Some(last) = &last {
             // Processes of a killed stack end with it, but not at the same moment.
-            process::wait_until_ended(&last.living()).await;
+            process::wait_until_ended(&last.live_processes()).await;
         }
         let remembered = last.map(|last| last.ports).unwrap_or_default();
         let ports = AllocatedPorts::choose(&options.wanted_ports(), &options.ports, &remembered)?;
@@ -193,7 +193,7 @@ impl SupervisedStack {
 
     async fn start(&self) -> anyhow::Result<()> {
         let started_at = Instant::now();
-        let artifacts = self.options.pieces()?;
+        let artifacts = self.options.needed_artifacts()?;
         ensure_all(&artifacts, &self.options.settings.cache, &DownloadProgress::default()).await?;
         let independent = self.options.engines.iter().copied().filter(|engine| engine.stores_in().is_none());
         try_join_all(independent.map(|engine| self.start_with_dependents(engine))).await?;
@@ -310,7 +310,7 @@ async fn wait_for_external(engine: EngineKind, url: &str) -> anyhow::Result<()> 
     let started_at = Instant::now();
     let probe = HealthProbe::Engine(engine, url.to_owned());
     loop {
-        match probe.ask().await {
+        match probe.check_health().await {
             Ok(_) => return Ok(()),
             Err(error) if started_at.elapsed() > EXTERNAL_ENGINE_TIMEOUT => {
                 // The URL may contain a password, so the message names its variable.
@@ -356,12 +356,12 @@ fn initial_state(
     }
     for (variable, artifact) in ASSET_FOLDERS {
         let folder =
-            std::env::var_os(variable).unwrap_or_else(|| artifact.place(&options.settings.cache).into_os_string());
+            std::env::var_os(variable).unwrap_or_else(|| artifact.folder(&options.settings.cache).into_os_string());
         let folder = folder.into_string().map_err(|folder| anyhow!("{variable} is not UTF-8: {}", folder.display()))?;
         variables.insert(variable.to_owned(), folder);
     }
     port_numbers.extend(ports.all());
-    let supervisor = ProcessIdentity::of(std::process::id()).context("reading the identity of this process")?;
+    let supervisor = ProcessIdentity::from_pid(std::process::id()).context("reading the identity of this process")?;
     Ok(stack_state::StackState {
         supervisor,
         ready: false,

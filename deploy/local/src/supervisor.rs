@@ -170,7 +170,7 @@ impl ProcessSupervisor {
     async fn run_once(&self, restarts: u32) -> anyhow::Result<RunOutcome> {
         let name = &self.spec.name;
         let mut child = spawn(&self.spec)?;
-        let identity = child.id().and_then(ProcessIdentity::of);
+        let identity = child.id().and_then(ProcessIdentity::from_pid);
         self.record(identity, restarts)?;
         let outcome = tokio::select! {
             status = child.wait() => RunOutcome::Died(unexpected_exit(name, status?)),
@@ -187,7 +187,7 @@ impl ProcessSupervisor {
     async fn wait_until_ready(&self) -> anyhow::Error {
         let deadline = Instant::now() + START_LIMIT;
         loop {
-            match self.spec.probe.ask().await {
+            match self.spec.probe.check_health().await {
                 Ok(_) => break,
                 Err(error) if Instant::now() > deadline => {
                     return error.context(format!("{} did not answer within {START_LIMIT:?}", self.spec.name));
@@ -218,9 +218,9 @@ impl ProcessSupervisor {
     /// Stops a program that may still run: gracefully, and by killing it after its stop limit.
     async fn stop_child(&self, child: &mut Child, identity: Option<ProcessIdentity>) -> anyhow::Result<()> {
         let Some(identity) = identity.filter(|_| child.id().is_some()) else { return Ok(()) };
-        let children = identity.children().into_iter().filter_map(ProcessIdentity::of).collect::<Vec<_>>();
+        let children = identity.children().into_iter().filter_map(ProcessIdentity::from_pid).collect::<Vec<_>>();
         if !self.context.force_stop.is_cancelled() {
-            identity.send(self.spec.launch.stop_signal);
+            identity.send_signal(self.spec.launch.stop_signal);
             tokio::select! {
                 status = timeout(self.spec.launch.stop_limit, child.wait()) => if let Ok(status) = status { status?; },
                 () = self.context.force_stop.cancelled() => {}

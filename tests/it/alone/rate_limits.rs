@@ -65,7 +65,7 @@ async fn documents_over_a_websocket_count_as_requests() {
 
     let mut answers = vec![];
     for number in 0..12 {
-        answers.push(connection.ask(&format!("document-{number}"), "{ __typename }").await.unwrap());
+        answers.push(connection.send_document(&format!("document-{number}"), "{ __typename }").await.unwrap());
     }
 
     assert_eq!(answers[0]["data"]["__typename"], "Query", "{answers:?}");
@@ -78,16 +78,16 @@ async fn documents_over_a_websocket_count_as_requests() {
 
 /// Messages of a proposal's editors.
 async fn editor_messages_count_as_requests(product: &ProductHandle) {
-    let bea = SignedInUser::found(product, "bea", "acme").await;
+    let bea = SignedInUser::register_company(product, "bea", "acme").await;
     let draft = "draftProposal(input: { opportunityId: \"036:36C24526Q0001\", title: \"Beds\", outline: [] })";
     let proposal = bea.change(draft, json!({})).await;
     let protocols = format!("medhub-together, bearer.{}", bea.token);
     let mut editor = ProposalEditor::open(product.http(), &proposal.id, &protocols).await.unwrap();
     for number in 0..10 {
         // Sending fails once the product has closed the connection; the reason is read below.
-        let _sent = editor.tell(7, number, &json!({ "cursor": number })).await;
+        let _sent = editor.send_awareness(7, number, &json!({ "cursor": number })).await;
     }
-    let (code, reason) = editor.ended().await.unwrap();
+    let (code, reason) = editor.wait_until_closed().await.unwrap();
     assert!(code == 4429 && reason.contains("too many"), "{code} {reason}");
 }
 
@@ -117,9 +117,9 @@ async fn charges_grow_with_cost_and_a_user_is_one_caller_for_all_companies() {
     assert!(counts[9] <= counts[0] - 7, "{counts:?}");
 
     // Invalid keys are limited, and do not affect a key that was accepted before.
-    let ann = SignedInUser::found(&product, "ann", "acme").await;
+    let ann = SignedInUser::register_company(&product, "ann", "acme").await;
     let issue = "mutation { issueApiKey(input: { name: \"web\", scopes: [READ] }) { key } }";
-    let key = ann.ask(issue, json!({})).await["data"]["issueApiKey"]["key"].as_str().unwrap().to_owned();
+    let key = ann.send_document(issue, json!({})).await["data"]["issueApiKey"]["key"].as_str().unwrap().to_owned();
     assert_eq!(ask(&key, None).await.status, StatusCode::OK);
     let mut guesses = vec![];
     for number in 0..5 {

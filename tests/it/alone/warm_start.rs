@@ -37,9 +37,11 @@ async fn a_stack_with_the_product_restarts_in_time_and_a_killed_product_is_resta
     let stack = stack.restart().await;
     assert!(started.elapsed() < WARM_START, "{:?}", started.elapsed());
     let product = stack.state().processes[PRODUCT].identity.unwrap();
-    product.send(Signal::SIGKILL);
+    product.send_signal(Signal::SIGKILL);
     eventually(async || match stack.state().processes[PRODUCT].identity {
-        Some(restarted) if restarted != product => HealthProbe::Product(stack.state().http.unwrap()).ask().await,
+        Some(restarted) if restarted != product => {
+            HealthProbe::Product(stack.state().http.unwrap()).check_health().await
+        }
         Some(_) | None => Err(anyhow::anyhow!("no new process yet")),
     })
     .await;

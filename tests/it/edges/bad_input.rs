@@ -51,7 +51,7 @@ async fn invalid_requests_are_refused_at_every_edge_and_no_data_is_lost() {
     environment.insert("MEDHUB__LIMITS__ENABLED".into(), "false".into());
     environment.insert("MEDHUB__HTTP__REQUEST_TIMEOUT_MS".into(), "10000".into());
     let product = ProductInstance::with(environment).await;
-    let admin = SignedInUser::found(&product, "ada", "acme").await;
+    let admin = SignedInUser::register_company(&product, "ada", "acme").await;
     let draft = "draftProposal(input: { opportunityId: \"036:X\", title: \"Kept\" })";
     let before = admin.change(draft, json!({})).await;
 
@@ -99,7 +99,7 @@ async fn random_documents_are_answered(product: &ProductHandle, token: &str) {
 
 async fn too_expensive_documents_are_refused(admin: &SignedInUser<'_>) {
     let refused = async |document: &str| {
-        let answer = admin.ask(document, json!({})).await;
+        let answer = admin.send_document(document, json!({})).await;
         answer["errors"][0]["extensions"]["code"].as_str().unwrap_or_else(|| panic!("{answer}")).to_owned()
     };
     let deep = format!("{{ {} __typename {} }}", "... { ".repeat(60), "}".repeat(60));
@@ -126,7 +126,7 @@ async fn too_expensive_documents_are_refused(admin: &SignedInUser<'_>) {
     let titled = format!(
         "mutation {{ draftProposal(input: {{ opportunityId: \"036:X\", title: \"{long}\" }}) {{ __typename }} }}"
     );
-    let answer = admin.ask(&titled, json!({})).await;
+    let answer = admin.send_document(&titled, json!({})).await;
     assert_eq!(
         answer["errors"][0]["extensions"],
         json!({ "code": "INVALID_INPUT", "field": "input.title" }),

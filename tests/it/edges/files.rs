@@ -8,9 +8,9 @@ use tests::{
 #[tokio::test]
 async fn an_uploaded_file_is_listed_and_read_only_by_its_company() {
     let (product, company) = (shared_product().await, unique_name("acme"));
-    let admin = SignedInUser::found(product, "ada", &company).await;
+    let admin = SignedInUser::register_company(product, "ada", &company).await;
     let vic = admin.add_member("vic", "VIEWER", &company).await;
-    let eve = SignedInUser::found(product, "eve", &unique_name("other")).await;
+    let eve = SignedInUser::register_company(product, "eve", &unique_name("other")).await;
     let upload = async |token: Option<&str>, name: &str, kind: &str, content: &'static [u8]| {
         let path = format!("/api/v1/documents?fileName={name}&opportunityId=036:X");
         let request = request(product, "POST", &path, token).header("content-type", kind);
@@ -46,7 +46,7 @@ async fn an_uploaded_file_is_listed_and_read_only_by_its_company() {
     for hidden in [path.clone(), format!("{path}/content")] {
         assert_eq!(get(&hidden, &eve).await.status().as_u16(), 404);
     }
-    let listed = vic.ask("{ documents { totalCount edges { node { fileName status } } } }", json!({})).await;
+    let listed = vic.send_document("{ documents { totalCount edges { node { fileName status } } } }", json!({})).await;
     assert_eq!(listed["data"]["documents"]["totalCount"], 1, "{listed}");
     let deleted = admin.change("deleteDocument(id: $id)", json!({ "id": uploaded.body["id"] })).await;
     let missing = vic
@@ -70,7 +70,7 @@ fn form(parts: &[(&str, &[u8])]) -> Vec<u8> {
 #[tokio::test]
 async fn a_file_of_a_multipart_form_is_stored_and_downloaded_under_its_name() {
     let (product, company) = (shared_product().await, unique_name("acme"));
-    let admin = SignedInUser::found(product, "ada", &company).await;
+    let admin = SignedInUser::register_company(product, "ada", &company).await;
     let post = async |query: &str, headers: &[(&str, &str)], body: Vec<u8>| {
         let mut request = request(product, "POST", &format!("/api/v1/documents{query}"), Some(&admin.token));
         for (name, value) in headers {
@@ -151,7 +151,7 @@ async fn a_file_of_a_multipart_form_is_stored_and_downloaded_under_its_name() {
 #[tokio::test]
 async fn the_file_of_a_deleted_document_is_removed_and_those_of_others_remain() {
     let (product, company) = (shared_product().await, unique_name("acme"));
-    let admin = SignedInUser::found(product, "ada", &company).await;
+    let admin = SignedInUser::register_company(product, "ada", &company).await;
     let folder = std::path::Path::new(product.variable("MEDHUB__OBJECTS__DIR")).join(&company);
     let files = |id: &str| std::fs::read_dir(folder.join(id)).map_or(0, Iterator::count);
     let mut ids = Vec::new();
@@ -186,7 +186,7 @@ async fn files_without_a_document_are_removed() {
     let settings =
         ["SWEEP_EVERY_S", "ORPHANED_AFTER_S"].map(|name| (format!("MEDHUB__OBJECTS__{name}"), "1".to_owned()));
     let product = ProductInstance::with(EnvironmentVariables::from(settings)).await;
-    let admin = SignedInUser::found(&product, "ada", "acme").await;
+    let admin = SignedInUser::register_company(&product, "ada", "acme").await;
     let upload = request(&product, "POST", "/api/v1/documents?fileName=kept.txt", Some(&admin.token));
     let uploaded = HttpResponse::to(upload.header("content-type", "text/plain").body("Kept.")).await;
     let document = uploaded.body["id"].as_str().unwrap_or_else(|| panic!("{}", uploaded.body));

@@ -30,10 +30,10 @@ async fn recorded_events(product: &ProductHandle, token: &str, query: &str) -> (
 #[tokio::test]
 async fn ingested_events_are_counted_once_and_the_response_cache_is_never_outdated() {
     let product = ProductInstance::start().await;
-    let admin = SignedInUser::found(&product, "ada", "acme").await;
-    let eve = SignedInUser::found(&product, "eve", "other").await;
+    let admin = SignedInUser::register_company(&product, "ada", "acme").await;
+    let eve = SignedInUser::register_company(&product, "eve", "other").await;
     let issue = "mutation { issueApiKey(input: { name: \"web\", scopes: [INGEST] }) { key } }";
-    let key = admin.ask(issue, json!({})).await["data"]["issueApiKey"]["key"].as_str().unwrap().to_owned();
+    let key = admin.send_document(issue, json!({})).await["data"]["issueApiKey"]["key"].as_str().unwrap().to_owned();
 
     let mut first = view("s1", "/p", &at(0));
     first["userId"] = json!("bob");

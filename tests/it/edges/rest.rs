@@ -12,8 +12,8 @@ const SCHEMATHESIS: &str = "schemathesis==4.32.5";
 #[tokio::test]
 async fn resources_are_created_read_changed_and_deleted() {
     let product = shared_product().await;
-    let admin = SignedInUser::found(product, "ada", &unique_name("acme")).await;
-    let eve = SignedInUser::found(product, "eve", &unique_name("other")).await;
+    let admin = SignedInUser::register_company(product, "ada", &unique_name("acme")).await;
+    let eve = SignedInUser::register_company(product, "eve", &unique_name("other")).await;
     let (ada, eve) = (admin.token.as_str(), eve.token.as_str());
     let body = json!({ "name": "Past work", "kind": "past_performance", "body": "Lifts.", "tags": ["lift"] });
     let call = async |method: &str,
@@ -99,7 +99,7 @@ async fn anonymous_requests_read_opportunities(product: &ProductHandle) {
 async fn schemathesis_finds_no_violation_of_the_description() {
     let environment = EnvironmentVariables::from([("MEDHUB__LIMITS__ENABLED".into(), "false".into())]);
     let product = ProductInstance::with(environment).await;
-    let admin = SignedInUser::found(&product, "ada", "acme").await;
+    let admin = SignedInUser::register_company(&product, "ada", "acme").await;
     let mut schemathesis = python(&[SCHEMATHESIS]);
     schemathesis.args(["-c", "from schemathesis.cli import schemathesis; schemathesis()", "run"]);
     schemathesis.args(["--max-examples", "25", "--seed", "42", "--phases", "examples,coverage,fuzzing"]);

@@ -28,9 +28,9 @@ async fn a_worker_that_receives_nothing_is_reported_as_stuck_until_it_makes_prog
     let environment = EnvironmentVariables::from([("MEDHUB__SERVE__STUCK_AFTER_MS".into(), "3000".into())]);
     let stack = TestStack::with(&[], environment).await;
     assert_eq!(ready(&stack).await["ready"], true);
-    let paused = EngineFaults(&stack).stand_still("kafka").unwrap();
+    let paused = EngineFaults(&stack).pause_engine("kafka").unwrap();
     // Registering a company appends events that no worker receives.
-    SignedInUser::found(&stack, "ada", "acme").await;
+    SignedInUser::register_company(&stack, "ada", "acme").await;
     eventually(async || {
         let report = ready(&stack).await;
         let state = &report["parts"]["workspace"]["state"];
@@ -52,24 +52,27 @@ async fn a_worker_that_receives_nothing_is_reported_as_stuck_until_it_makes_prog
 #[tokio::test]
 async fn without_redis_users_can_query_and_edit_and_a_sign_out_is_refused() {
     let stack = TestStack::start().await;
-    let ann = SignedInUser::found(&stack, "ann", "acme").await;
+    let ann = SignedInUser::register_company(&stack, "ann", "acme").await;
     let draft = "draftProposal(input: { opportunityId: \"036:X\", title: \"Beds\" })";
     let proposal = ann.change(draft, json!({})).await;
     let protocols = format!("medhub-together, bearer.{}", ann.token);
     let open = async || ProposalEditor::open(stack.http(), &proposal.id, &protocols).await.unwrap();
     let (mut first, mut second) = (open().await, open().await);
-    let paused = EngineFaults(&stack).stand_still("redis").unwrap();
-    let out = ann.ask("mutation { signOut }", json!({})).await;
+    let paused = EngineFaults(&stack).pause_engine("redis").unwrap();
+    let out = ann.send_document("mutation { signOut }", json!({})).await;
     assert_eq!(error_code(&out), "UNAVAILABLE", "the client may try again");
-    let me = ann.ask("{ me { user } }", json!({})).await;
+    let me = ann.send_document("{ me { user } }", json!({})).await;
     assert_eq!(me["data"]["me"]["user"], "ann", "{me}");
     first.write("approach", "Written without Redis.").await.unwrap();
-    second.until(|editor| editor.shows("approach").is_ok_and(|text| text == "Written without Redis.")).await.unwrap();
+    second
+        .until(|editor| editor.section_text("approach").is_ok_and(|text| text == "Written without Redis."))
+        .await
+        .unwrap();
     assert_eq!(ready(&stack).await["engines"]["Redis"], false);
     health_is(&stack, false, false).await;
     drop(paused);
     eventually(async || {
-        let out = ann.ask("mutation { signOut }", json!({})).await;
+        let out = ann.send_document("mutation { signOut }", json!({})).await;
         // The first request may have been carried out after all, once the engine continued.
         let is_signed_out =
             out["data"]["signOut"] == true || out["errors"][0]["extensions"]["code"] == "UNAUTHENTICATED";
@@ -77,5 +80,5 @@ async fn without_redis_users_can_query_and_edit_and_a_sign_out_is_refused() {
         anyhow::Ok(())
     })
     .await;
-    assert_eq!(error_code(&ann.ask("{ me { user } }", json!({})).await), "UNAUTHENTICATED");
+    assert_eq!(error_code(&ann.send_document("{ me { user } }", json!({})).await), "UNAUTHENTICATED");
 }

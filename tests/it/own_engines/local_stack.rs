@@ -26,8 +26,8 @@ async fn doctor_finds_every_engine_and_the_running_stack() {
 async fn an_engine_killed_by_kill_9_is_restarted_with_its_data() {
     let stack = TestStack::start_engines().await;
     engine_marks::write(&stack, "killed").await.unwrap();
-    for process in stack.state().living() {
-        process.send(Signal::SIGKILL);
+    for process in stack.state().live_processes() {
+        process.send_signal(Signal::SIGKILL);
     }
     eventually(async || {
         let state = stack.state();

@@ -10,7 +10,7 @@ use super::{
 };
 
 async fn status(api: &RegistryApi, method: Method, path: &str, body: Option<serde_json::Value>) -> u16 {
-    api.ask(method, path, body).await.status().as_u16()
+    api.send_request(method, path, body).await.status().as_u16()
 }
 
 /// The statuses of a read, a look-up, a registration, a deletion, and setting a level.
@@ -37,7 +37,7 @@ async fn the_login_registers_and_only_operators_delete() {
     assert_eq!(statuses(&served.api.with_login(Some("medhub:a-wrong-password"))).await, [401; 5]);
     assert_eq!(statuses(&served.api).await, [200, 200, 200, 404, 200], "an operator");
 
-    let refused = served.api.with_login(None).ask(Method::DELETE, "/subjects/a", None).await;
+    let refused = served.api.with_login(None).send_request(Method::DELETE, "/subjects/a", None).await;
     assert!(refused.headers()["www-authenticate"].to_str().unwrap().starts_with("Basic"));
     assert_eq!(refused.json::<serde_json::Value>().await.unwrap()["error_code"], 40101);
     assert_eq!(served.api.get("/subjects/a/versions").await, (200, json!([1])), "the subject is not deleted");
@@ -74,9 +74,9 @@ async fn a_private_registry_authenticates_readers_and_limits_guesses() {
 async fn every_path_is_rate_limited() {
     let served = RegistryProcess::start().await;
     for path in ["/", "/subjects", "/health", "/ready", "/nothing", "/config/"] {
-        let answer = served.api.with_login(None).ask(Method::GET, path, None).await;
+        let answer = served.api.with_login(None).send_request(Method::GET, path, None).await;
         assert!(answer.headers().contains_key("ratelimit-remaining"), "{path}");
     }
-    let refused = served.api.with_login(None).ask(Method::POST, "/subjects/a/versions", Some(json!({}))).await;
+    let refused = served.api.with_login(None).send_request(Method::POST, "/subjects/a/versions", Some(json!({}))).await;
     assert_eq!(refused.status(), StatusCode::UNAUTHORIZED);
 }

@@ -117,7 +117,7 @@ impl RegistryApi {
     }
 
     /// Sends a request, whose body has the content type that Confluent's own clients use.
-    pub(super) async fn ask(&self, method: Method, path: &str, body: Option<Value>) -> reqwest::Response {
+    pub(super) async fn send_request(&self, method: Method, path: &str, body: Option<Value>) -> reqwest::Response {
         let mut request = self.client.request(method, format!("{}{path}", self.url));
         if let Some(body) = body {
             request = request.header("content-type", "application/vnd.schemaregistry.v1+json").body(body.to_string());
@@ -126,7 +126,7 @@ impl RegistryApi {
     }
 
     async fn send_json(&self, method: Method, path: &str, body: Option<Value>) -> (u16, Value) {
-        let response = self.ask(method, path, body).await;
+        let response = self.send_request(method, path, body).await;
         let content_type = response.headers()["content-type"].to_str().unwrap().to_owned();
         assert_eq!(content_type, "application/vnd.schemaregistry.v1+json", "{path}");
         (response.status().as_u16(), response.json().await.unwrap())

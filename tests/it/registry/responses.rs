@@ -149,7 +149,7 @@ async fn the_registry_reports_that_it_is_alive_and_ready() {
         ("/health", json!({ "alive": true })),
         ("/ready", json!({ "ready": true, "engines": { "Postgres": true }, "parts": {} })),
     ] {
-        let answer = served.api.ask(Method::GET, path, None).await;
+        let answer = served.api.send_request(Method::GET, path, None).await;
         assert_eq!(answer.status(), 200);
         assert_eq!(answer.json::<Value>().await.unwrap(), expected);
     }

@@ -15,7 +15,7 @@ struct WorkerClient<'a> {
 }
 
 impl WorkerClient<'_> {
-    async fn ask(&self, document: &str, variables: Value) -> Value {
+    async fn send_document(&self, document: &str, variables: Value) -> Value {
         self.product.graphql_as(Some(&self.key), document, variables).await
     }
 
@@ -24,7 +24,7 @@ impl WorkerClient<'_> {
             "mutation($id: UUID!) {{ outcome: {field} {{ ... on Accepted {{ version repeated consistencyToken }}
             ... on Rejected {{ rule }} }} }}"
         );
-        let answer = self.ask(&document, json!({ "id": id })).await;
+        let answer = self.send_document(&document, json!({ "id": id })).await;
         assert!(answer["errors"].is_null(), "{field}: {answer}");
         answer["data"]["outcome"].clone()
     }
@@ -32,7 +32,7 @@ impl WorkerClient<'_> {
 
 async fn issue_key(admin: &SignedInUser<'_>, name: &str, scopes: &str) -> String {
     let issue = format!("mutation {{ issueApiKey(input: {{ name: \"{name}\", scopes: [{scopes}] }}) {{ key }} }}");
-    let issued = admin.ask(&issue, json!({})).await;
+    let issued = admin.send_document(&issue, json!({})).await;
     issued["data"]["issueApiKey"]["key"].as_str().unwrap_or_else(|| panic!("{issued}")).to_owned()
 }
 
@@ -45,9 +45,9 @@ const ANALYSIS: &str = "recordDocumentAnalysis(id: $id, analysis: { summary: \"P
 #[tokio::test]
 async fn a_worker_records_the_stages_of_a_document_and_its_company_finds_the_results() {
     let (product, company) = (shared_product().await, unique_name("acme"));
-    let admin = SignedInUser::found(product, "ada", &company).await;
+    let admin = SignedInUser::register_company(product, "ada", &company).await;
     let ann = admin.add_member("ann", "CONTRIBUTOR", &company).await;
-    let eve = SignedInUser::found(product, "eve", &unique_name("other")).await;
+    let eve = SignedInUser::register_company(product, "eve", &unique_name("other")).await;
     let worker = WorkerClient { product, key: issue_key(&admin, "reader", "TASKS, READ").await };
     let foreign = WorkerClient { product, key: issue_key(&eve, "reader", "TASKS, READ").await };
 
@@ -79,9 +79,11 @@ async fn a_worker_records_the_stages_of_a_document_and_its_company_finds_the_res
     assert_eq!(worker.outcome(REQUIREMENTS, &id).await["version"], 4);
     let done = worker.outcome(ANALYSIS, &id).await;
     assert_eq!(done["version"], 5, "{done}");
-    let member = ann.ask(&format!("mutation($id: UUID!) {{ {ANALYSIS} {{ __typename }} }}"), json!({ "id": id })).await;
+    let member = ann
+        .send_document(&format!("mutation($id: UUID!) {{ {ANALYSIS} {{ __typename }} }}"), json!({ "id": id }))
+        .await;
     assert_eq!(error_code(&member), "FORBIDDEN");
-    let invalid = worker.ask(
+    let invalid = worker.send_document(
         "mutation($id: UUID!) { recordDocumentAnalysis(id: $id, analysis: { summary: \"x\", fitScore: 101, model: \"m\" })
         { __typename } }",
         json!({ "id": id }),
@@ -128,7 +130,7 @@ async fn a_worker_records_the_stages_of_a_document_and_its_company_finds_the_res
 #[tokio::test]
 async fn the_events_of_one_operation_are_correlated_in_the_log_and_in_analytics() {
     let (product, company) = (shared_product().await, unique_name("acme"));
-    let admin = SignedInUser::found(product, "ada", &company).await;
+    let admin = SignedInUser::register_company(product, "ada", &company).await;
     let worker = issue_key(&admin, "reader", "TASKS").await;
     let operation = Uuid::new_v4().to_string();
     let post = async |token: &str, headers: &[(&str, &str)], document: &str| {

@@ -44,7 +44,7 @@ async fn valid_tokens_identify_their_user_and_invalid_ones_are_refused() {
     environment.insert("MEDHUB__LIMITS__REFUSED_TOKENS".into(), "10000".into());
     let product = ProductInstance::with(environment).await;
     let secret = EncodingKey::from_secret(product.variable("MEDHUB__AUTH__HS256_SECRET").as_bytes());
-    let ann = SignedInUser::found(&product, "ann", "acme").await;
+    let ann = SignedInUser::register_company(&product, "ann", "acme").await;
 
     let good = signed(Algorithm::HS256, None, &claims("ann", Some("acme"), 600), &secret);
     let (status, headers, answer) = send_document(&product, &good, ME).await;
@@ -89,7 +89,7 @@ async fn a_token_is_signed_out(product: &ProductHandle, secret: &EncodingKey) {
     let (status, _, answer) = send_document(product, &signed_out, ME).await;
     assert_eq!((status, error_code(&answer)), (StatusCode::UNAUTHORIZED, "UNAUTHENTICATED"), "{answer}");
     assert!(answer["errors"][0]["message"].as_str().unwrap().contains("signed out"), "{answer}");
-    let asked_later = connection.ask("later", "{ proposals { totalCount } }").await.unwrap();
+    let asked_later = connection.send_document("later", "{ proposals { totalCount } }").await.unwrap();
     assert_eq!(error_code(&asked_later), "UNAUTHENTICATED", "on a connection opened before: {asked_later}");
     assert_eq!(send_document(product, &other, ME).await.0, StatusCode::OK);
     assert_eq!(error_code(&send_document(product, product.operator_token(), OUT).await.2), "FORBIDDEN");
@@ -186,9 +186,9 @@ async fn an_api_key_has_its_scopes_until_it_is_revoked(product: &ProductHandle, 
             outcome {{ ... on Rejected {{ rule }} }} }} }}"
         )
     };
-    let issued = ann.ask(&issue("writer", "WRITE"), json!({})).await["data"]["issueApiKey"].clone();
+    let issued = ann.send_document(&issue("writer", "WRITE"), json!({})).await["data"]["issueApiKey"].clone();
     let key = issued["key"].as_str().unwrap_or_else(|| panic!("{issued}")).to_owned();
-    let duplicate = ann.ask(&issue("writer", "READ"), json!({})).await["data"]["issueApiKey"].clone();
+    let duplicate = ann.send_document(&issue("writer", "READ"), json!({})).await["data"]["issueApiKey"].clone();
     assert_eq!(
         (&duplicate["key"], &duplicate["outcome"]["rule"]),
         (&Value::Null, &json!("KEY_NAME_TAKEN")),
@@ -201,11 +201,11 @@ async fn an_api_key_has_its_scopes_until_it_is_revoked(product: &ProductHandle, 
     assert_eq!(send_document(product, &key, draft).await.2["data"]["outcome"]["__typename"], "Accepted");
     let admin = "mutation { outcome: addCompanyMember(user: \"mallory\", role: ADMIN) { __typename } }";
     assert_eq!(error_code(&send_document(product, &key, admin).await.2), "FORBIDDEN");
-    let reader = ann.ask(&issue("ingest", "INGEST"), json!({})).await["data"]["issueApiKey"]["key"].clone();
+    let reader = ann.send_document(&issue("ingest", "INGEST"), json!({})).await["data"]["issueApiKey"]["key"].clone();
     let only_ingest = send_document(product, reader.as_str().unwrap(), "{ proposals { totalCount } }").await.2;
     assert_eq!(error_code(&only_ingest), "FORBIDDEN");
 
-    let listed = ann.ask("{ company { apiKeys { id name scopes } } }", json!({})).await;
+    let listed = ann.send_document("{ company { apiKeys { id name scopes } } }", json!({})).await;
     assert!(!listed.to_string().contains(&key[key.len() - 64..]), "the secret is answered only once: {listed}");
     let revoke = "mutation($id: UUID!) { outcome: revokeApiKey(id: $id) { ... on Accepted { version } } }";
     assert!(ann.outcome_of(revoke, json!({ "id": issued["id"] })).await["version"].is_u64());
@@ -225,11 +225,15 @@ async fn a_changed_role_applies_at_once(product: &ProductHandle, ann: &SignedInU
     let mut connection = GraphqlSubscriber::begin(product.http(), payload, "{ __typename }").await.unwrap();
     let demote = "mutation { outcome: changeCompanyRole(user: \"bob\", role: VIEWER) { ... on Accepted { version } } }";
     ann.outcome_of(demote, json!({})).await;
-    assert_eq!(error_code(&bob.ask(draft, json!({})).await), "FORBIDDEN", "with the same token");
-    assert_eq!(error_code(&connection.ask("draft", draft).await.unwrap()), "FORBIDDEN", "on the same connection");
+    assert_eq!(error_code(&bob.send_document(draft, json!({})).await), "FORBIDDEN", "with the same token");
+    assert_eq!(
+        error_code(&connection.send_document("draft", draft).await.unwrap()),
+        "FORBIDDEN",
+        "on the same connection"
+    );
     let remove = "mutation { outcome: removeCompanyMember(user: \"bob\") { ... on Accepted { version } } }";
     ann.outcome_of(remove, json!({})).await;
-    assert_eq!(error_code(&bob.ask("{ proposals { totalCount } }", json!({})).await), "FORBIDDEN");
+    assert_eq!(error_code(&bob.send_document("{ proposals { totalCount } }", json!({})).await), "FORBIDDEN");
     let remove_last = "mutation { outcome: removeCompanyMember(user: \"ann\") { ... on Rejected { rule } } }";
     assert_eq!(ann.outcome_of(remove_last, json!({})).await["rule"], "LAST_ADMIN");
 }
@@ -250,7 +254,7 @@ async fn a_connection_ends_with_its_token(product: &ProductHandle, secret: &Enco
     let end = expiring.next().await.unwrap_err().to_string();
     assert!(end.contains("4403") || end.contains("Library(4403)"), "clients connect again after this code: {end}");
 
-    let answer = renewed.ask("later", "{ me { user } }").await.unwrap();
+    let answer = renewed.send_document("later", "{ me { user } }").await.unwrap();
     assert_eq!(answer["data"]["me"]["user"], "ann", "the connection continues with the new token: {answer}");
 }
 

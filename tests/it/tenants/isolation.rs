@@ -12,8 +12,8 @@ const QUERY_EVERYTHING: &str =
 #[tokio::test]
 async fn aggregates_of_another_company_answer_like_missing_ones() {
     let (product, company) = (shared_product().await, unique_name("acme"));
-    let ann = SignedInUser::found(product, "ann", &company).await;
-    let eve = SignedInUser::found(product, "eve", &unique_name("other")).await;
+    let ann = SignedInUser::register_company(product, "ann", &company).await;
+    let eve = SignedInUser::register_company(product, "eve", &unique_name("other")).await;
     let draft = "draftProposal(input: { opportunityId: \"036:X\", title: \"Secret plan\" })";
     let proposal = ann.change(draft, json!({})).await;
     ann.change(
@@ -28,7 +28,10 @@ async fn aggregates_of_another_company_answer_like_missing_ones() {
     // An aggregate of another tenant answers like a missing one.
     let unknown = "01890a5d-ac96-774b-bcce-b302099a8057";
     let [foreign, missing] = [proposal.id.as_str(), unknown].map(|id| json!({ "id": id }));
-    assert_eq!(eve.ask(QUERY_EVERYTHING, foreign.clone()).await, eve.ask(QUERY_EVERYTHING, missing.clone()).await);
+    assert_eq!(
+        eve.send_document(QUERY_EVERYTHING, foreign.clone()).await,
+        eve.send_document(QUERY_EVERYTHING, missing.clone()).await
+    );
     let withdraw = "mutation($id: UUID!) { outcome: withdrawProposal(proposalId: $id, reason: \"x\") {
         ... on Accepted { version } ... on Rejected { rule reason } } }";
     let (foreign_outcome, missing_outcome) =
@@ -50,8 +53,8 @@ async fn a_user_without_membership_is_refused_alike_for_any_company(
     let mut answers = vec![];
     for tenant in [company, "no-such-company"] {
         let stranger = SignedInUser::login(product, "mallory", Some(tenant)).await;
-        let profile = stranger.ask("{ company { name } }", json!({})).await;
-        answers.push((stranger.ask(QUERY_EVERYTHING, foreign.clone()).await, profile));
+        let profile = stranger.send_document("{ company { name } }", json!({})).await;
+        answers.push((stranger.send_document(QUERY_EVERYTHING, foreign.clone()).await, profile));
     }
     assert_eq!(answers[0], answers[1]);
     assert_eq!((error_code(&answers[0].0), error_code(&answers[0].1)), ("FORBIDDEN", "FORBIDDEN"));
@@ -99,7 +102,11 @@ async fn a_registered_company_cannot_be_registered_again(
         ... on Accepted { version } ... on Rejected { rule } } }";
     assert_eq!(eve.outcome_of(register, json!({ "tenant": company })).await["rule"], "ALREADY_REGISTERED");
     for reserved in ["public", "system", "Acme", "a:b"] {
-        assert_eq!(error_code(&eve.ask(register, json!({ "tenant": reserved })).await), "INVALID_INPUT", "{reserved}");
+        assert_eq!(
+            error_code(&eve.send_document(register, json!({ "tenant": reserved })).await),
+            "INVALID_INPUT",
+            "{reserved}"
+        );
     }
     let anonymous = product.graphql_as(None, register, json!({ "tenant": "mine" })).await;
     assert_eq!(error_code(&anonymous), "UNAUTHENTICATED");
@@ -107,7 +114,7 @@ async fn a_registered_company_cannot_be_registered_again(
 
 async fn only_operators_change_public_data(product: &ProductHandle, eve: &SignedInUser<'_>) {
     let archive = "mutation { archiveOpportunity(id: \"036:X\") { __typename } }";
-    assert_eq!(error_code(&eve.ask(archive, json!({})).await), "FORBIDDEN");
+    assert_eq!(error_code(&eve.send_document(archive, json!({})).await), "FORBIDDEN");
     assert_eq!(error_code(&product.graphql_as(None, archive, json!({})).await), "FORBIDDEN");
     let operator = product
         .graphql(

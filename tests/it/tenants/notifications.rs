@@ -36,7 +36,7 @@ async fn notify(dispatcher: &CommandDispatcher<PgEventStore<()>>, tenant: &str, 
 #[tokio::test]
 async fn a_user_receives_reads_and_dismisses_notifications_without_missing_any() {
     let (product, company) = (shared_product().await, unique_name("acme"));
-    let ann = SignedInUser::found(product, "ann", &company).await;
+    let ann = SignedInUser::register_company(product, "ann", &company).await;
     let vic = ann.add_member("vic", "VIEWER", &company).await;
     let config =
         PostgresConfig { url: product.variable("DATABASE_URL").to_owned().into(), ..PostgresConfig::default() };

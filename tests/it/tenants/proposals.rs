@@ -9,7 +9,7 @@ const DRAFT: &str = "draftProposal(input: { opportunityId: \"036:36C24526Q0001\"
 #[tokio::test]
 async fn a_team_writes_reviews_submits_and_wins_a_proposal() {
     let product = ProductInstance::start().await;
-    let admin = SignedInUser::found(&product, "ada", "acme").await;
+    let admin = SignedInUser::register_company(&product, "ada", "acme").await;
     let (ann, bob) =
         (admin.add_member("ann", "CONTRIBUTOR", "acme").await, admin.add_member("bob", "MANAGER", "acme").await);
     let vic = admin.add_member("vic", "VIEWER", "acme").await;
@@ -36,7 +36,7 @@ async fn a_team_writes_reviews_submits_and_wins_a_proposal() {
     let approve = "mutation($id: UUID!) { outcome: approveProposal(proposalId: $id) {
         ... on Accepted { version } ... on Rejected { rule } } }";
     for (user, expected) in [(&ann, "FORBIDDEN"), (&vic, "FORBIDDEN")] {
-        assert_eq!(error_code(&user.ask(approve, id.clone()).await), expected);
+        assert_eq!(error_code(&user.send_document(approve, id.clone()).await), expected);
     }
     let anonymous = product.graphql_as(None, approve, id.clone()).await;
     assert_eq!(error_code(&anonymous), "UNAUTHENTICATED");
@@ -80,7 +80,7 @@ async fn a_team_writes_reviews_submits_and_wins_a_proposal() {
     assert!(verified.status.success(), "{}", String::from_utf8_lossy(&verified.stdout));
     let rebuilt = product.medhub(&["rebuild", "workspace"]).await;
     assert!(rebuilt.status.success(), "{}", String::from_utf8_lossy(&rebuilt.stderr));
-    let after_rebuild = vic.ask("query($id: UUID!) { proposal(id: $id) { version phase } }", id).await;
+    let after_rebuild = vic.send_document("query($id: UUID!) { proposal(id: $id) { version phase } }", id).await;
     assert_eq!(after_rebuild["data"]["proposal"], json!({ "version": 7, "phase": "WON" }), "{after_rebuild}");
 }
 
@@ -89,7 +89,7 @@ async fn a_proposal_is_read_as_of_a_version(vic: &SignedInUser<'_>, id: &serde_j
     let document = "query($id: UUID!) { then: proposal(id: $id, asOf: { version: 1 }) { version phase updatedBy }
         later: proposal(id: $id, asOf: { version: 99 }) { version } before: proposal(id: $id, asOf: { time: \"2020-01-01T00:00:00Z\" }) { version }
         proposalHistory(id: $id, first: 2, after: 1) { hasMore changes { version kind by } } }";
-    let answer = vic.ask(document, id.clone()).await["data"].clone();
+    let answer = vic.send_document(document, id.clone()).await["data"].clone();
     assert_eq!(answer["then"], json!({ "version": 1, "phase": "DRAFT", "updatedBy": "ann" }));
     assert_eq!((&answer["later"], &answer["before"]), (&json!(null), &json!(null)));
     assert_eq!(
@@ -108,12 +108,12 @@ async fn a_repeated_mutation_is_executed_once(ann: &SignedInUser<'_>) {
     let second = ann.outcome_of(draft, json!({})).await;
     assert_eq!((&first["repeated"], &second["repeated"]), (&json!(false), &json!(true)), "{first} {second}");
     assert_eq!(first["id"], second["id"], "a generated id is the same for the same key");
-    let other = ann.ask(&draft.replace("Once", "Twice"), json!({})).await;
+    let other = ann.send_document(&draft.replace("Once", "Twice"), json!({})).await;
     assert_eq!(error_code(&other), "IDEMPOTENCY_KEY_REUSED");
     let outdated = "mutation($id: UUID!) { outcome: withdrawProposal(proposalId: $id, reason: \"x\",
         conditions: { expectedVersion: 9 }) { ... on Accepted { id } } }";
     assert_eq!(
-        error_code(&ann.ask(outdated, json!({ "id": first["id"] })).await),
+        error_code(&ann.send_document(outdated, json!({ "id": first["id"] })).await),
         "FORBIDDEN",
         "authorization is checked before the version"
     );
@@ -128,7 +128,7 @@ async fn resources_are_listed_changed_and_deleted(ann: &SignedInUser<'_>, bob: &
     let id = json!({ "id": resources[1].id });
     ann.change(&format!("updateResource(id: $id, input: {})", input("Second")), id.clone()).await;
     let delete = "mutation($id: UUID!) { outcome: deleteResource(id: $id) { ... on Accepted { version } } }";
-    assert_eq!(error_code(&ann.ask(delete, id.clone()).await), "FORBIDDEN");
+    assert_eq!(error_code(&ann.send_document(delete, id.clone()).await), "FORBIDDEN");
     let deleted = bob.change("deleteResource(id: $id)", json!({ "id": resources[0].id })).await;
 
     let page = "query($after: String) { resources(first: 1, after: $after, kind: BOILERPLATE) {
@@ -164,7 +164,7 @@ async fn a_watchlist_belongs_to_its_user(ann: &SignedInUser<'_>, vic: &SignedInU
     assert_eq!(ann.outcome_of(save_again, json!({})).await["rule"], "NAME_TAKEN");
     let empty =
         "mutation { outcome: saveSearch(search: { name: \"All\", notify: NEVER }) { ... on Rejected { rule } } }";
-    assert_eq!(error_code(&ann.ask(empty, json!({})).await), "INVALID_INPUT");
+    assert_eq!(error_code(&ann.send_document(empty, json!({})).await), "INVALID_INPUT");
 }
 
 async fn a_task_is_requested_and_cancelled(ann: &SignedInUser<'_>) {

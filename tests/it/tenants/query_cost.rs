@@ -20,7 +20,7 @@ async fn count_round_trips(product: &ProductHandle) -> Vec<(String, f64)> {
 #[tokio::test]
 async fn many_entries_cost_as_many_round_trips_as_one() {
     let product = ProductInstance::start().await;
-    let ann = SignedInUser::found(&product, "ann", "acme").await;
+    let ann = SignedInUser::register_company(&product, "ann", "acme").await;
     let discover = "mutation($input: DiscoverOpportunityInput!) { discoverOpportunity(input: $input) {
         ... on OpportunityAccepted { id } } }";
     let mut last = None;
@@ -38,7 +38,7 @@ async fn many_entries_cost_as_many_round_trips_as_one() {
     let mut costs = vec![];
     for first in [1, 20] {
         let before = count_round_trips(&product).await;
-        let answer = ann.ask(nested, json!({ "first": first })).await;
+        let answer = ann.send_document(nested, json!({ "first": first })).await;
         let edges = answer["data"]["proposals"]["edges"].as_array().unwrap_or_else(|| panic!("{answer}")).clone();
         assert!(
             edges.len() == first && edges.iter().all(|edge| edge["node"]["opportunity"]["id"].is_string()),

@@ -24,11 +24,11 @@ fn ids(hits: &[Value]) -> Vec<&str> {
 #[tokio::test]
 async fn a_company_finds_its_own_texts_and_none_of_others() {
     let product = ProductInstance::start().await;
-    let ann = SignedInUser::found(&product, "ann", "acme").await;
-    let eve = SignedInUser::found(&product, "eve", "other").await;
+    let ann = SignedInUser::register_company(&product, "ann", "acme").await;
+    let eve = SignedInUser::register_company(&product, "eve", "other").await;
 
     let resource = ann
-        .ask(
+        .send_document(
             "mutation($body: String!) { outcome: createResource(input: { name: \"Service\", kind: BOILERPLATE,
             body: $body, tags: [\"spare-parts\"] }) { ... on Accepted { id } } }",
             json!({ "body": long_text() }),
@@ -64,10 +64,10 @@ async fn a_company_finds_its_own_texts_and_none_of_others() {
 
     let refused = [json!({ "words": " " }), json!({ "words": "x".repeat(201) })];
     for variables in refused {
-        assert_eq!(error_code(&ann.ask(SEARCH, variables).await), "INVALID_INPUT");
+        assert_eq!(error_code(&ann.send_document(SEARCH, variables).await), "INVALID_INPUT");
     }
     let stranger = SignedInUser::login(&product, "mallory", Some("acme")).await;
-    assert_eq!(error_code(&stranger.ask(SEARCH, json!({ "words": "pumps" })).await), "FORBIDDEN");
+    assert_eq!(error_code(&stranger.send_document(SEARCH, json!({ "words": "pumps" })).await), "FORBIDDEN");
 
     // Texts that were rewritten, removed or deleted are no longer found.
     let removed = ann.change("removeProposalSection(proposalId: $id, section: \"staff\", basedOn: 1)", id).await;
@@ -111,9 +111,13 @@ async fn opportunities_are_recommended_by_profile_and_saves(product: &ProductHan
     let recommended = "query($ours: Boolean!) { recommendedOpportunities(first: 2, inOurIndustries: $ours) { id } }";
     let none = ann.ask_since(&discovered, recommended, json!({ "ours": false })).await;
     assert_eq!(none["recommendedOpportunities"], json!([]), "neither a profile nor saves to recommend by");
-    assert_eq!(error_code(&ann.ask(recommended, json!({ "ours": true })).await), "INVALID_INPUT");
+    assert_eq!(error_code(&ann.send_document(recommended, json!({ "ours": true })).await), "INVALID_INPUT");
     let zoe = SignedInUser::login(product, "zoe", None).await;
-    assert_eq!(error_code(&zoe.ask(recommended, json!({ "ours": false })).await), "FORBIDDEN", "she has no company");
+    assert_eq!(
+        error_code(&zoe.send_document(recommended, json!({ "ours": false })).await),
+        "FORBIDDEN",
+        "she has no company"
+    );
 
     let profile =
         "changeCompanyProfile(profile: { name: \"Acme\", capabilities: \"Grounds maintenance and mowing of lawns\",
@@ -143,7 +147,7 @@ async fn aggregates_have_a_history(ann: &SignedInUser<'_>, resource: &str) {
         .await;
     ann.change("cancelTask(id: $id, reason: \"Not needed\")", json!({ "id": task.id })).await;
     let answer = ann
-        .ask(
+        .send_document(
             "query($resource: UUID!, $task: UUID!) {
             resource(id: $resource) { id } before: resource(id: $resource, asOf: { version: 1 }) { name version }
             resourceHistory(id: $resource) { hasMore changes { version kind by } }

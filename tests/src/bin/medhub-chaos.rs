@@ -6,7 +6,7 @@ use clap::Parser;
 use tests::{
     EnvironmentVariables, TestStack,
     chaos::{self, ChaosPlan, StorageFault},
-    faults::{fault_report::say, run_seed},
+    faults::{fault_report::print_progress, run_seed},
 };
 
 /// Kills and pauses workers and stores while events arrive, then compares every read model with the log.
@@ -52,6 +52,6 @@ async fn run(cli: ChaosCli) -> anyhow::Result<ExitCode> {
 }
 
 fn failed(error: &anyhow::Error) -> ExitCode {
-    say(&format!("medhub-chaos: {error:#}"));
+    print_progress(&format!("medhub-chaos: {error:#}"));
     ExitCode::from(2)
 }

@@ -6,7 +6,7 @@ use anyhow::Context as _;
 use clap::{Parser, ValueEnum};
 use tests::{
     EnvironmentVariables, TestStack,
-    faults::{self, fault_plan::FaultPlan, fault_report::say, run_seed},
+    faults::{self, fault_plan::FaultPlan, fault_report::print_progress, run_seed},
 };
 
 /// Injects faults under load, then compares the log, the topics and the outcomes that the writers recorded.
@@ -68,7 +68,7 @@ async fn run(cli: FaultsCli) -> anyhow::Result<ExitCode> {
     }
     let plan = if cli.without_fence { plan.without_fence() } else { plan };
     let plan = if cli.through_pooler { plan.through_pooler() } else { plan };
-    say(&format!("{} s with {} writers, seed {}", cli.seconds, cli.writers, plan.seed));
+    print_progress(&format!("{} s with {} writers, seed {}", cli.seconds, cli.writers, plan.seed));
     let broker = cli.kafka.to_possible_value().context("naming the broker")?.get_name().to_owned();
     let stack =
         TestStack::with(&["--only", "postgres,registry,kafka", "--kafka", &broker], EnvironmentVariables::new()).await;
@@ -80,6 +80,6 @@ async fn run(cli: FaultsCli) -> anyhow::Result<ExitCode> {
 }
 
 fn failed(error: &anyhow::Error) -> ExitCode {
-    say(&format!("medhub-faults: {error:#}"));
+    print_progress(&format!("medhub-faults: {error:#}"));
     ExitCode::from(2)
 }

@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 use super::ChaosPlan;
 use crate::{
     TestStack,
-    faults::{bounded_wait::until, fault_report::say},
+    faults::{bounded_wait::until, fault_report::print_progress},
 };
 
 /// Maximum number of notices in one import.
@@ -50,7 +50,7 @@ impl<'a> EventLoad<'a> {
             let visits = (rows / 12).max(5).to_string();
             self.run_until_success(&["simulate", "--visits", &visits, "--seed", &seed.to_string()]).await?;
             events = self.count_events().await?;
-            say(&format!("{events} of {} events", self.target_events));
+            print_progress(&format!("{events} of {} events", self.target_events));
         }
         Ok(events)
     }

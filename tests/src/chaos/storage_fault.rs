@@ -96,10 +96,10 @@ impl StorageFault {
                 workers.permanent.iter_mut().try_for_each(crate::ProductProcess::launch)
             }
             Self::Zombie => {
-                workers.permanent[index].send(Signal::SIGSTOP);
+                workers.permanent[index].send_signal(Signal::SIGSTOP);
                 // Longer than the session time-out of a group member.
                 sleep(Duration::from_secs(8)).await;
-                workers.permanent[index].send(Signal::SIGCONT);
+                workers.permanent[index].send_signal(Signal::SIGCONT);
                 Ok(())
             }
             Self::Rebalance => {

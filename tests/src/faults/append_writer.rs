@@ -82,8 +82,8 @@ impl AppendWriter {
     /// If the database stays unavailable for long, or an event cannot be created.
     pub async fn run(mut self, stop: CancellationToken) -> anyhow::Result<Vec<LedgerEntry>> {
         while !stop.is_cancelled() {
-            let way = AppendMethod::random(&mut self.choices);
-            self.append(way).await?;
+            let method = AppendMethod::random(&mut self.choices);
+            self.append(method).await?;
             sleep(self.choices.millis(0, 20)).await;
         }
         Ok(self.ledger)
@@ -93,13 +93,13 @@ impl AppendWriter {
     ///
     /// # Errors
     /// If the database stays unavailable for long, or an event cannot be created.
-    pub async fn append(&mut self, way: AppendMethod) -> anyhow::Result<AppendOutcome> {
-        let mut draft = self.draft(way.name());
-        let outcome = match self.perform(way, &mut draft).await {
+    pub async fn append(&mut self, method: AppendMethod) -> anyhow::Result<AppendOutcome> {
+        let mut draft = self.draft(method.name());
+        let outcome = match self.perform(method, &mut draft).await {
             Ok(outcome) => outcome,
             // A method returns a database error only if its commit was not sent.
             Err(error) if error.downcast_ref::<sqlx::Error>().is_some() => AppendOutcome::RolledBack,
-            Err(error) => return Err(error.context(format!("{} ({})", draft.id, draft.way))),
+            Err(error) => return Err(error.context(format!("{} ({})", draft.id, draft.method))),
         };
         if outcome != AppendOutcome::Committed {
             self.session.drop_connection();
@@ -167,14 +167,20 @@ impl AppendWriter {
         self.ledger
     }
 
-    fn draft(&mut self, way: &'static str) -> LedgerEntry {
+    fn draft(&mut self, method: &'static str) -> LedgerEntry {
         self.appends += 1;
         let id = format!("{}-{}", self.name, self.appends);
-        LedgerEntry { id, way, outcome: AppendOutcome::RolledBack, kept_marks: Vec::new(), undone_marks: Vec::new() }
+        LedgerEntry {
+            id,
+            method,
+            outcome: AppendOutcome::RolledBack,
+            event_marks: Vec::new(),
+            rolled_back_marks: Vec::new(),
+        }
     }
 
-    async fn perform(&mut self, way: AppendMethod, draft: &mut LedgerEntry) -> anyhow::Result<AppendOutcome> {
-        match way {
+    async fn perform(&mut self, method: AppendMethod, draft: &mut LedgerEntry) -> anyhow::Result<AppendOutcome> {
+        match method {
             AppendMethod::Autocommit => self.autocommit(draft).await,
             AppendMethod::Batch => self.batch(5, draft).await,
             AppendMethod::Import => self.batch(200, draft).await,
@@ -218,7 +224,7 @@ impl AppendWriter {
     async fn append_returning_position(&mut self, draft: &mut LedgerEntry) -> anyhow::Result<u64> {
         let events = self.events(1, draft).await?;
         // A single event, so that there is a single position.
-        draft.kept_marks.truncate(1);
+        draft.event_marks.truncate(1);
         let statement = format!("{} returning position", append_sql::insert(&events[..1])?);
         let position: i64 =
             sqlx::query_scalar(&statement).persistent(false).fetch_one(self.session.connection().await?).await?;
@@ -245,7 +251,7 @@ impl AppendWriter {
 
     async fn events(&mut self, most_each: u64, draft: &mut LedgerEntry) -> anyhow::Result<Vec<NewEvent>> {
         let mut heads = self.heads().await?;
-        self.make_events(&mut heads, most_each, &draft.id, &mut draft.kept_marks)
+        self.make_events(&mut heads, most_each, &draft.id, &mut draft.event_marks)
     }
 
     /// Chooses one to three streams and reads the sequences of their last events.

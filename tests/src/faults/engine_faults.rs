@@ -24,9 +24,9 @@ impl EngineFaults<'_> {
     pub fn kill9(self, engine: &str) -> anyhow::Result<ProcessIdentity> {
         let process = self.identity(engine)?;
         let children = process.children();
-        process.send(Signal::SIGKILL);
-        for child in children.into_iter().filter_map(ProcessIdentity::of) {
-            child.send(Signal::SIGKILL);
+        process.send_signal(Signal::SIGKILL);
+        for child in children.into_iter().filter_map(ProcessIdentity::from_pid) {
+            child.send_signal(Signal::SIGKILL);
         }
         Ok(process)
     }
@@ -36,7 +36,7 @@ impl EngineFaults<'_> {
     /// # Errors
     /// If it does not run.
     pub async fn pause(self, engine: &str, time: Duration) -> anyhow::Result<()> {
-        let _paused = self.stand_still(engine)?;
+        let _paused = self.pause_engine(engine)?;
         sleep(time).await;
         Ok(())
     }
@@ -45,9 +45,9 @@ impl EngineFaults<'_> {
     ///
     /// # Errors
     /// If it does not run.
-    pub fn stand_still(self, engine: &str) -> anyhow::Result<PausedEngine> {
+    pub fn pause_engine(self, engine: &str) -> anyhow::Result<PausedEngine> {
         let process = self.identity(engine)?;
-        process.send(Signal::SIGSTOP);
+        process.send_signal(Signal::SIGSTOP);
         Ok(PausedEngine(process))
     }
 
@@ -56,17 +56,17 @@ impl EngineFaults<'_> {
     ///
     /// # Errors
     /// If it does not run, or its supervisor does not start it again.
-    pub async fn keep_away(self, engine: &str, time: Duration) -> anyhow::Result<()> {
+    pub async fn make_unavailable(self, engine: &str, time: Duration) -> anyhow::Result<()> {
         let process = self.kill9(engine)?;
         let restarted = until(RESTART_WITHIN, async || {
             let found = self.identity(engine)?;
             anyhow::ensure!(found != process, "{engine} was not started again");
-            found.send(Signal::SIGSTOP);
+            found.send_signal(Signal::SIGSTOP);
             Ok(found)
         })
         .await?;
         sleep(time).await;
-        restarted.send(Signal::SIGCONT);
+        restarted.send_signal(Signal::SIGCONT);
         Ok(())
     }
 
@@ -83,6 +83,6 @@ pub struct PausedEngine(ProcessIdentity);
 
 impl Drop for PausedEngine {
     fn drop(&mut self) {
-        self.0.send(Signal::SIGCONT);
+        self.0.send_signal(Signal::SIGCONT);
     }
 }

@@ -58,7 +58,7 @@ impl FaultEnvironment {
     }
 
     /// Sets `url` as the database's URL for processes that are started from now on.
-    pub fn lead_through(&mut self, url: &str) {
+    pub fn set_database_url(&mut self, url: &str) {
         self.variables.insert("DATABASE_URL".to_owned(), url.to_owned());
     }
 

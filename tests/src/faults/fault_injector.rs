@@ -13,7 +13,7 @@ use super::{
     engine_faults::EngineFaults,
     fault_environment::FaultEnvironment,
     fault_plan::{FaultPlan, RelayFault},
-    fault_report::say,
+    fault_report::print_progress,
     log_audit::{AuditViolation, DisturbancePeriod},
     relay_pair::{self, RelayPair},
     seeded_choices::SeededChoices,
@@ -87,7 +87,7 @@ impl<'a> FaultInjector<'a> {
     ///
     /// # Errors
     /// If the harness itself cannot carry out the plan.
-    pub async fn walk(&mut self, plan: &FaultPlan) -> anyhow::Result<()> {
+    pub async fn execute_plan(&mut self, plan: &FaultPlan) -> anyhow::Result<()> {
         for step in &plan.steps {
             let left = plan.duration.saturating_sub(self.started_at.elapsed());
             if !plan.all_steps && step.delay > left {
@@ -106,7 +106,7 @@ impl<'a> FaultInjector<'a> {
     async fn inject_and_recover(&mut self, fault: RelayFault) -> anyhow::Result<bool> {
         let (since, from_ms) = (Instant::now(), SystemClock.now().timestamp_millis());
         let at_s = since.duration_since(self.started_at).as_secs_f32();
-        say(&format!("{at_s:6.1} s  {}", fault.name()));
+        print_progress(&format!("{at_s:6.1} s  {}", fault.name()));
         let injected = self.inject(fault).await;
         let recovered = match &injected {
             Ok(_) => self.wait_for_recovery().await,
@@ -119,16 +119,16 @@ impl<'a> FaultInjector<'a> {
             Ok(()) => {
                 let takeover_ms = injected.ok().flatten().map(|time| time.as_millis());
                 let takeover = takeover_ms.map(|ms| format!(", taken over in {ms} ms")).unwrap_or_default();
-                say(&format!("          recovered after {recovered_s:.1} s{takeover}"));
+                print_progress(&format!("          recovered after {recovered_s:.1} s{takeover}"));
                 if since.elapsed() > SLOW_RECOVERY {
-                    say(&format!("          slow recovery; logs of the relays:{}", self.relays.last_words()));
+                    print_progress(&format!("          slow recovery; logs of the relays:{}", self.relays.log_tails()));
                 }
                 self.injected.push(InjectedFault { fault: fault.name(), at_s, recovered_s, takeover_ms });
                 Ok(true)
             }
             Err(error) => {
                 let reason = format!("{error:#}");
-                say(&format!("          NOT recovered: {reason}"));
+                print_progress(&format!("          NOT recovered: {reason}"));
                 self.violations.push(AuditViolation::NotRecovered { after: fault.name(), reason });
                 Ok(false)
             }
@@ -155,22 +155,22 @@ impl<'a> FaultInjector<'a> {
                 self.relays.0[1 - leader].launch()?;
             }
             RelayFault::PauseLeader(time) => {
-                self.relays.0[leader].send(Signal::SIGSTOP);
+                self.relays.0[leader].send_signal(Signal::SIGSTOP);
                 sleep(time).await;
-                self.relays.0[leader].send(Signal::SIGCONT);
+                self.relays.0[leader].send_signal(Signal::SIGCONT);
             }
             RelayFault::Zombie => {
-                self.relays.0[leader].send(Signal::SIGSTOP);
+                self.relays.0[leader].send_signal(Signal::SIGSTOP);
                 let taken_over = self.take_over_while_paused(leader, since).await;
                 // No process may stay paused, also after an error.
-                self.relays.0[leader].send(Signal::SIGCONT);
+                self.relays.0[leader].send_signal(Signal::SIGCONT);
                 taken_over?;
             }
             RelayFault::KillPostgres => drop(self.engines.kill9("postgres")?),
             RelayFault::KillBackend => self.kill_backend().await?,
             RelayFault::KillBroker => drop(self.engines.kill9("kafka")?),
             RelayFault::PauseBroker(time) => self.engines.pause("kafka", time).await?,
-            RelayFault::BrokerAway(time) => self.engines.keep_away("kafka", time).await?,
+            RelayFault::BrokerAway(time) => self.engines.make_unavailable("kafka", time).await?,
         }
         Ok(None)
     }
@@ -198,9 +198,9 @@ impl<'a> FaultInjector<'a> {
         )
         .fetch_optional(&mut self.environment.connection().await?)
         .await?;
-        let backend = pid.and_then(|pid| medhub_local::process::ProcessIdentity::of(pid.unsigned_abs()));
+        let backend = pid.and_then(|pid| medhub_local::process::ProcessIdentity::from_pid(pid.unsigned_abs()));
         if let Some(backend) = backend {
-            backend.send(Signal::SIGKILL);
+            backend.send_signal(Signal::SIGKILL);
         }
         Ok(())
     }
@@ -212,7 +212,7 @@ impl<'a> FaultInjector<'a> {
         let other = &self.relays.0[1 - leader];
         until(RECOVERY_TIMEOUT, async || {
             let status = relay_pair::status(other).await?;
-            anyhow::ensure!(status.state != "retrying", "{} is {status:?}{}", other.name(), other.last_words());
+            anyhow::ensure!(status.state != "retrying", "{} is {status:?}{}", other.name(), other.log_tail());
             Ok(())
         })
         .await

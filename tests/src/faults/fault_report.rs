@@ -57,8 +57,9 @@ pub struct FaultReport {
     pub faults: Vec<InjectedFault>,
     /// How often foreign transactions were opened again because the server had been killed.
     pub foreign_reopened: u64,
-    /// Appends by way and outcome.
-    pub ways: BTreeMap<&'static str, BTreeMap<AppendOutcome, usize>>,
+    /// Appends by method and outcome.
+    #[serde(rename = "ways")]
+    pub methods: BTreeMap<&'static str, BTreeMap<AppendOutcome, usize>>,
     /// The first violations, as sentences.
     pub examples: Vec<String>,
 }
@@ -94,7 +95,7 @@ impl FaultReport {
             violations: findings.by_rule(),
             faults: Vec::new(),
             foreign_reopened: 0,
-            ways: append_ledger::summary(&evidence.ledger),
+            methods: append_ledger::count_outcomes(&evidence.ledger),
             examples: findings.violations.iter().take(MAX_EXAMPLES).map(ToString::to_string).collect(),
         }
     }
@@ -126,6 +127,6 @@ impl FaultReport {
 
 /// Prints progress to standard error, which the test runner shows only for failed tests.
 #[expect(clippy::print_stderr, reason = "progress of a command and of tests")]
-pub fn say(text: &str) {
+pub fn print_progress(text: &str) {
     eprintln!("{text}");
 }

@@ -66,7 +66,7 @@ impl AuditedRecord {
         self.headers.get(header)?.parse().ok()
     }
 
-    fn place(&self) -> String {
+    fn location(&self) -> String {
         format!("{} partition {} offset {}", self.topic, self.partition, self.offset)
     }
 }
@@ -159,7 +159,9 @@ impl AuditEvidence {
             }
             let id = record.headers.get("event-id").map(String::as_str).unwrap_or_default();
             let Some(&event) = by_id.get(id) else {
-                findings.violations.push(AuditViolation::Foreign { place: record.place(), event_id: id.to_owned() });
+                findings
+                    .violations
+                    .push(AuditViolation::Foreign { location: record.location(), event_id: id.to_owned() });
                 continue;
             };
             check_headers(event, record, findings);
@@ -193,12 +195,12 @@ impl AuditEvidence {
         if (&first.topic, first.partition) != (&repetition.topic, repetition.partition) {
             findings.violations.push(AuditViolation::Moved {
                 aggregate_id: event.aggregate_id.clone(),
-                places: vec![first.place(), repetition.place()],
+                locations: vec![first.location(), repetition.location()],
             });
         }
         if first.headers.get("ordinal") != repetition.headers.get("ordinal") {
             findings.violations.push(AuditViolation::Ordinal {
-                place: repetition.place(),
+                location: repetition.location(),
                 found: repetition.headers.get("ordinal").cloned(),
                 expected: first.number("ordinal").unwrap_or_default(),
             });
@@ -213,7 +215,7 @@ impl AuditEvidence {
             findings.explained_duplicates += 1;
         } else {
             let (position, event_id) = (event.position, event.event_id.clone());
-            findings.violations.push(AuditViolation::Duplicate { place: repetition.place(), position, event_id });
+            findings.violations.push(AuditViolation::Duplicate { location: repetition.location(), position, event_id });
         }
     }
 
@@ -222,7 +224,7 @@ impl AuditEvidence {
             && log != named
         {
             findings.violations.push(AuditViolation::Header {
-                place: record.place(),
+                location: record.location(),
                 name: "incarnation",
                 log: log.clone(),
                 record: Some(named.clone()),
@@ -249,7 +251,7 @@ fn check_headers(event: &LogEvent, record: &AuditedRecord, findings: &mut AuditF
     for (name, log, found) in compared {
         if found.as_ref() != Some(log) {
             findings.violations.push(AuditViolation::Header {
-                place: record.place(),
+                location: record.location(),
                 name,
                 log: log.clone(),
                 record: found,
@@ -260,14 +262,14 @@ fn check_headers(event: &LogEvent, record: &AuditedRecord, findings: &mut AuditF
 
 /// Checks that each key is on one partition: events of a key on two partitions have no order.
 fn check_partitions_of_keys<'a>(records: impl Iterator<Item = &'a AuditedRecord>, findings: &mut AuditFindings) {
-    let mut places = BTreeMap::<_, BTreeMap<_, _>>::new();
+    let mut records_of_keys = BTreeMap::<_, BTreeMap<_, _>>::new();
     for record in records {
         let partition = (record.topic.as_str(), record.partition);
-        places.entry(record.key.as_deref().unwrap_or_default()).or_default().insert(partition, record);
+        records_of_keys.entry(record.key.as_deref().unwrap_or_default()).or_default().insert(partition, record);
     }
-    let moved = places.into_iter().filter(|(_, partitions)| partitions.len() > 1);
+    let moved = records_of_keys.into_iter().filter(|(_, partitions)| partitions.len() > 1);
     findings.violations.extend(moved.map(|(key, partitions)| AuditViolation::Moved {
         aggregate_id: key.to_owned(),
-        places: partitions.into_values().map(AuditedRecord::place).collect(),
+        locations: partitions.into_values().map(AuditedRecord::location).collect(),
     }));
 }

@@ -82,12 +82,12 @@ impl RelayPair {
             );
             Ok(index)
         });
-        reached.await.map_err(|error| error.context(format!("logs of the relays:{}", self.last_words())))
+        reached.await.map_err(|error| error.context(format!("logs of the relays:{}", self.log_tails())))
     }
 
     /// The ends of both logs.
-    pub fn last_words(&self) -> String {
-        self.0.iter().map(|relay| format!("\n  {}{}", relay.name(), relay.last_words())).collect::<Vec<_>>().concat()
+    pub fn log_tails(&self) -> String {
+        self.0.iter().map(|relay| format!("\n  {}{}", relay.name(), relay.log_tail())).collect::<Vec<_>>().concat()
     }
 
     /// Waits until the relay that is not `before` has published everything up to `position`; returns the time since
@@ -109,6 +109,6 @@ impl RelayPair {
             Ok(since.elapsed())
         })
         .await
-        .map_err(|error| error.context(format!("waiting for {}{}", successor.name(), successor.last_words())))
+        .map_err(|error| error.context(format!("waiting for {}{}", successor.name(), successor.log_tail())))
     }
 }

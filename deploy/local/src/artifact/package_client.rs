@@ -35,7 +35,7 @@ pub(super) fn missing_client(method: &FetchMethod, use_system: bool) -> Option<S
 
 /// Finds Maven, if it may be used and there is a Java to run it.
 fn find_maven(use_system: bool) -> Option<PathBuf> {
-    use_system.then(java::of_system).flatten().and_then(|_| on_path("mvn"))
+    use_system.then(java::find_system_java).flatten().and_then(|_| on_path("mvn"))
 }
 
 /// Fetches the packages of a method into `staging`; clients download into `work/client`.

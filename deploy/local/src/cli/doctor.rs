@@ -43,10 +43,12 @@ enum EngineAvailability {
 
 #[derive(Debug, Serialize)]
 struct EngineFinding {
-    verdict: EngineAvailability,
+    #[serde(rename = "verdict")]
+    availability: EngineAvailability,
     origin: Option<ProgramOrigin>,
     version: String,
-    place: PathBuf,
+    #[serde(rename = "place")]
+    path: PathBuf,
     /// What the user can do; empty if nothing is missing.
     advice: Vec<String>,
 }
@@ -84,7 +86,7 @@ impl LocalDoctorCommand {
         } else {
             print(&report);
         }
-        let usable = report.findings.values().all(|finding| finding.verdict != EngineAvailability::Missing);
+        let usable = report.findings.values().all(|finding| finding.availability != EngineAvailability::Missing);
         let healthy = report.running.values().all(|component| component.healthy);
         Ok(if usable && healthy { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     }
@@ -96,14 +98,20 @@ fn inspect_engine(engine: EngineKind, options: &StackConfig) -> EngineFinding {
     }
     match engine.choose(&options.settings) {
         Ok(choice) => {
-            let (verdict, advice) = check_artifacts(&choice.artifacts, &options.settings.cache);
-            EngineFinding { verdict, origin: Some(choice.origin), version: choice.version, place: choice.path, advice }
+            let (availability, advice) = check_artifacts(&choice.artifacts, &options.settings.cache);
+            EngineFinding {
+                availability,
+                origin: Some(choice.origin),
+                version: choice.version,
+                path: choice.path,
+                advice,
+            }
         }
         Err(error) => EngineFinding {
-            verdict: EngineAvailability::Missing,
+            availability: EngineAvailability::Missing,
             origin: None,
             version: String::new(),
-            place: PathBuf::new(),
+            path: PathBuf::new(),
             advice: vec![format!("{error:#}")],
         },
     }
@@ -113,23 +121,29 @@ fn inspect_asset_folder(variable: &str, artifact: &'static PinnedArtifact, optio
     if std::env::var_os(variable).is_some() {
         return external_finding(variable);
     }
-    let (verdict, advice) = check_artifacts(&[artifact], &options.settings.cache);
-    let place = artifact.place(&options.settings.cache);
-    EngineFinding { verdict, origin: Some(ProgramOrigin::Package), version: artifact.version.to_owned(), place, advice }
+    let (availability, advice) = check_artifacts(&[artifact], &options.settings.cache);
+    let path = artifact.folder(&options.settings.cache);
+    EngineFinding {
+        availability,
+        origin: Some(ProgramOrigin::Package),
+        version: artifact.version.to_owned(),
+        path,
+        advice,
+    }
 }
 
 fn external_finding(variable: &str) -> EngineFinding {
     EngineFinding {
-        verdict: EngineAvailability::Elsewhere,
+        availability: EngineAvailability::Elsewhere,
         origin: None,
         version: String::new(),
-        place: format!("${variable}").into(),
+        path: format!("${variable}").into(),
         advice: Vec::new(),
     }
 }
 
 fn check_artifacts(artifacts: &[&'static PinnedArtifact], cache: &ArtifactCache) -> (EngineAvailability, Vec<String>) {
-    let (mut verdict, mut advice) = (EngineAvailability::Found, Vec::new());
+    let (mut availability, mut advice) = (EngineAvailability::Found, Vec::new());
     for artifact in artifacts.iter().filter(|artifact| !artifact.is_cached(cache)) {
         let megabytes = artifact.download_bytes / 1_000_000;
         match artifact.lacks_client(cache) {
@@ -138,8 +152,8 @@ fn check_artifacts(artifacts: &[&'static PinnedArtifact], cache: &ArtifactCache)
                     "`medhub-local fetch {}` fetches {} ({megabytes} MB)",
                     artifact.name, artifact.package
                 ));
-                if verdict == EngineAvailability::Found {
-                    verdict = EngineAvailability::Fetchable;
+                if availability == EngineAvailability::Found {
+                    availability = EngineAvailability::Fetchable;
                 }
             }
             Some(reason) => {
@@ -147,16 +161,16 @@ fn check_artifacts(artifacts: &[&'static PinnedArtifact], cache: &ArtifactCache)
                     "{} needs {}: {reason}; or {}",
                     artifact.name, artifact.package, artifact.alternative
                 ));
-                verdict = EngineAvailability::Missing;
+                availability = EngineAvailability::Missing;
             }
         }
     }
-    (verdict, advice)
+    (availability, advice)
 }
 
 fn print(report: &LocalDoctorReport) {
     for (name, finding) in &report.findings {
-        let verdict = match finding.verdict {
+        let availability = match finding.availability {
             EngineAvailability::Elsewhere => "elsewhere",
             EngineAvailability::Found => "found",
             EngineAvailability::Fetchable => "to fetch",
@@ -168,7 +182,7 @@ fn print(report: &LocalDoctorReport) {
             Some(ProgramOrigin::BuiltIn) => "built in",
             None => "",
         };
-        println!("{name:<12}{verdict:<11}{:<20}{origin:<14}{}", finding.version, finding.place.display());
+        println!("{name:<12}{availability:<11}{:<20}{origin:<14}{}", finding.version, finding.path.display());
         for advice in &finding.advice {
             println!("{:<12}{advice}", "");
         }

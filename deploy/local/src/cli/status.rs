@@ -66,7 +66,7 @@ pub(super) async fn health(stack: &StackState) -> BTreeMap<String, ComponentHeal
 }
 
 async fn probe_component(stack: &StackState, name: &str, url: String, probe: HealthProbe) -> (String, ComponentHealth) {
-    let answer = probe.ask().await;
+    let answer = probe.check_health().await;
     let process = stack.processes.get(name);
     let identity = process.and_then(|process| process.identity);
     let reported = answer.as_ref().ok().filter(|version| !version.is_empty()).cloned();

@@ -25,7 +25,7 @@ impl StopCommand {
         let data = folders.data()?;
         let stack = StackState::running(&data)?;
         tracing::info!(process.pid = stack.supervisor.pid, "stopping");
-        stack.supervisor.send(Signal::SIGTERM);
+        stack.supervisor.send_signal(Signal::SIGTERM);
         let deadline = Instant::now() + Duration::from_secs(self.wait);
         while ProcessLock::is_held(&StackState::lock(&data)) {
             if Instant::now() > deadline {

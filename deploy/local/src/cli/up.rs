@@ -19,7 +19,7 @@ pub(super) struct UpCommand {
     only: Vec<EngineKind>,
     /// Stop when standard input ends: for programs that start a stack and may die themselves.
     #[arg(long, hide = true)]
-    leash: bool,
+    stop_at_input_end: bool,
     /// Remove the data folder at the end.
     #[arg(long, hide = true)]
     discard: bool,
@@ -34,7 +34,7 @@ impl UpCommand {
             options.engines.retain(|engine| self.only.contains(engine));
             options.urls.retain(|engine, _| self.only.contains(engine));
         }
-        let stop_request = self.leash.then(watch_input_end);
+        let stop_request = self.stop_at_input_end.then(watch_input_end);
         let discarded_folder = self.discard.then(|| options.settings.data_folder.clone());
         let outcome = supervised_stack::run(options, stop_request, async |stack| {
             print_addresses(&stack.state());

@@ -10,7 +10,7 @@ use crate::{
 pub(super) fn choose(settings: &EngineSettings) -> EngineProgram {
     EngineProgram {
         origin: ProgramOrigin::Package,
-        path: CHDB.place(&settings.cache).join("libchdb.so"),
+        path: CHDB.folder(&settings.cache).join("libchdb.so"),
         ..EngineProgram::package(&CHDB, settings)
     }
 }

@@ -44,10 +44,10 @@ fn is_apache_available(settings: &EngineSettings) -> bool {
 }
 
 fn apache(settings: &EngineSettings) -> EngineProgram {
-    let system = settings.cache.use_system.then(java::of_system).flatten();
+    let system = settings.cache.use_system.then(java::find_system_java).flatten();
     let (java, packaged_java) = match system {
         Some((java, _)) => (java, None),
-        None => (JAVA.place(&settings.cache).join("java-runtime/bin/java"), Some(&JAVA)),
+        None => (JAVA.folder(&settings.cache).join("java-runtime/bin/java"), Some(&JAVA)),
     };
     let mut choice = EngineProgram::package(&KAFKA, settings);
     choice.version = format!("Apache {}", choice.version);
@@ -67,7 +67,7 @@ fn tansu(settings: &EngineSettings) -> EngineProgram {
             java: None,
         },
         None => EngineProgram {
-            path: TANSU.place(&settings.cache).join("bin/tansu"),
+            path: TANSU.folder(&settings.cache).join("bin/tansu"),
             version: format!("Tansu {}", TANSU.version),
             ..EngineProgram::package(&TANSU, settings)
         },

@@ -49,7 +49,7 @@ pub(super) fn choose(settings: &EngineSettings) -> anyhow::Result<EngineProgram>
     let data_version = data_version.as_deref().and_then(|text| major(text.trim()));
     let mut programs = if settings.cache.use_system { find_installed() } else { Vec::new() };
     let package = EngineProgram {
-        path: POSTGRES.place(&settings.cache).join("native/bin"),
+        path: POSTGRES.folder(&settings.cache).join("native/bin"),
         ..EngineProgram::package(&POSTGRES, settings)
     };
     programs.push(package);
@@ -169,9 +169,9 @@ async fn stop_leftover_server(data: &Path) -> anyhow::Result<()> {
         let line = String::from_utf8_lossy(&line);
         line.contains("postgres") && line.contains(&*data.to_string_lossy())
     };
-    if let Some(server) = pid.filter(runs_on_folder).and_then(ProcessIdentity::of) {
+    if let Some(server) = pid.filter(runs_on_folder).and_then(ProcessIdentity::from_pid) {
         tracing::warn!(process.pid = server.pid, "stopping a postgres that an earlier stack left running");
-        server.send(Signal::SIGQUIT);
+        server.send_signal(Signal::SIGQUIT);
         wait_until_ended(&[server]).await;
     }
     match fs::remove_file(&lock) {

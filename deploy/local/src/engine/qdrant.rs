@@ -28,7 +28,7 @@ pub(super) fn prepare(settings: &EngineSettings, ports: &AllocatedPorts) -> anyh
 /// # Errors
 /// If the cache lacks the artifact, or the program can be written neither there nor to the data folder.
 pub fn server_command(cache: &ArtifactCache, listen: &str, data: &Path) -> anyhow::Result<LaunchSpec> {
-    let artifact_folder = QDRANT.place(cache);
+    let artifact_folder = QDRANT.folder(cache);
     let record = artifact_folder.join(crate::artifact::INTERPRETER_FILE);
     let interpreter = fs::read_to_string(&record).with_context(|| format!("reading {}", record.display()))?;
     let program = program_sources::install(cache, data)?;

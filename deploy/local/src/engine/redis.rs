@@ -18,7 +18,7 @@ pub(super) fn choose(settings: &EngineSettings) -> EngineProgram {
         Some(EngineProgram { origin: ProgramOrigin::System, version, path: program, artifacts: Vec::new(), java: None })
     };
     let package = || EngineProgram {
-        path: REDIS.place(&settings.cache).join("redis-server"),
+        path: REDIS.folder(&settings.cache).join("redis-server"),
         version: "6.2.5".to_owned(),
         ..EngineProgram::package(&REDIS, settings)
     };

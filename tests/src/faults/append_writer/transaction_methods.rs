@@ -39,17 +39,17 @@ impl AppendWriter {
     pub(super) async fn savepoints(&mut self, draft: &mut LedgerEntry) -> anyhow::Result<AppendOutcome> {
         self.execute("begin").await?;
         let mut heads = self.heads().await?;
-        let first = self.make_events(&mut heads, 1, &draft.id, &mut draft.kept_marks)?;
+        let first = self.make_events(&mut heads, 1, &draft.id, &mut draft.event_marks)?;
         self.execute(&append_sql::insert(&first)?).await?;
         self.execute("savepoint undone").await?;
         // The same sequences of the streams are used again after the rollback.
         let undone =
-            self.make_events(&mut heads.clone(), 2, &format!("{}-undone", draft.id), &mut draft.undone_marks)?;
+            self.make_events(&mut heads.clone(), 2, &format!("{}-undone", draft.id), &mut draft.rolled_back_marks)?;
         self.execute(&append_sql::insert(&undone)?).await?;
         sleep(self.choices.millis(0, 500)).await;
         self.execute("rollback to savepoint undone").await?;
         self.execute("savepoint released").await?;
-        let last = self.make_events(&mut heads, 1, &draft.id, &mut draft.kept_marks)?;
+        let last = self.make_events(&mut heads, 1, &draft.id, &mut draft.event_marks)?;
         self.execute(&append_sql::insert(&last)?).await?;
         self.execute("release savepoint released").await?;
         sleep(self.choices.millis(0, 300)).await;

@@ -21,7 +21,7 @@ impl PartitionAudit {
         let position = event.position;
         if position < self.last_position {
             findings.violations.push(AuditViolation::Backwards {
-                place: record.place(),
+                location: record.location(),
                 position,
                 after: self.last_position,
             });
@@ -29,7 +29,7 @@ impl PartitionAudit {
         if position <= self.watermark {
             let watermark = self.watermark;
             findings.violations.push(AuditViolation::Beacon {
-                place: record.place(),
+                location: record.location(),
                 reason: format!("event {position} comes after a beacon that says {watermark} is complete"),
             });
         }
@@ -40,7 +40,7 @@ impl PartitionAudit {
         findings.numbered += usize::from(found.is_some());
         if self.numbered && record.number("ordinal") != Some(self.event_count) {
             findings.violations.push(AuditViolation::Ordinal {
-                place: record.place(),
+                location: record.location(),
                 found: found.cloned(),
                 expected: self.event_count,
             });
@@ -50,7 +50,7 @@ impl PartitionAudit {
     /// Checks a beacon.
     pub(super) fn beacon(&mut self, record: &AuditedRecord, findings: &mut AuditFindings) {
         let mut report =
-            |reason: String| findings.violations.push(AuditViolation::Beacon { place: record.place(), reason });
+            |reason: String| findings.violations.push(AuditViolation::Beacon { location: record.location(), reason });
         match record.number("watermark") {
             Some(watermark) => self.watermark = self.watermark.max(watermark),
             None => report("a record without event-type and without a watermark".to_owned()),

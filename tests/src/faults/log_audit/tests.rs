@@ -68,7 +68,13 @@ fn beacon(partition: i32, offset: i64, watermark: u64) -> AuditedRecord {
 
 fn append(outcome: AppendOutcome, kept: &[&str], undone: &[&str]) -> LedgerEntry {
     let owned = |marks: &[&str]| marks.iter().map(|&mark| mark.to_owned()).collect();
-    LedgerEntry { id: "w".to_owned(), way: "planted", outcome, kept_marks: owned(kept), undone_marks: owned(undone) }
+    LedgerEntry {
+        id: "w".to_owned(),
+        method: "planted",
+        outcome,
+        event_marks: owned(kept),
+        rolled_back_marks: owned(undone),
+    }
 }
 
 fn with_ordinals(mut evidence: AuditEvidence) -> AuditEvidence {

@@ -190,8 +190,8 @@ impl StartKitBuilder<'_> {
             }
             sleep(Duration::from_millis(50)).await;
         }
-        if let Some(identity) = broker.id().and_then(ProcessIdentity::of) {
-            identity.send(Signal::SIGTERM);
+        if let Some(identity) = broker.id().and_then(ProcessIdentity::from_pid) {
+            identity.send_signal(Signal::SIGTERM);
         }
         tokio::time::timeout(BROKER_TIMEOUT, broker.wait()).await.context("Kafka's first run does not end")??;
         Ok(())
