@@ -72,7 +72,7 @@ pub struct ChaosReport {
 pub async fn run(plan: &ChaosPlan, stack: &TestStack) -> anyhow::Result<ChaosReport> {
     let began = Instant::now();
     print_progress(&format!("seed {} ({}={} repeats it)", plan.seed, run_seed::SEED_VARIABLE, plan.seed));
-    let migrated = stack.medhub(&["migrate"]).await;
+    let migrated = stack.run_medhub(&["migrate"]).await;
     anyhow::ensure!(migrated.status.success(), "migrating: {}", String::from_utf8_lossy(&migrated.stderr));
     let mut workers = WorkerProcesses::start(stack)?;
     let mut load = EventLoad::new(stack, plan);

@@ -91,7 +91,7 @@ async fn with_relays(
     foreign: ForeignTransactions,
 ) -> anyhow::Result<FaultReport> {
     let mut relays = RelayPair::start(environment)?;
-    relays.reach(0, FIRST_LEADER_TIMEOUT).await.context("waiting for a first leader")?;
+    relays.wait_until_published(0, FIRST_LEADER_TIMEOUT).await.context("waiting for a first leader")?;
     let writers = WriterTasks::start(plan, environment);
     let mut probe = AppendWriter::new(plan.seed, PROBE_WRITER, &environment.url, environment.pool.clone()).alone();
     let mut injector = FaultInjector::new(plan.seed, EngineFaults(stack), environment, &mut relays, &mut probe);
@@ -101,7 +101,7 @@ async fn with_relays(
     ledger.extend(probe.into_ledger());
     // The foreign transactions are still open: the relay has to reach the end of the log regardless.
     let log_end = evidence_reader::log_end(&mut environment.connection().await?).await?;
-    if let Err(error) = relays.reach(log_end, CATCH_UP_TIMEOUT).await {
+    if let Err(error) = relays.wait_until_published(log_end, CATCH_UP_TIMEOUT).await {
         violations
             .push(AuditViolation::NotRecovered { after: "the last append".to_owned(), reason: format!("{error:#}") });
     }
@@ -148,11 +148,11 @@ async fn slow_append_overtaken(
     let mut fast = AppendWriter::new(seed, PROBE_WRITER + 2, &environment.url, environment.pool.clone()).alone();
     let open = slow.begin_append().await?;
     let position = fast.probe().await?;
-    relay.reach(position, CATCH_UP_TIMEOUT).await?;
+    relay.wait_until_published(position, CATCH_UP_TIMEOUT).await?;
     let outcome = slow.commit_append(open).await?;
     anyhow::ensure!(outcome == AppendOutcome::Committed, "the slow append ended {outcome:?}");
     let after = fast.probe().await?;
-    relay.reach(after, CATCH_UP_TIMEOUT).await?;
+    relay.wait_until_published(after, CATCH_UP_TIMEOUT).await?;
     Ok([slow.into_ledger(), fast.into_ledger()].concat())
 }
 

@@ -73,7 +73,7 @@ impl ProposalEditor {
     ///
     /// # Errors
     /// If the connection breaks off.
-    pub async fn write(&mut self, section: &str, content: &str) -> anyhow::Result<()> {
+    pub async fn write_section(&mut self, section: &str, content: &str) -> anyhow::Result<()> {
         let Some(update) = self.text.rewrite_section(&SectionKey::try_new(section)?, content) else { return Ok(()) };
         if self.socket.is_some() {
             self.send_message(&YrsMessage::Sync(SyncMessage::Update(update))).await
@@ -104,7 +104,7 @@ impl ProposalEditor {
     ///
     /// # Errors
     /// If it does not hold within [`WAIT_TIMEOUT`] (the error shows the text instead), or the connection ends.
-    pub async fn until(&mut self, condition: impl Fn(&Self) -> bool) -> anyhow::Result<()> {
+    pub async fn receive_until(&mut self, condition: impl Fn(&Self) -> bool) -> anyhow::Result<()> {
         let deadline = Instant::now() + WAIT_TIMEOUT;
         while !condition(self) {
             let Ok(received) = timeout_at(deadline, self.receive_message()).await else {

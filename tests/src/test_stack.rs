@@ -15,7 +15,9 @@ use medhub_local::{process::ProcessIdentity, stack_state};
 use nix::sys::signal::Signal;
 use tokio::sync::OnceCell;
 
-use crate::{ProductHandle, blocking::blocking, failure::or_fail, medhub_local, test_folder::TestFolder, test_turn};
+use crate::{
+    ProductHandle, blocking::run_blocking, failure::or_fail, medhub_local, test_folder::TestFolder, test_turn,
+};
 
 /// Includes the time to fetch engines at the first start.
 const START_LIMIT: Duration = Duration::from_mins(15);
@@ -45,7 +47,7 @@ impl TestStack {
     /// # Panics
     /// If the stack does not become ready; the message holds the end of its log.
     pub async fn start() -> Self {
-        Self::with(&[], EnvironmentVariables::new()).await
+        Self::start_with(&[], EnvironmentVariables::new()).await
     }
 
     /// Starts engines without the product.
@@ -53,17 +55,17 @@ impl TestStack {
     /// # Panics
     /// If the stack does not become ready.
     pub async fn start_engines() -> Self {
-        Self::with(&["--engines-only"], EnvironmentVariables::new()).await
+        Self::start_with(&["--engines-only"], EnvironmentVariables::new()).await
     }
 
     /// Starts a stack with more arguments of `medhub-local up` and more variables.
     ///
     /// # Panics
     /// If the stack does not become ready.
-    pub async fn with(args: &[&str], environment: EnvironmentVariables) -> Self {
+    pub async fn start_with(args: &[&str], environment: EnvironmentVariables) -> Self {
         test_turn::run_with_own_engines();
         let args = args.iter().map(|&arg| arg.to_owned()).collect();
-        blocking(move || Self::bring_up(args, environment)).await
+        run_blocking(move || Self::start_in_new_folder(args, environment)).await
     }
 
     /// Uses the engines of a stack that runs already, and leaves it running.
@@ -74,7 +76,7 @@ impl TestStack {
         Self { product, _own_folder: None, args: Vec::new(), environment: EnvironmentVariables::new(), child: None }
     }
 
-    fn bring_up(args: Vec<String>, environment: EnvironmentVariables) -> Self {
+    fn start_in_new_folder(args: Vec<String>, environment: EnvironmentVariables) -> Self {
         let folder = TestFolder::new();
         or_fail(fs::create_dir(folder.path().join("log")), "creating the folder for logs");
         let product = ProductHandle::new(None, BTreeMap::new(), folder.path().to_owned());
@@ -84,9 +86,13 @@ impl TestStack {
     }
 
     fn launch(&mut self) {
-        let log = or_fail(File::options().create(true).append(true).open(self.log()), "opening the stack's log");
+        let log = or_fail(File::options().create(true).append(true).open(self.log_path()), "opening the stack's log");
         let mut command = Command::new(medhub_local());
-        command.args(["up", "--stop-at-input-end", "--data"]).arg(self.data()).args(&self.args).envs(&self.environment);
+        command
+            .args(["up", "--stop-at-input-end", "--data"])
+            .arg(self.data_folder())
+            .args(&self.args)
+            .envs(&self.environment);
         let output = or_fail(log.try_clone(), "sharing the stack's log");
         command.stdin(Stdio::piped()).stdout(output).stderr(log);
         self.child = Some(or_fail(command.spawn(), "starting medhub-local"));
@@ -104,16 +110,16 @@ impl TestStack {
     /// Reads addresses and settings from the state file, once the stack is ready.
     fn read_state(&mut self) -> bool {
         let pid = self.child.as_ref().map(Child::id);
-        let Some(state) = stack_state::StackState::last(self.data()) else { return false };
+        let Some(state) = stack_state::StackState::last(self.data_folder()) else { return false };
         let is_ready = state.ready && Some(state.supervisor.pid) == pid;
         if is_ready {
-            self.product = ProductHandle::new(state.http, state.variables, self.data().to_owned());
+            self.product = ProductHandle::new(state.http, state.variables, self.data_folder().to_owned());
         }
         is_ready
     }
 
     /// The data folder.
-    pub fn data(&self) -> &Path {
+    pub fn data_folder(&self) -> &Path {
         self.product.folder()
     }
 
@@ -122,16 +128,16 @@ impl TestStack {
     /// # Panics
     /// If the state file cannot be read.
     pub fn state(&self) -> stack_state::StackState {
-        let Some(state) = stack_state::StackState::last(self.data()) else {
-            panic!("{} has no stack.json", self.data().display())
+        let Some(state) = stack_state::StackState::last(self.data_folder()) else {
+            panic!("{} has no stack.json", self.data_folder().display())
         };
         state
     }
 
     /// A command of `medhub-local` on this stack's folder, not started yet.
-    pub fn local(&self, args: &[&str]) -> Command {
+    pub fn local_command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(medhub_local());
-        command.arg("--data").arg(self.data()).args(args).envs(&self.environment).stdin(Stdio::null());
+        command.arg("--data").arg(self.data_folder()).args(args).envs(&self.environment).stdin(Stdio::null());
         command
     }
 
@@ -139,7 +145,7 @@ impl TestStack {
     ///
     /// # Panics
     /// If one of them survives.
-    pub async fn kill9_everything(&mut self) {
+    pub async fn kill9_all_processes(&mut self) {
         let state = self.state();
         let mut processes = vec![state.supervisor];
         for process in state.live_processes() {
@@ -149,7 +155,7 @@ impl TestStack {
         for process in &processes {
             process.send_signal(Signal::SIGKILL);
         }
-        self.reap();
+        self.wait_for_child();
         crate::eventually(async || {
             let left: Vec<_> = processes.iter().filter(|process| process.is_running()).collect();
             if left.is_empty() { Ok(()) } else { Err(format!("still alive: {left:?}")) }
@@ -163,7 +169,7 @@ impl TestStack {
     /// If it cannot be waited for.
     pub fn kill9_supervisor(&mut self) {
         self.state().supervisor.send_signal(Signal::SIGKILL);
-        self.reap();
+        self.wait_for_child();
     }
 
     /// Starts the stack on the same folder again, after a stop or a kill.
@@ -172,8 +178,8 @@ impl TestStack {
     /// If the stack does not become ready.
     #[must_use]
     pub async fn restart(mut self) -> Self {
-        blocking(move || {
-            self.stop_now();
+        run_blocking(move || {
+            self.stop_blocking();
             self.launch();
             self
         })
@@ -185,14 +191,14 @@ impl TestStack {
     /// # Panics
     /// If it does not end in time.
     pub async fn stop(mut self) -> (Self, ExitStatus) {
-        blocking(move || {
-            let Some(status) = self.stop_now() else { panic!("the stack does not run") };
+        run_blocking(move || {
+            let Some(status) = self.stop_blocking() else { panic!("the stack does not run") };
             (self, status)
         })
         .await
     }
 
-    fn stop_now(&mut self) -> Option<ExitStatus> {
+    fn stop_blocking(&mut self) -> Option<ExitStatus> {
         let mut child = self.child.take()?;
         // Until the child has been waited for, its pid cannot be reused.
         if let Some(identity) = ProcessIdentity::from_pid(child.id()) {
@@ -211,18 +217,18 @@ impl TestStack {
         }
     }
 
-    fn reap(&mut self) {
+    fn wait_for_child(&mut self) {
         if let Some(mut child) = self.child.take() {
             or_fail(child.wait(), "waiting for medhub-local");
         }
     }
 
-    fn log(&self) -> PathBuf {
-        self.data().join("log/medhub-local.log")
+    fn log_path(&self) -> PathBuf {
+        self.data_folder().join("log/medhub-local.log")
     }
 
     fn log_tail(&self) -> String {
-        let text = fs::read_to_string(self.log()).unwrap_or_default();
+        let text = fs::read_to_string(self.log_path()).unwrap_or_default();
         let lines: Vec<&str> = text.lines().collect();
         lines[lines.len().saturating_sub(30)..].join("\n")
     }
@@ -242,7 +248,7 @@ impl Drop for TestStack {
             // A second panic would abort the whole test program, so this path kills the engines and ignores errors.
             let _killed = self.child.take().map(|mut child| child.kill().and_then(|()| child.wait()));
         } else {
-            self.stop_now();
+            self.stop_blocking();
         }
     }
 }
@@ -267,7 +273,7 @@ pub async fn engines() -> &'static TestStack {
             }
             // Statics are never dropped: `--discard` removes the folder when this process ends.
             let args = ["--engines-only", "--discard"].map(str::to_owned).to_vec();
-            blocking(move || TestStack::bring_up(args, EnvironmentVariables::new())).await
+            run_blocking(move || TestStack::start_in_new_folder(args, EnvironmentVariables::new())).await
         })
         .await
 }

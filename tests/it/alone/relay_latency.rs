@@ -27,7 +27,7 @@ impl RelayLatencyFixture {
         run_alone();
         let environment = FaultEnvironment::new(engines().await).await.unwrap();
         let relays = RelayPair::start(&environment).unwrap();
-        relays.reach(0, START_TIMEOUT).await.unwrap();
+        relays.wait_until_published(0, START_TIMEOUT).await.unwrap();
         let writer =
             AppendWriter::new(run_seed::read_or_draw().unwrap(), 0, &environment.url, environment.pool.clone()).alone();
         Self { environment, relays, writer }
@@ -37,7 +37,7 @@ impl RelayLatencyFixture {
     async fn delay(&mut self) -> Duration {
         let position = self.writer.probe().await.unwrap();
         let committed = Instant::now();
-        self.relays.reach(position, START_TIMEOUT).await.unwrap();
+        self.relays.wait_until_published(position, START_TIMEOUT).await.unwrap();
         committed.elapsed()
     }
 }
@@ -67,12 +67,12 @@ async fn the_relay_passes_the_gap_of_a_rolled_back_append_within_1_s() {
     for _ in 0..5 {
         let open = rolled_back.begin_append().await.unwrap();
         let beyond = fixture.writer.probe().await.unwrap();
-        let (leader, held) = fixture.relays.leader().await.unwrap();
+        let (leader, held) = fixture.relays.find_leader().await.unwrap();
         assert!(held.position < beyond, "event {beyond} was not held back: {held:?}");
 
         rolled_back.roll_back_append(open).await.unwrap();
         let rolled_back_at = Instant::now();
-        assert_eq!(fixture.relays.reach(beyond, START_TIMEOUT).await.unwrap(), leader);
+        assert_eq!(fixture.relays.wait_until_published(beyond, START_TIMEOUT).await.unwrap(), leader);
         assert!(rolled_back_at.elapsed() < LATENCY_LIMIT, "{:?}", rolled_back_at.elapsed());
     }
     let log = evidence_reader::log(&mut fixture.environment.connection().await.unwrap()).await.unwrap();
@@ -91,14 +91,14 @@ async fn an_open_append_holds_back_later_events_until_it_commits() {
     )
     .alone();
     let before = fixture.writer.probe().await.unwrap();
-    fixture.relays.reach(before, START_TIMEOUT).await.unwrap();
+    fixture.relays.wait_until_published(before, START_TIMEOUT).await.unwrap();
     let open = slow.begin_append().await.unwrap();
     let beyond = fixture.writer.probe().await.unwrap();
     let watched = Instant::now();
     while watched.elapsed() < LATENCY_LIMIT {
-        let (_, status) = fixture.relays.leader().await.unwrap();
+        let (_, status) = fixture.relays.find_leader().await.unwrap();
         assert!(status.position < beyond, "{status:?} passed an open append, to {beyond}");
     }
     assert_eq!(slow.commit_append(open).await.unwrap(), AppendOutcome::Committed);
-    fixture.relays.reach(beyond, LATENCY_LIMIT).await.unwrap();
+    fixture.relays.wait_until_published(beyond, LATENCY_LIMIT).await.unwrap();
 }

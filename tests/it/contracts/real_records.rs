@@ -6,13 +6,13 @@ use cqrs_es::DomainEvent;
 use domain::opportunity::{Opportunity, OpportunityCommand, OpportunityEvent};
 use sam_gov::{SourceEncoding, SourceFormat, open_source, read_notices};
 use schemas::{catalog::find_schema, codec::EventDecoder};
-use tests::{notice_import::real, run_beside_others};
+use tests::{notice_import::find_real_records, run_beside_others};
 
 /// The events of a file of records; `None` if the file is absent. Takes a turn because it keeps a core busy, without
 /// engines.
 fn events(name: &str, format: SourceFormat) -> Option<Vec<OpportunityEvent>> {
     run_beside_others();
-    let file = File::open(real(name)?).unwrap();
+    let file = File::open(find_real_records(name)?).unwrap();
     let mut states: HashMap<_, Opportunity> = HashMap::new();
     let mut events = vec![];
     for row in read_notices(open_source(file).unwrap(), format, SourceEncoding::Auto).unwrap() {

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 use sqlx::{Connection as _, PgConnection};
-use tests::{SignedInUser, eventually, python, run_to_end, shared_product, unique_name};
+use tests::{SignedInUser, eventually, python_command, run_program, shared_product, unique_name};
 use uuid::Uuid;
 
 /// Python's own gRPC, with a client that builds messages from reflection.
@@ -26,7 +26,7 @@ async fn a_client_requests_tasks_and_a_worker_completes_them() {
     let arguments = [address, keys[0].clone(), keys[1].clone(), eve.token.clone(), operation.clone()];
     let output = tokio::task::spawn_blocking(move || {
         let script = concat!(env!("CARGO_MANIFEST_DIR"), "/it/edges/tasks.py");
-        run_to_end(python(&PACKAGES).arg(script).args(arguments))
+        run_program(python_command(&PACKAGES).arg(script).args(arguments))
     });
     assert!(output.await.unwrap().contains("all checks passed"));
     let mut log = PgConnection::connect(product.variable("DATABASE_URL")).await.unwrap();

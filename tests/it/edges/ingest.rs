@@ -3,7 +3,7 @@
 use chrono::{SecondsFormat, TimeDelta};
 use domain::clock::{Clock, SystemClock};
 use serde_json::{Value, json};
-use tests::{HttpResponse, ProductHandle, ProductInstance, SignedInUser, eventually, request, shared_product};
+use tests::{HttpResponse, ProductHandle, ProductInstance, SignedInUser, build_request, eventually, shared_product};
 use uuid::Uuid;
 
 /// Some seconds after noon of yesterday: events older than a year are refused, so a fixed day would become too old.
@@ -17,12 +17,14 @@ fn view(session: &str, page: &str, at: &str) -> Value {
 }
 
 async fn send(product: &ProductHandle, token: Option<&str>, body: &Value) -> HttpResponse {
-    HttpResponse::to(request(product, "POST", "/ingest", token).json(body)).await
+    HttpResponse::from_request(build_request(product, "POST", "/ingest", token).json(body)).await
 }
 
 /// The events that analytics answers, and the response's `x-cache`.
 async fn recorded_events(product: &ProductHandle, token: &str, query: &str) -> (Vec<Value>, String) {
-    let answer = HttpResponse::to(request(product, "GET", &format!("/analytics/events?{query}"), Some(token))).await;
+    let answer =
+        HttpResponse::from_request(build_request(product, "GET", &format!("/analytics/events?{query}"), Some(token)))
+            .await;
     assert_eq!(answer.status.as_u16(), 200, "{}", answer.body);
     (answer.body["events"].as_array().unwrap().clone(), answer.header("x-cache").to_owned())
 }
@@ -93,7 +95,7 @@ async fn ingested_events_are_counted_once_and_the_response_cache_is_never_outdat
     })
     .await;
     invalid_events_are_refused(&product, &key, &admin.token).await;
-    let verified = product.medhub(&["verify"]).await;
+    let verified = product.run_medhub(&["verify"]).await;
     assert!(verified.status.success(), "{}", String::from_utf8_lossy(&verified.stdout));
 }
 
@@ -135,7 +137,7 @@ async fn invalid_events_are_refused(product: &ProductHandle, key: &str, member: 
 
 /// The pages of a visit's recorded events, in their order.
 async fn recorded_pages(product: &ProductHandle, session: &str) -> Vec<String> {
-    let replay = product.medhub(&["replay", "--aggregate", session]).await;
+    let replay = product.run_medhub(&["replay", "--aggregate", session]).await;
     assert!(replay.status.success(), "{}", String::from_utf8_lossy(&replay.stderr));
     let lines = String::from_utf8(replay.stdout).unwrap();
     let events = lines.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
@@ -198,9 +200,9 @@ async fn every_refused_event_of_a_batch_is_named_and_the_others_are_recorded() {
     assert_eq!(recorded_pages(product, &session).await.len(), 16);
 
     // A browser's beacon has the media type of text; and the largest batch fits into the largest body.
-    let beacon = request(product, "POST", "/ingest", None).header("content-type", "text/plain;charset=UTF-8");
+    let beacon = build_request(product, "POST", "/ingest", None).header("content-type", "text/plain;charset=UTF-8");
     let beacon = beacon.body(view(&format!("{session}-b"), "/p", &at(0)).to_string());
-    assert_eq!(HttpResponse::to(beacon).await.status.as_u16(), 200);
+    assert_eq!(HttpResponse::from_request(beacon).await.status.as_u16(), 200);
     let long = "x".repeat(2_000);
     let many: Vec<_> = (0..5_000).map(|n| view(&format!("{session}-{n}"), &format!("/{n}/{long}"), &at(0))).collect();
     assert_eq!(send(product, None, &json!({ "events": many })).await.body, json!({ "accepted": 5_000 }));
@@ -222,7 +224,7 @@ async fn a_visit_has_a_maximum_length_and_views_of_unknown_opportunities_are_mar
     assert_eq!((&refused["index"], &refused["field"]), (&json!(1), &json!("sessionId")), "{}", answer.body);
     assert_eq!(send(product, None, &page(10_001)).await.body["field"], "sessionId");
 
-    let replay = product.medhub(&["replay", "--aggregate", &format!("{session}-2")]).await;
+    let replay = product.run_medhub(&["replay", "--aggregate", &format!("{session}-2")]).await;
     let event: Value = serde_json::from_slice(&replay.stdout).unwrap();
     assert_eq!(event["metadata"]["about_unknown"], true, "{event}");
 }

@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, time::Duration};
 
 use serde_json::{Value, json};
 
-use super::{AMEND, DISCOVER, outcome_of};
+use super::{AMEND, DISCOVER, send_mutation};
 use tests::{
     EnvironmentVariables, GraphqlSubscriber, ProductHandle, ProductInstance, TestStack, error_code,
     faults::engine_faults::EngineFaults, shared_product, unique_name,
@@ -27,7 +27,7 @@ fn id(number: u32) -> String {
 
 async fn discover(product: &ProductHandle, numbers: std::ops::Range<u32>) {
     for number in numbers {
-        let outcome = outcome_of(product, DISCOVER, notice(number)).await;
+        let outcome = send_mutation(product, DISCOVER, notice(number)).await;
         assert_eq!(outcome["__typename"], "OpportunityAccepted", "{outcome}");
     }
 }
@@ -36,7 +36,7 @@ async fn discover(product: &ProductHandle, numbers: std::ops::Range<u32>) {
 async fn enter(product: &ProductHandle, number: u32) -> String {
     let discover = "mutation($input: DiscoverOpportunityInput!) { outcome: discoverOpportunity(input: $input) {
         ... on OpportunityAccepted { consistencyToken } } }";
-    outcome_of(product, discover, notice(number)).await["consistencyToken"].as_str().unwrap().to_owned()
+    send_mutation(product, discover, notice(number)).await["consistencyToken"].as_str().unwrap().to_owned()
 }
 
 fn after(cursor: &str) -> String {
@@ -49,11 +49,11 @@ async fn subscribe(product: &ProductHandle, arguments: &str) -> GraphqlSubscribe
             cursor opportunityId version kind consistencyToken opportunity {{ id version facts {{ title }} }}
         }} }}"
     );
-    GraphqlSubscriber::begin(product.http(), json!({}), &document).await.unwrap()
+    GraphqlSubscriber::subscribe(product.http(), json!({}), &document).await.unwrap()
 }
 
 async fn next(subscription: &mut GraphqlSubscriber) -> Value {
-    let answer = subscription.next().await.unwrap().expect("the subscription continues");
+    let answer = subscription.next_answer().await.unwrap().expect("the subscription continues");
     assert!(answer["errors"].is_null(), "{answer}");
     answer["data"]["opportunityChanges"].clone()
 }
@@ -100,7 +100,7 @@ async fn a_subscriber_gets_only_changes_of_the_opportunities_it_names() {
 
     for number in [unnamed, named] {
         let change = json!({ "input": { "id": id(number), "title": "Patient lifts and slings" } });
-        outcome_of(product, AMEND, change).await;
+        send_mutation(product, AMEND, change).await;
     }
 
     let change = next(&mut subscription).await;
@@ -108,7 +108,7 @@ async fn a_subscriber_gets_only_changes_of_the_opportunities_it_names() {
     assert_eq!(change["opportunity"]["facts"]["title"], "Patient lifts and slings");
     for invalid in ["(ids: [])", "(after: \"x\")", "(after: \"00000000000000000000000000000000.1\")"] {
         let mut refused = subscribe(product, invalid).await;
-        let answer = refused.next().await.unwrap().unwrap();
+        let answer = refused.next_answer().await.unwrap().unwrap();
         assert_eq!(answer["errors"][0]["extensions"]["code"], "INVALID_INPUT", "{invalid}: {answer}");
     }
 }
@@ -123,7 +123,7 @@ async fn a_query_with_a_consistency_token_reads_the_change_in_every_read_model()
     }";
     for number in 0..10_u32 {
         let token = enter(&product, number).await;
-        let answer = product.graphql_since(&token, read, json!({ "id": id(number) })).await;
+        let answer = product.send_graphql_since(&token, read, json!({ "id": id(number) })).await;
         assert!(answer["errors"].is_null(), "{answer}");
         let data = &answer["data"];
         assert_eq!(data["opportunity"]["version"], 1, "{answer}");
@@ -132,14 +132,14 @@ async fn a_query_with_a_consistency_token_reads_the_change_in_every_read_model()
         assert!(found.iter().any(|hit| hit["id"] == id(number)), "{answer}");
     }
 
-    let answer = product.graphql_since("nonsense", read, json!({ "id": id(0) })).await;
+    let answer = product.send_graphql_since("nonsense", read, json!({ "id": id(0) })).await;
     assert_eq!(error_code(&answer), "INVALID_INPUT");
 }
 
 #[tokio::test]
 async fn a_token_that_no_read_model_reaches_in_time_is_refused() {
     let environment = EnvironmentVariables::from([("MEDHUB__HTTP__CONSISTENCY_WAIT_MS".into(), "500".into())]);
-    let product = ProductInstance::with(environment).await;
+    let product = ProductInstance::start_with(environment).await;
     let mut ahead: Vec<_> = enter(&product, 0).await.splitn(3, '.').map(str::to_owned).collect();
     ahead[1] = "99999999".to_owned();
     for read in [
@@ -147,7 +147,7 @@ async fn a_token_that_no_read_model_reaches_in_time_is_refused() {
         "{ opportunities(filter: { text: \"lifts\" }) { totalCount } }",
         "{ searchOpportunities(query: \"patient lift\") { id } }",
     ] {
-        let answer = product.graphql_since(&ahead.join("."), read, json!({ "id": id(0) })).await;
+        let answer = product.send_graphql_since(&ahead.join("."), read, json!({ "id": id(0) })).await;
         assert_eq!(error_code(&answer), "NOT_YET", "{read}");
     }
 }
@@ -161,19 +161,19 @@ async fn a_change_with_an_idempotency_key_is_made_once_and_an_outdated_one_is_re
     let titled = |title: &str, conditions: Value| json!({ "input": { "id": id(number), "title": title }, "conditions": conditions });
 
     let key = json!({ "idempotencyKey": unique_name("k") });
-    let first = outcome_of(product, amend, titled("Lifts", key.clone())).await;
-    outcome_of(product, amend, titled("Ramps", Value::Null)).await;
+    let first = send_mutation(product, amend, titled("Lifts", key.clone())).await;
+    send_mutation(product, amend, titled("Ramps", Value::Null)).await;
     assert_eq!(
-        outcome_of(product, amend, titled("Lifts", key.clone())).await,
+        send_mutation(product, amend, titled("Lifts", key.clone())).await,
         first,
         "the repetition has the first outcome"
     );
     let code = |answer: &Value| answer["errors"][0]["extensions"].clone();
-    let reused = product.graphql(amend, titled("Beds", key)).await;
+    let reused = product.send_graphql(amend, titled("Beds", key)).await;
     assert_eq!(code(&reused)["code"], "IDEMPOTENCY_KEY_REUSED", "{reused}");
-    let outdated = product.graphql(amend, titled("Beds", json!({ "expectedVersion": 1 }))).await;
+    let outdated = product.send_graphql(amend, titled("Beds", json!({ "expectedVersion": 1 }))).await;
     assert_eq!(code(&outdated), json!({ "code": "CONFLICT", "currentVersion": 3 }), "{outdated}");
-    let current = outcome_of(product, amend, titled("Beds", json!({ "expectedVersion": 3 }))).await;
+    let current = send_mutation(product, amend, titled("Beds", json!({ "expectedVersion": 3 }))).await;
     assert_eq!(current["version"], 4);
 }
 
@@ -182,7 +182,7 @@ async fn a_paused_redis_delays_changes_and_loses_none() {
     let stack = TestStack::start().await;
     let cursor = enter(&stack, 99).await;
     let document = format!("subscription {{ opportunityChanges{} {{ opportunityId }} }}", after(&cursor));
-    let mut subscription = GraphqlSubscriber::begin(stack.http(), json!({}), &document).await.unwrap();
+    let mut subscription = GraphqlSubscriber::subscribe(stack.http(), json!({}), &document).await.unwrap();
     let received = async {
         discover(&stack, 0..3).await;
         let mut ids = vec![];
@@ -194,7 +194,7 @@ async fn a_paused_redis_delays_changes_and_loses_none() {
 
     let ids = tokio::select! {
         ids = received => ids,
-        _ = EngineFaults(&stack).pause("redis", Duration::from_secs(50)) => panic!("no changes while Redis was paused"),
+        _ = EngineFaults(&stack).pause_for("redis", Duration::from_secs(50)) => panic!("no changes while Redis was paused"),
     };
 
     assert_eq!(ids, (0..3).map(id).collect::<Vec<_>>());

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{AWARD, DISCOVER, bariatric_bed, outcome_of};
+use super::{AWARD, DISCOVER, bariatric_bed, send_mutation};
 use tests::{ProductHandle, shared_product};
 
 const NUMBER: &str = "36C24526Q7200";
@@ -10,17 +10,17 @@ const ID: &str = "036:36C24526Q7200";
 
 /// Sends a mutation for the opportunity; returns its status in the read model that includes the change.
 async fn status_after(product: &ProductHandle, mutation: &str, variables: Value) -> Value {
-    let outcome = outcome_of(product, mutation, variables).await;
+    let outcome = send_mutation(product, mutation, variables).await;
     let token = outcome["consistencyToken"].as_str().unwrap_or_else(|| panic!("{outcome}")).to_owned();
     let read = "query($id: String!) { opportunity(id: $id) { status } }";
-    let answer = product.graphql_since(&token, read, json!({ "id": ID })).await;
+    let answer = product.send_graphql_since(&token, read, json!({ "id": ID })).await;
     answer["data"]["opportunity"]["status"].clone()
 }
 
 #[tokio::test]
 async fn an_opportunity_is_cancelled_archived_and_opened_again_by_an_award() {
     let product = shared_product().await;
-    outcome_of(product, DISCOVER, bariatric_bed("closing-1", NUMBER)).await;
+    send_mutation(product, DISCOVER, bariatric_bed("closing-1", NUMBER)).await;
     let cancel = "mutation($id: String!) { outcome: cancelOpportunity(id: $id, reason: \"no funds\") {
         ... on OpportunityAccepted { version consistencyToken } ... on OpportunityRejected { rule } } }";
     let archive = "mutation($id: String!) { outcome: archiveOpportunity(id: $id) {
@@ -30,11 +30,11 @@ async fn an_opportunity_is_cancelled_archived_and_opened_again_by_an_award() {
 
     assert_eq!(status_after(product, cancel, id.clone()).await, "CANCELLED");
     assert_eq!(status_after(product, archive, id.clone()).await, "ARCHIVED");
-    assert_eq!(outcome_of(product, cancel, id.clone()).await["rule"], "ARCHIVED");
+    assert_eq!(send_mutation(product, cancel, id.clone()).await["rule"], "ARCHIVED");
     let input = json!({ "input": { "id": ID, "number": "36C24526C0099", "amount": "100" } });
     assert_eq!(status_after(product, &award, input).await, "AWARDED");
-    assert_eq!(outcome_of(product, cancel, json!({ "id": "036:UNKNOWN" })).await["rule"], "NOT_DISCOVERED");
+    assert_eq!(send_mutation(product, cancel, json!({ "id": "036:UNKNOWN" })).await["rule"], "NOT_DISCOVERED");
 
-    let verified = product.medhub(&["verify"]).await;
+    let verified = product.run_medhub(&["verify"]).await;
     assert!(verified.status.success(), "{}", String::from_utf8_lossy(&verified.stdout));
 }

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use serde_json::json;
 
 use super::product_with_real_notices;
-use tests::notice_import::{notices, real_csv};
+use tests::notice_import::{find_real_csv, read_notices};
 
 /// Queries, and the product and service codes of relevant answers.
 const QUERIES: &[(&str, &[&str])] = &[
@@ -31,9 +31,9 @@ const HIT_RATE: f64 = 0.75;
 
 #[tokio::test]
 async fn the_hit_rate_of_the_queries_is_above_its_limit() {
-    let Some(csv) = real_csv() else { return };
+    let Some(csv) = find_real_csv() else { return };
     let product = product_with_real_notices(&csv).await;
-    let codes: HashMap<String, String> = notices(&csv)
+    let codes: HashMap<String, String> = read_notices(&csv)
         .map(|notice| (notice.opportunity_id().to_string(), notice.facts.psc.unwrap_or_default()))
         .collect();
     let (mut relevant, mut answers) = (0_u32, 0_u32);
@@ -52,9 +52,9 @@ async fn the_hit_rate_of_the_queries_is_above_its_limit() {
 
 #[tokio::test]
 async fn wheelchairs_and_patient_lifts_find_medical_equipment_before_any_drydock_repair() {
-    let Some(csv) = real_csv() else { return };
+    let Some(csv) = find_real_csv() else { return };
     let product = product_with_real_notices(&csv).await;
-    let codes: HashMap<String, String> = notices(&csv)
+    let codes: HashMap<String, String> = read_notices(&csv)
         .map(|notice| (notice.opportunity_id().to_string(), notice.facts.psc.unwrap_or_default()))
         .collect();
     let found = search(product, "wheelchairs and patient lifts", 100).await;
@@ -66,7 +66,7 @@ async fn wheelchairs_and_patient_lifts_find_medical_equipment_before_any_drydock
 
 async fn search(product: &tests::ProductHandle, question: &str, first: u32) -> Vec<String> {
     let query = "query($q: String!, $n: Int) { searchOpportunities(query: $q, first: $n) { id } }";
-    let answer = product.graphql(query, json!({ "q": question, "n": first })).await;
+    let answer = product.send_graphql(query, json!({ "q": question, "n": first })).await;
     let hits = answer["data"]["searchOpportunities"].as_array().cloned();
     let hits = hits.unwrap_or_else(|| panic!("{question}: {answer}"));
     hits.iter().map(|hit| hit["id"].as_str().unwrap().to_owned()).collect()

@@ -15,9 +15,9 @@ fn bearer(token: &str) -> Value {
 
 /// All answers of a subscription to a rebuild's progress.
 async fn rebuild_progress(product: &ProductHandle, payload: Value) -> Vec<Value> {
-    let mut subscription = GraphqlSubscriber::begin(product.http(), payload, PROGRESS).await.unwrap();
+    let mut subscription = GraphqlSubscriber::subscribe(product.http(), payload, PROGRESS).await.unwrap();
     let mut answers = vec![];
-    while let Some(answer) = subscription.next().await.unwrap() {
+    while let Some(answer) = subscription.next_answer().await.unwrap() {
         answers.push(answer);
     }
     answers
@@ -34,20 +34,20 @@ async fn operators_rebuild_watch_and_roll_back_over_graphql_and_others_may_not()
         "mutation { rebuildProjections { id } }",
         "mutation { rollbackProjections { projection } }",
     ] {
-        let answer = product.graphql_as(None, document, json!({})).await;
+        let answer = product.send_graphql_as(None, document, json!({})).await;
         assert_eq!(code(&answer), "FORBIDDEN", "{document}: {answer}");
         for token in ["Bearer", "correct-horse-battery-staple", &token[..31]] {
-            let answer = product.graphql_as(Some(token), document, json!({})).await;
+            let answer = product.send_graphql_as(Some(token), document, json!({})).await;
             assert_eq!(code(&answer), "UNAUTHENTICATED", "{document}: {answer}");
         }
     }
-    let refused = GraphqlSubscriber::begin(product.http(), bearer("correct-horse-battery-staple"), PROGRESS).await;
+    let refused = GraphqlSubscriber::subscribe(product.http(), bearer("correct-horse-battery-staple"), PROGRESS).await;
     assert!(refused.is_err(), "an invalid token opens no connection");
     for payload in [json!({}), Value::Null, json!({ "authorization": 7 })] {
         let answers = rebuild_progress(&product, payload).await;
         assert_eq!((answers.len(), code(&answers[0])), (1, &json!("FORBIDDEN")), "{answers:?}");
     }
-    let operator = async |document: &str| product.graphql_as(Some(&token), document, json!({})).await;
+    let operator = async |document: &str| product.send_graphql_as(Some(&token), document, json!({})).await;
 
     assert_eq!(operator("{ rebuild { id } }").await["data"], json!({ "rebuild": null }));
     assert_eq!(rebuild_progress(&product, bearer(&token)).await, Vec::<Value>::new(), "there was no rebuild yet");

@@ -16,7 +16,8 @@ fn figure(text: &str, name: &str, projection: &str) -> Option<f64> {
 #[tokio::test]
 async fn metrics_report_the_progress_of_each_projection() {
     let product = shared_product_with_notices().await;
-    let events = json_lines(&product.medhub(&["status", "--json"]).await)[0]["postgres"]["events"].as_f64().unwrap();
+    let events =
+        json_lines(&product.run_medhub(&["status", "--json"]).await)[0]["postgres"]["events"].as_f64().unwrap();
 
     // Some metrics are updated only every few seconds.
     eventually(async || {
@@ -66,7 +67,7 @@ async fn the_watched_status_table_is_printed_until_it_is_interrupted() {
         if tables >= 3 { Ok(()) } else { Err(format!("{tables} tables: {}", printed())) }
     })
     .await;
-    watch.stop_by(Signal::SIGINT).await.unwrap();
+    watch.stop_with_signal(Signal::SIGINT).await.unwrap();
 
     let text = printed();
     for part in ["relay", "analytics g1 *", "search g1 *", "views g1 *", "log"] {

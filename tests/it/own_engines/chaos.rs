@@ -8,7 +8,7 @@ use tests::{
 
 #[tokio::test]
 async fn every_read_model_agrees_with_the_log_after_crashes_of_workers_and_stores() {
-    let stack = TestStack::with(&["--engines-only"], EnvironmentVariables::new()).await;
+    let stack = TestStack::start_with(&["--engines-only"], EnvironmentVariables::new()).await;
     let seed = run_seed::read_or_draw().unwrap();
     let plan = ChaosPlan { seed, events: 4_000, faults: StorageFault::ALL.len(), max_pause_ms: 1_000 };
 

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use tests::{
     EnvironmentVariables, ProposalEditor, SignedInUser, TestStack, error_code, eventually,
-    faults::engine_faults::EngineFaults, python, run_to_end,
+    faults::engine_faults::EngineFaults, python_command, run_program,
 };
 
 /// Python's own client of the health service.
@@ -14,7 +14,8 @@ async fn health_is(stack: &TestStack, server: bool, tasks: bool) {
     let status = |serving| if serving { "SERVING" } else { "NOT_SERVING" }.to_owned();
     let arguments = [stack.variable("MEDHUB__GRPC__LISTEN").to_owned(), status(server), status(tasks)];
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/it/own_engines/health.py");
-    let output = tokio::task::spawn_blocking(move || run_to_end(python(&PACKAGES).arg(script).args(arguments)));
+    let output =
+        tokio::task::spawn_blocking(move || run_program(python_command(&PACKAGES).arg(script).args(arguments)));
     assert!(output.await.unwrap().contains("statuses as expected"));
 }
 
@@ -26,7 +27,7 @@ async fn ready(stack: &TestStack) -> Value {
 #[tokio::test]
 async fn a_worker_that_receives_nothing_is_reported_as_stuck_until_it_makes_progress() {
     let environment = EnvironmentVariables::from([("MEDHUB__SERVE__STUCK_AFTER_MS".into(), "3000".into())]);
-    let stack = TestStack::with(&[], environment).await;
+    let stack = TestStack::start_with(&[], environment).await;
     assert_eq!(ready(&stack).await["ready"], true);
     let paused = EngineFaults(&stack).pause_engine("kafka").unwrap();
     // Registering a company appends events that no worker receives.
@@ -54,7 +55,7 @@ async fn without_redis_users_can_query_and_edit_and_a_sign_out_is_refused() {
     let stack = TestStack::start().await;
     let ann = SignedInUser::register_company(&stack, "ann", "acme").await;
     let draft = "draftProposal(input: { opportunityId: \"036:X\", title: \"Beds\" })";
-    let proposal = ann.change(draft, json!({})).await;
+    let proposal = ann.apply_change(draft, json!({})).await;
     let protocols = format!("medhub-together, bearer.{}", ann.token);
     let open = async || ProposalEditor::open(stack.http(), &proposal.id, &protocols).await.unwrap();
     let (mut first, mut second) = (open().await, open().await);
@@ -63,9 +64,9 @@ async fn without_redis_users_can_query_and_edit_and_a_sign_out_is_refused() {
     assert_eq!(error_code(&out), "UNAVAILABLE", "the client may try again");
     let me = ann.send_document("{ me { user } }", json!({})).await;
     assert_eq!(me["data"]["me"]["user"], "ann", "{me}");
-    first.write("approach", "Written without Redis.").await.unwrap();
+    first.write_section("approach", "Written without Redis.").await.unwrap();
     second
-        .until(|editor| editor.section_text("approach").is_ok_and(|text| text == "Written without Redis."))
+        .receive_until(|editor| editor.section_text("approach").is_ok_and(|text| text == "Written without Redis."))
         .await
         .unwrap();
     assert_eq!(ready(&stack).await["engines"]["Redis"], false);

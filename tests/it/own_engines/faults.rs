@@ -26,7 +26,7 @@ fn seeds() -> Vec<u64> {
 
 /// A Postgres and a Kafka that may be killed.
 async fn start_killable_engines() -> TestStack {
-    TestStack::with(&["--only", "postgres,registry,kafka"], EnvironmentVariables::new()).await
+    TestStack::start_with(&["--only", "postgres,registry,kafka"], EnvironmentVariables::new()).await
 }
 
 async fn run(plan: &FaultPlan, stack: &TestStack) -> FaultReport {

@@ -7,12 +7,12 @@ use nix::sys::signal::Signal;
 use serde_json::Value;
 use tests::{
     EnvironmentVariables, TestStack, engine_marks, engines, eventually, run_with_own_engines,
-    stack_processes::{filter_living, find_command_lines, list_processes},
+    stack_processes::{filter_running, find_command_lines, list_processes},
 };
 
 #[tokio::test]
 async fn doctor_finds_every_engine_and_the_running_stack() {
-    let output = engines().await.local(&["doctor", "--json"]).output().unwrap();
+    let output = engines().await.local_command(&["doctor", "--json"]).output().unwrap();
     let report: Value = serde_json::from_slice(&output.stdout).unwrap();
     for engine in EngineKind::ALL {
         let finding = &report["findings"][engine.name()];
@@ -25,7 +25,7 @@ async fn doctor_finds_every_engine_and_the_running_stack() {
 #[tokio::test]
 async fn an_engine_killed_by_kill_9_is_restarted_with_its_data() {
     let stack = TestStack::start_engines().await;
-    engine_marks::write(&stack, "killed").await.unwrap();
+    engine_marks::write_mark(&stack, "killed").await.unwrap();
     for process in stack.state().live_processes() {
         process.send_signal(Signal::SIGKILL);
     }
@@ -33,7 +33,7 @@ async fn an_engine_killed_by_kill_9_is_restarted_with_its_data() {
         let state = stack.state();
         match state.processes.iter().find(|(_, process)| process.restarts == 0) {
             Some((name, _)) => Err(anyhow::anyhow!("{name} was not started again")),
-            None => engine_marks::find(&stack, "killed").await,
+            None => engine_marks::check_mark(&stack, "killed").await,
         }
     })
     .await;
@@ -42,26 +42,26 @@ async fn an_engine_killed_by_kill_9_is_restarted_with_its_data() {
 #[tokio::test]
 async fn kill_9_of_the_supervisor_leaves_no_process_and_no_damage() {
     let mut stack = TestStack::start_engines().await;
-    engine_marks::write(&stack, "orphaned").await.unwrap();
+    engine_marks::write_mark(&stack, "orphaned").await.unwrap();
     let processes = list_processes(&stack);
     stack.kill9_supervisor();
-    eventually(async || match filter_living(&processes) {
+    eventually(async || match filter_running(&processes) {
         left if left.is_empty() => Ok(()),
         left => Err(format!("still alive: {left:?}")),
     })
     .await;
-    assert_eq!(find_command_lines(stack.data().to_str().unwrap()), Vec::<String>::new());
+    assert_eq!(find_command_lines(stack.data_folder().to_str().unwrap()), Vec::<String>::new());
     let stack = stack.restart().await;
-    engine_marks::find(&stack, "orphaned").await.unwrap();
+    engine_marks::check_mark(&stack, "orphaned").await.unwrap();
 }
 
 #[tokio::test]
 async fn kill_9_of_all_processes_loses_no_acknowledged_data() {
     let mut stack = TestStack::start_engines().await;
-    engine_marks::write(&stack, "powerless").await.unwrap();
-    stack.kill9_everything().await;
+    engine_marks::write_mark(&stack, "powerless").await.unwrap();
+    stack.kill9_all_processes().await;
     let stack = stack.restart().await;
-    engine_marks::find(&stack, "powerless").await.unwrap();
+    engine_marks::check_mark(&stack, "powerless").await.unwrap();
 }
 
 #[tokio::test]
@@ -69,7 +69,7 @@ async fn two_stacks_run_side_by_side_and_a_url_replaces_an_engine() {
     run_with_own_engines();
     let first = engines().await;
     let environment = EnvironmentVariables::from([("REDIS_URL".into(), first.variable("REDIS_URL").to_owned())]);
-    let second = TestStack::with(&["--engines-only"], environment).await;
+    let second = TestStack::start_with(&["--engines-only"], environment).await;
     let own: BTreeSet<_> = second.state().processes.into_keys().collect();
     assert_eq!(own, BTreeSet::from(["clickhouse", "kafka", "postgres", "qdrant", "registry"].map(str::to_owned)));
     assert_eq!(second.variable("REDIS_URL").to_owned(), first.variable("REDIS_URL").to_owned());
@@ -77,16 +77,16 @@ async fn two_stacks_run_side_by_side_and_a_url_replaces_an_engine() {
     let shared: Vec<_> =
         second_ports.values().filter(|port| first_ports.values().any(|other| other == *port)).collect();
     assert_eq!(shared, Vec::<&u16>::new());
-    engine_marks::write(&second, "second").await.unwrap();
-    engine_marks::find(&second, "second").await.unwrap();
+    engine_marks::write_mark(&second, "second").await.unwrap();
+    engine_marks::check_mark(&second, "second").await.unwrap();
     let url = first.variable("CLICKHOUSE_URL").to_owned();
-    assert_eq!(engine_marks::ask_clickhouse(&url, "exists table second").await.unwrap().trim(), "0");
+    assert_eq!(engine_marks::query_clickhouse(&url, "exists table second").await.unwrap().trim(), "0");
 }
 
 #[tokio::test]
 async fn a_data_folder_in_use_is_refused_with_the_pid_that_uses_it() {
     let stack = engines().await;
-    let output = stack.local(&["up", "--engines-only"]).output().unwrap();
+    let output = stack.local_command(&["up", "--engines-only"]).output().unwrap();
     let stderr = String::from_utf8_lossy(&output.stderr);
     assert!(!output.status.success());
     assert!(stderr.contains(&format!("pid {}", stack.state().supervisor.pid)), "{stderr}");

@@ -20,8 +20,8 @@ async fn a_restored_base_backup_is_refused_even_after_it_has_grown_past_the_publ
     pool.close().await;
 
     let (stack, _) = stack.stop().await;
-    let folder = stack.data().join("postgres");
-    copy(&folder, &stack.data().join("backup"));
+    let folder = stack.data_folder().join("postgres");
+    copy(&folder, &stack.data_folder().join("backup"));
     let stack = stack.restart().await;
     let (pool, kafka) = open_log(&stack).await;
     append(&pool, "lost", 50).await;
@@ -30,22 +30,22 @@ async fn a_restored_base_backup_is_refused_even_after_it_has_grown_past_the_publ
 
     let (stack, _) = stack.stop().await;
     std::fs::remove_dir_all(&folder).unwrap();
-    std::fs::rename(stack.data().join("backup"), &folder).unwrap();
+    std::fs::rename(stack.data_folder().join("backup"), &folder).unwrap();
     let stack = stack.restart().await;
     let (pool, kafka) = open_log(&stack).await;
     // The published positions are assigned again, to other events.
     append(&pool, "new", 60).await;
-    let relay = RunningRelay::with_registry(&pool, &kafka, &registry_of(&stack), RunningRelay::quick_config());
-    let error = relay.last_error().await;
+    let relay = RunningRelay::start_with_registry(&pool, &kafka, &registry_of(&stack), RunningRelay::quick_config());
+    let error = relay.wait_for_error().await;
     relay.stop().await;
     assert!(error.contains("restored from a backup") && error.contains("medhub recover"), "{error}");
 
-    let refused = stack.medhub(&["recover"]).await;
+    let refused = stack.run_medhub(&["recover"]).await;
     assert!(!refused.status.success(), "without --yes nothing is changed");
-    let recovered = stack.medhub(&["recover", "--yes"]).await;
+    let recovered = stack.run_medhub(&["recover", "--yes"]).await;
     assert!(recovered.status.success(), "{}", String::from_utf8_lossy(&recovered.stderr));
-    let relay = RunningRelay::with_registry(&pool, &kafka, &registry_of(&stack), RunningRelay::quick_config());
-    relay.reach(110).await;
+    let relay = RunningRelay::start_with_registry(&pool, &kafka, &registry_of(&stack), RunningRelay::quick_config());
+    relay.wait_until_published(110).await;
     relay.stop().await;
 
     let events: Vec<_> = read_records(&kafka).await.into_iter().filter(TopicRecord::is_event).collect();
@@ -59,8 +59,8 @@ async fn append(pool: &PgPool, kind: &str, events: u64) {
 }
 
 async fn publish(stack: &TestStack, pool: &PgPool, kafka: &KafkaConfig, position: u64) {
-    let relay = RunningRelay::with_registry(pool, kafka, &registry_of(stack), RunningRelay::quick_config());
-    relay.reach(position).await;
+    let relay = RunningRelay::start_with_registry(pool, kafka, &registry_of(stack), RunningRelay::quick_config());
+    relay.wait_until_published(position).await;
     relay.stop().await;
 }
 

@@ -48,7 +48,7 @@ async fn without_a_login_the_registry_is_read_only() {
     let namespace = TestNamespace::new();
     let database = empty_database(&namespace).await;
     let none = [("MEDHUB__REGISTRY__LOGIN", ""), ("MEDHUB__ADMIN__TOKEN", "")];
-    let served = RegistryProcess::with(namespace, database, &none).await;
+    let served = RegistryProcess::start_with(namespace, database, &none).await;
     assert_eq!(statuses(&served.api.with_login(None)).await, [200, 404, 403, 403, 403]);
 }
 
@@ -57,7 +57,7 @@ async fn a_private_registry_authenticates_readers_and_limits_guesses() {
     let namespace = TestNamespace::new();
     let database = empty_database(&namespace).await;
     let private = [("MEDHUB__REGISTRY__PRIVATE", "true"), ("MEDHUB__LIMITS__REFUSED_TOKENS", "3")];
-    let served = RegistryProcess::with(namespace, database, &private).await;
+    let served = RegistryProcess::start_with(namespace, database, &private).await;
     let (anonymous, guessing) = (served.api.with_login(None), served.api.with_login(Some("medhub:guess")));
     assert_eq!(status(&anonymous, Method::GET, "/subjects", None).await, 401);
     assert_eq!(status(&anonymous, Method::GET, "/health", None).await, 200);

@@ -41,11 +41,11 @@ impl RegistryProcess {
 
     /// Starts a registry on the database of a namespace, which other processes may serve too.
     pub(super) async fn on(namespace: TestNamespace, database: String) -> Self {
-        Self::with(namespace, database, &[]).await
+        Self::start_with(namespace, database, &[]).await
     }
 
     /// [`Self::on`] with more settings; an empty value removes one.
-    pub(super) async fn with(namespace: TestNamespace, database: String, more: &[(&str, &str)]) -> Self {
+    pub(super) async fn start_with(namespace: TestNamespace, database: String, more: &[(&str, &str)]) -> Self {
         let more = more.iter().copied();
         let mut command = Command::new(medhub_local());
         command.args(["product", "serve", "--role", "registry"]).stdin(Stdio::null()).stdout(Stdio::null());

@@ -42,7 +42,7 @@ async fn valid_tokens_identify_their_user_and_invalid_ones_are_refused() {
     environment.insert("MEDHUB__AUTH__JWKS_URL".into(), provider.url.clone());
     environment.insert("MEDHUB__AUTH__ROSTER_CACHE_MS".into(), "0".into());
     environment.insert("MEDHUB__LIMITS__REFUSED_TOKENS".into(), "10000".into());
-    let product = ProductInstance::with(environment).await;
+    let product = ProductInstance::start_with(environment).await;
     let secret = EncodingKey::from_secret(product.variable("MEDHUB__AUTH__HS256_SECRET").as_bytes());
     let ann = SignedInUser::register_company(&product, "ann", "acme").await;
 
@@ -82,7 +82,7 @@ async fn a_token_is_signed_out(product: &ProductHandle, secret: &EncodingKey) {
     let token = |seconds| signed(Algorithm::HS256, None, &claims("ann", Some("acme"), seconds), secret);
     let (signed_out, other) = (token(90), token(120));
     let payload = json!({ "authorization": format!("Bearer {signed_out}") });
-    let mut connection = GraphqlSubscriber::begin(product.http(), payload, "{ __typename }").await.unwrap();
+    let mut connection = GraphqlSubscriber::subscribe(product.http(), payload, "{ __typename }").await.unwrap();
 
     assert_eq!(send_document(product, &signed_out, OUT).await.2["data"], json!({ "signOut": true }));
 
@@ -208,9 +208,9 @@ async fn an_api_key_has_its_scopes_until_it_is_revoked(product: &ProductHandle, 
     let listed = ann.send_document("{ company { apiKeys { id name scopes } } }", json!({})).await;
     assert!(!listed.to_string().contains(&key[key.len() - 64..]), "the secret is answered only once: {listed}");
     let revoke = "mutation($id: UUID!) { outcome: revokeApiKey(id: $id) { ... on Accepted { version } } }";
-    assert!(ann.outcome_of(revoke, json!({ "id": issued["id"] })).await["version"].is_u64());
+    assert!(ann.send_mutation(revoke, json!({ "id": issued["id"] })).await["version"].is_u64());
     assert_eq!(send_document(product, &key, ME).await.0, StatusCode::UNAUTHORIZED, "a revoked key is refused at once");
-    let log = product.medhub(&["replay"]).await;
+    let log = product.run_medhub(&["replay"]).await;
     assert!(
         !String::from_utf8_lossy(&log.stdout).contains(&key[key.len() - 64..]),
         "the log has only a hash of the key"
@@ -220,11 +220,11 @@ async fn an_api_key_has_its_scopes_until_it_is_revoked(product: &ProductHandle, 
 async fn a_changed_role_applies_at_once(product: &ProductHandle, ann: &SignedInUser<'_>) {
     let bob = ann.add_member("bob", "CONTRIBUTOR", "acme").await;
     let draft = "mutation { outcome: draftProposal(input: { opportunityId: \"036:X\", title: \"x\" }) { __typename } }";
-    assert_eq!(bob.outcome_of(draft, json!({})).await["__typename"], "Accepted");
+    assert_eq!(bob.send_mutation(draft, json!({})).await["__typename"], "Accepted");
     let payload = json!({ "authorization": format!("Bearer {}", bob.token) });
-    let mut connection = GraphqlSubscriber::begin(product.http(), payload, "{ __typename }").await.unwrap();
+    let mut connection = GraphqlSubscriber::subscribe(product.http(), payload, "{ __typename }").await.unwrap();
     let demote = "mutation { outcome: changeCompanyRole(user: \"bob\", role: VIEWER) { ... on Accepted { version } } }";
-    ann.outcome_of(demote, json!({})).await;
+    ann.send_mutation(demote, json!({})).await;
     assert_eq!(error_code(&bob.send_document(draft, json!({})).await), "FORBIDDEN", "with the same token");
     assert_eq!(
         error_code(&connection.send_document("draft", draft).await.unwrap()),
@@ -232,10 +232,10 @@ async fn a_changed_role_applies_at_once(product: &ProductHandle, ann: &SignedInU
         "on the same connection"
     );
     let remove = "mutation { outcome: removeCompanyMember(user: \"bob\") { ... on Accepted { version } } }";
-    ann.outcome_of(remove, json!({})).await;
+    ann.send_mutation(remove, json!({})).await;
     assert_eq!(error_code(&bob.send_document("{ proposals { totalCount } }", json!({})).await), "FORBIDDEN");
     let remove_last = "mutation { outcome: removeCompanyMember(user: \"ann\") { ... on Rejected { rule } } }";
-    assert_eq!(ann.outcome_of(remove_last, json!({})).await["rule"], "LAST_ADMIN");
+    assert_eq!(ann.send_mutation(remove_last, json!({})).await["rule"], "LAST_ADMIN");
 }
 
 async fn a_connection_ends_with_its_token(product: &ProductHandle, secret: &EncodingKey) {
@@ -243,15 +243,15 @@ async fn a_connection_ends_with_its_token(product: &ProductHandle, secret: &Enco
     let changes = "subscription { proposalChanges { cursor } }";
     let begin = async || {
         let payload = json!({ "authorization": format!("Bearer {}", token("ann", 5)) });
-        GraphqlSubscriber::begin(product.http(), payload, changes).await.unwrap()
+        GraphqlSubscriber::subscribe(product.http(), payload, changes).await.unwrap()
     };
     let (mut expiring, mut renewed) = (begin().await, begin().await);
-    let other_user = renewed.renew(&token("bob", 600)).await.unwrap();
+    let other_user = renewed.renew_token(&token("bob", 600)).await.unwrap();
     assert!(other_user["error"].is_string(), "the connection belongs to ann: {other_user}");
-    let until = renewed.renew(&token("ann", 600)).await.unwrap();
+    let until = renewed.renew_token(&token("ann", 600)).await.unwrap();
     assert!(until["expiresAt"].is_string(), "{until}");
 
-    let end = expiring.next().await.unwrap_err().to_string();
+    let end = expiring.next_answer().await.unwrap_err().to_string();
     assert!(end.contains("4403") || end.contains("Library(4403)"), "clients connect again after this code: {end}");
 
     let answer = renewed.send_document("later", "{ me { user } }").await.unwrap();

@@ -13,7 +13,7 @@ fn long_text() -> String {
 }
 
 async fn search(user: &SignedInUser<'_>, since: &AcceptedChange, words: &str, kinds: Value) -> Vec<Value> {
-    let answer = user.ask_since(since, SEARCH, json!({ "words": words, "kinds": kinds })).await;
+    let answer = user.query_since(since, SEARCH, json!({ "words": words, "kinds": kinds })).await;
     answer["searchWorkspace"].as_array().unwrap().clone()
 }
 
@@ -38,13 +38,13 @@ async fn a_company_finds_its_own_texts_and_none_of_others() {
         .unwrap()
         .to_owned();
     let draft = "draftProposal(input: { opportunityId: \"036:36C24526Q0001\", title: \"Training in Tampa\" })";
-    let proposal = ann.change(draft, json!({})).await;
+    let proposal = ann.apply_change(draft, json!({})).await;
     let (proposal_id, id) = (proposal.id.clone(), json!({ "id": proposal.id }));
     let edit = "editProposalSection(input: { proposalId: $id, section: \"staff\", heading: \"Staff\",
         content: \"Nurses train every user of the defibrillators.\", basedOn: 0 })";
-    ann.change(edit, id.clone()).await;
+    ann.apply_change(edit, id.clone()).await;
     let create_foreign = "createResource(input: { name: \"Infusion pumps\", kind: OTHER, body: \"Infusion pump calibration PX-4711-B.\" })";
-    let foreign = eve.change(create_foreign, json!({})).await;
+    let foreign = eve.apply_change(create_foreign, json!({})).await;
 
     let pumps = search(&ann, &foreign, "calibration of infusion pumps", json!(null)).await;
     assert_eq!(
@@ -70,17 +70,17 @@ async fn a_company_finds_its_own_texts_and_none_of_others() {
     assert_eq!(error_code(&stranger.send_document(SEARCH, json!({ "words": "pumps" })).await), "FORBIDDEN");
 
     // Texts that were rewritten, removed or deleted are no longer found.
-    let removed = ann.change("removeProposalSection(proposalId: $id, section: \"staff\", basedOn: 1)", id).await;
+    let removed = ann.apply_change("removeProposalSection(proposalId: $id, section: \"staff\", basedOn: 1)", id).await;
     assert_eq!(removed.version, 3);
-    let deleted = ann.change("deleteResource(id: $id)", json!({ "id": resource })).await;
+    let deleted = ann.apply_change("deleteResource(id: $id)", json!({ "id": resource })).await;
     for (words, part) in [("defibrillators", "section:staff"), ("infusion pumps", "whole")] {
         let hits = search(&ann, &deleted, words, json!(null)).await;
         assert!(hits.iter().all(|hit| hit["part"] != part), "{words}: {hits:?}");
     }
 
-    let verified = product.medhub(&["verify", "search"]).await;
+    let verified = product.run_medhub(&["verify", "search"]).await;
     assert!(verified.status.success(), "{}", String::from_utf8_lossy(&verified.stdout));
-    let rebuilt = product.medhub(&["rebuild", "search"]).await;
+    let rebuilt = product.run_medhub(&["rebuild", "search"]).await;
     assert!(rebuilt.status.success(), "{}", String::from_utf8_lossy(&rebuilt.stderr));
     let rebuilt_hits = search(&ann, &deleted, "Tampa", json!(null)).await;
     assert_eq!(ids(&rebuilt_hits), [proposal_id.as_str()], "the new generation has the same hits");
@@ -103,13 +103,13 @@ async fn opportunities_are_recommended_by_profile_and_saves(product: &ProductHan
             "noticeId": number, "postedAt": "2026-03-01T00:00:00Z", "title": title, "type": "Solicitation",
             "agency": "VETERANS AFFAIRS, DEPARTMENT OF", "solicitationNumber": number, "naics": naics,
         });
-        let answer = product.graphql(discover, json!({ "input": input })).await;
+        let answer = product.send_graphql(discover, json!({ "input": input })).await;
         let consistency_token = answer["data"]["outcome"]["consistencyToken"].as_str();
         consistency_token.unwrap_or_else(|| panic!("{answer}")).clone_into(&mut token);
     }
     let discovered = AcceptedChange { id: String::new(), token, version: 1 };
     let recommended = "query($ours: Boolean!) { recommendedOpportunities(first: 2, inOurIndustries: $ours) { id } }";
-    let none = ann.ask_since(&discovered, recommended, json!({ "ours": false })).await;
+    let none = ann.query_since(&discovered, recommended, json!({ "ours": false })).await;
     assert_eq!(none["recommendedOpportunities"], json!([]), "neither a profile nor saves to recommend by");
     assert_eq!(error_code(&ann.send_document(recommended, json!({ "ours": true })).await), "INVALID_INPUT");
     let zoe = SignedInUser::login(product, "zoe", None).await;
@@ -122,15 +122,15 @@ async fn opportunities_are_recommended_by_profile_and_saves(product: &ProductHan
     let profile =
         "changeCompanyProfile(profile: { name: \"Acme\", capabilities: \"Grounds maintenance and mowing of lawns\",
         naics: [\"339113\"] })";
-    let changed = ann.change(profile, json!({})).await;
-    let by_profile = ann.ask_since(&changed, recommended, json!({ "ours": false })).await;
+    let changed = ann.apply_change(profile, json!({})).await;
+    let by_profile = ann.query_since(&changed, recommended, json!({ "ours": false })).await;
     assert_eq!(by_profile["recommendedOpportunities"][0]["id"], "036:R3");
-    let ours = ann.ask_since(&changed, recommended, json!({ "ours": true })).await;
+    let ours = ann.query_since(&changed, recommended, json!({ "ours": true })).await;
     let ours: Vec<_> = ours["recommendedOpportunities"].as_array().unwrap().clone();
     assert!(ours.len() == 2 && !ids(&ours).contains(&"036:R3"), "{ours:?}");
 
-    let saved = ann.change("saveOpportunity(opportunityId: \"036:R1\")", json!({})).await;
-    let by_saves = ann.ask_since(&saved, recommended, json!({ "ours": true })).await;
+    let saved = ann.apply_change("saveOpportunity(opportunityId: \"036:R1\")", json!({})).await;
+    let by_saves = ann.query_since(&saved, recommended, json!({ "ours": true })).await;
     assert_eq!(
         by_saves["recommendedOpportunities"],
         json!([{ "id": "036:R2" }]),
@@ -140,12 +140,12 @@ async fn opportunities_are_recommended_by_profile_and_saves(product: &ProductHan
 
 async fn aggregates_have_a_history(ann: &SignedInUser<'_>, resource: &str) {
     let task = ann
-        .change(
+        .apply_change(
             "requestTask(input: { kind: INDEX_RESOURCE, subjectKind: RESOURCE, subjectId: $subject })",
             json!({ "subject": resource }),
         )
         .await;
-    ann.change("cancelTask(id: $id, reason: \"Not needed\")", json!({ "id": task.id })).await;
+    ann.apply_change("cancelTask(id: $id, reason: \"Not needed\")", json!({ "id": task.id })).await;
     let answer = ann
         .send_document(
             "query($resource: UUID!, $task: UUID!) {

@@ -43,7 +43,7 @@ fn main() -> ExitCode {
 async fn run(cli: ChaosCli) -> anyhow::Result<ExitCode> {
     let seed = cli.seed.unwrap_or_else(run_seed::draw);
     let plan = ChaosPlan { seed, events: cli.events, faults: cli.faults, max_pause_ms: cli.pause };
-    let stack = TestStack::with(&["--engines-only"], EnvironmentVariables::new()).await;
+    let stack = TestStack::start_with(&["--engines-only"], EnvironmentVariables::new()).await;
     let report = chaos::run(&plan, &stack).await?;
     let (_stack, status) = stack.stop().await;
     anyhow::ensure!(status.success(), "the stack ended with {status}");

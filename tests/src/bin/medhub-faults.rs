@@ -71,7 +71,8 @@ async fn run(cli: FaultsCli) -> anyhow::Result<ExitCode> {
     print_progress(&format!("{} s with {} writers, seed {}", cli.seconds, cli.writers, plan.seed));
     let broker = cli.kafka.to_possible_value().context("naming the broker")?.get_name().to_owned();
     let stack =
-        TestStack::with(&["--only", "postgres,registry,kafka", "--kafka", &broker], EnvironmentVariables::new()).await;
+        TestStack::start_with(&["--only", "postgres,registry,kafka", "--kafka", &broker], EnvironmentVariables::new())
+            .await;
     let report = faults::run(&plan, &stack).await?;
     let (_stack, status) = stack.stop().await;
     anyhow::ensure!(status.success(), "the stack ended with {status}");

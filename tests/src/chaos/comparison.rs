@@ -11,7 +11,7 @@ use serde_json::Value;
 use sqlx::{Connection as _, PgConnection};
 
 use super::event_load::json_lines;
-use crate::{TestStack, faults::bounded_wait::until};
+use crate::{TestStack, faults::bounded_wait::wait_until};
 
 /// The result of the comparison.
 pub(super) struct ComparisonResult {
@@ -21,8 +21,8 @@ pub(super) struct ComparisonResult {
 
 /// Waits until the relay and every projection have no lag.
 pub(super) async fn caught_up(stack: &TestStack, timeout: Duration) -> anyhow::Result<()> {
-    until(timeout, async || {
-        let output = stack.medhub(&["status", "--json"]).await;
+    wait_until(timeout, async || {
+        let output = stack.run_medhub(&["status", "--json"]).await;
         let status = json_lines(&output.stdout)?.pop().context("the status command printed nothing")?;
         let behind = |row: &Value| row["lag_records"] != 0 || row["state"] != "running";
         let rows = status["projections"].as_array().context("no projections")?;
@@ -35,7 +35,7 @@ pub(super) async fn caught_up(stack: &TestStack, timeout: Duration) -> anyhow::R
 
 /// Compares all read models.
 pub(super) async fn compare(stack: &TestStack) -> anyhow::Result<ComparisonResult> {
-    let output = stack.medhub(&["verify", "--json"]).await;
+    let output = stack.run_medhub(&["verify", "--json"]).await;
     let reports = json_lines(&output.stdout)?;
     let mut violations = vec![];
     if reports.len() != READ_MODEL_NAMES.len() {

@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 use super::ChaosPlan;
 use crate::{
     TestStack,
-    faults::{bounded_wait::until, fault_report::print_progress},
+    faults::{bounded_wait::wait_until, fault_report::print_progress},
 };
 
 /// Maximum number of notices in one import.
@@ -56,10 +56,10 @@ impl<'a> EventLoad<'a> {
     }
 
     async fn generate_notices(&self, rows: u64, seed: u64) -> anyhow::Result<PathBuf> {
-        let file = self.stack.data().join(format!("notices-{seed}.csv"));
+        let file = self.stack.data_folder().join(format!("notices-{seed}.csv"));
         let out = file.to_str().context("naming a file")?;
         let args = ["generate", "--rows", &rows.to_string(), "--seed", &seed.to_string(), "--out", out];
-        let generated = self.stack.medhub(&args).await;
+        let generated = self.stack.run_medhub(&args).await;
         anyhow::ensure!(generated.status.success(), "generating: {}", String::from_utf8_lossy(&generated.stderr));
         Ok(file)
     }
@@ -67,7 +67,7 @@ impl<'a> EventLoad<'a> {
     async fn run_until_success(&self, args: &[&str]) -> anyhow::Result<()> {
         let mut stderr = String::new();
         for _ in 0..ATTEMPTS {
-            let output = self.stack.medhub(args).await;
+            let output = self.stack.run_medhub(args).await;
             stderr = String::from_utf8_lossy(&output.stderr).into_owned();
             // An import with rejected rows is complete.
             if output.status.success() || stderr.contains("rejected") && !stderr.contains("error:") {
@@ -80,7 +80,7 @@ impl<'a> EventLoad<'a> {
 
     async fn count_events(&self) -> anyhow::Result<u64> {
         // Postgres may be killed during this query.
-        until(POSTGRES_RESTART_TIMEOUT, async || {
+        wait_until(POSTGRES_RESTART_TIMEOUT, async || {
             let mut connection =
                 <sqlx::PgConnection as sqlx::Connection>::connect(self.stack.variable("DATABASE_URL")).await?;
             let count: i64 = sqlx::query_scalar("select count(*) from events").fetch_one(&mut connection).await?;

@@ -110,9 +110,9 @@ impl StorageFault {
             Self::KillClickHouse => engines.kill9("clickhouse").map(drop),
             Self::KillQdrant => engines.kill9("qdrant").map(drop),
             Self::KillRedis => engines.kill9("redis").map(drop),
-            Self::PauseClickHouse => engines.pause("clickhouse", choices.millis(500, 4_000)).await,
-            Self::PauseQdrant => engines.pause("qdrant", choices.millis(500, 4_000)).await,
-            Self::PauseRedis => engines.pause("redis", choices.millis(500, 4_000)).await,
+            Self::PauseClickHouse => engines.pause_for("clickhouse", choices.millis(500, 4_000)).await,
+            Self::PauseQdrant => engines.pause_for("qdrant", choices.millis(500, 4_000)).await,
+            Self::PauseRedis => engines.pause_for("redis", choices.millis(500, 4_000)).await,
             Self::KillKafka => engines.kill9("kafka").map(drop),
             Self::KillPostgres => engines.kill9("postgres").map(drop),
         }

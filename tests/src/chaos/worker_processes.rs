@@ -38,7 +38,7 @@ impl WorkerProcesses {
     pub(super) fn restart_stopped(&mut self) -> anyhow::Result<()> {
         for process in self.permanent.iter_mut().chain([&mut self.relay]) {
             process.send_signal(Signal::SIGCONT);
-            if !process.runs() {
+            if !process.is_running() {
                 process.launch()?;
             }
         }

@@ -8,7 +8,7 @@ const PAUSE: Duration = Duration::from_millis(25);
 ///
 /// # Errors
 /// The last error of `probe`, when `timeout` is over.
-pub async fn until<T>(timeout: Duration, mut probe: impl AsyncFnMut() -> anyhow::Result<T>) -> anyhow::Result<T> {
+pub async fn wait_until<T>(timeout: Duration, mut probe: impl AsyncFnMut() -> anyhow::Result<T>) -> anyhow::Result<T> {
     let deadline = Instant::now() + timeout;
     loop {
         match probe().await {

@@ -7,7 +7,7 @@ use medhub_local::process::ProcessIdentity;
 use nix::sys::signal::Signal;
 use tokio::time::sleep;
 
-use super::bounded_wait::until;
+use super::bounded_wait::wait_until;
 use crate::TestStack;
 
 const RESTART_WITHIN: Duration = Duration::from_secs(30);
@@ -35,7 +35,7 @@ impl EngineFaults<'_> {
     ///
     /// # Errors
     /// If it does not run.
-    pub async fn pause(self, engine: &str, time: Duration) -> anyhow::Result<()> {
+    pub async fn pause_for(self, engine: &str, time: Duration) -> anyhow::Result<()> {
         let _paused = self.pause_engine(engine)?;
         sleep(time).await;
         Ok(())
@@ -58,7 +58,7 @@ impl EngineFaults<'_> {
     /// If it does not run, or its supervisor does not start it again.
     pub async fn make_unavailable(self, engine: &str, time: Duration) -> anyhow::Result<()> {
         let process = self.kill9(engine)?;
-        let restarted = until(RESTART_WITHIN, async || {
+        let restarted = wait_until(RESTART_WITHIN, async || {
             let found = self.identity(engine)?;
             anyhow::ensure!(found != process, "{engine} was not started again");
             found.send_signal(Signal::SIGSTOP);

@@ -9,7 +9,7 @@ use tokio::time::sleep;
 
 use super::{
     append_writer::{AppendMethod, AppendWriter},
-    bounded_wait::until,
+    bounded_wait::wait_until,
     engine_faults::EngineFaults,
     fault_environment::FaultEnvironment,
     fault_plan::{FaultPlan, RelayFault},
@@ -136,7 +136,7 @@ impl<'a> FaultInjector<'a> {
     }
 
     async fn inject(&mut self, fault: RelayFault) -> anyhow::Result<Option<Duration>> {
-        let (leader, _) = until(RECOVERY_TIMEOUT, async || self.relays.leader().await).await?;
+        let (leader, _) = wait_until(RECOVERY_TIMEOUT, async || self.relays.find_leader().await).await?;
         // Hundreds of events and a short delay, so that the fault hits the relay in the middle of its work.
         self.probe.append(AppendMethod::Import).await?;
         sleep(self.choices.millis(0, 40)).await;
@@ -144,11 +144,11 @@ impl<'a> FaultInjector<'a> {
         match fault {
             RelayFault::KillLeader => {
                 self.relays.0[leader].kill9()?;
-                return self.take_over(leader, since).await.map(Some);
+                return self.measure_takeover(leader, since).await.map(Some);
             }
             RelayFault::StopLeader => {
                 self.relays.0[leader].stop().await?;
-                return self.take_over(leader, since).await.map(Some);
+                return self.measure_takeover(leader, since).await.map(Some);
             }
             RelayFault::KillStandby => {
                 self.relays.0[1 - leader].kill9()?;
@@ -161,7 +161,7 @@ impl<'a> FaultInjector<'a> {
             }
             RelayFault::Zombie => {
                 self.relays.0[leader].send_signal(Signal::SIGSTOP);
-                let taken_over = self.take_over_while_paused(leader, since).await;
+                let taken_over = self.wait_for_takeover_while_paused(leader, since).await;
                 // No process may stay paused, also after an error.
                 self.relays.0[leader].send_signal(Signal::SIGCONT);
                 taken_over?;
@@ -169,25 +169,25 @@ impl<'a> FaultInjector<'a> {
             RelayFault::KillPostgres => drop(self.engines.kill9("postgres")?),
             RelayFault::KillBackend => self.kill_backend().await?,
             RelayFault::KillBroker => drop(self.engines.kill9("kafka")?),
-            RelayFault::PauseBroker(time) => self.engines.pause("kafka", time).await?,
+            RelayFault::PauseBroker(time) => self.engines.pause_for("kafka", time).await?,
             RelayFault::BrokerAway(time) => self.engines.make_unavailable("kafka", time).await?,
         }
         Ok(None)
     }
 
     /// Waits until the other relay has taken over, and starts the first one again, as standby.
-    async fn take_over(&mut self, leader: usize, since: Instant) -> anyhow::Result<Duration> {
+    async fn measure_takeover(&mut self, leader: usize, since: Instant) -> anyhow::Result<Duration> {
         let position = self.probe.probe().await?;
-        let takeover = self.relays.taken_over(leader, position, since, TAKEOVER_TIMEOUT).await?;
+        let takeover = self.relays.wait_for_takeover(leader, position, since, TAKEOVER_TIMEOUT).await?;
         self.relays.0[leader].launch()?;
         Ok(takeover)
     }
 
     /// Kills Postgres, so that the paused leader loses its connection, and waits until the other relay has published.
-    async fn take_over_while_paused(&mut self, leader: usize, since: Instant) -> anyhow::Result<()> {
+    async fn wait_for_takeover_while_paused(&mut self, leader: usize, since: Instant) -> anyhow::Result<()> {
         self.engines.kill9("postgres")?;
         let position = self.probe.probe().await?;
-        self.relays.taken_over(leader, position, since, TAKEOVER_TIMEOUT).await.map(drop)
+        self.relays.wait_for_takeover(leader, position, since, TAKEOVER_TIMEOUT).await.map(drop)
     }
 
     async fn kill_backend(&mut self) -> anyhow::Result<()> {
@@ -208,10 +208,10 @@ impl<'a> FaultInjector<'a> {
     /// Waits for the recovery: an event appended now is on Kafka, and the other relay is on standby.
     async fn wait_for_recovery(&mut self) -> anyhow::Result<()> {
         let position = self.probe.probe().await?;
-        let leader = self.relays.reach(position, RECOVERY_TIMEOUT).await?;
+        let leader = self.relays.wait_until_published(position, RECOVERY_TIMEOUT).await?;
         let other = &self.relays.0[1 - leader];
-        until(RECOVERY_TIMEOUT, async || {
-            let status = relay_pair::status(other).await?;
+        wait_until(RECOVERY_TIMEOUT, async || {
+            let status = relay_pair::read_status(other).await?;
             anyhow::ensure!(status.state != "retrying", "{} is {status:?}{}", other.name(), other.log_tail());
             Ok(())
         })

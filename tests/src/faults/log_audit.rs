@@ -62,7 +62,7 @@ impl AuditedRecord {
         !self.headers.contains_key("event-type")
     }
 
-    fn number(&self, header: &str) -> Option<u64> {
+    fn numeric_header(&self, header: &str) -> Option<u64> {
         self.headers.get(header)?.parse().ok()
     }
 
@@ -202,7 +202,7 @@ impl AuditEvidence {
             findings.violations.push(AuditViolation::Ordinal {
                 location: repetition.location(),
                 found: repetition.headers.get("ordinal").cloned(),
-                expected: first.number("ordinal").unwrap_or_default(),
+                expected: first.numeric_header("ordinal").unwrap_or_default(),
             });
         }
         // The repetition may come from the new leader, or late from the old one: the later timestamp is compared.

@@ -56,7 +56,7 @@ impl NaiveRelay {
     ///
     /// # Errors
     /// If it does not within `timeout`.
-    pub async fn reach(&self, position: u64, timeout: Duration) -> anyhow::Result<()> {
+    pub async fn wait_until_published(&self, position: u64, timeout: Duration) -> anyhow::Result<()> {
         let mut reached = self.position.clone();
         let waited = tokio::time::timeout(timeout, reached.wait_for(|reached| *reached >= position)).await;
         waited.with_context(|| format!("the naive relay is at {}, not at {position}", *self.position.borrow()))??;

@@ -13,7 +13,9 @@ use rdkafka::{
     client::DefaultClientContext,
 };
 use sqlx::{PgPool, postgres::PgPoolOptions};
-use tests::{RunningRelay, TransactionPooler, database, eventually, log_events::event, positions_by_aggregate, topics};
+use tests::{
+    RunningRelay, TransactionPooler, database, eventually, log_events::event, read_positions_by_aggregate, topics,
+};
 
 fn leading(relays: &[RunningRelay]) -> usize {
     relays.iter().filter(|relay| relay.status.borrow().leading).count()
@@ -60,7 +62,7 @@ async fn behind_a_pooler_that_shares_sessions_one_of_three_leads_and_another_tak
         relay.stop().await;
     }
 
-    let found = positions_by_aggregate(&kafka).await;
+    let found = read_positions_by_aggregate(&kafka).await;
     assert_eq!(found.values().map(Vec::len).sum::<usize>(), 201, "each event once: {found:?}");
     assert!(found.values().all(|positions| positions.is_sorted()), "{found:?}");
 }
@@ -100,7 +102,7 @@ async fn the_lease_of_a_dead_relay_expires_and_the_next_leader_has_a_higher_epoc
     let relay = RunningRelay::start(&pool, &kafka).await;
     assert!(relay::load_progress(&pool).await.unwrap().leads);
 
-    relay.reach(1).await;
+    relay.wait_until_published(1).await;
 
     let epoch = eventually(async || {
         let epoch: Option<i64> =
@@ -118,9 +120,9 @@ async fn the_relay_replaces_a_session_that_hangs() {
     let (pool, kafka) = (database().await, topics().await);
     let store = PgBatchStore::new(pool.clone());
     let config = relay::RelayConfig { answer_ms: 1_000, ..RunningRelay::quick_config() };
-    let relay = RunningRelay::with(&pool, &kafka, config).await;
+    let relay = RunningRelay::start_with(&pool, &kafka, config).await;
     store.append_events(vec![event("a", 1)]).await.unwrap();
-    relay.reach(1).await;
+    relay.wait_until_published(1).await;
     let reading = "select pid from pg_stat_activity where application_name = 'medhub relay'
                    and datname = current_database()";
     let paused: Vec<i32> = sqlx::query_scalar(reading).fetch_all(&pool).await.unwrap();
@@ -133,12 +135,12 @@ async fn the_relay_replaces_a_session_that_hangs() {
 
     signal(nix::sys::signal::Signal::SIGSTOP);
     store.append_events(vec![event("a", 2)]).await.unwrap();
-    let reached = tokio::time::timeout(Duration::from_mins(1), relay.reach(2)).await;
+    let reached = tokio::time::timeout(Duration::from_mins(1), relay.wait_until_published(2)).await;
     signal(nix::sys::signal::Signal::SIGCONT);
 
     reached.unwrap();
     relay.stop().await;
-    assert_eq!(positions_by_aggregate(&kafka).await["a"], [1, 2]);
+    assert_eq!(read_positions_by_aggregate(&kafka).await["a"], [1, 2]);
 }
 
 #[tokio::test]
@@ -167,7 +169,7 @@ async fn a_compacted_topic_is_reported_and_publishing_continues_once_it_is_fixed
     assert!(findings.iter().any(|(text, harmful)| *harmful && text.contains("compact")), "{findings:?}");
 
     set("delete").await;
-    relay.reach(1).await;
+    relay.wait_until_published(1).await;
     relay.stop().await;
 }
 
@@ -183,7 +185,7 @@ async fn partitions_added_later_are_reported_and_get_no_events() {
     store.append_events((0..40).map(|n| event(&format!("a{n}"), 1)).collect()).await.unwrap();
 
     let relay = RunningRelay::start(&pool, &kafka).await;
-    relay.reach(40).await;
+    relay.wait_until_published(40).await;
     relay.stop().await;
 
     assert_eq!(eventstore::count::count_published(&kafka).await.unwrap(), 40);

@@ -8,7 +8,7 @@ use eventstore::append::PgBatchStore;
 use sqlx::{Connection, Executor, PgConnection, PgPool, postgres::PgPoolOptions};
 use tests::{
     RunningRelay, TestNamespace, database, empty_database, engines, eventually, log_events::event,
-    positions_by_aggregate, topics,
+    read_positions_by_aggregate, topics,
 };
 
 #[tokio::test]
@@ -18,16 +18,16 @@ async fn a_log_copied_into_another_database_is_refused_until_it_is_recovered() {
     let copy = clone_database(&pool).await;
 
     let relay = RunningRelay::start(&copy, &kafka).await;
-    let error = relay.last_error().await;
+    let error = relay.wait_for_error().await;
     relay.stop().await;
     assert!(error.contains("was restored or cloned") && error.contains("medhub recover"), "{error}");
-    assert!(positions_by_aggregate(&kafka).await.is_empty());
+    assert!(read_positions_by_aggregate(&kafka).await.is_empty());
 
     eventstore::relay::recover_log(&copy, &kafka).await.unwrap();
     let relay = RunningRelay::start(&copy, &kafka).await;
-    relay.reach(2).await;
+    relay.wait_until_published(2).await;
     relay.stop().await;
-    assert_eq!(positions_by_aggregate(&kafka).await["a"], [1, 2]);
+    assert_eq!(read_positions_by_aggregate(&kafka).await["a"], [1, 2]);
 }
 
 #[tokio::test]
@@ -46,7 +46,7 @@ async fn a_dump_restored_elsewhere_is_refused() {
 
     let copy = PgPoolOptions::new().max_connections(4).connect(&to).await.unwrap();
     let relay = RunningRelay::start(&copy, &kafka).await;
-    let error = relay.last_error().await;
+    let error = relay.wait_for_error().await;
     relay.stop().await;
 
     assert!(error.contains("was restored or cloned"), "{error}");

@@ -19,7 +19,7 @@ async fn every_partition_has_the_current_watermark_even_without_events() {
         let found = read_records(&kafka).await;
         let watermark_of = |partition| {
             let last = found.iter().rfind(|record| record.partition == partition);
-            last.and_then(|record| record.number("watermark").or(record.number("position")))
+            last.and_then(|record| record.numeric_header("watermark").or(record.numeric_header("position")))
         };
         let watermarks: Vec<_> = (0..kafka.partitions).map(watermark_of).collect();
         if watermarks.iter().all(|at| *at == Some(3)) { Ok(found) } else { Err(format!("{watermarks:?}")) }
@@ -46,7 +46,7 @@ async fn no_event_comes_after_a_beacon_whose_watermark_covers_it() {
         tokio::time::sleep(std::time::Duration::from_millis(60)).await;
         slow.commit().await.unwrap();
     }
-    relay.reach(20 * 21).await;
+    relay.wait_until_published(20 * 21).await;
     relay.stop().await;
 
     let found = read_records(&kafka).await;
@@ -54,11 +54,11 @@ async fn no_event_comes_after_a_beacon_whose_watermark_covers_it() {
         let records: Vec<_> = found.iter().filter(|record| record.partition == partition).collect();
         let mut watermark = 0;
         for record in records {
-            let position = record.number("position").unwrap_or_default();
+            let position = record.numeric_header("position").unwrap_or_default();
             if record.is_event() {
                 assert!(position > watermark, "position {position} after watermark {watermark}");
             }
-            watermark = watermark.max(record.number("watermark").unwrap_or(position));
+            watermark = watermark.max(record.numeric_header("watermark").unwrap_or(position));
         }
     }
     assert_eq!(found.iter().filter(|record| record.is_event()).count(), 420);
@@ -71,14 +71,14 @@ async fn the_events_of_a_partition_are_numbered_without_gaps_across_leaders() {
     for sequence in 1..=3 {
         let relay = RunningRelay::start(&pool, &kafka).await;
         store.append_events((0..40).map(|n| event(&format!("a{n}"), sequence)).collect()).await.unwrap();
-        relay.reach(40 * sequence).await;
+        relay.wait_until_published(40 * sequence).await;
         relay.stop().await;
     }
 
     let found = read_records(&kafka).await;
     for partition in 0..kafka.partitions {
         let events = found.iter().filter(|record| record.partition == partition && record.is_event());
-        let ordinals: Vec<_> = events.map(|record| record.number("ordinal").unwrap()).collect();
+        let ordinals: Vec<_> = events.map(|record| record.numeric_header("ordinal").unwrap()).collect();
         let expected: Vec<_> = (1..=ordinals.len() as u64).collect();
         assert_eq!(ordinals, expected, "partition {partition}");
     }

@@ -32,9 +32,9 @@ async fn hostile_updates_are_refused_with_a_reason_and_other_editors_continue() 
     let admin = SignedInUser::register_company(product, "ada", &company).await;
     let ann = admin.add_member("ann", "CONTRIBUTOR", &company).await;
     let vic = admin.add_member("vic", "VIEWER", &company).await;
-    let drafted = ann.change(DRAFT, json!({})).await;
+    let drafted = ann.apply_change(DRAFT, json!({})).await;
     let mut at_ann = open(product.http(), &ann, &drafted).await;
-    at_ann.write("approach", "We deliver.").await.unwrap();
+    at_ann.write_section("approach", "We deliver.").await.unwrap();
 
     let lists = item(8, &[&[1][..], &[0x75, 1].repeat(DEEP), &[0x7e]].concat());
     let maps = item(8, &[&[1][..], &[0x76, 1, 1, b'k'].repeat(DEEP), &[0x7e]].concat());
@@ -67,8 +67,8 @@ async fn hostile_updates_are_refused_with_a_reason_and_other_editors_continue() 
         assert!(code == 4400 && found.contains(reason), "{what}: {code} {found}");
     }
     let mut other = open(product.http(), &vic, &drafted).await;
-    at_ann.write("approach", "We deliver on.").await.unwrap();
-    other.until(section_has_text("approach", "We deliver on.")).await.unwrap();
+    at_ann.write_section("approach", "We deliver on.").await.unwrap();
+    other.receive_until(section_has_text("approach", "We deliver on.")).await.unwrap();
     assert_eq!(read_proposal(&ann, &drafted).await["sections"].as_array().map(Vec::len), Some(1), "nothing was added");
 }
 
@@ -76,11 +76,14 @@ async fn hostile_updates_are_refused_with_a_reason_and_other_editors_continue() 
 async fn a_single_editor_receives_its_own_awareness() {
     let (product, company) = (shared_product().await, unique_name("acme"));
     let ann = SignedInUser::register_company(product, "ann", &company).await;
-    let drafted = ann.change(DRAFT, json!({})).await;
+    let drafted = ann.apply_change(DRAFT, json!({})).await;
     let mut editor = open(product.http(), &ann, &drafted).await;
     // A provider closes its connection after 30 s without a message, and there is no other editor to send one.
     editor.send_awareness(7, 1, &json!({ "cursor": 1 })).await.unwrap();
-    editor.until(|editor| editor.awareness_states.get(&7) == Some(&json!({ "by": "ann", "cursor": 1 }))).await.unwrap();
+    editor
+        .receive_until(|editor| editor.awareness_states.get(&7) == Some(&json!({ "by": "ann", "cursor": 1 })))
+        .await
+        .unwrap();
 }
 
 #[tokio::test]
@@ -90,19 +93,19 @@ async fn a_removed_or_signed_out_user_receives_no_further_edits() {
     let ann = SignedInUser::register_company(product, "ann", &company).await;
     let vic = ann.add_member("vic", "VIEWER", &company).await;
     let bob = ann.add_member("bob", "CONTRIBUTOR", &company).await;
-    let drafted = ann.change(DRAFT, json!({})).await;
+    let drafted = ann.apply_change(DRAFT, json!({})).await;
     let mut at_ann = open(product.http(), &ann, &drafted).await;
     let mut at_vic = open(product.http(), &vic, &drafted).await;
     let mut at_bob = open(product.http(), &bob, &drafted).await;
-    at_ann.write("approach", "We").await.unwrap();
-    at_vic.until(section_has_text("approach", "We")).await.unwrap();
-    at_bob.until(section_has_text("approach", "We")).await.unwrap();
+    at_ann.write_section("approach", "We").await.unwrap();
+    at_vic.receive_until(section_has_text("approach", "We")).await.unwrap();
+    at_bob.receive_until(section_has_text("approach", "We")).await.unwrap();
 
     let remove = "mutation { outcome: removeCompanyMember(user: \"vic\") { ... on Accepted { version } } }";
-    assert!(ann.outcome_of(remove, json!({})).await["version"].is_u64());
+    assert!(ann.send_mutation(remove, json!({})).await["version"].is_u64());
     let signed_out: Value = bob.send_document("mutation { signOut }", json!({})).await;
     assert_eq!(signed_out["data"]["signOut"], true, "{signed_out}");
-    at_ann.write("approach", SECRET).await.unwrap();
+    at_ann.write_section("approach", SECRET).await.unwrap();
     for (user, editor, expected) in [("vic", &mut at_vic, 4403), ("bob", &mut at_bob, 4401)] {
         let (code, reason) =
             tokio::time::timeout(Duration::from_secs(30), editor.wait_until_closed()).await.unwrap().unwrap();

@@ -38,7 +38,7 @@ impl PartitionAudit {
         let found = record.headers.get("ordinal");
         self.numbered |= found.is_some();
         findings.numbered += usize::from(found.is_some());
-        if self.numbered && record.number("ordinal") != Some(self.event_count) {
+        if self.numbered && record.numeric_header("ordinal") != Some(self.event_count) {
             findings.violations.push(AuditViolation::Ordinal {
                 location: record.location(),
                 found: found.cloned(),
@@ -51,17 +51,17 @@ impl PartitionAudit {
     pub(super) fn beacon(&mut self, record: &AuditedRecord, findings: &mut AuditFindings) {
         let mut report =
             |reason: String| findings.violations.push(AuditViolation::Beacon { location: record.location(), reason });
-        match record.number("watermark") {
+        match record.numeric_header("watermark") {
             Some(watermark) => self.watermark = self.watermark.max(watermark),
             None => report("a record without event-type and without a watermark".to_owned()),
         }
         if let Some(key) = &record.key {
             report(format!("a beacon has the key {key:?}"));
         }
-        if let Some(ordinal) = record.number("ordinal").filter(|ordinal| *ordinal != self.event_count) {
+        if let Some(ordinal) = record.numeric_header("ordinal").filter(|ordinal| *ordinal != self.event_count) {
             report(format!("a beacon counts {ordinal} events, but {} precede it", self.event_count));
         }
-        if let Some(position) = record.number("position").filter(|position| *position != self.last_position) {
+        if let Some(position) = record.numeric_header("position").filter(|position| *position != self.last_position) {
             report(format!("a beacon names {position} as the last position, but it is {}", self.last_position));
         }
     }
