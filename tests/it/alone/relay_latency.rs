@@ -29,13 +29,14 @@ impl RelayLatencyFixture {
         let relays = RelayPair::start(&environment).unwrap();
         relays.wait_until_published(0, START_TIMEOUT).await.unwrap();
         let writer =
-            AppendWriter::new(run_seed::read_or_draw().unwrap(), 0, &environment.url, environment.pool.clone()).alone();
+            AppendWriter::new(run_seed::read_or_draw_seed().unwrap(), 0, &environment.url, environment.pool.clone())
+                .with_own_streams();
         Self { environment, relays, writer }
     }
 
     /// The time from the acknowledgement of an append until the relay reports its event as published.
     async fn delay(&mut self) -> Duration {
-        let position = self.writer.probe().await.unwrap();
+        let position = self.writer.append_probe().await.unwrap();
         let committed = Instant::now();
         self.relays.wait_until_published(position, START_TIMEOUT).await.unwrap();
         committed.elapsed()
@@ -58,15 +59,15 @@ async fn idle_foreign_transactions_delay_no_event() {
 async fn the_relay_passes_the_gap_of_a_rolled_back_append_within_1_s() {
     let mut fixture = RelayLatencyFixture::new().await;
     let mut rolled_back = AppendWriter::new(
-        run_seed::read_or_draw().unwrap(),
+        run_seed::read_or_draw_seed().unwrap(),
         1,
         &fixture.environment.url,
         fixture.environment.pool.clone(),
     )
-    .alone();
+    .with_own_streams();
     for _ in 0..5 {
         let open = rolled_back.begin_append().await.unwrap();
-        let beyond = fixture.writer.probe().await.unwrap();
+        let beyond = fixture.writer.append_probe().await.unwrap();
         let (leader, held) = fixture.relays.find_leader().await.unwrap();
         assert!(held.position < beyond, "event {beyond} was not held back: {held:?}");
 
@@ -75,7 +76,7 @@ async fn the_relay_passes_the_gap_of_a_rolled_back_append_within_1_s() {
         assert_eq!(fixture.relays.wait_until_published(beyond, START_TIMEOUT).await.unwrap(), leader);
         assert!(rolled_back_at.elapsed() < LATENCY_LIMIT, "{:?}", rolled_back_at.elapsed());
     }
-    let log = evidence_reader::log(&mut fixture.environment.connection().await.unwrap()).await.unwrap();
+    let log = evidence_reader::read_log(&mut fixture.environment.connect().await.unwrap()).await.unwrap();
     let last = log.last().unwrap().position;
     assert!(last > u64::try_from(log.len()).unwrap(), "there was no gap");
 }
@@ -84,16 +85,16 @@ async fn the_relay_passes_the_gap_of_a_rolled_back_append_within_1_s() {
 async fn an_open_append_holds_back_later_events_until_it_commits() {
     let mut fixture = RelayLatencyFixture::new().await;
     let mut slow = AppendWriter::new(
-        run_seed::read_or_draw().unwrap(),
+        run_seed::read_or_draw_seed().unwrap(),
         1,
         &fixture.environment.url,
         fixture.environment.pool.clone(),
     )
-    .alone();
-    let before = fixture.writer.probe().await.unwrap();
+    .with_own_streams();
+    let before = fixture.writer.append_probe().await.unwrap();
     fixture.relays.wait_until_published(before, START_TIMEOUT).await.unwrap();
     let open = slow.begin_append().await.unwrap();
-    let beyond = fixture.writer.probe().await.unwrap();
+    let beyond = fixture.writer.append_probe().await.unwrap();
     let watched = Instant::now();
     while watched.elapsed() < LATENCY_LIMIT {
         let (_, status) = fixture.relays.find_leader().await.unwrap();

@@ -55,14 +55,14 @@ fn main() -> ExitCode {
     // One thread that lives until the end: the relays end with the thread that started them.
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
-        Err(error) => return failed(&error.into()),
+        Err(error) => return report_failure(&error.into()),
     };
-    runtime.block_on(run(cli)).unwrap_or_else(|error| failed(&error))
+    runtime.block_on(run_cli(cli)).unwrap_or_else(|error| report_failure(&error))
 }
 
-async fn run(cli: FaultsCli) -> anyhow::Result<ExitCode> {
+async fn run_cli(cli: FaultsCli) -> anyhow::Result<ExitCode> {
     let mut plan =
-        FaultPlan::long(cli.seed.unwrap_or_else(run_seed::draw), cli.writers, Duration::from_secs(cli.seconds));
+        FaultPlan::long(cli.seed.unwrap_or_else(run_seed::draw_seed), cli.writers, Duration::from_secs(cli.seconds));
     if let Some(text) = cli.only {
         plan.steps.retain(|step| step.fault.name().contains(&text));
     }
@@ -73,14 +73,14 @@ async fn run(cli: FaultsCli) -> anyhow::Result<ExitCode> {
     let stack =
         TestStack::start_with(&["--only", "postgres,registry,kafka", "--kafka", &broker], EnvironmentVariables::new())
             .await;
-    let report = faults::run(&plan, &stack).await?;
+    let report = faults::run_plan(&plan, &stack).await?;
     let (_stack, status) = stack.stop().await;
     anyhow::ensure!(status.success(), "the stack ended with {status}");
     println!("{}", serde_json::to_string(&report)?);
     Ok(if report.ok { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-fn failed(error: &anyhow::Error) -> ExitCode {
+fn report_failure(error: &anyhow::Error) -> ExitCode {
     print_progress(&format!("medhub-faults: {error:#}"));
     ExitCode::from(2)
 }

@@ -91,6 +91,6 @@ impl<'a> EventLoad<'a> {
 }
 
 /// Parses a command's output, one JSON value per line.
-pub(super) fn json_lines(stdout: &[u8]) -> anyhow::Result<Vec<Value>> {
+pub(super) fn parse_json_lines(stdout: &[u8]) -> anyhow::Result<Vec<Value>> {
     String::from_utf8_lossy(stdout).lines().map(|line| Ok(serde_json::from_str(line)?)).collect()
 }

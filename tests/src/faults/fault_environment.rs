@@ -63,7 +63,7 @@ impl FaultEnvironment {
     }
 
     /// The folder of its processes' logs.
-    pub fn logs(&self) -> &Path {
+    pub fn log_folder(&self) -> &Path {
         self.logs.path()
     }
 
@@ -71,7 +71,7 @@ impl FaultEnvironment {
     ///
     /// # Errors
     /// If the connection fails.
-    pub async fn connection(&self) -> anyhow::Result<PgConnection> {
+    pub async fn connect(&self) -> anyhow::Result<PgConnection> {
         PgConnection::connect(&self.url).await.context("connecting to the run's database")
     }
 }

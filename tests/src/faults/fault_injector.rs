@@ -113,7 +113,7 @@ impl<'a> FaultInjector<'a> {
             Err(error) => Err(anyhow::anyhow!("{error:#}")),
         };
         let until_ms = SystemClock.now().timestamp_millis();
-        self.disturbances.push(DisturbancePeriod { what: fault.name(), from_ms, until_ms });
+        self.disturbances.push(DisturbancePeriod { fault: fault.name(), from_ms, until_ms });
         let recovered_s = since.elapsed().as_secs_f32();
         match recovered {
             Ok(()) => {
@@ -139,7 +139,7 @@ impl<'a> FaultInjector<'a> {
         let (leader, _) = wait_until(RECOVERY_TIMEOUT, async || self.relays.find_leader().await).await?;
         // Hundreds of events and a short delay, so that the fault hits the relay in the middle of its work.
         self.probe.append(AppendMethod::Import).await?;
-        sleep(self.choices.millis(0, 40)).await;
+        sleep(self.choices.millis_between(0, 40)).await;
         let since = Instant::now();
         match fault {
             RelayFault::KillLeader => {
@@ -177,7 +177,7 @@ impl<'a> FaultInjector<'a> {
 
     /// Waits until the other relay has taken over, and starts the first one again, as standby.
     async fn measure_takeover(&mut self, leader: usize, since: Instant) -> anyhow::Result<Duration> {
-        let position = self.probe.probe().await?;
+        let position = self.probe.append_probe().await?;
         let takeover = self.relays.wait_for_takeover(leader, position, since, TAKEOVER_TIMEOUT).await?;
         self.relays.0[leader].launch()?;
         Ok(takeover)
@@ -186,7 +186,7 @@ impl<'a> FaultInjector<'a> {
     /// Kills Postgres, so that the paused leader loses its connection, and waits until the other relay has published.
     async fn wait_for_takeover_while_paused(&mut self, leader: usize, since: Instant) -> anyhow::Result<()> {
         self.engines.kill9("postgres")?;
-        let position = self.probe.probe().await?;
+        let position = self.probe.append_probe().await?;
         self.relays.wait_for_takeover(leader, position, since, TAKEOVER_TIMEOUT).await.map(drop)
     }
 
@@ -196,7 +196,7 @@ impl<'a> FaultInjector<'a> {
              where datname = current_database() and application_name like 'faults-w%' and pid <> pg_backend_pid()
              order by backend_start limit 1",
         )
-        .fetch_optional(&mut self.environment.connection().await?)
+        .fetch_optional(&mut self.environment.connect().await?)
         .await?;
         let backend = pid.and_then(|pid| medhub_local::process::ProcessIdentity::from_pid(pid.unsigned_abs()));
         if let Some(backend) = backend {
@@ -207,7 +207,7 @@ impl<'a> FaultInjector<'a> {
 
     /// Waits for the recovery: an event appended now is on Kafka, and the other relay is on standby.
     async fn wait_for_recovery(&mut self) -> anyhow::Result<()> {
-        let position = self.probe.probe().await?;
+        let position = self.probe.append_probe().await?;
         let leader = self.relays.wait_until_published(position, RECOVERY_TIMEOUT).await?;
         let other = &self.relays.0[1 - leader];
         wait_until(RECOVERY_TIMEOUT, async || {

@@ -94,7 +94,8 @@ impl FaultPlan {
         let mut choices = SeededChoices::new(seed, 0);
         let mut faults = faults.to_vec();
         choices.shuffle(&mut faults);
-        let steps = faults.into_iter().map(|fault| FaultStep { delay: choices.millis(700, 1_800), fault }).collect();
+        let steps =
+            faults.into_iter().map(|fault| FaultStep { delay: choices.millis_between(700, 1_800), fault }).collect();
         Self { seed, writers, duration: Duration::from_secs(3), steps, all_steps: true, fence: true, pooled: false }
     }
 
@@ -109,7 +110,7 @@ impl FaultPlan {
         let mut steps = Vec::new();
         let (mut now, mut last_of_engine) = (Duration::ZERO, Vec::<(&str, Duration)>::new());
         for fault in faults {
-            let mut delay = choices.millis(1_000, 6_000);
+            let mut delay = choices.millis_between(1_000, 6_000);
             if let Some(engine) = fault.engine() {
                 let last = last_of_engine.iter().rev().find(|(name, _)| *name == engine).map(|(_, at)| *at);
                 let earliest = last.map_or(Duration::ZERO, |at| at + ENGINE_PAUSE);
@@ -147,11 +148,11 @@ fn fault_of_kind(kind: u64, choices: &mut SeededChoices) -> RelayFault {
         0 => RelayFault::KillLeader,
         1 => RelayFault::KillStandby,
         2 => RelayFault::StopLeader,
-        3 => RelayFault::PauseLeader(choices.millis(500, 4_000)),
+        3 => RelayFault::PauseLeader(choices.millis_between(500, 4_000)),
         4 => RelayFault::KillPostgres,
         5 => RelayFault::KillBackend,
         6 => RelayFault::KillBroker,
-        7 => RelayFault::PauseBroker(choices.millis(1_000, 8_000)),
+        7 => RelayFault::PauseBroker(choices.millis_between(1_000, 8_000)),
         8 => RelayFault::Zombie,
         _ => RelayFault::BrokerAway(Duration::from_secs(30)),
     }
@@ -159,7 +160,7 @@ fn fault_of_kind(kind: u64, choices: &mut SeededChoices) -> RelayFault {
 
 /// A random fault; those that cost little time are more frequent.
 fn random_fault(choices: &mut SeededChoices) -> RelayFault {
-    let kind = choices.weighted(&[(0, 8), (1, 2), (2, 4), (3, 4), (4, 3), (5, 2), (6, 3), (7, 3), (8, 2), (9, 1)]);
+    let kind = choices.pick_weighted(&[(0, 8), (1, 2), (2, 4), (3, 4), (4, 3), (5, 2), (6, 3), (7, 3), (8, 2), (9, 1)]);
     fault_of_kind(kind, choices)
 }
 

@@ -92,7 +92,7 @@ impl FaultReport {
             duplicates: findings.count("duplicate"),
             explained_duplicates: findings.explained_duplicates,
             longest_takeover_ms: None,
-            violations: findings.by_rule(),
+            violations: findings.count_by_rule(),
             faults: Vec::new(),
             foreign_reopened: 0,
             methods: append_ledger::count_outcomes(&evidence.ledger),

@@ -75,7 +75,7 @@ impl AuditedRecord {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct DisturbancePeriod {
     /// The fault.
-    pub what: String,
+    pub fault: String,
     /// The start, in milliseconds since 1970.
     pub from_ms: i64,
     /// The end, in milliseconds since 1970.
@@ -117,7 +117,7 @@ impl AuditFindings {
     }
 
     /// How many violations there are of each kind that occurs.
-    pub fn by_rule(&self) -> BTreeMap<&'static str, usize> {
+    pub fn count_by_rule(&self) -> BTreeMap<&'static str, usize> {
         let mut counts = BTreeMap::new();
         for violation in &self.violations {
             *counts.entry(violation.rule()).or_insert(0) += 1;
@@ -130,7 +130,7 @@ impl AuditEvidence {
     /// Compares the evidence and returns the findings.
     pub fn audit(&self) -> AuditFindings {
         let mut findings = AuditFindings::default();
-        let published = self.compare_topics(&mut findings);
+        let published = self.check_topics(&mut findings);
         let lost = self.log.iter().filter(|event| !published.contains(event.event_id.as_str()));
         findings.violations.extend(lost.map(|event| AuditViolation::Lost {
             position: event.position,
@@ -142,7 +142,7 @@ impl AuditEvidence {
     }
 
     /// Checks every partition from its beginning; returns the ids of the events found.
-    fn compare_topics(&self, findings: &mut AuditFindings) -> HashSet<&str> {
+    fn check_topics(&self, findings: &mut AuditFindings) -> HashSet<&str> {
         let by_id: HashMap<_, _> = self.log.iter().map(|event| (event.event_id.as_str(), event)).collect();
         let mut records: Vec<_> = self.records.iter().collect();
         records.sort_by_key(|record| (&record.topic, record.partition, record.offset));
@@ -154,7 +154,7 @@ impl AuditEvidence {
             self.check_incarnation(record, findings);
             if record.is_beacon() {
                 findings.beacons += 1;
-                partition.beacon(record, findings);
+                partition.check_beacon(record, findings);
                 continue;
             }
             let id = record.headers.get("event-id").map(String::as_str).unwrap_or_default();
@@ -170,7 +170,7 @@ impl AuditEvidence {
                 continue;
             }
             first_seen.insert(&event.event_id, record);
-            partition.event(event, record, findings);
+            partition.check_event(event, record, findings);
             let last = last_of_aggregate.entry((&event.aggregate_type, &event.aggregate_id)).or_default();
             if event.position < *last {
                 findings.violations.push(AuditViolation::Reordered {

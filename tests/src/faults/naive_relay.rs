@@ -48,7 +48,7 @@ impl NaiveRelay {
         let (published, position) = watch::channel(0);
         let stop = CancellationToken::new();
         let session = WriterSession::new(&environment.url, "faults-naive-relay");
-        let task = tokio::spawn(relay(session, producer, environment.kafka.clone(), published, stop.clone()));
+        let task = tokio::spawn(relay_events(session, producer, environment.kafka.clone(), published, stop.clone()));
         Ok(Self { position, stop, task })
     }
 
@@ -73,7 +73,7 @@ impl NaiveRelay {
     }
 }
 
-async fn relay(
+async fn relay_events(
     mut session: WriterSession,
     producer: FutureProducer,
     kafka: KafkaConfig,
@@ -84,7 +84,7 @@ async fn relay(
     while !stop.is_cancelled() {
         // The product reads the fence first here, and stays below it.
         let batch = log::read_after(session.connection().await?, last, u64::MAX, BATCH).await?;
-        publish(&producer, &kafka, &batch).await?;
+        publish_batch(&producer, &kafka, &batch).await?;
         match batch.last() {
             Some(event) => last = event.position,
             None => tokio::time::sleep(PAUSE).await,
@@ -94,7 +94,7 @@ async fn relay(
     Ok(())
 }
 
-async fn publish(producer: &FutureProducer, kafka: &KafkaConfig, batch: &[RawEnvelope]) -> anyhow::Result<()> {
+async fn publish_batch(producer: &FutureProducer, kafka: &KafkaConfig, batch: &[RawEnvelope]) -> anyhow::Result<()> {
     let mut deliveries = Vec::new();
     for event in batch {
         let topic = Topic::from_aggregate_type(&event.aggregate_type)

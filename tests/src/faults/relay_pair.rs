@@ -45,7 +45,12 @@ impl RelayPair {
     /// If they cannot be started.
     pub fn start(environment: &FaultEnvironment) -> anyhow::Result<Self> {
         let relay = |name| {
-            ProductProcess::start(environment.variables(), environment.logs(), name, &["serve", "--role", "relay"])
+            ProductProcess::start(
+                environment.variables(),
+                environment.log_folder(),
+                name,
+                &["serve", "--role", "relay"],
+            )
         };
         Ok(Self([relay("relay-a")?, relay("relay-b")?]))
     }

@@ -26,7 +26,7 @@ struct PrefixReader {
 
 impl PrefixReader {
     async fn new(environment: &FaultEnvironment, fenced: bool) -> Self {
-        Self { connection: environment.connection().await.unwrap(), fenced, cursor: 0, read: Vec::new() }
+        Self { connection: environment.connect().await.unwrap(), fenced, cursor: 0, read: Vec::new() }
     }
 
     async fn read(&mut self) {
@@ -41,7 +41,7 @@ impl PrefixReader {
     async fn count_missed(&mut self) -> usize {
         self.read().await;
         assert!(self.read.is_sorted_by(|first, second| first < second), "positions were read twice or out of order");
-        let log = evidence_reader::log(&mut self.connection).await.unwrap();
+        let log = evidence_reader::read_log(&mut self.connection).await.unwrap();
         log.iter().filter(|event| self.read.binary_search(&event.position).is_err()).count()
     }
 }
@@ -68,17 +68,17 @@ impl WriterScript {
     async fn new(environment: &FaultEnvironment, seed: u64) -> Self {
         let mut writers = Vec::new();
         for _ in 0..4 {
-            let connection = environment.connection().await.unwrap();
+            let connection = environment.connect().await.unwrap();
             writers.push(ScriptedWriter { connection, open: false, savepoint: false });
         }
         let database = environment.url.rsplit('/').next().unwrap().to_owned();
-        let finisher = environment.connection().await.unwrap();
+        let finisher = environment.connect().await.unwrap();
         Self { writers, finisher, choices: SeededChoices::new(seed, 0), database, prepared: Vec::new(), names: 0 }
     }
 
     async fn step(&mut self) {
-        let number = usize::try_from(self.choices.below(4)).unwrap();
-        let choice = self.choices.below(10);
+        let number = usize::try_from(self.choices.number_below(4)).unwrap();
+        let choice = self.choices.number_below(10);
         self.names += 1;
         let name = format!("{}-{}", self.database, self.names);
         let writer = &mut self.writers[number];
@@ -116,7 +116,7 @@ impl WriterScript {
 
     async fn end_prepared(&mut self) {
         let Some(name) = self.prepared.pop() else { return };
-        let end = if self.choices.percent(70) { "commit" } else { "rollback" };
+        let end = if self.choices.random_bool(70) { "commit" } else { "rollback" };
         run(&mut self.finisher, &format!("{end} prepared '{name}'")).await;
     }
 
@@ -157,7 +157,7 @@ async fn count_missed_events(seed: u64, fenced: bool) -> usize {
         script.names = case * STEPS;
         for _ in 0..STEPS {
             script.step().await;
-            if script.choices.percent(40) {
+            if script.choices.random_bool(40) {
                 reader.read().await;
             }
         }
@@ -187,7 +187,7 @@ async fn without_the_fence_a_reader_misses_events_of_the_same_scripts() {
 async fn continuous_readers_see_completed_prefixes_beside_writers_of_every_kind() {
     let environment = FaultEnvironment::new(engines().await).await.unwrap();
     let writers =
-        WriterTasks::start(&FaultPlan::quiet(run_seed::read_or_draw().unwrap(), 12, Duration::ZERO), &environment);
+        WriterTasks::start(&FaultPlan::quiet(run_seed::read_or_draw_seed().unwrap(), 12, Duration::ZERO), &environment);
     let stop = CancellationToken::new();
     let readers: Vec<_> = (0..2)
         .map(|_| {

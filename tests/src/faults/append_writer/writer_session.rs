@@ -39,7 +39,7 @@ impl WriterSession {
     }
 
     /// Opens a second connection beside this one.
-    pub(in crate::faults) async fn another(&self) -> anyhow::Result<PgConnection> {
+    pub(in crate::faults) async fn connect_another(&self) -> anyhow::Result<PgConnection> {
         connect(&self.url, &self.name).await
     }
 }

@@ -17,7 +17,7 @@ pub(super) struct PartitionAudit {
 
 impl PartitionAudit {
     /// Checks the first occurrence of an event.
-    pub(super) fn event(&mut self, event: &LogEvent, record: &AuditedRecord, findings: &mut AuditFindings) {
+    pub(super) fn check_event(&mut self, event: &LogEvent, record: &AuditedRecord, findings: &mut AuditFindings) {
         let position = event.position;
         if position < self.last_position {
             findings.violations.push(AuditViolation::Backwards {
@@ -48,7 +48,7 @@ impl PartitionAudit {
     }
 
     /// Checks a beacon.
-    pub(super) fn beacon(&mut self, record: &AuditedRecord, findings: &mut AuditFindings) {
+    pub(super) fn check_beacon(&mut self, record: &AuditedRecord, findings: &mut AuditFindings) {
         let mut report =
             |reason: String| findings.violations.push(AuditViolation::Beacon { location: record.location(), reason });
         match record.numeric_header("watermark") {

@@ -91,7 +91,7 @@ fn with_ordinals(mut evidence: AuditEvidence) -> AuditEvidence {
 fn violated_rules(evidence: AuditEvidence, change: impl FnOnce(&mut AuditEvidence)) -> Vec<(&'static str, usize)> {
     let mut evidence = evidence;
     change(&mut evidence);
-    evidence.audit().by_rule().into_iter().collect()
+    evidence.audit().count_by_rule().into_iter().collect()
 }
 
 #[test]
@@ -140,7 +140,7 @@ fn a_duplicate_is_a_violation_unless_a_disturbance_explains_it() {
         evidence.records.push(repetition);
     };
     let disturbed = |from_ms, until_ms| AuditEvidence {
-        disturbances: vec![DisturbancePeriod { what: "kill -9 of the leader".to_owned(), from_ms, until_ms }],
+        disturbances: vec![DisturbancePeriod { fault: "kill -9 of the leader".to_owned(), from_ms, until_ms }],
         ..valid_evidence()
     };
     assert_eq!(violated_rules(valid_evidence(), repeat), [("duplicate", 1)]);
