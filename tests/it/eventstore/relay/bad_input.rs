@@ -9,12 +9,12 @@ use uuid::Uuid;
 
 use tests::{RunningRelay, database, eventually, log_events::event, read_positions_by_aggregate, topics};
 
-async fn id_at(pool: &PgPool, position: i64) -> Uuid {
+async fn read_event_id(pool: &PgPool, position: i64) -> Uuid {
     sqlx::query_scalar("select event_id from events where position = $1").bind(position).fetch_one(pool).await.unwrap()
 }
 
 /// Appends a broken event between two valid ones; returns the relay's error.
-async fn relay_error_for(broken: NewEvent) -> String {
+async fn wait_for_relay_error(broken: NewEvent) -> String {
     let (pool, kafka) = (database().await, topics().await);
     let store = PgBatchStore::new(pool.clone());
     store.append_events(vec![event("before", 1), broken, event("after", 1)]).await.unwrap();
@@ -24,7 +24,7 @@ async fn relay_error_for(broken: NewEvent) -> String {
     relay.wait_until_published(1).await;
     relay.stop().await;
 
-    let event_id = id_at(&pool, 2).await.to_string();
+    let event_id = read_event_id(&pool, 2).await.to_string();
     assert!(error.contains("at position 2 ") && error.contains(&event_id), "{error}");
     let found = read_positions_by_aggregate(&kafka).await;
     assert_eq!(
@@ -38,20 +38,21 @@ async fn relay_error_for(broken: NewEvent) -> String {
 #[tokio::test]
 async fn a_payload_that_does_not_match_its_schema_is_named_with_the_field() {
     let error =
-        relay_error_for(NewEvent { payload: r#"{"type":"discovered","filing":7}"#.to_owned(), ..event("x", 1) });
+        wait_for_relay_error(NewEvent { payload: r#"{"type":"discovered","filing":7}"#.to_owned(), ..event("x", 1) });
     let error = error.await;
     assert!(error.contains("filing"), "{error}");
 }
 
 #[tokio::test]
 async fn an_unknown_event_type_is_named() {
-    let error = relay_error_for(NewEvent { event_type: "opportunity.teleported".to_owned(), ..event("x", 1) }).await;
+    let error =
+        wait_for_relay_error(NewEvent { event_type: "opportunity.teleported".to_owned(), ..event("x", 1) }).await;
     assert!(error.contains("opportunity.teleported 1.0"), "{error}");
 }
 
 #[tokio::test]
 async fn an_unknown_version_is_named() {
-    let error = relay_error_for(NewEvent { event_version: "9.0".to_owned(), ..event("x", 1) }).await;
+    let error = wait_for_relay_error(NewEvent { event_version: "9.0".to_owned(), ..event("x", 1) }).await;
     assert!(error.contains("opportunity.discovered 9.0"), "{error}");
 }
 

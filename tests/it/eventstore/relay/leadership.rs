@@ -17,12 +17,12 @@ use tests::{
     RunningRelay, TransactionPooler, database, eventually, log_events::event, read_positions_by_aggregate, topics,
 };
 
-fn leading(relays: &[RunningRelay]) -> usize {
+fn count_leaders(relays: &[RunningRelay]) -> usize {
     relays.iter().filter(|relay| relay.status.borrow().leading).count()
 }
 
 /// The same database through a pooler that assigns its sessions to all clients in turn.
-async fn pooled(pool: &PgPool) -> (TransactionPooler, PgPool) {
+async fn connect_through_pooler(pool: &PgPool) -> (TransactionPooler, PgPool) {
     let options = pool.connect_options();
     let (host, port) = (options.get_host(), options.get_port());
     let (user, database) = (options.get_username(), options.get_database().unwrap());
@@ -34,7 +34,7 @@ async fn pooled(pool: &PgPool) -> (TransactionPooler, PgPool) {
 #[tokio::test]
 async fn behind_a_pooler_that_shares_sessions_one_of_three_leads_and_another_takes_over() {
     let (direct, kafka) = (database().await, topics().await);
-    let (_pooler, pool) = pooled(&direct).await;
+    let (_pooler, pool) = connect_through_pooler(&direct).await;
     let store = PgBatchStore::new(direct.clone());
     let mut relays = vec![];
     for _ in 0..3 {
@@ -42,7 +42,7 @@ async fn behind_a_pooler_that_shares_sessions_one_of_three_leads_and_another_tak
     }
     for sequence in 1..=20 {
         store.append_events((0..10).map(|n| event(&format!("a{n}"), sequence)).collect()).await.unwrap();
-        let leaders = leading(&relays);
+        let leaders = count_leaders(&relays);
         assert!(leaders <= 1, "{leaders} relays lead at once");
     }
     let leader = eventually(async || {
@@ -70,7 +70,7 @@ async fn behind_a_pooler_that_shares_sessions_one_of_three_leads_and_another_tak
 #[tokio::test]
 async fn a_session_sharing_pooler_is_detected() {
     let direct = database().await;
-    let (_pooler, pool) = pooled(&direct).await;
+    let (_pooler, pool) = connect_through_pooler(&direct).await;
 
     assert_eq!(pooler::detect_pooler(&direct).await.unwrap(), None);
     assert_eq!(
@@ -82,7 +82,7 @@ async fn a_session_sharing_pooler_is_detected() {
 #[tokio::test]
 async fn migrations_through_a_pooler_leave_no_lock_behind() {
     let direct = database().await;
-    let (_pooler, pool) = pooled(&direct).await;
+    let (_pooler, pool) = connect_through_pooler(&direct).await;
 
     for _ in 0..3 {
         eventstore::postgres::migrate(&pool).await.unwrap();

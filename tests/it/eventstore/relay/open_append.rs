@@ -32,7 +32,7 @@ async fn wait_until_not_delayed(relay: &RunningRelay) {
     .await;
 }
 
-async fn pid(connection: &mut sqlx::PgConnection) -> i32 {
+async fn read_backend_pid(connection: &mut sqlx::PgConnection) -> i32 {
     sqlx::query_scalar("select pg_backend_pid()").fetch_one(connection).await.unwrap()
 }
 
@@ -42,7 +42,7 @@ async fn an_append_that_idles_in_its_transaction_is_named_until_it_ends() {
     let relay = RunningRelay::start_with(&pool, &kafka, quick_config()).await;
     let mut idle = pool.begin().await.unwrap();
     idle.execute("set local application_name = 'forgetful'").await.unwrap();
-    let holder = pid(&mut idle).await;
+    let holder = read_backend_pid(&mut idle).await;
     insert_event(&mut idle, "a", 1).await;
     insert_event(&mut pool.acquire().await.unwrap(), "b", 1).await;
 
@@ -82,7 +82,7 @@ async fn a_prepared_append_is_named_with_the_id_that_ends_it() {
 async fn a_foreign_transaction_neither_delays_the_relay_nor_is_named() {
     let (pool, kafka) = (database().await, topics().await);
     let relay = RunningRelay::start_with(&pool, &kafka, quick_config()).await;
-    let mut foreign = foreign(&pool).await;
+    let mut foreign = begin_foreign_transaction(&pool).await;
     insert_event(&mut pool.acquire().await.unwrap(), "a", 1).await;
 
     relay.wait_until_published(1).await;
@@ -96,7 +96,7 @@ async fn a_foreign_transaction_neither_delays_the_relay_nor_is_named() {
 }
 
 /// A transaction that has written to another table and stays open.
-async fn foreign(pool: &PgPool) -> sqlx::Transaction<'static, sqlx::Postgres> {
+async fn begin_foreign_transaction(pool: &PgPool) -> sqlx::Transaction<'static, sqlx::Postgres> {
     pool.execute("create table elsewhere (n int)").await.unwrap();
     let mut foreign = pool.begin().await.unwrap();
     foreign.execute("insert into elsewhere values (1)").await.unwrap();

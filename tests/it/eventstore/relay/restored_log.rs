@@ -32,7 +32,7 @@ async fn a_log_copied_into_another_database_is_refused_until_it_is_recovered() {
 
 #[tokio::test]
 async fn a_dump_restored_elsewhere_is_refused() {
-    let Some(programs) = client_programs() else {
+    let Some(programs) = find_client_programs() else {
         println!("skipped: no pg_dump on this machine; the test of a cloned database still runs");
         return;
     };
@@ -74,7 +74,7 @@ async fn clone_database(pool: &PgPool) -> PgPool {
 }
 
 /// The path before the names of `pg_dump` and `psql`: a folder, or empty if they are on the path.
-fn client_programs() -> Option<String> {
+fn find_client_programs() -> Option<String> {
     let runs = |folder: &str| Command::new(format!("{folder}pg_dump")).arg("--version").output().is_ok();
     let installed = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
     let mut folders: Vec<_> = installed.map(|folder| format!("{}/bin/", folder.path().display())).collect();
