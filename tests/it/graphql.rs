@@ -24,7 +24,7 @@ const AWARD: &str = "mutation($input: AwardOpportunityInput!) { outcome: awardOp
 } }";
 
 /// The input of an opportunity with this solicitation number, as entered by hand.
-fn bariatric_bed(notice: &str, number: &str) -> Value {
+fn bed_opportunity_input(notice: &str, number: &str) -> Value {
     json!({ "input": {
         "noticeId": notice,
         "title": "Bariatric beds with built-in scale",
@@ -49,15 +49,15 @@ async fn an_opportunity_is_entered_amended_and_awarded_by_hand_and_shows_in_ever
     run_alone();
     let product = ProductInstance::start().await;
 
-    let entered = send_mutation(&product, DISCOVER, bariatric_bed("manual-1", "36C24526Q0001")).await;
+    let entered = send_mutation(&product, DISCOVER, bed_opportunity_input("manual-1", "36C24526Q0001")).await;
     assert_eq!(entered, json!({ "__typename": "OpportunityAccepted", "id": "036:36C24526Q0001", "version": 1 }));
     let id = &entered["id"];
     assert_eq!(
-        send_mutation(&product, DISCOVER, bariatric_bed("manual-1", "36C24526Q0001")).await,
+        send_mutation(&product, DISCOVER, bed_opportunity_input("manual-1", "36C24526Q0001")).await,
         entered,
         "a repetition changes nothing"
     );
-    let refused = send_mutation(&product, DISCOVER, bariatric_bed("manual-2", "36C24526Q0001")).await;
+    let refused = send_mutation(&product, DISCOVER, bed_opportunity_input("manual-2", "36C24526Q0001")).await;
     assert_eq!(refused["__typename"], "OpportunityRejected", "{refused}");
 
     let change = json!({ "input": { "id": id, "responseDeadline": "2026-03-27T17:00:00Z" } });
@@ -93,7 +93,7 @@ async fn an_opportunity_is_entered_amended_and_awarded_by_hand_and_shows_in_ever
 }
 
 async fn invalid_input_is_refused_with_a_code(product: &ProductHandle) {
-    let mut without_agency = bariatric_bed("manual-3", "36C24526Q0001");
+    let mut without_agency = bed_opportunity_input("manual-3", "36C24526Q0001");
     without_agency["input"]["agency"] = json!(" ,. ");
     let answer = product.send_graphql(DISCOVER, without_agency).await;
     let extensions = &answer["errors"][0]["extensions"];

@@ -25,11 +25,11 @@ use tests::{
 use tokio::sync::OnceCell;
 
 /// A product with generated notices in every store.
-async fn product_with_notices() -> ProductInstance {
-    add_notices(ProductInstance::start().await).await
+async fn start_product_with_notices() -> ProductInstance {
+    import_generated_notices(ProductInstance::start().await).await
 }
 
-async fn add_notices(product: ProductInstance) -> ProductInstance {
+async fn import_generated_notices(product: ProductInstance) -> ProductInstance {
     let file = product.folder().join("notices.csv");
     let generated = product.run_medhub(&["generate", "--rows", "400", "--seed", "7"]).await;
     assert!(generated.status.success(), "{}", output_text(&generated));
@@ -42,16 +42,18 @@ async fn add_notices(product: ProductInstance) -> ProductInstance {
     product
 }
 
-/// [`product_with_notices`], shared by all tests that only read.
+/// [`start_product_with_notices`], shared by all tests that only read.
 async fn shared_product_with_notices() -> &'static ProductInstance {
     static SHARED: OnceCell<ProductInstance> = OnceCell::const_new();
     run_beside_others();
     SHARED
-        .get_or_init(async || add_notices(ProductInstance::start_shared(EnvironmentVariables::new()).await).await)
+        .get_or_init(async || {
+            import_generated_notices(ProductInstance::start_shared(EnvironmentVariables::new()).await).await
+        })
         .await
 }
 
-async fn any_opportunity_id(product: &ProductHandle) -> String {
+async fn find_opportunity_id(product: &ProductHandle) -> String {
     let answer = product.send_graphql("{ opportunities(first: 1) { edges { node { id } } } }", json!({})).await;
     answer["data"]["opportunities"]["edges"][0]["node"]["id"].as_str().unwrap_or_else(|| panic!("{answer}")).to_owned()
 }
@@ -60,7 +62,7 @@ async fn any_opportunity_id(product: &ProductHandle) -> String {
 async fn query_until(product: &ProductHandle, stop: &AtomicBool, answers: &AtomicU64) -> Option<Value> {
     let query = "query($id: String!) { opportunity(id: $id) { id }
         opportunities(first: 3) { totalCount edges { node { id } } } searchOpportunities(query: \"beds\") { id } }";
-    let id = any_opportunity_id(product).await;
+    let id = find_opportunity_id(product).await;
     while !stop.load(Ordering::SeqCst) {
         let answer = product.send_graphql(query, json!({ "id": id })).await;
         if !answer["errors"].is_null() || answer["data"]["opportunity"]["id"] != json!(id) {
@@ -73,7 +75,7 @@ async fn query_until(product: &ProductHandle, stop: &AtomicBool, answers: &Atomi
 
 #[tokio::test]
 async fn read_models_are_rebuilt_rolled_back_and_dropped_while_queries_are_answered() {
-    let product = product_with_notices().await;
+    let product = start_product_with_notices().await;
     let (stop, answers) = (Arc::new(AtomicBool::new(false)), AtomicU64::new(0));
 
     let work = async {
@@ -108,8 +110,8 @@ async fn read_models_are_rebuilt_rolled_back_and_dropped_while_queries_are_answe
 
 #[tokio::test]
 async fn verify_names_one_wrong_row_in_each_store() {
-    let product = product_with_notices().await;
-    let id = any_opportunity_id(&product).await;
+    let product = start_product_with_notices().await;
+    let id = find_opportunity_id(&product).await;
     let clean = product.run_medhub(&["verify"]).await;
     assert!(clean.status.success(), "{}", output_text(&clean));
     assert!(output_text(&clean).matches("nothing differs").count() == 4, "{}", output_text(&clean));
@@ -146,8 +148,8 @@ async fn verify_names_one_wrong_row_in_each_store() {
 
 #[tokio::test]
 async fn a_dead_letter_is_listed_inspected_redriven_and_dropped() {
-    let product = product_with_notices().await;
-    let id = any_opportunity_id(&product).await;
+    let product = start_product_with_notices().await;
+    let id = find_opportunity_id(&product).await;
     let producer: FutureProducer =
         ClientConfig::new().set("bootstrap.servers", product.variable("KAFKA_BROKERS").to_owned()).create().unwrap();
     let headers = [

@@ -35,7 +35,7 @@ impl RelayLatencyFixture {
     }
 
     /// The time from the acknowledgement of an append until the relay reports its event as published.
-    async fn delay(&mut self) -> Duration {
+    async fn measure_delay(&mut self) -> Duration {
         let position = self.writer.append_probe().await.unwrap();
         let committed = Instant::now();
         self.relays.wait_until_published(position, START_TIMEOUT).await.unwrap();
@@ -49,7 +49,7 @@ async fn idle_foreign_transactions_delay_no_event() {
     let foreign = ForeignTransactions::open(&fixture.environment.url).await.unwrap();
     let mut delays = Vec::new();
     for _ in 0..20 {
-        delays.push(fixture.delay().await);
+        delays.push(fixture.measure_delay().await);
     }
     assert_eq!(foreign.close().await.unwrap(), 0, "they have to stay open for the whole test");
     assert!(delays.iter().all(|delay| *delay < LATENCY_LIMIT), "{delays:?}");

@@ -57,7 +57,7 @@ async fn an_uploaded_file_is_listed_and_read_only_by_its_company() {
 }
 
 /// A form as browsers send it.
-fn form(parts: &[(&str, &[u8])]) -> Vec<u8> {
+fn encode_form(parts: &[(&str, &[u8])]) -> Vec<u8> {
     let mut form = Vec::new();
     for (headers, content) in parts {
         form.extend(format!("--limit\r\n{headers}\r\n\r\n").into_bytes());
@@ -85,7 +85,7 @@ async fn a_file_of_a_multipart_form_is_stored_and_downloaded_under_its_name() {
         "Content-Disposition: form-data; name=\"upload\"; filename=\"Größe.pdf\"\r\nContent-Type: application/pdf";
     let field = ("Content-Disposition: form-data; name=\"opportunityId\"", b"036:X".as_slice());
 
-    let uploaded = post("", &[form_type], form(&[field, (file, &pdf)])).await;
+    let uploaded = post("", &[form_type], encode_form(&[field, (file, &pdf)])).await;
     assert_eq!(uploaded.status.as_u16(), 201, "{}", uploaded.body);
     let token = uploaded.header("consistency-token").to_owned();
     let path = format!("/api/v1/documents/{}", uploaded.body["id"].as_str().unwrap());
@@ -118,14 +118,14 @@ async fn a_file_of_a_multipart_form_is_stored_and_downloaded_under_its_name() {
     let unchanged = get(&content, &[("if-none-match", &format!("\"x\", W/{tag}"))]).await;
     assert_eq!((unchanged.status().as_u16(), unchanged.headers()["etag"].to_str().unwrap()), (304, &*tag));
 
-    let two = form(&[(file, &pdf), (file, &pdf)]);
-    let cut_off = form(&[(file, &pdf)])[..1_000].to_vec();
+    let two = encode_form(&[(file, &pdf), (file, &pdf)]);
+    let cut_off = encode_form(&[(file, &pdf)])[..1_000].to_vec();
     for (name, headers, body, status) in [
-        ("no file", vec![form_type], form(&[field]), 400),
+        ("no file", vec![form_type], encode_form(&[field]), 400),
         ("two files", vec![form_type], two, 400),
         ("cut off", vec![form_type], cut_off, 400),
-        ("no boundary", vec![("content-type", "multipart/form-data")], form(&[(file, &pdf)]), 400),
-        ("another form", vec![("content-type", "multipart/mixed; boundary=limit")], form(&[(file, &pdf)]), 415),
+        ("no boundary", vec![("content-type", "multipart/form-data")], encode_form(&[(file, &pdf)]), 400),
+        ("another form", vec![("content-type", "multipart/mixed; boundary=limit")], encode_form(&[(file, &pdf)]), 415),
         ("compressed", vec![("content-type", "text/plain"), ("content-encoding", "gzip")], vec![0x1f, 0x8b, 8], 415),
         ("no name", vec![("content-type", "application/pdf")], pdf.clone(), 400),
     ] {

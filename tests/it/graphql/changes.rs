@@ -10,7 +10,7 @@ use tests::{
     faults::engine_faults::EngineFaults, shared_product, unique_name,
 };
 
-fn notice(number: u32) -> Value {
+fn opportunity_input(number: u32) -> Value {
     json!({ "input": {
         "noticeId": format!("manual-{number}"),
         "title": "Patient lifts",
@@ -21,25 +21,25 @@ fn notice(number: u32) -> Value {
     } })
 }
 
-fn id(number: u32) -> String {
+fn opportunity_id(number: u32) -> String {
     format!("036:36C24526Q{number:04}")
 }
 
-async fn discover(product: &ProductHandle, numbers: std::ops::Range<u32>) {
+async fn enter_opportunities(product: &ProductHandle, numbers: std::ops::Range<u32>) {
     for number in numbers {
-        let outcome = send_mutation(product, DISCOVER, notice(number)).await;
+        let outcome = send_mutation(product, DISCOVER, opportunity_input(number)).await;
         assert_eq!(outcome["__typename"], "OpportunityAccepted", "{outcome}");
     }
 }
 
 /// Enters an opportunity, which may be repeated; returns the consistency token of the change, which is a cursor, too.
-async fn enter(product: &ProductHandle, number: u32) -> String {
+async fn enter_opportunity(product: &ProductHandle, number: u32) -> String {
     let discover = "mutation($input: DiscoverOpportunityInput!) { outcome: discoverOpportunity(input: $input) {
         ... on OpportunityAccepted { consistencyToken } } }";
-    send_mutation(product, discover, notice(number)).await["consistencyToken"].as_str().unwrap().to_owned()
+    send_mutation(product, discover, opportunity_input(number)).await["consistencyToken"].as_str().unwrap().to_owned()
 }
 
-fn after(cursor: &str) -> String {
+fn after_argument(cursor: &str) -> String {
     format!("(after: \"{cursor}\")")
 }
 
@@ -52,7 +52,7 @@ async fn subscribe(product: &ProductHandle, arguments: &str) -> GraphqlSubscribe
     GraphqlSubscriber::subscribe(product.http(), json!({}), &document).await.unwrap()
 }
 
-async fn next(subscription: &mut GraphqlSubscriber) -> Value {
+async fn next_change(subscription: &mut GraphqlSubscriber) -> Value {
     let answer = subscription.next_answer().await.unwrap().expect("the subscription continues");
     assert!(answer["errors"].is_null(), "{answer}");
     answer["data"]["opportunityChanges"].clone()
@@ -61,27 +61,27 @@ async fn next(subscription: &mut GraphqlSubscriber) -> Value {
 #[tokio::test]
 async fn a_subscriber_that_reconnects_with_a_cursor_misses_no_change_and_gets_none_twice() {
     let product = ProductInstance::start().await;
-    let mut first = subscribe(&product, &after(&enter(&product, 99).await)).await;
-    discover(&product, 0..5).await;
+    let mut first = subscribe(&product, &after_argument(&enter_opportunity(&product, 99).await)).await;
+    enter_opportunities(&product, 0..5).await;
     let mut changes = vec![];
     for _ in 0..3 {
-        changes.push(next(&mut first).await);
+        changes.push(next_change(&mut first).await);
     }
     let cursor = changes[2]["cursor"].as_str().unwrap().to_owned();
     drop(first);
-    discover(&product, 5..8).await;
+    enter_opportunities(&product, 5..8).await;
 
-    let mut second = subscribe(&product, &after(&cursor)).await;
+    let mut second = subscribe(&product, &after_argument(&cursor)).await;
     for _ in 3..8 {
-        changes.push(next(&mut second).await);
+        changes.push(next_change(&mut second).await);
     }
-    discover(&product, 8..10).await;
+    enter_opportunities(&product, 8..10).await;
     for _ in 8..10 {
-        changes.push(next(&mut second).await);
+        changes.push(next_change(&mut second).await);
     }
 
     let ids: Vec<_> = changes.iter().map(|change| change["opportunityId"].as_str().unwrap().to_owned()).collect();
-    assert_eq!(ids, (0..10).map(id).collect::<Vec<_>>());
+    assert_eq!(ids, (0..10).map(opportunity_id).collect::<Vec<_>>());
     for change in &changes {
         assert_eq!(change["kind"], "DISCOVERED");
         assert_eq!(change["opportunity"]["id"], change["opportunityId"], "the read model has the change: {change}");
@@ -94,17 +94,22 @@ async fn a_subscriber_that_reconnects_with_a_cursor_misses_no_change_and_gets_no
 async fn a_subscriber_gets_only_changes_of_the_opportunities_it_names() {
     let product = shared_product().await;
     let (unnamed, named) = (7400, 7401);
-    discover(product, unnamed..named).await;
-    let cursor = enter(product, named).await;
-    let mut subscription = subscribe(product, &format!("(after: \"{cursor}\", ids: [\"{}\"])", id(named))).await;
+    enter_opportunities(product, unnamed..named).await;
+    let cursor = enter_opportunity(product, named).await;
+    let mut subscription =
+        subscribe(product, &format!("(after: \"{cursor}\", ids: [\"{}\"])", opportunity_id(named))).await;
 
     for number in [unnamed, named] {
-        let change = json!({ "input": { "id": id(number), "title": "Patient lifts and slings" } });
+        let change = json!({ "input": { "id": opportunity_id(number), "title": "Patient lifts and slings" } });
         send_mutation(product, AMEND, change).await;
     }
 
-    let change = next(&mut subscription).await;
-    assert_eq!((&change["opportunityId"], &change["kind"]), (&json!(id(named)), &json!("AMENDED")), "{change}");
+    let change = next_change(&mut subscription).await;
+    assert_eq!(
+        (&change["opportunityId"], &change["kind"]),
+        (&json!(opportunity_id(named)), &json!("AMENDED")),
+        "{change}"
+    );
     assert_eq!(change["opportunity"]["facts"]["title"], "Patient lifts and slings");
     for invalid in ["(ids: [])", "(after: \"x\")", "(after: \"00000000000000000000000000000000.1\")"] {
         let mut refused = subscribe(product, invalid).await;
@@ -122,17 +127,17 @@ async fn a_query_with_a_consistency_token_reads_the_change_in_every_read_model()
         searchOpportunities(query: \"patient lift\") { id }
     }";
     for number in 0..10_u32 {
-        let token = enter(&product, number).await;
-        let answer = product.send_graphql_since(&token, read, json!({ "id": id(number) })).await;
+        let token = enter_opportunity(&product, number).await;
+        let answer = product.send_graphql_since(&token, read, json!({ "id": opportunity_id(number) })).await;
         assert!(answer["errors"].is_null(), "{answer}");
         let data = &answer["data"];
         assert_eq!(data["opportunity"]["version"], 1, "{answer}");
         assert_eq!(data["opportunities"]["totalCount"], number + 1, "{answer}");
         let found = data["searchOpportunities"].as_array().unwrap();
-        assert!(found.iter().any(|hit| hit["id"] == id(number)), "{answer}");
+        assert!(found.iter().any(|hit| hit["id"] == opportunity_id(number)), "{answer}");
     }
 
-    let answer = product.send_graphql_since("nonsense", read, json!({ "id": id(0) })).await;
+    let answer = product.send_graphql_since("nonsense", read, json!({ "id": opportunity_id(0) })).await;
     assert_eq!(error_code(&answer), "INVALID_INPUT");
 }
 
@@ -140,14 +145,14 @@ async fn a_query_with_a_consistency_token_reads_the_change_in_every_read_model()
 async fn a_token_that_no_read_model_reaches_in_time_is_refused() {
     let environment = EnvironmentVariables::from([("MEDHUB__HTTP__CONSISTENCY_WAIT_MS".into(), "500".into())]);
     let product = ProductInstance::start_with(environment).await;
-    let mut ahead: Vec<_> = enter(&product, 0).await.splitn(3, '.').map(str::to_owned).collect();
+    let mut ahead: Vec<_> = enter_opportunity(&product, 0).await.splitn(3, '.').map(str::to_owned).collect();
     ahead[1] = "99999999".to_owned();
     for read in [
         "query($id: String!) { opportunity(id: $id) { version } }",
         "{ opportunities(filter: { text: \"lifts\" }) { totalCount } }",
         "{ searchOpportunities(query: \"patient lift\") { id } }",
     ] {
-        let answer = product.send_graphql_since(&ahead.join("."), read, json!({ "id": id(0) })).await;
+        let answer = product.send_graphql_since(&ahead.join("."), read, json!({ "id": opportunity_id(0) })).await;
         assert_eq!(error_code(&answer), "NOT_YET", "{read}");
     }
 }
@@ -155,10 +160,10 @@ async fn a_token_that_no_read_model_reaches_in_time_is_refused() {
 #[tokio::test]
 async fn a_change_with_an_idempotency_key_is_made_once_and_an_outdated_one_is_refused() {
     let (product, number) = (shared_product().await, 7402);
-    discover(product, number..number + 1).await;
+    enter_opportunities(product, number..number + 1).await;
     let amend = "mutation($input: AmendOpportunityInput!, $conditions: ChangeConditions) {
         outcome: amendOpportunity(input: $input, conditions: $conditions) { ... on OpportunityAccepted { version } } }";
-    let titled = |title: &str, conditions: Value| json!({ "input": { "id": id(number), "title": title }, "conditions": conditions });
+    let titled = |title: &str, conditions: Value| json!({ "input": { "id": opportunity_id(number), "title": title }, "conditions": conditions });
 
     let key = json!({ "idempotencyKey": unique_name("k") });
     let first = send_mutation(product, amend, titled("Lifts", key.clone())).await;
@@ -180,14 +185,14 @@ async fn a_change_with_an_idempotency_key_is_made_once_and_an_outdated_one_is_re
 #[tokio::test]
 async fn a_paused_redis_delays_changes_and_loses_none() {
     let stack = TestStack::start().await;
-    let cursor = enter(&stack, 99).await;
-    let document = format!("subscription {{ opportunityChanges{} {{ opportunityId }} }}", after(&cursor));
+    let cursor = enter_opportunity(&stack, 99).await;
+    let document = format!("subscription {{ opportunityChanges{} {{ opportunityId }} }}", after_argument(&cursor));
     let mut subscription = GraphqlSubscriber::subscribe(stack.http(), json!({}), &document).await.unwrap();
     let received = async {
-        discover(&stack, 0..3).await;
+        enter_opportunities(&stack, 0..3).await;
         let mut ids = vec![];
         for _ in 0..3 {
-            ids.push(next(&mut subscription).await["opportunityId"].as_str().unwrap().to_owned());
+            ids.push(next_change(&mut subscription).await["opportunityId"].as_str().unwrap().to_owned());
         }
         ids
     };
@@ -197,5 +202,5 @@ async fn a_paused_redis_delays_changes_and_loses_none() {
         _ = EngineFaults(&stack).pause_for("redis", Duration::from_secs(50)) => panic!("no changes while Redis was paused"),
     };
 
-    assert_eq!(ids, (0..3).map(id).collect::<Vec<_>>());
+    assert_eq!(ids, (0..3).map(opportunity_id).collect::<Vec<_>>());
 }

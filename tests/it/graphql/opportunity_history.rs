@@ -2,13 +2,13 @@
 
 use serde_json::{Value, json};
 
-use super::{AMEND, AWARD, DISCOVER, bariatric_bed, send_mutation};
+use super::{AMEND, AWARD, DISCOVER, bed_opportunity_input, send_mutation};
 use tests::{ProductHandle, shared_product};
 
 const NUMBER: &str = "36C24526Q7300";
 const ID: &str = "036:36C24526Q7300";
 
-async fn as_of(product: &ProductHandle, moment: Value) -> Value {
+async fn query_as_of(product: &ProductHandle, moment: Value) -> Value {
     let query = "query($id: String!, $moment: OpportunityMoment) {
         opportunity(id: $id, asOf: $moment) { version status facts { title } awards { number } } }";
     let answer = product.send_graphql(query, json!({ "id": ID, "moment": moment })).await;
@@ -19,7 +19,7 @@ async fn as_of(product: &ProductHandle, moment: Value) -> Value {
 #[tokio::test]
 async fn an_opportunity_is_read_as_of_each_version_and_any_time() {
     let product = shared_product().await;
-    send_mutation(product, DISCOVER, bariatric_bed("past-1", NUMBER)).await;
+    send_mutation(product, DISCOVER, bed_opportunity_input("past-1", NUMBER)).await;
     send_mutation(product, AMEND, json!({ "input": { "id": ID, "title": "Beds and mattresses" } })).await;
     send_mutation(product, AWARD, json!({ "input": { "id": ID, "number": "C1", "amount": "100" } })).await;
 
@@ -39,17 +39,17 @@ async fn an_opportunity_is_read_as_of_each_version_and_any_time() {
         json!({ "version": 3, "status": "AWARDED", "facts": { "title": "Beds and mattresses" }, "awards": [{ "number": "C1" }] }),
     ];
     for (change, state) in changes.iter().zip(&states) {
-        assert_eq!(as_of(product, json!({ "version": change["version"] })).await, *state);
+        assert_eq!(query_as_of(product, json!({ "version": change["version"] })).await, *state);
         assert_eq!(
-            as_of(product, json!({ "time": change["recordedAt"] })).await,
+            query_as_of(product, json!({ "time": change["recordedAt"] })).await,
             *state,
             "the time itself is included"
         );
     }
     for moment in [json!({ "version": 0 }), json!({ "time": "2020-01-01T00:00:00Z" }), json!({ "version": 4 })] {
-        assert_eq!(as_of(product, moment.clone()).await, Value::Null, "{moment}");
+        assert_eq!(query_as_of(product, moment.clone()).await, Value::Null, "{moment}");
     }
-    assert_eq!(as_of(product, json!({ "time": "2999-01-01T00:00:00Z" })).await, states[2]);
+    assert_eq!(query_as_of(product, json!({ "time": "2999-01-01T00:00:00Z" })).await, states[2]);
     let unknown = product.send_graphql(history, json!({ "id": "036:UNKNOWN" })).await;
     assert_eq!(unknown["data"]["opportunityHistory"], json!({ "hasMore": false, "changes": [] }));
     let both = json!({ "id": ID, "moment": { "version": 1, "time": "2020-01-01T00:00:00Z" } });

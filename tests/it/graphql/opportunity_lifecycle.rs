@@ -2,14 +2,14 @@
 
 use serde_json::{Value, json};
 
-use super::{AWARD, DISCOVER, bariatric_bed, send_mutation};
+use super::{AWARD, DISCOVER, bed_opportunity_input, send_mutation};
 use tests::{ProductHandle, shared_product};
 
 const NUMBER: &str = "36C24526Q7200";
 const ID: &str = "036:36C24526Q7200";
 
 /// Sends a mutation for the opportunity; returns its status in the read model that includes the change.
-async fn status_after(product: &ProductHandle, mutation: &str, variables: Value) -> Value {
+async fn change_and_read_status(product: &ProductHandle, mutation: &str, variables: Value) -> Value {
     let outcome = send_mutation(product, mutation, variables).await;
     let token = outcome["consistencyToken"].as_str().unwrap_or_else(|| panic!("{outcome}")).to_owned();
     let read = "query($id: String!) { opportunity(id: $id) { status } }";
@@ -20,7 +20,7 @@ async fn status_after(product: &ProductHandle, mutation: &str, variables: Value)
 #[tokio::test]
 async fn an_opportunity_is_cancelled_archived_and_opened_again_by_an_award() {
     let product = shared_product().await;
-    send_mutation(product, DISCOVER, bariatric_bed("closing-1", NUMBER)).await;
+    send_mutation(product, DISCOVER, bed_opportunity_input("closing-1", NUMBER)).await;
     let cancel = "mutation($id: String!) { outcome: cancelOpportunity(id: $id, reason: \"no funds\") {
         ... on OpportunityAccepted { version consistencyToken } ... on OpportunityRejected { rule } } }";
     let archive = "mutation($id: String!) { outcome: archiveOpportunity(id: $id) {
@@ -28,11 +28,11 @@ async fn an_opportunity_is_cancelled_archived_and_opened_again_by_an_award() {
     let award = AWARD.replace("id version", "id version consistencyToken");
     let id = json!({ "id": ID });
 
-    assert_eq!(status_after(product, cancel, id.clone()).await, "CANCELLED");
-    assert_eq!(status_after(product, archive, id.clone()).await, "ARCHIVED");
+    assert_eq!(change_and_read_status(product, cancel, id.clone()).await, "CANCELLED");
+    assert_eq!(change_and_read_status(product, archive, id.clone()).await, "ARCHIVED");
     assert_eq!(send_mutation(product, cancel, id.clone()).await["rule"], "ARCHIVED");
     let input = json!({ "input": { "id": ID, "number": "36C24526C0099", "amount": "100" } });
-    assert_eq!(status_after(product, &award, input).await, "AWARDED");
+    assert_eq!(change_and_read_status(product, &award, input).await, "AWARDED");
     assert_eq!(send_mutation(product, cancel, json!({ "id": "036:UNKNOWN" })).await["rule"], "NOT_DISCOVERED");
 
     let verified = product.run_medhub(&["verify"]).await;

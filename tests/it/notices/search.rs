@@ -38,7 +38,7 @@ async fn the_hit_rate_of_the_queries_is_above_its_limit() {
         .collect();
     let (mut relevant, mut answers) = (0_u32, 0_u32);
     for (question, codes_of_hits) in QUERIES {
-        let found = search(product, question, 10).await;
+        let found = search_codes(product, question, 10).await;
         assert_eq!(found.len(), 10, "{question}");
         let hits = found.iter().filter(|id| codes_of_hits.iter().any(|code| codes[*id].starts_with(code))).count();
         println!("{hits:2} of 10  {question}");
@@ -57,14 +57,14 @@ async fn wheelchairs_and_patient_lifts_find_medical_equipment_before_any_drydock
     let codes: HashMap<String, String> = read_notices(&csv)
         .map(|notice| (notice.opportunity_id().to_string(), notice.facts.psc.unwrap_or_default()))
         .collect();
-    let found = search(product, "wheelchairs and patient lifts", 100).await;
+    let found = search_codes(product, "wheelchairs and patient lifts", 100).await;
     let rank = |code: &str| found.iter().position(|id| codes[id].starts_with(code));
     let (medical, drydock) = (rank("65"), rank("J998"));
     assert!(medical == Some(0), "medical equipment first at {medical:?}");
     assert!(drydock.is_none_or(|drydock| Some(drydock) > medical), "{drydock:?} before {medical:?}");
 }
 
-async fn search(product: &tests::ProductHandle, question: &str, first: u32) -> Vec<String> {
+async fn search_codes(product: &tests::ProductHandle, question: &str, first: u32) -> Vec<String> {
     let query = "query($q: String!, $n: Int) { searchOpportunities(query: $q, first: $n) { id } }";
     let answer = product.send_graphql(query, json!({ "q": question, "n": first })).await;
     let hits = answer["data"]["searchOpportunities"].as_array().cloned();

@@ -6,7 +6,7 @@ use tests::ProductProcess;
 use super::*;
 
 /// The value of one metric, read as Prometheus reads it: name, labels in any order, value.
-fn figure(text: &str, name: &str, projection: &str) -> Option<f64> {
+fn read_metric(text: &str, name: &str, projection: &str) -> Option<f64> {
     let (label, live) = (format!("projection=\"{projection}\""), "generation=\"g1\"");
     let is_metric =
         |line: &&str| line.starts_with(&format!("{name}{{")) && line.contains(&label) && line.contains(live);
@@ -25,13 +25,13 @@ async fn metrics_report_the_progress_of_each_projection() {
         let kind = answer.headers()["content-type"].to_str().unwrap().to_owned();
         assert!(kind.starts_with("text/plain; version=0.0.4"), "{kind}");
         let text = answer.text().await.unwrap();
-        ["analytics", "search", "views"].iter().try_for_each(|projection| check_figures(projection, events, &text))
+        ["analytics", "search", "views"].iter().try_for_each(|projection| check_metrics(projection, events, &text))
     })
     .await;
 }
 
 /// Checks the metrics of a projection that has applied that many events.
-fn check_figures(projection: &str, events: f64, text: &str) -> Result<(), String> {
+fn check_metrics(projection: &str, events: f64, text: &str) -> Result<(), String> {
     for (name, at_least, at_most) in [
         // Each event is applied at least once; Kafka may deliver it again.
         ("medhub_projection_events_total", events, 2.0 * events),
@@ -46,7 +46,7 @@ fn check_figures(projection: &str, events: f64, text: &str) -> Result<(), String
         ("medhub_projection_apply_seconds_count", 1.0, 2.0 * events),
         ("medhub_projection_apply_seconds_sum", 0.000_001, 600.0),
     ] {
-        let found = figure(text, name, projection).ok_or_else(|| format!("{name} of {projection} is missing"))?;
+        let found = read_metric(text, name, projection).ok_or_else(|| format!("{name} of {projection} is missing"))?;
         if !(at_least..=at_most).contains(&found) {
             return Err(format!("{name} of {projection} is {found}"));
         }

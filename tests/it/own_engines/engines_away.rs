@@ -10,7 +10,7 @@ use tests::{
 const PACKAGES: [&str; 2] = ["grpcio==1.85.1", "grpcio-health-checking==1.85.1"];
 
 /// Waits until the gRPC health service reports these states for the server and for the tasks service.
-async fn health_is(stack: &TestStack, server: bool, tasks: bool) {
+async fn wait_for_health(stack: &TestStack, server: bool, tasks: bool) {
     let status = |serving| if serving { "SERVING" } else { "NOT_SERVING" }.to_owned();
     let arguments = [stack.variable("MEDHUB__GRPC__LISTEN").to_owned(), status(server), status(tasks)];
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/it/own_engines/health.py");
@@ -19,7 +19,7 @@ async fn health_is(stack: &TestStack, server: bool, tasks: bool) {
     assert!(output.await.unwrap().contains("statuses as expected"));
 }
 
-async fn ready(stack: &TestStack) -> Value {
+async fn fetch_readiness(stack: &TestStack) -> Value {
     let response = reqwest::get(format!("{}/ready", stack.http())).await.unwrap();
     response.json().await.unwrap()
 }
@@ -28,22 +28,22 @@ async fn ready(stack: &TestStack) -> Value {
 async fn a_worker_that_receives_nothing_is_reported_as_stuck_until_it_makes_progress() {
     let environment = EnvironmentVariables::from([("MEDHUB__SERVE__STUCK_AFTER_MS".into(), "3000".into())]);
     let stack = TestStack::start_with(&[], environment).await;
-    assert_eq!(ready(&stack).await["ready"], true);
+    assert_eq!(fetch_readiness(&stack).await["ready"], true);
     let paused = EngineFaults(&stack).pause_engine("kafka").unwrap();
     // Registering a company appends events that no worker receives.
     SignedInUser::register_company(&stack, "ada", "acme").await;
     eventually(async || {
-        let report = ready(&stack).await;
+        let report = fetch_readiness(&stack).await;
         let state = &report["parts"]["workspace"]["state"];
         anyhow::ensure!(report["ready"] == false && state == "stuck", "{report}");
         anyhow::Ok(())
     })
     .await;
-    health_is(&stack, false, true).await;
+    wait_for_health(&stack, false, true).await;
     drop(paused);
-    health_is(&stack, true, true).await;
+    wait_for_health(&stack, true, true).await;
     eventually(async || {
-        let report = ready(&stack).await;
+        let report = fetch_readiness(&stack).await;
         anyhow::ensure!(report["ready"] == true, "{report}");
         anyhow::Ok(())
     })
@@ -69,8 +69,8 @@ async fn without_redis_users_can_query_and_edit_and_a_sign_out_is_refused() {
         .receive_until(|editor| editor.section_text("approach").is_ok_and(|text| text == "Written without Redis."))
         .await
         .unwrap();
-    assert_eq!(ready(&stack).await["engines"]["Redis"], false);
-    health_is(&stack, false, false).await;
+    assert_eq!(fetch_readiness(&stack).await["engines"]["Redis"], false);
+    wait_for_health(&stack, false, false).await;
     drop(paused);
     eventually(async || {
         let out = ann.send_document("mutation { signOut }", json!({})).await;

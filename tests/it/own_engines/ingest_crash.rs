@@ -3,11 +3,11 @@
 use serde_json::{Value, json};
 use tests::{EnvironmentVariables, HttpResponse, TestStack, build_request, eventually};
 
-fn view(session: &str, page: &str) -> Value {
+fn view_event(session: &str, page: &str) -> Value {
     json!({ "type": "view", "sessionId": session, "pageUrl": page, "opportunityId": "036:X" })
 }
 
-async fn send(stack: &TestStack, body: &Value) -> HttpResponse {
+async fn send_events(stack: &TestStack, body: &Value) -> HttpResponse {
     HttpResponse::from_request(build_request(stack, "POST", "/ingest", None).json(body)).await
 }
 
@@ -19,10 +19,10 @@ async fn a_full_buffer_is_refused_and_acknowledged_facts_survive_a_kill() {
     environment.insert("MEDHUB__LIMITS__ENABLED".into(), "false".into());
     let mut stack = TestStack::start_with(&[], environment).await;
     let many = |session: &str, count: usize| {
-        let events: Vec<_> = (0..count).map(|number| view(session, &format!("/{number}"))).collect();
+        let events: Vec<_> = (0..count).map(|number| view_event(session, &format!("/{number}"))).collect();
         json!({ "events": events })
     };
-    let too_many = send(&stack, &many("full", 101)).await;
+    let too_many = send_events(&stack, &many("full", 101)).await;
     assert_eq!(
         (too_many.status.as_u16(), too_many.problem_code(), too_many.header("retry-after")),
         (429, "BUFFER_FULL", "1")
@@ -30,7 +30,7 @@ async fn a_full_buffer_is_refused_and_acknowledged_facts_survive_a_kill() {
 
     let mut acknowledged = 0_u64;
     for session in 0..20 {
-        let answer = send(&stack, &many(&format!("session-{session}"), 50)).await;
+        let answer = send_events(&stack, &many(&format!("session-{session}"), 50)).await;
         assert_eq!(answer.status.as_u16(), 200, "{}", answer.body);
         acknowledged += 50;
     }

@@ -106,8 +106,10 @@ async fn a_requested_port_that_is_in_use_is_refused() {
 #[tokio::test]
 async fn offline_with_an_empty_cache_every_missing_artifact_is_named_with_its_remedy() {
     let folder = tempfile::tempdir().unwrap();
-    let output =
-        offline(&folder.path().join("cache"), folder.path()).env("MEDHUB_LOCAL_SYSTEM", "off").output().unwrap();
+    let output = offline_fetch_command(&folder.path().join("cache"), folder.path())
+        .env("MEDHUB_LOCAL_SYSTEM", "off")
+        .output()
+        .unwrap();
     let stderr = String::from_utf8_lossy(&output.stderr);
     assert!(!output.status.success());
     for artifact in ["postgres", "redis", "java", "kafka", "qdrant", "chdb", "wordllama", "graphiql"] {
@@ -126,7 +128,7 @@ async fn offline_with_a_full_cache_nothing_is_missing() {
     let folder = tempfile::tempdir().unwrap();
     let online = Command::new(tests::medhub_local()).arg("--data").arg(folder.path()).arg("fetch").output().unwrap();
     assert!(online.status.success(), "{}", String::from_utf8_lossy(&online.stderr));
-    let output = offline(&cache(), folder.path()).output().unwrap();
+    let output = offline_fetch_command(&cache_folder(), folder.path()).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }
 
@@ -138,13 +140,13 @@ fn an_unprivileged_user_for_postgres_is_chosen_only_for_root() {
     assert!(user.is_none_or(|user| user.uid != 0));
 }
 
-fn cache() -> std::path::PathBuf {
+fn cache_folder() -> std::path::PathBuf {
     std::env::var_os("MEDHUB_CACHE_DIR").map_or_else(medhub_local::folder::default_cache, Into::into)
 }
 
 /// `medhub-local fetch` while no registry can be reached. The data folder is the test's own, because a user's stack in
 /// the default one would require its version of Postgres.
-fn offline(cache: &std::path::Path, data: &std::path::Path) -> Command {
+fn offline_fetch_command(cache: &std::path::Path, data: &std::path::Path) -> Command {
     let mut command = Command::new(tests::medhub_local());
     command
         .arg("--data")

@@ -25,7 +25,7 @@ const ROWS: u64 = 12_000;
 const LINK_BYTES: usize = 8_000;
 
 /// Checks that a projection has reached the end of the log.
-async fn caught_up(stack: &TestStack, projection: &str) -> anyhow::Result<()> {
+async fn check_caught_up(stack: &TestStack, projection: &str) -> anyhow::Result<()> {
     // Each probe starts a process, which takes time from the worker.
     tokio::time::sleep(Duration::from_millis(500)).await;
     let output = stack.run_medhub(&["status", "--json"]).await;
@@ -65,7 +65,7 @@ async fn a_worker_far_behind_the_log_stays_within_its_memory_limit() {
     let mut relay = process("relay", &["serve", "--role", "relay"]);
     let peak = async |projection: &str, name: &str| {
         let mut worker = process(name, &["project", projection]);
-        wait_until(WAIT_TIMEOUT, async || caught_up(&stack, projection).await).await.unwrap();
+        wait_until(WAIT_TIMEOUT, async || check_caught_up(&stack, projection).await).await.unwrap();
         let peak = worker.peak_memory().unwrap();
         worker.stop().await.unwrap();
         peak

@@ -12,7 +12,7 @@ use tokio::{
 };
 
 /// Runs a statement in a database.
-pub(super) async fn run(database: &str, statement: &str) {
+pub(super) async fn run_statement(database: &str, statement: &str) {
     let mut connection = PgConnection::connect(database).await.unwrap();
     sqlx::query(statement).execute(&mut connection).await.unwrap();
 }
@@ -36,15 +36,15 @@ impl RegistryProcess {
     pub(super) async fn start() -> Self {
         let namespace = TestNamespace::new();
         let database = empty_database(&namespace).await;
-        Self::on(namespace, database).await
+        Self::start_on(namespace, database).await
     }
 
     /// Starts a registry on the database of a namespace, which other processes may serve too.
-    pub(super) async fn on(namespace: TestNamespace, database: String) -> Self {
+    pub(super) async fn start_on(namespace: TestNamespace, database: String) -> Self {
         Self::start_with(namespace, database, &[]).await
     }
 
-    /// [`Self::on`] with more settings; an empty value removes one.
+    /// [`Self::start_on`] with more settings; an empty value removes one.
     pub(super) async fn start_with(namespace: TestNamespace, database: String, more: &[(&str, &str)]) -> Self {
         let more = more.iter().copied();
         let mut command = Command::new(medhub_local());
@@ -80,7 +80,7 @@ impl RegistryProcess {
 
     /// Starts another registry on the same database.
     pub(super) async fn start_second(&self) -> Self {
-        Self::on(self.namespace.clone(), self.database.clone()).await
+        Self::start_on(self.namespace.clone(), self.database.clone()).await
     }
 
     pub(super) fn namespace(&self) -> &TestNamespace {
@@ -94,7 +94,7 @@ impl RegistryProcess {
     /// Kills the process, and starts another on the same database.
     pub(super) async fn kill9_and_restart(mut self) -> Self {
         self.child.kill().await.unwrap();
-        Self::on(self.namespace, self.database).await
+        Self::start_on(self.namespace, self.database).await
     }
 }
 
@@ -150,7 +150,7 @@ impl RegistryApi {
 
     /// Registers a schema and returns its id.
     pub(super) async fn register(&self, subject: &str, schema: &str) -> i64 {
-        let (status, answer) = self.post(&format!("/subjects/{subject}/versions"), super::proposed(schema)).await;
+        let (status, answer) = self.post(&format!("/subjects/{subject}/versions"), super::schema_body(schema)).await;
         assert_eq!(status, 200, "{answer}");
         answer["id"].as_i64().unwrap()
     }

@@ -19,7 +19,7 @@ impl WorkerClient<'_> {
         self.product.send_graphql_as(Some(&self.key), document, variables).await
     }
 
-    async fn outcome(&self, field: &str, id: &Value) -> Value {
+    async fn send_mutation(&self, field: &str, id: &Value) -> Value {
         let document = format!(
             "mutation($id: UUID!) {{ outcome: {field} {{ ... on Accepted {{ version repeated consistencyToken }}
             ... on Rejected {{ rule }} }} }}"
@@ -67,8 +67,8 @@ async fn a_worker_records_the_stages_of_a_document_and_its_company_finds_the_res
     assert_eq!(put(&worker.key, "pages=2&method=guessed", text.into()).await.body["field"], "method");
     assert_eq!(put(&worker.key, plain, vec![0xff, 0xfe]).await.body["field"], "body");
     assert_eq!(put(&worker.key, plain, vec![b'x'; (20 << 20) + 1]).await.status.as_u16(), 413);
-    assert_eq!(worker.outcome(REQUIREMENTS, &id).await["rule"], "OUT_OF_ORDER");
-    let failed = worker.outcome("recordDocumentFailure(id: $id, stage: TEXT, reason: \"a scan\")", &id).await;
+    assert_eq!(worker.send_mutation(REQUIREMENTS, &id).await["rule"], "OUT_OF_ORDER");
+    let failed = worker.send_mutation("recordDocumentFailure(id: $id, stage: TEXT, reason: \"a scan\")", &id).await;
     assert_eq!(failed["version"], 2, "{failed}");
 
     let read = put(&worker.key, plain, text.into()).await;
@@ -77,8 +77,8 @@ async fn a_worker_records_the_stages_of_a_document_and_its_company_finds_the_res
     assert_eq!((repeated.status.as_u16(), &repeated.body["version"]), (200, &json!(3)), "a repetition changes nothing");
     let other = put(&worker.key, plain, "Something else.".into()).await;
     assert_eq!((other.status.as_u16(), other.problem_code()), (409, "ALREADY_DONE"), "{}", other.body);
-    assert_eq!(worker.outcome(REQUIREMENTS, &id).await["version"], 4);
-    let done = worker.outcome(ANALYSIS, &id).await;
+    assert_eq!(worker.send_mutation(REQUIREMENTS, &id).await["version"], 4);
+    let done = worker.send_mutation(ANALYSIS, &id).await;
     assert_eq!(done["version"], 5, "{done}");
     let member = ann
         .send_document(&format!("mutation($id: UUID!) {{ {ANALYSIS} {{ __typename }} }}"), json!({ "id": id }))

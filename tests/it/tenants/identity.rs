@@ -13,12 +13,12 @@ use tests::{
 
 const ME: &str = "{ me { user tenant role scopes operator } }";
 
-fn claims(user: &str, tenant: Option<&str>, expires_in: i64) -> Value {
+fn token_claims(user: &str, tenant: Option<&str>, expires_in: i64) -> Value {
     let expires = i64::try_from(get_current_timestamp()).unwrap() + expires_in;
     json!({ "sub": user, "tenant": tenant, "exp": expires })
 }
 
-fn signed(algorithm: Algorithm, key_id: Option<&str>, claims: &Value, key: &EncodingKey) -> String {
+fn sign_token(algorithm: Algorithm, key_id: Option<&str>, claims: &Value, key: &EncodingKey) -> String {
     let header = Header { kid: key_id.map(str::to_owned), ..Header::new(algorithm) };
     encode(&header, claims, key).unwrap()
 }
@@ -46,7 +46,7 @@ async fn valid_tokens_identify_their_user_and_invalid_ones_are_refused() {
     let secret = EncodingKey::from_secret(product.variable("MEDHUB__AUTH__HS256_SECRET").as_bytes());
     let ann = SignedInUser::register_company(&product, "ann", "acme").await;
 
-    let good = signed(Algorithm::HS256, None, &claims("ann", Some("acme"), 600), &secret);
+    let good = sign_token(Algorithm::HS256, None, &token_claims("ann", Some("acme"), 600), &secret);
     let (status, headers, answer) = send_document(&product, &good, ME).await;
     assert_eq!(status, StatusCode::OK);
     assert_eq!(
@@ -79,7 +79,7 @@ async fn without_the_development_login_an_issuer_is_required() {
 /// Signs out one of two tokens of the same user; operators have no token to sign out.
 async fn a_token_is_signed_out(product: &ProductHandle, secret: &EncodingKey) {
     const OUT: &str = "mutation { signOut }";
-    let token = |seconds| signed(Algorithm::HS256, None, &claims("ann", Some("acme"), seconds), secret);
+    let token = |seconds| sign_token(Algorithm::HS256, None, &token_claims("ann", Some("acme"), seconds), secret);
     let (signed_out, other) = (token(90), token(120));
     let payload = json!({ "authorization": format!("Bearer {signed_out}") });
     let mut connection = GraphqlSubscriber::subscribe(product.http(), payload, "{ __typename }").await.unwrap();
@@ -108,29 +108,29 @@ async fn invalid_tokens_are_refused(product: &ProductHandle, secret: &EncodingKe
     let (body, signature) = rest.split_once('.').unwrap();
     let none = "eyJhbGciOiJub25lIiwidHlwIjoiSldUIn0";
     let other = EncodingKey::from_secret(b"another secret of more than 32 bytes");
-    let hs = |claims: Value| signed(Algorithm::HS256, None, &claims, secret);
+    let hs = |claims: Value| sign_token(Algorithm::HS256, None, &claims, secret);
     let mut flipped = signature.to_owned().into_bytes();
     flipped[5] = if flipped[5] == b'A' { b'B' } else { b'A' };
-    let mut without_expiry = claims("ann", Some("acme"), 60);
+    let mut without_expiry = token_claims("ann", Some("acme"), 60);
     without_expiry.as_object_mut().unwrap().remove("exp");
-    let mut not_yet = claims("ann", Some("acme"), 600);
+    let mut not_yet = token_claims("ann", Some("acme"), 600);
     not_yet["nbf"] = json!(get_current_timestamp() + 300);
     for (what, token) in [
-        ("expired", hs(claims("ann", Some("acme"), -60))),
+        ("expired", hs(token_claims("ann", Some("acme"), -60))),
         ("without an expiry", hs(without_expiry)),
         ("not yet valid", hs(not_yet)),
-        ("forged", signed(Algorithm::HS256, None, &claims("ann", Some("acme"), 60), &other)),
+        ("forged", sign_token(Algorithm::HS256, None, &token_claims("ann", Some("acme"), 60), &other)),
         ("changed", format!("{header}.{body}.{}", String::from_utf8(flipped).unwrap())),
         ("alg none", format!("{none}.{body}.")),
         ("alg none with a signature", format!("{none}.{body}.{signature}")),
         (
             "another algorithm with the same secret",
-            signed(Algorithm::HS384, None, &claims("ann", Some("acme"), 60), secret),
+            sign_token(Algorithm::HS384, None, &token_claims("ann", Some("acme"), 60), secret),
         ),
         ("no user", hs(json!({ "exp": get_current_timestamp() + 60 }))),
-        ("an empty user", hs(claims("", None, 60))),
-        ("an invalid tenant id", hs(claims("ann", Some("Acme:Other"), 60))),
-        ("too long", hs(claims(&"a".repeat(9_000), None, 60))),
+        ("an empty user", hs(token_claims("", None, 60))),
+        ("an invalid tenant id", hs(token_claims("ann", Some("Acme:Other"), 60))),
+        ("too long", hs(token_claims(&"a".repeat(9_000), None, 60))),
         ("not a token", "abc".to_owned()),
         ("an unknown key", "mhk_acme.01890a5d-ac96-774b-bcce-b302099a8057.".to_owned() + &"ab".repeat(32)),
         ("an incomplete key", "mhk_acme".to_owned()),
@@ -146,10 +146,11 @@ async fn invalid_tokens_are_refused(product: &ProductHandle, secret: &EncodingKe
 }
 
 async fn keys_of_the_provider_are_accepted_and_rotated(product: &ProductHandle, provider: &TestIdentityProvider) {
-    let (first, second) = (TestIdentityProvider::ec("first"), TestIdentityProvider::ec("second"));
-    provider.publish(&[&first]);
-    let ann = claims("ann", Some("acme"), 600);
-    let token = |key: &TokenSigner| signed(key.algorithm, Some(key.id), &ann, &key.key);
+    let (first, second) =
+        (TestIdentityProvider::create_ec_signer("first"), TestIdentityProvider::create_ec_signer("second"));
+    provider.publish_keys(&[&first]);
+    let ann = token_claims("ann", Some("acme"), 600);
+    let token = |key: &TokenSigner| sign_token(key.algorithm, Some(key.id), &ann, &key.key);
     // The provider had no keys when the product started: they are fetched again after a few seconds.
     tests::eventually(async || {
         let (_, _, answer) = send_document(product, &token(&first), ME).await;
@@ -159,8 +160,8 @@ async fn keys_of_the_provider_are_accepted_and_rotated(product: &ProductHandle, 
 
     let unknown = send_document(product, &token(&second), ME).await;
     assert_eq!(unknown.0, StatusCode::UNAUTHORIZED, "{}", unknown.2);
-    let rsa = TestIdentityProvider::rsa("third");
-    provider.publish(&[&second, &rsa]);
+    let rsa = TestIdentityProvider::create_rsa_signer("third");
+    provider.publish_keys(&[&second, &rsa]);
     // An unknown key is fetched at once, but no more often than every few seconds.
     tests::eventually(async || {
         let (status, _, answer) = send_document(product, &token(&second), ME).await;
@@ -171,10 +172,10 @@ async fn keys_of_the_provider_are_accepted_and_rotated(product: &ProductHandle, 
     assert_eq!(send_document(product, &token(&first), ME).await.0, StatusCode::UNAUTHORIZED, "the key was withdrawn");
     // A public key is not a secret: a token signed with it as a symmetric secret is rejected.
     let public = serde_json::to_vec(&second.public).unwrap();
-    let confused = signed(Algorithm::HS256, Some(second.id), &ann, &EncodingKey::from_secret(&public));
+    let confused = sign_token(Algorithm::HS256, Some(second.id), &ann, &EncodingKey::from_secret(&public));
     assert_eq!(send_document(product, &confused, ME).await.0, StatusCode::UNAUTHORIZED);
     assert_eq!(
-        send_document(product, &signed(Algorithm::ES256, None, &ann, &second.key), ME).await.0,
+        send_document(product, &sign_token(Algorithm::ES256, None, &ann, &second.key), ME).await.0,
         StatusCode::UNAUTHORIZED
     );
 }
@@ -239,7 +240,9 @@ async fn a_changed_role_applies_at_once(product: &ProductHandle, ann: &SignedInU
 }
 
 async fn a_connection_ends_with_its_token(product: &ProductHandle, secret: &EncodingKey) {
-    let token = |user: &str, seconds: i64| signed(Algorithm::HS256, None, &claims(user, Some("acme"), seconds), secret);
+    let token = |user: &str, seconds: i64| {
+        sign_token(Algorithm::HS256, None, &token_claims(user, Some("acme"), seconds), secret)
+    };
     let changes = "subscription { proposalChanges { cursor } }";
     let begin = async || {
         let payload = json!({ "authorization": format!("Bearer {}", token("ann", 5)) });
@@ -287,18 +290,18 @@ impl TestIdentityProvider {
         Self { url, keys }
     }
 
-    fn publish(&self, signers: &[&TokenSigner]) {
+    fn publish_keys(&self, signers: &[&TokenSigner]) {
         *self.keys.lock().unwrap() = signers.iter().map(|signer| signer.public.clone()).collect();
     }
 
-    fn ec(id: &'static str) -> TokenSigner {
+    fn create_ec_signer(id: &'static str) -> TokenSigner {
         use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair};
         let document =
             EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &aws_lc_rs::rand::SystemRandom::new());
         TokenSigner::new(id, Algorithm::ES256, EncodingKey::from_ec_der(document.unwrap().as_ref()))
     }
 
-    fn rsa(id: &'static str) -> TokenSigner {
+    fn create_rsa_signer(id: &'static str) -> TokenSigner {
         use aws_lc_rs::{
             encoding::{AsDer, Pkcs8V1Der},
             rsa::{KeyPair, KeySize},

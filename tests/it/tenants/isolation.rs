@@ -70,7 +70,7 @@ async fn a_subscriber_gets_only_changes_of_its_own_company(
     let (hers, other) = (eve.apply_change(draft, json!({})).await, ann.apply_change(draft, json!({})).await);
     let document = format!(
         "subscription {{ proposalChanges(after: \"{}\") {{ proposalId kind by proposal {{ title }} }} }}",
-        beginning(&hers.token)
+        first_cursor(&hers.token)
     );
     let payload = json!({ "authorization": format!("Bearer {}", eve.token) });
     let mut subscription = GraphqlSubscriber::subscribe(product.http(), payload, &document).await.unwrap();
@@ -93,7 +93,7 @@ async fn a_subscriber_gets_only_changes_of_its_own_company(
 }
 
 /// A cursor before the first event of the token's log.
-fn beginning(token: &str) -> String {
+fn first_cursor(token: &str) -> String {
     let incarnation = token.split('.').next().unwrap();
     format!("{incarnation}.0")
 }

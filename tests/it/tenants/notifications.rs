@@ -18,7 +18,7 @@ use serde_json::json;
 use tests::{GraphqlSubscriber, SignedInUser, shared_product, unique_name};
 
 /// Notifies a user, as a process manager does.
-async fn notify(dispatcher: &CommandDispatcher<PgEventStore<()>>, tenant: &str, user: &str, number: u128) {
+async fn notify_user(dispatcher: &CommandDispatcher<PgEventStore<()>>, tenant: &str, user: &str, number: u128) {
     let caller = Caller::new(UserId::from_program("system:test"), TenantId::try_new(tenant).unwrap());
     let sender = CommandSender { caller, authority: CallerAuthority::System };
     let notification = Notification {
@@ -43,10 +43,10 @@ async fn a_user_receives_reads_and_dismisses_notifications_without_missing_any()
     let pool = eventstore::postgres::open_pool(&config).unwrap();
     let dispatcher = CommandDispatcher::new(PgEventStore::new(pool, &config), Arc::new(SystemClock));
 
-    notify(&dispatcher, &company, "vic", 1).await;
-    notify(&dispatcher, &company, "ann", 2).await;
-    notify(&dispatcher, &company, "vic", 3).await;
-    notify(&dispatcher, &company, "vic", 3).await;
+    notify_user(&dispatcher, &company, "vic", 1).await;
+    notify_user(&dispatcher, &company, "ann", 2).await;
+    notify_user(&dispatcher, &company, "vic", 3).await;
+    notify_user(&dispatcher, &company, "vic", 3).await;
 
     let all =
         vic.apply_change("markNotificationsRead(ids: [\"00000000-0000-0000-0000-000000000001\"])", json!({})).await;
@@ -73,7 +73,7 @@ async fn a_user_receives_reads_and_dismisses_notifications_without_missing_any()
     let notification = first.next_answer().await.unwrap().unwrap()["data"]["notifications"].clone();
     assert_eq!(notification["notification"]["title"], "Match 1");
     drop(first);
-    notify(&dispatcher, &company, "vic", 4).await;
+    notify_user(&dispatcher, &company, "vic", 4).await;
     let mut second = subscribe(notification["cursor"].as_str().unwrap()).await;
     for expected in ["Match 3", "Match 4"] {
         let notification = second.next_answer().await.unwrap().unwrap()["data"]["notifications"].clone();

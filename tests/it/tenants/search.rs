@@ -12,12 +12,12 @@ fn long_text() -> String {
     format!("{filler}\n\nInfusion pumps are calibrated by the maker's own technicians, part PX-4711-B.\n\n{filler}")
 }
 
-async fn search(user: &SignedInUser<'_>, since: &AcceptedChange, words: &str, kinds: Value) -> Vec<Value> {
+async fn search_texts(user: &SignedInUser<'_>, since: &AcceptedChange, words: &str, kinds: Value) -> Vec<Value> {
     let answer = user.query_since(since, SEARCH, json!({ "words": words, "kinds": kinds })).await;
     answer["searchWorkspace"].as_array().unwrap().clone()
 }
 
-fn ids(hits: &[Value]) -> Vec<&str> {
+fn hit_ids(hits: &[Value]) -> Vec<&str> {
     hits.iter().map(|hit| hit["id"].as_str().unwrap()).collect()
 }
 
@@ -46,21 +46,21 @@ async fn a_company_finds_its_own_texts_and_none_of_others() {
     let create_foreign = "createResource(input: { name: \"Infusion pumps\", kind: OTHER, body: \"Infusion pump calibration PX-4711-B.\" })";
     let foreign = eve.apply_change(create_foreign, json!({})).await;
 
-    let pumps = search(&ann, &foreign, "calibration of infusion pumps", json!(null)).await;
+    let pumps = search_texts(&ann, &foreign, "calibration of infusion pumps", json!(null)).await;
     assert_eq!(
         (&pumps[0]["id"], &pumps[0]["title"], &pumps[0]["part"]),
         (&json!(resource), &json!("Service"), &json!("whole"))
     );
     assert!(pumps[0]["passage"].as_str().unwrap().contains("Infusion pumps are calibrated"), "{}", pumps[0]);
-    assert!(!ids(&pumps).contains(&foreign.id.as_str()), "a hit of another company: {pumps:?}");
+    assert!(!hit_ids(&pumps).contains(&foreign.id.as_str()), "a hit of another company: {pumps:?}");
     for number in ["PX4711B", "px-4711-b"] {
-        assert_eq!(search(&ann, &foreign, number, json!(null)).await[0]["id"], resource.as_str(), "{number}");
+        assert_eq!(search_texts(&ann, &foreign, number, json!(null)).await[0]["id"], resource.as_str(), "{number}");
     }
-    let staff = search(&ann, &foreign, "who teaches people to use defibrillators", json!(["PROPOSAL"])).await;
+    let staff = search_texts(&ann, &foreign, "who teaches people to use defibrillators", json!(["PROPOSAL"])).await;
     assert_eq!((&staff[0]["part"], &staff[0]["title"]), (&json!("section:staff"), &json!("Training in Tampa")));
     assert!(staff.iter().all(|hit| hit["kind"] == "PROPOSAL"), "{staff:?}");
-    let others = search(&eve, &foreign, "infusion pumps", json!(null)).await;
-    assert_eq!(ids(&others), [foreign.id.as_str()]);
+    let others = search_texts(&eve, &foreign, "infusion pumps", json!(null)).await;
+    assert_eq!(hit_ids(&others), [foreign.id.as_str()]);
 
     let refused = [json!({ "words": " " }), json!({ "words": "x".repeat(201) })];
     for variables in refused {
@@ -74,7 +74,7 @@ async fn a_company_finds_its_own_texts_and_none_of_others() {
     assert_eq!(removed.version, 3);
     let deleted = ann.apply_change("deleteResource(id: $id)", json!({ "id": resource })).await;
     for (words, part) in [("defibrillators", "section:staff"), ("infusion pumps", "whole")] {
-        let hits = search(&ann, &deleted, words, json!(null)).await;
+        let hits = search_texts(&ann, &deleted, words, json!(null)).await;
         assert!(hits.iter().all(|hit| hit["part"] != part), "{words}: {hits:?}");
     }
 
@@ -82,9 +82,9 @@ async fn a_company_finds_its_own_texts_and_none_of_others() {
     assert!(verified.status.success(), "{}", String::from_utf8_lossy(&verified.stdout));
     let rebuilt = product.run_medhub(&["rebuild", "search"]).await;
     assert!(rebuilt.status.success(), "{}", String::from_utf8_lossy(&rebuilt.stderr));
-    let rebuilt_hits = search(&ann, &deleted, "Tampa", json!(null)).await;
-    assert_eq!(ids(&rebuilt_hits), [proposal_id.as_str()], "the new generation has the same hits");
-    assert_eq!(ids(&search(&eve, &deleted, "Tampa", json!(null)).await), [foreign.id.as_str()]);
+    let rebuilt_hits = search_texts(&ann, &deleted, "Tampa", json!(null)).await;
+    assert_eq!(hit_ids(&rebuilt_hits), [proposal_id.as_str()], "the new generation has the same hits");
+    assert_eq!(hit_ids(&search_texts(&eve, &deleted, "Tampa", json!(null)).await), [foreign.id.as_str()]);
 
     opportunities_are_recommended_by_profile_and_saves(&product, &ann).await;
     aggregates_have_a_history(&ann, &resource).await;
@@ -127,7 +127,7 @@ async fn opportunities_are_recommended_by_profile_and_saves(product: &ProductHan
     assert_eq!(by_profile["recommendedOpportunities"][0]["id"], "036:R3");
     let ours = ann.query_since(&changed, recommended, json!({ "ours": true })).await;
     let ours: Vec<_> = ours["recommendedOpportunities"].as_array().unwrap().clone();
-    assert!(ours.len() == 2 && !ids(&ours).contains(&"036:R3"), "{ours:?}");
+    assert!(ours.len() == 2 && !hit_ids(&ours).contains(&"036:R3"), "{ours:?}");
 
     let saved = ann.apply_change("saveOpportunity(opportunityId: \"036:R1\")", json!({})).await;
     let by_saves = ann.query_since(&saved, recommended, json!({ "ours": true })).await;

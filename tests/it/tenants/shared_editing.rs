@@ -16,12 +16,12 @@ use tokio_tungstenite::tungstenite::Message;
 const DRAFT: &str = "draftProposal(input: { opportunityId: \"036:36C24526Q0001\", title: \"Beds\",
     outline: [{ key: \"approach\", heading: \"Our approach\" }] })";
 
-fn protocols(user: &SignedInUser<'_>) -> String {
+fn websocket_protocols(user: &SignedInUser<'_>) -> String {
     format!("medhub-together, bearer.{}", user.token)
 }
 
-async fn open(http: &str, user: &SignedInUser<'_>, drafted: &AcceptedChange) -> ProposalEditor {
-    ProposalEditor::open(http, &drafted.id, &protocols(user)).await.unwrap()
+async fn open_editor(http: &str, user: &SignedInUser<'_>, drafted: &AcceptedChange) -> ProposalEditor {
+    ProposalEditor::open(http, &drafted.id, &websocket_protocols(user)).await.unwrap()
 }
 
 fn section_has_text(section: &'static str, text: &'static str) -> impl Fn(&ProposalEditor) -> bool {
@@ -66,8 +66,8 @@ async fn concurrent_edits_are_merged_in_two_processes_and_recorded() {
     })
     .await;
 
-    let mut at_ann = open(product.http(), &ann, &drafted).await;
-    let mut at_bob = open(&second.http().unwrap(), &bob, &drafted).await;
+    let mut at_ann = open_editor(product.http(), &ann, &drafted).await;
+    let mut at_bob = open_editor(&second.http().unwrap(), &bob, &drafted).await;
     at_ann.write_section("approach", "We deliver beds.").await.unwrap();
     at_bob.receive_until(section_has_text("approach", "We deliver beds.")).await.unwrap();
     let recorded = wait_until_recorded(&ann, &drafted, 0, "We deliver beds.").await;
@@ -144,7 +144,7 @@ async fn edits_survive_a_crash_of_their_process(
     wait_until_recorded(ann, drafted, 1, "Very low.").await;
     at_bob.write_section("price", "Very low. Promised.").await.unwrap();
     at_ann.write_section("price", "As agreed: Very low.").await.unwrap();
-    at_bob.connect(product.http(), &drafted.id, &protocols(bob)).await.unwrap();
+    at_bob.connect(product.http(), &drafted.id, &websocket_protocols(bob)).await.unwrap();
     let merged = section_has_text("price", "As agreed: Very low. Promised.");
     // Edits made without a connection are sent when the room asks for them.
     at_bob.receive_until(&merged).await.unwrap();
@@ -153,7 +153,7 @@ async fn edits_survive_a_crash_of_their_process(
 
 /// Edits made immediately before a request for review are part of it, and edits during the review are refused.
 async fn a_review_has_the_latest_edits(ann: &SignedInUser<'_>, drafted: &AcceptedChange, at_ann: &mut ProposalEditor) {
-    let mut other = open(ann.product.http(), ann, drafted).await;
+    let mut other = open_editor(ann.product.http(), ann, drafted).await;
     at_ann.write_section("price", "The last word.").await.unwrap();
     other.receive_until(section_has_text("price", "The last word.")).await.unwrap();
     let submitted = ann.apply_change("submitProposalForReview(proposalId: $id)", json!({ "id": drafted.id })).await;
@@ -165,7 +165,7 @@ async fn a_review_has_the_latest_edits(ann: &SignedInUser<'_>, drafted: &Accepte
     );
     // The room checks the phase once a second; edits until then are stored, in case the proposal becomes a draft again.
     let closed = eventually(async || {
-        let mut editor = open(ann.product.http(), ann, drafted).await;
+        let mut editor = open_editor(ann.product.http(), ann, drafted).await;
         editor
             .receive_until(|editor| editor.section_text("price").is_ok_and(|text| text.starts_with("The last word.")))
             .await?;
@@ -190,9 +190,10 @@ async fn unauthorized_editors_and_invalid_updates_are_refused() {
         ProposalEditor::open(product.http(), proposal, protocols).await.err().unwrap().to_string()
     };
     let unknown = "01890a5d-ac96-774b-bcce-b302099a8057";
-    let (foreign, missing) = (refused(&drafted.id, &protocols(&eve)).await, refused(unknown, &protocols(&eve)).await);
+    let (foreign, missing) =
+        (refused(&drafted.id, &websocket_protocols(&eve)).await, refused(unknown, &websocket_protocols(&eve)).await);
     assert!(foreign.starts_with("404 ") && foreign == missing, "{foreign} {missing}");
-    assert!(refused("no-id", &protocols(&ann)).await.starts_with("404 "));
+    assert!(refused("no-id", &websocket_protocols(&ann)).await.starts_with("404 "));
     assert!(refused(&drafted.id, "medhub-together").await.starts_with("401 "));
     assert!(refused(&drafted.id, "medhub-together, bearer.forged").await.starts_with("401 "));
     assert!(refused(&drafted.id, &format!("y, bearer.{}", ann.token)).await.starts_with("400 "));
@@ -203,32 +204,32 @@ async fn unauthorized_editors_and_invalid_updates_are_refused() {
         "a plain request is not a WebSocket"
     );
 
-    let mut at_ann = open(product.http(), &ann, &drafted).await;
+    let mut at_ann = open_editor(product.http(), &ann, &drafted).await;
     at_ann.write_section("approach", "We deliver.").await.unwrap();
-    let mut at_vic = open(product.http(), &vic, &drafted).await;
+    let mut at_vic = open_editor(product.http(), &vic, &drafted).await;
     at_vic.receive_until(section_has_text("approach", "We deliver.")).await.unwrap();
     at_vic.write_section("approach", "We do not.").await.unwrap();
     assert_eq!(at_vic.wait_until_closed().await.unwrap().0, 4403);
 
     for (name, section, text) in [("4400 control", "approach", "a\u{1}b"), ("4400 long", "long", &*"x".repeat(100_001))]
     {
-        let mut editor = open(product.http(), &ann, &drafted).await;
+        let mut editor = open_editor(product.http(), &ann, &drafted).await;
         editor.receive_until(section_has_text("approach", "We deliver.")).await.unwrap();
         editor.write_section(section, text).await.unwrap();
         let (code, reason) = editor.wait_until_closed().await.unwrap();
         assert!(code == 4400 && reason.contains(section), "{name}: {code} {reason}");
     }
     for message in [Message::binary(b"hello".to_vec()), Message::text("hello"), Message::binary(vec![0, 2, 200, 1])] {
-        let mut editor = open(product.http(), &ann, &drafted).await;
+        let mut editor = open_editor(product.http(), &ann, &drafted).await;
         editor.send(message.clone()).await.unwrap();
         assert_eq!(editor.wait_until_closed().await.unwrap().0, 4400, "{message:?}");
     }
-    let mut large_awareness = open(product.http(), &ann, &drafted).await;
+    let mut large_awareness = open_editor(product.http(), &ann, &drafted).await;
     large_awareness.send_awareness(1, 1, &json!({ "x": "x".repeat(5_000) })).await.unwrap();
     assert_eq!(large_awareness.wait_until_closed().await.unwrap().0, 4400);
 
     // None of these reached the other editors, who continue.
-    let mut other = open(product.http(), &ann, &drafted).await;
+    let mut other = open_editor(product.http(), &ann, &drafted).await;
     at_ann.write_section("approach", "We deliver on.").await.unwrap();
     other.receive_until(section_has_text("approach", "We deliver on.")).await.unwrap();
     assert!(other.awareness_states.is_empty() && other.section_text("long").unwrap().is_empty());

@@ -6,7 +6,7 @@ use eventstore::log::{completed_prefix, read_after};
 use sqlx::{Executor, PgConnection};
 use tokio_util::sync::CancellationToken;
 
-use super::seeds;
+use super::choose_seeds;
 use tests::engines;
 use tests::faults::{
     WriterTasks, evidence_reader, fault_environment::FaultEnvironment, fault_plan::FaultPlan, run_seed,
@@ -29,7 +29,7 @@ impl PrefixReader {
         Self { connection: environment.connect().await.unwrap(), fenced, cursor: 0, read: Vec::new() }
     }
 
-    async fn read(&mut self) {
+    async fn read_next(&mut self) {
         let fence = if self.fenced { completed_prefix(&mut self.connection).await.unwrap() } else { u64::MAX };
         let events = read_after(&mut self.connection, self.cursor, fence, u32::MAX).await.unwrap();
         self.read.extend(events.iter().map(|event| event.position));
@@ -39,7 +39,7 @@ impl PrefixReader {
 
     /// Number of events before its cursor that it has not read.
     async fn count_missed(&mut self) -> usize {
-        self.read().await;
+        self.read_next().await;
         assert!(self.read.is_sorted_by(|first, second| first < second), "positions were read twice or out of order");
         let log = evidence_reader::read_log(&mut self.connection).await.unwrap();
         log.iter().filter(|event| self.read.binary_search(&event.position).is_err()).count()
@@ -76,39 +76,39 @@ impl WriterScript {
         Self { writers, finisher, choices: SeededChoices::new(seed, 0), database, prepared: Vec::new(), names: 0 }
     }
 
-    async fn step(&mut self) {
+    async fn run_step(&mut self) {
         let number = usize::try_from(self.choices.number_below(4)).unwrap();
         let choice = self.choices.number_below(10);
         self.names += 1;
         let name = format!("{}-{}", self.database, self.names);
         let writer = &mut self.writers[number];
         match (writer.open, choice) {
-            (_, 0..=3) => insert(&mut writer.connection, &name).await,
+            (_, 0..=3) => insert_event(&mut writer.connection, &name).await,
             (false, 4..=8) => {
-                run(&mut writer.connection, "begin").await;
+                run_statement(&mut writer.connection, "begin").await;
                 if choice == 4 {
-                    run(&mut writer.connection, "select pg_current_xact_id()").await;
+                    run_statement(&mut writer.connection, "select pg_current_xact_id()").await;
                 }
                 writer.open = true;
             }
             (false, _) => self.end_prepared().await,
             (true, 4) => {
-                run(&mut writer.connection, "savepoint s").await;
-                insert(&mut writer.connection, &name).await;
+                run_statement(&mut writer.connection, "savepoint s").await;
+                insert_event(&mut writer.connection, &name).await;
                 writer.savepoint = true;
             }
-            (true, 5) if writer.savepoint => run(&mut writer.connection, "rollback to savepoint s").await,
+            (true, 5) if writer.savepoint => run_statement(&mut writer.connection, "rollback to savepoint s").await,
             (true, 6) => {
-                run(&mut writer.connection, &format!("prepare transaction '{name}'")).await;
+                run_statement(&mut writer.connection, &format!("prepare transaction '{name}'")).await;
                 self.prepared.push(name);
                 writer.reset();
             }
             (true, 7) => {
-                run(&mut writer.connection, "rollback").await;
+                run_statement(&mut writer.connection, "rollback").await;
                 writer.reset();
             }
             (true, _) => {
-                run(&mut writer.connection, "commit").await;
+                run_statement(&mut writer.connection, "commit").await;
                 writer.reset();
             }
         }
@@ -117,12 +117,12 @@ impl WriterScript {
     async fn end_prepared(&mut self) {
         let Some(name) = self.prepared.pop() else { return };
         let end = if self.choices.random_bool(70) { "commit" } else { "rollback" };
-        run(&mut self.finisher, &format!("{end} prepared '{name}'")).await;
+        run_statement(&mut self.finisher, &format!("{end} prepared '{name}'")).await;
     }
 
     async fn finish(&mut self) {
         for writer in &mut self.writers {
-            run(&mut writer.connection, "commit").await;
+            run_statement(&mut writer.connection, "commit").await;
             writer.reset();
         }
         while !self.prepared.is_empty() {
@@ -137,14 +137,14 @@ impl ScriptedWriter {
     }
 }
 
-async fn run(connection: &mut PgConnection, statement: &str) {
+async fn run_statement(connection: &mut PgConnection, statement: &str) {
     connection.execute(statement).await.unwrap();
 }
 
-async fn insert(connection: &mut PgConnection, stream: &str) {
+async fn insert_event(connection: &mut PgConnection, stream: &str) {
     let row = format!("('opportunity', '{stream}', 1, 'opportunity.discovered', '1.0', '{{}}', '{{}}')");
     let columns = "aggregate_type, aggregate_id, sequence, event_type, event_version, payload, metadata";
-    run(connection, &format!("insert into events ({columns}) values {row}")).await;
+    run_statement(connection, &format!("insert into events ({columns}) values {row}")).await;
 }
 
 /// Number of events that a reader missed in all scripts of a seed.
@@ -156,9 +156,9 @@ async fn count_missed_events(seed: u64, fenced: bool) -> usize {
         let mut script = WriterScript::new(&environment, seed.wrapping_mul(CASES).wrapping_add(case)).await;
         script.names = case * STEPS;
         for _ in 0..STEPS {
-            script.step().await;
+            script.run_step().await;
             if script.choices.random_bool(40) {
-                reader.read().await;
+                reader.read_next().await;
             }
         }
         script.finish().await;
@@ -173,7 +173,7 @@ async fn count_missed_events(seed: u64, fenced: bool) -> usize {
 
 #[tokio::test]
 async fn a_completed_prefix_never_grows() {
-    for seed in seeds() {
+    for seed in choose_seeds() {
         assert_eq!(count_missed_events(seed, true).await, 0);
     }
 }
@@ -196,7 +196,7 @@ async fn continuous_readers_see_completed_prefixes_beside_writers_of_every_kind(
                 let connection = sqlx::Connection::connect(&url).await.unwrap();
                 let mut reader = PrefixReader { connection, fenced: true, cursor: 0, read: Vec::new() };
                 while !stop.is_cancelled() {
-                    reader.read().await;
+                    reader.read_next().await;
                 }
                 reader
             })

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use tests::{SignedInUser, shared_product, unique_name};
 use tokio_tungstenite::tungstenite::Message;
 
-use super::{DRAFT, open, read_proposal, section_has_text};
+use super::{DRAFT, open_editor, read_proposal, section_has_text};
 
 /// A message with an update.
 fn update_message(update: &[u8]) -> Message {
@@ -21,7 +21,7 @@ fn update_message(update: &[u8]) -> Message {
 }
 
 /// An update with one item of that kind in the section `approach`.
-fn item(kind: u8, content: &[u8]) -> Vec<u8> {
+fn encode_item(kind: u8, content: &[u8]) -> Vec<u8> {
     [&[1, 1, 7, 0, kind, 1, 8], b"approach".as_slice(), content, &[0]].concat()
 }
 
@@ -33,14 +33,14 @@ async fn hostile_updates_are_refused_with_a_reason_and_other_editors_continue() 
     let ann = admin.add_member("ann", "CONTRIBUTOR", &company).await;
     let vic = admin.add_member("vic", "VIEWER", &company).await;
     let drafted = ann.apply_change(DRAFT, json!({})).await;
-    let mut at_ann = open(product.http(), &ann, &drafted).await;
+    let mut at_ann = open_editor(product.http(), &ann, &drafted).await;
     at_ann.write_section("approach", "We deliver.").await.unwrap();
 
-    let lists = item(8, &[&[1][..], &[0x75, 1].repeat(DEEP), &[0x7e]].concat());
-    let maps = item(8, &[&[1][..], &[0x76, 1, 1, b'k'].repeat(DEEP), &[0x7e]].concat());
-    let xml = item(7, b"\x03\x09paragraph");
-    let binary = item(3, &[&[0x80, 0x08][..], &[0; 1_024]].concat());
-    let embedded = item(5, b"\x02{}");
+    let lists = encode_item(8, &[&[1][..], &[0x75, 1].repeat(DEEP), &[0x7e]].concat());
+    let maps = encode_item(8, &[&[1][..], &[0x76, 1, 1, b'k'].repeat(DEEP), &[0x7e]].concat());
+    let xml = encode_item(7, b"\x03\x09paragraph");
+    let binary = encode_item(3, &[&[0x80, 0x08][..], &[0; 1_024]].concat());
+    let embedded = encode_item(5, b"\x02{}");
     let many = [0xff, 0xff, 0xff, 0x3e];
     let declared = [&many[..], &[0]].concat();
     let known = Message::binary([&[0, 0, 4][..], &many].concat());
@@ -61,12 +61,12 @@ async fn hostile_updates_are_refused_with_a_reason_and_other_editors_continue() 
         (&vic, "a declared length of a state vector", known, "Yjs protocol"),
         (&vic, "a declared length of awareness states", awareness, "Yjs protocol"),
     ] {
-        let mut editor = open(product.http(), user, &drafted).await;
+        let mut editor = open_editor(product.http(), user, &drafted).await;
         editor.send(message).await.unwrap();
         let (code, found) = editor.wait_until_closed().await.unwrap();
         assert!(code == 4400 && found.contains(reason), "{what}: {code} {found}");
     }
-    let mut other = open(product.http(), &vic, &drafted).await;
+    let mut other = open_editor(product.http(), &vic, &drafted).await;
     at_ann.write_section("approach", "We deliver on.").await.unwrap();
     other.receive_until(section_has_text("approach", "We deliver on.")).await.unwrap();
     assert_eq!(read_proposal(&ann, &drafted).await["sections"].as_array().map(Vec::len), Some(1), "nothing was added");
@@ -77,7 +77,7 @@ async fn a_single_editor_receives_its_own_awareness() {
     let (product, company) = (shared_product().await, unique_name("acme"));
     let ann = SignedInUser::register_company(product, "ann", &company).await;
     let drafted = ann.apply_change(DRAFT, json!({})).await;
-    let mut editor = open(product.http(), &ann, &drafted).await;
+    let mut editor = open_editor(product.http(), &ann, &drafted).await;
     // A provider closes its connection after 30 s without a message, and there is no other editor to send one.
     editor.send_awareness(7, 1, &json!({ "cursor": 1 })).await.unwrap();
     editor
@@ -94,9 +94,9 @@ async fn a_removed_or_signed_out_user_receives_no_further_edits() {
     let vic = ann.add_member("vic", "VIEWER", &company).await;
     let bob = ann.add_member("bob", "CONTRIBUTOR", &company).await;
     let drafted = ann.apply_change(DRAFT, json!({})).await;
-    let mut at_ann = open(product.http(), &ann, &drafted).await;
-    let mut at_vic = open(product.http(), &vic, &drafted).await;
-    let mut at_bob = open(product.http(), &bob, &drafted).await;
+    let mut at_ann = open_editor(product.http(), &ann, &drafted).await;
+    let mut at_vic = open_editor(product.http(), &vic, &drafted).await;
+    let mut at_bob = open_editor(product.http(), &bob, &drafted).await;
     at_ann.write_section("approach", "We").await.unwrap();
     at_vic.receive_until(section_has_text("approach", "We")).await.unwrap();
     at_bob.receive_until(section_has_text("approach", "We")).await.unwrap();
