@@ -10,7 +10,7 @@ use crate::TestStack;
 pub fn list_processes(stack: &TestStack) -> Vec<ProcessIdentity> {
     let state = stack.state();
     let live_processes = state.live_processes();
-    let children = live_processes.iter().flat_map(|process| process.children()).filter_map(ProcessIdentity::from_pid);
+    let children = live_processes.iter().flat_map(|process| process.child_pids()).filter_map(ProcessIdentity::from_pid);
     live_processes.iter().copied().chain(children).chain([state.supervisor]).collect()
 }
 

@@ -70,8 +70,10 @@ impl TestStack {
 
     /// Uses the engines of a stack that runs already, and leaves it running.
     fn attach(data: PathBuf) -> Self {
-        let state =
-            or_fail(stack_state::StackState::running(&data), "attaching to the stack that MEDHUB_TEST_STACK names");
+        let state = or_fail(
+            stack_state::StackState::read_running(&data),
+            "attaching to the stack that MEDHUB_TEST_STACK names",
+        );
         let product = ProductHandle::new(None, state.variables, data);
         Self { product, _own_folder: None, args: Vec::new(), environment: EnvironmentVariables::new(), child: None }
     }
@@ -110,7 +112,7 @@ impl TestStack {
     /// Reads addresses and settings from the state file, once the stack is ready.
     fn read_state(&mut self) -> bool {
         let pid = self.child.as_ref().map(Child::id);
-        let Some(state) = stack_state::StackState::last(self.data_folder()) else { return false };
+        let Some(state) = stack_state::StackState::read_last(self.data_folder()) else { return false };
         let is_ready = state.ready && Some(state.supervisor.pid) == pid;
         if is_ready {
             self.product = ProductHandle::new(state.http, state.variables, self.data_folder().to_owned());
@@ -128,7 +130,7 @@ impl TestStack {
     /// # Panics
     /// If the state file cannot be read.
     pub fn state(&self) -> stack_state::StackState {
-        let Some(state) = stack_state::StackState::last(self.data_folder()) else {
+        let Some(state) = stack_state::StackState::read_last(self.data_folder()) else {
             panic!("{} has no stack.json", self.data_folder().display())
         };
         state
@@ -150,7 +152,7 @@ impl TestStack {
         let mut processes = vec![state.supervisor];
         for process in state.live_processes() {
             processes.push(process);
-            processes.extend(process.children().into_iter().filter_map(ProcessIdentity::from_pid));
+            processes.extend(process.child_pids().into_iter().filter_map(ProcessIdentity::from_pid));
         }
         for process in &processes {
             process.send_signal(Signal::SIGKILL);

@@ -98,15 +98,15 @@ impl PinnedArtifact {
     }
 
     /// Returns why no package client of this machine can fetch the artifact; `None` if one can.
-    pub fn lacks_client(&self, cache: &ArtifactCache) -> Option<String> {
-        package_client::missing_client(&self.method, cache.use_system)
+    pub fn missing_client(&self, cache: &ArtifactCache) -> Option<String> {
+        package_client::describe_missing_client(&self.method, cache.use_system)
     }
 
     /// Fetches the artifact into the cache unless it is there, and returns its folder.
     ///
     /// # Errors
     /// If the artifact cannot be fetched; the error names what was tried and how else to get it.
-    pub async fn ensure(&self, cache: &ArtifactCache, progress: &DownloadProgress) -> anyhow::Result<PathBuf> {
+    pub async fn ensure_cached(&self, cache: &ArtifactCache, progress: &DownloadProgress) -> anyhow::Result<PathBuf> {
         if !self.is_cached(cache) {
             let fetched = self.fetch(cache, progress).await;
             fetched.with_context(|| self.describe_missing(cache))?;
@@ -128,12 +128,12 @@ impl PinnedArtifact {
     }
 
     async fn fetch(&self, cache: &ArtifactCache, progress: &DownloadProgress) -> anyhow::Result<()> {
-        folder::make(&cache.folder)?;
+        folder::create_folder(&cache.folder)?;
         let _lock = self.lock(cache, progress).await?;
         if self.is_cached(cache) {
             return Ok(());
         }
-        if let Some(reason) = self.lacks_client(cache) {
+        if let Some(reason) = self.missing_client(cache) {
             return Err(anyhow!(reason));
         }
         let started = Instant::now();
@@ -159,7 +159,7 @@ impl PinnedArtifact {
         let lock_file = cache.folder.join(format!("{}.lock", self.name));
         let mut is_announced = false;
         loop {
-            match ProcessLock::take(&lock_file) {
+            match ProcessLock::acquire(&lock_file) {
                 Ok(lock) => return Ok(lock),
                 Err(_) if ProcessLock::is_held(&lock_file) => {
                     if !is_announced {
@@ -176,7 +176,7 @@ impl PinnedArtifact {
     async fn assemble(&self, work: &Path, cache: &ArtifactCache) -> anyhow::Result<()> {
         let staging = work.join("artifact");
         fs::create_dir_all(work.join("client")).with_context(|| format!("making {}", work.display()))?;
-        folder::make(&staging)?;
+        folder::create_folder(&staging)?;
         package_client::fetch_packages(&self.method, cache.use_system, work, &staging).await?;
         fs::write(staging.join(VERSION_FILE), self.version).context("writing the version file")?;
         let target = self.folder(cache);
@@ -192,12 +192,12 @@ impl PinnedArtifact {
 ///
 /// # Errors
 /// If any cannot be fetched; the error names every one that failed.
-pub async fn ensure_all(
+pub async fn ensure_all_cached(
     artifacts: &[&'static PinnedArtifact],
     cache: &ArtifactCache,
     progress: &DownloadProgress,
 ) -> anyhow::Result<()> {
-    let outcomes = join_all(artifacts.iter().map(|artifact| artifact.ensure(cache, progress))).await;
+    let outcomes = join_all(artifacts.iter().map(|artifact| artifact.ensure_cached(cache, progress))).await;
     let failures: Vec<String> =
         outcomes.into_iter().filter_map(Result::err).map(|error| format!("{error:#}")).collect();
     if failures.is_empty() { Ok(()) } else { Err(anyhow!(failures.join("\n\n"))) }

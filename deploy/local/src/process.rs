@@ -98,13 +98,13 @@ impl ProcessIdentity {
     }
 
     /// Resident memory of the process and its children, in bytes; shared pages count once if the kernel reports them.
-    pub fn memory(self) -> u64 {
-        own_memory(self.pid) + children(self.pid).into_iter().map(own_memory).sum::<u64>()
+    pub fn memory_bytes(self) -> u64 {
+        read_own_memory(self.pid) + child_pids(self.pid).into_iter().map(read_own_memory).sum::<u64>()
     }
 
     /// The pids of the process's direct children.
-    pub fn children(self) -> Vec<u32> {
-        children(self.pid)
+    pub fn child_pids(self) -> Vec<u32> {
+        child_pids(self.pid)
     }
 }
 
@@ -113,7 +113,7 @@ fn stat_fields(stat: &str) -> Option<Vec<&str>> {
     Some(stat.rsplit_once(')')?.1.split_whitespace().collect())
 }
 
-fn children(parent: u32) -> Vec<u32> {
+fn child_pids(parent: u32) -> Vec<u32> {
     let Ok(entries) = fs::read_dir("/proc") else { return Vec::new() };
     let pids = entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
     let is_child = |pid: &u32| {
@@ -125,7 +125,7 @@ fn children(parent: u32) -> Vec<u32> {
     pids.filter(is_child).collect()
 }
 
-fn own_memory(pid: u32) -> u64 {
+fn read_own_memory(pid: u32) -> u64 {
     let field = |file: &str, name: &str| {
         let text = fs::read_to_string(format!("/proc/{pid}/{file}")).ok()?;
         let line = text.lines().find_map(|line| line.strip_prefix(name))?;
@@ -135,7 +135,7 @@ fn own_memory(pid: u32) -> u64 {
 }
 
 /// Finds a program on `PATH`.
-pub fn on_path(program: &str) -> Option<PathBuf> {
+pub fn find_on_path(program: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH")?;
     std::env::split_paths(&path).map(|folder| folder.join(program)).find(|candidate| is_executable(candidate))
 }
@@ -147,7 +147,7 @@ pub fn is_executable(path: &Path) -> bool {
 }
 
 /// Returns what a program prints on its standard output and standard error; `None` if it cannot be run or fails.
-pub fn output_of(program: &Path, args: &[&str]) -> Option<String> {
+pub fn read_output(program: &Path, args: &[&str]) -> Option<String> {
     let output = Command::new(program).args(args).output().ok()?;
     output.status.success().then(|| {
         let both = [output.stdout, output.stderr].concat();

@@ -98,7 +98,7 @@ impl SupervisedProcess {
         &self.name
     }
 
-    /// The process's condition as it changes; [`ready`] waits on it.
+    /// The process's condition as it changes; [`wait_until_ready`] waits on it.
     pub fn condition(&self) -> watch::Receiver<ProcessCondition> {
         self.condition.clone()
     }
@@ -116,7 +116,7 @@ impl SupervisedProcess {
 ///
 /// # Errors
 /// If the supervisor gave up on the process.
-pub async fn ready(condition: &mut watch::Receiver<ProcessCondition>) -> anyhow::Result<()> {
+pub async fn wait_until_ready(condition: &mut watch::Receiver<ProcessCondition>) -> anyhow::Result<()> {
     let reached = condition.wait_for(|now| !matches!(now, ProcessCondition::Starting)).await;
     match &*reached.context("the supervision ended")? {
         ProcessCondition::Ready | ProcessCondition::Starting => Ok(()),
@@ -147,7 +147,7 @@ impl ProcessSupervisor {
                 Ok(RunOutcome::Died(reason)) | Err(reason) => reason,
             };
             failures = if started.elapsed() > STABLE_RUN { 1 } else { failures + 1 };
-            let log_tail = log_tail(&self.spec.log_path);
+            let log_tail = read_log_tail(&self.spec.log_path);
             if failures >= MAX_FAILURES {
                 let text =
                     format!("{} failed {failures} times in a row; the last time: {died:#}{log_tail}", self.spec.name);
@@ -169,16 +169,16 @@ impl ProcessSupervisor {
 
     async fn run_once(&self, restarts: u32) -> anyhow::Result<RunOutcome> {
         let name = &self.spec.name;
-        let mut child = spawn(&self.spec)?;
+        let mut child = spawn_guarded(&self.spec)?;
         let identity = child.id().and_then(ProcessIdentity::from_pid);
-        self.record(identity, restarts)?;
+        self.record_process(identity, restarts)?;
         let outcome = tokio::select! {
             status = child.wait() => RunOutcome::Died(unexpected_exit(name, status?)),
             () = self.stop.cancelled() => RunOutcome::StopRequested,
             error = self.wait_until_ready() => RunOutcome::Died(error),
         };
         self.stop_child(&mut child, identity).await?;
-        self.record(None, restarts)?;
+        self.record_process(None, restarts)?;
         Ok(outcome)
     }
 
@@ -201,9 +201,9 @@ impl ProcessSupervisor {
         std::future::pending().await
     }
 
-    fn record(&self, identity: Option<ProcessIdentity>, restarts: u32) -> anyhow::Result<()> {
+    fn record_process(&self, identity: Option<ProcessIdentity>, restarts: u32) -> anyhow::Result<()> {
         let spec = &self.spec;
-        self.context.state_file.change(|stack| {
+        self.context.state_file.update(|stack| {
             let entry = stack.processes.entry(spec.name.clone()).or_insert_with(|| ProcessState {
                 identity: None,
                 version: spec.version.clone(),
@@ -218,7 +218,7 @@ impl ProcessSupervisor {
     /// Stops a program that may still run: gracefully, and by killing it after its stop limit.
     async fn stop_child(&self, child: &mut Child, identity: Option<ProcessIdentity>) -> anyhow::Result<()> {
         let Some(identity) = identity.filter(|_| child.id().is_some()) else { return Ok(()) };
-        let children = identity.children().into_iter().filter_map(ProcessIdentity::from_pid).collect::<Vec<_>>();
+        let children = identity.child_pids().into_iter().filter_map(ProcessIdentity::from_pid).collect::<Vec<_>>();
         if !self.context.force_stop.is_cancelled() {
             identity.send_signal(self.spec.launch.stop_signal);
             tokio::select! {
@@ -243,7 +243,7 @@ fn unexpected_exit(name: &str, status: ExitStatus) -> anyhow::Error {
 /// Starts a program under `guard` in a separate process group: a terminal's Ctrl-C reaches only the supervisor.
 ///
 /// Call it on the main thread: the parent-death signal is sent when the thread that forked ends, not the process.
-fn spawn(spec: &ProcessSpec) -> anyhow::Result<Child> {
+fn spawn_guarded(spec: &ProcessSpec) -> anyhow::Result<Child> {
     let launch = &spec.launch;
     let log = open_log(&spec.log_path)?;
     let mut command = Command::new(THIS_PROGRAM);
@@ -265,7 +265,7 @@ fn open_log(path: &Path) -> anyhow::Result<File> {
 }
 
 /// The path and the last lines of a log, for the message that its program ended.
-fn log_tail(path: &Path) -> String {
+fn read_log_tail(path: &Path) -> String {
     const BYTES: i64 = 4096;
     const LINES: usize = 5;
     let read = || -> std::io::Result<VecDeque<String>> {

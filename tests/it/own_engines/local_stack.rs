@@ -141,7 +141,7 @@ fn an_unprivileged_user_for_postgres_is_chosen_only_for_root() {
 }
 
 fn cache_folder() -> std::path::PathBuf {
-    std::env::var_os("MEDHUB_CACHE_DIR").map_or_else(medhub_local::folder::default_cache, Into::into)
+    std::env::var_os("MEDHUB_CACHE_DIR").map_or_else(medhub_local::folder::default_cache_folder, Into::into)
 }
 
 /// `medhub-local fetch` while no registry can be reached. The data folder is the test's own, because a user's stack in

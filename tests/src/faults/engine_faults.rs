@@ -23,7 +23,7 @@ impl EngineFaults<'_> {
     /// If it does not run.
     pub fn kill9(self, engine: &str) -> anyhow::Result<ProcessIdentity> {
         let process = self.identity(engine)?;
-        let children = process.children();
+        let children = process.child_pids();
         process.send_signal(Signal::SIGKILL);
         for child in children.into_iter().filter_map(ProcessIdentity::from_pid) {
             child.send_signal(Signal::SIGKILL);

@@ -64,15 +64,15 @@ struct LocalDoctorReport {
 
 impl LocalDoctorCommand {
     pub(super) async fn run(self, folders: &FolderOptions) -> anyhow::Result<ExitCode> {
-        let options = self.options.resolve(folders, true)?;
+        let options = self.options.into_stack_config(folders, true)?;
         let mut findings: BTreeMap<_, _> =
             EngineKind::ALL.into_iter().map(|engine| (engine.name(), inspect_engine(engine, &options))).collect();
         findings.extend(
             ASSET_FOLDERS
                 .map(|(variable, artifact)| (artifact.name, inspect_asset_folder(variable, artifact, &options))),
         );
-        let running = match StackState::running(&options.settings.data_folder) {
-            Ok(stack) => status::health(&stack).await,
+        let running = match StackState::read_running(&options.settings.data_folder) {
+            Ok(stack) => status::check_components(&stack).await,
             Err(_) => BTreeMap::new(),
         };
         let report = LocalDoctorReport {
@@ -84,7 +84,7 @@ impl LocalDoctorCommand {
         if self.json {
             println!("{}", serde_json::to_string_pretty(&report).context("writing JSON")?);
         } else {
-            print(&report);
+            print_report(&report);
         }
         let usable = report.findings.values().all(|finding| finding.availability != EngineAvailability::Missing);
         let healthy = report.running.values().all(|component| component.healthy);
@@ -96,7 +96,7 @@ fn inspect_engine(engine: EngineKind, options: &StackConfig) -> EngineFinding {
     if options.urls.contains_key(&engine) {
         return external_finding(engine.variable());
     }
-    match engine.choose(&options.settings) {
+    match engine.choose_program(&options.settings) {
         Ok(choice) => {
             let (availability, advice) = check_artifacts(&choice.artifacts, &options.settings.cache);
             EngineFinding {
@@ -146,7 +146,7 @@ fn check_artifacts(artifacts: &[&'static PinnedArtifact], cache: &ArtifactCache)
     let (mut availability, mut advice) = (EngineAvailability::Found, Vec::new());
     for artifact in artifacts.iter().filter(|artifact| !artifact.is_cached(cache)) {
         let megabytes = artifact.download_bytes / 1_000_000;
-        match artifact.lacks_client(cache) {
+        match artifact.missing_client(cache) {
             None => {
                 advice.push(format!(
                     "`medhub-local fetch {}` fetches {} ({megabytes} MB)",
@@ -168,7 +168,7 @@ fn check_artifacts(artifacts: &[&'static PinnedArtifact], cache: &ArtifactCache)
     (availability, advice)
 }
 
-fn print(report: &LocalDoctorReport) {
+fn print_report(report: &LocalDoctorReport) {
     for (name, finding) in &report.findings {
         let availability = match finding.availability {
             EngineAvailability::Elsewhere => "elsewhere",

@@ -38,7 +38,7 @@ pub(crate) fn libchdb() -> PathBuf {
     if let Some(path) = env::var_os("MEDHUB_LIBCHDB") {
         return PathBuf::from(path);
     }
-    let path = env::var_os("MEDHUB_CACHE_DIR").map_or_else(default_cache, PathBuf::from).join("chdb/libchdb.so");
+    let path = env::var_os("MEDHUB_CACHE_DIR").map_or_else(default_cache_folder, PathBuf::from).join("chdb/libchdb.so");
     // `cargo test --workspace` builds the program beside this test's executable.
     let program = env::current_exe().unwrap().ancestors().nth(2).unwrap().join("medhub-local");
     if !path.exists() && program.exists() {
@@ -55,7 +55,7 @@ pub(crate) fn libchdb() -> PathBuf {
 }
 
 /// `/var/cache/medhub` for root, a folder below the home folder for others.
-fn default_cache() -> PathBuf {
+fn default_cache_folder() -> PathBuf {
     if fs::metadata("/proc/self").unwrap().uid() == 0 {
         return PathBuf::from("/var/cache/medhub");
     }

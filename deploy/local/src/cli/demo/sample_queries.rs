@@ -25,7 +25,7 @@ const SAMPLE_QUERIES: [(&str, &str); 3] = [
 const DETAIL_QUERY: &str = "query($id: String!) { opportunity(id: $id) { id version status noticeCount facts { title naics } awards { awardee } } }";
 
 /// Runs the queries and prints their results; returns whether all of them succeeded.
-pub(super) async fn print(address: &str) -> anyhow::Result<bool> {
+pub(super) async fn print_samples(address: &str) -> anyhow::Result<bool> {
     let mut all_succeeded = true;
     let mut newest = Value::Null;
     for (title, query) in SAMPLE_QUERIES {

@@ -57,8 +57,8 @@ const SOURCES: &[(&str, &str)] = sources![
 ///
 /// The folder's name contains a digest of the sources: another version of this program uses another folder, and files
 /// are never changed while a server runs from them.
-pub(super) fn install(cache: &ArtifactCache, data: &Path) -> anyhow::Result<PathBuf> {
-    let prepared = PreparedFolder::new(cache, data, "qdrant-program", &digest());
+pub(super) fn install_program(cache: &ArtifactCache, data: &Path) -> anyhow::Result<PathBuf> {
+    let prepared = PreparedFolder::new(cache, data, "qdrant-program", &sources_digest());
     if let Some(folder) = prepared.find() {
         return Ok(folder);
     }
@@ -77,7 +77,7 @@ fn write_package(package: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn digest() -> String {
+fn sources_digest() -> String {
     let mut digest = Sha256::new();
     for (path, content) in SOURCES {
         digest.update(path);
