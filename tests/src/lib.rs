@@ -7,7 +7,7 @@
 //! ProductInstance   the product in a TestNamespace of the shared engines     runs beside others
 //! shared_product()  one instance for tests that create their own companies   runs beside others
 //! ProductHandle     what the clients below need of either: address, settings, command line
-//! SignedInUser, ProposalEditor, GraphqlSubscriber, HttpResponse, python: clients
+//! SignedInUser, ProposalEditor, GraphqlSubscriber, HttpResponse, python_command: clients
 //! ```
 #![expect(clippy::panic, clippy::print_stderr, reason = "a harness fails a test by panicking with the reason")]
 

@@ -25,7 +25,7 @@ async fn collect_rebuild_progress(product: &ProductHandle, payload: Value) -> Ve
 
 #[tokio::test]
 async fn operators_rebuild_watch_and_roll_back_over_graphql_and_others_may_not() {
-    let product = product_with_notices().await;
+    let product = start_product_with_notices().await;
     let token = product.variable("MEDHUB__ADMIN__TOKEN").to_owned();
 
     for document in [

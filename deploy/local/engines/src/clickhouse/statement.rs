@@ -69,25 +69,25 @@ impl InsertStatement {
 }
 
 /// Parses a text, or refuses it if a ClickHouse server would.
-pub(super) fn parse(text: &[u8], access: LoginAccess) -> Result<ParsedStatement, ClickHouseException> {
+pub(super) fn parse_statement(text: &[u8], access: LoginAccess) -> Result<ParsedStatement, ClickHouseException> {
     let mut tokens = SqlTokenizer::new(text);
     let Some(first) = tokens.find(|token| !token.is_sign(b'(') && !token.is_sign(b';')) else {
         return Ok(ParsedStatement::Empty);
     };
-    if first.is("INSERT") {
+    if first.is_keyword("INSERT") {
         return parse_insert(text, tokens);
     }
-    if first.is("KILL") && access == LoginAccess::Read {
+    if first.is_keyword("KILL") && access == LoginAccess::Read {
         return Err(ExceptionCode::Readonly.with_message("analyst: Cannot execute query in readonly mode"));
     }
-    let rest = StatementClauses::read(first, tokens, access)?;
-    if first.is("SET") || first.is("USE") {
+    let rest = StatementClauses::from_tokens(first, tokens, access)?;
+    if first.is_keyword("SET") || first.is_keyword("USE") {
         return Ok(ParsedStatement::Session);
     }
     if rest.temporary {
         return Ok(ParsedStatement::Temporary);
     }
-    if ["SELECT", "WITH", "FROM"].iter().any(|word| first.is(word)) && !rest.inserts {
+    if ["SELECT", "WITH", "FROM"].iter().any(|word| first.is_keyword(word)) && !rest.inserts {
         return Ok(ParsedStatement::Select(SelectStatement { format: rest.format, totals: rest.totals }));
     }
     Ok(ParsedStatement::Other)
@@ -103,12 +103,14 @@ fn parse_insert<'a>(text: &'a [u8], mut tokens: SqlTokenizer<'a>) -> Result<Pars
             TokenKind::Punctuation(b')') => depth = depth.saturating_sub(1),
             TokenKind::Punctuation(_) | TokenKind::Other => {}
             TokenKind::Word(_) if depth > 0 => {}
-            TokenKind::Word(_) if token.is("SELECT") || token.is("WITH") || token.is("WATCH") => {
-                StatementClauses::read(token, tokens, LoginAccess::Full)?;
+            TokenKind::Word(_)
+                if token.is_keyword("SELECT") || token.is_keyword("WITH") || token.is_keyword("WATCH") =>
+            {
+                StatementClauses::from_tokens(token, tokens, LoginAccess::Full)?;
                 return Ok(ParsedStatement::Other);
             }
-            TokenKind::Word(_) if token.is("INFILE") => return Err(refuse_local_file("FROM INFILE")),
-            TokenKind::Word(_) if token.is("SETTINGS") => target = target.or(Some(token.start)),
+            TokenKind::Word(_) if token.is_keyword("INFILE") => return Err(refuse_local_file("FROM INFILE")),
+            TokenKind::Word(_) if token.is_keyword("SETTINGS") => target = target.or(Some(token.start)),
             TokenKind::Word(_) => {
                 if let Some(insert) = insert_with_data(text, token, &mut tokens, last, target)? {
                     return Ok(ParsedStatement::Insert(insert));
@@ -127,16 +129,17 @@ fn insert_with_data(
     last: Option<SqlToken<'_>>,
     target: Option<usize>,
 ) -> Result<Option<InsertStatement>, ClickHouseException> {
-    let is_table_name = last.is_none_or(|last| last.is("INTO") || last.is("TABLE") || last.is_sign(b'.'));
+    let is_table_name =
+        last.is_none_or(|last| last.is_keyword("INTO") || last.is_keyword("TABLE") || last.is_sign(b'.'));
     let target = target.unwrap_or(token.start);
     if is_table_name {
         return Ok(None);
     }
-    if token.is("VALUES") {
+    if token.is_keyword("VALUES") {
         let format = "Values".to_owned();
         return Ok(Some(InsertStatement { format, data: token.end, values: true, target, options: token.start }));
     }
-    if !token.is("FORMAT") {
+    if !token.is_keyword("FORMAT") {
         return Ok(None);
     }
     let Some(SqlToken { kind: TokenKind::Word(format), end, .. }) = tokens.next() else {
@@ -171,7 +174,7 @@ struct StatementClauses {
 }
 
 impl StatementClauses {
-    fn read<'a>(
+    fn from_tokens<'a>(
         first: SqlToken<'a>,
         tokens: SqlTokenizer<'a>,
         access: LoginAccess,
@@ -183,17 +186,18 @@ impl StatementClauses {
                 return Err(ExceptionCode::SyntaxError.with_message("Syntax error (Multi-statements are not allowed)"));
             }
             ended |= token.is_sign(b';');
-            if token.is("OUTFILE") && last.is("INTO") {
+            if token.is_keyword("OUTFILE") && last.is_keyword("INTO") {
                 return Err(refuse_local_file("INTO OUTFILE"));
             }
             // With the function `file` the embedded engine would read any file of this machine.
-            if token.is_sign(b'(') && last.is("file") && access == LoginAccess::Read {
+            if token.is_sign(b'(') && last.is_keyword("file") && access == LoginAccess::Read {
                 return Err(ExceptionCode::Readonly.with_message("analyst: Cannot read files in readonly mode"));
             }
-            rest.totals |= token.is("TOTALS");
-            rest.temporary |= token.is("TEMPORARY") && (last.is("CREATE") || last.is("REPLACE"));
-            rest.inserts |= token.is("INSERT");
-            if let (TokenKind::Word(word), true) = (token.kind, last.is("FORMAT")) {
+            rest.totals |= token.is_keyword("TOTALS");
+            rest.temporary |=
+                token.is_keyword("TEMPORARY") && (last.is_keyword("CREATE") || last.is_keyword("REPLACE"));
+            rest.inserts |= token.is_keyword("INSERT");
+            if let (TokenKind::Word(word), true) = (token.kind, last.is_keyword("FORMAT")) {
                 rest.format = Some(word.to_owned());
             }
             last = token;
@@ -207,7 +211,7 @@ mod tests {
     use super::*;
 
     fn parsed(text: &str) -> ParsedStatement {
-        parse(text.as_bytes(), LoginAccess::Full).unwrap()
+        parse_statement(text.as_bytes(), LoginAccess::Full).unwrap()
     }
 
     #[test]
@@ -257,7 +261,7 @@ mod tests {
 
     #[test]
     fn local_files_and_second_statements_are_refused() {
-        let refused = |text: &str, access| parse(text.as_bytes(), access).unwrap_err().code;
+        let refused = |text: &str, access| parse_statement(text.as_bytes(), access).unwrap_err().code;
         assert_eq!(refused("SELECT 1 INTO OUTFILE '/tmp/x'", LoginAccess::Full), 48);
         assert_eq!(refused("INSERT INTO t FROM INFILE '/tmp/x' FORMAT CSV", LoginAccess::Full), 48);
         assert_eq!(refused("SELECT 1; SELECT 2", LoginAccess::Full), 62);

@@ -23,7 +23,7 @@ const FOLDER: &str = "MEDHUB_TEST_FOLDER";
 /// Starts the engine on a folder and waits until it listens.
 pub(crate) async fn start_engine(folder: &Path) -> ChildProcess {
     // Fails here, with a clear message, if the library is missing.
-    libchdb();
+    libchdb_path();
     let address_file = folder.join("address");
     fs::remove_file(&address_file).ok();
     let mut command = Command::new(env::current_exe().unwrap());
@@ -34,7 +34,7 @@ pub(crate) async fn start_engine(folder: &Path) -> ChildProcess {
 }
 
 /// The library that `medhub-local fetch` fetches, unless `MEDHUB_LIBCHDB` names another one.
-pub(crate) fn libchdb() -> PathBuf {
+pub(crate) fn libchdb_path() -> PathBuf {
     if let Some(path) = env::var_os("MEDHUB_LIBCHDB") {
         return PathBuf::from(path);
     }
@@ -73,10 +73,10 @@ pub(crate) fn run_in_child() {
     });
     tracing_subscriber::fmt().with_writer(std::io::stderr).with_ansi(false).init();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
-    runtime.block_on(serve(Path::new(&folder))).unwrap();
+    runtime.block_on(serve_until_terminated(Path::new(&folder))).unwrap();
 }
 
-async fn serve(folder: &Path) -> Result<(), EngineError> {
+async fn serve_until_terminated(folder: &Path) -> Result<(), EngineError> {
     let shutdown = CancellationToken::new();
     let cancel = shutdown.clone();
     let mut terminated = signal(SignalKind::terminate()).unwrap();
@@ -92,7 +92,7 @@ async fn serve(folder: &Path) -> Result<(), EngineError> {
     let config = clickhouse::ClickHouseServerConfig {
         password: "secret".into(),
         max_body_bytes: 64 << 20,
-        ..clickhouse::ClickHouseServerConfig::new(address, folder.join("clickhouse"), libchdb())
+        ..clickhouse::ClickHouseServerConfig::new(address, folder.join("clickhouse"), libchdb_path())
     };
     clickhouse::serve_on(listener, config, shutdown).await
 }
