@@ -67,7 +67,7 @@ pub async fn run_plan(plan: &FaultPlan, stack: &TestStack) -> anyhow::Result<Fau
     let began = Instant::now();
     print_progress(&format!("seed {} ({}={} repeats it)", plan.seed, run_seed::SEED_VARIABLE, plan.seed));
     let mut environment = FaultEnvironment::new(stack).await?;
-    let pooler = if plan.pooled { Some(TransactionPooler::start(&environment.url).await?) } else { None };
+    let pooler = if plan.uses_pooler { Some(TransactionPooler::start(&environment.url).await?) } else { None };
     if let Some(pooler) = &pooler {
         environment.set_database_url(pooler.url());
     }

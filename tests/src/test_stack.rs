@@ -22,7 +22,7 @@ use crate::{
 /// Includes the time to fetch engines at the first start.
 const START_LIMIT: Duration = Duration::from_mins(15);
 const STOP_LIMIT: Duration = Duration::from_mins(2);
-const PAUSE: Duration = Duration::from_millis(20);
+const POLL_INTERVAL: Duration = Duration::from_millis(20);
 
 /// Environment variables for the program, in addition to those of this process.
 pub type EnvironmentVariables = BTreeMap<String, String>;
@@ -105,7 +105,7 @@ impl TestStack {
                 panic!("medhub-local ended with {status}:\n{}", self.log_tail());
             }
             assert!(Instant::now() < deadline, "no stack within {START_LIMIT:?}:\n{}", self.log_tail());
-            thread::sleep(PAUSE);
+            thread::sleep(POLL_INTERVAL);
         }
     }
 
@@ -215,7 +215,7 @@ impl TestStack {
                 or_fail(child.kill(), "killing medhub-local");
                 panic!("medhub-local did not end within {STOP_LIMIT:?}:\n{}", self.log_tail());
             }
-            thread::sleep(PAUSE);
+            thread::sleep(POLL_INTERVAL);
         }
     }
 
@@ -256,7 +256,7 @@ impl Drop for TestStack {
 }
 
 /// The variable that names the data folder of a running stack, whose engines are used instead of new ones.
-const RUNNING_STACK: &str = "MEDHUB_TEST_STACK";
+const RUNNING_STACK_VARIABLE: &str = "MEDHUB_TEST_STACK";
 
 /// The engines that all tests of this process share: each test has a [`crate::TestNamespace`] of its own in them.
 ///
@@ -270,7 +270,7 @@ pub async fn engines() -> &'static TestStack {
     test_turn::run_beside_others();
     SHARED
         .get_or_init(async || {
-            if let Some(data) = env::var_os(RUNNING_STACK) {
+            if let Some(data) = env::var_os(RUNNING_STACK_VARIABLE) {
                 return TestStack::attach(data.into());
             }
             // Statics are never dropped: `--discard` removes the folder when this process ends.

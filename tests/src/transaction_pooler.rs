@@ -32,7 +32,7 @@ const MAX_SESSIONS: usize = 24;
 const SSL_REQUEST: i32 = 80_877_103;
 const GSS_REQUEST: i32 = 80_877_104;
 const CANCEL_REQUEST: i32 = 80_877_102;
-const PROTOCOL: i32 = 196_608;
+const PROTOCOL_VERSION: i32 = 196_608;
 
 /// A running pooler; dropping it closes all of its connections.
 #[derive(Debug)]
@@ -163,7 +163,7 @@ impl SessionPool {
     async fn connect(&self) -> anyhow::Result<ServerSession> {
         let mut stream = TcpStream::connect(&self.server).await?;
         stream.set_nodelay(true)?;
-        let mut startup = PROTOCOL.to_be_bytes().to_vec();
+        let mut startup = PROTOCOL_VERSION.to_be_bytes().to_vec();
         for (name, value) in [("user", &self.user), ("database", &self.database)] {
             startup.extend([name.as_bytes(), b"\0", value.as_bytes(), b"\0"].concat());
         }

@@ -30,13 +30,13 @@ use crate::{
 /// Time limit for a program's first answer to its probe; Kafka may have a long log to recover.
 const START_LIMIT: Duration = Duration::from_mins(2);
 /// A run that lasted this long does not count as a failed start.
-const STABLE_RUN: Duration = Duration::from_secs(30);
+const STABLE_RUN_TIME: Duration = Duration::from_secs(30);
 /// Failed starts in a row before the stack gives up.
 const MAX_FAILURES: u32 = 6;
-const FIRST_DELAY: Duration = Duration::from_millis(200);
+const FIRST_RESTART_DELAY: Duration = Duration::from_millis(200);
 /// Pause between two probes of a starting program; some programs log a line for each probe.
 const PROBE_INTERVAL: Duration = Duration::from_millis(100);
-const LOG_LIMIT: u64 = 16 * 1024 * 1024;
+const MAX_LOG_BYTES: u64 = 16 * 1024 * 1024;
 
 /// A process to run, and how to probe that it works.
 #[derive(Debug)]
@@ -146,7 +146,7 @@ impl ProcessSupervisor {
                 Ok(RunOutcome::StopRequested) => return,
                 Ok(RunOutcome::Died(reason)) | Err(reason) => reason,
             };
-            failures = if started.elapsed() > STABLE_RUN { 1 } else { failures + 1 };
+            failures = if started.elapsed() > STABLE_RUN_TIME { 1 } else { failures + 1 };
             let log_tail = read_log_tail(&self.spec.log_path);
             if failures >= MAX_FAILURES {
                 let text =
@@ -156,7 +156,7 @@ impl ProcessSupervisor {
                 self.condition.send_replace(ProcessCondition::Failed(text));
                 return;
             }
-            let delay = FIRST_DELAY * 2_u32.pow(failures - 1);
+            let delay = FIRST_RESTART_DELAY * 2_u32.pow(failures - 1);
             tracing::warn!(engine = self.spec.name, delay.ms = delay.as_millis(), "{died:#}, restarting it{log_tail}");
             self.condition.send_replace(ProcessCondition::Starting);
             restarts += 1;
@@ -258,7 +258,7 @@ fn spawn_guarded(spec: &ProcessSpec) -> anyhow::Result<Child> {
 }
 
 fn open_log(path: &Path) -> anyhow::Result<File> {
-    if fs::metadata(path).is_ok_and(|metadata| metadata.len() > LOG_LIMIT) {
+    if fs::metadata(path).is_ok_and(|metadata| metadata.len() > MAX_LOG_BYTES) {
         fs::rename(path, path.with_extension("log.1")).context("rotating a long log")?;
     }
     File::options().create(true).append(true).open(path).with_context(|| format!("opening {}", path.display()))
@@ -266,16 +266,16 @@ fn open_log(path: &Path) -> anyhow::Result<File> {
 
 /// The path and the last lines of a log, for the message that its program ended.
 fn read_log_tail(path: &Path) -> String {
-    const BYTES: i64 = 4096;
-    const LINES: usize = 5;
+    const TAIL_BYTES: i64 = 4096;
+    const TAIL_LINES: usize = 5;
     let read = || -> std::io::Result<VecDeque<String>> {
         let mut file = File::open(path)?;
-        if file.metadata()?.len() > BYTES.unsigned_abs() {
-            file.seek(SeekFrom::End(-BYTES))?;
+        if file.metadata()?.len() > TAIL_BYTES.unsigned_abs() {
+            file.seek(SeekFrom::End(-TAIL_BYTES))?;
         }
-        let mut last = VecDeque::with_capacity(LINES);
+        let mut last = VecDeque::with_capacity(TAIL_LINES);
         for line in BufReader::new(file).split(b'\n') {
-            if last.len() == LINES {
+            if last.len() == TAIL_LINES {
                 last.pop_front();
             }
             last.push_back(String::from_utf8_lossy(&line?).into_owned());

@@ -10,7 +10,7 @@ use tests::{
 };
 
 /// Limit for the time from the start of an import until all of its notices are visible in every store.
-const VISIBLE_WITHIN: Duration = Duration::from_mins(1);
+const VISIBILITY_LIMIT: Duration = Duration::from_mins(1);
 
 #[tokio::test]
 async fn real_notices_reach_every_store_within_a_minute_and_a_second_import_adds_nothing() {
@@ -29,7 +29,7 @@ async fn real_notices_reach_every_store_within_a_minute_and_a_second_import_adds
     assert_eq!(outcomes.iter().sum::<u64>(), expected.rows);
     assert_eq!(summary["rejected"], 0);
     expected.assert_equal_to(&counts);
-    assert!(visible_after < VISIBLE_WITHIN, "visible in every store after {visible_after:?}");
+    assert!(visible_after < VISIBILITY_LIMIT, "visible in every store after {visible_after:?}");
     println!("{} rows visible in every store after {visible_after:?}", expected.rows);
 
     let repeated = import_file(&product, &csv, &[]).await;

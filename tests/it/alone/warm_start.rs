@@ -9,7 +9,7 @@ use tests::{
     stack_processes::{filter_running, find_command_lines, list_processes},
 };
 
-const WARM_START: Duration = Duration::from_secs(15);
+const WARM_START_LIMIT: Duration = Duration::from_secs(15);
 
 #[tokio::test]
 async fn a_stopped_stack_leaves_no_process_and_restarts_in_time_with_its_data_and_ports() {
@@ -23,7 +23,7 @@ async fn a_stopped_stack_leaves_no_process_and_restarts_in_time_with_its_data_an
     assert_eq!(find_command_lines(stack.data_folder().to_str().unwrap()), Vec::<String>::new());
     let started = Instant::now();
     let stack = stack.restart().await;
-    assert!(started.elapsed() < WARM_START, "{:?}", started.elapsed());
+    assert!(started.elapsed() < WARM_START_LIMIT, "{:?}", started.elapsed());
     assert_eq!(stack.state().ports, before.ports);
     engine_marks::check_mark(&stack, "stopped").await.unwrap();
 }
@@ -35,7 +35,7 @@ async fn a_stack_with_the_product_restarts_in_time_and_a_killed_product_is_resta
     assert!(status.success(), "{status}");
     let started = Instant::now();
     let stack = stack.restart().await;
-    assert!(started.elapsed() < WARM_START, "{:?}", started.elapsed());
+    assert!(started.elapsed() < WARM_START_LIMIT, "{:?}", started.elapsed());
     let product = stack.state().processes[PRODUCT].identity.unwrap();
     product.send_signal(Signal::SIGKILL);
     eventually(async || match stack.state().processes[PRODUCT].identity {

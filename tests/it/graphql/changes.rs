@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, time::Duration};
 
 use serde_json::{Value, json};
 
-use super::{AMEND, DISCOVER, send_mutation};
+use super::{AMEND_MUTATION, DISCOVER_MUTATION, send_mutation};
 use tests::{
     EnvironmentVariables, GraphqlSubscriber, ProductHandle, ProductInstance, TestStack, error_code,
     faults::engine_faults::EngineFaults, shared_product, unique_name,
@@ -27,7 +27,7 @@ fn opportunity_id(number: u32) -> String {
 
 async fn enter_opportunities(product: &ProductHandle, numbers: std::ops::Range<u32>) {
     for number in numbers {
-        let outcome = send_mutation(product, DISCOVER, opportunity_input(number)).await;
+        let outcome = send_mutation(product, DISCOVER_MUTATION, opportunity_input(number)).await;
         assert_eq!(outcome["__typename"], "OpportunityAccepted", "{outcome}");
     }
 }
@@ -101,7 +101,7 @@ async fn a_subscriber_gets_only_changes_of_the_opportunities_it_names() {
 
     for number in [unnamed, named] {
         let change = json!({ "input": { "id": opportunity_id(number), "title": "Patient lifts and slings" } });
-        send_mutation(product, AMEND, change).await;
+        send_mutation(product, AMEND_MUTATION, change).await;
     }
 
     let change = next_change(&mut subscription).await;

@@ -3,7 +3,8 @@
 use super::*;
 use tests::{GraphqlSubscriber, eventually};
 
-const PROGRESS: &str = "subscription { rebuildProgress { id state error parts { projection phase position target } } }";
+const PROGRESS_SUBSCRIPTION: &str =
+    "subscription { rebuildProgress { id state error parts { projection phase position target } } }";
 
 fn error_code(answer: &Value) -> &Value {
     &answer["errors"][0]["extensions"]["code"]
@@ -15,7 +16,7 @@ fn bearer_payload(token: &str) -> Value {
 
 /// All answers of a subscription to a rebuild's progress.
 async fn collect_rebuild_progress(product: &ProductHandle, payload: Value) -> Vec<Value> {
-    let mut subscription = GraphqlSubscriber::subscribe(product.http(), payload, PROGRESS).await.unwrap();
+    let mut subscription = GraphqlSubscriber::subscribe(product.http(), payload, PROGRESS_SUBSCRIPTION).await.unwrap();
     let mut answers = vec![];
     while let Some(answer) = subscription.next_answer().await.unwrap() {
         answers.push(answer);
@@ -41,8 +42,12 @@ async fn operators_rebuild_watch_and_roll_back_over_graphql_and_others_may_not()
             assert_eq!(error_code(&answer), "UNAUTHENTICATED", "{document}: {answer}");
         }
     }
-    let refused =
-        GraphqlSubscriber::subscribe(product.http(), bearer_payload("correct-horse-battery-staple"), PROGRESS).await;
+    let refused = GraphqlSubscriber::subscribe(
+        product.http(),
+        bearer_payload("correct-horse-battery-staple"),
+        PROGRESS_SUBSCRIPTION,
+    )
+    .await;
     assert!(refused.is_err(), "an invalid token opens no connection");
     for payload in [json!({}), Value::Null, json!({ "authorization": 7 })] {
         let answers = collect_rebuild_progress(&product, payload).await;

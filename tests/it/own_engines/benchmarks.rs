@@ -9,7 +9,7 @@ use qdrant_client::Qdrant;
 use serde_json::Value;
 use tests::{ProductProcess, TestStack, WAIT_TIMEOUT, json_lines, output_text};
 
-const EVENTS: u64 = 1_000;
+const EVENT_COUNT: u64 = 1_000;
 
 /// The names of all databases, collections and keys that benchmarks create contain this.
 const BENCH_PREFIX: &str = "bench_";
@@ -39,7 +39,7 @@ async fn read_models_are_measured_beside_plain_clients() {
     let stack = TestStack::start_with(&["--engines-only"], tests::EnvironmentVariables::new()).await;
 
     for bench in ["rebuild", "project"] {
-        let output = stack.run_medhub(&["bench", bench, "--events", &EVENTS.to_string()]).await;
+        let output = stack.run_medhub(&["bench", bench, "--events", &EVENT_COUNT.to_string()]).await;
         assert!(output.status.success(), "{}", output_text(&output));
         let reports = json_lines(&output);
         let projections: Vec<_> = reports.iter().map(|report| report["projection"].as_str().unwrap()).collect();
@@ -47,7 +47,11 @@ async fn read_models_are_measured_beside_plain_clients() {
         for report in &reports {
             let number =
                 |path: &str| report.pointer(path).and_then(Value::as_f64).unwrap_or_else(|| panic!("{report}"));
-            assert_eq!((report["bench"].as_str(), report["events"].as_u64()), (Some(bench), Some(EVENTS)), "{report}");
+            assert_eq!(
+                (report["bench"].as_str(), report["events"].as_u64()),
+                (Some(bench), Some(EVENT_COUNT)),
+                "{report}"
+            );
             assert!(number("/rows") > 0.0 && number("/cpu_s") > 0.0, "{report}");
             let ratio = number("/events_per_s") / number("/raw/events_per_s");
             assert!(ratio > 0.0 && (number("/ratio") - ratio).abs() < 0.001 * ratio, "{report}");

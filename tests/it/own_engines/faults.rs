@@ -17,7 +17,7 @@ use tests::{
 
 /// The seed that these tests always use, beside a random one.
 const FIXED_SEED: u64 = 42;
-const CRASHES: [RelayFault; 3] = [RelayFault::KillLeader, RelayFault::KillBroker, RelayFault::KillPostgres];
+const CRASH_FAULTS: [RelayFault; 3] = [RelayFault::KillLeader, RelayFault::KillBroker, RelayFault::KillPostgres];
 
 /// The seed of `FAULTS_SEED`, or the fixed seed and a random one.
 fn choose_seeds() -> Vec<u64> {
@@ -38,13 +38,13 @@ async fn run_plan(plan: &FaultPlan, stack: &TestStack) -> FaultReport {
 #[tokio::test]
 async fn kill_9_of_relay_broker_and_postgres_under_load_loses_and_reorders_nothing() {
     let report = run_plan(
-        &FaultPlan::short(run_seed::read_or_draw_seed().unwrap(), 8, &CRASHES),
+        &FaultPlan::short(run_seed::read_or_draw_seed().unwrap(), 8, &CRASH_FAULTS),
         &start_killable_engines().await,
     )
     .await;
     assert!(report.ok, "{}", report.summary());
     assert_eq!((report.lost, report.reordered, report.duplicates), (0, 0, 0));
-    assert_eq!(report.faults.len(), CRASHES.len(), "{:?}", report.faults);
+    assert_eq!(report.faults.len(), CRASH_FAULTS.len(), "{:?}", report.faults);
 }
 
 #[tokio::test]
@@ -74,7 +74,8 @@ async fn a_broker_that_is_unavailable_for_30_s_loses_no_event() {
 
 #[tokio::test]
 async fn a_relay_without_the_fence_loses_events_and_the_audit_finds_them() {
-    let plan = FaultPlan::quiet(run_seed::read_or_draw_seed().unwrap(), 8, Duration::from_secs(4)).without_fence();
+    let plan =
+        FaultPlan::without_faults(run_seed::read_or_draw_seed().unwrap(), 8, Duration::from_secs(4)).without_fence();
     let report = run_plan(&plan, engines().await).await;
     assert!(report.lost > 0, "{}", report.summary());
     assert!(!report.ok);
@@ -82,9 +83,11 @@ async fn a_relay_without_the_fence_loses_events_and_the_audit_finds_them() {
 
 #[tokio::test]
 async fn the_same_writers_with_the_fence_lose_nothing() {
-    let report =
-        run_plan(&FaultPlan::quiet(run_seed::read_or_draw_seed().unwrap(), 8, Duration::from_secs(4)), engines().await)
-            .await;
+    let report = run_plan(
+        &FaultPlan::without_faults(run_seed::read_or_draw_seed().unwrap(), 8, Duration::from_secs(4)),
+        engines().await,
+    )
+    .await;
     assert!(report.ok, "{}", report.summary());
     assert_eq!(report.explained_duplicates, 0, "no disturbance could explain a duplicate");
 }

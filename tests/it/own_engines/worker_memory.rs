@@ -21,7 +21,7 @@ const MEMORY_LIMIT: u64 = (80 << 20) + 4 * WORKER_BUFFER_BYTES + 6 * WORKER_BUFF
 
 /// The number of notices that wait, and the length of each one's link: together more than a worker may hold. They are
 /// few and large, because processing many would take long.
-const ROWS: u64 = 12_000;
+const NOTICE_COUNT: u64 = 12_000;
 const LINK_BYTES: usize = 8_000;
 
 /// Checks that a projection has reached the end of the log.
@@ -42,7 +42,7 @@ fn write_large_notices(file: &Path) -> std::io::Result<()> {
     let mut out = BufWriter::new(File::create(file)?);
     let link = CSV_HEADER.iter().position(|name| *name == "Link").unwrap();
     writeln!(out, "{}", CSV_HEADER.join(","))?;
-    for record in NoticeGenerator::new(ROWS, 7) {
+    for record in NoticeGenerator::new(NOTICE_COUNT, 7) {
         let long_link = format!("https://sam.gov/{}", "x".repeat(LINK_BYTES));
         let fields = record.iter().enumerate().map(|(at, field)| if at == link { &long_link } else { field });
         let quoted: Vec<_> = fields.map(|field| format!("\"{}\"", field.replace('"', "\"\""))).collect();

@@ -9,7 +9,7 @@ use super::{RegistryProcess, one_field_schema, record_schema, registry_process::
 use tests::{TestNamespace, WAIT_TIMEOUT, empty_database};
 use tokio::time::timeout;
 
-const CLIENTS: usize = 8;
+const CLIENT_COUNT: usize = 8;
 
 /// A schema that is unique for its number.
 fn numbered_schema(number: usize) -> String {
@@ -32,7 +32,7 @@ async fn the_same_schema_registered_concurrently_gets_one_id_and_one_version() {
     let served = RegistryProcess::start().await;
     let second = served.start_second().await;
     let schema = one_field_schema("A", "int");
-    let clients = (0..CLIENTS).flat_map(|_| [&served.api, &second.api]);
+    let clients = (0..CLIENT_COUNT).flat_map(|_| [&served.api, &second.api]);
     let ids: BTreeSet<i64> = join_all(clients.map(|api| api.register("a", &schema))).await.into_iter().collect();
     assert_eq!(ids, BTreeSet::from([1]));
     assert_eq!(served.api.get("/subjects/a/versions").await, (200, json!([1])));
@@ -42,7 +42,7 @@ async fn the_same_schema_registered_concurrently_gets_one_id_and_one_version() {
 async fn different_schemas_registered_concurrently_get_consecutive_ids_and_versions() {
     let served = RegistryProcess::start().await;
     let second = served.start_second().await;
-    let schemas: Vec<String> = (0..CLIENTS * 4).map(numbered_schema).collect();
+    let schemas: Vec<String> = (0..CLIENT_COUNT * 4).map(numbered_schema).collect();
     let register = |(number, schema): (usize, &String)| {
         let api = if number % 2 == 0 { served.api.clone() } else { second.api.clone() };
         // Half of the schemas are under one subject, half under subjects of their own.
@@ -72,9 +72,9 @@ async fn kill_9_loses_no_acknowledged_schema() {
     let mut served = RegistryProcess::start().await;
     let mut known: Vec<(i64, String)> = Vec::new();
     for round in 0..3 {
-        let clients: Vec<_> = (0..CLIENTS)
+        let clients: Vec<_> = (0..CLIENT_COUNT)
             .map(|client| {
-                let (api, schema) = (served.api.clone(), numbered_schema(round * CLIENTS + client));
+                let (api, schema) = (served.api.clone(), numbered_schema(round * CLIENT_COUNT + client));
                 tokio::spawn(async move { try_register(&api.url, schema).await })
             })
             .collect();

@@ -11,7 +11,7 @@ use tests::{
     output_text, shared_product,
 };
 
-const ME: &str = "{ me { user tenant role scopes operator } }";
+const ME_QUERY: &str = "{ me { user tenant role scopes operator } }";
 
 fn token_claims(user: &str, tenant: Option<&str>, expires_in: i64) -> Value {
     let expires = i64::try_from(get_current_timestamp()).unwrap() + expires_in;
@@ -47,7 +47,7 @@ async fn valid_tokens_identify_their_user_and_invalid_ones_are_refused() {
     let ann = SignedInUser::register_company(&product, "ann", "acme").await;
 
     let good = sign_token(Algorithm::HS256, None, &token_claims("ann", Some("acme"), 600), &secret);
-    let (status, headers, answer) = send_document(&product, &good, ME).await;
+    let (status, headers, answer) = send_document(&product, &good, ME_QUERY).await;
     assert_eq!(status, StatusCode::OK);
     assert_eq!(
         answer["data"]["me"],
@@ -78,21 +78,21 @@ async fn without_the_development_login_an_issuer_is_required() {
 
 /// Signs out one of two tokens of the same user; operators have no token to sign out.
 async fn a_token_is_signed_out(product: &ProductHandle, secret: &EncodingKey) {
-    const OUT: &str = "mutation { signOut }";
+    const SIGN_OUT_MUTATION: &str = "mutation { signOut }";
     let token = |seconds| sign_token(Algorithm::HS256, None, &token_claims("ann", Some("acme"), seconds), secret);
     let (signed_out, other) = (token(90), token(120));
     let payload = json!({ "authorization": format!("Bearer {signed_out}") });
     let mut connection = GraphqlSubscriber::subscribe(product.http(), payload, "{ __typename }").await.unwrap();
 
-    assert_eq!(send_document(product, &signed_out, OUT).await.2["data"], json!({ "signOut": true }));
+    assert_eq!(send_document(product, &signed_out, SIGN_OUT_MUTATION).await.2["data"], json!({ "signOut": true }));
 
-    let (status, _, answer) = send_document(product, &signed_out, ME).await;
+    let (status, _, answer) = send_document(product, &signed_out, ME_QUERY).await;
     assert_eq!((status, error_code(&answer)), (StatusCode::UNAUTHORIZED, "UNAUTHENTICATED"), "{answer}");
     assert!(answer["errors"][0]["message"].as_str().unwrap().contains("signed out"), "{answer}");
     let asked_later = connection.send_document("later", "{ proposals { totalCount } }").await.unwrap();
     assert_eq!(error_code(&asked_later), "UNAUTHENTICATED", "on a connection opened before: {asked_later}");
-    assert_eq!(send_document(product, &other, ME).await.0, StatusCode::OK);
-    assert_eq!(error_code(&send_document(product, product.operator_token(), OUT).await.2), "FORBIDDEN");
+    assert_eq!(send_document(product, &other, ME_QUERY).await.0, StatusCode::OK);
+    assert_eq!(error_code(&send_document(product, product.operator_token(), SIGN_OUT_MUTATION).await.2), "FORBIDDEN");
 
     // The stored entry does not reveal the token, and expires when the token does.
     let mut redis = redis::Client::open(product.variable("REDIS_URL").to_owned()).unwrap().get_connection().unwrap();
@@ -135,12 +135,13 @@ async fn invalid_tokens_are_refused(product: &ProductHandle, secret: &EncodingKe
         ("an unknown key", "mhk_acme.01890a5d-ac96-774b-bcce-b302099a8057.".to_owned() + &"ab".repeat(32)),
         ("an incomplete key", "mhk_acme".to_owned()),
     ] {
-        let (status, headers, answer) = send_document(product, &token, ME).await;
+        let (status, headers, answer) = send_document(product, &token, ME_QUERY).await;
         assert_eq!((status, error_code(&answer)), (StatusCode::UNAUTHORIZED, "UNAUTHENTICATED"), "{what}: {answer}");
         assert!(headers.contains_key("www-authenticate"), "{what}");
         assert!(!answer.to_string().contains(&token[..token.len().min(40)]), "{what}: the answer contains the token");
     }
-    let mut foreign = reqwest::Client::new().post(format!("{}/graphql", product.http())).json(&json!({ "query": ME }));
+    let mut foreign =
+        reqwest::Client::new().post(format!("{}/graphql", product.http())).json(&json!({ "query": ME_QUERY }));
     foreign = foreign.bearer_auth(good).header("x-medhub-tenant", "other");
     assert_eq!(foreign.send().await.unwrap().status(), StatusCode::UNAUTHORIZED, "the token is for another tenant");
 }
@@ -153,29 +154,33 @@ async fn keys_of_the_provider_are_accepted_and_rotated(product: &ProductHandle, 
     let token = |key: &TokenSigner| sign_token(key.algorithm, Some(key.id), &ann, &key.key);
     // The provider had no keys when the product started: they are fetched again after a few seconds.
     tests::eventually(async || {
-        let (_, _, answer) = send_document(product, &token(&first), ME).await;
+        let (_, _, answer) = send_document(product, &token(&first), ME_QUERY).await;
         if answer["data"]["me"]["role"] == "ADMIN" { Ok(()) } else { Err(answer.to_string()) }
     })
     .await;
 
-    let unknown = send_document(product, &token(&second), ME).await;
+    let unknown = send_document(product, &token(&second), ME_QUERY).await;
     assert_eq!(unknown.0, StatusCode::UNAUTHORIZED, "{}", unknown.2);
     let rsa = TestIdentityProvider::create_rsa_signer("third");
     provider.publish_keys(&[&second, &rsa]);
     // An unknown key is fetched at once, but no more often than every few seconds.
     tests::eventually(async || {
-        let (status, _, answer) = send_document(product, &token(&second), ME).await;
+        let (status, _, answer) = send_document(product, &token(&second), ME_QUERY).await;
         if status == StatusCode::OK { Ok(()) } else { Err(answer.to_string()) }
     })
     .await;
-    assert_eq!(send_document(product, &token(&rsa), ME).await.2["data"]["me"]["user"], "ann");
-    assert_eq!(send_document(product, &token(&first), ME).await.0, StatusCode::UNAUTHORIZED, "the key was withdrawn");
+    assert_eq!(send_document(product, &token(&rsa), ME_QUERY).await.2["data"]["me"]["user"], "ann");
+    assert_eq!(
+        send_document(product, &token(&first), ME_QUERY).await.0,
+        StatusCode::UNAUTHORIZED,
+        "the key was withdrawn"
+    );
     // A public key is not a secret: a token signed with it as a symmetric secret is rejected.
     let public = serde_json::to_vec(&second.public).unwrap();
     let confused = sign_token(Algorithm::HS256, Some(second.id), &ann, &EncodingKey::from_secret(&public));
-    assert_eq!(send_document(product, &confused, ME).await.0, StatusCode::UNAUTHORIZED);
+    assert_eq!(send_document(product, &confused, ME_QUERY).await.0, StatusCode::UNAUTHORIZED);
     assert_eq!(
-        send_document(product, &sign_token(Algorithm::ES256, None, &ann, &second.key), ME).await.0,
+        send_document(product, &sign_token(Algorithm::ES256, None, &ann, &second.key), ME_QUERY).await.0,
         StatusCode::UNAUTHORIZED
     );
 }
@@ -196,7 +201,7 @@ async fn an_api_key_has_its_scopes_until_it_is_revoked(product: &ProductHandle, 
         "{duplicate}"
     );
 
-    let me = send_document(product, &key, ME).await.2["data"]["me"].clone();
+    let me = send_document(product, &key, ME_QUERY).await.2["data"]["me"].clone();
     assert_eq!((&me["role"], &me["scopes"], &me["tenant"]), (&json!("SERVICE"), &json!(["WRITE"]), &json!("acme")));
     let draft = "mutation { outcome: draftProposal(input: { opportunityId: \"036:X\", title: \"By machine\" }) { __typename } }";
     assert_eq!(send_document(product, &key, draft).await.2["data"]["outcome"]["__typename"], "Accepted");
@@ -210,7 +215,11 @@ async fn an_api_key_has_its_scopes_until_it_is_revoked(product: &ProductHandle, 
     assert!(!listed.to_string().contains(&key[key.len() - 64..]), "the secret is answered only once: {listed}");
     let revoke = "mutation($id: UUID!) { outcome: revokeApiKey(id: $id) { ... on Accepted { version } } }";
     assert!(ann.send_mutation(revoke, json!({ "id": issued["id"] })).await["version"].is_u64());
-    assert_eq!(send_document(product, &key, ME).await.0, StatusCode::UNAUTHORIZED, "a revoked key is refused at once");
+    assert_eq!(
+        send_document(product, &key, ME_QUERY).await.0,
+        StatusCode::UNAUTHORIZED,
+        "a revoked key is refused at once"
+    );
     let log = product.run_medhub(&["replay"]).await;
     assert!(
         !String::from_utf8_lossy(&log.stdout).contains(&key[key.len() - 64..]),

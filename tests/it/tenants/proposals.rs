@@ -3,7 +3,7 @@
 use serde_json::json;
 use tests::{ProductInstance, SignedInUser, error_code};
 
-const DRAFT: &str = "draftProposal(input: { opportunityId: \"036:36C24526Q0001\", title: \"Beds\",
+const DRAFT_PROPOSAL: &str = "draftProposal(input: { opportunityId: \"036:36C24526Q0001\", title: \"Beds\",
     outline: [{ key: \"approach\", heading: \"Approach\" }] })";
 
 #[tokio::test]
@@ -14,7 +14,7 @@ async fn a_team_writes_reviews_submits_and_wins_a_proposal() {
         (admin.add_member("ann", "CONTRIBUTOR", "acme").await, admin.add_member("bob", "MANAGER", "acme").await);
     let vic = admin.add_member("vic", "VIEWER", "acme").await;
 
-    let drafted = ann.apply_change(DRAFT, json!({})).await;
+    let drafted = ann.apply_change(DRAFT_PROPOSAL, json!({})).await;
     let id = json!({ "id": drafted.id });
     let edit = "editProposalSection(input: { proposalId: $id, section: \"approach\", heading: \"Approach\",
         content: \"We deliver.\", basedOn: 0 })";

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use tests::{AcceptedChange, ProductHandle, ProductInstance, SignedInUser, error_code};
 
-const SEARCH: &str = "query($words: String!, $kinds: [WorkspaceKind!]) {
+const SEARCH_QUERY: &str = "query($words: String!, $kinds: [WorkspaceKind!]) {
     searchWorkspace(query: $words, kinds: $kinds, first: 20) { kind id title part heading passage version score } }";
 
 /// A text of many passages, only one of which is about pumps.
@@ -13,7 +13,7 @@ fn long_text() -> String {
 }
 
 async fn search_texts(user: &SignedInUser<'_>, since: &AcceptedChange, words: &str, kinds: Value) -> Vec<Value> {
-    let answer = user.query_since(since, SEARCH, json!({ "words": words, "kinds": kinds })).await;
+    let answer = user.query_since(since, SEARCH_QUERY, json!({ "words": words, "kinds": kinds })).await;
     answer["searchWorkspace"].as_array().unwrap().clone()
 }
 
@@ -64,10 +64,10 @@ async fn a_company_finds_its_own_texts_and_none_of_others() {
 
     let refused = [json!({ "words": " " }), json!({ "words": "x".repeat(201) })];
     for variables in refused {
-        assert_eq!(error_code(&ann.send_document(SEARCH, variables).await), "INVALID_INPUT");
+        assert_eq!(error_code(&ann.send_document(SEARCH_QUERY, variables).await), "INVALID_INPUT");
     }
     let stranger = SignedInUser::login(&product, "mallory", Some("acme")).await;
-    assert_eq!(error_code(&stranger.send_document(SEARCH, json!({ "words": "pumps" })).await), "FORBIDDEN");
+    assert_eq!(error_code(&stranger.send_document(SEARCH_QUERY, json!({ "words": "pumps" })).await), "FORBIDDEN");
 
     // Texts that were rewritten, removed or deleted are no longer found.
     let removed = ann.apply_change("removeProposalSection(proposalId: $id, section: \"staff\", basedOn: 1)", id).await;

@@ -13,7 +13,7 @@ use tests::{
 };
 use tokio_tungstenite::tungstenite::Message;
 
-const DRAFT: &str = "draftProposal(input: { opportunityId: \"036:36C24526Q0001\", title: \"Beds\",
+const DRAFT_PROPOSAL: &str = "draftProposal(input: { opportunityId: \"036:36C24526Q0001\", title: \"Beds\",
     outline: [{ key: \"approach\", heading: \"Our approach\" }] })";
 
 fn websocket_protocols(user: &SignedInUser<'_>) -> String {
@@ -56,7 +56,7 @@ async fn concurrent_edits_are_merged_in_two_processes_and_recorded() {
     let admin = SignedInUser::register_company(&product, "ada", "acme").await;
     let ann = admin.add_member("ann", "CONTRIBUTOR", "acme").await;
     let bob = admin.add_member("bob", "CONTRIBUTOR", "acme").await;
-    let drafted = ann.apply_change(DRAFT, json!({})).await;
+    let drafted = ann.apply_change(DRAFT_PROPOSAL, json!({})).await;
     let logs = tempfile::tempdir().unwrap();
     let mut second =
         ProductProcess::start(product.variables(), logs.path(), "second", &["serve", "--role", "api"]).unwrap();
@@ -185,7 +185,7 @@ async fn unauthorized_editors_and_invalid_updates_are_refused() {
     let ann = admin.add_member("ann", "CONTRIBUTOR", &company).await;
     let vic = admin.add_member("vic", "VIEWER", &company).await;
     let eve = SignedInUser::register_company(product, "eve", &unique_name("evil")).await;
-    let drafted = ann.apply_change(DRAFT, json!({})).await;
+    let drafted = ann.apply_change(DRAFT_PROPOSAL, json!({})).await;
     let refused = async |proposal: &str, protocols: &str| {
         ProposalEditor::open(product.http(), proposal, protocols).await.err().unwrap().to_string()
     };

@@ -16,8 +16,8 @@ use crate::{
 const MAX_IMPORT_ROWS: u64 = 5_000;
 
 /// Maximum number of attempts for a command, which a fault may interrupt.
-const ATTEMPTS: u32 = 20;
-const PAUSE: Duration = Duration::from_secs(1);
+const MAX_ATTEMPTS: u32 = 20;
+const RETRY_DELAY: Duration = Duration::from_secs(1);
 
 const POSTGRES_RESTART_TIMEOUT: Duration = Duration::from_mins(1);
 
@@ -66,14 +66,14 @@ impl<'a> EventLoad<'a> {
 
     async fn run_until_success(&self, args: &[&str]) -> anyhow::Result<()> {
         let mut stderr = String::new();
-        for _ in 0..ATTEMPTS {
+        for _ in 0..MAX_ATTEMPTS {
             let output = self.stack.run_medhub(args).await;
             stderr = String::from_utf8_lossy(&output.stderr).into_owned();
             // An import with rejected rows is complete.
             if output.status.success() || stderr.contains("rejected") && !stderr.contains("error:") {
                 return Ok(());
             }
-            tokio::time::sleep(PAUSE).await;
+            tokio::time::sleep(RETRY_DELAY).await;
         }
         anyhow::bail!("{args:?} did not succeed: {stderr}")
     }

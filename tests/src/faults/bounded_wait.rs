@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-const PAUSE: Duration = Duration::from_millis(25);
+const POLL_INTERVAL: Duration = Duration::from_millis(25);
 
 /// Calls `probe` repeatedly until it returns `Ok`.
 ///
@@ -16,7 +16,7 @@ pub async fn wait_until<T>(timeout: Duration, mut probe: impl AsyncFnMut() -> an
             Err(error) if Instant::now() >= deadline => {
                 return Err(error.context(format!("not within {timeout:?}")));
             }
-            Err(_) => tokio::time::sleep(PAUSE).await,
+            Err(_) => tokio::time::sleep(POLL_INTERVAL).await,
         }
     }
 }

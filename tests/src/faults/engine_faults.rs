@@ -10,7 +10,7 @@ use tokio::time::sleep;
 use super::bounded_wait::wait_until;
 use crate::TestStack;
 
-const RESTART_WITHIN: Duration = Duration::from_secs(30);
+const RESTART_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The engines of a stack.
 #[derive(Debug, Clone, Copy)]
@@ -58,7 +58,7 @@ impl EngineFaults<'_> {
     /// If it does not run, or its supervisor does not start it again.
     pub async fn make_unavailable(self, engine: &str, time: Duration) -> anyhow::Result<()> {
         let process = self.kill9(engine)?;
-        let restarted = wait_until(RESTART_WITHIN, async || {
+        let restarted = wait_until(RESTART_TIMEOUT, async || {
             let found = self.identity(engine)?;
             anyhow::ensure!(found != process, "{engine} was not started again");
             found.send_signal(Signal::SIGSTOP);

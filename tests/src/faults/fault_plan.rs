@@ -85,7 +85,7 @@ pub struct FaultPlan {
     /// Whether the relay of the product runs, or a naive one without the fence.
     pub fence: bool,
     /// Whether the relays reach Postgres through a pooler that shares sessions between them.
-    pub pooled: bool,
+    pub uses_pooler: bool,
 }
 
 impl FaultPlan {
@@ -96,13 +96,21 @@ impl FaultPlan {
         choices.shuffle(&mut faults);
         let steps =
             faults.into_iter().map(|fault| FaultStep { delay: choices.millis_between(700, 1_800), fault }).collect();
-        Self { seed, writers, duration: Duration::from_secs(3), steps, all_steps: true, fence: true, pooled: false }
+        Self {
+            seed,
+            writers,
+            duration: Duration::from_secs(3),
+            steps,
+            all_steps: true,
+            fence: true,
+            uses_pooler: false,
+        }
     }
 
     /// A run of this length: every kind of fault once in random order, then random ones until the time is over.
     pub fn long(seed: u64, writers: usize, duration: Duration) -> Self {
         let mut choices = SeededChoices::new(seed, 0);
-        let mut faults: Vec<_> = (0..KINDS).map(|kind| fault_of_kind(kind, &mut choices)).collect();
+        let mut faults: Vec<_> = (0..FAULT_KIND_COUNT).map(|kind| fault_of_kind(kind, &mut choices)).collect();
         choices.shuffle(&mut faults);
         let seconds = usize::try_from(duration.as_secs()).unwrap_or_default();
         let more = seconds.saturating_sub(faults.len());
@@ -120,18 +128,18 @@ impl FaultPlan {
             now += delay;
             steps.push(FaultStep { delay, fault });
         }
-        Self { seed, writers, duration, steps, all_steps: false, fence: true, pooled: false }
+        Self { seed, writers, duration, steps, all_steps: false, fence: true, uses_pooler: false }
     }
 
     /// A run without faults.
-    pub fn quiet(seed: u64, writers: usize, duration: Duration) -> Self {
-        Self { seed, writers, duration, steps: Vec::new(), all_steps: false, fence: true, pooled: false }
+    pub fn without_faults(seed: u64, writers: usize, duration: Duration) -> Self {
+        Self { seed, writers, duration, steps: Vec::new(), all_steps: false, fence: true, uses_pooler: false }
     }
 
     /// The same run, with a pooler in transaction mode between relays and Postgres.
     #[must_use]
     pub fn through_pooler(self) -> Self {
-        Self { pooled: true, ..self }
+        Self { uses_pooler: true, ..self }
     }
 
     /// The same writers without faults, with a naive relay.
@@ -141,7 +149,7 @@ impl FaultPlan {
     }
 }
 
-const KINDS: u64 = 10;
+const FAULT_KIND_COUNT: u64 = 10;
 
 fn fault_of_kind(kind: u64, choices: &mut SeededChoices) -> RelayFault {
     match kind {

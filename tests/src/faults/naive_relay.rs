@@ -19,8 +19,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::{append_writer::writer_session::WriterSession, fault_environment::FaultEnvironment};
 
-const BATCH: u32 = 2_000;
-const PAUSE: Duration = Duration::from_millis(5);
+const BATCH_EVENTS: u32 = 2_000;
+const POLL_INTERVAL: Duration = Duration::from_millis(5);
 
 /// A running naive relay.
 #[derive(Debug)]
@@ -83,11 +83,11 @@ async fn relay_events(
     let mut last = 0;
     while !stop.is_cancelled() {
         // The product reads the fence first here, and stays below it.
-        let batch = log::read_after(session.connection().await?, last, u64::MAX, BATCH).await?;
+        let batch = log::read_after(session.connection().await?, last, u64::MAX, BATCH_EVENTS).await?;
         publish_batch(&producer, &kafka, &batch).await?;
         match batch.last() {
             Some(event) => last = event.position,
-            None => tokio::time::sleep(PAUSE).await,
+            None => tokio::time::sleep(POLL_INTERVAL).await,
         }
         published.send_replace(last);
     }

@@ -120,9 +120,9 @@ const OLDEST_PYTHON: (u32, u32) = (3, 10);
 
 /// Returns the path of the Python that `python3` runs, with links and shims resolved.
 async fn find_interpreter() -> anyhow::Result<String> {
-    const SCRIPT: &str = "import os, sys; print(*sys.version_info[:2], os.path.realpath(sys.executable))";
+    const VERSION_SCRIPT: &str = "import os, sys; print(*sys.version_info[:2], os.path.realpath(sys.executable))";
     let mut command = Command::new("python3");
-    command.args(["-I", "-c", SCRIPT]).stdin(Stdio::null()).kill_on_drop(true);
+    command.args(["-I", "-c", VERSION_SCRIPT]).stdin(Stdio::null()).kill_on_drop(true);
     let output = command.output().await.context("running `python3`")?;
     let printed = String::from_utf8(output.stdout).context("reading what `python3` printed")?;
     let mut words = printed.trim().splitn(3, ' ');

@@ -27,7 +27,7 @@ pub(super) const USER_AND_DATABASE: &str = "medhub";
 /// Required for `xid8` and the lock functions that the event store uses.
 const OLDEST_POSTGRES_VERSION: u32 = 14;
 
-const SETTINGS: &[&str] = &[
+const SERVER_SETTINGS: &[&str] = &[
     "listen_addresses=127.0.0.1",
     "unix_socket_directories=",
     "max_connections=200",
@@ -114,7 +114,7 @@ pub(super) async fn prepare_launch(
     let port = ports.number(ServicePort::Postgres)?.to_string();
     let mut launch = LaunchSpec::new(choice.path.join("postgres")).args(["-D".into(), data.into_os_string()]);
     launch = launch.args(["-p", &port]);
-    for setting in SETTINGS {
+    for setting in SERVER_SETTINGS {
         launch = launch.args(["-c", setting]);
     }
     // SIGINT is a fast shutdown. SIGQUIT ends the server and its children at once; the next start recovers.

@@ -54,13 +54,13 @@ async fn store_round(client: &Qdrant, ids: std::ops::Range<u64>, round: u64) -> 
     client.upsert_points(UpsertPointsBuilder::new(COLLECTION, points).wait(true)).await.is_ok()
 }
 
-const POINTS: u64 = 300;
+const POINT_COUNT: u64 = 300;
 
 /// Writes rounds until the engine is killed; pauses sometimes, so that the engine rebuilds its indexes meanwhile.
 async fn write_rounds(client: Qdrant, acknowledged: Arc<AtomicU64>) {
     loop {
         let round = acknowledged.load(Ordering::SeqCst) + 1;
-        if !store_round(&client, 0..POINTS, round).await {
+        if !store_round(&client, 0..POINT_COUNT, round).await {
             return;
         }
         acknowledged.store(round, Ordering::SeqCst);
@@ -73,7 +73,7 @@ async fn write_rounds(client: Qdrant, acknowledged: Arc<AtomicU64>) {
 /// Stores enough rounds for a rebuild and waits for it, so that the first kill hits an indexed segment.
 async fn store_indexed_rounds(client: &Qdrant, acknowledged: &AtomicU64) {
     for round in 1..=6 {
-        assert!(store_round(client, 0..POINTS, round).await);
+        assert!(store_round(client, 0..POINT_COUNT, round).await);
         acknowledged.store(round, Ordering::SeqCst);
     }
     let indexed = async {
@@ -105,7 +105,7 @@ async fn every_acknowledged_change_survives_kills_at_any_moment() {
         process = start_server(folder.path()).await;
         client = connect(&process);
         let acknowledged_round = acknowledged.load(Ordering::SeqCst);
-        let found = read_rounds(&client, 0..POINTS).await;
+        let found = read_rounds(&client, 0..POINT_COUNT).await;
         // The round in progress at the kill may be stored too, but only completely.
         let newest = found.first().copied().unwrap_or(0);
         assert!(
@@ -113,10 +113,10 @@ async fn every_acknowledged_change_survives_kills_at_any_moment() {
             "kill {kill}: {newest} found, {acknowledged_round} acknowledged"
         );
         assert!(found.iter().all(|round| *round == newest), "kill {kill}: mixed rounds: {found:?}");
-        assert_eq!(count_points(&client, Filter::default()).await, POINTS, "kill {kill}");
+        assert_eq!(count_points(&client, Filter::default()).await, POINT_COUNT, "kill {kill}");
         acknowledged.store(newest, Ordering::SeqCst);
     }
-    println!("qdrant: {} rounds of {POINTS} points, 8 kills", acknowledged.load(Ordering::SeqCst));
+    println!("qdrant: {} rounds of {POINT_COUNT} points, 8 kills", acknowledged.load(Ordering::SeqCst));
 }
 
 #[tokio::test]

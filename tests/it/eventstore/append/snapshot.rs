@@ -9,7 +9,7 @@ use super::{amend_command, discover_command, load_and_commit};
 use tests::{database, eventually};
 
 /// The longest stream in real data.
-const NOTICES: u64 = 133;
+const NOTICE_COUNT: u64 = 133;
 
 fn create_store(pool: &PgPool, snapshot_every: usize) -> PgEventStore<Opportunity> {
     PgEventStore::new(pool.clone(), &PostgresConfig { snapshot_every, ..PostgresConfig::default() })
@@ -20,7 +20,7 @@ async fn write_long_stream() -> PgPool {
     let pool = database().await;
     let store = create_store(&pool, 0);
     load_and_commit(&store, "a", discover_command()).await.unwrap();
-    for number in 1..NOTICES {
+    for number in 1..NOTICE_COUNT {
         load_and_commit(&store, "a", amend_command(number)).await.unwrap();
     }
     pool
@@ -63,7 +63,7 @@ async fn a_long_stream_is_loaded_from_its_snapshot_and_the_events_after_it() {
     let pool = write_long_stream().await;
     let store = create_store(&pool, 50);
     assert_eq!(load_aggregate(&store).await, load_without_snapshot(&pool).await);
-    wait_for_snapshot(&pool, 2 * NOTICES).await;
+    wait_for_snapshot(&pool, 2 * NOTICE_COUNT).await;
     load_and_commit(&store, "a", amend_command(500)).await.unwrap();
 
     assert_eq!(load_aggregate(&store).await, load_without_snapshot(&pool).await);
@@ -81,7 +81,7 @@ async fn a_snapshot_of_other_code_is_ignored_and_replaced() {
     let pool = write_long_stream().await;
     let store = create_store(&pool, 50);
     load_aggregate(&store).await;
-    wait_for_snapshot(&pool, 2 * NOTICES).await;
+    wait_for_snapshot(&pool, 2 * NOTICE_COUNT).await;
     update_snapshot(
         &pool,
         "fingerprint = 'of other code', payload = replace(payload::text, 'Patient lifts', 'Wrong')::json",
@@ -90,7 +90,7 @@ async fn a_snapshot_of_other_code_is_ignored_and_replaced() {
 
     assert_eq!(load_aggregate(&store).await, load_without_snapshot(&pool).await);
 
-    wait_for_snapshot(&pool, 2 * NOTICES).await;
+    wait_for_snapshot(&pool, 2 * NOTICE_COUNT).await;
     assert_eq!(load_aggregate(&store).await, load_without_snapshot(&pool).await);
 }
 
@@ -99,7 +99,7 @@ async fn a_snapshot_that_cannot_be_read_is_ignored_and_replaced_later() {
     let pool = write_long_stream().await;
     let store = create_store(&pool, 50);
     load_aggregate(&store).await;
-    wait_for_snapshot(&pool, 2 * NOTICES).await;
+    wait_for_snapshot(&pool, 2 * NOTICE_COUNT).await;
     update_snapshot(&pool, "payload = '{\"Open\": 7}'").await;
 
     assert_eq!(load_aggregate(&store).await, load_without_snapshot(&pool).await);
@@ -118,7 +118,7 @@ async fn a_snapshot_ahead_of_its_stream_is_ignored() {
     let pool = write_long_stream().await;
     let store = create_store(&pool, 50);
     load_aggregate(&store).await;
-    wait_for_snapshot(&pool, 2 * NOTICES).await;
+    wait_for_snapshot(&pool, 2 * NOTICE_COUNT).await;
     update_snapshot(&pool, "last_sequence = 1000").await;
 
     assert_eq!(load_aggregate(&store).await, load_without_snapshot(&pool).await);

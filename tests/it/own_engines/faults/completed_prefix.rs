@@ -13,8 +13,8 @@ use tests::faults::{
     seeded_choices::SeededChoices,
 };
 
-const CASES: u64 = 60;
-const STEPS: u64 = 30;
+const SCRIPT_COUNT: u64 = 60;
+const STEPS_PER_SCRIPT: u64 = 30;
 
 /// A reader that continues at its last position.
 struct PrefixReader {
@@ -152,10 +152,10 @@ async fn count_missed_events(seed: u64, fenced: bool) -> usize {
     let environment = FaultEnvironment::new(engines().await).await.unwrap();
     let mut missed = 0;
     let mut reader = PrefixReader::new(&environment, fenced).await;
-    for case in 0..CASES {
-        let mut script = WriterScript::new(&environment, seed.wrapping_mul(CASES).wrapping_add(case)).await;
-        script.names = case * STEPS;
-        for _ in 0..STEPS {
+    for case in 0..SCRIPT_COUNT {
+        let mut script = WriterScript::new(&environment, seed.wrapping_mul(SCRIPT_COUNT).wrapping_add(case)).await;
+        script.names = case * STEPS_PER_SCRIPT;
+        for _ in 0..STEPS_PER_SCRIPT {
             script.run_step().await;
             if script.choices.random_bool(40) {
                 reader.read_next().await;
@@ -167,7 +167,7 @@ async fn count_missed_events(seed: u64, fenced: bool) -> usize {
             assert_eq!(missed, 0, "seed {seed}, case {case}");
         }
     }
-    assert!(reader.read.len() > usize::try_from(CASES).unwrap(), "too few events were written");
+    assert!(reader.read.len() > usize::try_from(SCRIPT_COUNT).unwrap(), "too few events were written");
     missed
 }
 
@@ -186,8 +186,10 @@ async fn without_the_fence_a_reader_misses_events_of_the_same_scripts() {
 #[tokio::test]
 async fn continuous_readers_see_completed_prefixes_beside_writers_of_every_kind() {
     let environment = FaultEnvironment::new(engines().await).await.unwrap();
-    let writers =
-        WriterTasks::start(&FaultPlan::quiet(run_seed::read_or_draw_seed().unwrap(), 12, Duration::ZERO), &environment);
+    let writers = WriterTasks::start(
+        &FaultPlan::without_faults(run_seed::read_or_draw_seed().unwrap(), 12, Duration::ZERO),
+        &environment,
+    );
     let stop = CancellationToken::new();
     let readers: Vec<_> = (0..2)
         .map(|_| {

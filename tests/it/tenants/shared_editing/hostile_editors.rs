@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use tests::{SignedInUser, shared_product, unique_name};
 use tokio_tungstenite::tungstenite::Message;
 
-use super::{DRAFT, open_editor, read_proposal, section_has_text};
+use super::{DRAFT_PROPOSAL, open_editor, read_proposal, section_has_text};
 
 /// A message with an update.
 fn update_message(update: &[u8]) -> Message {
@@ -27,17 +27,17 @@ fn encode_item(kind: u8, content: &[u8]) -> Vec<u8> {
 
 #[tokio::test]
 async fn hostile_updates_are_refused_with_a_reason_and_other_editors_continue() {
-    const DEEP: usize = 20_000;
+    const NESTING_DEPTH: usize = 20_000;
     let (product, company) = (shared_product().await, unique_name("acme"));
     let admin = SignedInUser::register_company(product, "ada", &company).await;
     let ann = admin.add_member("ann", "CONTRIBUTOR", &company).await;
     let vic = admin.add_member("vic", "VIEWER", &company).await;
-    let drafted = ann.apply_change(DRAFT, json!({})).await;
+    let drafted = ann.apply_change(DRAFT_PROPOSAL, json!({})).await;
     let mut at_ann = open_editor(product.http(), &ann, &drafted).await;
     at_ann.write_section("approach", "We deliver.").await.unwrap();
 
-    let lists = encode_item(8, &[&[1][..], &[0x75, 1].repeat(DEEP), &[0x7e]].concat());
-    let maps = encode_item(8, &[&[1][..], &[0x76, 1, 1, b'k'].repeat(DEEP), &[0x7e]].concat());
+    let lists = encode_item(8, &[&[1][..], &[0x75, 1].repeat(NESTING_DEPTH), &[0x7e]].concat());
+    let maps = encode_item(8, &[&[1][..], &[0x76, 1, 1, b'k'].repeat(NESTING_DEPTH), &[0x7e]].concat());
     let xml = encode_item(7, b"\x03\x09paragraph");
     let binary = encode_item(3, &[&[0x80, 0x08][..], &[0; 1_024]].concat());
     let embedded = encode_item(5, b"\x02{}");
@@ -76,7 +76,7 @@ async fn hostile_updates_are_refused_with_a_reason_and_other_editors_continue() 
 async fn a_single_editor_receives_its_own_awareness() {
     let (product, company) = (shared_product().await, unique_name("acme"));
     let ann = SignedInUser::register_company(product, "ann", &company).await;
-    let drafted = ann.apply_change(DRAFT, json!({})).await;
+    let drafted = ann.apply_change(DRAFT_PROPOSAL, json!({})).await;
     let mut editor = open_editor(product.http(), &ann, &drafted).await;
     // A provider closes its connection after 30 s without a message, and there is no other editor to send one.
     editor.send_awareness(7, 1, &json!({ "cursor": 1 })).await.unwrap();
@@ -88,12 +88,12 @@ async fn a_single_editor_receives_its_own_awareness() {
 
 #[tokio::test]
 async fn a_removed_or_signed_out_user_receives_no_further_edits() {
-    const SECRET: &str = "What vic and bob must not receive.";
+    const SECRET_TEXT: &str = "What vic and bob must not receive.";
     let (product, company) = (shared_product().await, unique_name("acme"));
     let ann = SignedInUser::register_company(product, "ann", &company).await;
     let vic = ann.add_member("vic", "VIEWER", &company).await;
     let bob = ann.add_member("bob", "CONTRIBUTOR", &company).await;
-    let drafted = ann.apply_change(DRAFT, json!({})).await;
+    let drafted = ann.apply_change(DRAFT_PROPOSAL, json!({})).await;
     let mut at_ann = open_editor(product.http(), &ann, &drafted).await;
     let mut at_vic = open_editor(product.http(), &vic, &drafted).await;
     let mut at_bob = open_editor(product.http(), &bob, &drafted).await;
@@ -105,7 +105,7 @@ async fn a_removed_or_signed_out_user_receives_no_further_edits() {
     assert!(ann.send_mutation(remove, json!({})).await["version"].is_u64());
     let signed_out: Value = bob.send_document("mutation { signOut }", json!({})).await;
     assert_eq!(signed_out["data"]["signOut"], true, "{signed_out}");
-    at_ann.write_section("approach", SECRET).await.unwrap();
+    at_ann.write_section("approach", SECRET_TEXT).await.unwrap();
     for (user, editor, expected) in [("vic", &mut at_vic, 4403), ("bob", &mut at_bob, 4401)] {
         let (code, reason) =
             tokio::time::timeout(Duration::from_secs(30), editor.wait_until_closed()).await.unwrap().unwrap();

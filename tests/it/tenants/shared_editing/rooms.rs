@@ -78,9 +78,9 @@ async fn an_update_with_missing_predecessors_is_requested_once_and_not_forwarded
 
 #[tokio::test]
 async fn the_size_limit_of_a_text_does_not_count_deleted_content() {
-    const MAX_BYTES: usize = 20_000;
+    const MAX_TEXT_BYTES: usize = 20_000;
     let fixture = SyncFixture::new().await;
-    let rooms = create_rooms(&fixture, MAX_BYTES);
+    let rooms = create_rooms(&fixture, MAX_TEXT_BYTES);
     let mut connection = join_room(&rooms, &fixture).await;
     let (editor, mut refused) = (SharedText::default(), None);
     'writing: for round in 0..60 {
@@ -100,17 +100,17 @@ async fn the_size_limit_of_a_text_does_not_count_deleted_content() {
         }
     }
     assert_eq!(refused, None, "recorded updates are removed");
-    let long = "y".repeat(MAX_BYTES + 1);
+    let long = "y".repeat(MAX_TEXT_BYTES + 1);
     send_update(&connection, editor.rewrite_section(&section_key(), &long).unwrap()).await;
     let event = timeout(WAIT_TIMEOUT, connection.next_event()).await.expect("a disconnection");
     assert_eq!(
         event,
-        Some(RoomEvent::Disconnected(DisconnectReason::Refused(RefusedUpdate::TooLarge { max_bytes: MAX_BYTES })))
+        Some(RoomEvent::Disconnected(DisconnectReason::Refused(RefusedUpdate::TooLarge { max_bytes: MAX_TEXT_BYTES })))
     );
     let sizes = "select (select coalesce(sum(length(body)), 0) from shared_text_updates)
         + (select coalesce(sum(length(base)), 0) from shared_texts)";
     let stored: i64 = sqlx::query_scalar(sizes).fetch_one(&fixture.pool).await.unwrap();
-    assert!(stored < 2 * i64::try_from(MAX_BYTES).unwrap(), "{stored} bytes are stored");
+    assert!(stored < 2 * i64::try_from(MAX_TEXT_BYTES).unwrap(), "{stored} bytes are stored");
 }
 
 #[tokio::test]

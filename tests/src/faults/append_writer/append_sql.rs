@@ -2,7 +2,7 @@
 
 use domain::event_store::NewEvent;
 
-const COLUMNS: &str = "aggregate_type, aggregate_id, sequence, event_type, event_version, payload, metadata";
+const EVENT_COLUMNS: &str = "aggregate_type, aggregate_id, sequence, event_type, event_version, payload, metadata";
 
 /// One `INSERT` as text, with its values.
 pub(super) fn insert_statement(events: &[NewEvent]) -> anyhow::Result<String> {
@@ -12,12 +12,12 @@ pub(super) fn insert_statement(events: &[NewEvent]) -> anyhow::Result<String> {
             column_values(event)?.map(|field| quote_text(&field, '\''));
         rows.push(format!("({kind}, {id}, {sequence}, {name}, {version}, {payload}, {metadata})"));
     }
-    Ok(format!("insert into events ({COLUMNS}) values {}", rows.join(", ")))
+    Ok(format!("insert into events ({EVENT_COLUMNS}) values {}", rows.join(", ")))
 }
 
 /// The `COPY` statement; [`csv_rows`] returns its data.
 pub(super) fn copy_statement() -> String {
-    format!("copy events ({COLUMNS}) from stdin (format csv)")
+    format!("copy events ({EVENT_COLUMNS}) from stdin (format csv)")
 }
 
 /// The rows as CSV.

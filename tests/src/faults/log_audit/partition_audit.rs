@@ -12,7 +12,7 @@ pub(super) struct PartitionAudit {
     /// The highest watermark of a beacon: no event at or below it may follow.
     watermark: u64,
     /// Whether events carry an ordinal.
-    numbered: bool,
+    has_ordinals: bool,
 }
 
 impl PartitionAudit {
@@ -36,9 +36,9 @@ impl PartitionAudit {
         self.last_position = position.max(self.last_position);
         self.event_count += 1;
         let found = record.headers.get("ordinal");
-        self.numbered |= found.is_some();
+        self.has_ordinals |= found.is_some();
         findings.numbered += usize::from(found.is_some());
-        if self.numbered && record.numeric_header("ordinal") != Some(self.event_count) {
+        if self.has_ordinals && record.numeric_header("ordinal") != Some(self.event_count) {
             findings.violations.push(AuditViolation::Ordinal {
                 location: record.location(),
                 found: found.cloned(),

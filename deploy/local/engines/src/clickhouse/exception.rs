@@ -129,8 +129,8 @@ fn parse_code(text: &str) -> Option<i32> {
 /// Returns the innermost error. The embedded engine nests some errors in themselves:
 /// `Code: 33. DB::Exception: Code: 33. DB::Exception: ...`.
 fn innermost_error(text: &str) -> &str {
-    const MARK: &str = "DB::Exception: ";
-    let inner = text.split_once(MARK).map(|(_, inner)| inner).filter(|inner| inner.starts_with("Code: "));
+    const EXCEPTION_MARK: &str = "DB::Exception: ";
+    let inner = text.split_once(EXCEPTION_MARK).map(|(_, inner)| inner).filter(|inner| inner.starts_with("Code: "));
     inner.map_or(text, |inner| inner.rfind(". (").map_or(inner, |at| &inner[..at]))
 }
 

@@ -112,7 +112,7 @@ async fn serve_request(
     let closed = |_| ExceptionCode::CannotSchedule.with_message("the server is shutting down");
     let permit = Arc::clone(&interface.permits).acquire_owned().await.map_err(closed)?;
     let (sender, receiver) = mpsc::channel(CHUNKS_IN_FLIGHT);
-    let closes_session = request.session.closes;
+    let closes_session = request.session.closes_session;
     let owner = Arc::clone(interface);
     chdb_engine::start_thread(move || {
         owner.engine.run(&job, &sender, || owner.update_session(session.as_ref(), &job, closes_session));
@@ -149,7 +149,7 @@ impl HttpInterface {
         };
         match statement {
             ParsedStatement::Empty => Err(ExceptionCode::SyntaxError.with_message("Syntax error: Empty query")),
-            ParsedStatement::Insert(insert) if !(insert.values && ended) => {
+            ParsedStatement::Insert(insert) if !(insert.has_values && ended) => {
                 let head = text.split_off(insert.data);
                 self.build_insert_job(request, access, &text, &insert, (&head, body)).await
             }

@@ -110,7 +110,7 @@ impl QueryRequest {
             "session_id" => self.session.id = Some(value).filter(|id| !id.is_empty()),
             "session_timeout" => self.session.timeout = Some(value),
             "session_check" => self.session.must_exist = value != "0",
-            "close_session" => self.session.closes = value != "0",
+            "close_session" => self.session.closes_session = value != "0",
             name if IGNORED_PARAMETERS.contains(&name) => {}
             name if REFUSED_PARAMETERS.contains(&name) => {
                 return Err(ExceptionCode::NotImplemented

@@ -43,7 +43,7 @@ pub(super) struct SessionRequest {
     /// Whether the session must already exist.
     pub(super) must_exist: bool,
     /// Whether the session ends with the request.
-    pub(super) closes: bool,
+    pub(super) closes_session: bool,
 }
 
 impl SessionStore {

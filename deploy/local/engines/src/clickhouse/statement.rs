@@ -33,13 +33,17 @@ pub(super) struct SelectStatement {
     /// The format that its text names.
     pub(super) format: Option<String>,
     /// Whether it is `WITH TOTALS`, whose second part the chunks of a stream would lose.
-    pub(super) totals: bool,
+    pub(super) has_totals: bool,
 }
 
 impl SelectStatement {
     /// How its result can be streamed in the format that it names, else in the request's default format.
     pub(super) fn framing(&self, default_format: &str) -> Option<StreamFraming> {
-        if self.totals { None } else { StreamFraming::from_format(self.format.as_deref().unwrap_or(default_format)) }
+        if self.has_totals {
+            None
+        } else {
+            StreamFraming::from_format(self.format.as_deref().unwrap_or(default_format))
+        }
     }
 }
 
@@ -51,7 +55,7 @@ pub(super) struct InsertStatement {
     /// Where the data starts in the text.
     pub(super) data: usize,
     /// Whether the keyword was `VALUES`.
-    pub(super) values: bool,
+    pub(super) has_values: bool,
     /// End of the table and columns.
     target: usize,
     /// Start of `FORMAT` or `VALUES`.
@@ -84,11 +88,11 @@ pub(super) fn parse_statement(text: &[u8], access: LoginAccess) -> Result<Parsed
     if first.is_keyword("SET") || first.is_keyword("USE") {
         return Ok(ParsedStatement::Session);
     }
-    if rest.temporary {
+    if rest.is_temporary {
         return Ok(ParsedStatement::Temporary);
     }
-    if ["SELECT", "WITH", "FROM"].iter().any(|word| first.is_keyword(word)) && !rest.inserts {
-        return Ok(ParsedStatement::Select(SelectStatement { format: rest.format, totals: rest.totals }));
+    if ["SELECT", "WITH", "FROM"].iter().any(|word| first.is_keyword(word)) && !rest.has_insert {
+        return Ok(ParsedStatement::Select(SelectStatement { format: rest.format, has_totals: rest.has_totals }));
     }
     Ok(ParsedStatement::Other)
 }
@@ -137,7 +141,7 @@ fn insert_with_data(
     }
     if token.is_keyword("VALUES") {
         let format = "Values".to_owned();
-        return Ok(Some(InsertStatement { format, data: token.end, values: true, target, options: token.start }));
+        return Ok(Some(InsertStatement { format, data: token.end, has_values: true, target, options: token.start }));
     }
     if !token.is_keyword("FORMAT") {
         return Ok(None);
@@ -148,7 +152,7 @@ fn insert_with_data(
         );
     };
     let data = end + blank_length(&text[end..]);
-    Ok(Some(InsertStatement { format: format.to_owned(), data, values: false, target, options: token.start }))
+    Ok(Some(InsertStatement { format: format.to_owned(), data, has_values: false, target, options: token.start }))
 }
 
 /// ClickHouse skips blanks and then one line break between the format's name and the data.
@@ -168,9 +172,9 @@ fn refuse_local_file(clause: &str) -> ClickHouseException {
 /// The clauses after the first token.
 struct StatementClauses {
     format: Option<String>,
-    totals: bool,
-    inserts: bool,
-    temporary: bool,
+    has_totals: bool,
+    has_insert: bool,
+    is_temporary: bool,
 }
 
 impl StatementClauses {
@@ -179,7 +183,7 @@ impl StatementClauses {
         tokens: SqlTokenizer<'a>,
         access: LoginAccess,
     ) -> Result<Self, ClickHouseException> {
-        let mut rest = Self { format: None, totals: false, inserts: false, temporary: false };
+        let mut rest = Self { format: None, has_totals: false, has_insert: false, is_temporary: false };
         let (mut last, mut ended) = (first, false);
         for token in tokens {
             if ended && !token.is_sign(b';') {
@@ -193,10 +197,10 @@ impl StatementClauses {
             if token.is_sign(b'(') && last.is_keyword("file") && access == LoginAccess::Read {
                 return Err(ExceptionCode::Readonly.with_message("analyst: Cannot read files in readonly mode"));
             }
-            rest.totals |= token.is_keyword("TOTALS");
-            rest.temporary |=
+            rest.has_totals |= token.is_keyword("TOTALS");
+            rest.is_temporary |=
                 token.is_keyword("TEMPORARY") && (last.is_keyword("CREATE") || last.is_keyword("REPLACE"));
-            rest.inserts |= token.is_keyword("INSERT");
+            rest.has_insert |= token.is_keyword("INSERT");
             if let (TokenKind::Word(word), true) = (token.kind, last.is_keyword("FORMAT")) {
                 rest.format = Some(word.to_owned());
             }
@@ -216,8 +220,8 @@ mod tests {
 
     #[test]
     fn the_format_of_a_select_is_parsed() {
-        let select = |format: Option<&str>, totals| {
-            ParsedStatement::Select(SelectStatement { format: format.map(str::to_owned), totals })
+        let select = |format: Option<&str>, has_totals| {
+            ParsedStatement::Select(SelectStatement { format: format.map(str::to_owned), has_totals })
         };
         assert_eq!(parsed("select 1"), select(None, false));
         assert_eq!(parsed("(SELECT 1) format JSON;"), select(Some("JSON"), false));
@@ -229,7 +233,7 @@ mod tests {
     fn data_of_an_insert_starts_after_its_format() {
         let text = "INSERT INTO t(`a`, format) FORMAT RowBinary\n\n\x01";
         let ParsedStatement::Insert(insert) = parsed(text) else { panic!("no insert") };
-        assert_eq!((insert.format.as_str(), &text[insert.data..], insert.values), ("RowBinary", "\n\x01", false));
+        assert_eq!((insert.format.as_str(), &text[insert.data..], insert.has_values), ("RowBinary", "\n\x01", false));
         let statement = String::from_utf8(insert.with_infile(text.as_bytes(), Path::new("/a'b"))).unwrap();
         assert_eq!(statement, "INSERT INTO t(`a`, format)  FROM INFILE '/a\\'b' COMPRESSION 'none'  FORMAT RowBinary");
     }
@@ -249,7 +253,7 @@ mod tests {
     fn values_are_data_and_a_select_is_not() {
         assert!(matches!(
             parsed("insert into t values (1)"),
-            ParsedStatement::Insert(InsertStatement { values: true, .. })
+            ParsedStatement::Insert(InsertStatement { has_values: true, .. })
         ));
         assert_eq!(parsed("INSERT INTO t SELECT 1"), ParsedStatement::Other);
         assert_eq!(parsed("INSERT INTO values (a) SELECT 1"), ParsedStatement::Other);

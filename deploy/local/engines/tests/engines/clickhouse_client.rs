@@ -19,7 +19,7 @@ struct InsertedNotice {
     award_cents: Option<i64>,
 }
 
-const TABLE: &str = "create table notices (id UInt64, title String, tags Array(LowCardinality(String)), \
+const CREATE_TABLE: &str = "create table notices (id UInt64, title String, tags Array(LowCardinality(String)), \
     award_cents Nullable(Int64), noted DateTime64(3) default now64(3)) engine = ReplacingMergeTree order by id \
     settings non_replicated_deduplication_window = 1000";
 
@@ -43,7 +43,7 @@ async fn start_with_table(folder: &Path) -> (ChildProcess, Client) {
     let admin = create_client(&process);
     admin.query("create database medhub").execute().await.unwrap();
     let client = admin.with_database("medhub");
-    client.query(TABLE).execute().await.unwrap();
+    client.query(CREATE_TABLE).execute().await.unwrap();
     (process, client)
 }
 

@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::child_process::ChildProcess;
 
-const FOLDER: &str = "MEDHUB_TEST_FOLDER";
+const FOLDER_VARIABLE: &str = "MEDHUB_TEST_FOLDER";
 
 /// Starts the engine on a folder and waits until it listens.
 pub(crate) async fn start_engine(folder: &Path) -> ChildProcess {
@@ -27,7 +27,7 @@ pub(crate) async fn start_engine(folder: &Path) -> ChildProcess {
     let address_file = folder.join("address");
     fs::remove_file(&address_file).ok();
     let mut command = Command::new(env::current_exe().unwrap());
-    command.args(["--exact", "engine_process", "--nocapture"]).env(FOLDER, folder);
+    command.args(["--exact", "engine_process", "--nocapture"]).env(FOLDER_VARIABLE, folder);
     command.stdin(Stdio::piped()).stdout(Stdio::null());
     let find_address = || fs::read_to_string(&address_file).ok()?.trim().parse().ok();
     ChildProcess::start(command, folder, find_address).await
@@ -65,7 +65,7 @@ fn default_cache_folder() -> PathBuf {
 
 /// Runs the engine if this is the child process.
 pub(crate) fn run_in_child() {
-    let Some(folder) = env::var_os(FOLDER) else { return };
+    let Some(folder) = env::var_os(FOLDER_VARIABLE) else { return };
     thread::spawn(|| {
         // The parent has the other end: the engine ends when the parent does.
         std::io::stdin().read_to_end(&mut Vec::new()).ok();
