@@ -67,7 +67,7 @@ impl TransactionPooler {
                 let pool = Arc::clone(&pool);
                 clients.spawn(async move {
                     // A client that disconnects is not an error.
-                    drop(serve(client, &pool).await);
+                    drop(serve_client(client, &pool).await);
                 });
                 while clients.try_join_next().is_some() {}
             }
@@ -226,7 +226,7 @@ async fn read_message(stream: &mut TcpStream) -> io::Result<ProtocolMessage> {
     Ok(ProtocolMessage { kind, body })
 }
 
-async fn serve(mut client: TcpStream, pool: &SessionPool) -> anyhow::Result<()> {
+async fn serve_client(mut client: TcpStream, pool: &SessionPool) -> anyhow::Result<()> {
     client.set_nodelay(true)?;
     loop {
         let length = client.read_i32().await?;
@@ -256,7 +256,7 @@ struct PoolerClient {
 }
 
 impl PoolerClient {
-    async fn serve(mut self, pool: &SessionPool) -> anyhow::Result<()> {
+    async fn serve_client(mut self, pool: &SessionPool) -> anyhow::Result<()> {
         let mut current: Option<AttachedSession> = None;
         loop {
             let Some(mut attached) = current.take() else {

@@ -196,7 +196,7 @@ pub enum ProgramOrigin {
 }
 
 impl EngineProgram {
-    fn package(artifact: &'static PinnedArtifact, settings: &EngineSettings) -> Self {
+    fn from_artifact(artifact: &'static PinnedArtifact, settings: &EngineSettings) -> Self {
         Self {
             origin: ProgramOrigin::Package,
             version: artifact.version.to_owned(),

@@ -7,7 +7,7 @@ use domain::{
 use eventstore::append::PgBatchStore;
 use futures::future::join_all;
 use sqlx::PgPool;
-use tests::{database, log_events::event};
+use tests::{database, log_events::discovered_event};
 use uuid::Uuid;
 
 /// The limit of events in one stream, unless a test sets another.
@@ -110,7 +110,7 @@ async fn the_cost_of_an_append_depends_on_its_facts_and_not_on_the_length_of_the
     let store = PgBatchStore::new(pool.clone());
     // Statistics of a small log without visits, for which a scan is the cheapest plan; they stay the same while visits
     // are added.
-    store.append_events((0..2_000).map(|number| event(&format!("o{number}"), 1)).collect()).await.unwrap();
+    store.append_events((0..2_000).map(|number| discovered_event(&format!("o{number}"), 1)).collect()).await.unwrap();
     sqlx::query("analyze events").execute(&pool).await.unwrap();
     for number in 0..4_u128 {
         append_with_retry(&store, &(0..5_000).map(|n| create_fact("long", number * 5_000 + n)).collect::<Vec<_>>())
@@ -148,7 +148,10 @@ async fn count_append_blocks(pool: &PgPool, id: &str, first: u128) -> u64 {
 #[tokio::test]
 async fn existing_streams_are_found() {
     let store = PgBatchStore::new(database().await);
-    store.append_events(vec![event("a", 1), event("b", 1), event("b", 2)]).await.unwrap();
+    store
+        .append_events(vec![discovered_event("a", 1), discovered_event("b", 1), discovered_event("b", 2)])
+        .await
+        .unwrap();
     let ids = ["a", "b", "c"].map(str::to_owned);
     let found = store.existing_streams("opportunity", &ids).await.unwrap();
     assert_eq!((found.len(), found.contains("c")), (2, false));

@@ -11,7 +11,7 @@ use domain::event_store::BatchStore;
 use eventstore::{append::PgBatchStore, error::LogError, topic::KafkaConfig};
 use tests::{
     RunningRelay, database,
-    log_events::{event, insert_event},
+    log_events::{discovered_event, insert_event},
     read_positions_by_aggregate, topics,
 };
 
@@ -21,7 +21,7 @@ async fn every_event_reaches_kafka_once_and_in_the_order_of_its_stream() {
     let store = PgBatchStore::new(pool.clone());
     let relay = RunningRelay::start(&pool, &kafka).await;
     for sequence in 1..=40 {
-        store.append_events((0..50).map(|n| event(&format!("a{n}"), sequence)).collect()).await.unwrap();
+        store.append_events((0..50).map(|n| discovered_event(&format!("a{n}"), sequence)).collect()).await.unwrap();
     }
     relay.wait_until_published(2_000).await;
     relay.stop().await;
@@ -39,13 +39,13 @@ async fn every_event_reaches_kafka_once_and_in_the_order_of_its_stream() {
 async fn a_relay_that_lost_its_checkpoint_publishes_nothing_twice() {
     let (pool, kafka) = (database().await, topics().await);
     let store = PgBatchStore::new(pool.clone());
-    store.append_events((0..300).map(|n| event(&format!("a{n}"), 1)).collect()).await.unwrap();
+    store.append_events((0..300).map(|n| discovered_event(&format!("a{n}"), 1)).collect()).await.unwrap();
     let relay = RunningRelay::start(&pool, &kafka).await;
     relay.wait_until_published(300).await;
     relay.stop().await;
     // The worst result of a crash between Kafka's acknowledgement and the checkpoint.
     sqlx::query("delete from relay_checkpoints").execute(&pool).await.unwrap();
-    store.append_events((0..300).map(|n| event(&format!("a{n}"), 2)).collect()).await.unwrap();
+    store.append_events((0..300).map(|n| discovered_event(&format!("a{n}"), 2)).collect()).await.unwrap();
 
     let relay = RunningRelay::start(&pool, &kafka).await;
     relay.wait_until_published(600).await;
@@ -83,13 +83,13 @@ async fn one_of_two_relays_leads_and_the_other_takes_over() {
     let (pool, kafka) = (database().await, topics().await);
     let store = PgBatchStore::new(pool.clone());
     let first = RunningRelay::start(&pool, &kafka).await;
-    store.append_events(vec![event("a", 1)]).await.unwrap();
+    store.append_events(vec![discovered_event("a", 1)]).await.unwrap();
     first.wait_until_published(1).await;
     let second = RunningRelay::start(&pool, &kafka).await;
     assert!(!second.status.borrow().leading);
 
     first.stop().await;
-    store.append_events(vec![event("a", 2)]).await.unwrap();
+    store.append_events(vec![discovered_event("a", 2)]).await.unwrap();
     second.wait_until_published(2).await;
     second.stop().await;
 
@@ -99,7 +99,10 @@ async fn one_of_two_relays_leads_and_the_other_takes_over() {
 #[tokio::test]
 async fn topics_of_another_log_are_refused_by_name() {
     let (other, pool, kafka) = (database().await, database().await, topics().await);
-    PgBatchStore::new(other.clone()).append_events((0..9).map(|n| event(&format!("a{n}"), 1)).collect()).await.unwrap();
+    PgBatchStore::new(other.clone())
+        .append_events((0..9).map(|n| discovered_event(&format!("a{n}"), 1)).collect())
+        .await
+        .unwrap();
     let relay = RunningRelay::start(&other, &kafka).await;
     relay.wait_until_published(9).await;
     relay.stop().await;
@@ -115,7 +118,7 @@ async fn topics_of_another_log_are_refused_by_name() {
 #[tokio::test]
 async fn a_checkpoint_of_another_log_is_refused() {
     let (pool, kafka) = (database().await, topics().await);
-    PgBatchStore::new(pool.clone()).append_events(vec![event("a", 1)]).await.unwrap();
+    PgBatchStore::new(pool.clone()).append_events(vec![discovered_event("a", 1)]).await.unwrap();
     sqlx::query("insert into relay_checkpoints values ('kafka', gen_random_uuid(), 7)").execute(&pool).await.unwrap();
 
     let relay = RunningRelay::start(&pool, &kafka).await;

@@ -7,7 +7,7 @@ use domain::event_store::BatchStore;
 use eventstore::{append::PgBatchStore, topic::KafkaConfig};
 use schemas::registry_client::{RegistryConfig, SchemaRegistryClient};
 use sqlx::{PgPool, postgres::PgPoolOptions};
-use tests::{RunningRelay, TestStack, TopicRecord, log_events::event, read_records};
+use tests::{RunningRelay, TestStack, TopicRecord, log_events::discovered_event, read_records};
 
 #[tokio::test]
 async fn a_restored_base_backup_is_refused_even_after_it_has_grown_past_the_published_position() {
@@ -56,7 +56,7 @@ async fn a_restored_base_backup_is_refused_even_after_it_has_grown_past_the_publ
 }
 
 async fn append_events(pool: &PgPool, kind: &str, events: u64) {
-    let events = (0..events).map(|n| event(&format!("{kind}{n}"), 1)).collect();
+    let events = (0..events).map(|n| discovered_event(&format!("{kind}{n}"), 1)).collect();
     PgBatchStore::new(pool.clone()).append_events(events).await.unwrap();
 }
 

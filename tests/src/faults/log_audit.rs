@@ -112,7 +112,7 @@ pub struct AuditFindings {
 
 impl AuditFindings {
     /// How many violations there are of one kind.
-    pub fn count(&self, rule: &str) -> usize {
+    pub fn count_violations(&self, rule: &str) -> usize {
         self.violations.iter().filter(|violation| violation.rule() == rule).count()
     }
 

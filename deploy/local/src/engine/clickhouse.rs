@@ -11,7 +11,7 @@ pub(super) fn choose_program(settings: &EngineSettings) -> EngineProgram {
     EngineProgram {
         origin: ProgramOrigin::Package,
         path: CHDB.folder(&settings.cache).join("libchdb.so"),
-        ..EngineProgram::package(&CHDB, settings)
+        ..EngineProgram::from_artifact(&CHDB, settings)
     }
 }
 

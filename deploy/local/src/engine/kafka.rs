@@ -49,7 +49,7 @@ fn choose_apache(settings: &EngineSettings) -> EngineProgram {
         Some((java, _)) => (java, None),
         None => (JAVA.folder(&settings.cache).join("java-runtime/bin/java"), Some(&JAVA)),
     };
-    let mut choice = EngineProgram::package(&KAFKA, settings);
+    let mut choice = EngineProgram::from_artifact(&KAFKA, settings);
     choice.version = format!("Apache {}", choice.version);
     choice.artifacts.extend(packaged_java);
     choice.java = Some(java);
@@ -69,7 +69,7 @@ fn choose_tansu(settings: &EngineSettings) -> EngineProgram {
         None => EngineProgram {
             path: TANSU.folder(&settings.cache).join("bin/tansu"),
             version: format!("Tansu {}", TANSU.version),
-            ..EngineProgram::package(&TANSU, settings)
+            ..EngineProgram::from_artifact(&TANSU, settings)
         },
     }
 }

@@ -50,7 +50,7 @@ pub(super) fn choose_program(settings: &EngineSettings) -> anyhow::Result<Engine
     let mut programs = if settings.cache.use_system { find_installed() } else { Vec::new() };
     let package = EngineProgram {
         path: POSTGRES.folder(&settings.cache).join("native/bin"),
-        ..EngineProgram::package(&POSTGRES, settings)
+        ..EngineProgram::from_artifact(&POSTGRES, settings)
     };
     programs.push(package);
     match data_version {

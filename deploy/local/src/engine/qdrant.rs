@@ -14,7 +14,7 @@ use crate::{
 };
 
 pub(super) fn choose_program(settings: &EngineSettings) -> EngineProgram {
-    EngineProgram { version: "qdrant-edge 0.9.0".to_owned(), ..EngineProgram::package(&QDRANT, settings) }
+    EngineProgram { version: "qdrant-edge 0.9.0".to_owned(), ..EngineProgram::from_artifact(&QDRANT, settings) }
 }
 
 pub(super) fn prepare_launch(settings: &EngineSettings, ports: &AllocatedPorts) -> anyhow::Result<LaunchSpec> {

@@ -20,7 +20,7 @@ pub(super) fn choose_program(settings: &EngineSettings) -> EngineProgram {
     let package = || EngineProgram {
         path: REDIS.folder(&settings.cache).join("redis-server"),
         version: "6.2.5".to_owned(),
-        ..EngineProgram::package(&REDIS, settings)
+        ..EngineProgram::from_artifact(&REDIS, settings)
     };
     settings.cache.use_system.then(system).flatten().unwrap_or_else(package)
 }

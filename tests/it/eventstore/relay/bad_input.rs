@@ -7,7 +7,7 @@ use schemas::registry_client::{RegistryConfig, SchemaRegistryClient};
 use sqlx::PgPool;
 use uuid::Uuid;
 
-use tests::{RunningRelay, database, eventually, log_events::event, read_positions_by_aggregate, topics};
+use tests::{RunningRelay, database, eventually, log_events::discovered_event, read_positions_by_aggregate, topics};
 
 async fn read_event_id(pool: &PgPool, position: i64) -> Uuid {
     sqlx::query_scalar("select event_id from events where position = $1").bind(position).fetch_one(pool).await.unwrap()
@@ -17,7 +17,7 @@ async fn read_event_id(pool: &PgPool, position: i64) -> Uuid {
 async fn wait_for_relay_error(broken: NewEvent) -> String {
     let (pool, kafka) = (database().await, topics().await);
     let store = PgBatchStore::new(pool.clone());
-    store.append_events(vec![event("before", 1), broken, event("after", 1)]).await.unwrap();
+    store.append_events(vec![discovered_event("before", 1), broken, discovered_event("after", 1)]).await.unwrap();
     let relay = RunningRelay::start(&pool, &kafka).await;
 
     let error = relay.wait_for_error().await;
@@ -59,7 +59,10 @@ async fn an_unknown_version_is_named() {
 #[tokio::test]
 async fn an_unavailable_registry_delays_the_relay_and_no_event_is_lost() {
     let (pool, kafka) = (database().await, topics().await);
-    PgBatchStore::new(pool.clone()).append_events(vec![event("a", 1), event("a", 2)]).await.unwrap();
+    PgBatchStore::new(pool.clone())
+        .append_events(vec![discovered_event("a", 1), discovered_event("a", 2)])
+        .await
+        .unwrap();
     let nowhere = SchemaRegistryClient::new(&RegistryConfig {
         url: "http://127.0.0.1:1".to_owned(),
         ..RegistryConfig::default()
@@ -80,10 +83,10 @@ async fn an_unavailable_registry_delays_the_relay_and_no_event_is_lost() {
 #[tokio::test]
 async fn a_large_event_is_published_like_any_other() {
     let (pool, kafka) = (database().await, topics().await);
-    let mut payload: serde_json::Value = serde_json::from_str(&event("a", 1).payload).unwrap();
+    let mut payload: serde_json::Value = serde_json::from_str(&discovered_event("a", 1).payload).unwrap();
     payload["facts"]["description"] = "x".repeat(3_000_000).into();
     let large = NewEvent { payload: payload.to_string(), ..event("a", 1) };
-    PgBatchStore::new(pool.clone()).append_events(vec![large, event("a", 2)]).await.unwrap();
+    PgBatchStore::new(pool.clone()).append_events(vec![large, discovered_event("a", 2)]).await.unwrap();
 
     let relay = RunningRelay::start(&pool, &kafka).await;
     relay.wait_until_published(2).await;
@@ -100,7 +103,7 @@ async fn the_last_error_is_cleared_once_the_relay_works_again() {
     relay.wait_for_error().await;
 
     sqlx::query("delete from relay_checkpoints").execute(&pool).await.unwrap();
-    PgBatchStore::new(pool.clone()).append_events(vec![event("a", 1)]).await.unwrap();
+    PgBatchStore::new(pool.clone()).append_events(vec![discovered_event("a", 1)]).await.unwrap();
     relay.wait_until_published(1).await;
 
     eventually(async || {

@@ -14,7 +14,8 @@ use rdkafka::{
 };
 use sqlx::{PgPool, postgres::PgPoolOptions};
 use tests::{
-    RunningRelay, TransactionPooler, database, eventually, log_events::event, read_positions_by_aggregate, topics,
+    RunningRelay, TransactionPooler, database, eventually, log_events::discovered_event, read_positions_by_aggregate,
+    topics,
 };
 
 fn count_leaders(relays: &[RunningRelay]) -> usize {
@@ -41,7 +42,7 @@ async fn behind_a_pooler_that_shares_sessions_one_of_three_leads_and_another_tak
         relays.push(RunningRelay::start(&pool, &kafka).await);
     }
     for sequence in 1..=20 {
-        store.append_events((0..10).map(|n| event(&format!("a{n}"), sequence)).collect()).await.unwrap();
+        store.append_events((0..10).map(|n| discovered_event(&format!("a{n}"), sequence)).collect()).await.unwrap();
         let leaders = count_leaders(&relays);
         assert!(leaders <= 1, "{leaders} relays lead at once");
     }
@@ -52,7 +53,7 @@ async fn behind_a_pooler_that_shares_sessions_one_of_three_leads_and_another_tak
     .await;
 
     relays.remove(leader).stop().await;
-    store.append_events(vec![event("a0", 21)]).await.unwrap();
+    store.append_events(vec![discovered_event("a0", 21)]).await.unwrap();
     eventually(async || {
         let took_over = relays.iter().any(|relay| relay.status.borrow().position >= 201);
         if took_over { Ok(()) } else { Err("no relay took over".to_owned()) }
@@ -96,7 +97,7 @@ async fn migrations_through_a_pooler_leave_no_lock_behind() {
 #[tokio::test]
 async fn the_lease_of_a_dead_relay_expires_and_the_next_leader_has_a_higher_epoch() {
     let (pool, kafka) = (database().await, topics().await);
-    PgBatchStore::new(pool.clone()).append_events(vec![event("a", 1)]).await.unwrap();
+    PgBatchStore::new(pool.clone()).append_events(vec![discovered_event("a", 1)]).await.unwrap();
     let dead = "select taken_epoch from take_lease('relay', gen_random_uuid(), 1.5, 'dead:1')";
     let before: i64 = sqlx::query_scalar(dead).fetch_one(&pool).await.unwrap();
     let relay = RunningRelay::start(&pool, &kafka).await;
@@ -121,7 +122,7 @@ async fn the_relay_replaces_a_session_that_hangs() {
     let store = PgBatchStore::new(pool.clone());
     let config = relay::RelayConfig { answer_ms: 1_000, ..RunningRelay::quick_config() };
     let relay = RunningRelay::start_with(&pool, &kafka, config).await;
-    store.append_events(vec![event("a", 1)]).await.unwrap();
+    store.append_events(vec![discovered_event("a", 1)]).await.unwrap();
     relay.wait_until_published(1).await;
     let reading = "select pid from pg_stat_activity where application_name = 'medhub relay'
                    and datname = current_database()";
@@ -134,7 +135,7 @@ async fn the_relay_replaces_a_session_that_hangs() {
     };
 
     signal(nix::sys::signal::Signal::SIGSTOP);
-    store.append_events(vec![event("a", 2)]).await.unwrap();
+    store.append_events(vec![discovered_event("a", 2)]).await.unwrap();
     let reached = tokio::time::timeout(Duration::from_mins(1), relay.wait_until_published(2)).await;
     signal(nix::sys::signal::Signal::SIGCONT);
 
@@ -154,7 +155,7 @@ async fn a_compacted_topic_is_reported_and_publishing_continues_once_it_is_fixed
         answers.into_iter().next().unwrap().expect(policy);
     };
     set("compact").await;
-    PgBatchStore::new(pool.clone()).append_events(vec![event("a", 1)]).await.unwrap();
+    PgBatchStore::new(pool.clone()).append_events(vec![discovered_event("a", 1)]).await.unwrap();
     let relay = RunningRelay::start(&pool, &kafka).await;
 
     let error = eventually(async || {
@@ -182,7 +183,7 @@ async fn partitions_added_later_are_reported_and_get_no_events() {
     let answers = admin.create_partitions(&[more], &AdminOptions::new()).await.unwrap();
     answers.into_iter().next().unwrap().unwrap();
     let store = PgBatchStore::new(pool.clone());
-    store.append_events((0..40).map(|n| event(&format!("a{n}"), 1)).collect()).await.unwrap();
+    store.append_events((0..40).map(|n| discovered_event(&format!("a{n}"), 1)).collect()).await.unwrap();
 
     let relay = RunningRelay::start(&pool, &kafka).await;
     relay.wait_until_published(40).await;

@@ -7,14 +7,17 @@ use domain::event_store::BatchStore;
 use eventstore::append::PgBatchStore;
 use sqlx::{Connection, Executor, PgConnection, PgPool, postgres::PgPoolOptions};
 use tests::{
-    RunningRelay, TestNamespace, database, empty_database, engines, eventually, log_events::event,
+    RunningRelay, TestNamespace, database, empty_database, engines, eventually, log_events::discovered_event,
     read_positions_by_aggregate, topics,
 };
 
 #[tokio::test]
 async fn a_log_copied_into_another_database_is_refused_until_it_is_recovered() {
     let (pool, kafka) = (database().await, topics().await);
-    PgBatchStore::new(pool.clone()).append_events(vec![event("a", 1), event("a", 2)]).await.unwrap();
+    PgBatchStore::new(pool.clone())
+        .append_events(vec![discovered_event("a", 1), discovered_event("a", 2)])
+        .await
+        .unwrap();
     let copy = clone_database(&pool).await;
 
     let relay = RunningRelay::start(&copy, &kafka).await;
@@ -39,7 +42,7 @@ async fn a_dump_restored_elsewhere_is_refused() {
     let (from, to) = (empty_database(&TestNamespace::new()).await, empty_database(&TestNamespace::new()).await);
     let (pool, kafka) = (PgPool::connect(&from).await.unwrap(), topics().await);
     eventstore::postgres::migrate(&pool).await.unwrap();
-    PgBatchStore::new(pool).append_events(vec![event("a", 1)]).await.unwrap();
+    PgBatchStore::new(pool).append_events(vec![discovered_event("a", 1)]).await.unwrap();
     let pipe = format!("{programs}pg_dump '{from}' | {programs}psql -q -v ON_ERROR_STOP=1 '{to}'");
     let restored = Command::new("sh").args(["-c", &pipe]).output().unwrap();
     assert!(restored.status.success(), "{}", String::from_utf8_lossy(&restored.stderr));

@@ -5,7 +5,7 @@ use eventstore::append::PgBatchStore;
 
 use tests::{
     RunningRelay, TopicRecord, database, eventually,
-    log_events::{event, insert_event},
+    log_events::{discovered_event, insert_event},
     read_records, topics,
 };
 
@@ -13,7 +13,10 @@ use tests::{
 async fn every_partition_has_the_current_watermark_even_without_events() {
     let (pool, kafka) = (database().await, topics().await);
     let relay = RunningRelay::start(&pool, &kafka).await;
-    PgBatchStore::new(pool.clone()).append_events(vec![event("a", 1), event("a", 2), event("a", 3)]).await.unwrap();
+    PgBatchStore::new(pool.clone())
+        .append_events(vec![discovered_event("a", 1), discovered_event("a", 2), discovered_event("a", 3)])
+        .await
+        .unwrap();
 
     let found = eventually(async || {
         let found = read_records(&kafka).await;
@@ -42,7 +45,7 @@ async fn no_event_comes_after_a_beacon_whose_watermark_covers_it() {
         // An append that commits after later ones.
         let mut slow = pool.begin().await.unwrap();
         insert_event(&mut slow, &format!("slow{round}"), 1).await;
-        store.append_events((0..20).map(|n| event(&format!("a{n}"), round)).collect()).await.unwrap();
+        store.append_events((0..20).map(|n| discovered_event(&format!("a{n}"), round)).collect()).await.unwrap();
         tokio::time::sleep(std::time::Duration::from_millis(60)).await;
         slow.commit().await.unwrap();
     }
@@ -70,7 +73,7 @@ async fn the_events_of_a_partition_are_numbered_without_gaps_across_leaders() {
     let store = PgBatchStore::new(pool.clone());
     for sequence in 1..=3 {
         let relay = RunningRelay::start(&pool, &kafka).await;
-        store.append_events((0..40).map(|n| event(&format!("a{n}"), sequence)).collect()).await.unwrap();
+        store.append_events((0..40).map(|n| discovered_event(&format!("a{n}"), sequence)).collect()).await.unwrap();
         relay.wait_until_published(40 * sequence).await;
         relay.stop().await;
     }

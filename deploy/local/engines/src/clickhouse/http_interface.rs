@@ -237,7 +237,7 @@ impl HttpInterface {
     fn update_session(&self, session: Option<&SessionKey>, job: &StatementJob, closes_session: bool) {
         let Some(key) = session else { return };
         if job.changes_session {
-            self.sessions.record(key, String::from_utf8_lossy(&job.statement).into_owned());
+            self.sessions.record_statement(key, String::from_utf8_lossy(&job.statement).into_owned());
         }
         if closes_session {
             self.sessions.close(key);
