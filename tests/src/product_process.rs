@@ -138,7 +138,7 @@ impl ProductProcess {
         Ok(format!("http://{address}"))
     }
 
-    /// Its answer to `/ready`.
+    /// Fetches its answer to `/ready`.
     ///
     /// # Errors
     /// If it does not answer.

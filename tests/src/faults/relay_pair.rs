@@ -55,7 +55,7 @@ impl RelayPair {
         Ok(Self([relay("relay-a")?, relay("relay-b")?]))
     }
 
-    /// The index and status of the relay that leads.
+    /// Finds the relay that leads; returns its index and status.
     ///
     /// # Errors
     /// If none leads; the error holds the states of both.
