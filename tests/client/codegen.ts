@@ -6,7 +6,7 @@ const config: CodegenConfig = {
   documents: "src/**/*.ts",
   emitLegacyCommonJSImports: false,
   generates: {
-    "./src/made/": {
+    "./src/generated/": {
       preset: "client",
       presetConfig: { fragmentMasking: false },
       config: {

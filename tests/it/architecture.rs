@@ -55,7 +55,7 @@ const ALLOWED_DEPENDENCIES: &[(&str, &[&str])] = &[
 ];
 
 /// The arrows that are not allowed, as `from -> to`, and the packages nobody listed.
-fn violations(metadata: &Value) -> Vec<String> {
+fn find_violations(metadata: &Value) -> Vec<String> {
     let packages = metadata["packages"].as_array().cloned().unwrap_or_default();
     let name = |package: &Value| package["name"].as_str().unwrap_or_default().to_owned();
     let ours: Vec<_> = packages.iter().map(name).collect();
@@ -89,7 +89,7 @@ fn read_metadata() -> Value {
 fn packages_use_only_what_they_may() {
     let metadata = read_metadata();
     assert_eq!(metadata["packages"].as_array().map(Vec::len), Some(ALLOWED_DEPENDENCIES.len()));
-    assert_eq!(violations(&metadata), Vec::<String>::new());
+    assert_eq!(find_violations(&metadata), Vec::<String>::new());
 }
 
 #[test]
@@ -99,7 +99,7 @@ fn a_forbidden_arrow_is_noticed() {
         { "name": "api", "dependencies": [{ "name": "domain" }] },
         { "name": "smuggled", "dependencies": [] },
     ]});
-    assert_eq!(violations(&planted), ["domain -> api", "smuggled is not listed"]);
+    assert_eq!(find_violations(&planted), ["domain -> api", "smuggled is not listed"]);
 }
 
 /// The folders of a crate in layers: a folder uses folders of later layers only.
@@ -123,7 +123,7 @@ const FOLDER_LAYERS: &[(&str, &[&[&str]])] = &[
 ];
 
 /// The arrows between top folders that lead to an earlier layer or stay in one.
-fn layer_violations(graph: &ModuleGraph, layers: &[&[&str]]) -> Vec<String> {
+fn find_layer_violations(graph: &ModuleGraph, layers: &[&[&str]]) -> Vec<String> {
     let layer = |name: &str| layers.iter().position(|layer| layer.contains(&name));
     let top = graph.arrows().into_iter().filter(|(parent, ..)| parent.is_empty());
     let wrong = top.filter(|(_, from, to)| match (layer(from), layer(to)) {
@@ -160,7 +160,7 @@ fn no_folders_use_each_other() {
 fn folders_use_later_layers_only() {
     for (name, root) in crate_roots() {
         if let Some((_, layers)) = FOLDER_LAYERS.iter().find(|(layered, _)| *layered == name) {
-            assert_eq!(layer_violations(&ModuleGraph::read(&root), layers), Vec::<String>::new(), "{name}");
+            assert_eq!(find_layer_violations(&ModuleGraph::read(&root), layers), Vec::<String>::new(), "{name}");
         }
     }
 }
@@ -200,6 +200,6 @@ fn tests_and_arrows_in_one_direction_are_no_circle() {
         ("two/inner.rs", "pub struct Thing; #[cfg(test)] mod tests { use crate::one::inner::Mine; }"),
     ]);
     assert_eq!(graph.folder_circles(), Vec::<String>::new());
-    assert_eq!(layer_violations(&graph, &[&["one"], &["two"]]), Vec::<String>::new());
-    assert_eq!(layer_violations(&graph, &[&["two"], &["one"]]), ["one -> two"]);
+    assert_eq!(find_layer_violations(&graph, &[&["one"], &["two"]]), Vec::<String>::new());
+    assert_eq!(find_layer_violations(&graph, &[&["two"], &["one"]]), ["one -> two"]);
 }

@@ -47,16 +47,16 @@ struct GoldenPayload {
     current: Value,
 }
 
-fn folder() -> PathBuf {
+fn golden_folder() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../schemas/golden")
 }
 
-fn file_of(schema: &EventSchema) -> String {
+fn golden_file_name(schema: &EventSchema) -> String {
     format!("{}-{}.json", schema.event_type, schema.version)
 }
 
-fn golden(schema: &EventSchema) -> GoldenEvents {
-    let path = folder().join(file_of(schema));
+fn read_golden_events(schema: &EventSchema) -> GoldenEvents {
+    let path = golden_folder().join(golden_file_name(schema));
     let text = fs::read_to_string(&path).unwrap_or_else(|error| {
         panic!("{} {} has no golden event at {}: {error}", schema.event_type, schema.version, path.display())
     });
@@ -64,16 +64,16 @@ fn golden(schema: &EventSchema) -> GoldenEvents {
 }
 
 /// The aggregate kind, which an event type begins with.
-fn aggregate_of(schema: &EventSchema) -> &'static str {
+fn aggregate_kind(schema: &EventSchema) -> &'static str {
     schema.event_type.split_once('.').unwrap().0
 }
 
-fn recorded(schema: &EventSchema, payload: String) -> RawEnvelope {
+fn create_envelope(schema: &EventSchema, payload: String) -> RawEnvelope {
     RawEnvelope {
         position: 7,
         event_id: Uuid::from_u128(7),
         tenant_id: PUBLIC_TENANT.to_owned(),
-        aggregate_type: aggregate_of(schema).to_owned(),
+        aggregate_type: aggregate_kind(schema).to_owned(),
         aggregate_id: "036:36C10G26R0005".to_owned(),
         sequence: 1,
         event_type: schema.event_type.to_owned(),
@@ -86,26 +86,26 @@ fn recorded(schema: &EventSchema, payload: String) -> RawEnvelope {
 
 #[test]
 fn every_version_has_its_golden_events_and_there_are_no_other_files() {
-    let schemas: BTreeSet<_> = all_schemas().iter().map(file_of).collect();
+    let schemas: BTreeSet<_> = all_schemas().iter().map(golden_file_name).collect();
     let files: BTreeSet<_> =
-        fs::read_dir(folder()).unwrap().map(|file| file.unwrap().file_name().into_string().unwrap()).collect();
+        fs::read_dir(golden_folder()).unwrap().map(|file| file.unwrap().file_name().into_string().unwrap()).collect();
     assert_eq!(files, schemas);
 }
 
 #[test]
 fn golden_events_are_readable_by_schemas_upcasters_and_every_projection() {
     for schema in all_schemas() {
-        let GoldenEvents { full, sparse } = golden(schema);
+        let GoldenEvents { full, sparse } = read_golden_events(schema);
         for case in [full, sparse] {
             let mut avro = vec![];
             schema.encode(&case.stored.to_string(), &mut avro).unwrap_or_else(|misfit| {
                 panic!("{} {}: {misfit}", schema.event_type, schema.version);
             });
             let json = EventDecoder::parse(schema.json).unwrap().decode_to_json(&avro).unwrap();
-            assert_eq!(serde_json::from_str::<Value>(&json).unwrap(), case.stored, "{}", file_of(schema));
+            assert_eq!(serde_json::from_str::<Value>(&json).unwrap(), case.stored, "{}", golden_file_name(schema));
 
-            let event = recorded(schema, json);
-            match aggregate_of(schema) {
+            let event = create_envelope(schema, json);
+            match aggregate_kind(schema) {
                 Opportunity::TYPE => {
                     let payload = decode_current::<Opportunity>(&event, case.current);
                     let event_of_view = ViewEvent::Opportunity(payload);
@@ -193,13 +193,13 @@ fn collect_null_fields(schema: &Value, payload: &Value, path: &str, found: &mut 
 #[test]
 fn full_golden_events_have_every_field_and_sparse_ones_no_optional_field() {
     for schema in all_schemas() {
-        let (parsed, golden) = (serde_json::from_str(schema.json).unwrap(), golden(schema));
+        let (parsed, golden) = (serde_json::from_str(schema.json).unwrap(), read_golden_events(schema));
         let (mut full, mut sparse) = (vec![], vec![]);
         collect_null_fields(&parsed, &golden.full.stored, schema.event_type, &mut full);
         collect_null_fields(&parsed, &golden.sparse.stored, schema.event_type, &mut sparse);
-        assert_eq!(full, Vec::<String>::new(), "{}", file_of(schema));
+        assert_eq!(full, Vec::<String>::new(), "{}", golden_file_name(schema));
         let optional = schema.json.matches("\"default\": null").count();
-        assert!(sparse.len() >= optional.min(1), "{}: {sparse:?}", file_of(schema));
+        assert!(sparse.len() >= optional.min(1), "{}: {sparse:?}", golden_file_name(schema));
     }
 }
 

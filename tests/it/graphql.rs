@@ -11,20 +11,21 @@ use serde_json::{Value, json};
 use tests::{ProductHandle, ProductInstance, eventually_within, run_alone};
 
 /// Limit for the time from a mutation's answer until every read model shows the change.
-const VISIBLE_WITHIN: Duration = Duration::from_secs(20);
+const VISIBILITY_LIMIT: Duration = Duration::from_secs(20);
 
-const DISCOVER: &str = "mutation($input: DiscoverOpportunityInput!) { outcome: discoverOpportunity(input: $input) {
+const DISCOVER_MUTATION: &str =
+    "mutation($input: DiscoverOpportunityInput!) { outcome: discoverOpportunity(input: $input) {
     __typename ... on OpportunityAccepted { id version } ... on OpportunityRejected { rule reason }
 } }";
-const AMEND: &str = "mutation($input: AmendOpportunityInput!) { outcome: amendOpportunity(input: $input) {
+const AMEND_MUTATION: &str = "mutation($input: AmendOpportunityInput!) { outcome: amendOpportunity(input: $input) {
     __typename ... on OpportunityAccepted { id version } ... on OpportunityRejected { rule reason }
 } }";
-const AWARD: &str = "mutation($input: AwardOpportunityInput!) { outcome: awardOpportunity(input: $input) {
+const AWARD_MUTATION: &str = "mutation($input: AwardOpportunityInput!) { outcome: awardOpportunity(input: $input) {
     __typename ... on OpportunityAccepted { id version } ... on OpportunityRejected { rule reason }
 } }";
 
 /// The input of an opportunity with this solicitation number, as entered by hand.
-fn bariatric_bed(notice: &str, number: &str) -> Value {
+fn bed_opportunity_input(notice: &str, number: &str) -> Value {
     json!({ "input": {
         "noticeId": notice,
         "title": "Bariatric beds with built-in scale",
@@ -38,8 +39,8 @@ fn bariatric_bed(notice: &str, number: &str) -> Value {
 }
 
 /// Sends a mutation as the operator and returns its field `outcome`, accepted or rejected.
-async fn outcome_of(product: &ProductHandle, mutation: &str, variables: Value) -> Value {
-    let answer = product.graphql(mutation, variables).await;
+async fn send_mutation(product: &ProductHandle, mutation: &str, variables: Value) -> Value {
+    let answer = product.send_graphql(mutation, variables).await;
     assert!(answer["errors"].is_null(), "{answer}");
     answer["data"]["outcome"].clone()
 }
@@ -49,23 +50,23 @@ async fn an_opportunity_is_entered_amended_and_awarded_by_hand_and_shows_in_ever
     run_alone();
     let product = ProductInstance::start().await;
 
-    let entered = outcome_of(&product, DISCOVER, bariatric_bed("manual-1", "36C24526Q0001")).await;
+    let entered = send_mutation(&product, DISCOVER_MUTATION, bed_opportunity_input("manual-1", "36C24526Q0001")).await;
     assert_eq!(entered, json!({ "__typename": "OpportunityAccepted", "id": "036:36C24526Q0001", "version": 1 }));
     let id = &entered["id"];
     assert_eq!(
-        outcome_of(&product, DISCOVER, bariatric_bed("manual-1", "36C24526Q0001")).await,
+        send_mutation(&product, DISCOVER_MUTATION, bed_opportunity_input("manual-1", "36C24526Q0001")).await,
         entered,
         "a repetition changes nothing"
     );
-    let refused = outcome_of(&product, DISCOVER, bariatric_bed("manual-2", "36C24526Q0001")).await;
+    let refused = send_mutation(&product, DISCOVER_MUTATION, bed_opportunity_input("manual-2", "36C24526Q0001")).await;
     assert_eq!(refused["__typename"], "OpportunityRejected", "{refused}");
 
     let change = json!({ "input": { "id": id, "responseDeadline": "2026-03-27T17:00:00Z" } });
-    let amended = outcome_of(&product, AMEND, change.clone()).await;
+    let amended = send_mutation(&product, AMEND_MUTATION, change.clone()).await;
     assert_eq!(amended["version"], 3, "an amendment and a moved deadline: {amended}");
-    assert_eq!(outcome_of(&product, AMEND, change).await, amended, "a repetition changes nothing");
+    assert_eq!(send_mutation(&product, AMEND_MUTATION, change).await, amended, "a repetition changes nothing");
     let award = json!({ "input": { "id": id, "number": "36C24526C0099", "amount": "81930000" } });
-    assert_eq!(outcome_of(&product, AWARD, award).await["version"], 4);
+    assert_eq!(send_mutation(&product, AWARD_MUTATION, award).await["version"], 4);
 
     let read = "query($id: String!) {
         opportunity(id: $id) { version status facts { responseDeadline } awards { number amount } }
@@ -82,8 +83,8 @@ async fn an_opportunity_is_entered_amended_and_awarded_by_hand_and_shows_in_ever
         "searchOpportunities": [{ "id": id, "awarded": true }],
         "opportunityStats": { "total": { "opportunities": 1, "awardedOpportunities": 1, "awarded": "81930000" } },
     });
-    eventually_within(VISIBLE_WITHIN, async || {
-        let answer = product.graphql(read, json!({ "id": id })).await;
+    eventually_within(VISIBILITY_LIMIT, async || {
+        let answer = product.send_graphql(read, json!({ "id": id })).await;
         if answer["data"] == expected { Ok(()) } else { Err(format!("{answer:#}\nexpected {expected:#}")) }
     })
     .await;
@@ -93,22 +94,22 @@ async fn an_opportunity_is_entered_amended_and_awarded_by_hand_and_shows_in_ever
 }
 
 async fn invalid_input_is_refused_with_a_code(product: &ProductHandle) {
-    let mut without_agency = bariatric_bed("manual-3", "36C24526Q0001");
+    let mut without_agency = bed_opportunity_input("manual-3", "36C24526Q0001");
     without_agency["input"]["agency"] = json!(" ,. ");
-    let answer = product.graphql(DISCOVER, without_agency).await;
+    let answer = product.send_graphql(DISCOVER_MUTATION, without_agency).await;
     let extensions = &answer["errors"][0]["extensions"];
     assert_eq!(extensions["code"], "INVALID_INPUT", "{answer}");
     assert_eq!(extensions["field"], "input.agency", "{answer}");
 
     let unknown = json!({ "input": { "id": "036:UNKNOWN", "title": "x" } });
-    assert_eq!(outcome_of(product, AMEND, unknown).await["__typename"], "OpportunityRejected");
+    assert_eq!(send_mutation(product, AMEND_MUTATION, unknown).await["__typename"], "OpportunityRejected");
 
-    let too_many = product.graphql("{ opportunities(first: 101) { totalCount } }", json!({})).await;
+    let too_many = product.send_graphql("{ opportunities(first: 101) { totalCount } }", json!({})).await;
     assert_eq!(too_many["errors"][0]["extensions"]["code"], "INVALID_INPUT", "{too_many}");
     let deep = format!("{{ {} __typename {} }}", "... { ".repeat(60), "}".repeat(60));
-    let deep = product.graphql(&deep, json!({})).await;
+    let deep = product.send_graphql(&deep, json!({})).await;
     assert!(deep["errors"].is_array(), "{deep}");
-    let missing = product.graphql("{ opportunity(id: \"036:UNKNOWN\") { id } }", json!({})).await;
+    let missing = product.send_graphql("{ opportunity(id: \"036:UNKNOWN\") { id } }", json!({})).await;
     assert_eq!(missing["data"]["opportunity"], Value::Null, "{missing}");
 }
 

@@ -9,7 +9,7 @@ use std::path::Path;
 
 use tests::{
     EnvironmentVariables, ProductInstance,
-    notice_import::{agreed_counts, import},
+    notice_import::{import_file, wait_for_agreed_counts},
     run_beside_others,
 };
 use tokio::sync::OnceCell;
@@ -21,8 +21,8 @@ async fn product_with_real_notices(csv: &Path) -> &'static ProductInstance {
     SHARED
         .get_or_init(async || {
             let product = ProductInstance::start_shared(EnvironmentVariables::new()).await;
-            import(&product, csv, &[]).await;
-            agreed_counts(&product).await;
+            import_file(&product, csv, &[]).await;
+            wait_for_agreed_counts(&product).await;
             product
         })
         .await

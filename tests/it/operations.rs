@@ -25,34 +25,36 @@ use tests::{
 use tokio::sync::OnceCell;
 
 /// A product with generated notices in every store.
-async fn product_with_notices() -> ProductInstance {
-    add_notices(ProductInstance::start().await).await
+async fn start_product_with_notices() -> ProductInstance {
+    import_generated_notices(ProductInstance::start().await).await
 }
 
-async fn add_notices(product: ProductInstance) -> ProductInstance {
+async fn import_generated_notices(product: ProductInstance) -> ProductInstance {
     let file = product.folder().join("notices.csv");
-    let generated = product.medhub(&["generate", "--rows", "400", "--seed", "7"]).await;
+    let generated = product.run_medhub(&["generate", "--rows", "400", "--seed", "7"]).await;
     assert!(generated.status.success(), "{}", output_text(&generated));
     std::fs::write(&file, &generated.stdout).unwrap();
-    let imported = product.medhub(&["import", file.to_str().unwrap()]).await;
+    let imported = product.run_medhub(&["import", file.to_str().unwrap()]).await;
     // Generated notices have some damaged rows, which are reported.
     assert!(imported.status.code().is_some_and(|code| code <= 1), "{}", output_text(&imported));
-    let agreed = product.medhub(&["status", "--wait", &WAIT_TIMEOUT.as_secs().to_string()]).await;
+    let agreed = product.run_medhub(&["status", "--wait", &WAIT_TIMEOUT.as_secs().to_string()]).await;
     assert!(agreed.status.success(), "{}", output_text(&agreed));
     product
 }
 
-/// [`product_with_notices`], shared by all tests that only read.
+/// [`start_product_with_notices`], shared by all tests that only read.
 async fn shared_product_with_notices() -> &'static ProductInstance {
     static SHARED: OnceCell<ProductInstance> = OnceCell::const_new();
     run_beside_others();
     SHARED
-        .get_or_init(async || add_notices(ProductInstance::start_shared(EnvironmentVariables::new()).await).await)
+        .get_or_init(async || {
+            import_generated_notices(ProductInstance::start_shared(EnvironmentVariables::new()).await).await
+        })
         .await
 }
 
-async fn any_opportunity_id(product: &ProductHandle) -> String {
-    let answer = product.graphql("{ opportunities(first: 1) { edges { node { id } } } }", json!({})).await;
+async fn find_opportunity_id(product: &ProductHandle) -> String {
+    let answer = product.send_graphql("{ opportunities(first: 1) { edges { node { id } } } }", json!({})).await;
     answer["data"]["opportunities"]["edges"][0]["node"]["id"].as_str().unwrap_or_else(|| panic!("{answer}")).to_owned()
 }
 
@@ -60,9 +62,9 @@ async fn any_opportunity_id(product: &ProductHandle) -> String {
 async fn query_until(product: &ProductHandle, stop: &AtomicBool, answers: &AtomicU64) -> Option<Value> {
     let query = "query($id: String!) { opportunity(id: $id) { id }
         opportunities(first: 3) { totalCount edges { node { id } } } searchOpportunities(query: \"beds\") { id } }";
-    let id = any_opportunity_id(product).await;
+    let id = find_opportunity_id(product).await;
     while !stop.load(Ordering::SeqCst) {
-        let answer = product.graphql(query, json!({ "id": id })).await;
+        let answer = product.send_graphql(query, json!({ "id": id })).await;
         if !answer["errors"].is_null() || answer["data"]["opportunity"]["id"] != json!(id) {
             return Some(answer);
         }
@@ -73,13 +75,13 @@ async fn query_until(product: &ProductHandle, stop: &AtomicBool, answers: &Atomi
 
 #[tokio::test]
 async fn read_models_are_rebuilt_rolled_back_and_dropped_while_queries_are_answered() {
-    let product = product_with_notices().await;
+    let product = start_product_with_notices().await;
     let (stop, answers) = (Arc::new(AtomicBool::new(false)), AtomicU64::new(0));
 
     let work = async {
-        let rebuilt = product.medhub(&["rebuild", "all", "--json"]).await;
+        let rebuilt = product.run_medhub(&["rebuild", "all", "--json"]).await;
         assert!(rebuilt.status.success(), "{}", output_text(&rebuilt));
-        let rolled_back = product.medhub(&["rollback"]).await;
+        let rolled_back = product.run_medhub(&["rollback"]).await;
         assert!(rolled_back.status.success(), "{}", output_text(&rolled_back));
         stop.store(true, Ordering::SeqCst);
         rebuilt
@@ -91,26 +93,26 @@ async fn read_models_are_rebuilt_rolled_back_and_dropped_while_queries_are_answe
     let report = &json_lines(&rebuilt)[0];
     assert_eq!(report["live"], json!({ "analytics": 2, "search": 2, "views": 2, "workspace": 2 }), "{report}");
     assert_eq!(report["retained"], json!({ "analytics": 1, "search": 1, "views": 1, "workspace": 1 }), "{report}");
-    let generations = json_lines(&product.medhub(&["generations", "--json"]).await);
+    let generations = json_lines(&product.run_medhub(&["generations", "--json"]).await);
     let standing = |number: u64| {
         let rows = generations.iter().filter(|row| row["generation"] == number);
         rows.map(|row| row["standing"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
     };
     assert_eq!((standing(1), standing(2)), (vec!["live".to_owned(); 6], vec!["retained".to_owned(); 4]));
 
-    let live = product.medhub(&["generations", "drop", "views", "g1"]).await;
+    let live = product.run_medhub(&["generations", "drop", "views", "g1"]).await;
     assert!(!live.status.success() && output_text(&live).contains("is active"), "{}", output_text(&live));
-    let dropped = product.medhub(&["generations", "drop", "views", "g2"]).await;
+    let dropped = product.run_medhub(&["generations", "drop", "views", "g2"]).await;
     assert!(dropped.status.success(), "{}", output_text(&dropped));
-    let remaining = json_lines(&product.medhub(&["generations", "--json"]).await);
+    let remaining = json_lines(&product.run_medhub(&["generations", "--json"]).await);
     assert_eq!(remaining.len(), 9, "{remaining:?}");
 }
 
 #[tokio::test]
 async fn verify_names_one_wrong_row_in_each_store() {
-    let product = product_with_notices().await;
-    let id = any_opportunity_id(&product).await;
-    let clean = product.medhub(&["verify"]).await;
+    let product = start_product_with_notices().await;
+    let id = find_opportunity_id(&product).await;
+    let clean = product.run_medhub(&["verify"]).await;
     assert!(clean.status.success(), "{}", output_text(&clean));
     assert!(output_text(&clean).matches("nothing differs").count() == 4, "{}", output_text(&clean));
 
@@ -120,7 +122,7 @@ async fn verify_names_one_wrong_row_in_each_store() {
         "insert into {database}.opportunities select * replace (sequence + 1 as sequence, 'corrupt' as title) \
          from {database}.opportunities final where id = '{id}'"
     );
-    product.clickhouse(&corrupt).await;
+    product.query_clickhouse(&corrupt).await;
     let mut redis = redis::Client::open(product.variable("REDIS_URL").to_owned()).unwrap().get_connection().unwrap();
     let key = format!("{}g1:opportunity:{id}", namespace.key_prefix());
     let _changed: i64 = redis::cmd("HSET").arg(&key).arg("state").arg("\"Undiscovered\"").query(&mut redis).unwrap();
@@ -129,7 +131,7 @@ async fn verify_names_one_wrong_row_in_each_store() {
         .points(Filter::must([Condition::matches("id", id.clone())]));
     qdrant.delete_points(deletion.wait(true)).await.unwrap();
 
-    let found = product.medhub(&["verify", "--json"]).await;
+    let found = product.run_medhub(&["verify", "--json"]).await;
     assert_eq!(found.status.code(), Some(1), "{}", output_text(&found));
     let differences_of = |projection: &str| {
         let report = json_lines(&found).into_iter().find(|report| report["projection"] == projection).unwrap();
@@ -140,14 +142,14 @@ async fn verify_names_one_wrong_row_in_each_store() {
     assert_eq!(differences_of("search"), [difference("points", "missing")]);
     assert_eq!(differences_of("views"), [difference("opportunity", "differs")]);
     // A sample compares some verify buckets only; one of 256 compares all of them.
-    let all = product.medhub(&["verify", "views", "--sample", "256"]).await;
+    let all = product.run_medhub(&["verify", "views", "--sample", "256"]).await;
     assert!(output_text(&all).contains(&format!("opportunity {id} differs")), "{}", output_text(&all));
 }
 
 #[tokio::test]
 async fn a_dead_letter_is_listed_inspected_redriven_and_dropped() {
-    let product = product_with_notices().await;
-    let id = any_opportunity_id(&product).await;
+    let product = start_product_with_notices().await;
+    let id = find_opportunity_id(&product).await;
     let producer: FutureProducer =
         ClientConfig::new().set("bootstrap.servers", product.variable("KAFKA_BROKERS").to_owned()).create().unwrap();
     let headers = [
@@ -167,26 +169,26 @@ async fn a_dead_letter_is_listed_inspected_redriven_and_dropped() {
     producer.send(record, WAIT_TIMEOUT).await.unwrap();
 
     let parked = eventually(async || {
-        let listed = json_lines(&product.medhub(&["dead-letters", "list", "--json"]).await);
+        let listed = json_lines(&product.run_medhub(&["dead-letters", "list", "--json"]).await);
         if listed.len() == 3 { Ok(listed) } else { Err(format!("{listed:?}")) }
     })
     .await;
 
     assert!(parked.iter().all(|row| row["aggregate_id"] == json!(id)), "{parked:?}");
-    let inspected = product.medhub(&["dead-letters", "inspect", "views", &id]).await;
+    let inspected = product.run_medhub(&["dead-letters", "inspect", "views", &id]).await;
     assert_eq!(json_lines(&inspected)[0]["event_type"], "opportunity.evaporated", "{}", output_text(&inspected));
-    let redriven = product.medhub(&["dead-letters", "redrive", "--projection", "views"]).await;
+    let redriven = product.run_medhub(&["dead-letters", "redrive", "--projection", "views"]).await;
     assert_eq!(redriven.status.code(), Some(1));
     assert!(output_text(&redriven).contains("unknown event type opportunity.evaporated"), "{}", output_text(&redriven));
-    let unfiltered = product.medhub(&["dead-letters", "redrive"]).await;
+    let unfiltered = product.run_medhub(&["dead-letters", "redrive"]).await;
     assert!(!unfiltered.status.success() && output_text(&unfiltered).contains("--all"), "{}", output_text(&unfiltered));
-    let without_reason = product.medhub(&["dead-letters", "drop", "views", &id]).await;
+    let without_reason = product.run_medhub(&["dead-letters", "drop", "views", &id]).await;
     assert_eq!(without_reason.status.code(), Some(2), "{}", output_text(&without_reason));
     for projection in ["analytics", "search", "views"] {
-        let dropped = product.medhub(&["dead-letters", "drop", projection, &id, "--reason", "not ours"]).await;
+        let dropped = product.run_medhub(&["dead-letters", "drop", projection, &id, "--reason", "not ours"]).await;
         assert!(dropped.status.success(), "{}", output_text(&dropped));
     }
-    assert_eq!(json_lines(&product.medhub(&["dead-letters", "list", "--json"]).await), Vec::<Value>::new());
+    assert_eq!(json_lines(&product.run_medhub(&["dead-letters", "list", "--json"]).await), Vec::<Value>::new());
 }
 
 #[tokio::test]
@@ -195,7 +197,7 @@ async fn status_reports_the_relay_and_every_projection() {
 
     // Workers report their status only at intervals.
     let status = eventually(async || {
-        let output = product.medhub(&["status", "--json"]).await;
+        let output = product.run_medhub(&["status", "--json"]).await;
         let status = json_lines(&output).into_iter().next().ok_or_else(|| output_text(&output))?;
         let projections = status["projections"].as_array().cloned().unwrap_or_default();
         if projections.iter().all(|row| row["state"] == "running") { Ok(status) } else { Err(status.to_string()) }
@@ -208,7 +210,7 @@ async fn status_reports_the_relay_and_every_projection() {
     for row in projections {
         assert_eq!((&row["live"], &row["parked"]), (&json!(true), &json!(0)), "{row}");
     }
-    let table = output_text(&product.medhub(&["status"]).await);
+    let table = output_text(&product.run_medhub(&["status"]).await);
     for word in [
         "relay",
         "leads",

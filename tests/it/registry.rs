@@ -13,15 +13,15 @@ use serde_json::{Value, json};
 use self::registry_process::RegistryProcess;
 
 /// The schema of a record with these fields.
-fn record(name: &str, fields: &Value) -> String {
+fn record_schema(name: &str, fields: &Value) -> String {
     json!({ "type": "record", "name": name, "namespace": "medhub.test", "fields": fields }).to_string()
 }
 
 /// The schema of a record with one field of this type.
-fn of_type(name: &str, kind: &str) -> String {
-    record(name, &json!([{ "name": "value", "type": kind }]))
+fn one_field_schema(name: &str, kind: &str) -> String {
+    record_schema(name, &json!([{ "name": "value", "type": kind }]))
 }
 
-fn proposed(schema: &str) -> Value {
+fn schema_body(schema: &str) -> Value {
     json!({ "schema": schema })
 }

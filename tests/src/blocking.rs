@@ -3,7 +3,7 @@
 use tokio::task::JoinError;
 
 /// Runs blocking work on another thread; a panic there becomes a panic of the test.
-pub(crate) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+pub(crate) async fn run_blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
     match tokio::task::spawn_blocking(work).await {
         Ok(value) => value,
         Err(error) => panic!("{}", panic_message(error)),

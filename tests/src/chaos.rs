@@ -23,7 +23,7 @@ pub use self::storage_fault::StorageFault;
 use self::{event_load::EventLoad, worker_processes::WorkerProcesses};
 use crate::{
     TestStack,
-    faults::{fault_report::say, run_seed, seeded_choices::SeededChoices},
+    faults::{fault_report::print_progress, run_seed, seeded_choices::SeededChoices},
 };
 
 /// How long relay and projections may take to catch up after the last fault.
@@ -69,10 +69,10 @@ pub struct ChaosReport {
 ///
 /// # Errors
 /// If the harness itself fails; violations by the system under test are in the report.
-pub async fn run(plan: &ChaosPlan, stack: &TestStack) -> anyhow::Result<ChaosReport> {
+pub async fn run_plan(plan: &ChaosPlan, stack: &TestStack) -> anyhow::Result<ChaosReport> {
     let began = Instant::now();
-    say(&format!("seed {} ({}={} repeats it)", plan.seed, run_seed::SEED_VARIABLE, plan.seed));
-    let migrated = stack.medhub(&["migrate"]).await;
+    print_progress(&format!("seed {} ({}={} repeats it)", plan.seed, run_seed::SEED_VARIABLE, plan.seed));
+    let migrated = stack.run_medhub(&["migrate"]).await;
     anyhow::ensure!(migrated.status.success(), "migrating: {}", String::from_utf8_lossy(&migrated.stderr));
     let mut workers = WorkerProcesses::start(stack)?;
     let mut load = EventLoad::new(stack, plan);
@@ -85,8 +85,8 @@ pub async fn run(plan: &ChaosPlan, stack: &TestStack) -> anyhow::Result<ChaosRep
             let mut order = StorageFault::ALL.to_vec();
             choices.shuffle(&mut order);
             for fault in order.iter().cycle().take(plan.faults.max(1)) {
-                tokio::time::sleep(choices.millis(200, plan.max_pause_ms)).await;
-                say(&format!("fault: {}", fault.name()));
+                tokio::time::sleep(choices.millis_between(200, plan.max_pause_ms)).await;
+                print_progress(&format!("fault: {}", fault.name()));
                 fault
                     .inject(stack, &mut workers, &mut choices)
                     .await
@@ -107,11 +107,11 @@ pub async fn run(plan: &ChaosPlan, stack: &TestStack) -> anyhow::Result<ChaosRep
     workers.restart_stopped()?;
     let last_fault = Instant::now();
     let mut violations = vec![];
-    if let Err(error) = comparison::caught_up(stack, CATCH_UP_TIMEOUT).await {
-        violations.push(format!("not caught up: {error:#}{}", workers.last_words()));
+    if let Err(error) = comparison::wait_until_caught_up(stack, CATCH_UP_TIMEOUT).await {
+        violations.push(format!("not caught up: {error:#}{}", workers.log_tails()));
     }
     let caught_up_s = last_fault.elapsed().as_secs_f64();
-    let compared = comparison::compare(stack).await?;
+    let compared = comparison::compare_read_models(stack).await?;
     violations.extend(compared.violations);
     for reason in workers.stop().await {
         violations.push(reason);

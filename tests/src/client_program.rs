@@ -13,7 +13,7 @@ use crate::failure::or_fail;
 ///
 /// # Panics
 /// If they cannot be installed.
-pub fn python(packages: &[&str]) -> Command {
+pub fn python_command(packages: &[&str]) -> Command {
     // Tests run side by side, and two of them may want the same packages.
     static INSTALLING: Mutex<()> = Mutex::new(());
     let scratch = scratch_folder();
@@ -22,7 +22,7 @@ pub fn python(packages: &[&str]) -> Command {
     let installing = INSTALLING.lock().unwrap_or_else(PoisonError::into_inner);
     if !marker.exists() {
         let install = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-compile", "--target"];
-        run_to_end(Command::new("python3").args(install).arg(&folder).args(packages));
+        run_program(Command::new("python3").args(install).arg(&folder).args(packages));
         or_fail(fs::write(marker, ""), "recording that packages are installed");
     }
     drop(installing);
@@ -45,7 +45,7 @@ fn scratch_folder() -> PathBuf {
 ///
 /// # Panics
 /// If it fails; the message holds its output.
-pub fn run_to_end(command: &mut Command) -> String {
+pub fn run_program(command: &mut Command) -> String {
     let output = or_fail(command.output(), "running a program");
     let text = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert!(output.status.success(), "{command:?}: {text}");

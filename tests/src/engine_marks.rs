@@ -21,7 +21,7 @@ use crate::{TestStack, WAIT_TIMEOUT};
 ///
 /// # Errors
 /// If an engine refuses or is unavailable.
-pub async fn write(stack: &TestStack, word: &str) -> anyhow::Result<()> {
+pub async fn write_mark(stack: &TestStack, word: &str) -> anyhow::Result<()> {
     let mut postgres = PgConnection::connect(stack.variable("DATABASE_URL")).await?;
     sqlx::raw_sql(&format!("create table {word} (word text); insert into {word} values ('{word}')"))
         .execute(&mut postgres)
@@ -33,8 +33,9 @@ pub async fn write(stack: &TestStack, word: &str) -> anyhow::Result<()> {
     write_registry(stack.variable("SCHEMA_REGISTRY_URL"), word).await.context("writing to the schema registry")?;
     write_kafka(stack.variable("KAFKA_BROKERS"), word).await.context("writing to kafka")?;
     let clickhouse = stack.variable("CLICKHOUSE_URL").to_owned();
-    ask_clickhouse(&clickhouse, &format!("create table {word} (word String) engine = MergeTree order by word")).await?;
-    ask_clickhouse(&clickhouse, &format!("insert into {word} values ('{word}')")).await?;
+    query_clickhouse(&clickhouse, &format!("create table {word} (word String) engine = MergeTree order by word"))
+        .await?;
+    query_clickhouse(&clickhouse, &format!("insert into {word} values ('{word}')")).await?;
     write_qdrant(stack.variable("QDRANT_URL"), word).await.context("writing to qdrant")
 }
 
@@ -42,7 +43,7 @@ pub async fn write(stack: &TestStack, word: &str) -> anyhow::Result<()> {
 ///
 /// # Errors
 /// If an engine refuses or is unavailable.
-pub async fn find(stack: &TestStack, word: &str) -> anyhow::Result<()> {
+pub async fn check_mark(stack: &TestStack, word: &str) -> anyhow::Result<()> {
     let mut postgres = PgConnection::connect(stack.variable("DATABASE_URL")).await?;
     let rows: i64 = sqlx::query_scalar(&format!("select count(*) from {word} where word = '{word}'"))
         .fetch_one(&mut postgres)
@@ -53,12 +54,12 @@ pub async fn find(stack: &TestStack, word: &str) -> anyhow::Result<()> {
     let mut redis = client.get_multiplexed_async_connection().await?;
     let keys = redis::cmd("EXISTS").arg(word).query_async(&mut redis).await.context("reading from redis")?;
     ensure_once("redis", keys)?;
-    let versions = reqwest::get(versions_of(stack.variable("SCHEMA_REGISTRY_URL"), word)).await?.error_for_status()?;
+    let versions = reqwest::get(versions_url(stack.variable("SCHEMA_REGISTRY_URL"), word)).await?.error_for_status()?;
     let versions: Vec<i64> = versions.json().await.context("reading from the schema registry")?;
     ensure_once("the schema registry", i64::try_from(versions.len())?)?;
     let (brokers, topic) = (stack.variable("KAFKA_BROKERS").to_owned(), word.to_owned());
     ensure_once("kafka", tokio::task::spawn_blocking(move || count_kafka(&brokers, &topic)).await??)?;
-    let rows = ask_clickhouse(stack.variable("CLICKHOUSE_URL"), &format!("select count() from {word}")).await?;
+    let rows = query_clickhouse(stack.variable("CLICKHOUSE_URL"), &format!("select count() from {word}")).await?;
     ensure_once("clickhouse", rows.trim().parse()?)?;
     let qdrant = Qdrant::from_url(stack.variable("QDRANT_URL")).skip_compatibility_check().build()?;
     let response = qdrant.count(CountPointsBuilder::new(word).exact(true)).await.context("reading from qdrant")?;
@@ -69,13 +70,13 @@ fn ensure_once(engine: &str, count: i64) -> anyhow::Result<()> {
     if count == 1 { Ok(()) } else { bail!("{engine} holds the word {count} times") }
 }
 
-fn versions_of(url: &str, word: &str) -> String {
+fn versions_url(url: &str, word: &str) -> String {
     format!("{url}/subjects/{word}/versions")
 }
 
 async fn write_registry(url: &str, word: &str) -> anyhow::Result<()> {
     let schema = format!(r#"{{"type":"fixed","name":"{word}","size":1}}"#);
-    let request = reqwest::Client::new().post(versions_of(url, word)).json(&serde_json::json!({ "schema": schema }));
+    let request = reqwest::Client::new().post(versions_url(url, word)).json(&serde_json::json!({ "schema": schema }));
     request.send().await?.error_for_status()?;
     Ok(())
 }
@@ -84,7 +85,7 @@ async fn write_registry(url: &str, word: &str) -> anyhow::Result<()> {
 ///
 /// # Errors
 /// If an engine refuses or is unavailable.
-pub async fn ask_clickhouse(url: &str, statement: &str) -> anyhow::Result<String> {
+pub async fn query_clickhouse(url: &str, statement: &str) -> anyhow::Result<String> {
     let answer = reqwest::Client::new().post(url).body(statement.to_owned()).send().await?;
     let (status, text) = (answer.status(), answer.text().await?);
     if status.is_success() { Ok(text) } else { bail!("clickhouse: {text}") }

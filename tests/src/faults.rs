@@ -42,7 +42,7 @@ use self::{
     fault_environment::FaultEnvironment,
     fault_injector::FaultInjector,
     fault_plan::FaultPlan,
-    fault_report::{FaultReport, say},
+    fault_report::{FaultReport, print_progress},
     foreign_transactions::ForeignTransactions,
     log_audit::{AuditEvidence, AuditViolation},
     naive_relay::NaiveRelay,
@@ -63,45 +63,46 @@ const PROBE_WRITER: usize = 1_000;
 ///
 /// # Errors
 /// If the harness itself fails; violations by the system under test are in the report.
-pub async fn run(plan: &FaultPlan, stack: &TestStack) -> anyhow::Result<FaultReport> {
+pub async fn run_plan(plan: &FaultPlan, stack: &TestStack) -> anyhow::Result<FaultReport> {
     let began = Instant::now();
-    say(&format!("seed {} ({}={} repeats it)", plan.seed, run_seed::SEED_VARIABLE, plan.seed));
+    print_progress(&format!("seed {} ({}={} repeats it)", plan.seed, run_seed::SEED_VARIABLE, plan.seed));
     let mut environment = FaultEnvironment::new(stack).await?;
-    let pooler = if plan.pooled { Some(TransactionPooler::start(&environment.url).await?) } else { None };
+    let pooler = if plan.uses_pooler { Some(TransactionPooler::start(&environment.url).await?) } else { None };
     if let Some(pooler) = &pooler {
-        environment.lead_through(pooler.url());
+        environment.set_database_url(pooler.url());
     }
     let foreign = ForeignTransactions::open(&environment.url).await.context("opening foreign transactions")?;
     let mut report = if plan.fence {
-        with_relays(plan, stack, &environment, foreign).await?
+        run_with_relays(plan, stack, &environment, foreign).await?
     } else {
-        without_fence(plan, &environment, foreign).await?
+        run_without_fence(plan, &environment, foreign).await?
     };
     report.seconds = began.elapsed().as_secs_f32();
     report.kafka = stack.state().processes.get("kafka").map(|kafka| kafka.version.clone()).unwrap_or_default();
     report.longest_takeover_ms = report.faults.iter().filter_map(|fault| fault.takeover_ms).max();
-    say(&report.summary());
+    print_progress(&report.summary());
     Ok(report)
 }
 
-async fn with_relays(
+async fn run_with_relays(
     plan: &FaultPlan,
     stack: &TestStack,
     environment: &FaultEnvironment,
     foreign: ForeignTransactions,
 ) -> anyhow::Result<FaultReport> {
     let mut relays = RelayPair::start(environment)?;
-    relays.reach(0, FIRST_LEADER_TIMEOUT).await.context("waiting for a first leader")?;
+    relays.wait_until_published(0, FIRST_LEADER_TIMEOUT).await.context("waiting for a first leader")?;
     let writers = WriterTasks::start(plan, environment);
-    let mut probe = AppendWriter::new(plan.seed, PROBE_WRITER, &environment.url, environment.pool.clone()).alone();
+    let mut probe =
+        AppendWriter::new(plan.seed, PROBE_WRITER, &environment.url, environment.pool.clone()).with_own_streams();
     let mut injector = FaultInjector::new(plan.seed, EngineFaults(stack), environment, &mut relays, &mut probe);
-    injector.walk(plan).await?;
+    injector.execute_plan(plan).await?;
     let (injected, disturbances, mut violations) = (injector.injected, injector.disturbances, injector.violations);
     let mut ledger = writers.stop().await?;
     ledger.extend(probe.into_ledger());
     // The foreign transactions are still open: the relay has to reach the end of the log regardless.
-    let log_end = evidence_reader::log_end(&mut environment.connection().await?).await?;
-    if let Err(error) = relays.reach(log_end, CATCH_UP_TIMEOUT).await {
+    let log_end = evidence_reader::read_log_end(&mut environment.connect().await?).await?;
+    if let Err(error) = relays.wait_until_published(log_end, CATCH_UP_TIMEOUT).await {
         violations
             .push(AuditViolation::NotRecovered { after: "the last append".to_owned(), reason: format!("{error:#}") });
     }
@@ -112,12 +113,12 @@ async fn with_relays(
             violations.push(AuditViolation::NotRecovered { after, reason });
         }
     }
-    let evidence = AuditEvidence { disturbances, ..evidence(environment, ledger).await? };
+    let evidence = AuditEvidence { disturbances, ..collect_evidence(environment, ledger).await? };
     let report = FaultReport::new(plan, &evidence, evidence.audit(), violations);
     Ok(FaultReport { faults: injected, foreign_reopened, ..report })
 }
 
-async fn without_fence(
+async fn run_without_fence(
     plan: &FaultPlan,
     environment: &FaultEnvironment,
     foreign: ForeignTransactions,
@@ -126,9 +127,9 @@ async fn without_fence(
     let writers = WriterTasks::start(plan, environment);
     tokio::time::sleep(plan.duration).await;
     let mut ledger = writers.stop().await?;
-    ledger.extend(slow_append_overtaken(plan.seed, environment, &relay).await?);
+    ledger.extend(overtake_slow_append(plan.seed, environment, &relay).await?);
     let foreign_reopened = foreign.close().await?;
-    let evidence = evidence(environment, ledger).await?;
+    let evidence = collect_evidence(environment, ledger).await?;
     relay.stop().await?;
     let report = FaultReport::new(plan, &evidence, evidence.audit(), Vec::new());
     Ok(FaultReport { foreign_reopened, ..report })
@@ -139,28 +140,30 @@ async fn without_fence(
 ///
 /// # Errors
 /// If Postgres refuses, or the relay does not reach the position in time.
-async fn slow_append_overtaken(
+async fn overtake_slow_append(
     seed: u64,
     environment: &FaultEnvironment,
     relay: &NaiveRelay,
 ) -> anyhow::Result<Vec<LedgerEntry>> {
-    let mut slow = AppendWriter::new(seed, PROBE_WRITER + 1, &environment.url, environment.pool.clone()).alone();
-    let mut fast = AppendWriter::new(seed, PROBE_WRITER + 2, &environment.url, environment.pool.clone()).alone();
+    let mut slow =
+        AppendWriter::new(seed, PROBE_WRITER + 1, &environment.url, environment.pool.clone()).with_own_streams();
+    let mut fast =
+        AppendWriter::new(seed, PROBE_WRITER + 2, &environment.url, environment.pool.clone()).with_own_streams();
     let open = slow.begin_append().await?;
-    let position = fast.probe().await?;
-    relay.reach(position, CATCH_UP_TIMEOUT).await?;
+    let position = fast.append_probe().await?;
+    relay.wait_until_published(position, CATCH_UP_TIMEOUT).await?;
     let outcome = slow.commit_append(open).await?;
     anyhow::ensure!(outcome == AppendOutcome::Committed, "the slow append ended {outcome:?}");
-    let after = fast.probe().await?;
-    relay.reach(after, CATCH_UP_TIMEOUT).await?;
+    let after = fast.append_probe().await?;
+    relay.wait_until_published(after, CATCH_UP_TIMEOUT).await?;
     Ok([slow.into_ledger(), fast.into_ledger()].concat())
 }
 
-async fn evidence(environment: &FaultEnvironment, ledger: Vec<LedgerEntry>) -> anyhow::Result<AuditEvidence> {
-    let mut connection = environment.connection().await?;
-    let log = evidence_reader::log(&mut connection).await?;
-    let incarnation = Some(evidence_reader::incarnation(&mut connection).await?);
-    let topics = evidence_reader::topics(&environment.kafka).await?;
+async fn collect_evidence(environment: &FaultEnvironment, ledger: Vec<LedgerEntry>) -> anyhow::Result<AuditEvidence> {
+    let mut connection = environment.connect().await?;
+    let log = evidence_reader::read_log(&mut connection).await?;
+    let incarnation = Some(evidence_reader::read_incarnation(&mut connection).await?);
+    let topics = evidence_reader::read_topics(&environment.kafka).await?;
     Ok(AuditEvidence { log, records: topics, ledger, disturbances: Vec::new(), incarnation })
 }
 

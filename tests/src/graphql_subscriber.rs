@@ -21,7 +21,7 @@ impl GraphqlSubscriber {
     ///
     /// # Errors
     /// If the connection fails, or the product refuses it; the error holds its response.
-    pub async fn begin(http: &str, payload: Value, document: &str) -> anyhow::Result<Self> {
+    pub async fn subscribe(http: &str, payload: Value, document: &str) -> anyhow::Result<Self> {
         let mut request = format!("{}/graphql", http.replacen("http", "ws", 1)).into_client_request()?;
         request.headers_mut().insert("sec-websocket-protocol", HeaderValue::from_static("graphql-transport-ws"));
         let (socket, response) = connect_async(request).await?;
@@ -39,7 +39,7 @@ impl GraphqlSubscriber {
     ///
     /// # Errors
     /// If the connection breaks off, or no message arrives within [`WAIT_TIMEOUT`].
-    pub async fn next(&mut self) -> anyhow::Result<Option<Value>> {
+    pub async fn next_answer(&mut self) -> anyhow::Result<Option<Value>> {
         loop {
             let message = self.receive_message().await?;
             match message["type"].as_str() {
@@ -56,7 +56,7 @@ impl GraphqlSubscriber {
     ///
     /// # Errors
     /// If the connection breaks off, or no message arrives within [`WAIT_TIMEOUT`].
-    pub async fn ask(&mut self, id: &str, document: &str) -> anyhow::Result<Value> {
+    pub async fn send_document(&mut self, id: &str, document: &str) -> anyhow::Result<Value> {
         self.send_message(json!({ "id": id, "type": "subscribe", "payload": { "query": document } })).await?;
         loop {
             let message = self.receive_message().await?;
@@ -74,7 +74,7 @@ impl GraphqlSubscriber {
     ///
     /// # Errors
     /// If the connection breaks off, or no message arrives within [`WAIT_TIMEOUT`].
-    pub async fn renew(&mut self, token: &str) -> anyhow::Result<Value> {
+    pub async fn renew_token(&mut self, token: &str) -> anyhow::Result<Value> {
         let payload = json!({ "authorization": format!("Bearer {token}") });
         self.send_message(json!({ "type": "ping", "payload": payload })).await?;
         loop {

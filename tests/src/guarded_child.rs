@@ -27,7 +27,7 @@ pub(crate) fn product_command(args: &[String]) -> Command {
 ///
 /// Linux ends a guarded process with the *thread* that started it, and the thread of a test ends with the test, which a
 /// product that several tests share must not.
-pub(crate) fn spawn(mut command: Command) -> io::Result<Child> {
+pub(crate) fn spawn_guarded(mut command: Command) -> io::Result<Child> {
     static SPAWNER: OnceLock<Sender<SpawnRequest>> = OnceLock::new();
     let spawner = SPAWNER.get_or_init(|| {
         let (requests, queue) = mpsc::channel::<SpawnRequest>();

@@ -21,7 +21,7 @@ impl HttpResponse {
     ///
     /// # Panics
     /// If the request fails.
-    pub async fn to(request: RequestBuilder) -> Self {
+    pub async fn from_request(request: RequestBuilder) -> Self {
         let response = or_fail(request.send().await, "sending a request");
         let (status, headers) = (response.status(), response.headers().clone());
         let body = or_fail(response.bytes().await, "reading a response");
@@ -34,7 +34,7 @@ impl HttpResponse {
     }
 
     /// The code of a problem document; empty if the body has none.
-    pub fn code(&self) -> &str {
+    pub fn problem_code(&self) -> &str {
         self.body["code"].as_str().unwrap_or_default()
     }
 }
@@ -43,7 +43,7 @@ impl HttpResponse {
 ///
 /// # Panics
 /// If `method` is not an HTTP method.
-pub fn request(product: &ProductHandle, method: &str, path: &str, token: Option<&str>) -> RequestBuilder {
+pub fn build_request(product: &ProductHandle, method: &str, path: &str, token: Option<&str>) -> RequestBuilder {
     let request =
         Client::new().request(or_fail(method.parse(), "reading a method"), format!("{}{path}", product.http()));
     match token {

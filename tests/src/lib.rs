@@ -7,7 +7,7 @@
 //! ProductInstance   the product in a TestNamespace of the shared engines     runs beside others
 //! shared_product()  one instance for tests that create their own companies   runs beside others
 //! ProductHandle     what the clients below need of either: address, settings, command line
-//! SignedInUser, ProposalEditor, GraphqlSubscriber, HttpResponse, python: clients
+//! SignedInUser, ProposalEditor, GraphqlSubscriber, HttpResponse, python_command: clients
 //! ```
 #![expect(clippy::panic, clippy::print_stderr, reason = "a harness fails a test by panicking with the reason")]
 
@@ -43,11 +43,11 @@ mod topic_record;
 mod transaction_pooler;
 
 pub use self::{
-    client_program::{python, run_to_end},
+    client_program::{python_command, run_program},
     command_output::{json_lines, output_text},
     eventually::{WAIT_TIMEOUT, eventually, eventually_within},
     graphql_subscriber::GraphqlSubscriber,
-    http_response::{HttpResponse, request},
+    http_response::{HttpResponse, build_request},
     product_handle::ProductHandle,
     product_instance::{ProductInstance, shared_product},
     product_process::{ProductEdge, ProductProcess},
@@ -60,6 +60,6 @@ pub use self::{
     test_namespace::{TestNamespace, unique_name},
     test_stack::{EnvironmentVariables, TestStack, engines},
     test_turn::{run_alone, run_beside_others, run_with_own_engines},
-    topic_record::{TopicRecord, positions_by_aggregate, read_records},
+    topic_record::{TopicRecord, read_positions_by_aggregate, read_records},
     transaction_pooler::TransactionPooler,
 };

@@ -5,7 +5,7 @@ use domain::{envelope::EventMetadata, event_store::NewEvent};
 use sqlx::PgConnection;
 
 /// A payload of `opportunity.discovered` 1.0 that differs from others by its title.
-pub fn payload(title: &str) -> String {
+pub fn discovered_payload(title: &str) -> String {
     serde_json::json!({
         "type": "discovered",
         "filing": { "notice_id": "n1", "source": "sam_csv", "posted_at": "2026-03-03T12:00:00Z", "digest": "d" },
@@ -19,14 +19,14 @@ pub fn payload(title: &str) -> String {
 }
 
 /// The event with this sequence in an opportunity's stream; its title is the sequence.
-pub fn event(aggregate: &str, sequence: u64) -> NewEvent {
+pub fn discovered_event(aggregate: &str, sequence: u64) -> NewEvent {
     NewEvent {
         aggregate_type: "opportunity",
         aggregate_id: aggregate.to_owned(),
         sequence,
         event_type: "opportunity.discovered".to_owned(),
         event_version: "1.0".to_owned(),
-        payload: payload(&sequence.to_string()),
+        payload: discovered_payload(&sequence.to_string()),
         metadata: EventMetadata::default(),
     }
 }
@@ -42,7 +42,7 @@ pub async fn insert_event(connection: &mut PgConnection, aggregate: &str, sequen
     )
     .bind(aggregate)
     .bind(sequence)
-    .bind(payload(&sequence.to_string()))
+    .bind(discovered_payload(&sequence.to_string()))
     .execute(connection)
     .await
     .unwrap();

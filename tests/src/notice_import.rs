@@ -12,12 +12,12 @@ use serde_json::Value;
 use crate::{ProductHandle, WAIT_TIMEOUT};
 
 /// The 6,185 notices of March 2026 in the CSV extract.
-pub fn real_csv() -> Option<PathBuf> {
-    real("notices_full47_2026-03.csv")
+pub fn find_real_csv() -> Option<PathBuf> {
+    find_real_records("notices_full47_2026-03.csv")
 }
 
 /// A file of real notices; prints a line and returns `None` if the folder of records is absent.
-pub fn real(name: &str) -> Option<PathBuf> {
+pub fn find_real_records(name: &str) -> Option<PathBuf> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/data/sam").join(name);
     if path.exists() {
         return Some(path);
@@ -30,9 +30,9 @@ pub fn real(name: &str) -> Option<PathBuf> {
 ///
 /// # Panics
 /// If the import fails.
-pub async fn import(product: &ProductHandle, file: &Path, more: &[&str]) -> Value {
+pub async fn import_file(product: &ProductHandle, file: &Path, more: &[&str]) -> Value {
     let file = file.to_str().unwrap();
-    let output = product.medhub(&[&["import", file, "--json"], more].concat()).await;
+    let output = product.run_medhub(&[&["import", file, "--json"], more].concat()).await;
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     serde_json::from_slice(&output.stdout).unwrap()
 }
@@ -41,9 +41,9 @@ pub async fn import(product: &ProductHandle, file: &Path, more: &[&str]) -> Valu
 ///
 /// # Panics
 /// If they do not agree in time.
-pub async fn agreed_counts(product: &ProductHandle) -> Value {
+pub async fn wait_for_agreed_counts(product: &ProductHandle) -> Value {
     let wait = WAIT_TIMEOUT.as_secs().to_string();
-    let output = product.medhub(&["status", "--json", "--wait", &wait]).await;
+    let output = product.run_medhub(&["status", "--json", "--wait", &wait]).await;
     let counts: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert!(output.status.success() && counts["agree"] == true, "{counts}");
     counts
@@ -64,18 +64,18 @@ impl ExpectedCounts {
     ///
     /// # Panics
     /// If the file cannot be read, or the domain refuses a notice.
-    pub fn of(csv: &Path) -> Self {
-        Self::of_all(&[csv])
+    pub fn from_file(csv: &Path) -> Self {
+        Self::from_files(&[csv])
     }
 
     /// The counts after importing these files one after the other.
     ///
     /// # Panics
-    /// As [`Self::of`].
-    pub fn of_all(files: &[&Path]) -> Self {
+    /// As [`Self::from_file`].
+    pub fn from_files(files: &[&Path]) -> Self {
         let mut streams: HashMap<String, Opportunity> = HashMap::new();
         let (mut rows, mut events) = (0, 0);
-        for notice in files.iter().flat_map(|file| notices(file)) {
+        for notice in files.iter().flat_map(|file| read_notices(file)) {
             let state = streams.entry(notice.opportunity_id().to_string()).or_default();
             let new_events = state.decide(OpportunityCommand::RecordNotice(Box::new(notice))).unwrap();
             rows += 1;
@@ -91,7 +91,7 @@ impl ExpectedCounts {
     ///
     /// # Panics
     /// If one does not.
-    pub fn assert_held(&self, counts: &Value) {
+    pub fn assert_equal_to(&self, counts: &Value) {
         for (store, figure) in [("postgres", "events"), ("kafka", "records"), ("clickhouse", "facts")] {
             assert_eq!(counts[store][figure], self.events, "{store} {figure}: {counts}");
         }
@@ -111,7 +111,7 @@ impl ExpectedCounts {
 ///
 /// # Panics
 /// If the file cannot be read.
-pub fn notices(file: &Path) -> impl Iterator<Item = Notice> + use<> {
+pub fn read_notices(file: &Path) -> impl Iterator<Item = Notice> + use<> {
     let mut reader = sam_gov::open_source(std::fs::File::open(file).unwrap()).unwrap();
     let format = sam_gov::detect_format(&mut reader).unwrap();
     sam_gov::read_notices(reader, format, sam_gov::SourceEncoding::Auto)

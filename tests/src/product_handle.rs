@@ -8,7 +8,7 @@ use std::{
 
 use serde_json::{Value, json};
 
-use crate::{blocking::blocking, failure::or_fail, medhub_local};
+use crate::{blocking::run_blocking, failure::or_fail, medhub_local};
 
 /// Address, settings and files of a running product, or of engines without one.
 ///
@@ -73,40 +73,40 @@ impl ProductHandle {
     ///
     /// # Panics
     /// If it cannot be started.
-    pub async fn medhub(&self, args: &[&str]) -> Output {
+    pub async fn run_medhub(&self, args: &[&str]) -> Output {
         let mut command = self.medhub_command(args);
-        blocking(move || or_fail(command.output(), "running medhub")).await
+        run_blocking(move || or_fail(command.output(), "running medhub")).await
     }
 
     /// Sends a GraphQL query as the operator; the answer holds `data`, `errors` or both.
     ///
     /// # Panics
     /// If the product does not answer in JSON.
-    pub async fn graphql(&self, query: &str, variables: Value) -> Value {
-        self.graphql_as(Some(self.operator_token()), query, variables).await
+    pub async fn send_graphql(&self, query: &str, variables: Value) -> Value {
+        self.send_graphql_as(Some(self.operator_token()), query, variables).await
     }
 
     /// Sends a GraphQL query with a bearer token, or without one.
     ///
     /// # Panics
-    /// As [`Self::graphql`].
-    pub async fn graphql_as(&self, token: Option<&str>, query: &str, variables: Value) -> Value {
+    /// As [`Self::send_graphql`].
+    pub async fn send_graphql_as(&self, token: Option<&str>, query: &str, variables: Value) -> Value {
         self.post_graphql(token, &json!({ "query": query, "variables": variables })).await
     }
 
     /// Sends a GraphQL query as the operator, with a consistency token.
     ///
     /// # Panics
-    /// As [`Self::graphql`].
-    pub async fn graphql_since(&self, consistency_token: &str, query: &str, variables: Value) -> Value {
-        self.graphql_since_as(self.operator_token(), consistency_token, query, variables).await
+    /// As [`Self::send_graphql`].
+    pub async fn send_graphql_since(&self, consistency_token: &str, query: &str, variables: Value) -> Value {
+        self.send_graphql_since_as(self.operator_token(), consistency_token, query, variables).await
     }
 
-    /// [`Self::graphql_since`] with another bearer token.
+    /// [`Self::send_graphql_since`] with another bearer token.
     ///
     /// # Panics
-    /// As [`Self::graphql`].
-    pub async fn graphql_since_as(&self, token: &str, since: &str, query: &str, variables: Value) -> Value {
+    /// As [`Self::send_graphql`].
+    pub async fn send_graphql_since_as(&self, token: &str, since: &str, query: &str, variables: Value) -> Value {
         let extensions = json!({ "consistencyToken": since });
         let body = json!({ "query": query, "variables": variables, "extensions": extensions });
         self.post_graphql(Some(token), &body).await
@@ -116,7 +116,7 @@ impl ProductHandle {
     ///
     /// # Panics
     /// If ClickHouse refuses it.
-    pub async fn clickhouse(&self, statement: &str) -> String {
+    pub async fn query_clickhouse(&self, statement: &str) -> String {
         let request = reqwest::Client::new().post(self.variable("CLICKHOUSE_URL")).body(statement.to_owned());
         let response = or_fail(request.send().await, "sending a statement to ClickHouse");
         let (status, body) = (response.status(), or_fail(response.text().await, "reading ClickHouse's response"));

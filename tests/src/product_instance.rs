@@ -30,18 +30,18 @@ impl ProductInstance {
     /// # Panics
     /// If it does not become ready; the message holds the end of its log.
     pub async fn start() -> Self {
-        Self::with(EnvironmentVariables::new()).await
+        Self::start_with(EnvironmentVariables::new()).await
     }
 
     /// [`Self::start`] with more settings.
     ///
     /// # Panics
     /// As [`Self::start`].
-    pub async fn with(environment: EnvironmentVariables) -> Self {
+    pub async fn start_with(environment: EnvironmentVariables) -> Self {
         Self::start_in(TestFolder::new(), environment).await
     }
 
-    /// [`Self::with`] for a product that several tests share.
+    /// [`Self::start_with`] for a product that several tests share.
     ///
     /// A static is never dropped, so its folder is inside that of the shared engines, which is removed when the test
     /// program ends.
@@ -49,7 +49,7 @@ impl ProductInstance {
     /// # Panics
     /// As [`Self::start`].
     pub async fn start_shared(environment: EnvironmentVariables) -> Self {
-        let folder = TestFolder::new_in(engines().await.data());
+        let folder = TestFolder::new_in(engines().await.data_folder());
         Self::start_in(folder, environment).await
     }
 
@@ -61,7 +61,7 @@ impl ProductInstance {
         variables.extend(environment);
         create_database(engines.variable("DATABASE_URL"), namespace.name()).await;
         let unstarted = ProductHandle::new(None, variables.clone(), folder.path().to_owned());
-        let migrated = unstarted.medhub(&["migrate"]).await;
+        let migrated = unstarted.run_medhub(&["migrate"]).await;
         assert!(migrated.status.success(), "medhub migrate: {}", String::from_utf8_lossy(&migrated.stderr));
         let args = ["serve", "--role", "all"];
         let start = ProductProcess::start(&variables, folder.path(), "product", &args);
@@ -95,8 +95,8 @@ impl ProductInstance {
     }
 
     /// Sends the process a signal.
-    pub fn send(&self, signal: Signal) {
-        self.process.send(signal);
+    pub fn send_signal(&self, signal: Signal) {
+        self.process.send_signal(signal);
     }
 }
 
@@ -134,12 +134,12 @@ async fn wait_until_ready(
     folder: &Path,
 ) -> ProductHandle {
     for edge in [ProductEdge::Http, ProductEdge::Grpc] {
-        let address = or_fail(process.address(edge).await, "waiting for the product");
+        let address = or_fail(process.wait_for_address(edge).await, "waiting for the product");
         variables.insert(edge.setting().to_owned(), address);
     }
     eventually(async || {
-        let report = process.ready().await?;
-        anyhow::ensure!(report["ready"] == true, "not ready: {report}{}", process.last_words());
+        let report = process.fetch_readiness().await?;
+        anyhow::ensure!(report["ready"] == true, "not ready: {report}{}", process.log_tail());
         anyhow::Ok(())
     })
     .await;

@@ -13,7 +13,7 @@ use medhub_local::process::ProcessIdentity;
 use nix::sys::signal::Signal;
 use serde_json::Value;
 
-use crate::{WAIT_TIMEOUT, faults::bounded_wait::until, guarded_child};
+use crate::{WAIT_TIMEOUT, faults::bounded_wait::wait_until, guarded_child};
 
 /// The timeout of a request to `/ready`: the process checks its engines before it answers.
 const READY_TIMEOUT: Duration = Duration::from_secs(5);
@@ -87,7 +87,7 @@ impl ProductProcess {
         // Addresses are read from the log, so log settings of the tests' own environment must not apply.
         command.env_remove("MEDHUB__LOG__FORMAT").env_remove("MEDHUB__LOG__FILTER");
         command.envs(&self.variables).stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
-        self.child = Some(guarded_child::spawn(command).with_context(|| format!("starting {}", self.name))?);
+        self.child = Some(guarded_child::spawn_guarded(command).with_context(|| format!("starting {}", self.name))?);
         Ok(())
     }
 
@@ -95,14 +95,14 @@ impl ProductProcess {
     ///
     /// # Errors
     /// If it does not listen in time, or has ended.
-    pub async fn address(&mut self, edge: ProductEdge) -> anyhow::Result<String> {
+    pub async fn wait_for_address(&mut self, edge: ProductEdge) -> anyhow::Result<String> {
         let deadline = tokio::time::Instant::now() + WAIT_TIMEOUT;
         loop {
             if let Some(address) = self.logged_address(edge) {
                 return Ok(address);
             }
-            if !self.runs() || tokio::time::Instant::now() > deadline {
-                bail!("{} does not listen for {edge:?}:{}", self.name, self.last_words());
+            if !self.is_running() || tokio::time::Instant::now() > deadline {
+                bail!("{} does not listen for {edge:?}:{}", self.name, self.log_tail());
             }
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
@@ -119,7 +119,7 @@ impl ProductProcess {
     }
 
     /// Whether it runs.
-    pub fn runs(&mut self) -> bool {
+    pub fn is_running(&mut self) -> bool {
         self.child.as_mut().is_some_and(|child| matches!(child.try_wait(), Ok(None)))
     }
 
@@ -138,11 +138,11 @@ impl ProductProcess {
         Ok(format!("http://{address}"))
     }
 
-    /// Its answer to `/ready`.
+    /// Fetches its answer to `/ready`.
     ///
     /// # Errors
     /// If it does not answer.
-    pub async fn ready(&self) -> anyhow::Result<Value> {
+    pub async fn fetch_readiness(&self) -> anyhow::Result<Value> {
         let answer = self.http.get(format!("{}/ready", self.http()?)).send().await;
         Ok(answer.with_context(|| format!("asking {}", self.name))?.json().await?)
     }
@@ -164,32 +164,32 @@ impl ProductProcess {
     /// # Errors
     /// If it does not end in time, or not with success.
     pub async fn stop(&mut self) -> anyhow::Result<()> {
-        self.stop_by(Signal::SIGTERM).await
+        self.stop_with_signal(Signal::SIGTERM).await
     }
 
     /// Sends it a signal that ends it, and waits for its end.
     ///
     /// # Errors
     /// As [`Self::stop`].
-    pub async fn stop_by(&mut self, signal: Signal) -> anyhow::Result<()> {
-        self.send(signal);
+    pub async fn stop_with_signal(&mut self, signal: Signal) -> anyhow::Result<()> {
+        self.send_signal(signal);
         let Some(mut child) = self.child.take() else { return Ok(()) };
-        let ended = until(WAIT_TIMEOUT, async || child.try_wait()?.context("it still runs")).await;
+        let ended = wait_until(WAIT_TIMEOUT, async || child.try_wait()?.context("it still runs")).await;
         match ended {
             Ok(status) if status.success() => Ok(()),
-            Ok(status) => bail!("{} ended with {status}{}", self.name, self.last_words()),
+            Ok(status) => bail!("{} ended with {status}{}", self.name, self.log_tail()),
             Err(error) => {
                 child.kill()?;
                 child.wait()?;
-                Err(error.context(format!("stopping {}{}", self.name, self.last_words())))
+                Err(error.context(format!("stopping {}{}", self.name, self.log_tail())))
             }
         }
     }
 
     /// Sends it a signal.
-    pub fn send(&self, signal: Signal) {
-        if let Some(identity) = self.child.as_ref().and_then(|child| ProcessIdentity::of(child.id())) {
-            identity.send(signal);
+    pub fn send_signal(&self, signal: Signal) {
+        if let Some(identity) = self.child.as_ref().and_then(|child| ProcessIdentity::from_pid(child.id())) {
+            identity.send_signal(signal);
         }
     }
 
@@ -207,7 +207,7 @@ impl ProductProcess {
     }
 
     /// The end of its log.
-    pub fn last_words(&self) -> String {
+    pub fn log_tail(&self) -> String {
         let text = fs::read_to_string(&self.log).unwrap_or_default();
         let lines: Vec<_> = text.lines().collect();
         format!("\n  | {}", lines[lines.len().saturating_sub(8)..].join("\n  | "))

@@ -65,7 +65,7 @@ impl ProposalEditor {
     }
 
     /// Drops the connection without a closing handshake.
-    pub fn cut_off(&mut self) {
+    pub fn drop_connection(&mut self) {
         self.socket = None;
     }
 
@@ -73,7 +73,7 @@ impl ProposalEditor {
     ///
     /// # Errors
     /// If the connection breaks off.
-    pub async fn write(&mut self, section: &str, content: &str) -> anyhow::Result<()> {
+    pub async fn write_section(&mut self, section: &str, content: &str) -> anyhow::Result<()> {
         let Some(update) = self.text.rewrite_section(&SectionKey::try_new(section)?, content) else { return Ok(()) };
         if self.socket.is_some() {
             self.send_message(&YrsMessage::Sync(SyncMessage::Update(update))).await
@@ -86,7 +86,7 @@ impl ProposalEditor {
     ///
     /// # Errors
     /// If the connection breaks off.
-    pub async fn tell(&mut self, number: u64, clock: u32, state: &Value) -> anyhow::Result<()> {
+    pub async fn send_awareness(&mut self, number: u64, clock: u32, state: &Value) -> anyhow::Result<()> {
         let entry = AwarenessUpdateEntry { clock, json: state.to_string().into() };
         let clients = HashMap::from([(ClientID::new(number), entry)]);
         self.send_message(&YrsMessage::Awareness(AwarenessUpdate { clients })).await
@@ -96,7 +96,7 @@ impl ProposalEditor {
     ///
     /// # Errors
     /// If `section` is not a valid key of a section.
-    pub fn shows(&self, section: &str) -> anyhow::Result<String> {
+    pub fn section_text(&self, section: &str) -> anyhow::Result<String> {
         Ok(self.text.section_text(&SectionKey::try_new(section)?))
     }
 
@@ -104,7 +104,7 @@ impl ProposalEditor {
     ///
     /// # Errors
     /// If it does not hold within [`WAIT_TIMEOUT`] (the error shows the text instead), or the connection ends.
-    pub async fn until(&mut self, condition: impl Fn(&Self) -> bool) -> anyhow::Result<()> {
+    pub async fn receive_until(&mut self, condition: impl Fn(&Self) -> bool) -> anyhow::Result<()> {
         let deadline = Instant::now() + WAIT_TIMEOUT;
         while !condition(self) {
             let Ok(received) = timeout_at(deadline, self.receive_message()).await else {
@@ -121,7 +121,7 @@ impl ProposalEditor {
     ///
     /// # Errors
     /// If that takes longer than [`WAIT_TIMEOUT`].
-    pub async fn ended(&mut self) -> anyhow::Result<(u16, String)> {
+    pub async fn wait_until_closed(&mut self) -> anyhow::Result<(u16, String)> {
         let deadline = Instant::now() + WAIT_TIMEOUT;
         loop {
             let Ok(received) = timeout_at(deadline, self.receive_message()).await else {

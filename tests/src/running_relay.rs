@@ -29,16 +29,16 @@ impl RunningRelay {
 
     /// Starts a relay with the shared schema registry.
     pub async fn start(pool: &PgPool, kafka: &KafkaConfig) -> Self {
-        Self::with(pool, kafka, Self::quick_config()).await
+        Self::start_with(pool, kafka, Self::quick_config()).await
     }
 
     /// [`Self::start`] with other settings.
-    pub async fn with(pool: &PgPool, kafka: &KafkaConfig, config: RelayConfig) -> Self {
-        Self::with_registry(pool, kafka, &registry().await, config)
+    pub async fn start_with(pool: &PgPool, kafka: &KafkaConfig, config: RelayConfig) -> Self {
+        Self::start_with_registry(pool, kafka, &registry().await, config)
     }
 
-    /// [`Self::with`] another schema registry.
-    pub fn with_registry(
+    /// [`Self::start_with`] another schema registry.
+    pub fn start_with_registry(
         pool: &PgPool,
         kafka: &KafkaConfig,
         registry: &SchemaRegistryClient,
@@ -53,7 +53,7 @@ impl RunningRelay {
     ///
     /// # Panics
     /// If it does not within [`crate::WAIT_TIMEOUT`].
-    pub async fn reach(&self, position: u64) {
+    pub async fn wait_until_published(&self, position: u64) {
         eventually(async || {
             let status = self.status.borrow().clone();
             if status.position >= position { Ok(()) } else { Err(format!("{status:?}")) }
@@ -65,7 +65,7 @@ impl RunningRelay {
     ///
     /// # Panics
     /// If it reports none within [`crate::WAIT_TIMEOUT`].
-    pub async fn last_error(&self) -> String {
+    pub async fn wait_for_error(&self) -> String {
         eventually(async || {
             let status = self.status.borrow().clone();
             status.last_error.clone().ok_or(format!("{status:?}"))

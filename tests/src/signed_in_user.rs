@@ -21,7 +21,7 @@ impl<'a> SignedInUser<'a> {
     pub async fn login(product: &'a ProductHandle, user: &str, tenant: Option<&str>) -> Self {
         let login =
             "mutation($user: String!, $tenant: String) { developmentLogin(user: $user, tenant: $tenant) { token } }";
-        let answer = product.graphql_as(None, login, json!({ "user": user, "tenant": tenant })).await;
+        let answer = product.send_graphql_as(None, login, json!({ "user": user, "tenant": tenant })).await;
         let token = answer["data"]["developmentLogin"]["token"].as_str();
         Self { product, token: token.unwrap_or_else(|| panic!("{answer}")).to_owned() }
     }
@@ -30,11 +30,11 @@ impl<'a> SignedInUser<'a> {
     ///
     /// # Panics
     /// If the product refuses it.
-    pub async fn found(product: &'a ProductHandle, user: &str, tenant: &str) -> Self {
+    pub async fn register_company(product: &'a ProductHandle, user: &str, tenant: &str) -> Self {
         let founder = Self::login(product, user, None).await;
         let register = "mutation($tenant: String!) { outcome: registerCompany(tenant: $tenant, name: \"A company\") {
             ... on Accepted { version } ... on Rejected { rule } } }";
-        assert_eq!(founder.outcome_of(register, json!({ "tenant": tenant })).await, json!({ "version": 1 }));
+        assert_eq!(founder.send_mutation(register, json!({ "tenant": tenant })).await, json!({ "version": 1 }));
         Self::login(product, user, Some(tenant)).await
     }
 
@@ -47,7 +47,7 @@ impl<'a> SignedInUser<'a> {
             "mutation($user: String!) {{ outcome: addCompanyMember(user: $user, role: {role}) {{
             ... on Accepted {{ version }} ... on Rejected {{ rule }} }} }}"
         );
-        let outcome = self.outcome_of(&add, json!({ "user": user })).await;
+        let outcome = self.send_mutation(&add, json!({ "user": user })).await;
         assert!(outcome["version"].is_u64(), "{outcome}");
         Self::login(self.product, user, Some(tenant)).await
     }
@@ -56,16 +56,16 @@ impl<'a> SignedInUser<'a> {
     ///
     /// # Panics
     /// If the product does not answer in JSON.
-    pub async fn ask(&self, document: &str, variables: Value) -> Value {
-        self.product.graphql_as(Some(&self.token), document, variables).await
+    pub async fn send_document(&self, document: &str, variables: Value) -> Value {
+        self.product.send_graphql_as(Some(&self.token), document, variables).await
     }
 
     /// Sends a mutation and returns its field `outcome`, accepted or rejected.
     ///
     /// # Panics
     /// If the answer has errors.
-    pub async fn outcome_of(&self, document: &str, variables: Value) -> Value {
-        let answer = self.ask(document, variables).await;
+    pub async fn send_mutation(&self, document: &str, variables: Value) -> Value {
+        let answer = self.send_document(document, variables).await;
         assert!(answer["errors"].is_null(), "{document}: {answer}");
         answer["data"]["outcome"].clone()
     }
@@ -74,13 +74,13 @@ impl<'a> SignedInUser<'a> {
     ///
     /// # Panics
     /// If it is not.
-    pub async fn change(&self, field: &str, variables: Value) -> AcceptedChange {
+    pub async fn apply_change(&self, field: &str, variables: Value) -> AcceptedChange {
         let document = format!(
             "mutation{} {{ outcome: {field} {{ ... on Accepted {{ id version consistencyToken }}
             ... on Rejected {{ rule reason }} }} }}",
             variable_declarations(&variables)
         );
-        let outcome = self.outcome_of(&document, variables).await;
+        let outcome = self.send_mutation(&document, variables).await;
         let text = |name: &str| outcome[name].as_str().unwrap_or_else(|| panic!("{field}: {outcome}")).to_owned();
         AcceptedChange {
             id: text("id"),
@@ -93,9 +93,9 @@ impl<'a> SignedInUser<'a> {
     ///
     /// # Panics
     /// If the answer has errors.
-    pub async fn ask_since(&self, since: &AcceptedChange, document: &str, variables: Value) -> Value {
+    pub async fn query_since(&self, since: &AcceptedChange, document: &str, variables: Value) -> Value {
         let since = token_for_everything_until(&since.token);
-        let answer = self.product.graphql_since_as(&self.token, &since, document, variables).await;
+        let answer = self.product.send_graphql_since_as(&self.token, &since, document, variables).await;
         assert!(answer["errors"].is_null(), "{document}: {answer}");
         answer["data"].clone()
     }

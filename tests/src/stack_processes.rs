@@ -9,14 +9,14 @@ use crate::TestStack;
 /// All processes of a stack with their children.
 pub fn list_processes(stack: &TestStack) -> Vec<ProcessIdentity> {
     let state = stack.state();
-    let living = state.living();
-    let children = living.iter().flat_map(|process| process.children()).filter_map(ProcessIdentity::of);
-    living.iter().copied().chain(children).chain([state.supervisor]).collect()
+    let live_processes = state.live_processes();
+    let children = live_processes.iter().flat_map(|process| process.child_pids()).filter_map(ProcessIdentity::from_pid);
+    live_processes.iter().copied().chain(children).chain([state.supervisor]).collect()
 }
 
 /// The processes that are still alive.
-pub fn filter_living(processes: &[ProcessIdentity]) -> Vec<ProcessIdentity> {
-    processes.iter().copied().filter(|process| process.alive()).collect()
+pub fn filter_running(processes: &[ProcessIdentity]) -> Vec<ProcessIdentity> {
+    processes.iter().copied().filter(|process| process.is_running()).collect()
 }
 
 /// The command lines of all processes of the machine that contain `text`.

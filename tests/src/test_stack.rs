@@ -15,12 +15,14 @@ use medhub_local::{process::ProcessIdentity, stack_state};
 use nix::sys::signal::Signal;
 use tokio::sync::OnceCell;
 
-use crate::{ProductHandle, blocking::blocking, failure::or_fail, medhub_local, test_folder::TestFolder, test_turn};
+use crate::{
+    ProductHandle, blocking::run_blocking, failure::or_fail, medhub_local, test_folder::TestFolder, test_turn,
+};
 
 /// Includes the time to fetch engines at the first start.
 const START_LIMIT: Duration = Duration::from_mins(15);
 const STOP_LIMIT: Duration = Duration::from_mins(2);
-const PAUSE: Duration = Duration::from_millis(20);
+const POLL_INTERVAL: Duration = Duration::from_millis(20);
 
 /// Environment variables for the program, in addition to those of this process.
 pub type EnvironmentVariables = BTreeMap<String, String>;
@@ -45,7 +47,7 @@ impl TestStack {
     /// # Panics
     /// If the stack does not become ready; the message holds the end of its log.
     pub async fn start() -> Self {
-        Self::with(&[], EnvironmentVariables::new()).await
+        Self::start_with(&[], EnvironmentVariables::new()).await
     }
 
     /// Starts engines without the product.
@@ -53,28 +55,30 @@ impl TestStack {
     /// # Panics
     /// If the stack does not become ready.
     pub async fn start_engines() -> Self {
-        Self::with(&["--engines-only"], EnvironmentVariables::new()).await
+        Self::start_with(&["--engines-only"], EnvironmentVariables::new()).await
     }
 
     /// Starts a stack with more arguments of `medhub-local up` and more variables.
     ///
     /// # Panics
     /// If the stack does not become ready.
-    pub async fn with(args: &[&str], environment: EnvironmentVariables) -> Self {
+    pub async fn start_with(args: &[&str], environment: EnvironmentVariables) -> Self {
         test_turn::run_with_own_engines();
         let args = args.iter().map(|&arg| arg.to_owned()).collect();
-        blocking(move || Self::bring_up(args, environment)).await
+        run_blocking(move || Self::start_in_new_folder(args, environment)).await
     }
 
     /// Uses the engines of a stack that runs already, and leaves it running.
     fn attach(data: PathBuf) -> Self {
-        let state =
-            or_fail(stack_state::StackState::running(&data), "attaching to the stack that MEDHUB_TEST_STACK names");
+        let state = or_fail(
+            stack_state::StackState::read_running(&data),
+            "attaching to the stack that MEDHUB_TEST_STACK names",
+        );
         let product = ProductHandle::new(None, state.variables, data);
         Self { product, _own_folder: None, args: Vec::new(), environment: EnvironmentVariables::new(), child: None }
     }
 
-    fn bring_up(args: Vec<String>, environment: EnvironmentVariables) -> Self {
+    fn start_in_new_folder(args: Vec<String>, environment: EnvironmentVariables) -> Self {
         let folder = TestFolder::new();
         or_fail(fs::create_dir(folder.path().join("log")), "creating the folder for logs");
         let product = ProductHandle::new(None, BTreeMap::new(), folder.path().to_owned());
@@ -84,9 +88,13 @@ impl TestStack {
     }
 
     fn launch(&mut self) {
-        let log = or_fail(File::options().create(true).append(true).open(self.log()), "opening the stack's log");
+        let log = or_fail(File::options().create(true).append(true).open(self.log_path()), "opening the stack's log");
         let mut command = Command::new(medhub_local());
-        command.args(["up", "--leash", "--data"]).arg(self.data()).args(&self.args).envs(&self.environment);
+        command
+            .args(["up", "--stop-at-input-end", "--data"])
+            .arg(self.data_folder())
+            .args(&self.args)
+            .envs(&self.environment);
         let output = or_fail(log.try_clone(), "sharing the stack's log");
         command.stdin(Stdio::piped()).stdout(output).stderr(log);
         self.child = Some(or_fail(command.spawn(), "starting medhub-local"));
@@ -97,23 +105,23 @@ impl TestStack {
                 panic!("medhub-local ended with {status}:\n{}", self.log_tail());
             }
             assert!(Instant::now() < deadline, "no stack within {START_LIMIT:?}:\n{}", self.log_tail());
-            thread::sleep(PAUSE);
+            thread::sleep(POLL_INTERVAL);
         }
     }
 
     /// Reads addresses and settings from the state file, once the stack is ready.
     fn read_state(&mut self) -> bool {
         let pid = self.child.as_ref().map(Child::id);
-        let Some(state) = stack_state::StackState::last(self.data()) else { return false };
+        let Some(state) = stack_state::StackState::read_last(self.data_folder()) else { return false };
         let is_ready = state.ready && Some(state.supervisor.pid) == pid;
         if is_ready {
-            self.product = ProductHandle::new(state.http, state.variables, self.data().to_owned());
+            self.product = ProductHandle::new(state.http, state.variables, self.data_folder().to_owned());
         }
         is_ready
     }
 
     /// The data folder.
-    pub fn data(&self) -> &Path {
+    pub fn data_folder(&self) -> &Path {
         self.product.folder()
     }
 
@@ -122,16 +130,16 @@ impl TestStack {
     /// # Panics
     /// If the state file cannot be read.
     pub fn state(&self) -> stack_state::StackState {
-        let Some(state) = stack_state::StackState::last(self.data()) else {
-            panic!("{} has no stack.json", self.data().display())
+        let Some(state) = stack_state::StackState::read_last(self.data_folder()) else {
+            panic!("{} has no stack.json", self.data_folder().display())
         };
         state
     }
 
     /// A command of `medhub-local` on this stack's folder, not started yet.
-    pub fn local(&self, args: &[&str]) -> Command {
+    pub fn local_command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(medhub_local());
-        command.arg("--data").arg(self.data()).args(args).envs(&self.environment).stdin(Stdio::null());
+        command.arg("--data").arg(self.data_folder()).args(args).envs(&self.environment).stdin(Stdio::null());
         command
     }
 
@@ -139,19 +147,19 @@ impl TestStack {
     ///
     /// # Panics
     /// If one of them survives.
-    pub async fn kill9_everything(&mut self) {
+    pub async fn kill9_all_processes(&mut self) {
         let state = self.state();
         let mut processes = vec![state.supervisor];
-        for process in state.living() {
+        for process in state.live_processes() {
             processes.push(process);
-            processes.extend(process.children().into_iter().filter_map(ProcessIdentity::of));
+            processes.extend(process.child_pids().into_iter().filter_map(ProcessIdentity::from_pid));
         }
         for process in &processes {
-            process.send(Signal::SIGKILL);
+            process.send_signal(Signal::SIGKILL);
         }
-        self.reap();
+        self.wait_for_child();
         crate::eventually(async || {
-            let left: Vec<_> = processes.iter().filter(|process| process.alive()).collect();
+            let left: Vec<_> = processes.iter().filter(|process| process.is_running()).collect();
             if left.is_empty() { Ok(()) } else { Err(format!("still alive: {left:?}")) }
         })
         .await;
@@ -162,8 +170,8 @@ impl TestStack {
     /// # Panics
     /// If it cannot be waited for.
     pub fn kill9_supervisor(&mut self) {
-        self.state().supervisor.send(Signal::SIGKILL);
-        self.reap();
+        self.state().supervisor.send_signal(Signal::SIGKILL);
+        self.wait_for_child();
     }
 
     /// Starts the stack on the same folder again, after a stop or a kill.
@@ -172,8 +180,8 @@ impl TestStack {
     /// If the stack does not become ready.
     #[must_use]
     pub async fn restart(mut self) -> Self {
-        blocking(move || {
-            self.stop_now();
+        run_blocking(move || {
+            self.stop_blocking();
             self.launch();
             self
         })
@@ -185,18 +193,18 @@ impl TestStack {
     /// # Panics
     /// If it does not end in time.
     pub async fn stop(mut self) -> (Self, ExitStatus) {
-        blocking(move || {
-            let Some(status) = self.stop_now() else { panic!("the stack does not run") };
+        run_blocking(move || {
+            let Some(status) = self.stop_blocking() else { panic!("the stack does not run") };
             (self, status)
         })
         .await
     }
 
-    fn stop_now(&mut self) -> Option<ExitStatus> {
+    fn stop_blocking(&mut self) -> Option<ExitStatus> {
         let mut child = self.child.take()?;
         // Until the child has been waited for, its pid cannot be reused.
-        if let Some(identity) = ProcessIdentity::of(child.id()) {
-            identity.send(Signal::SIGTERM);
+        if let Some(identity) = ProcessIdentity::from_pid(child.id()) {
+            identity.send_signal(Signal::SIGTERM);
         }
         let deadline = Instant::now() + STOP_LIMIT;
         loop {
@@ -207,22 +215,22 @@ impl TestStack {
                 or_fail(child.kill(), "killing medhub-local");
                 panic!("medhub-local did not end within {STOP_LIMIT:?}:\n{}", self.log_tail());
             }
-            thread::sleep(PAUSE);
+            thread::sleep(POLL_INTERVAL);
         }
     }
 
-    fn reap(&mut self) {
+    fn wait_for_child(&mut self) {
         if let Some(mut child) = self.child.take() {
             or_fail(child.wait(), "waiting for medhub-local");
         }
     }
 
-    fn log(&self) -> PathBuf {
-        self.data().join("log/medhub-local.log")
+    fn log_path(&self) -> PathBuf {
+        self.data_folder().join("log/medhub-local.log")
     }
 
     fn log_tail(&self) -> String {
-        let text = fs::read_to_string(self.log()).unwrap_or_default();
+        let text = fs::read_to_string(self.log_path()).unwrap_or_default();
         let lines: Vec<&str> = text.lines().collect();
         lines[lines.len().saturating_sub(30)..].join("\n")
     }
@@ -242,13 +250,13 @@ impl Drop for TestStack {
             // A second panic would abort the whole test program, so this path kills the engines and ignores errors.
             let _killed = self.child.take().map(|mut child| child.kill().and_then(|()| child.wait()));
         } else {
-            self.stop_now();
+            self.stop_blocking();
         }
     }
 }
 
 /// The variable that names the data folder of a running stack, whose engines are used instead of new ones.
-const RUNNING_STACK: &str = "MEDHUB_TEST_STACK";
+const RUNNING_STACK_VARIABLE: &str = "MEDHUB_TEST_STACK";
 
 /// The engines that all tests of this process share: each test has a [`crate::TestNamespace`] of its own in them.
 ///
@@ -262,12 +270,12 @@ pub async fn engines() -> &'static TestStack {
     test_turn::run_beside_others();
     SHARED
         .get_or_init(async || {
-            if let Some(data) = env::var_os(RUNNING_STACK) {
+            if let Some(data) = env::var_os(RUNNING_STACK_VARIABLE) {
                 return TestStack::attach(data.into());
             }
             // Statics are never dropped: `--discard` removes the folder when this process ends.
             let args = ["--engines-only", "--discard"].map(str::to_owned).to_vec();
-            blocking(move || TestStack::bring_up(args, EnvironmentVariables::new())).await
+            run_blocking(move || TestStack::start_in_new_folder(args, EnvironmentVariables::new())).await
         })
         .await
 }

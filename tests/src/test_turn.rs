@@ -16,17 +16,17 @@ use std::{
 };
 
 /// The total weight of tests that may run at the same time; further tests wait.
-const CAPACITY: usize = 4;
+const MAX_WEIGHT: usize = 4;
 
 #[derive(Debug, Default)]
 struct RunningTests {
     weight: usize,
     /// Number of tests that wait to run alone; no other test starts before them.
-    waiting: usize,
+    waiting_alone: usize,
 }
 
-static RUNNING: Mutex<RunningTests> = Mutex::new(RunningTests { weight: 0, waiting: 0 });
-static CHANGED: Condvar = Condvar::new();
+static RUNNING_TESTS: Mutex<RunningTests> = Mutex::new(RunningTests { weight: 0, waiting_alone: 0 });
+static RUNNING_TESTS_CHANGED: Condvar = Condvar::new();
 
 /// The share of the machine that a test uses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,7 +41,7 @@ impl MachineShare {
         match self {
             Self::SharedEngines => 1,
             Self::OwnEngines => 2,
-            Self::WholeMachine => CAPACITY,
+            Self::WholeMachine => MAX_WEIGHT,
         }
     }
 
@@ -58,11 +58,11 @@ impl MachineShare {
 #[derive(Debug)]
 struct TurnGuard {
     share: MachineShare,
-    began: Instant,
+    began_at: Instant,
 }
 
 thread_local! {
-    static HELD: RefCell<Option<TurnGuard>> = const { RefCell::new(None) };
+    static CURRENT_TURN: RefCell<Option<TurnGuard>> = const { RefCell::new(None) };
 }
 
 /// Waits for a turn beside others, unless the test has one already.
@@ -87,7 +87,7 @@ pub fn run_alone() {
 }
 
 fn take_turn(share: MachineShare) {
-    HELD.with_borrow_mut(|held| match held {
+    CURRENT_TURN.with_borrow_mut(|held| match held {
         Some(turn) if turn.share.weight() >= share.weight() => {}
         // A test that waits for a larger share while it holds one could deadlock with another that does the same.
         Some(turn) => panic!("a test that runs as `{}` cannot become `{}`", turn.share.name(), share.name()),
@@ -98,21 +98,21 @@ fn take_turn(share: MachineShare) {
 impl TurnGuard {
     fn wait_for(share: MachineShare) -> Self {
         let is_alone = share == MachineShare::WholeMachine;
-        let mut running = RUNNING.lock().unwrap_or_else(PoisonError::into_inner);
-        running.waiting += usize::from(is_alone);
+        let mut running = RUNNING_TESTS.lock().unwrap_or_else(PoisonError::into_inner);
+        running.waiting_alone += usize::from(is_alone);
         let must_wait = |running: &mut RunningTests| {
-            running.weight + share.weight() > CAPACITY || (!is_alone && running.waiting > 0)
+            running.weight + share.weight() > MAX_WEIGHT || (!is_alone && running.waiting_alone > 0)
         };
-        let mut running = CHANGED.wait_while(running, must_wait).unwrap_or_else(PoisonError::into_inner);
-        running.waiting -= usize::from(is_alone);
+        let mut running = RUNNING_TESTS_CHANGED.wait_while(running, must_wait).unwrap_or_else(PoisonError::into_inner);
+        running.waiting_alone -= usize::from(is_alone);
         running.weight += share.weight();
-        Self { share, began: Instant::now() }
+        Self { share, began_at: Instant::now() }
     }
 
     /// Best effort: a time that cannot be written fails no test.
     fn record_time(&self) {
-        let Some(file) = env::var_os(TIMES) else { return };
-        let (thread, seconds) = (thread::current(), self.began.elapsed().as_secs_f64());
+        let Some(file) = env::var_os(TIMES_VARIABLE) else { return };
+        let (thread, seconds) = (thread::current(), self.began_at.elapsed().as_secs_f64());
         let line = format!("{seconds:.1}\t{}\t{}\n", self.share.name(), thread.name().unwrap_or("?"));
         let file = File::options().create(true).append(true).open(file);
         let _written = file.and_then(|mut file| file.write_all(line.as_bytes()));
@@ -121,16 +121,16 @@ impl TurnGuard {
 
 impl Drop for TurnGuard {
     fn drop(&mut self) {
-        let mut running = RUNNING.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut running = RUNNING_TESTS.lock().unwrap_or_else(PoisonError::into_inner);
         running.weight -= self.share.weight();
         drop(running);
-        CHANGED.notify_all();
+        RUNNING_TESTS_CHANGED.notify_all();
         self.record_time();
     }
 }
 
 /// The variable that names a file to which each test adds a line: seconds, `shared`, `own` or `alone`, and its name.
-const TIMES: &str = "MEDHUB_TEST_TIMES";
+const TIMES_VARIABLE: &str = "MEDHUB_TEST_TIMES";
 
 #[cfg(test)]
 mod tests {

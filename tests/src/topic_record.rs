@@ -11,7 +11,7 @@ use rdkafka::{
     message::Headers,
 };
 
-use crate::{WAIT_TIMEOUT, blocking::blocking};
+use crate::{WAIT_TIMEOUT, blocking::run_blocking};
 
 /// A record as a consumer sees it: an event, or a beacon that says how far its partition has come.
 #[derive(Debug, Clone)]
@@ -36,7 +36,7 @@ impl TopicRecord {
     ///
     /// # Panics
     /// If the header is no number.
-    pub fn number(&self, header: &str) -> Option<u64> {
+    pub fn numeric_header(&self, header: &str) -> Option<u64> {
         self.headers.get(header).map(|value| value.parse().unwrap())
     }
 }
@@ -47,22 +47,22 @@ impl TopicRecord {
 /// If Kafka does not answer.
 pub async fn read_records(config: &KafkaConfig) -> Vec<TopicRecord> {
     let config = config.clone();
-    blocking(move || read(&config)).await
+    run_blocking(move || read_blocking(&config)).await
 }
 
 /// Reads the positions of the events of each aggregate, in the order of the topic.
 ///
 /// # Panics
 /// As [`read_records`].
-pub async fn positions_by_aggregate(config: &KafkaConfig) -> HashMap<String, Vec<u64>> {
+pub async fn read_positions_by_aggregate(config: &KafkaConfig) -> HashMap<String, Vec<u64>> {
     let mut found: HashMap<String, Vec<u64>> = HashMap::new();
     for record in read_records(config).await.into_iter().filter(TopicRecord::is_event) {
-        found.entry(record.key.clone().unwrap()).or_default().push(record.number("position").unwrap());
+        found.entry(record.key.clone().unwrap()).or_default().push(record.numeric_header("position").unwrap());
     }
     found
 }
 
-fn read(config: &KafkaConfig) -> Vec<TopicRecord> {
+fn read_blocking(config: &KafkaConfig) -> Vec<TopicRecord> {
     // Consumer groups are global in the shared broker, so this one is named after the test's own topics.
     let mut client = config.client_config();
     client.set("group.id", format!("{}.records", config.topic_prefix)).set("enable.auto.commit", "false");

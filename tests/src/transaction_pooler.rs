@@ -32,7 +32,7 @@ const MAX_SESSIONS: usize = 24;
 const SSL_REQUEST: i32 = 80_877_103;
 const GSS_REQUEST: i32 = 80_877_104;
 const CANCEL_REQUEST: i32 = 80_877_102;
-const PROTOCOL: i32 = 196_608;
+const PROTOCOL_VERSION: i32 = 196_608;
 
 /// A running pooler; dropping it closes all of its connections.
 #[derive(Debug)]
@@ -67,7 +67,7 @@ impl TransactionPooler {
                 let pool = Arc::clone(&pool);
                 clients.spawn(async move {
                     // A client that disconnects is not an error.
-                    drop(serve(client, &pool).await);
+                    drop(serve_client(client, &pool).await);
                 });
                 while clients.try_join_next().is_some() {}
             }
@@ -163,7 +163,7 @@ impl SessionPool {
     async fn connect(&self) -> anyhow::Result<ServerSession> {
         let mut stream = TcpStream::connect(&self.server).await?;
         stream.set_nodelay(true)?;
-        let mut startup = PROTOCOL.to_be_bytes().to_vec();
+        let mut startup = PROTOCOL_VERSION.to_be_bytes().to_vec();
         for (name, value) in [("user", &self.user), ("database", &self.database)] {
             startup.extend([name.as_bytes(), b"\0", value.as_bytes(), b"\0"].concat());
         }
@@ -226,7 +226,7 @@ async fn read_message(stream: &mut TcpStream) -> io::Result<ProtocolMessage> {
     Ok(ProtocolMessage { kind, body })
 }
 
-async fn serve(mut client: TcpStream, pool: &SessionPool) -> anyhow::Result<()> {
+async fn serve_client(mut client: TcpStream, pool: &SessionPool) -> anyhow::Result<()> {
     client.set_nodelay(true)?;
     loop {
         let length = client.read_i32().await?;
@@ -256,7 +256,7 @@ struct PoolerClient {
 }
 
 impl PoolerClient {
-    async fn serve(mut self, pool: &SessionPool) -> anyhow::Result<()> {
+    async fn serve_client(mut self, pool: &SessionPool) -> anyhow::Result<()> {
         let mut current: Option<AttachedSession> = None;
         loop {
             let Some(mut attached) = current.take() else {

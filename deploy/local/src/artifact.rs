@@ -82,13 +82,13 @@ pub(crate) const INTERPRETER_FILE: &str = "interpreter";
 
 impl PinnedArtifact {
     /// The artifact's folder, whether it exists or not.
-    pub fn place(&self, cache: &ArtifactCache) -> PathBuf {
+    pub fn folder(&self, cache: &ArtifactCache) -> PathBuf {
         cache.folder.join(self.name)
     }
 
     /// Whether the pinned version is in the cache, and still usable.
     pub fn is_cached(&self, cache: &ArtifactCache) -> bool {
-        let folder = self.place(cache);
+        let folder = self.folder(cache);
         let is_pinned_version =
             fs::read_to_string(folder.join(VERSION_FILE)).is_ok_and(|version| version == self.version);
         // Compiled packages work only with the Python version that they were installed for.
@@ -98,20 +98,20 @@ impl PinnedArtifact {
     }
 
     /// Returns why no package client of this machine can fetch the artifact; `None` if one can.
-    pub fn lacks_client(&self, cache: &ArtifactCache) -> Option<String> {
-        package_client::missing_client(&self.method, cache.use_system)
+    pub fn missing_client(&self, cache: &ArtifactCache) -> Option<String> {
+        package_client::describe_missing_client(&self.method, cache.use_system)
     }
 
     /// Fetches the artifact into the cache unless it is there, and returns its folder.
     ///
     /// # Errors
     /// If the artifact cannot be fetched; the error names what was tried and how else to get it.
-    pub async fn ensure(&self, cache: &ArtifactCache, progress: &DownloadProgress) -> anyhow::Result<PathBuf> {
+    pub async fn ensure_cached(&self, cache: &ArtifactCache, progress: &DownloadProgress) -> anyhow::Result<PathBuf> {
         if !self.is_cached(cache) {
             let fetched = self.fetch(cache, progress).await;
             fetched.with_context(|| self.describe_missing(cache))?;
         }
-        Ok(self.place(cache))
+        Ok(self.folder(cache))
     }
 
     fn describe_missing(&self, cache: &ArtifactCache) -> String {
@@ -120,7 +120,7 @@ impl PinnedArtifact {
              reached (package {}), or {}",
             self.name,
             self.description,
-            self.place(cache).display(),
+            self.folder(cache).display(),
             self.name,
             self.package,
             self.alternative
@@ -128,24 +128,24 @@ impl PinnedArtifact {
     }
 
     async fn fetch(&self, cache: &ArtifactCache, progress: &DownloadProgress) -> anyhow::Result<()> {
-        folder::make(&cache.folder)?;
+        folder::create_folder(&cache.folder)?;
         let _lock = self.lock(cache, progress).await?;
         if self.is_cached(cache) {
             return Ok(());
         }
-        if let Some(reason) = self.lacks_client(cache) {
+        if let Some(reason) = self.missing_client(cache) {
             return Err(anyhow!(reason));
         }
         let started = Instant::now();
         let work = cache.folder.join(format!(".{}.partial-{}", self.name, process::id()));
         remove_matching(&cache.folder, &format!(".{}.", self.name))?;
-        let meter = progress.watch(self, work.join("client"));
+        let meter = progress.watch_folder(self, work.join("client"));
         let outcome = self.assemble(&work, cache).await;
         drop(meter);
         let removed = remove_if_exists(&work);
         outcome?;
         removed?;
-        progress.say(&format!(
+        progress.print_line(&format!(
             "fetched {} ({}) in {:.1} s",
             self.name,
             self.description,
@@ -159,11 +159,11 @@ impl PinnedArtifact {
         let lock_file = cache.folder.join(format!("{}.lock", self.name));
         let mut is_announced = false;
         loop {
-            match ProcessLock::take(&lock_file) {
+            match ProcessLock::acquire(&lock_file) {
                 Ok(lock) => return Ok(lock),
                 Err(_) if ProcessLock::is_held(&lock_file) => {
                     if !is_announced {
-                        progress.say(&format!("waiting for another process that fetches {}", self.name));
+                        progress.print_line(&format!("waiting for another process that fetches {}", self.name));
                         is_announced = true;
                     }
                     tokio::time::sleep(Duration::from_millis(200)).await;
@@ -176,10 +176,10 @@ impl PinnedArtifact {
     async fn assemble(&self, work: &Path, cache: &ArtifactCache) -> anyhow::Result<()> {
         let staging = work.join("artifact");
         fs::create_dir_all(work.join("client")).with_context(|| format!("making {}", work.display()))?;
-        folder::make(&staging)?;
+        folder::create_folder(&staging)?;
         package_client::fetch_packages(&self.method, cache.use_system, work, &staging).await?;
         fs::write(staging.join(VERSION_FILE), self.version).context("writing the version file")?;
-        let target = self.place(cache);
+        let target = self.folder(cache);
         if target.exists() {
             // Programs that run from the older version keep their open files.
             fs::rename(&target, work.join("old")).context("moving the old version away")?;
@@ -192,12 +192,12 @@ impl PinnedArtifact {
 ///
 /// # Errors
 /// If any cannot be fetched; the error names every one that failed.
-pub async fn ensure_all(
+pub async fn ensure_all_cached(
     artifacts: &[&'static PinnedArtifact],
     cache: &ArtifactCache,
     progress: &DownloadProgress,
 ) -> anyhow::Result<()> {
-    let outcomes = join_all(artifacts.iter().map(|artifact| artifact.ensure(cache, progress))).await;
+    let outcomes = join_all(artifacts.iter().map(|artifact| artifact.ensure_cached(cache, progress))).await;
     let failures: Vec<String> =
         outcomes.into_iter().filter_map(Result::err).map(|error| format!("{error:#}")).collect();
     if failures.is_empty() { Ok(()) } else { Err(anyhow!(failures.join("\n\n"))) }

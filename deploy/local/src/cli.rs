@@ -46,14 +46,14 @@ pub(crate) struct FolderOptions {
 }
 
 impl FolderOptions {
-    fn data(&self) -> anyhow::Result<PathBuf> {
+    fn data_folder(&self) -> anyhow::Result<PathBuf> {
         let chosen = self.data.clone().filter(|folder| !folder.as_os_str().is_empty());
-        Ok(std::path::absolute(chosen.unwrap_or_else(folder::default_data))?)
+        Ok(std::path::absolute(chosen.unwrap_or_else(folder::default_data_folder))?)
     }
 
-    fn cache(&self) -> anyhow::Result<PathBuf> {
+    fn cache_folder(&self) -> anyhow::Result<PathBuf> {
         let chosen = self.cache.clone().filter(|folder| !folder.as_os_str().is_empty());
-        Ok(std::path::absolute(chosen.unwrap_or_else(folder::default_cache))?)
+        Ok(std::path::absolute(chosen.unwrap_or_else(folder::default_cache_folder))?)
     }
 }
 
@@ -99,15 +99,19 @@ pub fn main(product: ProductCommandLine) -> ExitCode {
     let cli = LocalCli::parse();
     // The product configures its own logs.
     if !matches!(cli.command, LocalCommand::Product { .. }) {
-        log_to_stderr();
+        start_logging();
     }
-    run(cli.command, &cli.folders, product).unwrap_or_else(|error| {
+    run_command(cli.command, &cli.folders, product).unwrap_or_else(|error| {
         print_error(&error);
         ExitCode::FAILURE
     })
 }
 
-fn run(command: LocalCommand, folders: &FolderOptions, product: ProductCommandLine) -> anyhow::Result<ExitCode> {
+fn run_command(
+    command: LocalCommand,
+    folders: &FolderOptions,
+    product: ProductCommandLine,
+) -> anyhow::Result<ExitCode> {
     match command {
         LocalCommand::Demo(demo) => block_on(demo.run(folders)),
         LocalCommand::Up(up) => block_on(up.run(folders)),
@@ -129,7 +133,7 @@ fn block_on(work: impl Future<Output = anyhow::Result<ExitCode>>) -> anyhow::Res
     tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(work)
 }
 
-fn log_to_stderr() {
+fn start_logging() {
     let filter = EnvFilter::try_from_env("MEDHUB_LOCAL_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
     let terminal = std::io::stderr().is_terminal();
     let log = tracing_subscriber::fmt().with_writer(std::io::stderr).with_env_filter(filter);

@@ -74,7 +74,7 @@ impl EngineKind {
     }
 
     /// The engine that stores this one's data. It starts first, and its address is passed to this one.
-    pub fn stores_in(self) -> Option<Self> {
+    pub fn storing_engine(self) -> Option<Self> {
         match self {
             Self::Registry => Some(Self::Postgres),
             Self::Postgres | Self::Redis | Self::Kafka | Self::ClickHouse | Self::Qdrant => None,
@@ -107,14 +107,14 @@ impl EngineKind {
     ///
     /// # Errors
     /// If no available program can read the data that exists already.
-    pub fn choose(self, settings: &EngineSettings) -> anyhow::Result<EngineProgram> {
+    pub fn choose_program(self, settings: &EngineSettings) -> anyhow::Result<EngineProgram> {
         match self {
-            Self::Postgres => postgres::choose(settings),
-            Self::Registry => Ok(registry::choose()),
-            Self::Redis => Ok(redis::choose(settings)),
-            Self::Kafka => Ok(kafka::choose(settings)),
-            Self::ClickHouse => Ok(clickhouse::choose(settings)),
-            Self::Qdrant => Ok(qdrant::choose(settings)),
+            Self::Postgres => postgres::choose_program(settings),
+            Self::Registry => Ok(registry::choose_program()),
+            Self::Redis => Ok(redis::choose_program(settings)),
+            Self::Kafka => Ok(kafka::choose_program(settings)),
+            Self::ClickHouse => Ok(clickhouse::choose_program(settings)),
+            Self::Qdrant => Ok(qdrant::choose_program(settings)),
         }
     }
 
@@ -122,19 +122,19 @@ impl EngineKind {
     ///
     /// # Errors
     /// If the folder cannot be created, or the engine's own preparation fails.
-    pub async fn prepare(
+    pub async fn prepare_launch(
         self,
         choice: &EngineProgram,
         settings: &EngineSettings,
         ports: &AllocatedPorts,
     ) -> anyhow::Result<LaunchSpec> {
         match self {
-            Self::Postgres => postgres::prepare(choice, settings, ports).await,
-            Self::Registry => registry::prepare(ports),
-            Self::Redis => redis::prepare(choice, settings, ports),
-            Self::Kafka => kafka::prepare(choice, settings, ports).await,
-            Self::ClickHouse => clickhouse::prepare(choice, settings, ports),
-            Self::Qdrant => qdrant::prepare(settings, ports),
+            Self::Postgres => postgres::prepare_launch(choice, settings, ports).await,
+            Self::Registry => registry::prepare_launch(ports),
+            Self::Redis => redis::prepare_launch(choice, settings, ports),
+            Self::Kafka => kafka::prepare_launch(choice, settings, ports).await,
+            Self::ClickHouse => clickhouse::prepare_launch(choice, settings, ports),
+            Self::Qdrant => qdrant::prepare_launch(settings, ports),
         }
     }
 }
@@ -196,11 +196,11 @@ pub enum ProgramOrigin {
 }
 
 impl EngineProgram {
-    fn package(artifact: &'static PinnedArtifact, settings: &EngineSettings) -> Self {
+    fn from_artifact(artifact: &'static PinnedArtifact, settings: &EngineSettings) -> Self {
         Self {
             origin: ProgramOrigin::Package,
             version: artifact.version.to_owned(),
-            path: artifact.place(&settings.cache),
+            path: artifact.folder(&settings.cache),
             artifacts: vec![artifact],
             java: None,
         }

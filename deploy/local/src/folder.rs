@@ -16,24 +16,24 @@ use nix::unistd::Uid;
 use crate::process::UnprivilegedUser;
 
 /// The folder for fetched artifacts when neither a flag nor `MEDHUB_CACHE_DIR` names one.
-pub fn default_cache() -> PathBuf {
+pub fn default_cache_folder() -> PathBuf {
     if Uid::effective().is_root() {
         "/var/cache/medhub".into()
     } else {
-        home("XDG_CACHE_HOME", ".cache").join("medhub")
+        home_subfolder("XDG_CACHE_HOME", ".cache").join("medhub")
     }
 }
 
 /// The folder that a stack stores its data in when neither a flag nor `MEDHUB_DATA_DIR` names one.
-pub fn default_data() -> PathBuf {
+pub fn default_data_folder() -> PathBuf {
     if Uid::effective().is_root() {
         "/var/lib/medhub".into()
     } else {
-        home("XDG_DATA_HOME", ".local/share").join("medhub")
+        home_subfolder("XDG_DATA_HOME", ".local/share").join("medhub")
     }
 }
 
-fn home(variable: &str, below_home: &str) -> PathBuf {
+fn home_subfolder(variable: &str, below_home: &str) -> PathBuf {
     match env::var_os(variable).filter(|value| !value.is_empty()) {
         Some(folder) => folder.into(),
         None => env::home_dir().unwrap_or_else(env::temp_dir).join(below_home),
@@ -51,7 +51,7 @@ impl ProcessLock {
     ///
     /// # Errors
     /// If another process holds the lock (the error names its pid), or the file cannot be opened or written.
-    pub fn take(path: &Path) -> anyhow::Result<Self> {
+    pub fn acquire(path: &Path) -> anyhow::Result<Self> {
         let mut file = open_lock(path)?;
         match file.try_lock() {
             Ok(()) => {}
@@ -87,7 +87,7 @@ fn open_lock(path: &Path) -> anyhow::Result<File> {
 }
 
 /// Creates a folder with its parents. Every user may enter it; its content has permissions of its own.
-pub(crate) fn make(path: &Path) -> anyhow::Result<()> {
+pub(crate) fn create_folder(path: &Path) -> anyhow::Result<()> {
     fs::create_dir_all(path).with_context(|| format!("making the folder {}", path.display()))?;
     let mode = fs::metadata(path)?.permissions().mode();
     if mode & 0o111 != 0o111 {

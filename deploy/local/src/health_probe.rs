@@ -31,23 +31,23 @@ impl HealthProbe {
     ///
     /// # Errors
     /// If no response arrives in time, or the response is an error.
-    pub async fn ask(&self) -> anyhow::Result<String> {
+    pub async fn check_health(&self) -> anyhow::Result<String> {
         let response = async {
             match self {
-                Self::Engine(EngineKind::Postgres, url) => postgres(url).await,
-                Self::Engine(EngineKind::Registry, url) => registry(url).await,
-                Self::Engine(EngineKind::Redis, url) => redis(url).await,
-                Self::Engine(EngineKind::Kafka, brokers) => kafka(brokers.clone()).await,
-                Self::Engine(EngineKind::ClickHouse, url) => clickhouse(url).await,
-                Self::Engine(EngineKind::Qdrant, url) => qdrant(url).await,
-                Self::Product(address) => product(address).await,
+                Self::Engine(EngineKind::Postgres, url) => probe_postgres(url).await,
+                Self::Engine(EngineKind::Registry, url) => probe_registry(url).await,
+                Self::Engine(EngineKind::Redis, url) => probe_redis(url).await,
+                Self::Engine(EngineKind::Kafka, brokers) => probe_kafka(brokers.clone()).await,
+                Self::Engine(EngineKind::ClickHouse, url) => probe_clickhouse(url).await,
+                Self::Engine(EngineKind::Qdrant, url) => probe_qdrant(url).await,
+                Self::Product(address) => probe_product(address).await,
             }
         };
         timeout(PROBE_TIMEOUT, response).await.context("no response in time")?
     }
 }
 
-async fn postgres(url: &str) -> anyhow::Result<String> {
+async fn probe_postgres(url: &str) -> anyhow::Result<String> {
     let mut connection = PgConnection::connect(url).await.context("connecting to postgres")?;
     let version: String = sqlx::query_scalar("show server_version").fetch_one(&mut connection).await?;
     connection.close().await.context("closing the connection to postgres")?;
@@ -56,7 +56,7 @@ async fn postgres(url: &str) -> anyhow::Result<String> {
 }
 
 /// Returns no version: Confluent's API does not report one.
-async fn registry(url: &str) -> anyhow::Result<String> {
+async fn probe_registry(url: &str) -> anyhow::Result<String> {
     let response = reqwest::get(format!("{}/subjects", url.trim_end_matches('/'))).await;
     // The URL in an error would reveal its password.
     let response = response.map_err(reqwest::Error::without_url).context("connecting to the schema registry")?;
@@ -66,7 +66,7 @@ async fn registry(url: &str) -> anyhow::Result<String> {
     Ok(String::new())
 }
 
-async fn redis(url: &str) -> anyhow::Result<String> {
+async fn probe_redis(url: &str) -> anyhow::Result<String> {
     let client = ::redis::Client::open(url).context("reading the Redis URL")?;
     let mut connection = client.get_multiplexed_async_connection().await.context("connecting to redis")?;
     let info: String = ::redis::cmd("INFO").arg("server").query_async(&mut connection).await?;
@@ -75,7 +75,7 @@ async fn redis(url: &str) -> anyhow::Result<String> {
 }
 
 /// Requests metadata, since the broker accepts connections before it leads any partition.
-async fn kafka(brokers: String) -> anyhow::Result<String> {
+async fn probe_kafka(brokers: String) -> anyhow::Result<String> {
     let first = brokers.split(',').next().unwrap_or_default().to_owned();
     // While no broker listens yet, a full client would only retry and log errors.
     tokio::net::TcpStream::connect(&first).await.with_context(|| format!("connecting to kafka at {first}"))?;
@@ -95,19 +95,19 @@ async fn kafka(brokers: String) -> anyhow::Result<String> {
     tokio::task::spawn_blocking(fetch_metadata).await.context("waiting for the Kafka client")?
 }
 
-async fn clickhouse(url: &str) -> anyhow::Result<String> {
+async fn probe_clickhouse(url: &str) -> anyhow::Result<String> {
     let request = reqwest::Client::new().post(url).body("select version()");
     let response = request.send().await.context("connecting to clickhouse")?;
     let response = response.error_for_status().context("querying clickhouse")?;
     Ok(response.text().await.context("reading clickhouse's response")?.trim().to_owned())
 }
 
-async fn qdrant(url: &str) -> anyhow::Result<String> {
+async fn probe_qdrant(url: &str) -> anyhow::Result<String> {
     let client = Qdrant::from_url(url).skip_compatibility_check().build().context("reading the Qdrant URL")?;
     Ok(client.health_check().await.context("calling qdrant's health check")?.version)
 }
 
-async fn product(address: &str) -> anyhow::Result<String> {
+async fn probe_product(address: &str) -> anyhow::Result<String> {
     let response = reqwest::get(format!("{address}/ready")).await.context("connecting to the product")?;
     let status = response.status();
     if status.is_success() {

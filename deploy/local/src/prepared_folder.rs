@@ -50,11 +50,11 @@ impl PreparedFolder {
     }
 
     fn begin_draft_in(&self, parent: &Path) -> anyhow::Result<FolderDraft> {
-        folder::make(parent)?;
+        folder::create_folder(parent)?;
         let prefix = format!(".{}.", self.kind);
         remove_leftovers(parent, &prefix)?;
         let work = parent.join(format!("{prefix}{}", uuid::Uuid::new_v4().simple()));
-        folder::make(&work)?;
+        folder::create_folder(&work)?;
         let lock = File::open(&work).with_context(|| format!("opening {}", work.display()))?;
         if let Err(error) = lock.try_lock() {
             tracing::debug!(%error, "locking a draft failed");

@@ -65,7 +65,7 @@ pub struct ProcessIdentity {
 
 impl ProcessIdentity {
     /// Reads the process that has this pid now; `None` if there is none, or only a zombie.
-    pub fn of(pid: u32) -> Option<Self> {
+    pub fn from_pid(pid: u32) -> Option<Self> {
         let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
         let fields = stat_fields(&stat)?;
         (!matches!(fields.first(), Some(&"Z" | &"X"))).then_some(())?;
@@ -73,13 +73,13 @@ impl ProcessIdentity {
     }
 
     /// Whether the process is still running.
-    pub fn alive(self) -> bool {
-        Self::of(self.pid) == Some(self)
+    pub fn is_running(self) -> bool {
+        Self::from_pid(self.pid) == Some(self)
     }
 
     /// Sends a signal to the process, if it is still running.
-    pub fn send(self, signal: Signal) {
-        if let (true, Some(pid)) = (self.alive(), self.nix_pid()) {
+    pub fn send_signal(self, signal: Signal) {
+        if let (true, Some(pid)) = (self.is_running(), self.nix_pid()) {
             // The process may have ended meanwhile.
             let _already_ended = signal::kill(pid, signal);
         }
@@ -87,7 +87,7 @@ impl ProcessIdentity {
 
     /// Kills the process and, if it leads a process group, the whole group.
     pub fn kill(self) {
-        if let (true, Some(pid)) = (self.alive(), self.nix_pid()) {
+        if let (true, Some(pid)) = (self.is_running(), self.nix_pid()) {
             let _leads_no_group = signal::killpg(pid, Signal::SIGKILL);
             let _already_ended = signal::kill(pid, Signal::SIGKILL);
         }
@@ -98,13 +98,13 @@ impl ProcessIdentity {
     }
 
     /// Resident memory of the process and its children, in bytes; shared pages count once if the kernel reports them.
-    pub fn memory(self) -> u64 {
-        own_memory(self.pid) + children(self.pid).into_iter().map(own_memory).sum::<u64>()
+    pub fn memory_bytes(self) -> u64 {
+        read_own_memory(self.pid) + child_pids(self.pid).into_iter().map(read_own_memory).sum::<u64>()
     }
 
     /// The pids of the process's direct children.
-    pub fn children(self) -> Vec<u32> {
-        children(self.pid)
+    pub fn child_pids(self) -> Vec<u32> {
+        child_pids(self.pid)
     }
 }
 
@@ -113,7 +113,7 @@ fn stat_fields(stat: &str) -> Option<Vec<&str>> {
     Some(stat.rsplit_once(')')?.1.split_whitespace().collect())
 }
 
-fn children(parent: u32) -> Vec<u32> {
+fn child_pids(parent: u32) -> Vec<u32> {
     let Ok(entries) = fs::read_dir("/proc") else { return Vec::new() };
     let pids = entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
     let is_child = |pid: &u32| {
@@ -125,7 +125,7 @@ fn children(parent: u32) -> Vec<u32> {
     pids.filter(is_child).collect()
 }
 
-fn own_memory(pid: u32) -> u64 {
+fn read_own_memory(pid: u32) -> u64 {
     let field = |file: &str, name: &str| {
         let text = fs::read_to_string(format!("/proc/{pid}/{file}")).ok()?;
         let line = text.lines().find_map(|line| line.strip_prefix(name))?;
@@ -135,7 +135,7 @@ fn own_memory(pid: u32) -> u64 {
 }
 
 /// Finds a program on `PATH`.
-pub fn on_path(program: &str) -> Option<PathBuf> {
+pub fn find_on_path(program: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH")?;
     std::env::split_paths(&path).map(|folder| folder.join(program)).find(|candidate| is_executable(candidate))
 }
@@ -147,7 +147,7 @@ pub fn is_executable(path: &Path) -> bool {
 }
 
 /// Returns what a program prints on its standard output and standard error; `None` if it cannot be run or fails.
-pub fn output_of(program: &Path, args: &[&str]) -> Option<String> {
+pub fn read_output(program: &Path, args: &[&str]) -> Option<String> {
     let output = Command::new(program).args(args).output().ok()?;
     output.status.success().then(|| {
         let both = [output.stdout, output.stderr].concat();
@@ -203,7 +203,7 @@ impl GuardCommand {
 /// Waits until the processes have ended; kills the remaining ones after ten seconds.
 pub(crate) async fn wait_until_ended(processes: &[ProcessIdentity]) {
     let deadline = Instant::now() + Duration::from_secs(10);
-    while processes.iter().any(|process| process.alive()) {
+    while processes.iter().any(|process| process.is_running()) {
         if Instant::now() > deadline {
             for process in processes {
                 process.kill();

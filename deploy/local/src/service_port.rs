@@ -48,7 +48,7 @@ impl ServicePort {
     ];
 
     /// The first port to try; not the well-known one, which is left to a server installed on the machine.
-    pub fn first(self) -> u16 {
+    pub fn first_candidate(self) -> u16 {
         match self {
             Self::Postgres => 5433,
             Self::Redis => 6380,
@@ -99,22 +99,23 @@ impl AllocatedPorts {
     ///
     /// # Errors
     /// If it was not among the wanted ones.
-    pub fn of(&self, port: ServicePort) -> anyhow::Result<u16> {
+    pub fn number(&self, port: ServicePort) -> anyhow::Result<u16> {
         self.numbers.get(&port).copied().with_context(|| format!("no port was chosen for {port:?}"))
     }
 
     /// All chosen numbers.
-    pub fn all(&self) -> &BTreeMap<ServicePort, u16> {
+    pub fn numbers(&self) -> &BTreeMap<ServicePort, u16> {
         &self.numbers
     }
 
     fn find_free(&self, port: ServicePort, remembered: Option<u16>) -> anyhow::Result<(u16, ProcessLock)> {
-        let candidates = remembered.into_iter().chain(port.first()..=port.first().saturating_add(1000));
+        let candidates =
+            remembered.into_iter().chain(port.first_candidate()..=port.first_candidate().saturating_add(1000));
         let taken = |number: &u16| self.numbers.values().any(|other| other == number);
         candidates
             .filter(|number| !taken(number))
             .find_map(|number| Some((number, lock_port(number).ok()?)))
-            .with_context(|| format!("no port from {} on is free for {port:?}", port.first()))
+            .with_context(|| format!("no port from {} on is free for {port:?}", port.first_candidate()))
     }
 }
 
@@ -122,8 +123,8 @@ impl AllocatedPorts {
 /// and two stacks that start at the same time would both find it free.
 fn lock_port(number: u16) -> anyhow::Result<ProcessLock> {
     let folder = locks_folder();
-    folder::make(&folder)?;
-    let lock = ProcessLock::take(&folder.join(number.to_string()))?;
+    folder::create_folder(&folder)?;
+    let lock = ProcessLock::acquire(&folder.join(number.to_string()))?;
     match TcpListener::bind(("127.0.0.1", number)) {
         Ok(_listener) => Ok(lock),
         Err(error) => bail!("another program listens on 127.0.0.1:{number} ({error})"),
@@ -150,13 +151,13 @@ mod tests {
         let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
         let taken = listener.local_addr().unwrap().port();
         let ports = choose_port(ServicePort::Http, &[], &[taken]).unwrap();
-        assert_ne!(ports.of(ServicePort::Http).unwrap(), taken);
+        assert_ne!(ports.number(ServicePort::Http).unwrap(), taken);
     }
 
     #[test]
     fn a_port_of_one_stack_is_refused_to_another() {
         let first = choose_port(ServicePort::Redis, &[], &[]).unwrap();
-        let number = first.of(ServicePort::Redis).unwrap();
+        let number = first.number(ServicePort::Redis).unwrap();
         let second = choose_port(ServicePort::Redis, &[number], &[]);
         assert!(format!("{:#}", second.unwrap_err()).contains(&std::process::id().to_string()));
     }
@@ -165,9 +166,9 @@ mod tests {
     fn a_remembered_port_is_used_again() {
         let first = choose_port(ServicePort::Kafka, &[], &[]).unwrap();
         let second = choose_port(ServicePort::Kafka, &[], &[]).unwrap();
-        let remembered = second.of(ServicePort::Kafka).unwrap();
+        let remembered = second.number(ServicePort::Kafka).unwrap();
         drop((first, second));
         let ports = choose_port(ServicePort::Kafka, &[], &[remembered]).unwrap();
-        assert_eq!(ports.of(ServicePort::Kafka).unwrap(), remembered);
+        assert_eq!(ports.number(ServicePort::Kafka).unwrap(), remembered);
     }
 }

@@ -46,27 +46,27 @@ pub struct ProcessState {
 
 impl StackState {
     /// The state file of a data folder.
-    pub fn file(data: &Path) -> PathBuf {
+    pub fn file_path(data: &Path) -> PathBuf {
         data.join("stack.json")
     }
 
     /// The lock file that a running stack holds.
-    pub fn lock(data: &Path) -> PathBuf {
+    pub fn lock_path(data: &Path) -> PathBuf {
         data.join("stack.lock")
     }
 
     /// Reads the last state written for a data folder, whether the stack still runs or not.
-    pub fn last(data: &Path) -> Option<Self> {
-        serde_json::from_slice(&fs::read(Self::file(data)).ok()?).ok()
+    pub fn read_last(data: &Path) -> Option<Self> {
+        serde_json::from_slice(&fs::read(Self::file_path(data)).ok()?).ok()
     }
 
     /// Reads the state of the stack that runs on a data folder now.
     ///
     /// # Errors
     /// If no stack runs on it.
-    pub fn running(data: &Path) -> anyhow::Result<Self> {
-        let held = ProcessLock::is_held(&Self::lock(data));
-        held.then(|| Self::last(data)).flatten().with_context(|| {
+    pub fn read_running(data: &Path) -> anyhow::Result<Self> {
+        let held = ProcessLock::is_held(&Self::lock_path(data));
+        held.then(|| Self::read_last(data)).flatten().with_context(|| {
             format!(
                 "no stack runs on {}: start one with `medhub-local up`, or name its folder with --data",
                 data.display()
@@ -75,8 +75,8 @@ impl StackState {
     }
 
     /// All running processes of the stack except the supervisor.
-    pub fn living(&self) -> Vec<ProcessIdentity> {
-        self.processes.values().filter_map(|process| process.identity).filter(|process| process.alive()).collect()
+    pub fn live_processes(&self) -> Vec<ProcessIdentity> {
+        self.processes.values().filter_map(|process| process.identity).filter(|process| process.is_running()).collect()
     }
 }
 
@@ -93,8 +93,8 @@ impl StackStateFile {
     /// # Errors
     /// If the file cannot be written.
     pub fn open(data: &Path, stack: StackState) -> anyhow::Result<Self> {
-        let state_file = Self { file: StackState::file(data), stack: Mutex::new(stack) };
-        state_file.change(|_| {})?;
+        let state_file = Self { file: StackState::file_path(data), stack: Mutex::new(stack) };
+        state_file.update(|_| {})?;
         Ok(state_file)
     }
 
@@ -102,7 +102,7 @@ impl StackStateFile {
     ///
     /// # Errors
     /// If the file cannot be written.
-    pub fn change(&self, change: impl FnOnce(&mut StackState)) -> anyhow::Result<()> {
+    pub fn update(&self, change: impl FnOnce(&mut StackState)) -> anyhow::Result<()> {
         let mut stack = self.stack.lock().unwrap_or_else(PoisonError::into_inner);
         change(&mut stack);
         let temporary_file = self.file.with_extension("json.new");
@@ -112,7 +112,7 @@ impl StackStateFile {
     }
 
     /// A copy of the state.
-    pub fn read(&self) -> StackState {
+    pub fn state(&self) -> StackState {
         self.stack.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }

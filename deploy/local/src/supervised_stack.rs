@@ -22,7 +22,7 @@ use uuid::Uuid;
 
 use self::stack_signals::StackSignals;
 use crate::{
-    artifact::{DownloadProgress, GRAPHIQL, PinnedArtifact, WORDLLAMA, ensure_all},
+    artifact::{DownloadProgress, GRAPHIQL, PinnedArtifact, WORDLLAMA, ensure_all_cached},
     engine::{EngineKind, EngineSettings, LaunchSpec},
     folder::{self, ProcessLock},
     health_probe::HealthProbe,
@@ -82,10 +82,10 @@ impl StackConfig {
     ///
     /// # Errors
     /// If no available program can read an engine's existing data.
-    pub fn pieces(&self) -> anyhow::Result<Vec<&'static PinnedArtifact>> {
+    pub fn needed_artifacts(&self) -> anyhow::Result<Vec<&'static PinnedArtifact>> {
         let mut artifacts = Vec::new();
         for engine in self.own_engines() {
-            artifacts.extend(engine.choose(&self.settings)?.artifacts);
+            artifacts.extend(engine.choose_program(&self.settings)?.artifacts);
         }
         let unset = ASSET_FOLDERS.iter().filter(|(variable, _)| std::env::var_os(variable).is_none());
         if self.product {
@@ -123,7 +123,7 @@ pub struct SupervisedStack {
 ///
 /// # Errors
 /// If the stack cannot be started, the supervisor gives up on a process, or `body` fails.
-pub async fn run(
+pub async fn run_stack(
     options: StackConfig,
     stop_request: Option<oneshot::Receiver<()>>,
     body: impl AsyncFnOnce(&SupervisedStack) -> anyhow::Result<ExitCode>,
@@ -137,7 +137,7 @@ pub async fn run(
     };
     let outcome = tokio::select! {
         outcome = work => outcome,
-        signal = signals.next() => {
+        signal = signals.receive() => {
             tracing::info!(signal, "stopping");
             Ok(ExitCode::SUCCESS)
         }
@@ -152,7 +152,7 @@ pub async fn run(
     tokio::pin!(stop);
     let stopped = tokio::select! {
         stopped = &mut stop => stopped,
-        _ = signals.next() => {
+        _ = signals.receive() => {
             tracing::warn!("second signal: killing the remaining processes");
             force_stop.cancel();
             stop.await
@@ -164,18 +164,18 @@ pub async fn run(
 impl SupervisedStack {
     async fn lock_folder(options: StackConfig, failures: mpsc::UnboundedSender<String>) -> anyhow::Result<Self> {
         let data = &options.settings.data_folder;
-        folder::make(&data.join("log"))?;
-        folder::make(data)?;
-        let lock = ProcessLock::take(&stack_state::StackState::lock(data))
+        folder::create_folder(&data.join("log"))?;
+        folder::create_folder(data)?;
+        let lock = ProcessLock::acquire(&stack_state::StackState::lock_path(data))
             .with_context(|| format!("the data folder {} is in use", data.display()))?;
-        let last = stack_state::StackState::last(data);
+        let last = stack_state::StackState::read_last(data);
         if let Some(last) = &last {
             // Processes of a killed stack end with it, but not at the same moment.
-            process::wait_until_ended(&last.living()).await;
+            process::wait_until_ended(&last.live_processes()).await;
         }
         let remembered = last.map(|last| last.ports).unwrap_or_default();
         let ports = AllocatedPorts::choose(&options.wanted_ports(), &options.ports, &remembered)?;
-        let state = initial_state(&options, &ports, remembered)?;
+        let state = create_initial_state(&options, &ports, remembered)?;
         let state_file = Arc::new(StackStateFile::open(data, state)?);
         let context = SupervisionContext { state_file, force_stop: CancellationToken::new(), failures };
         Ok(Self { options, ports, context, processes: Mutex::default(), _lock: lock })
@@ -188,32 +188,32 @@ impl SupervisedStack {
 
     /// The current state: processes, ports and variables.
     pub fn state(&self) -> stack_state::StackState {
-        self.context.state_file.read()
+        self.context.state_file.state()
     }
 
     async fn start(&self) -> anyhow::Result<()> {
         let started_at = Instant::now();
-        let artifacts = self.options.pieces()?;
-        ensure_all(&artifacts, &self.options.settings.cache, &DownloadProgress::default()).await?;
-        let independent = self.options.engines.iter().copied().filter(|engine| engine.stores_in().is_none());
+        let artifacts = self.options.needed_artifacts()?;
+        ensure_all_cached(&artifacts, &self.options.settings.cache, &DownloadProgress::default()).await?;
+        let independent = self.options.engines.iter().copied().filter(|engine| engine.storing_engine().is_none());
         try_join_all(independent.map(|engine| self.start_with_dependents(engine))).await?;
-        tracing::info!(seconds = %seconds(started_at), "engines ready");
+        tracing::info!(seconds = %format_elapsed(started_at), "engines ready");
         if self.options.product {
             self.start_product().await?;
         }
-        self.context.state_file.change(|stack| stack.ready = true)?;
-        tracing::info!(seconds = %seconds(started_at), "ready");
+        self.context.state_file.update(|stack| stack.ready = true)?;
+        tracing::info!(seconds = %format_elapsed(started_at), "ready");
         Ok(())
     }
 
     /// Starts an engine (or waits for an external one), and then the engines that store their data in it.
     async fn start_with_dependents(&self, engine: EngineKind) -> anyhow::Result<()> {
-        self.start_or_reach(engine).await?;
-        let dependents = self.options.engines.iter().copied().filter(|other| other.stores_in() == Some(engine));
-        try_join_all(dependents.map(|dependent| self.start_or_reach(dependent))).await.map(drop)
+        self.start_or_await_engine(engine).await?;
+        let dependents = self.options.engines.iter().copied().filter(|other| other.storing_engine() == Some(engine));
+        try_join_all(dependents.map(|dependent| self.start_or_await_engine(dependent))).await.map(drop)
     }
 
-    async fn start_or_reach(&self, engine: EngineKind) -> anyhow::Result<()> {
+    async fn start_or_await_engine(&self, engine: EngineKind) -> anyhow::Result<()> {
         match self.options.urls.get(&engine) {
             Some(url) => wait_for_external(engine, url).await,
             None => self.start_engine(engine).await,
@@ -222,24 +222,28 @@ impl SupervisedStack {
 
     async fn start_engine(&self, engine: EngineKind) -> anyhow::Result<()> {
         let (settings, started_at) = (&self.options.settings, Instant::now());
-        let choice = engine.choose(settings)?;
-        let launch = engine.prepare(&choice, settings, &self.ports).await;
+        let choice = engine.choose_program(settings)?;
+        let launch = engine.prepare_launch(&choice, settings, &self.ports).await;
         let mut launch = launch.with_context(|| format!("preparing {}", engine.name()))?;
-        if let Some(storing_engine) = engine.stores_in() {
+        if let Some(storing_engine) = engine.storing_engine() {
             let variables = self.state().variables;
             let needed = [storing_engine.variable(), OPERATOR_TOKEN_VARIABLE, REGISTRY_LOGIN_VARIABLE];
             let variables = variables.into_iter().filter(|(variable, _)| needed.contains(&variable.as_str()));
             launch.variables.extend(variables);
         }
-        let url = engine.url(self.ports.of(engine.port())?);
-        self.supervise(engine.name(), launch, HealthProbe::Engine(engine, url), choice.version).await?;
-        tracing::info!(engine = engine.name(), seconds = %seconds(started_at), "engine ready");
+        let url = engine.url(self.ports.number(engine.port())?);
+        self.supervise_process(engine.name(), launch, HealthProbe::Engine(engine, url), choice.version).await?;
+        tracing::info!(engine = engine.name(), seconds = %format_elapsed(started_at), "engine ready");
         Ok(())
     }
 
     async fn start_product(&self) -> anyhow::Result<()> {
-        let migrated =
-            self.product(&["migrate"]).stdout(std::io::stderr()).status().await.context("running `medhub migrate`")?;
+        let migrated = self
+            .product_command(&["migrate"])
+            .stdout(std::io::stderr())
+            .status()
+            .await
+            .context("running `medhub migrate`")?;
         if !migrated.success() {
             bail!("`medhub migrate` ended with {migrated}");
         }
@@ -249,29 +253,29 @@ impl SupervisedStack {
         launch.stop_limit = PRODUCT_STOP_LIMIT;
         let address = state.http.context("the product has no HTTP address")?;
         let version = env!("CARGO_PKG_VERSION").to_owned();
-        self.supervise(PRODUCT, launch, HealthProbe::Product(address), version).await
+        self.supervise_process(PRODUCT, launch, HealthProbe::Product(address), version).await
     }
 
     /// A command of the product's command line against this stack. Its process is killed when dropped.
-    pub fn product(&self, args: &[&str]) -> Command {
+    pub fn product_command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(THIS_PROGRAM);
         command.arg("product").args(args).envs(self.state().variables).kill_on_drop(true);
         command
     }
 
-    async fn supervise(
+    async fn supervise_process(
         &self,
         name: &str,
         launch: LaunchSpec,
         probe: HealthProbe,
         version: String,
     ) -> anyhow::Result<()> {
-        let log = log_file(&self.options.settings.data_folder, name);
+        let log = log_path(&self.options.settings.data_folder, name);
         let spec = ProcessSpec { name: name.to_owned(), launch, probe, version, log_path: log };
         let supervised = SupervisedProcess::start(spec, self.context.clone());
         let mut ready = supervised.condition();
         self.processes.lock().unwrap_or_else(PoisonError::into_inner).push(supervised);
-        supervisor::ready(&mut ready).await
+        supervisor::wait_until_ready(&mut ready).await
     }
 
     /// Stops the product, then the engines in parallel, and last those that store another engine's data.
@@ -280,7 +284,8 @@ impl SupervisedStack {
         let mut stages: [Vec<SupervisedProcess>; 3] = Default::default();
         for process in processes {
             let engine = EngineKind::ALL.into_iter().find(|engine| engine.name() == process.name());
-            let has_dependents = |engine| EngineKind::ALL.into_iter().any(|other| other.stores_in() == Some(engine));
+            let has_dependents =
+                |engine| EngineKind::ALL.into_iter().any(|other| other.storing_engine() == Some(engine));
             let stage = engine.map_or(0, |engine| if has_dependents(engine) { 2 } else { 1 });
             stages[stage].push(process);
         }
@@ -291,7 +296,7 @@ impl SupervisedStack {
             }))
             .await;
         }
-        self.context.state_file.change(|stack| {
+        self.context.state_file.update(|stack| {
             stack.ready = false;
             stack.processes.clear();
         })?;
@@ -301,7 +306,7 @@ impl SupervisedStack {
 }
 
 /// The log file of one of a stack's processes.
-pub fn log_file(data: &Path, name: &str) -> std::path::PathBuf {
+pub fn log_path(data: &Path, name: &str) -> std::path::PathBuf {
     data.join("log").join(format!("{name}.log"))
 }
 
@@ -310,7 +315,7 @@ async fn wait_for_external(engine: EngineKind, url: &str) -> anyhow::Result<()> 
     let started_at = Instant::now();
     let probe = HealthProbe::Engine(engine, url.to_owned());
     loop {
-        match probe.ask().await {
+        match probe.check_health().await {
             Ok(_) => return Ok(()),
             Err(error) if started_at.elapsed() > EXTERNAL_ENGINE_TIMEOUT => {
                 // The URL may contain a password, so the message names its variable.
@@ -321,7 +326,7 @@ async fn wait_for_external(engine: EngineKind, url: &str) -> anyhow::Result<()> 
     }
 }
 
-fn initial_state(
+fn create_initial_state(
     options: &StackConfig,
     ports: &AllocatedPorts,
     mut port_numbers: BTreeMap<ServicePort, u16>,
@@ -331,37 +336,37 @@ fn initial_state(
         let url = match options.urls.get(&engine) {
             Some(url) => url.clone(),
             None if engine == EngineKind::Registry => {
-                let login = registry_login()?;
-                let url = with_login(&engine.url(ports.of(engine.port())?), &login);
+                let login = read_or_create_registry_login()?;
+                let url = add_login(&engine.url(ports.number(engine.port())?), &login);
                 variables.insert(REGISTRY_LOGIN_VARIABLE.to_owned(), login);
                 url
             }
-            None => engine.url(ports.of(engine.port())?),
+            None => engine.url(ports.number(engine.port())?),
         };
         variables.insert(engine.variable().to_owned(), url);
     }
     let mut http = None;
     if options.product {
-        let listen = format!("127.0.0.1:{}", ports.of(ServicePort::Http)?);
+        let listen = format!("127.0.0.1:{}", ports.number(ServicePort::Http)?);
         http = Some(format!("http://{listen}"));
         variables.insert("MEDHUB__HTTP__LISTEN".to_owned(), listen);
-        variables.insert("MEDHUB__GRPC__LISTEN".to_owned(), format!("127.0.0.1:{}", ports.of(ServicePort::Grpc)?));
+        variables.insert("MEDHUB__GRPC__LISTEN".to_owned(), format!("127.0.0.1:{}", ports.number(ServicePort::Grpc)?));
         let objects = options.settings.data_folder.join("objects").into_os_string().into_string();
         let objects = objects.map_err(|folder| anyhow!("{} is not UTF-8", folder.display()))?;
         variables.insert("MEDHUB__OBJECTS__DIR".to_owned(), objects);
         for secret in [OPERATOR_TOKEN_VARIABLE, SIGNING_SECRET_VARIABLE] {
-            variables.insert(secret.to_owned(), secret_or_new(secret)?);
+            variables.insert(secret.to_owned(), read_or_create_secret(secret)?);
         }
         variables.insert(DEVELOPMENT_LOGIN_VARIABLE.to_owned(), "true".to_owned());
     }
     for (variable, artifact) in ASSET_FOLDERS {
         let folder =
-            std::env::var_os(variable).unwrap_or_else(|| artifact.place(&options.settings.cache).into_os_string());
+            std::env::var_os(variable).unwrap_or_else(|| artifact.folder(&options.settings.cache).into_os_string());
         let folder = folder.into_string().map_err(|folder| anyhow!("{variable} is not UTF-8: {}", folder.display()))?;
         variables.insert(variable.to_owned(), folder);
     }
-    port_numbers.extend(ports.all());
-    let supervisor = ProcessIdentity::of(std::process::id()).context("reading the identity of this process")?;
+    port_numbers.extend(ports.numbers());
+    let supervisor = ProcessIdentity::from_pid(std::process::id()).context("reading the identity of this process")?;
     Ok(stack_state::StackState {
         supervisor,
         ready: false,
@@ -373,7 +378,7 @@ fn initial_state(
 }
 
 /// The login from the environment, else a new one.
-fn registry_login() -> anyhow::Result<String> {
+fn read_or_create_registry_login() -> anyhow::Result<String> {
     match std::env::var_os(REGISTRY_LOGIN_VARIABLE) {
         None => Ok(format!("{REGISTRY_USER}:{}", Uuid::new_v4().simple())),
         Some(login) => login.into_string().map_err(|_| anyhow!("{REGISTRY_LOGIN_VARIABLE} is not UTF-8")),
@@ -381,7 +386,7 @@ fn registry_login() -> anyhow::Result<String> {
 }
 
 /// The URL with a percent-encoded login in it, a form that every client of the registry accepts.
-fn with_login(url: &str, login: &str) -> String {
+fn add_login(url: &str, login: &str) -> String {
     let escaped = |text: &str| -> String {
         text.bytes()
             .map(|byte| match byte {
@@ -395,7 +400,7 @@ fn with_login(url: &str, login: &str) -> String {
 }
 
 /// The secret from the environment, else a new one. Only its owner can read the state file that contains it.
-fn secret_or_new(variable: &str) -> anyhow::Result<String> {
+fn read_or_create_secret(variable: &str) -> anyhow::Result<String> {
     match std::env::var_os(variable) {
         None => Ok(format!("{}{}", Uuid::new_v4().simple(), Uuid::new_v4().simple())),
         Some(secret) => secret.into_string().map_err(|_| anyhow!("{variable} is not UTF-8")),
@@ -403,7 +408,7 @@ fn secret_or_new(variable: &str) -> anyhow::Result<String> {
 }
 
 /// The seconds since `started_at`, with one decimal.
-fn seconds(started_at: Instant) -> String {
+fn format_elapsed(started_at: Instant) -> String {
     format!("{:.1}", started_at.elapsed().as_secs_f32())
 }
 
@@ -411,7 +416,7 @@ fn seconds(started_at: Instant) -> String {
 mod tests {
     #[test]
     fn a_login_is_percent_encoded_in_a_url() {
-        let url = super::with_login("http://127.0.0.1:8081", "medhub:p@ss:w/rd");
+        let url = super::add_login("http://127.0.0.1:8081", "medhub:p@ss:w/rd");
         assert_eq!(url, "http://medhub:p%40ss%3Aw%2Frd@127.0.0.1:8081");
     }
 }

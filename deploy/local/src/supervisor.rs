@@ -30,13 +30,13 @@ use crate::{
 /// Time limit for a program's first answer to its probe; Kafka may have a long log to recover.
 const START_LIMIT: Duration = Duration::from_mins(2);
 /// A run that lasted this long does not count as a failed start.
-const STABLE_RUN: Duration = Duration::from_secs(30);
+const STABLE_RUN_TIME: Duration = Duration::from_secs(30);
 /// Failed starts in a row before the stack gives up.
 const MAX_FAILURES: u32 = 6;
-const FIRST_DELAY: Duration = Duration::from_millis(200);
+const FIRST_RESTART_DELAY: Duration = Duration::from_millis(200);
 /// Pause between two probes of a starting program; some programs log a line for each probe.
 const PROBE_INTERVAL: Duration = Duration::from_millis(100);
-const LOG_LIMIT: u64 = 16 * 1024 * 1024;
+const MAX_LOG_BYTES: u64 = 16 * 1024 * 1024;
 
 /// A process to run, and how to probe that it works.
 #[derive(Debug)]
@@ -98,7 +98,7 @@ impl SupervisedProcess {
         &self.name
     }
 
-    /// The process's condition as it changes; [`ready`] waits on it.
+    /// The process's condition as it changes; [`wait_until_ready`] waits on it.
     pub fn condition(&self) -> watch::Receiver<ProcessCondition> {
         self.condition.clone()
     }
@@ -116,7 +116,7 @@ impl SupervisedProcess {
 ///
 /// # Errors
 /// If the supervisor gave up on the process.
-pub async fn ready(condition: &mut watch::Receiver<ProcessCondition>) -> anyhow::Result<()> {
+pub async fn wait_until_ready(condition: &mut watch::Receiver<ProcessCondition>) -> anyhow::Result<()> {
     let reached = condition.wait_for(|now| !matches!(now, ProcessCondition::Starting)).await;
     match &*reached.context("the supervision ended")? {
         ProcessCondition::Ready | ProcessCondition::Starting => Ok(()),
@@ -146,8 +146,8 @@ impl ProcessSupervisor {
                 Ok(RunOutcome::StopRequested) => return,
                 Ok(RunOutcome::Died(reason)) | Err(reason) => reason,
             };
-            failures = if started.elapsed() > STABLE_RUN { 1 } else { failures + 1 };
-            let log_tail = log_tail(&self.spec.log_path);
+            failures = if started.elapsed() > STABLE_RUN_TIME { 1 } else { failures + 1 };
+            let log_tail = read_log_tail(&self.spec.log_path);
             if failures >= MAX_FAILURES {
                 let text =
                     format!("{} failed {failures} times in a row; the last time: {died:#}{log_tail}", self.spec.name);
@@ -156,7 +156,7 @@ impl ProcessSupervisor {
                 self.condition.send_replace(ProcessCondition::Failed(text));
                 return;
             }
-            let delay = FIRST_DELAY * 2_u32.pow(failures - 1);
+            let delay = FIRST_RESTART_DELAY * 2_u32.pow(failures - 1);
             tracing::warn!(engine = self.spec.name, delay.ms = delay.as_millis(), "{died:#}, restarting it{log_tail}");
             self.condition.send_replace(ProcessCondition::Starting);
             restarts += 1;
@@ -169,16 +169,16 @@ impl ProcessSupervisor {
 
     async fn run_once(&self, restarts: u32) -> anyhow::Result<RunOutcome> {
         let name = &self.spec.name;
-        let mut child = spawn(&self.spec)?;
-        let identity = child.id().and_then(ProcessIdentity::of);
-        self.record(identity, restarts)?;
+        let mut child = spawn_guarded(&self.spec)?;
+        let identity = child.id().and_then(ProcessIdentity::from_pid);
+        self.record_process(identity, restarts)?;
         let outcome = tokio::select! {
             status = child.wait() => RunOutcome::Died(unexpected_exit(name, status?)),
             () = self.stop.cancelled() => RunOutcome::StopRequested,
             error = self.wait_until_ready() => RunOutcome::Died(error),
         };
         self.stop_child(&mut child, identity).await?;
-        self.record(None, restarts)?;
+        self.record_process(None, restarts)?;
         Ok(outcome)
     }
 
@@ -187,7 +187,7 @@ impl ProcessSupervisor {
     async fn wait_until_ready(&self) -> anyhow::Error {
         let deadline = Instant::now() + START_LIMIT;
         loop {
-            match self.spec.probe.ask().await {
+            match self.spec.probe.check_health().await {
                 Ok(_) => break,
                 Err(error) if Instant::now() > deadline => {
                     return error.context(format!("{} did not answer within {START_LIMIT:?}", self.spec.name));
@@ -201,9 +201,9 @@ impl ProcessSupervisor {
         std::future::pending().await
     }
 
-    fn record(&self, identity: Option<ProcessIdentity>, restarts: u32) -> anyhow::Result<()> {
+    fn record_process(&self, identity: Option<ProcessIdentity>, restarts: u32) -> anyhow::Result<()> {
         let spec = &self.spec;
-        self.context.state_file.change(|stack| {
+        self.context.state_file.update(|stack| {
             let entry = stack.processes.entry(spec.name.clone()).or_insert_with(|| ProcessState {
                 identity: None,
                 version: spec.version.clone(),
@@ -218,9 +218,9 @@ impl ProcessSupervisor {
     /// Stops a program that may still run: gracefully, and by killing it after its stop limit.
     async fn stop_child(&self, child: &mut Child, identity: Option<ProcessIdentity>) -> anyhow::Result<()> {
         let Some(identity) = identity.filter(|_| child.id().is_some()) else { return Ok(()) };
-        let children = identity.children().into_iter().filter_map(ProcessIdentity::of).collect::<Vec<_>>();
+        let children = identity.child_pids().into_iter().filter_map(ProcessIdentity::from_pid).collect::<Vec<_>>();
         if !self.context.force_stop.is_cancelled() {
-            identity.send(self.spec.launch.stop_signal);
+            identity.send_signal(self.spec.launch.stop_signal);
             tokio::select! {
                 status = timeout(self.spec.launch.stop_limit, child.wait()) => if let Ok(status) = status { status?; },
                 () = self.context.force_stop.cancelled() => {}
@@ -243,7 +243,7 @@ fn unexpected_exit(name: &str, status: ExitStatus) -> anyhow::Error {
 /// Starts a program under `guard` in a separate process group: a terminal's Ctrl-C reaches only the supervisor.
 ///
 /// Call it on the main thread: the parent-death signal is sent when the thread that forked ends, not the process.
-fn spawn(spec: &ProcessSpec) -> anyhow::Result<Child> {
+fn spawn_guarded(spec: &ProcessSpec) -> anyhow::Result<Child> {
     let launch = &spec.launch;
     let log = open_log(&spec.log_path)?;
     let mut command = Command::new(THIS_PROGRAM);
@@ -258,24 +258,24 @@ fn spawn(spec: &ProcessSpec) -> anyhow::Result<Child> {
 }
 
 fn open_log(path: &Path) -> anyhow::Result<File> {
-    if fs::metadata(path).is_ok_and(|metadata| metadata.len() > LOG_LIMIT) {
+    if fs::metadata(path).is_ok_and(|metadata| metadata.len() > MAX_LOG_BYTES) {
         fs::rename(path, path.with_extension("log.1")).context("rotating a long log")?;
     }
     File::options().create(true).append(true).open(path).with_context(|| format!("opening {}", path.display()))
 }
 
 /// The path and the last lines of a log, for the message that its program ended.
-fn log_tail(path: &Path) -> String {
-    const BYTES: i64 = 4096;
-    const LINES: usize = 5;
+fn read_log_tail(path: &Path) -> String {
+    const TAIL_BYTES: i64 = 4096;
+    const TAIL_LINES: usize = 5;
     let read = || -> std::io::Result<VecDeque<String>> {
         let mut file = File::open(path)?;
-        if file.metadata()?.len() > BYTES.unsigned_abs() {
-            file.seek(SeekFrom::End(-BYTES))?;
+        if file.metadata()?.len() > TAIL_BYTES.unsigned_abs() {
+            file.seek(SeekFrom::End(-TAIL_BYTES))?;
         }
-        let mut last = VecDeque::with_capacity(LINES);
+        let mut last = VecDeque::with_capacity(TAIL_LINES);
         for line in BufReader::new(file).split(b'\n') {
-            if last.len() == LINES {
+            if last.len() == TAIL_LINES {
                 last.pop_front();
             }
             last.push_back(String::from_utf8_lossy(&line?).into_owned());

@@ -23,7 +23,7 @@ export class Client {
   ) {}
 
   /** Sends a query or a mutation; `since` is the consistency token of a change that the answer must include. */
-  async ask<T, V>(document: TypedDocumentNode<T, V>, variables: V, since?: string | null): Promise<T> {
+  async sendDocument<T, V>(document: TypedDocumentNode<T, V>, variables: V, since?: string | null): Promise<T> {
     const headers: Record<string, string> = { "content-type": "application/json" };
     if (this.token) headers.authorization = `Bearer ${this.token}`;
     const extensions = since ? { consistencyToken: since } : undefined;

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 
 import { Client, Refused } from "./client.js";
-import { graphql } from "./made/gql.js";
+import { graphql } from "./generated/gql.js";
 
 const http = process.argv[2];
 assert(http, "the first argument is the URL of the service");
@@ -46,27 +46,27 @@ const Changes = graphql(`
 
 const anonymous = new Client(http);
 const login = async (tenant?: string) => {
-  const { developmentLogin } = await anonymous.ask(Login, { user: "tess", tenant });
+  const { developmentLogin } = await anonymous.sendDocument(Login, { user: "tess", tenant });
   return new Client(http, developmentLogin.token);
 };
-await (await login()).ask(Register, { tenant: "client-check" });
+await (await login()).sendDocument(Register, { tenant: "client-check" });
 const tess = await login("client-check");
 
 await assert.rejects(
-  anonymous.ask(Draft, { title: "x" }),
+  anonymous.sendDocument(Draft, { title: "x" }),
   (error) => error instanceof Refused && error.code === "UNAUTHENTICATED",
 );
-const { draftProposal: drafted } = await tess.ask(Draft, { title: "Beds", key: "first" });
+const { draftProposal: drafted } = await tess.sendDocument(Draft, { title: "Beds", key: "first" });
 assert(drafted.__typename === "Accepted");
-const { draftProposal: repeated } = await tess.ask(Draft, { title: "Beds", key: "first" });
+const { draftProposal: repeated } = await tess.sendDocument(Draft, { title: "Beds", key: "first" });
 assert(repeated.__typename === "Accepted" && repeated.repeated && repeated.id === drafted.id);
 
-const { editProposalSection: edited } = await tess.ask(Edit, { id: drafted.id, content: "We deliver.", basedOn: 0 });
+const { editProposalSection: edited } = await tess.sendDocument(Edit, { id: drafted.id, content: "We deliver.", basedOn: 0 });
 assert(edited.__typename === "Accepted");
-const { editProposalSection: stale } = await tess.ask(Edit, { id: drafted.id, content: "Or not.", basedOn: 0 });
+const { editProposalSection: stale } = await tess.sendDocument(Edit, { id: drafted.id, content: "Or not.", basedOn: 0 });
 assert(stale.__typename === "Rejected" && stale.rule === "STALE_SECTION");
 
-const read = await tess.ask(Read, { id: drafted.id }, edited.consistencyToken);
+const read = await tess.sendDocument(Read, { id: drafted.id }, edited.consistencyToken);
 assert.deepEqual(read.proposal?.sections, [{ key: "approach", content: "We deliver.", revision: 1 }]);
 assert.equal(read.proposals.totalCount, 1);
 assert.deepEqual(read.me, { user: "tess", tenant: "client-check", role: "ADMIN" });

@@ -5,7 +5,7 @@ import { WebsocketProvider } from "y-websocket";
 import * as Y from "yjs";
 
 import { Client } from "./client.js";
-import { graphql } from "./made/gql.js";
+import { graphql } from "./generated/gql.js";
 
 const http = process.argv[2];
 assert(http, "the first argument is the URL of the service");
@@ -40,14 +40,14 @@ const Recorded = graphql(`
 
 const tenant = "written-together";
 const signIn = async (user: string, tenant?: string) => {
-  const { developmentLogin } = await new Client(http).ask(SignIn, { user, tenant });
+  const { developmentLogin } = await new Client(http).sendDocument(SignIn, { user, tenant });
   return { token: developmentLogin.token, client: new Client(http, developmentLogin.token) };
 };
-await (await signIn("tess")).client.ask(Found, { tenant });
+await (await signIn("tess")).client.sendDocument(Found, { tenant });
 const tess = await signIn("tess", tenant);
-await tess.client.ask(Join, { user: "toby" });
+await tess.client.sendDocument(Join, { user: "toby" });
 const toby = await signIn("toby", tenant);
-const { draftProposal: begun } = await tess.client.ask(Begin, {});
+const { draftProposal: begun } = await tess.client.sendDocument(Begin, {});
 assert(begun.__typename === "Accepted");
 
 /** An editor as a page has it: the standard provider of Yjs, and two subprotocols of the product. */
@@ -88,7 +88,7 @@ const seesTess = () => others().some((state) => state.by === "tess" && state.use
 await until("the second editor has the first one's awareness", seesTess);
 
 await until("the text is recorded", async () => {
-  const { proposal } = await tess.client.ask(Recorded, { id: begun.id });
+  const { proposal } = await tess.client.sendDocument(Recorded, { id: begun.id });
   return proposal?.sections[0]?.content === merged;
 });
 one.provider.destroy();

@@ -4,7 +4,7 @@ use reqwest::StatusCode;
 use serde_json::{Value, json};
 use tests::{
     EnvironmentVariables, GraphqlSubscriber, HttpResponse, ProductHandle, ProductInstance, ProposalEditor,
-    SignedInUser, error_code, request, run_alone,
+    SignedInUser, build_request, error_code, run_alone,
 };
 
 #[tokio::test]
@@ -15,7 +15,7 @@ async fn a_rate_limited_request_is_answered_with_the_time_to_retry() {
         environment.insert(format!("MEDHUB__LIMITS__{variable}"), value.into());
     }
     environment.insert("MEDHUB__HTTP__CORS_ORIGINS".into(), "https://app.example.org".into());
-    let product = ProductInstance::with(environment).await;
+    let product = ProductInstance::start_with(environment).await;
     let client = reqwest::Client::new();
     let ask = async |token: Option<&str>| {
         let mut request =
@@ -58,14 +58,14 @@ async fn a_rate_limited_request_is_answered_with_the_time_to_retry() {
 async fn documents_over_a_websocket_count_as_requests() {
     run_alone();
     let environment = EnvironmentVariables::from([("MEDHUB__LIMITS__PER_USER".into(), "6".into())]);
-    let product = ProductInstance::with(environment).await;
+    let product = ProductInstance::start_with(environment).await;
     let ann = SignedInUser::login(&product, "ann", None).await;
     let payload = json!({ "authorization": format!("Bearer {}", ann.token) });
-    let mut connection = GraphqlSubscriber::begin(product.http(), payload, "{ __typename }").await.unwrap();
+    let mut connection = GraphqlSubscriber::subscribe(product.http(), payload, "{ __typename }").await.unwrap();
 
     let mut answers = vec![];
     for number in 0..12 {
-        answers.push(connection.ask(&format!("document-{number}"), "{ __typename }").await.unwrap());
+        answers.push(connection.send_document(&format!("document-{number}"), "{ __typename }").await.unwrap());
     }
 
     assert_eq!(answers[0]["data"]["__typename"], "Query", "{answers:?}");
@@ -78,16 +78,16 @@ async fn documents_over_a_websocket_count_as_requests() {
 
 /// Messages of a proposal's editors.
 async fn editor_messages_count_as_requests(product: &ProductHandle) {
-    let bea = SignedInUser::found(product, "bea", "acme").await;
+    let bea = SignedInUser::register_company(product, "bea", "acme").await;
     let draft = "draftProposal(input: { opportunityId: \"036:36C24526Q0001\", title: \"Beds\", outline: [] })";
-    let proposal = bea.change(draft, json!({})).await;
+    let proposal = bea.apply_change(draft, json!({})).await;
     let protocols = format!("medhub-together, bearer.{}", bea.token);
     let mut editor = ProposalEditor::open(product.http(), &proposal.id, &protocols).await.unwrap();
     for number in 0..10 {
         // Sending fails once the product has closed the connection; the reason is read below.
-        let _sent = editor.tell(7, number, &json!({ "cursor": number })).await;
+        let _sent = editor.send_awareness(7, number, &json!({ "cursor": number })).await;
     }
-    let (code, reason) = editor.ended().await.unwrap();
+    let (code, reason) = editor.wait_until_closed().await.unwrap();
     assert!(code == 4429 && reason.contains("too many"), "{code} {reason}");
 }
 
@@ -97,15 +97,15 @@ async fn charges_grow_with_cost_and_a_user_is_one_caller_for_all_companies() {
     let limits = [("PER_ADDRESS", "200"), ("PER_USER", "40"), ("REFUSED_TOKENS", "3"), ("EVENTS_PER_REQUEST", "10")];
     let environment =
         limits.map(|(variable, value)| (format!("MEDHUB__LIMITS__{variable}"), value.to_owned())).into_iter().collect();
-    let product = ProductInstance::with(environment).await;
+    let product = ProductInstance::start_with(environment).await;
     let remaining = |answer: &HttpResponse| answer.header("ratelimit-remaining").parse::<i64>().unwrap();
     let ask = async |token: &str, tenant: Option<&str>| {
         let mut request =
-            request(&product, "POST", "/graphql", Some(token)).json(&json!({ "query": "{ __typename }" }));
+            build_request(&product, "POST", "/graphql", Some(token)).json(&json!({ "query": "{ __typename }" }));
         if let Some(tenant) = tenant {
             request = request.header("x-medhub-tenant", tenant);
         }
-        HttpResponse::to(request).await
+        HttpResponse::from_request(request).await
     };
 
     // A user is one caller, whichever company a header names.
@@ -117,9 +117,9 @@ async fn charges_grow_with_cost_and_a_user_is_one_caller_for_all_companies() {
     assert!(counts[9] <= counts[0] - 7, "{counts:?}");
 
     // Invalid keys are limited, and do not affect a key that was accepted before.
-    let ann = SignedInUser::found(&product, "ann", "acme").await;
+    let ann = SignedInUser::register_company(&product, "ann", "acme").await;
     let issue = "mutation { issueApiKey(input: { name: \"web\", scopes: [READ] }) { key } }";
-    let key = ann.ask(issue, json!({})).await["data"]["issueApiKey"]["key"].as_str().unwrap().to_owned();
+    let key = ann.send_document(issue, json!({})).await["data"]["issueApiKey"]["key"].as_str().unwrap().to_owned();
     assert_eq!(ask(&key, None).await.status, StatusCode::OK);
     let mut guesses = vec![];
     for number in 0..5 {
@@ -135,11 +135,13 @@ async fn charges_grow_with_cost_and_a_user_is_one_caller_for_all_companies() {
         let event = |number| json!({ "type": "view", "sessionId": format!("s{number}"), "pageUrl": "/p" });
         json!({ "events": (0..events).map(event).collect::<Vec<_>>() })
     };
-    let send = async |events| HttpResponse::to(request(&product, "POST", "/ingest", None).json(&batch(events))).await;
+    let send = async |events| {
+        HttpResponse::from_request(build_request(&product, "POST", "/ingest", None).json(&batch(events))).await
+    };
     let (one, hundred) = (send(1).await, send(100).await);
     assert_eq!((one.status, hundred.status), (StatusCode::OK, StatusCode::OK), "{}", hundred.body);
     assert!(remaining(&hundred) <= remaining(&one) - 6, "{} {}", remaining(&one), remaining(&hundred));
     let too_many = send(2_000).await;
-    assert_eq!((too_many.status, too_many.code()), (StatusCode::TOO_MANY_REQUESTS, "RATE_LIMITED"));
+    assert_eq!((too_many.status, too_many.problem_code()), (StatusCode::TOO_MANY_REQUESTS, "RATE_LIMITED"));
     assert!(!too_many.header("retry-after").is_empty());
 }

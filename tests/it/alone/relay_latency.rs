@@ -27,17 +27,18 @@ impl RelayLatencyFixture {
         run_alone();
         let environment = FaultEnvironment::new(engines().await).await.unwrap();
         let relays = RelayPair::start(&environment).unwrap();
-        relays.reach(0, START_TIMEOUT).await.unwrap();
+        relays.wait_until_published(0, START_TIMEOUT).await.unwrap();
         let writer =
-            AppendWriter::new(run_seed::read_or_draw().unwrap(), 0, &environment.url, environment.pool.clone()).alone();
+            AppendWriter::new(run_seed::read_or_draw_seed().unwrap(), 0, &environment.url, environment.pool.clone())
+                .with_own_streams();
         Self { environment, relays, writer }
     }
 
     /// The time from the acknowledgement of an append until the relay reports its event as published.
-    async fn delay(&mut self) -> Duration {
-        let position = self.writer.probe().await.unwrap();
+    async fn measure_delay(&mut self) -> Duration {
+        let position = self.writer.append_probe().await.unwrap();
         let committed = Instant::now();
-        self.relays.reach(position, START_TIMEOUT).await.unwrap();
+        self.relays.wait_until_published(position, START_TIMEOUT).await.unwrap();
         committed.elapsed()
     }
 }
@@ -48,7 +49,7 @@ async fn idle_foreign_transactions_delay_no_event() {
     let foreign = ForeignTransactions::open(&fixture.environment.url).await.unwrap();
     let mut delays = Vec::new();
     for _ in 0..20 {
-        delays.push(fixture.delay().await);
+        delays.push(fixture.measure_delay().await);
     }
     assert_eq!(foreign.close().await.unwrap(), 0, "they have to stay open for the whole test");
     assert!(delays.iter().all(|delay| *delay < LATENCY_LIMIT), "{delays:?}");
@@ -58,24 +59,24 @@ async fn idle_foreign_transactions_delay_no_event() {
 async fn the_relay_passes_the_gap_of_a_rolled_back_append_within_1_s() {
     let mut fixture = RelayLatencyFixture::new().await;
     let mut rolled_back = AppendWriter::new(
-        run_seed::read_or_draw().unwrap(),
+        run_seed::read_or_draw_seed().unwrap(),
         1,
         &fixture.environment.url,
         fixture.environment.pool.clone(),
     )
-    .alone();
+    .with_own_streams();
     for _ in 0..5 {
         let open = rolled_back.begin_append().await.unwrap();
-        let beyond = fixture.writer.probe().await.unwrap();
-        let (leader, held) = fixture.relays.leader().await.unwrap();
+        let beyond = fixture.writer.append_probe().await.unwrap();
+        let (leader, held) = fixture.relays.find_leader().await.unwrap();
         assert!(held.position < beyond, "event {beyond} was not held back: {held:?}");
 
         rolled_back.roll_back_append(open).await.unwrap();
         let rolled_back_at = Instant::now();
-        assert_eq!(fixture.relays.reach(beyond, START_TIMEOUT).await.unwrap(), leader);
+        assert_eq!(fixture.relays.wait_until_published(beyond, START_TIMEOUT).await.unwrap(), leader);
         assert!(rolled_back_at.elapsed() < LATENCY_LIMIT, "{:?}", rolled_back_at.elapsed());
     }
-    let log = evidence_reader::log(&mut fixture.environment.connection().await.unwrap()).await.unwrap();
+    let log = evidence_reader::read_log(&mut fixture.environment.connect().await.unwrap()).await.unwrap();
     let last = log.last().unwrap().position;
     assert!(last > u64::try_from(log.len()).unwrap(), "there was no gap");
 }
@@ -84,21 +85,21 @@ async fn the_relay_passes_the_gap_of_a_rolled_back_append_within_1_s() {
 async fn an_open_append_holds_back_later_events_until_it_commits() {
     let mut fixture = RelayLatencyFixture::new().await;
     let mut slow = AppendWriter::new(
-        run_seed::read_or_draw().unwrap(),
+        run_seed::read_or_draw_seed().unwrap(),
         1,
         &fixture.environment.url,
         fixture.environment.pool.clone(),
     )
-    .alone();
-    let before = fixture.writer.probe().await.unwrap();
-    fixture.relays.reach(before, START_TIMEOUT).await.unwrap();
+    .with_own_streams();
+    let before = fixture.writer.append_probe().await.unwrap();
+    fixture.relays.wait_until_published(before, START_TIMEOUT).await.unwrap();
     let open = slow.begin_append().await.unwrap();
-    let beyond = fixture.writer.probe().await.unwrap();
+    let beyond = fixture.writer.append_probe().await.unwrap();
     let watched = Instant::now();
     while watched.elapsed() < LATENCY_LIMIT {
-        let (_, status) = fixture.relays.leader().await.unwrap();
+        let (_, status) = fixture.relays.find_leader().await.unwrap();
         assert!(status.position < beyond, "{status:?} passed an open append, to {beyond}");
     }
     assert_eq!(slow.commit_append(open).await.unwrap(), AppendOutcome::Committed);
-    fixture.relays.reach(beyond, LATENCY_LIMIT).await.unwrap();
+    fixture.relays.wait_until_published(beyond, LATENCY_LIMIT).await.unwrap();
 }

@@ -24,8 +24,8 @@ async fn a_standby_takes_over_in_less_than_5_s_from_a_killed_and_from_a_stopped_
         RelayFault::PauseLeader(Duration::from_secs(2)),
     ];
     run_alone();
-    let plan = FaultPlan::short(run_seed::read_or_draw().unwrap(), 4, &injected);
-    let report = faults::run(&plan, engines().await).await.unwrap();
+    let plan = FaultPlan::short(run_seed::read_or_draw_seed().unwrap(), 4, &injected);
+    let report = faults::run_plan(&plan, engines().await).await.unwrap();
     assert!(report.events > 100, "too few events for a load: {}", report.summary());
     assert!(report.ok, "{}", report.summary());
     let takeovers: Vec<_> = report.faults.iter().filter_map(|fault| fault.takeover_ms).collect();

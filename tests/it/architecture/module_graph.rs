@@ -123,7 +123,7 @@ impl ModuleGraph {
             let inside: Vec<_> = arrows.iter().filter(|(at, ..)| *at == parent).collect();
             let mut seen = BTreeSet::new();
             for (_, from, _) in &inside {
-                let circle = circle_through(from, &inside);
+                let circle = find_circle(from, &inside);
                 let folders: Vec<_> = circle.iter().filter(|name| self.is_folder(&parent, name)).cloned().collect();
                 if folders.len() > 1 && seen.insert(circle.clone()) {
                     circles.push(format!("{parent}: {}", circle.into_iter().collect::<Vec<_>>().join(" <-> ")));
@@ -141,7 +141,7 @@ impl ModuleGraph {
 }
 
 /// The siblings that can be reached from `start` and reach it.
-fn circle_through(start: &str, arrows: &[&Arrow]) -> BTreeSet<String> {
+fn find_circle(start: &str, arrows: &[&Arrow]) -> BTreeSet<String> {
     let reach = |begin: &str, forward: bool| {
         let mut reached = BTreeSet::new();
         let mut open = vec![begin.to_owned()];
@@ -167,7 +167,7 @@ struct PathCollector<'a> {
 
 impl PathCollector<'_> {
     /// The path from the crate's root; `None` for paths of other crates and local names.
-    fn absolute(&self, segments: &[String]) -> Option<ModulePath> {
+    fn absolute_path(&self, segments: &[String]) -> Option<ModulePath> {
         let mut base = self.module.to_vec();
         let mut rest = segments;
         match rest.first()?.as_str() {
@@ -195,7 +195,7 @@ impl PathCollector<'_> {
             UseTree::Path(path) => self.add_use(&path.tree, &with(path.ident.to_string())),
             UseTree::Group(group) => group.items.iter().for_each(|item| self.add_use(item, before)),
             UseTree::Glob(_) => {
-                if let Some(target) = self.absolute(before) {
+                if let Some(target) = self.absolute_path(before) {
                     self.collected.references.push(target.clone());
                     self.collected.globs.push(target);
                 }
@@ -215,7 +215,7 @@ impl PathCollector<'_> {
     }
 
     fn add_import(&mut self, alias: String, path: &[String]) {
-        if let Some(target) = self.absolute(path) {
+        if let Some(target) = self.absolute_path(path) {
             self.collected.references.push(target.clone());
             self.collected.imports.insert(alias, target);
         }
@@ -238,7 +238,7 @@ impl<'ast> Visit<'ast> for PathCollector<'_> {
     fn visit_path(&mut self, path: &'ast syn::Path) {
         let segments: Vec<_> = path.segments.iter().map(|segment| segment.ident.to_string()).collect();
         if segments.len() > 1
-            && let Some(target) = self.absolute(&segments)
+            && let Some(target) = self.absolute_path(&segments)
         {
             self.collected.references.push(target);
         }

@@ -21,26 +21,26 @@ const PROPOSAL: &str = "01890a5d-ac96-774b-bcce-b302099a8057";
 
 type PgDispatcher = CommandDispatcher<PgEventStore<()>>;
 
-async fn dispatcher() -> (PgPool, PgDispatcher) {
+async fn create_dispatcher() -> (PgPool, PgDispatcher) {
     let pool = database().await;
     let store = PgEventStore::new(pool.clone(), &PostgresConfig::default());
     (pool, CommandDispatcher::new(store, Arc::new(SystemClock)))
 }
 
-fn sender(name: &str, tenant: &str, authority: CallerAuthority) -> CommandSender {
+fn create_sender(name: &str, tenant: &str, authority: CallerAuthority) -> CommandSender {
     let caller = Caller::new(UserId::try_new(name).unwrap(), TenantId::try_new(tenant).unwrap());
     CommandSender { caller, authority }
 }
 
-fn member(name: &str, role: Role) -> CommandSender {
-    sender(name, "acme", CallerAuthority::Member(role))
+fn member_sender(name: &str, role: Role) -> CommandSender {
+    create_sender(name, "acme", CallerAuthority::Member(role))
 }
 
-fn machine(scopes: &[Scope]) -> CommandSender {
-    sender("worker", "acme", CallerAuthority::Machine(ScopeSet::try_new(scopes.iter().copied()).unwrap()))
+fn api_key_sender(scopes: &[Scope]) -> CommandSender {
+    create_sender("worker", "acme", CallerAuthority::Machine(ScopeSet::try_new(scopes.iter().copied()).unwrap()))
 }
 
-fn draft(dispatcher: &PgDispatcher, sender: &CommandSender) -> ProposalCommand {
+fn draft_command(dispatcher: &PgDispatcher, sender: &CommandSender) -> ProposalCommand {
     ProposalCommand::Draft {
         opportunity_id: OpportunityId::parse("036:36C10G26R0005").unwrap(),
         title: ProposalTitle::try_new("Lifts").unwrap(),
@@ -49,7 +49,7 @@ fn draft(dispatcher: &PgDispatcher, sender: &CommandSender) -> ProposalCommand {
     }
 }
 
-fn edit(dispatcher: &PgDispatcher, sender: &CommandSender) -> ProposalCommand {
+fn edit_command(dispatcher: &PgDispatcher, sender: &CommandSender) -> ProposalCommand {
     let edit = SectionChange {
         section: SectionKey::try_new("approach").unwrap(),
         heading: SectionHeading::try_new("Approach").unwrap(),
@@ -59,7 +59,7 @@ fn edit(dispatcher: &PgDispatcher, sender: &CommandSender) -> ProposalCommand {
     ProposalCommand::EditSection { edit, stamp: dispatcher.stamp(sender) }
 }
 
-async fn propose(
+async fn send_command(
     dispatcher: &PgDispatcher,
     sender: &CommandSender,
     command: ProposalCommand,
@@ -76,16 +76,16 @@ fn is_forbidden<E: std::error::Error + 'static>(
 
 #[tokio::test]
 async fn members_write_a_proposal_and_only_a_manager_approves_it() {
-    let (pool, dispatcher) = dispatcher().await;
-    let (ann, bob) = (member("ann", Role::Contributor), member("bob", Role::Manager));
-    propose(&dispatcher, &ann, draft(&dispatcher, &ann)).await.unwrap();
-    propose(&dispatcher, &ann, edit(&dispatcher, &ann)).await.unwrap();
+    let (pool, dispatcher) = create_dispatcher().await;
+    let (ann, bob) = (member_sender("ann", Role::Contributor), member_sender("bob", Role::Manager));
+    send_command(&dispatcher, &ann, draft_command(&dispatcher, &ann)).await.unwrap();
+    send_command(&dispatcher, &ann, edit_command(&dispatcher, &ann)).await.unwrap();
     let submit = ProposalCommand::SubmitForReview { stamp: dispatcher.stamp(&ann) };
-    propose(&dispatcher, &ann, submit).await.unwrap();
+    send_command(&dispatcher, &ann, submit).await.unwrap();
 
     let approve = |sender: &CommandSender| ProposalCommand::Approve { note: None, stamp: dispatcher.stamp(sender) };
-    let by_ann = propose(&dispatcher, &ann, approve(&ann)).await;
-    let by_bob = propose(&dispatcher, &bob, approve(&bob)).await.unwrap();
+    let by_ann = send_command(&dispatcher, &ann, approve(&ann)).await;
+    let by_bob = send_command(&dispatcher, &bob, approve(&bob)).await.unwrap();
 
     assert!(is_forbidden(&by_ann, RequiredAuthority::AtLeast(Role::Manager)), "{by_ann:?}");
     assert_eq!((by_bob.version, by_bob.aggregate_id), (4, format!("acme:{PROPOSAL}")));
@@ -96,44 +96,47 @@ async fn members_write_a_proposal_and_only_a_manager_approves_it() {
 
 #[tokio::test]
 async fn a_forbidden_command_appends_nothing() {
-    let (pool, dispatcher) = dispatcher().await;
+    let (pool, dispatcher) = create_dispatcher().await;
     for sender in [
-        member("vic", Role::Viewer),
-        sender("nobody", "acme", CallerAuthority::Anonymous),
-        sender("new", "acme", CallerAuthority::WithoutCompany),
-        machine(&[Scope::Read, Scope::Tasks, Scope::Ingest]),
+        member_sender("vic", Role::Viewer),
+        create_sender("nobody", "acme", CallerAuthority::Anonymous),
+        create_sender("new", "acme", CallerAuthority::WithoutCompany),
+        api_key_sender(&[Scope::Read, Scope::Tasks, Scope::Ingest]),
     ] {
-        let outcome = propose(&dispatcher, &sender, draft(&dispatcher, &sender)).await;
+        let outcome = send_command(&dispatcher, &sender, draft_command(&dispatcher, &sender)).await;
         assert!(is_forbidden(&outcome, RequiredAuthority::AtLeast(Role::Contributor)), "{sender:?}: {outcome:?}");
     }
     assert_eq!(count_events(&pool).await, 0);
-    let writer = machine(&[Scope::Write]);
-    assert!(propose(&dispatcher, &writer, draft(&dispatcher, &writer)).await.is_ok());
+    let writer = api_key_sender(&[Scope::Write]);
+    assert!(send_command(&dispatcher, &writer, draft_command(&dispatcher, &writer)).await.is_ok());
 }
 
 #[tokio::test]
 async fn an_aggregate_of_another_tenant_answers_like_a_missing_one() {
-    let (_pool, dispatcher) = dispatcher().await;
-    let ann = member("ann", Role::Admin);
-    propose(&dispatcher, &ann, draft(&dispatcher, &ann)).await.unwrap();
-    let eve = sender("eve", "other", CallerAuthority::Member(Role::Admin));
+    let (_pool, dispatcher) = create_dispatcher().await;
+    let ann = member_sender("ann", Role::Admin);
+    send_command(&dispatcher, &ann, draft_command(&dispatcher, &ann)).await.unwrap();
+    let eve = create_sender("eve", "other", CallerAuthority::Member(Role::Admin));
 
-    let foreign = propose(&dispatcher, &eve, edit(&dispatcher, &eve)).await;
+    let foreign = send_command(&dispatcher, &eve, edit_command(&dispatcher, &eve)).await;
     let unknown = dispatcher
-        .dispatch::<Proposal>(&eve, "unknown", &CommandPreconditions::default(), edit(&dispatcher, &eve))
+        .dispatch::<Proposal>(&eve, "unknown", &CommandPreconditions::default(), edit_command(&dispatcher, &eve))
         .await;
 
     for outcome in [&foreign, &unknown] {
         assert!(matches!(outcome, Err(CommandError::Refused(ProposalError::NotDrafted))), "{outcome:?}");
     }
     assert_eq!(foreign.unwrap_err().to_string(), unknown.unwrap_err().to_string());
-    propose(&dispatcher, &eve, draft(&dispatcher, &eve)).await.expect("another tenant may use the same id");
+    send_command(&dispatcher, &eve, draft_command(&dispatcher, &eve))
+        .await
+        .expect("another tenant may use the same id");
 }
 
 #[tokio::test]
 async fn a_tenant_has_one_company_whatever_id_is_named_and_only_its_admin_changes_it() {
-    let (pool, dispatcher) = dispatcher().await;
-    let (founder, admin) = (sender("ann", "acme", CallerAuthority::WithoutCompany), member("ann", Role::Admin));
+    let (pool, dispatcher) = create_dispatcher().await;
+    let (founder, admin) =
+        (create_sender("ann", "acme", CallerAuthority::WithoutCompany), member_sender("ann", Role::Admin));
     let register = |name: &str, sender: &CommandSender| CompanyCommand::Register {
         name: CompanyName::try_new(name).unwrap(),
         founder: sender.caller.user_id.clone(),
@@ -149,7 +152,7 @@ async fn a_tenant_has_one_company_whatever_id_is_named_and_only_its_admin_change
         stamp: dispatcher.stamp(sender),
     };
     let by_admin = dispatcher.dispatch::<Company>(&admin, "", &none, add(&admin)).await.unwrap();
-    let manager = member("bob", Role::Manager);
+    let manager = member_sender("bob", Role::Manager);
     let by_manager = dispatcher.dispatch::<Company>(&manager, "", &none, add(&manager)).await;
 
     assert_eq!((registered.aggregate_id.as_str(), by_admin.version), ("acme", 2));
@@ -160,8 +163,9 @@ async fn a_tenant_has_one_company_whatever_id_is_named_and_only_its_admin_change
 
 #[tokio::test]
 async fn only_workers_record_the_results_of_documents_and_tasks() {
-    let (_pool, dispatcher) = dispatcher().await;
-    let (ann, worker, none) = (member("ann", Role::Admin), machine(&[Scope::Tasks]), CommandPreconditions::default());
+    let (_pool, dispatcher) = create_dispatcher().await;
+    let (ann, worker, none) =
+        (member_sender("ann", Role::Admin), api_key_sender(&[Scope::Tasks]), CommandPreconditions::default());
     let upload = UploadedFile {
         file_name: FileName::try_new("rfp.pdf").unwrap(),
         media_type: MediaType::try_new("application/pdf").unwrap(),
@@ -195,20 +199,23 @@ async fn only_workers_record_the_results_of_documents_and_tasks() {
 
 #[tokio::test]
 async fn preconditions_apply_to_aggregates_of_tenants() {
-    let (pool, dispatcher) = dispatcher().await;
-    let ann = member("ann", Role::Contributor);
-    propose(&dispatcher, &ann, draft(&dispatcher, &ann)).await.unwrap();
-    let key = with_key("k", "edit");
-    let first = dispatcher.dispatch::<Proposal>(&ann, PROPOSAL, &key, edit(&dispatcher, &ann)).await.unwrap();
-    let repeated = dispatcher.dispatch::<Proposal>(&ann, PROPOSAL, &key, edit(&dispatcher, &ann)).await.unwrap();
-    let outdated = dispatcher.dispatch::<Proposal>(&ann, PROPOSAL, &on_version(1), edit(&dispatcher, &ann)).await;
+    let (pool, dispatcher) = create_dispatcher().await;
+    let ann = member_sender("ann", Role::Contributor);
+    send_command(&dispatcher, &ann, draft_command(&dispatcher, &ann)).await.unwrap();
+    let key = key_precondition("k", "edit");
+    let first = dispatcher.dispatch::<Proposal>(&ann, PROPOSAL, &key, edit_command(&dispatcher, &ann)).await.unwrap();
+    let repeated =
+        dispatcher.dispatch::<Proposal>(&ann, PROPOSAL, &key, edit_command(&dispatcher, &ann)).await.unwrap();
+    let outdated = dispatcher
+        .dispatch::<Proposal>(&ann, PROPOSAL, &version_precondition(1), edit_command(&dispatcher, &ann))
+        .await;
 
     assert_eq!((repeated.version, repeated.repeated, first.repeated), (first.version, true, false));
     assert!(matches!(outdated, Err(CommandError::Outdated { current: 2 })), "{outdated:?}");
     assert_eq!(count_events(&pool).await, 2);
     let submit = ProposalCommand::SubmitForReview { stamp: dispatcher.stamp(&ann) };
-    propose(&dispatcher, &ann, submit).await.unwrap();
-    let late = propose(&dispatcher, &ann, edit(&dispatcher, &ann)).await;
+    send_command(&dispatcher, &ann, submit).await.unwrap();
+    let late = send_command(&dispatcher, &ann, edit_command(&dispatcher, &ann)).await;
     let expected = ProposalError::WrongPhase { phase: LifecyclePhase::InReview, needed: LifecyclePhase::Draft };
     assert!(
         matches!(late, Err(CommandError::Refused(error)) if error == expected),

@@ -6,13 +6,13 @@ use cqrs_es::DomainEvent;
 use domain::opportunity::{Opportunity, OpportunityCommand, OpportunityEvent};
 use sam_gov::{SourceEncoding, SourceFormat, open_source, read_notices};
 use schemas::{catalog::find_schema, codec::EventDecoder};
-use tests::{notice_import::real, run_beside_others};
+use tests::{notice_import::find_real_records, run_beside_others};
 
 /// The events of a file of records; `None` if the file is absent. Takes a turn because it keeps a core busy, without
 /// engines.
-fn events(name: &str, format: SourceFormat) -> Option<Vec<OpportunityEvent>> {
+fn read_events(name: &str, format: SourceFormat) -> Option<Vec<OpportunityEvent>> {
     run_beside_others();
-    let file = File::open(real(name)?).unwrap();
+    let file = File::open(find_real_records(name)?).unwrap();
     let mut states: HashMap<_, Opportunity> = HashMap::new();
     let mut events = vec![];
     for row in read_notices(open_source(file).unwrap(), format, SourceEncoding::Auto).unwrap() {
@@ -26,7 +26,7 @@ fn events(name: &str, format: SourceFormat) -> Option<Vec<OpportunityEvent>> {
     Some(events)
 }
 
-fn round_trip(events: &[OpportunityEvent]) -> usize {
+fn assert_round_trip(events: &[OpportunityEvent]) -> usize {
     let mut bytes = 0;
     let mut decoders = HashMap::new();
     for event in events {
@@ -43,14 +43,14 @@ fn round_trip(events: &[OpportunityEvent]) -> usize {
 
 #[test]
 fn every_event_of_the_real_csv_survives_a_round_trip_unchanged() {
-    let Some(events) = events("notices_full47_2026-03.csv", SourceFormat::Csv) else { return };
+    let Some(events) = read_events("notices_full47_2026-03.csv", SourceFormat::Csv) else { return };
     assert!(events.len() > 6_000, "{}", events.len());
-    println!("{} events, {} bytes of Avro", events.len(), round_trip(&events));
+    println!("{} events, {} bytes of Avro", events.len(), assert_round_trip(&events));
 }
 
 #[test]
 fn every_event_of_the_real_text_survives_a_round_trip_unchanged() {
-    let Some(events) = events("notices_text_2026-03.ndjson.gz", SourceFormat::Ndjson) else { return };
+    let Some(events) = read_events("notices_text_2026-03.ndjson.gz", SourceFormat::Ndjson) else { return };
     assert!(events.len() > 30_000, "{}", events.len());
-    println!("{} events, {} bytes of Avro", events.len(), round_trip(&events));
+    println!("{} events, {} bytes of Avro", events.len(), assert_round_trip(&events));
 }

@@ -6,7 +6,8 @@ use rand_chacha::{
 };
 use serde_json::{Value, json};
 use tests::{
-    EnvironmentVariables, HttpResponse, ProductHandle, ProductInstance, SignedInUser, WAIT_TIMEOUT, eventually, request,
+    EnvironmentVariables, HttpResponse, ProductHandle, ProductInstance, SignedInUser, WAIT_TIMEOUT, build_request,
+    eventually,
 };
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -50,10 +51,10 @@ async fn invalid_requests_are_refused_at_every_edge_and_no_data_is_lost() {
     let mut environment = EnvironmentVariables::new();
     environment.insert("MEDHUB__LIMITS__ENABLED".into(), "false".into());
     environment.insert("MEDHUB__HTTP__REQUEST_TIMEOUT_MS".into(), "10000".into());
-    let product = ProductInstance::with(environment).await;
-    let admin = SignedInUser::found(&product, "ada", "acme").await;
+    let product = ProductInstance::start_with(environment).await;
+    let admin = SignedInUser::register_company(&product, "ada", "acme").await;
     let draft = "draftProposal(input: { opportunityId: \"036:X\", title: \"Kept\" })";
-    let before = admin.change(draft, json!({})).await;
+    let before = admin.apply_change(draft, json!({})).await;
 
     random_documents_are_answered(&product, &admin.token).await;
     too_expensive_documents_are_refused(&admin).await;
@@ -61,18 +62,18 @@ async fn invalid_requests_are_refused_at_every_edge_and_no_data_is_lost() {
     slow_clients_are_disconnected(&product).await;
 
     let proposal = admin
-        .ask_since(&before, "query($id: UUID!) { proposal(id: $id) { title version } }", json!({ "id": before.id }))
+        .query_since(&before, "query($id: UUID!) { proposal(id: $id) { title version } }", json!({ "id": before.id }))
         .await;
     assert_eq!(proposal["proposal"], json!({ "title": "Kept", "version": 1 }));
     // An engine that is busy with other tests may answer later than the product's time-out.
     eventually(async || {
-        let ready = HttpResponse::to(request(&product, "GET", "/ready", None)).await;
+        let ready = HttpResponse::from_request(build_request(&product, "GET", "/ready", None)).await;
         anyhow::ensure!(ready.status.as_u16() == 200 && ready.body["ready"] == true, "{}", ready.body);
         anyhow::Ok(())
     })
     .await;
     // All requests were measured, and none failed by the product's fault except those of the disconnected slow clients.
-    let slo = HttpResponse::to(request(&product, "GET", "/slo", None)).await;
+    let slo = HttpResponse::from_request(build_request(&product, "GET", "/slo", None)).await;
     let number = |path: &str| slo.body.pointer(path).and_then(Value::as_f64).unwrap_or_else(|| panic!("{}", slo.body));
     assert!(number("/availability/requests") >= 300.0 && number("/availability/failed") <= 50.0, "{}", slo.body);
     assert!(number("/latency/p99_ms") >= number("/latency/p50_ms"), "{}", slo.body);
@@ -86,9 +87,10 @@ async fn random_documents_are_answered(product: &ProductHandle, token: &str) {
     for _ in 0..DOCUMENT_COUNT {
         let document: Vec<_> = (0..=below(20)).map(|_| DOCUMENT_PIECES[below(DOCUMENT_PIECES.len())]).collect();
         let document = document.join(" ");
-        let answer =
-            HttpResponse::to(request(product, "POST", "/graphql", Some(token)).json(&json!({ "query": document })))
-                .await;
+        let answer = HttpResponse::from_request(
+            build_request(product, "POST", "/graphql", Some(token)).json(&json!({ "query": document })),
+        )
+        .await;
         assert_eq!(answer.status.as_u16(), 200, "{document}: {}", answer.body);
         for error in answer.body["errors"].as_array().into_iter().flatten() {
             let code = error["extensions"]["code"].as_str().unwrap_or_else(|| panic!("{document}: {error}"));
@@ -99,7 +101,7 @@ async fn random_documents_are_answered(product: &ProductHandle, token: &str) {
 
 async fn too_expensive_documents_are_refused(admin: &SignedInUser<'_>) {
     let refused = async |document: &str| {
-        let answer = admin.ask(document, json!({})).await;
+        let answer = admin.send_document(document, json!({})).await;
         answer["errors"][0]["extensions"]["code"].as_str().unwrap_or_else(|| panic!("{answer}")).to_owned()
     };
     let deep = format!("{{ {} __typename {} }}", "... { ".repeat(60), "}".repeat(60));
@@ -126,7 +128,7 @@ async fn too_expensive_documents_are_refused(admin: &SignedInUser<'_>) {
     let titled = format!(
         "mutation {{ draftProposal(input: {{ opportunityId: \"036:X\", title: \"{long}\" }}) {{ __typename }} }}"
     );
-    let answer = admin.ask(&titled, json!({})).await;
+    let answer = admin.send_document(&titled, json!({})).await;
     assert_eq!(
         answer["errors"][0]["extensions"],
         json!({ "code": "INVALID_INPUT", "field": "input.title" }),
@@ -161,14 +163,14 @@ async fn malformed_requests_are_refused(product: &ProductHandle, token: &str) {
         ("an unknown parameter", 400, "GET", "/api/v1/resources?frist=1", "application/json", vec![]),
         ("an unknown field", 400, "POST", "/api/v1/resources", "application/json", b"{\"nmae\":\"x\"}".to_vec()),
     ] {
-        let sent = request(product, method, path, Some(token)).header("content-type", kind).body(body);
-        let answer = HttpResponse::to(sent).await;
+        let sent = build_request(product, method, path, Some(token)).header("content-type", kind).body(body);
+        let answer = HttpResponse::from_request(sent).await;
         assert_eq!(answer.status.as_u16(), status, "{what}: {}", answer.body);
         assert!(!answer.body.to_string().contains("panicked"), "{what}");
     }
-    let tag = request(product, "PUT", "/api/v1/resources/01890a5d-ac96-774b-bcce-b302099a8057", Some(token));
+    let tag = build_request(product, "PUT", "/api/v1/resources/01890a5d-ac96-774b-bcce-b302099a8057", Some(token));
     let tag = tag.header("if-match", "W/none").json(&json!({ "name": "x", "kind": "other", "body": "x" }));
-    assert_eq!(HttpResponse::to(tag).await.body["field"], "If-Match");
+    assert_eq!(HttpResponse::from_request(tag).await.body["field"], "If-Match");
 }
 
 /// Clients that never complete their request are disconnected, and others are answered meanwhile.
@@ -185,7 +187,7 @@ async fn slow_clients_are_disconnected(product: &ProductHandle) {
             .unwrap();
         slow.push(stream);
     }
-    let other_answer: Value = product.graphql("{ __typename }", json!({})).await;
+    let other_answer: Value = product.send_graphql("{ __typename }", json!({})).await;
     assert_eq!(other_answer["data"]["__typename"], "Query");
     for mut stream in slow {
         let mut answer = vec![];

@@ -1,7 +1,7 @@
 //! A frontend's client in TypeScript, with types generated from the schema and from its own documents.
 
 use std::{path::Path, process::Command};
-use tests::{run_to_end, shared_product};
+use tests::{run_program, shared_product};
 
 #[tokio::test]
 async fn a_typed_client_queries_mutates_and_subscribes() {
@@ -30,11 +30,11 @@ async fn a_typed_client_queries_mutates_and_subscribes() {
             command.current_dir(&folder).env("MEDHUB_SCHEMA", &schema);
             command
         };
-        run_to_end(command_in_folder("npm").args(["ci", "--no-audit", "--no-fund", "--loglevel=error"]));
-        run_to_end(command_in_folder("npm").args(["run", "check"]));
+        run_program(command_in_folder("npm").args(["ci", "--no-audit", "--no-fund", "--loglevel=error"]));
+        run_program(command_in_folder("npm").args(["run", "check"]));
         (
-            run_to_end(command_in_folder("node").args(["out/main.js", &http])),
-            run_to_end(command_in_folder("node").args(["out/together.js", &http])),
+            run_program(command_in_folder("node").args(["out/main.js", &http])),
+            run_program(command_in_folder("node").args(["out/together.js", &http])),
         )
     });
     let (typed, together) = outputs.await.unwrap();

@@ -2,19 +2,20 @@
 
 use serde_json::json;
 use tests::{
-    EnvironmentVariables, HttpResponse, ProductInstance, SignedInUser, eventually, request, shared_product, unique_name,
+    EnvironmentVariables, HttpResponse, ProductInstance, SignedInUser, build_request, eventually, shared_product,
+    unique_name,
 };
 
 #[tokio::test]
 async fn an_uploaded_file_is_listed_and_read_only_by_its_company() {
     let (product, company) = (shared_product().await, unique_name("acme"));
-    let admin = SignedInUser::found(product, "ada", &company).await;
+    let admin = SignedInUser::register_company(product, "ada", &company).await;
     let vic = admin.add_member("vic", "VIEWER", &company).await;
-    let eve = SignedInUser::found(product, "eve", &unique_name("other")).await;
+    let eve = SignedInUser::register_company(product, "eve", &unique_name("other")).await;
     let upload = async |token: Option<&str>, name: &str, kind: &str, content: &'static [u8]| {
         let path = format!("/api/v1/documents?fileName={name}&opportunityId=036:X");
-        let request = request(product, "POST", &path, token).header("content-type", kind);
-        HttpResponse::to(request.header("idempotency-key", format!("{name}-1")).body(content)).await
+        let request = build_request(product, "POST", &path, token).header("content-type", kind);
+        HttpResponse::from_request(request.header("idempotency-key", format!("{name}-1")).body(content)).await
     };
     let pdf = b"%PDF-1.7 not much of a document".as_slice();
 
@@ -24,13 +25,13 @@ async fn an_uploaded_file_is_listed_and_read_only_by_its_company() {
     assert_eq!((&repeated.body["id"], &repeated.body["repeated"]), (&uploaded.body["id"], &json!(true)));
     assert_eq!(upload(Some(&vic.token), "x.pdf", "application/pdf", pdf).await.status.as_u16(), 403);
     assert_eq!(upload(None, "x.pdf", "application/pdf", pdf).await.status.as_u16(), 401);
-    assert_eq!(upload(Some(&admin.token), "empty.pdf", "application/pdf", b"").await.code(), "INVALID_INPUT");
+    assert_eq!(upload(Some(&admin.token), "empty.pdf", "application/pdf", b"").await.problem_code(), "INVALID_INPUT");
     assert_eq!(upload(Some(&admin.token), "..%2Fx.pdf", "application/pdf", pdf).await.body["field"], "fileName");
 
     let path = format!("/api/v1/documents/{}", uploaded.body["id"].as_str().unwrap());
     let token = uploaded.header("consistency-token").to_owned();
     let get = async |path: &str, user: &SignedInUser<'_>| {
-        let request = request(product, "GET", path, Some(&user.token)).header("consistency-token", &token);
+        let request = build_request(product, "GET", path, Some(&user.token)).header("consistency-token", &token);
         request.send().await.unwrap()
     };
     let document: serde_json::Value = get(&path, &vic).await.json().await.unwrap();
@@ -46,17 +47,17 @@ async fn an_uploaded_file_is_listed_and_read_only_by_its_company() {
     for hidden in [path.clone(), format!("{path}/content")] {
         assert_eq!(get(&hidden, &eve).await.status().as_u16(), 404);
     }
-    let listed = vic.ask("{ documents { totalCount edges { node { fileName status } } } }", json!({})).await;
+    let listed = vic.send_document("{ documents { totalCount edges { node { fileName status } } } }", json!({})).await;
     assert_eq!(listed["data"]["documents"]["totalCount"], 1, "{listed}");
-    let deleted = admin.change("deleteDocument(id: $id)", json!({ "id": uploaded.body["id"] })).await;
+    let deleted = admin.apply_change("deleteDocument(id: $id)", json!({ "id": uploaded.body["id"] })).await;
     let missing = vic
-        .ask_since(&deleted, "query($id: UUID!) { document(id: $id) { id } }", json!({ "id": uploaded.body["id"] }))
+        .query_since(&deleted, "query($id: UUID!) { document(id: $id) { id } }", json!({ "id": uploaded.body["id"] }))
         .await;
     assert_eq!(missing["document"], json!(null));
 }
 
 /// A form as browsers send it.
-fn form(parts: &[(&str, &[u8])]) -> Vec<u8> {
+fn encode_form(parts: &[(&str, &[u8])]) -> Vec<u8> {
     let mut form = Vec::new();
     for (headers, content) in parts {
         form.extend(format!("--limit\r\n{headers}\r\n\r\n").into_bytes());
@@ -70,13 +71,13 @@ fn form(parts: &[(&str, &[u8])]) -> Vec<u8> {
 #[tokio::test]
 async fn a_file_of_a_multipart_form_is_stored_and_downloaded_under_its_name() {
     let (product, company) = (shared_product().await, unique_name("acme"));
-    let admin = SignedInUser::found(product, "ada", &company).await;
+    let admin = SignedInUser::register_company(product, "ada", &company).await;
     let post = async |query: &str, headers: &[(&str, &str)], body: Vec<u8>| {
-        let mut request = request(product, "POST", &format!("/api/v1/documents{query}"), Some(&admin.token));
+        let mut request = build_request(product, "POST", &format!("/api/v1/documents{query}"), Some(&admin.token));
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
-        HttpResponse::to(request.body(body)).await
+        HttpResponse::from_request(request.body(body)).await
     };
     let form_type = ("content-type", "multipart/form-data; boundary=limit");
     let pdf = [b"%PDF-1.7\r\n--limi".as_slice(), &[0, 1, 2, 255].repeat(20_000)].concat();
@@ -84,12 +85,12 @@ async fn a_file_of_a_multipart_form_is_stored_and_downloaded_under_its_name() {
         "Content-Disposition: form-data; name=\"upload\"; filename=\"Größe.pdf\"\r\nContent-Type: application/pdf";
     let field = ("Content-Disposition: form-data; name=\"opportunityId\"", b"036:X".as_slice());
 
-    let uploaded = post("", &[form_type], form(&[field, (file, &pdf)])).await;
+    let uploaded = post("", &[form_type], encode_form(&[field, (file, &pdf)])).await;
     assert_eq!(uploaded.status.as_u16(), 201, "{}", uploaded.body);
     let token = uploaded.header("consistency-token").to_owned();
     let path = format!("/api/v1/documents/{}", uploaded.body["id"].as_str().unwrap());
     let get = async |path: &str, headers: &[(&str, &str)]| {
-        let mut request = request(product, "GET", path, Some(&admin.token)).header("consistency-token", &token);
+        let mut request = build_request(product, "GET", path, Some(&admin.token)).header("consistency-token", &token);
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
@@ -117,14 +118,14 @@ async fn a_file_of_a_multipart_form_is_stored_and_downloaded_under_its_name() {
     let unchanged = get(&content, &[("if-none-match", &format!("\"x\", W/{tag}"))]).await;
     assert_eq!((unchanged.status().as_u16(), unchanged.headers()["etag"].to_str().unwrap()), (304, &*tag));
 
-    let two = form(&[(file, &pdf), (file, &pdf)]);
-    let cut_off = form(&[(file, &pdf)])[..1_000].to_vec();
+    let two = encode_form(&[(file, &pdf), (file, &pdf)]);
+    let cut_off = encode_form(&[(file, &pdf)])[..1_000].to_vec();
     for (name, headers, body, status) in [
-        ("no file", vec![form_type], form(&[field]), 400),
+        ("no file", vec![form_type], encode_form(&[field]), 400),
         ("two files", vec![form_type], two, 400),
         ("cut off", vec![form_type], cut_off, 400),
-        ("no boundary", vec![("content-type", "multipart/form-data")], form(&[(file, &pdf)]), 400),
-        ("another form", vec![("content-type", "multipart/mixed; boundary=limit")], form(&[(file, &pdf)]), 415),
+        ("no boundary", vec![("content-type", "multipart/form-data")], encode_form(&[(file, &pdf)]), 400),
+        ("another form", vec![("content-type", "multipart/mixed; boundary=limit")], encode_form(&[(file, &pdf)]), 415),
         ("compressed", vec![("content-type", "text/plain"), ("content-encoding", "gzip")], vec![0x1f, 0x8b, 8], 415),
         ("no name", vec![("content-type", "application/pdf")], pdf.clone(), 400),
     ] {
@@ -133,14 +134,14 @@ async fn a_file_of_a_multipart_form_is_stored_and_downloaded_under_its_name() {
     }
     let named = ("content-disposition", "attachment; filename*=UTF-8''%E2%82%AC.pdf");
     let html = post("", &[named, ("content-type", "application/pdf")], b"<html><script>".to_vec()).await;
-    let html = request(
+    let html = build_request(
         product,
         "GET",
         &format!("/api/v1/documents/{}", html.body["id"].as_str().unwrap()),
         Some(&admin.token),
     )
     .header("consistency-token", html.header("consistency-token"));
-    let html = HttpResponse::to(html).await.body;
+    let html = HttpResponse::from_request(html).await.body;
     assert_eq!(
         (&html["fileName"], &html["mediaType"]),
         (&json!("€.pdf"), &json!("text/html")),
@@ -151,27 +152,28 @@ async fn a_file_of_a_multipart_form_is_stored_and_downloaded_under_its_name() {
 #[tokio::test]
 async fn the_file_of_a_deleted_document_is_removed_and_those_of_others_remain() {
     let (product, company) = (shared_product().await, unique_name("acme"));
-    let admin = SignedInUser::found(product, "ada", &company).await;
+    let admin = SignedInUser::register_company(product, "ada", &company).await;
     let folder = std::path::Path::new(product.variable("MEDHUB__OBJECTS__DIR")).join(&company);
     let files = |id: &str| std::fs::read_dir(folder.join(id)).map_or(0, Iterator::count);
     let mut ids = Vec::new();
     for name in ["one.txt", "two.txt", "three.txt"] {
-        let upload = request(product, "POST", &format!("/api/v1/documents?fileName={name}"), Some(&admin.token));
-        let uploaded = HttpResponse::to(upload.header("content-type", "text/plain").body("The same in each.")).await;
+        let upload = build_request(product, "POST", &format!("/api/v1/documents?fileName={name}"), Some(&admin.token));
+        let uploaded =
+            HttpResponse::from_request(upload.header("content-type", "text/plain").body("The same in each.")).await;
         ids.push(uploaded.body["id"].as_str().unwrap_or_else(|| panic!("{}", uploaded.body)).to_owned());
     }
     let (one, two, three) = (&ids[0], &ids[1], &ids[2]);
     let deleted =
-        request(product, "DELETE", &format!("/api/v1/documents/{one}"), Some(&admin.token)).send().await.unwrap();
+        build_request(product, "DELETE", &format!("/api/v1/documents/{one}"), Some(&admin.token)).send().await.unwrap();
     assert_eq!(deleted.status().as_u16(), 204);
-    admin.change("deleteDocument(id: $id)", json!({ "id": two })).await;
+    admin.apply_change("deleteDocument(id: $id)", json!({ "id": two })).await;
     eventually(async || {
         let remaining = (files(one), files(two));
         if remaining == (0, 0) { Ok(()) } else { Err(format!("{remaining:?} files remain")) }
     })
     .await;
     assert_eq!(files(three), 1);
-    let content = request(product, "GET", &format!("/api/v1/documents/{three}/content"), Some(&admin.token));
+    let content = build_request(product, "GET", &format!("/api/v1/documents/{three}/content"), Some(&admin.token));
     let content = eventually(async || {
         let answer = content.try_clone().unwrap().send().await?;
         anyhow::ensure!(answer.status().is_success(), "{}", answer.status());
@@ -185,10 +187,10 @@ async fn the_file_of_a_deleted_document_is_removed_and_those_of_others_remain() 
 async fn files_without_a_document_are_removed() {
     let settings =
         ["SWEEP_EVERY_S", "ORPHANED_AFTER_S"].map(|name| (format!("MEDHUB__OBJECTS__{name}"), "1".to_owned()));
-    let product = ProductInstance::with(EnvironmentVariables::from(settings)).await;
-    let admin = SignedInUser::found(&product, "ada", "acme").await;
-    let upload = request(&product, "POST", "/api/v1/documents?fileName=kept.txt", Some(&admin.token));
-    let uploaded = HttpResponse::to(upload.header("content-type", "text/plain").body("Kept.")).await;
+    let product = ProductInstance::start_with(EnvironmentVariables::from(settings)).await;
+    let admin = SignedInUser::register_company(&product, "ada", "acme").await;
+    let upload = build_request(&product, "POST", "/api/v1/documents?fileName=kept.txt", Some(&admin.token));
+    let uploaded = HttpResponse::from_request(upload.header("content-type", "text/plain").body("Kept.")).await;
     let document = uploaded.body["id"].as_str().unwrap_or_else(|| panic!("{}", uploaded.body));
 
     let folder = std::path::Path::new(product.variable("MEDHUB__OBJECTS__DIR")).join("acme");

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 use sqlx::{Connection as _, PgConnection};
-use tests::{SignedInUser, eventually, python, run_to_end, shared_product, unique_name};
+use tests::{SignedInUser, eventually, python_command, run_program, shared_product, unique_name};
 use uuid::Uuid;
 
 /// Python's own gRPC, with a client that builds messages from reflection.
@@ -11,14 +11,14 @@ const PACKAGES: [&str; 3] = ["grpcio==1.85.1", "grpcio-reflection==1.85.1", "grp
 #[tokio::test]
 async fn a_client_requests_tasks_and_a_worker_completes_them() {
     let product = shared_product().await;
-    let admin = SignedInUser::found(product, "ada", &unique_name("acme")).await;
-    let eve = SignedInUser::found(product, "eve", &unique_name("other")).await;
+    let admin = SignedInUser::register_company(product, "ada", &unique_name("acme")).await;
+    let eve = SignedInUser::register_company(product, "eve", &unique_name("other")).await;
     let issue = |name: &str, scopes: &str| {
         format!("mutation {{ issueApiKey(input: {{ name: \"{name}\", scopes: [{scopes}] }}) {{ key }} }}")
     };
     let mut keys = vec![];
     for (name, scopes) in [("worker", "TASKS"), ("writer", "WRITE")] {
-        let issued = admin.ask(&issue(name, scopes), json!({})).await;
+        let issued = admin.send_document(&issue(name, scopes), json!({})).await;
         keys.push(issued["data"]["issueApiKey"]["key"].as_str().unwrap_or_else(|| panic!("{issued}")).to_owned());
     }
     let address = product.variable("MEDHUB__GRPC__LISTEN").to_owned();
@@ -26,7 +26,7 @@ async fn a_client_requests_tasks_and_a_worker_completes_them() {
     let arguments = [address, keys[0].clone(), keys[1].clone(), eve.token.clone(), operation.clone()];
     let output = tokio::task::spawn_blocking(move || {
         let script = concat!(env!("CARGO_MANIFEST_DIR"), "/it/edges/tasks.py");
-        run_to_end(python(&PACKAGES).arg(script).args(arguments))
+        run_program(python_command(&PACKAGES).arg(script).args(arguments))
     });
     assert!(output.await.unwrap().contains("all checks passed"));
     let mut log = PgConnection::connect(product.variable("DATABASE_URL")).await.unwrap();
@@ -36,7 +36,7 @@ async fn a_client_requests_tasks_and_a_worker_completes_them() {
     assert_eq!(events, ["task.started"], "correlation and causation are recorded");
 
     eventually(async || {
-        let answer = admin.ask("{ tasks(status: COMPLETED) { edges { node { result } } } }", json!({})).await;
+        let answer = admin.send_document("{ tasks(status: COMPLETED) { edges { node { result } } } }", json!({})).await;
         if answer["data"]["tasks"]["edges"][0]["node"]["result"] == "30 pages" {
             Ok(())
         } else {

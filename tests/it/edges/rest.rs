@@ -2,8 +2,8 @@
 
 use serde_json::json;
 use tests::{
-    EnvironmentVariables, HttpResponse, ProductHandle, ProductInstance, SignedInUser, WAIT_TIMEOUT, medhub_local,
-    output_text, python, request, run_to_end, shared_product, token_for_everything_until, unique_name,
+    EnvironmentVariables, HttpResponse, ProductHandle, ProductInstance, SignedInUser, WAIT_TIMEOUT, build_request,
+    medhub_local, output_text, python_command, run_program, shared_product, token_for_everything_until, unique_name,
 };
 
 /// The program that calls every operation of a description with valid and invalid values.
@@ -12,15 +12,15 @@ const SCHEMATHESIS: &str = "schemathesis==4.32.5";
 #[tokio::test]
 async fn resources_are_created_read_changed_and_deleted() {
     let product = shared_product().await;
-    let admin = SignedInUser::found(product, "ada", &unique_name("acme")).await;
-    let eve = SignedInUser::found(product, "eve", &unique_name("other")).await;
+    let admin = SignedInUser::register_company(product, "ada", &unique_name("acme")).await;
+    let eve = SignedInUser::register_company(product, "eve", &unique_name("other")).await;
     let (ada, eve) = (admin.token.as_str(), eve.token.as_str());
     let body = json!({ "name": "Past work", "kind": "past_performance", "body": "Lifts.", "tags": ["lift"] });
     let call = async |method: &str,
                       path: &str,
                       token: &str,
                       change: &dyn Fn(reqwest::RequestBuilder) -> reqwest::RequestBuilder| {
-        HttpResponse::to(change(request(product, method, path, Some(token)))).await
+        HttpResponse::from_request(change(build_request(product, method, path, Some(token)))).await
     };
     let create = async |key: &str, body: &serde_json::Value| {
         call("POST", "/api/v1/resources", ada, &|request| request.header("idempotency-key", key).json(body)).await
@@ -31,7 +31,7 @@ async fn resources_are_created_read_changed_and_deleted() {
     let repeated = create("k1", &body).await;
     assert_eq!((&repeated.body["id"], &repeated.body["repeated"]), (&created.body["id"], &json!(true)));
     let other = create("k1", &json!({ "name": "Other", "kind": "other", "body": "x" })).await;
-    assert_eq!((other.status.as_u16(), other.code()), (409, "IDEMPOTENCY_KEY_REUSED"));
+    assert_eq!((other.status.as_u16(), other.problem_code()), (409, "IDEMPOTENCY_KEY_REUSED"));
 
     let path = format!("/api/v1/resources/{}", created.body["id"].as_str().unwrap());
     let token = created.header("consistency-token").to_owned();
@@ -54,7 +54,7 @@ async fn resources_are_created_read_changed_and_deleted() {
     let put = call("PUT", &path, ada, &|request| request.header("if-match", "\"1\"").json(&changed)).await;
     assert_eq!((put.status.as_u16(), put.header("etag")), (200, "\"2\""));
     let foreign_put = call("PUT", &path, eve, &|request| request.json(&changed)).await;
-    assert_eq!((foreign_put.status.as_u16(), foreign_put.code()), (404, "NOT_FOUND"));
+    assert_eq!((foreign_put.status.as_u16(), foreign_put.problem_code()), (404, "NOT_FOUND"));
     let deleted = call("DELETE", &path, ada, &|request| request).await;
     assert_eq!(deleted.status.as_u16(), 204);
     let token = deleted.header("consistency-token").to_owned();
@@ -82,25 +82,25 @@ async fn anonymous_requests_read_opportunities(product: &ProductHandle) {
         ... on OpportunityAccepted { id consistencyToken } } }";
     let input = json!({ "input": { "noticeId": "n-1", "title": "Cryogenic freezers", "type": "Solicitation",
         "agency": "VETERANS AFFAIRS, DEPARTMENT OF", "solicitationNumber": "36C24526Q7100", "postedAt": "2026-03-03T12:00:00Z" } });
-    let created = product.graphql(discover, input).await["data"]["discoverOpportunity"].clone();
+    let created = product.send_graphql(discover, input).await["data"]["discoverOpportunity"].clone();
     let token = created["consistencyToken"].as_str().unwrap();
     let get = async |path: &str| {
-        HttpResponse::to(request(product, "GET", path, None).header("consistency-token", token)).await
+        HttpResponse::from_request(build_request(product, "GET", path, None).header("consistency-token", token)).await
     };
     let list = get("/api/v1/opportunities?text=cryogenic&agency=036").await;
     assert_eq!((&list.body["total"], &list.body["items"][0]["id"]), (&json!(1), &created["id"]), "{}", list.body);
     let one = get(&format!("/api/v1/opportunities/{}", created["id"].as_str().unwrap())).await;
     assert_eq!((one.status.as_u16(), &one.body["status"]), (200, &json!("open")));
     assert_eq!(get("/api/v1/opportunities/036:NONE").await.status.as_u16(), 404);
-    assert_eq!(get("/api/v1/opportunities?first=0").await.code(), "INVALID_INPUT");
+    assert_eq!(get("/api/v1/opportunities?first=0").await.problem_code(), "INVALID_INPUT");
 }
 
 #[tokio::test]
 async fn schemathesis_finds_no_violation_of_the_description() {
     let environment = EnvironmentVariables::from([("MEDHUB__LIMITS__ENABLED".into(), "false".into())]);
-    let product = ProductInstance::with(environment).await;
-    let admin = SignedInUser::found(&product, "ada", "acme").await;
-    let mut schemathesis = python(&[SCHEMATHESIS]);
+    let product = ProductInstance::start_with(environment).await;
+    let admin = SignedInUser::register_company(&product, "ada", "acme").await;
+    let mut schemathesis = python_command(&[SCHEMATHESIS]);
     schemathesis.args(["-c", "from schemathesis.cli import schemathesis; schemathesis()", "run"]);
     schemathesis.args(["--max-examples", "25", "--seed", "42", "--phases", "examples,coverage,fuzzing"]);
     schemathesis.args([
@@ -111,7 +111,7 @@ async fn schemathesis_finds_no_violation_of_the_description() {
     schemathesis.args(["-H", &format!("Authorization: Bearer {}", admin.token)]);
     schemathesis.arg(format!("{}/api/v1/openapi.json", product.http()));
 
-    let report = tokio::task::spawn_blocking(move || run_to_end(&mut schemathesis)).await.unwrap();
+    let report = tokio::task::spawn_blocking(move || run_program(&mut schemathesis)).await.unwrap();
     println!("{report}");
 }
 

@@ -23,19 +23,19 @@ use tokio::{sync::Barrier, task::JoinSet};
 
 use tests::{
     database, eventually,
-    log_events::{event, insert_event},
+    log_events::{discovered_event, insert_event},
 };
 
 type OpportunityContext = EventStoreAggregateContext<Opportunity>;
 type CommitResult = Result<u64, AggregateError<OpportunityError>>;
 
-fn store(pool: &PgPool, lanes: usize) -> PgEventStore<Opportunity> {
+fn create_store(pool: &PgPool, lanes: usize) -> PgEventStore<Opportunity> {
     let config = PostgresConfig { append_lanes: lanes, load_lanes: lanes, ..PostgresConfig::default() };
     PgEventStore::new(pool.clone(), &config)
 }
 
 /// A command that leads to two events: the discovery and the award.
-fn discover() -> OpportunityCommand {
+fn discover_command() -> OpportunityCommand {
     let award = Award { number: Some("W1".to_owned()), date: None, amount: None, awardee: None };
     let facts = NoticeDetails {
         title: "Patient lifts".to_owned(),
@@ -58,32 +58,32 @@ fn discover() -> OpportunityCommand {
     OpportunityCommand::Discover(Box::new(Notice {
         notice_id: NoticeId::try_new("n1").unwrap(),
         source: NoticeSource::Manual,
-        posted_at: noon(),
+        posted_at: noon_of_march_3(),
         facts,
         award: Some(award),
     }))
 }
 
 /// A command that leads to two events: the amendment and the new deadline.
-fn amend(number: u64) -> OpportunityCommand {
+fn amend_command(number: u64) -> OpportunityCommand {
     let delay = TimeDelta::minutes(number.cast_signed());
     OpportunityCommand::Amend(Box::new(AmendOpportunity {
-        amended_at: noon() + delay,
+        amended_at: noon_of_march_3() + delay,
         notice_id: None,
         title: Some(format!("Patient lifts, revision {number}")),
         description: None,
-        response_deadline: Some(noon() + delay),
+        response_deadline: Some(noon_of_march_3() + delay),
         set_aside: None,
         naics: None,
     }))
 }
 
-fn noon() -> DateTime<Utc> {
+fn noon_of_march_3() -> DateTime<Utc> {
     "2026-03-03T12:00:00Z".parse().unwrap()
 }
 
 /// Decides and commits; returns the number of events.
-async fn commit(
+async fn commit_command(
     store: &PgEventStore<Opportunity>,
     context: OpportunityContext,
     command: OpportunityCommand,
@@ -93,12 +93,12 @@ async fn commit(
     Ok(committed.len().try_into().unwrap())
 }
 
-async fn execute(store: &PgEventStore<Opportunity>, id: &str, command: OpportunityCommand) -> CommitResult {
-    commit(store, store.load_aggregate(id).await?, command).await
+async fn load_and_commit(store: &PgEventStore<Opportunity>, id: &str, command: OpportunityCommand) -> CommitResult {
+    commit_command(store, store.load_aggregate(id).await?, command).await
 }
 
 /// Aggregate -> (sequence, position), in the order of the sequences.
-async fn streams(pool: &PgPool) -> HashMap<String, Vec<(i64, i64)>> {
+async fn read_streams(pool: &PgPool) -> HashMap<String, Vec<(i64, i64)>> {
     let rows: Vec<(String, i64, i64)> =
         sqlx::query_as("select aggregate_id, sequence, position from events order by aggregate_id, sequence")
             .fetch_all(pool)
@@ -145,7 +145,7 @@ impl AppendBarrier {
 }
 
 /// Yields so often that all tasks of this single-threaded runtime progress as far as they can.
-async fn let_others_run() {
+async fn yield_to_tasks() {
     for _ in 0..20 {
         tokio::task::yield_now().await;
     }
@@ -154,8 +154,8 @@ async fn let_others_run() {
 #[tokio::test(flavor = "multi_thread")]
 async fn of_many_commands_decided_on_the_same_version_exactly_one_is_committed() {
     let pool = database().await;
-    let store = store(&pool, 2);
-    execute(&store, "a", discover()).await.unwrap();
+    let store = create_store(&pool, 2);
+    load_and_commit(&store, "a", discover_command()).await.unwrap();
     let start = Arc::new(Barrier::new(32));
     let mut commands = JoinSet::new();
     for number in 0..32 {
@@ -163,7 +163,7 @@ async fn of_many_commands_decided_on_the_same_version_exactly_one_is_committed()
         commands.spawn(async move {
             let context = store.load_aggregate("a").await.unwrap();
             start.wait().await;
-            commit(&store, context, amend(number)).await
+            commit_command(&store, context, amend_command(number)).await
         });
     }
 
@@ -172,7 +172,7 @@ async fn of_many_commands_decided_on_the_same_version_exactly_one_is_committed()
     let committed: Vec<_> = outcomes.iter().flatten().collect();
     assert_eq!(committed, [&2], "{outcomes:?}");
     assert!(outcomes.iter().all(|outcome| matches!(outcome, Ok(_) | Err(AggregateError::AggregateConflict))));
-    let streams = streams(&pool).await;
+    let streams = read_streams(&pool).await;
     assert_eq!(streams["a"].len(), 4);
     assert_no_gaps("a", &streams["a"]);
 }
@@ -181,7 +181,7 @@ async fn of_many_commands_decided_on_the_same_version_exactly_one_is_committed()
 async fn streams_have_no_gaps_and_lose_no_event_under_many_writers_of_two_stores() {
     let pool = database().await;
     // Two stores share no state, like two processes.
-    let stores = [store(&pool, 2), store(&pool, 1)];
+    let stores = [create_store(&pool, 2), create_store(&pool, 1)];
     let mut writers = JoinSet::new();
     for seed in 0..24_u64 {
         let store = stores[usize::try_from(seed % 2).unwrap()].clone();
@@ -190,8 +190,8 @@ async fn streams_have_no_gaps_and_lose_no_event_under_many_writers_of_two_stores
             let mut committed: HashMap<String, u64> = HashMap::new();
             for step in 0..25 {
                 let id = format!("a{}", random.next_u32() % 7);
-                let command = if step % 5 == 0 { discover() } else { amend(seed * 1_000 + step) };
-                match execute(&store, &id, command).await {
+                let command = if step % 5 == 0 { discover_command() } else { amend_command(seed * 1_000 + step) };
+                match load_and_commit(&store, &id, command).await {
                     Ok(events) => *committed.entry(id).or_default() += events,
                     Err(AggregateError::AggregateConflict | AggregateError::UserError(_)) => {}
                     Err(error) => panic!("seed {seed}: {error}"),
@@ -207,7 +207,7 @@ async fn streams_have_no_gaps_and_lose_no_event_under_many_writers_of_two_stores
         }
     }
 
-    let streams = streams(&pool).await;
+    let streams = read_streams(&pool).await;
 
     let in_log: HashMap<_, u64> =
         streams.iter().map(|(id, stream)| (id.clone(), u64::try_from(stream.len()).unwrap())).collect();
@@ -221,7 +221,7 @@ async fn streams_have_no_gaps_and_lose_no_event_under_many_writers_of_two_stores
 #[tokio::test]
 async fn a_conflict_in_a_group_fails_only_its_own_command() {
     let pool = database().await;
-    let store = store(&pool, 1);
+    let store = create_store(&pool, 1);
     let mut contexts = vec![store.load_aggregate("late").await.unwrap()];
     for id in ["b", "c", "d"] {
         contexts.push(store.load_aggregate(id).await.unwrap());
@@ -230,22 +230,24 @@ async fn a_conflict_in_a_group_fails_only_its_own_command() {
     let barrier = AppendBarrier::lock(&pool).await;
     let first = tokio::spawn({
         let store = store.clone();
-        async move { execute(&store, "first", discover()).await }
+        async move { load_and_commit(&store, "first", discover_command()).await }
     });
     barrier.wait_for_blocked_append(&pool).await;
     let mut group = JoinSet::new();
     for context in contexts {
         let store = store.clone();
-        group.spawn(async move { (context.aggregate_id.clone(), commit(&store, context, discover()).await) });
+        group.spawn(async move {
+            (context.aggregate_id.clone(), commit_command(&store, context, discover_command()).await)
+        });
     }
-    let_others_run().await;
+    yield_to_tasks().await;
 
     barrier.release().await;
 
     let outcomes: HashMap<_, _> = group.join_all().await.into_iter().collect();
     assert!(matches!(outcomes["late"], Err(AggregateError::AggregateConflict)), "{outcomes:?}");
     assert_eq!(first.await.unwrap().unwrap(), 2);
-    let streams = streams(&pool).await;
+    let streams = read_streams(&pool).await;
     assert_eq!(streams["late"].len(), 1);
     for id in ["b", "c", "d"] {
         assert!(matches!(outcomes[id], Ok(2)), "{outcomes:?}");
@@ -256,18 +258,19 @@ async fn a_conflict_in_a_group_fails_only_its_own_command() {
 /// Appends many discoveries of two events concurrently; stream -> the positions of its two events.
 async fn discover_concurrently(lanes: usize) -> HashMap<String, (i64, i64)> {
     let pool = database().await;
-    let store = store(&pool, lanes);
+    let store = create_store(&pool, lanes);
     let mut commands = JoinSet::new();
     for number in 0..40 {
         let store = store.clone();
-        commands.spawn(async move { execute(&store, &format!("a{number}"), discover()).await.unwrap() });
+        commands
+            .spawn(async move { load_and_commit(&store, &format!("a{number}"), discover_command()).await.unwrap() });
     }
     commands.join_all().await;
     let pair = |(aggregate, stream): (String, Vec<(i64, i64)>)| {
         let [(1, first), (2, second)] = stream[..] else { panic!("{aggregate}: {stream:?}") };
         (aggregate, (first, second))
     };
-    streams(&pool).await.into_iter().map(pair).collect()
+    read_streams(&pool).await.into_iter().map(pair).collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -287,12 +290,12 @@ async fn on_one_lane_the_positions_of_an_append_are_consecutive() {
 #[tokio::test]
 async fn a_lost_answer_is_an_error_of_unknown_outcome_and_the_store_reconnects() {
     let pool = database().await;
-    let store = store(&pool, 1);
-    execute(&store, "a", discover()).await.unwrap();
+    let store = create_store(&pool, 1);
+    load_and_commit(&store, "a", discover_command()).await.unwrap();
     let barrier = AppendBarrier::lock(&pool).await;
     let append = tokio::spawn({
         let store = store.clone();
-        async move { execute(&store, "a", amend(1)).await }
+        async move { load_and_commit(&store, "a", amend_command(1)).await }
     });
     let pid = barrier.wait_for_blocked_append(&pool).await;
 
@@ -302,15 +305,15 @@ async fn a_lost_answer_is_an_error_of_unknown_outcome_and_the_store_reconnects()
     assert!(matches!(error, AggregateError::UnexpectedError(_)), "{error:?}");
     assert!(error.to_string().contains("may or may not be recorded"), "{error}");
     barrier.release().await;
-    assert_eq!(execute(&store, "a", amend(1)).await.unwrap(), 2);
-    assert_eq!(streams(&pool).await["a"].len(), 4);
+    assert_eq!(load_and_commit(&store, "a", amend_command(1)).await.unwrap(), 2);
+    assert_eq!(read_streams(&pool).await["a"].len(), 4);
 }
 
 #[tokio::test]
 async fn a_connection_that_broke_while_idle_is_replaced_for_a_load() {
     let pool = database().await;
-    let store = store(&pool, 1);
-    execute(&store, "a", discover()).await.unwrap();
+    let store = create_store(&pool, 1);
+    load_and_commit(&store, "a", discover_command()).await.unwrap();
     let others = "select count(pg_terminate_backend(pid)) from pg_stat_activity
                   where datname = current_database() and pid <> pg_backend_pid()";
     sqlx::query(others).execute(&pool).await.unwrap();
@@ -321,11 +324,11 @@ async fn a_connection_that_broke_while_idle_is_replaced_for_a_load() {
 #[tokio::test]
 async fn an_unreachable_server_is_an_error_for_every_waiting_caller() {
     let nowhere = PgPool::connect_lazy("postgres://medhub@127.0.0.1:1/nowhere").unwrap();
-    let store = store(&nowhere, 1);
+    let store = create_store(&nowhere, 1);
     let mut commands = JoinSet::new();
     for number in 0..10 {
         let store = store.clone();
-        commands.spawn(async move { execute(&store, &format!("a{number}"), discover()).await });
+        commands.spawn(async move { load_and_commit(&store, &format!("a{number}"), discover_command()).await });
     }
     for outcome in commands.join_all().await {
         assert!(matches!(outcome, Err(AggregateError::DatabaseConnectionError(_))), "{outcome:?}");
@@ -335,7 +338,7 @@ async fn an_unreachable_server_is_an_error_for_every_waiting_caller() {
 #[tokio::test]
 async fn a_foreign_transaction_that_locks_one_stream_fails_only_that_command() {
     let pool = database().await;
-    let store = store(&pool, 1);
+    let store = create_store(&pool, 1);
     let mut contexts = Vec::new();
     for id in ["held", "y", "z"] {
         contexts.push(store.load_aggregate(id).await.unwrap());
@@ -345,7 +348,9 @@ async fn a_foreign_transaction_that_locks_one_stream_fails_only_that_command() {
     let mut group = JoinSet::new();
     for context in contexts {
         let store = store.clone();
-        group.spawn(async move { (context.aggregate_id.clone(), commit(&store, context, discover()).await) });
+        group.spawn(async move {
+            (context.aggregate_id.clone(), commit_command(&store, context, discover_command()).await)
+        });
     }
 
     let outcomes: HashMap<_, _> = group.join_all().await.into_iter().collect();
@@ -357,21 +362,21 @@ async fn a_foreign_transaction_that_locks_one_stream_fails_only_that_command() {
 #[tokio::test]
 async fn cancelled_callers_do_not_affect_others() {
     let pool = database().await;
-    let store = store(&pool, 1);
+    let store = create_store(&pool, 1);
     let barrier = AppendBarrier::lock(&pool).await;
     let mut cancelled = JoinSet::new();
     for number in 0..10 {
         let store = store.clone();
-        cancelled.spawn(async move { execute(&store, &format!("gone{number}"), discover()).await });
+        cancelled.spawn(async move { load_and_commit(&store, &format!("gone{number}"), discover_command()).await });
     }
     barrier.wait_for_blocked_append(&pool).await;
     cancelled.shutdown().await;
 
     barrier.release().await;
 
-    assert_eq!(execute(&store, "a", discover()).await.unwrap(), 2);
-    assert_eq!(execute(&store, "gone0", amend(1)).await.map_or(0, |events| events % 2), 0);
-    for (id, stream) in streams(&pool).await {
+    assert_eq!(load_and_commit(&store, "a", discover_command()).await.unwrap(), 2);
+    assert_eq!(load_and_commit(&store, "gone0", amend_command(1)).await.map_or(0, |events| events % 2), 0);
+    for (id, stream) in read_streams(&pool).await {
         assert_no_gaps(&id, &stream);
     }
 }
@@ -380,9 +385,9 @@ async fn cancelled_callers_do_not_affect_others() {
 async fn an_event_that_cannot_be_read_is_named_with_its_stream_sequence_and_position() {
     let pool = database().await;
     let bad = domain::event_store::NewEvent { payload: r#"{"n":1}"#.to_owned(), ..event("bad", 1) };
-    PgBatchStore::new(pool.clone()).append_events(vec![event("other", 1), bad]).await.unwrap();
+    PgBatchStore::new(pool.clone()).append_events(vec![discovered_event("other", 1), bad]).await.unwrap();
 
-    let error = store(&pool, 1).load_aggregate("bad").await.err().unwrap();
+    let error = create_store(&pool, 1).load_aggregate("bad").await.err().unwrap();
 
     assert!(matches!(error, AggregateError::DeserializationError(_)), "{error:?}");
     let text = error.to_string();

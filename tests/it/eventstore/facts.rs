@@ -7,13 +7,13 @@ use domain::{
 use eventstore::append::PgBatchStore;
 use futures::future::join_all;
 use sqlx::PgPool;
-use tests::{database, log_events::event};
+use tests::{database, log_events::discovered_event};
 use uuid::Uuid;
 
 /// The limit of events in one stream, unless a test sets another.
 const MAX_STREAM_EVENTS: u64 = 1_000_000;
 
-fn fact(stream: &str, number: u128) -> NewFact {
+fn create_fact(stream: &str, number: u128) -> NewFact {
     NewFact {
         aggregate_id: stream.to_owned(),
         event_id: Uuid::from_u128(number),
@@ -25,7 +25,7 @@ fn fact(stream: &str, number: u128) -> NewFact {
 }
 
 /// Sequence and payload of a stream's events, in the order of their positions.
-async fn stream(pool: &PgPool, id: &str) -> Vec<(i64, String)> {
+async fn read_stream(pool: &PgPool, id: &str) -> Vec<(i64, String)> {
     let query =
         "select sequence, coalesce(payload ->> 'page_url', '') from events where aggregate_id = $1 order by position";
     sqlx::query_as(query).bind(id).fetch_all(pool).await.unwrap()
@@ -49,16 +49,16 @@ async fn new_facts_are_appended_to_their_streams_and_known_ones_are_left_out() {
     let opportunity_event = NewEvent { aggregate_type: "opportunity", ..event("v", 1) };
     store.append_events(vec![opportunity_event, NewEvent { aggregate_type: "visit", ..event("w", 1) }]).await.unwrap();
 
-    let first = [fact("v", 1), fact("w", 2), fact("v", 3), fact("v", 1)];
+    let first = [create_fact("v", 1), create_fact("w", 2), create_fact("v", 3), create_fact("v", 1)];
     let outcomes = append_with_retry(&store, &first).await;
     assert_eq!(outcomes, [FactOutcome::Recorded, FactOutcome::Recorded, FactOutcome::Recorded, FactOutcome::Known]);
-    let overlapping = [fact("v", 3), fact("v", 4), fact("w", 2), fact("w", 5)];
+    let overlapping = [create_fact("v", 3), create_fact("v", 4), create_fact("w", 2), create_fact("w", 5)];
     let outcomes = append_with_retry(&store, &overlapping).await;
     assert_eq!(outcomes, [FactOutcome::Known, FactOutcome::Recorded, FactOutcome::Known, FactOutcome::Recorded]);
 
-    let visit: Vec<_> = stream(&pool, "v").await.into_iter().filter(|(_, page)| page.starts_with('/')).collect();
+    let visit: Vec<_> = read_stream(&pool, "v").await.into_iter().filter(|(_, page)| page.starts_with('/')).collect();
     assert_eq!(visit, [(1, "/1".to_owned()), (2, "/3".to_owned()), (3, "/4".to_owned())]);
-    assert_eq!(stream(&pool, "w").await.into_iter().map(|(sequence, _)| sequence).collect::<Vec<_>>(), [1, 2, 3]);
+    assert_eq!(read_stream(&pool, "w").await.into_iter().map(|(sequence, _)| sequence).collect::<Vec<_>>(), [1, 2, 3]);
     assert_eq!(append_with_retry(&store, &[]).await, []);
 }
 
@@ -66,7 +66,7 @@ async fn new_facts_are_appended_to_their_streams_and_known_ones_are_left_out() {
 async fn a_full_stream_refuses_further_facts_and_other_streams_accept_theirs() {
     let pool = database().await;
     let store = PgBatchStore::new(pool.clone());
-    let facts: Vec<_> = (0..5).map(|number| fact("v", number)).chain([fact("w", 9)]).collect();
+    let facts: Vec<_> = (0..5).map(|number| create_fact("v", number)).chain([create_fact("w", 9)]).collect();
     let outcomes = store.append_facts(&facts, 3).await.unwrap();
     let full = FactOutcome::StreamFull;
     assert_eq!(outcomes[..3], [FactOutcome::Recorded; 3]);
@@ -86,14 +86,15 @@ async fn writers_of_the_same_facts_at_the_same_time_record_each_once_and_leave_n
             for round in 0..10_u128 {
                 // All writers send the same facts in different orders; each stream has half of them.
                 let number = |n: u128| round * 10 + (n + writer) % 10;
-                let facts: Vec<_> = (0..10).map(|n| fact(if n % 2 == 0 { "v" } else { "w" }, number(n))).collect();
+                let facts: Vec<_> =
+                    (0..10).map(|n| create_fact(if n % 2 == 0 { "v" } else { "w" }, number(n))).collect();
                 append_with_retry(&store, &facts).await;
             }
         }
     });
     join_all(writers).await;
 
-    let (of_v, of_w) = (stream(&pool, "v").await, stream(&pool, "w").await);
+    let (of_v, of_w) = (read_stream(&pool, "v").await, read_stream(&pool, "w").await);
     for events in [&of_v, &of_w] {
         let sequences: Vec<_> = events.iter().map(|(sequence, _)| *sequence).collect();
         assert_eq!(sequences, (1..=i64::try_from(events.len()).unwrap()).collect::<Vec<_>>());
@@ -109,13 +110,14 @@ async fn the_cost_of_an_append_depends_on_its_facts_and_not_on_the_length_of_the
     let store = PgBatchStore::new(pool.clone());
     // Statistics of a small log without visits, for which a scan is the cheapest plan; they stay the same while visits
     // are added.
-    store.append_events((0..2_000).map(|number| event(&format!("o{number}"), 1)).collect()).await.unwrap();
+    store.append_events((0..2_000).map(|number| discovered_event(&format!("o{number}"), 1)).collect()).await.unwrap();
     sqlx::query("analyze events").execute(&pool).await.unwrap();
     for number in 0..4_u128 {
-        append_with_retry(&store, &(0..5_000).map(|n| fact("long", number * 5_000 + n)).collect::<Vec<_>>()).await;
+        append_with_retry(&store, &(0..5_000).map(|n| create_fact("long", number * 5_000 + n)).collect::<Vec<_>>())
+            .await;
     }
     let (short, long) =
-        (blocks_of_an_append(&pool, "short", 100_000).await, blocks_of_an_append(&pool, "long", 200_000).await);
+        (count_append_blocks(&pool, "short", 100_000).await, count_append_blocks(&pool, "long", 200_000).await);
     assert!(long < 2 * short, "pages read: {short} for a short visit, {long} for a long one");
     assert!(short < 100 * MAX_BLOCKS_PER_FACT, "{short} pages read for a hundred facts");
 }
@@ -124,8 +126,8 @@ async fn the_cost_of_an_append_depends_on_its_facts_and_not_on_the_length_of_the
 const MAX_BLOCKS_PER_FACT: u64 = 40;
 
 /// The number of pages that Postgres reads in order to append a hundred facts.
-async fn blocks_of_an_append(pool: &PgPool, id: &str, first: u128) -> u64 {
-    let facts: Vec<_> = (first..first + 100).map(|number| fact(id, number)).collect();
+async fn count_append_blocks(pool: &PgPool, id: &str, first: u128) -> u64 {
+    let facts: Vec<_> = (first..first + 100).map(|number| create_fact(id, number)).collect();
     let column = |value: fn(&NewFact) -> String| facts.iter().map(value).collect::<Vec<_>>();
     let plan: serde_json::Value = sqlx::query_scalar(
         "explain (analyze, buffers, format json) select * from append_facts($1, $2, $3, $4, $5, $6, 1000000)",
@@ -146,7 +148,10 @@ async fn blocks_of_an_append(pool: &PgPool, id: &str, first: u128) -> u64 {
 #[tokio::test]
 async fn existing_streams_are_found() {
     let store = PgBatchStore::new(database().await);
-    store.append_events(vec![event("a", 1), event("b", 1), event("b", 2)]).await.unwrap();
+    store
+        .append_events(vec![discovered_event("a", 1), discovered_event("b", 1), discovered_event("b", 2)])
+        .await
+        .unwrap();
     let ids = ["a", "b", "c"].map(str::to_owned);
     let found = store.existing_streams("opportunity", &ids).await.unwrap();
     assert_eq!((found.len(), found.contains("c")), (2, false));

@@ -23,11 +23,19 @@ use tests::{WAIT_TIMEOUT, database, eventually, log_events::insert_event};
 
 /// Appends the discovery of an opportunity, and returns its position.
 async fn record_discovery(pool: &PgPool, aggregate: &str, tenant: &str, recorded_at: &str) -> u64 {
-    record(pool, "opportunity", aggregate, "opportunity.discovered", discovery(aggregate, ""), tenant, recorded_at)
-        .await
+    record_event(
+        pool,
+        "opportunity",
+        aggregate,
+        "opportunity.discovered",
+        discovered_payload(aggregate, ""),
+        tenant,
+        recorded_at,
+    )
+    .await
 }
 
-async fn record(
+async fn record_event(
     pool: &PgPool,
     aggregate_type: &str,
     aggregate: &str,
@@ -50,7 +58,7 @@ async fn record(
 }
 
 /// A payload of `opportunity.discovered` 1.0.
-fn discovery(notice: &str, description: &str) -> String {
+fn discovered_payload(notice: &str, description: &str) -> String {
     json!({
         "type": "discovered",
         "filing": {
@@ -67,24 +75,24 @@ fn discovery(notice: &str, description: &str) -> String {
 }
 
 /// Appends that many opportunities in one statement, each with a payload of about 1 KB.
-async fn fill(pool: &PgPool, events: i64) {
-    let payload = discovery("n", &"lift ".repeat(160));
+async fn append_events(pool: &PgPool, events: i64) {
+    let payload = discovered_payload("n", &"lift ".repeat(160));
     sqlx::query(include_str!("replay/fill.sql")).bind(events).bind(payload).execute(pool).await.unwrap();
 }
 
-async fn read(pool: &PgPool, options: ReplayOptions) -> Result<Vec<RawEnvelope>, LogError> {
+async fn read_events(pool: &PgPool, options: ReplayOptions) -> Result<Vec<RawEnvelope>, LogError> {
     LogReplay::start(pool, options).await?.into_stream().try_collect().await
 }
 
-async fn positions(pool: &PgPool, options: ReplayOptions) -> Vec<u64> {
-    read(pool, options).await.unwrap().iter().map(|event| event.position).collect()
+async fn read_positions(pool: &PgPool, options: ReplayOptions) -> Vec<u64> {
+    read_events(pool, options).await.unwrap().iter().map(|event| event.position).collect()
 }
 
 #[tokio::test]
 async fn events_are_read_as_they_were_recorded() {
     let pool = database().await;
     let metadata = EventMetadata { tenant_id: "o'hare".into(), user_id: "ü".into(), ..EventMetadata::default() };
-    let payload = discovery("n1", "line\nbreak \"quoted\" \\ ü");
+    let payload = discovered_payload("n1", "line\nbreak \"quoted\" \\ ü");
     PgBatchStore::new(pool.clone())
         .append_events(vec![NewEvent {
             aggregate_type: "opportunity",
@@ -98,7 +106,7 @@ async fn events_are_read_as_they_were_recorded() {
         .await
         .unwrap();
 
-    let events = read(&pool, ReplayOptions::default()).await.unwrap();
+    let events = read_events(&pool, ReplayOptions::default()).await.unwrap();
     let known = eventstore::log::read_after(&mut pool.acquire().await.unwrap(), 0, 9, 9).await.unwrap();
 
     assert_eq!(events, known, "both readers agree on every field");
@@ -117,8 +125,8 @@ async fn every_filter_selects_its_events() {
     record_discovery(&pool, "a", "public", &day(1)).await;
     record_discovery(&pool, r"o'h\are", "acme", &day(2)).await;
     let award = json!({ "type": "awarded", "key": "n", "award": {} }).to_string();
-    record(&pool, "opportunity", "a", "opportunity.awarded", award, "public", &day(3)).await;
-    record(&pool, "unregistered", "a", "x.y", "{}".to_owned(), "public", &day(4)).await;
+    record_event(&pool, "opportunity", "a", "opportunity.awarded", award, "public", &day(3)).await;
+    record_event(&pool, "unregistered", "a", "x.y", "{}".to_owned(), "public", &day(4)).await;
 
     let none = EventFilter::default;
     let text = |value: &str| Some(value.to_owned());
@@ -141,7 +149,7 @@ async fn every_filter_selects_its_events() {
     ];
     for (filter, expected) in cases {
         let options = ReplayOptions { filter: filter.clone(), ..ReplayOptions::default() };
-        assert_eq!(positions(&pool, options).await, expected, "{filter:?}");
+        assert_eq!(read_positions(&pool, options).await, expected, "{filter:?}");
     }
 }
 
@@ -149,14 +157,14 @@ async fn every_filter_selects_its_events() {
 async fn a_filter_that_sql_cannot_express_is_refused() {
     let pool = database().await;
     let filter = EventFilter { tenant_id: Some("a\0".to_owned()), ..EventFilter::default() };
-    let refusal = read(&pool, ReplayOptions { filter, ..ReplayOptions::default() }).await;
+    let refusal = read_events(&pool, ReplayOptions { filter, ..ReplayOptions::default() }).await;
     assert!(matches!(refusal, Err(LogError::Filter(_))), "{refusal:?}");
 }
 
 #[tokio::test]
 async fn pages_and_batches_of_any_size_give_the_same_events_in_order() {
     let pool = database().await;
-    fill(&pool, 100).await;
+    append_events(&pool, 100).await;
     for (page_positions, batch_events) in [(1, 1), (7, 3), (33, 100), (1_000, 10)] {
         let options = ReplayOptions { page_positions, batch_events, ..ReplayOptions::default() };
         let mut replay = LogReplay::start(&pool, options).await.unwrap();
@@ -175,7 +183,7 @@ async fn pages_and_batches_of_any_size_give_the_same_events_in_order() {
 #[tokio::test]
 async fn a_batch_ends_at_its_limit_of_bytes() {
     let pool = database().await;
-    fill(&pool, 20).await;
+    append_events(&pool, 20).await;
     let mut replay =
         LogReplay::start(&pool, ReplayOptions { batch_bytes: 2_500, ..ReplayOptions::default() }).await.unwrap();
     while let Some(batch) = replay.next_batch().await.unwrap() {
@@ -186,15 +194,15 @@ async fn a_batch_ends_at_its_limit_of_bytes() {
 #[tokio::test]
 async fn a_range_of_positions_and_a_limit_select_a_part_of_the_log() {
     let pool = database().await;
-    fill(&pool, 20).await;
+    append_events(&pool, 20).await;
     let all = ReplayOptions { page_positions: 3, ..ReplayOptions::default() };
     let range = ReplayOptions { after: 4, to: Some(9), ..all.clone() };
-    assert_eq!(positions(&pool, range.clone()).await, [5, 6, 7, 8, 9]);
-    assert_eq!(positions(&pool, ReplayOptions { limit: Some(2), ..range.clone() }).await, [5, 6]);
-    assert_eq!(positions(&pool, ReplayOptions { limit: Some(4), ..range.clone() }).await, [5, 6, 7, 8]);
-    assert_eq!(positions(&pool, ReplayOptions { limit: Some(0), ..range }).await, [0_u64; 0]);
-    assert_eq!(positions(&pool, ReplayOptions { after: 18, to: Some(u64::MAX), ..all.clone() }).await, [19, 20]);
-    assert_eq!(positions(&pool, ReplayOptions { after: u64::MAX, ..all }).await, [0_u64; 0]);
+    assert_eq!(read_positions(&pool, range.clone()).await, [5, 6, 7, 8, 9]);
+    assert_eq!(read_positions(&pool, ReplayOptions { limit: Some(2), ..range.clone() }).await, [5, 6]);
+    assert_eq!(read_positions(&pool, ReplayOptions { limit: Some(4), ..range.clone() }).await, [5, 6, 7, 8]);
+    assert_eq!(read_positions(&pool, ReplayOptions { limit: Some(0), ..range }).await, [0_u64; 0]);
+    assert_eq!(read_positions(&pool, ReplayOptions { after: 18, to: Some(u64::MAX), ..all.clone() }).await, [19, 20]);
+    assert_eq!(read_positions(&pool, ReplayOptions { after: u64::MAX, ..all }).await, [0_u64; 0]);
 }
 
 #[tokio::test]
@@ -203,7 +211,7 @@ async fn an_open_append_is_not_passed() {
     let mut slow = pool.begin().await.unwrap();
     insert_event(&mut slow, "slow", 1).await;
     insert_event(&mut pool.acquire().await.unwrap(), "fast", 1).await;
-    assert_eq!(positions(&pool, ReplayOptions::default()).await, [0_u64; 0], "1 may still appear before 2");
+    assert_eq!(read_positions(&pool, ReplayOptions::default()).await, [0_u64; 0], "1 may still appear before 2");
 
     let follow = ReplayOptions { follow: Some(FollowOptions::default()), ..ReplayOptions::default() };
     let mut following = LogReplay::start(&pool, follow).await.unwrap();
@@ -243,7 +251,7 @@ async fn following_continues_over_gaps_and_reports_its_watermark() {
 #[tokio::test]
 async fn an_event_that_cannot_be_read_is_named_and_the_events_before_it_are_delivered() {
     let pool = database().await;
-    fill(&pool, 5).await;
+    append_events(&pool, 5).await;
     let event_id: uuid::Uuid = sqlx::query_scalar(
         "insert into events (aggregate_type, aggregate_id, sequence, event_type, event_version, payload, metadata)
          values ('opportunity', 'broken', 1, 'opportunity.discovered', '1.0', '{}', '[\"no object\"]') returning event_id",
@@ -264,7 +272,7 @@ async fn an_event_that_cannot_be_read_is_named_and_the_events_before_it_are_deli
 #[tokio::test]
 async fn a_reader_dropped_midway_leaves_no_query_running_and_a_usable_pool() {
     let pool = database().await;
-    fill(&pool, 30_000).await;
+    append_events(&pool, 30_000).await;
     for _ in 0..3 {
         let mut replay = LogReplay::start(&pool, ReplayOptions::default()).await.unwrap();
         assert!(replay.next_batch().await.unwrap().is_some());
@@ -281,5 +289,5 @@ async fn a_reader_dropped_midway_leaves_no_query_running_and_a_usable_pool() {
         if left.is_empty() { Ok(()) } else { Err(format!("{left:?}")) }
     })
     .await;
-    assert_eq!(positions(&pool, ReplayOptions { limit: Some(1), ..ReplayOptions::default() }).await, [1]);
+    assert_eq!(read_positions(&pool, ReplayOptions { limit: Some(1), ..ReplayOptions::default() }).await, [1]);
 }

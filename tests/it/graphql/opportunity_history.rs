@@ -2,16 +2,16 @@
 
 use serde_json::{Value, json};
 
-use super::{AMEND, AWARD, DISCOVER, bariatric_bed, outcome_of};
+use super::{AMEND_MUTATION, AWARD_MUTATION, DISCOVER_MUTATION, bed_opportunity_input, send_mutation};
 use tests::{ProductHandle, shared_product};
 
-const NUMBER: &str = "36C24526Q7300";
-const ID: &str = "036:36C24526Q7300";
+const SOLICITATION_NUMBER: &str = "36C24526Q7300";
+const OPPORTUNITY_ID: &str = "036:36C24526Q7300";
 
-async fn as_of(product: &ProductHandle, moment: Value) -> Value {
+async fn query_as_of(product: &ProductHandle, moment: Value) -> Value {
     let query = "query($id: String!, $moment: OpportunityMoment) {
         opportunity(id: $id, asOf: $moment) { version status facts { title } awards { number } } }";
-    let answer = product.graphql(query, json!({ "id": ID, "moment": moment })).await;
+    let answer = product.send_graphql(query, json!({ "id": OPPORTUNITY_ID, "moment": moment })).await;
     assert!(answer["errors"].is_null(), "{answer}");
     answer["data"]["opportunity"].clone()
 }
@@ -19,17 +19,28 @@ async fn as_of(product: &ProductHandle, moment: Value) -> Value {
 #[tokio::test]
 async fn an_opportunity_is_read_as_of_each_version_and_any_time() {
     let product = shared_product().await;
-    outcome_of(product, DISCOVER, bariatric_bed("past-1", NUMBER)).await;
-    outcome_of(product, AMEND, json!({ "input": { "id": ID, "title": "Beds and mattresses" } })).await;
-    outcome_of(product, AWARD, json!({ "input": { "id": ID, "number": "C1", "amount": "100" } })).await;
+    send_mutation(product, DISCOVER_MUTATION, bed_opportunity_input("past-1", SOLICITATION_NUMBER)).await;
+    send_mutation(
+        product,
+        AMEND_MUTATION,
+        json!({ "input": { "id": OPPORTUNITY_ID, "title": "Beds and mattresses" } }),
+    )
+    .await;
+    send_mutation(
+        product,
+        AWARD_MUTATION,
+        json!({ "input": { "id": OPPORTUNITY_ID, "number": "C1", "amount": "100" } }),
+    )
+    .await;
 
     let history = "query($id: String!, $first: Int, $after: Int) {
         opportunityHistory(id: $id, first: $first, after: $after) { hasMore changes { version kind recordedAt } } }";
-    let whole = product.graphql(history, json!({ "id": ID })).await["data"]["opportunityHistory"].clone();
+    let whole =
+        product.send_graphql(history, json!({ "id": OPPORTUNITY_ID })).await["data"]["opportunityHistory"].clone();
     let changes = whole["changes"].as_array().unwrap().clone();
     let kinds: Vec<_> = changes.iter().map(|change| change["kind"].as_str().unwrap()).collect();
     assert_eq!((kinds, &whole["hasMore"]), (vec!["DISCOVERED", "AMENDED", "AWARDED"], &json!(false)));
-    let middle = product.graphql(history, json!({ "id": ID, "first": 1, "after": 1 })).await;
+    let middle = product.send_graphql(history, json!({ "id": OPPORTUNITY_ID, "first": 1, "after": 1 })).await;
     let middle = &middle["data"]["opportunityHistory"];
     assert_eq!((&middle["changes"][0], &middle["hasMore"]), (&changes[1], &json!(true)), "{middle}");
 
@@ -39,22 +50,25 @@ async fn an_opportunity_is_read_as_of_each_version_and_any_time() {
         json!({ "version": 3, "status": "AWARDED", "facts": { "title": "Beds and mattresses" }, "awards": [{ "number": "C1" }] }),
     ];
     for (change, state) in changes.iter().zip(&states) {
-        assert_eq!(as_of(product, json!({ "version": change["version"] })).await, *state);
+        assert_eq!(query_as_of(product, json!({ "version": change["version"] })).await, *state);
         assert_eq!(
-            as_of(product, json!({ "time": change["recordedAt"] })).await,
+            query_as_of(product, json!({ "time": change["recordedAt"] })).await,
             *state,
             "the time itself is included"
         );
     }
     for moment in [json!({ "version": 0 }), json!({ "time": "2020-01-01T00:00:00Z" }), json!({ "version": 4 })] {
-        assert_eq!(as_of(product, moment.clone()).await, Value::Null, "{moment}");
+        assert_eq!(query_as_of(product, moment.clone()).await, Value::Null, "{moment}");
     }
-    assert_eq!(as_of(product, json!({ "time": "2999-01-01T00:00:00Z" })).await, states[2]);
-    let unknown = product.graphql(history, json!({ "id": "036:UNKNOWN" })).await;
+    assert_eq!(query_as_of(product, json!({ "time": "2999-01-01T00:00:00Z" })).await, states[2]);
+    let unknown = product.send_graphql(history, json!({ "id": "036:UNKNOWN" })).await;
     assert_eq!(unknown["data"]["opportunityHistory"], json!({ "hasMore": false, "changes": [] }));
-    let both = json!({ "id": ID, "moment": { "version": 1, "time": "2020-01-01T00:00:00Z" } });
+    let both = json!({ "id": OPPORTUNITY_ID, "moment": { "version": 1, "time": "2020-01-01T00:00:00Z" } });
     let refused = product
-        .graphql("query($id: String!, $moment: OpportunityMoment) { opportunity(id: $id, asOf: $moment) { id } }", both)
+        .send_graphql(
+            "query($id: String!, $moment: OpportunityMoment) { opportunity(id: $id, asOf: $moment) { id } }",
+            both,
+        )
         .await;
     assert_eq!(refused["errors"][0]["extensions"]["code"], "INVALID_INPUT", "{refused}");
 }

@@ -6,7 +6,7 @@ use serde_json::Value;
 use synthetic::notice_generator;
 use tempfile::TempDir;
 
-use tests::{ProductInstance, notice_import::agreed_counts};
+use tests::{ProductInstance, notice_import::wait_for_agreed_counts};
 
 /// A product with twenty generated notices, and a folder for broken files.
 struct ImportCase {
@@ -23,9 +23,9 @@ impl ImportCase {
         notice_generator::write_csv(&mut good, 20, 7, |_| {}).unwrap();
         let good = String::from_utf8(good).unwrap();
         let case = Self { product, folder, good, before: Value::Null };
-        let output = case.import("good.csv", case.good.as_bytes()).await;
+        let output = case.import_file("good.csv", case.good.as_bytes()).await;
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        let before = agreed_counts(&case.product).await;
+        let before = wait_for_agreed_counts(&case.product).await;
         Self { before, ..case }
     }
 
@@ -33,19 +33,19 @@ impl ImportCase {
         self.folder.path().join(name)
     }
 
-    async fn import(&self, name: &str, bytes: &[u8]) -> Output {
+    async fn import_file(&self, name: &str, bytes: &[u8]) -> Output {
         self.import_with(name, bytes, &[]).await
     }
 
     async fn import_with(&self, name: &str, bytes: &[u8], options: &[&str]) -> Output {
         fs::write(self.path(name), bytes).unwrap();
         let path = self.path(name);
-        self.product.medhub(&[&["import", path.to_str().unwrap(), "--json"], options].concat()).await
+        self.product.run_medhub(&[&["import", path.to_str().unwrap(), "--json"], options].concat()).await
     }
 
     /// Checks that an import accepts all rows, lists values of these columns as left out, and warns with these texts.
     async fn assert_accepts(&self, name: &str, bytes: &[u8], columns: &[&str], warnings: &[&str]) {
-        let output = self.import(name, bytes).await;
+        let output = self.import_file(name, bytes).await;
         let text = String::from_utf8_lossy(&output.stderr).into_owned();
         assert!(output.status.success(), "{name}: {text}");
         let summary: Value = serde_json::from_slice(&output.stdout).unwrap();
@@ -65,19 +65,19 @@ impl ImportCase {
 
     /// Checks that an import fails with these words, and that the stores are unchanged.
     async fn assert_refuses(&self, name: &str, bytes: &[u8], words: &[&str]) {
-        let output = self.import(name, bytes).await;
+        let output = self.import_file(name, bytes).await;
         let text = String::from_utf8_lossy(&output.stderr).into_owned();
         assert!(!output.status.success(), "{name} was accepted: {text}");
         for word in words {
             assert!(text.contains(word), "{name}: {word:?} is not in: {text}");
         }
         assert!(!text.contains("panicked"), "{name}: {text}");
-        assert_eq!(agreed_counts(&self.product).await, self.before, "{name}");
+        assert_eq!(wait_for_agreed_counts(&self.product).await, self.before, "{name}");
     }
 
     /// Checks that an import accepts the valid rows, lists `line` with `words` in its report, and ends without success.
     async fn assert_lists(&self, name: &str, bytes: &[u8], line: u64, words: &str) {
-        let output = self.import(name, bytes).await;
+        let output = self.import_file(name, bytes).await;
         let text = String::from_utf8_lossy(&output.stderr).into_owned();
         assert!(!output.status.success(), "{name}: {text}");
         let summary: Value = serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{name}: {text}"));
@@ -99,12 +99,12 @@ async fn broken_sources_are_refused_or_listed_and_valid_rows_are_imported() {
     case.assert_refuses("image.csv", &[0x89, b'P', b'N', b'G', 0, 1, 2, 3], &[]).await;
     case.assert_refuses("cut.csv.gz", &[0x1f, 0x8b, 8, 0, 1, 2], &["gzip"]).await;
     fs::create_dir(case.path("folder")).unwrap();
-    let output = case.product.medhub(&["import", case.path("folder").to_str().unwrap()]).await;
+    let output = case.product.run_medhub(&["import", case.path("folder").to_str().unwrap()]).await;
     let text = String::from_utf8_lossy(&output.stderr);
     assert!(!output.status.success() && text.contains("directory"), "{text}");
-    let output = case.product.medhub(&["import", case.path("absent.csv").to_str().unwrap()]).await;
+    let output = case.product.run_medhub(&["import", case.path("absent.csv").to_str().unwrap()]).await;
     assert!(!output.status.success() && String::from_utf8_lossy(&output.stderr).contains("absent.csv"));
-    assert_eq!(agreed_counts(&case.product).await, case.before);
+    assert_eq!(wait_for_agreed_counts(&case.product).await, case.before);
 
     let row = |id: &str, title: &str, naics: &str| {
         let cells = header.split(',').map(|column| match column {
@@ -133,7 +133,7 @@ async fn broken_sources_are_refused_or_listed_and_valid_rows_are_imported() {
     let huge = row("b5", &"x".repeat(2 << 20), "339113");
     case.assert_lists("huge.csv", &file(huge.as_bytes(), "g5"), 2, "").await;
 
-    let counts = agreed_counts(&case.product).await;
+    let counts = wait_for_agreed_counts(&case.product).await;
     let streams = |counts: &Value| counts["postgres"]["opportunities"].as_u64().unwrap();
     assert_eq!(
         streams(&counts),

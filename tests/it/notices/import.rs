@@ -7,15 +7,15 @@ use serde_json::{Value, json};
 use super::product_with_real_notices;
 use tests::{
     ProductInstance,
-    notice_import::{ExpectedCounts, agreed_counts, real, real_csv},
+    notice_import::{ExpectedCounts, find_real_csv, find_real_records, wait_for_agreed_counts},
 };
 
 #[tokio::test]
 async fn three_formats_read_from_a_pipe_lead_to_the_same_opportunities() {
-    let Some(csv) = real("notices_full47_2026-03.csv") else { return };
-    let Some(text) = real("notices_text_2026-03.ndjson.gz") else { return };
-    let Some(page) = real("api-v2-example/opportunities_v2_page.json") else { return };
-    let expected = ExpectedCounts::of_all(&[&csv, &text, &page]);
+    let Some(csv) = find_real_records("notices_full47_2026-03.csv") else { return };
+    let Some(text) = find_real_records("notices_text_2026-03.ndjson.gz") else { return };
+    let Some(page) = find_real_records("api-v2-example/opportunities_v2_page.json") else { return };
+    let expected = ExpectedCounts::from_files(&[&csv, &text, &page]);
     let product = ProductInstance::start().await;
 
     for file in [&csv, &text, &page, &text] {
@@ -27,12 +27,12 @@ async fn three_formats_read_from_a_pipe_lead_to_the_same_opportunities() {
         println!("{}: {summary}", file.display());
     }
 
-    expected.assert_held(&agreed_counts(&product).await);
+    expected.assert_equal_to(&wait_for_agreed_counts(&product).await);
 }
 
 #[tokio::test]
 async fn imported_opportunities_are_found_by_filter_page_and_id() {
-    let Some(csv) = real_csv() else { return };
+    let Some(csv) = find_real_csv() else { return };
     let product = product_with_real_notices(&csv).await;
     let query = "query($filter: OpportunityFilter, $after: String) {
         opportunities(first: 2, after: $after, filter: $filter) {
@@ -40,12 +40,12 @@ async fn imported_opportunities_are_found_by_filter_page_and_id() {
         }
     }";
     let filter = json!({ "agency": ["036"], "text": "system" });
-    let first = product.graphql(query, json!({ "filter": filter })).await;
+    let first = product.send_graphql(query, json!({ "filter": filter })).await;
     let page = &first["data"]["opportunities"];
     let total = page["totalCount"].as_u64().unwrap_or_default();
     assert!(total > 2 && page["pageInfo"]["hasNextPage"] == true, "{first}");
     let after = json!({ "filter": filter, "after": page["pageInfo"]["endCursor"] });
-    let second = product.graphql(query, after).await;
+    let second = product.send_graphql(query, after).await;
 
     let ids = |answer: &Value| -> Vec<String> {
         let edges = answer["data"]["opportunities"]["edges"].as_array().cloned().unwrap_or_default();
@@ -60,23 +60,23 @@ async fn imported_opportunities_are_found_by_filter_page_and_id() {
     assert!(first_ids.iter().all(|id| id.starts_with("036:")), "{first_ids:?}");
 
     let detail = "query($id: ID!) { opportunity(id: $id) { id version facts { title } } }";
-    let answer = product.graphql(detail, json!({ "id": first_ids[0] })).await;
+    let answer = product.send_graphql(detail, json!({ "id": first_ids[0] })).await;
     assert_eq!(answer["data"]["opportunity"]["id"], json!(first_ids[0]), "{answer}");
     assert_eq!(answer["data"]["opportunity"]["facts"]["title"], page["edges"][0]["node"]["title"]);
 }
 
 #[tokio::test]
 async fn the_statistics_add_up_to_the_total() {
-    let Some(csv) = real_csv() else { return };
+    let Some(csv) = find_real_csv() else { return };
     let product = product_with_real_notices(&csv).await;
     let query = "{ opportunityStats {
         total { opportunities } byAgency { figures { opportunities } }
         byType { figures { opportunities } } byDay { figures { opportunities } }
     } }";
-    let answer = product.graphql(query, json!({})).await;
+    let answer = product.send_graphql(query, json!({})).await;
     let stats = &answer["data"]["opportunityStats"];
     let total = stats["total"]["opportunities"].as_u64();
-    assert_eq!(total, Some(ExpectedCounts::of(&csv).streams), "{answer}");
+    assert_eq!(total, Some(ExpectedCounts::from_file(&csv).streams), "{answer}");
     for part in ["byAgency", "byType", "byDay"] {
         let buckets = stats[part].as_array().cloned().unwrap_or_default();
         let sum: u64 = buckets.iter().filter_map(|bucket| bucket["figures"]["opportunities"].as_u64()).sum();

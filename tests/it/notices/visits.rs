@@ -7,7 +7,7 @@ use synthetic::notice_generator;
 
 use tests::{
     ProductInstance,
-    notice_import::{agreed_counts, import},
+    notice_import::{import_file, wait_for_agreed_counts},
 };
 
 #[tokio::test]
@@ -16,13 +16,13 @@ async fn simulated_visits_are_recorded_and_the_stores_agree() {
     let (file, mut csv) = (folder.path().join("notices.csv"), Vec::new());
     notice_generator::write_csv(&mut csv, 20, 7, |_| {}).unwrap();
     fs::write(&file, csv).unwrap();
-    import(&product, &file, &["--report", folder.path().join("report.csv").to_str().unwrap()]).await;
-    let before = agreed_counts(&product).await;
+    import_file(&product, &file, &["--report", folder.path().join("report.csv").to_str().unwrap()]).await;
+    let before = wait_for_agreed_counts(&product).await;
 
-    let output = product.medhub(&["simulate", "--visits", "250", "--seed", "5", "--json"]).await;
+    let output = product.run_medhub(&["simulate", "--visits", "250", "--seed", "5", "--json"]).await;
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let summary: Value = serde_json::from_slice(&output.stdout).unwrap();
-    let after = agreed_counts(&product).await;
+    let after = wait_for_agreed_counts(&product).await;
 
     let in_log = |counts: &Value, figure: &str| counts["postgres"][figure].as_u64().unwrap();
     let simulated = |figure: &str| summary[figure].as_u64().unwrap();

@@ -3,21 +3,22 @@
 use super::*;
 use tests::{GraphqlSubscriber, eventually};
 
-const PROGRESS: &str = "subscription { rebuildProgress { id state error parts { projection phase position target } } }";
+const PROGRESS_SUBSCRIPTION: &str =
+    "subscription { rebuildProgress { id state error parts { projection phase position target } } }";
 
-fn code(answer: &Value) -> &Value {
+fn error_code(answer: &Value) -> &Value {
     &answer["errors"][0]["extensions"]["code"]
 }
 
-fn bearer(token: &str) -> Value {
+fn bearer_payload(token: &str) -> Value {
     json!({ "authorization": format!("Bearer {token}") })
 }
 
 /// All answers of a subscription to a rebuild's progress.
-async fn rebuild_progress(product: &ProductHandle, payload: Value) -> Vec<Value> {
-    let mut subscription = GraphqlSubscriber::begin(product.http(), payload, PROGRESS).await.unwrap();
+async fn collect_rebuild_progress(product: &ProductHandle, payload: Value) -> Vec<Value> {
+    let mut subscription = GraphqlSubscriber::subscribe(product.http(), payload, PROGRESS_SUBSCRIPTION).await.unwrap();
     let mut answers = vec![];
-    while let Some(answer) = subscription.next().await.unwrap() {
+    while let Some(answer) = subscription.next_answer().await.unwrap() {
         answers.push(answer);
     }
     answers
@@ -25,7 +26,7 @@ async fn rebuild_progress(product: &ProductHandle, payload: Value) -> Vec<Value>
 
 #[tokio::test]
 async fn operators_rebuild_watch_and_roll_back_over_graphql_and_others_may_not() {
-    let product = product_with_notices().await;
+    let product = start_product_with_notices().await;
     let token = product.variable("MEDHUB__ADMIN__TOKEN").to_owned();
 
     for document in [
@@ -34,39 +35,48 @@ async fn operators_rebuild_watch_and_roll_back_over_graphql_and_others_may_not()
         "mutation { rebuildProjections { id } }",
         "mutation { rollbackProjections { projection } }",
     ] {
-        let answer = product.graphql_as(None, document, json!({})).await;
-        assert_eq!(code(&answer), "FORBIDDEN", "{document}: {answer}");
+        let answer = product.send_graphql_as(None, document, json!({})).await;
+        assert_eq!(error_code(&answer), "FORBIDDEN", "{document}: {answer}");
         for token in ["Bearer", "correct-horse-battery-staple", &token[..31]] {
-            let answer = product.graphql_as(Some(token), document, json!({})).await;
-            assert_eq!(code(&answer), "UNAUTHENTICATED", "{document}: {answer}");
+            let answer = product.send_graphql_as(Some(token), document, json!({})).await;
+            assert_eq!(error_code(&answer), "UNAUTHENTICATED", "{document}: {answer}");
         }
     }
-    let refused = GraphqlSubscriber::begin(product.http(), bearer("correct-horse-battery-staple"), PROGRESS).await;
+    let refused = GraphqlSubscriber::subscribe(
+        product.http(),
+        bearer_payload("correct-horse-battery-staple"),
+        PROGRESS_SUBSCRIPTION,
+    )
+    .await;
     assert!(refused.is_err(), "an invalid token opens no connection");
     for payload in [json!({}), Value::Null, json!({ "authorization": 7 })] {
-        let answers = rebuild_progress(&product, payload).await;
-        assert_eq!((answers.len(), code(&answers[0])), (1, &json!("FORBIDDEN")), "{answers:?}");
+        let answers = collect_rebuild_progress(&product, payload).await;
+        assert_eq!((answers.len(), error_code(&answers[0])), (1, &json!("FORBIDDEN")), "{answers:?}");
     }
-    let operator = async |document: &str| product.graphql_as(Some(&token), document, json!({})).await;
+    let operator = async |document: &str| product.send_graphql_as(Some(&token), document, json!({})).await;
 
     assert_eq!(operator("{ rebuild { id } }").await["data"], json!({ "rebuild": null }));
-    assert_eq!(rebuild_progress(&product, bearer(&token)).await, Vec::<Value>::new(), "there was no rebuild yet");
+    assert_eq!(
+        collect_rebuild_progress(&product, bearer_payload(&token)).await,
+        Vec::<Value>::new(),
+        "there was no rebuild yet"
+    );
     for name in ["vews", "live"] {
         let unknown = operator(&format!("mutation {{ rebuildProjections(projections: [\"{name}\"]) {{ id }} }}")).await;
         assert_eq!(
-            (code(&unknown), &unknown["errors"][0]["extensions"]["field"]),
+            (error_code(&unknown), &unknown["errors"][0]["extensions"]["field"]),
             (&json!("INVALID_INPUT"), &json!("projections")),
             "{name}"
         );
     }
     let nothing = operator("mutation { rollbackProjections(projections: [\"views\"]) { projection } }").await;
-    assert_eq!(code(&nothing), "CONFLICT", "{nothing}");
+    assert_eq!(error_code(&nothing), "CONFLICT", "{nothing}");
 
     let both = "mutation { first: rebuildProjections { id state startedBy parts { projection } }
         second: rebuildProjections { id } }";
     let started = operator(both).await;
-    assert_eq!(code(&started), "CONFLICT", "only one rebuild at a time: {started}");
-    let progress = rebuild_progress(&product, bearer(&token)).await;
+    assert_eq!(error_code(&started), "CONFLICT", "only one rebuild at a time: {started}");
+    let progress = collect_rebuild_progress(&product, bearer_payload(&token)).await;
     let last = &progress.last().unwrap()["data"]["rebuildProgress"];
     assert_eq!((&last["state"], &last["error"]), (&json!("SWITCHED"), &Value::Null), "{progress:?}");
     assert_eq!(last["parts"].as_array().unwrap().len(), 4, "{last}");

@@ -6,7 +6,7 @@ use tests::ProductProcess;
 use super::*;
 
 /// The value of one metric, read as Prometheus reads it: name, labels in any order, value.
-fn figure(text: &str, name: &str, projection: &str) -> Option<f64> {
+fn read_metric(text: &str, name: &str, projection: &str) -> Option<f64> {
     let (label, live) = (format!("projection=\"{projection}\""), "generation=\"g1\"");
     let is_metric =
         |line: &&str| line.starts_with(&format!("{name}{{")) && line.contains(&label) && line.contains(live);
@@ -16,7 +16,8 @@ fn figure(text: &str, name: &str, projection: &str) -> Option<f64> {
 #[tokio::test]
 async fn metrics_report_the_progress_of_each_projection() {
     let product = shared_product_with_notices().await;
-    let events = json_lines(&product.medhub(&["status", "--json"]).await)[0]["postgres"]["events"].as_f64().unwrap();
+    let events =
+        json_lines(&product.run_medhub(&["status", "--json"]).await)[0]["postgres"]["events"].as_f64().unwrap();
 
     // Some metrics are updated only every few seconds.
     eventually(async || {
@@ -24,13 +25,13 @@ async fn metrics_report_the_progress_of_each_projection() {
         let kind = answer.headers()["content-type"].to_str().unwrap().to_owned();
         assert!(kind.starts_with("text/plain; version=0.0.4"), "{kind}");
         let text = answer.text().await.unwrap();
-        ["analytics", "search", "views"].iter().try_for_each(|projection| check_figures(projection, events, &text))
+        ["analytics", "search", "views"].iter().try_for_each(|projection| check_metrics(projection, events, &text))
     })
     .await;
 }
 
 /// Checks the metrics of a projection that has applied that many events.
-fn check_figures(projection: &str, events: f64, text: &str) -> Result<(), String> {
+fn check_metrics(projection: &str, events: f64, text: &str) -> Result<(), String> {
     for (name, at_least, at_most) in [
         // Each event is applied at least once; Kafka may deliver it again.
         ("medhub_projection_events_total", events, 2.0 * events),
@@ -45,7 +46,7 @@ fn check_figures(projection: &str, events: f64, text: &str) -> Result<(), String
         ("medhub_projection_apply_seconds_count", 1.0, 2.0 * events),
         ("medhub_projection_apply_seconds_sum", 0.000_001, 600.0),
     ] {
-        let found = figure(text, name, projection).ok_or_else(|| format!("{name} of {projection} is missing"))?;
+        let found = read_metric(text, name, projection).ok_or_else(|| format!("{name} of {projection} is missing"))?;
         if !(at_least..=at_most).contains(&found) {
             return Err(format!("{name} of {projection} is {found}"));
         }
@@ -66,7 +67,7 @@ async fn the_watched_status_table_is_printed_until_it_is_interrupted() {
         if tables >= 3 { Ok(()) } else { Err(format!("{tables} tables: {}", printed())) }
     })
     .await;
-    watch.stop_by(Signal::SIGINT).await.unwrap();
+    watch.stop_with_signal(Signal::SIGINT).await.unwrap();
 
     let text = printed();
     for part in ["relay", "analytics g1 *", "search g1 *", "views g1 *", "log"] {

@@ -3,13 +3,13 @@
 use std::time::Instant;
 
 use nix::sys::signal::Signal;
-use tests::faults::bounded_wait::until;
+use tests::faults::bounded_wait::wait_until;
 
 use qdrant_client::Qdrant;
 use serde_json::Value;
 use tests::{ProductProcess, TestStack, WAIT_TIMEOUT, json_lines, output_text};
 
-const EVENTS: u64 = 1_000;
+const EVENT_COUNT: u64 = 1_000;
 
 /// The names of all databases, collections and keys that benchmarks create contain this.
 const BENCH_PREFIX: &str = "bench_";
@@ -23,7 +23,7 @@ async fn list_leftovers(stack: &TestStack) -> Vec<String> {
         .await
         .unwrap();
     let databases =
-        stack.clickhouse(&format!("select name from system.databases where name like '%{BENCH_PREFIX}%'")).await;
+        stack.query_clickhouse(&format!("select name from system.databases where name like '%{BENCH_PREFIX}%'")).await;
     leftovers.extend(databases.lines().map(str::to_owned));
     let qdrant = Qdrant::from_url(stack.variable("QDRANT_URL")).skip_compatibility_check().build().unwrap();
     let collections = qdrant.list_collections().await.unwrap().collections;
@@ -36,10 +36,10 @@ async fn list_leftovers(stack: &TestStack) -> Vec<String> {
 
 #[tokio::test]
 async fn read_models_are_measured_beside_plain_clients() {
-    let stack = TestStack::with(&["--engines-only"], tests::EnvironmentVariables::new()).await;
+    let stack = TestStack::start_with(&["--engines-only"], tests::EnvironmentVariables::new()).await;
 
     for bench in ["rebuild", "project"] {
-        let output = stack.medhub(&["bench", bench, "--events", &EVENTS.to_string()]).await;
+        let output = stack.run_medhub(&["bench", bench, "--events", &EVENT_COUNT.to_string()]).await;
         assert!(output.status.success(), "{}", output_text(&output));
         let reports = json_lines(&output);
         let projections: Vec<_> = reports.iter().map(|report| report["projection"].as_str().unwrap()).collect();
@@ -47,7 +47,11 @@ async fn read_models_are_measured_beside_plain_clients() {
         for report in &reports {
             let number =
                 |path: &str| report.pointer(path).and_then(Value::as_f64).unwrap_or_else(|| panic!("{report}"));
-            assert_eq!((report["bench"].as_str(), report["events"].as_u64()), (Some(bench), Some(EVENTS)), "{report}");
+            assert_eq!(
+                (report["bench"].as_str(), report["events"].as_u64()),
+                (Some(bench), Some(EVENT_COUNT)),
+                "{report}"
+            );
             assert!(number("/rows") > 0.0 && number("/cpu_s") > 0.0, "{report}");
             let ratio = number("/events_per_s") / number("/raw/events_per_s");
             assert!(ratio > 0.0 && (number("/ratio") - ratio).abs() < 0.001 * ratio, "{report}");
@@ -59,10 +63,10 @@ async fn read_models_are_measured_beside_plain_clients() {
 
 #[tokio::test]
 async fn the_latency_from_a_commit_to_each_store_is_measured() {
-    let stack = TestStack::with(&["--engines-only"], tests::EnvironmentVariables::new()).await;
+    let stack = TestStack::start_with(&["--engines-only"], tests::EnvironmentVariables::new()).await;
     let started = Instant::now();
 
-    let output = stack.medhub(&["bench", "latency", "--rate", "100", "--seconds", "2"]).await;
+    let output = stack.run_medhub(&["bench", "latency", "--rate", "100", "--seconds", "2"]).await;
 
     assert!(output.status.success(), "{}", output_text(&output));
     let whole_ms = started.elapsed().as_secs_f64() * 1_000.0;
@@ -81,15 +85,15 @@ async fn the_latency_from_a_commit_to_each_store_is_measured() {
 async fn the_api_is_measured_by_kind_of_request() {
     let mut environment = tests::EnvironmentVariables::new();
     environment.insert("MEDHUB__LIMITS__ENABLED".into(), "false".into());
-    let stack = TestStack::with(&[], environment).await;
-    let notices = stack.data().join("notices.csv");
+    let stack = TestStack::start_with(&[], environment).await;
+    let notices = stack.data_folder().join("notices.csv");
     let notices = notices.to_str().unwrap();
     for args in [&["generate", "--rows", "60", "--out", notices][..], &["import", notices]] {
-        let output = stack.medhub(args).await;
+        let output = stack.run_medhub(args).await;
         assert!(output.status.success(), "{}", output_text(&output));
     }
-    until(WAIT_TIMEOUT, async || {
-        let answer = stack.graphql("{ opportunities(first: 1) { totalCount } }", serde_json::json!({})).await;
+    wait_until(WAIT_TIMEOUT, async || {
+        let answer = stack.send_graphql("{ opportunities(first: 1) { totalCount } }", serde_json::json!({})).await;
         let count = answer["data"]["opportunities"]["totalCount"].as_u64().unwrap_or_default();
         anyhow::ensure!(count > 0, "{answer}");
         Ok(())
@@ -99,7 +103,7 @@ async fn the_api_is_measured_by_kind_of_request() {
 
     let args = ["bench", "api", "--requests", "100", "--rate", "100", "--subscribers", "3"];
     let operator = stack.operator_token();
-    let output = stack.medhub(&[&args[..], &["--operator", operator]].concat()).await;
+    let output = stack.run_medhub(&[&args[..], &["--operator", operator]].concat()).await;
 
     assert!(output.status.success(), "{}", output_text(&output));
     let lines = json_lines(&output);
@@ -128,12 +132,12 @@ async fn the_api_is_measured_by_kind_of_request() {
 
 #[tokio::test]
 async fn an_interrupted_benchmark_removes_its_data() {
-    let stack = TestStack::with(&["--engines-only"], tests::EnvironmentVariables::new()).await;
+    let stack = TestStack::start_with(&["--engines-only"], tests::EnvironmentVariables::new()).await;
     let logs = tempfile::tempdir().unwrap();
     let args = ["bench", "rebuild", "--events", "1000000"];
     let mut bench = ProductProcess::start(stack.variables(), logs.path(), "bench", &args).unwrap();
     // The read models are built one after another, the last one in Redis.
-    until(WAIT_TIMEOUT, async || {
+    wait_until(WAIT_TIMEOUT, async || {
         let leftovers = list_leftovers(&stack).await;
         anyhow::ensure!(leftovers.iter().any(|name| name.starts_with("bench_") && name.contains(':')), "{leftovers:?}");
         Ok(())
@@ -141,7 +145,7 @@ async fn an_interrupted_benchmark_removes_its_data() {
     .await
     .unwrap();
 
-    let ended = bench.stop_by(Signal::SIGINT).await.unwrap_err();
+    let ended = bench.stop_with_signal(Signal::SIGINT).await.unwrap_err();
 
     assert!(ended.to_string().contains("the data of the benchmark is removed"), "{ended}");
     assert_eq!(list_leftovers(&stack).await, Vec::<String>::new());

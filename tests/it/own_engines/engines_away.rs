@@ -3,22 +3,23 @@
 use serde_json::{Value, json};
 use tests::{
     EnvironmentVariables, ProposalEditor, SignedInUser, TestStack, error_code, eventually,
-    faults::engine_faults::EngineFaults, python, run_to_end,
+    faults::engine_faults::EngineFaults, python_command, run_program,
 };
 
 /// Python's own client of the health service.
 const PACKAGES: [&str; 2] = ["grpcio==1.85.1", "grpcio-health-checking==1.85.1"];
 
 /// Waits until the gRPC health service reports these states for the server and for the tasks service.
-async fn health_is(stack: &TestStack, server: bool, tasks: bool) {
+async fn wait_for_health(stack: &TestStack, server: bool, tasks: bool) {
     let status = |serving| if serving { "SERVING" } else { "NOT_SERVING" }.to_owned();
     let arguments = [stack.variable("MEDHUB__GRPC__LISTEN").to_owned(), status(server), status(tasks)];
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/it/own_engines/health.py");
-    let output = tokio::task::spawn_blocking(move || run_to_end(python(&PACKAGES).arg(script).args(arguments)));
+    let output =
+        tokio::task::spawn_blocking(move || run_program(python_command(&PACKAGES).arg(script).args(arguments)));
     assert!(output.await.unwrap().contains("statuses as expected"));
 }
 
-async fn ready(stack: &TestStack) -> Value {
+async fn fetch_readiness(stack: &TestStack) -> Value {
     let response = reqwest::get(format!("{}/ready", stack.http())).await.unwrap();
     response.json().await.unwrap()
 }
@@ -26,23 +27,23 @@ async fn ready(stack: &TestStack) -> Value {
 #[tokio::test]
 async fn a_worker_that_receives_nothing_is_reported_as_stuck_until_it_makes_progress() {
     let environment = EnvironmentVariables::from([("MEDHUB__SERVE__STUCK_AFTER_MS".into(), "3000".into())]);
-    let stack = TestStack::with(&[], environment).await;
-    assert_eq!(ready(&stack).await["ready"], true);
-    let paused = EngineFaults(&stack).stand_still("kafka").unwrap();
+    let stack = TestStack::start_with(&[], environment).await;
+    assert_eq!(fetch_readiness(&stack).await["ready"], true);
+    let paused = EngineFaults(&stack).pause_engine("kafka").unwrap();
     // Registering a company appends events that no worker receives.
-    SignedInUser::found(&stack, "ada", "acme").await;
+    SignedInUser::register_company(&stack, "ada", "acme").await;
     eventually(async || {
-        let report = ready(&stack).await;
+        let report = fetch_readiness(&stack).await;
         let state = &report["parts"]["workspace"]["state"];
         anyhow::ensure!(report["ready"] == false && state == "stuck", "{report}");
         anyhow::Ok(())
     })
     .await;
-    health_is(&stack, false, true).await;
+    wait_for_health(&stack, false, true).await;
     drop(paused);
-    health_is(&stack, true, true).await;
+    wait_for_health(&stack, true, true).await;
     eventually(async || {
-        let report = ready(&stack).await;
+        let report = fetch_readiness(&stack).await;
         anyhow::ensure!(report["ready"] == true, "{report}");
         anyhow::Ok(())
     })
@@ -52,24 +53,27 @@ async fn a_worker_that_receives_nothing_is_reported_as_stuck_until_it_makes_prog
 #[tokio::test]
 async fn without_redis_users_can_query_and_edit_and_a_sign_out_is_refused() {
     let stack = TestStack::start().await;
-    let ann = SignedInUser::found(&stack, "ann", "acme").await;
+    let ann = SignedInUser::register_company(&stack, "ann", "acme").await;
     let draft = "draftProposal(input: { opportunityId: \"036:X\", title: \"Beds\" })";
-    let proposal = ann.change(draft, json!({})).await;
+    let proposal = ann.apply_change(draft, json!({})).await;
     let protocols = format!("medhub-together, bearer.{}", ann.token);
     let open = async || ProposalEditor::open(stack.http(), &proposal.id, &protocols).await.unwrap();
     let (mut first, mut second) = (open().await, open().await);
-    let paused = EngineFaults(&stack).stand_still("redis").unwrap();
-    let out = ann.ask("mutation { signOut }", json!({})).await;
+    let paused = EngineFaults(&stack).pause_engine("redis").unwrap();
+    let out = ann.send_document("mutation { signOut }", json!({})).await;
     assert_eq!(error_code(&out), "UNAVAILABLE", "the client may try again");
-    let me = ann.ask("{ me { user } }", json!({})).await;
+    let me = ann.send_document("{ me { user } }", json!({})).await;
     assert_eq!(me["data"]["me"]["user"], "ann", "{me}");
-    first.write("approach", "Written without Redis.").await.unwrap();
-    second.until(|editor| editor.shows("approach").is_ok_and(|text| text == "Written without Redis.")).await.unwrap();
-    assert_eq!(ready(&stack).await["engines"]["Redis"], false);
-    health_is(&stack, false, false).await;
+    first.write_section("approach", "Written without Redis.").await.unwrap();
+    second
+        .receive_until(|editor| editor.section_text("approach").is_ok_and(|text| text == "Written without Redis."))
+        .await
+        .unwrap();
+    assert_eq!(fetch_readiness(&stack).await["engines"]["Redis"], false);
+    wait_for_health(&stack, false, false).await;
     drop(paused);
     eventually(async || {
-        let out = ann.ask("mutation { signOut }", json!({})).await;
+        let out = ann.send_document("mutation { signOut }", json!({})).await;
         // The first request may have been carried out after all, once the engine continued.
         let is_signed_out =
             out["data"]["signOut"] == true || out["errors"][0]["extensions"]["code"] == "UNAUTHENTICATED";
@@ -77,5 +81,5 @@ async fn without_redis_users_can_query_and_edit_and_a_sign_out_is_refused() {
         anyhow::Ok(())
     })
     .await;
-    assert_eq!(error_code(&ann.ask("{ me { user } }", json!({})).await), "UNAUTHENTICATED");
+    assert_eq!(error_code(&ann.send_document("{ me { user } }", json!({})).await), "UNAUTHENTICATED");
 }

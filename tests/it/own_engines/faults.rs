@@ -17,38 +17,41 @@ use tests::{
 
 /// The seed that these tests always use, beside a random one.
 const FIXED_SEED: u64 = 42;
-const CRASHES: [RelayFault; 3] = [RelayFault::KillLeader, RelayFault::KillBroker, RelayFault::KillPostgres];
+const CRASH_FAULTS: [RelayFault; 3] = [RelayFault::KillLeader, RelayFault::KillBroker, RelayFault::KillPostgres];
 
 /// The seed of `FAULTS_SEED`, or the fixed seed and a random one.
-fn seeds() -> Vec<u64> {
-    run_seed::read().unwrap().map_or_else(|| vec![FIXED_SEED, run_seed::draw()], |seed| vec![seed])
+fn choose_seeds() -> Vec<u64> {
+    run_seed::read_seed().unwrap().map_or_else(|| vec![FIXED_SEED, run_seed::draw_seed()], |seed| vec![seed])
 }
 
 /// A Postgres and a Kafka that may be killed.
 async fn start_killable_engines() -> TestStack {
-    TestStack::with(&["--only", "postgres,registry,kafka"], EnvironmentVariables::new()).await
+    TestStack::start_with(&["--only", "postgres,registry,kafka"], EnvironmentVariables::new()).await
 }
 
-async fn run(plan: &FaultPlan, stack: &TestStack) -> FaultReport {
-    let report = faults::run(plan, stack).await.unwrap();
+async fn run_plan(plan: &FaultPlan, stack: &TestStack) -> FaultReport {
+    let report = faults::run_plan(plan, stack).await.unwrap();
     assert!(report.events > 100, "too few events for a load: {}", report.summary());
     report
 }
 
 #[tokio::test]
 async fn kill_9_of_relay_broker_and_postgres_under_load_loses_and_reorders_nothing() {
-    let report =
-        run(&FaultPlan::short(run_seed::read_or_draw().unwrap(), 8, &CRASHES), &start_killable_engines().await).await;
+    let report = run_plan(
+        &FaultPlan::short(run_seed::read_or_draw_seed().unwrap(), 8, &CRASH_FAULTS),
+        &start_killable_engines().await,
+    )
+    .await;
     assert!(report.ok, "{}", report.summary());
     assert_eq!((report.lost, report.reordered, report.duplicates), (0, 0, 0));
-    assert_eq!(report.faults.len(), CRASHES.len(), "{:?}", report.faults);
+    assert_eq!(report.faults.len(), CRASH_FAULTS.len(), "{:?}", report.faults);
 }
 
 #[tokio::test]
 async fn through_a_pooler_that_shares_sessions_one_relay_leads_and_nothing_is_lost_or_repeated() {
     let faults = [RelayFault::KillLeader, RelayFault::PauseLeader(Duration::from_secs(4)), RelayFault::KillPostgres];
-    let plan = FaultPlan::short(run_seed::read_or_draw().unwrap(), 4, &faults).through_pooler();
-    let report = run(&plan, &start_killable_engines().await).await;
+    let plan = FaultPlan::short(run_seed::read_or_draw_seed().unwrap(), 4, &faults).through_pooler();
+    let report = run_plan(&plan, &start_killable_engines().await).await;
     assert!(report.ok, "{}", report.summary());
     assert_eq!((report.lost, report.reordered, report.duplicates), (0, 0, 0));
 }
@@ -56,8 +59,12 @@ async fn through_a_pooler_that_shares_sessions_one_relay_leads_and_nothing_is_lo
 #[tokio::test]
 async fn a_broker_that_is_unavailable_for_30_s_loses_no_event() {
     let stack = start_killable_engines().await;
-    let report = run(
-        &FaultPlan::short(run_seed::read_or_draw().unwrap(), 4, &[RelayFault::BrokerAway(Duration::from_secs(30))]),
+    let report = run_plan(
+        &FaultPlan::short(
+            run_seed::read_or_draw_seed().unwrap(),
+            4,
+            &[RelayFault::BrokerAway(Duration::from_secs(30))],
+        ),
         &stack,
     )
     .await;
@@ -67,16 +74,20 @@ async fn a_broker_that_is_unavailable_for_30_s_loses_no_event() {
 
 #[tokio::test]
 async fn a_relay_without_the_fence_loses_events_and_the_audit_finds_them() {
-    let plan = FaultPlan::quiet(run_seed::read_or_draw().unwrap(), 8, Duration::from_secs(4)).without_fence();
-    let report = run(&plan, engines().await).await;
+    let plan =
+        FaultPlan::without_faults(run_seed::read_or_draw_seed().unwrap(), 8, Duration::from_secs(4)).without_fence();
+    let report = run_plan(&plan, engines().await).await;
     assert!(report.lost > 0, "{}", report.summary());
     assert!(!report.ok);
 }
 
 #[tokio::test]
 async fn the_same_writers_with_the_fence_lose_nothing() {
-    let report =
-        run(&FaultPlan::quiet(run_seed::read_or_draw().unwrap(), 8, Duration::from_secs(4)), engines().await).await;
+    let report = run_plan(
+        &FaultPlan::without_faults(run_seed::read_or_draw_seed().unwrap(), 8, Duration::from_secs(4)),
+        engines().await,
+    )
+    .await;
     assert!(report.ok, "{}", report.summary());
     assert_eq!(report.explained_duplicates, 0, "no disturbance could explain a duplicate");
 }

@@ -5,16 +5,16 @@ use std::process::Stdio;
 use sqlx::{Connection, PgConnection};
 use tests::{
     TestStack, eventually,
-    notice_import::{ExpectedCounts, agreed_counts, import, real_csv},
+    notice_import::{ExpectedCounts, find_real_csv, import_file, wait_for_agreed_counts},
 };
 
 #[tokio::test]
 async fn a_second_import_completes_one_that_was_cut_off_by_a_crash_of_the_stack() {
-    let Some(csv) = real_csv() else { return };
-    let expected = ExpectedCounts::of(&csv);
+    let Some(csv) = find_real_csv() else { return };
+    let expected = ExpectedCounts::from_file(&csv);
     let mut stack = TestStack::start().await;
     let mut import_process = stack
-        .local(&["medhub", "import", csv.to_str().unwrap(), "--batch", "50"])
+        .local_command(&["medhub", "import", csv.to_str().unwrap(), "--batch", "50"])
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .spawn()
@@ -27,7 +27,7 @@ async fn a_second_import_completes_one_that_was_cut_off_by_a_crash_of_the_stack(
     .await;
     assert!(import_process.try_wait().unwrap().is_none(), "the import ended before the crash");
 
-    stack.kill9_everything().await;
+    stack.kill9_all_processes().await;
     import_process.kill().unwrap();
     import_process.wait().unwrap();
 
@@ -37,7 +37,7 @@ async fn a_second_import_completes_one_that_was_cut_off_by_a_crash_of_the_stack(
     assert!(after.unsigned_abs() >= before, "the log had {before} events before the crash, {after} after it");
     assert!(after.unsigned_abs() < expected.events, "the crash came after the last event");
 
-    let summary = import(&stack, &csv, &[]).await;
+    let summary = import_file(&stack, &csv, &[]).await;
     assert_eq!(summary["events"], expected.events - after.unsigned_abs());
-    expected.assert_held(&agreed_counts(&stack).await);
+    expected.assert_equal_to(&wait_for_agreed_counts(&stack).await);
 }

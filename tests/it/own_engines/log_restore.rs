@@ -7,45 +7,47 @@ use domain::event_store::BatchStore;
 use eventstore::{append::PgBatchStore, topic::KafkaConfig};
 use schemas::registry_client::{RegistryConfig, SchemaRegistryClient};
 use sqlx::{PgPool, postgres::PgPoolOptions};
-use tests::{RunningRelay, TestStack, TopicRecord, log_events::event, read_records};
+use tests::{RunningRelay, TestStack, TopicRecord, log_events::discovered_event, read_records};
 
 #[tokio::test]
 async fn a_restored_base_backup_is_refused_even_after_it_has_grown_past_the_published_position() {
     let stack = TestStack::start_engines().await;
-    let (pool, kafka) = open_log(&stack).await;
+    let (pool, kafka) = connect_to_log(&stack).await;
     eventstore::postgres::migrate(&pool).await.unwrap();
     eventstore::topic::ensure_topics(&kafka).await.unwrap();
-    append(&pool, "kept", 50).await;
-    publish(&stack, &pool, &kafka, 50).await;
+    append_events(&pool, "kept", 50).await;
+    publish_until(&stack, &pool, &kafka, 50).await;
     pool.close().await;
 
     let (stack, _) = stack.stop().await;
-    let folder = stack.data().join("postgres");
-    copy(&folder, &stack.data().join("backup"));
+    let folder = stack.data_folder().join("postgres");
+    copy_folder(&folder, &stack.data_folder().join("backup"));
     let stack = stack.restart().await;
-    let (pool, kafka) = open_log(&stack).await;
-    append(&pool, "lost", 50).await;
-    publish(&stack, &pool, &kafka, 100).await;
+    let (pool, kafka) = connect_to_log(&stack).await;
+    append_events(&pool, "lost", 50).await;
+    publish_until(&stack, &pool, &kafka, 100).await;
     pool.close().await;
 
     let (stack, _) = stack.stop().await;
     std::fs::remove_dir_all(&folder).unwrap();
-    std::fs::rename(stack.data().join("backup"), &folder).unwrap();
+    std::fs::rename(stack.data_folder().join("backup"), &folder).unwrap();
     let stack = stack.restart().await;
-    let (pool, kafka) = open_log(&stack).await;
+    let (pool, kafka) = connect_to_log(&stack).await;
     // The published positions are assigned again, to other events.
-    append(&pool, "new", 60).await;
-    let relay = RunningRelay::with_registry(&pool, &kafka, &registry_of(&stack), RunningRelay::quick_config());
-    let error = relay.last_error().await;
+    append_events(&pool, "new", 60).await;
+    let relay =
+        RunningRelay::start_with_registry(&pool, &kafka, &registry_client(&stack), RunningRelay::quick_config());
+    let error = relay.wait_for_error().await;
     relay.stop().await;
     assert!(error.contains("restored from a backup") && error.contains("medhub recover"), "{error}");
 
-    let refused = stack.medhub(&["recover"]).await;
+    let refused = stack.run_medhub(&["recover"]).await;
     assert!(!refused.status.success(), "without --yes nothing is changed");
-    let recovered = stack.medhub(&["recover", "--yes"]).await;
+    let recovered = stack.run_medhub(&["recover", "--yes"]).await;
     assert!(recovered.status.success(), "{}", String::from_utf8_lossy(&recovered.stderr));
-    let relay = RunningRelay::with_registry(&pool, &kafka, &registry_of(&stack), RunningRelay::quick_config());
-    relay.reach(110).await;
+    let relay =
+        RunningRelay::start_with_registry(&pool, &kafka, &registry_client(&stack), RunningRelay::quick_config());
+    relay.wait_until_published(110).await;
     relay.stop().await;
 
     let events: Vec<_> = read_records(&kafka).await.into_iter().filter(TopicRecord::is_event).collect();
@@ -53,23 +55,23 @@ async fn a_restored_base_backup_is_refused_even_after_it_has_grown_past_the_publ
     assert_eq!((events.len(), count("kept"), count("lost"), count("new")), (110, 50, 0, 60));
 }
 
-async fn append(pool: &PgPool, kind: &str, events: u64) {
-    let events = (0..events).map(|n| event(&format!("{kind}{n}"), 1)).collect();
+async fn append_events(pool: &PgPool, kind: &str, events: u64) {
+    let events = (0..events).map(|n| discovered_event(&format!("{kind}{n}"), 1)).collect();
     PgBatchStore::new(pool.clone()).append_events(events).await.unwrap();
 }
 
-async fn publish(stack: &TestStack, pool: &PgPool, kafka: &KafkaConfig, position: u64) {
-    let relay = RunningRelay::with_registry(pool, kafka, &registry_of(stack), RunningRelay::quick_config());
-    relay.reach(position).await;
+async fn publish_until(stack: &TestStack, pool: &PgPool, kafka: &KafkaConfig, position: u64) {
+    let relay = RunningRelay::start_with_registry(pool, kafka, &registry_client(stack), RunningRelay::quick_config());
+    relay.wait_until_published(position).await;
     relay.stop().await;
 }
 
-async fn open_log(stack: &TestStack) -> (PgPool, KafkaConfig) {
+async fn connect_to_log(stack: &TestStack) -> (PgPool, KafkaConfig) {
     let pool = PgPoolOptions::new().max_connections(8).connect(stack.variable("DATABASE_URL")).await.unwrap();
     (pool, KafkaConfig { brokers: stack.variable("KAFKA_BROKERS").to_owned(), ..KafkaConfig::default() })
 }
 
-fn registry_of(stack: &TestStack) -> SchemaRegistryClient {
+fn registry_client(stack: &TestStack) -> SchemaRegistryClient {
     SchemaRegistryClient::new(&RegistryConfig {
         url: stack.variable("SCHEMA_REGISTRY_URL").to_owned(),
         ..RegistryConfig::default()
@@ -77,7 +79,7 @@ fn registry_of(stack: &TestStack) -> SchemaRegistryClient {
 }
 
 /// Copies a folder with owners and times, which Postgres requires.
-fn copy(from: &Path, to: &Path) {
+fn copy_folder(from: &Path, to: &Path) {
     let copied = Command::new("cp").arg("-a").args([from, to]).status().unwrap();
     assert!(copied.success());
 }

@@ -11,7 +11,7 @@ use anyhow::{Context as _, ensure};
 use projections::read_models::PROJECTION_NAMES;
 use sam_gov::CSV_HEADER;
 use synthetic::notice_generator::NoticeGenerator;
-use tests::{EnvironmentVariables, ProductProcess, TestStack, WAIT_TIMEOUT, faults::bounded_wait::until};
+use tests::{EnvironmentVariables, ProductProcess, TestStack, WAIT_TIMEOUT, faults::bounded_wait::wait_until};
 
 /// Settings of the worker: 1 MiB of records fetched ahead, batches of 1 MiB.
 const WORKER_BUFFER_BYTES: u64 = 1 << 20;
@@ -21,14 +21,14 @@ const MEMORY_LIMIT: u64 = (80 << 20) + 4 * WORKER_BUFFER_BYTES + 6 * WORKER_BUFF
 
 /// The number of notices that wait, and the length of each one's link: together more than a worker may hold. They are
 /// few and large, because processing many would take long.
-const ROWS: u64 = 12_000;
+const NOTICE_COUNT: u64 = 12_000;
 const LINK_BYTES: usize = 8_000;
 
 /// Checks that a projection has reached the end of the log.
-async fn caught_up(stack: &TestStack, projection: &str) -> anyhow::Result<()> {
+async fn check_caught_up(stack: &TestStack, projection: &str) -> anyhow::Result<()> {
     // Each probe starts a process, which takes time from the worker.
     tokio::time::sleep(Duration::from_millis(500)).await;
-    let output = stack.medhub(&["status", "--json"]).await;
+    let output = stack.run_medhub(&["status", "--json"]).await;
     let line = String::from_utf8_lossy(&output.stdout).lines().next().unwrap_or_default().to_owned();
     let status: serde_json::Value = serde_json::from_str(&line).context(line)?;
     let rows = status["projections"].as_array().context("no projections")?;
@@ -42,7 +42,7 @@ fn write_large_notices(file: &Path) -> std::io::Result<()> {
     let mut out = BufWriter::new(File::create(file)?);
     let link = CSV_HEADER.iter().position(|name| *name == "Link").unwrap();
     writeln!(out, "{}", CSV_HEADER.join(","))?;
-    for record in NoticeGenerator::new(ROWS, 7) {
+    for record in NoticeGenerator::new(NOTICE_COUNT, 7) {
         let long_link = format!("https://sam.gov/{}", "x".repeat(LINK_BYTES));
         let fields = record.iter().enumerate().map(|(at, field)| if at == link { &long_link } else { field });
         let quoted: Vec<_> = fields.map(|field| format!("\"{}\"", field.replace('"', "\"\""))).collect();
@@ -53,8 +53,8 @@ fn write_large_notices(file: &Path) -> std::io::Result<()> {
 
 #[tokio::test]
 async fn a_worker_far_behind_the_log_stays_within_its_memory_limit() {
-    let stack = TestStack::with(&["--engines-only"], EnvironmentVariables::new()).await;
-    let migrated = stack.medhub(&["migrate"]).await;
+    let stack = TestStack::start_with(&["--engines-only"], EnvironmentVariables::new()).await;
+    let migrated = stack.run_medhub(&["migrate"]).await;
     assert!(migrated.status.success(), "{}", String::from_utf8_lossy(&migrated.stderr));
     let mut variables = stack.variables().clone();
     for key in ["QUEUE_BYTES", "BATCH_BYTES"] {
@@ -65,7 +65,7 @@ async fn a_worker_far_behind_the_log_stays_within_its_memory_limit() {
     let mut relay = process("relay", &["serve", "--role", "relay"]);
     let peak = async |projection: &str, name: &str| {
         let mut worker = process(name, &["project", projection]);
-        until(WAIT_TIMEOUT, async || caught_up(&stack, projection).await).await.unwrap();
+        wait_until(WAIT_TIMEOUT, async || check_caught_up(&stack, projection).await).await.unwrap();
         let peak = worker.peak_memory().unwrap();
         worker.stop().await.unwrap();
         peak
@@ -75,9 +75,9 @@ async fn a_worker_far_behind_the_log_stays_within_its_memory_limit() {
         idle.push(peak(projection, &format!("{projection}-idle")).await);
     }
 
-    let file = stack.data().join("notices.csv");
+    let file = stack.data_folder().join("notices.csv");
     write_large_notices(&file).unwrap();
-    let imported = stack.medhub(&["import", file.to_str().unwrap()]).await;
+    let imported = stack.run_medhub(&["import", file.to_str().unwrap()]).await;
     assert!(imported.status.code().is_some_and(|code| code == 0 || code == 3), "{imported:?}");
 
     let mut over = vec![];

@@ -247,16 +247,17 @@ impl RebuildWorld {
         for stores in &self.stores {
             let mut stores = stores.lock().unwrap();
             stores.failing.clear();
-            if dice.percent(15) {
-                stores.failing.insert(dice.pick(&["prepare", "publish", "discard"]), true);
+            if dice.random_bool(15) {
+                stores.failing.insert(dice.pick_item(&["prepare", "publish", "discard"]), true);
             }
         }
     }
 
     async fn act(&self, dice: &mut SeededChoices) -> String {
-        let (projection, generation) = (&self.all[0], Generation::try_new(dice.pick(&[1, 2, 3, 4, 5, 6])).unwrap());
+        let (projection, generation) =
+            (&self.all[0], Generation::try_new(dice.pick_item(&[1, 2, 3, 4, 5, 6])).unwrap());
         let runtime = &self.field.runtime;
-        let (what, polls) = (dice.below(10), dice.between(1, 120));
+        let (what, polls) = (dice.number_below(10), dice.number_between(1, 120));
         let (name, outcome) = match what {
             0..=4 => ("rebuild", cut_off(self.rebuild(), polls).await.map(|done| done.map_err(|e| e.to_string()))),
             5 | 6 => {
@@ -278,7 +279,7 @@ impl RebuildWorld {
 
 #[tokio::test]
 async fn whatever_is_cut_off_wherever_readers_see_a_generation_that_is_kept() {
-    let seed = run_seed::read_or_draw().unwrap();
+    let seed = run_seed::read_or_draw_seed().unwrap();
     let (mut dice, world) = (SeededChoices::new(seed, 4), RebuildWorld::new().await);
     let mut course = vec![format!("seed {seed}")];
     for _ in 0..STEPS_PER_RUN {

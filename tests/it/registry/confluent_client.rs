@@ -14,11 +14,11 @@ use schema_registry_converter::{
 };
 use serde_json::json;
 
-use super::{RegistryProcess, of_type, record};
+use super::{RegistryProcess, one_field_schema, record_schema};
 
 const SUBJECT: &str = "medhub.test.Notice";
 
-fn supplied(schema: &str) -> SuppliedSchema {
+fn supplied_schema(schema: &str) -> SuppliedSchema {
     SuppliedSchema::new(Some(SUBJECT.to_owned()), SchemaType::Avro, schema.to_owned())
 }
 
@@ -26,9 +26,9 @@ fn supplied(schema: &str) -> SuppliedSchema {
 async fn a_client_registers_finds_by_id_and_by_subject_and_checks_compatibility() {
     let served = RegistryProcess::start().await;
     let settings = SrSettings::new(served.api.url.clone());
-    let first = of_type("Notice", "int");
+    let first = one_field_schema("Notice", "int");
 
-    let registered = post_schema(&settings, SUBJECT.to_owned(), supplied(&first)).await.unwrap();
+    let registered = post_schema(&settings, SUBJECT.to_owned(), supplied_schema(&first)).await.unwrap();
 
     let by_id = get_schema_by_id(registered.id, &settings).await.unwrap();
     assert_eq!((by_id.schema.as_str(), by_id.schema_type), (first.as_str(), SchemaType::Avro));
@@ -36,19 +36,19 @@ async fn a_client_registers_finds_by_id_and_by_subject_and_checks_compatibility(
     assert_eq!((latest.id, latest.schema, latest.version), (registered.id, first, Some(1)));
     assert_eq!(get_all_subjects(&settings).await.unwrap(), [SUBJECT]);
     assert_eq!(get_all_versions(&settings, SUBJECT.to_owned()).await.unwrap(), [1]);
-    let wider = of_type("Notice", "long");
-    assert!(is_compatible_schema(&settings, SUBJECT.to_owned(), supplied(&wider)).await.unwrap());
-    let other = of_type("Notice", "string");
-    assert!(!is_compatible_schema(&settings, SUBJECT.to_owned(), supplied(&other)).await.unwrap());
-    let refusal = post_schema(&settings, SUBJECT.to_owned(), supplied(&other)).await.unwrap_err().to_string();
+    let wider = one_field_schema("Notice", "long");
+    assert!(is_compatible_schema(&settings, SUBJECT.to_owned(), supplied_schema(&wider)).await.unwrap());
+    let other = one_field_schema("Notice", "string");
+    assert!(!is_compatible_schema(&settings, SUBJECT.to_owned(), supplied_schema(&other)).await.unwrap());
+    let refusal = post_schema(&settings, SUBJECT.to_owned(), supplied_schema(&other)).await.unwrap_err().to_string();
     assert!(refusal.contains("error_code: 409"), "{refusal}");
 }
 
 #[tokio::test]
 async fn one_client_decodes_what_another_client_has_encoded() {
     let served = RegistryProcess::start().await;
-    let schema = record("Notice", &json!([{ "name": "title", "type": "string" }]));
-    let strategy = SubjectNameStrategy::RecordNameStrategyWithSchema(get_supplied_schema(&schema_of(&schema)));
+    let schema = record_schema("Notice", &json!([{ "name": "title", "type": "string" }]));
+    let strategy = SubjectNameStrategy::RecordNameStrategyWithSchema(get_supplied_schema(&parse_schema(&schema)));
     let encoder = AvroEncoder::new(SrSettings::new(served.api.url.clone()));
 
     let value = encoder.encode(vec![("title", Avro::String("Beds".to_owned()))], strategy).await.unwrap();
@@ -72,6 +72,6 @@ async fn the_products_own_client_registers_the_schema_of_every_event() {
     }
 }
 
-fn schema_of(text: &str) -> apache_avro::Schema {
+fn parse_schema(text: &str) -> apache_avro::Schema {
     apache_avro::Schema::parse_str(text).unwrap()
 }

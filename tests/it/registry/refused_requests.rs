@@ -2,9 +2,9 @@
 
 use serde_json::{Value, json};
 
-use super::{RegistryProcess, of_type, proposed, record};
+use super::{RegistryProcess, one_field_schema, record_schema, schema_body};
 
-fn code(answer: &(u16, Value)) -> (u16, u64) {
+fn error_code(answer: &(u16, Value)) -> (u16, u64) {
     let message = answer.1["message"].as_str().unwrap_or_default();
     assert!(!message.is_empty(), "{answer:?}");
     (answer.0, answer.1["error_code"].as_u64().unwrap())
@@ -14,7 +14,7 @@ fn code(answer: &(u16, Value)) -> (u16, u64) {
 async fn each_kind_of_missing_object_has_its_own_code() {
     let served = RegistryProcess::start().await;
     let api = &served.api;
-    let schema = of_type("A", "int");
+    let schema = one_field_schema("A", "int");
     api.register("a", &schema).await;
     for (path, expected) in [
         ("/subjects/b/versions", 40401),
@@ -31,28 +31,29 @@ async fn each_kind_of_missing_object_has_its_own_code() {
         ("/mode/a", 40409),
         ("/nothing/here", 404),
     ] {
-        assert_eq!(code(&api.get(path).await), (404, expected), "{path}");
+        assert_eq!(error_code(&api.get(path).await), (404, expected), "{path}");
     }
     for (path, expected) in [
         ("/subjects/b", 40401),
         ("/compatibility/subjects/b/versions/1", 40401),
         ("/compatibility/subjects/a/versions/2", 40402),
     ] {
-        assert_eq!(code(&api.post(path, proposed(&schema)).await), (404, expected), "{path}");
+        assert_eq!(error_code(&api.post(path, schema_body(&schema)).await), (404, expected), "{path}");
     }
-    assert_eq!(code(&api.post("/subjects/a", proposed(&of_type("A", "long"))).await), (404, 40403));
-    assert_eq!(code(&api.delete("/subjects/b").await), (404, 40401));
-    assert_eq!(code(&api.delete("/subjects/a/versions/2").await), (404, 40402));
+    assert_eq!(error_code(&api.post("/subjects/a", schema_body(&one_field_schema("A", "long"))).await), (404, 40403));
+    assert_eq!(error_code(&api.delete("/subjects/b").await), (404, 40401));
+    assert_eq!(error_code(&api.delete("/subjects/a/versions/2").await), (404, 40402));
 }
 
 #[tokio::test]
 async fn an_incompatible_schema_is_refused_with_the_name_of_the_field() {
     let served = RegistryProcess::start().await;
     let api = &served.api;
-    api.register("a", &record("A", &json!([{ "name": "title", "type": "string" }]))).await;
-    let breaking = record("A", &json!([{ "name": "title", "type": "string" }, { "name": "zip", "type": "string" }]));
-    let answer = api.post("/subjects/a/versions", proposed(&breaking)).await;
-    assert_eq!(code(&answer), (409, 409));
+    api.register("a", &record_schema("A", &json!([{ "name": "title", "type": "string" }]))).await;
+    let breaking =
+        record_schema("A", &json!([{ "name": "title", "type": "string" }, { "name": "zip", "type": "string" }]));
+    let answer = api.post("/subjects/a/versions", schema_body(&breaking)).await;
+    assert_eq!(error_code(&answer), (409, 409));
     let message = answer.1["message"].as_str().unwrap();
     assert!(message.contains("zip") && message.contains("version 1") && message.contains("BACKWARD"), "{message}");
     assert_eq!(api.get("/subjects/a/versions").await, (200, json!([1])));
@@ -62,7 +63,7 @@ async fn an_incompatible_schema_is_refused_with_the_name_of_the_field() {
 async fn invalid_registrations_are_refused_with_the_reason() {
     let served = RegistryProcess::start().await;
     let api = &served.api;
-    let schema = of_type("A", "int");
+    let schema = one_field_schema("A", "int");
     let reference = json!([{ "name": "b", "subject": "b", "version": 1 }]);
     let long = format!("{{\"type\":\"string\",\"doc\":\"{}\"}}", "x".repeat(600_000));
     for (body, expected, reason) in [
@@ -78,7 +79,7 @@ async fn invalid_registrations_are_refused_with_the_reason() {
         (json!({ "schema": schema, "id": 7 }), 42205, "import mode"),
     ] {
         let answer = api.post("/subjects/a/versions", body).await;
-        assert_eq!(code(&answer), (422, expected), "{answer:?}");
+        assert_eq!(error_code(&answer), (422, expected), "{answer:?}");
         assert!(answer.1["message"].as_str().unwrap().contains(reason), "{answer:?}");
     }
     let with_defaults =
@@ -91,19 +92,19 @@ async fn invalid_names_versions_and_levels_are_refused() {
     let served = RegistryProcess::start().await;
     let api = &served.api;
     for version in ["0", "-2", "newest", "99999999999"] {
-        assert_eq!(code(&api.get(&format!("/subjects/a/versions/{version}")).await), (422, 42202), "{version}");
+        assert_eq!(error_code(&api.get(&format!("/subjects/a/versions/{version}")).await), (422, 42202), "{version}");
     }
     for subject in ["%00", "a%0Ab", "%20"] {
         let path = format!("/subjects/{subject}/versions");
-        assert_eq!(code(&api.post(&path, proposed("\"int\"")).await), (422, 42208), "{subject}");
+        assert_eq!(error_code(&api.post(&path, schema_body("\"int\"")).await), (422, 42208), "{subject}");
     }
     for level in [json!({ "compatibility": "SIDEWAYS" }), json!({})] {
-        assert_eq!(code(&api.put("/config", level.clone()).await), (422, 42203), "{level}");
-        assert_eq!(code(&api.put("/config/a", level.clone()).await), (422, 42203), "{level}");
+        assert_eq!(error_code(&api.put("/config", level.clone()).await), (422, 42203), "{level}");
+        assert_eq!(error_code(&api.put("/config/a", level.clone()).await), (422, 42203), "{level}");
     }
-    assert_eq!(code(&api.get("/subjects?deleted=maybe").await), (400, 400));
-    assert_eq!(code(&api.put("/subjects/a", json!({})).await), (405, 405));
-    assert_eq!(code(&api.get("/subjects/%FF/versions").await), (400, 400));
+    assert_eq!(error_code(&api.get("/subjects?deleted=maybe").await), (400, 400));
+    assert_eq!(error_code(&api.put("/subjects/a", json!({})).await), (405, 405));
+    assert_eq!(error_code(&api.get("/subjects/%FF/versions").await), (400, 400));
 }
 
 #[tokio::test]
@@ -114,11 +115,11 @@ async fn bodies_that_are_not_json_of_a_known_type_or_too_long_are_refused() {
         let answer = reqwest::Client::new().post(&path).header("content-type", kind).body(body).send().await.unwrap();
         (answer.status().as_u16(), answer.json::<Value>().await.unwrap())
     };
-    let schema = proposed("\"int\"").to_string();
-    assert_eq!(code(&send("application/json", "{".to_owned()).await), (400, 400));
-    assert_eq!(code(&send("application/json", "[1]".to_owned()).await), (400, 400));
-    assert_eq!(code(&send("text/plain", schema.clone()).await), (415, 415));
-    assert_eq!(code(&send("application/x-www-form-urlencoded", schema.clone()).await), (415, 415));
-    assert_eq!(code(&send("application/json", " ".repeat(1024 * 1024 + 16)).await), (413, 413));
+    let schema = schema_body("\"int\"").to_string();
+    assert_eq!(error_code(&send("application/json", "{".to_owned()).await), (400, 400));
+    assert_eq!(error_code(&send("application/json", "[1]".to_owned()).await), (400, 400));
+    assert_eq!(error_code(&send("text/plain", schema.clone()).await), (415, 415));
+    assert_eq!(error_code(&send("application/x-www-form-urlencoded", schema.clone()).await), (415, 415));
+    assert_eq!(error_code(&send("application/json", " ".repeat(1024 * 1024 + 16)).await), (413, 413));
     assert_eq!(send("application/json; charset=utf-8", schema).await, (200, json!({ "id": 1 })));
 }

@@ -12,7 +12,7 @@ use tokio::{
 };
 
 /// Runs a statement in a database.
-pub(super) async fn run(database: &str, statement: &str) {
+pub(super) async fn run_statement(database: &str, statement: &str) {
     let mut connection = PgConnection::connect(database).await.unwrap();
     sqlx::query(statement).execute(&mut connection).await.unwrap();
 }
@@ -36,16 +36,16 @@ impl RegistryProcess {
     pub(super) async fn start() -> Self {
         let namespace = TestNamespace::new();
         let database = empty_database(&namespace).await;
-        Self::on(namespace, database).await
+        Self::start_on(namespace, database).await
     }
 
     /// Starts a registry on the database of a namespace, which other processes may serve too.
-    pub(super) async fn on(namespace: TestNamespace, database: String) -> Self {
-        Self::with(namespace, database, &[]).await
+    pub(super) async fn start_on(namespace: TestNamespace, database: String) -> Self {
+        Self::start_with(namespace, database, &[]).await
     }
 
-    /// [`Self::on`] with more settings; an empty value removes one.
-    pub(super) async fn with(namespace: TestNamespace, database: String, more: &[(&str, &str)]) -> Self {
+    /// [`Self::start_on`] with more settings; an empty value removes one.
+    pub(super) async fn start_with(namespace: TestNamespace, database: String, more: &[(&str, &str)]) -> Self {
         let more = more.iter().copied();
         let mut command = Command::new(medhub_local());
         command.args(["product", "serve", "--role", "registry"]).stdin(Stdio::null()).stdout(Stdio::null());
@@ -80,7 +80,7 @@ impl RegistryProcess {
 
     /// Starts another registry on the same database.
     pub(super) async fn start_second(&self) -> Self {
-        Self::on(self.namespace.clone(), self.database.clone()).await
+        Self::start_on(self.namespace.clone(), self.database.clone()).await
     }
 
     pub(super) fn namespace(&self) -> &TestNamespace {
@@ -94,7 +94,7 @@ impl RegistryProcess {
     /// Kills the process, and starts another on the same database.
     pub(super) async fn kill9_and_restart(mut self) -> Self {
         self.child.kill().await.unwrap();
-        Self::on(self.namespace, self.database).await
+        Self::start_on(self.namespace, self.database).await
     }
 }
 
@@ -117,7 +117,7 @@ impl RegistryApi {
     }
 
     /// Sends a request, whose body has the content type that Confluent's own clients use.
-    pub(super) async fn ask(&self, method: Method, path: &str, body: Option<Value>) -> reqwest::Response {
+    pub(super) async fn send_request(&self, method: Method, path: &str, body: Option<Value>) -> reqwest::Response {
         let mut request = self.client.request(method, format!("{}{path}", self.url));
         if let Some(body) = body {
             request = request.header("content-type", "application/vnd.schemaregistry.v1+json").body(body.to_string());
@@ -126,7 +126,7 @@ impl RegistryApi {
     }
 
     async fn send_json(&self, method: Method, path: &str, body: Option<Value>) -> (u16, Value) {
-        let response = self.ask(method, path, body).await;
+        let response = self.send_request(method, path, body).await;
         let content_type = response.headers()["content-type"].to_str().unwrap().to_owned();
         assert_eq!(content_type, "application/vnd.schemaregistry.v1+json", "{path}");
         (response.status().as_u16(), response.json().await.unwrap())
@@ -150,7 +150,7 @@ impl RegistryApi {
 
     /// Registers a schema and returns its id.
     pub(super) async fn register(&self, subject: &str, schema: &str) -> i64 {
-        let (status, answer) = self.post(&format!("/subjects/{subject}/versions"), super::proposed(schema)).await;
+        let (status, answer) = self.post(&format!("/subjects/{subject}/versions"), super::schema_body(schema)).await;
         assert_eq!(status, 200, "{answer}");
         answer["id"].as_i64().unwrap()
     }

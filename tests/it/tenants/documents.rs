@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use sqlx::{Connection as _, PgConnection, Row as _};
 use tests::{
-    AcceptedChange, HttpResponse, ProductHandle, SignedInUser, error_code, eventually, request, shared_product,
+    AcceptedChange, HttpResponse, ProductHandle, SignedInUser, build_request, error_code, eventually, shared_product,
     unique_name,
 };
 use uuid::Uuid;
@@ -15,16 +15,16 @@ struct WorkerClient<'a> {
 }
 
 impl WorkerClient<'_> {
-    async fn ask(&self, document: &str, variables: Value) -> Value {
-        self.product.graphql_as(Some(&self.key), document, variables).await
+    async fn send_document(&self, document: &str, variables: Value) -> Value {
+        self.product.send_graphql_as(Some(&self.key), document, variables).await
     }
 
-    async fn outcome(&self, field: &str, id: &Value) -> Value {
+    async fn send_mutation(&self, field: &str, id: &Value) -> Value {
         let document = format!(
             "mutation($id: UUID!) {{ outcome: {field} {{ ... on Accepted {{ version repeated consistencyToken }}
             ... on Rejected {{ rule }} }} }}"
         );
-        let answer = self.ask(&document, json!({ "id": id })).await;
+        let answer = self.send_document(&document, json!({ "id": id })).await;
         assert!(answer["errors"].is_null(), "{field}: {answer}");
         answer["data"]["outcome"].clone()
     }
@@ -32,7 +32,7 @@ impl WorkerClient<'_> {
 
 async fn issue_key(admin: &SignedInUser<'_>, name: &str, scopes: &str) -> String {
     let issue = format!("mutation {{ issueApiKey(input: {{ name: \"{name}\", scopes: [{scopes}] }}) {{ key }} }}");
-    let issued = admin.ask(&issue, json!({})).await;
+    let issued = admin.send_document(&issue, json!({})).await;
     issued["data"]["issueApiKey"]["key"].as_str().unwrap_or_else(|| panic!("{issued}")).to_owned()
 }
 
@@ -45,18 +45,19 @@ const ANALYSIS: &str = "recordDocumentAnalysis(id: $id, analysis: { summary: \"P
 #[tokio::test]
 async fn a_worker_records_the_stages_of_a_document_and_its_company_finds_the_results() {
     let (product, company) = (shared_product().await, unique_name("acme"));
-    let admin = SignedInUser::found(product, "ada", &company).await;
+    let admin = SignedInUser::register_company(product, "ada", &company).await;
     let ann = admin.add_member("ann", "CONTRIBUTOR", &company).await;
-    let eve = SignedInUser::found(product, "eve", &unique_name("other")).await;
+    let eve = SignedInUser::register_company(product, "eve", &unique_name("other")).await;
     let worker = WorkerClient { product, key: issue_key(&admin, "reader", "TASKS, READ").await };
     let foreign = WorkerClient { product, key: issue_key(&eve, "reader", "TASKS, READ").await };
 
-    let upload = request(product, "POST", "/api/v1/documents?fileName=sow.pdf", Some(&ann.token));
-    let uploaded = HttpResponse::to(upload.header("content-type", "application/pdf").body("%PDF-1.7")).await;
+    let upload = build_request(product, "POST", "/api/v1/documents?fileName=sow.pdf", Some(&ann.token));
+    let uploaded = HttpResponse::from_request(upload.header("content-type", "application/pdf").body("%PDF-1.7")).await;
     let id = uploaded.body["id"].clone();
     let path = format!("/api/v1/documents/{}/text", id.as_str().unwrap());
     let put = async |token: &str, query: &str, text: Vec<u8>| {
-        HttpResponse::to(request(product, "PUT", &format!("{path}?{query}"), Some(token)).body(text)).await
+        HttpResponse::from_request(build_request(product, "PUT", &format!("{path}?{query}"), Some(token)).body(text))
+            .await
     };
     let text = "Infusion pumps – delivered within ten days.";
     let plain = "pages=2&method=native&language=en";
@@ -66,8 +67,8 @@ async fn a_worker_records_the_stages_of_a_document_and_its_company_finds_the_res
     assert_eq!(put(&worker.key, "pages=2&method=guessed", text.into()).await.body["field"], "method");
     assert_eq!(put(&worker.key, plain, vec![0xff, 0xfe]).await.body["field"], "body");
     assert_eq!(put(&worker.key, plain, vec![b'x'; (20 << 20) + 1]).await.status.as_u16(), 413);
-    assert_eq!(worker.outcome(REQUIREMENTS, &id).await["rule"], "OUT_OF_ORDER");
-    let failed = worker.outcome("recordDocumentFailure(id: $id, stage: TEXT, reason: \"a scan\")", &id).await;
+    assert_eq!(worker.send_mutation(REQUIREMENTS, &id).await["rule"], "OUT_OF_ORDER");
+    let failed = worker.send_mutation("recordDocumentFailure(id: $id, stage: TEXT, reason: \"a scan\")", &id).await;
     assert_eq!(failed["version"], 2, "{failed}");
 
     let read = put(&worker.key, plain, text.into()).await;
@@ -75,13 +76,15 @@ async fn a_worker_records_the_stages_of_a_document_and_its_company_finds_the_res
     let repeated = put(&worker.key, plain, text.into()).await;
     assert_eq!((repeated.status.as_u16(), &repeated.body["version"]), (200, &json!(3)), "a repetition changes nothing");
     let other = put(&worker.key, plain, "Something else.".into()).await;
-    assert_eq!((other.status.as_u16(), other.code()), (409, "ALREADY_DONE"), "{}", other.body);
-    assert_eq!(worker.outcome(REQUIREMENTS, &id).await["version"], 4);
-    let done = worker.outcome(ANALYSIS, &id).await;
+    assert_eq!((other.status.as_u16(), other.problem_code()), (409, "ALREADY_DONE"), "{}", other.body);
+    assert_eq!(worker.send_mutation(REQUIREMENTS, &id).await["version"], 4);
+    let done = worker.send_mutation(ANALYSIS, &id).await;
     assert_eq!(done["version"], 5, "{done}");
-    let member = ann.ask(&format!("mutation($id: UUID!) {{ {ANALYSIS} {{ __typename }} }}"), json!({ "id": id })).await;
+    let member = ann
+        .send_document(&format!("mutation($id: UUID!) {{ {ANALYSIS} {{ __typename }} }}"), json!({ "id": id }))
+        .await;
     assert_eq!(error_code(&member), "FORBIDDEN");
-    let invalid = worker.ask(
+    let invalid = worker.send_document(
         "mutation($id: UUID!) { recordDocumentAnalysis(id: $id, analysis: { summary: \"x\", fitScore: 101, model: \"m\" })
         { __typename } }",
         json!({ "id": id }),
@@ -96,7 +99,7 @@ async fn a_worker_records_the_stages_of_a_document_and_its_company_finds_the_res
     let document = "query($id: UUID!) { document(id: $id) { status pages failure requirements { number kind text due }
         analysis { summary fitScore risks model } }
         searchWorkspace(query: \"when are infusion pumps delivered\", first: 5) { id part passage } }";
-    let answer = ann.ask_since(&since, document, json!({ "id": id })).await;
+    let answer = ann.query_since(&since, document, json!({ "id": id })).await;
     assert_eq!(
         answer["document"],
         json!({
@@ -113,30 +116,30 @@ async fn a_worker_records_the_stages_of_a_document_and_its_company_finds_the_res
     let hits = answer["searchWorkspace"].as_array().unwrap();
     let parts: Vec<_> = hits.iter().filter(|hit| hit["id"] == id).filter_map(|hit| hit["part"].as_str()).collect();
     assert!(parts.contains(&"requirements") && parts.contains(&"analysis"), "{hits:?}");
-    let foreign_answer = eve.ask_since(&since, document, json!({ "id": id })).await;
+    let foreign_answer = eve.query_since(&since, document, json!({ "id": id })).await;
     assert_eq!(foreign_answer, json!({ "document": null, "searchWorkspace": [] }));
 
-    let response =
-        request(product, "GET", &path, Some(&ann.token)).header("consistency-token", read.header("consistency-token"));
+    let response = build_request(product, "GET", &path, Some(&ann.token))
+        .header("consistency-token", read.header("consistency-token"));
     let response = response.send().await.unwrap();
     assert_eq!(response.headers()["content-type"], "text/plain; charset=utf-8");
     assert_eq!(response.text().await.unwrap(), text);
-    let hidden = request(product, "GET", &path, Some(&eve.token)).send().await.unwrap();
+    let hidden = build_request(product, "GET", &path, Some(&eve.token)).send().await.unwrap();
     assert_eq!(hidden.status().as_u16(), 404);
 }
 
 #[tokio::test]
 async fn the_events_of_one_operation_are_correlated_in_the_log_and_in_analytics() {
     let (product, company) = (shared_product().await, unique_name("acme"));
-    let admin = SignedInUser::found(product, "ada", &company).await;
+    let admin = SignedInUser::register_company(product, "ada", &company).await;
     let worker = issue_key(&admin, "reader", "TASKS").await;
     let operation = Uuid::new_v4().to_string();
     let post = async |token: &str, headers: &[(&str, &str)], document: &str| {
-        let mut request = request(product, "POST", "/graphql", Some(token)).json(&json!({ "query": document }));
+        let mut request = build_request(product, "POST", "/graphql", Some(token)).json(&json!({ "query": document }));
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
-        HttpResponse::to(request).await
+        HttpResponse::from_request(request).await
     };
     let request_task =
         "mutation { requestTask(input: { kind: GENERATE_PROPOSAL, subjectKind: OPPORTUNITY, subjectId: \"036:X\" })
@@ -157,9 +160,9 @@ async fn the_events_of_one_operation_are_correlated_in_the_log_and_in_analytics(
         assert_eq!((refused.status.as_u16(), error_code(&refused.body)), (400, "INVALID_INPUT"), "{}", refused.body);
     }
     // A caller that reacts to an event names it as the causation, at every edge.
-    let upload = request(product, "POST", "/api/v1/documents?fileName=x.txt", Some(&admin.token));
+    let upload = build_request(product, "POST", "/api/v1/documents?fileName=x.txt", Some(&admin.token));
     let upload = upload.header("x-correlation-id", &operation).header("x-causation-id", &requested).body("x");
-    let uploaded = HttpResponse::to(upload).await;
+    let uploaded = HttpResponse::from_request(upload).await;
     assert_eq!(uploaded.status.as_u16(), 201, "{}", uploaded.body);
     let failed = format!(
         "mutation {{ recordDocumentFailure(id: {}, stage: TEXT, reason: \"empty\") {{ ... on Accepted {{ version }} }} }}",
@@ -185,7 +188,7 @@ async fn the_events_of_one_operation_are_correlated_in_the_log_and_in_analytics(
     );
     let expected = format!("task.requested\t\ndocument.uploaded\t{requested}\ndocument.failed\t{requested}\n");
     eventually(async || {
-        let answer = product.clickhouse(&sql).await;
+        let answer = product.query_clickhouse(&sql).await;
         if answer == expected { Ok(()) } else { Err(answer) }
     })
     .await;

@@ -11,14 +11,14 @@ use tests::{
     output_text, shared_product,
 };
 
-const ME: &str = "{ me { user tenant role scopes operator } }";
+const ME_QUERY: &str = "{ me { user tenant role scopes operator } }";
 
-fn claims(user: &str, tenant: Option<&str>, expires_in: i64) -> Value {
+fn token_claims(user: &str, tenant: Option<&str>, expires_in: i64) -> Value {
     let expires = i64::try_from(get_current_timestamp()).unwrap() + expires_in;
     json!({ "sub": user, "tenant": tenant, "exp": expires })
 }
 
-fn signed(algorithm: Algorithm, key_id: Option<&str>, claims: &Value, key: &EncodingKey) -> String {
+fn sign_token(algorithm: Algorithm, key_id: Option<&str>, claims: &Value, key: &EncodingKey) -> String {
     let header = Header { kid: key_id.map(str::to_owned), ..Header::new(algorithm) };
     encode(&header, claims, key).unwrap()
 }
@@ -42,12 +42,12 @@ async fn valid_tokens_identify_their_user_and_invalid_ones_are_refused() {
     environment.insert("MEDHUB__AUTH__JWKS_URL".into(), provider.url.clone());
     environment.insert("MEDHUB__AUTH__ROSTER_CACHE_MS".into(), "0".into());
     environment.insert("MEDHUB__LIMITS__REFUSED_TOKENS".into(), "10000".into());
-    let product = ProductInstance::with(environment).await;
+    let product = ProductInstance::start_with(environment).await;
     let secret = EncodingKey::from_secret(product.variable("MEDHUB__AUTH__HS256_SECRET").as_bytes());
-    let ann = SignedInUser::found(&product, "ann", "acme").await;
+    let ann = SignedInUser::register_company(&product, "ann", "acme").await;
 
-    let good = signed(Algorithm::HS256, None, &claims("ann", Some("acme"), 600), &secret);
-    let (status, headers, answer) = send_document(&product, &good, ME).await;
+    let good = sign_token(Algorithm::HS256, None, &token_claims("ann", Some("acme"), 600), &secret);
+    let (status, headers, answer) = send_document(&product, &good, ME_QUERY).await;
     assert_eq!(status, StatusCode::OK);
     assert_eq!(
         answer["data"]["me"],
@@ -78,21 +78,21 @@ async fn without_the_development_login_an_issuer_is_required() {
 
 /// Signs out one of two tokens of the same user; operators have no token to sign out.
 async fn a_token_is_signed_out(product: &ProductHandle, secret: &EncodingKey) {
-    const OUT: &str = "mutation { signOut }";
-    let token = |seconds| signed(Algorithm::HS256, None, &claims("ann", Some("acme"), seconds), secret);
+    const SIGN_OUT_MUTATION: &str = "mutation { signOut }";
+    let token = |seconds| sign_token(Algorithm::HS256, None, &token_claims("ann", Some("acme"), seconds), secret);
     let (signed_out, other) = (token(90), token(120));
     let payload = json!({ "authorization": format!("Bearer {signed_out}") });
-    let mut connection = GraphqlSubscriber::begin(product.http(), payload, "{ __typename }").await.unwrap();
+    let mut connection = GraphqlSubscriber::subscribe(product.http(), payload, "{ __typename }").await.unwrap();
 
-    assert_eq!(send_document(product, &signed_out, OUT).await.2["data"], json!({ "signOut": true }));
+    assert_eq!(send_document(product, &signed_out, SIGN_OUT_MUTATION).await.2["data"], json!({ "signOut": true }));
 
-    let (status, _, answer) = send_document(product, &signed_out, ME).await;
+    let (status, _, answer) = send_document(product, &signed_out, ME_QUERY).await;
     assert_eq!((status, error_code(&answer)), (StatusCode::UNAUTHORIZED, "UNAUTHENTICATED"), "{answer}");
     assert!(answer["errors"][0]["message"].as_str().unwrap().contains("signed out"), "{answer}");
-    let asked_later = connection.ask("later", "{ proposals { totalCount } }").await.unwrap();
+    let asked_later = connection.send_document("later", "{ proposals { totalCount } }").await.unwrap();
     assert_eq!(error_code(&asked_later), "UNAUTHENTICATED", "on a connection opened before: {asked_later}");
-    assert_eq!(send_document(product, &other, ME).await.0, StatusCode::OK);
-    assert_eq!(error_code(&send_document(product, product.operator_token(), OUT).await.2), "FORBIDDEN");
+    assert_eq!(send_document(product, &other, ME_QUERY).await.0, StatusCode::OK);
+    assert_eq!(error_code(&send_document(product, product.operator_token(), SIGN_OUT_MUTATION).await.2), "FORBIDDEN");
 
     // The stored entry does not reveal the token, and expires when the token does.
     let mut redis = redis::Client::open(product.variable("REDIS_URL").to_owned()).unwrap().get_connection().unwrap();
@@ -108,73 +108,79 @@ async fn invalid_tokens_are_refused(product: &ProductHandle, secret: &EncodingKe
     let (body, signature) = rest.split_once('.').unwrap();
     let none = "eyJhbGciOiJub25lIiwidHlwIjoiSldUIn0";
     let other = EncodingKey::from_secret(b"another secret of more than 32 bytes");
-    let hs = |claims: Value| signed(Algorithm::HS256, None, &claims, secret);
+    let hs = |claims: Value| sign_token(Algorithm::HS256, None, &claims, secret);
     let mut flipped = signature.to_owned().into_bytes();
     flipped[5] = if flipped[5] == b'A' { b'B' } else { b'A' };
-    let mut without_expiry = claims("ann", Some("acme"), 60);
+    let mut without_expiry = token_claims("ann", Some("acme"), 60);
     without_expiry.as_object_mut().unwrap().remove("exp");
-    let mut not_yet = claims("ann", Some("acme"), 600);
+    let mut not_yet = token_claims("ann", Some("acme"), 600);
     not_yet["nbf"] = json!(get_current_timestamp() + 300);
     for (what, token) in [
-        ("expired", hs(claims("ann", Some("acme"), -60))),
+        ("expired", hs(token_claims("ann", Some("acme"), -60))),
         ("without an expiry", hs(without_expiry)),
         ("not yet valid", hs(not_yet)),
-        ("forged", signed(Algorithm::HS256, None, &claims("ann", Some("acme"), 60), &other)),
+        ("forged", sign_token(Algorithm::HS256, None, &token_claims("ann", Some("acme"), 60), &other)),
         ("changed", format!("{header}.{body}.{}", String::from_utf8(flipped).unwrap())),
         ("alg none", format!("{none}.{body}.")),
         ("alg none with a signature", format!("{none}.{body}.{signature}")),
         (
             "another algorithm with the same secret",
-            signed(Algorithm::HS384, None, &claims("ann", Some("acme"), 60), secret),
+            sign_token(Algorithm::HS384, None, &token_claims("ann", Some("acme"), 60), secret),
         ),
         ("no user", hs(json!({ "exp": get_current_timestamp() + 60 }))),
-        ("an empty user", hs(claims("", None, 60))),
-        ("an invalid tenant id", hs(claims("ann", Some("Acme:Other"), 60))),
-        ("too long", hs(claims(&"a".repeat(9_000), None, 60))),
+        ("an empty user", hs(token_claims("", None, 60))),
+        ("an invalid tenant id", hs(token_claims("ann", Some("Acme:Other"), 60))),
+        ("too long", hs(token_claims(&"a".repeat(9_000), None, 60))),
         ("not a token", "abc".to_owned()),
         ("an unknown key", "mhk_acme.01890a5d-ac96-774b-bcce-b302099a8057.".to_owned() + &"ab".repeat(32)),
         ("an incomplete key", "mhk_acme".to_owned()),
     ] {
-        let (status, headers, answer) = send_document(product, &token, ME).await;
+        let (status, headers, answer) = send_document(product, &token, ME_QUERY).await;
         assert_eq!((status, error_code(&answer)), (StatusCode::UNAUTHORIZED, "UNAUTHENTICATED"), "{what}: {answer}");
         assert!(headers.contains_key("www-authenticate"), "{what}");
         assert!(!answer.to_string().contains(&token[..token.len().min(40)]), "{what}: the answer contains the token");
     }
-    let mut foreign = reqwest::Client::new().post(format!("{}/graphql", product.http())).json(&json!({ "query": ME }));
+    let mut foreign =
+        reqwest::Client::new().post(format!("{}/graphql", product.http())).json(&json!({ "query": ME_QUERY }));
     foreign = foreign.bearer_auth(good).header("x-medhub-tenant", "other");
     assert_eq!(foreign.send().await.unwrap().status(), StatusCode::UNAUTHORIZED, "the token is for another tenant");
 }
 
 async fn keys_of_the_provider_are_accepted_and_rotated(product: &ProductHandle, provider: &TestIdentityProvider) {
-    let (first, second) = (TestIdentityProvider::ec("first"), TestIdentityProvider::ec("second"));
-    provider.publish(&[&first]);
-    let ann = claims("ann", Some("acme"), 600);
-    let token = |key: &TokenSigner| signed(key.algorithm, Some(key.id), &ann, &key.key);
+    let (first, second) =
+        (TestIdentityProvider::create_ec_signer("first"), TestIdentityProvider::create_ec_signer("second"));
+    provider.publish_keys(&[&first]);
+    let ann = token_claims("ann", Some("acme"), 600);
+    let token = |key: &TokenSigner| sign_token(key.algorithm, Some(key.id), &ann, &key.key);
     // The provider had no keys when the product started: they are fetched again after a few seconds.
     tests::eventually(async || {
-        let (_, _, answer) = send_document(product, &token(&first), ME).await;
+        let (_, _, answer) = send_document(product, &token(&first), ME_QUERY).await;
         if answer["data"]["me"]["role"] == "ADMIN" { Ok(()) } else { Err(answer.to_string()) }
     })
     .await;
 
-    let unknown = send_document(product, &token(&second), ME).await;
+    let unknown = send_document(product, &token(&second), ME_QUERY).await;
     assert_eq!(unknown.0, StatusCode::UNAUTHORIZED, "{}", unknown.2);
-    let rsa = TestIdentityProvider::rsa("third");
-    provider.publish(&[&second, &rsa]);
+    let rsa = TestIdentityProvider::create_rsa_signer("third");
+    provider.publish_keys(&[&second, &rsa]);
     // An unknown key is fetched at once, but no more often than every few seconds.
     tests::eventually(async || {
-        let (status, _, answer) = send_document(product, &token(&second), ME).await;
+        let (status, _, answer) = send_document(product, &token(&second), ME_QUERY).await;
         if status == StatusCode::OK { Ok(()) } else { Err(answer.to_string()) }
     })
     .await;
-    assert_eq!(send_document(product, &token(&rsa), ME).await.2["data"]["me"]["user"], "ann");
-    assert_eq!(send_document(product, &token(&first), ME).await.0, StatusCode::UNAUTHORIZED, "the key was withdrawn");
+    assert_eq!(send_document(product, &token(&rsa), ME_QUERY).await.2["data"]["me"]["user"], "ann");
+    assert_eq!(
+        send_document(product, &token(&first), ME_QUERY).await.0,
+        StatusCode::UNAUTHORIZED,
+        "the key was withdrawn"
+    );
     // A public key is not a secret: a token signed with it as a symmetric secret is rejected.
     let public = serde_json::to_vec(&second.public).unwrap();
-    let confused = signed(Algorithm::HS256, Some(second.id), &ann, &EncodingKey::from_secret(&public));
-    assert_eq!(send_document(product, &confused, ME).await.0, StatusCode::UNAUTHORIZED);
+    let confused = sign_token(Algorithm::HS256, Some(second.id), &ann, &EncodingKey::from_secret(&public));
+    assert_eq!(send_document(product, &confused, ME_QUERY).await.0, StatusCode::UNAUTHORIZED);
     assert_eq!(
-        send_document(product, &signed(Algorithm::ES256, None, &ann, &second.key), ME).await.0,
+        send_document(product, &sign_token(Algorithm::ES256, None, &ann, &second.key), ME_QUERY).await.0,
         StatusCode::UNAUTHORIZED
     );
 }
@@ -186,31 +192,35 @@ async fn an_api_key_has_its_scopes_until_it_is_revoked(product: &ProductHandle, 
             outcome {{ ... on Rejected {{ rule }} }} }} }}"
         )
     };
-    let issued = ann.ask(&issue("writer", "WRITE"), json!({})).await["data"]["issueApiKey"].clone();
+    let issued = ann.send_document(&issue("writer", "WRITE"), json!({})).await["data"]["issueApiKey"].clone();
     let key = issued["key"].as_str().unwrap_or_else(|| panic!("{issued}")).to_owned();
-    let duplicate = ann.ask(&issue("writer", "READ"), json!({})).await["data"]["issueApiKey"].clone();
+    let duplicate = ann.send_document(&issue("writer", "READ"), json!({})).await["data"]["issueApiKey"].clone();
     assert_eq!(
         (&duplicate["key"], &duplicate["outcome"]["rule"]),
         (&Value::Null, &json!("KEY_NAME_TAKEN")),
         "{duplicate}"
     );
 
-    let me = send_document(product, &key, ME).await.2["data"]["me"].clone();
+    let me = send_document(product, &key, ME_QUERY).await.2["data"]["me"].clone();
     assert_eq!((&me["role"], &me["scopes"], &me["tenant"]), (&json!("SERVICE"), &json!(["WRITE"]), &json!("acme")));
     let draft = "mutation { outcome: draftProposal(input: { opportunityId: \"036:X\", title: \"By machine\" }) { __typename } }";
     assert_eq!(send_document(product, &key, draft).await.2["data"]["outcome"]["__typename"], "Accepted");
     let admin = "mutation { outcome: addCompanyMember(user: \"mallory\", role: ADMIN) { __typename } }";
     assert_eq!(error_code(&send_document(product, &key, admin).await.2), "FORBIDDEN");
-    let reader = ann.ask(&issue("ingest", "INGEST"), json!({})).await["data"]["issueApiKey"]["key"].clone();
+    let reader = ann.send_document(&issue("ingest", "INGEST"), json!({})).await["data"]["issueApiKey"]["key"].clone();
     let only_ingest = send_document(product, reader.as_str().unwrap(), "{ proposals { totalCount } }").await.2;
     assert_eq!(error_code(&only_ingest), "FORBIDDEN");
 
-    let listed = ann.ask("{ company { apiKeys { id name scopes } } }", json!({})).await;
+    let listed = ann.send_document("{ company { apiKeys { id name scopes } } }", json!({})).await;
     assert!(!listed.to_string().contains(&key[key.len() - 64..]), "the secret is answered only once: {listed}");
     let revoke = "mutation($id: UUID!) { outcome: revokeApiKey(id: $id) { ... on Accepted { version } } }";
-    assert!(ann.outcome_of(revoke, json!({ "id": issued["id"] })).await["version"].is_u64());
-    assert_eq!(send_document(product, &key, ME).await.0, StatusCode::UNAUTHORIZED, "a revoked key is refused at once");
-    let log = product.medhub(&["replay"]).await;
+    assert!(ann.send_mutation(revoke, json!({ "id": issued["id"] })).await["version"].is_u64());
+    assert_eq!(
+        send_document(product, &key, ME_QUERY).await.0,
+        StatusCode::UNAUTHORIZED,
+        "a revoked key is refused at once"
+    );
+    let log = product.run_medhub(&["replay"]).await;
     assert!(
         !String::from_utf8_lossy(&log.stdout).contains(&key[key.len() - 64..]),
         "the log has only a hash of the key"
@@ -220,37 +230,43 @@ async fn an_api_key_has_its_scopes_until_it_is_revoked(product: &ProductHandle, 
 async fn a_changed_role_applies_at_once(product: &ProductHandle, ann: &SignedInUser<'_>) {
     let bob = ann.add_member("bob", "CONTRIBUTOR", "acme").await;
     let draft = "mutation { outcome: draftProposal(input: { opportunityId: \"036:X\", title: \"x\" }) { __typename } }";
-    assert_eq!(bob.outcome_of(draft, json!({})).await["__typename"], "Accepted");
+    assert_eq!(bob.send_mutation(draft, json!({})).await["__typename"], "Accepted");
     let payload = json!({ "authorization": format!("Bearer {}", bob.token) });
-    let mut connection = GraphqlSubscriber::begin(product.http(), payload, "{ __typename }").await.unwrap();
+    let mut connection = GraphqlSubscriber::subscribe(product.http(), payload, "{ __typename }").await.unwrap();
     let demote = "mutation { outcome: changeCompanyRole(user: \"bob\", role: VIEWER) { ... on Accepted { version } } }";
-    ann.outcome_of(demote, json!({})).await;
-    assert_eq!(error_code(&bob.ask(draft, json!({})).await), "FORBIDDEN", "with the same token");
-    assert_eq!(error_code(&connection.ask("draft", draft).await.unwrap()), "FORBIDDEN", "on the same connection");
+    ann.send_mutation(demote, json!({})).await;
+    assert_eq!(error_code(&bob.send_document(draft, json!({})).await), "FORBIDDEN", "with the same token");
+    assert_eq!(
+        error_code(&connection.send_document("draft", draft).await.unwrap()),
+        "FORBIDDEN",
+        "on the same connection"
+    );
     let remove = "mutation { outcome: removeCompanyMember(user: \"bob\") { ... on Accepted { version } } }";
-    ann.outcome_of(remove, json!({})).await;
-    assert_eq!(error_code(&bob.ask("{ proposals { totalCount } }", json!({})).await), "FORBIDDEN");
+    ann.send_mutation(remove, json!({})).await;
+    assert_eq!(error_code(&bob.send_document("{ proposals { totalCount } }", json!({})).await), "FORBIDDEN");
     let remove_last = "mutation { outcome: removeCompanyMember(user: \"ann\") { ... on Rejected { rule } } }";
-    assert_eq!(ann.outcome_of(remove_last, json!({})).await["rule"], "LAST_ADMIN");
+    assert_eq!(ann.send_mutation(remove_last, json!({})).await["rule"], "LAST_ADMIN");
 }
 
 async fn a_connection_ends_with_its_token(product: &ProductHandle, secret: &EncodingKey) {
-    let token = |user: &str, seconds: i64| signed(Algorithm::HS256, None, &claims(user, Some("acme"), seconds), secret);
+    let token = |user: &str, seconds: i64| {
+        sign_token(Algorithm::HS256, None, &token_claims(user, Some("acme"), seconds), secret)
+    };
     let changes = "subscription { proposalChanges { cursor } }";
     let begin = async || {
         let payload = json!({ "authorization": format!("Bearer {}", token("ann", 5)) });
-        GraphqlSubscriber::begin(product.http(), payload, changes).await.unwrap()
+        GraphqlSubscriber::subscribe(product.http(), payload, changes).await.unwrap()
     };
     let (mut expiring, mut renewed) = (begin().await, begin().await);
-    let other_user = renewed.renew(&token("bob", 600)).await.unwrap();
+    let other_user = renewed.renew_token(&token("bob", 600)).await.unwrap();
     assert!(other_user["error"].is_string(), "the connection belongs to ann: {other_user}");
-    let until = renewed.renew(&token("ann", 600)).await.unwrap();
+    let until = renewed.renew_token(&token("ann", 600)).await.unwrap();
     assert!(until["expiresAt"].is_string(), "{until}");
 
-    let end = expiring.next().await.unwrap_err().to_string();
+    let end = expiring.next_answer().await.unwrap_err().to_string();
     assert!(end.contains("4403") || end.contains("Library(4403)"), "clients connect again after this code: {end}");
 
-    let answer = renewed.ask("later", "{ me { user } }").await.unwrap();
+    let answer = renewed.send_document("later", "{ me { user } }").await.unwrap();
     assert_eq!(answer["data"]["me"]["user"], "ann", "the connection continues with the new token: {answer}");
 }
 
@@ -283,18 +299,18 @@ impl TestIdentityProvider {
         Self { url, keys }
     }
 
-    fn publish(&self, signers: &[&TokenSigner]) {
+    fn publish_keys(&self, signers: &[&TokenSigner]) {
         *self.keys.lock().unwrap() = signers.iter().map(|signer| signer.public.clone()).collect();
     }
 
-    fn ec(id: &'static str) -> TokenSigner {
+    fn create_ec_signer(id: &'static str) -> TokenSigner {
         use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair};
         let document =
             EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &aws_lc_rs::rand::SystemRandom::new());
         TokenSigner::new(id, Algorithm::ES256, EncodingKey::from_ec_der(document.unwrap().as_ref()))
     }
 
-    fn rsa(id: &'static str) -> TokenSigner {
+    fn create_rsa_signer(id: &'static str) -> TokenSigner {
         use aws_lc_rs::{
             encoding::{AsDer, Pkcs8V1Der},
             rsa::{KeyPair, KeySize},

@@ -20,25 +20,25 @@ async fn count_round_trips(product: &ProductHandle) -> Vec<(String, f64)> {
 #[tokio::test]
 async fn many_entries_cost_as_many_round_trips_as_one() {
     let product = ProductInstance::start().await;
-    let ann = SignedInUser::found(&product, "ann", "acme").await;
+    let ann = SignedInUser::register_company(&product, "ann", "acme").await;
     let discover = "mutation($input: DiscoverOpportunityInput!) { discoverOpportunity(input: $input) {
         ... on OpportunityAccepted { id } } }";
     let mut last = None;
     for number in 0..20 {
         let input = json!({ "noticeId": format!("n-{number}"), "title": "Beds", "type": "Solicitation", "postedAt": "2026-03-03T12:00:00Z",
             "agency": "VETERANS AFFAIRS, DEPARTMENT OF", "solicitationNumber": format!("36C2452600{number:02}") });
-        let discovered = product.graphql(discover, json!({ "input": input })).await;
+        let discovered = product.send_graphql(discover, json!({ "input": input })).await;
         let id = discovered["data"]["discoverOpportunity"]["id"].as_str().unwrap().to_owned();
         let draft = "draftProposal(input: { opportunityId: $opportunity, title: \"Beds\" })";
-        last = Some(ann.change(draft, json!({ "opportunity": id })).await);
+        last = Some(ann.apply_change(draft, json!({ "opportunity": id })).await);
     }
     let nested = "query($first: Int) { proposals(first: $first) { edges { node { title opportunity { id facts { title } } } } } }";
-    ann.ask_since(&last.unwrap(), nested, json!({ "first": 20 })).await;
+    ann.query_since(&last.unwrap(), nested, json!({ "first": 20 })).await;
 
     let mut costs = vec![];
     for first in [1, 20] {
         let before = count_round_trips(&product).await;
-        let answer = ann.ask(nested, json!({ "first": first })).await;
+        let answer = ann.send_document(nested, json!({ "first": first })).await;
         let edges = answer["data"]["proposals"]["edges"].as_array().unwrap_or_else(|| panic!("{answer}")).clone();
         assert!(
             edges.len() == first && edges.iter().all(|edge| edge["node"]["opportunity"]["id"].is_string()),
@@ -87,12 +87,12 @@ async fn a_persisted_query_is_sent_once(product: &ProductHandle) {
 
 async fn the_dashboard_follows_changes(product: &ProductHandle) {
     let document = "subscription { opportunityDashboard { total open cancelled } }";
-    let mut subscription = GraphqlSubscriber::begin(product.http(), json!({}), document).await.unwrap();
-    let first = subscription.next().await.unwrap().unwrap()["data"]["opportunityDashboard"].clone();
+    let mut subscription = GraphqlSubscriber::subscribe(product.http(), json!({}), document).await.unwrap();
+    let first = subscription.next_answer().await.unwrap().unwrap()["data"]["opportunityDashboard"].clone();
     assert_eq!(first, json!({ "total": 20, "open": 20, "cancelled": 0 }));
     let cancel = "mutation { cancelOpportunity(id: \"036:36C245260001\") { __typename } }";
-    assert!(product.graphql(cancel, json!({})).await["errors"].is_null());
-    let next = subscription.next().await.unwrap().unwrap()["data"]["opportunityDashboard"].clone();
+    assert!(product.send_graphql(cancel, json!({})).await["errors"].is_null());
+    let next = subscription.next_answer().await.unwrap().unwrap()["data"]["opportunityDashboard"].clone();
     assert_eq!(next, json!({ "total": 20, "open": 19, "cancelled": 1 }));
 }
 

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use tests::{AcceptedChange, ProductHandle, ProductInstance, SignedInUser, error_code};
 
-const SEARCH: &str = "query($words: String!, $kinds: [WorkspaceKind!]) {
+const SEARCH_QUERY: &str = "query($words: String!, $kinds: [WorkspaceKind!]) {
     searchWorkspace(query: $words, kinds: $kinds, first: 20) { kind id title part heading passage version score } }";
 
 /// A text of many passages, only one of which is about pumps.
@@ -12,23 +12,23 @@ fn long_text() -> String {
     format!("{filler}\n\nInfusion pumps are calibrated by the maker's own technicians, part PX-4711-B.\n\n{filler}")
 }
 
-async fn search(user: &SignedInUser<'_>, since: &AcceptedChange, words: &str, kinds: Value) -> Vec<Value> {
-    let answer = user.ask_since(since, SEARCH, json!({ "words": words, "kinds": kinds })).await;
+async fn search_texts(user: &SignedInUser<'_>, since: &AcceptedChange, words: &str, kinds: Value) -> Vec<Value> {
+    let answer = user.query_since(since, SEARCH_QUERY, json!({ "words": words, "kinds": kinds })).await;
     answer["searchWorkspace"].as_array().unwrap().clone()
 }
 
-fn ids(hits: &[Value]) -> Vec<&str> {
+fn hit_ids(hits: &[Value]) -> Vec<&str> {
     hits.iter().map(|hit| hit["id"].as_str().unwrap()).collect()
 }
 
 #[tokio::test]
 async fn a_company_finds_its_own_texts_and_none_of_others() {
     let product = ProductInstance::start().await;
-    let ann = SignedInUser::found(&product, "ann", "acme").await;
-    let eve = SignedInUser::found(&product, "eve", "other").await;
+    let ann = SignedInUser::register_company(&product, "ann", "acme").await;
+    let eve = SignedInUser::register_company(&product, "eve", "other").await;
 
     let resource = ann
-        .ask(
+        .send_document(
             "mutation($body: String!) { outcome: createResource(input: { name: \"Service\", kind: BOILERPLATE,
             body: $body, tags: [\"spare-parts\"] }) { ... on Accepted { id } } }",
             json!({ "body": long_text() }),
@@ -38,53 +38,53 @@ async fn a_company_finds_its_own_texts_and_none_of_others() {
         .unwrap()
         .to_owned();
     let draft = "draftProposal(input: { opportunityId: \"036:36C24526Q0001\", title: \"Training in Tampa\" })";
-    let proposal = ann.change(draft, json!({})).await;
+    let proposal = ann.apply_change(draft, json!({})).await;
     let (proposal_id, id) = (proposal.id.clone(), json!({ "id": proposal.id }));
     let edit = "editProposalSection(input: { proposalId: $id, section: \"staff\", heading: \"Staff\",
         content: \"Nurses train every user of the defibrillators.\", basedOn: 0 })";
-    ann.change(edit, id.clone()).await;
+    ann.apply_change(edit, id.clone()).await;
     let create_foreign = "createResource(input: { name: \"Infusion pumps\", kind: OTHER, body: \"Infusion pump calibration PX-4711-B.\" })";
-    let foreign = eve.change(create_foreign, json!({})).await;
+    let foreign = eve.apply_change(create_foreign, json!({})).await;
 
-    let pumps = search(&ann, &foreign, "calibration of infusion pumps", json!(null)).await;
+    let pumps = search_texts(&ann, &foreign, "calibration of infusion pumps", json!(null)).await;
     assert_eq!(
         (&pumps[0]["id"], &pumps[0]["title"], &pumps[0]["part"]),
         (&json!(resource), &json!("Service"), &json!("whole"))
     );
     assert!(pumps[0]["passage"].as_str().unwrap().contains("Infusion pumps are calibrated"), "{}", pumps[0]);
-    assert!(!ids(&pumps).contains(&foreign.id.as_str()), "a hit of another company: {pumps:?}");
+    assert!(!hit_ids(&pumps).contains(&foreign.id.as_str()), "a hit of another company: {pumps:?}");
     for number in ["PX4711B", "px-4711-b"] {
-        assert_eq!(search(&ann, &foreign, number, json!(null)).await[0]["id"], resource.as_str(), "{number}");
+        assert_eq!(search_texts(&ann, &foreign, number, json!(null)).await[0]["id"], resource.as_str(), "{number}");
     }
-    let staff = search(&ann, &foreign, "who teaches people to use defibrillators", json!(["PROPOSAL"])).await;
+    let staff = search_texts(&ann, &foreign, "who teaches people to use defibrillators", json!(["PROPOSAL"])).await;
     assert_eq!((&staff[0]["part"], &staff[0]["title"]), (&json!("section:staff"), &json!("Training in Tampa")));
     assert!(staff.iter().all(|hit| hit["kind"] == "PROPOSAL"), "{staff:?}");
-    let others = search(&eve, &foreign, "infusion pumps", json!(null)).await;
-    assert_eq!(ids(&others), [foreign.id.as_str()]);
+    let others = search_texts(&eve, &foreign, "infusion pumps", json!(null)).await;
+    assert_eq!(hit_ids(&others), [foreign.id.as_str()]);
 
     let refused = [json!({ "words": " " }), json!({ "words": "x".repeat(201) })];
     for variables in refused {
-        assert_eq!(error_code(&ann.ask(SEARCH, variables).await), "INVALID_INPUT");
+        assert_eq!(error_code(&ann.send_document(SEARCH_QUERY, variables).await), "INVALID_INPUT");
     }
     let stranger = SignedInUser::login(&product, "mallory", Some("acme")).await;
-    assert_eq!(error_code(&stranger.ask(SEARCH, json!({ "words": "pumps" })).await), "FORBIDDEN");
+    assert_eq!(error_code(&stranger.send_document(SEARCH_QUERY, json!({ "words": "pumps" })).await), "FORBIDDEN");
 
     // Texts that were rewritten, removed or deleted are no longer found.
-    let removed = ann.change("removeProposalSection(proposalId: $id, section: \"staff\", basedOn: 1)", id).await;
+    let removed = ann.apply_change("removeProposalSection(proposalId: $id, section: \"staff\", basedOn: 1)", id).await;
     assert_eq!(removed.version, 3);
-    let deleted = ann.change("deleteResource(id: $id)", json!({ "id": resource })).await;
+    let deleted = ann.apply_change("deleteResource(id: $id)", json!({ "id": resource })).await;
     for (words, part) in [("defibrillators", "section:staff"), ("infusion pumps", "whole")] {
-        let hits = search(&ann, &deleted, words, json!(null)).await;
+        let hits = search_texts(&ann, &deleted, words, json!(null)).await;
         assert!(hits.iter().all(|hit| hit["part"] != part), "{words}: {hits:?}");
     }
 
-    let verified = product.medhub(&["verify", "search"]).await;
+    let verified = product.run_medhub(&["verify", "search"]).await;
     assert!(verified.status.success(), "{}", String::from_utf8_lossy(&verified.stdout));
-    let rebuilt = product.medhub(&["rebuild", "search"]).await;
+    let rebuilt = product.run_medhub(&["rebuild", "search"]).await;
     assert!(rebuilt.status.success(), "{}", String::from_utf8_lossy(&rebuilt.stderr));
-    let rebuilt_hits = search(&ann, &deleted, "Tampa", json!(null)).await;
-    assert_eq!(ids(&rebuilt_hits), [proposal_id.as_str()], "the new generation has the same hits");
-    assert_eq!(ids(&search(&eve, &deleted, "Tampa", json!(null)).await), [foreign.id.as_str()]);
+    let rebuilt_hits = search_texts(&ann, &deleted, "Tampa", json!(null)).await;
+    assert_eq!(hit_ids(&rebuilt_hits), [proposal_id.as_str()], "the new generation has the same hits");
+    assert_eq!(hit_ids(&search_texts(&eve, &deleted, "Tampa", json!(null)).await), [foreign.id.as_str()]);
 
     opportunities_are_recommended_by_profile_and_saves(&product, &ann).await;
     aggregates_have_a_history(&ann, &resource).await;
@@ -103,30 +103,34 @@ async fn opportunities_are_recommended_by_profile_and_saves(product: &ProductHan
             "noticeId": number, "postedAt": "2026-03-01T00:00:00Z", "title": title, "type": "Solicitation",
             "agency": "VETERANS AFFAIRS, DEPARTMENT OF", "solicitationNumber": number, "naics": naics,
         });
-        let answer = product.graphql(discover, json!({ "input": input })).await;
+        let answer = product.send_graphql(discover, json!({ "input": input })).await;
         let consistency_token = answer["data"]["outcome"]["consistencyToken"].as_str();
         consistency_token.unwrap_or_else(|| panic!("{answer}")).clone_into(&mut token);
     }
     let discovered = AcceptedChange { id: String::new(), token, version: 1 };
     let recommended = "query($ours: Boolean!) { recommendedOpportunities(first: 2, inOurIndustries: $ours) { id } }";
-    let none = ann.ask_since(&discovered, recommended, json!({ "ours": false })).await;
+    let none = ann.query_since(&discovered, recommended, json!({ "ours": false })).await;
     assert_eq!(none["recommendedOpportunities"], json!([]), "neither a profile nor saves to recommend by");
-    assert_eq!(error_code(&ann.ask(recommended, json!({ "ours": true })).await), "INVALID_INPUT");
+    assert_eq!(error_code(&ann.send_document(recommended, json!({ "ours": true })).await), "INVALID_INPUT");
     let zoe = SignedInUser::login(product, "zoe", None).await;
-    assert_eq!(error_code(&zoe.ask(recommended, json!({ "ours": false })).await), "FORBIDDEN", "she has no company");
+    assert_eq!(
+        error_code(&zoe.send_document(recommended, json!({ "ours": false })).await),
+        "FORBIDDEN",
+        "she has no company"
+    );
 
     let profile =
         "changeCompanyProfile(profile: { name: \"Acme\", capabilities: \"Grounds maintenance and mowing of lawns\",
         naics: [\"339113\"] })";
-    let changed = ann.change(profile, json!({})).await;
-    let by_profile = ann.ask_since(&changed, recommended, json!({ "ours": false })).await;
+    let changed = ann.apply_change(profile, json!({})).await;
+    let by_profile = ann.query_since(&changed, recommended, json!({ "ours": false })).await;
     assert_eq!(by_profile["recommendedOpportunities"][0]["id"], "036:R3");
-    let ours = ann.ask_since(&changed, recommended, json!({ "ours": true })).await;
+    let ours = ann.query_since(&changed, recommended, json!({ "ours": true })).await;
     let ours: Vec<_> = ours["recommendedOpportunities"].as_array().unwrap().clone();
-    assert!(ours.len() == 2 && !ids(&ours).contains(&"036:R3"), "{ours:?}");
+    assert!(ours.len() == 2 && !hit_ids(&ours).contains(&"036:R3"), "{ours:?}");
 
-    let saved = ann.change("saveOpportunity(opportunityId: \"036:R1\")", json!({})).await;
-    let by_saves = ann.ask_since(&saved, recommended, json!({ "ours": true })).await;
+    let saved = ann.apply_change("saveOpportunity(opportunityId: \"036:R1\")", json!({})).await;
+    let by_saves = ann.query_since(&saved, recommended, json!({ "ours": true })).await;
     assert_eq!(
         by_saves["recommendedOpportunities"],
         json!([{ "id": "036:R2" }]),
@@ -136,14 +140,14 @@ async fn opportunities_are_recommended_by_profile_and_saves(product: &ProductHan
 
 async fn aggregates_have_a_history(ann: &SignedInUser<'_>, resource: &str) {
     let task = ann
-        .change(
+        .apply_change(
             "requestTask(input: { kind: INDEX_RESOURCE, subjectKind: RESOURCE, subjectId: $subject })",
             json!({ "subject": resource }),
         )
         .await;
-    ann.change("cancelTask(id: $id, reason: \"Not needed\")", json!({ "id": task.id })).await;
+    ann.apply_change("cancelTask(id: $id, reason: \"Not needed\")", json!({ "id": task.id })).await;
     let answer = ann
-        .ask(
+        .send_document(
             "query($resource: UUID!, $task: UUID!) {
             resource(id: $resource) { id } before: resource(id: $resource, asOf: { version: 1 }) { name version }
             resourceHistory(id: $resource) { hasMore changes { version kind by } }

@@ -13,26 +13,26 @@ use tests::{
 };
 use tokio_tungstenite::tungstenite::Message;
 
-const DRAFT: &str = "draftProposal(input: { opportunityId: \"036:36C24526Q0001\", title: \"Beds\",
+const DRAFT_PROPOSAL: &str = "draftProposal(input: { opportunityId: \"036:36C24526Q0001\", title: \"Beds\",
     outline: [{ key: \"approach\", heading: \"Our approach\" }] })";
 
-fn protocols(user: &SignedInUser<'_>) -> String {
+fn websocket_protocols(user: &SignedInUser<'_>) -> String {
     format!("medhub-together, bearer.{}", user.token)
 }
 
-async fn open(http: &str, user: &SignedInUser<'_>, drafted: &AcceptedChange) -> ProposalEditor {
-    ProposalEditor::open(http, &drafted.id, &protocols(user)).await.unwrap()
+async fn open_editor(http: &str, user: &SignedInUser<'_>, drafted: &AcceptedChange) -> ProposalEditor {
+    ProposalEditor::open(http, &drafted.id, &websocket_protocols(user)).await.unwrap()
 }
 
-fn shows(section: &'static str, text: &'static str) -> impl Fn(&ProposalEditor) -> bool {
-    move |editor| editor.shows(section).unwrap() == text
+fn section_has_text(section: &'static str, text: &'static str) -> impl Fn(&ProposalEditor) -> bool {
+    move |editor| editor.section_text(section).unwrap() == text
 }
 
 /// The proposal in the read model.
 async fn read_proposal(user: &SignedInUser<'_>, drafted: &AcceptedChange) -> Value {
     let document =
         "query($id: UUID!) { proposal(id: $id) { updatedBy phase sections { key heading content revision } } }";
-    let answer = user.ask(document, json!({ "id": drafted.id })).await;
+    let answer = user.send_document(document, json!({ "id": drafted.id })).await;
     answer["data"]["proposal"].clone()
 }
 
@@ -53,36 +53,36 @@ async fn wait_until_recorded(
 #[tokio::test]
 async fn concurrent_edits_are_merged_in_two_processes_and_recorded() {
     let product = ProductInstance::start().await;
-    let admin = SignedInUser::found(&product, "ada", "acme").await;
+    let admin = SignedInUser::register_company(&product, "ada", "acme").await;
     let ann = admin.add_member("ann", "CONTRIBUTOR", "acme").await;
     let bob = admin.add_member("bob", "CONTRIBUTOR", "acme").await;
-    let drafted = ann.change(DRAFT, json!({})).await;
+    let drafted = ann.apply_change(DRAFT_PROPOSAL, json!({})).await;
     let logs = tempfile::tempdir().unwrap();
     let mut second =
         ProductProcess::start(product.variables(), logs.path(), "second", &["serve", "--role", "api"]).unwrap();
     eventually(async || {
-        anyhow::ensure!(second.ready().await?["ready"] == true, "not ready");
+        anyhow::ensure!(second.fetch_readiness().await?["ready"] == true, "not ready");
         anyhow::Ok(())
     })
     .await;
 
-    let mut at_ann = open(product.http(), &ann, &drafted).await;
-    let mut at_bob = open(&second.http().unwrap(), &bob, &drafted).await;
-    at_ann.write("approach", "We deliver beds.").await.unwrap();
-    at_bob.until(shows("approach", "We deliver beds.")).await.unwrap();
+    let mut at_ann = open_editor(product.http(), &ann, &drafted).await;
+    let mut at_bob = open_editor(&second.http().unwrap(), &bob, &drafted).await;
+    at_ann.write_section("approach", "We deliver beds.").await.unwrap();
+    at_bob.receive_until(section_has_text("approach", "We deliver beds.")).await.unwrap();
     let recorded = wait_until_recorded(&ann, &drafted, 0, "We deliver beds.").await;
     let section = json!({ "key": "approach", "heading": "Our approach", "content": "We deliver beds.", "revision": 1 });
     assert_eq!(recorded["sections"], json!([section]));
     assert_eq!(recorded["updatedBy"], "ann");
 
     // Both write before they have received the other's edit, in one section and in others.
-    at_ann.write("approach", "We deliver hospital beds.").await.unwrap();
-    at_bob.write("approach", "We deliver beds. Within a week.").await.unwrap();
-    at_bob.write("price", "Low.").await.unwrap();
+    at_ann.write_section("approach", "We deliver hospital beds.").await.unwrap();
+    at_bob.write_section("approach", "We deliver beds. Within a week.").await.unwrap();
+    at_bob.write_section("price", "Low.").await.unwrap();
     let merged = "We deliver hospital beds. Within a week.";
-    at_ann.until(shows("approach", merged)).await.unwrap();
-    at_bob.until(shows("approach", merged)).await.unwrap();
-    at_ann.until(shows("price", "Low.")).await.unwrap();
+    at_ann.receive_until(section_has_text("approach", merged)).await.unwrap();
+    at_bob.receive_until(section_has_text("approach", merged)).await.unwrap();
+    at_ann.receive_until(section_has_text("price", "Low.")).await.unwrap();
     let recorded = wait_until_recorded(&ann, &drafted, 1, "Low.").await;
     let price = json!({ "key": "price", "heading": "price", "content": "Low.", "revision": 1 });
     assert_eq!((&recorded["sections"][0]["content"], &recorded["sections"][1]), (&json!(merged), &price));
@@ -93,15 +93,21 @@ async fn concurrent_edits_are_merged_in_two_processes_and_recorded() {
         .await;
     a_review_has_the_latest_edits(&ann, &drafted, &mut at_ann).await;
 
-    let verified = product.medhub(&["verify"]).await;
+    let verified = product.run_medhub(&["verify"]).await;
     assert!(verified.status.success(), "{}", String::from_utf8_lossy(&verified.stdout));
 }
 
 async fn editors_receive_each_others_awareness(at_ann: &mut ProposalEditor, at_bob: &mut ProposalEditor) {
-    at_ann.tell(7, 1, &json!({ "cursor": 3, "by": "somebody else" })).await.unwrap();
-    at_bob.until(|editor| editor.awareness_states.get(&7) == Some(&json!({ "by": "ann", "cursor": 3 }))).await.unwrap();
-    at_bob.tell(8, 1, &json!({ "cursor": 0 })).await.unwrap();
-    at_ann.until(|editor| editor.awareness_states.get(&8) == Some(&json!({ "by": "bob", "cursor": 0 }))).await.unwrap();
+    at_ann.send_awareness(7, 1, &json!({ "cursor": 3, "by": "somebody else" })).await.unwrap();
+    at_bob
+        .receive_until(|editor| editor.awareness_states.get(&7) == Some(&json!({ "by": "ann", "cursor": 3 })))
+        .await
+        .unwrap();
+    at_bob.send_awareness(8, 1, &json!({ "cursor": 0 })).await.unwrap();
+    at_ann
+        .receive_until(|editor| editor.awareness_states.get(&8) == Some(&json!({ "by": "bob", "cursor": 0 })))
+        .await
+        .unwrap();
 }
 
 async fn a_change_by_a_command_is_merged_with_edits(
@@ -115,11 +121,11 @@ async fn a_change_by_a_command_is_merged_with_edits(
         "editProposalSection(input: {{ proposalId: $id, section: \"approach\", heading: \"Our approach\",
         content: \"We deliver hospital beds. Within a day.\", basedOn: {revision} }})"
     );
-    bob.change(&edit, json!({ "id": drafted.id })).await;
-    at_ann.write("approach", "Gladly: We deliver hospital beds. Within a week.").await.unwrap();
-    let merged = shows("approach", "Gladly: We deliver hospital beds. Within a day.");
-    at_ann.until(&merged).await.unwrap();
-    at_bob.until(&merged).await.unwrap();
+    bob.apply_change(&edit, json!({ "id": drafted.id })).await;
+    at_ann.write_section("approach", "Gladly: We deliver hospital beds. Within a week.").await.unwrap();
+    let merged = section_has_text("approach", "Gladly: We deliver hospital beds. Within a day.");
+    at_ann.receive_until(&merged).await.unwrap();
+    at_bob.receive_until(&merged).await.unwrap();
     wait_until_recorded(bob, drafted, 0, "Gladly: We deliver hospital beds. Within a day.").await;
 }
 
@@ -130,40 +136,42 @@ async fn edits_survive_a_crash_of_their_process(
     drafted: &AcceptedChange,
     (at_ann, at_bob): (&mut ProposalEditor, &mut ProposalEditor),
 ) {
-    at_bob.write("price", "Very low.").await.unwrap();
+    at_bob.write_section("price", "Very low.").await.unwrap();
     // Once another editor has it, it is stored as an update, and a crash of the process does not lose it.
-    at_ann.until(shows("price", "Very low.")).await.unwrap();
+    at_ann.receive_until(section_has_text("price", "Very low.")).await.unwrap();
     second.kill9().unwrap();
-    at_bob.cut_off();
+    at_bob.drop_connection();
     wait_until_recorded(ann, drafted, 1, "Very low.").await;
-    at_bob.write("price", "Very low. Promised.").await.unwrap();
-    at_ann.write("price", "As agreed: Very low.").await.unwrap();
-    at_bob.connect(product.http(), &drafted.id, &protocols(bob)).await.unwrap();
-    let merged = shows("price", "As agreed: Very low. Promised.");
+    at_bob.write_section("price", "Very low. Promised.").await.unwrap();
+    at_ann.write_section("price", "As agreed: Very low.").await.unwrap();
+    at_bob.connect(product.http(), &drafted.id, &websocket_protocols(bob)).await.unwrap();
+    let merged = section_has_text("price", "As agreed: Very low. Promised.");
     // Edits made without a connection are sent when the room asks for them.
-    at_bob.until(&merged).await.unwrap();
-    at_ann.until(&merged).await.unwrap();
+    at_bob.receive_until(&merged).await.unwrap();
+    at_ann.receive_until(&merged).await.unwrap();
 }
 
 /// Edits made immediately before a request for review are part of it, and edits during the review are refused.
 async fn a_review_has_the_latest_edits(ann: &SignedInUser<'_>, drafted: &AcceptedChange, at_ann: &mut ProposalEditor) {
-    let mut other = open(ann.product.http(), ann, drafted).await;
-    at_ann.write("price", "The last word.").await.unwrap();
-    other.until(shows("price", "The last word.")).await.unwrap();
-    let submitted = ann.change("submitProposalForReview(proposalId: $id)", json!({ "id": drafted.id })).await;
+    let mut other = open_editor(ann.product.http(), ann, drafted).await;
+    at_ann.write_section("price", "The last word.").await.unwrap();
+    other.receive_until(section_has_text("price", "The last word.")).await.unwrap();
+    let submitted = ann.apply_change("submitProposalForReview(proposalId: $id)", json!({ "id": drafted.id })).await;
     let read = "query($id: UUID!) { proposal(id: $id) { phase sections { content } } }";
-    let proposal = ann.ask_since(&submitted, read, json!({ "id": drafted.id })).await["proposal"].clone();
+    let proposal = ann.query_since(&submitted, read, json!({ "id": drafted.id })).await["proposal"].clone();
     assert_eq!(
         (&proposal["phase"], &proposal["sections"][1]["content"]),
         (&json!("IN_REVIEW"), &json!("The last word."))
     );
     // The room checks the phase once a second; edits until then are stored, in case the proposal becomes a draft again.
     let closed = eventually(async || {
-        let mut editor = open(ann.product.http(), ann, drafted).await;
-        editor.until(|editor| editor.shows("price").is_ok_and(|text| text.starts_with("The last word."))).await?;
-        let more = format!("{} And more.", editor.shows("price")?);
-        editor.write("price", &more).await?;
-        let ended = tokio::time::timeout(Duration::from_secs(2), editor.ended()).await?;
+        let mut editor = open_editor(ann.product.http(), ann, drafted).await;
+        editor
+            .receive_until(|editor| editor.section_text("price").is_ok_and(|text| text.starts_with("The last word.")))
+            .await?;
+        let more = format!("{} And more.", editor.section_text("price")?);
+        editor.write_section("price", &more).await?;
+        let ended = tokio::time::timeout(Duration::from_secs(2), editor.wait_until_closed()).await?;
         anyhow::Ok(ended?)
     })
     .await;
@@ -173,18 +181,19 @@ async fn a_review_has_the_latest_edits(ann: &SignedInUser<'_>, drafted: &Accepte
 #[tokio::test]
 async fn unauthorized_editors_and_invalid_updates_are_refused() {
     let (product, company) = (shared_product().await, unique_name("acme"));
-    let admin = SignedInUser::found(product, "ada", &company).await;
+    let admin = SignedInUser::register_company(product, "ada", &company).await;
     let ann = admin.add_member("ann", "CONTRIBUTOR", &company).await;
     let vic = admin.add_member("vic", "VIEWER", &company).await;
-    let eve = SignedInUser::found(product, "eve", &unique_name("evil")).await;
-    let drafted = ann.change(DRAFT, json!({})).await;
+    let eve = SignedInUser::register_company(product, "eve", &unique_name("evil")).await;
+    let drafted = ann.apply_change(DRAFT_PROPOSAL, json!({})).await;
     let refused = async |proposal: &str, protocols: &str| {
         ProposalEditor::open(product.http(), proposal, protocols).await.err().unwrap().to_string()
     };
     let unknown = "01890a5d-ac96-774b-bcce-b302099a8057";
-    let (foreign, missing) = (refused(&drafted.id, &protocols(&eve)).await, refused(unknown, &protocols(&eve)).await);
+    let (foreign, missing) =
+        (refused(&drafted.id, &websocket_protocols(&eve)).await, refused(unknown, &websocket_protocols(&eve)).await);
     assert!(foreign.starts_with("404 ") && foreign == missing, "{foreign} {missing}");
-    assert!(refused("no-id", &protocols(&ann)).await.starts_with("404 "));
+    assert!(refused("no-id", &websocket_protocols(&ann)).await.starts_with("404 "));
     assert!(refused(&drafted.id, "medhub-together").await.starts_with("401 "));
     assert!(refused(&drafted.id, "medhub-together, bearer.forged").await.starts_with("401 "));
     assert!(refused(&drafted.id, &format!("y, bearer.{}", ann.token)).await.starts_with("400 "));
@@ -195,47 +204,47 @@ async fn unauthorized_editors_and_invalid_updates_are_refused() {
         "a plain request is not a WebSocket"
     );
 
-    let mut at_ann = open(product.http(), &ann, &drafted).await;
-    at_ann.write("approach", "We deliver.").await.unwrap();
-    let mut at_vic = open(product.http(), &vic, &drafted).await;
-    at_vic.until(shows("approach", "We deliver.")).await.unwrap();
-    at_vic.write("approach", "We do not.").await.unwrap();
-    assert_eq!(at_vic.ended().await.unwrap().0, 4403);
+    let mut at_ann = open_editor(product.http(), &ann, &drafted).await;
+    at_ann.write_section("approach", "We deliver.").await.unwrap();
+    let mut at_vic = open_editor(product.http(), &vic, &drafted).await;
+    at_vic.receive_until(section_has_text("approach", "We deliver.")).await.unwrap();
+    at_vic.write_section("approach", "We do not.").await.unwrap();
+    assert_eq!(at_vic.wait_until_closed().await.unwrap().0, 4403);
 
     for (name, section, text) in [("4400 control", "approach", "a\u{1}b"), ("4400 long", "long", &*"x".repeat(100_001))]
     {
-        let mut editor = open(product.http(), &ann, &drafted).await;
-        editor.until(shows("approach", "We deliver.")).await.unwrap();
-        editor.write(section, text).await.unwrap();
-        let (code, reason) = editor.ended().await.unwrap();
+        let mut editor = open_editor(product.http(), &ann, &drafted).await;
+        editor.receive_until(section_has_text("approach", "We deliver.")).await.unwrap();
+        editor.write_section(section, text).await.unwrap();
+        let (code, reason) = editor.wait_until_closed().await.unwrap();
         assert!(code == 4400 && reason.contains(section), "{name}: {code} {reason}");
     }
     for message in [Message::binary(b"hello".to_vec()), Message::text("hello"), Message::binary(vec![0, 2, 200, 1])] {
-        let mut editor = open(product.http(), &ann, &drafted).await;
+        let mut editor = open_editor(product.http(), &ann, &drafted).await;
         editor.send(message.clone()).await.unwrap();
-        assert_eq!(editor.ended().await.unwrap().0, 4400, "{message:?}");
+        assert_eq!(editor.wait_until_closed().await.unwrap().0, 4400, "{message:?}");
     }
-    let mut large_awareness = open(product.http(), &ann, &drafted).await;
-    large_awareness.tell(1, 1, &json!({ "x": "x".repeat(5_000) })).await.unwrap();
-    assert_eq!(large_awareness.ended().await.unwrap().0, 4400);
+    let mut large_awareness = open_editor(product.http(), &ann, &drafted).await;
+    large_awareness.send_awareness(1, 1, &json!({ "x": "x".repeat(5_000) })).await.unwrap();
+    assert_eq!(large_awareness.wait_until_closed().await.unwrap().0, 4400);
 
     // None of these reached the other editors, who continue.
-    let mut other = open(product.http(), &ann, &drafted).await;
-    at_ann.write("approach", "We deliver on.").await.unwrap();
-    other.until(shows("approach", "We deliver on.")).await.unwrap();
-    assert!(other.awareness_states.is_empty() && other.shows("long").unwrap().is_empty());
+    let mut other = open_editor(product.http(), &ann, &drafted).await;
+    at_ann.write_section("approach", "We deliver on.").await.unwrap();
+    other.receive_until(section_has_text("approach", "We deliver on.")).await.unwrap();
+    assert!(other.awareness_states.is_empty() && other.section_text("long").unwrap().is_empty());
 
     // A reduced role applies at once, also on an open connection.
     let removed =
         "mutation { outcome: changeCompanyRole(user: \"ann\", role: VIEWER) { ... on Accepted { version } } }";
-    assert!(admin.outcome_of(removed, json!({})).await["version"].is_u64());
+    assert!(admin.send_mutation(removed, json!({})).await["version"].is_u64());
     let ended = eventually(async || {
-        let more = format!("{} More.", at_ann.shows("approach")?);
+        let more = format!("{} More.", at_ann.section_text("approach")?);
         // Writing fails once the product has closed the connection; the reason is read below.
-        let _written = at_ann.write("approach", &more).await;
-        anyhow::Ok(tokio::time::timeout(Duration::from_secs(1), at_ann.ended()).await??)
+        let _written = at_ann.write_section("approach", &more).await;
+        anyhow::Ok(tokio::time::timeout(Duration::from_secs(1), at_ann.wait_until_closed()).await??)
     })
     .await;
     assert_eq!(ended.0, 4403, "{}", ended.1);
-    assert!(!other.shows("approach").unwrap().contains("before"), "refused edits are not sent to others");
+    assert!(!other.section_text("approach").unwrap().contains("before"), "refused edits are not sent to others");
 }

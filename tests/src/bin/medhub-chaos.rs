@@ -6,7 +6,7 @@ use clap::Parser;
 use tests::{
     EnvironmentVariables, TestStack,
     chaos::{self, ChaosPlan, StorageFault},
-    faults::{fault_report::say, run_seed},
+    faults::{fault_report::print_progress, run_seed},
 };
 
 /// Kills and pauses workers and stores while events arrive, then compares every read model with the log.
@@ -35,23 +35,23 @@ fn main() -> ExitCode {
     // One thread that lives until the end: the processes end with the thread that started them.
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
-        Err(error) => return failed(&error.into()),
+        Err(error) => return report_failure(&error.into()),
     };
-    runtime.block_on(run(cli)).unwrap_or_else(|error| failed(&error))
+    runtime.block_on(run_cli(cli)).unwrap_or_else(|error| report_failure(&error))
 }
 
-async fn run(cli: ChaosCli) -> anyhow::Result<ExitCode> {
-    let seed = cli.seed.unwrap_or_else(run_seed::draw);
+async fn run_cli(cli: ChaosCli) -> anyhow::Result<ExitCode> {
+    let seed = cli.seed.unwrap_or_else(run_seed::draw_seed);
     let plan = ChaosPlan { seed, events: cli.events, faults: cli.faults, max_pause_ms: cli.pause };
-    let stack = TestStack::with(&["--engines-only"], EnvironmentVariables::new()).await;
-    let report = chaos::run(&plan, &stack).await?;
+    let stack = TestStack::start_with(&["--engines-only"], EnvironmentVariables::new()).await;
+    let report = chaos::run_plan(&plan, &stack).await?;
     let (_stack, status) = stack.stop().await;
     anyhow::ensure!(status.success(), "the stack ended with {status}");
     println!("{}", serde_json::to_string(&report)?);
     Ok(if report.ok { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-fn failed(error: &anyhow::Error) -> ExitCode {
-    say(&format!("medhub-chaos: {error:#}"));
+fn report_failure(error: &anyhow::Error) -> ExitCode {
+    print_progress(&format!("medhub-chaos: {error:#}"));
     ExitCode::from(2)
 }

@@ -6,7 +6,7 @@ use anyhow::Context as _;
 use clap::{Parser, ValueEnum};
 use tests::{
     EnvironmentVariables, TestStack,
-    faults::{self, fault_plan::FaultPlan, fault_report::say, run_seed},
+    faults::{self, fault_plan::FaultPlan, fault_report::print_progress, run_seed},
 };
 
 /// Injects faults under load, then compares the log, the topics and the outcomes that the writers recorded.
@@ -55,31 +55,32 @@ fn main() -> ExitCode {
     // One thread that lives until the end: the relays end with the thread that started them.
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
-        Err(error) => return failed(&error.into()),
+        Err(error) => return report_failure(&error.into()),
     };
-    runtime.block_on(run(cli)).unwrap_or_else(|error| failed(&error))
+    runtime.block_on(run_cli(cli)).unwrap_or_else(|error| report_failure(&error))
 }
 
-async fn run(cli: FaultsCli) -> anyhow::Result<ExitCode> {
+async fn run_cli(cli: FaultsCli) -> anyhow::Result<ExitCode> {
     let mut plan =
-        FaultPlan::long(cli.seed.unwrap_or_else(run_seed::draw), cli.writers, Duration::from_secs(cli.seconds));
+        FaultPlan::long(cli.seed.unwrap_or_else(run_seed::draw_seed), cli.writers, Duration::from_secs(cli.seconds));
     if let Some(text) = cli.only {
         plan.steps.retain(|step| step.fault.name().contains(&text));
     }
     let plan = if cli.without_fence { plan.without_fence() } else { plan };
     let plan = if cli.through_pooler { plan.through_pooler() } else { plan };
-    say(&format!("{} s with {} writers, seed {}", cli.seconds, cli.writers, plan.seed));
+    print_progress(&format!("{} s with {} writers, seed {}", cli.seconds, cli.writers, plan.seed));
     let broker = cli.kafka.to_possible_value().context("naming the broker")?.get_name().to_owned();
     let stack =
-        TestStack::with(&["--only", "postgres,registry,kafka", "--kafka", &broker], EnvironmentVariables::new()).await;
-    let report = faults::run(&plan, &stack).await?;
+        TestStack::start_with(&["--only", "postgres,registry,kafka", "--kafka", &broker], EnvironmentVariables::new())
+            .await;
+    let report = faults::run_plan(&plan, &stack).await?;
     let (_stack, status) = stack.stop().await;
     anyhow::ensure!(status.success(), "the stack ended with {status}");
     println!("{}", serde_json::to_string(&report)?);
     Ok(if report.ok { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-fn failed(error: &anyhow::Error) -> ExitCode {
-    say(&format!("medhub-faults: {error:#}"));
+fn report_failure(error: &anyhow::Error) -> ExitCode {
+    print_progress(&format!("medhub-faults: {error:#}"));
     ExitCode::from(2)
 }

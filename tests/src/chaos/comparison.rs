@@ -10,8 +10,8 @@ use projections::read_models::READ_MODEL_NAMES;
 use serde_json::Value;
 use sqlx::{Connection as _, PgConnection};
 
-use super::event_load::json_lines;
-use crate::{TestStack, faults::bounded_wait::until};
+use super::event_load::parse_json_lines;
+use crate::{TestStack, faults::bounded_wait::wait_until};
 
 /// The result of the comparison.
 pub(super) struct ComparisonResult {
@@ -20,10 +20,10 @@ pub(super) struct ComparisonResult {
 }
 
 /// Waits until the relay and every projection have no lag.
-pub(super) async fn caught_up(stack: &TestStack, timeout: Duration) -> anyhow::Result<()> {
-    until(timeout, async || {
-        let output = stack.medhub(&["status", "--json"]).await;
-        let status = json_lines(&output.stdout)?.pop().context("the status command printed nothing")?;
+pub(super) async fn wait_until_caught_up(stack: &TestStack, timeout: Duration) -> anyhow::Result<()> {
+    wait_until(timeout, async || {
+        let output = stack.run_medhub(&["status", "--json"]).await;
+        let status = parse_json_lines(&output.stdout)?.pop().context("the status command printed nothing")?;
         let behind = |row: &Value| row["lag_records"] != 0 || row["state"] != "running";
         let rows = status["projections"].as_array().context("no projections")?;
         anyhow::ensure!(status["relay"]["lag_events"] == 0, "the relay is behind: {}", status["relay"]);
@@ -34,9 +34,9 @@ pub(super) async fn caught_up(stack: &TestStack, timeout: Duration) -> anyhow::R
 }
 
 /// Compares all read models.
-pub(super) async fn compare(stack: &TestStack) -> anyhow::Result<ComparisonResult> {
-    let output = stack.medhub(&["verify", "--json"]).await;
-    let reports = json_lines(&output.stdout)?;
+pub(super) async fn compare_read_models(stack: &TestStack) -> anyhow::Result<ComparisonResult> {
+    let output = stack.run_medhub(&["verify", "--json"]).await;
+    let reports = parse_json_lines(&output.stdout)?;
     let mut violations = vec![];
     if reports.len() != READ_MODEL_NAMES.len() {
         violations.push(format!(

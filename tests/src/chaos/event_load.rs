@@ -9,15 +9,15 @@ use tokio_util::sync::CancellationToken;
 use super::ChaosPlan;
 use crate::{
     TestStack,
-    faults::{bounded_wait::until, fault_report::say},
+    faults::{bounded_wait::wait_until, fault_report::print_progress},
 };
 
 /// Maximum number of notices in one import.
 const MAX_IMPORT_ROWS: u64 = 5_000;
 
 /// Maximum number of attempts for a command, which a fault may interrupt.
-const ATTEMPTS: u32 = 20;
-const PAUSE: Duration = Duration::from_secs(1);
+const MAX_ATTEMPTS: u32 = 20;
+const RETRY_DELAY: Duration = Duration::from_secs(1);
 
 const POSTGRES_RESTART_TIMEOUT: Duration = Duration::from_mins(1);
 
@@ -50,37 +50,37 @@ impl<'a> EventLoad<'a> {
             let visits = (rows / 12).max(5).to_string();
             self.run_until_success(&["simulate", "--visits", &visits, "--seed", &seed.to_string()]).await?;
             events = self.count_events().await?;
-            say(&format!("{events} of {} events", self.target_events));
+            print_progress(&format!("{events} of {} events", self.target_events));
         }
         Ok(events)
     }
 
     async fn generate_notices(&self, rows: u64, seed: u64) -> anyhow::Result<PathBuf> {
-        let file = self.stack.data().join(format!("notices-{seed}.csv"));
+        let file = self.stack.data_folder().join(format!("notices-{seed}.csv"));
         let out = file.to_str().context("naming a file")?;
         let args = ["generate", "--rows", &rows.to_string(), "--seed", &seed.to_string(), "--out", out];
-        let generated = self.stack.medhub(&args).await;
+        let generated = self.stack.run_medhub(&args).await;
         anyhow::ensure!(generated.status.success(), "generating: {}", String::from_utf8_lossy(&generated.stderr));
         Ok(file)
     }
 
     async fn run_until_success(&self, args: &[&str]) -> anyhow::Result<()> {
         let mut stderr = String::new();
-        for _ in 0..ATTEMPTS {
-            let output = self.stack.medhub(args).await;
+        for _ in 0..MAX_ATTEMPTS {
+            let output = self.stack.run_medhub(args).await;
             stderr = String::from_utf8_lossy(&output.stderr).into_owned();
             // An import with rejected rows is complete.
             if output.status.success() || stderr.contains("rejected") && !stderr.contains("error:") {
                 return Ok(());
             }
-            tokio::time::sleep(PAUSE).await;
+            tokio::time::sleep(RETRY_DELAY).await;
         }
         anyhow::bail!("{args:?} did not succeed: {stderr}")
     }
 
     async fn count_events(&self) -> anyhow::Result<u64> {
         // Postgres may be killed during this query.
-        until(POSTGRES_RESTART_TIMEOUT, async || {
+        wait_until(POSTGRES_RESTART_TIMEOUT, async || {
             let mut connection =
                 <sqlx::PgConnection as sqlx::Connection>::connect(self.stack.variable("DATABASE_URL")).await?;
             let count: i64 = sqlx::query_scalar("select count(*) from events").fetch_one(&mut connection).await?;
@@ -91,6 +91,6 @@ impl<'a> EventLoad<'a> {
 }
 
 /// Parses a command's output, one JSON value per line.
-pub(super) fn json_lines(stdout: &[u8]) -> anyhow::Result<Vec<Value>> {
+pub(super) fn parse_json_lines(stdout: &[u8]) -> anyhow::Result<Vec<Value>> {
     String::from_utf8_lossy(stdout).lines().map(|line| Ok(serde_json::from_str(line)?)).collect()
 }

@@ -84,11 +84,11 @@ impl StorageFault {
     ) -> anyhow::Result<()> {
         let engines = EngineFaults(stack);
         workers.restart_stopped()?;
-        let index = usize::from(choices.percent(50));
+        let index = usize::from(choices.random_bool(50));
         match self {
             Self::KillWorkers => {
                 workers.permanent[index].kill9()?;
-                sleep(choices.millis(0, 500)).await;
+                sleep(choices.millis_between(0, 500)).await;
                 workers.permanent[index].launch()
             }
             Self::KillAllWorkers => {
@@ -96,23 +96,23 @@ impl StorageFault {
                 workers.permanent.iter_mut().try_for_each(crate::ProductProcess::launch)
             }
             Self::Zombie => {
-                workers.permanent[index].send(Signal::SIGSTOP);
+                workers.permanent[index].send_signal(Signal::SIGSTOP);
                 // Longer than the session time-out of a group member.
                 sleep(Duration::from_secs(8)).await;
-                workers.permanent[index].send(Signal::SIGCONT);
+                workers.permanent[index].send_signal(Signal::SIGCONT);
                 Ok(())
             }
             Self::Rebalance => {
                 let mut third = workers.start_extra()?;
-                sleep(choices.millis(3_000, 6_000)).await;
+                sleep(choices.millis_between(3_000, 6_000)).await;
                 third.kill9()
             }
             Self::KillClickHouse => engines.kill9("clickhouse").map(drop),
             Self::KillQdrant => engines.kill9("qdrant").map(drop),
             Self::KillRedis => engines.kill9("redis").map(drop),
-            Self::PauseClickHouse => engines.pause("clickhouse", choices.millis(500, 4_000)).await,
-            Self::PauseQdrant => engines.pause("qdrant", choices.millis(500, 4_000)).await,
-            Self::PauseRedis => engines.pause("redis", choices.millis(500, 4_000)).await,
+            Self::PauseClickHouse => engines.pause_for("clickhouse", choices.millis_between(500, 4_000)).await,
+            Self::PauseQdrant => engines.pause_for("qdrant", choices.millis_between(500, 4_000)).await,
+            Self::PauseRedis => engines.pause_for("redis", choices.millis_between(500, 4_000)).await,
             Self::KillKafka => engines.kill9("kafka").map(drop),
             Self::KillPostgres => engines.kill9("postgres").map(drop),
         }

@@ -37,8 +37,8 @@ impl WorkerProcesses {
     /// Starts processes that have ended by themselves, for example because an engine was unavailable for too long.
     pub(super) fn restart_stopped(&mut self) -> anyhow::Result<()> {
         for process in self.permanent.iter_mut().chain([&mut self.relay]) {
-            process.send(Signal::SIGCONT);
-            if !process.runs() {
+            process.send_signal(Signal::SIGCONT);
+            if !process.is_running() {
                 process.launch()?;
             }
         }
@@ -56,8 +56,8 @@ impl WorkerProcesses {
         reasons
     }
 
-    pub(super) fn last_words(&self) -> String {
+    pub(super) fn log_tails(&self) -> String {
         let all = self.permanent.iter().chain([&self.relay]);
-        all.map(|process| format!("\n  {}{}", process.name(), process.last_words())).collect::<Vec<_>>().concat()
+        all.map(|process| format!("\n  {}{}", process.name(), process.log_tail())).collect::<Vec<_>>().concat()
     }
 }

@@ -22,20 +22,20 @@ pub struct LedgerEntry {
     /// Its name: the correlation id of all its events.
     pub id: String,
     /// How it was done, as reports name it.
-    pub way: &'static str,
+    pub method: &'static str,
     /// How it ended.
     pub outcome: AppendOutcome,
     /// Marks (causation ids) of the events that a commit keeps.
-    pub kept_marks: Vec<String>,
+    pub event_marks: Vec<String>,
     /// Marks of events that were rolled back within the transaction, whatever its outcome.
-    pub undone_marks: Vec<String>,
+    pub rolled_back_marks: Vec<String>,
 }
 
-/// The number of appends by way and outcome.
-pub fn summary(ledger: &[LedgerEntry]) -> BTreeMap<&'static str, BTreeMap<AppendOutcome, usize>> {
+/// The number of appends by method and outcome.
+pub fn count_outcomes(ledger: &[LedgerEntry]) -> BTreeMap<&'static str, BTreeMap<AppendOutcome, usize>> {
     let mut counts = BTreeMap::<_, BTreeMap<_, _>>::new();
     for append in ledger {
-        *counts.entry(append.way).or_default().entry(append.outcome).or_insert(0) += 1;
+        *counts.entry(append.method).or_default().entry(append.outcome).or_insert(0) += 1;
     }
     counts
 }

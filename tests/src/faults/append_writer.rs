@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use self::append_method::AppendMethod;
 use self::{
-    commit_outcome::{outcome_of, outcome_of_error},
+    commit_outcome::{classify_commit, classify_error},
     writer_session::WriterSession,
 };
 use super::{
@@ -72,7 +72,7 @@ impl AppendWriter {
 
     /// A writer that uses only streams of its own, so that it never waits for others.
     #[must_use]
-    pub fn alone(self) -> Self {
+    pub fn with_own_streams(self) -> Self {
         Self { own_share: 100, ..self }
     }
 
@@ -82,9 +82,9 @@ impl AppendWriter {
     /// If the database stays unavailable for long, or an event cannot be created.
     pub async fn run(mut self, stop: CancellationToken) -> anyhow::Result<Vec<LedgerEntry>> {
         while !stop.is_cancelled() {
-            let way = AppendMethod::random(&mut self.choices);
-            self.append(way).await?;
-            sleep(self.choices.millis(0, 20)).await;
+            let method = AppendMethod::random(&mut self.choices);
+            self.append(method).await?;
+            sleep(self.choices.millis_between(0, 20)).await;
         }
         Ok(self.ledger)
     }
@@ -93,13 +93,13 @@ impl AppendWriter {
     ///
     /// # Errors
     /// If the database stays unavailable for long, or an event cannot be created.
-    pub async fn append(&mut self, way: AppendMethod) -> anyhow::Result<AppendOutcome> {
-        let mut draft = self.draft(way.name());
-        let outcome = match self.perform(way, &mut draft).await {
+    pub async fn append(&mut self, method: AppendMethod) -> anyhow::Result<AppendOutcome> {
+        let mut draft = self.begin_entry(method.name());
+        let outcome = match self.execute_method(method, &mut draft).await {
             Ok(outcome) => outcome,
             // A method returns a database error only if its commit was not sent.
             Err(error) if error.downcast_ref::<sqlx::Error>().is_some() => AppendOutcome::RolledBack,
-            Err(error) => return Err(error.context(format!("{} ({})", draft.id, draft.way))),
+            Err(error) => return Err(error.context(format!("{} ({})", draft.id, draft.method))),
         };
         if outcome != AppendOutcome::Committed {
             self.session.drop_connection();
@@ -113,13 +113,13 @@ impl AppendWriter {
     ///
     /// # Errors
     /// If the database stays unavailable for long, or refuses.
-    pub async fn probe(&mut self) -> anyhow::Result<u64> {
+    pub async fn append_probe(&mut self) -> anyhow::Result<u64> {
         loop {
-            let mut draft = self.draft("probe");
+            let mut draft = self.begin_entry("probe");
             let found = self.append_returning_position(&mut draft).await;
             draft.outcome = match &found {
                 Ok(_) => AppendOutcome::Committed,
-                Err(error) => outcome_of_error(error.downcast_ref().context("probing the log")?),
+                Err(error) => classify_error(error.downcast_ref().context("probing the log")?),
             };
             self.ledger.push(draft);
             match found {
@@ -135,9 +135,9 @@ impl AppendWriter {
     /// # Errors
     /// If the database refuses.
     pub async fn begin_append(&mut self) -> anyhow::Result<LedgerEntry> {
-        let mut draft = self.draft("slow");
+        let mut draft = self.begin_entry("slow");
         self.execute("begin").await?;
-        self.insert_kept(&mut draft).await?;
+        self.insert_event(&mut draft).await?;
         Ok(draft)
     }
 
@@ -167,67 +167,73 @@ impl AppendWriter {
         self.ledger
     }
 
-    fn draft(&mut self, way: &'static str) -> LedgerEntry {
+    fn begin_entry(&mut self, method: &'static str) -> LedgerEntry {
         self.appends += 1;
         let id = format!("{}-{}", self.name, self.appends);
-        LedgerEntry { id, way, outcome: AppendOutcome::RolledBack, kept_marks: Vec::new(), undone_marks: Vec::new() }
+        LedgerEntry {
+            id,
+            method,
+            outcome: AppendOutcome::RolledBack,
+            event_marks: Vec::new(),
+            rolled_back_marks: Vec::new(),
+        }
     }
 
-    async fn perform(&mut self, way: AppendMethod, draft: &mut LedgerEntry) -> anyhow::Result<AppendOutcome> {
-        match way {
-            AppendMethod::Autocommit => self.autocommit(draft).await,
-            AppendMethod::Batch => self.batch(5, draft).await,
-            AppendMethod::Import => self.batch(200, draft).await,
-            AppendMethod::Copy => self.copy(draft).await,
+    async fn execute_method(&mut self, method: AppendMethod, draft: &mut LedgerEntry) -> anyhow::Result<AppendOutcome> {
+        match method {
+            AppendMethod::Autocommit => self.append_autocommit(draft).await,
+            AppendMethod::Batch => self.append_batch(5, draft).await,
+            AppendMethod::Import => self.append_batch(200, draft).await,
+            AppendMethod::Copy => self.append_copy(draft).await,
             AppendMethod::EarlyXid => {
                 self.execute("begin").await?;
                 self.execute("select pg_current_xact_id()").await?;
-                self.idle().await;
-                self.insert_kept(draft).await?;
+                self.sleep_randomly().await;
+                self.insert_event(draft).await?;
                 self.commit().await
             }
             AppendMethod::LateCommit => {
                 self.execute("begin").await?;
-                self.insert_kept(draft).await?;
-                self.idle().await;
+                self.insert_event(draft).await?;
+                self.sleep_randomly().await;
                 self.commit().await
             }
             AppendMethod::Statements => {
                 self.execute("begin").await?;
-                for _ in 0..self.choices.between(2, 4) {
-                    self.insert_kept(draft).await?;
-                    sleep(self.choices.millis(0, 100)).await;
+                for _ in 0..self.choices.number_between(2, 4) {
+                    self.insert_event(draft).await?;
+                    sleep(self.choices.millis_between(0, 100)).await;
                 }
                 self.commit().await
             }
             AppendMethod::Rollback => {
                 self.execute("begin").await?;
-                self.insert_kept(draft).await?;
-                self.idle().await;
+                self.insert_event(draft).await?;
+                self.sleep_randomly().await;
                 self.execute("rollback").await?;
                 Ok(AppendOutcome::RolledBack)
             }
-            AppendMethod::Savepoints => self.savepoints(draft).await,
-            AppendMethod::PreparedCommit => self.prepared(draft, "commit").await,
-            AppendMethod::PreparedRollback => self.prepared(draft, "rollback").await,
-            AppendMethod::Terminated => self.abandoned(draft, true).await,
-            AppendMethod::Vanished => self.abandoned(draft, false).await,
+            AppendMethod::Savepoints => self.append_with_savepoints(draft).await,
+            AppendMethod::PreparedCommit => self.append_prepared(draft, "commit").await,
+            AppendMethod::PreparedRollback => self.append_prepared(draft, "rollback").await,
+            AppendMethod::Terminated => self.append_abandoned(draft, true).await,
+            AppendMethod::Vanished => self.append_abandoned(draft, false).await,
         }
     }
 
     async fn append_returning_position(&mut self, draft: &mut LedgerEntry) -> anyhow::Result<u64> {
-        let events = self.events(1, draft).await?;
+        let events = self.create_events(1, draft).await?;
         // A single event, so that there is a single position.
-        draft.kept_marks.truncate(1);
-        let statement = format!("{} returning position", append_sql::insert(&events[..1])?);
+        draft.event_marks.truncate(1);
+        let statement = format!("{} returning position", append_sql::insert_statement(&events[..1])?);
         let position: i64 =
             sqlx::query_scalar(&statement).persistent(false).fetch_one(self.session.connection().await?).await?;
         Ok(position.unsigned_abs())
     }
 
-    async fn insert_kept(&mut self, draft: &mut LedgerEntry) -> anyhow::Result<()> {
-        let events = self.events(1, draft).await?;
-        self.execute(&append_sql::insert(&events)?).await
+    async fn insert_event(&mut self, draft: &mut LedgerEntry) -> anyhow::Result<()> {
+        let events = self.create_events(1, draft).await?;
+        self.execute(&append_sql::insert_statement(&events)?).await
     }
 
     async fn execute(&mut self, statement: &str) -> anyhow::Result<()> {
@@ -236,25 +242,25 @@ impl AppendWriter {
     }
 
     async fn commit(&mut self) -> anyhow::Result<AppendOutcome> {
-        Ok(outcome_of(self.session.connection().await?.execute("commit").await))
+        Ok(classify_commit(self.session.connection().await?.execute("commit").await))
     }
 
-    async fn idle(&mut self) {
-        sleep(self.choices.millis(0, MAX_OPEN_MS)).await;
+    async fn sleep_randomly(&mut self) {
+        sleep(self.choices.millis_between(0, MAX_OPEN_MS)).await;
     }
 
-    async fn events(&mut self, most_each: u64, draft: &mut LedgerEntry) -> anyhow::Result<Vec<NewEvent>> {
-        let mut heads = self.heads().await?;
-        self.make_events(&mut heads, most_each, &draft.id, &mut draft.kept_marks)
+    async fn create_events(&mut self, most_each: u64, draft: &mut LedgerEntry) -> anyhow::Result<Vec<NewEvent>> {
+        let mut heads = self.choose_streams().await?;
+        self.create_next_events(&mut heads, most_each, &draft.id, &mut draft.event_marks)
     }
 
     /// Chooses one to three streams and reads the sequences of their last events.
-    async fn heads(&mut self) -> anyhow::Result<StreamHeads> {
+    async fn choose_streams(&mut self) -> anyhow::Result<StreamHeads> {
         let mut heads = StreamHeads::new();
-        for _ in 0..self.choices.between(1, 3) {
-            let own = self.choices.percent(self.own_share);
+        for _ in 0..self.choices.number_between(1, 3) {
+            let own = self.choices.random_bool(self.own_share);
             let choice = if own { &self.streams[..OWN_STREAMS] } else { &self.streams[OWN_STREAMS..] };
-            let number = self.choices.below(u64::try_from(choice.len())?);
+            let number = self.choices.number_below(u64::try_from(choice.len())?);
             let stream = choice[usize::try_from(number)?].clone();
             let last: i64 = sqlx::query_scalar(
                 "select coalesce(max(sequence), 0) from events where aggregate_type = 'opportunity' and aggregate_id = $1",
@@ -268,7 +274,7 @@ impl AppendWriter {
     }
 
     /// Creates the next events of some streams; advances their heads and adds the events' marks.
-    fn make_events(
+    fn create_next_events(
         &mut self,
         heads: &mut StreamHeads,
         most_each: u64,
@@ -277,10 +283,10 @@ impl AppendWriter {
     ) -> anyhow::Result<Vec<NewEvent>> {
         let mut events = Vec::new();
         for (stream, head) in heads {
-            for _ in 0..self.choices.between(1, most_each) {
+            for _ in 0..self.choices.number_between(1, most_each) {
                 *head += 1;
                 let mark = format!("{append}-{}", marks.len());
-                events.push(event_generator::new_event(&mut self.choices, stream, *head, append, &mark)?);
+                events.push(event_generator::create_event(&mut self.choices, stream, *head, append, &mark)?);
                 marks.push(mark);
             }
         }

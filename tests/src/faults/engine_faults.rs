@@ -7,10 +7,10 @@ use medhub_local::process::ProcessIdentity;
 use nix::sys::signal::Signal;
 use tokio::time::sleep;
 
-use super::bounded_wait::until;
+use super::bounded_wait::wait_until;
 use crate::TestStack;
 
-const RESTART_WITHIN: Duration = Duration::from_secs(30);
+const RESTART_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The engines of a stack.
 #[derive(Debug, Clone, Copy)]
@@ -23,10 +23,10 @@ impl EngineFaults<'_> {
     /// If it does not run.
     pub fn kill9(self, engine: &str) -> anyhow::Result<ProcessIdentity> {
         let process = self.identity(engine)?;
-        let children = process.children();
-        process.send(Signal::SIGKILL);
-        for child in children.into_iter().filter_map(ProcessIdentity::of) {
-            child.send(Signal::SIGKILL);
+        let children = process.child_pids();
+        process.send_signal(Signal::SIGKILL);
+        for child in children.into_iter().filter_map(ProcessIdentity::from_pid) {
+            child.send_signal(Signal::SIGKILL);
         }
         Ok(process)
     }
@@ -35,8 +35,8 @@ impl EngineFaults<'_> {
     ///
     /// # Errors
     /// If it does not run.
-    pub async fn pause(self, engine: &str, time: Duration) -> anyhow::Result<()> {
-        let _paused = self.stand_still(engine)?;
+    pub async fn pause_for(self, engine: &str, time: Duration) -> anyhow::Result<()> {
+        let _paused = self.pause_engine(engine)?;
         sleep(time).await;
         Ok(())
     }
@@ -45,9 +45,9 @@ impl EngineFaults<'_> {
     ///
     /// # Errors
     /// If it does not run.
-    pub fn stand_still(self, engine: &str) -> anyhow::Result<PausedEngine> {
+    pub fn pause_engine(self, engine: &str) -> anyhow::Result<PausedEngine> {
         let process = self.identity(engine)?;
-        process.send(Signal::SIGSTOP);
+        process.send_signal(Signal::SIGSTOP);
         Ok(PausedEngine(process))
     }
 
@@ -56,17 +56,17 @@ impl EngineFaults<'_> {
     ///
     /// # Errors
     /// If it does not run, or its supervisor does not start it again.
-    pub async fn keep_away(self, engine: &str, time: Duration) -> anyhow::Result<()> {
+    pub async fn make_unavailable(self, engine: &str, time: Duration) -> anyhow::Result<()> {
         let process = self.kill9(engine)?;
-        let restarted = until(RESTART_WITHIN, async || {
+        let restarted = wait_until(RESTART_TIMEOUT, async || {
             let found = self.identity(engine)?;
             anyhow::ensure!(found != process, "{engine} was not started again");
-            found.send(Signal::SIGSTOP);
+            found.send_signal(Signal::SIGSTOP);
             Ok(found)
         })
         .await?;
         sleep(time).await;
-        restarted.send(Signal::SIGCONT);
+        restarted.send_signal(Signal::SIGCONT);
         Ok(())
     }
 
@@ -83,6 +83,6 @@ pub struct PausedEngine(ProcessIdentity);
 
 impl Drop for PausedEngine {
     fn drop(&mut self) {
-        self.0.send(Signal::SIGCONT);
+        self.0.send_signal(Signal::SIGCONT);
     }
 }

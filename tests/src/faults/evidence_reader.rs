@@ -29,12 +29,12 @@ from events order by position";
 ///
 /// # Errors
 /// If Postgres does not answer.
-pub async fn log(connection: &mut PgConnection) -> anyhow::Result<Vec<LogEvent>> {
+pub async fn read_log(connection: &mut PgConnection) -> anyhow::Result<Vec<LogEvent>> {
     let rows = sqlx::query(SELECT_LOG).fetch_all(connection).await.context("reading the log")?;
-    rows.iter().map(event).collect::<Result<_, _>>().context("decoding the log")
+    rows.iter().map(decode_event).collect::<Result<_, _>>().context("decoding the log")
 }
 
-fn event(row: &PgRow) -> Result<LogEvent, sqlx::Error> {
+fn decode_event(row: &PgRow) -> Result<LogEvent, sqlx::Error> {
     Ok(LogEvent {
         position: row.try_get::<i64, _>("position")?.unsigned_abs(),
         event_id: row.try_get("event_id")?,
@@ -53,7 +53,7 @@ fn event(row: &PgRow) -> Result<LogEvent, sqlx::Error> {
 ///
 /// # Errors
 /// If Postgres does not answer.
-pub async fn incarnation(connection: &mut PgConnection) -> anyhow::Result<String> {
+pub async fn read_incarnation(connection: &mut PgConnection) -> anyhow::Result<String> {
     sqlx::query_scalar("select id::text from log_incarnation")
         .fetch_one(connection)
         .await
@@ -64,7 +64,7 @@ pub async fn incarnation(connection: &mut PgConnection) -> anyhow::Result<String
 ///
 /// # Errors
 /// If Postgres does not answer.
-pub async fn log_end(connection: &mut PgConnection) -> anyhow::Result<u64> {
+pub async fn read_log_end(connection: &mut PgConnection) -> anyhow::Result<u64> {
     let end: i64 = sqlx::query_scalar("select coalesce(pg_sequence_last_value('events_position_seq'), 0)")
         .fetch_one(connection)
         .await
@@ -76,12 +76,12 @@ pub async fn log_end(connection: &mut PgConnection) -> anyhow::Result<u64> {
 ///
 /// # Errors
 /// If the broker does not deliver them.
-pub async fn topics(config: &KafkaConfig) -> anyhow::Result<Vec<AuditedRecord>> {
+pub async fn read_topics(config: &KafkaConfig) -> anyhow::Result<Vec<AuditedRecord>> {
     let config = config.clone();
-    tokio::task::spawn_blocking(move || topics_blocking(&config)).await?
+    tokio::task::spawn_blocking(move || read_topics_blocking(&config)).await?
 }
 
-fn topics_blocking(config: &KafkaConfig) -> anyhow::Result<Vec<AuditedRecord>> {
+fn read_topics_blocking(config: &KafkaConfig) -> anyhow::Result<Vec<AuditedRecord>> {
     let consumer: BaseConsumer = config
         .client_config()
         .set("group.id", "faults-audit")
@@ -107,7 +107,7 @@ fn topics_blocking(config: &KafkaConfig) -> anyhow::Result<Vec<AuditedRecord>> {
             bail!("no record arrived for {BROKER_TIMEOUT:?}; partitions not read to their ends: {ends:?}");
         }
         let Some(message) = consumer.poll(Duration::from_millis(100)) else { continue };
-        let record = record(&message.context("reading a topic")?);
+        let record = decode_record(&message.context("reading a topic")?);
         last_arrival = Instant::now();
         let partition = (record.topic.clone(), record.partition);
         if ends.get(&partition).is_some_and(|end| record.offset + 1 >= *end) {
@@ -118,7 +118,7 @@ fn topics_blocking(config: &KafkaConfig) -> anyhow::Result<Vec<AuditedRecord>> {
     Ok(records)
 }
 
-fn record(message: &BorrowedMessage<'_>) -> AuditedRecord {
+fn decode_record(message: &BorrowedMessage<'_>) -> AuditedRecord {
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     let headers = message.headers().map(|headers| {
         headers.iter().map(|header| (header.key.to_owned(), header.value.map(text).unwrap_or_default())).collect()

@@ -58,12 +58,12 @@ impl FaultEnvironment {
     }
 
     /// Sets `url` as the database's URL for processes that are started from now on.
-    pub fn lead_through(&mut self, url: &str) {
+    pub fn set_database_url(&mut self, url: &str) {
         self.variables.insert("DATABASE_URL".to_owned(), url.to_owned());
     }
 
     /// The folder of its processes' logs.
-    pub fn logs(&self) -> &Path {
+    pub fn log_folder(&self) -> &Path {
         self.logs.path()
     }
 
@@ -71,7 +71,7 @@ impl FaultEnvironment {
     ///
     /// # Errors
     /// If the connection fails.
-    pub async fn connection(&self) -> anyhow::Result<PgConnection> {
+    pub async fn connect(&self) -> anyhow::Result<PgConnection> {
         PgConnection::connect(&self.url).await.context("connecting to the run's database")
     }
 }

@@ -9,11 +9,11 @@ use tokio::time::sleep;
 
 use super::{
     append_writer::{AppendMethod, AppendWriter},
-    bounded_wait::until,
+    bounded_wait::wait_until,
     engine_faults::EngineFaults,
     fault_environment::FaultEnvironment,
     fault_plan::{FaultPlan, RelayFault},
-    fault_report::say,
+    fault_report::print_progress,
     log_audit::{AuditViolation, DisturbancePeriod},
     relay_pair::{self, RelayPair},
     seeded_choices::SeededChoices,
@@ -87,7 +87,7 @@ impl<'a> FaultInjector<'a> {
     ///
     /// # Errors
     /// If the harness itself cannot carry out the plan.
-    pub async fn walk(&mut self, plan: &FaultPlan) -> anyhow::Result<()> {
+    pub async fn execute_plan(&mut self, plan: &FaultPlan) -> anyhow::Result<()> {
         for step in &plan.steps {
             let left = plan.duration.saturating_sub(self.started_at.elapsed());
             if !plan.all_steps && step.delay > left {
@@ -106,29 +106,29 @@ impl<'a> FaultInjector<'a> {
     async fn inject_and_recover(&mut self, fault: RelayFault) -> anyhow::Result<bool> {
         let (since, from_ms) = (Instant::now(), SystemClock.now().timestamp_millis());
         let at_s = since.duration_since(self.started_at).as_secs_f32();
-        say(&format!("{at_s:6.1} s  {}", fault.name()));
+        print_progress(&format!("{at_s:6.1} s  {}", fault.name()));
         let injected = self.inject(fault).await;
         let recovered = match &injected {
             Ok(_) => self.wait_for_recovery().await,
             Err(error) => Err(anyhow::anyhow!("{error:#}")),
         };
         let until_ms = SystemClock.now().timestamp_millis();
-        self.disturbances.push(DisturbancePeriod { what: fault.name(), from_ms, until_ms });
+        self.disturbances.push(DisturbancePeriod { fault: fault.name(), from_ms, until_ms });
         let recovered_s = since.elapsed().as_secs_f32();
         match recovered {
             Ok(()) => {
                 let takeover_ms = injected.ok().flatten().map(|time| time.as_millis());
                 let takeover = takeover_ms.map(|ms| format!(", taken over in {ms} ms")).unwrap_or_default();
-                say(&format!("          recovered after {recovered_s:.1} s{takeover}"));
+                print_progress(&format!("          recovered after {recovered_s:.1} s{takeover}"));
                 if since.elapsed() > SLOW_RECOVERY {
-                    say(&format!("          slow recovery; logs of the relays:{}", self.relays.last_words()));
+                    print_progress(&format!("          slow recovery; logs of the relays:{}", self.relays.log_tails()));
                 }
                 self.injected.push(InjectedFault { fault: fault.name(), at_s, recovered_s, takeover_ms });
                 Ok(true)
             }
             Err(error) => {
                 let reason = format!("{error:#}");
-                say(&format!("          NOT recovered: {reason}"));
+                print_progress(&format!("          NOT recovered: {reason}"));
                 self.violations.push(AuditViolation::NotRecovered { after: fault.name(), reason });
                 Ok(false)
             }
@@ -136,58 +136,58 @@ impl<'a> FaultInjector<'a> {
     }
 
     async fn inject(&mut self, fault: RelayFault) -> anyhow::Result<Option<Duration>> {
-        let (leader, _) = until(RECOVERY_TIMEOUT, async || self.relays.leader().await).await?;
+        let (leader, _) = wait_until(RECOVERY_TIMEOUT, async || self.relays.find_leader().await).await?;
         // Hundreds of events and a short delay, so that the fault hits the relay in the middle of its work.
         self.probe.append(AppendMethod::Import).await?;
-        sleep(self.choices.millis(0, 40)).await;
+        sleep(self.choices.millis_between(0, 40)).await;
         let since = Instant::now();
         match fault {
             RelayFault::KillLeader => {
                 self.relays.0[leader].kill9()?;
-                return self.take_over(leader, since).await.map(Some);
+                return self.measure_takeover(leader, since).await.map(Some);
             }
             RelayFault::StopLeader => {
                 self.relays.0[leader].stop().await?;
-                return self.take_over(leader, since).await.map(Some);
+                return self.measure_takeover(leader, since).await.map(Some);
             }
             RelayFault::KillStandby => {
                 self.relays.0[1 - leader].kill9()?;
                 self.relays.0[1 - leader].launch()?;
             }
             RelayFault::PauseLeader(time) => {
-                self.relays.0[leader].send(Signal::SIGSTOP);
+                self.relays.0[leader].send_signal(Signal::SIGSTOP);
                 sleep(time).await;
-                self.relays.0[leader].send(Signal::SIGCONT);
+                self.relays.0[leader].send_signal(Signal::SIGCONT);
             }
             RelayFault::Zombie => {
-                self.relays.0[leader].send(Signal::SIGSTOP);
-                let taken_over = self.take_over_while_paused(leader, since).await;
+                self.relays.0[leader].send_signal(Signal::SIGSTOP);
+                let taken_over = self.wait_for_takeover_while_paused(leader, since).await;
                 // No process may stay paused, also after an error.
-                self.relays.0[leader].send(Signal::SIGCONT);
+                self.relays.0[leader].send_signal(Signal::SIGCONT);
                 taken_over?;
             }
             RelayFault::KillPostgres => drop(self.engines.kill9("postgres")?),
             RelayFault::KillBackend => self.kill_backend().await?,
             RelayFault::KillBroker => drop(self.engines.kill9("kafka")?),
-            RelayFault::PauseBroker(time) => self.engines.pause("kafka", time).await?,
-            RelayFault::BrokerAway(time) => self.engines.keep_away("kafka", time).await?,
+            RelayFault::PauseBroker(time) => self.engines.pause_for("kafka", time).await?,
+            RelayFault::BrokerAway(time) => self.engines.make_unavailable("kafka", time).await?,
         }
         Ok(None)
     }
 
     /// Waits until the other relay has taken over, and starts the first one again, as standby.
-    async fn take_over(&mut self, leader: usize, since: Instant) -> anyhow::Result<Duration> {
-        let position = self.probe.probe().await?;
-        let takeover = self.relays.taken_over(leader, position, since, TAKEOVER_TIMEOUT).await?;
+    async fn measure_takeover(&mut self, leader: usize, since: Instant) -> anyhow::Result<Duration> {
+        let position = self.probe.append_probe().await?;
+        let takeover = self.relays.wait_for_takeover(leader, position, since, TAKEOVER_TIMEOUT).await?;
         self.relays.0[leader].launch()?;
         Ok(takeover)
     }
 
     /// Kills Postgres, so that the paused leader loses its connection, and waits until the other relay has published.
-    async fn take_over_while_paused(&mut self, leader: usize, since: Instant) -> anyhow::Result<()> {
+    async fn wait_for_takeover_while_paused(&mut self, leader: usize, since: Instant) -> anyhow::Result<()> {
         self.engines.kill9("postgres")?;
-        let position = self.probe.probe().await?;
-        self.relays.taken_over(leader, position, since, TAKEOVER_TIMEOUT).await.map(drop)
+        let position = self.probe.append_probe().await?;
+        self.relays.wait_for_takeover(leader, position, since, TAKEOVER_TIMEOUT).await.map(drop)
     }
 
     async fn kill_backend(&mut self) -> anyhow::Result<()> {
@@ -196,23 +196,23 @@ impl<'a> FaultInjector<'a> {
              where datname = current_database() and application_name like 'faults-w%' and pid <> pg_backend_pid()
              order by backend_start limit 1",
         )
-        .fetch_optional(&mut self.environment.connection().await?)
+        .fetch_optional(&mut self.environment.connect().await?)
         .await?;
-        let backend = pid.and_then(|pid| medhub_local::process::ProcessIdentity::of(pid.unsigned_abs()));
+        let backend = pid.and_then(|pid| medhub_local::process::ProcessIdentity::from_pid(pid.unsigned_abs()));
         if let Some(backend) = backend {
-            backend.send(Signal::SIGKILL);
+            backend.send_signal(Signal::SIGKILL);
         }
         Ok(())
     }
 
     /// Waits for the recovery: an event appended now is on Kafka, and the other relay is on standby.
     async fn wait_for_recovery(&mut self) -> anyhow::Result<()> {
-        let position = self.probe.probe().await?;
-        let leader = self.relays.reach(position, RECOVERY_TIMEOUT).await?;
+        let position = self.probe.append_probe().await?;
+        let leader = self.relays.wait_until_published(position, RECOVERY_TIMEOUT).await?;
         let other = &self.relays.0[1 - leader];
-        until(RECOVERY_TIMEOUT, async || {
-            let status = relay_pair::status(other).await?;
-            anyhow::ensure!(status.state != "retrying", "{} is {status:?}{}", other.name(), other.last_words());
+        wait_until(RECOVERY_TIMEOUT, async || {
+            let status = relay_pair::read_status(other).await?;
+            anyhow::ensure!(status.state != "retrying", "{} is {status:?}{}", other.name(), other.log_tail());
             Ok(())
         })
         .await

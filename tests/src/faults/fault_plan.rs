@@ -85,7 +85,7 @@ pub struct FaultPlan {
     /// Whether the relay of the product runs, or a naive one without the fence.
     pub fence: bool,
     /// Whether the relays reach Postgres through a pooler that shares sessions between them.
-    pub pooled: bool,
+    pub uses_pooler: bool,
 }
 
 impl FaultPlan {
@@ -94,14 +94,23 @@ impl FaultPlan {
         let mut choices = SeededChoices::new(seed, 0);
         let mut faults = faults.to_vec();
         choices.shuffle(&mut faults);
-        let steps = faults.into_iter().map(|fault| FaultStep { delay: choices.millis(700, 1_800), fault }).collect();
-        Self { seed, writers, duration: Duration::from_secs(3), steps, all_steps: true, fence: true, pooled: false }
+        let steps =
+            faults.into_iter().map(|fault| FaultStep { delay: choices.millis_between(700, 1_800), fault }).collect();
+        Self {
+            seed,
+            writers,
+            duration: Duration::from_secs(3),
+            steps,
+            all_steps: true,
+            fence: true,
+            uses_pooler: false,
+        }
     }
 
     /// A run of this length: every kind of fault once in random order, then random ones until the time is over.
     pub fn long(seed: u64, writers: usize, duration: Duration) -> Self {
         let mut choices = SeededChoices::new(seed, 0);
-        let mut faults: Vec<_> = (0..KINDS).map(|kind| fault_of_kind(kind, &mut choices)).collect();
+        let mut faults: Vec<_> = (0..FAULT_KIND_COUNT).map(|kind| fault_of_kind(kind, &mut choices)).collect();
         choices.shuffle(&mut faults);
         let seconds = usize::try_from(duration.as_secs()).unwrap_or_default();
         let more = seconds.saturating_sub(faults.len());
@@ -109,7 +118,7 @@ impl FaultPlan {
         let mut steps = Vec::new();
         let (mut now, mut last_of_engine) = (Duration::ZERO, Vec::<(&str, Duration)>::new());
         for fault in faults {
-            let mut delay = choices.millis(1_000, 6_000);
+            let mut delay = choices.millis_between(1_000, 6_000);
             if let Some(engine) = fault.engine() {
                 let last = last_of_engine.iter().rev().find(|(name, _)| *name == engine).map(|(_, at)| *at);
                 let earliest = last.map_or(Duration::ZERO, |at| at + ENGINE_PAUSE);
@@ -119,18 +128,18 @@ impl FaultPlan {
             now += delay;
             steps.push(FaultStep { delay, fault });
         }
-        Self { seed, writers, duration, steps, all_steps: false, fence: true, pooled: false }
+        Self { seed, writers, duration, steps, all_steps: false, fence: true, uses_pooler: false }
     }
 
     /// A run without faults.
-    pub fn quiet(seed: u64, writers: usize, duration: Duration) -> Self {
-        Self { seed, writers, duration, steps: Vec::new(), all_steps: false, fence: true, pooled: false }
+    pub fn without_faults(seed: u64, writers: usize, duration: Duration) -> Self {
+        Self { seed, writers, duration, steps: Vec::new(), all_steps: false, fence: true, uses_pooler: false }
     }
 
     /// The same run, with a pooler in transaction mode between relays and Postgres.
     #[must_use]
     pub fn through_pooler(self) -> Self {
-        Self { pooled: true, ..self }
+        Self { uses_pooler: true, ..self }
     }
 
     /// The same writers without faults, with a naive relay.
@@ -140,18 +149,18 @@ impl FaultPlan {
     }
 }
 
-const KINDS: u64 = 10;
+const FAULT_KIND_COUNT: u64 = 10;
 
 fn fault_of_kind(kind: u64, choices: &mut SeededChoices) -> RelayFault {
     match kind {
         0 => RelayFault::KillLeader,
         1 => RelayFault::KillStandby,
         2 => RelayFault::StopLeader,
-        3 => RelayFault::PauseLeader(choices.millis(500, 4_000)),
+        3 => RelayFault::PauseLeader(choices.millis_between(500, 4_000)),
         4 => RelayFault::KillPostgres,
         5 => RelayFault::KillBackend,
         6 => RelayFault::KillBroker,
-        7 => RelayFault::PauseBroker(choices.millis(1_000, 8_000)),
+        7 => RelayFault::PauseBroker(choices.millis_between(1_000, 8_000)),
         8 => RelayFault::Zombie,
         _ => RelayFault::BrokerAway(Duration::from_secs(30)),
     }
@@ -159,7 +168,7 @@ fn fault_of_kind(kind: u64, choices: &mut SeededChoices) -> RelayFault {
 
 /// A random fault; those that cost little time are more frequent.
 fn random_fault(choices: &mut SeededChoices) -> RelayFault {
-    let kind = choices.weighted(&[(0, 8), (1, 2), (2, 4), (3, 4), (4, 3), (5, 2), (6, 3), (7, 3), (8, 2), (9, 1)]);
+    let kind = choices.pick_weighted(&[(0, 8), (1, 2), (2, 4), (3, 4), (4, 3), (5, 2), (6, 3), (7, 3), (8, 2), (9, 1)]);
     fault_of_kind(kind, choices)
 }
 

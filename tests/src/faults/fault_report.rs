@@ -57,8 +57,9 @@ pub struct FaultReport {
     pub faults: Vec<InjectedFault>,
     /// How often foreign transactions were opened again because the server had been killed.
     pub foreign_reopened: u64,
-    /// Appends by way and outcome.
-    pub ways: BTreeMap<&'static str, BTreeMap<AppendOutcome, usize>>,
+    /// Appends by method and outcome.
+    #[serde(rename = "ways")]
+    pub methods: BTreeMap<&'static str, BTreeMap<AppendOutcome, usize>>,
     /// The first violations, as sentences.
     pub examples: Vec<String>,
 }
@@ -86,15 +87,15 @@ impl FaultReport {
             records: evidence.records.len(),
             beacons: findings.beacons,
             numbered: findings.numbered,
-            lost: findings.count("lost"),
-            reordered: findings.count("reordered"),
-            duplicates: findings.count("duplicate"),
+            lost: findings.count_violations("lost"),
+            reordered: findings.count_violations("reordered"),
+            duplicates: findings.count_violations("duplicate"),
             explained_duplicates: findings.explained_duplicates,
             longest_takeover_ms: None,
-            violations: findings.by_rule(),
+            violations: findings.count_by_rule(),
             faults: Vec::new(),
             foreign_reopened: 0,
-            ways: append_ledger::summary(&evidence.ledger),
+            methods: append_ledger::count_outcomes(&evidence.ledger),
             examples: findings.violations.iter().take(MAX_EXAMPLES).map(ToString::to_string).collect(),
         }
     }
@@ -126,6 +127,6 @@ impl FaultReport {
 
 /// Prints progress to standard error, which the test runner shows only for failed tests.
 #[expect(clippy::print_stderr, reason = "progress of a command and of tests")]
-pub fn say(text: &str) {
+pub fn print_progress(text: &str) {
     eprintln!("{text}");
 }

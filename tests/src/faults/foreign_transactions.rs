@@ -49,8 +49,8 @@ impl ForeignTransactions {
         let mut tasks = Vec::new();
         for opening in OPENING_STATEMENTS {
             let session = WriterSession::new(url, "faults-foreign");
-            let first = begin(session.another().await?, opening).await?;
-            tasks.push(tokio::spawn(hold(session, first, opening, stop.clone())));
+            let first = begin_transaction(session.connect_another().await?, opening).await?;
+            tasks.push(tokio::spawn(hold_transaction(session, first, opening, stop.clone())));
         }
         Ok(Self { stop, tasks, session, prepared })
     }
@@ -72,7 +72,7 @@ impl ForeignTransactions {
     }
 }
 
-async fn begin(mut connection: PgConnection, opening: &[&str]) -> Result<PgConnection, sqlx::Error> {
+async fn begin_transaction(mut connection: PgConnection, opening: &[&str]) -> Result<PgConnection, sqlx::Error> {
     for statement in opening {
         connection.execute(*statement).await?;
     }
@@ -80,7 +80,7 @@ async fn begin(mut connection: PgConnection, opening: &[&str]) -> Result<PgConne
 }
 
 /// Keeps a transaction idle; opens it again after the server was killed.
-async fn hold(
+async fn hold_transaction(
     session: WriterSession,
     mut connection: PgConnection,
     opening: &'static [&'static str],
@@ -94,7 +94,7 @@ async fn hold(
             () = tokio::time::sleep(Duration::from_millis(700)) => connection.ping().await,
         };
         if pinged.is_err()
-            && let Ok(reopened_connection) = begin(session.another().await?, opening).await
+            && let Ok(reopened_connection) = begin_transaction(session.connect_another().await?, opening).await
         {
             connection = reopened_connection;
             reopened += 1;

@@ -62,11 +62,11 @@ impl AuditedRecord {
         !self.headers.contains_key("event-type")
     }
 
-    fn number(&self, header: &str) -> Option<u64> {
+    fn numeric_header(&self, header: &str) -> Option<u64> {
         self.headers.get(header)?.parse().ok()
     }
 
-    fn place(&self) -> String {
+    fn location(&self) -> String {
         format!("{} partition {} offset {}", self.topic, self.partition, self.offset)
     }
 }
@@ -75,7 +75,7 @@ impl AuditedRecord {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct DisturbancePeriod {
     /// The fault.
-    pub what: String,
+    pub fault: String,
     /// The start, in milliseconds since 1970.
     pub from_ms: i64,
     /// The end, in milliseconds since 1970.
@@ -112,12 +112,12 @@ pub struct AuditFindings {
 
 impl AuditFindings {
     /// How many violations there are of one kind.
-    pub fn count(&self, rule: &str) -> usize {
+    pub fn count_violations(&self, rule: &str) -> usize {
         self.violations.iter().filter(|violation| violation.rule() == rule).count()
     }
 
     /// How many violations there are of each kind that occurs.
-    pub fn by_rule(&self) -> BTreeMap<&'static str, usize> {
+    pub fn count_by_rule(&self) -> BTreeMap<&'static str, usize> {
         let mut counts = BTreeMap::new();
         for violation in &self.violations {
             *counts.entry(violation.rule()).or_insert(0) += 1;
@@ -130,7 +130,7 @@ impl AuditEvidence {
     /// Compares the evidence and returns the findings.
     pub fn audit(&self) -> AuditFindings {
         let mut findings = AuditFindings::default();
-        let published = self.compare_topics(&mut findings);
+        let published = self.check_topics(&mut findings);
         let lost = self.log.iter().filter(|event| !published.contains(event.event_id.as_str()));
         findings.violations.extend(lost.map(|event| AuditViolation::Lost {
             position: event.position,
@@ -142,7 +142,7 @@ impl AuditEvidence {
     }
 
     /// Checks every partition from its beginning; returns the ids of the events found.
-    fn compare_topics(&self, findings: &mut AuditFindings) -> HashSet<&str> {
+    fn check_topics(&self, findings: &mut AuditFindings) -> HashSet<&str> {
         let by_id: HashMap<_, _> = self.log.iter().map(|event| (event.event_id.as_str(), event)).collect();
         let mut records: Vec<_> = self.records.iter().collect();
         records.sort_by_key(|record| (&record.topic, record.partition, record.offset));
@@ -154,12 +154,14 @@ impl AuditEvidence {
             self.check_incarnation(record, findings);
             if record.is_beacon() {
                 findings.beacons += 1;
-                partition.beacon(record, findings);
+                partition.check_beacon(record, findings);
                 continue;
             }
             let id = record.headers.get("event-id").map(String::as_str).unwrap_or_default();
             let Some(&event) = by_id.get(id) else {
-                findings.violations.push(AuditViolation::Foreign { place: record.place(), event_id: id.to_owned() });
+                findings
+                    .violations
+                    .push(AuditViolation::Foreign { location: record.location(), event_id: id.to_owned() });
                 continue;
             };
             check_headers(event, record, findings);
@@ -168,7 +170,7 @@ impl AuditEvidence {
                 continue;
             }
             first_seen.insert(&event.event_id, record);
-            partition.event(event, record, findings);
+            partition.check_event(event, record, findings);
             let last = last_of_aggregate.entry((&event.aggregate_type, &event.aggregate_id)).or_default();
             if event.position < *last {
                 findings.violations.push(AuditViolation::Reordered {
@@ -193,14 +195,14 @@ impl AuditEvidence {
         if (&first.topic, first.partition) != (&repetition.topic, repetition.partition) {
             findings.violations.push(AuditViolation::Moved {
                 aggregate_id: event.aggregate_id.clone(),
-                places: vec![first.place(), repetition.place()],
+                locations: vec![first.location(), repetition.location()],
             });
         }
         if first.headers.get("ordinal") != repetition.headers.get("ordinal") {
             findings.violations.push(AuditViolation::Ordinal {
-                place: repetition.place(),
+                location: repetition.location(),
                 found: repetition.headers.get("ordinal").cloned(),
-                expected: first.number("ordinal").unwrap_or_default(),
+                expected: first.numeric_header("ordinal").unwrap_or_default(),
             });
         }
         // The repetition may come from the new leader, or late from the old one: the later timestamp is compared.
@@ -213,7 +215,7 @@ impl AuditEvidence {
             findings.explained_duplicates += 1;
         } else {
             let (position, event_id) = (event.position, event.event_id.clone());
-            findings.violations.push(AuditViolation::Duplicate { place: repetition.place(), position, event_id });
+            findings.violations.push(AuditViolation::Duplicate { location: repetition.location(), position, event_id });
         }
     }
 
@@ -222,7 +224,7 @@ impl AuditEvidence {
             && log != named
         {
             findings.violations.push(AuditViolation::Header {
-                place: record.place(),
+                location: record.location(),
                 name: "incarnation",
                 log: log.clone(),
                 record: Some(named.clone()),
@@ -249,7 +251,7 @@ fn check_headers(event: &LogEvent, record: &AuditedRecord, findings: &mut AuditF
     for (name, log, found) in compared {
         if found.as_ref() != Some(log) {
             findings.violations.push(AuditViolation::Header {
-                place: record.place(),
+                location: record.location(),
                 name,
                 log: log.clone(),
                 record: found,
@@ -260,14 +262,14 @@ fn check_headers(event: &LogEvent, record: &AuditedRecord, findings: &mut AuditF
 
 /// Checks that each key is on one partition: events of a key on two partitions have no order.
 fn check_partitions_of_keys<'a>(records: impl Iterator<Item = &'a AuditedRecord>, findings: &mut AuditFindings) {
-    let mut places = BTreeMap::<_, BTreeMap<_, _>>::new();
+    let mut records_of_keys = BTreeMap::<_, BTreeMap<_, _>>::new();
     for record in records {
         let partition = (record.topic.as_str(), record.partition);
-        places.entry(record.key.as_deref().unwrap_or_default()).or_default().insert(partition, record);
+        records_of_keys.entry(record.key.as_deref().unwrap_or_default()).or_default().insert(partition, record);
     }
-    let moved = places.into_iter().filter(|(_, partitions)| partitions.len() > 1);
+    let moved = records_of_keys.into_iter().filter(|(_, partitions)| partitions.len() > 1);
     findings.violations.extend(moved.map(|(key, partitions)| AuditViolation::Moved {
         aggregate_id: key.to_owned(),
-        places: partitions.into_values().map(AuditedRecord::place).collect(),
+        locations: partitions.into_values().map(AuditedRecord::location).collect(),
     }));
 }

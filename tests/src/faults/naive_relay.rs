@@ -19,8 +19,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::{append_writer::writer_session::WriterSession, fault_environment::FaultEnvironment};
 
-const BATCH: u32 = 2_000;
-const PAUSE: Duration = Duration::from_millis(5);
+const BATCH_EVENTS: u32 = 2_000;
+const POLL_INTERVAL: Duration = Duration::from_millis(5);
 
 /// A running naive relay.
 #[derive(Debug)]
@@ -48,7 +48,7 @@ impl NaiveRelay {
         let (published, position) = watch::channel(0);
         let stop = CancellationToken::new();
         let session = WriterSession::new(&environment.url, "faults-naive-relay");
-        let task = tokio::spawn(relay(session, producer, environment.kafka.clone(), published, stop.clone()));
+        let task = tokio::spawn(relay_events(session, producer, environment.kafka.clone(), published, stop.clone()));
         Ok(Self { position, stop, task })
     }
 
@@ -56,7 +56,7 @@ impl NaiveRelay {
     ///
     /// # Errors
     /// If it does not within `timeout`.
-    pub async fn reach(&self, position: u64, timeout: Duration) -> anyhow::Result<()> {
+    pub async fn wait_until_published(&self, position: u64, timeout: Duration) -> anyhow::Result<()> {
         let mut reached = self.position.clone();
         let waited = tokio::time::timeout(timeout, reached.wait_for(|reached| *reached >= position)).await;
         waited.with_context(|| format!("the naive relay is at {}, not at {position}", *self.position.borrow()))??;
@@ -73,7 +73,7 @@ impl NaiveRelay {
     }
 }
 
-async fn relay(
+async fn relay_events(
     mut session: WriterSession,
     producer: FutureProducer,
     kafka: KafkaConfig,
@@ -83,18 +83,18 @@ async fn relay(
     let mut last = 0;
     while !stop.is_cancelled() {
         // The product reads the fence first here, and stays below it.
-        let batch = log::read_after(session.connection().await?, last, u64::MAX, BATCH).await?;
-        publish(&producer, &kafka, &batch).await?;
+        let batch = log::read_after(session.connection().await?, last, u64::MAX, BATCH_EVENTS).await?;
+        publish_batch(&producer, &kafka, &batch).await?;
         match batch.last() {
             Some(event) => last = event.position,
-            None => tokio::time::sleep(PAUSE).await,
+            None => tokio::time::sleep(POLL_INTERVAL).await,
         }
         published.send_replace(last);
     }
     Ok(())
 }
 
-async fn publish(producer: &FutureProducer, kafka: &KafkaConfig, batch: &[RawEnvelope]) -> anyhow::Result<()> {
+async fn publish_batch(producer: &FutureProducer, kafka: &KafkaConfig, batch: &[RawEnvelope]) -> anyhow::Result<()> {
     let mut deliveries = Vec::new();
     for event in batch {
         let topic = Topic::from_aggregate_type(&event.aggregate_type)

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
 
-use super::{bounded_wait::until, fault_environment::FaultEnvironment};
+use super::{bounded_wait::wait_until, fault_environment::FaultEnvironment};
 use crate::ProductProcess;
 
 /// The status that a relay reports.
@@ -18,7 +18,7 @@ pub struct RelayProcessStatus {
 
 impl RelayProcessStatus {
     /// Whether it publishes.
-    pub fn leads(&self) -> bool {
+    pub fn is_leading(&self) -> bool {
         self.state == "leading"
     }
 }
@@ -27,8 +27,8 @@ impl RelayProcessStatus {
 ///
 /// # Errors
 /// If it does not answer.
-pub async fn status(relay: &ProductProcess) -> anyhow::Result<RelayProcessStatus> {
-    let answer = relay.ready().await?;
+pub async fn read_status(relay: &ProductProcess) -> anyhow::Result<RelayProcessStatus> {
+    let answer = relay.fetch_readiness().await?;
     let part = &answer["parts"]["relay"];
     let state = part["state"].as_str().with_context(|| format!("{} says {answer}", relay.name()))?;
     Ok(RelayProcessStatus { state: state.to_owned(), position: part["position"].as_u64().unwrap_or_default() })
@@ -45,22 +45,27 @@ impl RelayPair {
     /// If they cannot be started.
     pub fn start(environment: &FaultEnvironment) -> anyhow::Result<Self> {
         let relay = |name| {
-            ProductProcess::start(environment.variables(), environment.logs(), name, &["serve", "--role", "relay"])
+            ProductProcess::start(
+                environment.variables(),
+                environment.log_folder(),
+                name,
+                &["serve", "--role", "relay"],
+            )
         };
         Ok(Self([relay("relay-a")?, relay("relay-b")?]))
     }
 
-    /// The index and status of the relay that leads.
+    /// Finds the relay that leads; returns its index and status.
     ///
     /// # Errors
     /// If none leads; the error holds the states of both.
-    pub async fn leader(&self) -> anyhow::Result<(usize, RelayProcessStatus)> {
+    pub async fn find_leader(&self) -> anyhow::Result<(usize, RelayProcessStatus)> {
         let [first, second] = &self.0;
-        let (first, second) = tokio::join!(status(first), status(second));
+        let (first, second) = tokio::join!(read_status(first), read_status(second));
         let mut states = Vec::new();
         for (index, status) in [first, second].into_iter().enumerate() {
             match status {
-                Ok(status) if status.leads() => return Ok((index, status)),
+                Ok(status) if status.is_leading() => return Ok((index, status)),
                 Ok(status) => states.push(format!("{}: {}", self.0[index].name(), status.state)),
                 Err(error) => states.push(format!("{}: {error:#}", self.0[index].name())),
             }
@@ -72,9 +77,9 @@ impl RelayPair {
     ///
     /// # Errors
     /// The last error, with the end of both logs.
-    pub async fn reach(&self, position: u64, timeout: Duration) -> anyhow::Result<usize> {
-        let reached = until(timeout, async || {
-            let (index, status) = self.leader().await?;
+    pub async fn wait_until_published(&self, position: u64, timeout: Duration) -> anyhow::Result<usize> {
+        let reached = wait_until(timeout, async || {
+            let (index, status) = self.find_leader().await?;
             anyhow::ensure!(
                 status.position >= position,
                 "{} is at {status:?}, not at {position}",
@@ -82,12 +87,12 @@ impl RelayPair {
             );
             Ok(index)
         });
-        reached.await.map_err(|error| error.context(format!("logs of the relays:{}", self.last_words())))
+        reached.await.map_err(|error| error.context(format!("logs of the relays:{}", self.log_tails())))
     }
 
     /// The ends of both logs.
-    pub fn last_words(&self) -> String {
-        self.0.iter().map(|relay| format!("\n  {}{}", relay.name(), relay.last_words())).collect::<Vec<_>>().concat()
+    pub fn log_tails(&self) -> String {
+        self.0.iter().map(|relay| format!("\n  {}{}", relay.name(), relay.log_tail())).collect::<Vec<_>>().concat()
     }
 
     /// Waits until the relay that is not `before` has published everything up to `position`; returns the time since
@@ -95,7 +100,7 @@ impl RelayPair {
     ///
     /// # Errors
     /// The last error.
-    pub async fn taken_over(
+    pub async fn wait_for_takeover(
         &self,
         before: usize,
         position: u64,
@@ -103,12 +108,12 @@ impl RelayPair {
         timeout: Duration,
     ) -> anyhow::Result<Duration> {
         let successor = &self.0[1 - before];
-        until(timeout, async || {
-            let status = status(successor).await?;
-            anyhow::ensure!(status.leads() && status.position >= position, "{} is {status:?}", successor.name());
+        wait_until(timeout, async || {
+            let status = read_status(successor).await?;
+            anyhow::ensure!(status.is_leading() && status.position >= position, "{} is {status:?}", successor.name());
             Ok(since.elapsed())
         })
         .await
-        .map_err(|error| error.context(format!("waiting for {}{}", successor.name(), successor.last_words())))
+        .map_err(|error| error.context(format!("waiting for {}{}", successor.name(), successor.log_tail())))
     }
 }

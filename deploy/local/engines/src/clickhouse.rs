@@ -155,7 +155,7 @@ async fn run(listener: TcpListener, opened: OpenedServer, shutdown: Cancellation
         // Responses are small and awaited; a failure here only costs time.
         stream.set_nodelay(true).ok();
     });
-    let routes = http_interface::routes(Arc::clone(&interface));
+    let routes = http_interface::build_router(Arc::clone(&interface));
     let server = axum::serve(listener, routes).with_graceful_shutdown(shutdown.clone().cancelled_owned());
     let overdue = async {
         shutdown.cancelled().await;

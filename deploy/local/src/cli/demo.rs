@@ -15,7 +15,7 @@ use indicatif::ProgressBar;
 
 use self::store_samples::StoreSamples;
 use super::{FolderOptions, stack_options::StackOptions, up::print_addresses};
-use crate::supervised_stack::{self, SupervisedStack, log_file};
+use crate::supervised_stack::{self, SupervisedStack, log_path};
 
 #[derive(Debug, Args)]
 pub(super) struct DemoCommand {
@@ -40,8 +40,8 @@ pub(super) struct DemoCommand {
 
 impl DemoCommand {
     pub(super) async fn run(self, folders: &FolderOptions) -> anyhow::Result<ExitCode> {
-        let options = self.options.clone().resolve(folders, true)?;
-        supervised_stack::run(options, None, async |stack| {
+        let options = self.options.clone().into_stack_config(folders, true)?;
+        supervised_stack::run_stack(options, None, async |stack| {
             let (stores_agree, queries_answered) = self.import_and_query(stack).await?;
             if !self.exit {
                 print_addresses(&stack.state());
@@ -53,10 +53,10 @@ impl DemoCommand {
     }
 
     async fn import_and_query(&self, stack: &SupervisedStack) -> anyhow::Result<(bool, bool)> {
-        let mut samples = StoreSamples::begin();
+        let mut samples = StoreSamples::start();
         // An earlier run may have left data: count it before the import begins.
         samples.add_sample(stack).await;
-        let import = self.import(stack);
+        let import = self.import_notices(stack);
         tokio::pin!(import);
         let summary = loop {
             tokio::select! {
@@ -66,30 +66,30 @@ impl DemoCommand {
             }
         };
         println!("\n{}", format_summary(&summary));
-        self.simulate(stack).await?;
+        self.simulate_visits(stack).await?;
         let deadline = Instant::now() + Duration::from_secs(self.patience);
         samples.add_sample(stack).await;
         let spinner = ProgressBar::new_spinner();
-        while !samples.agree() && Instant::now() < deadline {
-            spinner.set_message(format!("waiting for the read models: {}", samples.counts()));
+        while !samples.stores_agree() && Instant::now() < deadline {
+            spinner.set_message(format!("waiting for the read models: {}", samples.format_counts()));
             spinner.tick();
             tokio::time::sleep(Duration::from_millis(250)).await;
             samples.add_sample(stack).await;
         }
         spinner.finish_and_clear();
-        println!("\n{}", samples.table());
+        println!("\n{}", samples.format_table());
         let address = stack.state().http.context("the product has no HTTP address")?;
-        let queries_answered = sample_queries::print(&address).await?;
-        Ok((samples.agree(), queries_answered))
+        let queries_answered = sample_queries::print_samples(&address).await?;
+        Ok((samples.stores_agree(), queries_answered))
     }
 
     /// Runs `simulate`, which prints its own summary.
-    async fn simulate(&self, stack: &SupervisedStack) -> anyhow::Result<()> {
+    async fn simulate_visits(&self, stack: &SupervisedStack) -> anyhow::Result<()> {
         if self.visits == 0 {
             return Ok(());
         }
         let (visits, seed) = (self.visits.to_string(), self.seed.to_string());
-        let mut simulate = stack.product(&["simulate", "--visits", &visits, "--seed", &seed]);
+        let mut simulate = stack.product_command(&["simulate", "--visits", &visits, "--seed", &seed]);
         let status = simulate.stdin(Stdio::null()).status().await.context("starting the simulation of visits")?;
         if !status.success() {
             bail!("`simulate` failed: {status}");
@@ -98,16 +98,16 @@ impl DemoCommand {
     }
 
     /// Runs `generate | import` and returns the import's summary.
-    async fn import(&self, stack: &SupervisedStack) -> anyhow::Result<serde_json::Value> {
-        let log = File::create(log_file(stack.folder(), "generate")).context("opening the generator's log")?;
+    async fn import_notices(&self, stack: &SupervisedStack) -> anyhow::Result<serde_json::Value> {
+        let log = File::create(log_path(stack.folder(), "generate")).context("opening the generator's log")?;
         let (rows, seed) = (self.rows.to_string(), self.seed.to_string());
-        let mut generate = stack.product(&["generate", "--rows", &rows, "--seed", &seed, "--out", "-"]);
+        let mut generate = stack.product_command(&["generate", "--rows", &rows, "--seed", &seed, "--out", "-"]);
         let mut generate = generate.stdout(Stdio::piped()).stderr(log).spawn().context("starting the generator")?;
         let notices = generate.stdout.take().context("the generator has no output")?;
         let notices: Stdio = notices.try_into().context("connecting the generator's output to the import")?;
-        let report = log_file(stack.folder(), "import").with_extension("report.csv");
+        let report = log_path(stack.folder(), "import").with_extension("report.csv");
         let report = report.to_str().context("the data folder's name is not UTF-8")?;
-        let mut import = stack.product(&["import", "-", "--format", "csv", "--json", "--report", report]);
+        let mut import = stack.product_command(&["import", "-", "--format", "csv", "--json", "--report", report]);
         let import = import.stdin(notices).stdout(Stdio::piped()).stderr(Stdio::inherit()).spawn();
         let import = import.context("starting the import")?.wait_with_output().await.context("importing")?;
         let generated = generate.wait().await.context("generating")?;

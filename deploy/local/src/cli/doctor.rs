@@ -43,10 +43,12 @@ enum EngineAvailability {
 
 #[derive(Debug, Serialize)]
 struct EngineFinding {
-    verdict: EngineAvailability,
+    #[serde(rename = "verdict")]
+    availability: EngineAvailability,
     origin: Option<ProgramOrigin>,
     version: String,
-    place: PathBuf,
+    #[serde(rename = "place")]
+    path: PathBuf,
     /// What the user can do; empty if nothing is missing.
     advice: Vec<String>,
 }
@@ -62,15 +64,15 @@ struct LocalDoctorReport {
 
 impl LocalDoctorCommand {
     pub(super) async fn run(self, folders: &FolderOptions) -> anyhow::Result<ExitCode> {
-        let options = self.options.resolve(folders, true)?;
+        let options = self.options.into_stack_config(folders, true)?;
         let mut findings: BTreeMap<_, _> =
             EngineKind::ALL.into_iter().map(|engine| (engine.name(), inspect_engine(engine, &options))).collect();
         findings.extend(
             ASSET_FOLDERS
                 .map(|(variable, artifact)| (artifact.name, inspect_asset_folder(variable, artifact, &options))),
         );
-        let running = match StackState::running(&options.settings.data_folder) {
-            Ok(stack) => status::health(&stack).await,
+        let running = match StackState::read_running(&options.settings.data_folder) {
+            Ok(stack) => status::check_components(&stack).await,
             Err(_) => BTreeMap::new(),
         };
         let report = LocalDoctorReport {
@@ -82,9 +84,9 @@ impl LocalDoctorCommand {
         if self.json {
             println!("{}", serde_json::to_string_pretty(&report).context("writing JSON")?);
         } else {
-            print(&report);
+            print_report(&report);
         }
-        let usable = report.findings.values().all(|finding| finding.verdict != EngineAvailability::Missing);
+        let usable = report.findings.values().all(|finding| finding.availability != EngineAvailability::Missing);
         let healthy = report.running.values().all(|component| component.healthy);
         Ok(if usable && healthy { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     }
@@ -94,16 +96,22 @@ fn inspect_engine(engine: EngineKind, options: &StackConfig) -> EngineFinding {
     if options.urls.contains_key(&engine) {
         return external_finding(engine.variable());
     }
-    match engine.choose(&options.settings) {
+    match engine.choose_program(&options.settings) {
         Ok(choice) => {
-            let (verdict, advice) = check_artifacts(&choice.artifacts, &options.settings.cache);
-            EngineFinding { verdict, origin: Some(choice.origin), version: choice.version, place: choice.path, advice }
+            let (availability, advice) = check_artifacts(&choice.artifacts, &options.settings.cache);
+            EngineFinding {
+                availability,
+                origin: Some(choice.origin),
+                version: choice.version,
+                path: choice.path,
+                advice,
+            }
         }
         Err(error) => EngineFinding {
-            verdict: EngineAvailability::Missing,
+            availability: EngineAvailability::Missing,
             origin: None,
             version: String::new(),
-            place: PathBuf::new(),
+            path: PathBuf::new(),
             advice: vec![format!("{error:#}")],
         },
     }
@@ -113,33 +121,39 @@ fn inspect_asset_folder(variable: &str, artifact: &'static PinnedArtifact, optio
     if std::env::var_os(variable).is_some() {
         return external_finding(variable);
     }
-    let (verdict, advice) = check_artifacts(&[artifact], &options.settings.cache);
-    let place = artifact.place(&options.settings.cache);
-    EngineFinding { verdict, origin: Some(ProgramOrigin::Package), version: artifact.version.to_owned(), place, advice }
+    let (availability, advice) = check_artifacts(&[artifact], &options.settings.cache);
+    let path = artifact.folder(&options.settings.cache);
+    EngineFinding {
+        availability,
+        origin: Some(ProgramOrigin::Package),
+        version: artifact.version.to_owned(),
+        path,
+        advice,
+    }
 }
 
 fn external_finding(variable: &str) -> EngineFinding {
     EngineFinding {
-        verdict: EngineAvailability::Elsewhere,
+        availability: EngineAvailability::Elsewhere,
         origin: None,
         version: String::new(),
-        place: format!("${variable}").into(),
+        path: format!("${variable}").into(),
         advice: Vec::new(),
     }
 }
 
 fn check_artifacts(artifacts: &[&'static PinnedArtifact], cache: &ArtifactCache) -> (EngineAvailability, Vec<String>) {
-    let (mut verdict, mut advice) = (EngineAvailability::Found, Vec::new());
+    let (mut availability, mut advice) = (EngineAvailability::Found, Vec::new());
     for artifact in artifacts.iter().filter(|artifact| !artifact.is_cached(cache)) {
         let megabytes = artifact.download_bytes / 1_000_000;
-        match artifact.lacks_client(cache) {
+        match artifact.missing_client(cache) {
             None => {
                 advice.push(format!(
                     "`medhub-local fetch {}` fetches {} ({megabytes} MB)",
                     artifact.name, artifact.package
                 ));
-                if verdict == EngineAvailability::Found {
-                    verdict = EngineAvailability::Fetchable;
+                if availability == EngineAvailability::Found {
+                    availability = EngineAvailability::Fetchable;
                 }
             }
             Some(reason) => {
@@ -147,16 +161,16 @@ fn check_artifacts(artifacts: &[&'static PinnedArtifact], cache: &ArtifactCache)
                     "{} needs {}: {reason}; or {}",
                     artifact.name, artifact.package, artifact.alternative
                 ));
-                verdict = EngineAvailability::Missing;
+                availability = EngineAvailability::Missing;
             }
         }
     }
-    (verdict, advice)
+    (availability, advice)
 }
 
-fn print(report: &LocalDoctorReport) {
+fn print_report(report: &LocalDoctorReport) {
     for (name, finding) in &report.findings {
-        let verdict = match finding.verdict {
+        let availability = match finding.availability {
             EngineAvailability::Elsewhere => "elsewhere",
             EngineAvailability::Found => "found",
             EngineAvailability::Fetchable => "to fetch",
@@ -168,7 +182,7 @@ fn print(report: &LocalDoctorReport) {
             Some(ProgramOrigin::BuiltIn) => "built in",
             None => "",
         };
-        println!("{name:<12}{verdict:<11}{:<20}{origin:<14}{}", finding.version, finding.place.display());
+        println!("{name:<12}{availability:<11}{:<20}{origin:<14}{}", finding.version, finding.path.display());
         for advice in &finding.advice {
             println!("{:<12}{advice}", "");
         }

@@ -18,7 +18,7 @@ pub(super) struct EnvCommand {}
 impl EnvCommand {
     #[expect(clippy::unused_self, reason = "all commands have the same signature")]
     pub(super) fn run(&self, folders: &FolderOptions) -> anyhow::Result<ExitCode> {
-        for (variable, value) in StackState::running(&folders.data()?)?.variables {
+        for (variable, value) in StackState::read_running(&folders.data_folder()?)?.variables {
             println!("export {variable}={}", quote_for_shell(&value));
         }
         // Last: a shell that joins the lines into one ignores everything after the `#`.

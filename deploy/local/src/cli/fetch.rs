@@ -31,15 +31,16 @@ pub(super) struct FetchCommand {
 
 impl FetchCommand {
     pub(super) async fn run(self, folders: &FolderOptions) -> anyhow::Result<ExitCode> {
-        let options = self.options.resolve(folders, true)?;
-        let artifacts = if self.artifacts.is_empty() { options.pieces()? } else { find_artifacts(&self.artifacts)? };
-        artifact::ensure_all(&artifacts, &options.settings.cache, &DownloadProgress::default()).await?;
+        let options = self.options.into_stack_config(folders, true)?;
+        let artifacts =
+            if self.artifacts.is_empty() { options.needed_artifacts()? } else { find_artifacts(&self.artifacts)? };
+        artifact::ensure_all_cached(&artifacts, &options.settings.cache, &DownloadProgress::default()).await?;
         for artifact in artifacts {
             println!(
                 "{:<12}{:<36}{}",
                 artifact.name,
                 artifact.description,
-                artifact.place(&options.settings.cache).display()
+                artifact.folder(&options.settings.cache).display()
             );
         }
         Ok(ExitCode::SUCCESS)

@@ -28,7 +28,7 @@ impl MedhubCommand {
             .all(|argument| ["help", "-h", "--help", "-V", "--version"].map(OsStr::new).contains(&&**argument));
         let mut command = Command::new(THIS_PROGRAM);
         if !asks_for_help {
-            command.envs(StackState::running(&folders.data()?)?.variables);
+            command.envs(StackState::read_running(&folders.data_folder()?)?.variables);
         }
         command.arg("product").args(self.args);
         Err(command.exec()).context("starting the product's command line")

@@ -109,9 +109,9 @@ struct UrlOptions {
 
 impl StackOptions {
     /// The configuration that these options give, for a stack with or without the product.
-    pub(super) fn resolve(self, folders: &FolderOptions, product: bool) -> anyhow::Result<StackConfig> {
-        let cache = ArtifactCache { folder: folders.cache()?, use_system: self.system == SystemPackageUse::On };
-        let settings = EngineSettings { cache, data_folder: folders.data()?, kafka: self.kafka };
+    pub(super) fn into_stack_config(self, folders: &FolderOptions, product: bool) -> anyhow::Result<StackConfig> {
+        let cache = ArtifactCache { folder: folders.cache_folder()?, use_system: self.system == SystemPackageUse::On };
+        let settings = EngineSettings { cache, data_folder: folders.data_folder()?, kafka: self.kafka };
         let engines = EngineKind::ALL.to_vec();
         Ok(StackConfig { settings, engines, urls: self.urls.into_map(), ports: self.ports.into_map(), product })
     }

@@ -7,7 +7,7 @@ use clap::Args;
 use futures::future::join_all;
 use serde::Serialize;
 
-use super::{FolderOptions, up::without_password};
+use super::{FolderOptions, up::mask_password};
 use crate::{
     engine::EngineKind, health_probe::HealthProbe, process::ProcessIdentity, stack_state::StackState,
     supervised_stack::PRODUCT,
@@ -41,8 +41,8 @@ pub(super) struct ComponentHealth {
 
 impl LocalStatusCommand {
     pub(super) async fn run(self, folders: &FolderOptions) -> anyhow::Result<ExitCode> {
-        let stack = StackState::running(&folders.data()?)?;
-        let components = health(&stack).await;
+        let stack = StackState::read_running(&folders.data_folder()?)?;
+        let components = check_components(&stack).await;
         if self.json {
             println!("{}", serde_json::to_string_pretty(&components).context("writing JSON")?);
         } else {
@@ -55,7 +55,7 @@ impl LocalStatusCommand {
 }
 
 /// Probes every component of a stack.
-pub(super) async fn health(stack: &StackState) -> BTreeMap<String, ComponentHealth> {
+pub(super) async fn check_components(stack: &StackState) -> BTreeMap<String, ComponentHealth> {
     let engine = |engine: EngineKind| {
         let url = stack.variables.get(engine.variable())?.clone();
         Some((engine.name(), url.clone(), HealthProbe::Engine(engine, url)))
@@ -66,7 +66,7 @@ pub(super) async fn health(stack: &StackState) -> BTreeMap<String, ComponentHeal
 }
 
 async fn probe_component(stack: &StackState, name: &str, url: String, probe: HealthProbe) -> (String, ComponentHealth) {
-    let answer = probe.ask().await;
+    let answer = probe.check_health().await;
     let process = stack.processes.get(name);
     let identity = process.and_then(|process| process.identity);
     let reported = answer.as_ref().ok().filter(|version| !version.is_empty()).cloned();
@@ -74,9 +74,9 @@ async fn probe_component(stack: &StackState, name: &str, url: String, probe: Hea
         healthy: answer.is_ok(),
         problem: answer.err().map(|error| format!("{error:#}")),
         version: reported.or_else(|| process.map(|process| process.version.clone())).unwrap_or_default(),
-        address: without_password(&url),
+        address: mask_password(&url),
         pid: identity.map(|identity| identity.pid),
-        memory: identity.map(ProcessIdentity::memory),
+        memory: identity.map(ProcessIdentity::memory_bytes),
         restarts: process.map_or(0, |process| process.restarts),
     };
     (name.to_owned(), health)

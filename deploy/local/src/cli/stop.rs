@@ -22,12 +22,12 @@ pub(super) struct StopCommand {
 
 impl StopCommand {
     pub(super) fn run(&self, folders: &FolderOptions) -> anyhow::Result<ExitCode> {
-        let data = folders.data()?;
-        let stack = StackState::running(&data)?;
+        let data = folders.data_folder()?;
+        let stack = StackState::read_running(&data)?;
         tracing::info!(process.pid = stack.supervisor.pid, "stopping");
-        stack.supervisor.send(Signal::SIGTERM);
+        stack.supervisor.send_signal(Signal::SIGTERM);
         let deadline = Instant::now() + Duration::from_secs(self.wait);
-        while ProcessLock::is_held(&StackState::lock(&data)) {
+        while ProcessLock::is_held(&StackState::lock_path(&data)) {
             if Instant::now() > deadline {
                 bail!("the stack with pid {} has not ended within {} s", stack.supervisor.pid, self.wait);
             }

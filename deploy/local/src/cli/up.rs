@@ -19,7 +19,7 @@ pub(super) struct UpCommand {
     only: Vec<EngineKind>,
     /// Stop when standard input ends: for programs that start a stack and may die themselves.
     #[arg(long, hide = true)]
-    leash: bool,
+    stop_at_input_end: bool,
     /// Remove the data folder at the end.
     #[arg(long, hide = true)]
     discard: bool,
@@ -29,14 +29,14 @@ pub(super) struct UpCommand {
 
 impl UpCommand {
     pub(super) async fn run(self, folders: &FolderOptions) -> anyhow::Result<ExitCode> {
-        let mut options = self.options.resolve(folders, !self.engines_only && self.only.is_empty())?;
+        let mut options = self.options.into_stack_config(folders, !self.engines_only && self.only.is_empty())?;
         if !self.only.is_empty() {
             options.engines.retain(|engine| self.only.contains(engine));
             options.urls.retain(|engine, _| self.only.contains(engine));
         }
-        let stop_request = self.leash.then(watch_input_end);
+        let stop_request = self.stop_at_input_end.then(watch_input_end);
         let discarded_folder = self.discard.then(|| options.settings.data_folder.clone());
-        let outcome = supervised_stack::run(options, stop_request, async |stack| {
+        let outcome = supervised_stack::run_stack(options, stop_request, async |stack| {
             print_addresses(&stack.state());
             std::future::pending().await
         })
@@ -69,7 +69,7 @@ pub(super) fn print_addresses(state: &stack_state::StackState) {
     }
     for engine in EngineKind::ALL {
         let Some(url) = state.variables.get(engine.variable()) else { continue };
-        println!("{:<12}{}", engine.name(), without_password(url));
+        println!("{:<12}{}", engine.name(), mask_password(url));
     }
     if state.http.is_some() {
         println!("\n`medhub-local env` shows the operator's token.");
@@ -78,7 +78,7 @@ pub(super) fn print_addresses(state: &stack_state::StackState) {
 }
 
 /// A URL with its password masked.
-pub(super) fn without_password(url: &str) -> String {
+pub(super) fn mask_password(url: &str) -> String {
     let masked = || {
         let (scheme, rest) = url.split_once("://")?;
         let (login, address) = rest.split_once('@')?;
@@ -90,12 +90,12 @@ pub(super) fn without_password(url: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::without_password;
+    use super::mask_password;
 
     #[test]
     fn passwords_in_urls_are_masked() {
-        assert_eq!(without_password("postgres://me:secret@db:5432/x"), "postgres://me:***@db:5432/x");
-        assert_eq!(without_password("postgres://me@db/x"), "postgres://me@db/x");
-        assert_eq!(without_password("127.0.0.1:9093"), "127.0.0.1:9093");
+        assert_eq!(mask_password("postgres://me:secret@db:5432/x"), "postgres://me:***@db:5432/x");
+        assert_eq!(mask_password("postgres://me@db/x"), "postgres://me@db/x");
+        assert_eq!(mask_password("127.0.0.1:9093"), "127.0.0.1:9093");
     }
 }

@@ -7,20 +7,20 @@ use crate::{
     service_port::{AllocatedPorts, ServicePort},
 };
 
-pub(super) fn choose(settings: &EngineSettings) -> EngineProgram {
+pub(super) fn choose_program(settings: &EngineSettings) -> EngineProgram {
     EngineProgram {
         origin: ProgramOrigin::Package,
-        path: CHDB.place(&settings.cache).join("libchdb.so"),
-        ..EngineProgram::package(&CHDB, settings)
+        path: CHDB.folder(&settings.cache).join("libchdb.so"),
+        ..EngineProgram::from_artifact(&CHDB, settings)
     }
 }
 
-pub(super) fn prepare(
+pub(super) fn prepare_launch(
     choice: &EngineProgram,
     settings: &EngineSettings,
     ports: &AllocatedPorts,
 ) -> anyhow::Result<LaunchSpec> {
-    let listen = format!("127.0.0.1:{}", ports.of(ServicePort::ClickHouse)?);
+    let listen = format!("127.0.0.1:{}", ports.number(ServicePort::ClickHouse)?);
     let mut launch = LaunchSpec::new(THIS_PROGRAM)
         .args(["engine", "clickhouse", "--listen", &listen, "--folder"])
         .args([settings.folder("clickhouse")])

@@ -11,7 +11,7 @@ use super::{EngineProgram, EngineSettings, KafkaVariant, LaunchSpec, ProgramOrig
 use crate::{
     artifact::{JAVA, KAFKA, TANSU},
     folder, java,
-    process::on_path,
+    process::find_on_path,
     service_port::{AllocatedPorts, ServicePort},
 };
 
@@ -31,33 +31,33 @@ const JVM_OPTIONS: &[&str] = &[
     "-Dorg.slf4j.simpleLogger.dateTimeFormat=yyyy-MM-dd'T'HH:mm:ss.SSSXXX",
 ];
 
-pub(super) fn choose(settings: &EngineSettings) -> EngineProgram {
+pub(super) fn choose_program(settings: &EngineSettings) -> EngineProgram {
     match settings.kafka {
-        KafkaVariant::Auto if !is_apache_available(settings) => tansu(settings),
-        KafkaVariant::Auto | KafkaVariant::Apache => apache(settings),
-        KafkaVariant::Tansu => tansu(settings),
+        KafkaVariant::Auto if !is_apache_available(settings) => choose_tansu(settings),
+        KafkaVariant::Auto | KafkaVariant::Apache => choose_apache(settings),
+        KafkaVariant::Tansu => choose_tansu(settings),
     }
 }
 
 fn is_apache_available(settings: &EngineSettings) -> bool {
-    KAFKA.is_cached(&settings.cache) || KAFKA.lacks_client(&settings.cache).is_none()
+    KAFKA.is_cached(&settings.cache) || KAFKA.missing_client(&settings.cache).is_none()
 }
 
-fn apache(settings: &EngineSettings) -> EngineProgram {
-    let system = settings.cache.use_system.then(java::of_system).flatten();
+fn choose_apache(settings: &EngineSettings) -> EngineProgram {
+    let system = settings.cache.use_system.then(java::find_system_java).flatten();
     let (java, packaged_java) = match system {
         Some((java, _)) => (java, None),
-        None => (JAVA.place(&settings.cache).join("java-runtime/bin/java"), Some(&JAVA)),
+        None => (JAVA.folder(&settings.cache).join("java-runtime/bin/java"), Some(&JAVA)),
     };
-    let mut choice = EngineProgram::package(&KAFKA, settings);
+    let mut choice = EngineProgram::from_artifact(&KAFKA, settings);
     choice.version = format!("Apache {}", choice.version);
     choice.artifacts.extend(packaged_java);
     choice.java = Some(java);
     choice
 }
 
-fn tansu(settings: &EngineSettings) -> EngineProgram {
-    let system = settings.cache.use_system.then(|| on_path("tansu")).flatten();
+fn choose_tansu(settings: &EngineSettings) -> EngineProgram {
+    let system = settings.cache.use_system.then(|| find_on_path("tansu")).flatten();
     match system {
         Some(program) => EngineProgram {
             origin: ProgramOrigin::System,
@@ -67,25 +67,25 @@ fn tansu(settings: &EngineSettings) -> EngineProgram {
             java: None,
         },
         None => EngineProgram {
-            path: TANSU.place(&settings.cache).join("bin/tansu"),
+            path: TANSU.folder(&settings.cache).join("bin/tansu"),
             version: format!("Tansu {}", TANSU.version),
-            ..EngineProgram::package(&TANSU, settings)
+            ..EngineProgram::from_artifact(&TANSU, settings)
         },
     }
 }
 
-pub(super) async fn prepare(
+pub(super) async fn prepare_launch(
     choice: &EngineProgram,
     settings: &EngineSettings,
     ports: &AllocatedPorts,
 ) -> anyhow::Result<LaunchSpec> {
-    let clients_port = ports.of(ServicePort::Kafka)?;
+    let clients_port = ports.number(ServicePort::Kafka)?;
     let Some(java) = &choice.java else { return prepare_tansu(choice, settings, clients_port) };
     let data = settings.folder("kafka");
-    folder::make(&data)?;
+    folder::create_folder(&data)?;
     let logs = data.join("log");
     let properties = data.join("server.properties");
-    fs::write(&properties, server_properties(clients_port, ports.of(ServicePort::KafkaController)?, &logs)?)
+    fs::write(&properties, server_properties(clients_port, ports.number(ServicePort::KafkaController)?, &logs)?)
         .with_context(|| format!("writing {}", properties.display()))?;
     let jars = choice.path.join("jars");
     let builder = StartKitBuilder {
@@ -95,7 +95,7 @@ pub(super) async fn prepare(
         jars: &jars,
         version: KAFKA.version,
         clients_port,
-        controller_port: ports.of(ServicePort::KafkaController)?,
+        controller_port: ports.number(ServicePort::KafkaController)?,
     };
     let kit = builder.ensure_kit().await.context("preparing Kafka's first start")?;
     if !logs.join("meta.properties").exists() {
@@ -108,7 +108,7 @@ pub(super) async fn prepare(
 
 fn prepare_tansu(choice: &EngineProgram, settings: &EngineSettings, port: u16) -> anyhow::Result<LaunchSpec> {
     let data = settings.folder("tansu");
-    folder::make(&data)?;
+    folder::create_folder(&data)?;
     let storage = format!("sqlite://{}", data.join("tansu.db").display());
     let address = format!("tcp://127.0.0.1:{port}");
     let args = ["broker", "--listener-url", &address, "--advertised-listener-url", &address];

@@ -16,8 +16,8 @@ use super::{EngineProgram, EngineSettings, LaunchSpec, ProgramOrigin};
 use crate::{
     artifact::POSTGRES,
     folder,
-    process::{ProcessIdentity, UnprivilegedUser, is_executable, on_path, output_of, wait_until_ended},
-    program_version::{major, version_in},
+    process::{ProcessIdentity, UnprivilegedUser, find_on_path, is_executable, read_output, wait_until_ended},
+    program_version::{major_version, parse_version},
     service_port::{AllocatedPorts, ServicePort},
 };
 
@@ -27,7 +27,7 @@ pub(super) const USER_AND_DATABASE: &str = "medhub";
 /// Required for `xid8` and the lock functions that the event store uses.
 const OLDEST_POSTGRES_VERSION: u32 = 14;
 
-const SETTINGS: &[&str] = &[
+const SERVER_SETTINGS: &[&str] = &[
     "listen_addresses=127.0.0.1",
     "unix_socket_directories=",
     "max_connections=200",
@@ -44,18 +44,20 @@ const SETTINGS: &[&str] = &[
     "log_checkpoints=off",
 ];
 
-pub(super) fn choose(settings: &EngineSettings) -> anyhow::Result<EngineProgram> {
+pub(super) fn choose_program(settings: &EngineSettings) -> anyhow::Result<EngineProgram> {
     let data_version = fs::read_to_string(settings.folder("postgres").join("PG_VERSION")).ok();
-    let data_version = data_version.as_deref().and_then(|text| major(text.trim()));
+    let data_version = data_version.as_deref().and_then(|text| major_version(text.trim()));
     let mut programs = if settings.cache.use_system { find_installed() } else { Vec::new() };
     let package = EngineProgram {
-        path: POSTGRES.place(&settings.cache).join("native/bin"),
-        ..EngineProgram::package(&POSTGRES, settings)
+        path: POSTGRES.folder(&settings.cache).join("native/bin"),
+        ..EngineProgram::from_artifact(&POSTGRES, settings)
     };
     programs.push(package);
     match data_version {
         None => programs.into_iter().next(),
-        Some(data_version) => programs.into_iter().find(|program| major(&program.version) == Some(data_version)),
+        Some(data_version) => {
+            programs.into_iter().find(|program| major_version(&program.version) == Some(data_version))
+        }
     }
     .with_context(|| {
         format!(
@@ -69,7 +71,7 @@ pub(super) fn choose(settings: &EngineSettings) -> anyhow::Result<EngineProgram>
 
 /// Returns the server programs on `PATH`, then those of Debian's packages, newest first.
 fn find_installed() -> Vec<EngineProgram> {
-    let on_path = on_path("postgres").and_then(|program| fs::canonicalize(program).ok());
+    let on_path = find_on_path("postgres").and_then(|program| fs::canonicalize(program).ok());
     let mut folders: Vec<PathBuf> = on_path.iter().filter_map(|program| Some(program.parent()?.to_owned())).collect();
     let mut debian: Vec<PathBuf> = fs::read_dir("/usr/lib/postgresql")
         .map(|entries| entries.flatten().map(|entry| entry.path().join("bin")).collect())
@@ -83,8 +85,8 @@ fn find_installed() -> Vec<EngineProgram> {
 
 fn inspect_folder(folder: PathBuf) -> Option<EngineProgram> {
     let complete = is_executable(&folder.join("postgres")) && is_executable(&folder.join("initdb"));
-    let version = complete.then(|| version_in(&output_of(&folder.join("postgres"), &["--version"])?)).flatten()?;
-    (major(&version)? >= OLDEST_POSTGRES_VERSION).then_some(EngineProgram {
+    let version = complete.then(|| parse_version(&read_output(&folder.join("postgres"), &["--version"])?)).flatten()?;
+    (major_version(&version)? >= OLDEST_POSTGRES_VERSION).then_some(EngineProgram {
         origin: ProgramOrigin::System,
         version,
         path: folder,
@@ -93,7 +95,7 @@ fn inspect_folder(folder: PathBuf) -> Option<EngineProgram> {
     })
 }
 
-pub(super) async fn prepare(
+pub(super) async fn prepare_launch(
     choice: &EngineProgram,
     settings: &EngineSettings,
     ports: &AllocatedPorts,
@@ -107,12 +109,12 @@ pub(super) async fn prepare(
     if data.join("PG_VERSION").exists() {
         stop_leftover_server(&data).await?;
     } else {
-        initialise(choice, &data, user.as_ref()).await?;
+        initialize_folder(choice, &data, user.as_ref()).await?;
     }
-    let port = ports.of(ServicePort::Postgres)?.to_string();
+    let port = ports.number(ServicePort::Postgres)?.to_string();
     let mut launch = LaunchSpec::new(choice.path.join("postgres")).args(["-D".into(), data.into_os_string()]);
     launch = launch.args(["-p", &port]);
-    for setting in SETTINGS {
+    for setting in SERVER_SETTINGS {
         launch = launch.args(["-c", setting]);
     }
     // SIGINT is a fast shutdown. SIGQUIT ends the server and its children at once; the next start recovers.
@@ -120,7 +122,7 @@ pub(super) async fn prepare(
 }
 
 /// Creates the database in a temporary folder and renames it, so that the data folder is always complete.
-async fn initialise(choice: &EngineProgram, data: &Path, user: Option<&UnprivilegedUser>) -> anyhow::Result<()> {
+async fn initialize_folder(choice: &EngineProgram, data: &Path, user: Option<&UnprivilegedUser>) -> anyhow::Result<()> {
     let staging = data.with_extension("new");
     for stale in [data, staging.as_path()] {
         if stale.exists() {
@@ -134,14 +136,18 @@ async fn initialise(choice: &EngineProgram, data: &Path, user: Option<&Unprivile
     }
     let mut initdb = Command::new(choice.path.join("initdb"));
     initdb.arg("-D").arg(&staging).args(["-U", USER_AND_DATABASE, "--auth=trust", "--encoding=UTF8", "--locale=C"]);
-    run(&mut initdb, user, None).await?;
+    run_program(&mut initdb, user, None).await?;
     let mut single = Command::new(choice.path.join("postgres"));
     single.arg("--single").arg("-D").arg(&staging).arg("postgres");
-    run(&mut single, user, Some(&format!("create database {USER_AND_DATABASE}\n"))).await?;
+    run_program(&mut single, user, Some(&format!("create database {USER_AND_DATABASE}\n"))).await?;
     fs::rename(&staging, data).with_context(|| format!("moving the database to {}", data.display()))
 }
 
-async fn run(command: &mut Command, user: Option<&UnprivilegedUser>, input: Option<&str>) -> anyhow::Result<()> {
+async fn run_program(
+    command: &mut Command,
+    user: Option<&UnprivilegedUser>,
+    input: Option<&str>,
+) -> anyhow::Result<()> {
     if let Some(user) = user {
         command.uid(user.uid).gid(user.gid);
     }
@@ -169,9 +175,9 @@ async fn stop_leftover_server(data: &Path) -> anyhow::Result<()> {
         let line = String::from_utf8_lossy(&line);
         line.contains("postgres") && line.contains(&*data.to_string_lossy())
     };
-    if let Some(server) = pid.filter(runs_on_folder).and_then(ProcessIdentity::of) {
+    if let Some(server) = pid.filter(runs_on_folder).and_then(ProcessIdentity::from_pid) {
         tracing::warn!(process.pid = server.pid, "stopping a postgres that an earlier stack left running");
-        server.send(Signal::SIGQUIT);
+        server.send_signal(Signal::SIGQUIT);
         wait_until_ended(&[server]).await;
     }
     match fs::remove_file(&lock) {

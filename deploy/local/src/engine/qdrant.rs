@@ -13,12 +13,12 @@ use crate::{
     service_port::{AllocatedPorts, ServicePort},
 };
 
-pub(super) fn choose(settings: &EngineSettings) -> EngineProgram {
-    EngineProgram { version: "qdrant-edge 0.9.0".to_owned(), ..EngineProgram::package(&QDRANT, settings) }
+pub(super) fn choose_program(settings: &EngineSettings) -> EngineProgram {
+    EngineProgram { version: "qdrant-edge 0.9.0".to_owned(), ..EngineProgram::from_artifact(&QDRANT, settings) }
 }
 
-pub(super) fn prepare(settings: &EngineSettings, ports: &AllocatedPorts) -> anyhow::Result<LaunchSpec> {
-    let listen = format!("127.0.0.1:{}", ports.of(ServicePort::Qdrant)?);
+pub(super) fn prepare_launch(settings: &EngineSettings, ports: &AllocatedPorts) -> anyhow::Result<LaunchSpec> {
+    let listen = format!("127.0.0.1:{}", ports.number(ServicePort::Qdrant)?);
     server_command(&settings.cache, &listen, &settings.data_folder)
 }
 
@@ -28,10 +28,10 @@ pub(super) fn prepare(settings: &EngineSettings, ports: &AllocatedPorts) -> anyh
 /// # Errors
 /// If the cache lacks the artifact, or the program can be written neither there nor to the data folder.
 pub fn server_command(cache: &ArtifactCache, listen: &str, data: &Path) -> anyhow::Result<LaunchSpec> {
-    let artifact_folder = QDRANT.place(cache);
+    let artifact_folder = QDRANT.folder(cache);
     let record = artifact_folder.join(crate::artifact::INTERPRETER_FILE);
     let interpreter = fs::read_to_string(&record).with_context(|| format!("reading {}", record.display()))?;
-    let program = program_sources::install(cache, data)?;
+    let program = program_sources::install_program(cache, data)?;
     let search_path =
         std::env::join_paths([program, artifact_folder.join("packages")]).context("joining PYTHONPATH")?;
     let mut launch = LaunchSpec::new(interpreter)

@@ -6,34 +6,34 @@ use super::{EngineProgram, EngineSettings, LaunchSpec, ProgramOrigin};
 use crate::{
     artifact::REDIS,
     folder,
-    process::{on_path, output_of},
-    program_version::version_in,
+    process::{find_on_path, read_output},
+    program_version::parse_version,
     service_port::{AllocatedPorts, ServicePort},
 };
 
-pub(super) fn choose(settings: &EngineSettings) -> EngineProgram {
+pub(super) fn choose_program(settings: &EngineSettings) -> EngineProgram {
     let system = || {
-        let program = on_path("redis-server")?;
-        let version = version_in(&output_of(&program, &["--version"])?)?;
+        let program = find_on_path("redis-server")?;
+        let version = parse_version(&read_output(&program, &["--version"])?)?;
         Some(EngineProgram { origin: ProgramOrigin::System, version, path: program, artifacts: Vec::new(), java: None })
     };
     let package = || EngineProgram {
-        path: REDIS.place(&settings.cache).join("redis-server"),
+        path: REDIS.folder(&settings.cache).join("redis-server"),
         version: "6.2.5".to_owned(),
-        ..EngineProgram::package(&REDIS, settings)
+        ..EngineProgram::from_artifact(&REDIS, settings)
     };
     settings.cache.use_system.then(system).flatten().unwrap_or_else(package)
 }
 
-pub(super) fn prepare(
+pub(super) fn prepare_launch(
     choice: &EngineProgram,
     settings: &EngineSettings,
     ports: &AllocatedPorts,
 ) -> anyhow::Result<LaunchSpec> {
     let data = settings.folder("redis");
-    folder::make(&data)?;
+    folder::create_folder(&data)?;
     let folder = data.to_str().context("the data folder's name is not UTF-8")?;
-    let port = ports.of(ServicePort::Redis)?.to_string();
+    let port = ports.number(ServicePort::Redis)?.to_string();
     // Not `everysec`: it delays writes while a sync runs, and kill -9 then loses acknowledged writes. With `no` every
     // write reaches the kernel before its answer is sent, and only a crash of the machine loses it; read models are
     // then rebuilt from the event store.

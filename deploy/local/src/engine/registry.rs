@@ -6,7 +6,7 @@ use crate::{
     service_port::{AllocatedPorts, ServicePort},
 };
 
-pub(super) fn choose() -> EngineProgram {
+pub(super) fn choose_program() -> EngineProgram {
     EngineProgram {
         origin: ProgramOrigin::BuiltIn,
         version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -17,9 +17,9 @@ pub(super) fn choose() -> EngineProgram {
 }
 
 /// The registry stores its data in Postgres; the stack passes the address.
-pub(super) fn prepare(ports: &AllocatedPorts) -> anyhow::Result<LaunchSpec> {
+pub(super) fn prepare_launch(ports: &AllocatedPorts) -> anyhow::Result<LaunchSpec> {
     let mut launch = LaunchSpec::new(THIS_PROGRAM).args(["product", "serve", "--role", "registry"]);
-    let listen = format!("127.0.0.1:{}", ports.of(ServicePort::Registry)?);
+    let listen = format!("127.0.0.1:{}", ports.number(ServicePort::Registry)?);
     launch.variables.insert("MEDHUB__HTTP__LISTEN".to_owned(), listen);
     Ok(launch)
 }

@@ -22,7 +22,7 @@ impl StackSignals {
     }
 
     /// Waits for the next signal and returns its name.
-    pub(super) async fn next(&mut self) -> &'static str {
+    pub(super) async fn receive(&mut self) -> &'static str {
         tokio::select! {
             _ = self.interrupt.recv() => "SIGINT",
             _ = self.terminate.recv() => "SIGTERM",

@@ -21,7 +21,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::{
-    requests::{COLLECTION, connect, count, point, vector, with_points},
+    requests::{COLLECTION, connect, count_points, create_point, create_vector, start_with_points},
     server_process::{start_expecting_failure, start_server},
 };
 
@@ -34,7 +34,7 @@ async fn read_rounds(client: &Qdrant, ids: std::ops::Range<u64>) -> Vec<u64> {
         let round = Value::from(Payload::from(point.payload))["round"].as_u64().unwrap();
         let stored = point.vectors.unwrap().get_vector().unwrap();
         let vector_output::Vector::Dense(stored) = stored else { panic!("{stored:?}") };
-        let expected = vector(number + round * 1000, 8);
+        let expected = create_vector(number + round * 1000, 8);
         let similarity: f32 = stored.data.iter().zip(&expected).map(|(a, b)| a * b).sum();
         assert!(similarity > 0.999, "the payload of {number} is of round {round}, its vector is not");
         round
@@ -45,7 +45,7 @@ async fn read_rounds(client: &Qdrant, ids: std::ops::Range<u64>) -> Vec<u64> {
 async fn store_round(client: &Qdrant, ids: std::ops::Range<u64>, round: u64) -> bool {
     let points: Vec<_> = ids
         .map(|number| {
-            let mut point = point(number + round * 1000, 8);
+            let mut point = create_point(number + round * 1000, 8);
             point.id = Some(number.into());
             point.payload.insert("round".to_owned(), qdrant_client::qdrant::Value::from(i64::try_from(round).unwrap()));
             point
@@ -54,13 +54,13 @@ async fn store_round(client: &Qdrant, ids: std::ops::Range<u64>, round: u64) -> 
     client.upsert_points(UpsertPointsBuilder::new(COLLECTION, points).wait(true)).await.is_ok()
 }
 
-const POINTS: u64 = 300;
+const POINT_COUNT: u64 = 300;
 
 /// Writes rounds until the engine is killed; pauses sometimes, so that the engine rebuilds its indexes meanwhile.
 async fn write_rounds(client: Qdrant, acknowledged: Arc<AtomicU64>) {
     loop {
         let round = acknowledged.load(Ordering::SeqCst) + 1;
-        if !store_round(&client, 0..POINTS, round).await {
+        if !store_round(&client, 0..POINT_COUNT, round).await {
             return;
         }
         acknowledged.store(round, Ordering::SeqCst);
@@ -73,7 +73,7 @@ async fn write_rounds(client: Qdrant, acknowledged: Arc<AtomicU64>) {
 /// Stores enough rounds for a rebuild and waits for it, so that the first kill hits an indexed segment.
 async fn store_indexed_rounds(client: &Qdrant, acknowledged: &AtomicU64) {
     for round in 1..=6 {
-        assert!(store_round(client, 0..POINTS, round).await);
+        assert!(store_round(client, 0..POINT_COUNT, round).await);
         acknowledged.store(round, Ordering::SeqCst);
     }
     let indexed = async {
@@ -105,7 +105,7 @@ async fn every_acknowledged_change_survives_kills_at_any_moment() {
         process = start_server(folder.path()).await;
         client = connect(&process);
         let acknowledged_round = acknowledged.load(Ordering::SeqCst);
-        let found = read_rounds(&client, 0..POINTS).await;
+        let found = read_rounds(&client, 0..POINT_COUNT).await;
         // The round in progress at the kill may be stored too, but only completely.
         let newest = found.first().copied().unwrap_or(0);
         assert!(
@@ -113,27 +113,27 @@ async fn every_acknowledged_change_survives_kills_at_any_moment() {
             "kill {kill}: {newest} found, {acknowledged_round} acknowledged"
         );
         assert!(found.iter().all(|round| *round == newest), "kill {kill}: mixed rounds: {found:?}");
-        assert_eq!(count(&client, Filter::default()).await, POINTS, "kill {kill}");
+        assert_eq!(count_points(&client, Filter::default()).await, POINT_COUNT, "kill {kill}");
         acknowledged.store(newest, Ordering::SeqCst);
     }
-    println!("qdrant: {} rounds of {POINTS} points, 8 kills", acknowledged.load(Ordering::SeqCst));
+    println!("qdrant: {} rounds of {POINT_COUNT} points, 8 kills", acknowledged.load(Ordering::SeqCst));
 }
 
 #[tokio::test]
 async fn changes_by_filter_are_not_repeated_after_a_kill() {
     let folder = TempDir::new().unwrap();
     let process = start_server(folder.path()).await;
-    let client = with_points(&process, 20).await;
+    let client = start_with_points(&process, 20).await;
     let odd = || Filter::must([Condition::matches("agency", "DLA".to_owned())]);
     client.delete_points(DeletePointsBuilder::new(COLLECTION).points(odd()).wait(true)).await.unwrap();
     let moved = Payload::try_from(json!({"agency": "DLA"})).unwrap();
     let all: Vec<PointId> = (0..20_u64).step_by(2).map(PointId::from).collect();
     let set = SetPayloadPointsBuilder::new(COLLECTION, moved).points_selector(all).wait(true);
     client.set_payload(set).await.unwrap();
-    assert_eq!(count(&client, odd()).await, 10);
+    assert_eq!(count_points(&client, odd()).await, 10);
     process.kill();
     let process = start_server(folder.path()).await;
-    assert_eq!(count(&connect(&process), odd()).await, 10, "the deletion was repeated after later changes");
+    assert_eq!(count_points(&connect(&process), odd()).await, 10, "the deletion was repeated after later changes");
 }
 
 // Several threads, so that the client's connection is served while the test waits for the server to end.
@@ -141,7 +141,7 @@ async fn changes_by_filter_are_not_repeated_after_a_kill() {
 async fn points_indexes_and_aliases_survive_a_clean_stop() {
     let folder = TempDir::new().unwrap();
     let process = start_server(folder.path()).await;
-    let client = with_points(&process, 300).await;
+    let client = start_with_points(&process, 300).await;
     let index = CreateFieldIndexCollectionBuilder::new(COLLECTION, "agency", FieldType::Keyword);
     client.create_field_index(index.wait(true)).await.unwrap();
     client.create_alias(CreateAliasBuilder::new(COLLECTION, "current")).await.unwrap();

@@ -27,7 +27,7 @@ pub(crate) fn connect(process: &ChildProcess) -> Qdrant {
 }
 
 /// A unit vector that depends on the number.
-pub(crate) fn vector(number: u64, size: usize) -> Vec<f32> {
+pub(crate) fn create_vector(number: u64, size: usize) -> Vec<f32> {
     let mut state = number.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
     let mut next = || {
         state ^= state << 13;
@@ -40,7 +40,7 @@ pub(crate) fn vector(number: u64, size: usize) -> Vec<f32> {
     vector.into_iter().map(|value| value / length).collect()
 }
 
-pub(crate) fn point(number: u64, size: usize) -> PointStruct {
+pub(crate) fn create_point(number: u64, size: usize) -> PointStruct {
     let payload = json!({
         "agency": if number.is_multiple_of(2) { "VA" } else { "DLA" },
         "naics": number % 5,
@@ -51,28 +51,28 @@ pub(crate) fn point(number: u64, size: usize) -> PointStruct {
         "tags": ["medical", format!("tag{}", number % 7)],
         "title": "wheelchairs and patient lifts for the clinic, delivered",
     });
-    PointStruct::new(number, vector(number, size), Payload::try_from(payload).unwrap())
+    PointStruct::new(number, create_vector(number, size), Payload::try_from(payload).unwrap())
 }
 
-pub(crate) async fn with_points(process: &ChildProcess, count: u64) -> Qdrant {
+pub(crate) async fn start_with_points(process: &ChildProcess, count: u64) -> Qdrant {
     let client = connect(process);
     let vectors = VectorParamsBuilder::new(8, Distance::Cosine);
     client.create_collection(CreateCollectionBuilder::new(COLLECTION).vectors_config(vectors)).await.unwrap();
-    let points: Vec<_> = (0..count).map(|number| point(number, 8)).collect();
+    let points: Vec<_> = (0..count).map(|number| create_point(number, 8)).collect();
     client.upsert_points(UpsertPointsBuilder::new(COLLECTION, points).wait(true)).await.unwrap();
     client
 }
 
-pub(crate) async fn count(client: &Qdrant, filter: Filter) -> u64 {
+pub(crate) async fn count_points(client: &Qdrant, filter: Filter) -> u64 {
     client.count(CountPointsBuilder::new(COLLECTION).filter(filter).exact(true)).await.unwrap().result.unwrap().count
 }
 
-fn code(error: QdrantError) -> Code {
+fn error_code(error: QdrantError) -> Code {
     let QdrantError::ResponseError { status } = error else { panic!("{error}") };
     status.code()
 }
 
-async fn start() -> (TempDir, ChildProcess) {
+async fn start_empty_server() -> (TempDir, ChildProcess) {
     let folder = TempDir::new().unwrap();
     let process = start_server(folder.path()).await;
     (folder, process)
@@ -80,14 +80,14 @@ async fn start() -> (TempDir, ChildProcess) {
 
 #[tokio::test]
 async fn collections_and_aliases_are_created_and_deleted() {
-    let (_folder, process) = start().await;
-    let client = with_points(&process, 3).await;
+    let (_folder, process) = start_empty_server().await;
+    let client = start_with_points(&process, 3).await;
     assert!(client.health_check().await.unwrap().title.contains("qdrant"));
     assert!(client.collection_exists(COLLECTION).await.unwrap());
     let info = client.collection_info(COLLECTION).await.unwrap().result.unwrap();
     assert_eq!(info.points_count, Some(3));
     let again = CreateCollectionBuilder::new(COLLECTION).vectors_config(VectorParamsBuilder::new(8, Distance::Dot));
-    assert_eq!(code(client.create_collection(again).await.unwrap_err()), Code::AlreadyExists);
+    assert_eq!(error_code(client.create_collection(again).await.unwrap_err()), Code::AlreadyExists);
     client.create_alias(CreateAliasBuilder::new(COLLECTION, "current")).await.unwrap();
     assert_eq!(client.list_aliases().await.unwrap().aliases.len(), 1);
     let by_alias = client.count(CountPointsBuilder::new("current").exact(true)).await.unwrap();
@@ -97,14 +97,14 @@ async fn collections_and_aliases_are_created_and_deleted() {
     assert!(!client.collection_exists(COLLECTION).await.unwrap());
     assert_eq!(client.list_collections().await.unwrap().collections.len(), 0);
     let missing = client.count(CountPointsBuilder::new(COLLECTION)).await.unwrap_err();
-    assert_eq!(code(missing), Code::NotFound);
-    with_points(&process, 1).await;
+    assert_eq!(error_code(missing), Code::NotFound);
+    start_with_points(&process, 1).await;
 }
 
 #[tokio::test]
 async fn filters_match_the_expected_points() {
-    let (_folder, process) = start().await;
-    let client = with_points(&process, 100).await;
+    let (_folder, process) = start_empty_server().await;
+    let client = start_with_points(&process, 100).await;
     let expected = |matches: fn(u64) -> bool| (0..100).filter(|number| matches(*number)).count() as u64;
     let day = |day: i64| Timestamp { seconds: 1_772_323_200 + (day - 1) * 86_400, nanos: 0 };
     let march = DatetimeRange { gte: Some(day(5)), lt: Some(day(10)), ..DatetimeRange::default() };
@@ -137,7 +137,7 @@ async fn filters_match_the_expected_points() {
     ];
     for indexed in [false, true] {
         for (name, filter, expected) in &cases {
-            assert_eq!(count(&client, filter.clone()).await, *expected, "{name}, indexed: {indexed}");
+            assert_eq!(count_points(&client, filter.clone()).await, *expected, "{name}, indexed: {indexed}");
         }
         for (field, kind) in [
             ("agency", FieldType::Keyword),
@@ -156,8 +156,8 @@ async fn filters_match_the_expected_points() {
 
 #[tokio::test]
 async fn points_are_changed_partly_and_completely() {
-    let (_folder, process) = start().await;
-    let client = with_points(&process, 4).await;
+    let (_folder, process) = start_empty_server().await;
+    let client = start_with_points(&process, 4).await;
     let only = |number: u64| -> Vec<PointId> { vec![number.into()] };
     let set = |values: Value| Payload::try_from(values).unwrap();
     let some =
@@ -181,16 +181,16 @@ async fn points_are_changed_partly_and_completely() {
     let qdrant_client::qdrant::vector_output::Vector::Dense(dense) = vectors else { panic!("{vectors:?}") };
     assert_eq!(dense.data, [0.0, 0.6, 0.0, 0.8, 0.0, 0.0, 0.0, 0.0]);
     let missing = SetPayloadPointsBuilder::new(COLLECTION, set(json!({"a": 1}))).points_selector(only(99)).wait(true);
-    assert_eq!(code(client.set_payload(missing).await.unwrap_err()), Code::NotFound);
+    assert_eq!(error_code(client.set_payload(missing).await.unwrap_err()), Code::NotFound);
     let by_filter = Filter::must([Condition::matches("agency", "VA".to_owned())]);
     client.delete_points(DeletePointsBuilder::new(COLLECTION).points(by_filter).wait(true)).await.unwrap();
-    assert_eq!(count(&client, Filter::default()).await, 1);
+    assert_eq!(count_points(&client, Filter::default()).await, 1);
 }
 
 #[tokio::test]
 async fn scrolling_returns_every_point_once_and_can_sort() {
-    let (_folder, process) = start().await;
-    let client = with_points(&process, 25).await;
+    let (_folder, process) = start_empty_server().await;
+    let client = start_with_points(&process, 25).await;
     let (mut offset, mut seen) = (None::<PointId>, Vec::new());
     loop {
         let mut page = ScrollPointsBuilder::new(COLLECTION).limit(10).with_payload(false);
@@ -216,10 +216,10 @@ async fn scrolling_returns_every_point_once_and_can_sort() {
 
 #[tokio::test]
 async fn searches_find_the_nearest_under_a_filter_page_by_page() {
-    let (_folder, process) = start().await;
-    let client = with_points(&process, 200).await;
-    let query_vector = vector(42, 8);
-    let dot = |other: u64| -> f32 { vector(other, 8).iter().zip(&query_vector).map(|(a, b)| a * b).sum() };
+    let (_folder, process) = start_empty_server().await;
+    let client = start_with_points(&process, 200).await;
+    let query_vector = create_vector(42, 8);
+    let dot = |other: u64| -> f32 { create_vector(other, 8).iter().zip(&query_vector).map(|(a, b)| a * b).sum() };
     let mut even: Vec<u64> = (0..200).filter(|number| number % 2 == 0).collect();
     even.sort_by(|a, b| dot(*b).total_cmp(&dot(*a)));
     let filter = Filter::must([Condition::matches("agency", "VA".to_owned())]);
@@ -244,7 +244,7 @@ async fn searches_find_the_nearest_under_a_filter_page_by_page() {
 
 #[tokio::test]
 async fn dense_and_sparse_vectors_are_fused() {
-    let (_folder, process) = start().await;
+    let (_folder, process) = start_empty_server().await;
     let client = connect(&process);
     let mut dense = VectorsConfigBuilder::default();
     dense.add_named_vector_params("meaning", VectorParamsBuilder::new(4, Distance::Cosine));
@@ -276,33 +276,34 @@ async fn dense_and_sparse_vectors_are_fused() {
 
 #[tokio::test]
 async fn invalid_and_unsupported_requests_are_refused_and_change_nothing() {
-    let (_folder, process) = start().await;
-    let client = with_points(&process, 1).await;
-    let mixed = vec![point(10, 8), point(11, 7)];
+    let (_folder, process) = start_empty_server().await;
+    let client = start_with_points(&process, 1).await;
+    let mixed = vec![create_point(10, 8), create_point(11, 7)];
     let refused = client.upsert_points(UpsertPointsBuilder::new(COLLECTION, mixed).wait(true)).await.unwrap_err();
-    assert_eq!(code(refused), Code::InvalidArgument);
-    assert_eq!(count(&client, Filter::default()).await, 1);
+    assert_eq!(error_code(refused), Code::InvalidArgument);
+    assert_eq!(count_points(&client, Filter::default()).await, 1);
     let short = client.query(QueryPointsBuilder::new(COLLECTION).query(vec![1.0, 2.0])).await.unwrap_err();
-    assert_eq!(code(short), Code::InvalidArgument);
-    let unnamed = QueryPointsBuilder::new(COLLECTION).query(vector(1, 8)).using("no such vector");
-    assert_eq!(code(client.query(unnamed).await.unwrap_err()), Code::InvalidArgument);
-    let groups = QueryPointGroupsBuilder::new(COLLECTION, "agency").query(vector(1, 8));
-    assert_eq!(code(client.query_groups(groups).await.unwrap_err()), Code::Unimplemented);
+    assert_eq!(error_code(short), Code::InvalidArgument);
+    let unnamed = QueryPointsBuilder::new(COLLECTION).query(create_vector(1, 8)).using("no such vector");
+    assert_eq!(error_code(client.query(unnamed).await.unwrap_err()), Code::InvalidArgument);
+    let groups = QueryPointGroupsBuilder::new(COLLECTION, "agency").query(create_vector(1, 8));
+    assert_eq!(error_code(client.query_groups(groups).await.unwrap_err()), Code::Unimplemented);
     let without_center = Filter::must([Condition::geo_radius("place", GeoRadius { center: None, radius: 1.0 })]);
     let geo = client.count(CountPointsBuilder::new(COLLECTION).filter(without_center)).await.unwrap_err();
-    assert_eq!(code(geo), Code::InvalidArgument);
+    assert_eq!(error_code(geo), Code::InvalidArgument);
     let path = CreateCollectionBuilder::new("../outside").vectors_config(VectorParamsBuilder::new(1, Distance::Dot));
-    assert_eq!(code(client.create_collection(path).await.unwrap_err()), Code::InvalidArgument);
+    assert_eq!(error_code(client.create_collection(path).await.unwrap_err()), Code::InvalidArgument);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn ten_thousand_points_are_stored_and_searched_quickly() {
-    let (_folder, process) = start().await;
+    let (_folder, process) = start_empty_server().await;
     let client = connect(&process);
     let vectors = VectorParamsBuilder::new(256, Distance::Cosine);
     client.create_collection(CreateCollectionBuilder::new(COLLECTION).vectors_config(vectors)).await.unwrap();
-    let batches: Vec<Vec<_>> =
-        (0..20).map(|batch| (batch * 500..batch * 500 + 500).map(|number| point(number, 256)).collect()).collect();
+    let batches: Vec<Vec<_>> = (0..20)
+        .map(|batch| (batch * 500..batch * 500 + 500).map(|number| create_point(number, 256)).collect())
+        .collect();
     let started = Instant::now();
     for points in batches {
         client.upsert_points(UpsertPointsBuilder::new(COLLECTION, points).wait(true)).await.unwrap();
@@ -311,7 +312,7 @@ async fn ten_thousand_points_are_stored_and_searched_quickly() {
     let mut times = Vec::new();
     for number in 0..100 {
         let started = Instant::now();
-        let query = QueryPointsBuilder::new(COLLECTION).query(vector(number, 256)).limit(10).with_payload(true);
+        let query = QueryPointsBuilder::new(COLLECTION).query(create_vector(number, 256)).limit(10).with_payload(true);
         assert_eq!(client.query(query).await.unwrap().result[0].id, Some(number.into()));
         times.push(started.elapsed());
     }

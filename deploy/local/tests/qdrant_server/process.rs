@@ -10,7 +10,7 @@ use std::{
 use medhub_local::{
     artifact::{ArtifactCache, DownloadProgress, QDRANT},
     engine::qdrant::server_command,
-    folder::default_cache,
+    folder::default_cache_folder,
 };
 
 use crate::child_process::{ChildProcess, log_file};
@@ -34,9 +34,9 @@ pub(crate) async fn start_expecting_failure(listen: &str, folder: &Path) -> Stri
 }
 
 async fn server_command_for(listen: &str, folder: &Path) -> Command {
-    let cache = env::var_os("MEDHUB_CACHE_DIR").map_or_else(default_cache, PathBuf::from);
+    let cache = env::var_os("MEDHUB_CACHE_DIR").map_or_else(default_cache_folder, PathBuf::from);
     let cache = ArtifactCache { folder: cache, use_system: true };
-    QDRANT.ensure(&cache, &DownloadProgress::default()).await.unwrap();
+    QDRANT.ensure_cached(&cache, &DownloadProgress::default()).await.unwrap();
     let launch = server_command(&cache, listen, folder).unwrap();
     let mut command = Command::new(&launch.program);
     command.args(&launch.args).args(FREQUENT_MAINTENANCE).envs(&launch.variables);

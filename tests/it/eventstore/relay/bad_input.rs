@@ -7,26 +7,26 @@ use schemas::registry_client::{RegistryConfig, SchemaRegistryClient};
 use sqlx::PgPool;
 use uuid::Uuid;
 
-use tests::{RunningRelay, database, eventually, log_events::event, positions_by_aggregate, topics};
+use tests::{RunningRelay, database, eventually, log_events::discovered_event, read_positions_by_aggregate, topics};
 
-async fn id_at(pool: &PgPool, position: i64) -> Uuid {
+async fn read_event_id(pool: &PgPool, position: i64) -> Uuid {
     sqlx::query_scalar("select event_id from events where position = $1").bind(position).fetch_one(pool).await.unwrap()
 }
 
 /// Appends a broken event between two valid ones; returns the relay's error.
-async fn relay_error_for(broken: NewEvent) -> String {
+async fn wait_for_relay_error(broken: NewEvent) -> String {
     let (pool, kafka) = (database().await, topics().await);
     let store = PgBatchStore::new(pool.clone());
-    store.append_events(vec![event("before", 1), broken, event("after", 1)]).await.unwrap();
+    store.append_events(vec![discovered_event("before", 1), broken, discovered_event("after", 1)]).await.unwrap();
     let relay = RunningRelay::start(&pool, &kafka).await;
 
-    let error = relay.last_error().await;
-    relay.reach(1).await;
+    let error = relay.wait_for_error().await;
+    relay.wait_until_published(1).await;
     relay.stop().await;
 
-    let event_id = id_at(&pool, 2).await.to_string();
+    let event_id = read_event_id(&pool, 2).await.to_string();
     assert!(error.contains("at position 2 ") && error.contains(&event_id), "{error}");
-    let found = positions_by_aggregate(&kafka).await;
+    let found = read_positions_by_aggregate(&kafka).await;
     assert_eq!(
         found.keys().map(String::as_str).collect::<Vec<_>>(),
         ["before"],
@@ -38,57 +38,61 @@ async fn relay_error_for(broken: NewEvent) -> String {
 #[tokio::test]
 async fn a_payload_that_does_not_match_its_schema_is_named_with_the_field() {
     let error =
-        relay_error_for(NewEvent { payload: r#"{"type":"discovered","filing":7}"#.to_owned(), ..event("x", 1) });
+        wait_for_relay_error(NewEvent { payload: r#"{"type":"discovered","filing":7}"#.to_owned(), ..event("x", 1) });
     let error = error.await;
     assert!(error.contains("filing"), "{error}");
 }
 
 #[tokio::test]
 async fn an_unknown_event_type_is_named() {
-    let error = relay_error_for(NewEvent { event_type: "opportunity.teleported".to_owned(), ..event("x", 1) }).await;
+    let error =
+        wait_for_relay_error(NewEvent { event_type: "opportunity.teleported".to_owned(), ..event("x", 1) }).await;
     assert!(error.contains("opportunity.teleported 1.0"), "{error}");
 }
 
 #[tokio::test]
 async fn an_unknown_version_is_named() {
-    let error = relay_error_for(NewEvent { event_version: "9.0".to_owned(), ..event("x", 1) }).await;
+    let error = wait_for_relay_error(NewEvent { event_version: "9.0".to_owned(), ..event("x", 1) }).await;
     assert!(error.contains("opportunity.discovered 9.0"), "{error}");
 }
 
 #[tokio::test]
 async fn an_unavailable_registry_delays_the_relay_and_no_event_is_lost() {
     let (pool, kafka) = (database().await, topics().await);
-    PgBatchStore::new(pool.clone()).append_events(vec![event("a", 1), event("a", 2)]).await.unwrap();
+    PgBatchStore::new(pool.clone())
+        .append_events(vec![discovered_event("a", 1), discovered_event("a", 2)])
+        .await
+        .unwrap();
     let nowhere = SchemaRegistryClient::new(&RegistryConfig {
         url: "http://127.0.0.1:1".to_owned(),
         ..RegistryConfig::default()
     });
 
-    let relay = RunningRelay::with_registry(&pool, &kafka, &nowhere, RunningRelay::quick_config());
-    let error = relay.last_error().await;
+    let relay = RunningRelay::start_with_registry(&pool, &kafka, &nowhere, RunningRelay::quick_config());
+    let error = relay.wait_for_error().await;
     relay.stop().await;
     assert!(error.contains("position 1") && error.contains("http://127.0.0.1:1"), "{error}");
-    assert!(positions_by_aggregate(&kafka).await.is_empty());
+    assert!(read_positions_by_aggregate(&kafka).await.is_empty());
 
     let relay = RunningRelay::start(&pool, &kafka).await;
-    relay.reach(2).await;
+    relay.wait_until_published(2).await;
     relay.stop().await;
-    assert_eq!(positions_by_aggregate(&kafka).await["a"], [1, 2]);
+    assert_eq!(read_positions_by_aggregate(&kafka).await["a"], [1, 2]);
 }
 
 #[tokio::test]
 async fn a_large_event_is_published_like_any_other() {
     let (pool, kafka) = (database().await, topics().await);
-    let mut payload: serde_json::Value = serde_json::from_str(&event("a", 1).payload).unwrap();
+    let mut payload: serde_json::Value = serde_json::from_str(&discovered_event("a", 1).payload).unwrap();
     payload["facts"]["description"] = "x".repeat(3_000_000).into();
     let large = NewEvent { payload: payload.to_string(), ..event("a", 1) };
-    PgBatchStore::new(pool.clone()).append_events(vec![large, event("a", 2)]).await.unwrap();
+    PgBatchStore::new(pool.clone()).append_events(vec![large, discovered_event("a", 2)]).await.unwrap();
 
     let relay = RunningRelay::start(&pool, &kafka).await;
-    relay.reach(2).await;
+    relay.wait_until_published(2).await;
     relay.stop().await;
 
-    assert_eq!(positions_by_aggregate(&kafka).await["a"], [1, 2]);
+    assert_eq!(read_positions_by_aggregate(&kafka).await["a"], [1, 2]);
 }
 
 #[tokio::test]
@@ -96,11 +100,11 @@ async fn the_last_error_is_cleared_once_the_relay_works_again() {
     let (pool, kafka) = (database().await, topics().await);
     sqlx::query("insert into relay_checkpoints values ('kafka', gen_random_uuid(), 7)").execute(&pool).await.unwrap();
     let relay = RunningRelay::start(&pool, &kafka).await;
-    relay.last_error().await;
+    relay.wait_for_error().await;
 
     sqlx::query("delete from relay_checkpoints").execute(&pool).await.unwrap();
-    PgBatchStore::new(pool.clone()).append_events(vec![event("a", 1)]).await.unwrap();
-    relay.reach(1).await;
+    PgBatchStore::new(pool.clone()).append_events(vec![discovered_event("a", 1)]).await.unwrap();
+    relay.wait_until_published(1).await;
 
     eventually(async || {
         let status = relay.status.borrow().clone();

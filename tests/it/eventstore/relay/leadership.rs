@@ -13,14 +13,17 @@ use rdkafka::{
     client::DefaultClientContext,
 };
 use sqlx::{PgPool, postgres::PgPoolOptions};
-use tests::{RunningRelay, TransactionPooler, database, eventually, log_events::event, positions_by_aggregate, topics};
+use tests::{
+    RunningRelay, TransactionPooler, database, eventually, log_events::discovered_event, read_positions_by_aggregate,
+    topics,
+};
 
-fn leading(relays: &[RunningRelay]) -> usize {
+fn count_leaders(relays: &[RunningRelay]) -> usize {
     relays.iter().filter(|relay| relay.status.borrow().leading).count()
 }
 
 /// The same database through a pooler that assigns its sessions to all clients in turn.
-async fn pooled(pool: &PgPool) -> (TransactionPooler, PgPool) {
+async fn connect_through_pooler(pool: &PgPool) -> (TransactionPooler, PgPool) {
     let options = pool.connect_options();
     let (host, port) = (options.get_host(), options.get_port());
     let (user, database) = (options.get_username(), options.get_database().unwrap());
@@ -32,15 +35,15 @@ async fn pooled(pool: &PgPool) -> (TransactionPooler, PgPool) {
 #[tokio::test]
 async fn behind_a_pooler_that_shares_sessions_one_of_three_leads_and_another_takes_over() {
     let (direct, kafka) = (database().await, topics().await);
-    let (_pooler, pool) = pooled(&direct).await;
+    let (_pooler, pool) = connect_through_pooler(&direct).await;
     let store = PgBatchStore::new(direct.clone());
     let mut relays = vec![];
     for _ in 0..3 {
         relays.push(RunningRelay::start(&pool, &kafka).await);
     }
     for sequence in 1..=20 {
-        store.append_events((0..10).map(|n| event(&format!("a{n}"), sequence)).collect()).await.unwrap();
-        let leaders = leading(&relays);
+        store.append_events((0..10).map(|n| discovered_event(&format!("a{n}"), sequence)).collect()).await.unwrap();
+        let leaders = count_leaders(&relays);
         assert!(leaders <= 1, "{leaders} relays lead at once");
     }
     let leader = eventually(async || {
@@ -50,7 +53,7 @@ async fn behind_a_pooler_that_shares_sessions_one_of_three_leads_and_another_tak
     .await;
 
     relays.remove(leader).stop().await;
-    store.append_events(vec![event("a0", 21)]).await.unwrap();
+    store.append_events(vec![discovered_event("a0", 21)]).await.unwrap();
     eventually(async || {
         let took_over = relays.iter().any(|relay| relay.status.borrow().position >= 201);
         if took_over { Ok(()) } else { Err("no relay took over".to_owned()) }
@@ -60,7 +63,7 @@ async fn behind_a_pooler_that_shares_sessions_one_of_three_leads_and_another_tak
         relay.stop().await;
     }
 
-    let found = positions_by_aggregate(&kafka).await;
+    let found = read_positions_by_aggregate(&kafka).await;
     assert_eq!(found.values().map(Vec::len).sum::<usize>(), 201, "each event once: {found:?}");
     assert!(found.values().all(|positions| positions.is_sorted()), "{found:?}");
 }
@@ -68,7 +71,7 @@ async fn behind_a_pooler_that_shares_sessions_one_of_three_leads_and_another_tak
 #[tokio::test]
 async fn a_session_sharing_pooler_is_detected() {
     let direct = database().await;
-    let (_pooler, pool) = pooled(&direct).await;
+    let (_pooler, pool) = connect_through_pooler(&direct).await;
 
     assert_eq!(pooler::detect_pooler(&direct).await.unwrap(), None);
     assert_eq!(
@@ -80,7 +83,7 @@ async fn a_session_sharing_pooler_is_detected() {
 #[tokio::test]
 async fn migrations_through_a_pooler_leave_no_lock_behind() {
     let direct = database().await;
-    let (_pooler, pool) = pooled(&direct).await;
+    let (_pooler, pool) = connect_through_pooler(&direct).await;
 
     for _ in 0..3 {
         eventstore::postgres::migrate(&pool).await.unwrap();
@@ -94,13 +97,13 @@ async fn migrations_through_a_pooler_leave_no_lock_behind() {
 #[tokio::test]
 async fn the_lease_of_a_dead_relay_expires_and_the_next_leader_has_a_higher_epoch() {
     let (pool, kafka) = (database().await, topics().await);
-    PgBatchStore::new(pool.clone()).append_events(vec![event("a", 1)]).await.unwrap();
+    PgBatchStore::new(pool.clone()).append_events(vec![discovered_event("a", 1)]).await.unwrap();
     let dead = "select taken_epoch from take_lease('relay', gen_random_uuid(), 1.5, 'dead:1')";
     let before: i64 = sqlx::query_scalar(dead).fetch_one(&pool).await.unwrap();
     let relay = RunningRelay::start(&pool, &kafka).await;
     assert!(relay::load_progress(&pool).await.unwrap().leads);
 
-    relay.reach(1).await;
+    relay.wait_until_published(1).await;
 
     let epoch = eventually(async || {
         let epoch: Option<i64> =
@@ -118,9 +121,9 @@ async fn the_relay_replaces_a_session_that_hangs() {
     let (pool, kafka) = (database().await, topics().await);
     let store = PgBatchStore::new(pool.clone());
     let config = relay::RelayConfig { answer_ms: 1_000, ..RunningRelay::quick_config() };
-    let relay = RunningRelay::with(&pool, &kafka, config).await;
-    store.append_events(vec![event("a", 1)]).await.unwrap();
-    relay.reach(1).await;
+    let relay = RunningRelay::start_with(&pool, &kafka, config).await;
+    store.append_events(vec![discovered_event("a", 1)]).await.unwrap();
+    relay.wait_until_published(1).await;
     let reading = "select pid from pg_stat_activity where application_name = 'medhub relay'
                    and datname = current_database()";
     let paused: Vec<i32> = sqlx::query_scalar(reading).fetch_all(&pool).await.unwrap();
@@ -132,13 +135,13 @@ async fn the_relay_replaces_a_session_that_hangs() {
     };
 
     signal(nix::sys::signal::Signal::SIGSTOP);
-    store.append_events(vec![event("a", 2)]).await.unwrap();
-    let reached = tokio::time::timeout(Duration::from_mins(1), relay.reach(2)).await;
+    store.append_events(vec![discovered_event("a", 2)]).await.unwrap();
+    let reached = tokio::time::timeout(Duration::from_mins(1), relay.wait_until_published(2)).await;
     signal(nix::sys::signal::Signal::SIGCONT);
 
     reached.unwrap();
     relay.stop().await;
-    assert_eq!(positions_by_aggregate(&kafka).await["a"], [1, 2]);
+    assert_eq!(read_positions_by_aggregate(&kafka).await["a"], [1, 2]);
 }
 
 #[tokio::test]
@@ -152,7 +155,7 @@ async fn a_compacted_topic_is_reported_and_publishing_continues_once_it_is_fixed
         answers.into_iter().next().unwrap().expect(policy);
     };
     set("compact").await;
-    PgBatchStore::new(pool.clone()).append_events(vec![event("a", 1)]).await.unwrap();
+    PgBatchStore::new(pool.clone()).append_events(vec![discovered_event("a", 1)]).await.unwrap();
     let relay = RunningRelay::start(&pool, &kafka).await;
 
     let error = eventually(async || {
@@ -167,7 +170,7 @@ async fn a_compacted_topic_is_reported_and_publishing_continues_once_it_is_fixed
     assert!(findings.iter().any(|(text, harmful)| *harmful && text.contains("compact")), "{findings:?}");
 
     set("delete").await;
-    relay.reach(1).await;
+    relay.wait_until_published(1).await;
     relay.stop().await;
 }
 
@@ -180,10 +183,10 @@ async fn partitions_added_later_are_reported_and_get_no_events() {
     let answers = admin.create_partitions(&[more], &AdminOptions::new()).await.unwrap();
     answers.into_iter().next().unwrap().unwrap();
     let store = PgBatchStore::new(pool.clone());
-    store.append_events((0..40).map(|n| event(&format!("a{n}"), 1)).collect()).await.unwrap();
+    store.append_events((0..40).map(|n| discovered_event(&format!("a{n}"), 1)).collect()).await.unwrap();
 
     let relay = RunningRelay::start(&pool, &kafka).await;
-    relay.reach(40).await;
+    relay.wait_until_published(40).await;
     relay.stop().await;
 
     assert_eq!(eventstore::count::count_published(&kafka).await.unwrap(), 40);

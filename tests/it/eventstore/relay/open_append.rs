@@ -32,17 +32,17 @@ async fn wait_until_not_delayed(relay: &RunningRelay) {
     .await;
 }
 
-async fn pid(connection: &mut sqlx::PgConnection) -> i32 {
+async fn read_backend_pid(connection: &mut sqlx::PgConnection) -> i32 {
     sqlx::query_scalar("select pg_backend_pid()").fetch_one(connection).await.unwrap()
 }
 
 #[tokio::test]
 async fn an_append_that_idles_in_its_transaction_is_named_until_it_ends() {
     let (pool, kafka) = (database().await, topics().await);
-    let relay = RunningRelay::with(&pool, &kafka, quick_config()).await;
+    let relay = RunningRelay::start_with(&pool, &kafka, quick_config()).await;
     let mut idle = pool.begin().await.unwrap();
     idle.execute("set local application_name = 'forgetful'").await.unwrap();
-    let holder = pid(&mut idle).await;
+    let holder = read_backend_pid(&mut idle).await;
     insert_event(&mut idle, "a", 1).await;
     insert_event(&mut pool.acquire().await.unwrap(), "b", 1).await;
 
@@ -53,7 +53,7 @@ async fn an_append_that_idles_in_its_transaction_is_named_until_it_ends() {
     assert_eq!(relay.status.borrow().position, 0);
 
     idle.rollback().await.unwrap();
-    relay.reach(2).await;
+    relay.wait_until_published(2).await;
     wait_until_not_delayed(&relay).await;
     relay.stop().await;
 }
@@ -61,7 +61,7 @@ async fn an_append_that_idles_in_its_transaction_is_named_until_it_ends() {
 #[tokio::test]
 async fn a_prepared_append_is_named_with_the_id_that_ends_it() {
     let (pool, kafka) = (database().await, topics().await);
-    let relay = RunningRelay::with(&pool, &kafka, quick_config()).await;
+    let relay = RunningRelay::start_with(&pool, &kafka, quick_config()).await;
     let gid = format!("forgotten-{}", uuid::Uuid::new_v4());
     let mut connection = pool.acquire().await.unwrap();
     connection.execute("begin").await.unwrap();
@@ -74,18 +74,18 @@ async fn a_prepared_append_is_named_with_the_id_that_ends_it() {
     assert_eq!((named.pid, named.state.as_str()), (0, "prepared"));
 
     connection.execute(format!("rollback prepared '{gid}'").as_str()).await.unwrap();
-    relay.reach(2).await;
+    relay.wait_until_published(2).await;
     relay.stop().await;
 }
 
 #[tokio::test]
 async fn a_foreign_transaction_neither_delays_the_relay_nor_is_named() {
     let (pool, kafka) = (database().await, topics().await);
-    let relay = RunningRelay::with(&pool, &kafka, quick_config()).await;
-    let mut foreign = foreign(&pool).await;
+    let relay = RunningRelay::start_with(&pool, &kafka, quick_config()).await;
+    let mut foreign = begin_foreign_transaction(&pool).await;
     insert_event(&mut pool.acquire().await.unwrap(), "a", 1).await;
 
-    relay.reach(1).await;
+    relay.wait_until_published(1).await;
     tokio::time::sleep(Duration::from_secs(1)).await;
 
     // On a busy machine the append itself may have been named while it was committed.
@@ -96,7 +96,7 @@ async fn a_foreign_transaction_neither_delays_the_relay_nor_is_named() {
 }
 
 /// A transaction that has written to another table and stays open.
-async fn foreign(pool: &PgPool) -> sqlx::Transaction<'static, sqlx::Postgres> {
+async fn begin_foreign_transaction(pool: &PgPool) -> sqlx::Transaction<'static, sqlx::Postgres> {
     pool.execute("create table elsewhere (n int)").await.unwrap();
     let mut foreign = pool.begin().await.unwrap();
     foreign.execute("insert into elsewhere values (1)").await.unwrap();

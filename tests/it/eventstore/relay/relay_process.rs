@@ -19,7 +19,7 @@ async fn an_open_append_that_delays_the_relay_is_in_the_log_and_in_the_metrics()
     }
     let folder = tempfile::tempdir().unwrap();
     let mut relay = ProductProcess::start(&variables, folder.path(), "relay", &["serve", "--role", "relay"]).unwrap();
-    let http = relay.address(ProductEdge::Http).await.unwrap();
+    let http = relay.wait_for_address(ProductEdge::Http).await.unwrap();
     let log = || fs::read_to_string(folder.path().join("relay.log")).unwrap();
 
     let mut slow = PgConnection::connect(&url).await.unwrap();

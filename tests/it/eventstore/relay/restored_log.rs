@@ -7,46 +7,49 @@ use domain::event_store::BatchStore;
 use eventstore::append::PgBatchStore;
 use sqlx::{Connection, Executor, PgConnection, PgPool, postgres::PgPoolOptions};
 use tests::{
-    RunningRelay, TestNamespace, database, empty_database, engines, eventually, log_events::event,
-    positions_by_aggregate, topics,
+    RunningRelay, TestNamespace, database, empty_database, engines, eventually, log_events::discovered_event,
+    read_positions_by_aggregate, topics,
 };
 
 #[tokio::test]
 async fn a_log_copied_into_another_database_is_refused_until_it_is_recovered() {
     let (pool, kafka) = (database().await, topics().await);
-    PgBatchStore::new(pool.clone()).append_events(vec![event("a", 1), event("a", 2)]).await.unwrap();
+    PgBatchStore::new(pool.clone())
+        .append_events(vec![discovered_event("a", 1), discovered_event("a", 2)])
+        .await
+        .unwrap();
     let copy = clone_database(&pool).await;
 
     let relay = RunningRelay::start(&copy, &kafka).await;
-    let error = relay.last_error().await;
+    let error = relay.wait_for_error().await;
     relay.stop().await;
     assert!(error.contains("was restored or cloned") && error.contains("medhub recover"), "{error}");
-    assert!(positions_by_aggregate(&kafka).await.is_empty());
+    assert!(read_positions_by_aggregate(&kafka).await.is_empty());
 
     eventstore::relay::recover_log(&copy, &kafka).await.unwrap();
     let relay = RunningRelay::start(&copy, &kafka).await;
-    relay.reach(2).await;
+    relay.wait_until_published(2).await;
     relay.stop().await;
-    assert_eq!(positions_by_aggregate(&kafka).await["a"], [1, 2]);
+    assert_eq!(read_positions_by_aggregate(&kafka).await["a"], [1, 2]);
 }
 
 #[tokio::test]
 async fn a_dump_restored_elsewhere_is_refused() {
-    let Some(programs) = client_programs() else {
+    let Some(programs) = find_client_programs() else {
         println!("skipped: no pg_dump on this machine; the test of a cloned database still runs");
         return;
     };
     let (from, to) = (empty_database(&TestNamespace::new()).await, empty_database(&TestNamespace::new()).await);
     let (pool, kafka) = (PgPool::connect(&from).await.unwrap(), topics().await);
     eventstore::postgres::migrate(&pool).await.unwrap();
-    PgBatchStore::new(pool).append_events(vec![event("a", 1)]).await.unwrap();
+    PgBatchStore::new(pool).append_events(vec![discovered_event("a", 1)]).await.unwrap();
     let pipe = format!("{programs}pg_dump '{from}' | {programs}psql -q -v ON_ERROR_STOP=1 '{to}'");
     let restored = Command::new("sh").args(["-c", &pipe]).output().unwrap();
     assert!(restored.status.success(), "{}", String::from_utf8_lossy(&restored.stderr));
 
     let copy = PgPoolOptions::new().max_connections(4).connect(&to).await.unwrap();
     let relay = RunningRelay::start(&copy, &kafka).await;
-    let error = relay.last_error().await;
+    let error = relay.wait_for_error().await;
     relay.stop().await;
 
     assert!(error.contains("was restored or cloned"), "{error}");
@@ -74,7 +77,7 @@ async fn clone_database(pool: &PgPool) -> PgPool {
 }
 
 /// The path before the names of `pg_dump` and `psql`: a folder, or empty if they are on the path.
-fn client_programs() -> Option<String> {
+fn find_client_programs() -> Option<String> {
     let runs = |folder: &str| Command::new(format!("{folder}pg_dump")).arg("--version").output().is_ok();
     let installed = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
     let mut folders: Vec<_> = installed.map(|folder| format!("{}/bin/", folder.path().display())).collect();

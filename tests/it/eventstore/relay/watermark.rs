@@ -5,7 +5,7 @@ use eventstore::append::PgBatchStore;
 
 use tests::{
     RunningRelay, TopicRecord, database, eventually,
-    log_events::{event, insert_event},
+    log_events::{discovered_event, insert_event},
     read_records, topics,
 };
 
@@ -13,13 +13,16 @@ use tests::{
 async fn every_partition_has_the_current_watermark_even_without_events() {
     let (pool, kafka) = (database().await, topics().await);
     let relay = RunningRelay::start(&pool, &kafka).await;
-    PgBatchStore::new(pool.clone()).append_events(vec![event("a", 1), event("a", 2), event("a", 3)]).await.unwrap();
+    PgBatchStore::new(pool.clone())
+        .append_events(vec![discovered_event("a", 1), discovered_event("a", 2), discovered_event("a", 3)])
+        .await
+        .unwrap();
 
     let found = eventually(async || {
         let found = read_records(&kafka).await;
         let watermark_of = |partition| {
             let last = found.iter().rfind(|record| record.partition == partition);
-            last.and_then(|record| record.number("watermark").or(record.number("position")))
+            last.and_then(|record| record.numeric_header("watermark").or(record.numeric_header("position")))
         };
         let watermarks: Vec<_> = (0..kafka.partitions).map(watermark_of).collect();
         if watermarks.iter().all(|at| *at == Some(3)) { Ok(found) } else { Err(format!("{watermarks:?}")) }
@@ -42,11 +45,11 @@ async fn no_event_comes_after_a_beacon_whose_watermark_covers_it() {
         // An append that commits after later ones.
         let mut slow = pool.begin().await.unwrap();
         insert_event(&mut slow, &format!("slow{round}"), 1).await;
-        store.append_events((0..20).map(|n| event(&format!("a{n}"), round)).collect()).await.unwrap();
+        store.append_events((0..20).map(|n| discovered_event(&format!("a{n}"), round)).collect()).await.unwrap();
         tokio::time::sleep(std::time::Duration::from_millis(60)).await;
         slow.commit().await.unwrap();
     }
-    relay.reach(20 * 21).await;
+    relay.wait_until_published(20 * 21).await;
     relay.stop().await;
 
     let found = read_records(&kafka).await;
@@ -54,11 +57,11 @@ async fn no_event_comes_after_a_beacon_whose_watermark_covers_it() {
         let records: Vec<_> = found.iter().filter(|record| record.partition == partition).collect();
         let mut watermark = 0;
         for record in records {
-            let position = record.number("position").unwrap_or_default();
+            let position = record.numeric_header("position").unwrap_or_default();
             if record.is_event() {
                 assert!(position > watermark, "position {position} after watermark {watermark}");
             }
-            watermark = watermark.max(record.number("watermark").unwrap_or(position));
+            watermark = watermark.max(record.numeric_header("watermark").unwrap_or(position));
         }
     }
     assert_eq!(found.iter().filter(|record| record.is_event()).count(), 420);
@@ -70,15 +73,15 @@ async fn the_events_of_a_partition_are_numbered_without_gaps_across_leaders() {
     let store = PgBatchStore::new(pool.clone());
     for sequence in 1..=3 {
         let relay = RunningRelay::start(&pool, &kafka).await;
-        store.append_events((0..40).map(|n| event(&format!("a{n}"), sequence)).collect()).await.unwrap();
-        relay.reach(40 * sequence).await;
+        store.append_events((0..40).map(|n| discovered_event(&format!("a{n}"), sequence)).collect()).await.unwrap();
+        relay.wait_until_published(40 * sequence).await;
         relay.stop().await;
     }
 
     let found = read_records(&kafka).await;
     for partition in 0..kafka.partitions {
         let events = found.iter().filter(|record| record.partition == partition && record.is_event());
-        let ordinals: Vec<_> = events.map(|record| record.number("ordinal").unwrap()).collect();
+        let ordinals: Vec<_> = events.map(|record| record.numeric_header("ordinal").unwrap()).collect();
         let expected: Vec<_> = (1..=ordinals.len() as u64).collect();
         assert_eq!(ordinals, expected, "partition {partition}");
     }

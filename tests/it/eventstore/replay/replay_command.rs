@@ -17,11 +17,11 @@ use tokio::{
     time::timeout,
 };
 
-use super::{fill, record_discovery};
+use super::{append_events, record_discovery};
 use tests::{WAIT_TIMEOUT, database, eventually};
 
 /// The product's command line on the database behind `pool`; all other engines are unavailable.
-fn medhub(pool: &PgPool, args: &[&str]) -> Command {
+fn build_command(pool: &PgPool, args: &[&str]) -> Command {
     let mut command = Command::new(tests::medhub_local());
     command.arg("product").args(args).env("DATABASE_URL", pool.connect_options().to_url_lossy().as_str());
     for engine in ["CLICKHOUSE_URL", "QDRANT_URL"] {
@@ -32,41 +32,41 @@ fn medhub(pool: &PgPool, args: &[&str]) -> Command {
     command
 }
 
-async fn run(pool: &PgPool, args: &[&str]) -> Output {
-    timeout(WAIT_TIMEOUT, medhub(pool, args).output()).await.unwrap().unwrap()
+async fn run_command(pool: &PgPool, args: &[&str]) -> Output {
+    timeout(WAIT_TIMEOUT, build_command(pool, args).output()).await.unwrap().unwrap()
 }
 
-fn events(output: &Output) -> Vec<Value> {
+fn parse_events(output: &Output) -> Vec<Value> {
     let text = std::str::from_utf8(&output.stdout).unwrap();
     text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
-fn positions(output: &Output) -> Vec<u64> {
-    events(output).iter().map(|event| event["position"].as_u64().unwrap()).collect()
+fn read_positions(output: &Output) -> Vec<u64> {
+    parse_events(output).iter().map(|event| event["position"].as_u64().unwrap()).collect()
 }
 
-fn lines_of(child: &mut Child) -> Lines<BufReader<ChildStdout>> {
+fn read_lines(child: &mut Child) -> Lines<BufReader<ChildStdout>> {
     BufReader::new(child.stdout.take().unwrap()).lines()
 }
 
-async fn next(lines: &mut Lines<BufReader<ChildStdout>>) -> Option<u64> {
+async fn next_position(lines: &mut Lines<BufReader<ChildStdout>>) -> Option<u64> {
     let line = timeout(WAIT_TIMEOUT, lines.next_line()).await.unwrap().unwrap()?;
     serde_json::from_str::<Value>(&line).unwrap()["position"].as_u64()
 }
 
-async fn end(mut child: Child) -> (Option<i32>, String) {
+async fn wait_for_exit(mut child: Child) -> (Option<i32>, String) {
     let status = timeout(WAIT_TIMEOUT, child.wait()).await.unwrap().unwrap();
     let mut stderr = String::new();
     child.stderr.take().unwrap().read_to_string(&mut stderr).await.unwrap();
     (status.code(), stderr)
 }
 
-fn interrupt(child: &Child) {
+fn send_interrupt(child: &Child) {
     kill(Pid::from_raw(i32::try_from(child.id().unwrap()).unwrap()), Signal::SIGINT).unwrap();
 }
 
 /// The peak memory of a running process, in kilobytes.
-fn peak(child: &Child) -> Option<u64> {
+fn peak_memory_kib(child: &Child) -> Option<u64> {
     let status = fs::read_to_string(format!("/proc/{}/status", child.id()?)).ok()?;
     status.lines().find_map(|line| line.strip_prefix("VmHWM:")?.trim().strip_suffix(" kB")?.parse().ok())
 }
@@ -77,10 +77,10 @@ async fn replay_prints_the_log_as_json_lines() {
     for number in 1..=3 {
         record_discovery(&pool, &format!("a{number}"), "acme", "2026-03-03T12:00:00.5Z").await;
     }
-    let output = run(&pool, &["replay"]).await;
+    let output = run_command(&pool, &["replay"]).await;
     assert!(output.status.success(), "{output:?}");
     assert_eq!(output.stderr, b"");
-    let events = events(&output);
+    let events = parse_events(&output);
     assert_eq!(events.len(), 3);
     let event = &events[1];
     let keys: Vec<_> = event.as_object().unwrap().keys().map(String::as_str).collect();
@@ -123,9 +123,9 @@ async fn options_select_what_is_printed() {
         (&["tail", "--no-follow", "-n", "2", "--tenant", "public"], &[3, 5]),
         (&["tail", "--no-follow", "-n", "0"], &[]),
     ] {
-        let output = run(&pool, args).await;
+        let output = run_command(&pool, args).await;
         assert!(output.status.success(), "{args:?}: {output:?}");
-        assert_eq!(positions(&output), expected, "{args:?}");
+        assert_eq!(read_positions(&output), expected, "{args:?}");
     }
 }
 
@@ -135,34 +135,34 @@ async fn tail_prints_new_events_until_it_is_interrupted() {
     for number in 1..=5 {
         record_discovery(&pool, &format!("a{number}"), "public", "2026-03-03T12:00:00Z").await;
     }
-    let mut child = medhub(&pool, &["tail", "-n", "2"]).spawn().unwrap();
-    let mut lines = lines_of(&mut child);
-    assert_eq!((next(&mut lines).await, next(&mut lines).await), (Some(4), Some(5)));
+    let mut child = build_command(&pool, &["tail", "-n", "2"]).spawn().unwrap();
+    let mut lines = read_lines(&mut child);
+    assert_eq!((next_position(&mut lines).await, next_position(&mut lines).await), (Some(4), Some(5)));
     record_discovery(&pool, "new", "public", "2026-03-03T12:00:00Z").await;
-    assert_eq!(next(&mut lines).await, Some(6));
-    interrupt(&child);
-    assert_eq!(next(&mut lines).await, None);
-    assert_eq!(end(child).await, (Some(0), String::new()));
+    assert_eq!(next_position(&mut lines).await, Some(6));
+    send_interrupt(&child);
+    assert_eq!(next_position(&mut lines).await, None);
+    assert_eq!(wait_for_exit(child).await, (Some(0), String::new()));
 }
 
 #[tokio::test]
 async fn a_closed_pipe_ends_a_replay_without_a_message() {
     let pool = database().await;
-    fill(&pool, 5_000).await;
-    let mut child = medhub(&pool, &["replay"]).spawn().unwrap();
-    let mut lines = lines_of(&mut child);
-    assert_eq!(next(&mut lines).await, Some(1));
+    append_events(&pool, 5_000).await;
+    let mut child = build_command(&pool, &["replay"]).spawn().unwrap();
+    let mut lines = read_lines(&mut child);
+    assert_eq!(next_position(&mut lines).await, Some(1));
     drop(lines);
-    assert_eq!(end(child).await, (Some(141), String::new()));
+    assert_eq!(wait_for_exit(child).await, (Some(141), String::new()));
 }
 
 #[tokio::test]
 async fn a_replay_whose_output_is_not_read_waits_in_little_memory_and_can_be_interrupted() {
     let pool = database().await;
-    fill(&pool, 60_000).await;
-    let mut child = medhub(&pool, &["replay"]).spawn().unwrap();
-    let mut lines = lines_of(&mut child);
-    assert_eq!(next(&mut lines).await, Some(1));
+    append_events(&pool, 60_000).await;
+    let mut child = build_command(&pool, &["replay"]).spawn().unwrap();
+    let mut lines = read_lines(&mut child);
+    assert_eq!(next_position(&mut lines).await, Some(1));
     // The replay has stopped reading once Postgres waits for it.
     eventually(async || {
         let waits: i64 = sqlx::query_scalar(
@@ -175,19 +175,19 @@ async fn a_replay_whose_output_is_not_read_waits_in_little_memory_and_can_be_int
         if waits == 1 { Ok(()) } else { Err("Postgres is still sending") }
     })
     .await;
-    let held = peak(&child).unwrap();
+    let held = peak_memory_kib(&child).unwrap();
     assert!(held < 100_000, "{held} kB for a log of 60 MB");
-    interrupt(&child);
-    assert_eq!(end(child).await, (Some(130), "interrupted\n".to_owned()));
+    send_interrupt(&child);
+    assert_eq!(wait_for_exit(child).await, (Some(130), "interrupted\n".to_owned()));
 }
 
 #[tokio::test]
 async fn a_log_ten_times_as_long_needs_no_more_memory() {
     let pool = database().await;
-    fill(&pool, 200_000).await;
+    append_events(&pool, 200_000).await;
     let mut peaks = vec![];
     for events in ["20000", "200000"] {
-        let mut child = medhub(&pool, &["replay", "--limit", events]).spawn().unwrap();
+        let mut child = build_command(&pool, &["replay", "--limit", events]).spawn().unwrap();
         let mut out = child.stdout.take().unwrap();
         let (mut buffer, mut held, mut bytes) = (vec![0; 1 << 16], None, 0);
         loop {
@@ -196,10 +196,10 @@ async fn a_log_ten_times_as_long_needs_no_more_memory() {
                 break;
             }
             bytes += read;
-            held = peak(&child).or(held);
+            held = peak_memory_kib(&child).or(held);
         }
         assert!(bytes / 1_000 > events.parse().unwrap(), "{bytes} bytes of {events} events");
-        assert_eq!(end(child).await.0, Some(0));
+        assert_eq!(wait_for_exit(child).await.0, Some(0));
         peaks.push(held.unwrap());
     }
     // The allocator's blocks of 2 MB are filled a little differently in each run; a replay that held all that it has

@@ -6,15 +6,15 @@ use eventstore::log::{completed_prefix, read_after};
 use sqlx::{Executor, PgConnection};
 use tokio_util::sync::CancellationToken;
 
-use super::seeds;
+use super::choose_seeds;
 use tests::engines;
 use tests::faults::{
     WriterTasks, evidence_reader, fault_environment::FaultEnvironment, fault_plan::FaultPlan, run_seed,
     seeded_choices::SeededChoices,
 };
 
-const CASES: u64 = 60;
-const STEPS: u64 = 30;
+const SCRIPT_COUNT: u64 = 60;
+const STEPS_PER_SCRIPT: u64 = 30;
 
 /// A reader that continues at its last position.
 struct PrefixReader {
@@ -26,10 +26,10 @@ struct PrefixReader {
 
 impl PrefixReader {
     async fn new(environment: &FaultEnvironment, fenced: bool) -> Self {
-        Self { connection: environment.connection().await.unwrap(), fenced, cursor: 0, read: Vec::new() }
+        Self { connection: environment.connect().await.unwrap(), fenced, cursor: 0, read: Vec::new() }
     }
 
-    async fn read(&mut self) {
+    async fn read_next(&mut self) {
         let fence = if self.fenced { completed_prefix(&mut self.connection).await.unwrap() } else { u64::MAX };
         let events = read_after(&mut self.connection, self.cursor, fence, u32::MAX).await.unwrap();
         self.read.extend(events.iter().map(|event| event.position));
@@ -39,9 +39,9 @@ impl PrefixReader {
 
     /// Number of events before its cursor that it has not read.
     async fn count_missed(&mut self) -> usize {
-        self.read().await;
+        self.read_next().await;
         assert!(self.read.is_sorted_by(|first, second| first < second), "positions were read twice or out of order");
-        let log = evidence_reader::log(&mut self.connection).await.unwrap();
+        let log = evidence_reader::read_log(&mut self.connection).await.unwrap();
         log.iter().filter(|event| self.read.binary_search(&event.position).is_err()).count()
     }
 }
@@ -68,47 +68,47 @@ impl WriterScript {
     async fn new(environment: &FaultEnvironment, seed: u64) -> Self {
         let mut writers = Vec::new();
         for _ in 0..4 {
-            let connection = environment.connection().await.unwrap();
+            let connection = environment.connect().await.unwrap();
             writers.push(ScriptedWriter { connection, open: false, savepoint: false });
         }
         let database = environment.url.rsplit('/').next().unwrap().to_owned();
-        let finisher = environment.connection().await.unwrap();
+        let finisher = environment.connect().await.unwrap();
         Self { writers, finisher, choices: SeededChoices::new(seed, 0), database, prepared: Vec::new(), names: 0 }
     }
 
-    async fn step(&mut self) {
-        let number = usize::try_from(self.choices.below(4)).unwrap();
-        let choice = self.choices.below(10);
+    async fn run_step(&mut self) {
+        let number = usize::try_from(self.choices.number_below(4)).unwrap();
+        let choice = self.choices.number_below(10);
         self.names += 1;
         let name = format!("{}-{}", self.database, self.names);
         let writer = &mut self.writers[number];
         match (writer.open, choice) {
-            (_, 0..=3) => insert(&mut writer.connection, &name).await,
+            (_, 0..=3) => insert_event(&mut writer.connection, &name).await,
             (false, 4..=8) => {
-                run(&mut writer.connection, "begin").await;
+                run_statement(&mut writer.connection, "begin").await;
                 if choice == 4 {
-                    run(&mut writer.connection, "select pg_current_xact_id()").await;
+                    run_statement(&mut writer.connection, "select pg_current_xact_id()").await;
                 }
                 writer.open = true;
             }
             (false, _) => self.end_prepared().await,
             (true, 4) => {
-                run(&mut writer.connection, "savepoint s").await;
-                insert(&mut writer.connection, &name).await;
+                run_statement(&mut writer.connection, "savepoint s").await;
+                insert_event(&mut writer.connection, &name).await;
                 writer.savepoint = true;
             }
-            (true, 5) if writer.savepoint => run(&mut writer.connection, "rollback to savepoint s").await,
+            (true, 5) if writer.savepoint => run_statement(&mut writer.connection, "rollback to savepoint s").await,
             (true, 6) => {
-                run(&mut writer.connection, &format!("prepare transaction '{name}'")).await;
+                run_statement(&mut writer.connection, &format!("prepare transaction '{name}'")).await;
                 self.prepared.push(name);
                 writer.reset();
             }
             (true, 7) => {
-                run(&mut writer.connection, "rollback").await;
+                run_statement(&mut writer.connection, "rollback").await;
                 writer.reset();
             }
             (true, _) => {
-                run(&mut writer.connection, "commit").await;
+                run_statement(&mut writer.connection, "commit").await;
                 writer.reset();
             }
         }
@@ -116,13 +116,13 @@ impl WriterScript {
 
     async fn end_prepared(&mut self) {
         let Some(name) = self.prepared.pop() else { return };
-        let end = if self.choices.percent(70) { "commit" } else { "rollback" };
-        run(&mut self.finisher, &format!("{end} prepared '{name}'")).await;
+        let end = if self.choices.random_bool(70) { "commit" } else { "rollback" };
+        run_statement(&mut self.finisher, &format!("{end} prepared '{name}'")).await;
     }
 
     async fn finish(&mut self) {
         for writer in &mut self.writers {
-            run(&mut writer.connection, "commit").await;
+            run_statement(&mut writer.connection, "commit").await;
             writer.reset();
         }
         while !self.prepared.is_empty() {
@@ -137,14 +137,14 @@ impl ScriptedWriter {
     }
 }
 
-async fn run(connection: &mut PgConnection, statement: &str) {
+async fn run_statement(connection: &mut PgConnection, statement: &str) {
     connection.execute(statement).await.unwrap();
 }
 
-async fn insert(connection: &mut PgConnection, stream: &str) {
+async fn insert_event(connection: &mut PgConnection, stream: &str) {
     let row = format!("('opportunity', '{stream}', 1, 'opportunity.discovered', '1.0', '{{}}', '{{}}')");
     let columns = "aggregate_type, aggregate_id, sequence, event_type, event_version, payload, metadata";
-    run(connection, &format!("insert into events ({columns}) values {row}")).await;
+    run_statement(connection, &format!("insert into events ({columns}) values {row}")).await;
 }
 
 /// Number of events that a reader missed in all scripts of a seed.
@@ -152,13 +152,13 @@ async fn count_missed_events(seed: u64, fenced: bool) -> usize {
     let environment = FaultEnvironment::new(engines().await).await.unwrap();
     let mut missed = 0;
     let mut reader = PrefixReader::new(&environment, fenced).await;
-    for case in 0..CASES {
-        let mut script = WriterScript::new(&environment, seed.wrapping_mul(CASES).wrapping_add(case)).await;
-        script.names = case * STEPS;
-        for _ in 0..STEPS {
-            script.step().await;
-            if script.choices.percent(40) {
-                reader.read().await;
+    for case in 0..SCRIPT_COUNT {
+        let mut script = WriterScript::new(&environment, seed.wrapping_mul(SCRIPT_COUNT).wrapping_add(case)).await;
+        script.names = case * STEPS_PER_SCRIPT;
+        for _ in 0..STEPS_PER_SCRIPT {
+            script.run_step().await;
+            if script.choices.random_bool(40) {
+                reader.read_next().await;
             }
         }
         script.finish().await;
@@ -167,13 +167,13 @@ async fn count_missed_events(seed: u64, fenced: bool) -> usize {
             assert_eq!(missed, 0, "seed {seed}, case {case}");
         }
     }
-    assert!(reader.read.len() > usize::try_from(CASES).unwrap(), "too few events were written");
+    assert!(reader.read.len() > usize::try_from(SCRIPT_COUNT).unwrap(), "too few events were written");
     missed
 }
 
 #[tokio::test]
 async fn a_completed_prefix_never_grows() {
-    for seed in seeds() {
+    for seed in choose_seeds() {
         assert_eq!(count_missed_events(seed, true).await, 0);
     }
 }
@@ -186,8 +186,10 @@ async fn without_the_fence_a_reader_misses_events_of_the_same_scripts() {
 #[tokio::test]
 async fn continuous_readers_see_completed_prefixes_beside_writers_of_every_kind() {
     let environment = FaultEnvironment::new(engines().await).await.unwrap();
-    let writers =
-        WriterTasks::start(&FaultPlan::quiet(run_seed::read_or_draw().unwrap(), 12, Duration::ZERO), &environment);
+    let writers = WriterTasks::start(
+        &FaultPlan::without_faults(run_seed::read_or_draw_seed().unwrap(), 12, Duration::ZERO),
+        &environment,
+    );
     let stop = CancellationToken::new();
     let readers: Vec<_> = (0..2)
         .map(|_| {
@@ -196,7 +198,7 @@ async fn continuous_readers_see_completed_prefixes_beside_writers_of_every_kind(
                 let connection = sqlx::Connection::connect(&url).await.unwrap();
                 let mut reader = PrefixReader { connection, fenced: true, cursor: 0, read: Vec::new() };
                 while !stop.is_cancelled() {
-                    reader.read().await;
+                    reader.read_next().await;
                 }
                 reader
             })

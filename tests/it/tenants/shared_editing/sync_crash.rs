@@ -46,7 +46,7 @@ pub(super) struct FailingStore<S> {
     failure_mode: Arc<AtomicU8>,
 }
 
-fn process_ended<E: std::error::Error>() -> AggregateError<E> {
+fn commit_failure<E: std::error::Error>() -> AggregateError<E> {
     AggregateError::DatabaseConnectionError("the process ended here".into())
 }
 
@@ -77,10 +77,10 @@ impl<A: Aggregate + Fingerprint> EventStore<A> for FailingStore<PgEventStore<A>>
     ) -> Result<Vec<EventEnvelope<A>>, AggregateError<A::Error>> {
         let failure_mode = self.failure_mode.load(Ordering::SeqCst);
         if failure_mode == FAIL_BEFORE {
-            return Err(process_ended());
+            return Err(commit_failure());
         }
         let committed = self.inner.commit(events, context, metadata).await?;
-        if failure_mode == FAIL_AFTER { Err(process_ended()) } else { Ok(committed) }
+        if failure_mode == FAIL_AFTER { Err(commit_failure()) } else { Ok(committed) }
     }
 }
 
@@ -111,18 +111,18 @@ impl SyncFixture {
         let tenant = TenantId::try_new("acme").unwrap();
         let (proposal, ann) = (ProposalId::new(Uuid::new_v4()), UserId::try_new("ann").unwrap());
         let fixture = Self { pool, dispatcher, failure_mode, tenant, proposal, ann };
-        fixture.draft(proposal).await;
+        fixture.draft_proposal(proposal).await;
         fixture
     }
 
     /// Drafts another proposal of the same company.
-    pub(super) async fn draft_another(&self) -> ProposalId {
+    pub(super) async fn draft_another_proposal(&self) -> ProposalId {
         let proposal = ProposalId::new(Uuid::new_v4());
-        self.draft(proposal).await;
+        self.draft_proposal(proposal).await;
         proposal
     }
 
-    async fn draft(&self, proposal: ProposalId) {
+    async fn draft_proposal(&self, proposal: ProposalId) {
         let sender = self.sender();
         let draft = ProposalCommand::Draft {
             opportunity_id: OpportunityId::parse("036:36C10G26R0005").unwrap(),
@@ -143,7 +143,7 @@ impl SyncFixture {
     }
 
     /// Writes an edit in a room, and waits until it is stored as an update.
-    pub(super) async fn write(&self, editor: &SharedText, text: &str) {
+    pub(super) async fn write_edit(&self, editor: &SharedText, text: &str) {
         let config =
             CollaborationConfig { quiet_ms: 3_600_000, at_latest_ms: 3_600_000, ..CollaborationConfig::default() };
         // No Redis listens there: the channel to other processes is not needed for writing.
@@ -170,7 +170,7 @@ impl SyncFixture {
     }
 
     /// The section's content after each recorded event.
-    pub(super) async fn recorded(&self) -> Vec<String> {
+    pub(super) async fn read_recorded_contents(&self) -> Vec<String> {
         let contents =
             "select payload ->> 'content' from events where event_type = 'proposal.section_edited' order by position";
         sqlx::query_scalar(contents).fetch_all(&self.pool).await.unwrap()
@@ -180,31 +180,31 @@ impl SyncFixture {
 #[tokio::test]
 async fn a_process_that_ends_before_the_command_is_recorded_loses_no_edit() {
     let (fixture, editor) = (SyncFixture::new().await, SharedText::default());
-    fixture.write(&editor, "We deliver.").await;
+    fixture.write_edit(&editor, "We deliver.").await;
     fixture.sync_with_failure(FAIL_BEFORE).await.unwrap_err();
-    assert_eq!(fixture.recorded().await, Vec::<String>::new());
+    assert_eq!(fixture.read_recorded_contents().await, Vec::<String>::new());
     fixture.sync_with_failure(FAIL_NEVER).await.unwrap();
-    assert_eq!(fixture.recorded().await, ["We deliver."]);
+    assert_eq!(fixture.read_recorded_contents().await, ["We deliver."]);
     fixture.sync_with_failure(FAIL_NEVER).await.unwrap();
-    assert_eq!(fixture.recorded().await, ["We deliver."]);
+    assert_eq!(fixture.read_recorded_contents().await, ["We deliver."]);
 }
 
 #[tokio::test]
 async fn a_process_that_ends_after_the_command_is_recorded_records_no_edit_twice() {
     let (fixture, editor) = (SyncFixture::new().await, SharedText::default());
-    fixture.write(&editor, "We deliver.").await;
+    fixture.write_edit(&editor, "We deliver.").await;
     fixture.sync_with_failure(FAIL_AFTER).await.unwrap_err();
     fixture.failure_mode.store(FAIL_NEVER, Ordering::SeqCst);
     // Others write before the interrupted sync is continued.
-    fixture.write(&editor, "We deliver. Soon.").await;
+    fixture.write_edit(&editor, "We deliver. Soon.").await;
     fixture.sync_with_failure(FAIL_NEVER).await.unwrap();
-    assert_eq!(fixture.recorded().await, ["We deliver.", "We deliver. Soon."]);
+    assert_eq!(fixture.read_recorded_contents().await, ["We deliver.", "We deliver. Soon."]);
 }
 
 #[tokio::test]
 async fn a_sync_waits_for_another_session_that_holds_the_lock_of_the_text() {
     let (fixture, editor) = (SyncFixture::new().await, SharedText::default());
-    fixture.write(&editor, "We deliver.").await;
+    fixture.write_edit(&editor, "We deliver.").await;
     let mut other = fixture.pool.begin().await.unwrap();
     let name = format!("shared text\n{}\n{}", fixture.tenant, fixture.proposal);
     let take_lock = "select pg_try_advisory_xact_lock(hashtextextended($1, 0))";
@@ -216,7 +216,7 @@ async fn a_sync_waits_for_another_session_that_holds_the_lock_of_the_text() {
     };
     let (synced, ()) = tokio::join!(fixture.sync_with_failure(FAIL_NEVER), release_lock);
     synced.unwrap();
-    assert_eq!(fixture.recorded().await, ["We deliver."]);
+    assert_eq!(fixture.read_recorded_contents().await, ["We deliver."]);
 }
 
 #[tokio::test]

@@ -53,7 +53,7 @@ const METHOD_WEIGHTS: [(AppendMethod, u64); 13] = [
 impl AppendMethod {
     /// Chooses one by its weight.
     pub(super) fn random(choices: &mut SeededChoices) -> Self {
-        choices.weighted(&METHOD_WEIGHTS)
+        choices.pick_weighted(&METHOD_WEIGHTS)
     }
 
     /// Its name in reports.

@@ -2,34 +2,35 @@
 
 use domain::event_store::NewEvent;
 
-const COLUMNS: &str = "aggregate_type, aggregate_id, sequence, event_type, event_version, payload, metadata";
+const EVENT_COLUMNS: &str = "aggregate_type, aggregate_id, sequence, event_type, event_version, payload, metadata";
 
 /// One `INSERT` as text, with its values.
-pub(super) fn insert(events: &[NewEvent]) -> anyhow::Result<String> {
+pub(super) fn insert_statement(events: &[NewEvent]) -> anyhow::Result<String> {
     let mut rows = Vec::new();
     for event in events {
-        let [kind, id, sequence, name, version, payload, metadata] = fields(event)?.map(|field| quoted(&field, '\''));
+        let [kind, id, sequence, name, version, payload, metadata] =
+            column_values(event)?.map(|field| quote_text(&field, '\''));
         rows.push(format!("({kind}, {id}, {sequence}, {name}, {version}, {payload}, {metadata})"));
     }
-    Ok(format!("insert into events ({COLUMNS}) values {}", rows.join(", ")))
+    Ok(format!("insert into events ({EVENT_COLUMNS}) values {}", rows.join(", ")))
 }
 
-/// The `COPY` statement; [`copy_rows`] returns its data.
-pub(super) fn copy() -> String {
-    format!("copy events ({COLUMNS}) from stdin (format csv)")
+/// The `COPY` statement; [`csv_rows`] returns its data.
+pub(super) fn copy_statement() -> String {
+    format!("copy events ({EVENT_COLUMNS}) from stdin (format csv)")
 }
 
 /// The rows as CSV.
-pub(super) fn copy_rows(events: &[NewEvent]) -> anyhow::Result<String> {
+pub(super) fn csv_rows(events: &[NewEvent]) -> anyhow::Result<String> {
     let mut text = String::new();
     for event in events {
-        text.push_str(&fields(event)?.map(|field| quoted(&field, '"')).join(","));
+        text.push_str(&column_values(event)?.map(|field| quote_text(&field, '"')).join(","));
         text.push('\n');
     }
     Ok(text)
 }
 
-fn fields(event: &NewEvent) -> anyhow::Result<[String; 7]> {
+fn column_values(event: &NewEvent) -> anyhow::Result<[String; 7]> {
     Ok([
         event.aggregate_type.to_owned(),
         event.aggregate_id.clone(),
@@ -41,7 +42,7 @@ fn fields(event: &NewEvent) -> anyhow::Result<[String; 7]> {
     ])
 }
 
-fn quoted(text: &str, quote: char) -> String {
+fn quote_text(text: &str, quote: char) -> String {
     let doubled = text.replace(quote, &format!("{quote}{quote}"));
     format!("{quote}{doubled}{quote}")
 }

@@ -3,12 +3,12 @@
 use crate::faults::append_ledger::AppendOutcome;
 
 /// The outcome of a commit, or of a statement that commits by itself.
-pub(super) fn outcome_of<T>(result: Result<T, sqlx::Error>) -> AppendOutcome {
-    result.map_or_else(|error| outcome_of_error(&error), |_| AppendOutcome::Committed)
+pub(super) fn classify_commit<T>(result: Result<T, sqlx::Error>) -> AppendOutcome {
+    result.map_or_else(|error| classify_error(&error), |_| AppendOutcome::Committed)
 }
 
 /// The outcome of a failed commit: a refusal is a rollback, a broken connection leaves the outcome unknown.
-pub(super) fn outcome_of_error(error: &sqlx::Error) -> AppendOutcome {
+pub(super) fn classify_error(error: &sqlx::Error) -> AppendOutcome {
     if is_refusal(error) && !is_shutdown(error) { AppendOutcome::RolledBack } else { AppendOutcome::Unknown }
 }
 

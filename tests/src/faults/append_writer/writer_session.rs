@@ -9,7 +9,7 @@ use anyhow::Context as _;
 use sqlx::{ConnectOptions as _, PgConnection, postgres::PgConnectOptions};
 
 const RECONNECT_TIMEOUT: Duration = Duration::from_secs(90);
-const PAUSE: Duration = Duration::from_millis(50);
+const RETRY_DELAY: Duration = Duration::from_millis(50);
 
 /// A connection, or none until it is needed.
 #[derive(Debug)]
@@ -39,7 +39,7 @@ impl WriterSession {
     }
 
     /// Opens a second connection beside this one.
-    pub(in crate::faults) async fn another(&self) -> anyhow::Result<PgConnection> {
+    pub(in crate::faults) async fn connect_another(&self) -> anyhow::Result<PgConnection> {
         connect(&self.url, &self.name).await
     }
 }
@@ -53,7 +53,7 @@ async fn connect(url: &str, name: &str) -> anyhow::Result<PgConnection> {
             Err(error) if Instant::now() > deadline => {
                 return Err(error).with_context(|| format!("{name}: no connection within {RECONNECT_TIMEOUT:?}"));
             }
-            Err(_) => tokio::time::sleep(PAUSE).await,
+            Err(_) => tokio::time::sleep(RETRY_DELAY).await,
         }
     }
 }

@@ -16,23 +16,23 @@ pub(super) fn compare_with_ledger(log: &[LogEvent], ledger: &[LedgerEntry], viol
     let is_in_log = |mark: &&String| in_log.contains_key(mark.as_str());
     let mut known = HashSet::new();
     for append in ledger {
-        known.extend(append.kept_marks.iter().chain(&append.undone_marks).map(String::as_str));
-        let found = append.kept_marks.iter().filter(is_in_log).count();
-        let violation_of = |rule: fn(String, &'static str) -> AuditViolation| rule(append.id.clone(), append.way);
+        known.extend(append.event_marks.iter().chain(&append.rolled_back_marks).map(String::as_str));
+        let found = append.event_marks.iter().filter(is_in_log).count();
+        let violation_of = |rule: fn(String, &'static str) -> AuditViolation| rule(append.id.clone(), append.method);
         match append.outcome {
-            AppendOutcome::Committed if found < append.kept_marks.len() => {
-                violations.push(violation_of(|append, way| AuditViolation::Unrecorded { append, way }));
+            AppendOutcome::Committed if found < append.event_marks.len() => {
+                violations.push(violation_of(|append, method| AuditViolation::Unrecorded { append, method }));
             }
             AppendOutcome::RolledBack if found > 0 => {
-                violations.push(violation_of(|append, way| AuditViolation::Undead { append, way }));
+                violations.push(violation_of(|append, method| AuditViolation::Undead { append, method }));
             }
-            AppendOutcome::Unknown if found > 0 && found < append.kept_marks.len() => {
-                violations.push(violation_of(|append, way| AuditViolation::Torn { append, way }));
+            AppendOutcome::Unknown if found > 0 && found < append.event_marks.len() => {
+                violations.push(violation_of(|append, method| AuditViolation::Torn { append, method }));
             }
             AppendOutcome::Committed | AppendOutcome::RolledBack | AppendOutcome::Unknown => {}
         }
-        if append.undone_marks.iter().any(|mark| is_in_log(&mark)) {
-            violations.push(violation_of(|append, way| AuditViolation::Undead { append, way }));
+        if append.rolled_back_marks.iter().any(|mark| is_in_log(&mark)) {
+            violations.push(violation_of(|append, method| AuditViolation::Undead { append, method }));
         }
     }
     let unknown_events = log.iter().filter(|event| !known.contains(event.mark.as_str()));

@@ -12,16 +12,16 @@ pub(super) struct PartitionAudit {
     /// The highest watermark of a beacon: no event at or below it may follow.
     watermark: u64,
     /// Whether events carry an ordinal.
-    numbered: bool,
+    has_ordinals: bool,
 }
 
 impl PartitionAudit {
     /// Checks the first occurrence of an event.
-    pub(super) fn event(&mut self, event: &LogEvent, record: &AuditedRecord, findings: &mut AuditFindings) {
+    pub(super) fn check_event(&mut self, event: &LogEvent, record: &AuditedRecord, findings: &mut AuditFindings) {
         let position = event.position;
         if position < self.last_position {
             findings.violations.push(AuditViolation::Backwards {
-                place: record.place(),
+                location: record.location(),
                 position,
                 after: self.last_position,
             });
@@ -29,18 +29,18 @@ impl PartitionAudit {
         if position <= self.watermark {
             let watermark = self.watermark;
             findings.violations.push(AuditViolation::Beacon {
-                place: record.place(),
+                location: record.location(),
                 reason: format!("event {position} comes after a beacon that says {watermark} is complete"),
             });
         }
         self.last_position = position.max(self.last_position);
         self.event_count += 1;
         let found = record.headers.get("ordinal");
-        self.numbered |= found.is_some();
+        self.has_ordinals |= found.is_some();
         findings.numbered += usize::from(found.is_some());
-        if self.numbered && record.number("ordinal") != Some(self.event_count) {
+        if self.has_ordinals && record.numeric_header("ordinal") != Some(self.event_count) {
             findings.violations.push(AuditViolation::Ordinal {
-                place: record.place(),
+                location: record.location(),
                 found: found.cloned(),
                 expected: self.event_count,
             });
@@ -48,20 +48,20 @@ impl PartitionAudit {
     }
 
     /// Checks a beacon.
-    pub(super) fn beacon(&mut self, record: &AuditedRecord, findings: &mut AuditFindings) {
+    pub(super) fn check_beacon(&mut self, record: &AuditedRecord, findings: &mut AuditFindings) {
         let mut report =
-            |reason: String| findings.violations.push(AuditViolation::Beacon { place: record.place(), reason });
-        match record.number("watermark") {
+            |reason: String| findings.violations.push(AuditViolation::Beacon { location: record.location(), reason });
+        match record.numeric_header("watermark") {
             Some(watermark) => self.watermark = self.watermark.max(watermark),
             None => report("a record without event-type and without a watermark".to_owned()),
         }
         if let Some(key) = &record.key {
             report(format!("a beacon has the key {key:?}"));
         }
-        if let Some(ordinal) = record.number("ordinal").filter(|ordinal| *ordinal != self.event_count) {
+        if let Some(ordinal) = record.numeric_header("ordinal").filter(|ordinal| *ordinal != self.event_count) {
             report(format!("a beacon counts {ordinal} events, but {} precede it", self.event_count));
         }
-        if let Some(position) = record.number("position").filter(|position| *position != self.last_position) {
+        if let Some(position) = record.numeric_header("position").filter(|position| *position != self.last_position) {
             report(format!("a beacon names {position} as the last position, but it is {}", self.last_position));
         }
     }

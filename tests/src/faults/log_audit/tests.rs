@@ -5,19 +5,19 @@ use crate::faults::append_ledger::AppendOutcome;
 
 /// Aggregates `a` and `c` on partition 0, `b` on partition 1; position 3 is a gap.
 fn valid_evidence() -> AuditEvidence {
-    let log = [(1, "a", 1), (2, "b", 1), (4, "a", 2), (5, "c", 1), (6, "b", 2)].map(event).to_vec();
+    let log = [(1, "a", 1), (2, "b", 1), (4, "a", 2), (5, "c", 1), (6, "b", 2)].map(create_event).to_vec();
     let mut topics: Vec<_> = [(0, 1), (0, 4), (0, 5), (1, 2), (1, 6)]
         .into_iter()
         .enumerate()
-        .map(|(offset, (partition, position))| record(&log, partition, offset, position))
+        .map(|(offset, (partition, position))| create_record(&log, partition, offset, position))
         .collect();
-    topics.push(beacon(0, 90, 6));
-    topics.push(beacon(1, 91, 6));
-    let ledger = log.iter().map(|event| append(AppendOutcome::Committed, &[&event.mark], &[])).collect();
+    topics.push(create_beacon(0, 90, 6));
+    topics.push(create_beacon(1, 91, 6));
+    let ledger = log.iter().map(|event| create_ledger_entry(AppendOutcome::Committed, &[&event.mark], &[])).collect();
     AuditEvidence { log, records: topics, ledger, ..AuditEvidence::default() }
 }
 
-fn event((position, aggregate, sequence): (u64, &str, u64)) -> LogEvent {
+fn create_event((position, aggregate, sequence): (u64, &str, u64)) -> LogEvent {
     LogEvent {
         position,
         event_id: format!("id-{position}"),
@@ -32,7 +32,7 @@ fn event((position, aggregate, sequence): (u64, &str, u64)) -> LogEvent {
     }
 }
 
-fn record(log: &[LogEvent], partition: i32, offset: usize, position: u64) -> AuditedRecord {
+fn create_record(log: &[LogEvent], partition: i32, offset: usize, position: u64) -> AuditedRecord {
     let event = log.iter().find(|event| event.position == position).unwrap();
     let headers = [
         ("position", event.position.to_string()),
@@ -55,7 +55,7 @@ fn record(log: &[LogEvent], partition: i32, offset: usize, position: u64) -> Aud
     }
 }
 
-fn beacon(partition: i32, offset: i64, watermark: u64) -> AuditedRecord {
+fn create_beacon(partition: i32, offset: i64, watermark: u64) -> AuditedRecord {
     AuditedRecord {
         topic: "t".to_owned(),
         partition,
@@ -66,9 +66,15 @@ fn beacon(partition: i32, offset: i64, watermark: u64) -> AuditedRecord {
     }
 }
 
-fn append(outcome: AppendOutcome, kept: &[&str], undone: &[&str]) -> LedgerEntry {
+fn create_ledger_entry(outcome: AppendOutcome, kept: &[&str], undone: &[&str]) -> LedgerEntry {
     let owned = |marks: &[&str]| marks.iter().map(|&mark| mark.to_owned()).collect();
-    LedgerEntry { id: "w".to_owned(), way: "planted", outcome, kept_marks: owned(kept), undone_marks: owned(undone) }
+    LedgerEntry {
+        id: "w".to_owned(),
+        method: "planted",
+        outcome,
+        event_marks: owned(kept),
+        rolled_back_marks: owned(undone),
+    }
 }
 
 fn with_ordinals(mut evidence: AuditEvidence) -> AuditEvidence {
@@ -85,7 +91,7 @@ fn with_ordinals(mut evidence: AuditEvidence) -> AuditEvidence {
 fn violated_rules(evidence: AuditEvidence, change: impl FnOnce(&mut AuditEvidence)) -> Vec<(&'static str, usize)> {
     let mut evidence = evidence;
     change(&mut evidence);
-    evidence.audit().by_rule().into_iter().collect()
+    evidence.audit().count_by_rule().into_iter().collect()
 }
 
 #[test]
@@ -134,7 +140,7 @@ fn a_duplicate_is_a_violation_unless_a_disturbance_explains_it() {
         evidence.records.push(repetition);
     };
     let disturbed = |from_ms, until_ms| AuditEvidence {
-        disturbances: vec![DisturbancePeriod { what: "kill -9 of the leader".to_owned(), from_ms, until_ms }],
+        disturbances: vec![DisturbancePeriod { fault: "kill -9 of the leader".to_owned(), from_ms, until_ms }],
         ..valid_evidence()
     };
     assert_eq!(violated_rules(valid_evidence(), repeat), [("duplicate", 1)]);
@@ -201,8 +207,9 @@ fn ordinals_with_a_gap_are_found() {
 
 #[test]
 fn an_acknowledged_append_that_is_not_in_the_log_is_found() {
-    let plant =
-        |evidence: &mut AuditEvidence| evidence.ledger.push(append(AppendOutcome::Committed, &["mark-1", "gone"], &[]));
+    let plant = |evidence: &mut AuditEvidence| {
+        evidence.ledger.push(create_ledger_entry(AppendOutcome::Committed, &["mark-1", "gone"], &[]))
+    };
     assert_eq!(violated_rules(valid_evidence(), plant), [("unrecorded", 1)]);
 }
 
@@ -210,15 +217,16 @@ fn an_acknowledged_append_that_is_not_in_the_log_is_found() {
 fn a_rolled_back_append_that_is_in_the_log_is_found() {
     let whole = |evidence: &mut AuditEvidence| evidence.ledger[1].outcome = AppendOutcome::RolledBack;
     assert_eq!(violated_rules(valid_evidence(), whole), [("undead", 1)]);
-    let savepoint =
-        |evidence: &mut AuditEvidence| evidence.ledger[0] = append(AppendOutcome::Committed, &[], &["mark-1"]);
+    let savepoint = |evidence: &mut AuditEvidence| {
+        evidence.ledger[0] = create_ledger_entry(AppendOutcome::Committed, &[], &["mark-1"])
+    };
     assert_eq!(violated_rules(valid_evidence(), savepoint), [("undead", 1)]);
 }
 
 #[test]
 fn an_append_with_an_unknown_outcome_is_a_violation_only_if_it_is_in_the_log_in_part() {
     let with_append = |kept: &'static [&'static str]| {
-        move |evidence: &mut AuditEvidence| evidence.ledger.push(append(AppendOutcome::Unknown, kept, &[]))
+        move |evidence: &mut AuditEvidence| evidence.ledger.push(create_ledger_entry(AppendOutcome::Unknown, kept, &[]))
     };
     assert_eq!(violated_rules(valid_evidence(), with_append(&["mark-1", "mark-2"])), []);
     assert_eq!(violated_rules(valid_evidence(), with_append(&["gone", "gone too"])), []);

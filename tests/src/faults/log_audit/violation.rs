@@ -17,7 +17,7 @@ pub enum AuditViolation {
     /// A record's event is not in the log.
     Foreign {
         /// The record.
-        place: String,
+        location: String,
         /// The event id that it names.
         event_id: String,
     },
@@ -33,7 +33,7 @@ pub enum AuditViolation {
     /// Positions decrease along a partition.
     Backwards {
         /// The record.
-        place: String,
+        location: String,
         /// Its position.
         position: u64,
         /// The position before it.
@@ -42,7 +42,7 @@ pub enum AuditViolation {
     /// An event is on a topic twice, and no disturbance explains it.
     Duplicate {
         /// The repetition.
-        place: String,
+        location: String,
         /// Its position.
         position: u64,
         /// Its identity.
@@ -53,12 +53,12 @@ pub enum AuditViolation {
         /// The key.
         aggregate_id: String,
         /// One record of each partition.
-        places: Vec<String>,
+        locations: Vec<String>,
     },
     /// A record's key or header differs from the log.
     Header {
         /// The record.
-        place: String,
+        location: String,
         /// The header's name, or `key`.
         name: &'static str,
         /// The value in the log.
@@ -69,14 +69,14 @@ pub enum AuditViolation {
     /// A beacon is malformed or its statement is wrong.
     Beacon {
         /// The record that shows it.
-        place: String,
+        location: String,
         /// What is wrong.
         reason: String,
     },
     /// The ordinals of a partition are not consecutive.
     Ordinal {
         /// The record.
-        place: String,
+        location: String,
         /// The ordinal that it carries.
         found: Option<String>,
         /// The ordinal that it should carry.
@@ -87,21 +87,21 @@ pub enum AuditViolation {
         /// The append.
         append: String,
         /// The name of its method.
-        way: &'static str,
+        method: &'static str,
     },
     /// Something that was rolled back is in the log.
     Undead {
         /// The append.
         append: String,
         /// The name of its method.
-        way: &'static str,
+        method: &'static str,
     },
     /// An append with an unknown outcome is in the log in part.
     Torn {
         /// The append.
         append: String,
         /// The name of its method.
-        way: &'static str,
+        method: &'static str,
     },
     /// One event of a writer is in the log twice.
     Doubled {
@@ -156,29 +156,31 @@ impl fmt::Display for AuditViolation {
             Self::Lost { position, event_id, aggregate_id } => {
                 write!(f, "event {event_id} at position {position} of {aggregate_id} is on no topic")
             }
-            Self::Foreign { place, event_id } => {
-                write!(f, "{place} carries event {event_id:?}, which is not in the log")
+            Self::Foreign { location, event_id } => {
+                write!(f, "{location} carries event {event_id:?}, which is not in the log")
             }
             Self::Reordered { aggregate_id, position, after } => {
                 write!(f, "{aggregate_id}: position {position} comes after {after}")
             }
-            Self::Backwards { place, position, after } => write!(f, "{place}: position {position} comes after {after}"),
-            Self::Duplicate { place, position, event_id } => {
-                write!(f, "{place} repeats event {event_id} at position {position}; no disturbance explains it")
+            Self::Backwards { location, position, after } => {
+                write!(f, "{location}: position {position} comes after {after}")
             }
-            Self::Moved { aggregate_id, places } => write!(f, "{aggregate_id} is on {}", places.join(" and on ")),
-            Self::Header { place, name, log, record } => {
-                write!(f, "{place}: {name} is {record:?}, the log says {log:?}")
+            Self::Duplicate { location, position, event_id } => {
+                write!(f, "{location} repeats event {event_id} at position {position}; no disturbance explains it")
             }
-            Self::Beacon { place, reason } => write!(f, "{place}: {reason}"),
-            Self::Ordinal { place, found, expected } => {
-                write!(f, "{place}: the event's ordinal is {found:?}, it should be {expected}")
+            Self::Moved { aggregate_id, locations } => write!(f, "{aggregate_id} is on {}", locations.join(" and on ")),
+            Self::Header { location, name, log, record } => {
+                write!(f, "{location}: {name} is {record:?}, the log says {log:?}")
             }
-            Self::Unrecorded { append, way } => {
-                write!(f, "{append} ({way}) was acknowledged but is missing in the log, or not whole")
+            Self::Beacon { location, reason } => write!(f, "{location}: {reason}"),
+            Self::Ordinal { location, found, expected } => {
+                write!(f, "{location}: the event's ordinal is {found:?}, it should be {expected}")
             }
-            Self::Undead { append, way } => write!(f, "{append} ({way}) was rolled back but is in the log"),
-            Self::Torn { append, way } => write!(f, "{append} ({way}) is in the log in part"),
+            Self::Unrecorded { append, method } => {
+                write!(f, "{append} ({method}) was acknowledged but is missing in the log, or not whole")
+            }
+            Self::Undead { append, method } => write!(f, "{append} ({method}) was rolled back but is in the log"),
+            Self::Torn { append, method } => write!(f, "{append} ({method}) is in the log in part"),
             Self::Doubled { mark, positions: [first, second] } => {
                 write!(f, "{mark} is in the log at {first} and at {second}")
             }

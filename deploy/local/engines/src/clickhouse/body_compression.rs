@@ -68,11 +68,11 @@ pub(super) async fn decompress(
     compression: BodyCompression,
     folder: &Path,
 ) -> Result<RequestBody, ClickHouseException> {
-    let compressed = body.spool(&[], folder).await?;
+    let compressed = body.spool_to_file(&[], folder).await?;
     let (folder, limit) = (folder.to_owned(), body.limit());
     let work = tokio::task::spawn_blocking(move || {
         let mut data = NamedTempFile::new_in(folder)?;
-        let written = decode(compression, compressed.as_file(), data.as_file_mut(), limit)?;
+        let written = write_decoded(compression, compressed.as_file(), data.as_file_mut(), limit)?;
         let file = data.reopen()?;
         io::Result::Ok((written <= limit).then_some((data, file)))
     });
@@ -95,7 +95,7 @@ pub(super) async fn decompress(
 }
 
 /// Writes the decompressed data, at most one byte more than the limit; returns the number of bytes.
-fn decode(compression: BodyCompression, compressed: &File, data: &mut File, limit: u64) -> io::Result<u64> {
+fn write_decoded(compression: BodyCompression, compressed: &File, data: &mut File, limit: u64) -> io::Result<u64> {
     let mut data = BufWriter::new(data);
     let compressed = BufReader::new(compressed);
     let max_bytes = limit.saturating_add(1);
@@ -105,13 +105,13 @@ fn decode(compression: BodyCompression, compressed: &File, data: &mut File, limi
         BodyCompression::Lz4Frame => {
             io::copy(&mut lz4_flex::frame::FrameDecoder::new(compressed).take(max_bytes), &mut data)?
         }
-        BodyCompression::Blocks => decode_blocks(compressed, &mut data, limit)?,
+        BodyCompression::Blocks => write_decoded_blocks(compressed, &mut data, limit)?,
     };
     data.flush()?;
     Ok(written)
 }
 
-fn decode_blocks(mut compressed: impl Read, data: &mut impl Write, limit: u64) -> io::Result<u64> {
+fn write_decoded_blocks(mut compressed: impl Read, data: &mut impl Write, limit: u64) -> io::Result<u64> {
     let invalid = |reason: &str| io::Error::new(io::ErrorKind::InvalidData, reason.to_owned());
     let mut written = 0;
     loop {
@@ -131,7 +131,7 @@ fn decode_blocks(mut compressed: impl Read, data: &mut impl Write, limit: u64) -
         let mut block = head.to_vec();
         block.resize(size, 0);
         compressed.read_exact(&mut block[HEAD_BYTES..])?;
-        if checksum_of(&block) != checksum {
+        if block_checksum(&block) != checksum {
             return Err(invalid("a block's checksum does not match"));
         }
         let chunk = match head[0] {
@@ -154,14 +154,14 @@ pub(super) fn compress_blocks(data: &[u8]) -> Bytes {
         let compressed = lz4_flex::block::compress(chunk);
         let length = |bytes: usize| u32::try_from(bytes).unwrap_or(u32::MAX).to_le_bytes();
         let block = [&[LZ4], &length(compressed.len() + HEAD_BYTES)[..], &length(chunk.len()), &compressed].concat();
-        blocks.extend(checksum_of(&block));
+        blocks.extend(block_checksum(&block));
         blocks.extend(block);
     }
     blocks.into()
 }
 
 /// ClickHouse writes the two halves of the hash in order, each in little-endian byte order.
-fn checksum_of(block: &[u8]) -> [u8; CHECKSUM_BYTES] {
+fn block_checksum(block: &[u8]) -> [u8; CHECKSUM_BYTES] {
     cityhash_102_128(block).rotate_left(64).to_le_bytes()
 }
 
@@ -177,7 +177,7 @@ mod tests {
         })
         .unwrap();
         let mut data = NamedTempFile::new().unwrap();
-        let written = decode(compression, &file, data.as_file_mut(), limit)?;
+        let written = write_decoded(compression, &file, data.as_file_mut(), limit)?;
         Ok((written, std::fs::read(data.path()).unwrap()))
     }
 

@@ -96,7 +96,7 @@ impl ChdbEngine {
                 on_success();
                 StatementProgress::Finished(counters, started.elapsed())
             }
-            Err(exception) => StatementProgress::Failed(without_paths(exception, job)),
+            Err(exception) => StatementProgress::Failed(remove_paths(exception, job)),
         };
         // The receiver is gone if the client has disconnected.
         progress.blocking_send(outcome).ok();
@@ -129,7 +129,7 @@ impl ChdbEngine {
                 outcome => return outcome.map_err(failed),
             }
         }
-        let output = run_whole(&mut connection, job).map_err(failed)?;
+        let output = run_buffered(&mut connection, job).map_err(failed)?;
         let mut counters = StatementCounters::default();
         output.add_to(&mut counters);
         progress.blocking_send(StatementProgress::Chunk(Bytes::from_owner(output))).ok();
@@ -152,7 +152,7 @@ fn connect(chdb: ChdbLibrary, path: &str) -> Result<ChdbConnection, ClickHouseEx
         .ok_or_else(|| refused("the engine refuses a connection to its data folder"))
 }
 
-fn run_whole(connection: &mut ChdbConnection, job: &StatementJob) -> QueryResult {
+fn run_buffered(connection: &mut ChdbConnection, job: &StatementJob) -> QueryResult {
     connection.query(&job.statement, &job.format, &job.parameters)
 }
 
@@ -165,7 +165,7 @@ fn run_streaming(
     let mut counters = StatementCounters::default();
     let mut joiner = ChunkJoiner::new(framing);
     let mut chunks = connection.stream(&job.statement, &job.format, &job.parameters)?;
-    while let Some(chunk) = chunks.next()? {
+    while let Some(chunk) = chunks.next_chunk()? {
         ResultBuffer::add_to(&chunk, &mut counters);
         if progress.blocking_send(StatementProgress::Chunk(joiner.join(chunk)?)).is_err() {
             break;
@@ -175,7 +175,7 @@ fn run_streaming(
 }
 
 /// Removes the spool file's name from an error: the client sent data and does not know the file.
-fn without_paths(mut exception: ClickHouseException, job: &StatementJob) -> ClickHouseException {
+fn remove_paths(mut exception: ClickHouseException, job: &StatementJob) -> ClickHouseException {
     if let Some(data) = &job.data {
         let path: PathBuf = data.path().to_owned();
         exception.text =

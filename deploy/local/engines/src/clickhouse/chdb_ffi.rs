@@ -127,7 +127,7 @@ impl ChdbConnection {
 
     /// Runs a statement and returns its whole result.
     pub(super) fn query(&mut self, statement: &[u8], format: &str, parameters: &[(String, String)]) -> QueryResult {
-        self.run(self.chdb.query, statement, format, parameters)
+        self.run_statement(self.chdb.query, statement, format, parameters)
     }
 
     /// Starts a statement whose result is fetched in chunks.
@@ -137,11 +137,11 @@ impl ChdbConnection {
         format: &str,
         parameters: &[(String, String)],
     ) -> Result<ResultChunks<'_>, String> {
-        let output = self.run(self.chdb.stream, statement, format, parameters)?;
+        let output = self.run_statement(self.chdb.stream, statement, format, parameters)?;
         Ok(ResultChunks { connection: self, output, finished: false })
     }
 
-    fn run(
+    fn run_statement(
         &mut self,
         run: QueryFunction,
         statement: &[u8],
@@ -167,7 +167,7 @@ impl ChdbConnection {
                 parameters.len(),
             )
         };
-        ResultBuffer::take(self.chdb, result)
+        ResultBuffer::from_handle(self.chdb, result)
     }
 }
 
@@ -191,7 +191,7 @@ pub(super) struct ResultBuffer {
 unsafe impl Send for ResultBuffer {}
 
 impl ResultBuffer {
-    fn take(chdb: ChdbLibrary, result: ChdbHandle) -> QueryResult {
+    fn from_handle(chdb: ChdbLibrary, result: ChdbHandle) -> QueryResult {
         let result = NonNull::new(result).ok_or("the engine returned no result")?;
         let output = Self { chdb, result };
         // SAFETY: the result is alive; its error is null or a string that lives as long as the result.
@@ -203,25 +203,25 @@ impl ResultBuffer {
         Err(unsafe { CStr::from_ptr(error) }.to_string_lossy().into_owned())
     }
 
-    fn count(&self, counter: CounterFunction) -> u64 {
+    fn read_counter(&self, counter: CounterFunction) -> u64 {
         // SAFETY: the result is alive.
         unsafe { counter(self.result.as_ptr()) }
     }
 
     /// Number of rows in the result.
     pub(super) fn result_rows(&self) -> u64 {
-        self.count(self.chdb.result_rows)
+        self.read_counter(self.chdb.result_rows)
     }
 
     /// Adds this result's counters to those of a statement.
     pub(super) fn add_to(&self, counters: &mut StatementCounters) {
-        counters.result_rows += self.count(self.chdb.result_rows);
-        counters.result_bytes += self.count(self.chdb.result_bytes);
+        counters.result_rows += self.read_counter(self.chdb.result_rows);
+        counters.result_bytes += self.read_counter(self.chdb.result_bytes);
         // The engine counts these over the whole statement.
-        counters.read_rows = counters.read_rows.max(self.count(self.chdb.read_rows));
-        counters.read_bytes = counters.read_bytes.max(self.count(self.chdb.read_bytes));
-        counters.written_rows = counters.written_rows.max(self.count(self.chdb.written_rows));
-        counters.written_bytes = counters.written_bytes.max(self.count(self.chdb.written_bytes));
+        counters.read_rows = counters.read_rows.max(self.read_counter(self.chdb.read_rows));
+        counters.read_bytes = counters.read_bytes.max(self.read_counter(self.chdb.read_bytes));
+        counters.written_rows = counters.written_rows.max(self.read_counter(self.chdb.written_rows));
+        counters.written_bytes = counters.written_bytes.max(self.read_counter(self.chdb.written_bytes));
     }
 }
 
@@ -254,14 +254,14 @@ pub(super) struct ResultChunks<'a> {
 
 impl ResultChunks<'_> {
     /// Waits for the next chunk; each is a complete document of the format, with its header. `None` at the end.
-    pub(super) fn next(&mut self) -> Result<Option<ResultBuffer>, String> {
+    pub(super) fn next_chunk(&mut self) -> Result<Option<ResultBuffer>, String> {
         if self.finished {
             return Ok(None);
         }
         let chdb = self.connection.chdb;
         // SAFETY: connection and result are alive and used by this thread only.
         let chunk = unsafe { (chdb.fetch)(self.connection.handle.as_ptr(), self.output.result.as_ptr()) };
-        let chunk = ResultBuffer::take(chdb, chunk);
+        let chunk = ResultBuffer::from_handle(chdb, chunk);
         self.finished = chunk.as_ref().map_or(true, |chunk| chunk.as_ref().is_empty() && chunk.result_rows() == 0);
         match chunk {
             Ok(_) if self.finished => Ok(None),

@@ -59,13 +59,13 @@ impl ClickHouseException {
     /// Parses an engine's error text.
     pub(super) fn from_engine(text: &str, version: &str) -> Self {
         let mut text = Cow::Borrowed(text);
-        let mut code = code_of(&text);
+        let mut code = parse_code(&text);
         if code.is_none() {
             // Clients expect a code in every error.
             text = Cow::Owned(format!("Code: 1001. DB::Exception: {text}. (STD_EXCEPTION)"));
             code = Some(1001);
         }
-        let text = innermost(&text);
+        let text = innermost_error(&text);
         let suffix = if text.contains("(version ") { String::new() } else { format!(" (version {version})") };
         Self { code: code.unwrap_or_default(), text: format!("{text}{suffix}") }
     }
@@ -122,15 +122,15 @@ impl IntoResponse for ClickHouseException {
     }
 }
 
-fn code_of(text: &str) -> Option<i32> {
+fn parse_code(text: &str) -> Option<i32> {
     text.strip_prefix("Code: ")?.split_once('.')?.0.parse().ok()
 }
 
 /// Returns the innermost error. The embedded engine nests some errors in themselves:
 /// `Code: 33. DB::Exception: Code: 33. DB::Exception: ...`.
-fn innermost(text: &str) -> &str {
-    const MARK: &str = "DB::Exception: ";
-    let inner = text.split_once(MARK).map(|(_, inner)| inner).filter(|inner| inner.starts_with("Code: "));
+fn innermost_error(text: &str) -> &str {
+    const EXCEPTION_MARK: &str = "DB::Exception: ";
+    let inner = text.split_once(EXCEPTION_MARK).map(|(_, inner)| inner).filter(|inner| inner.starts_with("Code: "));
     inner.map_or(text, |inner| inner.rfind(". (").map_or(inner, |at| &inner[..at]))
 }
 

@@ -43,11 +43,11 @@ pub(super) struct HttpInterface {
 }
 
 /// The routes of the interface.
-pub(super) fn routes(interface: Arc<HttpInterface>) -> Router {
-    Router::new().route("/ping", get(|| async { "Ok.\n" })).route("/", any(handle)).with_state(interface)
+pub(super) fn build_router(interface: Arc<HttpInterface>) -> Router {
+    Router::new().route("/ping", get(|| async { "Ok.\n" })).route("/", any(handle_request)).with_state(interface)
 }
 
-async fn handle(
+async fn handle_request(
     State(interface): State<Arc<HttpInterface>>,
     method: Method,
     uri: Uri,
@@ -56,17 +56,17 @@ async fn handle(
 ) -> Response {
     let mut body = RequestBody::new(body, interface.max_body_bytes);
     let mut query_id = String::new();
-    let outcome = match QueryRequest::read(&method, &uri, &headers) {
+    let outcome = match QueryRequest::from_request(&method, &uri, &headers) {
         Ok(request) => {
             query_id.clone_from(&request.query_id);
-            serve(&interface, request, &method, &mut body).await
+            serve_request(&interface, request, &method, &mut body).await
         }
         Err(exception) => Err(exception),
     };
     let mut response = match outcome {
         Ok(response) => response,
         Err(exception) => {
-            body.discard().await;
+            body.discard_rest().await;
             exception.into_response()
         }
     };
@@ -84,7 +84,7 @@ async fn handle(
     response
 }
 
-async fn serve(
+async fn serve_request(
     interface: &Arc<HttpInterface>,
     mut request: QueryRequest,
     method: &Method,
@@ -112,14 +112,14 @@ async fn serve(
     let closed = |_| ExceptionCode::CannotSchedule.with_message("the server is shutting down");
     let permit = Arc::clone(&interface.permits).acquire_owned().await.map_err(closed)?;
     let (sender, receiver) = mpsc::channel(CHUNKS_IN_FLIGHT);
-    let closes_session = request.session.closes;
+    let closes_session = request.session.closes_session;
     let owner = Arc::clone(interface);
     chdb_engine::start_thread(move || {
         owner.engine.run(&job, &sender, || owner.update_session(session.as_ref(), &job, closes_session));
         drop((sender, job, permit));
     })?;
     let revision = if format.eq_ignore_ascii_case("Native") { request.revision } else { 0 };
-    Ok(response::respond(receiver, &format, ResultEncoding { in_blocks: request.in_blocks, revision }).await)
+    Ok(response::build_response(receiver, &format, ResultEncoding { in_blocks: request.in_blocks, revision }).await)
 }
 
 impl HttpInterface {
@@ -131,11 +131,11 @@ impl HttpInterface {
         body: &mut RequestBody,
     ) -> Result<(String, StatementJob), ClickHouseException> {
         let mut text = std::mem::take(&mut request.query).into_bytes();
-        let query_statement = statement::parse(&text, access)?;
+        let query_statement = statement::parse_statement(&text, access)?;
         let (statement, ended) = match query_statement {
             ParsedStatement::Insert(insert) if text[insert.data..].trim_ascii().is_empty() => {
                 // The whole body is data, even if it looks like SQL.
-                return self.insert_job(request, access, &text, &insert, (&[], body)).await;
+                return self.build_insert_job(request, access, &text, &insert, (&[], body)).await;
             }
             ParsedStatement::Select(_)
             | ParsedStatement::Insert(_)
@@ -144,14 +144,14 @@ impl HttpInterface {
             | ParsedStatement::Other
             | ParsedStatement::Empty => {
                 let ended = self.read_statement(request, &mut text, body).await?;
-                (statement::parse(&text, access)?, ended)
+                (statement::parse_statement(&text, access)?, ended)
             }
         };
         match statement {
             ParsedStatement::Empty => Err(ExceptionCode::SyntaxError.with_message("Syntax error: Empty query")),
-            ParsedStatement::Insert(insert) if !(insert.values && ended) => {
+            ParsedStatement::Insert(insert) if !(insert.has_values && ended) => {
                 let head = text.split_off(insert.data);
-                self.insert_job(request, access, &text, &insert, (&head, body)).await
+                self.build_insert_job(request, access, &text, &insert, (&head, body)).await
             }
             _ if !ended => {
                 let limit = self.max_statement_bytes;
@@ -164,16 +164,16 @@ impl HttpInterface {
                     select.framing(&request.format)
                 };
                 let format = select.format.unwrap_or_else(|| request.format.clone());
-                Ok((format, StatementJob { framing, ..self.plain_job(request, access, text)? }))
+                Ok((format, StatementJob { framing, ..self.build_plain_job(request, access, text)? }))
             }
             ParsedStatement::Temporary if request.session.id.is_some() => Err(ExceptionCode::NotImplemented
                 .with_message("the local engine does not support temporary tables of a session")),
             ParsedStatement::Session => {
-                let job = self.plain_job(request, access, text)?;
+                let job = self.build_plain_job(request, access, text)?;
                 Ok((request.format.clone(), StatementJob { changes_session: true, ..job }))
             }
             ParsedStatement::Insert(_) | ParsedStatement::Temporary | ParsedStatement::Other => {
-                Ok((request.format.clone(), self.plain_job(request, access, text)?))
+                Ok((request.format.clone(), self.build_plain_job(request, access, text)?))
             }
         }
     }
@@ -200,7 +200,7 @@ impl HttpInterface {
         Ok(ended)
     }
 
-    async fn insert_job(
+    async fn build_insert_job(
         &self,
         request: &QueryRequest,
         access: LoginAccess,
@@ -208,13 +208,13 @@ impl HttpInterface {
         insert: &InsertStatement,
         (head, body): (&[u8], &mut RequestBody),
     ) -> Result<(String, StatementJob), ClickHouseException> {
-        let file = body.spool(head, &self.spool).await?;
+        let file = body.spool_to_file(head, &self.spool).await?;
         let statement = insert.with_infile(text, file.path());
-        let job = StatementJob { data: Some(file), ..self.plain_job(request, access, statement)? };
+        let job = StatementJob { data: Some(file), ..self.build_plain_job(request, access, statement)? };
         Ok((request.format.clone(), job))
     }
 
-    fn plain_job(
+    fn build_plain_job(
         &self,
         request: &QueryRequest,
         access: LoginAccess,
@@ -222,7 +222,7 @@ impl HttpInterface {
     ) -> Result<StatementJob, ClickHouseException> {
         Ok(StatementJob {
             access,
-            preparation: request.preparation(access)?,
+            preparation: request.preparing_statements(access)?,
             statement,
             format: request.format.clone(),
             parameters: request.parameters.clone(),
@@ -237,7 +237,7 @@ impl HttpInterface {
     fn update_session(&self, session: Option<&SessionKey>, job: &StatementJob, closes_session: bool) {
         let Some(key) = session else { return };
         if job.changes_session {
-            self.sessions.record(key, String::from_utf8_lossy(&job.statement).into_owned());
+            self.sessions.record_statement(key, String::from_utf8_lossy(&job.statement).into_owned());
         }
         if closes_session {
             self.sessions.close(key);

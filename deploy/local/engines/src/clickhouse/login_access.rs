@@ -52,13 +52,17 @@ impl LoginPasswords {
         let (expected, access) = match credentials.user.as_str() {
             "default" | "" => (&self.default, LoginAccess::Full),
             "analyst" => (&self.analyst, LoginAccess::Read),
-            _ => return Err(refused(&credentials.user)),
+            _ => return Err(login_exception(&credentials.user)),
         };
-        if expected.expose_secret() == credentials.password { Ok(access) } else { Err(refused(&credentials.user)) }
+        if expected.expose_secret() == credentials.password {
+            Ok(access)
+        } else {
+            Err(login_exception(&credentials.user))
+        }
     }
 }
 
-fn refused(user: &str) -> ClickHouseException {
+fn login_exception(user: &str) -> ClickHouseException {
     ExceptionCode::AuthenticationFailed.with_message(&format!(
         "{user}: Authentication failed: password is incorrect, or there is no user with such name"
     ))

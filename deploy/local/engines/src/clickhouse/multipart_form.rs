@@ -5,13 +5,13 @@ use super::exception::{ClickHouseException, ExceptionCode};
 /// Splits a form into its named fields, in order.
 pub(super) fn parse_fields(body: &[u8], boundary: &str) -> Result<Vec<(String, String)>, ClickHouseException> {
     let delimiter = format!("--{boundary}");
-    let mut rest = split_after(body, delimiter.as_bytes()).ok_or_else(invalid_form)?;
+    let mut rest = text_after_mark(body, delimiter.as_bytes()).ok_or_else(invalid_form)?;
     let mut fields = Vec::new();
     // A form ends with its delimiter and two dashes.
     while !rest.starts_with(b"--") {
         let part = rest.strip_prefix(b"\r\n").ok_or_else(invalid_form)?;
-        let (head, part) = split(part, b"\r\n\r\n").ok_or_else(invalid_form)?;
-        let (value, next) = split(part, format!("\r\n{delimiter}").as_bytes()).ok_or_else(invalid_form)?;
+        let (head, part) = split_at_mark(part, b"\r\n\r\n").ok_or_else(invalid_form)?;
+        let (value, next) = split_at_mark(part, format!("\r\n{delimiter}").as_bytes()).ok_or_else(invalid_form)?;
         let name = field_name(head).ok_or_else(invalid_form)?;
         fields.push((name, String::from_utf8(value.to_vec()).map_err(|_| invalid_form())?));
         rest = next;
@@ -30,13 +30,13 @@ fn field_name(head: &[u8]) -> Option<String> {
     Some(name.trim().trim_matches('"').to_owned())
 }
 
-fn split<'a>(text: &'a [u8], mark: &[u8]) -> Option<(&'a [u8], &'a [u8])> {
+fn split_at_mark<'a>(text: &'a [u8], mark: &[u8]) -> Option<(&'a [u8], &'a [u8])> {
     let at = text.windows(mark.len()).position(|window| window == mark)?;
     Some((&text[..at], &text[at + mark.len()..]))
 }
 
-fn split_after<'a>(text: &'a [u8], mark: &[u8]) -> Option<&'a [u8]> {
-    split(text, mark).map(|(_, rest)| rest)
+fn text_after_mark<'a>(text: &'a [u8], mark: &[u8]) -> Option<&'a [u8]> {
+    split_at_mark(text, mark).map(|(_, rest)| rest)
 }
 
 fn invalid_form() -> ClickHouseException {

@@ -17,7 +17,7 @@ enum BlockError {
 }
 
 /// Converts the engine's blocks to a protocol revision.
-pub(super) fn with_revision(blocks: &[u8], revision: u64) -> Result<Vec<u8>, ClickHouseException> {
+pub(super) fn convert_blocks(blocks: &[u8], revision: u64) -> Result<Vec<u8>, ClickHouseException> {
     let mut written = Vec::with_capacity(blocks.len() + 1_024);
     let mut rest = UnreadBytes(blocks);
     while !rest.0.is_empty() {
@@ -66,20 +66,20 @@ fn bytes_since<'a>(before: &'a [u8], rest: &UnreadBytes<'_>) -> &'a [u8] {
 struct UnreadBytes<'a>(&'a [u8]);
 
 impl<'a> UnreadBytes<'a> {
-    fn skip(&mut self, bytes: usize) -> Result<&'a [u8], BlockError> {
+    fn skip_bytes(&mut self, bytes: usize) -> Result<&'a [u8], BlockError> {
         let (head, rest) = self.0.split_at_checked(bytes).ok_or(BlockError::Truncated)?;
         self.0 = rest;
         Ok(head)
     }
 
     fn skip_many(&mut self, number: usize, bytes: usize) -> Result<(), BlockError> {
-        self.skip(number.checked_mul(bytes).ok_or(BlockError::Truncated)?).map(drop)
+        self.skip_bytes(number.checked_mul(bytes).ok_or(BlockError::Truncated)?).map(drop)
     }
 
     fn read_varint(&mut self) -> Result<usize, BlockError> {
         let mut number = 0_u64;
         for shift in (0..64).step_by(7) {
-            let byte = self.skip(1)?[0];
+            let byte = self.skip_bytes(1)?[0];
             number |= u64::from(byte & 0x7f) << shift;
             if byte < 0x80 {
                 return usize::try_from(number).map_err(|_| BlockError::Truncated);
@@ -90,11 +90,11 @@ impl<'a> UnreadBytes<'a> {
 
     fn read_string(&mut self) -> Result<&'a [u8], BlockError> {
         let length = self.read_varint()?;
-        self.skip(length)
+        self.skip_bytes(length)
     }
 
     fn read_u64(&mut self) -> Result<u64, BlockError> {
-        let bytes = self.skip(8)?;
+        let bytes = self.skip_bytes(8)?;
         Ok(bytes.iter().rev().fold(0, |number, byte| number << 8 | u64::from(*byte)))
     }
 }
@@ -130,7 +130,7 @@ fn element_type(argument: &str) -> &str {
 fn skip_column_prefix(rest: &mut UnreadBytes<'_>, kind: &str) -> Result<(), BlockError> {
     let (name, arguments) = parse_type(kind);
     match name {
-        "LowCardinality" => rest.skip(8).map(drop),
+        "LowCardinality" => rest.skip_bytes(8).map(drop),
         "Array" | "Nullable" | "Map" | "Tuple" => {
             arguments.into_iter().try_for_each(|argument| skip_column_prefix(rest, element_type(argument)))
         }
@@ -144,7 +144,7 @@ fn skip_values(rest: &mut UnreadBytes<'_>, kind: &str, rows: usize) -> Result<()
     match name {
         "String" => (0..rows).try_for_each(|_| rest.read_string().map(drop)),
         "Nullable" => {
-            rest.skip(rows)?;
+            rest.skip_bytes(rows)?;
             arguments.into_iter().try_for_each(|inner| skip_values(rest, inner, rows))
         }
         "Array" | "Map" => {
@@ -231,17 +231,17 @@ mod tests {
         ] {
             let (block, end) = one_column(kind, 2, data);
             let expected = [&BLOCK_HEAD[..], &block[..end], &[0], data].concat();
-            let twice = with_revision(&block.repeat(2), 54_483).ok();
+            let twice = convert_blocks(&block.repeat(2), 54_483).ok();
             assert_eq!(twice, Some(expected.repeat(2)), "{kind}");
-            assert_eq!(with_revision(&block, 0).ok(), Some(block), "{kind}");
+            assert_eq!(convert_blocks(&block, 0).ok(), Some(block), "{kind}");
         }
-        assert_eq!(with_revision(&[], 54_483).ok(), Some(vec![]));
+        assert_eq!(convert_blocks(&[], 54_483).ok(), Some(vec![]));
     }
 
     #[test]
     fn blocks_that_cannot_be_read_are_refused() {
-        assert_eq!(with_revision(&one_column("Dynamic", 1, &[0]).0, 1).unwrap_err().code, 48);
-        assert_eq!(with_revision(&one_column("UInt64", 2, &[0]).0, 1).unwrap_err().code, 36);
-        assert_eq!(with_revision(&[0xff; 20], 1).unwrap_err().code, 36);
+        assert_eq!(convert_blocks(&one_column("Dynamic", 1, &[0]).0, 1).unwrap_err().code, 48);
+        assert_eq!(convert_blocks(&one_column("UInt64", 2, &[0]).0, 1).unwrap_err().code, 36);
+        assert_eq!(convert_blocks(&[0xff; 20], 1).unwrap_err().code, 36);
     }
 }

@@ -54,7 +54,7 @@ const REFUSED_PARAMETERS: [&str; 2] = ["role", "internal"];
 
 impl QueryRequest {
     /// Reads the URL and the headers.
-    pub(super) fn read(method: &Method, uri: &Uri, headers: &HeaderMap) -> Result<Self, ClickHouseException> {
+    pub(super) fn from_request(method: &Method, uri: &Uri, headers: &HeaderMap) -> Result<Self, ClickHouseException> {
         let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
         let mut request = Self {
             query_id: String::new(),
@@ -110,7 +110,7 @@ impl QueryRequest {
             "session_id" => self.session.id = Some(value).filter(|id| !id.is_empty()),
             "session_timeout" => self.session.timeout = Some(value),
             "session_check" => self.session.must_exist = value != "0",
-            "close_session" => self.session.closes = value != "0",
+            "close_session" => self.session.closes_session = value != "0",
             name if IGNORED_PARAMETERS.contains(&name) => {}
             name if REFUSED_PARAMETERS.contains(&name) => {
                 return Err(ExceptionCode::NotImplemented
@@ -126,10 +126,10 @@ impl QueryRequest {
 
     /// The statements that prepare a new connection for this request, the settings last. A login with read access may
     /// change settings, except the server's own; `readonly` and the server's limits are set after these statements.
-    pub(super) fn preparation(&self, access: LoginAccess) -> Result<Vec<String>, ClickHouseException> {
+    pub(super) fn preparing_statements(&self, access: LoginAccess) -> Result<Vec<String>, ClickHouseException> {
         let mut statements = Vec::new();
         if let Some(database) = &self.database {
-            statements.push(format!("USE `{}`", escape(database, '`')));
+            statements.push(format!("USE `{}`", escape_text(database, '`')));
         }
         let mut settings = Vec::new();
         for (name, value) in &self.settings {
@@ -143,7 +143,7 @@ impl QueryRequest {
                 }
                 continue;
             }
-            settings.push(format!("{name}='{}'", escape(value, '\'')));
+            settings.push(format!("{name}='{}'", escape_text(value, '\'')));
         }
         if self.is_read_only && access == LoginAccess::Full && !self.settings.iter().any(|(name, _)| name == "readonly")
         {
@@ -156,7 +156,7 @@ impl QueryRequest {
     }
 }
 
-fn escape(text: &str, quote: char) -> String {
+fn escape_text(text: &str, quote: char) -> String {
     text.replace('\\', "\\\\").replace(quote, &format!("\\{quote}"))
 }
 
@@ -170,41 +170,43 @@ fn parse_boundary(content_type: &str) -> Option<String> {
 mod tests {
     use super::*;
 
-    fn read(method: &Method, address: &str) -> Result<QueryRequest, ClickHouseException> {
-        QueryRequest::read(method, &address.parse().unwrap(), &HeaderMap::new())
+    fn read_request(method: &Method, address: &str) -> Result<QueryRequest, ClickHouseException> {
+        QueryRequest::from_request(method, &address.parse().unwrap(), &HeaderMap::new())
     }
 
     #[test]
     fn parameters_settings_and_the_query_are_separated() {
-        let request = read(&Method::POST, "/?query=SELECT%20{a:Int8}&param_a=1&max_threads=2&database=d%60b").unwrap();
+        let request =
+            read_request(&Method::POST, "/?query=SELECT%20{a:Int8}&param_a=1&max_threads=2&database=d%60b").unwrap();
         assert_eq!(request.query, "SELECT {a:Int8}");
         assert_eq!(request.parameters, [("a".to_owned(), "1".to_owned())]);
-        assert_eq!(request.preparation(LoginAccess::Full).unwrap(), ["USE `d\\`b`", "SET max_threads='2'"]);
+        assert_eq!(request.preparing_statements(LoginAccess::Full).unwrap(), ["USE `d\\`b`", "SET max_threads='2'"]);
     }
 
     #[test]
     fn default_parameters_of_clients_are_accepted() {
         let request =
-            read(&Method::POST, "/?session_id=a&session_timeout=9&compress=1&decompress=1&log_comment=x").unwrap();
+            read_request(&Method::POST, "/?session_id=a&session_timeout=9&compress=1&decompress=1&log_comment=x")
+                .unwrap();
         assert_eq!((request.session.id.as_deref(), request.session.timeout.as_deref()), (Some("a"), Some("9")));
         assert!(request.in_blocks && request.compression == Some(BodyCompression::Blocks));
-        assert_eq!(request.preparation(LoginAccess::Read).unwrap(), ["SET log_comment='x'"]);
+        assert_eq!(request.preparing_statements(LoginAccess::Read).unwrap(), ["SET log_comment='x'"]);
     }
 
     #[test]
     fn a_login_with_read_access_cannot_lift_the_limits() {
-        let request = read(&Method::POST, "/?max_result_bytes=0&readonly=2&max_execution_time=30").unwrap();
-        assert_eq!(request.preparation(LoginAccess::Read).unwrap(), ["SET max_execution_time='30'"]);
-        let request = read(&Method::POST, "/?readonly=0").unwrap();
-        assert_eq!(request.preparation(LoginAccess::Read).unwrap_err().code, 164);
+        let request = read_request(&Method::POST, "/?max_result_bytes=0&readonly=2&max_execution_time=30").unwrap();
+        assert_eq!(request.preparing_statements(LoginAccess::Read).unwrap(), ["SET max_execution_time='30'"]);
+        let request = read_request(&Method::POST, "/?readonly=0").unwrap();
+        assert_eq!(request.preparing_statements(LoginAccess::Read).unwrap_err().code, 164);
     }
 
     #[test]
     fn a_get_cannot_write() {
-        let request = read(&Method::GET, "/?query=SELECT%201").unwrap();
-        assert_eq!(request.preparation(LoginAccess::Full).unwrap(), ["SET readonly='2'"]);
+        let request = read_request(&Method::GET, "/?query=SELECT%201").unwrap();
+        assert_eq!(request.preparing_statements(LoginAccess::Full).unwrap(), ["SET readonly='2'"]);
         assert!(
-            request.preparation(LoginAccess::Read).unwrap().is_empty(),
+            request.preparing_statements(LoginAccess::Read).unwrap().is_empty(),
             "readonly=1 is set for the analyst afterwards"
         );
     }
@@ -212,9 +214,9 @@ mod tests {
     #[test]
     fn unsupported_parameters_and_invalid_settings_are_refused() {
         for address in ["/?role=1", "/?internal=1"] {
-            assert_eq!(read(&Method::POST, address).unwrap_err().code, 48, "{address}");
+            assert_eq!(read_request(&Method::POST, address).unwrap_err().code, 48, "{address}");
         }
-        let request = read(&Method::POST, "/?a%27b=1").unwrap();
-        assert_eq!(request.preparation(LoginAccess::Full).unwrap_err().code, 115);
+        let request = read_request(&Method::POST, "/?a%27b=1").unwrap();
+        assert_eq!(request.preparing_statements(LoginAccess::Full).unwrap_err().code, 115);
     }
 }

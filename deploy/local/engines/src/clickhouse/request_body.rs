@@ -32,7 +32,7 @@ impl RequestBody {
         self.limit
     }
 
-    async fn next(&mut self) -> Result<Option<Bytes>, ClickHouseException> {
+    async fn next_chunk(&mut self) -> Result<Option<Bytes>, ClickHouseException> {
         let Some(chunk) = self.stream.next().await else { return Ok(None) };
         let chunk = chunk.map_err(|error| {
             ExceptionCode::BadArguments.with_message(&format!("the body could not be read: {error}"))
@@ -45,7 +45,7 @@ impl RequestBody {
     }
 
     /// Reads and discards the rest of the body, up to [`DISCARDED_BYTES`].
-    pub(super) async fn discard(&mut self) {
+    pub(super) async fn discard_rest(&mut self) {
         let mut left = DISCARDED_BYTES;
         while let Some(Ok(chunk)) = self.stream.next().await {
             match left.checked_sub(chunk.len() as u64) {
@@ -57,7 +57,7 @@ impl RequestBody {
 
     /// Appends to the text until the body ends or the text is longer than the limit; returns whether the body ended.
     pub(super) async fn read_text(&mut self, text: &mut Vec<u8>, limit: usize) -> Result<bool, ClickHouseException> {
-        while let Some(chunk) = self.next().await? {
+        while let Some(chunk) = self.next_chunk().await? {
             text.extend_from_slice(&chunk);
             if text.len() > limit {
                 return Ok(false);
@@ -67,19 +67,23 @@ impl RequestBody {
     }
 
     /// Writes `head`, which was already read, and the rest of the body to a file that is removed when dropped.
-    pub(super) async fn spool(&mut self, head: &[u8], folder: &Path) -> Result<NamedTempFile, ClickHouseException> {
-        let file = NamedTempFile::new_in(folder).map_err(|error| cannot_write(&error))?;
-        let writer = tokio::fs::File::from_std(file.reopen().map_err(|error| cannot_write(&error))?);
+    pub(super) async fn spool_to_file(
+        &mut self,
+        head: &[u8],
+        folder: &Path,
+    ) -> Result<NamedTempFile, ClickHouseException> {
+        let file = NamedTempFile::new_in(folder).map_err(|error| write_exception(&error))?;
+        let writer = tokio::fs::File::from_std(file.reopen().map_err(|error| write_exception(&error))?);
         let mut writer = BufWriter::with_capacity(WRITE_BUFFER, writer);
-        writer.write_all(head).await.map_err(|error| cannot_write(&error))?;
-        while let Some(chunk) = self.next().await? {
-            writer.write_all(&chunk).await.map_err(|error| cannot_write(&error))?;
+        writer.write_all(head).await.map_err(|error| write_exception(&error))?;
+        while let Some(chunk) = self.next_chunk().await? {
+            writer.write_all(&chunk).await.map_err(|error| write_exception(&error))?;
         }
-        writer.flush().await.map_err(|error| cannot_write(&error))?;
+        writer.flush().await.map_err(|error| write_exception(&error))?;
         Ok(file)
     }
 }
 
-fn cannot_write(error: &io::Error) -> ClickHouseException {
+fn write_exception(error: &io::Error) -> ClickHouseException {
     ExceptionCode::CannotWrite.with_message(&format!("Cannot write the body to the data folder: {error}"))
 }

@@ -31,7 +31,8 @@ pub(super) struct ResultEncoding {
 impl ResultEncoding {
     /// Encodes a chunk of the result.
     fn encode(self, chunk: Bytes) -> Result<Bytes, ClickHouseException> {
-        let chunk = if self.revision > 0 { native_format::with_revision(&chunk, self.revision)?.into() } else { chunk };
+        let chunk =
+            if self.revision > 0 { native_format::convert_blocks(&chunk, self.revision)?.into() } else { chunk };
         Ok(self.compress(chunk))
     }
 
@@ -42,7 +43,7 @@ impl ResultEncoding {
 
 /// Builds the response; the caller adds the headers of every response. An error before the first byte is sent as plain
 /// text in any encoding, as clients expect it.
-pub(super) async fn respond(
+pub(super) async fn build_response(
     mut progress: Receiver<StatementProgress>,
     format: &str,
     encoding: ResultEncoding,

@@ -43,7 +43,7 @@ pub(super) struct SessionRequest {
     /// Whether the session must already exist.
     pub(super) must_exist: bool,
     /// Whether the session ends with the request.
-    pub(super) closes: bool,
+    pub(super) closes_session: bool,
 }
 
 impl SessionStore {
@@ -78,7 +78,7 @@ impl SessionStore {
     }
 
     /// Records a statement that succeeded. The oldest one is removed above [`MAX_STATEMENTS`].
-    pub(super) fn record(&self, key: &SessionKey, statement: String) {
+    pub(super) fn record_statement(&self, key: &SessionKey, statement: String) {
         let mut sessions = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(session) = sessions.get_mut(key) {
             if session.statements.len() >= MAX_STATEMENTS {
@@ -108,7 +108,7 @@ mod tests {
         let check = SessionRequest { must_exist: true, ..SessionRequest::default() };
         assert_eq!(sessions.open(&key("a"), &check).unwrap_err().code, 372);
         assert!(sessions.open(&key("a"), &request).unwrap().is_empty());
-        sessions.record(&key("a"), "set max_threads = 3".to_owned());
+        sessions.record_statement(&key("a"), "set max_threads = 3".to_owned());
         assert_eq!(sessions.open(&key("a"), &check).unwrap(), ["set max_threads = 3"]);
         assert!(sessions.open(&key("b"), &request).unwrap().is_empty());
         sessions.close(&key("a"));

@@ -33,13 +33,17 @@ pub(super) struct SelectStatement {
     /// The format that its text names.
     pub(super) format: Option<String>,
     /// Whether it is `WITH TOTALS`, whose second part the chunks of a stream would lose.
-    pub(super) totals: bool,
+    pub(super) has_totals: bool,
 }
 
 impl SelectStatement {
     /// How its result can be streamed in the format that it names, else in the request's default format.
     pub(super) fn framing(&self, default_format: &str) -> Option<StreamFraming> {
-        if self.totals { None } else { StreamFraming::from_format(self.format.as_deref().unwrap_or(default_format)) }
+        if self.has_totals {
+            None
+        } else {
+            StreamFraming::from_format(self.format.as_deref().unwrap_or(default_format))
+        }
     }
 }
 
@@ -51,7 +55,7 @@ pub(super) struct InsertStatement {
     /// Where the data starts in the text.
     pub(super) data: usize,
     /// Whether the keyword was `VALUES`.
-    pub(super) values: bool,
+    pub(super) has_values: bool,
     /// End of the table and columns.
     target: usize,
     /// Start of `FORMAT` or `VALUES`.
@@ -69,26 +73,26 @@ impl InsertStatement {
 }
 
 /// Parses a text, or refuses it if a ClickHouse server would.
-pub(super) fn parse(text: &[u8], access: LoginAccess) -> Result<ParsedStatement, ClickHouseException> {
+pub(super) fn parse_statement(text: &[u8], access: LoginAccess) -> Result<ParsedStatement, ClickHouseException> {
     let mut tokens = SqlTokenizer::new(text);
     let Some(first) = tokens.find(|token| !token.is_sign(b'(') && !token.is_sign(b';')) else {
         return Ok(ParsedStatement::Empty);
     };
-    if first.is("INSERT") {
+    if first.is_keyword("INSERT") {
         return parse_insert(text, tokens);
     }
-    if first.is("KILL") && access == LoginAccess::Read {
+    if first.is_keyword("KILL") && access == LoginAccess::Read {
         return Err(ExceptionCode::Readonly.with_message("analyst: Cannot execute query in readonly mode"));
     }
-    let rest = StatementClauses::read(first, tokens, access)?;
-    if first.is("SET") || first.is("USE") {
+    let rest = StatementClauses::from_tokens(first, tokens, access)?;
+    if first.is_keyword("SET") || first.is_keyword("USE") {
         return Ok(ParsedStatement::Session);
     }
-    if rest.temporary {
+    if rest.is_temporary {
         return Ok(ParsedStatement::Temporary);
     }
-    if ["SELECT", "WITH", "FROM"].iter().any(|word| first.is(word)) && !rest.inserts {
-        return Ok(ParsedStatement::Select(SelectStatement { format: rest.format, totals: rest.totals }));
+    if ["SELECT", "WITH", "FROM"].iter().any(|word| first.is_keyword(word)) && !rest.has_insert {
+        return Ok(ParsedStatement::Select(SelectStatement { format: rest.format, has_totals: rest.has_totals }));
     }
     Ok(ParsedStatement::Other)
 }
@@ -103,12 +107,14 @@ fn parse_insert<'a>(text: &'a [u8], mut tokens: SqlTokenizer<'a>) -> Result<Pars
             TokenKind::Punctuation(b')') => depth = depth.saturating_sub(1),
             TokenKind::Punctuation(_) | TokenKind::Other => {}
             TokenKind::Word(_) if depth > 0 => {}
-            TokenKind::Word(_) if token.is("SELECT") || token.is("WITH") || token.is("WATCH") => {
-                StatementClauses::read(token, tokens, LoginAccess::Full)?;
+            TokenKind::Word(_)
+                if token.is_keyword("SELECT") || token.is_keyword("WITH") || token.is_keyword("WATCH") =>
+            {
+                StatementClauses::from_tokens(token, tokens, LoginAccess::Full)?;
                 return Ok(ParsedStatement::Other);
             }
-            TokenKind::Word(_) if token.is("INFILE") => return Err(refuse_local_file("FROM INFILE")),
-            TokenKind::Word(_) if token.is("SETTINGS") => target = target.or(Some(token.start)),
+            TokenKind::Word(_) if token.is_keyword("INFILE") => return Err(refuse_local_file("FROM INFILE")),
+            TokenKind::Word(_) if token.is_keyword("SETTINGS") => target = target.or(Some(token.start)),
             TokenKind::Word(_) => {
                 if let Some(insert) = insert_with_data(text, token, &mut tokens, last, target)? {
                     return Ok(ParsedStatement::Insert(insert));
@@ -127,16 +133,17 @@ fn insert_with_data(
     last: Option<SqlToken<'_>>,
     target: Option<usize>,
 ) -> Result<Option<InsertStatement>, ClickHouseException> {
-    let is_table_name = last.is_none_or(|last| last.is("INTO") || last.is("TABLE") || last.is_sign(b'.'));
+    let is_table_name =
+        last.is_none_or(|last| last.is_keyword("INTO") || last.is_keyword("TABLE") || last.is_sign(b'.'));
     let target = target.unwrap_or(token.start);
     if is_table_name {
         return Ok(None);
     }
-    if token.is("VALUES") {
+    if token.is_keyword("VALUES") {
         let format = "Values".to_owned();
-        return Ok(Some(InsertStatement { format, data: token.end, values: true, target, options: token.start }));
+        return Ok(Some(InsertStatement { format, data: token.end, has_values: true, target, options: token.start }));
     }
-    if !token.is("FORMAT") {
+    if !token.is_keyword("FORMAT") {
         return Ok(None);
     }
     let Some(SqlToken { kind: TokenKind::Word(format), end, .. }) = tokens.next() else {
@@ -145,7 +152,7 @@ fn insert_with_data(
         );
     };
     let data = end + blank_length(&text[end..]);
-    Ok(Some(InsertStatement { format: format.to_owned(), data, values: false, target, options: token.start }))
+    Ok(Some(InsertStatement { format: format.to_owned(), data, has_values: false, target, options: token.start }))
 }
 
 /// ClickHouse skips blanks and then one line break between the format's name and the data.
@@ -165,35 +172,36 @@ fn refuse_local_file(clause: &str) -> ClickHouseException {
 /// The clauses after the first token.
 struct StatementClauses {
     format: Option<String>,
-    totals: bool,
-    inserts: bool,
-    temporary: bool,
+    has_totals: bool,
+    has_insert: bool,
+    is_temporary: bool,
 }
 
 impl StatementClauses {
-    fn read<'a>(
+    fn from_tokens<'a>(
         first: SqlToken<'a>,
         tokens: SqlTokenizer<'a>,
         access: LoginAccess,
     ) -> Result<Self, ClickHouseException> {
-        let mut rest = Self { format: None, totals: false, inserts: false, temporary: false };
+        let mut rest = Self { format: None, has_totals: false, has_insert: false, is_temporary: false };
         let (mut last, mut ended) = (first, false);
         for token in tokens {
             if ended && !token.is_sign(b';') {
                 return Err(ExceptionCode::SyntaxError.with_message("Syntax error (Multi-statements are not allowed)"));
             }
             ended |= token.is_sign(b';');
-            if token.is("OUTFILE") && last.is("INTO") {
+            if token.is_keyword("OUTFILE") && last.is_keyword("INTO") {
                 return Err(refuse_local_file("INTO OUTFILE"));
             }
             // With the function `file` the embedded engine would read any file of this machine.
-            if token.is_sign(b'(') && last.is("file") && access == LoginAccess::Read {
+            if token.is_sign(b'(') && last.is_keyword("file") && access == LoginAccess::Read {
                 return Err(ExceptionCode::Readonly.with_message("analyst: Cannot read files in readonly mode"));
             }
-            rest.totals |= token.is("TOTALS");
-            rest.temporary |= token.is("TEMPORARY") && (last.is("CREATE") || last.is("REPLACE"));
-            rest.inserts |= token.is("INSERT");
-            if let (TokenKind::Word(word), true) = (token.kind, last.is("FORMAT")) {
+            rest.has_totals |= token.is_keyword("TOTALS");
+            rest.is_temporary |=
+                token.is_keyword("TEMPORARY") && (last.is_keyword("CREATE") || last.is_keyword("REPLACE"));
+            rest.has_insert |= token.is_keyword("INSERT");
+            if let (TokenKind::Word(word), true) = (token.kind, last.is_keyword("FORMAT")) {
                 rest.format = Some(word.to_owned());
             }
             last = token;
@@ -207,13 +215,13 @@ mod tests {
     use super::*;
 
     fn parsed(text: &str) -> ParsedStatement {
-        parse(text.as_bytes(), LoginAccess::Full).unwrap()
+        parse_statement(text.as_bytes(), LoginAccess::Full).unwrap()
     }
 
     #[test]
     fn the_format_of_a_select_is_parsed() {
-        let select = |format: Option<&str>, totals| {
-            ParsedStatement::Select(SelectStatement { format: format.map(str::to_owned), totals })
+        let select = |format: Option<&str>, has_totals| {
+            ParsedStatement::Select(SelectStatement { format: format.map(str::to_owned), has_totals })
         };
         assert_eq!(parsed("select 1"), select(None, false));
         assert_eq!(parsed("(SELECT 1) format JSON;"), select(Some("JSON"), false));
@@ -225,7 +233,7 @@ mod tests {
     fn data_of_an_insert_starts_after_its_format() {
         let text = "INSERT INTO t(`a`, format) FORMAT RowBinary\n\n\x01";
         let ParsedStatement::Insert(insert) = parsed(text) else { panic!("no insert") };
-        assert_eq!((insert.format.as_str(), &text[insert.data..], insert.values), ("RowBinary", "\n\x01", false));
+        assert_eq!((insert.format.as_str(), &text[insert.data..], insert.has_values), ("RowBinary", "\n\x01", false));
         let statement = String::from_utf8(insert.with_infile(text.as_bytes(), Path::new("/a'b"))).unwrap();
         assert_eq!(statement, "INSERT INTO t(`a`, format)  FROM INFILE '/a\\'b' COMPRESSION 'none'  FORMAT RowBinary");
     }
@@ -245,7 +253,7 @@ mod tests {
     fn values_are_data_and_a_select_is_not() {
         assert!(matches!(
             parsed("insert into t values (1)"),
-            ParsedStatement::Insert(InsertStatement { values: true, .. })
+            ParsedStatement::Insert(InsertStatement { has_values: true, .. })
         ));
         assert_eq!(parsed("INSERT INTO t SELECT 1"), ParsedStatement::Other);
         assert_eq!(parsed("INSERT INTO values (a) SELECT 1"), ParsedStatement::Other);
@@ -257,7 +265,7 @@ mod tests {
 
     #[test]
     fn local_files_and_second_statements_are_refused() {
-        let refused = |text: &str, access| parse(text.as_bytes(), access).unwrap_err().code;
+        let refused = |text: &str, access| parse_statement(text.as_bytes(), access).unwrap_err().code;
         assert_eq!(refused("SELECT 1 INTO OUTFILE '/tmp/x'", LoginAccess::Full), 48);
         assert_eq!(refused("INSERT INTO t FROM INFILE '/tmp/x' FORMAT CSV", LoginAccess::Full), 48);
         assert_eq!(refused("SELECT 1; SELECT 2", LoginAccess::Full), 62);

@@ -23,7 +23,7 @@ pub(super) enum TokenKind<'a> {
 
 impl SqlToken<'_> {
     /// Compares with a keyword, in upper case.
-    pub(super) fn is(&self, keyword: &str) -> bool {
+    pub(super) fn is_keyword(&self, keyword: &str) -> bool {
         matches!(self.kind, TokenKind::Word(word) if word.eq_ignore_ascii_case(keyword))
     }
 

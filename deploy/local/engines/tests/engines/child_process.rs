@@ -9,7 +9,7 @@ use std::{
 };
 
 const PROCESS_TIMEOUT: Duration = Duration::from_mins(1);
-const PAUSE: Duration = Duration::from_millis(5);
+const POLL_INTERVAL: Duration = Duration::from_millis(5);
 
 /// A running server; killed when dropped.
 pub(crate) struct ChildProcess {
@@ -37,7 +37,7 @@ impl ChildProcess {
                 panic!("the server ended with {status}:\n{}", log_tail(folder));
             }
             assert!(started.elapsed() < PROCESS_TIMEOUT, "the server is not ready:\n{}", log_tail(folder));
-            tokio::time::sleep(PAUSE).await;
+            tokio::time::sleep(POLL_INTERVAL).await;
         };
         Self { child, folder: folder.to_owned(), address, ready_after: started.elapsed() }
     }
@@ -62,7 +62,7 @@ impl ChildProcess {
                 return status;
             }
             assert!(started.elapsed() < PROCESS_TIMEOUT, "the server did not end:\n{}", log_tail(&self.folder));
-            tokio::time::sleep(PAUSE).await;
+            tokio::time::sleep(POLL_INTERVAL).await;
         }
     }
 

@@ -4,7 +4,7 @@ use anyhow::Context as _;
 use serde_json::{Value, json};
 
 /// Maximum number of lines printed of one result.
-const MAX_LINES: usize = 24;
+const MAX_RESULT_LINES: usize = 24;
 
 const SAMPLE_QUERIES: [(&str, &str); 3] = [
     (
@@ -25,7 +25,7 @@ const SAMPLE_QUERIES: [(&str, &str); 3] = [
 const DETAIL_QUERY: &str = "query($id: String!) { opportunity(id: $id) { id version status noticeCount facts { title naics } awards { awardee } } }";
 
 /// Runs the queries and prints their results; returns whether all of them succeeded.
-pub(super) async fn print(address: &str) -> anyhow::Result<bool> {
+pub(super) async fn print_samples(address: &str) -> anyhow::Result<bool> {
     let mut all_succeeded = true;
     let mut newest = Value::Null;
     for (title, query) in SAMPLE_QUERIES {
@@ -51,8 +51,8 @@ async fn run_query(address: &str, query: &str, variables: Value) -> anyhow::Resu
 
 fn print_result(title: &str, query: &str, result: &Value) -> bool {
     let text = format!("{:#}", result.get("errors").or_else(|| result.get("data")).unwrap_or(result));
-    let lines: Vec<&str> = text.lines().take(MAX_LINES).collect();
-    let more = if text.lines().count() > MAX_LINES { "\n  .." } else { "" };
+    let lines: Vec<&str> = text.lines().take(MAX_RESULT_LINES).collect();
+    let more = if text.lines().count() > MAX_RESULT_LINES { "\n  .." } else { "" };
     println!("\n{title}\n  {query}\n  {}{more}", lines.join("\n  "));
     result.get("errors").is_none() && result.get("data").is_some_and(Value::is_object)
 }

@@ -31,13 +31,13 @@ pub(super) struct StoreSamples {
 
 impl StoreSamples {
     /// Without samples; the times of samples count from now.
-    pub(super) fn begin() -> Self {
+    pub(super) fn start() -> Self {
         Self { started_at: Instant::now(), samples: Vec::new() }
     }
 
     /// Adds the current counts. A failure is logged and adds none; the next call tries again.
     pub(super) async fn add_sample(&mut self, stack: &SupervisedStack) {
-        let mut status = stack.product(&["status", "--json"]);
+        let mut status = stack.product_command(&["status", "--json"]);
         match status.stdin(Stdio::null()).output().await {
             Ok(output) => match serde_json::from_slice(&output.stdout) {
                 Ok(counts) => self.samples.push((self.started_at.elapsed(), counts)),
@@ -48,19 +48,19 @@ impl StoreSamples {
     }
 
     /// Whether all stores agree in the last sample.
-    pub(super) fn agree(&self) -> bool {
+    pub(super) fn stores_agree(&self) -> bool {
         self.samples.last().and_then(|(_, counts)| counts.get("agree")?.as_bool()).unwrap_or(false)
     }
 
     /// The last counts in one line.
-    pub(super) fn counts(&self) -> String {
+    pub(super) fn format_counts(&self) -> String {
         let last = |pointer| Some(self.last_count(pointer)?.0);
         let describe = |(_, what, pointer)| last(pointer).map(|count| format!("{count} {what}"));
         COUNT_POINTERS.into_iter().filter_map(describe).collect::<Vec<_>>().join(", ")
     }
 
     /// One line per count, with the time after which it no longer changed.
-    pub(super) fn table(&self) -> String {
+    pub(super) fn format_table(&self) -> String {
         let mut lines = vec![format!("{:<12}{:<15}{:>12}  visible after", "store", "holds", "")];
         for (store, what, pointer) in COUNT_POINTERS {
             let (count, after) = match self.last_count(pointer) {
@@ -69,7 +69,7 @@ impl StoreSamples {
             };
             lines.push(format!("{store:<12}{what:<15}{count:>12}  {after}"));
         }
-        let verdict = if self.agree() { "all stores agree" } else { "THE STORES DO NOT AGREE" };
+        let verdict = if self.stores_agree() { "all stores agree" } else { "THE STORES DO NOT AGREE" };
         lines.push(verdict.to_owned());
         lines.join("\n")
     }
@@ -100,6 +100,6 @@ mod tests {
 
     #[test]
     fn stores_without_a_sample_do_not_agree() {
-        assert!(!StoreSamples::begin().agree());
+        assert!(!StoreSamples::start().stores_agree());
     }
 }

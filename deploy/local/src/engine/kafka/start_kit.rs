@@ -54,12 +54,12 @@ pub(super) struct StartKit {
 impl StartKit {
     /// The JVM option that loads the archive; a JVM that cannot use the archive ignores it.
     pub(super) fn archive_option(&self) -> OsString {
-        option("-XX:SharedArchiveFile=", &self.path.join(ARCHIVE_FILE))
+        path_option("-XX:SharedArchiveFile=", &self.path.join(ARCHIVE_FILE))
     }
 
     /// Copies the formatted log folder to where a broker will use it.
     pub(super) fn copy_formatted(&self, logs: &Path) -> anyhow::Result<()> {
-        folder::make(logs)?;
+        folder::create_folder(logs)?;
         // A broker considers a folder formatted once `meta.properties` exists, so that file is copied last.
         let mut files = Vec::new();
         for entry in fs::read_dir(self.path.join(LOG_FOLDER)).context("listing the formatted folder")? {
@@ -84,7 +84,7 @@ impl StartKitBuilder<'_> {
             return Ok(StartKit { path });
         }
         let draft = prepared.begin_draft()?;
-        match self.build(draft.path()).await {
+        match self.build_files(draft.path()).await {
             Ok(()) => draft.publish().map(|path| StartKit { path }),
             // Another process may have finished one meanwhile.
             Err(error) => prepared.find().map(|path| StartKit { path }).ok_or(error),
@@ -115,9 +115,9 @@ impl StartKitBuilder<'_> {
         Ok(jars)
     }
 
-    async fn build(&self, work: &Path) -> anyhow::Result<()> {
+    async fn build_files(&self, work: &Path) -> anyhow::Result<()> {
         let (formatted, logs, archive) = (work.join(LOG_FOLDER), work.join("log"), work.join(ARCHIVE_FILE));
-        folder::make(&formatted)?;
+        folder::create_folder(&formatted)?;
         let properties = work.join("server.properties");
         fs::write(&properties, server_properties(self.clients_port, self.controller_port, &logs)?)
             .with_context(|| format!("writing {}", properties.display()))?;
@@ -171,7 +171,7 @@ impl StartKitBuilder<'_> {
         ]);
         command
             .arg(self.java)
-            .arg(option("-XX:ArchiveClassesAtExit=", archive))
+            .arg(path_option("-XX:ArchiveClassesAtExit=", archive))
             .args(JVM_OPTIONS)
             .arg("-cp")
             .arg(class_path(self.jars));
@@ -190,8 +190,8 @@ impl StartKitBuilder<'_> {
             }
             sleep(Duration::from_millis(50)).await;
         }
-        if let Some(identity) = broker.id().and_then(ProcessIdentity::of) {
-            identity.send(Signal::SIGTERM);
+        if let Some(identity) = broker.id().and_then(ProcessIdentity::from_pid) {
+            identity.send_signal(Signal::SIGTERM);
         }
         tokio::time::timeout(BROKER_TIMEOUT, broker.wait()).await.context("Kafka's first run does not end")??;
         Ok(())
@@ -203,7 +203,7 @@ pub(super) fn class_path(jars: &Path) -> PathBuf {
     jars.join("*")
 }
 
-fn option(prefix: &str, path: &Path) -> OsString {
+fn path_option(prefix: &str, path: &Path) -> OsString {
     let mut text = OsString::from(prefix);
     text.push(path);
     text

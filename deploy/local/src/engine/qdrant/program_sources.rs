@@ -17,7 +17,7 @@ macro_rules! sources {
 }
 
 /// Path below the package's folder, and content.
-const SOURCES: &[(&str, &str)] = sources![
+const SOURCE_FILES: &[(&str, &str)] = sources![
     "__init__.py",
     "__main__.py",
     "collection.py",
@@ -57,8 +57,8 @@ const SOURCES: &[(&str, &str)] = sources![
 ///
 /// The folder's name contains a digest of the sources: another version of this program uses another folder, and files
 /// are never changed while a server runs from them.
-pub(super) fn install(cache: &ArtifactCache, data: &Path) -> anyhow::Result<PathBuf> {
-    let prepared = PreparedFolder::new(cache, data, "qdrant-program", &digest());
+pub(super) fn install_program(cache: &ArtifactCache, data: &Path) -> anyhow::Result<PathBuf> {
+    let prepared = PreparedFolder::new(cache, data, "qdrant-program", &sources_digest());
     if let Some(folder) = prepared.find() {
         return Ok(folder);
     }
@@ -68,7 +68,7 @@ pub(super) fn install(cache: &ArtifactCache, data: &Path) -> anyhow::Result<Path
 }
 
 fn write_package(package: &Path) -> anyhow::Result<()> {
-    for (path, content) in SOURCES {
+    for (path, content) in SOURCE_FILES {
         let file = package.join(path);
         let parent = file.parent().unwrap_or(package);
         fs::create_dir_all(parent).with_context(|| format!("making {}", parent.display()))?;
@@ -77,9 +77,9 @@ fn write_package(package: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn digest() -> String {
+fn sources_digest() -> String {
     let mut digest = Sha256::new();
-    for (path, content) in SOURCES {
+    for (path, content) in SOURCE_FILES {
         digest.update(path);
         digest.update([0]);
         digest.update(content);
@@ -110,7 +110,7 @@ mod tests {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("qdrant/medhub_qdrant");
         let mut found = BTreeSet::new();
         files_below(&root, &root, &mut found);
-        let embedded: BTreeSet<String> = SOURCES.iter().map(|(path, _)| (*path).to_owned()).collect();
+        let embedded: BTreeSet<String> = SOURCE_FILES.iter().map(|(path, _)| (*path).to_owned()).collect();
         assert_eq!(embedded, found);
     }
 }
