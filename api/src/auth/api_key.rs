@@ -73,20 +73,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_key_is_read_back_and_shows_its_secret_to_its_machine_only() {
+    fn a_key_is_parsed_from_its_text_and_debug_hides_its_secret() {
         let key = ApiKeySecret::generate(TenantId::try_new("acme").unwrap());
-        let read = ApiKeySecret::parse(&key.reveal()).unwrap();
-        assert_eq!((read.tenant, read.id, &read.secret), (key.tenant.clone(), key.id, &key.secret));
+        let parsed = ApiKeySecret::parse(&key.reveal()).unwrap();
+        assert_eq!((parsed.tenant, parsed.id, &parsed.secret), (key.tenant.clone(), key.id, &key.secret));
         assert!(key.matches(&key.hash().unwrap()));
         assert!(!ApiKeySecret::generate(key.tenant.clone()).matches(&key.hash().unwrap()));
         assert!(!format!("{key:?}").contains(&key.secret));
     }
 
     #[test]
-    fn what_is_no_key_is_none() {
+    fn a_malformed_key_is_not_parsed() {
         let whole = ApiKeySecret::generate(TenantId::try_new("acme").unwrap()).reveal();
-        let cut = &whole[..whole.len() - 1];
-        for bad in ["", "mhk_", "mhk_acme", "mhk_acme.7.secret", "mhk_Acme.x.y", cut, &whole[4..], &format!("{whole}0")]
+        let truncated = &whole[..whole.len() - 1];
+        for bad in
+            ["", "mhk_", "mhk_acme", "mhk_acme.7.secret", "mhk_Acme.x.y", truncated, &whole[4..], &format!("{whole}0")]
         {
             assert!(ApiKeySecret::parse(bad).is_none(), "{bad}");
         }

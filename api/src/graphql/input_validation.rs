@@ -115,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn a_date_that_one_store_cannot_hold_is_refused_by_field() {
+    fn a_date_out_of_range_is_refused_with_its_field() {
         let far: DateTime<Utc> = "9999-12-31T23:59:59Z".parse().unwrap();
         let errors = [
             validate_time("f", far).unwrap_err(),

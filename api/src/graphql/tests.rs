@@ -1,4 +1,4 @@
-//! Tests of the schema as callers see it: its text, its descriptions, its limits. No store is needed.
+//! Tests of the schema: its text, its descriptions and its limits. They need no engine.
 
 mod breaking_changes;
 
@@ -35,7 +35,7 @@ async fn first_error(document: &str) -> (Option<Value>, Option<Value>, String) {
 fn the_committed_schema_is_current() {
     let committed = include_str!("../../schema.graphql");
     // Not `assert_eq!`: it would print both schemas in one line each.
-    assert!(sdl() == committed, "regenerate it: cargo run -p api --bin medhub -- sdl > api/schema.graphql");
+    assert!(sdl() == committed, "regenerate it: cargo run -p server --bin medhub -- sdl > api/schema.graphql");
 }
 
 #[tokio::test]
@@ -70,13 +70,13 @@ fn find_undescribed(path: &str, item: &serde_json::Value) -> Vec<String> {
 }
 
 #[test]
-fn an_item_without_description_is_noticed() {
+fn an_item_without_description_is_found() {
     let planted = json!({ "name": "T", "description": "d", "fields": [{ "name": "f", "description": null }] });
     assert_eq!(find_undescribed("", &planted), ["/T/f"]);
 }
 
 #[tokio::test]
-async fn bad_values_are_named_by_their_field() {
+async fn an_invalid_value_is_refused_with_its_field() {
     for (document, field) in [
         ("{ opportunities(first: 0) { totalCount } }", "first"),
         ("{ opportunities(first: 101) { totalCount } }", "first"),
@@ -107,7 +107,7 @@ async fn bad_values_are_named_by_their_field() {
 }
 
 #[tokio::test]
-async fn a_value_of_the_wrong_form_is_invalid_input() {
+async fn a_value_of_the_wrong_type_is_invalid_input() {
     for document in [
         "{ opportunities(filter: { postedFrom: \"yesterday\" }) { totalCount } }",
         "mutation { awardOpportunity(input: { id: \"097:X\", number: \"1\", amount: \"1.5\" }) { __typename } }",
@@ -118,7 +118,7 @@ async fn a_value_of_the_wrong_form_is_invalid_input() {
 }
 
 #[tokio::test]
-async fn a_document_that_cannot_be_run_is_invalid() {
+async fn a_document_that_cannot_be_executed_is_invalid() {
     let deep = format!("{{ __schema {{ types {{ {}name{} }} }} }}", "ofType { ".repeat(30), " }".repeat(30));
     let page = "edges { node { id title agency { code name } description setAside naics psc link } }";
     let pages: Vec<_> = (0..6).map(|n| format!("a{n}: opportunities(first: 100) {{ {page} }}")).collect();
@@ -139,7 +139,7 @@ async fn the_largest_page_with_every_field_is_within_the_limits() {
     let page = "pageInfo { hasNextPage hasPreviousPage startCursor endCursor } totalCount";
     let document = format!("{{ opportunities(first: 100) {{ {page} edges {{ cursor node {{ {node} }} }} }} }}");
     let (found, _, message) = first_error(&document).await;
-    // It passed the limits and failed at the missing stores.
+    // It passed the limits and failed because the stores are unavailable.
     assert_eq!(found, Some(Value::from("INTERNAL")), "{message}");
 }
 
@@ -156,13 +156,13 @@ async fn the_playground_can_read_the_whole_schema() {
 }
 
 #[tokio::test]
-async fn a_failure_of_ours_tells_the_caller_nothing_but_a_code() {
+async fn an_internal_error_is_reported_by_its_code_only() {
     let (found, _, message) = first_error("{ opportunity(id: \"097:X\") { id } }").await;
     assert_eq!((found, message.as_str()), (Some(Value::from("INTERNAL")), "internal error"));
 }
 
 #[tokio::test]
-async fn one_connection_has_a_bounded_number_of_documents_under_way() {
+async fn the_running_documents_of_a_connection_are_limited() {
     let graphql = graphql(&HttpConfig::default());
     let session = GraphQlSession::new(
         Principal::anonymous(),
@@ -171,12 +171,12 @@ async fn one_connection_has_a_bounded_number_of_documents_under_way() {
         SocketPermit::single(),
         Duration::from_secs(10),
     );
-    let begin = || session.run_document(&graphql, Request::new("{ __typename }"));
-    let mut under_way: Vec<_> = (0..session::MAX_CONCURRENT_DOCUMENTS).map(|_| begin()).collect();
+    let run_document = || session.run_document(&graphql, Request::new("{ __typename }"));
+    let mut running: Vec<_> = (0..session::MAX_CONCURRENT_DOCUMENTS).map(|_| run_document()).collect();
 
-    let refused = begin().next().await.unwrap();
-    assert!(refused.errors[0].message.contains("64 documents are under way"), "{refused:?}");
+    let refused = run_document().next().await.unwrap();
+    assert!(refused.errors[0].message.contains("64 documents are running"), "{refused:?}");
 
-    under_way.pop();
-    assert_eq!(begin().next().await.unwrap().errors, []);
+    running.pop();
+    assert_eq!(run_document().next().await.unwrap().errors, []);
 }

@@ -12,7 +12,7 @@ use crate::{
     http::request_gate::{AdmissionError, RequestGate, credentials, peer_address, read_correlation},
 };
 
-/// Path prefix of the services that need authentication; health and reflection are open to everybody.
+/// Path prefix of the services that need authentication; health and reflection are public.
 pub(super) const GUARDED_PREFIX: &str = "/medhub.";
 
 /// Authenticates and rate-limits; anonymous calls pass.

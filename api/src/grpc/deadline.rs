@@ -65,7 +65,7 @@ mod tests {
     }
 
     #[test]
-    fn deadlines_are_read_as_the_protocol_writes_them() {
+    fn timeouts_are_parsed_as_in_the_protocol() {
         assert_eq!(requested_timeout(&HeaderMap::new()).unwrap(), None);
         for (text, expected) in [
             ("2H", Duration::from_hours(2)),

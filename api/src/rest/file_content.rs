@@ -150,10 +150,10 @@ mod tests {
     }
 
     #[test]
-    fn ranges_are_read_as_the_standard_has_them() {
+    fn ranges_are_parsed_as_in_the_standard() {
         let range = |range: &str| requested_range(&header_map(&[("range", range)]), TAG, 100);
         let part = |first, last| RequestedRange::Part { first, last };
-        for (asked, expected) in [
+        for (requested, expected) in [
             ("bytes=0-9", part(0, 9)),
             ("bytes=90-", part(90, 99)),
             ("bytes=-10", part(90, 99)),
@@ -169,7 +169,7 @@ mod tests {
             ("lines=0-9", RequestedRange::All),
             ("bytes=0-99999999999999999999999", RequestedRange::All),
         ] {
-            assert_eq!(range(asked), expected, "{asked}");
+            assert_eq!(range(requested), expected, "{requested}");
         }
         assert_eq!(requested_range(&header_map(&[("range", "bytes=0-9")]), TAG, 0), RequestedRange::Unsatisfiable);
         assert_eq!(requested_range(&HeaderMap::new(), TAG, 100), RequestedRange::All);
@@ -185,12 +185,12 @@ mod tests {
     }
 
     #[test]
-    fn a_client_that_has_the_file_is_recognised() {
+    fn the_entity_tag_of_a_cached_file_matches() {
         for (listed, expected) in
             [(TAG, true), ("*", true), ("W/\"abc\"", true), ("\"x\", \"abc\"", true), ("\"x\"", false), ("abc", false)]
         {
-            let asked = header_map(&[("if-none-match", listed)]);
-            assert_eq!(matches_entity_tag(&asked, "if-none-match", TAG), expected, "{listed}");
+            let headers = header_map(&[("if-none-match", listed)]);
+            assert_eq!(matches_entity_tag(&headers, "if-none-match", TAG), expected, "{listed}");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! `/api/v1/opportunities`: federal contract opportunities, which everybody may read.
+//! `/api/v1/opportunities`: federal contract opportunities, which are public.
 
 use std::sync::Arc;
 

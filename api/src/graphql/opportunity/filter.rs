@@ -114,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bad_value_is_refused_with_the_name_of_its_field() {
+    fn an_invalid_value_is_refused_with_the_name_of_its_field() {
         for field in ["filter.agency", "filter.naics", "filter.setAside", "filter.postedFrom"] {
             let error = filter_with_invalid(field).into_filter().unwrap_err();
             let extensions = error.extensions.unwrap();
