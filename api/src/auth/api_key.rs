@@ -27,7 +27,7 @@ impl ApiKeySecret {
     /// Generates a key for a tenant, with 244 random bits.
     pub fn generate(tenant: TenantId) -> Self {
         let secret = format!("{}{}", Uuid::new_v4().simple(), Uuid::new_v4().simple());
-        #[expect(clippy::disallowed_methods, reason = "ids of keys are minted with their secrets, at the edge")]
+        #[expect(clippy::disallowed_methods, reason = "ids of keys are generated with their secrets, at the edge")]
         let id = ApiKeyId::new(Uuid::now_v7());
         Self { tenant, id, secret }
     }

@@ -80,7 +80,7 @@ impl TokenVerifier {
         let claims = match (header.alg, &self.secret, &self.jwks) {
             (Algorithm::HS256, Some(secret), _) => self.decode_claims(token, secret, Algorithm::HS256)?,
             (alg @ (Algorithm::RS256 | Algorithm::ES256), _, Some(jwks)) => {
-                let id = header.kid.ok_or(refused("it does not say which key signed it"))?;
+                let id = header.kid.ok_or(refused("it names no key"))?;
                 let key = jwks.load_key(&id).await?.ok_or(refused("the key that signed it is unknown"))?;
                 let is_for = key.common.key_algorithm.is_none_or(|known| known.to_string() == format!("{alg:?}"));
                 if !is_for {
@@ -91,9 +91,9 @@ impl TokenVerifier {
             }
             _ => return Err(refused("its algorithm is not supported")),
         };
-        let user = UserId::try_new(&claims.sub).map_err(|_| refused("sub is no user id"))?;
+        let user = UserId::try_new(&claims.sub).map_err(|_| refused("sub is not a user id"))?;
         let tenant = claims.tenant.as_deref().map(TenantId::try_new).transpose();
-        let tenant = tenant.map_err(|_| refused("tenant is no tenant id"))?;
+        let tenant = tenant.map_err(|_| refused("tenant is not a tenant id"))?;
         Ok(TokenSubject { user, tenant, expires_at: DateTime::from_timestamp(claims.exp, 0) })
     }
 
@@ -124,8 +124,8 @@ impl TokenVerifier {
                 ErrorKind::ExpiredSignature => "it has expired",
                 ErrorKind::ImmatureSignature => "it is not valid yet",
                 ErrorKind::InvalidIssuer => "it is of another issuer",
-                ErrorKind::InvalidAudience => "it was made for another audience",
-                ErrorKind::InvalidSignature => "its signature is wrong",
+                ErrorKind::InvalidAudience => "it is for another audience",
+                ErrorKind::InvalidSignature => "its signature is invalid",
                 _ => "it is not an acceptable JWT",
             };
             AuthenticationError::InvalidToken { reason }

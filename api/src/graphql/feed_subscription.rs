@@ -101,7 +101,8 @@ fn parse_cursor_position(cursor: &str, incarnation: Uuid) -> Result<u64> {
         cursor.parse().map_err(|_| error::invalid_field("after", "not a valid cursor".to_owned()))?;
     if token.incarnation != incarnation {
         let reason =
-            "the cursor is of a log that a backup replaced; subscribe without a cursor and read anew".to_owned();
+            "the cursor belongs to a log that was replaced by a backup; subscribe without a cursor and read again"
+                .to_owned();
         return Err(error::invalid_field("after", reason));
     }
     Ok(token.position)

@@ -29,10 +29,10 @@ use crate::{
 
 /// Entries of a page by default.
 const DEFAULT_PAGE_SIZE: u32 = 20;
-/// Most entries of a page.
+/// Maximum number of entries of a page.
 const MAX_PAGE_SIZE: u32 = 100;
 
-/// Most bytes of a page: clients accept messages of 4 MiB by default.
+/// Maximum bytes of a page: clients accept messages of 4 MiB by default.
 const MAX_PAGE_BYTES: usize = 3 * 1024 * 1024;
 
 /// Implements the task service.
@@ -67,7 +67,7 @@ impl TaskService for TaskServiceImpl {
         let id = match (&step, named) {
             (Step::Request(_), named) => tenant_commands::new_id(&principal, "task", named, &preconditions),
             (_, Some(named)) => named,
-            (_, None) => return Err(invalid_argument("task_id", "say which task")),
+            (_, None) => return Err(invalid_argument("task_id", "it is missing")),
         };
         let command = step_command(step)?;
         let outcome = tenant_commands::dispatch::<Task>(&self.stores, &principal, &id, &preconditions, command)
@@ -158,11 +158,11 @@ fn step_command(step: Step) -> Result<Box<dyn FnOnce(AuditStamp) -> TaskCommand 
     Ok(match step {
         Step::Request(request) => {
             let kind = TaskKind::try_from(request.kind).ok().and_then(conversion::kind_from_proto);
-            let kind = kind.ok_or_else(|| invalid_argument("request.kind", "say what kind of work it is"))?;
+            let kind = kind.ok_or_else(|| invalid_argument("request.kind", "it is missing or unknown"))?;
             let subject_kind =
                 SubjectKind::try_from(request.subject_kind).ok().and_then(conversion::subject_kind_from_proto);
             let subject_kind =
-                subject_kind.ok_or_else(|| invalid_argument("request.subject_kind", "say what is worked on"))?;
+                subject_kind.ok_or_else(|| invalid_argument("request.subject_kind", "it is missing or unknown"))?;
             let subject = TaskSubject::try_new(subject_kind, &request.subject_id);
             let subject = subject.map_err(|reason| invalid_value_status("request.subject_id", &reason))?;
             let entries = request.parameters.iter().map(|(name, value)| (name.as_str(), value.as_str()));
@@ -207,7 +207,7 @@ fn request_principal<T>(request: &Request<T>) -> Result<Principal, Status> {
 }
 
 fn parse_task_id(text: &str) -> Result<Uuid, Status> {
-    Uuid::parse_str(text).map_err(|_| invalid_argument("task_id", "it is no UUID"))
+    Uuid::parse_str(text).map_err(|_| invalid_argument("task_id", "it is not a UUID"))
 }
 
 fn invalid_value_status(field: &str, reason: &InvalidValue) -> Status {

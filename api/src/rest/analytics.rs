@@ -33,7 +33,7 @@ use crate::{
 /// Whether a response comes from the cache: `hit` or `miss`.
 const CACHE_HEADER: HeaderName = HeaderName::from_static("x-cache");
 
-/// Longest user id or page URL, in characters.
+/// Maximum length of a user id or page URL, in characters.
 const MAX_NAME_CHARS: usize = 2_048;
 
 /// Selects the events.
@@ -106,7 +106,7 @@ pub(super) async fn list_events(
     };
     let (user_id, page_url) = (check_name("user_id", query.user_id)?, check_name("page_url", query.page_url)?);
     if user_id.is_none() && page_url.is_none() {
-        return Err(invalid_field("user_id", "name a user, a page or both"));
+        return Err(invalid_field("user_id", "give a user, a page or both"));
     }
     let visit_query =
         VisitActionsQuery { tenant: tenant.to_string(), user_id, page_url, first: page_size(query.first)? };

@@ -29,7 +29,7 @@ use crate::{
     tenant_commands,
 };
 
-/// Longest accepted text, in bytes.
+/// Maximum length of a text, in bytes.
 pub(super) const MAX_TEXT_BYTES: usize = 20 << 20;
 
 /// How a text was extracted.
@@ -74,7 +74,8 @@ pub(super) async fn record(
     let language = query.language.as_deref().map(LanguageTag::try_new).transpose();
     let language = language.map_err(|reason| invalid_value("language", &reason))?;
     let body = read_text_body(&rest.objects, body).await.map_err(|error| storage_problem(&error))?;
-    let text = std::str::from_utf8(&body).map_err(|error| invalid_field("body", format!("it is no UTF-8: {error}")))?;
+    let text =
+        std::str::from_utf8(&body).map_err(|error| invalid_field("body", format!("it is not valid UTF-8: {error}")))?;
     let characters = u64::try_from(text.chars().count()).unwrap_or(u64::MAX);
     let whole = stream::iter([Ok::<Bytes, std::convert::Infallible>(body.clone())]);
     let owner = ObjectOwner { tenant: principal.tenant().clone(), document: id };

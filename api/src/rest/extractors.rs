@@ -58,7 +58,9 @@ impl<S: Send + Sync> FromRequestParts<S> for PathId {
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         match Path::<Uuid>::from_request_parts(parts, state).await {
             Ok(Path(id)) => Ok(Self(id)),
-            Err(_) => Err(Problem::new(StatusCode::BAD_REQUEST, "INVALID_INPUT", "the id is no UUID").in_field("id")),
+            Err(_) => {
+                Err(Problem::new(StatusCode::BAD_REQUEST, "INVALID_INPUT", "the id is not a UUID").in_field("id"))
+            }
         }
     }
 }

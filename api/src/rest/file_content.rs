@@ -1,4 +1,4 @@
-//! Responses with a file: with its name, in ranges, or 304 where the client has it.
+//! Responses with a file: with its name, in ranges, or 304 if the client already has it.
 
 use std::io::SeekFrom;
 
@@ -29,7 +29,9 @@ pub(super) struct FileContent<'a> {
 }
 
 impl FileContent<'_> {
-    /// Responds with the file or the requested range, 304 where the client has it, or 416 for a range outside of it.
+    /// Responds with the file or the requested range, with 304 if the client already has it, or with 416 for a range
+    /// outside
+    /// of it.
     pub(super) async fn respond(&self, objects: &ObjectStore, headers: &HeaderMap) -> Result<Response, Problem> {
         let unavailable = |error: std::io::Error| Problem::from(CommandFailure::unavailable(&error));
         let mut file = objects.get(self.key.as_str()).await.map_err(unavailable)?.ok_or_else(not_found)?;
@@ -49,7 +51,7 @@ impl FileContent<'_> {
                 response
             }
             RequestedRange::Unsatisfiable => {
-                let detail = format!("the file has {length} bytes, and none in that range");
+                let detail = format!("the range is outside of the file, which has {length} bytes");
                 let problem = Problem::new(StatusCode::RANGE_NOT_SATISFIABLE, "RANGE_NOT_SATISFIABLE", detail);
                 let mut response = problem.into_response();
                 insert_header(response.headers_mut(), header::CONTENT_RANGE, &format!("bytes */{length}"));

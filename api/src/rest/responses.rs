@@ -81,7 +81,7 @@ impl From<QueryError> for Problem {
 
 /// The object does not exist, or the caller may not see it.
 pub(super) fn not_found() -> Problem {
-    Problem::new(StatusCode::NOT_FOUND, "NOT_FOUND", "there is nothing with that id")
+    Problem::new(StatusCode::NOT_FOUND, "NOT_FOUND", "there is no object with this id")
 }
 
 /// The response to a change, with its `ETag` and a consistency token.
@@ -137,7 +137,7 @@ pub(super) fn page_size(first: Option<u32>) -> Result<u32, Problem> {
 
 /// The cursor after which a page begins.
 pub(super) fn parse_cursor(after: Option<&str>) -> Result<Option<ListCursor>, Problem> {
-    after.map(|after| after.parse().map_err(|_| invalid_field("after", "this is no cursor of ours"))).transpose()
+    after.map(|after| after.parse().map_err(|_| invalid_field("after", "it is not a valid cursor"))).transpose()
 }
 
 /// The tenant views, once they contain what the request's consistency token demands.
@@ -155,7 +155,7 @@ pub(super) async fn wait_for_consistency(
 ) -> Result<(), Problem> {
     let Some(token) = headers.get(CONSISTENCY_TOKEN) else { return Ok(()) };
     let token: Option<ConsistencyToken> = token.to_str().ok().and_then(|token| token.parse().ok());
-    let token = token.ok_or_else(|| invalid_field("Consistency-Token", "this is no token of ours"))?;
+    let token = token.ok_or_else(|| invalid_field("Consistency-Token", "it is not a valid consistency token"))?;
     let generation = app.read_models.active_generations().get(model.name()).copied();
     let generation = generation.unwrap_or(projections::runtime::Generation::FIRST);
     match app.runtime.wait_for_token(model, generation, &token, app.consistency_wait).await {

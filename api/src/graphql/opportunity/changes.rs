@@ -114,7 +114,7 @@ impl OpportunityChange {
 
 fn parse_opportunity_ids(ids: &[String]) -> Result<HashSet<String>> {
     if ids.is_empty() || ids.len() > MAX_IDS {
-        return Err(error::invalid_field("ids", format!("name 1 to {MAX_IDS} opportunities")));
+        return Err(error::invalid_field("ids", format!("give 1 to {MAX_IDS} ids")));
     }
     ids.iter().map(|id| input_validation::parse_opportunity_id("ids", id).map(|id| id.to_string())).collect()
 }
