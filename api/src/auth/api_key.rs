@@ -52,11 +52,11 @@ impl ApiKeySecret {
 
     /// Whether `hash` is the hash of this key; compares in constant time.
     pub(super) fn matches(&self, hash: &KeyHash) -> bool {
-        let own = format!("{:x}", Sha256::digest(&self.secret));
-        own.as_bytes().ct_eq(hash.as_str().as_bytes()).into()
+        let own_hash = format!("{:x}", Sha256::digest(&self.secret));
+        own_hash.as_bytes().ct_eq(hash.as_str().as_bytes()).into()
     }
 
-    /// The whole key in plain text, to be shown once.
+    /// Returns the key in plain text, to be shown once.
     pub fn reveal(&self) -> String {
         format!("{API_KEY_PREFIX}{}.{}.{}", self.tenant, self.id, self.secret)
     }
@@ -84,10 +84,10 @@ mod tests {
 
     #[test]
     fn a_malformed_key_is_not_parsed() {
-        let whole = ApiKeySecret::generate(TenantId::try_new("acme").unwrap()).reveal();
-        let truncated = &whole[..whole.len() - 1];
+        let valid = ApiKeySecret::generate(TenantId::try_new("acme").unwrap()).reveal();
+        let truncated = &valid[..valid.len() - 1];
         for bad in
-            ["", "mhk_", "mhk_acme", "mhk_acme.7.secret", "mhk_Acme.x.y", truncated, &whole[4..], &format!("{whole}0")]
+            ["", "mhk_", "mhk_acme", "mhk_acme.7.secret", "mhk_Acme.x.y", truncated, &valid[4..], &format!("{valid}0")]
         {
             assert!(ApiKeySecret::parse(bad).is_none(), "{bad}");
         }

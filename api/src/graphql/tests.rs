@@ -48,9 +48,9 @@ async fn every_item_of_the_schema_is_described() {
     let types = schema["__schema"]["types"].as_array().unwrap();
     // The types of the specification need no description.
     let builtin = |name: &str| name.starts_with("__") || ["ID", "Int", "Float", "String", "Boolean"].contains(&name);
-    let ours = types.iter().filter(|kind| !builtin(kind["name"].as_str().unwrap()));
-    let bare: Vec<String> = ours.flat_map(|kind| find_undescribed("", kind)).collect();
-    assert_eq!(bare, Vec::<String>::new());
+    let own_types = types.iter().filter(|kind| !builtin(kind["name"].as_str().unwrap()));
+    let undescribed: Vec<String> = own_types.flat_map(|kind| find_undescribed("", kind)).collect();
+    assert_eq!(undescribed, Vec::<String>::new());
 }
 
 /// Paths of the items at and below `item` that have no description.
@@ -97,9 +97,9 @@ async fn an_invalid_value_is_refused_with_its_field() {
             "input.title",
         ),
     ] {
-        let (found, named, message) = first_error(document).await;
+        let (code, named_field, message) = first_error(document).await;
         assert_eq!(
-            (found, named),
+            (code, named_field),
             (Some(Value::from("INVALID_INPUT")), Some(Value::from(field))),
             "{document}: {message}"
         );
@@ -112,8 +112,8 @@ async fn a_value_of_the_wrong_type_is_invalid_input() {
         "{ opportunities(filter: { postedFrom: \"yesterday\" }) { totalCount } }",
         "mutation { awardOpportunity(input: { id: \"097:X\", number: \"1\", amount: \"1.5\" }) { __typename } }",
     ] {
-        let (found, _, message) = first_error(document).await;
-        assert_eq!(found, Some(Value::from("INVALID_INPUT")), "{document}: {message}");
+        let (code, _, message) = first_error(document).await;
+        assert_eq!(code, Some(Value::from("INVALID_INPUT")), "{document}: {message}");
     }
 }
 
@@ -127,8 +127,8 @@ async fn a_document_that_cannot_be_executed_is_invalid() {
     let list = "opportunities(first: 1) { totalCount } ".repeat(8);
     let repeated = format!("{{ {} }} fragment f on Query {{ {list} }}", "...f ".repeat(47));
     for document in ["{", "{ nothing }", "{ opportunity { id } }", &deep, &costly, &repeated, &long] {
-        let (found, _, message) = first_error(document).await;
-        assert_eq!(found, Some(Value::from("INVALID_QUERY")), "{message}");
+        let (code, _, message) = first_error(document).await;
+        assert_eq!(code, Some(Value::from("INVALID_QUERY")), "{message}");
     }
 }
 
@@ -138,9 +138,9 @@ async fn the_largest_page_with_every_field_is_within_the_limits() {
                 setAside naics psc postedAt responseDeadline active link awardCount awarded";
     let page = "pageInfo { hasNextPage hasPreviousPage startCursor endCursor } totalCount";
     let document = format!("{{ opportunities(first: 100) {{ {page} edges {{ cursor node {{ {node} }} }} }} }}");
-    let (found, _, message) = first_error(&document).await;
+    let (code, _, message) = first_error(&document).await;
     // It passed the limits and failed because the stores are unavailable.
-    assert_eq!(found, Some(Value::from("INTERNAL")), "{message}");
+    assert_eq!(code, Some(Value::from("INTERNAL")), "{message}");
 }
 
 #[tokio::test]
@@ -157,8 +157,8 @@ async fn the_playground_can_read_the_whole_schema() {
 
 #[tokio::test]
 async fn an_internal_error_is_reported_by_its_code_only() {
-    let (found, _, message) = first_error("{ opportunity(id: \"097:X\") { id } }").await;
-    assert_eq!((found, message.as_str()), (Some(Value::from("INTERNAL")), "internal error"));
+    let (code, _, message) = first_error("{ opportunity(id: \"097:X\") { id } }").await;
+    assert_eq!((code, message.as_str()), (Some(Value::from("INTERNAL")), "internal error"));
 }
 
 #[tokio::test]

@@ -63,10 +63,10 @@ impl TaskService for TaskServiceImpl {
         };
         let preconditions =
             CommandPreconditions { idempotency_key: key, ..CommandPreconditions::with_version(expected_version) };
-        let named = if task_id.is_empty() { None } else { Some(parse_task_id(&task_id)?) };
-        let id = match (&step, named) {
-            (Step::Request(_), named) => tenant_commands::new_id(&principal, "task", named, &preconditions),
-            (_, Some(named)) => named,
+        let client_id = if task_id.is_empty() { None } else { Some(parse_task_id(&task_id)?) };
+        let id = match (&step, client_id) {
+            (Step::Request(_), client_id) => tenant_commands::new_id(&principal, "task", client_id, &preconditions),
+            (_, Some(client_id)) => client_id,
             (_, None) => return Err(invalid_argument("task_id", "it is missing")),
         };
         let command = step_command(step)?;

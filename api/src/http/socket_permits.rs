@@ -102,8 +102,8 @@ impl SocketPermitTable {
 
     /// Evicts a permit of the client that has the most, unless that is a single one.
     fn free_any(&mut self) -> Result<(), TooManySockets> {
-        let most = self.by_client.iter().max_by_key(|(_, entries)| entries.len());
-        let client = most.filter(|(_, entries)| entries.len() > 1).map(|(client, _)| client.clone());
+        let largest = self.by_client.iter().max_by_key(|(_, entries)| entries.len());
+        let client = largest.filter(|(_, entries)| entries.len() > 1).map(|(client, _)| client.clone());
         self.evict_idle(&client.ok_or(TooManySockets)?)
     }
 

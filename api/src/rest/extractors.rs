@@ -84,8 +84,9 @@ pub(crate) const PREFERENCE_APPLIED: HeaderName = HeaderName::from_static("prefe
 /// Whether a request has this preference, possibly among others.
 pub(super) fn prefers(headers: &HeaderMap, preference: &str) -> bool {
     let lines = headers.get_all(PREFER).iter().filter_map(|line| line.to_str().ok());
-    let named = lines.flat_map(|line| line.split(',')).map(|one| one.split([';', '=']).next().unwrap_or_default());
-    named.map(str::trim).any(|name| name.eq_ignore_ascii_case(preference))
+    let preferences = lines.flat_map(|line| line.split(','));
+    let names = preferences.map(|preference| preference.split([';', '=']).next().unwrap_or_default());
+    names.map(str::trim).any(|name| name.eq_ignore_ascii_case(preference))
 }
 
 /// Returns the entity tags of a list, without quotes and weakness: tags of this service are versions, which are the

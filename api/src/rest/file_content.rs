@@ -145,10 +145,10 @@ mod tests {
     const TAG: &str = "\"abc\"";
 
     fn header_map(headers: &[(&'static str, &str)]) -> HeaderMap {
-        let named = headers
+        let entries = headers
             .iter()
             .map(|(name, value)| (header::HeaderName::from_static(name), HeaderValue::from_str(value).unwrap()));
-        named.collect()
+        entries.collect()
     }
 
     #[test]

@@ -77,13 +77,14 @@ fn detect_media_type(head: &[u8]) -> Option<&'static str> {
     if let Some((_, kind)) = SIGNATURES.iter().find(|(begin, _)| head.starts_with(begin)) {
         return Some(kind);
     }
-    let within = head.get(..PDF_SEARCH_BYTES).unwrap_or(head);
-    if within.windows(5).any(|some| some == b"%PDF-") {
+    let searched = head.get(..PDF_SEARCH_BYTES).unwrap_or(head);
+    if searched.windows(5).any(|window| window == b"%PDF-") {
         return Some("application/pdf");
     }
     let text = head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(head).trim_ascii_start();
-    let begins = |begin: &str| text.get(..begin.len()).is_some_and(|some| some.eq_ignore_ascii_case(begin.as_bytes()));
-    MARKUP_PREFIXES.iter().find(|(begin, _)| begins(begin)).map(|(_, kind)| *kind)
+    let has_prefix =
+        |prefix: &str| text.get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix.as_bytes()));
+    MARKUP_PREFIXES.iter().find(|(prefix, _)| has_prefix(prefix)).map(|(_, kind)| *kind)
 }
 
 /// Whether a claimed type is consistent with a detected one: many formats are archives of XML.

@@ -72,7 +72,7 @@ pub(super) async fn upload(
     if let Some(rejection) = reject_content_encoding(&headers) {
         return Ok(rejection);
     }
-    let named = query.file_name.as_deref().map(read_file_name).transpose()?;
+    let requested_name = query.file_name.as_deref().map(read_file_name).transpose()?;
     let opportunity_id = query.opportunity_id.as_deref().map(read_opportunity_id).transpose()?;
     let id = tenant_commands::new_id(&principal, "document", None, &read_preconditions(&headers, "")?);
     let owner = ObjectOwner { tenant: principal.tenant().clone(), document: id };
@@ -80,8 +80,8 @@ pub(super) async fn upload(
 
     let stored = received.stored;
     let bytes = UploadedFile::check_length(stored.bytes).map_err(|reason| invalid_value("body", &reason))?;
-    let file_name = match (named, received.file_name) {
-        (Some(named), _) => named,
+    let file_name = match (requested_name, received.file_name) {
+        (Some(name), _) => name,
         (None, Some(name)) => read_file_name(&name)?,
         (None, None) => {
             return Err(invalid_field("fileName", "the file has no name: send fileName, or filename* in the form"));
@@ -92,8 +92,8 @@ pub(super) async fn upload(
         (id, _) => id,
     };
     let media_type = media_type::resolve_media_type(&received.media_type, &stored.head);
-    let named_after = opportunity_id.as_ref().map(ToString::to_string).unwrap_or_default();
-    let request_text = format!("POST /api/v1/documents {file_name} {} {named_after}", stored.sha256);
+    let opportunity_text = opportunity_id.as_ref().map(ToString::to_string).unwrap_or_default();
+    let request_text = format!("POST /api/v1/documents {file_name} {} {opportunity_text}", stored.sha256);
     let preconditions = read_preconditions(&headers, &request_text)?;
     let upload = UploadedFile {
         file_name,

@@ -38,12 +38,12 @@ impl VerifyArgs {
         let mut clean = true;
         for projection in projection_names::select_projections(&app, &self.projections)? {
             let generation = self.generation.unwrap_or_else(|| pointer.active_generation(projection.name()));
-            let shown = Mutex::new(None);
-            let on_progress = |now: VerifyProgress| show_progress(&shown, projection.name(), now);
+            let reporter = Mutex::new(None);
+            let on_progress = |now: VerifyProgress| show_progress(&reporter, projection.name(), now);
             let options = VerifyOptions { sample: self.sample };
             let report = app.runtime.verify(projection.as_ref(), generation, options, on_progress).await?;
-            if let Some(progress) = shown.into_inner().unwrap_or_default() {
-                ProgressReporter::finish(progress);
+            if let Some(reporter) = reporter.into_inner().unwrap_or_default() {
+                ProgressReporter::finish(reporter);
             }
             clean &= report.is_clean();
             output::print_result(&if self.json { format_json(&report) } else { format_text(&report) })?;
@@ -52,10 +52,10 @@ impl VerifyArgs {
     }
 }
 
-fn show_progress(shown: &Mutex<Option<ProgressReporter>>, name: &str, now: VerifyProgress) {
-    let Ok(mut shown) = shown.lock() else { return };
-    let progress = shown.get_or_insert_with(|| ProgressReporter::start(ProgressUnit::Positions, Some(now.end)));
-    progress.update(now.position, || format!("{name}: {} rows read", now.rows));
+fn show_progress(reporter: &Mutex<Option<ProgressReporter>>, name: &str, now: VerifyProgress) {
+    let Ok(mut reporter) = reporter.lock() else { return };
+    let reporter = reporter.get_or_insert_with(|| ProgressReporter::start(ProgressUnit::Positions, Some(now.end)));
+    reporter.update(now.position, || format!("{name}: {} rows read", now.rows));
 }
 
 fn format_text(report: &VerifyReport) -> String {

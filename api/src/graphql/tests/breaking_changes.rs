@@ -49,15 +49,15 @@ fn schema_items(sdl: &str) -> BTreeMap<String, String> {
 
 fn add_field(field: &FieldDefinition, add: &mut impl FnMut(String, String) -> Option<String>) {
     add(format!(".{}", field.name.node), field.ty.node.to_string());
-    let of = format!(".{}:", field.name.node);
-    field.arguments.iter().for_each(|argument| add_input_value(&of, &argument.node, add));
+    let prefix = format!(".{}:", field.name.node);
+    field.arguments.iter().for_each(|argument| add_input_value(&prefix, &argument.node, add));
 }
 
 /// Adds an argument or input field; its type ends in `!` only if clients must provide it.
-fn add_input_value(of: &str, value: &InputValueDefinition, add: &mut impl FnMut(String, String) -> Option<String>) {
+fn add_input_value(prefix: &str, value: &InputValueDefinition, add: &mut impl FnMut(String, String) -> Option<String>) {
     let kind = value.ty.node.to_string();
     let is_optional = value.default_value.is_some();
-    add(format!("{of}{}", value.name.node), if is_optional { kind.trim_end_matches('!').to_owned() } else { kind });
+    add(format!("{prefix}{}", value.name.node), if is_optional { kind.trim_end_matches('!').to_owned() } else { kind });
 }
 
 /// Returns the changes from `promised` to `current` that break a client.
