@@ -52,7 +52,7 @@ pub struct RateLimitStatus {
     remaining: u32,
     /// Seconds until the whole limit is available again.
     reset_s: u64,
-    /// Seconds until this request would be allowed; `None` where it is allowed.
+    /// Seconds until this request would be allowed; `None` if it is allowed.
     pub retry_after_s: Option<u64>,
 }
 
@@ -116,7 +116,7 @@ impl RateLimiter {
         extra_requests(complexity, self.config.complexity_per_request)
     }
 
-    /// Charges `cost` requests; `None` where no limit applies. A cost above the limit of a minute is allowed when
+    /// Charges `cost` requests; `None` if no limit applies. A cost above the limit of a minute is allowed when
     /// nothing was charged for a minute.
     pub(crate) async fn charge(
         &self,
@@ -181,7 +181,7 @@ impl RateLimiter {
         RateLimitStatus::from_charge(limit, self.local.charge(&format!("{kind}:{id}"), limit, cost))
     }
 
-    /// `None` where `Redis` is unavailable or was recently.
+    /// `None` if `Redis` is unavailable or was recently.
     async fn charge_in_redis(&self, kind: &'static str, id: &str, limit: u32, cost: i32) -> Option<ChargeOutcome> {
         let mut connection = self.connection.clone()?;
         let now_ms = || u64::try_from(self.started_at.elapsed().as_millis()).unwrap_or(u64::MAX);

@@ -153,7 +153,7 @@ impl RequestGate {
         }
     }
 
-    /// Charges `cost` requests; returns the status after it, `None` where no limit applies.
+    /// Charges `cost` requests; returns the status after it, `None` if no limit applies.
     pub(crate) async fn charge(
         &self,
         subject: &RateLimitSubject,

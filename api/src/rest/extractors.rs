@@ -99,7 +99,7 @@ pub(super) fn entity_tags(list: &str) -> impl Iterator<Item = &str> {
     })
 }
 
-/// The versions that `If-Match` allows; `None` where it allows any or is missing.
+/// The versions that `If-Match` allows; `None` if it allows any or is missing.
 fn expected_versions(headers: &HeaderMap) -> Result<Option<Vec<u64>>, Problem> {
     let mut versions = vec![];
     for line in headers.get_all(header::IF_MATCH) {

@@ -81,7 +81,7 @@ impl FileWalker {
     }
 }
 
-/// Opens a folder; `None` where it was removed meanwhile.
+/// Opens a folder; `None` if it was removed meanwhile.
 async fn open_folder(folder: &Path) -> io::Result<Option<ReadDir>> {
     match fs::read_dir(folder).await {
         Ok(entries) => Ok(Some(entries)),
