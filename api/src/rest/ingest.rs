@@ -192,7 +192,7 @@ impl<S: FactStore> IngestService<S> {
     /// Returns the maximum permits of one batch: no more than can be written in the time that 202 relies on, so that a
     /// shutdown does not abort a large batch with acknowledged events.
     fn max_batch_permits(&self) -> usize {
-        self.config.batch_events.min(self.write_rate.permits_within(self.config.promise_time()))
+        self.config.batch_events.min(self.write_rate.permits_within(self.config.early_acknowledgement_time()))
     }
 
     fn is_stopping(&self) -> bool {
@@ -343,7 +343,7 @@ impl<S: FactStore> IngestService<S> {
     fn can_acknowledge(&self) -> bool {
         let capacity = self.config.buffer_events.min(Semaphore::MAX_PERMITS);
         let buffered = capacity.saturating_sub(self.buffer_permits.available_permits());
-        let writable = self.write_rate.permits_within(self.config.promise_time());
+        let writable = self.write_rate.permits_within(self.config.early_acknowledgement_time());
         !self.write_rate.is_failing() && buffered <= self.config.async_events.min(writable)
     }
 }

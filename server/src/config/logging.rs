@@ -1,4 +1,4 @@
-//! Filter and format of the program's log, which goes to standard error.
+//! Filter and format of the program's log, which is written to standard error.
 //!
 //! | variable | default | meaning |
 //! | --- | --- | --- |

@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 
 /// The drain timeout is divided by this to get the time within which all buffered events must be writable for 202 to be
 /// answered. The rest is a reserve for a log that becomes slower and for events of other requests.
-const PROMISE_DIVISOR: u32 = 4;
+const EARLY_ACKNOWLEDGEMENT_DIVISOR: u32 = 4;
 
 /// Settings of ingest.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -63,7 +63,7 @@ impl IngestConfig {
     }
 
     /// The part of [`Self::drain_timeout`] within which buffered events must be writable for 202 to be answered.
-    pub(super) fn promise_time(&self) -> Duration {
-        self.drain_timeout() / PROMISE_DIVISOR
+    pub(super) fn early_acknowledgement_time(&self) -> Duration {
+        self.drain_timeout() / EARLY_ACKNOWLEDGEMENT_DIVISOR
     }
 }
