@@ -84,7 +84,7 @@ pub(super) fn not_found() -> Problem {
     Problem::new(StatusCode::NOT_FOUND, "NOT_FOUND", "there is no object with this id")
 }
 
-/// The response to a change, with its `ETag` and a consistency token.
+/// Responds to a change, with its `ETag` and a consistency token.
 pub(super) async fn change_response(
     app: &AppContext,
     status: StatusCode,
