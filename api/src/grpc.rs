@@ -4,7 +4,7 @@
 //! | --- | --- | --- |
 //! | `MEDHUB__GRPC__LISTEN` | `127.0.0.1:50051` | address and port; port 0 takes a free one |
 //! | `MEDHUB__GRPC__REQUEST_TIMEOUT_MS` | `10000` | time limit of a call, even if its deadline is later |
-//! | `MEDHUB__GRPC__MAX_REQUEST_BYTES` | `262144` | longest message of a caller |
+//! | `MEDHUB__GRPC__MAX_REQUEST_BYTES` | `262144` | maximum length of a caller's message, in bytes |
 
 mod admission;
 mod conversion;
@@ -29,7 +29,7 @@ use crate::{
     http::request_gate::RequestGate,
 };
 
-/// Longest message to the health and reflection services, in bytes: they take a name or two.
+/// Maximum length of a message to the health and reflection services, in bytes: it contains a few names.
 const MAX_AUXILIARY_MESSAGE_BYTES: usize = 4 * 1024;
 
 /// Generated from `proto/tasks.proto`.
@@ -56,7 +56,7 @@ pub struct GrpcConfig {
     pub listen: SocketAddr,
     /// Time limit of a call, in milliseconds.
     pub request_timeout_ms: u64,
-    /// Longest message of a caller, in bytes.
+    /// Maximum length of a caller's message, in bytes.
     pub max_request_bytes: usize,
 }
 
@@ -70,7 +70,7 @@ impl Default for GrpcConfig {
     }
 }
 
-/// All services, and the task that keeps the health service up to date with the engines that the process needs.
+/// Returns all services, and the monitor that updates the health service by the engines that the process needs.
 ///
 /// # Errors
 /// [`tonic_reflection::server::Error`] when the encoded description is invalid: a defect of the build.

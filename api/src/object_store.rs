@@ -13,9 +13,9 @@
 //! | --- | --- | --- |
 //! | `MEDHUB__OBJECTS__DIR` | `medhub-objects` | folder of uploaded files; shared by all processes that serve them |
 //! | `MEDHUB__OBJECTS__PROGRESS_BYTES` | `65536` | an upload with fewer bytes within `PROGRESS_WITHIN_MS` is ended |
-//! | `MEDHUB__OBJECTS__PROGRESS_WITHIN_MS` | `15000` | the time for that; an upload that makes progress has no other time limit |
+//! | `MEDHUB__OBJECTS__PROGRESS_WITHIN_MS` | `15000` | duration in which they must arrive; an upload that makes progress has no other time limit |
 //! | `MEDHUB__OBJECTS__SWEEP_EVERY_S` | `3600` | interval of sweeps for files without a document |
-//! | `MEDHUB__OBJECTS__ORPHANED_AFTER_S` | `3600` | minimum age of files that are swept, so that uploads in progress are kept |
+//! | `MEDHUB__OBJECTS__ORPHANED_AFTER_S` | `3600` | minimum age of files that are swept, so that uploads in progress are not removed |
 
 mod sweeper;
 mod unfinished_file;
@@ -57,7 +57,7 @@ pub struct ObjectsConfig {
     pub dir: PathBuf,
     /// Bytes of an upload that must arrive within `progress_within_ms`.
     pub progress_bytes: u64,
-    /// The time for that, in milliseconds.
+    /// Duration in which `progress_bytes` must arrive, in milliseconds.
     pub progress_within_ms: u64,
     /// Interval of sweeps for files without a document, in seconds.
     pub sweep_every_s: u64,
@@ -118,7 +118,7 @@ pub enum ObjectStoreError {
     #[error("the upload was interrupted")]
     Interrupted,
     /// The upload made too little progress.
-    #[error("the upload was too slow: at least {bytes} bytes have to arrive every {seconds} s")]
+    #[error("the upload was too slow: at least {bytes} bytes must arrive every {seconds} s")]
     TooSlow {
         /// Bytes that must arrive.
         bytes: u64,
@@ -134,28 +134,29 @@ pub enum ObjectStoreError {
 }
 
 impl ObjectStore {
-    /// A store in the configured folder, which is created on demand.
+    /// Creates a store in the configured folder, which is created on demand.
     pub fn new(config: &ObjectsConfig) -> Self {
         let (removal_sender, removal_receiver) = mpsc::channel(MAX_PENDING_REMOVALS);
         let removal_receiver = Arc::new(Mutex::new(Some(removal_receiver)));
         Self { config: Arc::new(config.clone()), removal_sender, removal_receiver }
     }
 
-    /// Bytes that must arrive within a duration for an upload to continue.
+    /// Returns the bytes that must arrive within a duration for an upload to continue.
     pub(crate) fn required_progress(&self) -> (u64, Duration) {
         (self.config.progress_bytes, Duration::from_millis(self.config.progress_within_ms.max(1)))
     }
 
-    /// Stores a file of a document, `most` bytes at most. It appears under its key only when it is completely on disk.
+    /// Stores a file of a document, `max_bytes` bytes at most. It appears under its key only when it is completely on
+    /// disk.
     ///
     /// # Errors
-    /// When the file is too long, is aborted, or cannot be written; nothing is left behind then, nor when the call is
+    /// When the file is too long, is aborted, or cannot be written. Then no part of it remains, as when the call is
     /// cancelled.
     pub async fn put<E>(
         &self,
         owner: &ObjectOwner,
         mut body: impl Stream<Item = Result<axum::body::Bytes, E>> + Unpin,
-        most: u64,
+        max_bytes: u64,
     ) -> Result<StoredObject, ObjectStoreError>
     where
         ObjectStoreError: From<E>,
@@ -163,14 +164,14 @@ impl ObjectStore {
         let tenant = self.config.dir.join(owner.tenant.as_str());
         fs::create_dir_all(&tenant).await?;
         let unfinished = UnfinishedFile::new(tenant.join(format!(".{}", Uuid::new_v4().simple())));
-        let written = write_file(unfinished.path(), &mut body, most).await?;
+        let written = write_file(unfinished.path(), &mut body, max_bytes).await?;
         // Storing the same file again replaces it.
         unfinished.publish_as(&self.document_folder(owner).join(&written.sha256)).await?;
         let key = format!("{}/{}/{}", owner.tenant, owner.document, written.sha256);
         Ok(StoredObject { key, ..written })
     }
 
-    /// Opens a stored file; `None` where there is none under this key.
+    /// Opens a stored file; `None` if there is none under this key.
     ///
     /// # Errors
     /// [`io::Error`] when the file cannot be read.
@@ -203,12 +204,12 @@ impl ObjectStore {
         self.config.dir.join(owner.tenant.as_str()).join(owner.document.to_string())
     }
 
-    /// Path of a key; `None` for an invalid key.
+    /// Returns the path of a key; `None` for an invalid key.
     fn resolve_path(&self, key: &str) -> Option<PathBuf> {
         let parts: Vec<_> = key.split('/').collect();
         let is_name = |part: &str| !part.is_empty() && !part.starts_with('.') && !part.contains('\\');
-        let is_ours = matches!(parts.len(), 2 | 3) && parts.into_iter().all(is_name);
-        is_ours.then(|| self.config.dir.join(key))
+        let is_valid = matches!(parts.len(), 2 | 3) && parts.into_iter().all(is_name);
+        is_valid.then(|| self.config.dir.join(key))
     }
 
     fn take_removal_receiver(&self) -> Option<mpsc::Receiver<ObjectOwner>> {
@@ -219,7 +220,7 @@ impl ObjectStore {
 async fn write_file<E>(
     path: &Path,
     body: &mut (impl Stream<Item = Result<axum::body::Bytes, E>> + Unpin),
-    most: u64,
+    max_bytes: u64,
 ) -> Result<StoredObject, ObjectStoreError>
 where
     ObjectStoreError: From<E>,
@@ -229,8 +230,8 @@ where
     while let Some(chunk) = body.next().await {
         let chunk = chunk?;
         bytes = bytes.saturating_add(u64::try_from(chunk.len()).unwrap_or(u64::MAX));
-        if bytes > most {
-            return Err(ObjectStoreError::TooLong(most));
+        if bytes > max_bytes {
+            return Err(ObjectStoreError::TooLong(max_bytes));
         }
         head.extend(chunk.iter().take(HEAD_BYTES.saturating_sub(head.len())));
         digest.update(&chunk);
@@ -259,7 +260,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_file_is_held_under_its_document_and_its_hash_and_nothing_is_left_of_one_that_broke_off() {
+    async fn a_file_is_stored_under_its_document_and_hash_and_an_aborted_one_is_removed() {
         let folder = tempfile::tempdir().unwrap();
         let objects = ObjectStore::new(&ObjectsConfig { dir: folder.path().to_owned(), ..ObjectsConfig::default() });
         let owner = ObjectOwner { tenant: TenantId::try_new("acme").unwrap(), document: Uuid::from_u128(7) };
@@ -271,18 +272,18 @@ mod tests {
 
         let too_long = objects.put(&owner, byte_stream(&["ab", "cd"]), 3).await;
         assert!(matches!(too_long, Err(ObjectStoreError::TooLong(3))));
-        let broken = stream::iter([Ok(Bytes::from_static(b"ab")), Err(UploadBodyError::Interrupted)]);
-        assert!(matches!(objects.put(&owner, broken, 3).await, Err(ObjectStoreError::Interrupted)));
+        let interrupted = stream::iter([Ok(Bytes::from_static(b"ab")), Err(UploadBodyError::Interrupted)]);
+        assert!(matches!(objects.put(&owner, interrupted, 3).await, Err(ObjectStoreError::Interrupted)));
         // A request that is cancelled while its body arrives.
         let endless = Box::pin(byte_stream(&["ab"]).chain(stream::pending()));
-        let given_up = tokio::time::timeout(Duration::from_millis(50), objects.put(&owner, endless, 3)).await;
-        assert!(given_up.is_err());
+        let cancelled = tokio::time::timeout(Duration::from_millis(50), objects.put(&owner, endless, 3)).await;
+        assert!(cancelled.is_err());
         assert_eq!(file_names(&folder.path().join("acme")), [owner.document.to_string()]);
         assert_eq!(file_names(&objects.document_folder(&owner)), std::slice::from_ref(&stored.sha256));
 
-        let outside =
+        let invalid_keys =
             ["../x", "acme/../../etc/passwd", "acme", "acme/.x", "", "/etc/passwd", "acme/unknown", "a/b/c/d"];
-        for key in outside.into_iter().chain(["acme/../x", "acme//x", "a\\b/c"]) {
+        for key in invalid_keys.into_iter().chain(["acme/../x", "acme//x", "a\\b/c"]) {
             assert!(objects.get(key).await.unwrap().is_none(), "{key}");
         }
         objects.remove_document(&owner).await.unwrap();

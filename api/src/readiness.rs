@@ -1,4 +1,4 @@
-//! Whether a process can do its work, and whether all stores hold the same.
+//! Whether a process is ready, and whether all stores hold what the log holds.
 
 mod readiness_probe;
 mod store_counts;

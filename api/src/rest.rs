@@ -1,9 +1,9 @@
 //! REST: what is not offered over GraphQL. Described by `OpenAPI` at `/api/v1/openapi.json`.
 //!
-//! Versions are entity tags: a response has the `ETag` of what it shows, and a change with `If-Match` is made only if
-//! that tag is still current (RFC 9110, section 13.1.1). A weak tag, as proxies make of a strong one when they
-//! compress, is accepted, and any tag of a list. A read with `If-None-Match` of the current tag is answered 304.
-//! `Idempotency-Key` makes a repeated request harmless.
+//! Versions are entity tags: a response has the `ETag` of the object, and a change with `If-Match` is recorded only if
+//! that tag is still current (RFC 9110, section 13.1.1). Weak tags are accepted, because proxies weaken strong ones
+//! when they compress; so is any tag of a list. A read with `If-None-Match` of the current tag is answered 304. A
+//! request that is repeated with the same `Idempotency-Key` changes nothing.
 //!
 //! Request bodies may be compressed by gzip or deflate, except files, which are stored as they arrive.
 
@@ -59,11 +59,11 @@ pub struct RestState {
     pub objects: ObjectStore,
 }
 
-/// All routes, and separately those of files, which are written to disk as they arrive and never held in memory. Bodies
-/// have `most_bytes` at most unless a route sets its own limit.
-pub(crate) fn routes(rest: RestState, most_bytes: usize) -> (Router, Router) {
+/// Returns the routes, and separately those of files, which are written to disk as they arrive and never held in
+/// memory. Bodies have `max_body_bytes` bytes at most unless a route sets its own limit.
+pub(crate) fn routes(rest: RestState, max_body_bytes: usize) -> (Router, Router) {
     let max_file_bytes = usize::try_from(MAX_FILE_BYTES).unwrap_or(usize::MAX);
-    let most_ingest_bytes = rest.ingest.max_body_bytes().max(most_bytes);
+    let max_ingest_bytes = rest.ingest.max_body_bytes().max(max_body_bytes);
     let plain = Router::new()
         .route("/api/v1/opportunities", get(opportunity::list))
         .route("/api/v1/opportunities/{id}", get(opportunity::get_opportunity))
@@ -73,7 +73,7 @@ pub(crate) fn routes(rest: RestState, most_bytes: usize) -> (Router, Router) {
         .route("/api/v1/documents/{id}/content", get(document::content))
         .route("/api/v1/openapi.json", get(openapi::serve_openapi))
         .route("/analytics/events", get(analytics::list_events))
-        .layer(inflate::inflate_layer(InflatePolicy::UpTo(most_bytes)));
+        .layer(inflate::inflate_layer(InflatePolicy::UpTo(max_body_bytes)));
     let texts = Router::new()
         .route("/api/v1/documents/{id}/text", put(document_text::record).get(document_text::get_document_text))
         .layer(DefaultBodyLimit::max(document_text::MAX_TEXT_BYTES))
@@ -84,8 +84,8 @@ pub(crate) fn routes(rest: RestState, most_bytes: usize) -> (Router, Router) {
         .layer(inflate::inflate_layer(InflatePolicy::Never));
     let events = Router::new()
         .route("/ingest", post(ingest::ingest_events))
-        .layer(DefaultBodyLimit::max(most_ingest_bytes))
-        .layer(inflate::inflate_layer(InflatePolicy::UpTo(most_ingest_bytes)));
+        .layer(DefaultBodyLimit::max(max_ingest_bytes))
+        .layer(inflate::inflate_layer(InflatePolicy::UpTo(max_ingest_bytes)));
     let rest = Arc::new(rest);
     (plain.merge(texts).merge(events).with_state(Arc::clone(&rest)), files.with_state(rest))
 }

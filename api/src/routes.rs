@@ -1,4 +1,4 @@
-//! The HTTP routes: what each path answers, and the layers around them.
+//! The HTTP routes and their middleware.
 
 mod admission;
 mod assets;
@@ -65,7 +65,7 @@ impl std::ops::Deref for HttpState {
 }
 
 struct HttpStateInner {
-    /// `None` where this process serves no API.
+    /// `None` if this process serves no API.
     graphql: Option<GraphQl>,
     readiness: Arc<ReadinessProbe>,
     metrics: Option<PrometheusHandle>,
@@ -73,19 +73,19 @@ struct HttpStateInner {
     assets_dir: Option<PathBuf>,
     /// Time limit of a GraphQL document.
     timeout: Duration,
-    /// `None` where this process serves no API.
+    /// `None` if this process serves no API.
     gate: Option<RequestGate>,
-    /// Rooms of shared texts; `None` where this process serves no API.
+    /// Rooms of shared texts; `None` if this process serves no API.
     rooms: Option<Arc<RoomManager<PgEventStore<()>>>>,
     socket_permits: SocketPermits,
-    /// Longest message over a WebSocket, in bytes.
+    /// Maximum length of a WebSocket message, in bytes.
     max_message_bytes: usize,
     /// Interval between two WebSocket pings.
     ping_every: Duration,
     objectives: ServiceObjectives,
 }
 
-/// What the API routes need; a process without it serves only health, metrics and the landing page.
+/// Services of the API routes; a process without them serves only health, metrics and the landing page.
 pub struct ApiServices {
     /// Executes GraphQL documents.
     pub graphql: GraphQl,
@@ -95,8 +95,8 @@ pub struct ApiServices {
     pub rest: RestState,
 }
 
-/// All routes. Without `services` there are only those that report on the process. `limiter` limits requests that need
-/// no login.
+/// Creates the router of all routes; without `services`, only of those that report on the process. `limiter` limits
+/// requests that need no login.
 pub fn router(
     config: &HttpConfig,
     services: Option<ApiServices>,
@@ -194,7 +194,7 @@ const ALLOWED_HEADERS: [HeaderName; 16] = [
     rest::PREFER,
 ];
 
-/// Allows requests from pages of the configured origins; of none where none is configured.
+/// Allows requests from pages of the configured origins; without a configured origin, of none.
 fn cors_layer(config: &HttpConfig) -> CorsLayer {
     let origins = config.cors_origins.split(',').filter_map(|origin| HeaderValue::from_str(origin.trim()).ok());
     let origins: Vec<_> = origins.filter(|origin| !origin.is_empty()).collect();
@@ -218,10 +218,10 @@ async fn enforce_request_timeout(State(limit): State<Duration>, request: Request
 }
 
 async fn not_found() -> impl IntoResponse {
-    (StatusCode::NOT_FOUND, "nothing is served here\n")
+    (StatusCode::NOT_FOUND, "there is no such path\n")
 }
 
-/// An HTML page whose policy loads scripts and styles from this server only.
+/// Responds with an HTML page whose content security policy allows scripts and styles from this server only.
 fn html_response(status: StatusCode, body: String) -> Response {
     const POLICY: &str = "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; \
                           font-src 'self' data:; frame-ancestors 'none'";

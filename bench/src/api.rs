@@ -1,7 +1,7 @@
 //! Measures a running service: a fixed number of requests of each kind, sent from this machine.
 //!
-//! The raw limit is the service's own `/health` in the same run: the same way over HTTP, with nothing done at its end.
-//! For changes it is the same command given inside this process.
+//! The baseline is `/health` of the same service in the same run: the same path through HTTP, with a handler that does
+//! nothing. For changes it is the same command dispatched inside this process.
 
 mod request_load;
 mod subscribers;
@@ -85,20 +85,20 @@ pub const REQUEST_KINDS: [&str; 9] =
 /// When the service does not answer or returns an error.
 pub async fn run(
     app: &AppContext,
-    work: &ApiBenchOptions,
+    options: &ApiBenchOptions,
     mut print: impl FnMut(&ApiBenchReport) -> anyhow::Result<()>,
 ) -> anyhow::Result<()> {
-    let target = TargetService::new(&work.base_url);
-    let scene = ApiBenchFixture::prepare(&target, work).await?;
+    let target = TargetService::new(&options.base_url);
+    let fixture = ApiBenchFixture::prepare(&target, options).await?;
     wait_for_projections(app).await?;
-    let wanted = |kind: &str| work.kinds.is_empty() || work.kinds.iter().any(|only| only == kind);
-    let full = RequestLoad { requests: work.requests, in_flight: MAX_IN_FLIGHT, rate: None };
-    let steady = RequestLoad { rate: Some(work.rate), ..full };
+    let is_selected = |kind: &str| options.kinds.is_empty() || options.kinds.iter().any(|only| only == kind);
+    let full = RequestLoad { requests: options.requests, in_flight: MAX_IN_FLIGHT, rate: None };
+    let steady = RequestLoad { rate: Some(options.rate), ..full };
 
     let health =
         target.measure_load(full, |target, _| target.get("/health", None)).await.context("requesting /health")?;
     let raw = health.events_per_s;
-    let line = |kind, figures: BenchFigures, load: RequestLoad, events_per_request: u64| {
+    let build_report = |kind, figures: BenchFigures, load: RequestLoad, events_per_request: u64| {
         let ratio = (raw > 0.0).then(|| figures.events_per_s / u64_to_f64(events_per_request) / raw);
         ApiBenchReport {
             bench: "api",
@@ -110,58 +110,60 @@ pub async fn run(
             at_once: load.in_flight,
         }
     };
-    if wanted("health") {
-        print(&line("health", health, full, 1))?;
+    if is_selected("health") {
+        print(&build_report("health", health, full, 1))?;
     }
     for (kind, load, document) in [
         ("view", steady, "query($id: String!) { opportunity(id: $id) { id version facts { title } } }"),
         (
             "list",
-            RequestLoad { requests: work.requests / 10, ..full },
+            RequestLoad { requests: options.requests / 10, ..full },
             "{ opportunities(first: 20) { totalCount edges { node { id title } } } }",
         ),
         (
             "search",
-            RequestLoad { requests: work.requests / 10, in_flight: 4, rate: None },
+            RequestLoad { requests: options.requests / 10, in_flight: 4, rate: None },
             "query($words: String!) { searchOpportunities(query: $words, first: 10) { id score } }",
         ),
         (
             "analytics",
-            RequestLoad { requests: work.requests / 20, in_flight: 2, rate: None },
+            RequestLoad { requests: options.requests / 20, in_flight: 2, rate: None },
             "{ opportunityStats { total { opportunities awarded } byType { type figures { opportunities } } } }",
         ),
     ] {
-        if wanted(kind) {
-            let scene = scene.clone();
-            let ask = move |target: TargetService, number: u64| {
-                let body = scene.graphql_request(document, number);
-                let token = scene.operator_token.clone();
+        if is_selected(kind) {
+            let fixture = fixture.clone();
+            let send_request = move |target: TargetService, number: u64| {
+                let body = fixture.graphql_request(document, number);
+                let token = fixture.operator_token.clone();
                 async move { target.post_graphql(Some(&token), &body).await.map(|_| 1) }
             };
-            print(&line(
+            print(&build_report(
                 kind,
-                target.measure_load(load, ask).await.with_context(|| format!("requesting {kind}"))?,
+                target.measure_load(load, send_request).await.with_context(|| format!("requesting {kind}"))?,
                 load,
                 1,
             ))?;
         }
     }
-    if wanted("mutation") {
-        print(&measure_mutations(app, &target, &scene, RequestLoad { requests: work.requests / 2, ..full }).await?)?;
+    if is_selected("mutation") {
+        print(
+            &measure_mutations(app, &target, &fixture, RequestLoad { requests: options.requests / 2, ..full }).await?,
+        )?;
     }
     for (kind, load, events) in [
-        ("ingest", RequestLoad { requests: work.requests / 10, in_flight: 1, rate: None }, 1),
-        ("ingest-batch", RequestLoad { requests: work.requests / 50, in_flight: 8, rate: None }, 500),
+        ("ingest", RequestLoad { requests: options.requests / 10, in_flight: 1, rate: None }, 1),
+        ("ingest-batch", RequestLoad { requests: options.requests / 50, in_flight: 8, rate: None }, 500),
     ] {
-        if wanted(kind) {
+        if is_selected(kind) {
             wait_for_projections(app).await?;
             let figures = target.measure_load(load, move |target, number| send_views(target, number, events)).await?;
-            print(&line(kind, figures, load, events))?;
+            print(&build_report(kind, figures, load, events))?;
         }
     }
-    if wanted("subscribers") {
+    if is_selected("subscribers") {
         wait_for_projections(app).await?;
-        print(&subscribers::measure_subscribers(&target, &scene, work.subscribers).await?)?;
+        print(&subscribers::measure_subscribers(&target, &fixture, options.subscribers).await?)?;
     }
     Ok(())
 }
@@ -181,24 +183,24 @@ const SEARCH_PHRASES: [&str; 5] =
 
 impl ApiBenchFixture {
     /// Creates a tenant for the benchmark and loads ids of opportunities.
-    async fn prepare(target: &TargetService, work: &ApiBenchOptions) -> anyhow::Result<Self> {
-        let operator: Arc<str> = work.operator_token.as_str().into();
-        let listed = target
+    async fn prepare(target: &TargetService, options: &ApiBenchOptions) -> anyhow::Result<Self> {
+        let operator: Arc<str> = options.operator_token.as_str().into();
+        let data = target
             .post_graphql(
                 Some(&operator),
                 &json!({ "query": "{ opportunities(first: 100) { edges { node { id } } } }" }),
             )
             .await?;
-        let edges = listed["opportunities"]["edges"].as_array().cloned().unwrap_or_default();
+        let edges = data["opportunities"]["edges"].as_array().cloned().unwrap_or_default();
         let opportunities: Vec<_> =
             edges.iter().filter_map(|edge| edge["node"]["id"].as_str().map(str::to_owned)).collect();
         anyhow::ensure!(!opportunities.is_empty(), "there are no opportunities: run `medhub import` first");
         let tenant = format!("bench-{}", Uuid::new_v4().simple());
         let login = async |tenant: Option<&str>| {
-            let login = json!({ "query": "mutation($tenant: String) { developmentLogin(user: \"bench\", tenant: $tenant) { token } }", "variables": { "tenant": tenant } });
-            let answer =
-                target.post_graphql(None, &login).await.context("the benchmark needs the development login")?;
-            Ok::<_, anyhow::Error>(answer["developmentLogin"]["token"].as_str().unwrap_or_default().to_owned())
+            let request = json!({ "query": "mutation($tenant: String) { developmentLogin(user: \"bench\", tenant: $tenant) { token } }", "variables": { "tenant": tenant } });
+            let data =
+                target.post_graphql(None, &request).await.context("the benchmark needs the development login")?;
+            Ok::<_, anyhow::Error>(data["developmentLogin"]["token"].as_str().unwrap_or_default().to_owned())
         };
         let founder = login(None).await?;
         let register = json!({ "query": "mutation($tenant: String!) { registerCompany(tenant: $tenant, name: \"Benchmark\") { __typename } }", "variables": { "tenant": tenant } });
@@ -230,45 +232,45 @@ impl ApiBenchFixture {
 async fn measure_mutations(
     app: &AppContext,
     target: &TargetService,
-    scene: &ApiBenchFixture,
+    fixture: &ApiBenchFixture,
     load: RequestLoad,
 ) -> anyhow::Result<ApiBenchReport> {
     let document = "mutation($body: String!) {
         createResource(input: { name: $body, kind: OTHER, body: $body }) { __typename } }";
-    let member = scene.member_token.clone();
+    let member = fixture.member_token.clone();
     let change = move |target: TargetService, number| {
         let member = member.clone();
         async move {
-            let question = json!({ "query": document, "variables": { "body": generate_words(number) } });
-            let answer = target.post_graphql(Some(&member), &question).await?;
-            anyhow::ensure!(answer["createResource"]["__typename"] == "Accepted", "{answer}");
+            let request = json!({ "query": document, "variables": { "body": generate_words(number) } });
+            let data = target.post_graphql(Some(&member), &request).await?;
+            anyhow::ensure!(data["createResource"]["__typename"] == "Accepted", "{data}");
             Ok(1)
         }
     };
     let figures = target.measure_load(load, change).await.context("sending mutations")?;
 
     wait_for_projections(app).await?;
-    let caller = Caller::new(UserId::try_new("bench")?, scene.tenant.clone());
+    let caller = Caller::new(UserId::try_new("bench")?, fixture.tenant.clone());
     let sender = Arc::new(CommandSender { caller, authority: CallerAuthority::Member(Role::Admin) });
-    let own_dispatcher = Arc::clone(&app.dispatcher);
+    let app_dispatcher = Arc::clone(&app.dispatcher);
     let dispatch = move |_, number| {
-        let (dispatcher, sender) = (Arc::clone(&own_dispatcher), Arc::clone(&sender));
+        let (dispatcher, sender) = (Arc::clone(&app_dispatcher), Arc::clone(&sender));
         async move {
-            let asset = ResourceContent {
+            let content = ResourceContent {
                 name: ResourceName::try_new(&generate_words(number))?,
                 kind: ResourceKind::Other,
                 body: ResourceBody::try_new(&generate_words(number))?,
                 tags: ResourceTags::default(),
                 document_id: None,
             };
-            let command = ResourceCommand::Create { asset, stamp: dispatcher.stamp(&sender) };
+            let command = ResourceCommand::Create { asset: content, stamp: dispatcher.stamp(&sender) };
             let id = Uuid::new_v4().to_string();
             dispatcher.dispatch::<Resource>(&sender, &id, &CommandPreconditions::default(), command).await?;
             Ok(1)
         }
     };
-    let inside = target.measure_load(load, dispatch).await.context("dispatching commands in this process")?;
-    let ratio = (inside.events_per_s > 0.0).then(|| figures.events_per_s / inside.events_per_s);
+    let baseline = target.measure_load(load, dispatch).await.context("dispatching commands in this process")?;
+    let ratio = (baseline.events_per_s > 0.0).then(|| figures.events_per_s / baseline.events_per_s);
     Ok(ApiBenchReport {
         bench: "api",
         kind: "mutation",
@@ -282,7 +284,7 @@ async fn measure_mutations(
 
 /// Waits until the read models have caught up, so that their work does not affect the next measurement.
 async fn wait_for_projections(app: &AppContext) -> anyhow::Result<()> {
-    let end = Instant::now() + CATCH_UP_TIMEOUT;
+    let deadline = Instant::now() + CATCH_UP_TIMEOUT;
     loop {
         let pipeline = app.pipeline_status().await?;
         let behind = pipeline.projections.iter().filter(|row| row.live && row.lag_records != Some(0));
@@ -291,7 +293,7 @@ async fn wait_for_projections(app: &AppContext) -> anyhow::Result<()> {
             return Ok(());
         }
         anyhow::ensure!(
-            Instant::now() < end,
+            Instant::now() < deadline,
             "after {CATCH_UP_TIMEOUT:?} the relay or these projections still have a lag: {behind:?}"
         );
         sleep(Duration::from_millis(500)).await;
@@ -300,7 +302,7 @@ async fn wait_for_projections(app: &AppContext) -> anyhow::Result<()> {
 
 /// Generates a text of rare words: real indexes do not consist of identical texts.
 fn generate_words(number: u64) -> String {
-    let word = |place: u64| format!("w{:x}", (number * 12 + place).wrapping_mul(0x9e37_79b9) % 100_003);
+    let word = |index: u64| format!("w{:x}", (number * 12 + index).wrapping_mul(0x9e37_79b9) % 100_003);
     (0..12).map(word).collect::<Vec<_>>().join(" ")
 }
 
@@ -308,7 +310,7 @@ fn generate_words(number: u64) -> String {
 async fn send_views(target: TargetService, number: u64, events: u64) -> anyhow::Result<u64> {
     static RUN: AtomicU64 = AtomicU64::new(0);
     let session = format!("bench-{number}-{}-{}", RUN.fetch_add(1, Ordering::Relaxed), Uuid::new_v4().simple());
-    let event = |place: u64| json!({ "type": "view", "sessionId": format!("{session}-{}", place / 20), "pageUrl": format!("/{place}") });
+    let event = |index: u64| json!({ "type": "view", "sessionId": format!("{session}-{}", index / 20), "pageUrl": format!("/{index}") });
     let body = if events == 1 { event(0) } else { json!({ "events": (0..events).map(event).collect::<Vec<_>>() }) };
     target.post_json("/ingest", None, &body).await?;
     Ok(events)

@@ -1,7 +1,7 @@
 //! Measures appends: single commands through `cqrs-es`, and batches, beside pgbench.
 //!
-//! All three take turns in rounds on one server and one database made for it, so that a machine that gets slower or
-//! faster does so for all of them; a ratio is the median over the rounds.
+//! All three take turns in rounds, on one server and one database created for the benchmark, so that changes of the
+//! machine's speed affect all of them; a ratio is the median over the rounds.
 
 mod append_bench;
 mod database;
@@ -61,7 +61,7 @@ pub enum AppendBenchError {
         #[source]
         source: sqlx::Error,
     },
-    /// The database of the benchmark has no tables.
+    /// The database of the benchmark could not be migrated.
     #[error("preparing the database of the benchmark")]
     Migrate(#[source] LogError),
     /// pgbench is not installed.
@@ -90,21 +90,21 @@ pub enum AppendBenchError {
     /// A value of the sample is not valid: a defect of this program.
     #[error("creating the sample notice")]
     Notice(#[source] InvalidValue),
-    /// The commands do not lead to one event each: a defect of this program.
-    #[error("a command of the sample leads to {events} events instead of one")]
+    /// A command does not record exactly one event: a defect of this program.
+    #[error("a command of the sample records {events} events instead of one")]
     Workload {
         /// Number of events.
         events: usize,
     },
-    /// An event has no form in JSON: a defect of this program.
-    #[error("writing a sample event")]
+    /// An event cannot be serialized: a defect of this program.
+    #[error("serializing a sample event")]
     Json(#[source] serde_json::Error),
     /// A command or a batch failed.
     #[error("{doing}")]
     Append {
-        /// What.
+        /// What was attempted.
         doing: &'static str,
-        /// Why.
+        /// The cause.
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
@@ -128,14 +128,14 @@ pub async fn run(
     options: &AppendBenchOptions,
     progress: &(dyn Fn(String) + Sync),
 ) -> Result<BenchReport, AppendBenchError> {
-    // As many as the settings allow a process, and one for looking on.
+    // The connections that the settings allow a process, and one for observing the server.
     let database = AppendBenchDatabase::create_database(config, config.postgres.max_connections + 1).await?;
-    let measured = tokio::select! {
-        measured = measure_rounds(config, options, &database, progress) => measured,
+    let outcome = tokio::select! {
+        outcome = measure_rounds(config, options, &database, progress) => outcome,
         _signal = tokio::signal::ctrl_c() => Err(AppendBenchError::Interrupted),
     };
     let dropped = database.drop_database().await;
-    measured.and_then(|report| dropped.map(|()| report))
+    outcome.and_then(|report| dropped.map(|()| report))
 }
 
 async fn measure_rounds(
@@ -195,7 +195,7 @@ fn build_report(options: &AppendBenchOptions, payload_bytes: usize, rounds: &[Ap
     report
 }
 
-/// The figures of the round with the median throughput.
+/// Returns the figures of the round with the median throughput.
 fn median_round_figures(rounds: &[AppendRound], figures: fn(&AppendRound) -> &BenchFigures) -> BenchFigures {
     let mut sorted: Vec<&BenchFigures> = rounds.iter().map(figures).collect();
     sorted.sort_by(|one, other| one.events_per_s.total_cmp(&other.events_per_s));

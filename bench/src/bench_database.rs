@@ -48,7 +48,7 @@ pub(super) async fn with_bench_database<T>(
     let server: PgConnectOptions = config.url.expose_secret().parse().context("reading postgres.url")?;
     // Filling the log runs long statements, which are not worth a warning.
     let server = server.disable_statement_logging();
-    // Installed first: from here on a signal ends the work and not the process.
+    // Installed before the database is created: from here on a signal cancels the work and does not end the process.
     let mut terminate = signal(SignalKind::terminate()).context("listening for SIGTERM")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("listening for SIGINT")?;
     let name = format!("medhub_bench_{}", Uuid::new_v4().simple());
@@ -58,30 +58,30 @@ pub(super) async fn with_bench_database<T>(
 
     let pool =
         PgPoolOptions::new().max_connections(config.max_connections).connect_lazy_with(server.clone().database(&name));
-    let own = BenchDatabase { pool, interrupted: CancellationToken::new() };
-    let measured = async {
-        let migrate = async { Ok(eventstore::postgres::migrate(&own.pool).await?) };
-        own.run_until_interrupted(migrate).await.context("preparing the benchmark's database")?;
-        work(&own).await
+    let database = BenchDatabase { pool, interrupted: CancellationToken::new() };
+    let run = async {
+        let migrate = async { Ok(eventstore::postgres::migrate(&database.pool).await?) };
+        database.run_until_interrupted(migrate).await.context("preparing the benchmark's database")?;
+        work(&database).await
     };
     let listen = async {
         tokio::select! {
             _ = terminate.recv() => {}
             _ = interrupt.recv() => {}
         }
-        own.interrupted.cancel();
+        database.interrupted.cancel();
         std::future::pending::<Infallible>().await
     };
     let outcome = tokio::select! {
-        outcome = measured => outcome,
+        outcome = run => outcome,
         never = listen => match never {},
     };
 
-    own.pool.close().await;
+    database.pool.close().await;
     let dropped = execute_statement(&server, &format!("drop database if exists {name} with (force)"))
         .await
         .with_context(|| format!("dropping the benchmark's database {name}"));
-    outcome.and_then(|done| dropped.map(|()| done))
+    outcome.and_then(|result| dropped.map(|()| result))
 }
 
 /// Runs one statement outside the benchmark's database.

@@ -43,8 +43,8 @@ pub(super) async fn with_bench_environment<T>(
     work: impl AsyncFnOnce(&BenchEnvironment) -> anyhow::Result<T>,
 ) -> anyhow::Result<T> {
     let model = Arc::new(app_context::load_embedding_model(&config.embedding).await?);
-    bench_database::with_bench_database(&config.postgres, async |own| {
-        let pool = &own.pool;
+    bench_database::with_bench_database(&config.postgres, async |database| {
+        let pool = &database.pool;
         let name = format!("bench_{}", Uuid::new_v4().simple());
         let mut config = config.clone();
         config.kafka.topic_prefix.clone_from(&name);
@@ -53,7 +53,7 @@ pub(super) async fn with_bench_environment<T>(
         config.clickhouse.database.clone_from(&name);
         config.qdrant.collection_prefix = format!("{name}_");
         config.redis.key_prefix = format!("{name}:");
-        let models = ReadModels {
+        let read_models = ReadModels {
             analytics: OpportunityAnalytics::new(&config.clickhouse)?,
             search: OpportunitySearch::new(&config.qdrant, model)?,
             opportunity_views: OpportunityViews::new(&config.redis)?,
@@ -64,11 +64,10 @@ pub(super) async fn with_bench_environment<T>(
         let log = Arc::new(PgLogReader::new(pool.clone()));
         let registry = SchemaRegistryClient::new(&config.registry);
         let runtime = ProjectionRuntime::new(ControlStore::new(pool.clone()), log, registry, config.worker.clone());
-        let environment =
-            BenchEnvironment { pool: pool.clone(), config, runtime, read_models: models, name_prefix: name };
-        let outcome = own.run_until_interrupted(environment.run_prepared(work)).await;
+        let environment = BenchEnvironment { pool: pool.clone(), config, runtime, read_models, name_prefix: name };
+        let outcome = database.run_until_interrupted(environment.run_prepared(work)).await;
         let removed = environment.remove_environment().await;
-        outcome.and_then(|done| removed.map(|()| done))
+        outcome.and_then(|result| removed.map(|()| result))
     })
     .await
 }

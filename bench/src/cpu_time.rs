@@ -17,7 +17,7 @@ pub fn children_cpu_time() -> Duration {
     usage_cpu_time(UsageWho::RUSAGE_CHILDREN)
 }
 
-fn usage_cpu_time(by: UsageWho) -> Duration {
+fn usage_cpu_time(who: UsageWho) -> Duration {
     let micros = |usage: Usage| usage.user_time().num_microseconds() + usage.system_time().num_microseconds();
-    getrusage(by).map_or(Duration::ZERO, |usage| Duration::from_micros(micros(usage).unsigned_abs()))
+    getrusage(who).map_or(Duration::ZERO, |usage| Duration::from_micros(micros(usage).unsigned_abs()))
 }

@@ -70,13 +70,13 @@ type NewestCommit = Arc<Mutex<Option<(u64, Instant)>>>;
 ///
 /// # Errors
 /// When an engine fails or an event does not become visible.
-pub async fn run(config: &EngineConfig, work: LatencyBenchOptions) -> anyhow::Result<Vec<VisibilityLatency>> {
+pub async fn run(config: &EngineConfig, options: LatencyBenchOptions) -> anyhow::Result<Vec<VisibilityLatency>> {
     bench_environment::with_bench_environment(config, async |environment| {
         let stop = CancellationToken::new();
         let relay = tokio::spawn(environment.new_relay().run(stop.clone()));
         let supervisor = Supervisor::new(environment.runtime.clone(), environment.read_models.all_projections());
         let workers = tokio::spawn(supervisor.run(stop.clone()));
-        let outcome = measure_latency(environment, work).await;
+        let outcome = measure_latency(environment, options).await;
         stop.cancel();
         relay.await?;
         workers.await??;
@@ -87,10 +87,10 @@ pub async fn run(config: &EngineConfig, work: LatencyBenchOptions) -> anyhow::Re
 
 async fn measure_latency(
     environment: &BenchEnvironment,
-    work: LatencyBenchOptions,
+    options: LatencyBenchOptions,
 ) -> anyhow::Result<Vec<VisibilityLatency>> {
     let payload = log::sample_payloads()?.swap_remove(0);
-    // The first event warms up connections, consumer groups and caches, and is not counted.
+    // The first event warms up connections, consumer groups and caches, and is not measured.
     PgBatchStore::new(environment.pool.clone())
         .append_events(vec![discovered_event("warm", 0, payload.clone())])
         .await?;
@@ -98,26 +98,26 @@ async fn measure_latency(
         wait_until_visible(environment, &projection, &bench_aggregate_id("warm", 0)).await?;
     }
     let (newest, done) = (NewestCommit::default(), CancellationToken::new());
-    let watching = environment
+    let measurements = environment
         .select_projections(&[])
         .into_iter()
         .map(|projection| measure_projection(environment, projection, &newest, &done));
     let append = async {
-        let appended = append_at_rate(environment, work, &payload, &newest).await;
+        let appended = append_at_rate(environment, options, &payload, &newest).await;
         done.cancel();
         appended
     };
-    let (appended, watched) = tokio::join!(append, futures::future::join_all(watching));
+    let (appended, outcomes) = tokio::join!(append, futures::future::join_all(measurements));
     let appended_per_s = appended?;
     #[expect(clippy::cast_precision_loss, reason = "figures are for reading")]
     let ms = |micros: u64| micros as f64 / 1_000.0;
     let mut all = vec![];
-    for outcome in watched {
+    for outcome in outcomes {
         let (projection, waits) = outcome?;
         all.push(VisibilityLatency {
             bench: "latency",
             projection,
-            rate: work.rate,
+            rate: options.rate,
             appended_per_s,
             samples: waits.len(),
             p50_ms: ms(waits.value_at_quantile(0.5)),
@@ -131,12 +131,12 @@ async fn measure_latency(
 /// Appends single events at a steady rate; returns the achieved rate.
 async fn append_at_rate(
     environment: &BenchEnvironment,
-    work: LatencyBenchOptions,
+    options: LatencyBenchOptions,
     payload: &str,
     newest: &NewestCommit,
 ) -> anyhow::Result<f64> {
-    let events = u64::from(work.rate) * u64::from(work.seconds);
-    let period = Duration::from_secs(1) * WRITERS / work.rate.max(1);
+    let events = u64::from(options.rate) * u64::from(options.seconds);
+    let period = Duration::from_secs(1) * WRITERS / options.rate.max(1);
     let started = Instant::now();
     let writers = (0..u64::from(WRITERS)).map(|writer| {
         let (store, newest) = (PgBatchStore::new(environment.pool.clone()), Arc::clone(newest));
@@ -164,10 +164,10 @@ async fn measure_projection(
 ) -> anyhow::Result<(&'static str, Histogram<u64>)> {
     let mut waits = new_wait_histogram()?;
     while !done.is_cancelled() {
-        let taken = newest.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some((number, committed)) = taken {
+        let sample = newest.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some((number, committed_at)) = sample {
             wait_until_visible(environment, &projection, &bench_aggregate_id("steady", number)).await?;
-            waits.saturating_record(to_micros(committed.elapsed()));
+            waits.saturating_record(to_micros(committed_at.elapsed()));
         }
         tokio::time::sleep(SAMPLE_INTERVAL).await;
     }
@@ -181,10 +181,10 @@ async fn wait_until_visible(
     aggregate_id: &str,
 ) -> anyhow::Result<()> {
     let event = wait_until_recorded(environment, aggregate_id).await?;
-    let live = projection.with_generation(environment.active_generation(projection.as_ref()).await?);
-    let changes = live.project(&[&event]);
+    let active = projection.with_generation(environment.active_generation(projection.as_ref()).await?);
+    let changes = active.project(&[&event]);
     let started = Instant::now();
-    while !live.is_applied(&changes).await? {
+    while !active.is_applied(&changes).await? {
         ensure!(started.elapsed() < VISIBILITY_TIMEOUT, "{} does not show {aggregate_id}", projection.name());
         tokio::time::sleep(POLL_INTERVAL).await;
     }
@@ -198,13 +198,13 @@ async fn wait_until_recorded(environment: &BenchEnvironment, aggregate_id: &str)
         if let Some(event) = read_first_event(environment, aggregate_id).await? {
             return Ok(event);
         }
-        ensure!(started.elapsed() < VISIBILITY_TIMEOUT, "the log does not hold {aggregate_id}");
+        ensure!(started.elapsed() < VISIBILITY_TIMEOUT, "the log does not contain {aggregate_id}");
         tokio::time::sleep(POLL_INTERVAL).await;
     }
 }
 
 async fn read_first_event(environment: &BenchEnvironment, aggregate_id: &str) -> anyhow::Result<Option<RawEnvelope>> {
-    let part = LogRange {
+    let range = LogRange {
         contexts: vec![],
         aggregate_id: Some(aggregate_id.to_owned()),
         after: 0,
@@ -212,7 +212,7 @@ async fn read_first_event(environment: &BenchEnvironment, aggregate_id: &str) ->
         batch_events: 1,
         batch_bytes: 1,
     };
-    let mut cursor = environment.runtime.log().read_batches(part).await?;
+    let mut cursor = environment.runtime.log().read_batches(range).await?;
     while let Some(batch) = cursor.read_next_batch().await? {
         if let Some(event) = batch.events.into_iter().next() {
             return Ok(Some(event));

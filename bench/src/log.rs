@@ -12,7 +12,8 @@ const FILL_SQL: &str = include_str!("log/fill.sql");
 const SAMPLE_COUNT: u64 = 1_000;
 /// Events per insert.
 const FILL_BATCH_EVENTS: u64 = 20_000;
-/// Inserts that many events `opportunity.discovered`; returns the mean size of their payloads in bytes.
+
+/// Inserts `events` events `opportunity.discovered`; returns the mean size of their payloads in bytes.
 pub(super) async fn fill_log(pool: &PgPool, events: u64) -> anyhow::Result<u64> {
     let payloads = sample_payloads()?;
     let mut first = 1;
@@ -27,7 +28,7 @@ pub(super) async fn fill_log(pool: &PgPool, events: u64) -> anyhow::Result<u64> 
             .context("inserting events")?;
         first = last + 1;
     }
-    // A statement of its own: vacuum cannot run in a transaction.
+    // A separate statement: vacuum cannot run in a transaction.
     pool.execute("vacuum (analyze) events").await.context("gathering statistics")?;
     let bytes: usize = payloads.iter().map(String::len).sum();
     Ok(bytes as u64 / payloads.len().max(1) as u64)
@@ -48,6 +49,6 @@ pub(super) fn sample_payloads() -> anyhow::Result<Vec<String>> {
         let event = OpportunityEvent::Discovered { filing, facts: Box::new(notice.facts) };
         payloads.push(serde_json::to_string(&event)?);
     }
-    anyhow::ensure!(!payloads.is_empty(), "no generated notice could be read");
+    anyhow::ensure!(!payloads.is_empty(), "no generated notice is valid");
     Ok(payloads)
 }

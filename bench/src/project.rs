@@ -35,12 +35,12 @@ pub struct ProjectionBenchOptions {
 ///
 /// # Errors
 /// When an engine fails, or a generation differs from the log.
-pub async fn bench_rebuild(config: &EngineConfig, work: ProjectionBenchOptions) -> anyhow::Result<Vec<BenchReport>> {
+pub async fn bench_rebuild(config: &EngineConfig, options: ProjectionBenchOptions) -> anyhow::Result<Vec<BenchReport>> {
     bench_environment::with_bench_environment(config, async |environment| {
-        let payload_bytes = log::fill_log(&environment.pool, work.events).await.context("filling the log")?;
+        let payload_bytes = log::fill_log(&environment.pool, options.events).await.context("filling the log")?;
         let mut reports = vec![];
-        for projection in environment.select_projections(&work.projections) {
-            let report = measure_rebuild(environment, &projection, work.events).await?;
+        for projection in environment.select_projections(&options.projections) {
+            let report = measure_rebuild(environment, &projection, options.events).await?;
             reports.push(report.with_figure("payload_bytes", payload_bytes));
         }
         Ok(reports)
@@ -54,22 +54,22 @@ async fn measure_rebuild(
     events: u64,
 ) -> anyhow::Result<BenchReport> {
     let progress = watch::Sender::new(RebuildProgress::default());
-    let (mut seen, options, stop) = (progress.subscribe(), RebuildOptions::default(), CancellationToken::new());
+    let (mut receiver, options, stop) = (progress.subscribe(), RebuildOptions::default(), CancellationToken::new());
     let (started, cpu) = (Instant::now(), cpu_time::process_cpu_time());
     let filled = tokio::spawn(async move {
-        let done = |progress: &RebuildProgress| progress.parts.iter().any(|part| part.phase != PartPhase::Filling);
-        seen.wait_for(done).await.is_ok().then(|| (Instant::now(), cpu_time::process_cpu_time()))
+        let is_filled = |progress: &RebuildProgress| progress.parts.iter().any(|part| part.phase != PartPhase::Filling);
+        receiver.wait_for(is_filled).await.is_ok().then(|| (Instant::now(), cpu_time::process_cpu_time()))
     });
-    let one = std::slice::from_ref(projection);
-    let report = environment.runtime.rebuild(one, &options, &progress, &stop).await?;
-    let took = started.elapsed();
-    let (filled, filled_cpu) = filled.await?.context("the rebuild reported no progress")?;
-    let figures = BenchFigures::new(events, filled - started, filled_cpu.saturating_sub(cpu), None);
+    let projections = std::slice::from_ref(projection);
+    let report = environment.runtime.rebuild(projections, &options, &progress, &stop).await?;
+    let elapsed = started.elapsed();
+    let (filled_at, filled_cpu) = filled.await?.context("the rebuild reported no progress")?;
+    let figures = BenchFigures::new(events, filled_at - started, filled_cpu.saturating_sub(cpu), None);
     ensure!(report.events == events, "{} of {events} events were read", report.events);
-    let live = environment.active_generation(projection.as_ref()).await?;
-    let raw = baseline::write_baseline(environment, projection.name(), live)
+    let active = environment.active_generation(projection.as_ref()).await?;
+    let raw = baseline::write_baseline(environment, projection.name(), active)
         .await
-        .context("writing the same rows by a plain client")?;
+        .context("writing the same rows with a plain client")?;
     Ok(BenchReport::new(
         "rebuild",
         figures,
@@ -78,7 +78,7 @@ async fn measure_rebuild(
     )
     .with_figure("projection", projection.name())
     .with_figure("rows", raw.rows)
-    .with_figure("whole_s", took.as_secs_f64())
+    .with_figure("whole_s", elapsed.as_secs_f64())
     .with_figure("verified_rows", report.verified.iter().map(|verification| verification.rows).sum::<u64>()))
 }
 
@@ -87,13 +87,16 @@ async fn measure_rebuild(
 ///
 /// # Errors
 /// When an engine fails.
-pub async fn bench_projection(config: &EngineConfig, work: ProjectionBenchOptions) -> anyhow::Result<Vec<BenchReport>> {
+pub async fn bench_projection(
+    config: &EngineConfig,
+    options: ProjectionBenchOptions,
+) -> anyhow::Result<Vec<BenchReport>> {
     bench_environment::with_bench_environment(config, async |environment| {
-        let payload_bytes = log::fill_log(&environment.pool, work.events).await.context("filling the log")?;
+        let payload_bytes = log::fill_log(&environment.pool, options.events).await.context("filling the log")?;
         publish_log(environment).await?;
         let mut reports = vec![];
-        for projection in environment.select_projections(&work.projections) {
-            let report = measure_projection(environment, &projection, work.events).await?;
+        for projection in environment.select_projections(&options.projections) {
+            let report = measure_projection(environment, &projection, options.events).await?;
             reports.push(report.with_figure("payload_bytes", payload_bytes));
         }
         Ok(reports)
@@ -106,8 +109,8 @@ async fn measure_projection(
     projection: &Arc<dyn AnyProjection>,
     events: u64,
 ) -> anyhow::Result<BenchReport> {
-    let live = environment.active_generation(projection.as_ref()).await?;
-    let build = environment.runtime.control().load_generation(projection.name(), live).await?;
+    let active = environment.active_generation(projection.as_ref()).await?;
+    let build = environment.runtime.control().load_generation(projection.name(), active).await?;
     let worker = Worker::new(environment.runtime.clone(), projection.as_ref(), build);
     let (mut status, stop) = (worker.status(), CancellationToken::new());
     let task = tokio::spawn(worker.run(stop.clone()));
@@ -131,9 +134,9 @@ async fn measure_projection(
     outcome.with_context(|| format!("projection {} does not catch up: {:?}", projection.name(), status.get()))?;
     let (started, cpu) = started.context("the worker got no partitions")?;
     let figures = BenchFigures::new(events, ended.0 - started, ended.1.saturating_sub(cpu), None);
-    let raw = baseline::write_baseline(environment, projection.name(), live)
+    let raw = baseline::write_baseline(environment, projection.name(), active)
         .await
-        .context("writing the same rows by a plain client")?;
+        .context("writing the same rows with a plain client")?;
     Ok(BenchReport::new(
         "project",
         figures,

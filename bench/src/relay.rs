@@ -41,10 +41,10 @@ pub struct RelayBenchOptions {
 ///
 /// # Errors
 /// When an engine fails, or not every event arrives.
-pub async fn run(config: &EngineConfig, work: RelayBenchOptions) -> anyhow::Result<BenchReport> {
-    bench_database::with_bench_database(&config.postgres, async |own| {
-        let bench = RelayBench { pool: &own.pool, config, prefix: format!("bench-{}", Uuid::new_v4().simple()) };
-        let outcome = own.run_until_interrupted(bench.run_rounds(work)).await;
+pub async fn run(config: &EngineConfig, options: RelayBenchOptions) -> anyhow::Result<BenchReport> {
+    bench_database::with_bench_database(&config.postgres, async |database| {
+        let bench = RelayBench { pool: &database.pool, config, prefix: format!("bench-{}", Uuid::new_v4().simple()) };
+        let outcome = database.run_until_interrupted(bench.run_rounds(options)).await;
         let removed = topics::delete_topics(&config.kafka, &bench.prefix).await;
         let report = outcome?;
         removed.context("removing the benchmark's topics")?;
@@ -60,18 +60,18 @@ struct RelayBench<'a> {
 }
 
 impl RelayBench<'_> {
-    async fn run_rounds(&self, work: RelayBenchOptions) -> anyhow::Result<BenchReport> {
-        let payload_bytes = log::fill_log(self.pool, work.events).await.context("filling the log")?;
-        // A warm-up run, so that everything is in memory; its records are those of the plain producer.
+    async fn run_rounds(&self, options: RelayBenchOptions) -> anyhow::Result<BenchReport> {
+        let payload_bytes = log::fill_log(self.pool, options.events).await.context("filling the log")?;
+        // A warm-up run, so that the log is in memory; the plain producer sends its records.
         let warm = self.create_topics("warm").await?;
-        self.measure_relay(&warm, work.events).await?;
-        let records = topics::read_records(&warm, work.events).await.context("reading the records of the relay")?;
+        self.measure_relay(&warm, options.events).await?;
+        let records = topics::read_records(&warm, options.events).await.context("reading the records of the relay")?;
         self.measure_producer("warm-raw", &records).await?;
         let (mut ours, mut raw) = (Vec::new(), Vec::new());
-        for round in 0..work.rounds {
+        for round in 0..options.rounds {
             raw.push(self.measure_producer(&format!("raw{round}"), &records).await?);
             let topics = self.create_topics(&format!("ours{round}")).await?;
-            ours.push(self.measure_relay(&topics, work.events).await?);
+            ours.push(self.measure_relay(&topics, options.events).await?);
         }
         let bytes: usize = records.iter().map(KafkaRecord::size_bytes).sum();
         drop(records);
@@ -81,12 +81,12 @@ impl RelayBench<'_> {
             "librdkafka producing the same records from memory, with the same settings",
             BenchFigures::median(raw)?,
         )
-        .with_figure("rounds", work.rounds)
+        .with_figure("rounds", options.rounds)
         .with_figure("payload_bytes", payload_bytes)
-        .with_figure("record_bytes", bytes as u64 / work.events.max(1));
-        if work.seconds > 0 {
+        .with_figure("record_bytes", bytes as u64 / options.events.max(1));
+        if options.seconds > 0 {
             let topics = self.create_topics("latency").await?;
-            let waits = latency::measure_latency(self.pool, &self.relay_factory(&topics), &topics, work).await?;
+            let waits = latency::measure_latency(self.pool, &self.relay_factory(&topics), &topics, options).await?;
             report = report.with_figure("commit_to_kafka", json!(waits));
         }
         Ok(report)
@@ -116,8 +116,8 @@ impl RelayBench<'_> {
         let relay = self.relay_factory(topics)();
         let (mut status, stop) = (relay.status(), CancellationToken::new());
         let task = tokio::spawn(relay.run(stop.clone()));
-        let leads = status.wait_for(|status| status.leading);
-        tokio::time::timeout(PROGRESS_TIMEOUT, leads).await.context("the relay does not become leader")??;
+        let leading = status.wait_for(|status| status.leading);
+        tokio::time::timeout(PROGRESS_TIMEOUT, leading).await.context("the relay does not become leader")??;
         let (started, cpu) = (Instant::now(), cpu_time::process_cpu_time());
         let done = status.wait_for(|status| status.position >= events || status.last_error.is_some());
         let last = tokio::time::timeout(PROGRESS_TIMEOUT, done).await.context("the relay does not catch up")??.clone();

@@ -28,33 +28,34 @@ pub struct ReplayBenchOptions {
 ///
 /// # Errors
 /// When Postgres fails, or the reader does not read every event.
-pub async fn run(config: &PostgresConfig, work: ReplayBenchOptions) -> anyhow::Result<BenchReport> {
-    bench_database::with_bench_database(config, async |own| {
-        own.run_until_interrupted(async {
-            let payload_bytes = log::fill_log(&own.pool, work.events).await.context("filling the log")?;
-            run_rounds(&own.pool, work, payload_bytes).await
-        })
-        .await
+pub async fn run(config: &PostgresConfig, options: ReplayBenchOptions) -> anyhow::Result<BenchReport> {
+    bench_database::with_bench_database(config, async |database| {
+        database
+            .run_until_interrupted(async {
+                let payload_bytes = log::fill_log(&database.pool, options.events).await.context("filling the log")?;
+                run_rounds(&database.pool, options, payload_bytes).await
+            })
+            .await
     })
     .await
 }
 
-async fn run_rounds(pool: &PgPool, work: ReplayBenchOptions, payload_bytes: u64) -> anyhow::Result<BenchReport> {
+async fn run_rounds(pool: &PgPool, options: ReplayBenchOptions, payload_bytes: u64) -> anyhow::Result<BenchReport> {
     let peak = memory::peak_memory_bytes();
     // A warm-up run of both, so that the table is in memory and the code in the caches.
-    measure_copy(pool, work.events).await?;
-    measure_reader(pool, work.events).await?;
-    let (mut raws, mut ourses) = (Vec::new(), Vec::new());
-    for _ in 0..work.rounds {
-        raws.push(measure_copy(pool, work.events).await?);
-        ourses.push(measure_reader(pool, work.events).await?);
+    measure_copy(pool, options.events).await?;
+    measure_reader(pool, options.events).await?;
+    let (mut copy_runs, mut reader_runs) = (Vec::new(), Vec::new());
+    for _ in 0..options.rounds {
+        copy_runs.push(measure_copy(pool, options.events).await?);
+        reader_runs.push(measure_reader(pool, options.events).await?);
     }
-    let (raw, ours) = (BenchFigures::median(raws)?, BenchFigures::median(ourses)?);
-    let grown = memory::peak_memory_bytes().saturating_sub(peak);
-    Ok(BenchReport::new("replay", ours, "COPY events TO STDOUT, read by the same client and thrown away", raw)
-        .with_figure("rounds", work.rounds)
+    let (copy, reader) = (BenchFigures::median(copy_runs)?, BenchFigures::median(reader_runs)?);
+    let memory_growth = memory::peak_memory_bytes().saturating_sub(peak);
+    Ok(BenchReport::new("replay", reader, "COPY events TO STDOUT, read and discarded by the same client", copy)
+        .with_figure("rounds", options.rounds)
         .with_figure("payload_bytes", payload_bytes)
-        .with_figure("memory_growth_bytes", grown))
+        .with_figure("memory_growth_bytes", memory_growth))
 }
 
 /// Reads every event with the log reader. Latencies are those of a batch.

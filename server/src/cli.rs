@@ -190,11 +190,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_command_line_is_sound() {
+    fn the_command_line_definition_is_valid() {
         MedhubCli::command().debug_assert();
     }
 
-    /// Each command with its arguments, a line each: `medhub import <FILE>`, `medhub import --encoding <ENCODING>`.
+    /// Lists each command and each of its arguments: `medhub import <FILE>`, `medhub import --encoding <ENCODING>`.
     fn list_arguments(command: &clap::Command, path: &str, lines: &mut Vec<String>) {
         lines.push(path.to_owned());
         for argument in command.get_arguments().filter(|argument| !argument.is_hide_set()) {
@@ -222,7 +222,7 @@ mod tests {
     }
 
     #[test]
-    fn every_command_and_every_option_says_what_it_does() {
+    fn every_command_and_every_option_has_a_help_text() {
         for command in MedhubCli::command().get_subcommands() {
             assert!(command.get_about().is_some(), "{}", command.get_name());
             for argument in command.get_arguments() {

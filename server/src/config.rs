@@ -51,10 +51,10 @@ pub const WELL_KNOWN_VARIABLES: [(&str, &str); 6] = [
     ("SCHEMA_REGISTRY_URL", "registry.url"),
 ];
 
-/// Names the configuration file unless the command line does.
+/// The environment variable that names the configuration file; the command line overrides it.
 const FILE_VARIABLE: &str = "MEDHUB_CONFIG";
 
-/// Keys that workers take from the section `kafka` unless set in `worker`, so that they are set once.
+/// Keys that workers take from the section `kafka` unless they are set in `worker`.
 const SHARED_WITH_WORKERS: [&str; 3] = ["brokers", "topic_prefix", "partitions"];
 
 /// The whole configuration.
@@ -117,8 +117,8 @@ impl MedhubConfig {
         environment: impl IntoIterator<Item = (String, String)>,
     ) -> Result<Self, ConfigError> {
         let environment: Vec<_> = environment.into_iter().collect();
-        let named = environment.iter().find(|(name, value)| name == FILE_VARIABLE && !value.is_empty());
-        let file = file.map(Path::to_owned).or_else(|| named.map(|(_, path)| PathBuf::from(path)));
+        let file_variable = environment.iter().find(|(name, value)| name == FILE_VARIABLE && !value.is_empty());
+        let file = file.map(Path::to_owned).or_else(|| file_variable.map(|(_, path)| PathBuf::from(path)));
 
         let mut settings = Figment::from(Serialized::defaults(default_settings()?));
         if let Some(path) = file {
@@ -138,7 +138,7 @@ impl MedhubConfig {
         Ok(config)
     }
 
-    /// The sections of the engines.
+    /// Returns the sections of the engines.
     pub fn engines(&self) -> EngineConfig {
         EngineConfig {
             postgres: self.postgres.clone(),
@@ -155,7 +155,7 @@ impl MedhubConfig {
         }
     }
 
-    /// The merged settings as TOML, with secrets and passwords in URLs masked.
+    /// Formats the merged settings as TOML, with secrets and passwords in URLs masked.
     ///
     /// # Errors
     /// [`ConfigError::Print`] when a value cannot be represented in TOML.
@@ -164,7 +164,7 @@ impl MedhubConfig {
     }
 }
 
-/// All defaults, without those that workers take from the section `kafka`.
+/// Returns all defaults but those that workers take from the section `kafka`.
 fn default_settings() -> Result<Dict, ConfigError> {
     let settings = Figment::from(Serialized::defaults(MedhubConfig::default()));
     let mut defaults: Dict = settings.extract().map_err(|error| ConfigError::from_figment(error, &settings))?;

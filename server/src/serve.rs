@@ -1,4 +1,4 @@
-//! A running service: puts the parts together, watches over them, and takes them down in order.
+//! Runs a service: starts its parts, supervises them, and stops them in order.
 //!
 //! ```text
 //! wait for engines ──▶ start ──▶ serve ──signal or a failed part──▶ HTTP and ingest drain ──▶ relay ──▶ workers
@@ -39,91 +39,91 @@ use self::part_supervisor::{PartSupervisor, ShutdownStage};
 pub use self::{process_role::ProcessRole, registry_service::run as run_registry};
 use crate::config::MedhubConfig;
 
-/// How long a farewell to Postgres may take.
+/// How long closing the Postgres pool may take.
 const POOL_CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Why a service ended other than by being told to.
+/// Why a service cannot start, or ended other than by a signal.
 #[derive(Debug, thiserror::Error)]
 pub enum ServeError {
-    /// Engines that it needs did not come up.
-    #[error("{} did not answer within {waited_s} s; `medhub doctor` says what to do", names(engines))]
+    /// Engines that the role requires did not answer within the startup timeout.
+    #[error("{} did not answer within {waited_s} s; `medhub doctor` says what to do", join_names(engines))]
     ServicesUnavailable {
-        /// Which ones.
+        /// The unavailable engines.
         engines: Vec<BackingService>,
-        /// How long was waited, in seconds.
+        /// The startup timeout, in seconds.
         waited_s: u64,
     },
-    /// The database has no tables of ours.
+    /// The migrations have not been applied to the database.
     #[error("the database is not prepared; run `medhub migrate`")]
     NotMigrated,
-    /// Postgres did not say whether it is prepared.
-    #[error("asking Postgres whether it is prepared")]
+    /// It cannot be determined whether the migrations have been applied.
+    #[error("checking whether the database is prepared")]
     Schema(#[source] sqlx::Error),
-    /// The schema registry has no tables and cannot make them.
+    /// The tables of the schema registry cannot be created.
     #[error("preparing the schema registry")]
     Registry(#[source] SchemaStoreError),
-    /// Postgres did not say which generations are live.
-    #[error("asking Postgres which generations of the read models are live")]
+    /// The generation pointer cannot be loaded.
+    #[error("loading the active generations of the read models from Postgres")]
     Generations(#[source] ControlError),
-    /// Who asks cannot be found out with these settings.
-    #[error("setting up who may come in")]
+    /// The settings of authentication, rate limits or the edges are invalid.
+    #[error("setting up authentication, rate limits and edges")]
     Identity(#[source] Box<dyn std::error::Error + Send + Sync>),
-    /// The address is taken or not ours.
-    #[error("listening on {address}; http.listen and grpc.listen name other addresses")]
+    /// The address is in use, or is no address of this machine.
+    #[error("listening on {address}; set http.listen or grpc.listen to another address")]
     Listen {
-        /// Where.
+        /// The configured address.
         address: SocketAddr,
-        /// Why not.
+        /// The cause.
         #[source]
         source: std::io::Error,
     },
-    /// The signals that end a service cannot be received.
-    #[error("waiting for signals")]
+    /// The handlers of the termination signals cannot be installed.
+    #[error("installing signal handlers")]
     Signals(#[source] std::io::Error),
-    /// What the process measures of itself cannot be kept.
-    #[error("keeping metrics")]
+    /// The recorder of the process's metrics cannot be installed.
+    #[error("installing the metrics recorder")]
     Metrics(#[source] metrics_exporter_prometheus::BuildError),
-    /// A worker can never work.
+    /// A worker failed with an error that no retry resolves.
     #[error("running a projection worker")]
     Worker(#[source] RuntimeError),
-    /// A part ended although nobody told it to.
-    #[error("{part} ended by itself")]
+    /// A part ended before the shutdown.
+    #[error("{part} ended unexpectedly")]
     UnexpectedExit {
-        /// Which part.
+        /// Name of the part.
         part: &'static str,
     },
-    /// A part broke off in the middle of something: a defect of this program.
-    #[error("{part} broke off")]
+    /// A part panicked: a defect of this program.
+    #[error("{part} panicked")]
     PartPanicked {
-        /// Which part.
+        /// Name of the part.
         part: &'static str,
-        /// How.
+        /// The panic.
         #[source]
         source: tokio::task::JoinError,
     },
-    /// Not everything came to its end in time.
-    #[error("{part} did not come to its end in time")]
+    /// A part did not stop within the shutdown timeout.
+    #[error("{part} did not stop in time")]
     DrainTimeout {
-        /// Which part.
+        /// Name of the part.
         part: &'static str,
     },
-    /// The time to stop was over before all that was acknowledged had been written.
-    #[error("{events} acknowledged events are not known to be on record; ingest.drain_timeout_ms is the time for them")]
+    /// The ingest drain timeout ended before all acknowledged events were recorded.
+    #[error("{events} acknowledged events may not be recorded; ingest.drain_timeout_ms limits the time to record them")]
     EventsLost {
-        /// How many.
+        /// Number of events.
         events: usize,
     },
 }
 
-fn names(engines: &[BackingService]) -> String {
+fn join_names(engines: &[BackingService]) -> String {
     engines.iter().map(|engine| engine.name()).collect::<Vec<_>>().join(", ")
 }
 
-/// Runs `role` until SIGTERM or SIGINT, then lets everything under way come to its end. Where it runs projections, it
-/// runs those named in `only`; all of them if none is named.
+/// Runs `role` until SIGTERM or SIGINT, then completes the work in progress. A role that runs projections runs those
+/// named in `only`, or all of them if `only` is empty.
 ///
 /// # Errors
-/// [`ServeError`] when it cannot start, when a part can never work, or when the end takes too long.
+/// [`ServeError`] when the service cannot start, when a part fails, or when the shutdown exceeds its timeout.
 pub async fn run(
     role: ProcessRole,
     only: &[String],
@@ -133,37 +133,36 @@ pub async fn run(
     run_until_signal(start_parts(role, only, &stores, &config), config.serve.shutdown_timeout(), &stores.pool).await
 }
 
-/// Starts, and stays until a signal or the end of a part; then lets everything under way come to its end.
+/// Awaits `start`, runs until a signal or the end of a part, then completes the work in progress.
 async fn run_until_signal(
-    starting: impl Future<Output = Result<PartSupervisor, ServeError>>,
-    patience: Duration,
+    start: impl Future<Output = Result<PartSupervisor, ServeError>>,
+    shutdown_timeout: Duration,
     pool: &PgPool,
 ) -> Result<(), ServeError> {
     let mut signals = termination_signals::TerminationSignals::install().map_err(ServeError::Signals)?;
-    let started = tokio::select! {
-        started = starting => started?,
+    let mut parts = tokio::select! {
+        started = start => started?,
         () = signals.recv_signal() => return Ok(()),
     };
-    let mut parts = started;
-    let ended = tokio::select! {
+    let run_outcome = tokio::select! {
         () = signals.recv_signal() => Ok(()),
-        ended = parts.wait_for_unexpected_exit() => ended,
+        exit = parts.wait_for_unexpected_exit() => exit,
     };
-    let drained = tokio::select! {
-        drained = parts.drain_stages(patience) => drained,
+    let drain_outcome = tokio::select! {
+        drained = parts.drain_stages(shutdown_timeout) => drained,
         () = signals.recv_signal() => {
-            tracing::warn!("told to stop again, stopping at once");
+            tracing::warn!("received a second signal, stopping immediately");
             Ok(())
         }
     };
-    // A connection whose server process stands still is never given back.
+    // A connection whose server process hangs is never returned to the pool.
     if tokio::time::timeout(POOL_CLOSE_TIMEOUT, pool.close()).await.is_err() {
-        tracing::warn!("Postgres did not answer the farewell");
+        tracing::warn!("closing the Postgres pool timed out");
     }
-    // After the last chance to write it, also where a second signal cut everything short.
-    let kept = parts.check_losses();
-    // What went wrong first is what a person has to know.
-    ended.and(drained).and(kept)
+    // Checked last, because the parts record events until here; also after a second signal.
+    let losses = parts.check_losses();
+    // The first failure is the most informative one.
+    run_outcome.and(drain_outcome).and(losses)
 }
 
 async fn start_parts(
@@ -180,7 +179,7 @@ async fn start_parts(
         stores.read_models.refresh_pointer(stores.runtime.control()).await.map_err(ServeError::Generations)?;
     }
     log_findings(stores, role);
-    // Before anything runs: an address that is taken is the likeliest thing to be wrong.
+    // Before any part is started: an address in use is the most likely failure.
     let listener = bind_listener("HTTP", config.http.listen).await?;
     let metrics = routes::install_recorder().map_err(ServeError::Metrics)?;
     let mut parts = PartSupervisor::default();
@@ -197,58 +196,58 @@ async fn start_parts(
     if role.runs_workers() {
         start_workers(stores, only, &mut parts, &mut readiness);
     }
-    let (live, control) = (stores.read_models.clone(), stores.runtime.control().clone());
-    parts.spawn_part(ShutdownStage::Workers, "following the live generations", |stop| async move {
-        live.follow_pointer(control, stop).await;
+    let (read_models, control) = (stores.read_models.clone(), stores.runtime.control().clone());
+    parts.spawn_part(ShutdownStage::Workers, "the follower of the generation pointer", |stop| async move {
+        read_models.follow_pointer(control, stop).await;
         Ok(())
     });
     if role.serves_graphql() {
         let feed = stores.event_feed.clone();
-        parts.spawn_part(ShutdownStage::Workers, "the feed of events", |stop| async move {
+        parts.spawn_part(ShutdownStage::Workers, "the event feed", |stop| async move {
             feed.run(stop).await;
             Ok(())
         });
     }
     if role.serves_graphql() {
         let rooms = Arc::clone(&stores.rooms);
-        parts.spawn_part(ShutdownStage::Http, "the rooms of those who write together", |stop| async move {
+        parts.spawn_part(ShutdownStage::Http, "the room manager", |stop| async move {
             rooms.run(stop).await;
             Ok(())
         });
     }
     if role.serves_graphql() {
         let sweeper = ObjectSweeper::new(stores.objects.clone(), stores.pool.clone());
-        parts.spawn_part(ShutdownStage::Workers, "removing files that no document has", |stop| async move {
+        parts.spawn_part(ShutdownStage::Workers, "the object sweeper", |stop| async move {
             sweeper.run(stop).await;
             Ok(())
         });
     }
     let rebuilds = stores.rebuilds.clone();
-    parts.spawn_part(ShutdownStage::Workers, "rebuilds asked for over the API", |stop| async move {
+    parts.spawn_part(ShutdownStage::Workers, "the rebuilds requested over the API", |stop| async move {
         rebuilds.run_until_stopped(stop).await;
         Ok(())
     });
     let limiter =
         RateLimiter::new(&config.limits, &config.redis).map_err(|error| ServeError::Identity(Box::new(error)))?;
-    let served = if role.serves_graphql() { Some(build_edges(stores, config, limiter.clone())?) } else { None };
+    let services = if role.serves_graphql() { Some(build_edges(stores, config, limiter.clone())?) } else { None };
     let connections = connection_limits(config);
-    if let Some(served) = &served {
-        start_ingest(&served.rest.ingest, config.ingest.drain_timeout(), &mut parts);
+    if let Some(services) = &services {
+        start_ingest(&services.rest.ingest, config.ingest.drain_timeout(), &mut parts);
         let listener = bind_listener("gRPC", config.grpc.listen).await?;
-        let router = grpc::router(&config.grpc, stores, role.required_services(), served.gate.clone());
+        let router = grpc::router(&config.grpc, stores, role.required_services(), services.gate.clone());
         let (router, health) = router.map_err(|error| ServeError::Identity(Box::new(error)))?;
         start_http_server("gRPC", listener, router, connections.clone(), &mut parts);
-        parts.spawn_part(ShutdownStage::Http, "the health of gRPC", |stop| async move {
+        parts.spawn_part(ShutdownStage::Http, "the gRPC health service", |stop| async move {
             health.run(stop).await;
             Ok(())
         });
     }
-    let router = routes::router(&config.http, served, Arc::new(readiness), Some(metrics), limiter);
+    let router = routes::router(&config.http, services, Arc::new(readiness), Some(metrics), limiter);
     start_http_server("HTTP", listener, router, connections, &mut parts);
     Ok(parts)
 }
 
-/// Names what about the engines would do harm later. Beside the start: none of it keeps a service from it.
+/// Logs misconfigurations of the engines, in a task of its own: none of them prevents the start.
 fn log_findings(stores: &AppContext, role: ProcessRole) {
     let stores = stores.clone();
     tokio::spawn(async move {
@@ -258,7 +257,6 @@ fn log_findings(stores: &AppContext, role: ProcessRole) {
     });
 }
 
-/// What those get who ask.
 fn build_edges(
     stores: &AppContext,
     config: &MedhubConfig,
@@ -267,7 +265,7 @@ fn build_edges(
     let authenticator = Authenticator::new(&config.auth, &config.admin, stores.event_store.store_for(), &config.redis);
     let authenticator = authenticator.map_err(|error| ServeError::Identity(Box::new(error)))?;
     if config.auth.development_login {
-        tracing::warn!("the development login is on: whoever reaches this service can be anybody");
+        tracing::warn!("development login is enabled: every client of this service can log in as any user");
     }
     let graphql = GraphQl::with_identity(stores, &config.http, &authenticator);
     let rest = RestState {
@@ -278,11 +276,11 @@ fn build_edges(
     Ok(routes::ApiServices { graphql, gate: RequestGate::new(authenticator, limiter), rest })
 }
 
-/// Writes what comes to `/ingest`. Told to stop together with HTTP, so that a slow client takes no time from what others
-/// were promised.
+/// Starts the part that records events of `/ingest`. It stops together with HTTP rather than after it, so that a slow
+/// HTTP client does not shorten the time in which acknowledged events are recorded.
 fn start_ingest(ingest: &Arc<IngestService>, drain_timeout: Duration, parts: &mut PartSupervisor) {
-    let (ingest, acknowledged) = (Arc::clone(ingest), Arc::clone(ingest));
-    parts.add_loss_check(move || match acknowledged.unrecorded_events() {
+    let (ingest, checked_ingest) = (Arc::clone(ingest), Arc::clone(ingest));
+    parts.add_loss_check(move || match checked_ingest.unrecorded_events() {
         0 => Ok(()),
         events => Err(ServeError::EventsLost { events }),
     });
@@ -305,17 +303,19 @@ fn start_http_server(
     });
 }
 
-/// How long connections may keep their places, and how many there may be: no more than there are file descriptors for.
+/// Returns the limits of connections; their number is also limited by the file descriptors of the process.
 fn connection_limits(config: &MedhubConfig) -> ConnectionLimits {
     let mut limits = ConnectionLimits::new(&config.http, config.limits.trust_forwarded);
     match file_limit::raise_file_limit() {
         Ok(files) => limits.cap_by_open_files(files),
-        Err(error) => tracing::warn!(error = &error as &dyn std::error::Error, "asking how many files may be open"),
+        Err(error) => {
+            tracing::warn!(error = &error as &dyn std::error::Error, "raising the limit of open files failed")
+        }
     }
     limits
 }
 
-/// Starts the workers of the named projections, of all where none is named.
+/// Starts the workers of the projections named in `only`, or of all projections if `only` is empty.
 fn start_workers(stores: &AppContext, only: &[String], parts: &mut PartSupervisor, readiness: &mut ReadinessProbe) {
     let mut projections = stores.read_models.current().all_projections();
     projections.retain(|projection| only.is_empty() || only.iter().any(|name| name == projection.name()));
@@ -328,9 +328,9 @@ fn start_workers(stores: &AppContext, only: &[String], parts: &mut PartSuperviso
 }
 
 async fn bind_listener(edge: &'static str, address: SocketAddr) -> Result<TcpListener, ServeError> {
-    let failed = |source| ServeError::Listen { address, source };
-    let listener = TcpListener::bind(address).await.map_err(failed)?;
-    let address = listener.local_addr().map_err(failed)?;
+    let listen_error = |source| ServeError::Listen { address, source };
+    let listener = TcpListener::bind(address).await.map_err(listen_error)?;
+    let address = listener.local_addr().map_err(listen_error)?;
     tracing::info!(edge, %address, "listening");
     Ok(listener)
 }

@@ -1,6 +1,6 @@
-//! The program as a person meets it: arguments in, text and an exit code out. No store is needed.
+//! Tests the command line of the program: arguments, output and exit codes. They need no engine.
 
-#![expect(clippy::unwrap_used, reason = "a test ends where something is not as it should be")]
+#![expect(clippy::unwrap_used, reason = "a test fails by a panic")]
 
 use std::{
     fs,
@@ -9,8 +9,8 @@ use std::{
     process::{Command, Output, Stdio},
 };
 
-/// Addresses where nobody answers, so that a test cannot reach a store by accident.
-const NOWHERE: [(&str, &str); 6] = [
+/// Addresses where no engine listens, so that a test cannot reach a running engine by accident.
+const UNREACHABLE_ENGINES: [(&str, &str); 6] = [
     ("DATABASE_URL", "postgres://medhub:s3cr3t@127.0.0.1:1/medhub"),
     ("KAFKA_BROKERS", "127.0.0.1:1"),
     ("CLICKHOUSE_URL", "http://medhub:s3cr3t@127.0.0.1:1"),
@@ -21,7 +21,7 @@ const NOWHERE: [(&str, &str); 6] = [
 
 fn medhub(args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_medhub"));
-    command.env_clear().envs(NOWHERE).args(args).stdin(Stdio::null());
+    command.env_clear().envs(UNREACHABLE_ENGINES).args(args).stdin(Stdio::null());
     command
 }
 
@@ -37,7 +37,7 @@ fn stderr(output: &Output) -> String {
     String::from_utf8(output.stderr.clone()).unwrap()
 }
 
-/// A folder of its own for one test, gone at its end.
+/// A temporary folder of one test, removed when dropped.
 struct Folder(PathBuf);
 
 impl Folder {
@@ -73,7 +73,7 @@ fn help_lists_every_command_on_standard_output() {
 }
 
 #[test]
-fn a_misused_command_line_exits_with_2_and_says_why_on_standard_error() {
+fn a_usage_error_exits_with_2_and_is_printed_to_standard_error() {
     for args in [&["frobnicate"][..], &["generate"], &["generate", "--rows", "0"], &["serve", "--role", "none"]] {
         let output = run(args);
         assert_eq!(output.status.code(), Some(2), "{args:?}");
@@ -83,7 +83,7 @@ fn a_misused_command_line_exits_with_2_and_says_why_on_standard_error() {
 }
 
 #[test]
-fn an_unknown_context_or_event_type_is_refused_with_the_known_ones() {
+fn the_error_of_an_unknown_context_or_event_type_lists_the_known_ones() {
     for command in ["replay", "tail"] {
         let context = stderr(&run(&[command, "--context", "opportunites"]));
         assert!(context.contains("[possible values: opportunities, proposals, documents"), "{context}");
@@ -93,7 +93,7 @@ fn an_unknown_context_or_event_type_is_refused_with_the_known_ones() {
 }
 
 #[test]
-fn a_time_that_is_none_is_told_the_form() {
+fn the_error_of_an_invalid_time_shows_the_format() {
     let output = run(&["replay", "--since", "yesterday"]);
     assert_eq!(output.status.code(), Some(2));
     assert!(stderr(&output).contains("2026-03-03T12:00:00Z"), "{}", stderr(&output));
@@ -110,7 +110,7 @@ fn config_shows_the_settings_in_force_without_passwords() {
 }
 
 #[test]
-fn settings_come_from_a_file_and_the_environment_wins() {
+fn the_environment_overrides_the_settings_file() {
     let folder = Folder::new("settings");
     let file = folder.file("medhub.toml", b"[http]\nlisten = \"127.0.0.1:1111\"\nmax_depth = 7\n");
     let output = medhub(&["config", "--config", &file]).env("MEDHUB__HTTP__LISTEN", "127.0.0.1:2222").output().unwrap();
@@ -120,14 +120,14 @@ fn settings_come_from_a_file_and_the_environment_wins() {
 }
 
 #[test]
-fn an_unknown_setting_is_named() {
+fn the_error_of_an_unknown_setting_names_it() {
     let output = medhub(&["config"]).env("MEDHUB__HTTP__LISTN", "x").output().unwrap();
     assert_eq!(output.status.code(), Some(1));
     assert!(stderr(&output).contains("unknown setting http.listn"), "{}", stderr(&output));
 }
 
 #[test]
-fn generate_writes_a_header_and_the_rows_and_nothing_else() {
+fn generate_writes_a_header_and_the_requested_rows() {
     let output = run(&["generate", "--rows", "10"]);
     assert!(output.status.success(), "{}", stderr(&output));
     let mut rows = csv_records(&stdout(&output));
@@ -137,7 +137,7 @@ fn generate_writes_a_header_and_the_rows_and_nothing_else() {
 }
 
 #[test]
-fn the_same_seed_gives_the_same_bytes_into_a_file() {
+fn the_same_seed_writes_the_same_bytes_to_a_file() {
     let folder = Folder::new("seed");
     let file = folder.file("notices.csv", b"");
     assert!(run(&["generate", "--rows", "50", "--seed", "7", "--out", &file]).status.success());
@@ -176,7 +176,7 @@ fn sdl_prints_the_committed_schema() {
     assert_eq!(stdout(&run(&["sdl"])), include_str!("../../api/schema.graphql"));
 }
 
-/// Splits CSV into records and fields, minding quotes.
+/// Splits CSV into records and fields; separators in quotes are part of a field.
 fn csv_records(text: &str) -> Vec<Vec<String>> {
     let mut records = vec![vec![String::new()]];
     let mut quoted = false;

@@ -245,7 +245,7 @@ async fn serve_client(mut client: TcpStream, pool: &SessionPool) -> anyhow::Resu
     startup_messages.extend(ProtocolMessage { kind: b'Z', body: b"I".to_vec() }.bytes());
     client.write_all(&startup_messages).await?;
     let number = pool.clients.fetch_add(1, Ordering::Relaxed);
-    PoolerClient { stream: client, number, statements: HashMap::new() }.serve(pool).await
+    PoolerClient { stream: client, number, statements: HashMap::new() }.serve_client(pool).await
 }
 
 struct PoolerClient {

@@ -112,7 +112,7 @@ impl EventFeed {
                 } else {
                     FeedItem::Event(Arc::new(event))
                 };
-                // An error means that the last subscriber has gone.
+                // An error means that there are no subscribers any more.
                 let _ = events.send(item);
             }
             position.send_replace(Some(at));

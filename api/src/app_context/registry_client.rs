@@ -1,4 +1,4 @@
-//! A read-only client of the schema registry. Works with any registry that speaks Confluent's API.
+//! A read-only client of the schema registry. Works with any registry that implements Confluent's API.
 
 use reqwest::{Client, StatusCode};
 use schemas::{

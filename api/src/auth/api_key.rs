@@ -27,7 +27,7 @@ impl ApiKeySecret {
     /// Generates a key for a tenant, with 244 random bits.
     pub fn generate(tenant: TenantId) -> Self {
         let secret = format!("{}{}", Uuid::new_v4().simple(), Uuid::new_v4().simple());
-        #[expect(clippy::disallowed_methods, reason = "ids of keys are minted with their secrets, at the edge")]
+        #[expect(clippy::disallowed_methods, reason = "ids of keys are generated with their secrets, at the edge")]
         let id = ApiKeyId::new(Uuid::now_v7());
         Self { tenant, id, secret }
     }
@@ -52,11 +52,11 @@ impl ApiKeySecret {
 
     /// Whether `hash` is the hash of this key; compares in constant time.
     pub(super) fn matches(&self, hash: &KeyHash) -> bool {
-        let own = format!("{:x}", Sha256::digest(&self.secret));
-        own.as_bytes().ct_eq(hash.as_str().as_bytes()).into()
+        let own_hash = format!("{:x}", Sha256::digest(&self.secret));
+        own_hash.as_bytes().ct_eq(hash.as_str().as_bytes()).into()
     }
 
-    /// The whole key in plain text, to be shown once.
+    /// Returns the key in plain text, to be shown once.
     pub fn reveal(&self) -> String {
         format!("{API_KEY_PREFIX}{}.{}.{}", self.tenant, self.id, self.secret)
     }
@@ -73,20 +73,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_key_is_read_back_and_shows_its_secret_to_its_machine_only() {
+    fn a_key_is_parsed_from_its_text_and_debug_hides_its_secret() {
         let key = ApiKeySecret::generate(TenantId::try_new("acme").unwrap());
-        let read = ApiKeySecret::parse(&key.reveal()).unwrap();
-        assert_eq!((read.tenant, read.id, &read.secret), (key.tenant.clone(), key.id, &key.secret));
+        let parsed = ApiKeySecret::parse(&key.reveal()).unwrap();
+        assert_eq!((parsed.tenant, parsed.id, &parsed.secret), (key.tenant.clone(), key.id, &key.secret));
         assert!(key.matches(&key.hash().unwrap()));
         assert!(!ApiKeySecret::generate(key.tenant.clone()).matches(&key.hash().unwrap()));
         assert!(!format!("{key:?}").contains(&key.secret));
     }
 
     #[test]
-    fn what_is_no_key_is_none() {
-        let whole = ApiKeySecret::generate(TenantId::try_new("acme").unwrap()).reveal();
-        let cut = &whole[..whole.len() - 1];
-        for bad in ["", "mhk_", "mhk_acme", "mhk_acme.7.secret", "mhk_Acme.x.y", cut, &whole[4..], &format!("{whole}0")]
+    fn a_malformed_key_is_not_parsed() {
+        let valid = ApiKeySecret::generate(TenantId::try_new("acme").unwrap()).reveal();
+        let truncated = &valid[..valid.len() - 1];
+        for bad in
+            ["", "mhk_", "mhk_acme", "mhk_acme.7.secret", "mhk_Acme.x.y", truncated, &valid[4..], &format!("{valid}0")]
         {
             assert!(ApiKeySecret::parse(bad).is_none(), "{bad}");
         }

@@ -42,8 +42,8 @@ pub struct Authenticator {
 }
 
 impl Authenticator {
-    /// An authenticator over the companies in `store` and the signed-out tokens in `redis`. Call it inside a Tokio
-    /// runtime.
+    /// Creates an authenticator with the companies in `store` and the signed-out tokens in `redis`. Call it inside a
+    /// Tokio runtime.
     ///
     /// # Errors
     /// [`AuthenticatorSetupError`] when a client cannot be created, or when tokens for other services would be
@@ -67,7 +67,7 @@ impl Authenticator {
         })
     }
 
-    /// Verifies credentials as far as possible without Postgres or Redis; anonymous where there are none.
+    /// Verifies credentials as far as possible without Postgres or Redis. Without credentials the caller is anonymous.
     ///
     /// # Errors
     /// [`AuthenticationError`] for credentials that are not valid: they are never treated as anonymous.
@@ -87,25 +87,25 @@ impl Authenticator {
         if self.admin.is_operator_token(token) {
             return Ok(CheckedCredentials(CheckedClaim::Operator));
         }
-        let wanted = credentials.tenant.as_deref().map(TenantId::try_new).transpose();
-        let wanted = wanted.map_err(|_| AuthenticationError::TenantMismatch)?;
+        let requested_tenant = credentials.tenant.as_deref().map(TenantId::try_new).transpose();
+        let requested_tenant = requested_tenant.map_err(|_| AuthenticationError::TenantMismatch)?;
         if token.starts_with(API_KEY_PREFIX) {
             let key = ApiKeySecret::parse(token).ok_or(AuthenticationError::InvalidKey)?;
-            if wanted.is_some_and(|wanted| wanted != key.tenant) {
+            if requested_tenant.is_some_and(|requested| requested != key.tenant) {
                 return Err(AuthenticationError::TenantMismatch);
             }
             let is_known = self.known_keys.contains(&key);
             return Ok(CheckedCredentials(CheckedClaim::Machine { key, is_known }));
         }
-        let TokenSubject { user, tenant: named, expires_at } = self.tokens.verify_token(token).await?;
-        let tenant = match (named, wanted) {
-            (Some(named), Some(wanted)) if named != wanted => return Err(AuthenticationError::TenantMismatch),
-            (named, wanted) => named.or(wanted).unwrap_or_else(TenantId::public),
+        let TokenSubject { user, tenant: token_tenant, expires_at } = self.tokens.verify_token(token).await?;
+        let tenant = match (token_tenant, requested_tenant) {
+            (Some(named), Some(requested)) if named != requested => return Err(AuthenticationError::TenantMismatch),
+            (named, requested) => named.or(requested).unwrap_or_else(TenantId::public),
         };
         Ok(CheckedCredentials(CheckedClaim::Person { user, tenant, expires_at, token: TokenId::from_token(token) }))
     }
 
-    /// The principal of verified credentials, with the authority that its company grants.
+    /// Returns the principal of verified credentials, with the authority that its company grants.
     ///
     /// # Errors
     /// [`AuthenticationError`] when the token was signed out, the key is not valid, or the event store is unavailable.
@@ -120,7 +120,7 @@ impl Authenticator {
         }
     }
 
-    /// The current authority of a principal; long connections check it again.
+    /// Returns the current authority of a principal; long connections check it again.
     ///
     /// # Errors
     /// [`AuthenticationError::Unavailable`] when the event store is unavailable.
@@ -197,7 +197,7 @@ impl Authenticator {
         })
     }
 
-    /// The user's role in a company. An unknown company and one without this member give the same answer.
+    /// Returns the user's role in a company. An unknown company and one without this member give the same result.
     async fn load_member_authority(
         &self,
         tenant: &TenantId,
@@ -246,8 +246,8 @@ enum CheckedClaim {
 }
 
 impl CheckedCredentials {
-    /// What the rate limit is counted by before any lookup. `None` for a key that is not known to be valid: only its
-    /// company can tell, and a caller must not use up the limit of a key that it merely names.
+    /// Returns the subject of the rate limit before any lookup. `None` for a key that is not known to be valid: that
+    /// requires a lookup of its company, and a caller must not use up the limit of a key without its secret.
     pub fn rate_limit_subject(&self) -> Option<RateLimitSubject> {
         match &self.0 {
             CheckedClaim::Anonymous => Some(RateLimitSubject::Address),

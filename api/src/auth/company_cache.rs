@@ -12,7 +12,7 @@ use eventstore::store::PgEventStore;
 
 use super::AuthenticationError;
 
-/// Most cached companies.
+/// Maximum number of cached companies.
 const MAX_COMPANIES: usize = 10_000;
 
 /// Companies with the time of their lookup.
@@ -31,7 +31,7 @@ impl CompanyCache {
         Self { store, cached: Arc::default(), max_age }
     }
 
-    /// A company, at most `max_age` old. An unknown tenant gives an unregistered company.
+    /// Returns a company, at most `max_age` old. An unknown tenant gives an unregistered company.
     pub(super) async fn load_company(&self, tenant: &TenantId) -> Result<Arc<Company>, AuthenticationError> {
         let now = Instant::now();
         if let Some((at, company)) = self.lock().get(tenant)

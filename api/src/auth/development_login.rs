@@ -14,9 +14,7 @@ const TOKEN_LIFETIME: TimeDelta = TimeDelta::hours(12);
 #[derive(Debug, thiserror::Error)]
 pub enum LoginError {
     /// The development login is not enabled.
-    #[error(
-        "the development login is off; auth.development_login turns it on, where nobody but developers can reach it"
-    )]
+    #[error("the development login is disabled; enable auth.development_login only where developers alone have access")]
     Disabled,
     /// The token cannot be signed.
     #[error("signing a token")]
@@ -40,7 +38,7 @@ impl DevelopmentLogin {
         }
     }
 
-    /// A token for a user, and its expiry.
+    /// Issues a token for a user; returns it with its expiry.
     pub(super) fn issue_token(
         &self,
         user: &UserId,

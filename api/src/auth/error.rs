@@ -4,7 +4,7 @@
 #[derive(Debug, thiserror::Error)]
 pub enum AuthenticationError {
     /// The header is no `Bearer` token.
-    #[error("the header Authorization has to say: Bearer, a space, and the token")]
+    #[error("the header Authorization must be `Bearer`, a space, and the token")]
     Malformed,
     /// The token is malformed, forged, expired, or of another issuer.
     #[error("the token is not valid: {reason}")]
@@ -27,7 +27,7 @@ pub enum AuthenticationError {
 #[derive(Debug, thiserror::Error)]
 pub enum AuthenticatorSetupError {
     /// The client for the identity provider cannot be created.
-    #[error("making a client for the identity provider")]
+    #[error("creating the client of the identity provider")]
     Provider(#[from] reqwest::Error),
     /// Tokens for other services would be accepted.
     #[error(
@@ -47,7 +47,7 @@ pub enum AuthenticatorSetupError {
 #[derive(Debug, thiserror::Error)]
 pub enum SignOutError {
     /// The caller was not authenticated by a token.
-    #[error("only a token is signed out; a key is revoked by its company")]
+    #[error("only tokens can be signed out; a company revokes its API keys")]
     NoToken,
     /// The sign-out cannot be stored in Redis.
     #[error("cannot store the sign-out of a token")]

@@ -20,13 +20,13 @@ use super::AuthenticationError;
 /// Time limit of a fetch.
 const FETCH_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Longest wait of a caller for an unknown key.
+/// Maximum time that a caller waits for an unknown key.
 const UNKNOWN_KEY_WAIT: Duration = Duration::from_secs(2);
 
-/// Minimum time between two fetches: anybody can send tokens with unknown keys.
+/// Minimum time between two fetches: any client can send tokens with unknown keys.
 const MIN_FETCH_INTERVAL: Duration = Duration::from_secs(5);
 
-/// Longest accepted key set, in bytes.
+/// Maximum length of a key set, in bytes.
 const MAX_JWKS_BYTES: usize = 256 * 1024;
 
 /// The cached keys. Cheap to clone; dropping the last clone ends the fetching.
@@ -63,7 +63,7 @@ impl FetchProgress {
 }
 
 impl JwksCache {
-    /// A cache whose keys are refreshed after `max_age`. Call it inside a Tokio runtime.
+    /// Creates a cache whose keys are refreshed after `max_age`. Call it inside a Tokio runtime.
     pub(super) fn new(url: &str, max_age: Duration) -> Result<Self, reqwest::Error> {
         Self::with_fetch_interval(url, max_age, MIN_FETCH_INTERVAL)
     }
@@ -81,7 +81,7 @@ impl JwksCache {
         Ok(Self { state, min_fetch_interval, fetches, _stop_guard: Arc::new(stop.drop_guard()) })
     }
 
-    /// The key with this id; `None` if the provider has none.
+    /// Returns the key with this id; `None` if the provider has none.
     pub(super) async fn load_key(&self, id: &str) -> Result<Option<Jwk>, AuthenticationError> {
         if let KeyLookup::Key(key) = self.find_cached(id) {
             return Ok(Some(*key));
@@ -185,25 +185,25 @@ mod tests {
 
     impl StubProvider {
         async fn start() -> Self {
-            let (hangs, asked) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
-            let (does_hang, count) = (Arc::clone(&hangs), Arc::clone(&asked));
-            let answer = async move || {
-                count.fetch_add(1, Ordering::SeqCst);
-                if does_hang.load(Ordering::SeqCst) {
+            let (hangs, request_count) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
+            let (handler_hangs, handler_count) = (Arc::clone(&hangs), Arc::clone(&request_count));
+            let handler = async move || {
+                handler_count.fetch_add(1, Ordering::SeqCst);
+                if handler_hangs.load(Ordering::SeqCst) {
                     std::future::pending::<()>().await;
                 }
                 Json(json!({ "keys": [{ "kty": "oct", "kid": "known", "k": "c2VjcmV0" }] }))
             };
-            let router = Router::new().route("/", get(answer));
+            let router = Router::new().route("/", get(handler));
             let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
             let url = format!("http://{}/", listener.local_addr().unwrap());
             tokio::spawn(async move { axum::serve(listener, router).await });
-            Self { url, hangs, request_count: asked }
+            Self { url, hangs, request_count }
         }
     }
 
     #[tokio::test]
-    async fn who_has_a_known_key_never_waits_for_a_provider_that_hangs() {
+    async fn callers_with_a_cached_key_do_not_wait_for_a_provider_that_hangs() {
         let provider = StubProvider::start().await;
         let jwks = JwksCache::with_fetch_interval(&provider.url, Duration::ZERO, Duration::from_millis(20)).unwrap();
         assert!(jwks.load_key("known").await.unwrap().is_some(), "the first caller waits for the first fetch");
@@ -212,23 +212,23 @@ mod tests {
             assert!(jwks.load_key("known").await.unwrap().is_some());
             sleep(Duration::from_millis(5)).await;
         }
-        let asked = provider.request_count.load(Ordering::SeqCst);
+        let requests_before = provider.request_count.load(Ordering::SeqCst);
         // An unknown key waits for the fetch that hangs, and starts no other.
-        let stranger = tokio::spawn({
+        let unknown_key = tokio::spawn({
             let jwks = jwks.clone();
             async move { jwks.load_key("unknown").await.map(|key| key.is_some()) }
         });
-        let began = Instant::now();
+        let started = Instant::now();
         for _ in 0..1_000 {
             assert!(jwks.load_key("known").await.unwrap().is_some());
         }
-        assert!(began.elapsed() < UNKNOWN_KEY_WAIT, "nobody waited: {:?}", began.elapsed());
-        assert!(!stranger.await.unwrap().unwrap(), "a stranger is told that nobody knows their key");
-        assert!(provider.request_count.load(Ordering::SeqCst) <= asked + 1, "one refresh at a time");
+        assert!(started.elapsed() < UNKNOWN_KEY_WAIT, "no caller waited: {:?}", started.elapsed());
+        assert!(!unknown_key.await.unwrap().unwrap(), "the unknown key is reported as missing");
+        assert!(provider.request_count.load(Ordering::SeqCst) <= requests_before + 1, "one refresh at a time");
     }
 
     #[tokio::test]
-    async fn without_any_keys_nobody_can_be_recognised() {
+    async fn without_fetched_keys_authentication_is_unavailable() {
         let jwks = JwksCache::new("http://127.0.0.1:1/", Duration::from_mins(5)).unwrap();
         assert!(matches!(jwks.load_key("any").await, Err(AuthenticationError::Unavailable(_))));
     }

@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 
 use super::api_key::ApiKeySecret;
 
-/// Most remembered keys; beyond it the least recently used are forgotten.
+/// Maximum number of remembered keys; beyond it the least recently used are forgotten.
 const MAX_KEYS: NonZeroUsize = NonZeroUsize::new(10_000).unwrap();
 
 /// Remembers keys by their SHA-256. Their validity is still checked each time. Cheap to clone; clones share the keys.
@@ -52,7 +52,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_key_is_known_by_all_of_it_and_until_it_is_forgotten() {
+    fn a_key_is_known_by_its_secret_until_it_is_forgotten() {
         let tenant = TenantId::try_new("acme").unwrap();
         let (key, known) = (ApiKeySecret::generate(tenant.clone()), KnownKeys::default());
         known.remember(&key);

@@ -15,7 +15,7 @@ use redis::{
 };
 use sha2::{Digest, Sha256};
 
-/// Most cached lookups.
+/// Maximum number of cached lookups.
 const MAX_LOOKUPS: NonZeroUsize = NonZeroUsize::new(10_000).unwrap();
 
 /// Time limit of a call to `Redis`.
@@ -46,7 +46,7 @@ pub(super) struct SignedOutTokens {
 }
 
 impl SignedOutTokens {
-    /// Over the `Redis` of the views. Call it inside a Tokio runtime.
+    /// Creates a store in the `Redis` of the views. Call it inside a Tokio runtime.
     pub(super) fn new(redis: &RedisConfig, max_age: Duration) -> Result<Self, RedisError> {
         let manager = ConnectionManagerConfig::new()
             .set_connection_timeout(Some(REDIS_TIMEOUT))

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::{AuthenticationError, jwks_cache::JwksCache};
 use crate::config::AuthConfig;
 
-/// Longest accepted token, in bytes.
+/// Maximum length of a token, in bytes.
 const MAX_TOKEN_BYTES: usize = 8 * 1024;
 
 /// Claims of a token.
@@ -80,7 +80,7 @@ impl TokenVerifier {
         let claims = match (header.alg, &self.secret, &self.jwks) {
             (Algorithm::HS256, Some(secret), _) => self.decode_claims(token, secret, Algorithm::HS256)?,
             (alg @ (Algorithm::RS256 | Algorithm::ES256), _, Some(jwks)) => {
-                let id = header.kid.ok_or(refused("it does not say which key signed it"))?;
+                let id = header.kid.ok_or(refused("it names no key"))?;
                 let key = jwks.load_key(&id).await?.ok_or(refused("the key that signed it is unknown"))?;
                 let is_for = key.common.key_algorithm.is_none_or(|known| known.to_string() == format!("{alg:?}"));
                 if !is_for {
@@ -91,9 +91,9 @@ impl TokenVerifier {
             }
             _ => return Err(refused("its algorithm is not supported")),
         };
-        let user = UserId::try_new(&claims.sub).map_err(|_| refused("sub is no user id"))?;
+        let user = UserId::try_new(&claims.sub).map_err(|_| refused("sub is not a user id"))?;
         let tenant = claims.tenant.as_deref().map(TenantId::try_new).transpose();
-        let tenant = tenant.map_err(|_| refused("tenant is no tenant id"))?;
+        let tenant = tenant.map_err(|_| refused("tenant is not a tenant id"))?;
         Ok(TokenSubject { user, tenant, expires_at: DateTime::from_timestamp(claims.exp, 0) })
     }
 
@@ -124,8 +124,8 @@ impl TokenVerifier {
                 ErrorKind::ExpiredSignature => "it has expired",
                 ErrorKind::ImmatureSignature => "it is not valid yet",
                 ErrorKind::InvalidIssuer => "it is of another issuer",
-                ErrorKind::InvalidAudience => "it was made for another audience",
-                ErrorKind::InvalidSignature => "its signature is wrong",
+                ErrorKind::InvalidAudience => "it is for another audience",
+                ErrorKind::InvalidSignature => "its signature is invalid",
                 _ => "it is not an acceptable JWT",
             };
             AuthenticationError::InvalidToken { reason }
@@ -145,7 +145,7 @@ mod tests {
     const SECRET: &str = "a secret of more than thirty-two bytes";
 
     #[tokio::test]
-    async fn a_token_is_for_us_by_who_made_it_and_for_whom() {
+    async fn a_token_must_have_the_issuer_and_the_audience() {
         let config = AuthConfig {
             hs256_secret: Some(AuthSecret::try_from(SecretString::from(SECRET)).unwrap()),
             issuer: Some("https://login.example".to_owned()),
@@ -153,13 +153,13 @@ mod tests {
             ..AuthConfig::default()
         };
         let tokens = TokenVerifier::new(&config).unwrap();
-        let read = async |more: Value| {
+        let verify_claims = async |more: Value| {
             let mut claims = json!({ "sub": "ann", "exp": get_current_timestamp() + 60 });
             claims.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
             let key = EncodingKey::from_secret(SECRET.as_bytes());
             tokens.verify_token(&encode(&Header::default(), &claims, &key).unwrap()).await
         };
-        let good = read(json!({ "iss": "https://login.example", "aud": ["other", "medhub"] })).await;
+        let good = verify_claims(json!({ "iss": "https://login.example", "aud": ["other", "medhub"] })).await;
         assert_eq!(good.unwrap().user.as_str(), "ann");
         for bad in [
             json!({}),
@@ -168,7 +168,7 @@ mod tests {
             json!({ "iss": "https://other.example", "aud": "medhub" }),
             json!({ "iss": "https://login.example", "aud": "other" }),
         ] {
-            assert!(matches!(read(bad.clone()).await, Err(AuthenticationError::InvalidToken { .. })), "{bad}");
+            assert!(matches!(verify_claims(bad.clone()).await, Err(AuthenticationError::InvalidToken { .. })), "{bad}");
         }
     }
 }

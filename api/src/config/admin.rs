@@ -8,7 +8,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use subtle::ConstantTimeEq;
 
-/// Shorter tokens could be guessed.
+/// Minimum length of a token; shorter ones could be guessed.
 const MIN_TOKEN_CHARS: usize = 16;
 
 /// Configuration of operators' access.
@@ -38,9 +38,9 @@ impl TryFrom<SecretString> for AdminToken {
 }
 
 impl AdminConfig {
-    /// Whether `shown` is the operators' token; compares in constant time.
-    pub fn is_operator_token(&self, shown: &str) -> bool {
-        self.token.as_ref().is_some_and(|token| token.0.expose_secret().as_bytes().ct_eq(shown.as_bytes()).into())
+    /// Whether `candidate` is the operators' token; compares in constant time.
+    pub fn is_operator_token(&self, candidate: &str) -> bool {
+        self.token.as_ref().is_some_and(|token| token.0.expose_secret().as_bytes().ct_eq(candidate.as_bytes()).into())
     }
 }
 
@@ -53,17 +53,17 @@ mod tests {
     }
 
     #[test]
-    fn only_the_very_token_is_recognised() {
+    fn only_the_exact_token_is_accepted() {
         let admin = AdminConfig { token: Some(parse_token("correct-horse-battery").unwrap()) };
         assert!(admin.is_operator_token("correct-horse-battery"));
         for other in ["", "correct-horse-batterz", "correct-horse-battery ", "correct-horse"] {
             assert!(!admin.is_operator_token(other), "{other}");
         }
-        assert!(!AdminConfig::default().is_operator_token(""), "without a token nobody is an operator");
+        assert!(!AdminConfig::default().is_operator_token(""), "without a configured token there are no operators");
     }
 
     #[test]
-    fn a_short_token_is_refused_and_none_is_shown() {
+    fn a_short_token_is_refused_and_debug_hides_a_valid_one() {
         assert_eq!(parse_token("fifteen letters").unwrap_err(), TokenTooShort);
         assert!(!format!("{:?}", parse_token("correct-horse-battery").unwrap()).contains("horse"));
     }

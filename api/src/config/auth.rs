@@ -9,14 +9,14 @@
 //! | `MEDHUB__AUTH__AUDIENCE` | none | required `aud` claim; likewise |
 //! | `MEDHUB__AUTH__LEEWAY_S` | `30` | allowed clock difference |
 //! | `MEDHUB__AUTH__ROSTER_CACHE_MS` | `1000` | how long roles and keys are cached; changes by the same process apply at once |
-//! | `MEDHUB__AUTH__DEVELOPMENT_LOGIN` | `false` | lets anybody sign in as any user, by the mutation `developmentLogin` |
+//! | `MEDHUB__AUTH__DEVELOPMENT_LOGIN` | `false` | lets any client sign in as any user, by the mutation `developmentLogin` |
 
 use std::time::Duration;
 
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 
-/// Shortest secret, in bytes: the length of the HS256 hash (RFC 7518, section 3.2).
+/// Minimum length of a secret, in bytes: that of the HS256 hash (RFC 7518, section 3.2).
 const MIN_SECRET_BYTES: usize = 32;
 
 /// Configuration of authentication. Contains a secret, so it is not serialized.
@@ -37,7 +37,7 @@ pub struct AuthConfig {
     pub leeway_s: u64,
     /// How long roles and keys are cached, in milliseconds.
     pub roster_cache_ms: u64,
-    /// Lets anybody sign in as any user; for development only.
+    /// Lets any client sign in as any user; for development only.
     pub development_login: bool,
 }
 
@@ -61,8 +61,8 @@ impl AuthConfig {
         self.hs256_secret.as_ref().map(|secret| &secret.0)
     }
 
-    /// The missing setting without which tokens for other services would be accepted; `None` where no tokens are
-    /// accepted or the development login is on.
+    /// Returns the missing setting without which tokens for other services would be accepted; `None` if no tokens are
+    /// accepted or the development login is enabled.
     pub(crate) fn missing_claim_setting(&self) -> Option<&'static str> {
         let takes_tokens = self.hs256_secret.is_some() || self.jwks_url.is_some();
         let bounds = [("auth.issuer", &self.issuer), ("auth.audience", &self.audience)];
@@ -102,7 +102,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn tokens_are_bound_to_an_issuer_and_an_audience_outside_of_the_development_login() {
+    fn issuer_and_audience_are_required_unless_the_development_login_is_enabled() {
         let open = AuthConfig { jwks_url: Some("http://127.0.0.1:1".to_owned()), ..AuthConfig::default() };
         assert_eq!(open.missing_claim_setting(), Some("auth.issuer"));
         let half = AuthConfig { issuer: Some("https://login".to_owned()), ..open.clone() };
@@ -110,13 +110,13 @@ mod tests {
         let whole = AuthConfig { audience: Some("medhub".to_owned()), ..half };
         assert_eq!(whole.missing_claim_setting(), None);
         assert_eq!(AuthConfig { development_login: true, ..open }.missing_claim_setting(), None);
-        assert_eq!(AuthConfig::default().missing_claim_setting(), None, "no tokens are taken at all");
+        assert_eq!(AuthConfig::default().missing_claim_setting(), None, "no tokens are accepted");
     }
 
     #[test]
-    fn a_short_secret_is_refused_and_none_is_shown() {
-        let of = |secret: &str| AuthSecret::try_from(SecretString::from(secret));
-        assert_eq!(of("short").unwrap_err(), SecretTooShort);
-        assert!(!format!("{:?}", of(&"correct-horse".repeat(3)).unwrap()).contains("horse"));
+    fn a_short_secret_is_refused_and_debug_hides_a_valid_one() {
+        let parse_secret = |secret: &str| AuthSecret::try_from(SecretString::from(secret));
+        assert_eq!(parse_secret("short").unwrap_err(), SecretTooShort);
+        assert!(!format!("{:?}", parse_secret(&"correct-horse".repeat(3)).unwrap()).contains("horse"));
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! | variable | default | meaning |
 //! | --- | --- | --- |
-//! | `MEDHUB__HTTP__LISTEN` | `127.0.0.1:8080` | address and port of every role, `registry` too; port 0 takes a free one |
+//! | `MEDHUB__HTTP__LISTEN` | `127.0.0.1:8080` | address and port of every role, `registry` too; port 0 selects a free one |
 //! | `MEDHUB__HTTP__ASSETS_DIR` | none | folder with the playground's scripts |
 //! | `MEDHUB__HTTP__REQUEST_TIMEOUT_MS` | `10000` | time limit of a request, from its last byte to the response |
 //! | `MEDHUB__HTTP__MAX_BODY_BYTES` | `1048576` | body of a request, or message over a WebSocket; `/ingest` accepts the size of its largest batch |
@@ -17,10 +17,10 @@
 //! | `MEDHUB__HTTP__PING_EVERY_MS` | `10000` | interval of WebSocket pings; after three without an answer the WebSocket is closed |
 //! | `MEDHUB__HTTP__CONSISTENCY_WAIT_MS` | `2000` | how long a query waits for a read model behind its consistency token |
 //! | `MEDHUB__HTTP__CORS_ORIGINS` | none | origins whose pages may send requests, separated by commas, e.g. `https://app.example.org` |
-//! | `MEDHUB__HTTP__MAX_QUERY_BYTES` | `16384` | longest GraphQL document |
+//! | `MEDHUB__HTTP__MAX_QUERY_BYTES` | `16384` | maximum length of a GraphQL document, in bytes |
 //! | `MEDHUB__HTTP__MAX_DEPTH` | `20` | nesting of fields in a GraphQL document, 40 at most; introspection by GraphiQL needs 15 |
 //! | `MEDHUB__HTTP__MAX_ALIASES` | `50` | aliases in a GraphQL document, counted each time a fragment is spread |
-//! | `MEDHUB__HTTP__MAX_COMPLEXITY` | `5000` | most query cost of a GraphQL document; a field of an entry costs 1, a command 50, a search or a list of opportunities 200 |
+//! | `MEDHUB__HTTP__MAX_COMPLEXITY` | `5000` | maximum query cost of a GraphQL document; a field of an entry costs 1, a command 50, a search or a list of opportunities 200 |
 
 use std::{
     net::{Ipv4Addr, SocketAddr},
@@ -34,15 +34,15 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct HttpConfig {
-    /// Address and port to listen on; port 0 takes a free one.
+    /// Address and port to listen on; port 0 selects a free one.
     pub listen: SocketAddr,
     /// Folder with the playground's scripts.
     pub assets_dir: Option<PathBuf>,
     /// Time limit of a request, in milliseconds.
     pub request_timeout_ms: u64,
-    /// Longest body of a request, in bytes.
+    /// Maximum length of a request body, in bytes.
     pub max_body_bytes: usize,
-    /// Most bytes of the bodies of all requests together.
+    /// Maximum bytes of the bodies of all requests together.
     pub max_body_memory_bytes: usize,
     /// Time limit of a request header, in milliseconds.
     pub header_timeout_ms: u64,
@@ -50,28 +50,28 @@ pub struct HttpConfig {
     pub idle_timeout_ms: u64,
     /// Time limit of a blocked write to a client, in milliseconds.
     pub write_timeout_ms: u64,
-    /// Most concurrent connections, of HTTP and gRPC each.
+    /// Maximum number of concurrent connections, of HTTP and gRPC each.
     pub max_connections: usize,
-    /// Most concurrent connections of one address.
+    /// Maximum number of concurrent connections of one address.
     pub max_connections_per_address: usize,
-    /// Most open `WebSocket`s.
+    /// Maximum number of open `WebSocket`s.
     pub max_sockets: usize,
-    /// Most open `WebSocket`s of one client.
+    /// Maximum number of open `WebSocket`s of one client.
     pub max_sockets_per_client: usize,
-    /// Interval of pings over a `WebSocket`, in milliseconds; at least 1. A client that does not answer three is
-    /// considered gone.
+    /// Interval of pings over a `WebSocket`, in milliseconds; at least 1. The `WebSocket` of a client that does not
+    /// answer three is closed.
     pub ping_every_ms: u64,
     /// How long a query waits for a read model that is behind its consistency token, in milliseconds.
     pub consistency_wait_ms: u64,
     /// Origins whose pages may send requests, separated by commas.
     pub cors_origins: String,
-    /// Longest GraphQL document, in bytes.
+    /// Maximum length of a GraphQL document, in bytes.
     pub max_query_bytes: usize,
-    /// Deepest nesting of fields in a GraphQL document.
+    /// Maximum nesting of fields in a GraphQL document.
     pub max_depth: usize,
-    /// Most query cost of a GraphQL document; a field of an entry costs 1.
+    /// Maximum query cost of a GraphQL document; a field of an entry costs 1.
     pub max_complexity: usize,
-    /// Most aliases in a GraphQL document.
+    /// Maximum number of aliases in a GraphQL document.
     pub max_aliases: usize,
 }
 

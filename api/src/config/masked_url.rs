@@ -2,10 +2,10 @@
 
 use url::Url;
 
-/// Replaces a secret.
+/// The text that replaces a secret.
 pub const MASK: &str = "***";
 
-/// The text with the password of each URL in it (a list separated by commas) replaced by `***`.
+/// Replaces the password of each URL in a text (a list separated by commas) by `***`.
 pub fn mask_url(text: &str) -> String {
     text.split(',').map(mask_single_url).collect::<Vec<_>>().join(",")
 }
@@ -20,19 +20,19 @@ pub fn is_secret_key(key: &str) -> bool {
 
 fn mask_single_url(text: &str) -> String {
     let Ok(mut url) = Url::parse(text) else { return text.to_owned() };
-    let named: Vec<(String, String)> = url.query_pairs().into_owned().collect();
-    let hidden = named.iter().any(|(name, _)| is_secret_key(name));
-    if url.password().is_none() && !hidden {
+    let parameters: Vec<(String, String)> = url.query_pairs().into_owned().collect();
+    let has_secret_parameter = parameters.iter().any(|(name, _)| is_secret_key(name));
+    if url.password().is_none() && !has_secret_parameter {
         return text.to_owned();
     }
     if url.password().is_some() && url.set_password(Some(MASK)).is_err() {
         return MASK.to_owned();
     }
-    if hidden {
-        let shown = |(name, value): (String, String)| {
+    if has_secret_parameter {
+        let mask_parameter = |(name, value): (String, String)| {
             if is_secret_key(&name) { (name, MASK.to_owned()) } else { (name, value) }
         };
-        url.query_pairs_mut().clear().extend_pairs(named.into_iter().map(shown));
+        url.query_pairs_mut().clear().extend_pairs(parameters.into_iter().map(mask_parameter));
     }
     url.to_string()
 }
@@ -42,8 +42,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn passwords_inside_urls_are_hidden_and_the_rest_stays() {
-        for (given, shown) in [
+    fn only_passwords_in_urls_are_masked() {
+        for (text, masked) in [
             ("postgres://medhub:s3cret@127.0.0.1:5432/medhub", "postgres://medhub:***@127.0.0.1:5432/medhub"),
             ("redis://:s3cret@127.0.0.1:6379/", "redis://:***@127.0.0.1:6379/"),
             ("http://127.0.0.1:8123", "http://127.0.0.1:8123"),
@@ -51,7 +51,7 @@ mod tests {
             ("127.0.0.1:9092,127.0.0.1:9093", "127.0.0.1:9092,127.0.0.1:9093"),
             ("plain text", "plain text"),
         ] {
-            assert_eq!(mask_url(given), shown);
+            assert_eq!(mask_url(text), masked);
         }
     }
 }

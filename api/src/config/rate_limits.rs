@@ -1,7 +1,7 @@
 //! Rate limits.
 //!
 //! A request counts as one. A batch of events counts as one for each `EVENTS_PER_REQUEST` of them, and a GraphQL
-//! document by its cost. A user is one caller, for whatever companies they act, and a /64 network of IPv6 is one
+//! document by its cost. A user is one caller, for all companies they act for, and a /64 network of IPv6 is one
 //! address. Routes without login (`/`, `/ready`, `/metrics`, the schema registry) are limited by address, too, in each
 //! process separately.
 //!
@@ -19,7 +19,7 @@
 
 use serde::{Deserialize, Serialize};
 
-/// Configuration of rate limits. A whole minute's requests may also arrive at once.
+/// Configuration of rate limits. All requests of a minute may arrive at once.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct RateLimitConfig {

@@ -38,14 +38,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_amount_beyond_what_javascript_can_count_survives() {
+    fn an_amount_above_the_precision_of_javascript_is_exact() {
         let amount = CentsScalar(9_007_199_254_740_993);
         assert_eq!(amount.to_value(), Value::from("9007199254740993"));
         assert_eq!(CentsScalar::parse(amount.to_value()).unwrap(), amount);
     }
 
     #[test]
-    fn fractions_and_words_are_no_cents() {
+    fn fractions_and_words_are_refused() {
         for bad in [Value::from("1.5"), Value::from("ten"), Value::from(1.5), Value::Null] {
             assert!(CentsScalar::parse(bad).is_err());
         }

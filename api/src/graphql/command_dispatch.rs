@@ -106,17 +106,18 @@ pub(super) fn request_identity<'a>(ctx: &Context<'a>) -> Result<&'a Principal> {
     error::require_context_data(ctx.data::<Principal>())
 }
 
-/// The tenant whose data the caller may read.
+/// Returns the tenant whose data the caller may read.
 pub(super) fn reading_tenant<'a>(ctx: &Context<'a>) -> Result<&'a domain::value::TenantId> {
     tenant_commands::readable_tenant(request_identity(ctx)?).map_err(|failure| error::command_failure(&failure))
 }
 
-/// The id of a new object: `given`, or a generated one, which an idempotency key makes the same for repeated requests.
+/// Returns the id of a new object: `client_id`, or a generated one, which is the same for requests that are repeated
+/// with an idempotency key.
 pub(super) fn new_id(
     ctx: &Context<'_>,
     kind: &str,
-    given: Option<Uuid>,
+    client_id: Option<Uuid>,
     conditions: &CommandPreconditions,
 ) -> Result<Uuid> {
-    Ok(tenant_commands::new_id(request_identity(ctx)?, kind, given, conditions))
+    Ok(tenant_commands::new_id(request_identity(ctx)?, kind, client_id, conditions))
 }

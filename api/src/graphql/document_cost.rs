@@ -1,9 +1,9 @@
-//! What a document costs, known before anything of it is validated or run.
+//! The cost of a document, computed before it is validated or run.
 //!
-//! Each fragment is measured once, however often it is spread, so that measuring takes as long as the document is, while
-//! what a fragment costs counts at each spread. Fields count as often as their lists have entries, values as often as they
-//! are read, also those of variables. A field that is repeated without an alias counts each time: async-graphql
-//! executes it each time, and merges the answers.
+//! Each fragment is measured once, however often it is spread, so that the time to measure is linear in the length of
+//! the document; the cost of a fragment counts at each spread. Fields are multiplied by the entries of their lists, and
+//! values count each time they are read, also those of variables. A field that is repeated without an alias counts each
+//! time: async-graphql executes it each time, and merges the results.
 
 mod cost_error;
 mod field_price;
@@ -28,39 +28,40 @@ use super::{document_parser::MAX_NESTING, pagination};
 /// Bytes of a string that cost as much as one field.
 const TEXT_UNIT_BYTES: usize = 1024;
 
-/// How much one document may ask for.
+/// Limits of one document.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct CostLimits {
-    /// Most complexity.
+    /// Maximum complexity.
     pub(super) complexity: usize,
-    /// Most fields inside fields.
+    /// Maximum depth of fields inside fields.
     pub(super) depth: usize,
-    /// Most names of its own that a document gives to fields, where fragments count at each spread.
+    /// Maximum number of aliases; those of fragments count at each spread.
     pub(super) aliases: usize,
 }
 
-/// Most directives of one field, fragment or operation.
+/// Maximum number of directives of one field, fragment or operation.
 const MAX_DIRECTIVES: usize = 8;
 
-/// Most fields of one operation, counted each time they are executed, as nearly every one asks a store. Where more
-/// aliases are allowed, there may be as many fields.
+/// Maximum number of root fields of one operation, counted each time they are executed, because nearly every one
+/// queries a store. If more aliases are allowed, their limit applies instead.
 const MAX_ROOT_FIELDS: usize = 64;
 
-/// Most arguments of one field, and most variables of one operation: they are compared with each other.
+/// Maximum number of arguments of one field and of variables of one operation. Validation compares each with all
+/// others.
 const MAX_ARGUMENTS: usize = 100;
 
-/// What a document costs.
+/// The cost of a document.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct DocumentCost {
-    /// Fields of entries that are answered, and what else costs as much as so many fields: a search, a list of
-    /// opportunities or a count over everything 200, a command or a history 50, another round trip to a store 10, a
-    /// value of an argument 1.
+    /// Number of returned fields, plus other work in units of a field: 200 for a search, a list of opportunities or a
+    /// count over everything, 50 for a command or a history, 10 for another round trip to a store, 1 for a value of an
+    /// argument.
     pub complexity: usize,
-    /// Whether it asks about the schema.
+    /// Whether the document queries the schema.
     pub is_introspection: bool,
 }
 
-/// The operation of a request that will be run.
+/// The operation of a request that will be executed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct MeasuredOperation {
     pub(super) cost: DocumentCost,
@@ -70,28 +71,28 @@ pub(super) struct MeasuredOperation {
 /// Measures a request.
 ///
 /// # Errors
-/// [`CostError`] when the document costs more than `limits`, or cannot be measured as its fragments or operations are
-/// not there.
+/// [`CostError`] when the document exceeds `limits`, or cannot be measured because a fragment or operation does not
+/// exist.
 pub(super) fn measure_document(
     document: &ExecutableDocument,
     operation_name: Option<&str>,
     variables: &Variables,
     limits: &CostLimits,
 ) -> Result<MeasuredOperation, CostError> {
-    let given = variables.iter().map(|(name, value)| (name.as_str(), measure_constant(value))).collect();
+    let variable_weights = variables.iter().map(|(name, value)| (name.as_str(), measure_constant(value))).collect();
     let mut chosen = None;
     let mut visited = 0_usize;
     for (name, operation) in document.operations.iter() {
         let is_chosen = match operation_name {
-            Some(wanted) => name.is_some_and(|name| name == wanted),
+            Some(requested) => name.is_some_and(|name| name == requested),
             None => chosen.is_none(),
         };
         if operation_name.is_none() && chosen.is_some() {
             return Err(CostError::AmbiguousOperation);
         }
-        let weight =
-            CostVisitor::new(document, variables, &given, limits).measure_operation(&operation.node, operation.pos)?;
-        // All of them are validated, and one is run.
+        let weight = CostVisitor::new(document, variables, &variable_weights, limits)
+            .measure_operation(&operation.node, operation.pos)?;
+        // All operations are validated, and one is executed.
         visited = visited.saturating_add(weight.visited);
         if is_chosen {
             chosen = Some((operation.node.ty, weight));
@@ -101,8 +102,8 @@ pub(super) fn measure_document(
         return Err(CostError::UnknownOperation { name: operation_name.unwrap_or_default().to_owned() });
     };
     check_unused_fragments(document, limits)?;
-    let schema = chosen.entries.saturating_mul(INTROSPECTION_SCALE.complexity) / INTROSPECTION_SCALE.entries;
-    let complexity = chosen.complexity.saturating_add(schema);
+    let introspection = chosen.entries.saturating_mul(INTROSPECTION_SCALE.complexity) / INTROSPECTION_SCALE.entries;
+    let complexity = chosen.complexity.saturating_add(introspection);
     if complexity > limits.complexity || visited > limits.complexity || chosen.entries > INTROSPECTION_SCALE.entries {
         return Err(CostError::TooComplex { limit: limits.complexity });
     }
@@ -119,12 +120,12 @@ pub(super) fn measure_document(
     Ok(MeasuredOperation { cost: DocumentCost { complexity, is_introspection: chosen.entries > 0 }, kind })
 }
 
-/// Fragments that no operation spreads are validated, too.
+/// Checks the limits of all fragments: also those that no operation spreads are validated.
 fn check_unused_fragments(document: &ExecutableDocument, limits: &CostLimits) -> Result<(), CostError> {
-    let (variables, given) = (Variables::default(), HashMap::new());
-    let mut walk = CostVisitor::new(document, &variables, &given, limits);
+    let (variables, variable_weights) = (Variables::default(), HashMap::new());
+    let mut visitor = CostVisitor::new(document, &variables, &variable_weights, limits);
     for (name, fragment) in &document.fragments {
-        walk.measure_fragment(
+        visitor.measure_fragment(
             name,
             fragment,
             SelectionScope { place: IntrospectionPlace::Data, is_root: false, nesting: 0 },
@@ -133,26 +134,26 @@ fn check_unused_fragments(document: &ExecutableDocument, limits: &CostLimits) ->
     Ok(())
 }
 
-/// What a part of a document weighs.
+/// The cost of a part of a document.
 #[derive(Debug, Clone, Copy, Default)]
 struct PartCost {
-    /// Work of answering it.
+    /// See [`DocumentCost::complexity`].
     complexity: usize,
-    /// Selections that validation visits.
+    /// Number of selections that validation visits.
     visited: usize,
-    /// Entries of the schema.
+    /// Number of entries of the schema that introspection returns.
     entries: usize,
     aliases: usize,
-    /// Fields of the operation itself, as often as they are executed.
+    /// Number of executions of root fields.
     root_fields: usize,
-    /// Fields inside fields.
+    /// Depth of fields inside fields.
     depth: usize,
-    /// Selection sets inside selection sets, spreads included.
+    /// Depth of selection sets inside selection sets, including spreads.
     nesting: usize,
 }
 
 impl PartCost {
-    /// Both, one beside the other.
+    /// Returns the cost of two parts that are siblings.
     fn combine(self, other: Self) -> Self {
         Self {
             complexity: self.complexity.saturating_add(other.complexity),
@@ -166,29 +167,29 @@ impl PartCost {
     }
 }
 
-/// Where a selection stands.
+/// The surroundings of a selection.
 #[derive(Debug, Clone, Copy)]
 struct SelectionScope {
     place: IntrospectionPlace,
-    /// Whether its fields are fields of the operation.
+    /// Whether its fields are root fields of the operation.
     is_root: bool,
     nesting: usize,
 }
 
-/// A fragment that was come across.
+/// State of a fragment that has been visited.
 enum FragmentState {
-    /// It is being measured: whoever meets it again goes in a circle.
+    /// It is being measured: visiting it again means that it contains itself.
     InProgress,
     Measured(PartCost),
 }
 
-/// One way through an operation.
+/// Measures one operation.
 struct CostVisitor<'a> {
     document: &'a ExecutableDocument,
     variables: &'a Variables,
-    /// What each variable of the request weighs.
+    /// The weight of each variable of the request.
     variable_weights: &'a HashMap<&'a str, usize>,
-    /// What variables stand for that the request does not name, and what it weighs.
+    /// Default values of variables and their weights.
     defaults: HashMap<&'a str, (&'a ConstValue, usize)>,
     limits: &'a CostLimits,
     root: OperationType,
@@ -199,11 +200,11 @@ impl<'a> CostVisitor<'a> {
     fn new(
         document: &'a ExecutableDocument,
         variables: &'a Variables,
-        given: &'a HashMap<&'a str, usize>,
+        variable_weights: &'a HashMap<&'a str, usize>,
         limits: &'a CostLimits,
     ) -> Self {
         let (defaults, fragments) = (HashMap::new(), HashMap::new());
-        Self { document, variables, variable_weights: given, defaults, limits, root: OperationType::Query, fragments }
+        Self { document, variables, variable_weights, defaults, limits, root: OperationType::Query, fragments }
     }
 
     fn measure_operation(mut self, operation: &'a OperationDefinition, at: Pos) -> Result<PartCost, CostError> {
@@ -240,9 +241,9 @@ impl<'a> CostVisitor<'a> {
                 Selection::Field(field) => self.measure_field(&field.node, field.pos, scope)?,
                 Selection::InlineFragment(inline) => {
                     let own = self.measure_directives(&inline.node.directives, inline.pos)?;
-                    let inside = SelectionScope { nesting: scope.nesting + 1, ..scope };
-                    let within = self.measure_selection_set(&inline.node.selection_set, inside)?;
-                    PartCost { nesting: within.nesting + 1, ..within.combine(own) }
+                    let inner_scope = SelectionScope { nesting: scope.nesting + 1, ..scope };
+                    let inner = self.measure_selection_set(&inline.node.selection_set, inner_scope)?;
+                    PartCost { nesting: inner.nesting + 1, ..inner.combine(own) }
                 }
                 Selection::FragmentSpread(spread) => {
                     let own = self.measure_directives(&spread.node.directives, spread.pos)?;
@@ -250,9 +251,9 @@ impl<'a> CostVisitor<'a> {
                     let Some(fragment) = self.document.fragments.get(name) else {
                         return Err(CostError::UnknownFragment { name: name.to_string(), at: spread.pos });
                     };
-                    let inside = SelectionScope { nesting: scope.nesting + 1, ..scope };
-                    let within = self.measure_fragment(name, fragment, inside)?;
-                    PartCost { nesting: within.nesting + 1, ..within.combine(own) }
+                    let inner_scope = SelectionScope { nesting: scope.nesting + 1, ..scope };
+                    let inner = self.measure_fragment(name, fragment, inner_scope)?;
+                    PartCost { nesting: inner.nesting + 1, ..inner.combine(own) }
                 }
             };
             sum = sum.combine(weight);
@@ -295,9 +296,9 @@ impl<'a> CostVisitor<'a> {
         }
         let name = field.name.node.as_str();
         let price = field_price::price_field(if scope.is_root { Some(self.root) } else { None }, name);
-        let (listed, place) = field_price::price_introspection(scope.place, name);
-        let inside = SelectionScope { place, is_root: false, nesting: scope.nesting + 1 };
-        let within = self.measure_selection_set(&field.selection_set, inside)?;
+        let (list_entries, place) = field_price::price_introspection(scope.place, name);
+        let inner_scope = SelectionScope { place, is_root: false, nesting: scope.nesting + 1 };
+        let inner = self.measure_selection_set(&field.selection_set, inner_scope)?;
         let own = self.measure_directives(&field.directives, pos)?;
         let mut values = own.complexity;
         for (name, value) in &field.arguments {
@@ -306,21 +307,22 @@ impl<'a> CostVisitor<'a> {
                 .saturating_add(self.measure_value(&value.node));
         }
         let is_about_schema = place != IntrospectionPlace::Data;
-        let entries = if is_about_schema { within.entries.saturating_add(1).saturating_mul(listed) } else { 0 };
-        let times = price.default_entries.map_or(1, |default| self.requested_entries(field, default));
-        let complexity = price.base.saturating_add(values).saturating_add(within.complexity.saturating_mul(times));
-        let depth = within.depth + 1;
+        let entries = if is_about_schema { inner.entries.saturating_add(1).saturating_mul(list_entries) } else { 0 };
+        let page_entries = price.default_entries.map_or(1, |default| self.requested_entries(field, default));
+        let complexity =
+            price.base.saturating_add(values).saturating_add(inner.complexity.saturating_mul(page_entries));
+        let depth = inner.depth + 1;
         if depth > self.limits.depth {
             return Err(CostError::TooDeep { limit: self.limits.depth, at: pos });
         }
         Ok(PartCost {
             complexity: if scope.place == IntrospectionPlace::Data { complexity } else { values },
-            visited: within.visited.saturating_add(own.visited).saturating_add(1).saturating_add(field.arguments.len()),
+            visited: inner.visited.saturating_add(own.visited).saturating_add(1).saturating_add(field.arguments.len()),
             entries,
-            aliases: within.aliases.saturating_add(usize::from(field.alias.is_some())),
+            aliases: inner.aliases.saturating_add(usize::from(field.alias.is_some())),
             root_fields: usize::from(scope.is_root),
             depth,
-            nesting: within.nesting + 1,
+            nesting: inner.nesting + 1,
         })
     }
 
@@ -333,9 +335,9 @@ impl<'a> CostVisitor<'a> {
         Ok(PartCost { complexity, visited: 1 + directives.len(), ..PartCost::default() })
     }
 
-    /// How many entries a page has; one that will be refused counts as the largest.
+    /// Returns the number of entries of a page; an invalid `first` counts as the maximum.
     fn requested_entries(&self, field: &Field, default: u32) -> usize {
-        let given = field.get_argument("first").map(|value| match &value.node {
+        let first = field.get_argument("first").map(|value| match &value.node {
             Value::Variable(name) => self.resolve_variable(name).cloned(),
             Value::Number(number) => Some(ConstValue::Number(number.clone())),
             Value::Null => Some(ConstValue::Null),
@@ -346,7 +348,7 @@ impl<'a> CostVisitor<'a> {
             | Value::List(_)
             | Value::Object(_) => Some(ConstValue::Boolean(true)),
         });
-        let entries = match given {
+        let entries = match first {
             None | Some(None | Some(ConstValue::Null)) => default,
             Some(Some(ConstValue::Number(number))) => number
                 .as_u64()
@@ -358,17 +360,17 @@ impl<'a> CostVisitor<'a> {
         usize::try_from(entries).unwrap_or(usize::MAX)
     }
 
-    /// What a variable stands for; `None` where it has no value.
+    /// Returns the value of a variable; `None` if it has none.
     fn resolve_variable(&self, name: &str) -> Option<&ConstValue> {
         self.variables.get(name).or_else(|| self.defaults.get(name).map(|(value, _)| *value))
     }
 
-    /// What a value weighs. Its nesting is bounded where it was read.
+    /// Returns the weight of a value. The parser limits its nesting.
     fn measure_value(&self, value: &Value) -> usize {
         match value {
             Value::Variable(name) => {
-                let given = self.variable_weights.get(name.as_str()).copied();
-                given.or_else(|| self.defaults.get(name.as_str()).map(|(_, weight)| *weight)).unwrap_or(1)
+                let weight = self.variable_weights.get(name.as_str()).copied();
+                weight.or_else(|| self.defaults.get(name.as_str()).map(|(_, weight)| *weight)).unwrap_or(1)
             }
             Value::List(values) => values.iter().fold(1, |sum, value| self.measure_value(value).saturating_add(sum)),
             Value::Object(fields) => {
@@ -380,7 +382,7 @@ impl<'a> CostVisitor<'a> {
     }
 }
 
-/// What a value without variables weighs.
+/// Returns the weight of a value without variables.
 fn measure_constant(value: &ConstValue) -> usize {
     match value {
         ConstValue::List(values) => values.iter().fold(1, |sum, value| measure_constant(value).saturating_add(sum)),

@@ -1,8 +1,8 @@
 //! Parser of GraphQL documents into the library's syntax tree (specification of September 2025, section 2).
 //!
 //! The library's own parser recurses as deep as a document nests, which can overflow the stack and abort the process,
-//! and does not support escapes of characters beyond the Basic Multilingual Plane. This one reads each byte once, and
-//! rejects too deep nesting before it recurses.
+//! and does not support escapes of characters beyond the Basic Multilingual Plane. This parser reads each byte once,
+//! and rejects nesting that is too deep before it recurses.
 
 mod lexer;
 mod string_value;
@@ -79,19 +79,19 @@ type ArgumentList = Vec<(Positioned<Name>, Positioned<Value>)>;
 pub(super) fn parse_document(text: &str) -> Result<ExecutableDocument, DocumentParseError> {
     let mut tokens = DocumentLexer::new(text);
     let (token, pos) = tokens.next_token()?;
-    let mut reader = DocumentParser { tokens, token, pos, depth: 0 };
+    let mut parser = DocumentParser { tokens, token, pos, depth: 0 };
     let mut operations: Option<DocumentOperations> = None;
     let mut fragments = HashMap::new();
-    while reader.token != DocumentToken::End {
-        let begin = reader.pos;
-        if let DocumentToken::String(_) = reader.token {
+    while parser.token != DocumentToken::End {
+        let begin = parser.pos;
+        if let DocumentToken::String(_) = parser.token {
             // The description of the following definition.
-            reader.advance()?;
+            parser.advance()?;
         }
-        if reader.skip_keyword("fragment")? {
-            let (name, fragment) = reader.parse_fragment_definition(begin)?;
+        if parser.skip_keyword("fragment")? {
+            let (name, fragment) = parser.parse_fragment_definition(begin)?;
             match fragments.entry(name.node) {
-                Entry::Vacant(free) => drop(free.insert(fragment)),
+                Entry::Vacant(entry) => drop(entry.insert(fragment)),
                 Entry::Occupied(first) => {
                     let reason = format!("the fragment `{}` is defined twice", first.key());
                     return Err(DocumentParseError::syntax(reason, name.pos));
@@ -99,21 +99,21 @@ pub(super) fn parse_document(text: &str) -> Result<ExecutableDocument, DocumentP
             }
             continue;
         }
-        let (name, operation) = reader.parse_operation_definition(begin)?;
+        let (name, operation) = parser.parse_operation_definition(begin)?;
         operations = Some(add_operation(operations, name, operation)?);
     }
-    let operations = operations.ok_or_else(|| reader.syntax_error("it has no operation"))?;
+    let operations = operations.ok_or_else(|| parser.syntax_error("it has no operation"))?;
     Ok(ExecutableDocument { operations, fragments })
 }
 
 fn add_operation(
-    before: Option<DocumentOperations>,
+    operations: Option<DocumentOperations>,
     name: Option<Positioned<Name>>,
     operation: Positioned<OperationDefinition>,
 ) -> Result<DocumentOperations, DocumentParseError> {
     let at = operation.pos;
-    let several = || DocumentParseError::syntax("an anonymous operation must be the only one".to_owned(), at);
-    match (before, name) {
+    let not_alone = || DocumentParseError::syntax("an anonymous operation must be the only one".to_owned(), at);
+    match (operations, name) {
         (None, None) => Ok(DocumentOperations::Single(operation)),
         (None, Some(name)) => Ok(DocumentOperations::Multiple(HashMap::from([(name.node, operation)]))),
         (Some(DocumentOperations::Multiple(mut operations)), Some(name)) => {
@@ -124,7 +124,7 @@ fn add_operation(
             operations.insert(name.node, operation);
             Ok(DocumentOperations::Multiple(operations))
         }
-        (Some(DocumentOperations::Single(_) | DocumentOperations::Multiple(_)), _) => Err(several()),
+        (Some(DocumentOperations::Single(_) | DocumentOperations::Multiple(_)), _) => Err(not_alone()),
     }
 }
 
@@ -359,7 +359,8 @@ impl DocumentParser<'_> {
     fn parse_constant(&mut self) -> Result<ConstValue, DocumentParseError> {
         let begin = self.pos;
         let constant = self.parse_value()?.into_const();
-        constant.ok_or_else(|| DocumentParseError::syntax("a default value cannot hold a variable".to_owned(), begin))
+        constant
+            .ok_or_else(|| DocumentParseError::syntax("a default value cannot contain a variable".to_owned(), begin))
     }
 
     fn parse_value(&mut self) -> Result<Value, DocumentParseError> {

@@ -141,7 +141,7 @@ pub(super) fn operator_required() -> Error {
     error_with_code("operators only: send an operator token as `Authorization: Bearer ...`", FORBIDDEN)
 }
 
-/// A rebuild or rollback that failed. Operators see the reason, since it is theirs to fix.
+/// A rebuild or rollback that failed. Operators see the reason, because they have to resolve it.
 pub(super) fn rebuild_error(error: &RebuildError) -> Error {
     let code = match error {
         RebuildError::Control(
@@ -174,7 +174,7 @@ pub(super) fn rebuild_error(error: &RebuildError) -> Error {
     error_with_code(&error.to_string(), code)
 }
 
-/// The record of a rebuild that has just started is missing: a defect, or somebody deletes records manually.
+/// The record of a rebuild that has just started is missing: a defect, or a manual deletion of records.
 pub(super) fn missing_rebuild() -> Error {
     tracing::error!("record of a started rebuild is missing");
     error_with_code("internal error", INTERNAL)
@@ -221,7 +221,7 @@ pub(super) fn require_context_data<T>(data: Result<T, Error>) -> Result<T, Error
 
 /// Adds a code to the errors of the library, which concern only the caller's document.
 pub(super) fn add_error_codes(mut response: Response) -> Response {
-    // A document can be wrong in every place.
+    // A document may have an error at every position.
     response.errors.truncate(MAX_ERRORS);
     for error in &mut response.errors {
         let extensions = error.extensions.get_or_insert_default();

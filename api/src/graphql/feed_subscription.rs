@@ -69,21 +69,21 @@ where
     let identity = super::command_dispatch::request_identity(ctx)?.clone();
     let tenant = super::command_dispatch::reading_tenant(ctx)?.clone();
     let authenticator = error::require_context_data(ctx.data::<Authenticator>())?.clone();
-    let own = move |feed_event: &FeedEvent| {
+    let tenant_view = move |feed_event: &FeedEvent| {
         if feed_event.event.tenant_id == tenant.as_str() { view(feed_event) } else { None }
     };
-    let items = Box::pin(subscribe_events(ctx, after, own).await?);
+    let items = Box::pin(subscribe_events(ctx, after, tenant_view).await?);
     Ok(stream::unfold(Some((items, identity, authenticator)), next_authorized))
 }
 
-/// The next item, if the subscriber may still read it.
+/// Returns the next item if the subscriber may still read it.
 async fn next_authorized<T, S>(
-    rest: Option<(S, Principal, Authenticator)>,
+    state: Option<(S, Principal, Authenticator)>,
 ) -> Option<(Result<T>, Option<(S, Principal, Authenticator)>)>
 where
     S: Stream<Item = Result<T>> + Unpin,
 {
-    let (mut items, mut identity, authenticator) = rest?;
+    let (mut items, mut identity, authenticator) = state?;
     let next = futures::StreamExt::next(&mut items).await?;
     match authenticator.load_authority(&identity).await {
         Ok(authority) => identity.sender.authority = authority,
@@ -101,7 +101,8 @@ fn parse_cursor_position(cursor: &str, incarnation: Uuid) -> Result<u64> {
         cursor.parse().map_err(|_| error::invalid_field("after", "not a valid cursor".to_owned()))?;
     if token.incarnation != incarnation {
         let reason =
-            "the cursor is of a log that a backup replaced; subscribe without a cursor and read anew".to_owned();
+            "the cursor belongs to a log that was replaced by a backup; subscribe without a cursor and read again"
+                .to_owned();
         return Err(error::invalid_field("after", reason));
     }
     Ok(token.position)

@@ -59,8 +59,8 @@ pub(super) fn parse_text(field: &str, text: &str, max: usize) -> Result<String> 
 }
 
 /// Like [`parse_text`], for text that may be absent; blank counts as absent.
-pub(super) fn parse_optional_text(field: &str, given: Option<String>, max: usize) -> Result<Option<String>> {
-    given.filter(|given| !given.trim().is_empty()).map(|given| parse_text(field, &given, max)).transpose()
+pub(super) fn parse_optional_text(field: &str, text: Option<String>, max_chars: usize) -> Result<Option<String>> {
+    text.filter(|text| !text.trim().is_empty()).map(|text| parse_text(field, &text, max_chars)).transpose()
 }
 
 /// Parses a search text of at most [`MAX_SEARCH_CHARS`]; trims it and rejects blank text.
@@ -78,26 +78,26 @@ pub(super) fn parse_bounded_text(field: &str, text: &str) -> Result<String> {
 }
 
 /// Like [`validate_time`], for a time that may be absent.
-pub(super) fn validate_optional_time(field: &str, given: Option<DateTime<Utc>>) -> Result<Option<DateTime<Utc>>> {
-    given.map(ensure_storable_time).transpose().map_err(|reason| invalid_value(field, &reason))
+pub(super) fn validate_optional_time(field: &str, time: Option<DateTime<Utc>>) -> Result<Option<DateTime<Utc>>> {
+    time.map(ensure_storable_time).transpose().map_err(|reason| invalid_value(field, &reason))
 }
 
-/// Checks that every store can hold the time.
-pub(super) fn validate_time(field: &str, given: DateTime<Utc>) -> Result<DateTime<Utc>> {
-    ensure_storable_time(given).map_err(|reason| invalid_value(field, &reason))
+/// Checks that every store supports the time.
+pub(super) fn validate_time(field: &str, time: DateTime<Utc>) -> Result<DateTime<Utc>> {
+    ensure_storable_time(time).map_err(|reason| invalid_value(field, &reason))
 }
 
-/// Checks that every store can hold the day, if one is given.
-pub(super) fn validate_optional_day(field: &str, given: Option<NaiveDate>) -> Result<Option<NaiveDate>> {
-    given.map(ensure_storable_day).transpose().map_err(|reason| invalid_value(field, &reason))
+/// Checks that every store supports the day, if there is one.
+pub(super) fn validate_optional_day(field: &str, day: Option<NaiveDate>) -> Result<Option<NaiveDate>> {
+    day.map(ensure_storable_day).transpose().map_err(|reason| invalid_value(field, &reason))
 }
 
 /// Parses an `http` or `https` link that may be absent; other schemes could run scripts in a browser.
-pub(super) fn parse_link(field: &str, given: Option<String>) -> Result<Option<String>> {
-    let Some(link) = parse_optional_text(field, given, MAX_LINK_CHARS)? else { return Ok(None) };
+pub(super) fn parse_link(field: &str, text: Option<String>) -> Result<Option<String>> {
+    let Some(link) = parse_optional_text(field, text, MAX_LINK_CHARS)? else { return Ok(None) };
     match url::Url::parse(&link) {
         Ok(url) if matches!(url.scheme(), "http" | "https") => Ok(Some(link)),
-        Ok(_) | Err(_) => Err(invalid_field(field, "a link begins with https:// or http://".to_owned())),
+        Ok(_) | Err(_) => Err(invalid_field(field, "a link must begin with https:// or http://".to_owned())),
     }
 }
 
@@ -115,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn a_date_that_one_store_cannot_hold_is_refused_by_field() {
+    fn a_date_out_of_range_is_refused_with_its_field() {
         let far: DateTime<Utc> = "9999-12-31T23:59:59Z".parse().unwrap();
         let errors = [
             validate_time("f", far).unwrap_err(),

@@ -180,7 +180,7 @@ mod tests {
     const LIMITS: CostLimits = CostLimits { complexity: 1_000, depth: 20, aliases: 2 };
 
     #[test]
-    fn a_text_is_parsed_once_and_measured_always() {
+    fn a_document_is_parsed_once_and_measured_each_time() {
         let documents = ParsedDocumentCache::default();
         let measure = |text: &str| documents.parse_and_measure(&mut Request::new(text), &LIMITS);
         let cached = || documents.by_text.lock().unwrap().documents.len();
@@ -195,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn documents_are_kept_within_a_bound_of_bytes() {
+    fn the_cache_is_limited_in_bytes() {
         let documents = ParsedDocumentCache::default();
         for number in 0..200 {
             let text = format!("{{ __typename }} #{number}{}", "x".repeat(MAX_CACHED_DOCUMENT_BYTES - 100));
@@ -207,20 +207,26 @@ mod tests {
     }
 
     #[test]
-    fn a_hash_stands_for_the_text_that_it_is_of_and_no_other() {
+    fn a_persisted_query_is_found_by_the_hash_of_its_text() {
         let documents = ParsedDocumentCache::default();
         let (text, hash) = ("{ __typename }", "7f56e67dd21ab3f30d1ff8b7bed08893f0a0db86449836189b361dd1e56ddb4b");
-        let not_known = |mut request: Request| match documents.parse_and_measure(&mut request, &LIMITS) {
+        let persisted_query_error = |mut request: Request| match documents.parse_and_measure(&mut request, &LIMITS) {
             Err(PrepareDocumentError::PersistedQuery(reason)) => reason,
             other => panic!("{other:?}"),
         };
-        assert!(matches!(not_known(persisted_query_request("", hash, 1)), PersistedQueryError::NotFound));
-        assert!(matches!(not_known(persisted_query_request("{ a }", hash, 1)), PersistedQueryError::HashMismatch));
-        assert!(matches!(not_known(persisted_query_request(text, hash, 2)), PersistedQueryError::Malformed));
+        assert!(matches!(persisted_query_error(persisted_query_request("", hash, 1)), PersistedQueryError::NotFound));
+        assert!(matches!(
+            persisted_query_error(persisted_query_request("{ a }", hash, 1)),
+            PersistedQueryError::HashMismatch
+        ));
+        assert!(matches!(
+            persisted_query_error(persisted_query_request(text, hash, 2)),
+            PersistedQueryError::Malformed
+        ));
         documents.parse_and_measure(&mut Request::new(text), &LIMITS).unwrap();
         assert!(
-            matches!(not_known(persisted_query_request("", hash, 1)), PersistedQueryError::NotFound),
-            "only if it is asked for"
+            matches!(persisted_query_error(persisted_query_request("", hash, 1)), PersistedQueryError::NotFound),
+            "a document is stored only if the request has its hash"
         );
         documents.parse_and_measure(&mut persisted_query_request(text, hash, 1), &LIMITS).unwrap();
         let mut known = persisted_query_request("", hash, 1);

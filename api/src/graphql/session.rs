@@ -75,7 +75,7 @@ impl GraphQlSession {
         let answer = |response: Response| stream::once(std::future::ready(response)).boxed();
         let Ok(permit) = Arc::clone(&self.document_permits).try_acquire_owned() else {
             return answer(invalid_query_response(format!(
-                "more than {MAX_CONCURRENT_DOCUMENTS} documents are under way on this connection"
+                "more than {MAX_CONCURRENT_DOCUMENTS} documents are running on this connection"
             )));
         };
         let busy = self.socket_slot.mark_busy();

@@ -1,4 +1,4 @@
-//! Tests of the schema as callers see it: its text, its descriptions, its limits. No store is needed.
+//! Tests of the schema: its text, its descriptions and its limits. They need no engine.
 
 mod breaking_changes;
 
@@ -35,7 +35,7 @@ async fn first_error(document: &str) -> (Option<Value>, Option<Value>, String) {
 fn the_committed_schema_is_current() {
     let committed = include_str!("../../schema.graphql");
     // Not `assert_eq!`: it would print both schemas in one line each.
-    assert!(sdl() == committed, "regenerate it: cargo run -p api --bin medhub -- sdl > api/schema.graphql");
+    assert!(sdl() == committed, "regenerate it: cargo run -p server --bin medhub -- sdl > api/schema.graphql");
 }
 
 #[tokio::test]
@@ -48,9 +48,9 @@ async fn every_item_of_the_schema_is_described() {
     let types = schema["__schema"]["types"].as_array().unwrap();
     // The types of the specification need no description.
     let builtin = |name: &str| name.starts_with("__") || ["ID", "Int", "Float", "String", "Boolean"].contains(&name);
-    let ours = types.iter().filter(|kind| !builtin(kind["name"].as_str().unwrap()));
-    let bare: Vec<String> = ours.flat_map(|kind| find_undescribed("", kind)).collect();
-    assert_eq!(bare, Vec::<String>::new());
+    let own_types = types.iter().filter(|kind| !builtin(kind["name"].as_str().unwrap()));
+    let undescribed: Vec<String> = own_types.flat_map(|kind| find_undescribed("", kind)).collect();
+    assert_eq!(undescribed, Vec::<String>::new());
 }
 
 /// Paths of the items at and below `item` that have no description.
@@ -70,13 +70,13 @@ fn find_undescribed(path: &str, item: &serde_json::Value) -> Vec<String> {
 }
 
 #[test]
-fn an_item_without_description_is_noticed() {
+fn an_item_without_description_is_found() {
     let planted = json!({ "name": "T", "description": "d", "fields": [{ "name": "f", "description": null }] });
     assert_eq!(find_undescribed("", &planted), ["/T/f"]);
 }
 
 #[tokio::test]
-async fn bad_values_are_named_by_their_field() {
+async fn an_invalid_value_is_refused_with_its_field() {
     for (document, field) in [
         ("{ opportunities(first: 0) { totalCount } }", "first"),
         ("{ opportunities(first: 101) { totalCount } }", "first"),
@@ -97,9 +97,9 @@ async fn bad_values_are_named_by_their_field() {
             "input.title",
         ),
     ] {
-        let (found, named, message) = first_error(document).await;
+        let (code, named_field, message) = first_error(document).await;
         assert_eq!(
-            (found, named),
+            (code, named_field),
             (Some(Value::from("INVALID_INPUT")), Some(Value::from(field))),
             "{document}: {message}"
         );
@@ -107,18 +107,18 @@ async fn bad_values_are_named_by_their_field() {
 }
 
 #[tokio::test]
-async fn a_value_of_the_wrong_form_is_invalid_input() {
+async fn a_value_of_the_wrong_type_is_invalid_input() {
     for document in [
         "{ opportunities(filter: { postedFrom: \"yesterday\" }) { totalCount } }",
         "mutation { awardOpportunity(input: { id: \"097:X\", number: \"1\", amount: \"1.5\" }) { __typename } }",
     ] {
-        let (found, _, message) = first_error(document).await;
-        assert_eq!(found, Some(Value::from("INVALID_INPUT")), "{document}: {message}");
+        let (code, _, message) = first_error(document).await;
+        assert_eq!(code, Some(Value::from("INVALID_INPUT")), "{document}: {message}");
     }
 }
 
 #[tokio::test]
-async fn a_document_that_cannot_be_run_is_invalid() {
+async fn a_document_that_cannot_be_executed_is_invalid() {
     let deep = format!("{{ __schema {{ types {{ {}name{} }} }} }}", "ofType { ".repeat(30), " }".repeat(30));
     let page = "edges { node { id title agency { code name } description setAside naics psc link } }";
     let pages: Vec<_> = (0..6).map(|n| format!("a{n}: opportunities(first: 100) {{ {page} }}")).collect();
@@ -127,8 +127,8 @@ async fn a_document_that_cannot_be_run_is_invalid() {
     let list = "opportunities(first: 1) { totalCount } ".repeat(8);
     let repeated = format!("{{ {} }} fragment f on Query {{ {list} }}", "...f ".repeat(47));
     for document in ["{", "{ nothing }", "{ opportunity { id } }", &deep, &costly, &repeated, &long] {
-        let (found, _, message) = first_error(document).await;
-        assert_eq!(found, Some(Value::from("INVALID_QUERY")), "{message}");
+        let (code, _, message) = first_error(document).await;
+        assert_eq!(code, Some(Value::from("INVALID_QUERY")), "{message}");
     }
 }
 
@@ -138,9 +138,9 @@ async fn the_largest_page_with_every_field_is_within_the_limits() {
                 setAside naics psc postedAt responseDeadline active link awardCount awarded";
     let page = "pageInfo { hasNextPage hasPreviousPage startCursor endCursor } totalCount";
     let document = format!("{{ opportunities(first: 100) {{ {page} edges {{ cursor node {{ {node} }} }} }} }}");
-    let (found, _, message) = first_error(&document).await;
-    // It passed the limits and failed at the missing stores.
-    assert_eq!(found, Some(Value::from("INTERNAL")), "{message}");
+    let (code, _, message) = first_error(&document).await;
+    // It passed the limits and failed because the stores are unavailable.
+    assert_eq!(code, Some(Value::from("INTERNAL")), "{message}");
 }
 
 #[tokio::test]
@@ -156,13 +156,13 @@ async fn the_playground_can_read_the_whole_schema() {
 }
 
 #[tokio::test]
-async fn a_failure_of_ours_tells_the_caller_nothing_but_a_code() {
-    let (found, _, message) = first_error("{ opportunity(id: \"097:X\") { id } }").await;
-    assert_eq!((found, message.as_str()), (Some(Value::from("INTERNAL")), "internal error"));
+async fn an_internal_error_is_reported_by_its_code_only() {
+    let (code, _, message) = first_error("{ opportunity(id: \"097:X\") { id } }").await;
+    assert_eq!((code, message.as_str()), (Some(Value::from("INTERNAL")), "internal error"));
 }
 
 #[tokio::test]
-async fn one_connection_has_a_bounded_number_of_documents_under_way() {
+async fn the_running_documents_of_a_connection_are_limited() {
     let graphql = graphql(&HttpConfig::default());
     let session = GraphQlSession::new(
         Principal::anonymous(),
@@ -171,12 +171,12 @@ async fn one_connection_has_a_bounded_number_of_documents_under_way() {
         SocketPermit::single(),
         Duration::from_secs(10),
     );
-    let begin = || session.run_document(&graphql, Request::new("{ __typename }"));
-    let mut under_way: Vec<_> = (0..session::MAX_CONCURRENT_DOCUMENTS).map(|_| begin()).collect();
+    let run_document = || session.run_document(&graphql, Request::new("{ __typename }"));
+    let mut running: Vec<_> = (0..session::MAX_CONCURRENT_DOCUMENTS).map(|_| run_document()).collect();
 
-    let refused = begin().next().await.unwrap();
-    assert!(refused.errors[0].message.contains("64 documents are under way"), "{refused:?}");
+    let refused = run_document().next().await.unwrap();
+    assert!(refused.errors[0].message.contains("64 documents are running"), "{refused:?}");
 
-    under_way.pop();
-    assert_eq!(begin().next().await.unwrap().errors, []);
+    running.pop();
+    assert_eq!(run_document().next().await.unwrap().errors, []);
 }

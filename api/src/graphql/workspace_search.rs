@@ -100,22 +100,22 @@ async fn attach_titles(
     let (proposals, documents, resources) = tokio::try_join!(proposals, documents, resources)?;
     let (mut proposals, mut documents, mut resources) =
         (proposals.into_iter(), documents.into_iter(), resources.into_iter());
-    let mut shown = Vec::with_capacity(hits.len());
+    let mut titled_hits = Vec::with_capacity(hits.len());
     for hit in hits {
-        let known = match hit.kind {
+        let title = match hit.kind {
             SearchUnitKind::Proposal => proposals.next(),
             SearchUnitKind::Document => documents.next(),
             SearchUnitKind::Resource => resources.next(),
         };
-        let title = match known {
+        let title = match title {
             Some(HitTitle::Deleted) => continue,
             Some(HitTitle::Title(title)) => Some(title),
             Some(HitTitle::Unknown) | None => None,
         };
         let TenantSearchHit { kind, id, part, heading, passage, score, version } = hit;
-        shown.push(WorkspaceHit { score, kind: kind.into(), id, title, part, heading, passage, version });
+        titled_hits.push(WorkspaceHit { score, kind: kind.into(), id, title, part, heading, passage, version });
     }
-    Ok(shown)
+    Ok(titled_hits)
 }
 
 /// Loads the titles of the hits of one kind, in their order.
@@ -128,9 +128,9 @@ async fn load_titles<A: TenantAggregate>(
 ) -> Result<Vec<HitTitle>> {
     let ids: Vec<_> = hits.iter().filter(|hit| hit.kind == kind).map(|hit| hit.id.as_str()).collect();
     let found = tenant_views.get_many::<A>(tenant, &ids).await.map_err(|error| error::query_error(&error))?;
-    let known = found.into_iter().map(|stored: Option<StoredAggregate<A>>| match stored {
+    let titles = found.into_iter().map(|stored: Option<StoredAggregate<A>>| match stored {
         None => HitTitle::Unknown,
         Some(stored) => name(&stored.state).map_or(HitTitle::Deleted, HitTitle::Title),
     });
-    Ok(known.collect())
+    Ok(titles.collect())
 }

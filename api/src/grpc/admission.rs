@@ -12,7 +12,7 @@ use crate::{
     http::request_gate::{AdmissionError, RequestGate, credentials, peer_address, read_correlation},
 };
 
-/// Path prefix of the services that need authentication; health and reflection are open to everybody.
+/// Path prefix of the services that need authentication; health and reflection are public.
 pub(super) const GUARDED_PREFIX: &str = "/medhub.";
 
 /// Authenticates and rate-limits; anonymous calls pass.
@@ -29,7 +29,7 @@ pub(super) async fn admit_call(State(gate): State<RequestGate>, mut request: Req
         Err(error) => return admission_status_response(&error),
     };
     if let Err(header) = read_correlation(request.headers(), &mut principal) {
-        let status = Status::invalid_argument(format!("the metadata {header} has to be a UUID"));
+        let status = Status::invalid_argument(format!("the metadata {header} must be a UUID"));
         return status.into_http::<tonic::body::Body>().into_response();
     }
     let meter = gate.start_meter(&principal, &address, rate_limit);

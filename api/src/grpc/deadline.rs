@@ -29,7 +29,7 @@ pub(super) async fn enforce_deadline(State(time_limit): State<Duration>, request
     // A call whose deadline has passed is not begun.
     let response = if remaining.is_zero() { None } else { timeout(remaining, next.run(request)).await.ok() };
     response.unwrap_or_else(|| {
-        let status = Status::deadline_exceeded("the call took longer than its deadline lets it");
+        let status = Status::deadline_exceeded("the call exceeded its deadline");
         status.into_http::<tonic::body::Body>().into_response()
     })
 }
@@ -37,13 +37,13 @@ pub(super) async fn enforce_deadline(State(time_limit): State<Duration>, request
 /// The caller's timeout ("gRPC over HTTP2", `Timeout`).
 fn requested_timeout(headers: &HeaderMap) -> Result<Option<Duration>, Status> {
     let Some(value) = headers.get(TIMEOUT_HEADER) else { return Ok(None) };
-    let wrong = || Status::invalid_argument("grpc-timeout is not up to eight digits and one of H, M, S, m, u, n");
+    let invalid = || Status::invalid_argument("grpc-timeout must be up to eight digits and one of H, M, S, m, u, n");
     let (digits, unit) =
-        value.to_str().ok().and_then(|text| text.split_at_checked(text.len().checked_sub(1)?)).ok_or_else(wrong)?;
+        value.to_str().ok().and_then(|text| text.split_at_checked(text.len().checked_sub(1)?)).ok_or_else(invalid)?;
     if digits.is_empty() || digits.len() > 8 || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
-        return Err(wrong());
+        return Err(invalid());
     }
-    let count: u64 = digits.parse().map_err(|_| wrong())?;
+    let count: u64 = digits.parse().map_err(|_| invalid())?;
     Ok(Some(match unit {
         "H" => Duration::from_hours(count),
         "M" => Duration::from_mins(count),
@@ -51,7 +51,7 @@ fn requested_timeout(headers: &HeaderMap) -> Result<Option<Duration>, Status> {
         "m" => Duration::from_millis(count),
         "u" => Duration::from_micros(count),
         "n" => Duration::from_nanos(count),
-        _ => return Err(wrong()),
+        _ => return Err(invalid()),
     }))
 }
 
@@ -65,7 +65,7 @@ mod tests {
     }
 
     #[test]
-    fn deadlines_are_read_as_the_protocol_writes_them() {
+    fn timeouts_are_parsed_as_in_the_protocol() {
         assert_eq!(requested_timeout(&HeaderMap::new()).unwrap(), None);
         for (text, expected) in [
             ("2H", Duration::from_hours(2)),

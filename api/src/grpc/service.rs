@@ -28,7 +28,7 @@ use crate::{
     tenant_commands::{self, CommandFailure},
 };
 
-/// Most bytes of a page: clients accept messages of 4 MiB by default.
+/// Maximum bytes of a page: clients accept messages of 4 MiB by default.
 const MAX_PAGE_BYTES: usize = 3 * 1024 * 1024;
 
 /// Implements the task service.
@@ -59,11 +59,11 @@ impl TaskService for TaskServiceImpl {
         };
         let preconditions =
             CommandPreconditions { idempotency_key: key, ..CommandPreconditions::with_version(expected_version) };
-        let named = if task_id.is_empty() { None } else { Some(parse_task_id(&task_id)?) };
-        let id = match (&step, named) {
-            (Step::Request(_), named) => tenant_commands::new_id(&principal, "task", named, &preconditions),
-            (_, Some(named)) => named,
-            (_, None) => return Err(invalid_argument("task_id", "say which task")),
+        let client_id = if task_id.is_empty() { None } else { Some(parse_task_id(&task_id)?) };
+        let id = match (&step, client_id) {
+            (Step::Request(_), client_id) => tenant_commands::new_id(&principal, "task", client_id, &preconditions),
+            (_, Some(client_id)) => client_id,
+            (_, None) => return Err(invalid_argument("task_id", "it is missing")),
         };
         let command = step_command(step)?;
         let outcome = tenant_commands::dispatch::<Task>(&self.stores, &principal, &id, &preconditions, command)
@@ -125,18 +125,18 @@ impl TaskService for TaskServiceImpl {
     }
 }
 
-/// The entries that fit into `max` bytes, but at least one, so that every page makes progress; and the cursor of the
-/// last of them, with whether it is the last of all entries.
+/// Returns the entries that fit into `max_bytes` bytes, but at least one, so that every page makes progress; and the
+/// cursor of the last of them, with whether it is the last of all entries.
 fn fit_page(
     entries: impl Iterator<Item = (String, Option<TaskView>)>,
-    max: usize,
+    max_bytes: usize,
 ) -> (Vec<TaskView>, Option<(String, bool)>) {
     let (mut tasks, mut bytes, mut last) = (vec![], 0, None);
     for (cursor, task) in entries {
         if let Some(task) = task {
             // Each entry is preceded by a key and a length.
             bytes += task.encoded_len() + 8;
-            if bytes > max && !tasks.is_empty() {
+            if bytes > max_bytes && !tasks.is_empty() {
                 return (tasks, last.map(|cursor| (cursor, false)));
             }
             tasks.push(task);
@@ -151,16 +151,16 @@ fn step_command(step: Step) -> Result<Box<dyn FnOnce(AuditStamp) -> TaskCommand 
     let worker = |name: &str| WorkerName::try_new(name).map_err(|reason| invalid_value_status("worker", &reason));
     let note = |field: &str, text: &str| TaskNote::try_new(text).map_err(|reason| invalid_value_status(field, &reason));
     Ok(match step {
-        Step::Request(wanted) => {
-            let kind = TaskKind::try_from(wanted.kind).ok().and_then(conversion::kind_from_proto);
-            let kind = kind.ok_or_else(|| invalid_argument("request.kind", "say what kind of work it is"))?;
+        Step::Request(request) => {
+            let kind = TaskKind::try_from(request.kind).ok().and_then(conversion::kind_from_proto);
+            let kind = kind.ok_or_else(|| invalid_argument("request.kind", "it is missing or unknown"))?;
             let subject_kind =
-                SubjectKind::try_from(wanted.subject_kind).ok().and_then(conversion::subject_kind_from_proto);
+                SubjectKind::try_from(request.subject_kind).ok().and_then(conversion::subject_kind_from_proto);
             let subject_kind =
-                subject_kind.ok_or_else(|| invalid_argument("request.subject_kind", "say what is worked on"))?;
-            let subject = TaskSubject::try_new(subject_kind, &wanted.subject_id);
+                subject_kind.ok_or_else(|| invalid_argument("request.subject_kind", "it is missing or unknown"))?;
+            let subject = TaskSubject::try_new(subject_kind, &request.subject_id);
             let subject = subject.map_err(|reason| invalid_value_status("request.subject_id", &reason))?;
-            let entries = wanted.parameters.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+            let entries = request.parameters.iter().map(|(name, value)| (name.as_str(), value.as_str()));
             let parameters = ParameterList::try_new(entries)
                 .map_err(|reason| invalid_value_status("request.parameters", &reason))?;
             let job = TaskSpec { kind, subject, parameters };
@@ -202,7 +202,7 @@ fn request_principal<T>(request: &Request<T>) -> Result<Principal, Status> {
 }
 
 fn parse_task_id(text: &str) -> Result<Uuid, Status> {
-    Uuid::parse_str(text).map_err(|_| invalid_argument("task_id", "it is no UUID"))
+    Uuid::parse_str(text).map_err(|_| invalid_argument("task_id", "it is not a UUID"))
 }
 
 fn invalid_value_status(field: &str, reason: &InvalidValue) -> Status {
@@ -235,7 +235,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_page_is_cut_where_it_would_be_too_long_and_goes_on_there() {
+    fn a_page_ends_before_it_is_too_long_and_returns_the_cursor() {
         let task = |bytes: usize| Some(TaskView { result: "x".repeat(bytes), ..TaskView::default() });
         let page = |sizes: &[Option<usize>]| {
             let entries = sizes.iter().enumerate().map(|(n, size)| (n.to_string(), size.and_then(task)));
@@ -245,6 +245,6 @@ mod tests {
         assert_eq!(page(&[]), (0, None));
         assert_eq!(page(&[Some(300), None, Some(300)]), (2, Some(("2".to_owned(), true))));
         assert_eq!(page(&[Some(600), None, Some(600)]), (1, Some(("1".to_owned(), false))));
-        assert_eq!(page(&[Some(5_000), Some(1)]), (1, Some(("0".to_owned(), false))), "one at least");
+        assert_eq!(page(&[Some(5_000), Some(1)]), (1, Some(("0".to_owned(), false))), "a page has at least one entry");
     }
 }

@@ -1,7 +1,7 @@
 //! Limits the memory that bodies of all requests in progress take together.
 //!
 //! A body may be long, and there may be many connections: without a common limit, clients that send much and slowly
-//! would exhaust the memory. Memory is reserved for the bytes that have arrived, so that announcing a long body
+//! would exhaust the memory. Memory is reserved for the bytes that have arrived, so that declaring a long body
 //! reserves nothing; short bodies are not counted. When the memory is used up, long bodies are refused with 503 until
 //! other requests end.
 
@@ -36,7 +36,7 @@ const RETRY_AFTER_S: u64 = 1;
 #[derive(Debug, Clone)]
 pub(crate) struct BodyMemory(Arc<Semaphore>);
 
-/// The share of one request, released on drop. Clones are of the same request.
+/// The share of one request, released on drop. Clones refer to the same request.
 #[derive(Debug, Clone)]
 pub(crate) struct BodyShare {
     memory: Arc<Semaphore>,
@@ -56,7 +56,7 @@ struct MemoryUse {
 pub(crate) struct BodyMemoryExhausted;
 
 impl BodyMemory {
-    /// Memory of `bytes`, rounded down to KiB.
+    /// Creates a memory of `bytes` bytes, rounded down to KiB.
     pub(crate) fn new(bytes: usize) -> Self {
         Self(Arc::new(Semaphore::new((bytes / PERMIT_BYTES).min(Semaphore::MAX_PERMITS))))
     }
@@ -76,16 +76,16 @@ impl BodyShare {
         if missing == 0 {
             return Ok(());
         }
-        let more = u32::try_from(missing)
+        let additional = u32::try_from(missing)
             .ok()
             .and_then(|missing| Arc::clone(&self.memory).try_acquire_many_owned(missing).ok());
-        match (more, &mut usage.permit) {
+        match (additional, &mut usage.permit) {
             (None, _) => {
                 usage.is_refused = true;
                 return Err(BodyMemoryExhausted);
             }
-            (Some(more), Some(permit)) => permit.merge(more),
-            (Some(more), none) => *none = Some(more),
+            (Some(additional), Some(permit)) => permit.merge(additional),
+            (Some(additional), none) => *none = Some(additional),
         }
         Ok(())
     }
@@ -127,9 +127,9 @@ impl hyper::body::Body for MeteredBody {
         let frame = ready!(Pin::new(&mut self.body).poll_frame(context));
         if let Some(Ok(frame)) = &frame
             && let Some(bytes) = frame.data_ref()
-            && let Err(none) = self.share.reserve(bytes.len())
+            && let Err(exhausted) = self.share.reserve(bytes.len())
         {
-            return Poll::Ready(Some(Err(axum::Error::new(none))));
+            return Poll::Ready(Some(Err(axum::Error::new(exhausted))));
         }
         Poll::Ready(frame)
     }
@@ -148,7 +148,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn long_bodies_share_what_there_is_and_short_ones_take_nothing() {
+    fn long_bodies_share_the_memory_and_short_ones_reserve_nothing() {
         let memory = BodyMemory::new(100 * PERMIT_BYTES);
         let (one, other, short) = (memory.open_share(), memory.open_share(), memory.open_share());
         one.reserve(UNCOUNTED_BYTES).unwrap();
@@ -158,6 +158,6 @@ mod tests {
         short.reserve(UNCOUNTED_BYTES).unwrap();
         drop(one);
         memory.open_share().reserve(UNCOUNTED_BYTES + 100 * PERMIT_BYTES).unwrap();
-        assert_eq!(memory.0.available_permits(), 100, "all of it came back");
+        assert_eq!(memory.0.available_permits(), 100, "all memory is released");
     }
 }

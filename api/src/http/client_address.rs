@@ -9,7 +9,7 @@ use axum::http::HeaderMap;
 pub struct ClientAddress(String);
 
 impl ClientAddress {
-    /// Address of a client that is connected directly.
+    /// Returns the address of a client that is connected directly.
     pub(crate) fn from_peer(peer: IpAddr) -> Self {
         match peer.to_canonical() {
             IpAddr::V4(address) => Self(address.to_string()),
@@ -20,7 +20,9 @@ impl ClientAddress {
         }
     }
 
-    /// Address of the client of a request, from `X-Forwarded-For` where a trusted proxy sets it, else from the socket.
+    /// Returns the address of the client of a request, from `X-Forwarded-For` if a trusted proxy sets it, otherwise
+    /// from the
+    /// socket.
     pub fn from_request(headers: &HeaderMap, connected: Option<SocketAddr>, trusts_forwarded: bool) -> Self {
         // The proxy appends the address that it sees, to the list or as another header; everything before it is the
         // client's claim.
@@ -71,10 +73,10 @@ mod tests {
     }
 
     #[test]
-    fn what_the_proxy_adds_counts_and_nothing_that_a_client_says() {
+    fn only_the_address_that_the_proxy_appends_is_used() {
         assert_eq!(forwarded_address(&["198.51.100.1"], false), "192.0.2.7");
         assert_eq!(forwarded_address(&["1.1.1.1, 198.51.100.1"], true), "198.51.100.1");
-        assert_eq!(forwarded_address(&["1.1.1.1", "198.51.100.1"], true), "198.51.100.1", "a header of its own");
+        assert_eq!(forwarded_address(&["1.1.1.1", "198.51.100.1"], true), "198.51.100.1", "appended as another header");
         assert_eq!(forwarded_address(&["198.51.100.1:4711"], true), "198.51.100.1");
         assert_eq!(forwarded_address(&["\"[2001:db8::1]:4711\""], true), "2001:db8::/64");
         assert_eq!(forwarded_address(&["unknown"], true), "192.0.2.7");

@@ -1,17 +1,17 @@
-//! Connections over TCP: how many there may be, and how long one may keep its place without getting anywhere.
+//! Connections over TCP: limits their number, and closes those that make no progress.
 //!
 //! ```text
-//! accept ──▶ place free, in all and for its address? ──no──▶ closed
+//! accept ──▶ permit free, in total and for its address? ──no──▶ closed
 //!                │ yes
 //!                ▼                 header_timeout                      idle_timeout
 //!         waits for a request ──────────────────▶ closed ◀──────────────────┐
-//!                │ a whole header                                           │
+//!                │ a complete header                                        │
 //!                ▼                                                          │
-//!         request under way ──answered──▶ waits for the next one ───────────┘
+//!         request in progress ──answered──▶ waits for the next one ─────────┘
 //! ```
 //!
-//! Whatever is under way, a client that takes nothing of what is written for it is let go after the time-out of writes. The
-//! time until an answer begins is bounded by the routes, and `WebSocket`s by their pings.
+//! In every state, the connection of a client that reads nothing of what is written to it is closed after
+//! `write_timeout`. The time until a response begins is limited by the routes, and `WebSocket`s by their pings.
 
 mod connection_monitor;
 mod connection_permits;
@@ -39,34 +39,35 @@ use self::{
 use super::client_address::ClientAddress;
 use crate::config::HttpConfig;
 
-/// Requests that one connection of HTTP/2 may have under way.
+/// Concurrent requests of one HTTP/2 connection.
 const MAX_CONCURRENT_STREAMS: u32 = 128;
 
-/// Longest header of a request, in bytes.
+/// Maximum size of a request header, in bytes.
 const MAX_HEADER_BYTES: usize = 64 * 1024;
 
-/// Time between two pings over a connection of HTTP/2, and for the answer to one.
+/// Time between two pings over an HTTP/2 connection, and timeout of the response to one.
 const HTTP2_PING_INTERVAL: Duration = Duration::from_secs(20);
 
-/// How long is waited when the system gives no connection, as when there are no file descriptors left.
+/// Pause after an error of `accept` that is not specific to one connection, as when no file descriptors are left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// How long a connection without a request may stay when the process stops.
+/// How long a connection without a request may stay open when the process stops.
 const SHUTDOWN_GRACE: Duration = Duration::from_millis(500);
 
-/// How long connections may keep their places, and how many there may be.
+/// Limits of the number of connections and timeouts of each.
 #[derive(Debug, Clone)]
 pub struct ConnectionLimits {
     header_timeout: Duration,
     idle_timeout: Duration,
     write_timeout: Duration,
     max_connections: usize,
-    /// `None` where all come from one proxy.
+    /// `None` if all connections come from one proxy.
     max_per_address: Option<usize>,
 }
 
 impl ConnectionLimits {
-    /// By these settings; behind a proxy that all clients come through, addresses are not told apart.
+    /// Creates the limits of `config`. Behind a proxy all clients have the same address, so that there is no limit per
+    /// address.
     pub fn new(config: &HttpConfig, is_behind_proxy: bool) -> Self {
         Self {
             header_timeout: Duration::from_millis(config.header_timeout_ms.max(1)),
@@ -79,23 +80,24 @@ impl ConnectionLimits {
 }
 
 impl ConnectionLimits {
-    /// Leaves at least half of so many file descriptors for everything else: this edge is one of two.
+    /// Limits the connections to a quarter of the file descriptors: two edges use these limits, and half of the
+    /// descriptors are for everything else.
     pub fn cap_by_open_files(&mut self, files: usize) {
-        let most = files / 4;
-        if most < self.max_connections {
+        let max_connections = files / 4;
+        if max_connections < self.max_connections {
             tracing::warn!(
                 files,
-                connections = most,
-                "fewer connections are taken than http.max_connections says, as fewer files may be open (ulimit -n)"
+                connections = max_connections,
+                "the limit of open files (ulimit -n) allows fewer connections than http.max_connections"
             );
-            self.max_connections = most;
+            self.max_connections = max_connections;
         }
     }
 }
 
-/// Serves connections until told to stop, and then until nothing is under way.
+/// Serves connections until `stop` is cancelled, and then until no request is in progress.
 pub async fn serve(listener: TcpListener, router: Router, limits: ConnectionLimits, stop: CancellationToken) {
-    let (tracker, places) =
+    let (tracker, permits) =
         (TaskTracker::new(), ConnectionPermits::new(limits.max_connections, limits.max_per_address));
     let server =
         Arc::new(ConnectionServer { builder: connection_builder(&limits), router, limits, stop: stop.clone() });
@@ -106,15 +108,15 @@ pub async fn serve(listener: TcpListener, router: Router, limits: ConnectionLimi
         };
         match accepted {
             Ok((stream, peer)) => {
-                // Without a place the connection is closed at once, which costs nothing.
-                if let Some(place) = places.acquire(&ClientAddress::from_peer(peer.ip())) {
-                    let stream = MonitoredStream::new(stream, place, server.limits.write_timeout);
+                // Without a permit the connection is closed at once, which costs nothing.
+                if let Some(permit) = permits.acquire(&ClientAddress::from_peer(peer.ip())) {
+                    let stream = MonitoredStream::new(stream, permit, server.limits.write_timeout);
                     tracker.spawn(Arc::clone(&server).serve_connection(stream, peer));
                 }
             }
             Err(error) if is_single_connection_error(&error) => {}
             Err(error) => {
-                tracing::error!(error = &error as &dyn std::error::Error, "accepting connections");
+                tracing::error!(error = &error as &dyn std::error::Error, "accepting connections failed");
                 tokio::time::sleep(ACCEPT_PAUSE).await;
             }
         }
@@ -131,7 +133,7 @@ fn is_single_connection_error(error: &io::Error) -> bool {
 
 fn connection_builder(limits: &ConnectionLimits) -> Builder<TokioExecutor> {
     let mut builder = Builder::new(TokioExecutor::new());
-    // Between requests and inside of headers [`ConnectionMonitor`] sees to it: here one time-out would stand for both.
+    // [`ConnectionMonitor`] enforces the timeouts between requests and within headers: hyper has one timeout for both.
     builder.http1().timer(TokioTimer::new()).header_read_timeout(None).max_buf_size(MAX_HEADER_BYTES);
     builder
         .http2()
@@ -153,54 +155,54 @@ struct ConnectionServer {
 
 impl ConnectionServer {
     async fn serve_connection(self: Arc<Self>, stream: MonitoredStream<TcpStream>, peer: SocketAddr) {
-        let watch = stream.monitor();
-        let (router, requests) = (self.router.clone(), watch.clone());
+        let monitor = stream.monitor();
+        let (router, requests) = (self.router.clone(), monitor.clone());
         let service = service_fn(move |request: Request<Incoming>| {
             let has_body = !request.body().is_end_stream();
-            let (mut router, under_way) = (router.clone(), requests.begin_request(has_body));
+            let (mut router, guard) = (router.clone(), requests.begin_request(has_body));
             if request.method() == Method::CONNECT {
-                // A WebSocket, of which HTTP/2 tells no more than that it has begun; its pings see to its end.
+                // A WebSocket over HTTP/2, whose end is not visible here; its pings detect a broken connection.
                 requests.begin_unending_request();
             }
             async move {
                 let mut request = request.map(Body::new);
                 request.extensions_mut().insert(ConnectInfo(peer));
-                let answer: Response<Body> = router.call(request).await?;
-                Ok::<_, Infallible>(answer.map(|body| ResponseBodyGuard::new(body, under_way)))
+                let response: Response<Body> = router.call(request).await?;
+                Ok::<_, Infallible>(response.map(|body| ResponseBodyGuard::new(body, guard)))
             }
         });
         let mut connection = pin!(self.builder.serve_connection_with_upgrades(TokioIo::new(stream), service));
-        let mut is_told = false;
+        let mut is_shutting_down = false;
         loop {
             tokio::select! {
-                ended = connection.as_mut() => {
-                    if let Err(error) = ended {
-                        tracing::debug!(error, "a connection broke off");
+                outcome = connection.as_mut() => {
+                    if let Err(error) = outcome {
+                        tracing::debug!(error, "connection failed");
                     }
                     return;
                 }
-                () = self.stop.cancelled(), if !is_told => {
-                    is_told = true;
+                () = self.stop.cancelled(), if !is_shutting_down => {
+                    is_shutting_down = true;
                     connection.as_mut().graceful_shutdown();
                 }
-                () = self.wait_for_timeout(&watch, is_told) => {
-                    // HTTP/2 says goodbye, and pings end it where the client does not answer.
-                    if is_told || !watch.is_http2() {
+                () = self.wait_for_timeout(&monitor, is_shutting_down) => {
+                    // HTTP/2 sends GOAWAY, and pings close the connection if the client does not answer.
+                    if is_shutting_down || !monitor.is_http2() {
                         return;
                     }
-                    is_told = true;
+                    is_shutting_down = true;
                     connection.as_mut().graceful_shutdown();
                 }
             }
         }
     }
 
-    /// Ends when the connection has kept its place for too long without a request.
-    async fn wait_for_timeout(&self, watch: &ConnectionMonitor, is_told: bool) {
-        if is_told {
-            watch.wait_until_quiet(SHUTDOWN_GRACE).await;
+    /// Returns when the connection has been without a request for too long.
+    async fn wait_for_timeout(&self, monitor: &ConnectionMonitor, is_shutting_down: bool) {
+        if is_shutting_down {
+            monitor.wait_until_quiet(SHUTDOWN_GRACE).await;
         } else {
-            watch.wait_for_timeout(self.limits.header_timeout, self.limits.idle_timeout).await;
+            monitor.wait_for_timeout(self.limits.header_timeout, self.limits.idle_timeout).await;
         }
     }
 }

@@ -191,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn codings_are_read_as_they_are_written() {
+    fn content_codings_are_parsed() {
         assert_eq!(coding_of_lines(&[]), Ok(None));
         assert_eq!(coding_of_lines(&["identity"]), Ok(None));
         assert_eq!(coding_of_lines(&["GZip"]), Ok(Some(ContentCoding::Gzip)));
@@ -202,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_inflated_counts() {
+    fn the_limit_applies_to_the_inflated_body() {
         let bomb = gzip(&vec![0; 100_000]);
         assert!(bomb.len() < 1_000);
         assert_eq!(decompress(&bomb, ContentCoding::Gzip, 99_999, None), Err(InflateError::TooLong(99_999)));
@@ -210,18 +210,18 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_what_it_says_is_refused() {
+    fn a_body_that_does_not_match_its_coding_is_refused() {
         assert_eq!(
             decompress(&Bytes::from_static(b"plain"), ContentCoding::Gzip, 100, None),
             Err(InflateError::Corrupt)
         );
-        let cut = gzip(b"a body of some length").slice(..15);
-        assert_eq!(decompress(&cut, ContentCoding::Gzip, 100, None), Err(InflateError::Corrupt));
+        let truncated = gzip(b"a body of some length").slice(..15);
+        assert_eq!(decompress(&truncated, ContentCoding::Gzip, 100, None), Err(InflateError::Corrupt));
         assert_eq!(decompress(&Bytes::new(), ContentCoding::Gzip, 100, None), Ok(vec![]));
     }
 
     #[test]
-    fn deflate_is_read_in_both_forms() {
+    fn deflate_is_accepted_with_and_without_zlib_header() {
         use flate2::read::{DeflateEncoder, ZlibEncoder};
         let (mut zlib, mut bare) = (vec![], vec![]);
         ZlibEncoder::new(&b"text"[..], Compression::fast()).read_to_end(&mut zlib).unwrap();

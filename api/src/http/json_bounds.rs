@@ -1,9 +1,9 @@
 //! Bounds on the depth and size of a JSON text, checked before it is parsed.
 
-/// Deepest nesting of lists and objects.
+/// Maximum nesting of lists and objects.
 pub(crate) const MAX_NESTING: usize = 64;
 
-/// Most values; each member of an object counts.
+/// Maximum number of values; each member of an object counts.
 pub(crate) const MAX_VALUES: usize = 20_000;
 
 /// Which bound a JSON text exceeds.
@@ -60,14 +60,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nesting_and_values_are_bounded_and_strings_are_not_looked_into() {
+    fn nesting_and_values_are_limited_and_strings_are_skipped() {
         let nested = |depth: usize| format!("{}{}", "[".repeat(depth), "]".repeat(depth));
         assert_eq!(check_json_bounds(nested(MAX_NESTING).as_bytes()), Ok(()));
         assert_eq!(check_json_bounds(nested(MAX_NESTING + 1).as_bytes()), Err(JsonBoundsError::TooDeep));
         assert_eq!(
             check_json_bounds(r#"{"a":"#.repeat(100).as_bytes()),
             Err(JsonBoundsError::TooDeep),
-            "whether or not it ends"
+            "also if it is incomplete"
         );
         assert_eq!(
             check_json_bounds(format!("[{}1]", "1,".repeat(MAX_VALUES)).as_bytes()),

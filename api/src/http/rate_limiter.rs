@@ -52,7 +52,7 @@ pub struct RateLimitStatus {
     remaining: u32,
     /// Seconds until the whole limit is available again.
     reset_s: u64,
-    /// Seconds until this request would be allowed; `None` where it is allowed.
+    /// Seconds until this request would be allowed; `None` if it is allowed.
     pub retry_after_s: Option<u64>,
 }
 
@@ -69,7 +69,7 @@ pub struct RateLimiter {
 }
 
 impl RateLimiter {
-    /// Counts in the `Redis` of the views. Call it inside a Tokio runtime.
+    /// Creates a limiter that counts in the `Redis` of the views. Call it inside a Tokio runtime.
     ///
     /// # Errors
     /// [`redis::RedisError`] when the URL is invalid.
@@ -83,7 +83,7 @@ impl RateLimiter {
         Ok(Self { prefix, connection: Some(connection), ..Self::local_only(config) })
     }
 
-    /// Counts in this process only, without `Redis`.
+    /// Creates a limiter that counts in this process only, without `Redis`.
     pub fn local_only(config: &RateLimitConfig) -> Self {
         Self {
             config: config.clone(),
@@ -116,7 +116,7 @@ impl RateLimiter {
         extra_requests(complexity, self.config.complexity_per_request)
     }
 
-    /// Charges `cost` requests; `None` where no limit applies. A cost above the limit of a minute is allowed when
+    /// Charges `cost` requests; `None` if no limit applies. A cost above the limit of a minute is allowed when
     /// nothing was charged for a minute.
     pub(crate) async fn charge(
         &self,
@@ -181,7 +181,7 @@ impl RateLimiter {
         RateLimitStatus::from_charge(limit, self.local.charge(&format!("{kind}:{id}"), limit, cost))
     }
 
-    /// `None` where `Redis` is unavailable or was recently.
+    /// `None` if `Redis` is unavailable or was recently.
     async fn charge_in_redis(&self, kind: &'static str, id: &str, limit: u32, cost: i32) -> Option<ChargeOutcome> {
         let mut connection = self.connection.clone()?;
         let now_ms = || u64::try_from(self.started_at.elapsed().as_millis()).unwrap_or(u64::MAX);
@@ -250,7 +250,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn while_redis_is_away_a_process_counts_for_itself() {
+    async fn without_redis_a_process_counts_locally() {
         let limiter =
             limiter_without_redis(&RateLimitConfig { per_address: 3, refused_tokens: 1, ..RateLimitConfig::default() });
         let address = ClientAddress::from_text("192.0.2.7");
@@ -268,7 +268,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_costs_more_than_a_minute_has_room_for_is_let_in_once_a_minute() {
+    async fn a_request_that_costs_more_than_the_limit_is_allowed_once_a_minute() {
         let limiter = limiter_without_redis(&RateLimitConfig { per_user: 10, ..RateLimitConfig::default() });
         let (user, address) = (RateLimitSubject::User("ann".to_owned()), ClientAddress::from_text("192.0.2.7"));
         let status = limiter.charge(&user, &address, 1_000).await.unwrap();
@@ -277,7 +277,7 @@ mod tests {
     }
 
     #[test]
-    fn events_cost_what_they_are_many() {
+    fn the_cost_of_a_batch_grows_with_its_events() {
         let limiter =
             RateLimiter::local_only(&RateLimitConfig { events_per_request: 50, ..RateLimitConfig::default() });
         let costs = [0, 1, 50, 51, 500, 5_000].map(|events| limiter.cost_of_events(events));

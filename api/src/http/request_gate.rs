@@ -39,13 +39,13 @@ pub(crate) enum AdmissionError {
     /// The rate limit is exceeded.
     #[error("too many requests, try again in {} s", .0.retry_after_s.unwrap_or(1))]
     RateLimited(RateLimitStatus),
-    /// The client has as many `WebSocket`s open as it may.
+    /// The client has reached its limit of open `WebSocket`s.
     #[error(transparent)]
     TooManySockets(#[from] TooManySockets),
 }
 
 impl RequestGate {
-    /// A gate over these.
+    /// Creates a gate.
     pub fn new(authenticator: Authenticator, limiter: RateLimiter) -> Self {
         Self { authenticator: Arc::new(authenticator), limiter }
     }
@@ -124,7 +124,7 @@ impl RequestGate {
         }
     }
 
-    /// A fresh principal for another request of a caller that was authenticated before, with its current authority.
+    /// Returns a principal for another request of a caller that was authenticated before, with its current authority.
     pub(crate) async fn reauthenticate(&self, previous: &Principal) -> Result<Principal, AuthenticationError> {
         let mut principal = previous.with_new_correlation();
         principal.sender.authority = self.authenticator.load_authority(previous).await?;
@@ -153,7 +153,7 @@ impl RequestGate {
         }
     }
 
-    /// Charges `cost` requests; returns the status after it, `None` where no limit applies.
+    /// Charges `cost` requests; returns the status after it, `None` if no limit applies.
     pub(crate) async fn charge(
         &self,
         subject: &RateLimitSubject,
@@ -198,8 +198,8 @@ impl RequestGate {
     }
 }
 
-/// Charges a request what it costs as soon as that is known. Handlers find it in the request's extensions; the response
-/// reports the rate limit's status from it.
+/// Charges the cost of a request as soon as it is known. Handlers find the meter in the request's extensions; the
+/// response reports the rate limit's status from it.
 #[derive(Clone)]
 pub(crate) struct RequestMeter {
     gate: RequestGate,
@@ -209,7 +209,7 @@ pub(crate) struct RequestMeter {
 }
 
 impl RequestMeter {
-    /// Charges `cost` more requests. After an error nothing may be done for the request.
+    /// Charges `cost` more requests. After an error the request must not be processed.
     pub(crate) async fn charge(&self, cost: u32) -> Result<(), AdmissionError> {
         if cost == 0 {
             return Ok(());
@@ -275,7 +275,7 @@ pub(crate) fn admission_problem(error: &AdmissionError) -> Response {
     admission_error_response(error, |status, code, reason| Problem::new(status, code, reason).into_response())
 }
 
-/// A refused admission, with the body that `render` makes of status, code and reason.
+/// Responds to a refused admission, with the body that `render` creates from status, code and reason.
 pub(crate) fn admission_error_response(
     error: &AdmissionError,
     render: impl FnOnce(StatusCode, &'static str, String) -> Response,

@@ -1,8 +1,8 @@
 //! Permits for `WebSocket`s: limited in total and per client.
 //!
 //! A client at its limit gets another permit when one of its `WebSocket`s is idle: the one that has been idle longest
-//! is evicted. So no client takes the permits of others, and one that opens `WebSocket`s and forgets them locks nobody
-//! out, not even itself. At the total limit, one of the client that has the most is evicted.
+//! is evicted. So no client uses up the permits of others, and one that opens `WebSocket`s and forgets them does not
+//! lock out other clients or itself. At the total limit, one of the client that has the most is evicted.
 
 use std::{
     collections::HashMap,
@@ -58,7 +58,7 @@ impl SocketPermits {
         Self { max_sockets, max_per_client: max_per_client.max(1), table: Arc::default() }
     }
 
-    /// A permit for a client; may evict an idle one.
+    /// Returns a permit for a client; may evict an idle one.
     pub(crate) fn acquire(&self, client: String) -> Result<SocketPermit, TooManySockets> {
         let eviction = CancellationToken::new();
         let mut table = self.lock();
@@ -94,7 +94,7 @@ impl SocketPermitTable {
         number
     }
 
-    /// Evicts one of the client's own permits where it has `max`.
+    /// Evicts one of the client's own permits if it has `max`.
     fn free_for_client(&mut self, client: &str, max: usize) -> Result<(), TooManySockets> {
         let count = self.by_client.get(client).map_or(0, Vec::len);
         if count < max { Ok(()) } else { self.evict_idle(client) }
@@ -102,8 +102,8 @@ impl SocketPermitTable {
 
     /// Evicts a permit of the client that has the most, unless that is a single one.
     fn free_any(&mut self) -> Result<(), TooManySockets> {
-        let most = self.by_client.iter().max_by_key(|(_, entries)| entries.len());
-        let client = most.filter(|(_, entries)| entries.len() > 1).map(|(client, _)| client.clone());
+        let largest = self.by_client.iter().max_by_key(|(_, entries)| entries.len());
+        let client = largest.filter(|(_, entries)| entries.len() > 1).map(|(client, _)| client.clone());
         self.evict_idle(&client.ok_or(TooManySockets)?)
     }
 
@@ -127,7 +127,7 @@ impl SocketPermitTable {
 }
 
 impl SocketPermit {
-    /// A permit of a table of one.
+    /// Creates the only permit of a table.
     #[cfg(test)]
     pub(crate) fn single() -> Self {
         SocketPermits::new(1, 1).acquire(String::new()).unwrap()
@@ -193,39 +193,39 @@ mod tests {
     }
 
     #[test]
-    fn of_a_client_that_has_all_it_may_the_one_that_was_idle_longest_gives_way() {
+    fn at_the_limit_of_a_client_its_longest_idle_permit_is_evicted() {
         let permits = SocketPermits::new(10, 2);
         let (first, second) = (permits.acquire("a".to_owned()).unwrap(), permits.acquire("a".to_owned()).unwrap());
         drop(first.mark_busy());
         let third = permits.acquire("a".to_owned()).unwrap();
         assert!(is_evicted(&second) && !is_evicted(&first), "the first was busy later");
         let (_one, _other) = (first.mark_busy(), third.mark_busy());
-        assert!(permits.acquire("a".to_owned()).is_err(), "nothing that is busy gives way");
+        assert!(permits.acquire("a".to_owned()).is_err(), "busy permits are not evicted");
         assert!(permits.acquire("b".to_owned()).is_ok());
         drop((first, second));
     }
 
     #[test]
-    fn where_all_places_are_taken_one_of_the_client_with_the_most_gives_way() {
+    fn at_the_total_limit_a_permit_of_the_client_with_the_most_is_evicted() {
         let permits = SocketPermits::new(3, 3);
         let many: Vec<_> = (0..2).map(|_| permits.acquire("many".to_owned()).unwrap()).collect();
         let few = permits.acquire("few".to_owned()).unwrap();
         let other = permits.acquire("other".to_owned()).unwrap();
         assert!(is_evicted(&many[0]) && !is_evicted(&many[1]) && !is_evicted(&few));
-        assert!(permits.acquire("one more".to_owned()).is_err(), "each has one");
+        assert!(permits.acquire("one more".to_owned()).is_err(), "each client has one permit");
         drop(other);
         assert!(permits.acquire("one more".to_owned()).is_ok());
-        assert_eq!(permits.lock().total, 2, "what gave way is counted once");
+        assert_eq!(permits.lock().total, 2, "an evicted permit is released once");
     }
 
     #[test]
-    fn who_says_who_they_are_leaves_the_place_of_their_address() {
+    fn an_authenticated_client_no_longer_uses_a_permit_of_its_address() {
         let permits = SocketPermits::new(10, 1);
         let permit = permits.acquire("address".to_owned()).unwrap();
         let busy = permit.mark_busy();
         permit.transfer_to("ann".to_owned()).unwrap();
         let next = permits.acquire("address".to_owned()).unwrap();
-        assert!(next.transfer_to("ann".to_owned()).is_err(), "the place of ann is busy");
+        assert!(next.transfer_to("ann".to_owned()).is_err(), "the permit of ann is busy");
         drop(busy);
         next.transfer_to("ann".to_owned()).unwrap();
         assert!(is_evicted(&permit));

@@ -12,8 +12,8 @@ use self::file_walker::{FileOwner, FileWalker, StoredFile};
 use super::{ObjectOwner, ObjectStore};
 
 const IS_DELETED: &str = include_str!("sweeper/is_deleted.sql");
-const REFERENCED_BY_DOCUMENTS: &str = include_str!("sweeper/held_by_documents.sql");
-const REFERENCED_BY_ANY_DOCUMENT: &str = include_str!("sweeper/held_by_anybody.sql");
+const REFERENCED_BY_DOCUMENTS: &str = include_str!("sweeper/referenced_by_documents.sql");
+const REFERENCED_BY_ANY_DOCUMENT: &str = include_str!("sweeper/referenced_by_any_document.sql");
 
 /// Files per query to the log.
 const FILES_PER_QUERY: usize = 500;
@@ -41,7 +41,7 @@ pub struct ObjectSweeper {
 }
 
 impl ObjectSweeper {
-    /// A sweeper over a store, by the events in `pool`.
+    /// Creates a sweeper; the events in `pool` tell which files documents refer to.
     pub fn new(objects: ObjectStore, pool: PgPool) -> Self {
         Self { objects, pool }
     }
@@ -113,7 +113,7 @@ impl ObjectSweeper {
         }
     }
 
-    /// Keys of those files that a document refers to.
+    /// Returns the keys of those files that a document refers to.
     async fn find_referenced(&self, files: &[StoredFile]) -> Result<HashSet<String>, SweepError> {
         let (mut streams, mut keys, mut old_keys) = (Vec::new(), Vec::new(), Vec::new());
         for file in files {

@@ -14,7 +14,7 @@ pub(super) struct UnfinishedFile {
 }
 
 impl UnfinishedFile {
-    /// A path where nothing exists yet.
+    /// Creates a guard for `path`, where nothing exists yet.
     pub(super) fn new(path: PathBuf) -> Self {
         Self { path: Some(path) }
     }

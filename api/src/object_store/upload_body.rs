@@ -15,7 +15,7 @@ pub(crate) enum UploadBodyError {
     #[error("the upload was interrupted")]
     Interrupted,
     /// The upload made too little progress.
-    #[error("the upload was too slow: at least {bytes} bytes have to arrive every {seconds} s")]
+    #[error("the upload was too slow: at least {bytes} bytes must arrive every {seconds} s")]
     TooSlow {
         /// Bytes that must arrive.
         bytes: u64,
@@ -51,7 +51,7 @@ impl From<std::convert::Infallible> for ObjectStoreError {
     }
 }
 
-/// The same body, which fails when fewer than `bytes` arrive within the time of `within`.
+/// Wraps a body so that it fails when fewer than `bytes` arrive within the duration `within`.
 pub(crate) fn enforce_progress<E>(
     body: impl Stream<Item = Result<Bytes, E>> + Send + 'static,
     (bytes, within): (u64, Duration),
@@ -91,15 +91,18 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_body_ends_when_it_does_not_go_on_and_not_before() {
+    async fn a_body_fails_only_when_it_makes_no_progress() {
         let whole: Vec<_> = enforce_progress(body_parts(1_000), LIMIT).collect().await;
-        assert!(whole.len() == 1_000 && whole.iter().all(Result::is_ok), "as much as comes");
+        assert!(
+            whole.len() == 1_000 && whole.iter().all(Result::is_ok),
+            "a body that makes progress has no length limit"
+        );
         let cut_off: Vec<_> = enforce_progress(body_parts(3).chain(stream::pending()), LIMIT).collect().await;
         assert_eq!((cut_off.len(), cut_off.last()), (4, Some(&Err(TOO_SLOW))));
         let silent: Vec<_> = enforce_progress(stream::pending::<Result<Bytes, Infallible>>(), LIMIT).collect().await;
         assert_eq!(silent, [Err(TOO_SLOW)]);
-        let broken = stream::iter([Ok(Bytes::from_static(b"x")), Err("reset")]);
-        let broken: Vec<_> = enforce_progress(broken, LIMIT).collect().await;
-        assert_eq!(broken, [Ok(Bytes::from_static(b"x")), Err(UploadBodyError::Interrupted)]);
+        let reset = stream::iter([Ok(Bytes::from_static(b"x")), Err("reset")]);
+        let interrupted: Vec<_> = enforce_progress(reset, LIMIT).collect().await;
+        assert_eq!(interrupted, [Ok(Bytes::from_static(b"x")), Err(UploadBodyError::Interrupted)]);
     }
 }

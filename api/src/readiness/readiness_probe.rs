@@ -94,22 +94,18 @@ impl ReadinessProbe {
     pub async fn check_readiness(&self) -> ReadinessReport {
         let pings =
             self.required_services.iter().map(|engine| async { (engine.name(), self.is_reachable(*engine).await) });
-        let (engines, behind) = tokio::join!(join_all(pings), self.projection_lags_with_timeout());
+        let (engines, lags) = tokio::join!(join_all(pings), self.projection_lags_with_timeout());
         let mut engines: BTreeMap<_, _> = engines.into_iter().collect();
-        if behind.is_none() {
+        if lags.is_none() {
             // The ping may have used a connection that works while the others hang.
             engines.entry(BackingService::Postgres.name()).and_modify(|answers| *answers = false);
         }
-        let live = self.app.read_models.active_generations();
-        let mut parts: BTreeMap<_, _> = self.monitored_parts.iter().flat_map(|part| part.part_reports(&live)).collect();
-        for (name, behind) in behind.flatten().unwrap_or_default() {
+        let active = self.app.read_models.active_generations();
+        let mut parts: BTreeMap<_, _> =
+            self.monitored_parts.iter().flat_map(|part| part.part_reports(&active)).collect();
+        for (name, lag) in lags.flatten().unwrap_or_default() {
             if let Some(part) = parts.get_mut(name)
-                && self.stuck_workers.is_stuck(
-                    name,
-                    behind.position,
-                    behind.oldest_recorded_at.is_some(),
-                    Instant::now(),
-                )
+                && self.stuck_workers.is_stuck(name, lag.position, lag.oldest_recorded_at.is_some(), Instant::now())
                 && part.running
             {
                 (part.running, part.state) = (false, "stuck");
@@ -123,15 +119,14 @@ impl ReadinessProbe {
     /// if it cannot be determined.
     pub(crate) async fn oldest_event_ages(&self) -> Option<BTreeMap<&'static str, f64>> {
         let now = SystemClock.now();
-        let age = |behind: ProjectionLag| {
-            behind.oldest_recorded_at.map_or(0.0, |oldest| (now - oldest).as_seconds_f64().max(0.0))
-        };
+        let age =
+            |lag: ProjectionLag| lag.oldest_recorded_at.map_or(0.0, |oldest| (now - oldest).as_seconds_f64().max(0.0));
         Some(
             self.projection_lags_with_timeout()
                 .await
                 .flatten()?
                 .into_iter()
-                .map(|(name, behind)| (name, age(behind)))
+                .map(|(name, lag)| (name, age(lag)))
                 .collect(),
         )
     }
@@ -191,15 +186,16 @@ impl ReadinessProbe {
 
 impl MonitoredPart {
     /// Reports only active generations: those being built or retained for a rollback do not affect readiness.
-    fn part_reports(&self, live: &GenerationMap) -> Vec<(&'static str, PartReport)> {
+    fn part_reports(&self, active: &GenerationMap) -> Vec<(&'static str, PartReport)> {
         match self {
             Self::Relay(status) => vec![("relay", relay_report(&status.borrow()))],
             Self::Workers { names, statuses } => {
                 let statuses: Vec<_> = statuses.borrow().iter().map(StatusReader::get).collect();
-                let shown =
-                    |status: &&WorkerStatus| live.get(status.name).is_none_or(|live| *live == status.generation);
+                let is_active = |status: &&WorkerStatus| {
+                    active.get(status.name).is_none_or(|generation| *generation == status.generation)
+                };
                 let report = |name: &&'static str| {
-                    let status = statuses.iter().filter(shown).find(|status| status.name == *name);
+                    let status = statuses.iter().filter(is_active).find(|status| status.name == *name);
                     (*name, status.map_or(PartReport { running: false, state: "starting", position: 0 }, worker_report))
                 };
                 names.iter().map(report).collect()

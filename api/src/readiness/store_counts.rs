@@ -117,7 +117,7 @@ impl StoreCounts {
         Ok(Self { agree: counts.all_agree(), ..counts })
     }
 
-    /// Every event of the log is on Kafka and in the fact table, and every opportunity is in every read model.
+    /// Whether every event of the log is in Kafka and in the fact table, and every opportunity in every read model.
     fn all_agree(&self) -> bool {
         let events = [self.kafka.records, self.clickhouse.facts];
         let opportunities =
@@ -151,13 +151,13 @@ mod tests {
     }
 
     #[test]
-    fn streams_of_other_kinds_are_no_opportunities_and_need_not_be_anywhere() {
+    fn streams_of_other_aggregates_are_not_compared() {
         assert!(agreeing_counts().all_agree());
     }
 
     #[test]
-    fn a_store_that_lacks_something_does_not_agree() {
-        let lacking: [fn(&mut StoreCounts) -> &mut u64; 6] = [
+    fn a_store_with_fewer_entries_does_not_agree() {
+        let compared_counts: [fn(&mut StoreCounts) -> &mut u64; 6] = [
             |counts| &mut counts.kafka.records,
             |counts| &mut counts.clickhouse.facts,
             |counts| &mut counts.clickhouse.opportunities,
@@ -165,9 +165,9 @@ mod tests {
             |counts| &mut counts.qdrant.points,
             |counts| &mut counts.graphql.total_count,
         ];
-        for figure in lacking {
+        for compared_count in compared_counts {
             let mut counts = agreeing_counts();
-            *figure(&mut counts) -= 1;
+            *compared_count(&mut counts) -= 1;
             assert!(!counts.all_agree(), "{counts:?}");
         }
     }

@@ -21,9 +21,9 @@ impl StuckWorkerDetector {
     /// Records a position and returns whether the worker is stuck: it has had work and the same position for too long.
     pub(super) fn is_stuck(&self, worker: &'static str, position: u64, has_work: bool, now: Instant) -> bool {
         let mut positions = self.last_positions.lock().unwrap_or_else(PoisonError::into_inner);
-        let (seen, since) = positions.entry(worker).or_insert((position, now));
-        if *seen != position || !has_work {
-            (*seen, *since) = (position, now);
+        let (last_position, since) = positions.entry(worker).or_insert((position, now));
+        if *last_position != position || !has_work {
+            (*last_position, *since) = (position, now);
         }
         now.duration_since(*since) >= self.stuck_after
     }
@@ -34,15 +34,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_worker_is_stuck_when_it_stands_still_with_work_to_do() {
+    fn a_worker_with_work_and_without_progress_is_stuck() {
         let (detector, start) = (StuckWorkerDetector::new(Duration::from_mins(1)), Instant::now());
         let after = |seconds| start + Duration::from_secs(seconds);
         assert!(!detector.is_stuck("views", 5, true, after(0)));
         assert!(!detector.is_stuck("views", 5, true, after(59)));
         assert!(detector.is_stuck("views", 5, true, after(61)));
-        assert!(!detector.is_stuck("views", 6, true, after(62)), "it moved");
-        assert!(!detector.is_stuck("views", 6, false, after(200)), "it has nothing to do");
-        assert!(!detector.is_stuck("views", 6, true, after(230)), "it had nothing to do until a moment ago");
+        assert!(!detector.is_stuck("views", 6, true, after(62)), "it made progress");
+        assert!(!detector.is_stuck("views", 6, false, after(200)), "it has no work");
+        assert!(!detector.is_stuck("views", 6, true, after(230)), "it has had work for 30 s only");
         assert!(detector.is_stuck("views", 6, true, after(270)));
     }
 }

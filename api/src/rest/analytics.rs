@@ -34,7 +34,7 @@ use crate::{
 /// Whether a response comes from the cache: `hit` or `miss`.
 const CACHE_HEADER: HeaderName = HeaderName::from_static("x-cache");
 
-/// Longest user id or page URL, in characters.
+/// Maximum length of a user id or page URL, in characters.
 const MAX_NAME_CHARS: usize = 2_048;
 
 /// Selects the events.
@@ -99,7 +99,7 @@ pub(super) async fn list_events(
     headers: HeaderMap,
     ValidQuery(query): ValidQuery<EventListParams>,
 ) -> Result<Response, Problem> {
-    // Operators read the events of the public tenant, everybody else those of their company.
+    // Operators read the events of the public tenant, all others those of their company.
     let tenant = if principal.is_operator { principal.tenant() } else { tenant_commands::readable_tenant(&principal)? };
     let check_name = |field: &str, value: Option<String>| match value.filter(|value| !value.is_empty()) {
         Some(value) if value.chars().count() > MAX_NAME_CHARS => Err(invalid_field(field, "it is too long")),
@@ -107,7 +107,7 @@ pub(super) async fn list_events(
     };
     let (user_id, page_url) = (check_name("user_id", query.user_id)?, check_name("page_url", query.page_url)?);
     if user_id.is_none() && page_url.is_none() {
-        return Err(invalid_field("user_id", "name a user, a page or both"));
+        return Err(invalid_field("user_id", "give a user, a page or both"));
     }
     let visit_query =
         VisitActionsQuery { tenant: tenant.to_string(), user_id, page_url, first: page_size(query.first)? };

@@ -109,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_goes_out_and_comes_in_again() {
+    fn a_written_name_is_parsed_again() {
         for name in ["sow.pdf", "Angebot über Betten.pdf", "a\"b;c%22'd.txt", "предложение 😀.docx"] {
             let value = attachment_header(name);
             assert!(value.to_str().is_ok(), "{value:?} is ASCII");
@@ -123,8 +123,8 @@ mod tests {
     }
 
     #[test]
-    fn names_are_read_as_clients_write_them() {
-        for (value, wanted) in [
+    fn names_are_parsed_as_clients_write_them() {
+        for (value, expected) in [
             ("form-data; name=\"file\"; filename=\"a b.pdf\"", Some("a b.pdf")),
             ("form-data; name=file; filename=plain.txt", Some("plain.txt")),
             ("form-data; name=\"file\"; filename=\"Größe.pdf\"", Some("Größe.pdf")),
@@ -139,7 +139,7 @@ mod tests {
             ("", None),
             ("attachment; filename=\"never closed", None),
         ] {
-            assert_eq!(parse_header(value).as_deref(), wanted, "{value}");
+            assert_eq!(parse_header(value).as_deref(), expected, "{value}");
         }
     }
 }

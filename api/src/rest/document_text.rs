@@ -29,7 +29,7 @@ use crate::{
     tenant_commands,
 };
 
-/// Longest accepted text, in bytes.
+/// Maximum length of a text, in bytes.
 pub(super) const MAX_TEXT_BYTES: usize = 20 << 20;
 
 /// How a text was extracted.
@@ -74,11 +74,12 @@ pub(super) async fn record(
     let language = query.language.as_deref().map(LanguageTag::try_new).transpose();
     let language = language.map_err(|reason| invalid_value("language", &reason))?;
     let body = read_text_body(&rest.objects, body).await.map_err(|error| storage_problem(&error))?;
-    let text = std::str::from_utf8(&body).map_err(|error| invalid_field("body", format!("it is no UTF-8: {error}")))?;
+    let text =
+        std::str::from_utf8(&body).map_err(|error| invalid_field("body", format!("it is not valid UTF-8: {error}")))?;
     let characters = u64::try_from(text.chars().count()).unwrap_or(u64::MAX);
-    let whole = stream::iter([Ok::<Bytes, std::convert::Infallible>(body.clone())]);
+    let content = stream::iter([Ok::<Bytes, std::convert::Infallible>(body.clone())]);
     let owner = ObjectOwner { tenant: principal.tenant().clone(), document: id };
-    let stored = rest.objects.put(&owner, whole, max_text_bytes()).await.map_err(|error| storage_problem(&error))?;
+    let stored = rest.objects.put(&owner, content, max_text_bytes()).await.map_err(|error| storage_problem(&error))?;
     let request_text = format!("PUT /api/v1/documents/{id}/text {} {} {}", stored.sha256, query.pages, query.method);
     let preconditions = read_preconditions(&headers, &request_text)?;
     let text_key = ObjectKey::try_new(&stored.key).map_err(|reason| invalid_value("body", &reason))?;
@@ -95,15 +96,15 @@ fn max_text_bytes() -> u64 {
 /// Reads the whole body, which may take as long as data arrives.
 async fn read_text_body(objects: &ObjectStore, body: Body) -> Result<Bytes, ObjectStoreError> {
     let mut body = enforce_progress(body.into_data_stream(), objects.required_progress());
-    let mut whole = Vec::new();
+    let mut bytes = Vec::new();
     while let Some(part) = body.next().await {
         let part = part?;
-        if whole.len() + part.len() > MAX_TEXT_BYTES {
+        if bytes.len() + part.len() > MAX_TEXT_BYTES {
             return Err(ObjectStoreError::TooLong(max_text_bytes()));
         }
-        whole.extend_from_slice(&part);
+        bytes.extend_from_slice(&part);
     }
-    Ok(whole.into())
+    Ok(bytes.into())
 }
 
 /// Returns the text of a document, once it has been extracted.

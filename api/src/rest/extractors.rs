@@ -58,7 +58,9 @@ impl<S: Send + Sync> FromRequestParts<S> for PathId {
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         match Path::<Uuid>::from_request_parts(parts, state).await {
             Ok(Path(id)) => Ok(Self(id)),
-            Err(_) => Err(Problem::new(StatusCode::BAD_REQUEST, "INVALID_INPUT", "the id is no UUID").in_field("id")),
+            Err(_) => {
+                Err(Problem::new(StatusCode::BAD_REQUEST, "INVALID_INPUT", "the id is not a UUID").in_field("id"))
+            }
         }
     }
 }
@@ -82,30 +84,31 @@ pub(crate) const PREFERENCE_APPLIED: HeaderName = HeaderName::from_static("prefe
 /// Whether a request has this preference, possibly among others.
 pub(super) fn prefers(headers: &HeaderMap, preference: &str) -> bool {
     let lines = headers.get_all(PREFER).iter().filter_map(|line| line.to_str().ok());
-    let named = lines.flat_map(|line| line.split(',')).map(|one| one.split([';', '=']).next().unwrap_or_default());
-    named.map(str::trim).any(|name| name.eq_ignore_ascii_case(preference))
+    let preferences = lines.flat_map(|line| line.split(','));
+    let names = preferences.map(|preference| preference.split([';', '=']).next().unwrap_or_default());
+    names.map(str::trim).any(|name| name.eq_ignore_ascii_case(preference))
 }
 
-/// The entity tags of a list, without quotes and weakness: ours are versions, which mean the same in every encoding of
-/// a response.
+/// Returns the entity tags of a list, without quotes and weakness: tags of this service are versions, which are the
+/// same in every encoding of a response.
 pub(super) fn entity_tags(list: &str) -> impl Iterator<Item = &str> {
-    // Our tags contain no comma.
+    // Tags of this service contain no comma.
     list.split(',').map(str::trim).filter(|tag| !tag.is_empty()).map(|tag| {
         let strong = tag.strip_prefix("W/").or_else(|| tag.strip_prefix("w/")).unwrap_or(tag);
         strong.trim_matches('"')
     })
 }
 
-/// The versions that `If-Match` allows; `None` where it allows any or is missing.
+/// The versions that `If-Match` allows; `None` if it allows any or is missing.
 fn expected_versions(headers: &HeaderMap) -> Result<Option<Vec<u64>>, Problem> {
     let mut versions = vec![];
     for line in headers.get_all(header::IF_MATCH) {
-        let line = line.to_str().map_err(|_| invalid_field("If-Match", "the header is no plain text"))?;
+        let line = line.to_str().map_err(|_| invalid_field("If-Match", "the header is not plain text"))?;
         for tag in entity_tags(line) {
             if tag == "*" {
                 return Ok(None);
             }
-            versions.push(tag.parse().map_err(|_| invalid_field("If-Match", "no ETag of ours"))?);
+            versions.push(tag.parse().map_err(|_| invalid_field("If-Match", "it is not an ETag of this service"))?);
         }
     }
     Ok(headers.contains_key(header::IF_MATCH).then_some(versions))
@@ -114,7 +117,7 @@ fn expected_versions(headers: &HeaderMap) -> Result<Option<Vec<u64>>, Problem> {
 /// The preconditions of a change: `If-Match` and `Idempotency-Key`, the latter bound to `request_text`.
 pub(super) fn read_preconditions(headers: &HeaderMap, request_text: &str) -> Result<CommandPreconditions, Problem> {
     let key = headers.get("idempotency-key").map(|value| value.to_str());
-    let key = key.transpose().map_err(|_| invalid_field("idempotency-key", "the header is no plain text"))?;
+    let key = key.transpose().map_err(|_| invalid_field("idempotency-key", "the header is not plain text"))?;
     let idempotency_key = key.map(|key| IdempotencyKey::try_new(key, request_text)).transpose();
     let idempotency_key = idempotency_key.map_err(|reason| invalid_value("Idempotency-Key", &reason))?;
     Ok(CommandPreconditions { expected_versions: expected_versions(headers)?, idempotency_key })
@@ -133,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn entity_tags_are_weak_listed_and_on_several_lines() {
+    fn entity_tags_may_be_weak_listed_and_on_several_lines() {
         let expected = |lines: &[&str]| {
             let lines: Vec<_> = lines.iter().map(|line| ("if-match", *line)).collect();
             expected_versions(&header_map(&lines)).ok()

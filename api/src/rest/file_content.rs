@@ -1,4 +1,4 @@
-//! Responses with a file: with its name, in ranges, or 304 where the client has it.
+//! Responses with a file: with its name, in ranges, or 304 if the client already has it.
 
 use std::io::SeekFrom;
 
@@ -29,7 +29,9 @@ pub(super) struct FileContent<'a> {
 }
 
 impl FileContent<'_> {
-    /// Responds with the file or the requested range, 304 where the client has it, or 416 for a range outside of it.
+    /// Responds with the file or the requested range, with 304 if the client already has it, or with 416 for a range
+    /// outside
+    /// of it.
     pub(super) async fn respond(&self, objects: &ObjectStore, headers: &HeaderMap) -> Result<Response, Problem> {
         let unavailable = |error: std::io::Error| Problem::from(CommandFailure::unavailable(&error));
         let mut file = objects.get(self.key.as_str()).await.map_err(unavailable)?.ok_or_else(not_found)?;
@@ -49,7 +51,7 @@ impl FileContent<'_> {
                 response
             }
             RequestedRange::Unsatisfiable => {
-                let detail = format!("the file has {length} bytes, and none in that range");
+                let detail = format!("the range is outside of the file, which has {length} bytes");
                 let problem = Problem::new(StatusCode::RANGE_NOT_SATISFIABLE, "RANGE_NOT_SATISFIABLE", detail);
                 let mut response = problem.into_response();
                 insert_header(response.headers_mut(), header::CONTENT_RANGE, &format!("bytes */{length}"));
@@ -143,17 +145,17 @@ mod tests {
     const TAG: &str = "\"abc\"";
 
     fn header_map(headers: &[(&'static str, &str)]) -> HeaderMap {
-        let named = headers
+        let entries = headers
             .iter()
             .map(|(name, value)| (header::HeaderName::from_static(name), HeaderValue::from_str(value).unwrap()));
-        named.collect()
+        entries.collect()
     }
 
     #[test]
-    fn ranges_are_read_as_the_standard_has_them() {
+    fn ranges_are_parsed_as_in_the_standard() {
         let range = |range: &str| requested_range(&header_map(&[("range", range)]), TAG, 100);
         let part = |first, last| RequestedRange::Part { first, last };
-        for (asked, expected) in [
+        for (requested, expected) in [
             ("bytes=0-9", part(0, 9)),
             ("bytes=90-", part(90, 99)),
             ("bytes=-10", part(90, 99)),
@@ -169,7 +171,7 @@ mod tests {
             ("lines=0-9", RequestedRange::All),
             ("bytes=0-99999999999999999999999", RequestedRange::All),
         ] {
-            assert_eq!(range(asked), expected, "{asked}");
+            assert_eq!(range(requested), expected, "{requested}");
         }
         assert_eq!(requested_range(&header_map(&[("range", "bytes=0-9")]), TAG, 0), RequestedRange::Unsatisfiable);
         assert_eq!(requested_range(&HeaderMap::new(), TAG, 100), RequestedRange::All);
@@ -185,12 +187,12 @@ mod tests {
     }
 
     #[test]
-    fn a_client_that_has_the_file_is_recognised() {
+    fn the_entity_tag_of_a_cached_file_matches() {
         for (listed, expected) in
             [(TAG, true), ("*", true), ("W/\"abc\"", true), ("\"x\", \"abc\"", true), ("\"x\"", false), ("abc", false)]
         {
-            let asked = header_map(&[("if-none-match", listed)]);
-            assert_eq!(matches_entity_tag(&asked, "if-none-match", TAG), expected, "{listed}");
+            let headers = header_map(&[("if-none-match", listed)]);
+            assert_eq!(matches_entity_tag(&headers, "if-none-match", TAG), expected, "{listed}");
         }
     }
 }

@@ -1,23 +1,24 @@
-//! `/ingest`: views and clicks, one or many at a time.
+//! `/ingest`: records views and clicks, single ones or batches.
 //!
 //! ```text
-//! requests ──▶ bounded buffer ──▶ lanes of visits: all that waits in one, in one append ──▶ log ──▶ relay ──▶ Kafka
-//!    ▲              │ full: 429                                                             │
-//!    └──────────────┴───────────────────── acknowledged when all of it is on record ◀───────┘
+//! requests ──▶ bounded buffer ──▶ lanes: all waiting events of a lane in one append ──▶ log ──▶ relay ──▶ Kafka
+//!    ▲              │ full: 429                                                         │
+//!    └──────────────┴───────────────── acknowledged when all events are recorded ◀──────┘
 //! ```
 //!
-//! A visit has one lane, so that its events keep their order and no two appends of a process take the same place in it. The
-//! events of a request may go several ways: an answer of 503 leaves open which of them are on record. Sent again with their
-//! `id` or their `at`, they are not counted twice, however long ago they were sent (ADR 0027).
+//! All events of a visit use the same lane, so that their order is preserved and no two appends of a process conflict
+//! in its stream. The events of a request may use several lanes: a response of 503 does not say which of them are
+//! recorded. If they are sent again with the same `id` or `at`, they are not counted twice, however long ago they were
+//! sent (ADR 0027).
 //!
-//! An answer of 200 means that the events are in the log, from where nothing is lost; those that were refused are named in it
-//! by index, field and reason, and the others are taken. A client that does not want to wait says `Prefer: respond-async`, is
-//! answered 202 at once, and loses what is in the buffer if the process is killed or the log does not take it.
+//! A response of 200 means that the events are in the log, which loses nothing. It lists refused events by index, field
+//! and reason; the others are recorded. A client that does not wait for the append sends `Prefer: respond-async` and is
+//! answered 202 at once; its events are lost if the process is killed or the append fails.
 //!
-//! A stop loses nothing: from the signal on new events are refused with 503, and what waits is written beside the end of the
-//! connections, within a time of its own. 202 is only answered while all that waits can be written within a part of that
-//! time, by the rate at which batches were written so far; beyond that the preference is ignored (RFC 7240) and the answer
-//! is 200, once the events are on record.
+//! A shutdown loses nothing: from the signal on, new events are refused with 503, and buffered events are written at
+//! the same time as connections are closed, with a timeout of their own. 202 is only answered while all buffered events
+//! can be written within a part of that timeout, at the rate at which batches were written so far. Beyond that the
+//! preference is ignored (RFC 7240) and the response is 200, once the events are recorded.
 
 mod ingest_body;
 mod ingest_config;
@@ -59,51 +60,51 @@ pub use self::ingest_config::IngestConfig;
 pub(super) use self::ingest_handler::{__path_ingest_events, ingest_events};
 use self::write_rate::WriteRate;
 
-/// The most appends that are under way together.
+/// Maximum number of concurrent appends.
 const MAX_LANES: usize = 16;
 
-/// Requests that wait, whatever they hold.
+/// Maximum number of requests that wait in one lane, whatever they contain.
 const MAX_REQUESTS: usize = 10_000;
 
-/// Bytes of a body for each event that a request may hold: two addresses of 2,048 characters, and the rest.
+/// Maximum bytes of a body per event that a request may contain: two URLs of 2,048 characters, and the other fields.
 const MAX_EVENT_BYTES: usize = 5 << 10;
 
-/// Bodies of more than 1 MiB that are read at the same time. Anonymous clients send them, and each takes memory.
+/// Bodies of more than 1 MiB that are read at the same time. Anonymous clients may send them, and each needs memory.
 const MAX_LARGE_BODIES: usize = 8;
 
-/// How long one append may take before its events count as not recorded; less when the process stops.
+/// Timeout of an append, after which its events count as not recorded; shorter when the process stops.
 const APPEND_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// How often a batch with acknowledged events is tried when the process stops: nobody sends them again.
+/// Attempts to append a batch with acknowledged events when the process stops: clients do not send such events again.
 const DRAIN_ATTEMPTS: u32 = 3;
 const DRAIN_RETRY_PAUSE: Duration = Duration::from_millis(200);
 
-/// An append that took too long.
+/// An append exceeded its timeout.
 #[derive(Debug, thiserror::Error)]
-#[error("the append took too long and was given up")]
+#[error("the append timed out")]
 struct AppendTimeout;
 
-/// Events of a request on their way through one lane.
+/// The events of a request in one lane.
 struct QueuedEvents {
     tenant: TenantId,
-    /// The events, and which of the request's each is.
+    /// The events, each with its index in the request.
     steps: Vec<(usize, VisitStep)>,
-    /// Who waits for them; nobody where the client was answered 202.
+    /// Receives the outcome; `None` if the client was answered 202.
     reply: Option<oneshot::Sender<LaneOutcome>>,
-    /// Their place in the buffer.
+    /// The permits of the buffer that the events hold.
     permits: OwnedSemaphorePermit,
 }
 
-/// Which events of a request were one too many for their visits; `None` where the log did not take any of them.
+/// Indexes of the events that were refused because their visits are full; `None` if the append failed.
 type LaneOutcome = Option<Vec<usize>>;
 
-/// What waits for one append after the other.
+/// Events that are appended one batch after the other.
 struct IngestLane {
     sender: mpsc::Sender<QueuedEvents>,
     receiver: Mutex<mpsc::Receiver<QueuedEvents>>,
 }
 
-/// Takes events in.
+/// Buffers events and appends them in batches.
 pub struct IngestService<S = PgBatchStore> {
     config: IngestConfig,
     buffer_permits: Arc<Semaphore>,
@@ -113,22 +114,22 @@ pub struct IngestService<S = PgBatchStore> {
     write_rate: WriteRate,
     /// Events that were answered 202 and have not been written.
     unrecorded_events: AtomicUsize,
-    /// Known from the beginning of [`Self::run`].
+    /// Set when [`Self::run`] begins.
     stop: OnceLock<CancellationToken>,
 }
 
 impl<S: FactStore> IngestService<S> {
-    /// Over that log. Nothing is written before [`Self::run`].
+    /// Creates a service that appends to `store`. Nothing is written before [`Self::run`].
     pub fn new(config: &IngestConfig, store: S) -> Self {
         let lane = |_| {
             let (sender, receiver) = mpsc::channel(MAX_REQUESTS);
             IngestLane { sender, receiver: Mutex::new(receiver) }
         };
         let lanes = (0..config.lanes.clamp(1, MAX_LANES)).map(lane).collect();
-        let places = Arc::new(Semaphore::new(config.buffer_events.min(Semaphore::MAX_PERMITS)));
+        let buffer_permits = Arc::new(Semaphore::new(config.buffer_events.min(Semaphore::MAX_PERMITS)));
         Self {
             config: config.clone(),
-            buffer_permits: places,
+            buffer_permits,
             large_body_permits: Arc::new(Semaphore::new(MAX_LARGE_BODIES)),
             lanes,
             batches: VisitRecorder::new(store, config.visit_events),
@@ -138,15 +139,16 @@ impl<S: FactStore> IngestService<S> {
         }
     }
 
-    /// How many events were answered 202 and are not known to be on record: they wait, are being written, or could not be
-    /// written when told to stop.
+    /// Returns the number of events that were answered 202 and may not be recorded: they wait, are being written, or
+    /// could not be written during the shutdown.
     pub fn unrecorded_events(&self) -> usize {
         self.unrecorded_events.load(Ordering::Relaxed)
     }
 
-    /// Writes what waits, until told to stop and nothing waits any more. From then on nothing new is taken.
+    /// Writes buffered events until `stop` is cancelled and the buffer is empty. After the cancellation new events are
+    /// refused.
     pub async fn run(&self, stop: CancellationToken) {
-        // There is one run for each service.
+        // Fails only for a second call, which a service does not make.
         let _ = self.stop.set(stop.clone());
         join_all(self.lanes.iter().map(|lane| self.drain_lane(lane, &stop))).await;
     }
@@ -164,85 +166,91 @@ impl<S: FactStore> IngestService<S> {
                         receiver.close();
                         receiver.recv().await
                     }
-                    waiting = receiver.recv() => waiting,
+                    received = receiver.recv() => received,
                 }
             };
             let Some(first) = first else { return };
-            let max_places = self.max_batch_places();
-            let mut places = first.permits.num_permits();
+            let max_permits = self.max_batch_permits();
+            let mut permits = first.permits.num_permits();
             let mut batch = vec![first];
-            while places < max_places
+            while permits < max_permits
                 && let Ok(next) = receiver.try_recv()
             {
-                if places + next.permits.num_permits() > max_places {
+                if permits + next.permits.num_permits() > max_permits {
                     carried_over = Some(next);
                     break;
                 }
-                places += next.permits.num_permits();
+                permits += next.permits.num_permits();
                 batch.push(next);
             }
             let start = Instant::now();
             let is_recorded = self.write_batch(batch).await;
-            self.write_rate.record_batch(places, start.elapsed(), is_recorded);
+            self.write_rate.record_batch(permits, start.elapsed(), is_recorded);
         }
     }
 
-    /// Places in the buffer of one batch: no more than can be written in the time that 202 relies on, so that a stop does not
-    /// cut off a large one with what was acknowledged in it.
-    fn max_batch_places(&self) -> usize {
-        self.config.batch_events.min(self.write_rate.places_within(self.config.promise_time()))
+    /// Returns the maximum permits of one batch: no more than can be written in the time that 202 relies on, so that a
+    /// shutdown does not abort a large batch with acknowledged events.
+    fn max_batch_permits(&self) -> usize {
+        self.config.batch_events.min(self.write_rate.permits_within(self.config.early_acknowledgement_time()))
     }
 
     fn is_stopping(&self) -> bool {
         self.stop.get().is_some_and(CancellationToken::is_cancelled)
     }
 
-    /// Writes a batch, tenant by tenant; answers whether all of it is on record.
+    /// Writes a batch, tenant by tenant; returns whether all of it is recorded.
     async fn write_batch(&self, batch: Vec<QueuedEvents>) -> bool {
         let mut is_recorded = true;
         let mut by_tenant = BTreeMap::<TenantId, Vec<QueuedEvents>>::new();
-        for waiting in batch {
-            by_tenant.entry(waiting.tenant.clone()).or_default().push(waiting);
+        for queued in batch {
+            by_tenant.entry(queued.tenant.clone()).or_default().push(queued);
         }
-        for (tenant, mut waiting) in by_tenant {
-            let (mut steps, mut indexes) = (vec![], Vec::with_capacity(waiting.len()));
-            for one in &mut waiting {
-                let (of_request, told): (Vec<_>, Vec<_>) = std::mem::take(&mut one.steps).into_iter().unzip();
-                indexes.push(of_request);
-                steps.extend(told);
+        for (tenant, mut requests) in by_tenant {
+            let (mut steps, mut indexes) = (vec![], Vec::with_capacity(requests.len()));
+            for request in &mut requests {
+                let (request_indexes, request_steps): (Vec<_>, Vec<_>) =
+                    std::mem::take(&mut request.steps).into_iter().unzip();
+                indexes.push(request_indexes);
+                steps.extend(request_steps);
             }
-            let acknowledged: usize =
-                waiting.iter().zip(&indexes).filter(|(one, _)| one.reply.is_none()).map(|(_, own)| own.len()).sum();
+            let acknowledged: usize = requests
+                .iter()
+                .zip(&indexes)
+                .filter(|(request, _)| request.reply.is_none())
+                .map(|(_, request_indexes)| request_indexes.len())
+                .sum();
             let outcomes = self.append_with_retry(&tenant, &steps, acknowledged > 0).await;
             is_recorded &= outcomes.is_some();
-            // What a stop could not write stays counted, for its last words.
+            // Events that could not be written during a shutdown remain counted, for the check at its end.
             if outcomes.is_some() || !self.is_stopping() {
                 self.unrecorded_events.fetch_sub(acknowledged, Ordering::Relaxed);
             }
-            let mut rest = outcomes.as_deref().unwrap_or_default();
-            for (one, of_request) in waiting.into_iter().zip(indexes) {
-                let (own, others) = rest.split_at_checked(of_request.len()).unwrap_or_default();
-                rest = others;
-                let full = of_request.into_iter().zip(own).filter(|(_, outcome)| **outcome == FactOutcome::StreamFull);
-                let full: Vec<_> = full.map(|(index, _)| index).collect();
-                let QueuedEvents { reply, permits, .. } = one;
-                // Whoever hears of it may send as many again.
+            let mut remaining = outcomes.as_deref().unwrap_or_default();
+            for (request, request_indexes) in requests.into_iter().zip(indexes) {
+                let (request_outcomes, others) = remaining.split_at_checked(request_indexes.len()).unwrap_or_default();
+                remaining = others;
+                let full: Vec<_> = request_indexes
+                    .into_iter()
+                    .zip(request_outcomes)
+                    .filter(|(_, outcome)| **outcome == FactOutcome::StreamFull)
+                    .map(|(index, _)| index)
+                    .collect();
+                let QueuedEvents { reply, permits, .. } = request;
+                // Released before the reply: a client that receives it may send as many events again.
                 drop(permits);
-                if let Some(told) = reply {
-                    // Whoever waited may have gone.
-                    let _ = told.send(outcomes.as_ref().map(|_| full));
+                if let Some(reply) = reply {
+                    // Fails if the client has disconnected.
+                    let _ = reply.send(outcomes.as_ref().map(|_| full));
                 } else if !full.is_empty() {
-                    tracing::warn!(
-                        events = full.len(),
-                        "events of full visits were left out, and nobody waits to hear it"
-                    );
+                    tracing::warn!(events = full.len(), "dropped acknowledged events of full visits");
                 }
             }
         }
         is_recorded
     }
 
-    /// Appends, when told to stop more than once where events were acknowledged.
+    /// Appends; during a shutdown with several attempts if some of the events are acknowledged.
     async fn append_with_retry(
         &self,
         tenant: &TenantId,
@@ -272,15 +280,15 @@ impl<S: FactStore> IngestService<S> {
         }
     }
 
-    /// Returns when an append has taken too long: from the stop on early enough to try again on another connection.
+    /// Returns when an append has timed out; during a shutdown early enough for a retry on another connection.
     async fn wait_for_append_timeout(&self) {
-        let at_stop = APPEND_TIMEOUT.min(self.config.drain_timeout() / DRAIN_ATTEMPTS);
+        let shutdown_timeout = APPEND_TIMEOUT.min(self.config.drain_timeout() / DRAIN_ATTEMPTS);
         let stopping = async {
             match self.stop.get() {
                 Some(stop) => stop.cancelled().await,
                 None => std::future::pending().await,
             }
-            sleep(at_stop).await;
+            sleep(shutdown_timeout).await;
         };
         tokio::select! {
             () = sleep(APPEND_TIMEOUT) => (),
@@ -288,8 +296,8 @@ impl<S: FactStore> IngestService<S> {
         }
     }
 
-    /// Puts a request's events into the buffer, all of them or none. Where the client prefers not to wait and what waits can
-    /// be written in time they are acknowledged; otherwise answers how to hear what becomes of them.
+    /// Puts the events of a request into the buffer, all of them or none. They are acknowledged if the client prefers
+    /// not to wait and the buffered events can be written in time; otherwise the caller waits for the appends.
     fn enqueue(
         &self,
         tenant: &TenantId,
@@ -301,42 +309,46 @@ impl<S: FactStore> IngestService<S> {
         }
         let needed = steps.iter().map(|(_, step)| ingest_event::buffer_permits(step)).sum::<usize>();
         let needed = u32::try_from(needed).map_err(|_| EnqueueError::BufferFull)?;
-        let places = Arc::clone(&self.buffer_permits).try_acquire_many_owned(needed);
-        let mut places = places.map_err(|_| EnqueueError::BufferFull)?;
-        let (count, waits) = (steps.len(), !(prefers_async && self.can_acknowledge()));
+        let permits = Arc::clone(&self.buffer_permits).try_acquire_many_owned(needed);
+        let mut permits = permits.map_err(|_| EnqueueError::BufferFull)?;
+        let (count, is_acknowledged) = (steps.len(), prefers_async && self.can_acknowledge());
         let mut by_lane = BTreeMap::<usize, Vec<(usize, VisitStep)>>::new();
         for step in steps {
             by_lane.entry(lane_for_visit(&step.1.visit_id, self.lanes.len())).or_default().push(step);
         }
-        let (mut hearing, mut offers) = (vec![], Vec::with_capacity(by_lane.len()));
+        let (mut replies, mut reserved) = (vec![], Vec::with_capacity(by_lane.len()));
         for (number, steps) in by_lane {
             let lane = self.lanes.get(number).ok_or(EnqueueError::BufferFull)?;
             let slot = lane.sender.try_reserve()?;
             let needed = steps.iter().map(|(_, step)| ingest_event::buffer_permits(step)).sum();
-            let place = places.split(needed).ok_or(EnqueueError::BufferFull)?;
-            let (told, hear) = waits.then(oneshot::channel).unzip();
-            hearing.extend(hear);
-            offers.push((slot, QueuedEvents { tenant: tenant.clone(), steps, reply: told, permits: place }));
+            let lane_permits = permits.split(needed).ok_or(EnqueueError::BufferFull)?;
+            let (reply, receiver) = (!is_acknowledged).then(oneshot::channel).unzip();
+            replies.extend(receiver);
+            reserved.push((slot, QueuedEvents { tenant: tenant.clone(), steps, reply, permits: lane_permits }));
         }
-        if !waits {
+        if is_acknowledged {
             self.unrecorded_events.fetch_add(count, Ordering::Relaxed);
         }
-        for (slot, waiting) in offers {
-            slot.send(waiting);
+        for (slot, queued) in reserved {
+            slot.send(queued);
         }
-        Ok(if waits { EnqueuedRequest::Pending(PendingAppends(hearing)) } else { EnqueuedRequest::Acknowledged })
+        Ok(if is_acknowledged {
+            EnqueuedRequest::Acknowledged
+        } else {
+            EnqueuedRequest::Pending(PendingAppends(replies))
+        })
     }
 
-    /// Whether all that waits, of whatever client, can be written in time if the signal to stop comes now.
+    /// Whether all buffered events, of all clients, can be written in time if a shutdown begins now.
     fn can_acknowledge(&self) -> bool {
-        let places = self.config.buffer_events.min(Semaphore::MAX_PERMITS);
-        let waiting = places.saturating_sub(self.buffer_permits.available_permits());
-        let in_time = self.write_rate.places_within(self.config.promise_time());
-        !self.write_rate.is_failing() && waiting <= self.config.async_events.min(in_time)
+        let capacity = self.config.buffer_events.min(Semaphore::MAX_PERMITS);
+        let buffered = capacity.saturating_sub(self.buffer_permits.available_permits());
+        let writable = self.write_rate.permits_within(self.config.early_acknowledgement_time());
+        !self.write_rate.is_failing() && buffered <= self.config.async_events.min(writable)
     }
 }
 
-/// The lane of a visit: always the same one.
+/// Returns the lane of a visit, always the same one.
 fn lane_for_visit(visit_id: &VisitId, lanes: usize) -> usize {
     let mut hasher = DefaultHasher::new();
     visit_id.as_str().hash(&mut hasher);
@@ -344,20 +356,20 @@ fn lane_for_visit(visit_id: &VisitId, lanes: usize) -> usize {
     usize::try_from(hasher.finish() % (lanes.max(1) as u64)).unwrap_or_default()
 }
 
-/// What a client can be told once its events are in the buffer.
+/// State of a request whose events are in the buffer.
 enum EnqueuedRequest {
-    /// Nothing more: they are promised to be recorded.
+    /// The client is answered now.
     Acknowledged,
-    /// What becomes of them, when it is known.
+    /// The client is answered when the appends have ended.
     Pending(PendingAppends),
 }
 
-/// What becomes of a request's events.
+/// The outcomes of a request's events, one for each lane.
 struct PendingAppends(Vec<oneshot::Receiver<LaneOutcome>>);
 
 impl PendingAppends {
-    /// Waits until all of them are on record, but those that were one too many for their visits: their indexes in the
-    /// request. `None` where not all are on record.
+    /// Waits until the events are recorded, and returns the indexes in the request of those whose visits are full.
+    /// `None` if an append failed.
     async fn wait_for_outcome(self) -> LaneOutcome {
         let mut full = vec![];
         for outcome in join_all(self.0).await {
@@ -370,9 +382,9 @@ impl PendingAppends {
 /// Why events are not in the buffer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum EnqueueError {
-    /// There is no place.
+    /// The buffer has no room for all events of the request.
     BufferFull,
-    /// The process has been told to stop.
+    /// The process is stopping.
     Stopping,
 }
 

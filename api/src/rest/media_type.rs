@@ -77,13 +77,14 @@ fn detect_media_type(head: &[u8]) -> Option<&'static str> {
     if let Some((_, kind)) = SIGNATURES.iter().find(|(begin, _)| head.starts_with(begin)) {
         return Some(kind);
     }
-    let within = head.get(..PDF_SEARCH_BYTES).unwrap_or(head);
-    if within.windows(5).any(|some| some == b"%PDF-") {
+    let searched = head.get(..PDF_SEARCH_BYTES).unwrap_or(head);
+    if searched.windows(5).any(|window| window == b"%PDF-") {
         return Some("application/pdf");
     }
     let text = head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(head).trim_ascii_start();
-    let begins = |begin: &str| text.get(..begin.len()).is_some_and(|some| some.eq_ignore_ascii_case(begin.as_bytes()));
-    MARKUP_PREFIXES.iter().find(|(begin, _)| begins(begin)).map(|(_, kind)| *kind)
+    let has_prefix =
+        |prefix: &str| text.get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix.as_bytes()));
+    MARKUP_PREFIXES.iter().find(|(prefix, _)| has_prefix(prefix)).map(|(_, kind)| *kind)
 }
 
 /// Whether a claimed type is consistent with a detected one: many formats are archives of XML.
@@ -150,9 +151,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_claim_counts_as_far_as_the_file_bears_it_out() {
+    fn a_claimed_type_is_used_if_the_content_is_consistent_with_it() {
         const WORD: &str = "application/vnd.openxmlformats-officedocument.wordprocessingml.document";
-        for (claimed, head, wanted) in [
+        for (claimed, head, expected) in [
             ("application/pdf", b"%PDF-1.7".as_slice(), "application/pdf"),
             ("application/PDF", b"\n%PDF-1.4", "application/pdf"),
             ("", b"%PDF-1.7", "application/pdf"),
@@ -165,31 +166,31 @@ mod tests {
             (WORD, b"PK\x03\x04", WORD),
             (WORD, b"not an archive", UNKNOWN_MEDIA_TYPE),
             ("application/msword", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "application/msword"),
-            // What Windows says of a CSV file.
+            // Windows declares a CSV file so.
             ("application/vnd.ms-excel", b"a,b\n1,2\n", "application/vnd.ms-excel"),
             ("text/csv", b"a,b\n1,2\n", "text/csv"),
             ("text/csv", b"PK\x03\x04", "application/zip"),
             ("text/plain", b"\x00\x01binary", UNKNOWN_MEDIA_TYPE),
             ("text/plain", b"Gr\xfc\xdfe", "text/plain"),
             ("", b"some words", "text/plain"),
-            // What curl says of any body.
+            // curl declares every body so.
             ("application/x-www-form-urlencoded", b"\x00\x01", UNKNOWN_MEDIA_TYPE),
             ("application/x-something", b"\x00\x01", "application/x-something"),
         ] {
-            assert_eq!(resolve_media_type(claimed, head), wanted, "{claimed} {head:?}");
+            assert_eq!(resolve_media_type(claimed, head), expected, "{claimed} {head:?}");
         }
     }
 
     #[test]
-    fn what_a_browser_might_run_is_served_as_bytes() {
-        for (recorded, wanted) in [
+    fn types_that_a_browser_might_run_are_served_as_bytes() {
+        for (recorded, expected) in [
             ("application/pdf", "application/pdf"),
             ("text/html", UNKNOWN_MEDIA_TYPE),
             ("image/svg+xml", UNKNOWN_MEDIA_TYPE),
             ("application/xml", UNKNOWN_MEDIA_TYPE),
             ("application/x-something", UNKNOWN_MEDIA_TYPE),
         ] {
-            assert_eq!(served_media_type(recorded), wanted);
+            assert_eq!(served_media_type(recorded), expected);
         }
     }
 }

@@ -1,4 +1,4 @@
-//! `/api/v1/opportunities`: federal contract opportunities, which everybody may read.
+//! `/api/v1/opportunities`: federal contract opportunities, which are public.
 
 use std::sync::Arc;
 
@@ -164,7 +164,7 @@ pub(super) async fn list(
 ) -> Result<Json<ListResponse<OpportunityListEntry>>, Problem> {
     let first = page_size(query.first)?;
     let cursor = |after: String| {
-        after.parse::<OpportunityCursor>().map_err(|_| invalid_field("after", "this is no cursor of ours"))
+        after.parse::<OpportunityCursor>().map_err(|_| invalid_field("after", "it is not a valid cursor"))
     };
     let after = query.after.map(cursor).transpose()?;
     if query.text.as_ref().is_some_and(|text| text.chars().count() > MAX_TEXT_CHARS) {

@@ -78,10 +78,10 @@ impl From<QueryError> for Problem {
 
 /// The object does not exist, or the caller may not see it.
 pub(super) fn not_found() -> Problem {
-    Problem::new(StatusCode::NOT_FOUND, "NOT_FOUND", "there is nothing with that id")
+    Problem::new(StatusCode::NOT_FOUND, "NOT_FOUND", "there is no object with this id")
 }
 
-/// The response to a change, with its `ETag` and a consistency token.
+/// Responds to a change, with its `ETag` and a consistency token.
 pub(super) async fn change_response(
     app: &AppContext,
     status: StatusCode,
@@ -131,7 +131,7 @@ pub(super) fn page_size(first: Option<u32>) -> Result<u32, Problem> {
 
 /// The cursor after which a page begins.
 pub(super) fn parse_cursor(after: Option<&str>) -> Result<Option<ListCursor>, Problem> {
-    after.map(|after| after.parse().map_err(|_| invalid_field("after", "this is no cursor of ours"))).transpose()
+    after.map(|after| after.parse().map_err(|_| invalid_field("after", "it is not a valid cursor"))).transpose()
 }
 
 /// The tenant views, once they contain what the request's consistency token demands.
@@ -149,7 +149,7 @@ pub(super) async fn wait_for_consistency(
 ) -> Result<(), Problem> {
     let Some(token) = headers.get(CONSISTENCY_TOKEN) else { return Ok(()) };
     let token: Option<ConsistencyToken> = token.to_str().ok().and_then(|token| token.parse().ok());
-    let token = token.ok_or_else(|| invalid_field("Consistency-Token", "this is no token of ours"))?;
+    let token = token.ok_or_else(|| invalid_field("Consistency-Token", "it is not a valid consistency token"))?;
     let active = app.read_models.active_generations();
     let reached = consistency::wait_for_token(&app.runtime, &active, model, &token, app.consistency_wait).await;
     reached.map_err(|failure| match failure {

@@ -34,7 +34,7 @@ use crate::{
 /// Time limit for recording a file that is already on disk.
 pub(super) const RECORDING_TIMEOUT: Duration = Duration::from_secs(15);
 
-/// Most bytes of a form besides its file, and of each of its fields.
+/// Maximum bytes of a form without its file, and of each of its fields.
 const MAX_FORM_BYTES: u64 = 64 << 10;
 const MAX_FIELD_BYTES: u64 = 2 << 10;
 
@@ -72,7 +72,7 @@ pub(super) async fn upload(
     if let Some(rejection) = reject_content_encoding(&headers) {
         return Ok(rejection);
     }
-    let named = query.file_name.as_deref().map(read_file_name).transpose()?;
+    let requested_name = query.file_name.as_deref().map(read_file_name).transpose()?;
     let opportunity_id = query.opportunity_id.as_deref().map(read_opportunity_id).transpose()?;
     let id = tenant_commands::new_id(&principal, "document", None, &read_preconditions(&headers, "")?);
     let owner = ObjectOwner { tenant: principal.tenant().clone(), document: id };
@@ -80,11 +80,11 @@ pub(super) async fn upload(
 
     let stored = received.stored;
     let bytes = UploadedFile::check_length(stored.bytes).map_err(|reason| invalid_value("body", &reason))?;
-    let file_name = match (named, received.file_name) {
-        (Some(named), _) => named,
+    let file_name = match (requested_name, received.file_name) {
+        (Some(name), _) => name,
         (None, Some(name)) => read_file_name(&name)?,
         (None, None) => {
-            return Err(invalid_field("fileName", "the file has no name: say fileName, or filename* in the form"));
+            return Err(invalid_field("fileName", "the file has no name: send fileName, or filename* in the form"));
         }
     };
     let opportunity_id = match (opportunity_id, received.opportunity_id) {
@@ -92,8 +92,8 @@ pub(super) async fn upload(
         (id, _) => id,
     };
     let media_type = media_type::resolve_media_type(&received.media_type, &stored.head);
-    let named_after = opportunity_id.as_ref().map(ToString::to_string).unwrap_or_default();
-    let request_text = format!("POST /api/v1/documents {file_name} {} {named_after}", stored.sha256);
+    let opportunity_text = opportunity_id.as_ref().map(ToString::to_string).unwrap_or_default();
+    let request_text = format!("POST /api/v1/documents {file_name} {} {opportunity_text}", stored.sha256);
     let preconditions = read_preconditions(&headers, &request_text)?;
     let upload = UploadedFile {
         file_name,
@@ -113,7 +113,8 @@ pub(super) async fn upload(
 pub(super) async fn within_recording_timeout(
     recording: impl Future<Output = Result<Response, Problem>>,
 ) -> Result<Response, Problem> {
-    let timed_out = || Problem::new(StatusCode::SERVICE_UNAVAILABLE, "UNAVAILABLE", "it took too long, try again");
+    let timed_out =
+        || Problem::new(StatusCode::SERVICE_UNAVAILABLE, "UNAVAILABLE", "recording the file timed out, try again");
     tokio::time::timeout(RECORDING_TIMEOUT, recording).await.unwrap_or_else(|_| Err(timed_out()))
 }
 
@@ -163,7 +164,7 @@ async fn receive_file(
         return receive_form(objects, owner, content_type, body).await;
     }
     if essence.starts_with("multipart/") {
-        let detail = "a file is taken as the body, or in a form of the kind multipart/form-data";
+        let detail = "send the file as the body, or in a form of the type multipart/form-data";
         return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "UNSUPPORTED_MEDIA_TYPE", detail));
     }
     // Checked before anything is written: an invalid media type is the client's mistake.
@@ -191,7 +192,7 @@ async fn receive_form(
         let file_name = disposition.and_then(content_disposition::parse_file_name);
         if file_name.is_some() || field.file_name().is_some() {
             if received.is_some() {
-                return Err(invalid_field("body", "the form has several files: upload them one by one"));
+                return Err(invalid_field("body", "the form has several files: upload one file per request"));
             }
             let media_type = field.content_type().map(|kind| kind.essence_str().to_owned()).unwrap_or_default();
             let stored = objects.put(owner, field, MAX_FILE_BYTES).await.map_err(|error| storage_problem(&error))?;
@@ -213,7 +214,7 @@ async fn read_field(mut field: multer::Field<'_>) -> Result<String, Problem> {
             return Err(invalid_field("opportunityId", "the field is too long"));
         }
     }
-    String::from_utf8(bytes).map_err(|_| invalid_field("opportunityId", "the field is no UTF-8"))
+    String::from_utf8(bytes).map_err(|_| invalid_field("opportunityId", "the field is not valid UTF-8"))
 }
 
 fn read_file_name(name: &str) -> Result<FileName, Problem> {

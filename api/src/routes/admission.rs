@@ -32,7 +32,7 @@ pub(super) async fn admit_request(State(gate): State<RequestGate>, mut request: 
         return error_response(
             StatusCode::BAD_REQUEST,
             "INVALID_INPUT",
-            format!("the header {header} has to be a UUID"),
+            format!("the header {header} must be a UUID"),
             is_graphql,
         );
     }
@@ -42,7 +42,7 @@ pub(super) async fn admit_request(State(gate): State<RequestGate>, mut request: 
     request.extensions_mut().insert(address);
     request.extensions_mut().insert(meter.clone());
     let mut response = next.run(request).await;
-    // A refusal carries the rate limit headers already.
+    // A refusal already has the rate limit headers.
     if let Some(rate_limit) =
         meter.rate_limit_status().filter(|_| !response.headers().contains_key(header::RETRY_AFTER))
     {
@@ -54,7 +54,7 @@ pub(super) async fn admit_request(State(gate): State<RequestGate>, mut request: 
     response
 }
 
-/// Rate-limits requests by address where no login is needed: pages, metrics, and unknown paths.
+/// Rate-limits requests that need no login by address: pages, metrics, and unknown paths.
 pub(super) async fn admit_public_request(State(limiter): State<RateLimiter>, request: Request, next: Next) -> Response {
     let address = ClientAddress::from_request(request.headers(), peer_address(&request), limiter.trusts_forwarded());
     let route = if request.uri().path() == "/health" { PublicRoute::Health } else { PublicRoute::Other };
@@ -72,7 +72,7 @@ pub(super) async fn admit_public_request(State(limiter): State<RateLimiter>, req
     }
 }
 
-/// An error in the format of the route: GraphQL errors or a problem.
+/// Responds with an error in the format of the route: GraphQL errors or a problem.
 fn error_response(status: StatusCode, code: &'static str, reason: String, is_graphql: bool) -> Response {
     if is_graphql {
         (status, Json(graphql::error_response(reason, code))).into_response()
@@ -81,7 +81,7 @@ fn error_response(status: StatusCode, code: &'static str, reason: String, is_gra
     }
 }
 
-/// A refused admission in the format of the route: GraphQL errors or a problem.
+/// Responds to a refused admission in the format of the route: GraphQL errors or a problem.
 pub(super) fn admission_error_response(error: &AdmissionError, is_graphql: bool) -> Response {
     request_gate::admission_error_response(error, |status, code, reason| {
         error_response(status, code, reason, is_graphql)

@@ -8,7 +8,7 @@ use axum::{
 
 use super::HttpState;
 
-/// All files that are served with their media types, so that no path can lead elsewhere.
+/// All files that are served, with their media types. Other paths are refused, so that none can leave the folder.
 pub(super) const ASSET_FILES: [(&str, &str); 4] = [
     ("graphiql.min.css", "text/css; charset=utf-8"),
     ("graphiql.min.js", "text/javascript; charset=utf-8"),

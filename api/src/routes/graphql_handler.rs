@@ -77,8 +77,9 @@ pub(super) async fn execute_get(
         Err(error_response) => return *error_response,
     };
     if document.kind() != OperationType::Query {
-        let error_response =
-            invalid_query_response("GET only reads: send mutations by POST, and subscriptions over a WebSocket");
+        let error_response = invalid_query_response(
+            "GET supports queries only: send mutations by POST, and subscriptions over a WebSocket",
+        );
         let mut response = media_type.respond_with_status(StatusCode::METHOD_NOT_ALLOWED, error_response);
         response.headers_mut().insert(header::ALLOW, HeaderValue::from_static("POST"));
         return response;
@@ -114,7 +115,7 @@ async fn run_document(
     }
     if document.kind() == OperationType::Subscription {
         return media_type
-            .respond(invalid_query_response("subscriptions are answered over a WebSocket, by graphql-transport-ws"));
+            .respond(invalid_query_response("subscriptions are served over a WebSocket, by graphql-transport-ws"));
     }
     match tokio::time::timeout(state.timeout, graphql.run(document, principal)).await {
         Ok(response) => media_type.respond(response),

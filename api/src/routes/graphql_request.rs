@@ -14,7 +14,7 @@ pub(super) enum GraphQlRequestError {
     OutOfBounds { part: &'static str, source: JsonBoundsError },
     #[error("{part} is not a GraphQL request in JSON: {source}")]
     Malformed { part: &'static str, source: serde_json::Error },
-    #[error("one request at a time: the body has to be a JSON object, batches are not supported")]
+    #[error("the body must be a JSON object with one request; batches are not supported")]
     NotAnObject,
     #[error("there is no document: send it as `query`")]
     NoDocument,
@@ -71,7 +71,7 @@ impl RequestParameters {
 }
 
 impl UrlParameters {
-    /// Whether the URL names a document; otherwise it asks for the playground.
+    /// Whether the URL contains a document; otherwise browsers get the playground.
     pub(super) fn names_document(&self) -> bool {
         self.query.is_some() || self.extensions.is_some()
     }
@@ -112,7 +112,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_null_or_empty_counts_as_left_out() {
+    fn null_and_empty_parameters_count_as_absent() {
         let body = br#"{"query":"{a}","operationName":null,"variables":null,"extensions":null,"id":7}"#;
         let request = parse_body(body).unwrap();
         assert_eq!((request.query.as_str(), request.operation_name), ("{a}", None));
@@ -121,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_request_is_refused() {
+    fn a_malformed_request_is_refused() {
         let deep = format!(r#"{{"query":"{{a}}","variables":{{"a":{}1{}}}}}"#, "[".repeat(100), "]".repeat(100));
         for (body, expected) in [
             (r#"[{"query":"{a}"}]"#, "batches"),

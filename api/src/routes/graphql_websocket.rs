@@ -59,7 +59,7 @@ pub(super) async fn serve_graphql_get(
     };
     let offered = headers.get(header::SEC_WEBSOCKET_PROTOCOL).and_then(|value| value.to_str().ok()).unwrap_or_default();
     if !offered.split(',').any(|protocol| protocol.trim() == GRAPHQL_WS_PROTOCOL) {
-        return (StatusCode::BAD_REQUEST, format!("the WebSocket has to offer the protocol {GRAPHQL_WS_PROTOCOL}\n"))
+        return (StatusCode::BAD_REQUEST, format!("the WebSocket must offer the protocol {GRAPHQL_WS_PROTOCOL}\n"))
             .into_response();
     }
     let (Some(graphql), Some(gate)) = (state.graphql.clone(), state.gate.clone()) else {
@@ -77,7 +77,7 @@ pub(super) async fn serve_graphql_get(
         .into_response()
 }
 
-/// The client of a connection, with what it was opened with.
+/// The client of a connection.
 struct SocketClient {
     initial_principal: Principal,
     gate: RequestGate,
@@ -88,7 +88,7 @@ struct SocketClient {
 impl SocketClient {
     /// Authenticates by the payload of a message: browsers cannot send headers with a WebSocket.
     async fn identify(&self, payload: &Map<String, Value>) -> Result<Principal, AdmissionError> {
-        let text = |wanted: &str| Self::payload_text(payload, wanted).map(str::to_owned);
+        let text = |name: &str| Self::payload_text(payload, name).map(str::to_owned);
         let credentials = Credentials { authorization: text("authorization"), tenant: text("x-medhub-tenant") };
         if credentials.authorization.is_none() {
             return Ok(self.initial_principal.clone());
@@ -98,9 +98,9 @@ impl SocketClient {
         Ok(principal)
     }
 
-    /// A text of a payload by its name, ignoring case.
-    fn payload_text<'a>(payload: &'a Map<String, Value>, wanted: &str) -> Option<&'a str> {
-        payload.iter().find(|(name, _)| name.eq_ignore_ascii_case(wanted)).and_then(|(_, value)| value.as_str())
+    /// Returns a text of a payload by its name, ignoring case.
+    fn payload_text<'a>(payload: &'a Map<String, Value>, name: &str) -> Option<&'a str> {
+        payload.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).and_then(|(_, value)| value.as_str())
     }
 }
 

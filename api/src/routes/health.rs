@@ -1,4 +1,4 @@
-//! Whether the process is alive, and whether it can do its work.
+//! `/health` and `/ready`: whether the process is alive, and whether it is ready.
 
 use axum::{
     Json,
@@ -9,13 +9,13 @@ use axum::{
 
 use super::HttpState;
 
-/// The process answers requests.
+/// Answers 200: the process handles requests.
 pub(super) async fn report_liveness() -> impl IntoResponse {
     Json(serde_json::json!({ "alive": true }))
 }
 
-/// 200 when every store that this process needs answers and all its parts are running, else 503; the body lists each of
-/// them.
+/// Answers 200 if every required engine answers and all parts of this process are running, otherwise 503. The body
+/// lists the engines and parts.
 pub(super) async fn report_readiness(State(state): State<HttpState>) -> Response {
     let report = state.readiness.check_readiness().await;
     let status = if report.ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };

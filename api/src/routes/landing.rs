@@ -1,4 +1,4 @@
-//! The landing page: links to everything, and the counts of all stores.
+//! The landing page: links to the endpoints, and the counts of all stores.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use crate::readiness::StoreCounts;
 /// Time limit of the counts.
 const COUNTS_TIMEOUT: Duration = Duration::from_secs(3);
 
-const COUNTS_UNAVAILABLE: &str = "<p>Not every store answers now; <a href=\"/ready\">/ready</a> says which.</p>";
+const COUNTS_UNAVAILABLE: &str = "<p>A store is unavailable; <a href=\"/ready\">/ready</a> says which.</p>";
 
 pub(super) async fn serve_landing_page(State(state): State<HttpState>) -> Response {
     let counts = match tokio::time::timeout(COUNTS_TIMEOUT, state.readiness.recent_counts()).await {
@@ -37,6 +37,6 @@ fn render_counts(counts: &StoreCounts) -> String {
         ("GraphQL", "totalCount", counts.graphql.total_count),
     ];
     let rows = rows.map(|(store, what, count)| format!("<tr><td>{store}</td><td>{what}</td><td>{count}</td></tr>"));
-    let verdict = if counts.agree { "All stores agree." } else { "Events are still on their way." };
+    let verdict = if counts.agree { "All stores agree." } else { "Events are still being processed." };
     format!("<table>\n{}\n</table>\n<p>{verdict}</p>", rows.join("\n"))
 }

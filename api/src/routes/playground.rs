@@ -1,4 +1,4 @@
-//! A page for trying out GraphQL.
+//! The GraphQL playground.
 
 use axum::{
     http::{HeaderValue, StatusCode, header},
@@ -7,17 +7,18 @@ use axum::{
 
 use super::{HttpState, assets::ASSET_FILES, html_response};
 
-/// GraphiQL, or instructions where its scripts are not installed.
+/// Serves GraphiQL, or instructions if its scripts are not installed.
 pub(super) fn playground_page(state: &HttpState) -> Response {
-    let complete = match &state.assets_dir {
+    let is_installed = match &state.assets_dir {
         None => false,
         Some(dir) => ASSET_FILES.iter().all(|(file, _)| dir.join(file).is_file()),
     };
-    let body = if complete { include_str!("playground/page.html") } else { include_str!("playground/missing.html") };
+    let body =
+        if is_installed { include_str!("playground/page.html") } else { include_str!("playground/missing.html") };
     html_response(StatusCode::OK, body.to_owned())
 }
 
-/// The script that starts GraphiQL; separate from the page, so that the page needs no inline script.
+/// Serves the script that starts GraphiQL; it is separate from the page, so that the page needs no inline script.
 pub(super) async fn serve_start_script() -> impl IntoResponse {
     let headers = [(header::CONTENT_TYPE, HeaderValue::from_static("text/javascript; charset=utf-8"))];
     (headers, include_str!("playground/start.js"))

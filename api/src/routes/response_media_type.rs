@@ -1,7 +1,7 @@
 //! Media type of GraphQL responses: that of the specification, or plain JSON for clients that do not accept it
 //! ("GraphQL over HTTP", section 6).
 
-use async_graphql::Response as Answer;
+use async_graphql::Response as GraphQlResponse;
 use axum::{
     Json,
     http::{HeaderMap, HeaderValue, StatusCode, header},
@@ -14,13 +14,13 @@ use crate::graphql::{is_request_error, is_unknown_hash};
 /// A media type of responses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum ResponseMediaType {
-    /// `application/graphql-response+json`: the status reports whether the document was run.
+    /// `application/graphql-response+json`: the status reports whether the document was executed.
     GraphqlResponse,
     /// `application/json`: every well-formed request is answered with 200.
     Json,
 }
 
-/// What a client accepts.
+/// The media types that a client accepts.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct AcceptedMediaTypes {
     /// The preferred one of the two types.
@@ -50,45 +50,45 @@ impl AcceptedMediaTypes {
                 _ => {}
             }
         }
-        let answer = if graphql.is_some() && graphql >= json {
+        let response = if graphql.is_some() && graphql >= json {
             ResponseMediaType::GraphqlResponse
         } else {
             ResponseMediaType::Json
         };
-        Self { response: answer, names_json: graphql.is_some() || json.is_some(), names_html: html.is_some() }
+        Self { response, names_json: graphql.is_some() || json.is_some(), names_html: html.is_some() }
     }
 }
 
-/// A quality between 0 and 1 with three digits as an ordered number.
+/// Converts a quality between 0 and 1 with three digits to an ordered number.
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it is between 0 and 1000")]
 fn quality_rank(quality: f32) -> u32 {
     (quality.clamp(0.0, 1.0) * 1000.0) as u32
 }
 
-/// Body of a request error: a document that was not run has no `data`.
+/// Body of a request error: a document that was not executed has no `data`.
 #[derive(Serialize)]
 struct RequestErrorBody<'a> {
     errors: &'a [async_graphql::ServerError],
 }
 
 impl ResponseMediaType {
-    /// The response to a document.
-    pub(super) fn respond(self, answer: Answer) -> Response {
-        let is_refused = is_request_error(&answer);
-        // Clients that send hashes read the body of an unknown hash, which an error status would keep from them.
+    /// Responds with the result of a document.
+    pub(super) fn respond(self, result: GraphQlResponse) -> Response {
+        let is_refused = is_request_error(&result);
+        // Clients that send hashes expect status 200 for an unknown hash: with an error status they ignore the body.
         let status = match self {
-            Self::GraphqlResponse if is_refused && !is_unknown_hash(&answer) => StatusCode::BAD_REQUEST,
+            Self::GraphqlResponse if is_refused && !is_unknown_hash(&result) => StatusCode::BAD_REQUEST,
             Self::GraphqlResponse | Self::Json => StatusCode::OK,
         };
-        self.respond_with_status(status, answer)
+        self.respond_with_status(status, result)
     }
 
-    /// A response with a given status, for requests that were not run.
-    pub(super) fn respond_with_status(self, status: StatusCode, answer: Answer) -> Response {
-        let mut response = if is_request_error(&answer) {
-            Json(RequestErrorBody { errors: &answer.errors }).into_response()
+    /// Responds with a given status, for requests that were not executed.
+    pub(super) fn respond_with_status(self, status: StatusCode, result: GraphQlResponse) -> Response {
+        let mut response = if is_request_error(&result) {
+            Json(RequestErrorBody { errors: &result.errors }).into_response()
         } else {
-            Json(answer).into_response()
+            Json(result).into_response()
         };
         *response.status_mut() = status;
         if self == Self::GraphqlResponse {
@@ -105,8 +105,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_better_type_is_taken() {
-        for (accept, answer, names_json, names_html) in [
+    fn the_preferred_media_type_is_used() {
+        for (accept, response, names_json, names_html) in [
             ("", ResponseMediaType::Json, false, false),
             ("*/*", ResponseMediaType::Json, false, false),
             ("application/json", ResponseMediaType::Json, true, false),
@@ -131,7 +131,7 @@ mod tests {
             headers.insert(header::ACCEPT, accept.parse().unwrap());
             assert_eq!(
                 AcceptedMediaTypes::from_headers(&headers),
-                AcceptedMediaTypes { response: answer, names_json, names_html },
+                AcceptedMediaTypes { response, names_json, names_html },
                 "{accept}"
             );
         }

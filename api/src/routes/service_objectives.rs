@@ -31,12 +31,12 @@ const AVAILABILITY_OBJECTIVE: f64 = 0.999;
 const LATENCY_OBJECTIVE_MS: f64 = 500.0;
 const FRESHNESS_OBJECTIVE_S: f64 = 10.0;
 
-/// Longest latency that is resolved, in microseconds.
+/// Upper bound of the latencies in the histogram, in microseconds.
 const MAX_LATENCY_US: u64 = 60_000_000;
 
 /// Measurements of one minute.
 struct MinuteWindow {
-    began: Instant,
+    started_at: Instant,
     failed: u64,
     /// Latencies in microseconds.
     waits: Histogram<u64>,
@@ -88,26 +88,26 @@ struct FreshnessReport {
 }
 
 impl ServiceObjectives {
-    fn record_response(&self, status: StatusCode, waited: Duration) {
+    fn record_response(&self, status: StatusCode, latency: Duration) {
         let mut minutes = self.minutes.lock().unwrap_or_else(PoisonError::into_inner);
-        if minutes.back().is_none_or(|minute| minute.began.elapsed() >= MINUTE) {
+        if minutes.back().is_none_or(|minute| minute.started_at.elapsed() >= MINUTE) {
             // The bounds are constants and valid, so there is always a histogram.
             let Ok(waits) = Histogram::new_with_bounds(1, MAX_LATENCY_US, 3) else { return };
-            minutes.push_back(MinuteWindow { began: Instant::now(), failed: 0, waits });
+            minutes.push_back(MinuteWindow { started_at: Instant::now(), failed: 0, waits });
             if minutes.len() > WINDOW_MINUTES {
                 minutes.pop_front();
             }
         }
         if let Some(minute) = minutes.back_mut() {
             minute.failed += u64::from(status.is_server_error());
-            let waited = u64::try_from(waited.as_micros()).unwrap_or(u64::MAX).clamp(1, MAX_LATENCY_US);
-            minute.waits.saturating_record(waited);
+            let micros = u64::try_from(latency.as_micros()).unwrap_or(u64::MAX).clamp(1, MAX_LATENCY_US);
+            minute.waits.saturating_record(micros);
         }
     }
 
     fn summarize(&self) -> (AvailabilityReport, LatencyReport) {
         let minutes = self.minutes.lock().unwrap_or_else(PoisonError::into_inner);
-        let recent = || minutes.iter().filter(|minute| minute.began.elapsed() < MINUTE * 61);
+        let recent = || minutes.iter().filter(|minute| minute.started_at.elapsed() < MINUTE * 61);
         let mut waits = minutes.front().map(|minute| minute.waits.clone());
         if let Some(waits) = &mut waits {
             waits.reset();
@@ -145,9 +145,9 @@ pub(super) async fn measure_request(
     request: Request,
     next: Next,
 ) -> Response {
-    let began = Instant::now();
+    let started = Instant::now();
     let response = next.run(request).await;
-    objectives.record_response(response.status(), began.elapsed());
+    objectives.record_response(response.status(), started.elapsed());
     response
 }
 
@@ -169,7 +169,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_failed_by_our_fault_counts_against_us() {
+    fn only_server_errors_count_as_failed() {
         let objectives = ServiceObjectives::default();
         assert_eq!(objectives.summarize().0.measured, None);
         for _ in 0..998 {

@@ -57,7 +57,7 @@ mod close_code {
     pub(super) const INVALID_MESSAGE: u16 = 4400;
     /// The token has expired.
     pub(super) const UNAUTHENTICATED: u16 = 4401;
-    /// The caller lacks the right, or no longer has it.
+    /// The caller has no right to do this, or lost it.
     pub(super) const FORBIDDEN: u16 = 4403;
     /// The proposal is no longer a draft.
     pub(super) const PROPOSAL_CLOSED: u16 = 4409;
@@ -91,7 +91,7 @@ pub(super) async fn open_room_socket(
     match upgrade {
         Err(rejection) => rejection.into_response(),
         Ok(_) if !offered.supports_protocol => {
-            let reason = format!("the WebSocket has to offer the protocol {SHARED_EDITING_PROTOCOL}");
+            let reason = format!("the WebSocket must offer the protocol {SHARED_EDITING_PROTOCOL}");
             Problem::new(StatusCode::BAD_REQUEST, "INVALID_INPUT", reason).into_response()
         }
         Ok(upgrade) => {
@@ -100,7 +100,7 @@ pub(super) async fn open_room_socket(
     }
 }
 
-/// What a client offers as subprotocols.
+/// The subprotocols that a client offers.
 struct OfferedProtocols {
     supports_protocol: bool,
     credentials: Option<Credentials>,
@@ -232,7 +232,8 @@ impl EditingConnection {
             .map_err(|reason| close_reason(&reason))
     }
 
-    /// The caller with its current authority, at least to read: the connection may outlive the caller's role and token.
+    /// Returns the caller with its current authority, which must at least allow reading: the connection may outlive the
+    /// caller's role and token.
     async fn reauthenticate(&self) -> Result<Principal, (u16, String)> {
         let principal = self.gate.reauthenticate(&self.principal).await.map_err(|error| {
             tracing::error!(error = &error as &dyn std::error::Error, "authentication backend unavailable");
@@ -266,7 +267,7 @@ fn close_reason(reason: &DisconnectReason) -> (u16, String) {
     (code, reason.to_string())
 }
 
-/// Cuts a reason to the 123 bytes that a close frame allows (RFC 6455, section 5.5).
+/// Truncates a reason to the 123 bytes that a close frame allows (RFC 6455, section 5.5).
 fn truncate_reason(reason: &str) -> String {
     const MAX_REASON_BYTES: usize = 123;
     let mut end = reason.len().min(MAX_REASON_BYTES);
@@ -283,7 +284,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn who_it_is_comes_with_the_protocols() {
+    fn credentials_are_read_from_the_subprotocols() {
         let mut headers = HeaderMap::new();
         headers.insert(header::SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static("medhub-together, bearer.a.b-c_d"));
         headers.append(header::SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static("tenant.acme"));
@@ -298,7 +299,7 @@ mod tests {
     }
 
     #[test]
-    fn a_reason_fits_its_frame() {
+    fn a_long_reason_is_truncated() {
         assert_eq!(truncate_reason("short"), "short");
         assert_eq!(truncate_reason(&"é".repeat(100)).len(), 122);
     }

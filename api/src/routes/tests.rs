@@ -1,4 +1,4 @@
-//! Tests of the HTTP edge over TCP, without stores: what needs none must work all the same.
+//! Tests of the HTTP edge over TCP, without engines: requests that need none must succeed.
 
 use std::fs;
 
@@ -18,12 +18,12 @@ use crate::{
     rest::{IngestConfig, IngestService},
 };
 
-/// Which routes a test's server has.
+/// The routes of a test's server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum ServedRoutes {
-    /// All of them.
+    /// All routes.
     Api,
-    /// Those that report on the process, as a process that runs the relay has them.
+    /// Routes that report on the process, as a process with the role `relay` has them.
     Monitoring,
 }
 
@@ -62,7 +62,7 @@ pub(super) async fn start_server_with(routes: ServedRoutes, change: impl FnOnce(
     format!("http://{address}")
 }
 
-/// Engines of which none answers.
+/// Returns addresses where no engine listens.
 fn unreachable_engines() -> EngineConfig {
     let mut engines = EngineConfig::default();
     engines.postgres.url = "postgres://127.0.0.1:1/medhub".into();
@@ -77,8 +77,8 @@ fn unreachable_engines() -> EngineConfig {
 
 async fn post_document(server: &str, kind: &'static str, body: String) -> (StatusCode, Value) {
     let request = reqwest::Client::new().post(format!("{server}/graphql")).header(header::CONTENT_TYPE, kind);
-    let answer = request.body(body).send().await.unwrap();
-    (answer.status(), answer.json().await.unwrap())
+    let response = request.body(body).send().await.unwrap();
+    (response.status(), response.json().await.unwrap())
 }
 
 fn asset_folder() -> TempDir {
@@ -94,12 +94,12 @@ fn asset_folder() -> TempDir {
 async fn a_document_is_answered_in_json() {
     let server = start_server(ServedRoutes::Api, None).await;
     let body = json!({ "query": "{ __typename }" }).to_string();
-    let (status, answer) = post_document(&server, "application/json; charset=utf-8", body).await;
-    assert_eq!((status, answer), (StatusCode::OK, json!({ "data": { "__typename": "Query" } })));
+    let (status, response) = post_document(&server, "application/json; charset=utf-8", body).await;
+    assert_eq!((status, response), (StatusCode::OK, json!({ "data": { "__typename": "Query" } })));
 }
 
 #[tokio::test]
-async fn what_is_no_graphql_request_is_refused_with_a_code() {
+async fn a_malformed_graphql_request_is_refused_with_a_code() {
     let server = start_server(ServedRoutes::Api, None).await;
     let good = json!({ "query": "{ __typename }" }).to_string();
     let batch = format!("[{good},{good}]");
@@ -110,20 +110,20 @@ async fn what_is_no_graphql_request_is_refused_with_a_code() {
         ("application/json", batch, StatusCode::BAD_REQUEST),
         ("application/json", huge, StatusCode::PAYLOAD_TOO_LARGE),
     ] {
-        let (status, answer) = post_document(&server, kind, body).await;
-        assert_eq!(status, expected, "{answer}");
-        assert_eq!(answer["errors"][0]["extensions"]["code"], "INVALID_QUERY", "{answer}");
+        let (status, response) = post_document(&server, kind, body).await;
+        assert_eq!(status, expected, "{response}");
+        assert_eq!(response["errors"][0]["extensions"]["code"], "INVALID_QUERY", "{response}");
     }
 }
 
 #[tokio::test]
-async fn the_playground_takes_its_scripts_from_this_server_only() {
+async fn the_playground_loads_its_scripts_from_this_server_only() {
     let folder = asset_folder();
     let server = start_server(ServedRoutes::Api, Some(&folder)).await;
-    let answer = reqwest::get(format!("{server}/graphql")).await.unwrap();
-    let policy = answer.headers()[header::CONTENT_SECURITY_POLICY].to_str().unwrap().to_owned();
+    let response = reqwest::get(format!("{server}/graphql")).await.unwrap();
+    let policy = response.headers()[header::CONTENT_SECURITY_POLICY].to_str().unwrap().to_owned();
     assert!(policy.starts_with("default-src 'self'"), "{policy}");
-    let page = answer.text().await.unwrap();
+    let page = response.text().await.unwrap();
     assert!(!page.contains("//"), "{page}");
     for (file, kind) in assets::ASSET_FILES {
         assert!(page.contains(&format!("\"/assets/{file}\"")), "{file}");
@@ -134,17 +134,17 @@ async fn the_playground_takes_its_scripts_from_this_server_only() {
 }
 
 #[tokio::test]
-async fn no_other_file_is_served() {
+async fn only_the_listed_assets_are_served() {
     let folder = asset_folder();
     let server = start_server(ServedRoutes::Api, Some(&folder)).await;
     for path in ["secret.txt", "..%2Fsecret.txt", "%2Fetc%2Fpasswd", "graphiql.min.js%00", ""] {
-        let answer = reqwest::get(format!("{server}/assets/{path}")).await.unwrap();
-        assert_eq!(answer.status(), StatusCode::NOT_FOUND, "{path}");
+        let response = reqwest::get(format!("{server}/assets/{path}")).await.unwrap();
+        assert_eq!(response.status(), StatusCode::NOT_FOUND, "{path}");
     }
 }
 
 #[tokio::test]
-async fn without_its_scripts_the_playground_says_how_to_get_them() {
+async fn without_its_scripts_the_playground_shows_instructions() {
     let server = start_server(ServedRoutes::Api, None).await;
     let page = reqwest::get(format!("{server}/graphql")).await.unwrap().text().await.unwrap();
     assert!(page.contains("MEDHUB__HTTP__ASSETS_DIR"), "{page}");
@@ -152,33 +152,33 @@ async fn without_its_scripts_the_playground_says_how_to_get_them() {
 }
 
 #[tokio::test]
-async fn a_process_is_alive_but_not_ready_while_its_engines_are_away() {
+async fn a_process_is_alive_but_not_ready_while_its_engines_are_unavailable() {
     let server = start_server(ServedRoutes::Api, None).await;
     assert_eq!(reqwest::get(format!("{server}/health")).await.unwrap().status(), StatusCode::OK);
-    let answer = reqwest::get(format!("{server}/ready")).await.unwrap();
-    assert_eq!(answer.status(), StatusCode::SERVICE_UNAVAILABLE);
-    let report: Value = answer.json().await.unwrap();
-    let away = json!({ "Postgres": false, "ClickHouse": false, "Qdrant": false, "Redis": false });
-    assert_eq!((&report["ready"], &report["engines"]), (&json!(false), &away));
+    let response = reqwest::get(format!("{server}/ready")).await.unwrap();
+    assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
+    let report: Value = response.json().await.unwrap();
+    let unavailable = json!({ "Postgres": false, "ClickHouse": false, "Qdrant": false, "Redis": false });
+    assert_eq!((&report["ready"], &report["engines"]), (&json!(false), &unavailable));
 }
 
 #[tokio::test]
-async fn a_store_that_is_away_is_told_as_a_code_only() {
+async fn an_unavailable_store_is_reported_without_its_error() {
     let server = start_server(ServedRoutes::Api, None).await;
     let body = json!({ "query": "{ opportunity(id: \"097:X\") { id } }" }).to_string();
-    let (_, answer) = post_document(&server, "application/json", body).await;
-    assert_eq!(answer["errors"][0]["extensions"], json!({ "code": "UNAVAILABLE" }));
-    assert_eq!(answer["errors"][0]["message"], "a store is unavailable, try again");
+    let (_, response) = post_document(&server, "application/json", body).await;
+    assert_eq!(response["errors"][0]["extensions"], json!({ "code": "UNAVAILABLE" }));
+    assert_eq!(response["errors"][0]["message"], "a store is unavailable, try again");
 }
 
 #[tokio::test]
-async fn a_role_without_graphql_serves_none() {
+async fn a_role_without_an_api_serves_no_graphql() {
     let server = start_server(ServedRoutes::Monitoring, None).await;
     assert_eq!(reqwest::get(format!("{server}/graphql")).await.unwrap().status(), StatusCode::NOT_FOUND);
     assert_eq!(reqwest::get(format!("{server}/health")).await.unwrap().status(), StatusCode::OK);
 }
 
-/// A request as a page of another origin sends it.
+/// Creates a request like one from a page of another origin.
 fn cross_origin_request(server: &str, method: &str, path: &str) -> reqwest::RequestBuilder {
     let method = method.parse().unwrap();
     reqwest::Client::new().request(method, format!("{server}{path}")).header("origin", "https://a.example")
@@ -194,20 +194,20 @@ fn gzip_text(plain: &str) -> Vec<u8> {
 const VIEW: &str = r#"{"type":"view","sessionId":"s","pageUrl":"/p"}"#;
 
 #[tokio::test]
-async fn pages_of_other_origins_may_send_and_read_what_the_api_knows() {
+async fn pages_of_configured_origins_may_use_the_headers_of_the_api() {
     let server = start_server_with(ServedRoutes::Api, |http| http.cors_origins = "https://a.example".to_owned()).await;
-    let wanted = "authorization,consistency-token,content-encoding,content-type,idempotency-key,if-match,if-none-match,\
+    let names = "authorization,consistency-token,content-encoding,content-type,idempotency-key,if-match,if-none-match,\
                   prefer,range,x-medhub-tenant";
-    let asked = cross_origin_request(&server, "OPTIONS", "/ingest").header("access-control-request-method", "POST");
-    let preflight = asked.header("access-control-request-headers", wanted).send().await.unwrap();
-    let told = |name: &str| preflight.headers()[name].to_str().unwrap().to_ascii_lowercase();
-    assert_eq!(told("access-control-allow-credentials"), "true");
-    assert_eq!(told("access-control-allow-origin"), "https://a.example");
-    let allowed = told("access-control-allow-headers");
-    assert!(wanted.split(',').all(|name| allowed.split(',').any(|one| one.trim() == name.trim())), "{allowed}");
+    let request = cross_origin_request(&server, "OPTIONS", "/ingest").header("access-control-request-method", "POST");
+    let preflight = request.header("access-control-request-headers", names).send().await.unwrap();
+    let header_text = |name: &str| preflight.headers()[name].to_str().unwrap().to_ascii_lowercase();
+    assert_eq!(header_text("access-control-allow-credentials"), "true");
+    assert_eq!(header_text("access-control-allow-origin"), "https://a.example");
+    let allowed = header_text("access-control-allow-headers");
+    assert!(names.split(',').all(|name| allowed.split(',').any(|one| one.trim() == name.trim())), "{allowed}");
 
-    let answer = cross_origin_request(&server, "GET", "/health").send().await.unwrap();
-    let exposed = answer.headers()["access-control-expose-headers"].to_str().unwrap().to_ascii_lowercase();
+    let response = cross_origin_request(&server, "GET", "/health").send().await.unwrap();
+    let exposed = response.headers()["access-control-expose-headers"].to_str().unwrap().to_ascii_lowercase();
     for name in ["etag", "consistency-token", "content-disposition", "content-range", "preference-applied"] {
         assert!(exposed.split(',').any(|one| one.trim() == name), "{name}: {exposed}");
     }
@@ -216,7 +216,7 @@ async fn pages_of_other_origins_may_send_and_read_what_the_api_knows() {
 }
 
 #[tokio::test]
-async fn beacons_are_taken_as_browsers_send_them() {
+async fn beacons_of_browsers_are_accepted() {
     let server = start_server(ServedRoutes::Api, None).await;
     for kind in [Some("text/plain;charset=UTF-8"), Some("application/json"), None] {
         let mut beacon =
@@ -224,14 +224,14 @@ async fn beacons_are_taken_as_browsers_send_them() {
         if let Some(kind) = kind {
             beacon = beacon.header("content-type", kind);
         }
-        let answer = beacon.send().await.unwrap();
-        assert_eq!(answer.status(), StatusCode::ACCEPTED, "{kind:?}");
-        assert_eq!(answer.headers()["preference-applied"], "respond-async");
+        let response = beacon.send().await.unwrap();
+        assert_eq!(response.status(), StatusCode::ACCEPTED, "{kind:?}");
+        assert_eq!(response.headers()["preference-applied"], "respond-async");
     }
     for (path, kind, body) in [("/ingest", "multipart/form-data", VIEW), ("/graphql", "text/plain", "{}")] {
-        let answer =
+        let response =
             cross_origin_request(&server, "POST", path).header("content-type", kind).body(body).send().await.unwrap();
-        assert_eq!(answer.status(), StatusCode::UNSUPPORTED_MEDIA_TYPE, "{path}");
+        assert_eq!(response.status(), StatusCode::UNSUPPORTED_MEDIA_TYPE, "{path}");
     }
 }
 
@@ -242,13 +242,13 @@ async fn compressed_requests_are_inflated_within_the_limit_or_refused() {
         let request = cross_origin_request(&server, "POST", path)
             .header("content-type", kind)
             .header("content-encoding", encoding);
-        let answer = request.header("prefer", "respond-async").body(body).send().await.unwrap();
-        (answer.status().as_u16(), answer.text().await.unwrap())
+        let response = request.header("prefer", "respond-async").body(body).send().await.unwrap();
+        (response.status().as_u16(), response.text().await.unwrap())
     };
     let document = r#"{"query":"{ __typename }"}"#;
     assert_eq!(send("/ingest", "application/json", "gzip", gzip_text(VIEW)).await.0, 202);
-    let (status, told) = send("/graphql", "application/json", "x-gzip", gzip_text(document)).await;
-    assert!(status == 200 && told.contains("Query"), "{told}");
+    let (status, body) = send("/graphql", "application/json", "x-gzip", gzip_text(document)).await;
+    assert!(status == 200 && body.contains("Query"), "{body}");
     assert_eq!(send("/graphql", "application/json", "identity", document.into()).await.0, 200);
     let bomb = gzip_text(&" ".repeat(10_001));
     assert!(bomb.len() < 1_000);
@@ -268,37 +268,37 @@ async fn a_batch_may_be_longer_than_other_bodies() {
     };
     // Twice the limit of other bodies.
     let batch = json!({ "events": (0..500).map(event).collect::<Vec<_>>() });
-    let answer = cross_origin_request(&server, "POST", "/ingest")
+    let response = cross_origin_request(&server, "POST", "/ingest")
         .header("prefer", "respond-async")
         .json(&batch)
         .send()
         .await
         .unwrap();
-    assert_eq!(answer.status(), StatusCode::ACCEPTED, "{}", answer.text().await.unwrap());
+    assert_eq!(response.status(), StatusCode::ACCEPTED, "{}", response.text().await.unwrap());
 }
 
 #[tokio::test]
-async fn every_path_is_counted() {
+async fn every_path_is_rate_limited() {
     let server = start_server(ServedRoutes::Api, None).await;
     for path in ["/", "/health", "/ready", "/slo", "/metrics", "/playground.js", "/assets/none", "/nothing", "/graphql"]
     {
-        let answer = cross_origin_request(&server, "GET", path).send().await.unwrap();
-        assert!(answer.headers().contains_key("ratelimit-remaining"), "{path}: {:?}", answer.headers());
+        let response = cross_origin_request(&server, "GET", path).send().await.unwrap();
+        assert!(response.headers().contains_key("ratelimit-remaining"), "{path}: {:?}", response.headers());
     }
     let relay = start_server(ServedRoutes::Monitoring, None).await;
-    let answer = cross_origin_request(&relay, "GET", "/ready").send().await.unwrap();
-    assert!(answer.headers().contains_key("ratelimit-remaining"), "{:?}", answer.headers());
+    let response = cross_origin_request(&relay, "GET", "/ready").send().await.unwrap();
+    assert!(response.headers().contains_key("ratelimit-remaining"), "{:?}", response.headers());
 }
 
 #[tokio::test]
-async fn memory_for_bodies_is_bounded() {
+async fn the_memory_for_bodies_is_limited() {
     let server = start_server_with(ServedRoutes::Api, |http| http.max_body_memory_bytes = 100 * 1024).await;
     let long = format!(r#"{{"query":"{{ __typename }}","extensions":"{}"}}"#, " ".repeat(200 * 1024));
-    let answer =
+    let response =
         cross_origin_request(&server, "POST", "/graphql").header("content-type", "application/json").body(long);
-    let answer = answer.send().await.unwrap();
+    let response = response.send().await.unwrap();
     assert_eq!(
-        (answer.status(), &answer.headers()["retry-after"]),
+        (response.status(), &response.headers()["retry-after"]),
         (StatusCode::SERVICE_UNAVAILABLE, &"1".parse().unwrap())
     );
     assert_eq!(
@@ -316,7 +316,7 @@ async fn get_document(server: &str, query: &str, accept: &str) -> reqwest::Respo
 const GRAPHQL: &str = "application/graphql-response+json";
 
 #[tokio::test]
-async fn a_document_in_the_url_is_answered_as_its_client_asks() {
+async fn a_document_in_the_url_is_answered_in_the_accepted_media_type() {
     let server = start_server(ServedRoutes::Api, None).await;
     let variables =
         "query=query($n:Boolean!){...@include(if:$n){__typename}}&variables=%7B%22n%22:true%7D&operationName=";
@@ -332,16 +332,16 @@ async fn a_document_in_the_url_is_answered_as_its_client_asks() {
         ("query=%7B", stock, 400, GRAPHQL, r#"{"errors":[{"message":"the document cannot be read"#),
         ("query=%7Ba%7D&variables=7x", stock, 400, GRAPHQL, "the parameter variables"),
         ("", json, 400, json, "there is no document"),
-        (mutation, stock, 405, GRAPHQL, "GET only reads"),
-        ("query=subscription{opportunityDashboard{total}}", stock, 405, GRAPHQL, "GET only reads"),
+        (mutation, stock, 405, GRAPHQL, "GET supports queries only"),
+        ("query=subscription{opportunityDashboard{total}}", stock, 405, GRAPHQL, "GET supports queries only"),
     ] {
-        let answer = get_document(&server, query, accept).await;
-        let found = answer.headers()[header::CONTENT_TYPE].to_str().unwrap().to_owned();
-        let allow = answer.headers().get(header::ALLOW).cloned();
-        assert_eq!(answer.status().as_u16(), status, "{query} {accept}");
+        let response = get_document(&server, query, accept).await;
+        let found = response.headers()[header::CONTENT_TYPE].to_str().unwrap().to_owned();
+        let allow = response.headers().get(header::ALLOW).cloned();
+        assert_eq!(response.status().as_u16(), status, "{query} {accept}");
         assert!(found.starts_with(kind), "{query} {accept}: {found}");
         assert_eq!(allow.is_some_and(|allow| allow == "POST"), status == 405, "{query} {accept}");
-        let body = answer.text().await.unwrap();
+        let body = response.text().await.unwrap();
         assert!(body.contains(expected), "{query} {accept}: {body}");
     }
     let browser = get_document(&server, "query=%7Ba%7D", "text/html,application/xhtml+xml,*/*;q=0.8").await;
@@ -349,18 +349,18 @@ async fn a_document_in_the_url_is_answered_as_its_client_asks() {
 }
 
 #[tokio::test]
-async fn persisted_documents_work_by_get_and_methods_that_are_none_are_named() {
+async fn persisted_queries_work_by_get_and_unsupported_methods_are_refused() {
     let server = start_server(ServedRoutes::Api, None).await;
     let hash = "7f56e67dd21ab3f30d1ff8b7bed08893f0a0db86449836189b361dd1e56ddb4b";
     let extensions =
         format!("extensions=%7B%22persistedQuery%22:%7B%22version%22:1,%22sha256Hash%22:%22{hash}%22%7D%7D");
     let unknown = get_document(&server, &extensions, GRAPHQL).await;
-    assert_eq!(unknown.status(), StatusCode::OK, "clients look at the body");
+    assert_eq!(unknown.status(), StatusCode::OK, "clients read the body");
     assert!(unknown.text().await.unwrap().contains("PersistedQueryNotFound"));
     let with_text = format!("query=%7B%20__typename%20%7D&{extensions}");
     for query in [with_text, extensions] {
-        let answer = get_document(&server, &query, GRAPHQL).await.text().await.unwrap();
-        assert_eq!(answer, r#"{"data":{"__typename":"Query"}}"#);
+        let response = get_document(&server, &query, GRAPHQL).await.text().await.unwrap();
+        assert_eq!(response, r#"{"data":{"__typename":"Query"}}"#);
     }
     let put = reqwest::Client::new().put(format!("{server}/graphql")).send().await.unwrap();
     assert_eq!(put.status(), StatusCode::METHOD_NOT_ALLOWED);
@@ -369,17 +369,17 @@ async fn persisted_documents_work_by_get_and_methods_that_are_none_are_named() {
 }
 
 #[tokio::test]
-async fn what_clients_leave_empty_counts_as_left_out() {
+async fn null_and_empty_fields_of_a_body_count_as_absent() {
     let server = start_server(ServedRoutes::Api, None).await;
     for body in [
         json!({ "query": "{ __typename }", "operationName": "", "variables": null, "extensions": null }),
         json!({ "query": "query A { __typename } query B { nothing }", "operationName": "A" }),
         json!({ "query": "{ __typename }", "id": "relay", "extensions": { "clientLibrary": { "name": "@apollo/client" } } }),
     ] {
-        let (_, answer) = post_document(&server, "application/json", body.to_string()).await;
+        let (_, response) = post_document(&server, "application/json", body.to_string()).await;
         // The second operation is invalid, which is reported before the first one is run.
-        let is_wrong = body["operationName"] == "A";
-        assert_eq!(answer["data"]["__typename"] == "Query", !is_wrong, "{body}: {answer}");
+        let is_invalid = body["operationName"] == "A";
+        assert_eq!(response["data"]["__typename"] == "Query", !is_invalid, "{body}: {response}");
     }
     let (status, _) = post_document(&server, "application/json; charset=iso-8859-1", "{}".to_owned()).await;
     assert_eq!(status, StatusCode::UNSUPPORTED_MEDIA_TYPE);
@@ -425,23 +425,23 @@ pub(super) fn hostile_documents() -> Vec<String> {
 }
 
 #[tokio::test]
-async fn documents_that_would_stop_a_process_are_refused_and_others_are_served() {
+async fn hostile_documents_are_refused_and_later_ones_are_served() {
     let server = start_server(ServedRoutes::Api, None).await;
     for document in hostile_documents() {
-        let shown = document[..60.min(document.len())].to_owned();
-        let (_, answer) = post_document(&server, "application/json", json!({ "query": document }).to_string()).await;
-        assert_eq!(answer["errors"][0]["extensions"]["code"], "INVALID_QUERY", "{shown}: {answer}");
-        assert!(answer.to_string().len() < 40_000, "{shown}: the answer is {} bytes", answer.to_string().len());
+        let prefix = document[..60.min(document.len())].to_owned();
+        let (_, response) = post_document(&server, "application/json", json!({ "query": document }).to_string()).await;
+        assert_eq!(response["errors"][0]["extensions"]["code"], "INVALID_QUERY", "{prefix}: {response}");
+        assert!(response.to_string().len() < 40_000, "{prefix}: the response has {} bytes", response.to_string().len());
     }
     for depth in [70, 100_000] {
         let value = format!("{}1{}", "[".repeat(depth), "]".repeat(depth));
         let body = format!(r#"{{"query":"query($v:[Int]){{__typename}}","variables":{{"v":{value}}}}}"#);
-        let (status, answer) = post_document(&server, "application/json", body).await;
-        assert_eq!(status, StatusCode::BAD_REQUEST, "{answer}");
+        let (status, response) = post_document(&server, "application/json", body).await;
+        assert_eq!(status, StatusCode::BAD_REQUEST, "{response}");
     }
     let many = json!({ "query": "query($v:[Int]){__typename}", "variables": { "v": vec![1; 30_000] } }).to_string();
     assert_eq!(post_document(&server, "application/json", many).await.0, StatusCode::BAD_REQUEST);
-    let (_, answer) =
+    let (_, response) =
         post_document(&server, "application/json", json!({ "query": "{ __typename }" }).to_string()).await;
-    assert_eq!(answer["data"]["__typename"], "Query");
+    assert_eq!(response["data"]["__typename"], "Query");
 }

@@ -35,17 +35,17 @@ pub(super) struct TargetService {
 }
 
 impl TargetService {
-    pub(super) fn new(http: &str) -> Self {
+    pub(super) fn new(base_url: &str) -> Self {
         let client =
             reqwest::Client::builder().timeout(REQUEST_TIMEOUT).pool_max_idle_per_host(256).build().unwrap_or_default();
-        Self { client, base_url: http.trim_end_matches('/').into() }
+        Self { client, base_url: base_url.trim_end_matches('/').into() }
     }
 
     /// Sends a GraphQL request and returns its data.
     pub(super) async fn post_graphql(&self, token: Option<&str>, body: &Value) -> anyhow::Result<Value> {
-        let mut answer = self.post_json("/graphql", token, body).await?;
-        anyhow::ensure!(answer["errors"].is_null(), "{}", answer["errors"]);
-        Ok(answer["data"].take())
+        let mut response = self.post_json("/graphql", token, body).await?;
+        anyhow::ensure!(response["errors"].is_null(), "{}", response["errors"]);
+        Ok(response["data"].take())
     }
 
     pub(super) async fn post_json(&self, path: &str, token: Option<&str>, body: &Value) -> anyhow::Result<Value> {
@@ -53,8 +53,8 @@ impl TargetService {
         if let Some(token) = token {
             request = request.bearer_auth(token);
         }
-        let answer = request.send().await.with_context(|| format!("reaching {}", self.base_url))?;
-        let (status, body) = (answer.status(), answer.text().await?);
+        let response = request.send().await.with_context(|| format!("connecting to {}", self.base_url))?;
+        let (status, body) = (response.status(), response.text().await?);
         anyhow::ensure!(
             status.is_success(),
             "{status}: {body}; the benchmark needs a service with disabled rate limits"
@@ -68,24 +68,25 @@ impl TargetService {
         _token: Option<&str>,
     ) -> impl Future<Output = anyhow::Result<u64>> + Send + use<> {
         async move {
-            let answer = self.client.get(format!("{}{path}", self.base_url)).send().await?;
-            anyhow::ensure!(answer.status().is_success(), "{}", answer.status());
-            answer.bytes().await?;
+            let response = self.client.get(format!("{}{path}", self.base_url)).send().await?;
+            anyhow::ensure!(response.status().is_success(), "{}", response.status());
+            response.bytes().await?;
             Ok(1)
         }
     }
 
-    /// Sends the requests of `load` with `ask`, which returns the number of events. At a rate, the latency of a request
-    /// starts when it is due, so that waiting for earlier requests counts (no coordinated omission).
-    pub(super) async fn measure_load<F, A>(&self, load: RequestLoad, ask: F) -> anyhow::Result<BenchFigures>
+    /// Sends the requests of `load` with `send_request`, which returns the number of events. At a rate, the latency of a
+    /// request starts when it is due, so that waiting for earlier requests counts (no coordinated omission).
+    pub(super) async fn measure_load<F, A>(&self, load: RequestLoad, send_request: F) -> anyhow::Result<BenchFigures>
     where
         F: Fn(Self, u64) -> A + Clone + Send + Sync + 'static,
         A: Future<Output = anyhow::Result<u64>> + Send,
     {
         let (next, events) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
-        let (began, spent) = (Instant::now(), cpu_time::process_cpu_time());
-        let lanes = (0..load.in_flight.max(1)).map(|_| {
-            let (target, ask, next, events) = (self.clone(), ask.clone(), Arc::clone(&next), Arc::clone(&events));
+        let (started, cpu_before) = (Instant::now(), cpu_time::process_cpu_time());
+        let senders = (0..load.in_flight.max(1)).map(|_| {
+            let (target, send_request, next, events) =
+                (self.clone(), send_request.clone(), Arc::clone(&next), Arc::clone(&events));
             tokio::spawn(async move {
                 let mut waits = new_wait_histogram()?;
                 loop {
@@ -97,32 +98,32 @@ impl TargetService {
                         None => Instant::now(),
                         Some(rate) => {
                             let due =
-                                began + Duration::from_secs(1).mul_f64(super::u64_to_f64(number) / f64::from(rate));
+                                started + Duration::from_secs(1).mul_f64(super::u64_to_f64(number) / f64::from(rate));
                             sleep_until(due.into()).await;
                             due
                         }
                     };
-                    events.fetch_add(ask(target.clone(), number).await?, Ordering::Relaxed);
+                    events.fetch_add(send_request(target.clone(), number).await?, Ordering::Relaxed);
                     waits.saturating_record(to_micros(due.elapsed()).max(1));
                 }
             })
         });
         let mut all = new_wait_histogram()?;
-        for lane in futures::future::join_all(lanes).await {
-            all.add(lane??)?;
+        for sender in futures::future::join_all(senders).await {
+            all.add(sender??)?;
         }
         Ok(BenchFigures::new(
             events.load(Ordering::Relaxed),
-            began.elapsed(),
-            cpu_time::process_cpu_time().saturating_sub(spent),
+            started.elapsed(),
+            cpu_time::process_cpu_time().saturating_sub(cpu_before),
             Some(&all),
         ))
     }
 }
 
 /// Creates an interval that delays missed ticks instead of catching up.
-pub(super) fn steady_interval(every: Duration) -> tokio::time::Interval {
-    let mut ticks = interval(every);
+pub(super) fn steady_interval(period: Duration) -> tokio::time::Interval {
+    let mut ticks = interval(period);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     ticks
 }

@@ -32,50 +32,50 @@ type SubscriberSocket = WebSocketStream<MaybeTlsStream<tokio::net::TcpStream>>;
 /// receives it.
 pub(super) async fn measure_subscribers(
     target: &TargetService,
-    scene: &ApiBenchFixture,
+    fixture: &ApiBenchFixture,
     count: usize,
 ) -> anyhow::Result<ApiBenchReport> {
     let mut sockets = Vec::with_capacity(count);
     for _ in 0..count {
         sockets.push(open_subscription(&target.base_url).await.context("subscribing")?);
     }
-    // The protocol does not acknowledge a subscription, so give all of them time to begin.
+    // The protocol does not acknowledge a subscription, so wait until all of them have begun.
     tokio::time::sleep(Duration::from_secs(1)).await;
-    let (began, cpu_before) = (Instant::now(), cpu_time::process_cpu_time());
-    let made = Arc::new(Mutex::new(std::collections::HashMap::<(String, u64), Instant>::new()));
+    let (started, cpu_before) = (Instant::now(), cpu_time::process_cpu_time());
+    let sent_times = Arc::new(Mutex::new(std::collections::HashMap::<(String, u64), Instant>::new()));
     let receivers: Vec<_> = sockets.into_iter().map(|socket| tokio::spawn(receive_changes(socket))).collect();
-    let mut pace = steady_interval(CHANGE_INTERVAL);
+    let mut ticks = steady_interval(CHANGE_INTERVAL);
     for number in 0..CHANGE_COUNT {
-        pace.tick().await;
-        let id = scene.opportunity_ids.get(number % scene.opportunity_ids.len()).cloned().unwrap_or_default();
+        ticks.tick().await;
+        let id = fixture.opportunity_ids.get(number % fixture.opportunity_ids.len()).cloned().unwrap_or_default();
         let document = json!({
             "query": "mutation($id: String!, $title: String!) { amendOpportunity(input: { id: $id, title: $title }) {
                 ... on OpportunityAccepted { version } } }",
             "variables": { "id": id, "title": format!("Changed by a benchmark, {}", uuid::Uuid::new_v4()) },
         });
         let sent_at = Instant::now();
-        let answer = target.post_graphql(Some(&scene.operator_token), &document).await?;
-        let version = answer["amendOpportunity"]["version"].as_u64().context("the change was refused")?;
-        made.lock().await.insert((id, version), sent_at);
+        let data = target.post_graphql(Some(&fixture.operator_token), &document).await?;
+        let version = data["amendOpportunity"]["version"].as_u64().context("the change was refused")?;
+        sent_times.lock().await.insert((id, version), sent_at);
     }
     let (mut all, mut received) = (new_wait_histogram()?, 0_u64);
     for receiver in receivers {
         let changes = receiver.await??;
-        let made = made.lock().await;
+        let sent_times = sent_times.lock().await;
         anyhow::ensure!(
             changes.len() == CHANGE_COUNT,
             "a subscriber received {} of {CHANGE_COUNT} changes",
             changes.len()
         );
-        for (change, at) in changes {
-            let sent_at = made.get(&change).with_context(|| format!("unknown change {change:?}"))?;
-            all.saturating_record(to_micros(at.duration_since(*sent_at)).max(1));
+        for (change, received_at) in changes {
+            let sent_at = sent_times.get(&change).with_context(|| format!("unknown change {change:?}"))?;
+            all.saturating_record(to_micros(received_at.duration_since(*sent_at)).max(1));
             received += 1;
         }
     }
     let figures = BenchFigures::new(
         received,
-        began.elapsed(),
+        started.elapsed(),
         cpu_time::process_cpu_time().saturating_sub(cpu_before),
         Some(&all),
     );
@@ -90,8 +90,8 @@ pub(super) async fn measure_subscribers(
     })
 }
 
-async fn open_subscription(http: &str) -> anyhow::Result<SubscriberSocket> {
-    let mut request = format!("{}/graphql", http.replacen("http", "ws", 1)).into_client_request()?;
+async fn open_subscription(base_url: &str) -> anyhow::Result<SubscriberSocket> {
+    let mut request = format!("{}/graphql", base_url.replacen("http", "ws", 1)).into_client_request()?;
     request.headers_mut().insert("sec-websocket-protocol", HeaderValue::from_static("graphql-transport-ws"));
     let (mut socket, _) = connect_async(request).await?;
     socket.send(Message::text(json!({ "type": "connection_init" }).to_string())).await?;

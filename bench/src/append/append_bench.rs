@@ -29,7 +29,7 @@ use super::{
 };
 use crate::{BenchFigures, cpu_time};
 
-/// Numbers of streams; every command and every batch of a run takes new ones.
+/// The next stream number; every command and every batch of a run uses new streams.
 static NEXT_STREAM_NUMBER: AtomicU64 = AtomicU64::new(1);
 
 /// Upper bound of the histograms, in microseconds.
@@ -180,11 +180,11 @@ impl AppendBench {
             tasks.spawn(writer()(start + duration));
         }
         let (mut events, mut waits) = (0, new_wait_histogram()?);
-        while let Some(ended) = tasks.join_next().await {
-            let (of_task, waits_of_task) = ended.map_err(AppendBenchError::TaskPanicked)??;
-            events += of_task;
-            // Same bounds, so that histograms can be added.
-            let _same_bounds = waits.add(waits_of_task);
+        while let Some(outcome) = tasks.join_next().await {
+            let (task_events, task_waits) = outcome.map_err(AppendBenchError::TaskPanicked)??;
+            events += task_events;
+            // Cannot fail: all histograms have the same bounds.
+            let _same_bounds = waits.add(task_waits);
         }
         let cpu = cpu_time::process_cpu_time().saturating_sub(cpu_before);
         let figures = BenchFigures::new(events, start.elapsed(), cpu, Some(&waits));

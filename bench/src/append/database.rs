@@ -14,9 +14,7 @@ use super::AppendBenchError;
 /// A migrated database for this benchmark only.
 pub(super) struct AppendBenchDatabase {
     server: PgConnectOptions,
-    /// Connection options.
     pub(super) options: PgConnectOptions,
-    /// Connections to it.
     pub(super) pool: PgPool,
     name: String,
 }
@@ -24,11 +22,11 @@ pub(super) struct AppendBenchDatabase {
 impl AppendBenchDatabase {
     /// Creates and migrates the database.
     pub(super) async fn create_database(config: &EngineConfig, connections: u32) -> Result<Self, AppendBenchError> {
-        let failed = |source| AppendBenchError::Database { doing: "creating a database", source };
-        let server = PgConnectOptions::from_str(config.postgres.url.expose_secret()).map_err(failed)?;
+        let create_error = |source| AppendBenchError::Database { doing: "creating a database", source };
+        let server = PgConnectOptions::from_str(config.postgres.url.expose_secret()).map_err(create_error)?;
         let name = format!("medhub_bench_append_{}", std::process::id());
-        let mut admin = PgConnection::connect_with(&server).await.map_err(failed)?;
-        sqlx::query(&format!("create database {name}")).execute(&mut admin).await.map_err(failed)?;
+        let mut admin = PgConnection::connect_with(&server).await.map_err(create_error)?;
+        sqlx::query(&format!("create database {name}")).execute(&mut admin).await.map_err(create_error)?;
         let options = server.clone().database(&name);
         let pool = PgPoolOptions::new().max_connections(connections).connect_lazy_with(options.clone());
         let database = Self { server, options, pool, name };
@@ -43,10 +41,11 @@ impl AppendBenchDatabase {
 
     /// Drops the database, even if clients are still connected.
     pub(super) async fn drop_database(self) -> Result<(), AppendBenchError> {
-        let failed = |source| AppendBenchError::Database { doing: "dropping the database of the benchmark", source };
-        let mut admin = PgConnection::connect_with(&self.server).await.map_err(failed)?;
-        let drop_it = format!("drop database if exists {} with (force)", self.name);
-        sqlx::query(&drop_it).execute(&mut admin).await.map_err(failed)?;
+        let drop_error =
+            |source| AppendBenchError::Database { doing: "dropping the database of the benchmark", source };
+        let mut admin = PgConnection::connect_with(&self.server).await.map_err(drop_error)?;
+        let statement = format!("drop database if exists {} with (force)", self.name);
+        sqlx::query(&statement).execute(&mut admin).await.map_err(drop_error)?;
         Ok(())
     }
 }

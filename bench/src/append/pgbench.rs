@@ -72,12 +72,12 @@ impl PgbenchRunner {
             command.env("PGPASSWORD", password);
         }
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
-        let failed = |source| AppendBenchError::RunPgbench { program: self.program.clone(), source };
-        let mut child = command.spawn().map_err(failed)?;
+        let run_error = |source| AppendBenchError::RunPgbench { program: self.program.clone(), source };
+        let mut child = command.spawn().map_err(run_error)?;
         if let Some(mut stdin) = child.stdin.take() {
-            stdin.write_all(self.script.as_bytes()).await.map_err(failed)?;
+            stdin.write_all(self.script.as_bytes()).await.map_err(run_error)?;
         }
-        let output = child.wait_with_output().await.map_err(failed)?;
+        let output = child.wait_with_output().await.map_err(run_error)?;
         let text = String::from_utf8_lossy(&output.stdout);
         let outcome = parse_summary(&text).filter(|_| output.status.success());
         let Some((pairs, pairs_per_s, latency_ms)) = outcome else {
@@ -97,9 +97,9 @@ impl PgbenchRunner {
 
 const EVENTS_PER_SCRIPT: f64 = 2.0;
 
-/// What our commands do in pairs: enter an opportunity (its stream is empty), amend it (its stream has one event). Each
-/// select and each insert is a round trip, as for any client that decides between the two; the insert commits itself,
-/// which is faster than `begin` and `commit` around both.
+/// Builds the script of the workload's pair of commands: discover an opportunity (its stream is empty), then amend it
+/// (its stream has one event). Each select and each insert is a round trip, as for any client that decides between the
+/// two; the insert commits itself, which is faster than `begin` and `commit` around both.
 fn build_script(sample: &SampleEvents) -> String {
     let step = |sequence: u32, event_type: &str, payload: &str| {
         let (payload, metadata) = (quote_json(payload), quote_json(&sample.metadata));
@@ -115,8 +115,8 @@ fn build_script(sample: &SampleEvents) -> String {
     format!("\\set id random(1, 9000000000000000000)\n{discover}{amend}")
 }
 
-/// A literal for pgbench, which takes `:name` for a variable also inside quotes: a blank keeps colon and name apart.
-/// The text differs by that blank; its length hardly does.
+/// Quotes JSON as a literal for pgbench, which treats `:name` as a variable even inside quotes: a space after the colon
+/// prevents that, and hardly changes the length.
 fn quote_json(json: &str) -> String {
     let mut literal = String::from("'");
     let mut after_colon = false;
@@ -134,17 +134,17 @@ fn quote_json(json: &str) -> String {
     literal
 }
 
-/// Transactions, transactions in a second, mean latency in milliseconds.
+/// Parses the number of transactions, the transactions per second, and the mean latency in milliseconds.
 fn parse_summary(text: &str) -> Option<(f64, f64, f64)> {
-    let number = |start: &str| {
-        let line = text.lines().find_map(|line| line.strip_prefix(start))?;
+    let number = |prefix: &str| {
+        let line = text.lines().find_map(|line| line.strip_prefix(prefix))?;
         line.split_whitespace().next()?.parse::<f64>().ok()
     };
     let tps = number("tps = ").filter(|&tps| tps > 0.0)?;
     Some((number("number of transactions actually processed: ")?, tps, number("latency average = ")?))
 }
 
-/// The program on `PATH`, else the newest of Debian's.
+/// Finds the program on `PATH`, otherwise the newest version of Debian's packages.
 fn find_pgbench() -> Option<PathBuf> {
     let path: OsString = std::env::var_os("PATH").unwrap_or_default();
     let mut debian: Vec<PathBuf> = fs::read_dir("/usr/lib/postgresql")
@@ -156,7 +156,7 @@ fn find_pgbench() -> Option<PathBuf> {
 }
 
 fn is_executable(file: &Path) -> bool {
-    fs::metadata(file).is_ok_and(|found| found.is_file() && found.permissions().mode() & 0o111 != 0)
+    fs::metadata(file).is_ok_and(|metadata| metadata.is_file() && metadata.permissions().mode() & 0o111 != 0)
 }
 
 #[cfg(test)]
@@ -164,7 +164,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_summary_of_pgbench_is_understood() {
+    fn the_summary_of_pgbench_is_parsed() {
         let text = "number of clients: 64\nnumber of transactions actually processed: 52327\n\
                     latency average = 9.722 ms\ntps = 6582.732953 (without initial connection time)\n";
         assert_eq!(parse_summary(text), Some((52_327.0, 6_582.732_953, 9.722)));
@@ -172,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn no_part_of_a_payload_looks_like_a_variable() {
+    fn a_quoted_payload_contains_no_pgbench_variable() {
         assert_eq!(quote_json(r#"{"at":"12:30:00","it's":true}"#), r#"'{"at":"12: 30: 00","it''s": true}'"#);
     }
 }

@@ -46,7 +46,7 @@ fn read_process_stat(pid: u32) -> Option<ProcessStat> {
     // The name is in parentheses and may contain any character; the numbers follow the last closing one.
     let (name, numbers) = text.rsplit_once(')')?;
     let numbers: Vec<&str> = numbers.split_whitespace().collect();
-    let number = |place: usize| numbers.get(place).and_then(|text| text.parse::<u64>().ok());
+    let number = |index: usize| numbers.get(index).and_then(|text| text.parse::<u64>().ok());
     Some(ProcessStat {
         parent: u32::try_from(number(1)?).ok()?,
         ticks: number(11)? + number(12)? + number(13)? + number(14)?,

@@ -48,14 +48,14 @@ impl Workload {
         Ok(Self { notice, origin })
     }
 
-    /// Discovers an opportunity that is not recorded.
+    /// Returns a command that discovers a new opportunity.
     pub(super) fn discover_command(&self, number: u64) -> OpportunityCommand {
         let mut notice = self.notice.clone();
         notice.facts.solicitation_number = Some(format!("36C10G26R{number:08}"));
         OpportunityCommand::Discover(Box::new(notice))
     }
 
-    /// Amends it, which records one event.
+    /// Returns a command that amends the opportunity, which records one event.
     pub(super) fn amend_command(&self) -> OpportunityCommand {
         OpportunityCommand::Amend(Box::new(AmendOpportunity {
             amended_at: self.notice.posted_at + TimeDelta::days(1),
@@ -68,7 +68,7 @@ impl Workload {
         }))
     }
 
-    /// The first event of a stream, ready to be appended.
+    /// Returns the first event of a stream.
     pub(super) fn discovered_event(&self, aggregate_id: String, sample: &SampleEvents) -> NewEvent {
         NewEvent {
             aggregate_type: "opportunity",

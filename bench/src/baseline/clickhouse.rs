@@ -43,10 +43,10 @@ async fn copy_tables(server: &ClickHouseClient, from: &str, to: &str) -> anyhow:
         let count: u64 = String::from_utf8(count)?.trim().parse().context("counting rows")?;
         rows += count;
         for offset in (0..count).step_by(usize::try_from(INSERT_ROWS)?) {
-            let part = format!(
+            let select = format!(
                 "select * from {from}.{table} final order by all limit {offset}, {INSERT_ROWS} format RowBinary"
             );
-            let body = server.query(part).await?;
+            let body = server.query(select).await?;
             let started = Instant::now();
             server.insert_rows(&format!("insert into {to}.{table} format RowBinary"), body).await?;
             elapsed += started.elapsed();
@@ -76,9 +76,9 @@ impl ClickHouseClient {
     }
 
     async fn post_statement(&self, url: Url, body: Vec<u8>) -> anyhow::Result<Vec<u8>> {
-        let answer = self.http.post(url).body(body).send().await.map_err(reqwest::Error::without_url)?;
-        let (status, bytes) = (answer.status(), answer.bytes().await?);
-        ensure!(status.is_success(), "ClickHouse answers {status}: {}", String::from_utf8_lossy(&bytes));
+        let response = self.http.post(url).body(body).send().await.map_err(reqwest::Error::without_url)?;
+        let (status, bytes) = (response.status(), response.bytes().await?);
+        ensure!(status.is_success(), "ClickHouse responded with {status}: {}", String::from_utf8_lossy(&bytes));
         Ok(bytes.into())
     }
 }

@@ -74,7 +74,7 @@ fn to_point_struct(point: RetrievedPoint) -> PointStruct {
 /// Converts vectors of a response to vectors of a request.
 fn to_input_vectors(vectors: VectorsOutput) -> Option<Vectors> {
     use qdrant_client::qdrant::{NamedVectors, vector, vector_output, vectors};
-    let one = |output: qdrant_client::qdrant::VectorOutput| {
+    let convert_vector = |output: qdrant_client::qdrant::VectorOutput| {
         let vector = match output.vector? {
             vector_output::Vector::Dense(dense) => vector::Vector::Dense(dense),
             vector_output::Vector::Sparse(sparse) => vector::Vector::Sparse(sparse),
@@ -83,9 +83,9 @@ fn to_input_vectors(vectors: VectorsOutput) -> Option<Vectors> {
         Some(qdrant_client::qdrant::Vector { vector: Some(vector), ..qdrant_client::qdrant::Vector::default() })
     };
     let options = match vectors.vectors_options? {
-        VectorsOptions::Vector(vector) => vectors::VectorsOptions::Vector(one(vector)?),
+        VectorsOptions::Vector(vector) => vectors::VectorsOptions::Vector(convert_vector(vector)?),
         VectorsOptions::Vectors(named) => {
-            let vectors = named.vectors.into_iter().filter_map(|(name, vector)| Some((name, one(vector)?)));
+            let vectors = named.vectors.into_iter().filter_map(|(name, vector)| Some((name, convert_vector(vector)?)));
             vectors::VectorsOptions::Vectors(NamedVectors { vectors: vectors.collect() })
         }
     };

@@ -62,11 +62,11 @@ async fn build_copy_pipeline(
     let kinds: Vec<String> = kinds.query_async(connection).await?;
     let mut pipeline = redis::pipe();
     for (key, kind) in keys.iter().zip(kinds) {
-        let other = key.replacen(from, to, 1);
+        let copy = key.replacen(from, to, 1);
         match kind.as_str() {
             "hash" => {
                 let fields: Vec<(String, Vec<u8>)> = redis::cmd("HGETALL").arg(key).query_async(connection).await?;
-                pipeline.cmd("HSET").arg(other);
+                pipeline.cmd("HSET").arg(copy);
                 for (field, value) in fields {
                     pipeline.arg(field).arg(value);
                 }
@@ -75,7 +75,7 @@ async fn build_copy_pipeline(
             "zset" => {
                 let members: Vec<(Vec<u8>, f64)> =
                     redis::cmd("ZRANGE").arg(key).arg(0).arg(-1).arg("WITHSCORES").query_async(connection).await?;
-                pipeline.cmd("ZADD").arg(other);
+                pipeline.cmd("ZADD").arg(copy);
                 for (member, score) in members {
                     pipeline.arg(score).arg(member);
                 }
@@ -83,7 +83,7 @@ async fn build_copy_pipeline(
             }
             "string" => {
                 let value: Vec<u8> = redis::cmd("GET").arg(key).query_async(connection).await?;
-                pipeline.cmd("SET").arg(other).arg(value).ignore();
+                pipeline.cmd("SET").arg(copy).arg(value).ignore();
             }
             other => anyhow::bail!("{key} has the unexpected type {other}"),
         }
@@ -97,7 +97,7 @@ async fn unlink_copies(
     from: &str,
     to: &str,
 ) -> anyhow::Result<()> {
-    let others: Vec<_> = keys.iter().map(|key| key.replacen(from, to, 1)).collect();
-    redis::cmd("UNLINK").arg(others).exec_async(connection).await?;
+    let copies: Vec<_> = keys.iter().map(|key| key.replacen(from, to, 1)).collect();
+    redis::cmd("UNLINK").arg(copies).exec_async(connection).await?;
     Ok(())
 }

@@ -45,12 +45,12 @@ pub(super) async fn measure_latency(
     pool: &PgPool,
     relay: &impl Fn() -> Relay,
     topics: &KafkaConfig,
-    work: RelayBenchOptions,
+    options: RelayBenchOptions,
 ) -> anyhow::Result<RelayLatency> {
-    // The first second warms up connections and caches, and is not counted.
-    let warm = u64::from(work.rate);
-    let events = warm + u64::from(work.rate) * u64::from(work.seconds);
-    // Wait until the relay has reached the end of the log, so that earlier events do not delay the measured ones.
+    // The first second warms up connections and caches, and is not measured.
+    let warm_up_events = u64::from(options.rate);
+    let events = warm_up_events + u64::from(options.rate) * u64::from(options.seconds);
+    // Sets the checkpoint to the end of the log, so that earlier events do not delay the measured ones.
     let end: i64 = sqlx::query_scalar("select max(position) from events").fetch_one(pool).await?;
     sqlx::query("update relay_checkpoints set position = $1").bind(end).execute(pool).await?;
     let relay = relay();
@@ -62,11 +62,12 @@ pub(super) async fn measure_latency(
 
     let commits: CommitTimes = Arc::new(Mutex::new(vec![None; usize::try_from(events)?]));
     let consumer = topics::create_consumer(topics, Offset::Beginning)?;
-    let (stopped, seen) = (Arc::new(AtomicBool::new(false)), Arc::clone(&commits));
-    let stop_consuming = Arc::clone(&stopped);
-    let consuming =
-        tokio::task::spawn_blocking(move || consume_records(&consumer, warm..events, &seen, &stop_consuming));
-    let appended = append_at_rate(pool, work, events, &commits).await;
+    let stopped = Arc::new(AtomicBool::new(false));
+    let (consumer_commits, consumer_stopped) = (Arc::clone(&commits), Arc::clone(&stopped));
+    let consuming = tokio::task::spawn_blocking(move || {
+        consume_records(&consumer, warm_up_events..events, &consumer_commits, &consumer_stopped)
+    });
+    let appended = append_at_rate(pool, options, events, &commits).await;
     if appended.is_err() {
         stopped.store(true, Ordering::Relaxed);
     }
@@ -79,7 +80,7 @@ pub(super) async fn measure_latency(
     let ms = |micros: u64| micros as f64 / 1_000.0;
     Ok(RelayLatency {
         events: waits.len(),
-        events_per_s: work.rate,
+        events_per_s: options.rate,
         p50_ms: ms(waits.value_at_quantile(0.5)),
         p99_ms: ms(waits.value_at_quantile(0.99)),
         max_ms: ms(waits.max()),
@@ -88,12 +89,12 @@ pub(super) async fn measure_latency(
 
 async fn append_at_rate(
     pool: &PgPool,
-    work: RelayBenchOptions,
+    options: RelayBenchOptions,
     events: u64,
     commits: &CommitTimes,
 ) -> anyhow::Result<()> {
     let payload = log::sample_payloads()?.swap_remove(0);
-    let period = Duration::from_secs(1) * WRITERS / work.rate.max(1);
+    let period = Duration::from_secs(1) * WRITERS / options.rate.max(1);
     let started = Instant::now();
     let writers = (0..u64::from(WRITERS)).map(|writer| {
         let (store, payload, commits) = (PgBatchStore::new(pool.clone()), payload.clone(), Arc::clone(commits));
@@ -126,13 +127,13 @@ fn discovered_event(number: u64, payload: String) -> NewEvent {
 
 fn consume_records(
     consumer: &BaseConsumer,
-    counted: Range<u64>,
+    measured: Range<u64>,
     commits: &CommitTimes,
     stopped: &AtomicBool,
 ) -> anyhow::Result<Histogram<u64>> {
     let mut arrivals: Vec<(usize, Instant)> = Vec::new();
     let mut last = Instant::now();
-    while (arrivals.len() as u64) < counted.end && !stopped.load(Ordering::Relaxed) {
+    while (arrivals.len() as u64) < measured.end && !stopped.load(Ordering::Relaxed) {
         anyhow::ensure!(last.elapsed() < PROGRESS_TIMEOUT, "waiting for records timed out");
         let Some(message) = consumer.poll(Duration::from_millis(100)) else { continue };
         let (message, arrived) = (message?, Instant::now());
@@ -145,10 +146,10 @@ fn consume_records(
     let commits = commits.lock().unwrap_or_else(PoisonError::into_inner);
     let mut waits = new_wait_histogram()?;
     for (number, arrived) in arrivals {
-        if !counted.contains(&(number as u64)) {
+        if !measured.contains(&(number as u64)) {
             continue;
         }
-        // A record may arrive before its writer has noted the commit: that counts as zero.
+        // A record may arrive before its writer has stored the commit time: that counts as zero.
         let committed = commits.get(number).copied().flatten();
         let wait = committed.map_or(Duration::ZERO, |committed| arrived.saturating_duration_since(committed));
         waits.saturating_record(to_micros(wait));

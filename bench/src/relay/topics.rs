@@ -1,4 +1,4 @@
-//! Records as they are on the wire: read once, then produced again with a plain producer.
+//! Reads the records that the relay has published, and produces the same records with a plain producer.
 
 use std::{
     sync::{
@@ -107,11 +107,11 @@ pub(super) fn produce_records(topics: &KafkaConfig, records: &[KafkaRecord]) -> 
     for (record, headers) in records.iter().zip(headers) {
         let mut next =
             BaseRecord::to(&topic).partition(record.partition).key(&record.key).payload(&record.value).headers(headers);
-        while let Err((error, refused)) = producer.send(next) {
+        while let Err((error, returned)) = producer.send(next) {
             if error != KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull) {
                 return Err(error.into());
             }
-            next = refused;
+            next = returned;
             std::thread::sleep(Duration::from_millis(1));
         }
     }
@@ -134,7 +134,7 @@ pub(crate) async fn delete_topics(kafka: &KafkaConfig, prefix: &str) -> anyhow::
         .await??
     };
     let names = metadata.topics().iter().map(rdkafka::metadata::MetadataTopic::name);
-    let ours: Vec<_> = names.filter(|name| name.starts_with(prefix)).collect();
-    admin.delete_topics(&ours, &AdminOptions::new().operation_timeout(Some(PROGRESS_TIMEOUT))).await?;
+    let bench_topics: Vec<_> = names.filter(|name| name.starts_with(prefix)).collect();
+    admin.delete_topics(&bench_topics, &AdminOptions::new().operation_timeout(Some(PROGRESS_TIMEOUT))).await?;
     Ok(())
 }

@@ -76,7 +76,7 @@ impl DeadLettersArgs {
 }
 
 /// Finds the parked stream of an aggregate in a projection; in its active generation where `generation` is `None`.
-async fn find_parked_sequence(
+async fn find_parked_stream(
     app: &AppContext,
     projection: &str,
     aggregate_id: &str,

@@ -14,8 +14,8 @@ use serde::Serialize;
 use super::output;
 use crate::{composition, config::MedhubConfig};
 
-/// Connects to every engine, checks the settings that matter, and loads the embedding model. Exit code 0 only if all is
-/// well.
+/// Connects to every engine, checks its settings, and loads the embedding model. Exit code 0 only if no problem was
+/// found.
 #[derive(Debug, Args)]
 pub(super) struct DoctorArgs {
     /// Print one JSON object instead of a table
@@ -65,10 +65,10 @@ impl DoctorArgs {
         let model =
             app_context::load_embedding_model(&config.embedding).await.err().map(|failure| format_causes(&failure));
         let healthy = model.is_none() && engines.iter().all(ServiceDiagnosis::is_healthy);
-        let diagnosis = DoctorReport { healthy, engines, model };
-        let text = if self.json { serde_json::to_string(&diagnosis)? } else { diagnosis.format_table() };
+        let report = DoctorReport { healthy, engines, model };
+        let text = if self.json { serde_json::to_string(&report)? } else { report.format_table() };
         output::print_result(&text)?;
-        Ok(if diagnosis.healthy { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+        Ok(if report.healthy { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     }
 }
 
@@ -98,15 +98,13 @@ impl ServiceDiagnosis {
 impl DoctorReport {
     fn format_table(&self) -> String {
         let mut lines = Vec::new();
-        for finding in &self.engines {
-            let verdict = if finding.answers { "answers" } else { "DOWN" };
-            lines.push(format!("{:<12}{verdict:<9}{}", finding.engine.name(), finding.at));
-            lines.extend(finding.reason.iter().chain(&finding.advice).map(|line| format!("            {line}")));
-            lines.extend(
-                finding.findings.iter().map(|found| {
-                    format!("            {}: {}", if found.harmful { "WRONG" } else { "note" }, found.text)
-                }),
-            );
+        for diagnosis in &self.engines {
+            let verdict = if diagnosis.answers { "answers" } else { "DOWN" };
+            lines.push(format!("{:<12}{verdict:<9}{}", diagnosis.engine.name(), diagnosis.at));
+            lines.extend(diagnosis.reason.iter().chain(&diagnosis.advice).map(|line| format!("            {line}")));
+            lines.extend(diagnosis.findings.iter().map(|finding| {
+                format!("            {}: {}", if finding.harmful { "WRONG" } else { "note" }, finding.text)
+            }));
         }
         match &self.model {
             None => lines.push(format!("{:<12}loaded", "model")),

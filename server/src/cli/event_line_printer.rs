@@ -91,7 +91,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_event_is_one_line_with_its_payload_as_it_was_recorded() {
+    fn an_event_is_one_line_with_its_payload_as_recorded() {
         let event = Envelope {
             position: 42,
             event_id: Uuid::from_u128(7),

@@ -36,9 +36,9 @@ pub(super) struct EventSelection {
 impl EventSelection {
     /// Converts the options to a filter of the log reader.
     pub(super) fn into_filter(self) -> EventFilter {
-        let wanted = |context: &BoundedContext| self.contexts.iter().any(|name| name == context.name());
+        let is_selected = |context: &BoundedContext| self.contexts.iter().any(|name| name == context.name());
         EventFilter {
-            contexts: BoundedContext::ALL.into_iter().filter(wanted).collect(),
+            contexts: BoundedContext::ALL.into_iter().filter(is_selected).collect(),
             event_types: self.types,
             tenant_id: self.tenant,
             aggregate_id: self.aggregate,
@@ -85,7 +85,7 @@ mod tests {
     }
 
     #[test]
-    fn a_time_that_is_none_is_told_the_form() {
+    fn the_error_of_an_invalid_time_shows_the_format() {
         for text in ["yesterday", "2026-13-01", "2026-03-03T12:00:00", "12:00", ""] {
             assert!(parse_time(text).unwrap_err().contains("2026-03-03T12:00:00Z"), "{text}");
         }

@@ -33,9 +33,9 @@ impl GenerateArgs {
         if self.out == Path::new("-") {
             self.write_notices(io::stdout().lock())?;
         } else {
-            let doing = || format!("writing {}", self.out.display());
-            let file = File::create(&self.out).with_context(doing)?;
-            self.write_notices(file).with_context(doing)?;
+            let context = || format!("writing {}", self.out.display());
+            let file = File::create(&self.out).with_context(context)?;
+            self.write_notices(file).with_context(context)?;
         }
         Ok(ExitCode::SUCCESS)
     }

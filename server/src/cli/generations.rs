@@ -58,12 +58,12 @@ impl GenerationsArgs {
 
 /// Returns `live`, `retained`, or the state of a generation that is neither.
 pub(super) fn build_status(build: &GenerationRecord, pointer: &GenerationPointer) -> &'static str {
-    let is = |generations: &projections::runtime::GenerationMap| {
+    let contains_build = |generations: &projections::runtime::GenerationMap| {
         generations.get(&build.projection) == Some(&build.generation)
     };
-    if is(&pointer.generations) {
+    if contains_build(&pointer.generations) {
         "live"
-    } else if is(&pointer.previous) {
+    } else if contains_build(&pointer.previous) {
         "retained"
     } else {
         build.state.name()

@@ -97,7 +97,7 @@ impl ImportArgs {
         let source = ImportSource::open(&self.source, self.format.explicit_format(), self.encoding.into()).await?;
         let warnings = source.rows.warnings();
         let report = RejectionReport::with_path(self.report.unwrap_or_else(|| source.default_report_path()));
-        let mut watch = ImportProgressReporter::new(source.meter.clone(), source.size_bytes, report);
+        let mut progress = ImportProgressReporter::new(source.meter.clone(), source.size_bytes, report);
 
         let pool = eventstore::postgres::open_pool(&config.postgres)?;
         app_context::ping_postgres(&pool).await.context("connecting to Postgres; DATABASE_URL is its address")?;
@@ -107,12 +107,14 @@ impl ImportArgs {
         let import = notice_import::NoticeImport::new(PgBatchStore::new(pool.clone()), self.batch);
         let stop = CancellationToken::new();
         let interrupt = tokio::spawn(cancel_on_interrupt(stop.clone()));
-        let outcome = import.import_notices(&Caller::for_program("system:import"), source.rows, &mut watch, stop).await;
+        let outcome =
+            import.import_notices(&Caller::for_program("system:import"), source.rows, &mut progress, stop).await;
         interrupt.abort();
-        let so_far = watch.rows_processed();
-        let report = watch.finish();
+        let rows_processed = progress.rows_processed();
+        let report = progress.finish();
         pool.close().await;
-        let summary = outcome.with_context(|| format!("importing {}, after {so_far} imported rows", source.name))?;
+        let summary =
+            outcome.with_context(|| format!("importing {}, after {rows_processed} imported rows", source.name))?;
         let report = report.context("writing the report of rejected rows")?;
 
         for warning in warnings.list() {

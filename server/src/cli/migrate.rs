@@ -48,8 +48,8 @@ async fn prepare_read_models(app: &AppContext) -> anyhow::Result<()> {
     for projection in &models {
         let name = projection.name();
         for build in control.load_generations().await?.into_iter().filter(|build| build.projection == name) {
-            let what = format!("generation {} of {name}", build.generation);
-            run_step(&what, projection.with_generation(build.generation).prepare()).await?;
+            let step = format!("generation {} of {name}", build.generation);
+            run_step(&step, projection.with_generation(build.generation).prepare()).await?;
         }
         run_step(
             &format!("the active generation of {name}"),
@@ -91,11 +91,11 @@ async fn wait_for_registry(app: &AppContext, config: &MedhubConfig) -> anyhow::R
     Ok(())
 }
 
-async fn run_step<E>(what: &str, work: impl Future<Output = Result<(), E>>) -> anyhow::Result<()>
+async fn run_step<E>(name: &str, work: impl Future<Output = Result<(), E>>) -> anyhow::Result<()>
 where
     E: std::error::Error + Send + Sync + 'static,
 {
-    work.await.with_context(|| format!("preparing {what}; `medhub doctor` says which engine is unavailable"))?;
-    tracing::info!(store = what, "prepared");
+    work.await.with_context(|| format!("preparing {name}; `medhub doctor` says which engine is unavailable"))?;
+    tracing::info!(store = name, "prepared");
     Ok(())
 }

@@ -37,11 +37,11 @@ pub(super) fn print_usage(usage: &clap::Error) -> ExitCode {
 
 /// Prints the error of a command, then each cause on its own line. A broken pipe is not printed.
 pub(super) fn print_failure(error: &anyhow::Error) -> ExitCode {
-    let reader_gone = error
+    let is_broken_pipe = error
         .chain()
         .filter_map(|cause| cause.downcast_ref::<io::Error>())
         .any(|cause| cause.kind() == io::ErrorKind::BrokenPipe);
-    if reader_gone {
+    if is_broken_pipe {
         return ExitCode::from(BROKEN_PIPE_EXIT_CODE);
     }
     print_message(&format_error_chain(error));
@@ -68,7 +68,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_cause_is_told_once_on_its_own_line() {
+    fn each_cause_is_printed_once_on_its_own_line() {
         let error =
             anyhow::anyhow!("connection refused").context("connecting: connection refused").context("importing");
         assert_eq!(format_error_chain(&error), "error: importing\n  because: connecting: connection refused");

@@ -30,7 +30,7 @@ pub(super) struct ProgressReporter {
     bar: ProgressBar,
     unit: ProgressUnit,
     total: Option<u64>,
-    /// When to write the next line; `None` where no lines are written.
+    /// When to write the next line; `None` if no lines are written.
     next_line_at: Option<Instant>,
 }
 

@@ -13,7 +13,7 @@ use crate::{composition, config::MedhubConfig};
 /// rebuild the read models afterwards: they may contain events that the restored log lacks.
 #[derive(Debug, Args)]
 pub(super) struct RecoverArgs {
-    /// Do it; without this option only print what would be done
+    /// Perform the recovery; without this option only print what would be done
     #[arg(long)]
     yes: bool,
 }

@@ -29,7 +29,7 @@ struct SchemaRow {
     id: Option<u32>,
     subject_version: Option<u32>,
     state: RegistrationState,
-    /// Why the registry would refuse it; empty if it is registered or can be.
+    /// Why the registry would refuse it; empty if it is registered or compatible.
     objections: Vec<String>,
 }
 
@@ -51,7 +51,7 @@ impl SchemasArgs {
         let mut rows = Vec::new();
         for schema in catalog::all_schemas() {
             let row = SchemaRow::load(schema, &registry).await;
-            rows.push(row.with_context(|| format!("asking the schema registry for {}", schema.subject))?);
+            rows.push(row.with_context(|| format!("looking up {} in the schema registry", schema.subject))?);
         }
         let text = if self.json { serde_json::to_string(&rows)? } else { format_table(&rows) };
         output::print_result(&text)?;
@@ -62,18 +62,18 @@ impl SchemasArgs {
 
 impl SchemaRow {
     async fn load(schema: &'static EventSchema, registry: &ReadOnlyRegistryClient) -> anyhow::Result<Self> {
-        let known = registry.find_schema(schema).await?;
-        let objections = match known {
+        let registered = registry.find_schema(schema).await?;
+        let objections = match registered {
             Some(_) => vec![],
             None => registry.find_objections(schema).await?,
         };
-        let state = match known {
+        let state = match registered {
             Some(_) => RegistrationState::Registered,
             None if objections.is_empty() => RegistrationState::Missing,
             None => RegistrationState::Breaking,
         };
         let EventSchema { event_type, version, subject, .. } = *schema;
-        let (id, subject_version) = known.map(|RegisteredSchema { id, version }| (id, version)).unzip();
+        let (id, subject_version) = registered.map(|RegisteredSchema { id, version }| (id, version)).unzip();
         Ok(Self { event_type, event_version: version, subject, id, subject_version, state, objections })
     }
 }
@@ -83,7 +83,7 @@ fn format_table(rows: &[SchemaRow]) -> String {
         let [event, version, subject, subject_version, id, state] = columns;
         format!("{event:<32}{version:<9}{subject:<40}{subject_version:>7}{id:>6}  {state}")
     };
-    let mut lines = vec![line(["EVENT", "VERSION", "SUBJECT", "THERE", "ID", "STATE"])];
+    let mut lines = vec![line(["EVENT", "VERSION", "SUBJECT", "NUMBER", "ID", "STATE"])];
     for row in rows {
         let number = |number: Option<u32>| number.map_or_else(|| "-".to_owned(), |number| number.to_string());
         let state = match row.state {
@@ -91,8 +91,8 @@ fn format_table(rows: &[SchemaRow]) -> String {
             RegistrationState::Missing => "missing: `medhub migrate` registers it",
             RegistrationState::Breaking => "BREAKING: the registry would refuse it",
         };
-        let (there, id) = (number(row.subject_version), number(row.id));
-        lines.push(line([row.event_type, row.event_version, row.subject, &there, &id, state]));
+        let (subject_version, id) = (number(row.subject_version), number(row.id));
+        lines.push(line([row.event_type, row.event_version, row.subject, &subject_version, &id, state]));
         lines.extend(row.objections.iter().map(|objection| format!("    {objection}")));
     }
     lines.join("\n")

@@ -13,7 +13,7 @@ use crate::{
 /// Runs the service until SIGTERM or SIGINT, then completes the work in progress.
 #[derive(Debug, Args)]
 pub(super) struct ServeArgs {
-    /// What this process does
+    /// Role of this process
     #[arg(long, value_enum, default_value = "all")]
     role: ProcessRole,
 }

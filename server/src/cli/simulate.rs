@@ -150,23 +150,26 @@ impl SimulationRecorder {
     }
 
     async fn record_visits(&mut self, visits: Vec<GeneratedVisit>) -> anyhow::Result<()> {
-        let made = to_u64(visits.len());
-        let (steps, wishes): (Vec<_>, Vec<_>) =
+        let visit_count = to_u64(visits.len());
+        let (steps, watchlist_requests): (Vec<_>, Vec<_>) =
             visits.into_iter().map(|visit| (visit.steps, visit.watchlist_requests)).unzip();
         let steps = steps.concat();
         let recorded = self.visits.record_steps(&self.sender.caller, &steps).await.context("recording visits")?;
-        for wish in wishes.into_iter().flatten() {
-            self.record_wish(wish).await?;
+        for request in watchlist_requests.into_iter().flatten() {
+            self.execute_watchlist_request(request).await?;
         }
-        self.summary.visits += made;
+        self.summary.visits += visit_count;
         self.summary.events += to_u64(recorded.iter().filter(|outcome| **outcome == FactOutcome::Recorded).count());
         self.summary.count_steps(&steps);
         Ok(())
     }
 
-    async fn record_wish(&mut self, WatchlistRequest { user_id, command }: WatchlistRequest) -> anyhow::Result<()> {
+    async fn execute_watchlist_request(
+        &mut self,
+        WatchlistRequest { user_id, command }: WatchlistRequest,
+    ) -> anyhow::Result<()> {
         let summary = &mut self.summary;
-        let figure = match command {
+        let counter = match command {
             WatchlistCommand::Save { .. } => &mut summary.saves,
             WatchlistCommand::Unsave { .. } => &mut summary.unsaves,
             // Generated users save no searches.
@@ -177,7 +180,7 @@ impl SimulationRecorder {
             self.dispatcher.dispatch::<Watchlist>(&self.sender, user_id.as_str(), &unconditional, command).await;
         match outcome {
             Ok(accepted) => {
-                *figure += to_u64(accepted.events);
+                *counter += to_u64(accepted.events);
                 summary.events += to_u64(accepted.events);
             }
             Err(CommandError::Refused(_full)) => summary.refused += 1,

@@ -38,35 +38,35 @@ impl VerifyArgs {
         let mut clean = true;
         for projection in projection_names::select_projections(&app, &self.projections)? {
             let generation = self.generation.unwrap_or_else(|| pointer.active_generation(projection.name()));
-            let shown = Mutex::new(None);
-            let on_progress = |now: VerifyProgress| show_progress(&shown, projection.name(), now);
+            let reporter = Mutex::new(None);
+            let on_progress = |now: VerifyProgress| show_progress(&reporter, projection.name(), now);
             let options = VerifyOptions { sample: self.sample };
-            let found = app.runtime.verify(projection.as_ref(), generation, options, on_progress).await?;
-            if let Some(progress) = shown.into_inner().unwrap_or_default() {
-                ProgressReporter::finish(progress);
+            let report = app.runtime.verify(projection.as_ref(), generation, options, on_progress).await?;
+            if let Some(reporter) = reporter.into_inner().unwrap_or_default() {
+                ProgressReporter::finish(reporter);
             }
-            clean &= found.is_clean();
-            output::print_result(&if self.json { format_json(&found) } else { format_text(&found) })?;
+            clean &= report.is_clean();
+            output::print_result(&if self.json { format_json(&report) } else { format_text(&report) })?;
         }
         Ok(if clean { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     }
 }
 
-fn show_progress(shown: &Mutex<Option<ProgressReporter>>, name: &str, now: VerifyProgress) {
-    let Ok(mut shown) = shown.lock() else { return };
-    let progress = shown.get_or_insert_with(|| ProgressReporter::start(ProgressUnit::Positions, Some(now.end)));
-    progress.update(now.position, || format!("{name}: {} rows read", now.rows));
+fn show_progress(reporter: &Mutex<Option<ProgressReporter>>, name: &str, now: VerifyProgress) {
+    let Ok(mut reporter) = reporter.lock() else { return };
+    let reporter = reporter.get_or_insert_with(|| ProgressReporter::start(ProgressUnit::Positions, Some(now.end)));
+    reporter.update(now.position, || format!("{name}: {} rows read", now.rows));
 }
 
-fn format_text(found: &VerifyReport) -> String {
-    let VerifyReport { projection, generation, rows, events, buckets, parked, difference_count, .. } = found;
-    let what = if found.totals { "and totals" } else { "without totals" };
+fn format_text(report: &VerifyReport) -> String {
+    let VerifyReport { projection, generation, rows, events, buckets, parked, difference_count, .. } = report;
+    let totals = if report.totals { "and totals" } else { "without totals" };
     let mut lines: Vec<String> =
-        found.differences.iter().map(|difference| format!("{projection} {difference}")).collect();
+        report.differences.iter().map(|difference| format!("{projection} {difference}")).collect();
     let verdict =
-        if found.is_clean() { "nothing differs".to_owned() } else { format!("{difference_count} rows differ") };
+        if report.is_clean() { "nothing differs".to_owned() } else { format!("{difference_count} rows differ") };
     lines.push(format!(
-        "{projection} {generation}: {verdict}; {rows} rows against {events} events, {buckets} of 256 buckets {what}"
+        "{projection} {generation}: {verdict}; {rows} rows against {events} events, {buckets} of 256 buckets {totals}"
     ));
     if *parked > 0 {
         lines.push(format!("{projection} {generation}: {parked} events are dead letters and ignored on both sides"));
@@ -74,23 +74,23 @@ fn format_text(found: &VerifyReport) -> String {
     lines.join("\n")
 }
 
-fn format_json(found: &VerifyReport) -> String {
-    let differences: Vec<_> = found
+fn format_json(report: &VerifyReport) -> String {
+    let differences: Vec<_> = report
         .differences
         .iter()
         .map(|difference| json!({ "table": difference.table, "key": difference.key, "kind": difference.kind.name() }))
         .collect();
     json!({
-        "projection": found.projection,
-        "generation": found.generation.number(),
-        "clean": found.is_clean(),
-        "position": found.position,
-        "rows": found.rows,
-        "events": found.events,
-        "buckets": found.buckets,
-        "totals": found.totals,
-        "parked": found.parked,
-        "different": found.difference_count,
+        "projection": report.projection,
+        "generation": report.generation.number(),
+        "clean": report.is_clean(),
+        "position": report.position,
+        "rows": report.rows,
+        "events": report.events,
+        "buckets": report.buckets,
+        "totals": report.totals,
+        "parked": report.parked,
+        "different": report.difference_count,
         "differences": differences,
     })
     .to_string()

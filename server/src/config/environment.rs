@@ -1,6 +1,6 @@
 //! Settings from environment variables: `MEDHUB__SECTION__KEY`, and the engines' well-known URLs.
 //!
-//! Values are passed on as text and take the type of the setting: a password of digits stays a text.
+//! Values are passed on as text and parsed as the type of the setting: a password of digits remains a text.
 
 use figment::{
     Metadata, Profile, Provider,
@@ -30,7 +30,7 @@ impl Provider for EnvironmentVariable {
     }
 }
 
-/// The variables that set something, in increasing precedence. Empty ones count as unset.
+/// Returns the variables that name a setting, in increasing precedence. Empty ones count as unset.
 pub(super) fn collect_variables(
     environment: impl IntoIterator<Item = (String, String)>,
     well_known: &[(&str, &str)],

@@ -1,4 +1,4 @@
-//! Errors of the configuration, in the terms of the person who set it.
+//! Errors of the configuration, with the name of each setting and its source.
 
 use std::path::PathBuf;
 

@@ -1,4 +1,4 @@
-//! Filter and format of the program's log, which goes to standard error.
+//! Filter and format of the program's log, which is written to standard error.
 //!
 //! | variable | default | meaning |
 //! | --- | --- | --- |
@@ -19,8 +19,8 @@ pub struct LoggingConfig {
 
 impl Default for LoggingConfig {
     fn default() -> Self {
-        // The Kafka client repeats at `error` what the relay and the workers already say with its reason. The Avro library
-        // warns with whole schemas, which anybody may send.
+        // The Kafka client logs at `error` what the relay and the workers also log, with its cause. The Avro library
+        // logs whole schemas in its warnings, and any client may send one.
         Self { format: LoggingFormat::Text, filter: "info,apache_avro=error,librdkafka=off,rdkafka=off".to_owned() }
     }
 }

@@ -3,7 +3,7 @@
 use api::config::{MASK, is_secret_key, mask_url};
 use figment::value::{Dict, Value};
 
-/// The settings with every secret and every password in a URL replaced by `***`.
+/// Replaces every secret, and every password in a URL, by `***`.
 pub(super) fn mask_settings(settings: Dict) -> Dict {
     settings.into_iter().map(|(key, value)| (key.clone(), mask_value(&key, value))).collect()
 }
@@ -33,7 +33,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn values_of_secret_keys_are_hidden_also_when_they_look_like_numbers() {
+    fn values_of_secret_keys_are_masked_even_if_they_are_numbers() {
         let settings = Dict::from([
             ("password".to_owned(), Value::from(12_345_u32)),
             ("analyst_password".to_owned(), Value::from("s3cret")),
@@ -41,11 +41,11 @@ mod tests {
             ("login".to_owned(), Value::from("medhub:s3cret")),
             ("inner".to_owned(), Value::from(Dict::from([("api_key".to_owned(), Value::from("s3cret"))]))),
         ]);
-        let shown = mask_settings(settings);
-        assert_eq!(shown["password"].as_str(), Some(MASK));
-        assert_eq!(shown["analyst_password"].as_str(), Some(MASK));
-        assert_eq!(shown["login"].as_str(), Some(MASK));
-        assert_eq!(shown["max_tokens"].to_u128(), Some(7));
-        assert_eq!(shown["inner"].as_dict().unwrap()["api_key"].as_str(), Some(MASK));
+        let masked = mask_settings(settings);
+        assert_eq!(masked["password"].as_str(), Some(MASK));
+        assert_eq!(masked["analyst_password"].as_str(), Some(MASK));
+        assert_eq!(masked["login"].as_str(), Some(MASK));
+        assert_eq!(masked["max_tokens"].to_u128(), Some(7));
+        assert_eq!(masked["inner"].as_dict().unwrap()["api_key"].as_str(), Some(MASK));
     }
 }

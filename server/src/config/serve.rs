@@ -1,10 +1,10 @@
-//! How long a service waits at its start, at its end and for its workers.
+//! Timeouts of the startup and shutdown of a service, and of its workers.
 //!
 //! | variable | default | meaning |
 //! | --- | --- | --- |
-//! | `MEDHUB__SERVE__STARTUP_TIMEOUT_MS` | `60000` | for stores that are not up yet |
-//! | `MEDHUB__SERVE__SHUTDOWN_TIMEOUT_MS` | `10000` | for requests (half of it), for what is to be published and for batches (a quarter each) that are under way; events that were acknowledged have `MEDHUB__INGEST__DRAIN_TIMEOUT_MS` beside the requests, so that a stop may take longer |
-//! | `MEDHUB__SERVE__STUCK_AFTER_MS` | `60000` | for a worker that stands still with work to do, until `/ready` names it |
+//! | `MEDHUB__SERVE__STARTUP_TIMEOUT_MS` | `60000` | how long to wait at startup for engines that do not answer yet |
+//! | `MEDHUB__SERVE__SHUTDOWN_TIMEOUT_MS` | `10000` | how long to wait at shutdown: half of it for requests, a quarter for the relay, a quarter for batches of the workers. Acknowledged events have `MEDHUB__INGEST__DRAIN_TIMEOUT_MS` at the same time as the requests, so that a shutdown may take longer |
+//! | `MEDHUB__SERVE__STUCK_AFTER_MS` | `60000` | after how long `/ready` reports a worker that has work and makes no progress |
 
 use std::time::Duration;
 
@@ -14,11 +14,11 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ServeConfig {
-    /// How long to wait for stores that are not up yet, in milliseconds.
+    /// How long to wait at startup for engines that do not answer yet, in milliseconds.
     pub startup_timeout_ms: u64,
-    /// How long to wait for what is under way when told to stop, in milliseconds.
+    /// How long to wait at shutdown for work in progress, in milliseconds.
     pub shutdown_timeout_ms: u64,
-    /// How long a worker may stand still while there is something to do, in milliseconds.
+    /// How long a worker may make no progress although it has work, in milliseconds.
     pub stuck_after_ms: u64,
 }
 
@@ -29,17 +29,17 @@ impl Default for ServeConfig {
 }
 
 impl ServeConfig {
-    /// How long to wait for stores that are not up yet.
+    /// How long to wait at startup for engines that do not answer yet.
     pub fn startup_timeout(&self) -> Duration {
         Duration::from_millis(self.startup_timeout_ms)
     }
 
-    /// How long to wait for what is under way when told to stop.
+    /// How long to wait at shutdown for work in progress.
     pub fn shutdown_timeout(&self) -> Duration {
         Duration::from_millis(self.shutdown_timeout_ms)
     }
 
-    /// How long a worker may stand still while there is something to do.
+    /// How long a worker may make no progress although it has work.
     pub fn stuck_after(&self) -> Duration {
         Duration::from_millis(self.stuck_after_ms)
     }

@@ -11,16 +11,16 @@ fn load_error(variables: &[(&str, &str)]) -> String {
 }
 
 #[test]
-fn nothing_set_gives_the_defaults() {
+fn without_settings_the_defaults_apply() {
     let config = load_from_environment(&[]).unwrap();
     assert_eq!(config.http, HttpConfig::default());
-    // Workers expect the partitions that the relay makes.
+    // Workers expect the number of partitions that the relay creates.
     let worker = WorkerConfig { partitions: Some(config.kafka.partitions), ..WorkerConfig::default() };
     assert_eq!(config.worker, worker);
 }
 
 #[test]
-fn variables_take_the_type_of_what_they_set() {
+fn variables_are_parsed_as_the_type_of_their_setting() {
     let config = load_from_environment(&[
         ("MEDHUB__HTTP__LISTEN", "127.0.0.1:0"),
         ("MEDHUB__HTTP__REQUEST_TIMEOUT_MS", "250"),
@@ -36,14 +36,14 @@ fn variables_take_the_type_of_what_they_set() {
 }
 
 #[test]
-fn the_workers_read_the_topics_that_the_relay_writes() {
+fn workers_use_the_brokers_and_topics_of_the_relay() {
     let config =
         load_from_environment(&[("KAFKA_BROKERS", "10.0.0.1:9092"), ("MEDHUB__KAFKA__TOPIC_PREFIX", "t")]).unwrap();
     assert_eq!((config.worker.brokers.as_str(), config.worker.topic_prefix.as_str()), ("10.0.0.1:9092", "t"));
 }
 
 #[test]
-fn a_url_variable_wins_over_everything_and_an_empty_one_counts_as_unset() {
+fn a_url_variable_overrides_all_sources_and_an_empty_one_counts_as_unset() {
     let redis = |url: &str| {
         let variables = [("MEDHUB__REDIS__URL", "redis://a"), ("REDIS_URL", url)];
         load_from_environment(&variables).unwrap().redis.url
@@ -53,7 +53,7 @@ fn a_url_variable_wins_over_everything_and_an_empty_one_counts_as_unset() {
 }
 
 #[test]
-fn an_unknown_key_is_named_with_its_variable() {
+fn the_error_of_an_unknown_key_names_the_variable() {
     let key = load_error(&[("MEDHUB__LOG__FORMT", "x")]);
     assert_eq!(key, "unknown setting log.formt (environment variable MEDHUB__LOG__FORMT); known here: format, filter");
     let section = load_error(&[("MEDHUB__LGO__FORMAT", "x")]);
@@ -61,21 +61,21 @@ fn an_unknown_key_is_named_with_its_variable() {
 }
 
 #[test]
-fn an_unusable_value_is_named_with_its_key() {
+fn the_error_of_an_invalid_value_names_the_key() {
     let text = load_error(&[("MEDHUB__HTTP__REQUEST_TIMEOUT_MS", "soon")]);
     assert!(text.contains("setting http.request_timeout_ms (environment variable MEDHUB__HTTP__"), "{text}");
 }
 
 #[test]
-fn a_missing_file_is_named() {
+fn the_error_of_a_missing_file_names_the_file() {
     let file = Path::new("/nowhere/medhub.toml");
     let error = MedhubConfig::load(Some(file), []).unwrap_err();
     assert_eq!(error.to_string(), "reading the settings file /nowhere/medhub.toml");
 }
 
 #[test]
-fn what_is_shown_can_be_read_back_and_holds_no_password() {
-    let shown = load_from_environment(&[
+fn the_masked_settings_can_be_loaded_and_contain_no_password() {
+    let printed = load_from_environment(&[
         ("DATABASE_URL", "postgres://medhub:s3cr3t@127.0.0.1:5432/medhub"),
         ("CLICKHOUSE_URL", "http://me:s3cr3t@127.0.0.1:8123"),
         ("REDIS_URL", "redis://:s3cr3t@127.0.0.1:6379"),
@@ -83,19 +83,19 @@ fn what_is_shown_can_be_read_back_and_holds_no_password() {
     .unwrap()
     .to_masked_toml()
     .unwrap();
-    assert!(!shown.contains("s3cr3t"), "{shown}");
-    assert!(shown.contains("postgres://medhub:***@127.0.0.1:5432/medhub"), "{shown}");
-    let read: MedhubConfig = toml::from_str(&shown).unwrap();
-    assert_eq!(read.http, HttpConfig::default());
+    assert!(!printed.contains("s3cr3t"), "{printed}");
+    assert!(printed.contains("postgres://medhub:***@127.0.0.1:5432/medhub"), "{printed}");
+    let loaded: MedhubConfig = toml::from_str(&printed).unwrap();
+    assert_eq!(loaded.http, HttpConfig::default());
 }
 
 #[test]
-fn the_operators_token_has_a_length_and_is_not_shown() {
+fn the_operators_token_has_a_minimum_length_and_is_not_printed() {
     let short = load_error(&[("MEDHUB__ADMIN__TOKEN", "fifteen letters")]);
     assert!(short.contains("MEDHUB__ADMIN__TOKEN") && short.contains("shorter than 16 characters"), "{short}");
     assert!(!short.contains("fifteen"), "{short}");
 
     let config = load_from_environment(&[("MEDHUB__ADMIN__TOKEN", "correct-horse-battery")]).unwrap();
-    let shown = config.to_masked_toml().unwrap();
-    assert!(!shown.contains("horse") && shown.contains("***"), "{shown}");
+    let printed = config.to_masked_toml().unwrap();
+    assert!(!printed.contains("horse") && printed.contains("***"), "{printed}");
 }

@@ -20,7 +20,7 @@ pub(super) struct CompatibilityResponse {
 }
 
 impl CompatibilityResponse {
-    fn from_objections(violations: &[CompatibilityViolation], options: &RegistryQuery) -> RegistryJson<Self> {
+    fn from_violations(violations: &[CompatibilityViolation], options: &RegistryQuery) -> RegistryJson<Self> {
         let messages = || violations.iter().map(ToString::to_string).collect();
         RegistryJson(Self { is_compatible: violations.is_empty(), messages: options.verbose.then(messages) })
     }
@@ -33,7 +33,7 @@ pub(super) async fn check_all_versions(
     options: RegistryQuery,
     SubmittedSchema(schema): SubmittedSchema,
 ) -> Result<RegistryJson<CompatibilityResponse>, RegistryErrorResponse> {
-    Ok(CompatibilityResponse::from_objections(&store.find_violations(&subject, &schema, None).await?, &options))
+    Ok(CompatibilityResponse::from_violations(&store.find_violations(&subject, &schema, None).await?, &options))
 }
 
 /// Checks against one version.
@@ -43,7 +43,7 @@ pub(super) async fn check_version(
     options: RegistryQuery,
     SubmittedSchema(schema): SubmittedSchema,
 ) -> Result<RegistryJson<CompatibilityResponse>, RegistryErrorResponse> {
-    Ok(CompatibilityResponse::from_objections(
+    Ok(CompatibilityResponse::from_violations(
         &store.find_violations(&subject, &schema, Some(version)).await?,
         &options,
     ))

@@ -17,19 +17,19 @@ use super::RegistryErrorResponse;
 #[expect(clippy::struct_excessive_bools, reason = "the parameters are defined by Confluent's API")]
 #[serde(default, rename_all = "camelCase")]
 pub(super) struct RegistryQuery {
-    #[serde(deserialize_with = "switch")]
+    #[serde(deserialize_with = "deserialize_flag")]
     deleted: bool,
-    #[serde(deserialize_with = "switch")]
+    #[serde(deserialize_with = "deserialize_flag")]
     deleted_only: bool,
-    #[serde(deserialize_with = "switch")]
+    #[serde(deserialize_with = "deserialize_flag")]
     pub(super) latest_only: bool,
-    #[serde(deserialize_with = "switch")]
+    #[serde(deserialize_with = "deserialize_flag")]
     pub(super) permanent: bool,
-    #[serde(deserialize_with = "switch")]
+    #[serde(deserialize_with = "deserialize_flag")]
     pub(super) verbose: bool,
-    #[serde(deserialize_with = "switch")]
+    #[serde(deserialize_with = "deserialize_flag")]
     pub(super) default_to_global: bool,
-    #[serde(deserialize_with = "switch")]
+    #[serde(deserialize_with = "deserialize_flag")]
     pub(super) fetch_max_id: bool,
     subject_prefix: String,
     offset: i64,
@@ -37,7 +37,7 @@ pub(super) struct RegistryQuery {
 }
 
 /// Parses a boolean as clients of all languages write it: `true`, `True` (Python), `TRUE`, `1`, or an empty value.
-fn switch<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
+fn deserialize_flag<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
     let text = String::deserialize(deserializer)?;
     match text.trim().to_ascii_lowercase().as_str() {
         "true" | "1" | "" => Ok(true),
@@ -136,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn switches_are_read_as_clients_of_all_languages_write_them() {
+    fn flags_are_parsed_as_clients_of_all_languages_write_them() {
         for text in ["true", "True", "TRUE", "1", ""] {
             assert!(parse_query(&format!("normalize=False&deleted={text}")).unwrap().deleted, "{text}");
         }
@@ -147,9 +147,9 @@ mod tests {
     }
 
     #[test]
-    fn the_context_without_a_name_is_the_only_one() {
-        for (given, prefix) in [("", ""), (":*:", ""), (":.:", ""), (":*:med", "med"), ("med", "med")] {
-            assert_eq!(parse_query(&format!("subjectPrefix={given}")).unwrap().name_prefix(), prefix);
+    fn the_name_prefix_excludes_the_context() {
+        for (parameter, prefix) in [("", ""), (":*:", ""), (":.:", ""), (":*:med", "med"), ("med", "med")] {
+            assert_eq!(parse_query(&format!("subjectPrefix={parameter}")).unwrap().name_prefix(), prefix);
         }
     }
 }

@@ -78,7 +78,7 @@ pub(super) async fn clear_subject_mode(Path(subject): Path<String>) -> RegistryE
 }
 
 fn mode_not_configured(subject: &str) -> RegistryErrorResponse {
-    let shown: String = subject.chars().take(64).collect();
-    let message = format!("Subject '{}' does not have subject-level mode configured", shown.escape_debug());
+    let prefix: String = subject.chars().take(64).collect();
+    let message = format!("Subject '{}' does not have subject-level mode configured", prefix.escape_debug());
     RegistryErrorResponse::new(StatusCode::NOT_FOUND, 40409, message)
 }

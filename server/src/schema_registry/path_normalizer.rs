@@ -33,9 +33,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn empty_segments_are_left_out() {
-        let of = |text: &str| normalized_uri(&text.parse().unwrap()).map(|uri| uri.to_string());
-        for (path, tidy) in [
+    fn empty_segments_are_removed() {
+        let normalize = |text: &str| normalized_uri(&text.parse().unwrap()).map(|uri| uri.to_string());
+        for (path, normalized) in [
             ("/config/", Some("/config")),
             ("//subjects/?deleted=true", Some("/subjects?deleted=true")),
             ("/subjects/a%2Fb/versions/", Some("/subjects/a%2Fb/versions")),
@@ -43,7 +43,7 @@ mod tests {
             ("/", None),
             ("/subjects/a%2Fb", None),
         ] {
-            assert_eq!(of(path).as_deref(), tidy, "{path}");
+            assert_eq!(normalize(path).as_deref(), normalized, "{path}");
         }
     }
 }

@@ -151,8 +151,8 @@ pub(super) async fn authorize_request(
     let address = ClientAddress::from_request(request.headers(), peer_address(&request), limiter.trusts_forwarded());
     let path = request.uri().path();
     if path == "/health" || path == "/ready" {
-        let page = if path == "/health" { PublicRoute::Health } else { PublicRoute::Other };
-        return respond_with_rate_limit(limiter.charge_public_request(page, &address), request, next).await;
+        let route = if path == "/health" { PublicRoute::Health } else { PublicRoute::Other };
+        return respond_with_rate_limit(limiter.charge_public_request(route, &address), request, next).await;
     }
     let has_credentials = request.headers().contains_key(header::AUTHORIZATION);
     let Some(right) = access.authenticate(request.headers()) else {
@@ -167,8 +167,8 @@ pub(super) async fn authorize_request(
     if let Some(status) = status.filter(|status| status.retry_after_s.is_some()) {
         return RegistryAccessError::RateLimited(status).into_response();
     }
-    if let Some(refused) = access.check_right(required_right(request.method(), path), right, has_credentials) {
-        return refused.into_response();
+    if let Some(error) = access.check_right(required_right(request.method(), path), right, has_credentials) {
+        return error.into_response();
     }
     request.extensions_mut().insert(right);
     respond_with_rate_limit(status, request, next).await
@@ -180,26 +180,26 @@ async fn respond_with_rate_limit(status: Option<RateLimitStatus>, request: Reque
         None => next.run(request).await,
         Some(status) if status.retry_after_s.is_some() => RegistryAccessError::RateLimited(status).into_response(),
         Some(status) => {
-            let mut answer = next.run(request).await;
-            status.write_headers(answer.headers_mut());
-            answer
+            let mut response = next.run(request).await;
+            status.write_headers(response.headers_mut());
+            response
         }
     }
 }
 
 impl From<RegistryAccessError> for RegistryErrorResponse {
     /// Uses the error codes of Confluent's security plugin.
-    fn from(refused: RegistryAccessError) -> Self {
-        let (status, code, message) = match refused {
+    fn from(error: RegistryAccessError) -> Self {
+        let (status, code, message) = match error {
             RegistryAccessError::Unauthenticated => (
                 StatusCode::UNAUTHORIZED,
                 40101,
-                "User cannot be authenticated: show the login of MEDHUB__REGISTRY__LOGIN by HTTP Basic",
+                "User cannot be authenticated: send the login of MEDHUB__REGISTRY__LOGIN by HTTP Basic",
             ),
             RegistryAccessError::Forbidden => (
                 StatusCode::FORBIDDEN,
                 40301,
-                "User is denied operation: the login registers; to delete and to set levels show the operator's token",
+                "User is denied operation: the login only registers; to delete or set levels, send the operator's token",
             ),
             RegistryAccessError::ReadOnly => (
                 StatusCode::FORBIDDEN,
@@ -216,16 +216,16 @@ impl From<RegistryAccessError> for RegistryErrorResponse {
 
 impl IntoResponse for RegistryAccessError {
     fn into_response(self) -> Response {
-        let mut answer = RegistryErrorResponse::from(self).into_response();
+        let mut response = RegistryErrorResponse::from(self).into_response();
         match self {
             Self::Unauthenticated => {
                 let challenge = HeaderValue::from_static("Basic realm=\"schema registry\", charset=\"UTF-8\"");
-                answer.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
+                response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
             }
-            Self::RateLimited(status) => status.write_headers(answer.headers_mut()),
+            Self::RateLimited(status) => status.write_headers(response.headers_mut()),
             Self::Forbidden | Self::ReadOnly => {}
         }
-        answer
+        response
     }
 }
 
@@ -256,7 +256,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_shown_tells_what_one_may() {
+    fn the_credentials_determine_the_right() {
         let access = registry_access(Some("medhub:a:long:password"), Some(TOKEN), false);
         assert_eq!(
             authenticate_header(&access, &basic_header("medhub:a:long:password")),
@@ -281,7 +281,7 @@ mod tests {
     }
 
     #[test]
-    fn requests_need_what_they_do() {
+    fn a_request_requires_the_right_of_its_method_and_path() {
         for (method, path, right) in [
             (Method::GET, "/subjects/a/versions/1", RegistryRight::Read),
             (Method::POST, "/subjects/a", RegistryRight::Read),
@@ -299,24 +299,24 @@ mod tests {
     }
 
     #[test]
-    fn without_a_login_nothing_is_written_and_with_one_only_by_whom_has_it() {
-        let none = registry_access(None, None, false);
-        assert_eq!(none.check_right(RegistryRight::Read, RegistryRight::Read, false), None);
+    fn writing_requires_a_configured_login_and_its_credentials() {
+        let read_only = registry_access(None, None, false);
+        assert_eq!(read_only.check_right(RegistryRight::Read, RegistryRight::Read, false), None);
         assert_eq!(
-            none.check_right(RegistryRight::Register, RegistryRight::Read, false),
+            read_only.check_right(RegistryRight::Register, RegistryRight::Read, false),
             Some(RegistryAccessError::ReadOnly)
         );
-        let some = registry_access(Some("medhub:a long password"), None, false);
+        let writable = registry_access(Some("medhub:a long password"), None, false);
         assert_eq!(
-            some.check_right(RegistryRight::Register, RegistryRight::Read, false),
+            writable.check_right(RegistryRight::Register, RegistryRight::Read, false),
             Some(RegistryAccessError::Unauthenticated)
         );
-        assert_eq!(some.check_right(RegistryRight::Register, RegistryRight::Register, true), None);
+        assert_eq!(writable.check_right(RegistryRight::Register, RegistryRight::Register, true), None);
         assert_eq!(
-            some.check_right(RegistryRight::Administer, RegistryRight::Register, true),
+            writable.check_right(RegistryRight::Administer, RegistryRight::Register, true),
             Some(RegistryAccessError::Forbidden)
         );
-        assert_eq!(some.check_right(RegistryRight::Read, RegistryRight::Read, false), None);
+        assert_eq!(writable.check_right(RegistryRight::Read, RegistryRight::Read, false), None);
         let private = registry_access(Some("medhub:a long password"), None, true);
         assert_eq!(
             private.check_right(RegistryRight::Read, RegistryRight::Read, false),

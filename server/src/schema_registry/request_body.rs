@@ -34,7 +34,7 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for RegistryBody<T> {
             RegistryErrorResponse::new(
                 StatusCode::BAD_REQUEST,
                 400,
-                format!("the body is not the JSON that is expected: {error}"),
+                format!("the body is not the expected JSON: {error}"),
             )
         })
     }
@@ -70,9 +70,9 @@ impl FromRequest<SchemaStore> for SubmittedSchema {
     type Rejection = RegistryErrorResponse;
 
     async fn from_request(request: Request, store: &SchemaStore) -> Result<Self, RegistryErrorResponse> {
-        let RegistryBody(wish) = RegistryBody::<SchemaRequest>::from_request(request, store).await?;
-        wish.reject_unsupported()?;
-        Ok(Self(store.parse_schema(wish.schema.unwrap_or_default()).await?))
+        let RegistryBody(submitted) = RegistryBody::<SchemaRequest>::from_request(request, store).await?;
+        submitted.reject_unsupported()?;
+        Ok(Self(store.parse_schema(submitted.schema.unwrap_or_default()).await?))
     }
 }
 
@@ -81,26 +81,26 @@ impl SchemaRequest {
     fn reject_unsupported(&self) -> Result<(), RegistryErrorResponse> {
         let kind = self.schema_type.as_deref().unwrap_or("AVRO");
         if !kind.eq_ignore_ascii_case("AVRO") {
-            let shown: String = kind.chars().take(64).collect();
-            let message = format!("Invalid schema type {}: this registry takes AVRO only", shown.escape_debug());
+            let prefix: String = kind.chars().take(64).collect();
+            let message = format!("Invalid schema type {}: this registry supports AVRO only", prefix.escape_debug());
             return Err(RegistryErrorResponse::unprocessable(42201, message));
         }
         if self.references.as_ref().is_some_and(|references| !references.is_empty()) {
             let message =
-                "Invalid schema: this registry takes no references; write the referenced types into the schema";
+                "Invalid schema: this registry supports no references; include the referenced types in the schema";
             return Err(RegistryErrorResponse::unprocessable(42201, message));
         }
         if self.metadata.is_some() || self.rule_set.is_some() {
             return Err(RegistryErrorResponse::unprocessable(
                 42201,
-                "Invalid schema: this registry keeps no metadata and no rule sets",
+                "Invalid schema: this registry supports no metadata and no rule sets",
             ));
         }
         // Registering under a given id or version needs the mode IMPORT. Clients send 0 and -1 for none.
         if self.id.is_some_and(|id| id > 0) || self.version.is_some_and(|version| version > 0) {
             return Err(RegistryErrorResponse::unprocessable(
                 42205,
-                "the registry is not in import mode: it gives out ids and versions",
+                "the registry is not in import mode: it assigns ids and versions itself",
             ));
         }
         Ok(())

@@ -18,7 +18,7 @@ pub(super) struct SchemaUsage {
     version: i32,
 }
 
-/// Clients request it to check that the registry answers.
+/// Returns an empty object. Clients request it to check that the registry answers.
 pub(super) async fn get_root() -> RegistryJson<Value> {
     RegistryJson(json!({}))
 }
@@ -60,11 +60,11 @@ pub(super) async fn get_schema(
     SchemaIdPath(id): SchemaIdPath,
     options: RegistryQuery,
 ) -> Result<RegistryJson<Value>, RegistryErrorResponse> {
-    let mut answer = json!({ "schema": store.find_schema(id).await? });
+    let mut body = json!({ "schema": store.find_schema(id).await? });
     if options.fetch_max_id {
-        answer["maxId"] = store.last_id().await?.into();
+        body["maxId"] = store.last_id().await?.into();
     }
-    Ok(RegistryJson(answer))
+    Ok(RegistryJson(body))
 }
 
 pub(super) async fn get_schema_text(
@@ -95,6 +95,6 @@ pub(super) async fn list_schema_versions(
     SchemaIdPath(id): SchemaIdPath,
     options: RegistryQuery,
 ) -> Result<RegistryJson<Vec<SchemaUsage>>, RegistryErrorResponse> {
-    let users = store.find_schema_usages(id, options.deletion_filter()).await?;
-    Ok(RegistryJson(users.into_iter().map(|(subject, version)| SchemaUsage { subject, version }).collect()))
+    let usages = store.find_schema_usages(id, options.deletion_filter()).await?;
+    Ok(RegistryJson(usages.into_iter().map(|(subject, version)| SchemaUsage { subject, version }).collect()))
 }

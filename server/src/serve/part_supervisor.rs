@@ -1,4 +1,4 @@
-//! The parts of a service as tasks: every end is looked at, and they are taken down stage by stage.
+//! Runs the parts of a service as tasks: notices every exit, and stops the parts stage by stage.
 
 use std::{collections::HashMap, future::Future, time::Duration};
 
@@ -10,43 +10,42 @@ use tokio_util::sync::CancellationToken;
 
 use super::ServeError;
 
-/// The order in which parts stop: first nothing new comes in, then what is on record travels on.
+/// The order in which parts stop: the edges first, then the parts that process recorded events.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum ShutdownStage {
-    /// Takes requests, and writes what was taken in with them.
+    /// Parts that accept requests, and that record what the requests contained.
     Http,
-    /// Publishes events.
+    /// The relay, which publishes events.
     Relay,
-    /// Apply events.
+    /// Workers, which apply events, and background tasks.
     Workers,
 }
 
 const SHUTDOWN_STAGES: [ShutdownStage; 3] = [ShutdownStage::Http, ShutdownStage::Relay, ShutdownStage::Workers];
 
 impl ShutdownStage {
-    /// What it has of the time in which a service has to stop. Clients may take their time; what is to be published has a
-    /// share of its own.
-    fn timeout_share(self, patience: Duration) -> Duration {
+    /// Returns the stage's share of the shutdown timeout. Each stage has its own share, so that slow clients do not use
+    /// the time of the relay.
+    fn timeout_share(self, shutdown_timeout: Duration) -> Duration {
         match self {
-            Self::Http => patience / 2,
-            Self::Relay | Self::Workers => patience / 4,
+            Self::Http => shutdown_timeout / 2,
+            Self::Relay | Self::Workers => shutdown_timeout / 4,
         }
     }
 }
 
-/// A part that runs.
 struct RunningPart {
     name: &'static str,
     stage: ShutdownStage,
-    /// How long it may take to stop; `None` where it has what its stage has.
+    /// How long it may take to stop; `None` if the share of its stage applies.
     drain_timeout: Option<Duration>,
     task: AbortHandle,
 }
 
-/// Says what a part has not done at the end although it was promised.
+/// Returns an error if a part has acknowledged work that it has not done.
 type LossCheck = Box<dyn Fn() -> Result<(), ServeError> + Send + Sync>;
 
-/// The running parts.
+/// Supervises the running parts.
 #[derive(Default)]
 pub(super) struct PartSupervisor {
     tasks: JoinSet<Result<(), ServeError>>,
@@ -56,7 +55,7 @@ pub(super) struct PartSupervisor {
 }
 
 impl PartSupervisor {
-    /// Starts a part. It has to end soon after the token it is given is cancelled.
+    /// Starts a part. It must end soon after its token is cancelled.
     pub(super) fn spawn_part<F>(
         &mut self,
         stage: ShutdownStage,
@@ -68,8 +67,8 @@ impl PartSupervisor {
         self.spawn_running_part(stage, name, None, part);
     }
 
-    /// Starts a part that has a time of its own to stop, from when its stage is told to, however long the others of its
-    /// stage take.
+    /// Starts a part with a drain timeout of its own, which begins when its stage is stopped and replaces the share of
+    /// its stage.
     pub(super) fn spawn_part_with_timeout<F>(
         &mut self,
         stage: ShutdownStage,
@@ -95,47 +94,46 @@ impl PartSupervisor {
         self.running.insert(task.id(), RunningPart { name, stage, drain_timeout, task });
     }
 
-    /// Asks `check` at the end whether something that was promised has not been done.
+    /// Adds a check that [`Self::check_losses`] runs.
     pub(super) fn add_loss_check(&mut self, check: impl Fn() -> Result<(), ServeError> + Send + Sync + 'static) {
         self.loss_checks.push(Box::new(check));
     }
 
-    /// Logs what was promised and has not been done, and answers the first of it.
+    /// Runs all loss checks, logs each failure, and returns the first one.
     pub(super) fn check_losses(&self) -> Result<(), ServeError> {
         let mut outcome = Ok(());
         for check in &self.loss_checks {
-            let checked = check();
-            if let Err(error) = &checked {
-                tracing::error!(error = error as &dyn std::error::Error, "a promise is not kept at the end");
+            let result = check();
+            if let Err(error) = &result {
+                tracing::error!(error = error as &dyn std::error::Error, "acknowledged work was not completed");
             }
-            outcome = outcome.and(checked);
+            outcome = outcome.and(result);
         }
         outcome
     }
 
-    /// Waits until a part ends that nobody told to end.
+    /// Waits until a part ends although it was not stopped.
     pub(super) async fn wait_for_unexpected_exit(&mut self) -> Result<(), ServeError> {
         match self.next_exit().await {
             Some((part, Ok(()))) => Err(ServeError::UnexpectedExit { part }),
-            Some((_, failed)) => failed,
+            Some((_, failure)) => failure,
             None => Ok(()),
         }
     }
 
-    /// Tells the parts to stop, stage by stage, and waits for them: for `patience` altogether, of which each stage has a
-    /// share of its own, and what those before it left over. A part with a time of its own has that, and takes nothing
-    /// from the later stages. A part that is slow is left behind at the end of its time, so that what others were given to
-    /// do is done.
-    pub(super) async fn drain_stages(&mut self, patience: Duration) -> Result<(), ServeError> {
+    /// Stops the parts stage by stage, and waits for them, in total for `shutdown_timeout`. Each stage has a share of
+    /// it, and the time that the stages before it did not use. A part with a drain timeout of its own does not shorten
+    /// the shares of later stages. A part that exceeds its time is aborted, so that the others can complete their work.
+    pub(super) async fn drain_stages(&mut self, shutdown_timeout: Duration) -> Result<(), ServeError> {
         let mut deadline = Instant::now();
         let mut outcome = Ok(());
         for stage in SHUTDOWN_STAGES {
             let start = Instant::now();
-            deadline = deadline.max(start) + stage.timeout_share(patience);
+            deadline = deadline.max(start) + stage.timeout_share(shutdown_timeout);
             self.stop_tokens[stage as usize].cancel();
             while let Some((id, part_deadline)) = self.find_next_deadline(stage, start, deadline) {
                 match tokio::time::timeout_at(part_deadline, self.next_exit()).await {
-                    Ok(Some((_, ended))) => outcome = outcome.and(ended),
+                    Ok(Some((_, exit))) => outcome = outcome.and(exit),
                     Ok(None) => break,
                     Err(_elapsed) => outcome = outcome.and(self.abort_part(id)),
                 }
@@ -144,30 +142,31 @@ impl PartSupervisor {
         outcome
     }
 
-    /// The part of a stage whose time ends first, and when. The stage was told to stop at `start` and has until `deadline`.
+    /// Returns the part of a stage whose deadline is first, with the deadline. The stage was stopped at `start` and has
+    /// until `deadline`.
     fn find_next_deadline(&self, stage: ShutdownStage, start: Instant, deadline: Instant) -> Option<(Id, Instant)> {
-        let of_stage = self.running.iter().filter(|(_, part)| part.stage == stage);
-        let deadlines = of_stage.map(|(id, part)| (*id, part.drain_timeout.map_or(deadline, |own| start + own)));
+        let stage_parts = self.running.iter().filter(|(_, part)| part.stage == stage);
+        let deadlines = stage_parts.map(|(id, part)| (*id, part.drain_timeout.map_or(deadline, |own| start + own)));
         deadlines.min_by_key(|(_, deadline)| *deadline)
     }
 
-    /// Ends what a part still does, and counts it no more.
+    /// Aborts a part and forgets it.
     fn abort_part(&mut self, id: Id) -> Result<(), ServeError> {
         let Some(RunningPart { name: part, task, .. }) = self.running.remove(&id) else { return Ok(()) };
-        tracing::warn!(part, "a part did not come to its end in time and is left behind");
+        tracing::warn!(part, "part did not stop in time, aborting it");
         task.abort();
         Err(ServeError::DrainTimeout { part })
     }
 
     async fn next_exit(&mut self) -> Option<(&'static str, Result<(), ServeError>)> {
         loop {
-            let (id, ended) = match self.tasks.join_next_with_id().await? {
-                Ok((id, ended)) => (id, Ok(ended)),
-                Err(broken) => (broken.id(), Err(broken)),
+            let (id, exit) = match self.tasks.join_next_with_id().await? {
+                Ok((id, exit)) => (id, Ok(exit)),
+                Err(error) => (error.id(), Err(error)),
             };
-            // What was left behind is no news.
+            // The exit of an aborted part is not reported again.
             if let Some(RunningPart { name: part, .. }) = self.running.remove(&id) {
-                return Some((part, ended.unwrap_or_else(|source| Err(ServeError::PartPanicked { part, source }))));
+                return Some((part, exit.unwrap_or_else(|source| Err(ServeError::PartPanicked { part, source }))));
             }
         }
     }
@@ -179,7 +178,7 @@ mod tests {
 
     use super::*;
 
-    const PATIENCE: Duration = Duration::from_secs(5);
+    const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(5);
 
     #[tokio::test]
     async fn parts_stop_stage_by_stage() {
@@ -195,12 +194,12 @@ mod tests {
                 Ok(())
             });
         }
-        parts.drain_stages(PATIENCE).await.unwrap();
+        parts.drain_stages(SHUTDOWN_TIMEOUT).await.unwrap();
         assert_eq!(*stopped.lock().unwrap(), ["http", "relay", "workers"]);
     }
 
     #[tokio::test]
-    async fn a_part_that_ends_by_itself_is_noticed() {
+    async fn a_part_that_ends_unexpectedly_is_an_error() {
         let mut parts = PartSupervisor::default();
         parts.spawn_part(ShutdownStage::Relay, "the relay", |_| async { Ok(()) });
         assert!(matches!(
@@ -210,70 +209,70 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_part_that_panics_is_noticed() {
+    async fn a_part_that_panics_is_an_error() {
         let mut parts = PartSupervisor::default();
         parts.spawn_part(ShutdownStage::Workers, "views", |_| async { panic!("planted") });
         assert!(matches!(parts.wait_for_unexpected_exit().await, Err(ServeError::PartPanicked { part: "views", .. })));
     }
 
     #[tokio::test]
-    async fn a_part_that_does_not_stop_takes_no_time_from_the_others() {
-        let (told, mut drained) = tokio::sync::mpsc::unbounded_channel();
+    async fn a_part_that_does_not_stop_uses_no_time_of_later_stages() {
+        let (stopped, mut stopped_parts) = tokio::sync::mpsc::unbounded_channel();
         let mut parts = PartSupervisor::default();
         parts.spawn_part(ShutdownStage::Http, "HTTP", |_| std::future::pending());
         for (stage, name) in [(ShutdownStage::Relay, "ingest"), (ShutdownStage::Workers, "workers")] {
-            let told = told.clone();
+            let stopped = stopped.clone();
             parts.spawn_part(stage, name, |stop| async move {
                 stop.cancelled().await;
                 tokio::time::sleep(Duration::from_millis(10)).await;
-                told.send(name).unwrap();
+                stopped.send(name).unwrap();
                 Ok(())
             });
         }
         let outcome = parts.drain_stages(Duration::from_secs(2)).await;
         assert!(matches!(outcome, Err(ServeError::DrainTimeout { part: "HTTP" })), "{outcome:?}");
-        assert_eq!([drained.try_recv().unwrap(), drained.try_recv().unwrap()], ["ingest", "workers"]);
+        assert_eq!([stopped_parts.try_recv().unwrap(), stopped_parts.try_recv().unwrap()], ["ingest", "workers"]);
     }
 
     #[tokio::test]
-    async fn ingest_drains_beside_http_and_has_its_own_time() {
-        let (told, hear) = tokio::sync::oneshot::channel();
+    async fn ingest_drains_concurrently_with_http_and_has_its_own_timeout() {
+        let (ingest_stopped, wait_for_ingest) = tokio::sync::oneshot::channel();
         let mut parts = PartSupervisor::default();
-        // Does not end before ingest has: one after the other would never come to an end.
+        // Ends only after ingest has: if the parts were stopped one after the other, this would time out.
         parts.spawn_part(ShutdownStage::Http, "HTTP", |stop| async move {
             stop.cancelled().await;
-            hear.await.unwrap();
+            wait_for_ingest.await.unwrap();
             Ok(())
         });
-        parts.spawn_part_with_timeout(ShutdownStage::Http, "ingest", PATIENCE, |stop| async move {
+        parts.spawn_part_with_timeout(ShutdownStage::Http, "ingest", SHUTDOWN_TIMEOUT, |stop| async move {
             stop.cancelled().await;
-            told.send(()).unwrap();
+            ingest_stopped.send(()).unwrap();
             Ok(())
         });
-        parts.drain_stages(PATIENCE).await.unwrap();
+        parts.drain_stages(SHUTDOWN_TIMEOUT).await.unwrap();
 
         let mut parts = PartSupervisor::default();
-        let (http_gone, is_http_gone) = tokio::sync::oneshot::channel::<()>();
+        let (http_guard, http_aborted) = tokio::sync::oneshot::channel::<()>();
         parts.spawn_part(ShutdownStage::Http, "HTTP", |_| async move {
-            // Dropped with the part when it is left behind.
-            let _http_gone = http_gone;
+            // Dropped with the part when it is aborted.
+            let _http_guard = http_guard;
             std::future::pending().await
         });
-        let (told, mut hear) = tokio::sync::oneshot::channel();
-        parts.spawn_part_with_timeout(ShutdownStage::Http, "ingest", PATIENCE, |stop| async move {
+        let (ingest_stopped, mut ingest_outcome) = tokio::sync::oneshot::channel();
+        parts.spawn_part_with_timeout(ShutdownStage::Http, "ingest", SHUTDOWN_TIMEOUT, |stop| async move {
             stop.cancelled().await;
-            // Still at work when the stage's share has ended and HTTP is left behind.
-            assert!(is_http_gone.await.is_err());
-            told.send(()).unwrap();
+            // Continues after the stage's share has ended and HTTP is aborted.
+            assert!(http_aborted.await.is_err());
+            ingest_stopped.send(()).unwrap();
             Ok(())
         });
         let outcome = parts.drain_stages(Duration::from_millis(20)).await;
         assert!(matches!(outcome, Err(ServeError::DrainTimeout { part: "HTTP" })), "{outcome:?}");
-        hear.try_recv().unwrap();
+        ingest_outcome.try_recv().unwrap();
     }
 
     #[test]
-    fn what_was_promised_and_not_done_is_the_outcome() {
+    fn a_failed_loss_check_is_the_outcome() {
         let mut parts = PartSupervisor::default();
         parts.check_losses().unwrap();
         parts.add_loss_check(|| Ok(()));
@@ -282,7 +281,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_part_that_does_not_stop_is_named() {
+    async fn the_drain_timeout_names_the_part_that_does_not_stop() {
         let mut parts = PartSupervisor::default();
         parts.spawn_part(ShutdownStage::Http, "HTTP", |_| std::future::pending());
         let drained = parts.drain_stages(Duration::from_millis(20)).await;

@@ -20,15 +20,15 @@ pub(super) async fn wait_for_services(
 ) -> Result<(), ServeError> {
     let deadline = Instant::now() + timeout;
     let mut pause = FIRST_PAUSE;
-    let mut away = find_unreachable_services(app, engines).await;
-    while !away.is_empty() {
+    let mut unavailable = find_unreachable_services(app, engines).await;
+    while !unavailable.is_empty() {
         if Instant::now() + pause > deadline {
-            return Err(ServeError::ServicesUnavailable { engines: away, waited_s: timeout.as_secs() });
+            return Err(ServeError::ServicesUnavailable { engines: unavailable, waited_s: timeout.as_secs() });
         }
-        tracing::info!(engines = super::names(&away), "waiting for engines");
+        tracing::info!(engines = super::join_names(&unavailable), "waiting for engines");
         tokio::time::sleep(pause).await;
         pause = (pause * 2).min(MAX_PAUSE);
-        away = find_unreachable_services(app, &away).await;
+        unavailable = find_unreachable_services(app, &unavailable).await;
     }
     Ok(())
 }
@@ -66,12 +66,12 @@ pub(super) async fn wait_for_migration(app: &AppContext, timeout: Duration) -> R
 
 async fn find_unreachable_services(app: &AppContext, engines: &[BackingService]) -> Vec<BackingService> {
     let answers = join_all(engines.iter().map(|engine| app.ping(*engine))).await;
-    let mut away = Vec::new();
+    let mut unavailable = Vec::new();
     for (engine, answer) in engines.iter().zip(answers) {
         if let Err(error) = answer {
             tracing::debug!(error = &error as &dyn std::error::Error, engine = engine.name(), "engine unavailable");
-            away.push(*engine);
+            unavailable.push(*engine);
         }
     }
-    away
+    unavailable
 }

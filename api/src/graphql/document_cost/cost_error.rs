@@ -1,13 +1,13 @@
-//! Why a document is refused before it is run.
+//! Why a document is refused before it is executed.
 
 use async_graphql::Pos;
 
 use super::{MAX_ARGUMENTS, MAX_DIRECTIVES};
 
-/// Why a document asks for too much.
+/// Why a document exceeds the limits or cannot be measured.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(in crate::graphql) enum CostError {
-    #[error("the document costs more than {limit}: ask for fewer fields, entries, searches or changes at once")]
+    #[error("the document costs more than {limit}: request fewer fields, entries, searches or changes at once")]
     TooComplex { limit: usize },
     #[error("the document nests deeper than {limit} fields")]
     TooDeep { limit: usize, at: Pos },
@@ -15,9 +15,9 @@ pub(in crate::graphql) enum CostError {
     TooManyAliases { limit: usize },
     #[error("the operation has more than {limit} fields, counted each time they are repeated: send several documents")]
     TooManyRootFields { limit: usize },
-    #[error("more than {MAX_DIRECTIVES} directives stand in one place")]
+    #[error("a field, fragment or operation has more than {MAX_DIRECTIVES} directives")]
     TooManyDirectives { at: Pos },
-    #[error("more than {MAX_ARGUMENTS} arguments or variables stand in one place")]
+    #[error("a field has more than {MAX_ARGUMENTS} arguments, or an operation more than {MAX_ARGUMENTS} variables")]
     TooManyArguments { at: Pos },
     #[error("the fragment `{name}` is spread inside itself")]
     FragmentCycle { name: String, at: Pos },
@@ -32,7 +32,7 @@ pub(in crate::graphql) enum CostError {
 }
 
 impl CostError {
-    /// Where it is, if it is in one place.
+    /// Returns the position of the error, if it has one.
     pub(in crate::graphql) fn pos(&self) -> Option<Pos> {
         match self {
             Self::TooDeep { at, .. }

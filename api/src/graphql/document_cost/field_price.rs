@@ -1,91 +1,91 @@
-//! What it costs to answer a field, apart from the fields inside it.
+//! The cost of a field without the fields inside it.
 
 use async_graphql::parser::types::OperationType;
 
 use crate::graphql::pagination;
 
-/// A round trip to a store.
+/// Cost of a round trip to a store.
 const ROUND_TRIP_COST: usize = 10;
 
-/// Events read from the log.
+/// Cost of reading events from the log.
 const HISTORY_COST: usize = 50;
 
-/// A command: read, decided on, recorded.
+/// Cost of a command, which loads, decides and appends.
 const COMMAND_COST: usize = 50;
 
-/// Counting over everything, as a list of opportunities does for its total, or ranking everything by meaning and by
+/// Cost of counting all rows, as a list of opportunities does for its total, or of ranking all rows by meaning and
 /// words.
 const FULL_SCAN_COST: usize = 200;
 
-/// Introspection: how many entries of the schema one document may ask for. GraphiQL's and the code generators' own
-/// documents ask for some 60,000, by the sizes below.
+/// How introspection is charged, and how many entries of the schema one document may request. The documents of GraphiQL
+/// and of code generators request about 60,000, by the sizes below.
 pub(super) const INTROSPECTION_SCALE: IntrospectionScale = IntrospectionScale { entries: 150_000, complexity: 1_000 };
 
-/// How the entries of introspection are charged.
+/// The price of introspection.
 pub(super) struct IntrospectionScale {
-    /// So many entries ...
+    /// Maximum number of entries.
     pub(super) entries: usize,
-    /// ... cost that much.
+    /// Complexity of that many entries; fewer are charged in proportion.
     pub(super) complexity: usize,
 }
 
-/// What is known of a field by its name.
+/// The price of a field, determined by its name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct FieldPrice {
-    /// What the field itself costs.
+    /// Cost of the field itself.
     pub(super) base: usize,
-    /// How many entries its list has where `first` is not given; `None` where it has no such list.
+    /// Number of entries of its list without the argument `first`; `None` if it has no such list.
     pub(super) default_entries: Option<u32>,
 }
 
-/// The price of a field; `root` is the operation that it is a field of, `None` further inside.
+/// Returns the price of a field. `root` is the type of the operation for root fields, `None` for all others.
 pub(super) fn price_field(root: Option<OperationType>, name: &str) -> FieldPrice {
-    let of = |base, default_entries| FieldPrice { base, default_entries };
+    let price = |base, default_entries| FieldPrice { base, default_entries };
     match (root, name) {
-        // A change looks its token up in the log.
-        (None, name) => of(if name == "consistencyToken" { ROUND_TRIP_COST } else { 1 }, None),
-        (Some(_), "__typename") => of(1, None),
-        (Some(OperationType::Mutation), _) => of(COMMAND_COST, None),
+        // The consistency token of a change is looked up in the log.
+        (None, name) => price(if name == "consistencyToken" { ROUND_TRIP_COST } else { 1 }, None),
+        (Some(_), "__typename") => price(1, None),
+        (Some(OperationType::Mutation), _) => price(COMMAND_COST, None),
         (Some(OperationType::Subscription), "opportunityDashboard")
-        | (Some(OperationType::Query), "opportunityStats") => of(FULL_SCAN_COST, None),
+        | (Some(OperationType::Query), "opportunityStats") => price(FULL_SCAN_COST, None),
         (Some(OperationType::Query), name) => match name {
             "searchOpportunities" | "similarOpportunities" | "recommendedOpportunities" | "searchWorkspace" => {
-                of(FULL_SCAN_COST, Some(pagination::DEFAULT_HIT_COUNT))
+                price(FULL_SCAN_COST, Some(pagination::DEFAULT_HIT_COUNT))
             }
             "opportunityHistory" | "proposalHistory" | "documentHistory" | "resourceHistory" | "taskHistory" => {
-                of(HISTORY_COST, Some(pagination::DEFAULT_PAGE_SIZE))
+                price(HISTORY_COST, Some(pagination::DEFAULT_PAGE_SIZE))
             }
-            "opportunities" => of(FULL_SCAN_COST, Some(pagination::DEFAULT_PAGE_SIZE)),
+            "opportunities" => price(FULL_SCAN_COST, Some(pagination::DEFAULT_PAGE_SIZE)),
             "proposals" | "documents" | "resources" | "tasks" | "savedOpportunities" | "notifications" => {
-                of(ROUND_TRIP_COST, Some(pagination::DEFAULT_PAGE_SIZE))
+                price(ROUND_TRIP_COST, Some(pagination::DEFAULT_PAGE_SIZE))
             }
-            _ => of(ROUND_TRIP_COST, None),
+            _ => price(ROUND_TRIP_COST, None),
         },
-        (Some(OperationType::Subscription), _) => of(ROUND_TRIP_COST, None),
+        (Some(OperationType::Subscription), _) => price(ROUND_TRIP_COST, None),
     }
 }
 
-/// The price of an argument beyond its values: reading something as it was reads the log.
+/// Returns the price of an argument beyond its values: an as-of read reads the log.
 pub(super) fn price_argument(name: &str) -> usize {
     if name == "asOf" { HISTORY_COST } else { 0 }
 }
 
-/// Where introspection is.
+/// Position of a selection within introspection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum IntrospectionPlace {
-    /// In data, no introspection.
+    /// Not in introspection.
     Data,
     /// At one entry of the schema.
     Entry,
-    /// At all types, one after the other.
+    /// At each of all types.
     EveryType,
-    /// At all fields of all types, one after the other.
+    /// At each field of all types.
     EveryField,
 }
 
-/// How many entries that list has there, and where its entries are; rounded up from the schema as it is, which a test
-/// compares. A field of all types together has the mean number of entries, one that may be of the largest type the
-/// largest number.
+/// Returns the number of entries of a list at `place`, and the place of its entries. The numbers are rounded up from
+/// the current schema; a test compares them. For a field of all types it is the mean number of entries, for a field of
+/// one type, which may be the largest, the maximum.
 pub(super) fn price_introspection(place: IntrospectionPlace, name: &str) -> (usize, IntrospectionPlace) {
     match (place, name) {
         (IntrospectionPlace::Data, name) if name != "__schema" && name != "__type" => (1, IntrospectionPlace::Data),
@@ -99,7 +99,7 @@ pub(super) fn price_introspection(place: IntrospectionPlace, name: &str) -> (usi
         (IntrospectionPlace::Entry | IntrospectionPlace::EveryType, "args") | (_, "locations") => {
             (7, IntrospectionPlace::Entry)
         }
-        // `__schema`, `__type`, what is no list, and the arguments of all fields: one each, on the mean.
+        // `__schema`, `__type`, fields that are no lists, and the arguments of all fields: one each on average.
         (
             IntrospectionPlace::Data
             | IntrospectionPlace::Entry

@@ -1,4 +1,4 @@
-//! Tests of costs, and that measuring itself is cheap.
+//! Tests of the cost of documents, and that measuring is cheap.
 
 use std::{collections::HashSet, fmt::Write as _};
 
@@ -61,12 +61,12 @@ fn variables_count_as_often_as_they_are_read() {
         200 + 1 + 3 + 2 * (10 + 3)
     );
     let (many, long) = (vec![1; 2_600], "x".repeat(3_000_000));
-    assert!(measure_with_variables(text, value!({ "ids": many })).is_err(), "two times 2,600");
-    assert!(measure_with_variables(text, value!({ "ids": [long] })).is_err(), "two times three megabytes");
+    assert!(measure_with_variables(text, value!({ "ids": many })).is_err(), "2,600 entries count twice");
+    assert!(measure_with_variables(text, value!({ "ids": [long] })).is_err(), "three megabytes count twice");
 }
 
 #[test]
-fn what_multiplies_is_refused() {
+fn documents_that_multiply_their_cost_are_refused() {
     let levels = |spreads: usize, levels: usize| {
         let mut text = "query { ...f0 }".to_owned();
         for level in 0..levels {
@@ -87,8 +87,8 @@ fn what_multiplies_is_refused() {
         assert!(matches!(measure_error(&text), CostError::TooComplex { .. }), "{text}");
     }
     let document = parse_document(&many_operations).unwrap();
-    let refused = measure_document(&document, Some("q0"), &Variables::default(), &LIMITS).unwrap_err();
-    assert!(matches!(refused, CostError::TooComplex { .. }), "operations that are not run are validated: {refused}");
+    let error = measure_document(&document, Some("q0"), &Variables::default(), &LIMITS).unwrap_err();
+    assert!(matches!(error, CostError::TooComplex { .. }), "all operations are validated: {error}");
 }
 
 #[test]
@@ -102,7 +102,7 @@ fn a_repeated_field_counts_each_time_it_is_executed() {
     for text in [repeat(list, 25), spread(list, 5, 5), spread(list, 47, 8)] {
         assert!(matches!(measure_error(&text), CostError::TooComplex { .. }), "{text}");
     }
-    // What costs little is bounded by its number.
+    // Cheap root fields are limited by their number.
     assert_eq!(cost(&repeat(read, 64)), 64 * 12);
     for text in [repeat(read, 65), spread(read, 13, 5)] {
         assert!(matches!(measure_error(&text), CostError::TooManyRootFields { limit: 64 }), "{text}");
@@ -114,7 +114,7 @@ fn a_repeated_field_counts_each_time_it_is_executed() {
 }
 
 #[test]
-fn what_cannot_be_run_is_refused_by_name() {
+fn documents_that_cannot_be_executed_are_refused_with_the_reason() {
     let chain = (0..600).map(|n| format!("fragment f{n} on Query {{ ...f{} }} ", n + 1)).collect::<Vec<_>>().concat();
     let chain = format!("{{ ...f0 }} {chain} fragment f600 on Query {{ a }}");
     let unused = format!("{{ a }} {}", chain.trim_start_matches("{ ...f0 }"));
@@ -147,7 +147,7 @@ fn what_cannot_be_run_is_refused_by_name() {
 }
 
 #[test]
-fn the_schema_can_be_asked_for_and_not_multiplied() {
+fn introspection_is_possible_and_cannot_be_multiplied() {
     let wrapped = format!("{}kind name{}", "kind name ofType { ".repeat(9), " }".repeat(9));
     let input = format!("name description type {{ {wrapped} }} defaultValue isDeprecated deprecationReason");
     let full = format!(
@@ -173,19 +173,19 @@ fn the_schema_can_be_asked_for_and_not_multiplied() {
     assert!(matches!(measure_error(&spread), CostError::TooComplex { .. }));
 }
 
-/// Fields of the schema with their arguments, by type.
+/// Returns the type, name and arguments of each field of the schema.
 fn parse_sdl_fields(sdl: &str) -> Vec<(String, String, String)> {
-    let (mut found, mut of, mut field, mut is_text) = (vec![], String::new(), None::<(String, String)>, false);
+    let (mut fields, mut owner, mut field, mut is_text) = (vec![], String::new(), None::<(String, String)>, false);
     for line in sdl.lines() {
         let line = line.trim();
         if line == "\"\"\"" {
             is_text = !is_text;
         } else if is_text || line.is_empty() {
         } else if let Some(rest) = line.strip_prefix("type ").or_else(|| line.strip_prefix("input ")) {
-            of = rest.split([' ', '{']).next().unwrap_or_default().to_owned();
+            owner = rest.split([' ', '{']).next().unwrap_or_default().to_owned();
         } else if let Some((name, arguments)) = &mut field {
             if line.starts_with(')') {
-                found.push((of.clone(), name.clone(), arguments.clone()));
+                fields.push((owner.clone(), name.clone(), arguments.clone()));
                 field = None;
             } else {
                 arguments.push_str(line);
@@ -194,31 +194,35 @@ fn parse_sdl_fields(sdl: &str) -> Vec<(String, String, String)> {
         } else if let Some(name) = line.strip_suffix('(') {
             field = Some((name.to_owned(), String::new()));
         } else if let Some((name, _)) = line.split_once(':') {
-            found.push((of.clone(), name.to_owned(), String::new()));
+            fields.push((owner.clone(), name.to_owned(), String::new()));
         }
     }
-    found
+    fields
 }
 
 #[test]
-fn every_list_of_the_schema_has_its_price() {
+fn every_list_of_the_schema_has_a_price() {
     let fields = parse_sdl_fields(&crate::graphql::sdl());
-    let paged = |arguments: &str| arguments.contains("first: Int");
-    for (of, name, arguments) in &fields {
-        let root = match of.as_str() {
+    let is_paged = |arguments: &str| arguments.contains("first: Int");
+    for (owner, name, arguments) in &fields {
+        let root = match owner.as_str() {
             "Query" => Some(OperationType::Query),
             "Mutation" => Some(OperationType::Mutation),
             "Subscription" => Some(OperationType::Subscription),
             _ => None,
         };
         let price = field_price::price_field(root, name);
-        assert_eq!(price.default_entries.is_some(), paged(arguments), "{of}.{name} needs a line in field_price.rs");
+        assert_eq!(
+            price.default_entries.is_some(),
+            is_paged(arguments),
+            "{owner}.{name} needs a line in field_price.rs"
+        );
     }
-    assert!(fields.iter().any(|(_, _, arguments)| paged(arguments)), "the schema is read");
+    assert!(fields.iter().any(|(_, _, arguments)| is_paged(arguments)), "the schema has paged fields");
 }
 
 #[test]
-fn the_sizes_of_introspection_are_those_of_the_schema() {
+fn the_assumed_sizes_of_introspection_cover_the_schema() {
     let sdl = crate::graphql::sdl();
     let fields = parse_sdl_fields(&sdl);
     let types = sdl
@@ -226,11 +230,11 @@ fn the_sizes_of_introspection_are_those_of_the_schema() {
         .filter(|line| ["type ", "input ", "enum ", "union ", "scalar "].iter().any(|kind| line.starts_with(kind)));
     // The types of the specification are included.
     let types = types.count() + 8 + 5;
-    let listed = |name: &str, place| field_price::price_introspection(place, name).0;
-    assert!(types <= listed("types", IntrospectionPlace::Entry), "{types} types");
+    let assumed = |name: &str, place| field_price::price_introspection(place, name).0;
+    assert!(types <= assumed("types", IntrospectionPlace::Entry), "{types} types");
     let mean = fields.len() / types + 1;
-    assert!(mean <= listed("fields", IntrospectionPlace::EveryType), "{mean} fields per type on average");
-    let owners: HashSet<_> = fields.iter().map(|(of, _, _)| of).collect();
-    let most = owners.iter().map(|owner| fields.iter().filter(|(of, _, _)| of == *owner).count()).max().unwrap();
-    assert!(most <= listed("fields", IntrospectionPlace::Entry), "{most} fields of a type");
+    assert!(mean <= assumed("fields", IntrospectionPlace::EveryType), "{mean} fields per type on average");
+    let types: HashSet<_> = fields.iter().map(|(owner, _, _)| owner).collect();
+    let largest = types.iter().map(|name| fields.iter().filter(|(owner, _, _)| owner == *name).count()).max().unwrap();
+    assert!(largest <= assumed("fields", IntrospectionPlace::Entry), "{largest} fields of a type");
 }

@@ -46,7 +46,7 @@ impl<'a> DocumentLexer<'a> {
         Self { rest: text, pos: Pos { line: 1, column: 1 } }
     }
 
-    /// The next token and the position where it begins.
+    /// Returns the next token and the position where it begins.
     pub(super) fn next_token(&mut self) -> Result<(DocumentToken<'a>, Pos), DocumentParseError> {
         self.skip_ignored();
         let begin = self.pos;
@@ -90,7 +90,7 @@ impl<'a> DocumentLexer<'a> {
         }
     }
 
-    /// Consumes that many bytes; none of them may end a line.
+    /// Consumes a number of bytes, which must not contain the end of a line.
     fn take_bytes(&mut self, bytes: usize) -> &'a str {
         let (taken, rest) = self.rest.split_at(bytes);
         self.pos.column += taken.bytes().filter(|byte| byte & 0xC0 != 0x80).count();
@@ -103,20 +103,20 @@ impl<'a> DocumentLexer<'a> {
         let digits = |at: usize| prefix_length(&text[at..], |byte| byte.is_ascii_digit());
         let mut end = usize::from(text.starts_with('-'));
         let whole = digits(end);
-        let mut is_right = whole > 0 && (whole == 1 || !text[end..].starts_with('0'));
+        let mut is_valid = whole > 0 && (whole == 1 || !text[end..].starts_with('0'));
         end += whole;
         if text[end..].starts_with('.') {
             let fraction = digits(end + 1);
-            is_right &= fraction > 0;
+            is_valid &= fraction > 0;
             end += 1 + fraction;
         }
         if text[end..].starts_with(['e', 'E']) {
             let sign = usize::from(text[end + 1..].starts_with(['+', '-']));
             let exponent = digits(end + 1 + sign);
-            is_right &= exponent > 0;
+            is_valid &= exponent > 0;
             end += 1 + sign + exponent;
         }
-        if !is_right || text[end..].starts_with(|next: char| next == '.' || next == '_' || next.is_ascii_alphabetic()) {
+        if !is_valid || text[end..].starts_with(|next: char| next == '.' || next == '_' || next.is_ascii_alphabetic()) {
             return Err(DocumentParseError::syntax("invalid number".to_owned(), begin));
         }
         Ok(self.take_bytes(end))
@@ -170,7 +170,7 @@ fn is_name_byte(byte: u8) -> bool {
     byte == b'_' || byte.is_ascii_alphanumeric()
 }
 
-/// Length of the longest prefix whose bytes all satisfy `is_such`.
-fn prefix_length(text: &str, is_such: impl Fn(u8) -> bool) -> usize {
-    text.bytes().position(|byte| !is_such(byte)).unwrap_or(text.len())
+/// Returns the length of the longest prefix whose bytes all satisfy `predicate`.
+fn prefix_length(text: &str, predicate: impl Fn(u8) -> bool) -> usize {
+    text.bytes().position(|byte| !predicate(byte)).unwrap_or(text.len())
 }

@@ -1,6 +1,6 @@
 //! Decoding of string literals (specification, section 2.9.4).
 
-/// The value of a quoted string, given without its quotes.
+/// Decodes the content of a quoted string, without its quotes.
 ///
 /// # Errors
 /// A description of the first invalid escape sequence.
@@ -61,13 +61,13 @@ fn parse_hexadecimal(digits: &str) -> Option<u32> {
     if is_plain { u32::from_str_radix(digits, 16).ok() } else { None }
 }
 
-/// The lines of a text, separated by LF, CR or CRLF.
+/// Splits a text into lines, which are separated by LF, CR or CRLF.
 pub(super) fn split_lines(text: &str) -> Vec<&str> {
     text.split("\r\n").flat_map(|part| part.split(['\n', '\r'])).collect()
 }
 
-/// The value of a block string, given without its quotes: removes the common indentation of all lines but the first,
-/// and blank lines at the start and the end.
+/// Decodes the content of a block string, without its quotes: removes the common indentation of all lines but the
+/// first, and blank lines at the start and the end.
 pub(super) fn decode_block_string(content: &str) -> String {
     let lines = split_lines(content);
     let is_blank = |line: &str| line.bytes().all(|byte| byte == b' ' || byte == b'\t');
@@ -75,9 +75,9 @@ pub(super) fn decode_block_string(content: &str) -> String {
     let common = lines.iter().skip(1).filter(|line| !is_blank(line)).map(|line| indent(line)).min().unwrap_or(0);
     let first = lines.iter().position(|line| !is_blank(line)).unwrap_or(lines.len());
     let end = lines.iter().rposition(|line| !is_blank(line)).map_or(0, |last| last + 1);
-    let shown = lines.iter().enumerate().take(end).skip(first);
-    let shown = shown.map(|(number, line)| if number == 0 { line } else { line.get(common..).unwrap_or_default() });
-    shown.collect::<Vec<_>>().join("\n").replace("\\\"\"\"", "\"\"\"")
+    let content = lines.iter().enumerate().take(end).skip(first);
+    let content = content.map(|(number, line)| if number == 0 { line } else { line.get(common..).unwrap_or_default() });
+    content.collect::<Vec<_>>().join("\n").replace("\\\"\"\"", "\"\"\"")
 }
 
 #[cfg(test)]
@@ -85,7 +85,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn escapes_stand_for_characters() {
+    fn escapes_are_decoded() {
         for (content, value) in [
             (r#"a\"\\\/\b\f\n\r\t"#, "a\"\\/\u{8}\u{c}\n\r\t"),
             (r"\u00e9\u{1F600}\u{0000e9}\u{0}", "é😀é\0"),
@@ -103,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn block_strings_lose_what_only_indents_them() {
+    fn the_common_indentation_of_block_strings_is_removed() {
         for (content, value) in [
             ("", ""),
             ("abc", "abc"),

@@ -30,22 +30,22 @@ impl NotificationQuery {
         let (tenant, user) = (reading_tenant(ctx)?, request_identity(ctx)?.user().to_string());
         let found = read_models::from_context(ctx)?.tenant_views().await?.get::<record::Inbox>(tenant, &user).await;
         let inbox = found.map_err(|error| error::query_error(&error))?.map(|stored| stored.state).unwrap_or_default();
-        let mut wanted: Vec<_> = inbox.entries().rev().filter(|entry| !unread || entry.is_unread()).collect();
-        let total_count = wanted.len();
+        let mut entries: Vec<_> = inbox.entries().rev().filter(|entry| !unread || entry.is_unread()).collect();
+        let total_count = entries.len();
         let after = after.filter(|after| !after.is_empty());
         if let Some(after) = &after {
-            let index = wanted.iter().position(|entry| entry.id().to_string() == *after);
+            let index = entries.iter().position(|entry| entry.id().to_string() == *after);
             let index =
                 index.ok_or_else(|| error::invalid_field("after", "the notification no longer exists".to_owned()))?;
-            wanted.drain(..=index);
+            entries.drain(..=index);
         }
-        let has_next_page = wanted.len() > first;
-        wanted.truncate(first);
+        let has_next_page = entries.len() > first;
+        entries.truncate(first);
         let edge = |entry: &&record::InboxEntry| NotificationEdge {
             cursor: entry.id().to_string(),
             node: NotificationNode::from_notification(entry.notification(), entry.stamp().at, entry.read_at()),
         };
-        let edges: Vec<_> = wanted.iter().map(edge).collect();
+        let edges: Vec<_> = entries.iter().map(edge).collect();
         let page_info = PageInfo {
             has_next_page,
             has_previous_page: after.is_some(),

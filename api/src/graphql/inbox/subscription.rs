@@ -24,9 +24,9 @@ impl NotificationSubscription {
         ctx: &Context<'_>,
         #[graphql(desc = "Continue after the notification with this cursor, of any age.")] after: Option<String>,
     ) -> Result<impl Stream<Item = Result<NotificationDelivery>> + use<>> {
-        let own = reading_tenant(ctx)?.stream_id(request_identity(ctx)?.user());
+        let inbox_id = reading_tenant(ctx)?.stream_id(request_identity(ctx)?.user());
         feed_subscription::subscribe_tenant_events(ctx, after, move |feed_event| {
-            to_notification_delivery(feed_event, &own)
+            to_notification_delivery(feed_event, &inbox_id)
         })
         .await
     }
@@ -42,9 +42,9 @@ struct NotificationDelivery {
     notification: NotificationNode,
 }
 
-fn to_notification_delivery(feed_event: &FeedEvent, own: &str) -> Option<NotificationDelivery> {
+fn to_notification_delivery(feed_event: &FeedEvent, inbox_id: &str) -> Option<NotificationDelivery> {
     let event = &feed_event.event;
-    if event.aggregate_type != record::Inbox::TYPE || event.aggregate_id != own {
+    if event.aggregate_type != record::Inbox::TYPE || event.aggregate_id != inbox_id {
         return None;
     }
     match event.decode::<InboxEvent>() {

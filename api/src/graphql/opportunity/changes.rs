@@ -36,9 +36,9 @@ impl OpportunityChangesSubscription {
         #[graphql(desc = "Continue after the change with this cursor, of any age.")] after: Option<String>,
         #[graphql(desc = "Only changes of these opportunities, 1 to 500 ids.")] ids: Option<Vec<String>>,
     ) -> Result<impl Stream<Item = Result<OpportunityChange>> + use<>> {
-        let wanted = ids.map(|ids| parse_opportunity_ids(&ids)).transpose()?;
+        let selected_ids = ids.map(|ids| parse_opportunity_ids(&ids)).transpose()?;
         feed_subscription::subscribe_events(ctx, after, move |feed_event| {
-            to_opportunity_change(feed_event, wanted.as_ref())
+            to_opportunity_change(feed_event, selected_ids.as_ref())
         })
         .await
     }
@@ -114,15 +114,15 @@ impl OpportunityChange {
 
 fn parse_opportunity_ids(ids: &[String]) -> Result<HashSet<String>> {
     if ids.is_empty() || ids.len() > MAX_IDS {
-        return Err(error::invalid_field("ids", format!("name 1 to {MAX_IDS} opportunities")));
+        return Err(error::invalid_field("ids", format!("give 1 to {MAX_IDS} ids")));
     }
     ids.iter().map(|id| input_validation::parse_opportunity_id("ids", id).map(|id| id.to_string())).collect()
 }
 
-fn to_opportunity_change(feed_event: &FeedEvent, wanted: Option<&HashSet<String>>) -> Option<OpportunityChange> {
+fn to_opportunity_change(feed_event: &FeedEvent, selected_ids: Option<&HashSet<String>>) -> Option<OpportunityChange> {
     let event = &feed_event.event;
     let is_public = event.aggregate_type == record::Opportunity::TYPE && event.tenant_id == PUBLIC_TENANT;
-    if !is_public || wanted.is_some_and(|ids| !ids.contains(&event.aggregate_id)) {
+    if !is_public || selected_ids.is_some_and(|ids| !ids.contains(&event.aggregate_id)) {
         return None;
     }
     let token = feed_event.consistency_token();

@@ -80,14 +80,16 @@ fn parse_alternatives(
 ) -> Result<Vec<String>> {
     let values = values.unwrap_or_default();
     if values.len() > MAX_ALTERNATIVES {
-        return Err(invalid_field(field, format!("more than {MAX_ALTERNATIVES} values are given")));
+        return Err(invalid_field(field, format!("there are more than {MAX_ALTERNATIVES} values")));
     }
     values.iter().map(|value| check(value).map_err(|reason| invalid_value(field, &reason))).collect()
 }
 
 fn parse_time_range(field: &str, from: Option<DateTime<Utc>>, to: Option<DateTime<Utc>>) -> Result<TimeRange> {
     match (from, to) {
-        (Some(from), Some(to)) if from > to => Err(invalid_field(field, "the range ends before it begins".to_owned())),
+        (Some(from), Some(to)) if from > to => {
+            Err(invalid_field(field, "the end of the range is before its start".to_owned()))
+        }
         (from, to) => Ok(TimeRange { from, to }),
     }
 }
@@ -114,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bad_value_is_refused_with_the_name_of_its_field() {
+    fn an_invalid_value_is_refused_with_the_name_of_its_field() {
         for field in ["filter.agency", "filter.naics", "filter.setAside", "filter.postedFrom"] {
             let error = filter_with_invalid(field).into_filter().unwrap_err();
             let extensions = error.extensions.unwrap();

@@ -52,11 +52,11 @@ impl OpportunityHistoryQuery {
             .map_err(|error| error::query_error(&error))?;
         let has_more = events.len() > usize::try_from(first).unwrap_or(usize::MAX);
         events.truncate(usize::try_from(first).unwrap_or(usize::MAX));
-        let known = events.iter().filter_map(|event| {
+        let changes = events.iter().filter_map(|event| {
             let kind = OpportunityChangeKind::from_event_type(&event.event_type)?;
             Some(OpportunityPastChange { version: event.sequence, kind, recorded_at: event.recorded_at })
         });
-        Ok(OpportunityHistory { changes: known.collect(), has_more })
+        Ok(OpportunityHistory { changes: changes.collect(), has_more })
     }
 }
 

@@ -37,8 +37,9 @@ impl OpportunityRecommendedQuery {
         let company = company.map_err(|error| error::query_error(&error))?;
         let profile = company.as_ref().and_then(|stored| Some(stored.state.as_registered()?.profile()));
         if in_our_industries {
-            let ours: Vec<_> = profile.iter().flat_map(|profile| &profile.naics).map(ToString::to_string).collect();
-            if ours.is_empty() {
+            let industries: Vec<_> =
+                profile.iter().flat_map(|profile| &profile.naics).map(ToString::to_string).collect();
+            if industries.is_empty() {
                 let reason = "your company's profile lists no industry".to_owned();
                 return Err(error::invalid_field("inOurIndustries", reason));
             }
@@ -46,11 +47,15 @@ impl OpportunityRecommendedQuery {
                 let reason = "filter by industries or use those of your company, not both".to_owned();
                 return Err(error::invalid_field("inOurIndustries", reason));
             }
-            filter.naics = ours;
+            filter.naics = industries;
         }
-        let own = tenant.stream_id(request_identity(ctx)?.user());
-        let saved =
-            reading.opportunity_views().await?.list_saved(&own).await.map_err(|error| error::query_error(&error))?;
+        let watchlist_id = tenant.stream_id(request_identity(ctx)?.user());
+        let saved = reading
+            .opportunity_views()
+            .await?
+            .list_saved(&watchlist_id)
+            .await
+            .map_err(|error| error::query_error(&error))?;
         let text = profile.and_then(|profile| profile.capabilities.as_ref()).map(ToString::to_string);
         let likes = saved.into_iter().take(MAX_LIKES).map(|saved| saved.id).collect();
         let preferences = RecommendationPreferences { likes, dislikes: vec![], text };

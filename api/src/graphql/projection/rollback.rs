@@ -24,8 +24,7 @@ pub(super) struct RollbackMutation;
 #[Object]
 impl RollbackMutation {
     /// Switches projections back to the generations that were active before the last switch, all at once. The
-    /// generations switched away from stay up to date, so that repeating the request switches forward again. For
-    /// operators.
+    /// replaced generations stay up to date, so that repeating the request switches forward again. For operators.
     #[graphql(guard = "OperatorOnly")]
     async fn rollback_projections(
         &self,

@@ -35,9 +35,9 @@ impl ProposalChangesSubscription {
         #[graphql(desc = "Only changes of this proposal.")] proposal_id: Option<Uuid>,
     ) -> Result<impl Stream<Item = Result<ProposalChange>> + use<>> {
         let tenant = reading_tenant(ctx)?.clone();
-        let wanted = proposal_id.map(|id| tenant.stream_id(id));
+        let selected_stream = proposal_id.map(|id| tenant.stream_id(id));
         feed_subscription::subscribe_tenant_events(ctx, after, move |feed_event| {
-            to_proposal_change(feed_event, &tenant, wanted.as_deref())
+            to_proposal_change(feed_event, &tenant, selected_stream.as_deref())
         })
         .await
     }
@@ -82,10 +82,14 @@ impl ProposalChange {
     }
 }
 
-fn to_proposal_change(feed_event: &FeedEvent, tenant: &TenantId, wanted: Option<&str>) -> Option<ProposalChange> {
+fn to_proposal_change(
+    feed_event: &FeedEvent,
+    tenant: &TenantId,
+    selected_stream: Option<&str>,
+) -> Option<ProposalChange> {
     let event = &feed_event.event;
-    let is_wanted = wanted.is_none_or(|stream| stream == event.aggregate_id);
-    if event.aggregate_type != record::Proposal::TYPE || !is_wanted {
+    let is_selected = selected_stream.is_none_or(|stream| stream == event.aggregate_id);
+    if event.aggregate_type != record::Proposal::TYPE || !is_selected {
         return None;
     }
     let payload: serde_json::Value = serde_json::from_str(&event.payload).ok()?;

@@ -189,7 +189,7 @@ impl ProposalMutation {
         .await
     }
 
-    /// Submits a draft for review by somebody else. Requires at least the role `CONTRIBUTOR`.
+    /// Submits a draft for review by another member. Requires at least the role `CONTRIBUTOR`.
     async fn submit_proposal_for_review(
         &self,
         ctx: &Context<'_>,
@@ -206,8 +206,8 @@ impl ProposalMutation {
             .await
     }
 
-    /// Approves a proposal under review. Requires at least the role `MANAGER`; not allowed to the member who asked for
-    /// the review.
+    /// Approves a proposal under review. Requires at least the role `MANAGER`; not allowed to the member who submitted
+    /// it.
     async fn approve_proposal(
         &self,
         ctx: &Context<'_>,
@@ -222,7 +222,7 @@ impl ProposalMutation {
     }
 
     /// Rejects a proposal under review and makes it a draft again. Requires at least the role `MANAGER`; not allowed to
-    /// the member who asked for the review.
+    /// the member who submitted it.
     async fn reject_proposal(
         &self,
         ctx: &Context<'_>,

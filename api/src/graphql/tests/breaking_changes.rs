@@ -1,7 +1,7 @@
 //! Detects changes that would break a client of the last promised schema.
 //!
-//! `schema.promised.graphql` is what frontends may rely on. Additions are written to it by `medhub sdl` at a release;
-//! removals and narrower types have to be deprecated for a release first.
+//! Frontends may rely on `schema.promised.graphql`. Additions are written to it by `medhub sdl` at a release; removals
+//! and narrower types must be deprecated for a release first.
 
 use std::collections::BTreeMap;
 
@@ -49,48 +49,48 @@ fn schema_items(sdl: &str) -> BTreeMap<String, String> {
 
 fn add_field(field: &FieldDefinition, add: &mut impl FnMut(String, String) -> Option<String>) {
     add(format!(".{}", field.name.node), field.ty.node.to_string());
-    let of = format!(".{}:", field.name.node);
-    field.arguments.iter().for_each(|argument| add_input_value(&of, &argument.node, add));
+    let prefix = format!(".{}:", field.name.node);
+    field.arguments.iter().for_each(|argument| add_input_value(&prefix, &argument.node, add));
 }
 
-/// Adds an argument or input field; its type ends in `!` only if clients have to provide it.
-fn add_input_value(of: &str, value: &InputValueDefinition, add: &mut impl FnMut(String, String) -> Option<String>) {
+/// Adds an argument or input field; its type ends in `!` only if clients must provide it.
+fn add_input_value(prefix: &str, value: &InputValueDefinition, add: &mut impl FnMut(String, String) -> Option<String>) {
     let kind = value.ty.node.to_string();
-    let is_free = value.default_value.is_some();
-    add(format!("{of}{}", value.name.node), if is_free { kind.trim_end_matches('!').to_owned() } else { kind });
+    let is_optional = value.default_value.is_some();
+    add(format!("{prefix}{}", value.name.node), if is_optional { kind.trim_end_matches('!').to_owned() } else { kind });
 }
 
-/// Changes from `promised` to `current` that break a client.
+/// Returns the changes from `promised` to `current` that break a client.
 fn find_breaks(promised: &str, current: &str) -> Vec<String> {
     let (promised, current) = (schema_items(promised), schema_items(current));
-    let mut found = vec![];
-    for (path, was) in &promised {
+    let mut breaks = vec![];
+    for (path, old) in &promised {
         match current.get(path) {
-            None => found.push(format!("{path} is gone")),
-            Some(is) if is == was => {}
+            None => breaks.push(format!("{path} was removed")),
+            Some(new) if new == old => {}
             // An output may become non-null, an input may become optional.
-            Some(is) if !path.contains(':') && *is == format!("{was}!") => {}
-            Some(is) if path.contains(':') && format!("{is}!") == *was => {}
-            Some(is) => found.push(format!("{path} was {was} and is {is}")),
+            Some(new) if !path.contains(':') && *new == format!("{old}!") => {}
+            Some(new) if path.contains(':') && format!("{new}!") == *old => {}
+            Some(new) => breaks.push(format!("{path} was {old} and is {new}")),
         }
     }
-    for (path, is) in current.iter().filter(|(path, _)| path.contains(':') && !promised.contains_key(*path)) {
+    for (path, new) in current.iter().filter(|(path, _)| path.contains(':') && !promised.contains_key(*path)) {
         let owner = path.rsplit_once(':').map_or("", |(owner, _)| owner);
-        if is.ends_with('!') && promised.contains_key(owner) {
-            found.push(format!("{path} is asked for now"));
+        if new.ends_with('!') && promised.contains_key(owner) {
+            breaks.push(format!("{path} is now required"));
         }
     }
-    found
+    breaks
 }
 
 #[test]
-fn nothing_that_was_promised_is_broken() {
+fn the_schema_breaks_no_promise() {
     let promised = include_str!("../../../schema.promised.graphql");
     assert_eq!(find_breaks(promised, &super::sdl()), Vec::<String>::new());
 }
 
 #[test]
-fn a_break_is_noticed_and_an_addition_is_none() {
+fn breaks_are_found_and_additions_are_none() {
     let old = "type Query { a(x: Int!): Int b: String! } enum E { ONE TWO } input I { f: Int } union U = Query";
     let new = "type Query { a(x: Int y: Int): Int! b: String! c: Int } enum E { ONE TWO THREE } input I { f: Int g: Int } union U = Query";
     assert_eq!(find_breaks(old, new), Vec::<String>::new());
@@ -98,14 +98,14 @@ fn a_break_is_noticed_and_an_addition_is_none() {
     assert_eq!(
         find_breaks(old, broken),
         [
-            "E.TWO is gone",
+            "E.TWO was removed",
             "I:f was Int and is Int!",
             "Query.a was Int and is String",
-            "Query.b is gone",
+            "Query.b was removed",
             "U was union and is scalar",
-            "U|Query is gone",
-            "I:g is asked for now",
-            "Query.a:y is asked for now",
+            "U|Query was removed",
+            "I:g is now required",
+            "Query.a:y is now required",
         ]
     );
 }

@@ -31,22 +31,23 @@ impl WatchlistQuery {
     ) -> Result<Vec<SavedOpportunityNode>> {
         let first =
             usize::try_from(pagination::parse_page_size(first, pagination::DEFAULT_PAGE_SIZE)?).unwrap_or(usize::MAX);
-        let own = reading_tenant(ctx)?.stream_id(request_identity(ctx)?.user());
+        let watchlist_id = reading_tenant(ctx)?.stream_id(request_identity(ctx)?.user());
         let saved = read_models::from_context(ctx)?
             .opportunity_views()
             .await?
-            .list_saved(&own)
+            .list_saved(&watchlist_id)
             .await
             .map_err(|error| error::query_error(&error))?;
-        let shown = saved.into_iter().take(first);
-        Ok(shown.map(|saved| SavedOpportunityNode { opportunity_id: saved.id, saved_at: saved.saved_at }).collect())
+        let page = saved.into_iter().take(first);
+        Ok(page.map(|saved| SavedOpportunityNode { opportunity_id: saved.id, saved_at: saved.saved_at }).collect())
     }
 
     /// The searches you saved.
     async fn saved_searches(&self, ctx: &Context<'_>) -> Result<Vec<SavedSearchNode>> {
-        let own = reading_tenant(ctx)?.stream_id(request_identity(ctx)?.user());
+        let watchlist_id = reading_tenant(ctx)?.stream_id(request_identity(ctx)?.user());
         let store = error::require_context_data(ctx.data::<AppContext>())?.event_store.store_for::<record::Watchlist>();
-        let watchlist = store.load_aggregate(&own).await.map_err(|error| error::unavailable(&error))?.aggregate;
+        let watchlist =
+            store.load_aggregate(&watchlist_id).await.map_err(|error| error::unavailable(&error))?.aggregate;
         Ok(watchlist.saved_searches().map(|(id, search)| SavedSearchNode::from_saved_search(id, search)).collect())
     }
 }

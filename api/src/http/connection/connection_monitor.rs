@@ -1,5 +1,5 @@
-//! What a connection is doing: whether a request is under way, since when it waits for one, and whether it takes what is
-//! written.
+//! Monitors a connection: whether a request is in progress, since when the connection waits for one, and whether the
+//! client reads what is written.
 
 use std::{
     io,
@@ -18,25 +18,24 @@ use tokio::{
 
 use super::connection_permits::ConnectionPermit;
 
-/// What a client begins HTTP/2 with (RFC 9113, section 3.4).
+/// The preface of a client's HTTP/2 connection (RFC 9113, section 3.4).
 const HTTP2_PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
-/// Longest time between two looks at a connection, as a request may begin and end in between.
+/// Maximum time between two checks of a connection's deadline, because a request may begin and end in between.
 const CHECK_INTERVAL: Duration = Duration::from_secs(2);
 
-/// How a connection stands.
 struct ConnectionState {
-    /// Requests that are not answered to the end.
+    /// Requests whose responses are not complete.
     active_requests: usize,
-    /// Since when none is.
+    /// Since when no request is active.
     idle_since: Instant,
-    /// Since when a header is being read, of which the end has not come.
+    /// Since when an incomplete header is being read.
     header_since: Option<Instant>,
-    /// Bytes of the preface of HTTP/2 that have come; `None` where something else came.
+    /// Received bytes of the HTTP/2 preface; `None` if other bytes were received.
     preface_bytes: Option<usize>,
-    /// The last bytes that have come.
+    /// The last received bytes.
     last_bytes: [u8; 3],
-    /// Whether a body belongs to the request that began last.
+    /// Whether the request that began last has a body.
     has_body: bool,
 }
 
@@ -45,24 +44,24 @@ impl ConnectionState {
         self.preface_bytes == Some(HTTP2_PREFACE.len())
     }
 
-    /// Whether a part of the next header came along with the request that began last. hyper keeps such bytes without
-    /// telling, but a whole header ends with a blank line, and these do not. It is not known behind a body, which may
-    /// end with any bytes.
+    /// Whether a part of the next header was received together with the request that began last. hyper buffers such
+    /// bytes internally, but a complete header ends with a blank line, and these do not. After a body it is not known,
+    /// because a body may end with any bytes.
     fn has_next_header_begun(&self) -> bool {
         let is_blank_line = matches!(self.last_bytes, [_, b'\n', b'\n'] | [b'\n', b'\r', b'\n']);
         !self.is_http2() && !self.has_body && !is_blank_line
     }
 }
 
-/// Tells how a connection stands. Clones tell of the same.
+/// Monitors one connection. Clones monitor the same one.
 #[derive(Clone)]
 pub(super) struct ConnectionMonitor(Arc<Mutex<ConnectionState>>);
 
 impl ConnectionMonitor {
     fn new() -> Self {
         let now = Instant::now();
-        // A client that has connected has something to ask: its first header is waited for as if it had begun.
-        let standing = ConnectionState {
+        // A client that has connected is about to send a request: the timeout of its first header begins now.
+        let state = ConnectionState {
             active_requests: 0,
             idle_since: now,
             header_since: Some(now),
@@ -70,23 +69,23 @@ impl ConnectionMonitor {
             last_bytes: [0; 3],
             has_body: false,
         };
-        Self(Arc::new(Mutex::new(standing)))
+        Self(Arc::new(Mutex::new(state)))
     }
 
     fn lock(&self) -> MutexGuard<'_, ConnectionState> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A request has begun, with a body or without; until what is returned is dropped, it is under way.
+    /// Records the begin of a request. It is in progress until the returned guard is dropped.
     pub(super) fn begin_request(&self, has_body: bool) -> RequestGuard {
-        let mut standing = self.lock();
-        standing.active_requests += 1;
-        standing.has_body = has_body;
-        standing.header_since = None;
+        let mut state = self.lock();
+        state.active_requests += 1;
+        state.has_body = has_body;
+        state.header_since = None;
         RequestGuard(self.clone())
     }
 
-    /// A request has begun that goes on for as long as the connection does.
+    /// Records the begin of a request that lasts as long as the connection.
     pub(super) fn begin_unending_request(&self) {
         self.lock().active_requests += 1;
     }
@@ -96,20 +95,20 @@ impl ConnectionMonitor {
         self.lock().is_http2()
     }
 
-    /// Ends when no request is under way and the next one was waited for too long.
+    /// Returns when no request is in progress and the timeout of the next one has passed.
     pub(super) async fn wait_for_timeout(&self, header_timeout: Duration, idle_timeout: Duration) {
         loop {
             let now = Instant::now();
-            let end = self.request_deadline(header_timeout, idle_timeout);
-            if end.is_some_and(|end| end <= now) {
+            let deadline = self.request_deadline(header_timeout, idle_timeout);
+            if deadline.is_some_and(|deadline| deadline <= now) {
                 return;
             }
-            let look = now + CHECK_INTERVAL;
-            sleep_until(end.map_or(look, |end| end.min(look))).await;
+            let next_check = now + CHECK_INTERVAL;
+            sleep_until(deadline.map_or(next_check, |deadline| deadline.min(next_check))).await;
         }
     }
 
-    /// Ends when no request has been under way for that long.
+    /// Returns when no request is in progress at the end of a period of `time`.
     pub(super) async fn wait_until_quiet(&self, time: Duration) {
         sleep(time).await;
         while self.lock().active_requests > 0 {
@@ -117,63 +116,63 @@ impl ConnectionMonitor {
         }
     }
 
-    /// Until when the next request may come; `None` while one is under way.
+    /// Returns the deadline of the next request; `None` while one is in progress.
     fn request_deadline(&self, header_timeout: Duration, idle_timeout: Duration) -> Option<Instant> {
-        let standing = self.lock();
-        match standing.header_since {
-            _ if standing.active_requests > 0 => None,
+        let state = self.lock();
+        match state.header_since {
+            _ if state.active_requests > 0 => None,
             Some(since) => Some(since + header_timeout),
-            None => Some(standing.idle_since + idle_timeout),
+            None => Some(state.idle_since + idle_timeout),
         }
     }
 
-    /// Bytes have come.
+    /// Records received bytes.
     fn record_received(&self, bytes: &[u8]) {
-        let mut standing = self.lock();
-        for byte in bytes.get(bytes.len().saturating_sub(standing.last_bytes.len())..).unwrap_or_default() {
-            let [_, second, third] = standing.last_bytes;
-            standing.last_bytes = [second, third, *byte];
+        let mut state = self.lock();
+        for byte in bytes.get(bytes.len().saturating_sub(state.last_bytes.len())..).unwrap_or_default() {
+            let [_, second, third] = state.last_bytes;
+            state.last_bytes = [second, third, *byte];
         }
-        if let Some(seen) = standing.preface_bytes.filter(|seen| *seen < HTTP2_PREFACE.len()) {
-            let length = bytes.len().min(HTTP2_PREFACE.len() - seen);
-            let is_preface = HTTP2_PREFACE.get(seen..seen + length) == bytes.get(..length);
-            standing.preface_bytes = is_preface.then_some(seen + length);
-            if standing.is_http2() {
-                // From here on frames come whether anything is asked or not.
-                (standing.header_since, standing.idle_since) = (None, Instant::now());
+        if let Some(received) = state.preface_bytes.filter(|received| *received < HTTP2_PREFACE.len()) {
+            let length = bytes.len().min(HTTP2_PREFACE.len() - received);
+            let is_preface = HTTP2_PREFACE.get(received..received + length) == bytes.get(..length);
+            state.preface_bytes = is_preface.then_some(received + length);
+            if state.is_http2() {
+                // From here on frames are received also without a request.
+                (state.header_since, state.idle_since) = (None, Instant::now());
                 return;
             }
         }
-        if !standing.is_http2() && standing.active_requests == 0 && standing.header_since.is_none() {
-            standing.header_since = Some(Instant::now());
+        if !state.is_http2() && state.active_requests == 0 && state.header_since.is_none() {
+            state.header_since = Some(Instant::now());
         }
     }
 }
 
-/// A request that is not answered to the end.
+/// A request whose response is not complete; dropping it ends the request.
 pub(super) struct RequestGuard(ConnectionMonitor);
 
 impl Drop for RequestGuard {
     fn drop(&mut self) {
-        let mut standing = self.0.lock();
+        let mut state = self.0.lock();
         let now = Instant::now();
-        standing.active_requests = standing.active_requests.saturating_sub(1);
-        standing.idle_since = now;
-        if standing.active_requests == 0 && standing.has_next_header_begun() {
-            standing.header_since = Some(now);
+        state.active_requests = state.active_requests.saturating_sub(1);
+        state.idle_since = now;
+        if state.active_requests == 0 && state.has_next_header_begun() {
+            state.header_since = Some(now);
         }
     }
 }
 
-/// The body of an answer: with its end the request is no longer under way.
+/// The body of a response, which ends the request when it is dropped.
 pub(super) struct ResponseBodyGuard {
     body: Body,
     _guard: RequestGuard,
 }
 
 impl ResponseBodyGuard {
-    pub(super) fn new(body: Body, under_way: RequestGuard) -> Self {
-        Self { body, _guard: under_way }
+    pub(super) fn new(body: Body, guard: RequestGuard) -> Self {
+        Self { body, _guard: guard }
     }
 }
 
@@ -197,26 +196,26 @@ impl hyper::body::Body for ResponseBodyGuard {
     }
 }
 
-/// A connection that is watched; it holds its place until it is dropped, also as a WebSocket.
+/// A monitored connection; it holds its permit until it is dropped, also as a WebSocket.
 pub(super) struct MonitoredStream<S> {
     stream: S,
     monitor: ConnectionMonitor,
     write_timeout: Duration,
-    /// Runs while the client takes nothing.
+    /// Runs while the client reads nothing.
     stall_timeout: Option<Pin<Box<Sleep>>>,
     _permit: ConnectionPermit,
 }
 
 impl<S> MonitoredStream<S> {
-    pub(super) fn new(stream: S, place: ConnectionPermit, write_timeout: Duration) -> Self {
-        Self { stream, monitor: ConnectionMonitor::new(), write_timeout, stall_timeout: None, _permit: place }
+    pub(super) fn new(stream: S, permit: ConnectionPermit, write_timeout: Duration) -> Self {
+        Self { stream, monitor: ConnectionMonitor::new(), write_timeout, stall_timeout: None, _permit: permit }
     }
 
     pub(super) fn monitor(&self) -> ConnectionMonitor {
         self.monitor.clone()
     }
 
-    /// What became of a write: an error where the client has taken nothing for too long.
+    /// Returns the outcome of a write, or an error if the client has read nothing for too long.
     fn check_write<T>(&mut self, context: &mut Context<'_>, outcome: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
         if outcome.is_ready() {
             self.stall_timeout = None;
@@ -225,7 +224,7 @@ impl<S> MonitoredStream<S> {
         let timeout = self.write_timeout;
         let stalled = self.stall_timeout.get_or_insert_with(|| Box::pin(sleep(timeout)));
         ready!(stalled.as_mut().poll(context));
-        Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, "the client takes nothing")))
+        Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, "the client reads nothing")))
     }
 }
 
@@ -237,9 +236,9 @@ impl<S: AsyncRead + Unpin> AsyncRead for MonitoredStream<S> {
     ) -> Poll<io::Result<()>> {
         let before = buffer.filled().len();
         ready!(Pin::new(&mut self.stream).poll_read(context, buffer))?;
-        let come = buffer.filled().get(before..).unwrap_or_default();
-        if !come.is_empty() {
-            self.monitor.record_received(come);
+        let received = buffer.filled().get(before..).unwrap_or_default();
+        if !received.is_empty() {
+            self.monitor.record_received(received);
         }
         Poll::Ready(Ok(()))
     }
@@ -282,30 +281,36 @@ mod tests {
     const HEADER: Duration = Duration::from_secs(10);
     const IDLE: Duration = Duration::from_secs(75);
 
-    fn remaining_wait(watch: &ConnectionMonitor) -> Option<Duration> {
-        let from = watch.lock().header_since;
-        watch.request_deadline(HEADER, IDLE).map(|end| end.duration_since(from.unwrap_or(watch.lock().idle_since)))
+    fn remaining_wait(monitor: &ConnectionMonitor) -> Option<Duration> {
+        let from = monitor.lock().header_since;
+        monitor
+            .request_deadline(HEADER, IDLE)
+            .map(|deadline| deadline.duration_since(from.unwrap_or(monitor.lock().idle_since)))
     }
 
     #[tokio::test]
-    async fn a_header_is_waited_for_shortly_and_the_next_request_longer() {
-        let watch = ConnectionMonitor::new();
-        let first = watch.request_deadline(HEADER, IDLE);
-        assert_eq!(remaining_wait(&watch), Some(HEADER));
-        watch.record_received(b"GET / HT");
-        watch.record_received(b"TP/1.1\r\n");
-        assert_eq!(watch.request_deadline(HEADER, IDLE), first, "bytes that trickle change nothing");
-        let request = watch.begin_request(true);
-        watch.record_received(b"a body");
-        assert_eq!(remaining_wait(&watch), None);
+    async fn an_incomplete_header_has_a_shorter_timeout_than_the_next_request() {
+        let monitor = ConnectionMonitor::new();
+        let first = monitor.request_deadline(HEADER, IDLE);
+        assert_eq!(remaining_wait(&monitor), Some(HEADER));
+        monitor.record_received(b"GET / HT");
+        monitor.record_received(b"TP/1.1\r\n");
+        assert_eq!(
+            monitor.request_deadline(HEADER, IDLE),
+            first,
+            "further bytes of the header do not extend the deadline"
+        );
+        let request = monitor.begin_request(true);
+        monitor.record_received(b"a body");
+        assert_eq!(remaining_wait(&monitor), None);
         drop(request);
-        assert_eq!(remaining_wait(&watch), Some(IDLE));
-        watch.record_received(b"G");
-        assert_eq!(remaining_wait(&watch), Some(HEADER));
+        assert_eq!(remaining_wait(&monitor), Some(IDLE));
+        monitor.record_received(b"G");
+        assert_eq!(remaining_wait(&monitor), Some(HEADER));
     }
 
     #[tokio::test]
-    async fn a_header_that_came_with_the_request_before_is_waited_for_shortly() {
+    async fn a_header_begun_with_the_previous_request_has_the_shorter_timeout() {
         for (first, second, wait) in [
             ("GET / HTTP/1.1\r\n\r\n", "", IDLE),
             ("GET / HTTP/1.1\r\n\r", "\n", IDLE),
@@ -313,43 +318,43 @@ mod tests {
             ("GET / HTTP/1.1\r\n\r\nGET / HT", "", HEADER),
             ("GET / HTTP/1.1\r\n\r\n", "GET / HTTP/1.1\r\n", HEADER),
         ] {
-            let watch = ConnectionMonitor::new();
-            watch.record_received(first.as_bytes());
-            watch.record_received(second.as_bytes());
-            drop(watch.begin_request(false));
-            assert_eq!(remaining_wait(&watch), Some(wait), "{first:?} {second:?}");
+            let monitor = ConnectionMonitor::new();
+            monitor.record_received(first.as_bytes());
+            monitor.record_received(second.as_bytes());
+            drop(monitor.begin_request(false));
+            assert_eq!(remaining_wait(&monitor), Some(wait), "{first:?} {second:?}");
         }
-        let watch = ConnectionMonitor::new();
-        watch.record_received(b"GET / HTTP/1.1\r\n\r\n");
-        let request = watch.begin_request(false);
-        watch.record_received(b"G");
-        assert_eq!(remaining_wait(&watch), None);
+        let monitor = ConnectionMonitor::new();
+        monitor.record_received(b"GET / HTTP/1.1\r\n\r\n");
+        let request = monitor.begin_request(false);
+        monitor.record_received(b"G");
+        assert_eq!(remaining_wait(&monitor), None);
         drop(request);
-        assert_eq!(remaining_wait(&watch), Some(HEADER), "it came while the request was under way");
+        assert_eq!(remaining_wait(&monitor), Some(HEADER), "it was received while the request was in progress");
     }
 
     #[tokio::test]
-    async fn http2_is_idle_without_requests_whatever_frames_come() {
-        let watch = ConnectionMonitor::new();
-        watch.record_received(&HTTP2_PREFACE[..10]);
-        assert!(!watch.is_http2());
-        assert_eq!(remaining_wait(&watch), Some(HEADER));
-        watch.record_received(&HTTP2_PREFACE[10..]);
-        assert!(watch.is_http2());
-        watch.record_received(b"frames");
-        assert_eq!(remaining_wait(&watch), Some(IDLE));
-        drop(watch.begin_request(false));
-        assert_eq!(remaining_wait(&watch), Some(IDLE));
+    async fn http2_is_idle_without_requests_also_when_frames_arrive() {
+        let monitor = ConnectionMonitor::new();
+        monitor.record_received(&HTTP2_PREFACE[..10]);
+        assert!(!monitor.is_http2());
+        assert_eq!(remaining_wait(&monitor), Some(HEADER));
+        monitor.record_received(&HTTP2_PREFACE[10..]);
+        assert!(monitor.is_http2());
+        monitor.record_received(b"frames");
+        assert_eq!(remaining_wait(&monitor), Some(IDLE));
+        drop(monitor.begin_request(false));
+        assert_eq!(remaining_wait(&monitor), Some(IDLE));
     }
 
     #[tokio::test]
-    async fn who_takes_nothing_is_let_go() {
+    async fn a_write_fails_when_the_client_reads_nothing() {
         use tokio::io::AsyncWriteExt as _;
 
         let (near, _far) = tokio::io::duplex(16);
-        let place = super::super::connection_permits::ConnectionPermits::new(1, None)
+        let permit = super::super::connection_permits::ConnectionPermits::new(1, None)
             .acquire(&crate::http::client_address::ClientAddress::from_text("192.0.2.1"));
-        let mut stream = MonitoredStream::new(near, place.unwrap(), Duration::from_millis(20));
+        let mut stream = MonitoredStream::new(near, permit.unwrap(), Duration::from_millis(20));
         let error = stream.write_all(&[0; 64]).await.unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::TimedOut);
     }

@@ -32,7 +32,7 @@ impl ConnectionPermits {
         Self { max_connections, max_per_address, counts: Arc::default() }
     }
 
-    /// A permit for a connection from this address; `None` where a limit is reached.
+    /// Returns a permit for a connection from this address; `None` if a limit is reached.
     pub(super) fn acquire(&self, address: &ClientAddress) -> Option<ConnectionPermit> {
         let mut counts = lock_counts(&self.counts);
         let address_count = counts.by_address.get(address).copied().unwrap_or_default();
@@ -67,7 +67,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_address_does_not_take_all_places_and_each_comes_back() {
+    fn permits_are_limited_per_address_and_released_on_drop() {
         let (permits, one, other) = (
             ConnectionPermits::new(3, Some(2)),
             ClientAddress::from_text("192.0.2.1"),
@@ -77,7 +77,7 @@ mod tests {
         let _second = permits.acquire(&one).unwrap();
         assert!(permits.acquire(&one).is_none());
         let _third = permits.acquire(&other).unwrap();
-        assert!(permits.acquire(&other).is_none(), "all are taken");
+        assert!(permits.acquire(&other).is_none(), "the total limit is reached");
         drop(first);
         assert!(permits.acquire(&one).is_some());
         assert!(lock_counts(&permits.counts).by_address.len() == 2);

@@ -47,7 +47,7 @@ impl RunningServer {
     }
 }
 
-/// Everything that arrives until the server closes the connection.
+/// Reads everything until the server closes the connection.
 async fn read_until_closed(stream: &mut TcpStream) -> String {
     let mut all = vec![];
     // A reset closes it as well.
@@ -55,14 +55,14 @@ async fn read_until_closed(stream: &mut TcpStream) -> String {
     String::from_utf8_lossy(&all).into_owned()
 }
 
-async fn read_answer(stream: &mut TcpStream) -> String {
+async fn read_response(stream: &mut TcpStream) -> String {
     let mut buffer = vec![0; 4096];
     let length = timeout(TEST_TIMEOUT, stream.read(&mut buffer)).await.unwrap().unwrap();
     String::from_utf8_lossy(&buffer[..length]).into_owned()
 }
 
 #[tokio::test]
-async fn who_sends_half_a_header_is_closed_whatever_it_looks_like() {
+async fn a_connection_with_an_incomplete_header_is_closed() {
     let server = start_test_server(|config| config.header_timeout_ms = 100).await;
     for half in [&b""[..], b"G", b"GET / HTTP/1.1\r\nhost: x\r\nx-a: ", b"PRI * HTTP", b"\x16\x03\x01"] {
         let mut stream = server.connect().await;
@@ -83,29 +83,29 @@ async fn who_sends_half_a_header_is_closed_whatever_it_looks_like() {
 }
 
 #[tokio::test]
-async fn who_has_been_answered_may_ask_again_and_not_for_ever() {
+async fn a_connection_can_be_reused_until_the_idle_timeout() {
     let server = start_test_server(|config| config.idle_timeout_ms = 1_000).await;
     let mut stream = server.connect().await;
     for _ in 0..2 {
         stream.write_all(REQUEST).await.unwrap();
-        let response = read_answer(&mut stream).await;
+        let response = read_response(&mut stream).await;
         assert!(response.ends_with("page"), "{response}");
     }
     assert_eq!(read_until_closed(&mut stream).await, "");
 }
 
 #[tokio::test]
-async fn half_a_header_behind_a_whole_request_is_closed_like_any() {
+async fn an_incomplete_header_after_a_complete_request_is_closed() {
     let server =
         start_test_server(|config| (config.header_timeout_ms, config.idle_timeout_ms) = (2_000, 600_000)).await;
     let mut stream = server.connect().await;
     stream.write_all(&[REQUEST, b"GET / HT"].concat()).await.unwrap();
-    let told = read_until_closed(&mut stream).await;
-    assert!(told.contains("page"), "{told}");
+    let response = read_until_closed(&mut stream).await;
+    assert!(response.contains("page"), "{response}");
 }
 
 #[tokio::test]
-async fn what_is_under_way_takes_its_time() {
+async fn a_request_in_progress_has_no_idle_timeout() {
     let server = start_test_server(|config| config.idle_timeout_ms = 50).await;
     let mut stream = server.connect().await;
     stream.write_all(b"GET /slow HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").await.unwrap();
@@ -117,17 +117,17 @@ async fn what_is_under_way_takes_its_time() {
 }
 
 #[tokio::test]
-async fn an_address_has_so_many_connections_and_gets_them_back() {
+async fn connections_of_an_address_are_limited_and_released() {
     let server =
         start_test_server(|config| (config.max_connections_per_address, config.header_timeout_ms) = (2, 600_000)).await;
     let mut open = [server.connect().await, server.connect().await];
     for stream in &mut open {
         stream.write_all(REQUEST).await.unwrap();
-        assert!(read_answer(stream).await.ends_with("page"));
+        assert!(read_response(stream).await.ends_with("page"));
     }
     assert_eq!(read_until_closed(&mut server.connect().await).await, "");
     drop(open);
-    let again = async {
+    let reconnect = async {
         loop {
             let mut stream = server.connect().await;
             let sent = stream.write_all(b"GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").await;
@@ -136,16 +136,16 @@ async fn an_address_has_so_many_connections_and_gets_them_back() {
             }
         }
     };
-    timeout(TEST_TIMEOUT, again).await.unwrap();
+    timeout(TEST_TIMEOUT, reconnect).await.unwrap();
 }
 
 #[tokio::test]
-async fn a_stop_waits_for_what_is_under_way_and_for_nothing_else() {
+async fn a_stop_waits_only_for_requests_in_progress() {
     let server =
         start_test_server(|config| (config.idle_timeout_ms, config.header_timeout_ms) = (600_000, 600_000)).await;
     let (mut idle, mut half, mut busy) = (server.connect().await, server.connect().await, server.connect().await);
     idle.write_all(REQUEST).await.unwrap();
-    assert!(read_answer(&mut idle).await.ends_with("page"));
+    assert!(read_response(&mut idle).await.ends_with("page"));
     half.write_all(b"GET /").await.unwrap();
     busy.write_all(b"GET /slow HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
     server.begun.notified().await;

@@ -10,7 +10,7 @@ use std::{
 
 use lru::LruCache;
 
-/// Most counters kept; beyond it the least recently used are evicted.
+/// Maximum number of counters; beyond it the least recently used are evicted.
 const MAX_COUNTERS: NonZeroUsize = NonZeroUsize::new(100_000).unwrap();
 
 const MINUTE_MS: f64 = 60_000.0;
@@ -87,7 +87,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_minutes_requests_may_come_at_once_and_room_comes_back_evenly() {
+    fn a_minutes_requests_may_arrive_at_once_and_capacity_returns_evenly() {
         let mut full_at = None;
         let mut at = |now, cost| {
             let (outcome, next) = charge_at(full_at, now, 6, cost);
@@ -104,12 +104,12 @@ mod tests {
         assert!(at(0.0, 1).is_allowed);
         assert!(!at(9_000.0, 1).is_allowed);
         assert_eq!(at(10_000.0, 1).remaining, 0);
-        assert_eq!(at(10_000.0, -1).remaining, 1, "given back");
-        assert_eq!(at(600_000.0, -3).remaining, 6, "there is never more than all of it");
+        assert_eq!(at(10_000.0, -1).remaining, 1, "refunded");
+        assert_eq!(at(600_000.0, -3).remaining, 6, "a refund does not exceed the limit");
     }
 
     #[test]
-    fn each_is_counted_for_themselves() {
+    fn each_key_has_its_own_counter() {
         let counts = LocalRateCounter::new();
         assert!(counts.charge("a", 1, 1).is_allowed);
         assert!(!counts.charge("a", 1, 1).is_allowed);

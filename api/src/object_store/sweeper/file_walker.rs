@@ -9,14 +9,14 @@ use std::{
 use tokio::fs::{self, DirEntry, ReadDir};
 use uuid::Uuid;
 
-/// To whom a file may belong.
+/// What a file may belong to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum FileOwner {
     /// The document of this stream.
     Document(String),
     /// Any document of its tenant.
     AnyDocument,
-    /// Nobody: an upload that was not completed.
+    /// No document: an upload that was not completed.
     Unfinished,
 }
 
@@ -27,7 +27,7 @@ pub(super) struct StoredFile {
     pub(super) key: String,
     /// Path on disk.
     pub(super) path: PathBuf,
-    /// To whom it may belong.
+    /// What it may belong to.
     pub(super) owner: FileOwner,
 }
 
@@ -38,7 +38,7 @@ pub(super) struct FileWalker {
 }
 
 impl FileWalker {
-    /// Starts at a folder, with the files that were not modified for `min_age`.
+    /// Starts at a folder; only files that were not modified for `min_age` are returned.
     ///
     /// # Errors
     /// [`io::Error`] when the folder cannot be read; a missing one has no files.
@@ -47,13 +47,13 @@ impl FileWalker {
         Ok(Self { folders: folders.into_iter().collect(), min_age })
     }
 
-    /// The next `most` files; empty at the end.
+    /// Returns the next `max_files` files; empty at the end.
     ///
     /// # Errors
     /// [`io::Error`] when a folder cannot be read.
-    pub(super) async fn next_batch(&mut self, most: usize) -> io::Result<Vec<StoredFile>> {
+    pub(super) async fn next_batch(&mut self, max_files: usize) -> io::Result<Vec<StoredFile>> {
         let mut files = Vec::new();
-        while files.len() < most {
+        while files.len() < max_files {
             let Some((folder, names)) = self.folders.last_mut() else { break };
             let Some(entry) = folder.next_entry().await? else {
                 self.folders.pop();
@@ -76,12 +76,12 @@ impl FileWalker {
 
     async fn is_older(&self, entry: &DirEntry) -> bool {
         let modified = entry.metadata().await.and_then(|metadata| metadata.modified());
-        // A modification time in the future counts as new; a file that is gone is skipped.
+        // A modification time in the future counts as new; a file that was removed meanwhile is skipped.
         modified.is_ok_and(|at| SystemTime::now().duration_since(at).is_ok_and(|age| age >= self.min_age))
     }
 }
 
-/// Opens a folder; `None` where it was removed meanwhile.
+/// Opens a folder; `None` if it was removed meanwhile.
 async fn open_folder(folder: &Path) -> io::Result<Option<ReadDir>> {
     match fs::read_dir(folder).await {
         Ok(entries) => Ok(Some(entries)),
@@ -90,7 +90,7 @@ async fn open_folder(folder: &Path) -> io::Result<Option<ReadDir>> {
     }
 }
 
-/// The owner of the file with this path; `None` for files that are not of the store.
+/// Returns the owner of the file with this path; `None` for files that the store did not write.
 fn parse_owner(names: &[String]) -> Option<FileOwner> {
     let (name, folders) = names.split_last()?;
     let is_hash = name.len() == 64 && name.bytes().all(|digit| digit.is_ascii_hexdigit());
@@ -111,17 +111,17 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn every_old_file_of_ours_is_found_and_nothing_else() {
+    async fn only_old_files_of_the_store_are_found() {
         let store = tempfile::tempdir().unwrap();
         let (hash, document) = ("ab".repeat(32), "0190f7b1-0000-7000-8000-000000000001");
         let unfinished = ".0190f7b1000070008000000000000002";
-        let ours = [
+        let stored = [
             (format!("acme/{document}/{hash}"), FileOwner::Document(format!("acme:{document}"))),
             (format!("acme/{hash}"), FileOwner::AnyDocument),
             (format!("acme/{unfinished}"), FileOwner::Unfinished),
         ];
         let others = ["README".to_owned(), "acme/notes.txt".to_owned(), format!("acme/{document}/more/{hash}")];
-        for file in ours.iter().map(|(file, _)| file).chain(&others) {
+        for file in stored.iter().map(|(file, _)| file).chain(&others) {
             let path = store.path().join(file);
             std::fs::create_dir_all(path.parent().unwrap()).unwrap();
             std::fs::write(path, "x").unwrap();
@@ -136,9 +136,9 @@ mod tests {
             found.extend(page.into_iter().map(|file| (file.key, file.owner)));
         }
         found.sort_by(|one, other| one.0.cmp(&other.0));
-        let mut wanted = ours.to_vec();
-        wanted.sort_by(|one, other| one.0.cmp(&other.0));
-        assert_eq!(found, wanted);
+        let mut expected = stored.to_vec();
+        expected.sort_by(|one, other| one.0.cmp(&other.0));
+        assert_eq!(found, expected);
         let mut young = FileWalker::open(store.path(), Duration::from_hours(1)).await.unwrap();
         assert_eq!(young.next_batch(10).await.unwrap(), []);
         let mut absent = FileWalker::open(&store.path().join("absent"), Duration::ZERO).await.unwrap();

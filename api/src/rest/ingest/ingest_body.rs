@@ -31,34 +31,34 @@ pub(super) fn is_json_or_text(headers: &HeaderMap) -> bool {
         || essence.strip_prefix("application/").is_some_and(|rest| rest.ends_with("+json"))
 }
 
-/// Reads a body of `longest` bytes at most. One of more than 1 MiB needs a permit of `large` and is refused without
-/// waiting where none is free.
+/// Reads a body of `max_bytes` bytes at most. One of more than 1 MiB needs a permit of `large_body_permits`, and is
+/// refused at once if none is free.
 pub(super) async fn read_ingest_body(
     body: Body,
-    longest: usize,
-    large: &Arc<Semaphore>,
+    max_bytes: usize,
+    large_body_permits: &Arc<Semaphore>,
 ) -> Result<IngestBody, BodyError> {
     let (mut bytes, mut permit) = (Vec::new(), None);
-    let mut pieces = body.into_data_stream();
-    while let Some(piece) = pieces.next().await {
-        let piece: Bytes = piece.map_err(|_| {
-            let reason = "the body was cut off, or is not encoded as declared";
+    let mut chunks = body.into_data_stream();
+    while let Some(chunk) = chunks.next().await {
+        let chunk: Bytes = chunk.map_err(|_| {
+            let reason = "the body is incomplete, or is not encoded as declared";
             BodyError::Refused(Problem::new(StatusCode::BAD_REQUEST, "INVALID_INPUT", reason))
         })?;
-        let length = bytes.len() + piece.len();
-        if length > longest {
-            let reason = format!("the body is longer than {longest} bytes; send fewer events in one request");
+        let length = bytes.len() + chunk.len();
+        if length > max_bytes {
+            let reason = format!("the body is longer than {max_bytes} bytes; send fewer events in one request");
             return Err(BodyError::Refused(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "INVALID_INPUT", reason)));
         }
         if length > SMALL_BODY_BYTES && permit.is_none() {
-            permit = Some(Arc::clone(large).try_acquire_owned().map_err(|_| BodyError::Busy)?);
+            permit = Some(Arc::clone(large_body_permits).try_acquire_owned().map_err(|_| BodyError::Busy)?);
         }
-        bytes.extend_from_slice(&piece);
+        bytes.extend_from_slice(&chunk);
     }
     Ok(IngestBody { bytes, _permit: permit })
 }
 
-/// A body, with its permit where it is large.
+/// A body, with its permit if it is large.
 #[derive(Debug)]
 pub(super) struct IngestBody {
     pub(super) bytes: Vec<u8>,
@@ -72,28 +72,28 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_body_is_bounded_and_large_ones_take_turns() {
+    async fn the_length_of_bodies_and_the_number_of_large_ones_are_limited() {
         let large = Arc::new(Semaphore::new(1));
-        let of = |size: usize| Body::from(vec![b' '; size]);
-        assert_eq!(read_ingest_body(of(10), 10, &large).await.unwrap().bytes.len(), 10);
-        assert!(matches!(read_ingest_body(of(11), 10, &large).await, Err(BodyError::Refused(_))));
-        let first = read_ingest_body(of(SMALL_BODY_BYTES + 1), 2 * SMALL_BODY_BYTES, &large).await.unwrap();
+        let body_of = |size: usize| Body::from(vec![b' '; size]);
+        assert_eq!(read_ingest_body(body_of(10), 10, &large).await.unwrap().bytes.len(), 10);
+        assert!(matches!(read_ingest_body(body_of(11), 10, &large).await, Err(BodyError::Refused(_))));
+        let first = read_ingest_body(body_of(SMALL_BODY_BYTES + 1), 2 * SMALL_BODY_BYTES, &large).await.unwrap();
         assert!(matches!(
-            read_ingest_body(of(SMALL_BODY_BYTES + 1), 2 * SMALL_BODY_BYTES, &large).await,
+            read_ingest_body(body_of(SMALL_BODY_BYTES + 1), 2 * SMALL_BODY_BYTES, &large).await,
             Err(BodyError::Busy)
         ));
         assert_eq!(
-            read_ingest_body(of(SMALL_BODY_BYTES), 2 * SMALL_BODY_BYTES, &large).await.unwrap().bytes.len(),
+            read_ingest_body(body_of(SMALL_BODY_BYTES), 2 * SMALL_BODY_BYTES, &large).await.unwrap().bytes.len(),
             SMALL_BODY_BYTES,
-            "a small one is read"
+            "a small body needs no permit"
         );
         drop(first);
-        assert!(read_ingest_body(of(SMALL_BODY_BYTES + 1), 2 * SMALL_BODY_BYTES, &large).await.is_ok());
+        assert!(read_ingest_body(body_of(SMALL_BODY_BYTES + 1), 2 * SMALL_BODY_BYTES, &large).await.is_ok());
     }
 
     #[test]
-    fn json_and_beacons_are_taken() {
-        for (kind, taken) in [
+    fn json_and_beacons_are_accepted() {
+        for (kind, is_accepted) in [
             ("application/json", true),
             ("Application/JSON; charset=utf-8", true),
             ("text/plain;charset=UTF-8", true),
@@ -103,7 +103,7 @@ mod tests {
             ("", true),
         ] {
             let headers = HeaderMap::from_iter([(header::CONTENT_TYPE, HeaderValue::from_static(kind))]);
-            assert_eq!(is_json_or_text(&headers), taken, "{kind}");
+            assert_eq!(is_json_or_text(&headers), is_accepted, "{kind}");
         }
         assert!(is_json_or_text(&HeaderMap::new()));
     }

@@ -105,16 +105,17 @@ impl TimeWindow {
 }
 
 impl IngestEvent {
-    /// The step of a visit, or the invalid field and the reason.
+    /// Converts the event to a step of a visit, or returns the invalid field and the reason.
     pub(super) fn into_step(
         self,
         reporter: &EventReporter,
         window: TimeWindow,
     ) -> Result<VisitStep, InvalidEventField> {
-        let wrong = |field: &'static str| move |reason: InvalidValue| InvalidEventField::new(field, reason.to_string());
+        let invalid =
+            |field: &'static str| move |reason: InvalidValue| InvalidEventField::new(field, reason.to_string());
         // With a colon the id could address a visit of another company.
         if self.session_id.contains(':') {
-            return Err(InvalidEventField::new("sessionId", "it has a colon in it"));
+            return Err(InvalidEventField::new("sessionId", "it contains a colon"));
         }
         let session = self.session_id.trim();
         if session.is_empty() {
@@ -122,19 +123,19 @@ impl IngestEvent {
         }
         let is_public = reporter.tenant == TenantId::public();
         let stream = if is_public { session.to_owned() } else { reporter.tenant.stream_id(session) };
-        let visit_id = VisitId::try_new(&stream).map_err(wrong("sessionId"))?;
-        let named = self.id.map(|id| ClientEventId::try_new(&id)).transpose().map_err(wrong("id"))?;
-        let page_url = VisitUrl::try_new(&self.page_url).map_err(wrong("pageUrl"))?;
+        let visit_id = VisitId::try_new(&stream).map_err(invalid("sessionId"))?;
+        let client_event_id = self.id.map(|id| ClientEventId::try_new(&id)).transpose().map_err(invalid("id"))?;
+        let page_url = VisitUrl::try_new(&self.page_url).map_err(invalid("pageUrl"))?;
         let optional =
             |url: Option<String>| url.filter(|url| !url.is_empty()).map(|url| VisitUrl::try_new(&url)).transpose();
         let user_id = match (self.user_id, &reporter.user) {
             (None, own) => own.clone(),
-            (Some(given), own) => {
-                let given = UserId::try_new(&given).map_err(wrong("userId"))?;
-                if !reporter.may_name_others && own.as_ref() != Some(&given) {
+            (Some(user_id), own) => {
+                let user_id = UserId::try_new(&user_id).map_err(invalid("userId"))?;
+                if !reporter.may_name_others && own.as_ref() != Some(&user_id) {
                     return Err(InvalidEventField::new("userId", "it is not your own user id"));
                 }
-                Some(given)
+                Some(user_id)
             }
         };
         let opportunity_id = match self.opportunity_id.filter(|id| !id.is_empty()) {
@@ -150,19 +151,19 @@ impl IngestEvent {
                 return Err(InvalidEventField::new("targetUrl", "a view has no target"));
             }
             EventKind::View => {
-                let referrer = optional(self.referrer).map_err(wrong("referrer"))?;
+                let referrer = optional(self.referrer).map_err(invalid("referrer"))?;
                 VisitCommand::View(RecordView { page_url, referrer, user_id, opportunity_id, at })
             }
             EventKind::Click => {
-                let target_url = optional(self.target_url).map_err(wrong("targetUrl"))?;
+                let target_url = optional(self.target_url).map_err(invalid("targetUrl"))?;
                 VisitCommand::Click(RecordClick { page_url, target_url, user_id, opportunity_id, at })
             }
         };
-        Ok(VisitStep { visit_id, client_event_id: named, command })
+        Ok(VisitStep { visit_id, client_event_id, command })
     }
 }
 
-/// Buffer permits that a step takes: one per KiB or part of it.
+/// Returns the buffer permits that a step needs: one per KiB or part of it.
 pub(super) fn buffer_permits(step: &VisitStep) -> usize {
     let (page, other) = match &step.command {
         VisitCommand::View(RecordView { page_url, referrer, .. }) => (page_url, referrer),
@@ -177,7 +178,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_event_may_be_a_little_ahead_and_a_year_old() {
+    fn an_event_may_be_five_minutes_ahead_and_a_year_old() {
         let now: DateTime<Utc> = "2026-03-03T12:00:00Z".parse().unwrap();
         let window = TimeWindow { now, past_days: 365 };
         assert_eq!(window.check_time(None), Ok(now));

@@ -1,4 +1,4 @@
-//! The handler: what can be taken goes into the log, what cannot is named.
+//! The handler of `/ingest`: records the valid events and lists the refused ones.
 
 use std::sync::Arc;
 
@@ -33,7 +33,7 @@ use crate::{
     tenant_commands::CommandFailure,
 };
 
-/// When a client that was refused may come back: by then a full buffer is written.
+/// Seconds after which a refused client may retry: by then a full buffer is written.
 const RETRY_AFTER_S: u64 = 1;
 
 /// One event, or a batch.
@@ -80,7 +80,7 @@ pub(in crate::rest) async fn ingest_events(
     body: Body,
 ) -> Result<Response, Problem> {
     let ingest = &rest.ingest;
-    let visitor = EventReporter::from_principal(&identity)?;
+    let reporter = EventReporter::from_principal(&identity)?;
     let request = match ingest.read_request(&headers, body).await {
         Ok(request) => request,
         Err(BodyError::Refused(problem)) => return Err(problem),
@@ -90,12 +90,12 @@ pub(in crate::rest) async fn ingest_events(
         return Ok(request_gate::admission_problem(&refusal));
     }
     let is_batch = request.is_batch;
-    let (steps, mut refused) = ingest.validate_events(request, &visitor);
+    let (steps, mut refused) = ingest.validate_events(request, &reporter);
     let mut accepted = steps.len();
     if accepted == 0 {
         return Err(all_refused_problem(refused, is_batch));
     }
-    let pending = match ingest.enqueue(&visitor.tenant, steps, prefers(&headers, "respond-async")) {
+    let pending = match ingest.enqueue(&reporter.tenant, steps, prefers(&headers, "respond-async")) {
         Ok(EnqueuedRequest::Pending(pending)) => pending,
         Ok(EnqueuedRequest::Acknowledged) => {
             let applied = [(PREFERENCE_APPLIED, HeaderValue::from_static("respond-async"))];
@@ -104,11 +104,11 @@ pub(in crate::rest) async fn ingest_events(
         Err(EnqueueError::BufferFull) => return Ok(buffer_full_response()),
         Err(EnqueueError::Stopping) => return Ok(stopping_response()),
     };
-    let Some(one_too_many) = pending.wait_for_outcome().await else { return Err(CommandFailure::Unavailable.into()) };
-    if !one_too_many.is_empty() {
-        accepted -= one_too_many.len();
-        let reason = format!("the visit has {} events already; begin another one", ingest.config.visit_events);
-        refused.extend(one_too_many.into_iter().map(|index| RefusedItem::new(index, "sessionId", &reason)));
+    let Some(full) = pending.wait_for_outcome().await else { return Err(CommandFailure::Unavailable.into()) };
+    if !full.is_empty() {
+        accepted -= full.len();
+        let reason = format!("the visit already has {} events; use another `sessionId`", ingest.config.visit_events);
+        refused.extend(full.into_iter().map(|index| RefusedItem::new(index, "sessionId", &reason)));
         refused.sort_by_key(RefusedItem::index);
         if accepted == 0 {
             return Err(all_refused_problem(refused, is_batch));
@@ -118,7 +118,7 @@ pub(in crate::rest) async fn ingest_events(
 }
 
 impl IngestService {
-    /// The longest body that is read, in bytes.
+    /// Returns the maximum length of a body, in bytes.
     pub(in crate::rest) fn max_body_bytes(&self) -> usize {
         self.config.request_events.saturating_mul(super::MAX_EVENT_BYTES)
     }
@@ -130,26 +130,26 @@ impl IngestService {
             return Err(BodyError::Refused(problem));
         }
         let body = ingest_body::read_ingest_body(body, self.max_body_bytes(), &self.large_body_permits).await?;
-        let most = self.config.request_events;
-        let request = RawEvents::parse(&body.bytes, most).map_err(|error| {
+        let max_events = self.config.request_events;
+        let request = RawEvents::parse(&body.bytes, max_events).map_err(|error| {
             BodyError::Refused(Problem::new(StatusCode::BAD_REQUEST, "INVALID_INPUT", error.to_string()))
         })?;
-        if request.count == 0 || request.count > most {
-            return Err(BodyError::Refused(invalid_field("events", format!("send 1 to {most} events"))));
+        if request.count == 0 || request.count > max_events {
+            return Err(BodyError::Refused(invalid_field("events", format!("send 1 to {max_events} events"))));
         }
         Ok(request)
     }
 
-    /// The steps that can be taken and which of the request's events each is, and the events that cannot.
+    /// Returns the steps of the valid events, each with its index in the request, and the refused events.
     fn validate_events(
         &self,
         request: RawEvents,
-        visitor: &EventReporter,
+        reporter: &EventReporter,
     ) -> (Vec<(usize, VisitStep)>, Vec<RefusedItem>) {
         let window = TimeWindow { now: SystemClock.now(), past_days: self.config.past_days };
         let (mut steps, mut refused) = (Vec::with_capacity(request.events.len()), vec![]);
         for (index, event) in request.events.into_iter().enumerate() {
-            match event.into_event().and_then(|event| event.into_step(visitor, window)) {
+            match event.into_event().and_then(|event| event.into_step(reporter, window)) {
                 Ok(step) => steps.push((index, step)),
                 Err(InvalidEventField { field, reason }) => refused.push(RefusedItem::new(index, &field, &reason)),
             }
@@ -158,27 +158,27 @@ impl IngestService {
     }
 }
 
-/// The problem of a request of which nothing can be taken: the first event's, and the list.
+/// Returns the problem of a request without valid events: that of the first event, with the list of all.
 fn all_refused_problem(refused: Vec<RefusedItem>, is_batch: bool) -> Problem {
     let Some(first) = refused.first() else { return CommandFailure::Unavailable.into() };
-    let place = if is_batch { format!("events[{}]", first.index()) } else { String::new() };
-    let separator = if place.is_empty() || first.field().is_empty() { "" } else { "." };
-    let problem = invalid_field(&format!("{place}{separator}{}", first.field()), first.reason());
+    let item = if is_batch { format!("events[{}]", first.index()) } else { String::new() };
+    let separator = if item.is_empty() || first.field().is_empty() { "" } else { "." };
+    let problem = invalid_field(&format!("{item}{separator}{}", first.field()), first.reason());
     if is_batch { problem.with_refused(refused) } else { problem }
 }
 
 fn buffer_full_response() -> Response {
-    let reason = "more events come than can be recorded, try again";
+    let reason = "the buffer of events is full, try again";
     retry_later_response(Problem::new(StatusCode::TOO_MANY_REQUESTS, "BUFFER_FULL", reason))
 }
 
 fn stopping_response() -> Response {
-    let reason = "the service is stopping and took none of the events, send them again";
+    let reason = "the service is stopping and recorded none of the events, send them again";
     retry_later_response(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "UNAVAILABLE", reason))
 }
 
 fn retry_later_response(problem: Problem) -> Response {
-    let mut answer = problem.into_response();
-    answer.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(RETRY_AFTER_S));
-    answer
+    let mut response = problem.into_response();
+    response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(RETRY_AFTER_S));
+    response
 }

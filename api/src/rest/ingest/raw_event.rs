@@ -17,10 +17,10 @@ use super::ingest_event::{EventKind, IngestEvent};
 const FIELD_NAMES: [&str; 9] =
     ["type", "id", "sessionId", "pageUrl", "referrer", "targetUrl", "userId", "opportunityId", "at"];
 
-/// Longest part of a sent name that is quoted in a reason, in characters.
-const MAX_SHOWN_CHARS: usize = 60;
+/// Maximum length of a field name of the client that is quoted in an error, in characters.
+const MAX_QUOTED_CHARS: usize = 60;
 
-/// An invalid field, and the reason. The field is empty where the event as a whole is invalid.
+/// An invalid field, and the reason. The field is empty if the event as a whole is invalid.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct InvalidEventField {
     pub(super) field: String,
@@ -33,9 +33,9 @@ impl InvalidEventField {
     }
 }
 
-/// The text, cut to [`MAX_SHOWN_CHARS`].
+/// Truncates a text to [`MAX_QUOTED_CHARS`].
 fn truncate_text(text: &str) -> String {
-    match text.char_indices().nth(MAX_SHOWN_CHARS) {
+    match text.char_indices().nth(MAX_QUOTED_CHARS) {
         None => text.to_owned(),
         Some((end, _)) => format!("{}…", &text[..end]),
     }
@@ -47,7 +47,7 @@ enum RawValue {
     #[default]
     Absent,
     Text(String),
-    /// A value of another type, which it names.
+    /// A value of another type, with the name of the type.
     Other(&'static str),
 }
 
@@ -70,20 +70,20 @@ pub(super) struct RawEvents {
 }
 
 impl RawEvents {
-    /// Parses a body; keeps `most` events at most and counts the others.
+    /// Parses a body; stores at most `max_events` events and counts the others.
     ///
     /// # Errors
     /// If the body is no JSON object, or its `events` are no list.
-    pub(super) fn parse(body: &[u8], most: usize) -> serde_json::Result<Self> {
+    pub(super) fn parse(body: &[u8], max_events: usize) -> serde_json::Result<Self> {
         let mut json = serde_json::Deserializer::from_slice(body);
-        let request = RequestSeed { most }.deserialize(&mut json)?;
+        let request = RequestSeed { max_events }.deserialize(&mut json)?;
         json.end()?;
         Ok(request)
     }
 }
 
 impl RawEvent {
-    /// The event, if every field has a value of the right type.
+    /// Converts to an event if every field has a value of the right type.
     pub(super) fn into_event(mut self) -> Result<IngestEvent, InvalidEventField> {
         if let Some(invalid) = self.invalid_field.take() {
             return Err(invalid);
@@ -125,16 +125,16 @@ impl RawEvent {
 
     /// Reads the value of a key; records unknown and repeated keys as invalid.
     fn read_field<'de, A: MapAccess<'de>>(&mut self, key: &str, map: &mut A) -> Result<(), A::Error> {
-        let Some(at) = FIELD_NAMES.iter().position(|field| *field == key) else {
+        let Some(index) = FIELD_NAMES.iter().position(|field| *field == key) else {
             map.next_value::<IgnoredAny>()?;
             self.invalid_field.get_or_insert_with(|| InvalidEventField::new(key, "there is no such field"));
             return Ok(());
         };
         let value = map.next_value::<RawValue>()?;
-        if !matches!(self.fields[at], RawValue::Absent) {
+        if !matches!(self.fields[index], RawValue::Absent) {
             self.invalid_field.get_or_insert_with(|| InvalidEventField::new(key, "it is given twice"));
         }
-        self.fields[at] = value;
+        self.fields[index] = value;
         Ok(())
     }
 
@@ -253,7 +253,7 @@ impl<'de> Visitor<'de> for ValueVisitor {
 
 /// Deserializes a request: an object with a list of events, or one event.
 struct RequestSeed {
-    most: usize,
+    max_events: usize,
 }
 
 impl<'de> DeserializeSeed<'de> for RequestSeed {
@@ -275,7 +275,7 @@ impl<'de> Visitor<'de> for RequestSeed {
         let (mut single, mut batch) = (RawEvent::default(), None);
         while let Some(key) = map.next_key::<String>()? {
             if key == "events" {
-                batch = Some(map.next_value_seed(ListSeed { most: self.most })?);
+                batch = Some(map.next_value_seed(ListSeed { max_events: self.max_events })?);
             } else {
                 single.read_field(&key, &mut map)?;
             }
@@ -286,7 +286,7 @@ impl<'de> Visitor<'de> for RequestSeed {
 
 /// Deserializes a list of events.
 struct ListSeed {
-    most: usize,
+    max_events: usize,
 }
 
 impl<'de> DeserializeSeed<'de> for ListSeed {
@@ -306,7 +306,7 @@ impl<'de> Visitor<'de> for ListSeed {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<RawEvents, A::Error> {
         let mut events = vec![];
-        while events.len() < self.most {
+        while events.len() < self.max_events {
             match list.next_element::<RawEvent>()? {
                 Some(event) => events.push(event),
                 None => return Ok(RawEvents { count: events.len(), events, is_batch: true }),
@@ -332,7 +332,7 @@ mod tests {
     }
 
     #[test]
-    fn each_event_is_wrong_by_itself_and_named_by_its_field() {
+    fn an_invalid_event_names_its_field_and_does_not_affect_the_others() {
         let good = r#"{"type":"view","sessionId":"s","pageUrl":"/p"}"#;
         for (bad, field, reason) in [
             (r#"{"type":"view","sessionId":"s"}"#, "pageUrl", "it is missing"),
@@ -355,13 +355,13 @@ mod tests {
             ("[{}]", "", "an object is expected, this is a list"),
             ("\"view\"", "", "an object is expected, this is a text"),
         ] {
-            let found = invalid_fields(&format!(r#"{{"events":[{good},{bad},{good}]}}"#));
-            assert_eq!(found, [None, Some((field.to_owned(), reason.to_owned())), None], "{bad}");
+            let invalid = invalid_fields(&format!(r#"{{"events":[{good},{bad},{good}]}}"#));
+            assert_eq!(invalid, [None, Some((field.to_owned(), reason.to_owned())), None], "{bad}");
         }
     }
 
     #[test]
-    fn what_is_null_is_absent() {
+    fn a_null_value_counts_as_absent() {
         assert_eq!(
             invalid_fields(r#"{"type":"view","sessionId":"s","pageUrl":"/p","referrer":null,"at":null}"#),
             [None]
@@ -369,14 +369,14 @@ mod tests {
     }
 
     #[test]
-    fn more_events_than_may_be_are_counted_and_not_kept() {
+    fn events_beyond_the_limit_are_counted_and_not_stored() {
         let body = format!(r#"{{"events":[{}]}}"#, vec!["{}"; 1_000].join(","));
-        let read = RawEvents::parse(body.as_bytes(), 10).unwrap();
-        assert_eq!((read.events.len(), read.count, read.is_batch), (10, 1_000, true));
+        let parsed = RawEvents::parse(body.as_bytes(), 10).unwrap();
+        assert_eq!((parsed.events.len(), parsed.count, parsed.is_batch), (10, 1_000, true));
     }
 
     #[test]
-    fn what_is_no_request_is_the_body_s_trouble() {
+    fn a_malformed_body_is_an_error() {
         for body in ["", "{", "7", "[]", "null", r#"{"events":7}"#, r#"{"events":[}"#, r#"{"type":"view"} x"#] {
             assert!(RawEvents::parse(body.as_bytes(), 10).is_err(), "{body}");
         }

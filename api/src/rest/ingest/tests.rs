@@ -1,4 +1,4 @@
-//! What is acknowledged, and what becomes of it when the process stops.
+//! Tests of acknowledged events, and of their appends when the process stops.
 
 use std::collections::HashSet;
 
@@ -11,7 +11,7 @@ use tokio::task::{JoinHandle, yield_now};
 
 use super::*;
 
-/// A log that takes one append for each permit that a test gives.
+/// A log that completes one append for each permit that a test adds.
 #[derive(Clone)]
 struct GatedLog(Arc<GateState>);
 
@@ -61,11 +61,11 @@ fn gated_service(log: &GatedLog) -> Arc<IngestService<GatedLog>> {
 
 fn start_service(service: &Arc<IngestService<GatedLog>>) -> (CancellationToken, JoinHandle<()>) {
     let (service, stop) = (Arc::clone(service), CancellationToken::new());
-    let told = stop.clone();
-    (stop, tokio::spawn(async move { service.run(told).await }))
+    let service_stop = stop.clone();
+    (stop, tokio::spawn(async move { service.run(service_stop).await }))
 }
 
-/// Sends events of one visit, as a client does that does not want to wait.
+/// Sends events of one visit like a client that sends `Prefer: respond-async`.
 fn send_async(service: &IngestService<GatedLog>, count: usize) -> Result<EnqueuedRequest, EnqueueError> {
     let step = |number: usize| VisitStep {
         visit_id: VisitId::try_new("visit").unwrap(),
@@ -82,23 +82,26 @@ fn send_async(service: &IngestService<GatedLog>, count: usize) -> Result<Enqueue
 }
 
 #[tokio::test]
-async fn no_more_is_acknowledged_at_once_than_can_be_written_in_time() {
+async fn only_events_that_can_be_written_in_time_are_acknowledged_early() {
     let service = gated_service(&GatedLog::closed());
     assert!(matches!(send_async(&service, 50), Ok(EnqueuedRequest::Acknowledged)));
     assert!(matches!(send_async(&service, 20), Ok(EnqueuedRequest::Pending(_))), "the client waits");
     assert!(matches!(send_async(&service, 31), Err(EnqueueError::BufferFull)));
-    assert_eq!(service.unrecorded_events(), 50, "nothing is promised to whoever waits");
+    assert_eq!(service.unrecorded_events(), 50, "events of clients that wait are not counted");
 
     let slow = gated_service(&GatedLog::closed());
     slow.write_rate.record_batch(1_000, Duration::from_mins(10), true);
-    assert!(matches!(send_async(&slow, 20), Ok(EnqueuedRequest::Pending(_))), "8 in 5 s, as slow as it was");
+    assert!(
+        matches!(send_async(&slow, 20), Ok(EnqueuedRequest::Pending(_))),
+        "at this rate 8 events can be written in 5 s"
+    );
     let failing = gated_service(&GatedLog::closed());
     failing.write_rate.record_batch(1, Duration::ZERO, false);
     assert!(matches!(send_async(&failing, 1), Ok(EnqueuedRequest::Pending(_))));
 }
 
 #[tokio::test]
-async fn a_stop_takes_nothing_new_and_writes_what_was_acknowledged() {
+async fn a_stop_refuses_new_events_and_writes_acknowledged_ones() {
     let log = GatedLog::closed();
     let service = gated_service(&log);
     let (stop, running) = start_service(&service);
@@ -114,7 +117,7 @@ async fn a_stop_takes_nothing_new_and_writes_what_was_acknowledged() {
 }
 
 #[tokio::test]
-async fn a_slow_log_gets_small_batches_and_nothing_is_left_out() {
+async fn a_slow_log_gets_small_batches_and_loses_no_event() {
     let log = GatedLog::closed();
     let service = gated_service(&log);
     service.write_rate.record_batch(1_000, Duration::from_mins(2), true);
@@ -135,7 +138,7 @@ async fn a_slow_log_gets_small_batches_and_nothing_is_left_out() {
 }
 
 #[tokio::test]
-async fn what_a_stop_does_not_write_in_time_is_counted() {
+async fn events_that_a_stop_does_not_write_in_time_are_counted() {
     let log = GatedLog::closed();
     let service = gated_service(&log);
     let (stop, running) = start_service(&service);
@@ -148,7 +151,7 @@ async fn what_a_stop_does_not_write_in_time_is_counted() {
 }
 
 #[test]
-fn an_event_of_the_longest_texts_is_no_longer_than_the_limit_of_a_body_allows_for_each() {
+fn an_event_of_the_longest_values_fits_into_the_body_limit_per_event() {
     let texts = [("sessionId", 100), ("pageUrl", 2_048), ("referrer", 2_048), ("userId", 200), ("opportunityId", 200)];
     let event: serde_json::Map<_, _> =
         texts.into_iter().map(|(name, length)| (name.to_owned(), "x".repeat(length).into())).collect();
@@ -157,7 +160,7 @@ fn an_event_of_the_longest_texts_is_no_longer_than_the_limit_of_a_body_allows_fo
 }
 
 #[test]
-fn a_visit_keeps_its_lane_and_visits_are_spread() {
+fn a_visit_always_has_the_same_lane_and_visits_are_distributed() {
     let mut visits = [0_u32; 4];
     for number in 0..400 {
         let visit_id = VisitId::try_new(&format!("visit-{number}")).unwrap();

@@ -1,11 +1,11 @@
-//! Why a connection is closed, by the codes of `graphql-transport-ws`.
+//! Close codes of `graphql-transport-ws`.
 //!
 //! The standard client `graphql-ws`, which Apollo, urql and Relay use, reconnects after 4403, 4408 and 1013, with a
-//! fresh token if it has a function for it; other codes it reports to its caller.
+//! fresh token if it has a function for that; it reports other codes to its caller.
 
 use axum::extract::ws::CloseFrame;
 
-/// Longest reason of a close frame, in bytes (RFC 6455, section 5.5).
+/// Maximum length of the reason in a close frame, in bytes (RFC 6455, section 5.5).
 const MAX_REASON_BYTES: usize = 123;
 
 /// Why a connection is closed.
@@ -29,7 +29,7 @@ pub(super) enum CloseCode {
 }
 
 impl CloseCode {
-    /// A close frame; a long reason is cut.
+    /// Creates a close frame; a long reason is truncated.
     pub(super) fn to_frame(self, reason: &str) -> CloseFrame {
         CloseFrame { code: self as u16, reason: reason[..reason.floor_char_boundary(MAX_REASON_BYTES)].into() }
     }

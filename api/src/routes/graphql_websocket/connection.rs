@@ -1,8 +1,8 @@
-//! One `graphql-transport-ws` connection, from its beginning to its end.
+//! One `graphql-transport-ws` connection.
 //!
 //! ```text
 //! opened ──connection_init──▶ initialised ──subscribe──▶ document running ──next...──▶ complete | error
-//!    │ nothing in time           │ token ends, and no ping brought a fresh one
+//!    │ timeout                   │ token expires and no ping has renewed it
 //!    ▼                           ▼
 //! closed 4408                 closed 4403
 //! ```
@@ -30,10 +30,10 @@ use crate::{
     routes::graphql_request,
 };
 
-/// Longest id of a document, in bytes.
+/// Maximum length of the id of a document, in bytes.
 const MAX_ID_BYTES: usize = 256;
 
-/// Longest time for which a timer is set; later deadlines set it again.
+/// Maximum duration of a timer; for a later deadline it is set again.
 const MAX_TIMER: Duration = Duration::from_hours(24);
 
 pub(super) struct SocketConnection {
@@ -45,7 +45,7 @@ pub(super) struct SocketConnection {
     session: Option<GraphQlSession>,
     operations: RunningOperations,
     time_limit: Duration,
-    /// When the connection is closed: the end of the token, or of the time to initialise.
+    /// When the connection is closed: the expiry of the token, or the end of the time to initialise.
     deadline: Option<Instant>,
 }
 
@@ -62,7 +62,7 @@ impl From<(CloseCode, &str)> for ConnectionEnd {
 }
 
 impl SocketConnection {
-    /// A connection that must be initialised within `init_timeout`; its documents may run for `time_limit`.
+    /// Creates a connection that must be initialised within `init_timeout`; its documents may run for `time_limit`.
     pub(super) fn new(
         graphql: GraphQl,
         client: SocketClient,
@@ -100,7 +100,7 @@ impl SocketConnection {
             }
         };
         if let ConnectionEnd::Close(frame) = end {
-            // Fails where the client is gone already.
+            // Fails if the client has disconnected.
             let _ = self.outgoing.send(Message::Close(Some(frame))).await;
         }
     }
@@ -154,8 +154,8 @@ impl SocketConnection {
         Ok(())
     }
 
-    /// A ping with `authorization` in its payload renews the connection; running documents go on. The pong contains the
-    /// new expiry, or why the token is refused.
+    /// Answers a ping. With `authorization` in its payload it renews the connection, and running documents continue;
+    /// the pong then contains the new expiry, or why the token is refused.
     async fn answer_ping(&mut self, payload: Map<String, Value>) -> Result<(), ConnectionEnd> {
         let renews = SocketClient::payload_text(&payload, "authorization").is_some();
         let payload = match &mut self.session {
@@ -165,7 +165,7 @@ impl SocketConnection {
                         self.deadline = session.expires_at().map(to_instant);
                         json!({ "expiresAt": session.expires_at() })
                     } else {
-                        json!({ "error": "the token is not of the one who began this connection" })
+                        json!({ "error": "the token belongs to another principal than that of this connection" })
                     }
                 }
                 Err(error) => json!({ "error": error.to_string() }),
@@ -188,14 +188,14 @@ impl SocketConnection {
         }
     }
 
-    /// The timer fired: closes the connection, or sets the timer again where the token expires later.
+    /// Handles the end of the timer: closes the connection, or sets the timer again if the token expires later.
     fn handle_deadline(&mut self) -> Result<(), ConnectionEnd> {
         let Some(session) = &self.session else {
             return Err((CloseCode::InitialisationTimeout, "Connection initialisation timeout").into());
         };
         match session.expires_at() {
-            Some(end) if end > SystemClock.now() => {
-                self.deadline = Some(to_instant(end));
+            Some(expires_at) if expires_at > SystemClock.now() => {
+                self.deadline = Some(to_instant(expires_at));
                 Ok(())
             }
             _ => Err((CloseCode::Forbidden, "the token has expired, connect again with a fresh one").into()),
@@ -214,7 +214,7 @@ impl SocketConnection {
     }
 }
 
-/// The close frame for a refused admission.
+/// Returns the close frame for a refused admission.
 fn close_for_admission_error(error: &AdmissionError) -> ConnectionEnd {
     let code = match error {
         AdmissionError::RateLimited(_)
@@ -225,7 +225,7 @@ fn close_for_admission_error(error: &AdmissionError) -> ConnectionEnd {
     (code, error.to_string().as_str()).into()
 }
 
-/// A wall-clock time as an instant, at most [`MAX_TIMER`] away.
+/// Converts a wall-clock time to an instant, at most [`MAX_TIMER`] from now.
 fn to_instant(at: DateTime<Utc>) -> Instant {
     let remaining = (at - SystemClock.now()).to_std().unwrap_or_default();
     Instant::now() + remaining.min(MAX_TIMER)

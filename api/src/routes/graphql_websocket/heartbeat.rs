@@ -1,4 +1,4 @@
-//! Heartbeats, by which a client that only listens is told from one that is gone.
+//! Heartbeats, which distinguish a client that only listens from one that has disconnected.
 
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ use tokio::{
     time::{MissedTickBehavior, interval, timeout},
 };
 
-/// Pings that may go unanswered.
+/// Maximum number of unanswered pings.
 const MAX_UNANSWERED_PINGS: u32 = 3;
 
 /// Capacity of the queue to the writer; senders wait while it is full.
@@ -26,12 +26,12 @@ pub(in crate::routes) const MAX_PENDING_MESSAGES: usize = 16;
 /// Time limit for writing the last messages.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// How long a client that is pinged `every` interval may be silent.
+/// Returns how long a client that is pinged `every` interval may be silent.
 pub(in crate::routes) fn silence_limit(every: Duration) -> Duration {
     every.saturating_mul(MAX_UNANSWERED_PINGS)
 }
 
-/// Messages from the client, pongs included. Ends when nothing arrives for `silence`.
+/// Returns the messages from the client, including pongs. Ends when nothing arrives for `silence`.
 pub(in crate::routes) fn read_messages(
     client: SplitStream<WebSocket>,
     silence: Duration,
@@ -78,11 +78,11 @@ async fn forward_messages(
             _ = pings.tick() => Some(Message::Ping(Bytes::new())),
         };
         let Some(message) = message else { break };
-        // A client that does not read would keep this connection forever.
+        // Without a timeout, a client that does not read would hold this connection forever.
         if !matches!(timeout(silence_limit(every), client.send(message)).await, Ok(Ok(()))) {
             return;
         }
     }
-    // Fails where the client is gone already.
+    // Fails if the client has disconnected.
     let _ = client.close().await;
 }

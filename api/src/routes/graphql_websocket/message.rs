@@ -12,11 +12,11 @@ use crate::routes::graphql_request::RequestParameters;
 pub(super) enum ClientMessage {
     /// Initialises the connection, optionally with credentials.
     ConnectionInit { payload: Option<Map<String, Value>> },
-    /// Runs a document under an id that the client chose.
+    /// Runs a document under an id chosen by the client.
     Subscribe { id: String, payload: RequestParameters },
     /// Ends a document.
     Complete { id: String },
-    /// Asks for a pong, optionally with a fresh token.
+    /// Requests a pong, optionally with a fresh token.
     Ping { payload: Option<Map<String, Value>> },
     /// Answers a ping.
     Pong {},
@@ -30,7 +30,7 @@ pub(super) enum ServerMessage<'a> {
     ConnectionAck,
     /// A result; more may follow.
     Next { id: &'a str, payload: &'a Response },
-    /// The document was not run; nothing follows.
+    /// The document was not executed; nothing follows.
     Error { id: &'a str, payload: &'a [ServerError] },
     /// The document has ended; nothing follows.
     Complete { id: &'a str },

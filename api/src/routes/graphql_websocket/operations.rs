@@ -15,7 +15,7 @@ pub(super) struct RunningOperations {
 pub(super) enum OperationProgress {
     /// A result; more may follow.
     Answer(String, Box<Response>),
-    /// The document has ended; its id is free again.
+    /// The document has ended; its id can be used again.
     End(String),
 }
 
@@ -24,7 +24,7 @@ impl RunningOperations {
         self.running.iter().any(|(running, _)| running == id)
     }
 
-    /// Adds a document. The id must be free.
+    /// Adds a document. The id must not be in use.
     pub(super) fn add(&mut self, id: String, responses: BoxStream<'static, Response>) {
         self.running.push((id, responses));
     }
@@ -34,7 +34,7 @@ impl RunningOperations {
         self.running.retain(|(running, _)| running != id);
     }
 
-    /// The next result or end; pending while no document runs.
+    /// Returns the next result or end; pending while no document runs.
     pub(super) async fn next_progress(&mut self) -> OperationProgress {
         poll_fn(|context| {
             let count = self.running.len();

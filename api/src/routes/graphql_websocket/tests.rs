@@ -35,7 +35,7 @@ async fn send_json(socket: &mut TestSocket, message: Value) {
     socket.send(Message::text(message.to_string())).await.unwrap();
 }
 
-/// The next frame that is not a ping.
+/// Returns the next frame that is not a ping.
 async fn next_frame(socket: &mut TestSocket) -> Option<Result<Message, tungstenite::Error>> {
     timeout(TEST_TIMEOUT, async {
         loop {
@@ -63,7 +63,7 @@ async fn connect_and_initialise(server: &str) -> TestSocket {
 }
 
 #[tokio::test]
-async fn who_only_listens_stays_connected() {
+async fn a_client_that_only_listens_stays_connected() {
     let server = start_socket_server().await;
     let mut socket = connect_and_initialise(&server).await;
 
@@ -73,25 +73,25 @@ async fn who_only_listens_stays_connected() {
     }
 
     send_json(&mut socket, json!({ "id": "1", "type": "subscribe", "payload": { "query": "{ __typename }" } })).await;
-    let answer = next_json(&mut socket).await;
-    assert_eq!(answer["payload"]["data"], json!({ "__typename": "Query" }), "{answer}");
+    let message = next_json(&mut socket).await;
+    assert_eq!(message["payload"]["data"], json!({ "__typename": "Query" }), "{message}");
 }
 
 #[tokio::test]
-async fn who_answers_no_ping_is_taken_for_gone() {
+async fn a_client_that_answers_no_ping_is_disconnected() {
     let server = start_socket_server().await;
     let mut socket = connect_and_initialise(&server).await;
 
     // Reads below the WebSocket layer, where nothing answers pings.
     let mut bytes = vec![];
-    let end = timeout(TEST_TIMEOUT, socket.get_mut().read_to_end(&mut bytes)).await.unwrap();
+    let outcome = timeout(TEST_TIMEOUT, socket.get_mut().read_to_end(&mut bytes)).await.unwrap();
 
     // The server closes the connection properly, or cannot deliver its close frame.
-    assert!(end.is_ok() || !bytes.is_empty(), "{end:?}");
+    assert!(outcome.is_ok() || !bytes.is_empty(), "{outcome:?}");
 }
 
 #[tokio::test]
-async fn who_never_begins_is_told_so() {
+async fn a_connection_that_is_not_initialised_is_closed_with_4408() {
     let server = start_socket_server().await;
     let mut socket = connect_socket(&server).await.unwrap();
 
@@ -102,7 +102,7 @@ async fn who_never_begins_is_told_so() {
 }
 
 #[tokio::test]
-async fn one_client_never_holds_all_places_and_what_does_nothing_gives_way() {
+async fn connections_per_client_are_limited_and_the_idle_one_is_closed() {
     let server =
         start_server_with(ServedRoutes::Api, |http| (http.max_sockets, http.max_sockets_per_client) = (10, 2)).await;
     let (mut first, mut second) = (connect_and_initialise(&server).await, connect_and_initialise(&server).await);
@@ -116,18 +116,17 @@ async fn one_client_never_holds_all_places_and_what_does_nothing_gives_way() {
     let Some(Ok(Message::Close(Some(close)))) = frame else { panic!("{frame:?}") };
     assert_eq!(u16::from(close.code), CloseCode::TryAgainLater as u16, "{close}");
     send_json(&mut first, json!({ "id": "2", "type": "subscribe", "payload": { "query": "{ __typename }" } })).await;
-    assert_eq!(next_json(&mut first).await["type"], "next", "what did something later stays");
+    assert_eq!(next_json(&mut first).await["type"], "next", "the connection that was used last stays open");
 }
 
 #[tokio::test]
 async fn no_more_connections_are_opened_than_configured() {
     let server = start_server_with(ServedRoutes::Api, |http| http.max_sockets = 0).await;
     let refused = connect_socket(&server).await.unwrap_err();
-    let tungstenite::Error::Http(answer) = refused else { panic!("{refused}") };
-    assert_eq!(answer.status(), StatusCode::SERVICE_UNAVAILABLE);
+    let tungstenite::Error::Http(response) = refused else { panic!("{refused}") };
+    assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
 }
 
-/// A `subscribe` message.
 fn subscribe_message(id: &str, query: &str) -> Value {
     json!({ "id": id, "type": "subscribe", "payload": { "query": query } })
 }
@@ -142,7 +141,7 @@ async fn next_close_code(socket: &mut TestSocket) -> u16 {
 async fn a_connection_ends_with_the_code_of_the_protocol() {
     let server = start_socket_server().await;
     let init = json!({ "type": "connection_init" });
-    for (said, code) in [
+    for (messages, code) in [
         (vec![subscribe_message("1", "{ __typename }")], CloseCode::Unauthorized),
         (
             vec![json!({ "type": "connection_init", "payload": { "authorization": "Bearer forged" } })],
@@ -152,12 +151,12 @@ async fn a_connection_ends_with_the_code_of_the_protocol() {
         (vec![json!([init])], CloseCode::InvalidMessage),
     ] {
         let mut socket = connect_socket(&server).await.unwrap();
-        for message in said {
+        for message in messages {
             send_json(&mut socket, message).await;
         }
         assert_eq!(next_close_code(&mut socket).await, code as u16);
     }
-    for (said, code) in [
+    for (message, code) in [
         (init.clone(), CloseCode::TooManyInitialisations),
         (json!({ "type": "subscribe", "id": "", "payload": { "query": "{a}" } }), CloseCode::InvalidMessage),
         (json!({ "type": "subscribe", "id": "1", "payload": {} }), CloseCode::InvalidMessage),
@@ -168,8 +167,8 @@ async fn a_connection_ends_with_the_code_of_the_protocol() {
         ),
     ] {
         let mut socket = connect_and_initialise(&server).await;
-        let is_ping = said["type"] == "ping";
-        send_json(&mut socket, said).await;
+        let is_ping = message["type"] == "ping";
+        send_json(&mut socket, message).await;
         if is_ping {
             assert_eq!(next_json(&mut socket).await, json!({ "type": "pong" }));
         } else {
@@ -179,13 +178,13 @@ async fn a_connection_ends_with_the_code_of_the_protocol() {
 }
 
 #[tokio::test]
-async fn an_id_stands_for_one_document_at_a_time() {
+async fn an_id_is_used_by_one_document_at_a_time() {
     let server = start_socket_server().await;
     let mut socket = connect_and_initialise(&server).await;
     for _ in 0..2 {
         send_json(&mut socket, subscribe_message("1", "{ __typename }")).await;
         assert_eq!(next_json(&mut socket).await["payload"]["data"]["__typename"], "Query");
-        assert_eq!(next_json(&mut socket).await, json!({ "id": "1", "type": "complete" }), "it is free again");
+        assert_eq!(next_json(&mut socket).await, json!({ "id": "1", "type": "complete" }), "the id can be used again");
     }
     send_json(&mut socket, subscribe_message("2", "{ nothing }")).await;
     let refused = next_json(&mut socket).await;
@@ -204,14 +203,14 @@ async fn an_id_stands_for_one_document_at_a_time() {
 }
 
 #[tokio::test]
-async fn documents_that_would_stop_a_process_are_refused_here_too() {
+async fn hostile_documents_are_refused_over_a_websocket() {
     let server = start_socket_server().await;
     let mut socket = connect_and_initialise(&server).await;
     for (number, document) in hostile_documents().into_iter().enumerate() {
         send_json(&mut socket, subscribe_message(&number.to_string(), &document)).await;
-        let answer = next_json(&mut socket).await;
-        let shown = &document[..60.min(document.len())];
-        assert_eq!(answer["payload"][0]["extensions"]["code"], "INVALID_QUERY", "{shown}: {answer}");
+        let message = next_json(&mut socket).await;
+        let prefix = &document[..60.min(document.len())];
+        assert_eq!(message["payload"][0]["extensions"]["code"], "INVALID_QUERY", "{prefix}: {message}");
     }
     socket.send(Message::text(format!(r#"{{"type":{}"#, "[".repeat(100_000)))).await.unwrap();
     assert_eq!(next_close_code(&mut socket).await, CloseCode::InvalidMessage as u16);

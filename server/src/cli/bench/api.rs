@@ -36,10 +36,10 @@ impl ApiBenchArgs {
     pub(super) async fn run(self, config: &MedhubConfig) -> anyhow::Result<ExitCode> {
         let Self { http, operator, requests, rate, subscribers, only } = self;
         let http = http.unwrap_or_else(|| format!("http://{}", config.http.listen));
-        let work =
+        let options =
             ApiBenchOptions { base_url: http, operator_token: operator, requests, rate, subscribers, kinds: only };
         let app = composition::open_app_context_without_model(config)?;
-        api::run(&app, &work, |line| {
+        api::run(&app, &options, |line| {
             output::print_result(&serde_json::to_string(line)?)?;
             Ok(())
         })

@@ -22,8 +22,8 @@ pub(super) struct LatencyBenchArgs {
 impl LatencyBenchArgs {
     pub(super) async fn run(self, config: &MedhubConfig) -> anyhow::Result<ExitCode> {
         let Self { rate, seconds } = self;
-        for waits in latency::run(&config.engines(), LatencyBenchOptions { rate, seconds }).await? {
-            output::print_result(&serde_json::to_string(&waits)?)?;
+        for report in latency::run(&config.engines(), LatencyBenchOptions { rate, seconds }).await? {
+            output::print_result(&serde_json::to_string(&report)?)?;
         }
         Ok(ExitCode::SUCCESS)
     }

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::{Args, builder::PossibleValuesParser};
 use projections::{read_models, runtime::Generation};
 
-use super::find_parked_sequence;
+use super::find_parked_stream;
 use crate::{
     cli::{output, whoami},
     composition,
@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// Drops the first event of a parked stream in one projection. Who dropped it and why stays on record; `redrive` then
-/// applies the events behind it. The log keeps the event.
+/// applies the events behind it. The event remains in the log.
 #[derive(Debug, Args)]
 pub(super) struct DropDeadLetterArgs {
     /// Name of the projection
@@ -33,7 +33,7 @@ pub(super) struct DropDeadLetterArgs {
 impl DropDeadLetterArgs {
     pub(super) async fn run(self, config: &MedhubConfig) -> anyhow::Result<ExitCode> {
         let app = composition::open_app_context_without_model(config)?;
-        let parked = find_parked_sequence(&app, &self.projection, &self.aggregate, self.generation).await?;
+        let parked = find_parked_stream(&app, &self.projection, &self.aggregate, self.generation).await?;
         let projection = app.read_models.find_projection(&self.projection)?;
         let position =
             app.runtime.drop_first_letter(projection.as_ref(), &parked, &whoami::user_at_host(), &self.reason).await?;

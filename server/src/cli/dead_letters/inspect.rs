@@ -9,7 +9,7 @@ use projections::{
 };
 use serde_json::{Value, json};
 
-use super::find_parked_sequence;
+use super::find_parked_stream;
 use crate::{cli::output, composition, config::MedhubConfig};
 
 /// Bytes printed of a value that cannot be decoded.
@@ -32,7 +32,7 @@ pub(super) struct InspectDeadLetterArgs {
 impl InspectDeadLetterArgs {
     pub(super) async fn run(self, config: &MedhubConfig) -> anyhow::Result<ExitCode> {
         let app = composition::open_app_context_without_model(config)?;
-        let parked = find_parked_sequence(&app, &self.projection, &self.aggregate, self.generation).await?;
+        let parked = find_parked_stream(&app, &self.projection, &self.aggregate, self.generation).await?;
         for letter in app.runtime.control().load_dead_letters(&parked).await? {
             let payload = app.runtime.read_payload(&letter).await;
             output::print_result(&format_json(&letter, payload))?;
@@ -44,7 +44,7 @@ impl InspectDeadLetterArgs {
 fn format_json(letter: &DeadLetter, payload: Result<String, String>) -> String {
     let payload = match payload {
         Ok(text) => serde_json::from_str(&text).unwrap_or(Value::String(text)),
-        Err(unreadable) => json!({ "unreadable": unreadable, "bytes": escape_prefix(&letter.value) }),
+        Err(reason) => json!({ "unreadable": reason, "bytes": escape_prefix(&letter.value) }),
     };
     json!({
         "position": letter.position,

@@ -30,7 +30,7 @@ impl ImportSource {
         encoding: SourceEncoding,
     ) -> anyhow::Result<Self> {
         let path = path.to_owned();
-        // Reading standard input blocks until somebody writes.
+        // Reading standard input blocks until the writer sends data.
         tokio::task::spawn_blocking(move || Self::open_blocking(&path, format, encoding)).await?
     }
 
@@ -46,11 +46,11 @@ impl ImportSource {
         }
         let name = path.display().to_string();
         let file = File::open(path).with_context(|| format!("opening {name}"))?;
-        let size = file.metadata().with_context(|| format!("opening {name}"))?;
+        let metadata = file.metadata().with_context(|| format!("opening {name}"))?;
         // A named pipe has a path but no size.
-        let bytes = size.is_file().then_some(size.len());
+        let size_bytes = metadata.is_file().then_some(metadata.len());
         let rows = open_rows(meter.wrap_reader(file), format, encoding).with_context(|| format!("reading {name}"))?;
-        Ok(Self { name, rows, size_bytes: bytes, meter, file: Some(path.to_owned()) })
+        Ok(Self { name, rows, size_bytes, meter, file: Some(path.to_owned()) })
     }
 
     /// Default path of the rejection report: beside the file, or `import.rejected.csv` for standard input.
@@ -66,10 +66,10 @@ fn open_rows(
     format: Option<sam_gov::SourceFormat>,
     encoding: SourceEncoding,
 ) -> Result<NoticeReader, SourceError> {
-    let mut plain = sam_gov::open_source(source)?;
+    let mut decompressed = sam_gov::open_source(source)?;
     let format = match format {
         Some(format) => format,
-        None => sam_gov::detect_format(&mut plain)?,
+        None => sam_gov::detect_format(&mut decompressed)?,
     };
-    sam_gov::read_notices(plain, format, encoding)
+    sam_gov::read_notices(decompressed, format, encoding)
 }

@@ -59,7 +59,7 @@ struct RebuildProgressView {
     projection_bars: BTreeMap<String, ProjectionProgressBar>,
     drawn: bool,
     next_line_at: Instant,
-    has_begun: bool,
+    is_announced: bool,
 }
 
 /// The bar of one projection, and when its current phase started.
@@ -73,14 +73,14 @@ struct ProjectionProgressBar {
 impl RebuildProgressView {
     fn new(drawn: bool) -> Self {
         let (bars, projection_bars) = (MultiProgress::new(), BTreeMap::new());
-        Self { bars, projection_bars, drawn, next_line_at: Instant::now(), has_begun: false }
+        Self { bars, projection_bars, drawn, next_line_at: Instant::now(), is_announced: false }
     }
 
     fn draw(&mut self, progress: &RebuildProgress) {
-        if !self.has_begun && progress.id > 0 {
-            self.has_begun = true;
-            let how = if progress.continued { "resumed" } else { "started" };
-            output::print_message(&format!("rebuild {} {how}", progress.id));
+        if !self.is_announced && progress.id > 0 {
+            self.is_announced = true;
+            let action = if progress.continued { "resumed" } else { "started" };
+            output::print_message(&format!("rebuild {} {action}", progress.id));
         }
         let mut lines = vec![];
         for part in &progress.parts {
