@@ -309,7 +309,7 @@ fn connection_limits(config: &MedhubConfig) -> ConnectionLimits {
     match file_limit::raise_file_limit() {
         Ok(files) => limits.cap_by_open_files(files),
         Err(error) => {
-            tracing::warn!(error = &error as &dyn std::error::Error, "raising the limit of open files failed")
+            tracing::warn!(error = &error as &dyn std::error::Error, "raising the limit of open files failed");
         }
     }
     limits

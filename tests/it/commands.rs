@@ -35,14 +35,14 @@ fn system_sender(tenant: &str) -> CommandSender {
     CommandSender { caller, authority: CallerAuthority::System }
 }
 
-fn with_key(key: &str, request: &str) -> CommandPreconditions {
+fn key_precondition(key: &str, request: &str) -> CommandPreconditions {
     CommandPreconditions {
         idempotency_key: Some(IdempotencyKey::try_new(key, request).unwrap()),
         ..CommandPreconditions::default()
     }
 }
 
-fn on_version(version: u64) -> CommandPreconditions {
+fn version_precondition(version: u64) -> CommandPreconditions {
     CommandPreconditions::with_version(Some(version))
 }
 
@@ -83,11 +83,11 @@ async fn a_repeated_command_has_the_first_outcome_and_appends_nothing() {
     let pool = database().await;
     let dispatcher = new_dispatcher(&pool);
     let id = discover(&dispatcher).await;
-    let first = retitle(&dispatcher, &id, "Wheelchairs and lifts", with_key("k1", "lifts")).await.unwrap();
-    let later = retitle(&dispatcher, &id, "Something else", with_key("k2", "else")).await.unwrap();
+    let first = retitle(&dispatcher, &id, "Wheelchairs and lifts", key_precondition("k1", "lifts")).await.unwrap();
+    let later = retitle(&dispatcher, &id, "Something else", key_precondition("k2", "else")).await.unwrap();
     let before = count_events(&pool).await;
 
-    let repeated = retitle(&dispatcher, &id, "Wheelchairs and lifts", with_key("k1", "lifts")).await.unwrap();
+    let repeated = retitle(&dispatcher, &id, "Wheelchairs and lifts", key_precondition("k1", "lifts")).await.unwrap();
 
     assert_eq!(repeated, CommandOutcome { repeated: true, ..first.clone() });
     assert!(later.version > first.version);
@@ -99,12 +99,12 @@ async fn an_idempotency_key_belongs_to_one_command_of_one_tenant() {
     let pool = database().await;
     let dispatcher = new_dispatcher(&pool);
     let id = discover(&dispatcher).await;
-    retitle(&dispatcher, &id, "One", with_key("k", "one")).await.unwrap();
+    retitle(&dispatcher, &id, "One", key_precondition("k", "one")).await.unwrap();
 
-    let other_command = retitle(&dispatcher, &id, "Two", with_key("k", "two")).await;
+    let other_command = retitle(&dispatcher, &id, "Two", key_precondition("k", "two")).await;
     let save = WatchlistCommand::Save { opportunity_id: id, at: dispatcher.now() };
     let other_tenant =
-        dispatcher.dispatch::<Watchlist>(&system_sender("acme"), "ann", &with_key("k", "three"), save).await;
+        dispatcher.dispatch::<Watchlist>(&system_sender("acme"), "ann", &key_precondition("k", "three"), save).await;
 
     assert!(matches!(other_command, Err(CommandError::KeyReused)), "{other_command:?}");
     assert!(other_tenant.is_ok(), "{other_tenant:?}");
@@ -119,7 +119,7 @@ async fn concurrent_repetitions_of_a_command_are_executed_once() {
 
     let repetitions = (0..20).map(|_| {
         let (dispatcher, id) = (Arc::clone(&dispatcher), id.clone());
-        tokio::spawn(async move { retitle(&dispatcher, &id, "Lifts", with_key("k", "lifts")).await.unwrap() })
+        tokio::spawn(async move { retitle(&dispatcher, &id, "Lifts", key_precondition("k", "lifts")).await.unwrap() })
     });
     let answers: Vec<_> = futures::future::join_all(repetitions).await.into_iter().map(Result::unwrap).collect();
 
@@ -135,13 +135,13 @@ async fn a_command_on_an_outdated_or_future_version_is_refused_with_the_current_
     let dispatcher = new_dispatcher(&pool);
     let id = discover(&dispatcher).await;
 
-    let current = retitle(&dispatcher, &id, "Lifts", on_version(1)).await.unwrap();
-    let outdated = retitle(&dispatcher, &id, "Ramps", on_version(1)).await;
-    let early = retitle(&dispatcher, &id, "Ramps", on_version(9)).await;
+    let current = retitle(&dispatcher, &id, "Lifts", version_precondition(1)).await.unwrap();
+    let outdated = retitle(&dispatcher, &id, "Ramps", version_precondition(1)).await;
+    let early = retitle(&dispatcher, &id, "Ramps", version_precondition(9)).await;
 
     assert_eq!(current.version, 2);
     for refused in [outdated, early] {
         assert!(matches!(refused, Err(CommandError::Outdated { current: 2 })), "{refused:?}");
     }
-    assert!(retitle(&dispatcher, &id, "Ramps", on_version(2)).await.is_ok());
+    assert!(retitle(&dispatcher, &id, "Ramps", version_precondition(2)).await.is_ok());
 }

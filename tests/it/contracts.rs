@@ -206,7 +206,7 @@ fn full_golden_events_have_every_field_and_sparse_ones_no_optional_field() {
 #[test]
 fn an_event_of_an_unknown_version_is_named_with_its_position() {
     let schema = &all_schemas()[0];
-    let unknown = RawEnvelope { event_version: "7.0".to_owned(), ..recorded(schema, "{}".to_owned()) };
+    let unknown = RawEnvelope { event_version: "7.0".to_owned(), ..create_envelope(schema, "{}".to_owned()) };
     let error = unknown.decode::<OpportunityEvent>().unwrap_err();
     assert!(error.to_string().contains("opportunity.discovered 7.0 at position 7"), "{error}");
     let cause = std::error::Error::source(&error).unwrap().to_string();

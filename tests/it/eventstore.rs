@@ -31,7 +31,7 @@ async fn a_batch_is_appended_whole_or_not_at_all() {
 async fn streams_of_two_kinds_with_the_same_id_are_distinct_and_counted_by_kind() {
     let pool = database().await;
     let store = PgBatchStore::new(pool.clone());
-    let watchlist = NewEvent { aggregate_type: "watchlist", ..event("a", 1) };
+    let watchlist = NewEvent { aggregate_type: "watchlist", ..discovered_event("a", 1) };
 
     store.append_events(vec![discovered_event("a", 1), discovered_event("a", 2), watchlist]).await.unwrap();
 

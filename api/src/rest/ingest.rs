@@ -166,7 +166,7 @@ impl<S: FactStore> IngestService<S> {
                         receiver.close();
                         receiver.recv().await
                     }
-                    received = receiver.recv() => received,
+                    next = receiver.recv() => next,
                 }
             };
             let Some(first) = first else { return };

@@ -384,7 +384,7 @@ async fn cancelled_callers_do_not_affect_others() {
 #[tokio::test]
 async fn an_event_that_cannot_be_read_is_named_with_its_stream_sequence_and_position() {
     let pool = database().await;
-    let bad = domain::event_store::NewEvent { payload: r#"{"n":1}"#.to_owned(), ..event("bad", 1) };
+    let bad = domain::event_store::NewEvent { payload: r#"{"n":1}"#.to_owned(), ..discovered_event("bad", 1) };
     PgBatchStore::new(pool.clone()).append_events(vec![discovered_event("other", 1), bad]).await.unwrap();
 
     let error = create_store(&pool, 1).load_aggregate("bad").await.err().unwrap();

@@ -46,8 +46,11 @@ async fn append_with_retry(store: &PgBatchStore, facts: &[NewFact]) -> Vec<FactO
 async fn new_facts_are_appended_to_their_streams_and_known_ones_are_left_out() {
     let pool = database().await;
     let store = PgBatchStore::new(pool.clone());
-    let opportunity_event = NewEvent { aggregate_type: "opportunity", ..event("v", 1) };
-    store.append_events(vec![opportunity_event, NewEvent { aggregate_type: "visit", ..event("w", 1) }]).await.unwrap();
+    let opportunity_event = NewEvent { aggregate_type: "opportunity", ..discovered_event("v", 1) };
+    store
+        .append_events(vec![opportunity_event, NewEvent { aggregate_type: "visit", ..discovered_event("w", 1) }])
+        .await
+        .unwrap();
 
     let first = [create_fact("v", 1), create_fact("w", 2), create_fact("v", 3), create_fact("v", 1)];
     let outcomes = append_with_retry(&store, &first).await;

@@ -62,15 +62,15 @@ impl RelayPair {
     pub async fn find_leader(&self) -> anyhow::Result<(usize, RelayProcessStatus)> {
         let [first, second] = &self.0;
         let (first, second) = tokio::join!(read_status(first), read_status(second));
-        let mut states = Vec::new();
-        for (index, status) in [first, second].into_iter().enumerate() {
-            match status {
-                Ok(status) if status.is_leading() => return Ok((index, status)),
-                Ok(status) => states.push(format!("{}: {}", self.0[index].name(), status.state)),
-                Err(error) => states.push(format!("{}: {error:#}", self.0[index].name())),
+        let mut descriptions = Vec::new();
+        for (index, outcome) in [first, second].into_iter().enumerate() {
+            match outcome {
+                Ok(leader) if leader.is_leading() => return Ok((index, leader)),
+                Ok(leader) => descriptions.push(format!("{}: {}", self.0[index].name(), leader.state)),
+                Err(error) => descriptions.push(format!("{}: {error:#}", self.0[index].name())),
             }
         }
-        bail!("no relay leads: {}", states.join(", "))
+        bail!("no relay leads: {}", descriptions.join(", "))
     }
 
     /// Waits until one leads and has published everything up to `position`.

@@ -37,8 +37,10 @@ async fn wait_for_relay_error(broken: NewEvent) -> String {
 
 #[tokio::test]
 async fn a_payload_that_does_not_match_its_schema_is_named_with_the_field() {
-    let error =
-        wait_for_relay_error(NewEvent { payload: r#"{"type":"discovered","filing":7}"#.to_owned(), ..event("x", 1) });
+    let error = wait_for_relay_error(NewEvent {
+        payload: r#"{"type":"discovered","filing":7}"#.to_owned(),
+        ..discovered_event("x", 1)
+    });
     let error = error.await;
     assert!(error.contains("filing"), "{error}");
 }
@@ -46,13 +48,14 @@ async fn a_payload_that_does_not_match_its_schema_is_named_with_the_field() {
 #[tokio::test]
 async fn an_unknown_event_type_is_named() {
     let error =
-        wait_for_relay_error(NewEvent { event_type: "opportunity.teleported".to_owned(), ..event("x", 1) }).await;
+        wait_for_relay_error(NewEvent { event_type: "opportunity.teleported".to_owned(), ..discovered_event("x", 1) })
+            .await;
     assert!(error.contains("opportunity.teleported 1.0"), "{error}");
 }
 
 #[tokio::test]
 async fn an_unknown_version_is_named() {
-    let error = wait_for_relay_error(NewEvent { event_version: "9.0".to_owned(), ..event("x", 1) }).await;
+    let error = wait_for_relay_error(NewEvent { event_version: "9.0".to_owned(), ..discovered_event("x", 1) }).await;
     assert!(error.contains("opportunity.discovered 9.0"), "{error}");
 }
 
@@ -85,7 +88,7 @@ async fn a_large_event_is_published_like_any_other() {
     let (pool, kafka) = (database().await, topics().await);
     let mut payload: serde_json::Value = serde_json::from_str(&discovered_event("a", 1).payload).unwrap();
     payload["facts"]["description"] = "x".repeat(3_000_000).into();
-    let large = NewEvent { payload: payload.to_string(), ..event("a", 1) };
+    let large = NewEvent { payload: payload.to_string(), ..discovered_event("a", 1) };
     PgBatchStore::new(pool.clone()).append_events(vec![large, discovered_event("a", 2)]).await.unwrap();
 
     let relay = RunningRelay::start(&pool, &kafka).await;

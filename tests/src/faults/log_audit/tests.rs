@@ -175,11 +175,12 @@ fn every_header_that_differs_from_the_log_is_found() {
 
 #[test]
 fn a_beacon_before_an_event_that_it_covers_is_found() {
-    let too_early = |evidence: &mut AuditEvidence| evidence.records[6] = AuditedRecord { offset: 3, ..beacon(1, 0, 6) };
+    let too_early =
+        |evidence: &mut AuditEvidence| evidence.records[6] = AuditedRecord { offset: 3, ..create_beacon(1, 0, 6) };
     assert_eq!(violated_rules(valid_evidence(), too_early), [("beacon", 1)], "position 6 is at offset 4");
     let correct = |evidence: &mut AuditEvidence| {
         evidence.records[4].offset = 5;
-        evidence.records[6] = AuditedRecord { offset: 4, ..beacon(1, 0, 5) };
+        evidence.records[6] = AuditedRecord { offset: 4, ..create_beacon(1, 0, 5) };
     };
     assert_eq!(violated_rules(valid_evidence(), correct), []);
 }
@@ -208,7 +209,7 @@ fn ordinals_with_a_gap_are_found() {
 #[test]
 fn an_acknowledged_append_that_is_not_in_the_log_is_found() {
     let plant = |evidence: &mut AuditEvidence| {
-        evidence.ledger.push(create_ledger_entry(AppendOutcome::Committed, &["mark-1", "gone"], &[]))
+        evidence.ledger.push(create_ledger_entry(AppendOutcome::Committed, &["mark-1", "gone"], &[]));
     };
     assert_eq!(violated_rules(valid_evidence(), plant), [("unrecorded", 1)]);
 }
@@ -218,7 +219,7 @@ fn a_rolled_back_append_that_is_in_the_log_is_found() {
     let whole = |evidence: &mut AuditEvidence| evidence.ledger[1].outcome = AppendOutcome::RolledBack;
     assert_eq!(violated_rules(valid_evidence(), whole), [("undead", 1)]);
     let savepoint = |evidence: &mut AuditEvidence| {
-        evidence.ledger[0] = create_ledger_entry(AppendOutcome::Committed, &[], &["mark-1"])
+        evidence.ledger[0] = create_ledger_entry(AppendOutcome::Committed, &[], &["mark-1"]);
     };
     assert_eq!(violated_rules(valid_evidence(), savepoint), [("undead", 1)]);
 }

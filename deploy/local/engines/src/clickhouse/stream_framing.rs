@@ -83,11 +83,11 @@ enum QuoteHandling {
     Enclose,
 }
 
-fn lines_length(chunk: &[u8], lines: usize, quotes: QuoteHandling) -> Option<usize> {
-    let mut quoted = false;
+fn lines_length(chunk: &[u8], lines: usize, handling: QuoteHandling) -> Option<usize> {
+    let mut is_quoted = false;
     let mut ends = chunk.iter().enumerate().filter_map(|(at, byte)| {
-        quoted ^= *byte == b'"' && quotes == QuoteHandling::Enclose;
-        (*byte == b'\n' && !quoted).then_some(at + 1)
+        is_quoted ^= *byte == b'"' && handling == QuoteHandling::Enclose;
+        (*byte == b'\n' && !is_quoted).then_some(at + 1)
     });
     ends.nth(lines.checked_sub(1)?)
 }

@@ -145,12 +145,12 @@ async fn acknowledged_rows_survive_a_kill_and_a_clean_stop() {
     insert_notices(&client, 0..20_000).await;
     process.kill();
     let process = start_engine(folder.path()).await;
-    let client = self::create_client(&process).with_database("medhub");
+    let client = create_client(&process).with_database("medhub");
     assert_eq!(count_notices(&client).await, 20_000);
     insert_notices(&client, 20_000..20_010).await;
     process.stop().await;
     let process = start_engine(folder.path()).await;
-    assert_eq!(count_notices(&self::create_client(&process).with_database("medhub")).await, 20_010);
+    assert_eq!(count_notices(&create_client(&process).with_database("medhub")).await, 20_010);
 }
 
 #[tokio::test]
