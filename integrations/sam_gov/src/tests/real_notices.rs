@@ -15,7 +15,7 @@ use super::*;
 
 /// Reads a file of notices; `None` if it does not exist.
 fn read_file(file: &str, format: SourceFormat) -> Option<Vec<Notice>> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/data/sam").join(file);
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data/sam").join(file);
     let Ok(file) = File::open(&path) else {
         // Written past the test harness, which would capture it.
         writeln!(std::io::stderr(), "skipped: the real notices are not at {}", path.display()).unwrap();
