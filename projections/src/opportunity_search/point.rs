@@ -4,18 +4,19 @@ use std::collections::HashMap;
 
 use qdrant_client::{
     Payload,
-    qdrant::{NamedVectors, PointId, PointStruct, RetrievedPoint, Value, Vector, VectorsOutput, vector_output},
+    qdrant::{NamedVectors, PointStruct, RetrievedPoint, Value, Vector, VectorsOutput, vector_output},
 };
 use serde::Deserialize;
-use uuid::Uuid;
 
 use super::{
-    client::unreadable_error,
     embedding::EmbeddingModelId,
     opportunity_document::{OpportunityDocument, PointPayload, point_id},
     terms::TermCounts,
 };
-use crate::QueryError;
+use crate::{
+    QueryError,
+    storage::qdrant::{to_point_id, unreadable_error},
+};
 
 /// The vector of what a notice means.
 pub(super) const DENSE: &str = "dense";
@@ -67,11 +68,6 @@ impl NewPoint {
             .add_vector(SPARSE, Vector::new_sparse(indices, weights));
         Ok(PointStruct::new(to_point_id(point_id(&self.payload.id)), vectors, payload))
     }
-}
-
-/// The id of a point as the client takes it.
-pub(super) fn to_point_id(id: Uuid) -> PointId {
-    id.to_string().into()
 }
 
 /// The dense vector of a point; empty where it has none.

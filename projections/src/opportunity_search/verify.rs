@@ -17,7 +17,6 @@ use qdrant_client::{
 
 use super::{
     OpportunitySearch,
-    client::point_uuid,
     embedding::{EmbeddingModelId, NoticeText},
     opportunity_document::{PointPayload, point_id, solicitation_number},
     point::{dense_vector, term_dimensions},
@@ -27,6 +26,7 @@ use super::{
 use crate::{
     QueryError,
     runtime::{BUCKET_COUNT, ProjectionError, ReadModelFold, ReadModelRow, VerifyScope, bucket_of},
+    storage::qdrant::point_uuid,
 };
 
 const TABLE: &str = "points";
@@ -147,7 +147,7 @@ impl OpportunitySearch {
             if let Some(from) = offset {
                 scroll = scroll.offset(from);
             }
-            let page = self.run_request(self.client().scroll(scroll)).await?;
+            let page = self.qdrant().run_request(self.client().scroll(scroll)).await?;
             rows.extend(page.result.into_iter().map(&row));
             match page.next_page_offset {
                 Some(next) => offset = Some(next),

@@ -117,7 +117,8 @@ impl OpportunitySearch {
     async fn read_title_words(&self) -> Result<Option<(TitleWords, u64)>, QueryError> {
         let public = Filter::must([Condition::matches("tenant_id", PUBLIC_TENANT.to_owned())]);
         let count = CountPointsBuilder::new(self.collection()).filter(public.clone()).exact(true);
-        let titles = self.run_request(self.client().count(count)).await?.result.map_or(0, |result| result.count);
+        let titles =
+            self.qdrant().run_request(self.client().count(count)).await?.result.map_or(0, |result| result.count);
         let before = self.title_words_cache().with_slot(|slot| slot.titles);
         if before.is_some_and(|before| titles.abs_diff(before) * GROWTH_FRACTION <= before) {
             return Ok(None);
@@ -133,7 +134,7 @@ impl OpportunitySearch {
             if let Some(from) = offset {
                 scroll = scroll.offset(from);
             }
-            let page = self.run_request(self.client().scroll(scroll)).await?;
+            let page = self.qdrant().run_request(self.client().scroll(scroll)).await?;
             for point in &page.result {
                 if let Some(Kind::StringValue(title)) = point.payload.get("title").and_then(|value| value.kind.as_ref())
                 {
