@@ -20,6 +20,7 @@ mod ranking;
 mod recommendations;
 mod tenant_search;
 mod terms;
+mod title_words_cache;
 mod verify;
 mod vocabulary;
 mod write;

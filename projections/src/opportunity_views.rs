@@ -23,6 +23,7 @@
 //! | `top:<viewed, clicked, saved>:<day>` | opportunities | the same for one UTC day; expires |
 
 mod counters;
+mod engagement_kind;
 mod figure_deltas;
 mod key_shard;
 mod leaderboard;
@@ -40,8 +41,9 @@ mod write;
 
 pub use self::{
     counters::OpportunityCounters,
+    engagement_kind::EngagementKind,
     key_shard::KeyShard,
-    leaderboard::{EngagementCounts, EngagementKind, LeaderboardEntry, LeaderboardPeriod, WatchlistItem},
+    leaderboard::{EngagementCounts, LeaderboardEntry, LeaderboardPeriod, WatchlistItem},
     opportunity_history::{opportunity_at, opportunity_events},
     opportunity_view::{OpportunityView, OpportunityViewStatus},
     queries::OpportunityViews,

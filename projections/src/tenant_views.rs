@@ -18,6 +18,7 @@ mod queries;
 mod read_back;
 mod stored_aggregate;
 mod tenant_aggregate;
+mod tenant_view_change;
 mod verify;
 mod write;
 
@@ -25,8 +26,8 @@ pub(crate) use self::write::local_id;
 pub use self::{
     aggregate_history::{aggregate_at, aggregate_events},
     aggregate_list::{AggregatePage, ListCursor},
-    projection::TenantViewChange,
     queries::TenantViews,
     stored_aggregate::StoredAggregate,
     tenant_aggregate::{ListGroup, TenantAggregate},
+    tenant_view_change::TenantViewChange,
 };

@@ -20,7 +20,7 @@ use super::{
     Embedder, OpportunityDocument,
     opportunity_document::point_id,
     point::{DENSE, StoredPoint, dense_vector},
-    vocabulary::TitleWordsCache,
+    title_words_cache::TitleWordsCache,
 };
 use crate::{
     QueryError,

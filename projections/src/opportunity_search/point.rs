@@ -1,6 +1,9 @@
 //! Points as they travel: ids, the two vectors, the part of a payload that writing has to know.
 
-use std::collections::HashMap;
+use std::{
+    collections::HashMap,
+    hash::{DefaultHasher, Hash, Hasher},
+};
 
 use qdrant_client::{
     Payload,
@@ -97,4 +100,10 @@ pub(super) fn term_dimensions(point: &RetrievedPoint) -> Vec<u32> {
         }
         Some(vector_output::Vector::Dense(_) | vector_output::Vector::MultiDense(_)) | None => vec![],
     }
+}
+
+pub(super) fn hash_terms(terms: &[u32]) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    terms.hash(&mut hasher);
+    hasher.finish()
 }

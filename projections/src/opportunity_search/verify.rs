@@ -1,10 +1,6 @@
 //! What the log says that `Qdrant` should hold, and what it holds.
 
-use std::{
-    collections::HashMap,
-    hash::{DefaultHasher, Hash, Hasher},
-    ops::RangeInclusive,
-};
+use std::{collections::HashMap, ops::RangeInclusive};
 
 use domain::{
     envelope::RawEnvelope,
@@ -19,7 +15,7 @@ use super::{
     OpportunitySearch,
     embedding::{EmbeddingModelId, NoticeText},
     opportunity_document::{PointPayload, point_id, solicitation_number},
-    point::{dense_vector, term_dimensions},
+    point::{dense_vector, hash_terms, term_dimensions},
     tenant_search::UnitFold,
     terms::TermCounts,
 };
@@ -178,12 +174,6 @@ impl OpportunitySearch {
 /// a usable vector stand for them.
 fn point_row(payload: &PointPayload, sound: bool, terms: u64) -> ReadModelRow {
     ReadModelRow::new(TABLE, payload.id.as_str(), (payload, sound, terms))
-}
-
-pub(super) fn hash_terms(terms: &[u32]) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    terms.hash(&mut hasher);
-    hasher.finish()
 }
 
 fn bucket_filter(buckets: &RangeInclusive<u32>) -> Filter {

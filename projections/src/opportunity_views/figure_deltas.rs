@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, fmt};
 
 use chrono::NaiveDate;
 
-use super::{key_shard::KeyShard, leaderboard::EngagementKind, retention_policy::RetentionPolicy};
+use super::{engagement_kind::EngagementKind, key_shard::KeyShard, retention_policy::RetentionPolicy};
 use crate::storage::redis::{FigureKind, FigureTarget};
 
 /// A key that holds figures. Figures over many opportunities are kept for each shard, and merged when they are read.

@@ -8,7 +8,7 @@ use domain::{
 };
 use serde::Deserialize;
 
-use super::{key_shard::KeyShard, leaderboard::EngagementKind};
+use super::{engagement_kind::EngagementKind, key_shard::KeyShard};
 use crate::runtime::ProjectionError;
 
 /// One event of one stream.

@@ -7,9 +7,9 @@ use domain::opportunity::Opportunity;
 
 use super::{
     ViewChange, ViewEvent, counters,
+    engagement_kind::EngagementKind,
     figure_deltas::{FigureDeltas, FigureKey},
     key_shard::KeyShard,
-    leaderboard::EngagementKind,
     view_change::{VISIT, VisitEngagement, WATCHLIST, WatchlistChange},
 };
 

@@ -62,7 +62,7 @@ mod tests {
     use super::*;
     use crate::opportunity_views::{
         ViewEvent,
-        leaderboard::EngagementKind,
+        engagement_kind::EngagementKind,
         view_change::{VisitEngagement, WatchlistChange},
     };
 

@@ -20,6 +20,7 @@ mod script_call;
 mod state_batch;
 mod state_cache;
 mod state_key;
+mod state_write;
 mod versioned_state_store;
 
 pub use self::config::RedisConfig;
@@ -28,11 +29,10 @@ pub(crate) use self::hash_tag::cluster_slot;
 pub(crate) use self::{
     errors::{SequenceGap, unavailable_error, unreadable_error},
     figure_delta::{FigureDelta, FigureKind, FigureTarget},
-    generation_markers::GENERATION_ROW,
     hash_tag::tag_name,
     redis_client::{RedisClient, escape_glob},
     script_call::{RedisScript, ScriptCall},
     state_batch::{StateBatch, StateTransition, VersionedState},
-    state_key::{StateKey, parse_raw_state},
+    state_key::{GENERATION_ROW, StateKey, parse_raw_state},
     versioned_state_store::{StateStoreOptions, VersionedStateStore},
 };

@@ -1,27 +1,17 @@
 //! The projection of events to changes of tenants' aggregates.
 
-use std::{fmt, time::Duration};
+use std::time::Duration;
 
 use domain::{context::BoundedContext, envelope::RawEnvelope};
 
-use super::{queries::TenantViews, tenant_aggregate::AggregateDescriptor, verify::TenantViewFold};
+use super::{
+    queries::TenantViews, tenant_aggregate::AggregateDescriptor, tenant_view_change::TenantViewChange,
+    verify::TenantViewFold,
+};
 use crate::{
     QueryError,
     runtime::{BatchLimits, Generation, Projection, ProjectionError, ReadModelFold, ReadModelRow, VerifyScope},
 };
-
-/// One event of something that a tenant owns.
-#[derive(Clone)]
-pub struct TenantViewChange {
-    pub(super) kind: &'static AggregateDescriptor,
-    pub(super) event: RawEnvelope,
-}
-
-impl fmt::Debug for TenantViewChange {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("TenantViewChange").field("kind", &self.kind.name).field("event", &self.event).finish()
-    }
-}
 
 impl Projection for TenantViews {
     const NAME: &'static str = "workspace";

@@ -18,8 +18,7 @@ use crate::{
     opportunity_search::{
         OpportunitySearch,
         embedding::EmbeddingModelId,
-        point::{passage_vectors, term_dimensions},
-        verify::hash_terms,
+        point::{hash_terms, passage_vectors, term_dimensions},
     },
     runtime::{ProjectionError, ReadModelRow, VerifyScope},
     storage::qdrant::point_uuid,

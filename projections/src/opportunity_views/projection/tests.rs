@@ -3,9 +3,9 @@ use serde_json::json;
 
 use super::{
     super::{
+        engagement_kind::EngagementKind,
         figure_deltas::{FigureDeltas, FigureKey},
         key_shard::KeyShard,
-        leaderboard::EngagementKind,
         opportunity_view::{OpportunityView, OpportunityViewStatus},
         view_change::{ViewEvent, VisitEngagement, WatchlistChange},
         view_state::ViewState,

@@ -12,9 +12,9 @@ use super::{FIGURES, figure_row_key, is_next};
 use crate::{
     opportunity_views::{
         ViewChange, ViewEvent,
+        engagement_kind::EngagementKind,
         figure_deltas::FigureKey,
         key_shard::KeyShard,
-        leaderboard::EngagementKind,
         retention_policy::RetentionPolicy,
         view_change::{VisitEngagement, WatchlistChange},
         view_state::StateKind,

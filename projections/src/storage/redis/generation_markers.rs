@@ -16,12 +16,10 @@ use super::{
     errors::{unavailable_error, unreadable_error},
     script_call::{RedisScript, ScriptCall},
     state_batch::StateBatch,
+    state_key::GENERATION_ROW,
     versioned_state_store::VersionedStateStore,
 };
 use crate::{QueryError, runtime::ProjectionError};
-
-/// Name of a marker, and of the row that stands for all of them when a generation is verified.
-pub(crate) const GENERATION_ROW: &str = "generation";
 
 /// The member that the set of tags always has.
 const PREPARED: &str = "";

@@ -2,6 +2,9 @@
 
 use super::errors::InvalidStoredState;
 
+/// Name of a marker, and of the row that stands for all of them when a generation is verified.
+pub(crate) const GENERATION_ROW: &str = "generation";
+
 /// The key of a state, with its hash tag.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct StateKey {

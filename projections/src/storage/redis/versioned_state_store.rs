@@ -6,7 +6,7 @@
 //! not written when the others were is written when the batch is repeated.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashSet},
+    collections::{BTreeSet, HashSet},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
@@ -16,20 +16,14 @@ use redis::{FromRedisValue, Pipeline, RedisResult, Value};
 use super::{
     RedisClient,
     errors::{ErrorClassifier, InvalidStoredState, unreadable_error},
-    figure_delta::{FigureDelta, FigureTarget},
-    generation_markers::GENERATION_ROW,
-    script_call::{RedisScript, ScriptCall},
     state_batch::{StateBatch, StateTransition, VersionedState},
     state_cache::StateCache,
-    state_key::{RawState, StateKey, parse_raw_state},
+    state_key::{GENERATION_ROW, RawState, StateKey, parse_raw_state},
 };
 use crate::{
     QueryError,
     runtime::{Generation, ProjectionError},
 };
-
-/// The script that writes states, figures and lists atomically.
-static APPLY: RedisScript = RedisScript::new(include_str!("apply.lua"));
 
 /// Attempts to write a batch while other workers change the same streams.
 const ATTEMPTS: usize = 10;
@@ -77,15 +71,7 @@ impl<S> Clone for VersionedStateStore<S> {
 }
 
 /// Transitions that are folded and not yet written, with the batch of each stream.
-type FoldedBatch<B> = (B, Vec<StateTransition<<B as StateBatch>::State>>);
-
-/// The write of one state.
-struct PendingWrite<S> {
-    /// Index of the stream's batch.
-    batch: usize,
-    key: StateKey,
-    transition: StateTransition<S>,
-}
+pub(super) type FoldedBatch<B> = (B, Vec<StateTransition<<B as StateBatch>::State>>);
 
 impl<S: Send> VersionedStateStore<S> {
     /// A handle to the first generation.
@@ -142,6 +128,10 @@ impl<S: Send> VersionedStateStore<S> {
 
     pub(super) fn opened_tags(&self) -> MutexGuard<'_, HashSet<String>> {
         self.opened_tags.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn cache(&self) -> &StateCache<S> {
+        &self.cache
     }
 
     pub(super) fn marker_key(&self, tag: &str) -> String {
@@ -324,143 +314,10 @@ impl<S: Send> VersionedStateStore<S> {
         }
         Ok(states)
     }
-
-    /// Writes transitions; returns the streams of which a stored version differs from a transition's start.
-    async fn write<B: StateBatch<State = S>>(
-        &self,
-        folded: Vec<FoldedBatch<B>>,
-        refusal: &mut Option<ProjectionError>,
-    ) -> Result<Vec<B>, ProjectionError> {
-        let (mut batches, mut writes) = (vec![], vec![]);
-        for (index, (batch, transitions)) in folded.into_iter().enumerate() {
-            let write = |transition: StateTransition<S>| {
-                let key = batch.keys().get(transition.index)?.clone();
-                Some(PendingWrite { batch: index, key, transition })
-            };
-            writes.extend(transitions.into_iter().filter_map(write));
-            batches.push(batch);
-        }
-        let mut overtaken = BTreeSet::new();
-        // Each round is the last one of a call, or removes a transition that prevents the others from being written.
-        while !writes.is_empty() {
-            let groups = group_by_tag(writes);
-            let calls: Vec<_> = groups.iter().map(|group| self.apply_call(group)).collect();
-            let classify = |error| self.classifier().classify_error(error);
-            let answers = self.client.call_script(&APPLY, &calls).await.map_err(classify)?;
-            writes = vec![];
-            for (group, answer) in groups.into_iter().zip(answers) {
-                match answer.and_then(|value| Ok(redis::from_redis_value::<Vec<Value>>(value)?)).map_err(classify) {
-                    Ok(answers) => writes.extend(self.sort_answers(group, &answers, &mut overtaken, refusal)?),
-                    Err(error @ ProjectionError::Unavailable(_)) => return Err(error),
-                    Err(error @ (ProjectionError::Refused(_) | ProjectionError::Poison(_))) => {
-                        refusal.get_or_insert(error);
-                    }
-                }
-            }
-        }
-        Ok(batches
-            .into_iter()
-            .enumerate()
-            .filter(|(index, _)| overtaken.contains(index))
-            .map(|(_, batch)| batch)
-            .collect())
-    }
-
-    /// Takes the answer of one call; returns the transitions that can be written without the others.
-    fn sort_answers(
-        &self,
-        group: Vec<PendingWrite<S>>,
-        answers: &[Value],
-        overtaken: &mut BTreeSet<usize>,
-        refusal: &mut Option<ProjectionError>,
-    ) -> Result<Vec<PendingWrite<S>>, ProjectionError> {
-        let (all, each) = answers.split_first().unwrap_or((&Value::Nil, &[]));
-        let is_written = *all == Value::Int(1);
-        let is_stuck = !is_written && each.iter().all(|answer| *answer == Value::Int(1));
-        if each.len() != group.len() || is_stuck {
-            return Err(ProjectionError::unavailable("the script's answer does not fit its call"));
-        }
-        let mut left = vec![];
-        for (write, answer) in group.into_iter().zip(each) {
-            if is_written {
-                let StateTransition { to, text, .. } = write.transition;
-                self.cache.put(write.key.key, to, text.len());
-            } else if *answer == Value::Int(1) {
-                left.push(write);
-            } else if *answer == Value::Int(0) {
-                overtaken.insert(write.batch);
-            } else {
-                let reason: String = redis::from_redis_value(answer.clone()).unwrap_or_default();
-                refusal.get_or_insert(ProjectionError::refused(InvalidStoredState::new(&write.key.key, reason)));
-            }
-        }
-        Ok(left)
-    }
-
-    /// The call of the script for transitions of one tag; `apply.lua` documents its keys and arguments.
-    fn apply_call(&self, group: &[PendingWrite<S>]) -> ScriptCall {
-        let mut sums = BTreeMap::<&FigureTarget, BTreeMap<&str, i64>>::new();
-        for FigureDelta { target, field, delta } in group.iter().flat_map(|write| &write.transition.figures) {
-            *sums.entry(target).or_default().entry(field).or_default() += delta;
-        }
-        sums.retain(|_, fields| {
-            fields.retain(|_, sum| *sum != 0);
-            !fields.is_empty()
-        });
-        let mut call = ScriptCall::default();
-        if let Some(write) = group.first() {
-            call.add_key(self.marker_key(&write.key.tag));
-        }
-        for write in group {
-            call.add_key(&write.key.key);
-        }
-        for target in sums.keys() {
-            call.add_key(&target.key);
-        }
-        call.add_argument(group.len()).add_argument(sums.len());
-        for PendingWrite { transition, .. } in group {
-            call.add_argument(transition.from).add_argument(transition.to.version);
-            call.add_argument(&transition.text).add_argument(transition.ttl_seconds);
-        }
-        for (target, fields) in &sums {
-            call.add_argument(target.kind.code()).add_argument(target.expires_at).add_argument(fields.len());
-            for (field, sum) in fields {
-                call.add_argument(*field).add_argument(*sum);
-            }
-        }
-        call
-    }
-
-    /// The calls that write a batch onto empty states.
-    #[cfg(test)]
-    pub(crate) fn first_calls<B: StateBatch<State = S>>(&self, batches: &[B]) -> Vec<ScriptCall> {
-        let mut writes = vec![];
-        for (index, batch) in batches.iter().enumerate() {
-            let initial = |index| VersionedState { version: 0, state: batch.initial_state(index) };
-            let states = (0..batch.keys().len()).map(initial).collect();
-            for transition in batch.fold(states).unwrap() {
-                writes.push(PendingWrite { batch: index, key: batch.keys()[transition.index].clone(), transition });
-            }
-        }
-        group_by_tag(writes).iter().map(|group| self.apply_call(group)).collect()
-    }
 }
 
 fn first_tag<B: StateBatch>(batch: &B) -> Option<&str> {
     batch.keys().first().map(|key| key.tag.as_str())
-}
-
-fn group_by_tag<S>(writes: Vec<PendingWrite<S>>) -> Vec<Vec<PendingWrite<S>>> {
-    let mut groups = BTreeMap::<String, Vec<PendingWrite<S>>>::new();
-    for write in writes {
-        match groups.get_mut(&write.key.tag) {
-            Some(group) => group.push(write),
-            None => {
-                groups.insert(write.key.tag.clone(), vec![write]);
-            }
-        }
-    }
-    groups.into_values().collect()
 }
 
 /// An unavailable store comes first: nothing can be said about single events then.

@@ -16,8 +16,11 @@ use tokio::{
     time::{Instant, timeout},
 };
 
-use super::{CodeIndex, SynonymTable, TitleWords};
-use crate::{QueryError, opportunity_search::OpportunitySearch};
+use super::{
+    OpportunitySearch,
+    vocabulary::{CodeIndex, SynonymTable, TitleWords},
+};
+use crate::QueryError;
 
 /// Longest wait of a query for words that were never read.
 const FIRST_WAIT: Duration = Duration::from_secs(1);
@@ -30,7 +33,7 @@ const PAGE: u32 = 250;
 
 /// The words of the titles of the collection that was last asked.
 #[derive(Default)]
-pub(in crate::opportunity_search) struct TitleWordsCache(Mutex<CacheSlot>);
+pub(super) struct TitleWordsCache(Mutex<CacheSlot>);
 
 struct CacheSlot {
     collection: Arc<str>,
@@ -62,7 +65,7 @@ impl TitleWordsCache {
 
 impl OpportunitySearch {
     /// The words of the titles that everybody may see, as last read; none where they cannot be read.
-    pub(in crate::opportunity_search) async fn title_words(&self) -> Arc<TitleWords> {
+    pub(super) async fn title_words(&self) -> Arc<TitleWords> {
         if self.max_titles() == 0 {
             return Arc::default();
         }
