@@ -8,7 +8,7 @@
 //! | name below `medhub:live:` | what it is |
 //! | --- | --- |
 //! | `<tenant>:<context>` | the channel of a context's events of a tenant |
-//! | `told:<aggregate type>:<aggregate id>` | sequence of the last published event; expires |
+//! | `{<tenant>}:last:<aggregate type>:<aggregate id>` | sequence of the last published event; expires |
 
 mod change_notification;
 mod projection;

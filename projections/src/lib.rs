@@ -11,14 +11,15 @@ pub mod opportunity_analytics;
 mod opportunity_criteria;
 pub mod opportunity_search;
 pub mod opportunity_views;
-mod query_metrics;
+mod point_in_time;
 pub mod read_models;
-mod redacted_url;
 pub mod response_cache;
 pub mod runtime;
+pub mod storage;
 pub mod tenant_views;
 
 pub use self::{
     error::QueryError,
     opportunity_criteria::{OpportunityCriteria, TimeRange},
+    point_in_time::PointInTime,
 };

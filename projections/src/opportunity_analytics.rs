@@ -7,26 +7,23 @@
 
 mod analyst_views;
 mod award_row;
-mod config;
 mod cursor;
 mod engagement_row;
-mod errors;
 mod event_row;
 mod migration;
 mod opportunity_item;
 mod opportunity_row;
 mod projection;
 mod queries;
+mod read_back;
 mod retention_cutoffs;
 mod selection;
 mod stats;
-mod stored_rows;
 mod verify;
 mod visit_actions;
 mod write;
 
 pub use self::{
-    config::AnalyticsConfig,
     cursor::{InvalidOpportunityCursor, OpportunityCursor},
     opportunity_item::{OpportunityItem, OpportunityPage},
     projection::AnalyticsChange,

@@ -7,7 +7,6 @@
 
 mod client;
 mod collection;
-mod config;
 mod desired_point;
 pub mod embedding;
 mod expanded_query;
@@ -21,6 +20,7 @@ mod ranking;
 mod recommendations;
 mod tenant_search;
 mod terms;
+mod title_words_cache;
 mod verify;
 mod vocabulary;
 mod write;
@@ -28,8 +28,7 @@ mod write_plan;
 
 pub use self::{
     client::OpportunitySearch,
-    config::{EmbeddingConfig, SearchConfig},
-    embedding::{Embedder, EmbeddingError, StaticModel},
+    embedding::{Embedder, EmbeddingConfig, EmbeddingError, StaticModel},
     opportunity_document::OpportunityDocument,
     projection::SearchChange,
     queries::OpportunityHit,

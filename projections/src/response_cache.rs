@@ -6,8 +6,8 @@
 //!
 //! | key below `medhub:answers:` | what it holds |
 //! | --- | --- |
-//! | `last:<tenant>:<user or page>` | the position of the last event about it; expires |
-//! | `kept:<tenant>:<question>` | a response and the position up to which it is valid; expires |
+//! | `{<tenant>}:last:<user or page>` | the position of the last event about it; expires |
+//! | `{<tenant>}:kept:<query>` | a response and the position up to which it is valid; expires |
 
 mod projection;
 mod redis_cache;

@@ -19,10 +19,9 @@ use figment::{
     value::{Dict, Value},
 };
 use projections::{
-    opportunity_analytics::AnalyticsConfig,
-    opportunity_search::{EmbeddingConfig, SearchConfig},
-    opportunity_views::RedisConfig,
+    opportunity_search::EmbeddingConfig,
     runtime::ConsumerConfig as WorkerConfig,
+    storage::{clickhouse::AnalyticsConfig, qdrant::SearchConfig, redis::RedisConfig},
 };
 use schemas::registry_client::RegistryConfig;
 use secrecy::ExposeSecret;

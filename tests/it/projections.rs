@@ -10,6 +10,7 @@ mod opportunity_views;
 mod projection_fixture;
 mod rebuild;
 mod rebuild_crash;
+mod redis_cluster;
 mod tenant_views;
 mod worker;
 

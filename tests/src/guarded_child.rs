@@ -1,6 +1,7 @@
 //! Processes that end when the test program ends, even by a crash.
 
 use std::{
+    ffi::OsStr,
     io,
     process::{Child, Command},
     sync::{
@@ -16,10 +17,15 @@ type SpawnRequest = Box<dyn FnOnce() + Send>;
 
 /// The command of `medhub-local` that becomes the product, and is killed when the test program ends.
 pub(crate) fn product_command(args: &[String]) -> Command {
-    let program = medhub_local();
-    let mut command = Command::new(&program);
-    command.args(["guard", "--parent", &std::process::id().to_string(), "--signal", "SIGKILL", "--"]);
-    command.arg(program).arg("product").args(args);
+    let mut command = command(medhub_local());
+    command.arg("product").args(args);
+    command
+}
+
+/// The command of `medhub-local` that becomes this program, and is killed when the test program ends.
+pub(crate) fn command(program: impl AsRef<OsStr>) -> Command {
+    let mut command = Command::new(medhub_local());
+    command.args(["guard", "--parent", &std::process::id().to_string(), "--signal", "SIGKILL", "--"]).arg(program);
     command
 }
 

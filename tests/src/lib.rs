@@ -31,6 +31,7 @@ mod product_process;
 mod program_under_test;
 mod proposal_editor;
 mod read_models;
+mod redis_cluster;
 mod running_relay;
 mod signed_in_user;
 pub mod stack_processes;
@@ -54,6 +55,7 @@ pub use self::{
     program_under_test::medhub_local,
     proposal_editor::ProposalEditor,
     read_models::{analytics, embedding_model, search, views, views_config},
+    redis_cluster::RedisCluster,
     running_relay::RunningRelay,
     signed_in_user::{AcceptedChange, SignedInUser, error_code, token_for_everything_until},
     test_database::{TestTopics, database, empty_database, registry, topics},

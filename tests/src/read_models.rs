@@ -3,12 +3,12 @@
 use std::{path::PathBuf, sync::Arc};
 
 use projections::{
-    opportunity_analytics::{AnalyticsConfig, OpportunityAnalytics},
-    opportunity_search::{OpportunitySearch, SearchConfig, StaticModel},
-    opportunity_views::{OpportunityViews, RedisConfig},
+    opportunity_analytics::OpportunityAnalytics,
+    opportunity_search::{OpportunitySearch, StaticModel},
+    opportunity_views::OpportunityViews,
     runtime::Projection as _,
+    storage::{clickhouse::AnalyticsConfig, qdrant::SearchConfig, redis::RedisConfig},
 };
-
 use tokio::sync::OnceCell;
 
 use crate::{TestNamespace, engines, failure::or_fail};

@@ -8,7 +8,7 @@ use domain::{
     value::{TenantId, UserId},
 };
 use eventstore::store::PgEventStore;
-use projections::opportunity_views::RedisConfig;
+use projections::storage::redis::RedisConfig;
 
 use super::{
     AuthenticationError, AuthenticatorSetupError, LoginError, Principal, RateLimitSubject, SignOutError,

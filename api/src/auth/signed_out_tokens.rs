@@ -8,7 +8,7 @@ use std::{
 
 use chrono::{DateTime, Utc};
 use lru::LruCache;
-use projections::opportunity_views::RedisConfig;
+use projections::storage::redis::RedisConfig;
 use redis::{
     Client, RedisError,
     aio::{ConnectionManager, ConnectionManagerConfig},

@@ -3,10 +3,9 @@
 use collaboration::CollaborationConfig;
 use eventstore::{postgres::PostgresConfig, relay::RelayConfig, topic::KafkaConfig};
 use projections::{
-    opportunity_analytics::AnalyticsConfig,
-    opportunity_search::{EmbeddingConfig, SearchConfig},
-    opportunity_views::RedisConfig,
+    opportunity_search::EmbeddingConfig,
     runtime::ConsumerConfig as WorkerConfig,
+    storage::{clickhouse::AnalyticsConfig, qdrant::SearchConfig, redis::RedisConfig},
 };
 use schemas::registry_client::RegistryConfig;
 

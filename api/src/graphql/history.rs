@@ -6,7 +6,7 @@ use async_graphql::{Context, OneofObject, Result, SimpleObject};
 use chrono::{DateTime, Utc};
 use domain::{document::Document, proposal::Proposal, resource::Resource, task::Task, value::TenantId};
 use projections::{
-    opportunity_views,
+    PointInTime,
     tenant_views::{StoredAggregate, TenantAggregate, aggregate_at, aggregate_events},
 };
 
@@ -22,7 +22,7 @@ pub(super) enum PastMoment {
     Time(DateTime<Utc>),
 }
 
-impl From<PastMoment> for opportunity_views::PointInTime {
+impl From<PastMoment> for PointInTime {
     fn from(moment: PastMoment) -> Self {
         match moment {
             PastMoment::Version(version) => Self::Version(version),
@@ -36,7 +36,7 @@ pub(super) async fn load_as_of<A: TenantAggregate>(
     ctx: &Context<'_>,
     tenant: &TenantId,
     id: &str,
-    as_of: Option<impl Into<opportunity_views::PointInTime>>,
+    as_of: Option<impl Into<PointInTime>>,
 ) -> Result<Option<StoredAggregate<A>>> {
     let found = match as_of {
         None => read_models::from_context(ctx)?.tenant_views().await?.get(tenant, id).await,

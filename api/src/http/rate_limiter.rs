@@ -15,7 +15,7 @@ use std::{
 };
 
 use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
-use projections::opportunity_views::RedisConfig;
+use projections::storage::redis::RedisConfig;
 use redis::{
     Client,
     aio::{ConnectionManager, ConnectionManagerConfig},

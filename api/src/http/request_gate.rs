@@ -53,7 +53,7 @@ impl RequestGate {
     /// A gate without rate limits, over the default configuration.
     #[cfg(test)]
     pub(crate) fn permissive() -> Self {
-        use projections::opportunity_views::RedisConfig;
+        use projections::storage::redis::RedisConfig;
 
         use crate::config::{AdminConfig, AuthConfig};
 

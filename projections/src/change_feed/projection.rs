@@ -56,11 +56,11 @@ impl Projection for ChangeFeed {
     }
 
     async fn ping(&self) -> Result<(), QueryError> {
-        self.ping_server().await
+        self.client().ping().await
     }
 
     async fn prepare(&self) -> Result<(), QueryError> {
-        self.ping_server().await
+        self.client().ping().await
     }
 
     async fn discard(&self) -> Result<(), QueryError> {

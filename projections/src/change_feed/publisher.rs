@@ -2,17 +2,17 @@
 
 use std::sync::Arc;
 
-use redis::{Client, FromRedisValue, Pipeline, RedisError, RedisResult, aio::ConnectionManager};
+use redis::RedisError;
 
 use super::ChangeNotification;
 use crate::{
     QueryError,
-    opportunity_views::{RedisConfig, connect, scan_command, unavailable_error},
     runtime::ProjectionError,
+    storage::redis::{RedisClient, RedisConfig, RedisScript, ScriptCall, unavailable_error},
 };
 
 /// The script that publishes each event once.
-const PUBLISH_SCRIPT: &str = include_str!("tell.lua");
+static PUBLISH_SCRIPT: RedisScript = RedisScript::new(include_str!("publish.lua"));
 
 /// Most events of one call of the script: the server serves no other client while it runs.
 const CHANGES_PER_CALL: usize = 500;
@@ -24,8 +24,7 @@ const SEQUENCE_TTL_S: u64 = 60 * 60;
 /// The change feed: publishes events to subscribers over `Redis` channels.
 #[derive(Clone)]
 pub struct ChangeFeed {
-    connection: ConnectionManager,
-    client: Client,
+    client: RedisClient,
     prefix: Arc<str>,
 }
 
@@ -36,60 +35,53 @@ impl ChangeFeed {
     /// # Errors
     /// [`QueryError`] when the URL is invalid.
     pub fn new(config: &RedisConfig) -> Result<Self, QueryError> {
-        let (client, connection) = connect(config)?;
-        Ok(Self { connection, client, prefix: format!("{}live:", config.key_prefix).into() })
+        Ok(Self { client: RedisClient::new(config)?, prefix: format!("{}live:", config.key_prefix).into() })
     }
 
     /// Publishes the changes that were not published before, in order; returns their number.
     pub(super) async fn publish_changes(&self, changes: &[ChangeNotification]) -> Result<u64, ProjectionError> {
-        let mut told = 0;
-        for some in changes.chunks(CHANGES_PER_CALL) {
-            let mut call = redis::cmd("EVAL");
-            call.arg(PUBLISH_SCRIPT).arg(some.len());
-            for change in some {
-                call.arg(self.sequence_key(change));
-            }
-            call.arg(SEQUENCE_TTL_S);
+        let calls = self.publish_calls(changes)?;
+        let mut published = 0;
+        for answer in self.client.call_script(&PUBLISH_SCRIPT, &calls).await.map_err(classify_error)? {
+            let count = answer.and_then(|value| Ok(redis::from_redis_value::<u64>(value)?));
+            published += count.map_err(classify_error)?;
+        }
+        Ok(published)
+    }
+
+    /// The calls that publish the changes in order, one for each run of changes of one tenant.
+    fn publish_calls(&self, changes: &[ChangeNotification]) -> Result<Vec<ScriptCall>, ProjectionError> {
+        let mut calls = vec![];
+        let runs = changes.chunk_by(|change, next| change.tenant_id == next.tenant_id);
+        for some in runs.flat_map(|run| run.chunks(CHANGES_PER_CALL)) {
+            let mut call = ScriptCall::default();
+            call.add_argument(SEQUENCE_TTL_S);
             for change in some {
                 let message = serde_json::to_string(change).map_err(ProjectionError::poison)?;
-                call.arg(change.sequence).arg(format!("{}{}", self.prefix, change.channel())).arg(message);
+                call.add_key(self.sequence_key(change));
+                call.add_argument(change.sequence).add_argument(format!("{}{}", self.prefix, change.channel()));
+                call.add_argument(message);
             }
-            let mut pipeline = redis::pipe();
-            pipeline.add_command(call);
-            let (some,): (u64,) = self.send_with_retry(&pipeline).await.map_err(classify_error)?;
-            told += some;
+            calls.push(call);
         }
-        Ok(told)
+        Ok(calls)
     }
 
     /// Whether this event or a later one of the same stream was published.
     pub(super) async fn has_published(&self, change: &ChangeNotification) -> Result<bool, QueryError> {
-        let (told,): (Option<u64>,) =
-            self.send_with_retry(redis::pipe().get(self.sequence_key(change))).await.map_err(unavailable_error)?;
-        Ok(told.unwrap_or_default() >= change.sequence)
+        let (published,): (Option<u64>,) =
+            self.client.run_pipeline(redis::pipe().get(self.sequence_key(change))).await?;
+        Ok(published.unwrap_or_default() >= change.sequence)
     }
 
     /// Deletes the last published sequences of all streams.
     pub(super) async fn delete_sequence_keys(&self) -> Result<(), QueryError> {
-        let (prefix, mut cursor) = (format!("{}told:", self.prefix), 0_u64);
-        loop {
-            let ((next, keys),): ((u64, Vec<Vec<u8>>),) =
-                self.send_with_retry(&scan_command(&prefix, cursor)).await.map_err(unavailable_error)?;
-            if !keys.is_empty() {
-                self.send_with_retry::<()>(redis::pipe().unlink(keys).ignore()).await.map_err(unavailable_error)?;
-            }
-            if next == 0 {
-                return Ok(());
-            }
-            cursor = next;
-        }
+        self.client.unlink_keys(&format!("{}{{", self.prefix)).await?;
+        // The keys of earlier releases.
+        self.client.unlink_keys(&format!("{}told:", self.prefix)).await
     }
 
-    pub(super) async fn ping_server(&self) -> Result<(), QueryError> {
-        self.send_with_retry::<(String,)>(redis::pipe().ping()).await.map(drop).map_err(unavailable_error)
-    }
-
-    pub(super) fn client(&self) -> &Client {
+    pub(super) fn client(&self) -> &RedisClient {
         &self.client
     }
 
@@ -99,17 +91,7 @@ impl ChangeFeed {
     }
 
     fn sequence_key(&self, change: &ChangeNotification) -> String {
-        format!("{}told:{}:{}", self.prefix, change.aggregate_type, change.aggregate_id)
-    }
-
-    async fn send_with_retry<T: FromRedisValue>(&self, pipeline: &Pipeline) -> RedisResult<T> {
-        let mut connection = self.connection.clone();
-        match pipeline.query_async(&mut connection).await {
-            // The first use after a restart of the server only detects that the connection is broken. Repeating is
-            // safe: the script publishes an event at most once.
-            Err(error) if error.is_unrecoverable_error() => pipeline.query_async(&mut connection).await,
-            outcome => outcome,
-        }
+        format!("{}{{{}}}:last:{}:{}", self.prefix, change.tenant_id, change.aggregate_type, change.aggregate_id)
     }
 }
 
@@ -118,5 +100,29 @@ fn classify_error(error: RedisError) -> ProjectionError {
     match error.code() {
         Some("WRONGTYPE") => ProjectionError::refused(error),
         _ => ProjectionError::unavailable(unavailable_error(error)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        fixture::{discovered, recorded_event},
+        storage::redis::cluster_slot,
+    };
+
+    #[tokio::test]
+    async fn each_call_has_changes_of_one_tenant_in_one_slot() {
+        let feed = ChangeFeed::new(&RedisConfig::default()).unwrap();
+        let event = ChangeNotification::from_event(&recorded_event(1, &discovered("Lifts"))).unwrap();
+        let tenants = ["public", "acme", "acme", "public", "other"];
+        let mut changes: Vec<_> =
+            tenants.map(|tenant| ChangeNotification { tenant_id: tenant.to_owned(), ..event.clone() }).into();
+        changes.extend(std::iter::repeat_n(event, CHANGES_PER_CALL + 1));
+        let calls = feed.publish_calls(&changes).unwrap();
+        assert_eq!(calls.iter().map(|call| call.keys().len()).collect::<Vec<_>>(), [1, 2, 1, 1, CHANGES_PER_CALL, 1]);
+        for call in &calls {
+            assert!(call.keys().iter().all(|key| cluster_slot(key) == cluster_slot(&call.keys()[0])), "{call:?}");
+        }
     }
 }

@@ -6,7 +6,7 @@ use redis::aio::PubSub;
 use super::{ChangeFeed, ChangeNotification};
 use crate::{
     QueryError,
-    opportunity_views::{escape_glob, unavailable_error, unreadable_error},
+    storage::redis::{escape_glob, unavailable_error, unreadable_error},
 };
 
 /// A dedicated connection that receives changes. Dropping it closes the connection.
@@ -18,7 +18,7 @@ impl ChangeFeed {
     /// # Errors
     /// [`QueryError`] when the server is unavailable.
     pub async fn subscribe(&self) -> Result<FeedSubscription, QueryError> {
-        let mut connection = self.client().get_async_pubsub().await.map_err(unavailable_error)?;
+        let mut connection = self.client().client().get_async_pubsub().await.map_err(unavailable_error)?;
         connection.psubscribe(format!("{}*", escape_glob(self.channel_prefix()))).await.map_err(unavailable_error)?;
         Ok(FeedSubscription(connection))
     }

@@ -7,7 +7,7 @@
 use clickhouse::{Row, sql::Identifier};
 use serde::Deserialize;
 
-use super::{OpportunityAnalytics, queries::STORE};
+use super::OpportunityAnalytics;
 use crate::{QueryError, runtime::Generation};
 
 /// The views, and whether their tables need `final` to merge the versions of a row.
@@ -36,17 +36,18 @@ impl OpportunityAnalytics {
     /// Makes the views read this generation.
     pub(super) async fn publish_views(&self) -> Result<(), QueryError> {
         let shown = self.analyst_database();
-        self.run_statement(self.server().query("create database if not exists ?").bind(Identifier(shown)).execute())
+        self.store()
+            .run_statement(self.server().query("create database if not exists ?").bind(Identifier(shown)).execute())
             .await?;
         let pointer = self.server().query(include_str!("sql/generation.sql")).bind(Identifier(shown));
-        self.run_statement(pointer.execute()).await?;
+        self.store().run_statement(pointer.execute()).await?;
         self.move_legacy_tables().await?;
         let live = self.published_generation().await?;
         let other = live.filter(|live| *live != self.generation());
         self.create_views(&other.into_iter().chain([self.generation()]).collect::<Vec<_>>()).await?;
         if live != Some(self.generation()) {
             self.move_pointer().await?;
-            tracing::info!(generation = %self.generation(), "analysts read another generation of {STORE}");
+            tracing::info!(generation = %self.generation(), "analysts read another generation of ClickHouse");
         }
         Ok(())
     }
@@ -54,7 +55,11 @@ impl OpportunityAnalytics {
     /// Makes the views read other generations only, so that this one can be dropped.
     pub(super) async fn withdraw_views(&self) -> Result<(), QueryError> {
         let exists = "select count() > 0 from system.tables where database = ? and name = 'generation'";
-        if !self.run_statement(self.server().query(exists).bind(self.analyst_database()).fetch_one::<bool>()).await? {
+        if !self
+            .store()
+            .run_statement(self.server().query(exists).bind(self.analyst_database()).fetch_one::<bool>())
+            .await?
+        {
             return Ok(());
         }
         match self.published_generation().await? {
@@ -70,11 +75,11 @@ impl OpportunityAnalytics {
             .server()
             .query("select toInt32(argMax(number, moved)) from ?.generation")
             .bind(Identifier(self.analyst_database()));
-        let number: i32 = self.run_statement(number.fetch_one()).await?;
+        let number: i32 = self.store().run_statement(number.fetch_one()).await?;
         let Ok(generation) = Generation::try_new(number) else { return Ok(None) };
         let there = "select count() > 0 from system.tables where database = ? and name = 'events'";
         let there = self.server().query(there).bind(self.with_generation(generation).database());
-        Ok(self.run_statement(there.fetch_one::<bool>()).await?.then_some(generation))
+        Ok(self.store().run_statement(there.fetch_one::<bool>()).await?.then_some(generation))
     }
 
     async fn move_pointer(&self) -> Result<(), QueryError> {
@@ -85,7 +90,7 @@ impl OpportunityAnalytics {
             .bind(Identifier(shown))
             .bind(self.generation().number())
             .bind(Identifier(shown));
-        self.run_statement(insert.execute()).await
+        self.store().run_statement(insert.execute()).await
     }
 
     /// Creates or replaces every view over these generations, with the columns of the last one.
@@ -94,7 +99,7 @@ impl OpportunityAnalytics {
             generations.iter().map(|generation| self.with_generation(*generation).database()).collect();
         for (name, merged) in VIEWS {
             let columns = self.server().query(include_str!("sql/columns.sql")).bind(&databases).bind(name);
-            let columns: Vec<ViewColumn> = self.run_statement(columns.fetch_all()).await?;
+            let columns: Vec<ViewColumn> = self.store().run_statement(columns.fetch_all()).await?;
             let parts: Vec<_> = generations
                 .iter()
                 .zip(&databases)
@@ -110,7 +115,7 @@ impl OpportunityAnalytics {
             for part in &parts {
                 statement = part.bind_identifiers(statement, self.analyst_database());
             }
-            self.run_statement(statement.execute()).await?;
+            self.store().run_statement(statement.execute()).await?;
         }
         Ok(())
     }
@@ -118,7 +123,7 @@ impl OpportunityAnalytics {
     async fn drop_views(&self) -> Result<(), QueryError> {
         for (name, _) in VIEWS {
             let drop = self.server().query("drop view if exists ?.?").bind(Identifier(self.analyst_database()));
-            self.run_statement(drop.bind(Identifier(name)).execute()).await?;
+            self.store().run_statement(drop.bind(Identifier(name)).execute()).await?;
         }
         Ok(())
     }
@@ -131,16 +136,17 @@ impl OpportunityAnalytics {
             let query = self.server().query(include_str!("sql/superseded.sql"));
             query.bind(database).bind(&names).fetch_all::<String>()
         };
-        let tables = self.run_statement(superseded(shown)).await?;
+        let tables = self.store().run_statement(superseded(shown)).await?;
         if tables.is_empty() {
             return Ok(());
         }
-        self.run_statement(self.server().query("create database if not exists ?").bind(Identifier(&aside)).execute())
+        self.store()
+            .run_statement(self.server().query("create database if not exists ?").bind(Identifier(&aside)).execute())
             .await?;
         for table in tables {
             let rename =
                 self.server().query("rename table ?.? to ?.?").bind(Identifier(shown)).bind(Identifier(&table));
-            self.run_statement(rename.bind(Identifier(&aside)).bind(Identifier(&table)).execute()).await?;
+            self.store().run_statement(rename.bind(Identifier(&aside)).bind(Identifier(&table)).execute()).await?;
             tracing::warn!(table.from = shown, table.to = aside, table.name = table, "a table makes way for a view");
         }
         Ok(())

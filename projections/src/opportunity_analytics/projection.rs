@@ -97,7 +97,7 @@ impl Projection for OpportunityAnalytics {
         self.withdraw_views().await?;
         // Not `sync`: the names are free at once, and the embedded engine never confirms that it removed the files.
         let drop = self.server().query("drop database if exists ?").bind(Identifier(&self.database()));
-        self.run_statement(drop.execute()).await
+        self.store().run_statement(drop.execute()).await
     }
 
     async fn publish(&self) -> Result<(), QueryError> {
@@ -129,7 +129,7 @@ impl OpportunityAnalytics {
     async fn contains_event(&self, fact: &EventRow) -> Result<bool, QueryError> {
         let (tenant, context, event_type, recorded_at, event_id) = fact.sorting_key();
         let query = self.client().query(include_str!("sql/holds.sql")).bind(tenant).bind(context).bind(event_type);
-        self.run_statement(query.bind(recorded_at).bind(event_id.to_string()).fetch_one()).await
+        self.store().run_statement(query.bind(recorded_at).bind(event_id.to_string()).fetch_one()).await
     }
 }
 

@@ -1,19 +1,18 @@
-//! The `ClickHouse` client and the queries of the analytics read model.
+//! The handle to the read model, and its queries.
 
-use std::{future::Future, time::Duration};
-
-use clickhouse::{Client, Compression};
-use url::Url;
+use clickhouse::Client;
 
 use super::{
-    AnalyticsConfig, OpportunityCursor, OpportunityItem, OpportunityPage, OpportunitySelection, SelectionStats,
+    OpportunityCursor, OpportunityItem, OpportunityPage, OpportunitySelection, SelectionStats,
     opportunity_item::{OpportunityIdRow, OpportunityItemRow},
     retention_cutoffs::{ComparisonClock, RetentionCutoffs},
     stats::StatsRow,
 };
-use crate::{QueryError, error::BoxedError, runtime::Generation};
-
-pub(super) const STORE: &str = "ClickHouse";
+use crate::{
+    QueryError,
+    runtime::Generation,
+    storage::clickhouse::{AnalyticsConfig, ClickHouseClient},
+};
 
 const PAGE_IDS: &str = include_str!("sql/places.sql");
 const LIST: &str = include_str!("sql/list.sql");
@@ -23,8 +22,7 @@ const STATS: &str = include_str!("sql/stats.sql");
 /// The analysts' read model in one generation.
 #[derive(Clone)]
 pub struct OpportunityAnalytics {
-    server: Client,
-    client: Client,
+    store: ClickHouseClient,
     config: AnalyticsConfig,
     generation: Generation,
     comparison_clock: ComparisonClock,
@@ -36,19 +34,19 @@ impl OpportunityAnalytics {
     /// # Errors
     /// [`QueryError`] when the URL is invalid.
     pub fn new(config: &AnalyticsConfig) -> Result<Self, QueryError> {
-        let server = build_client(&config.url)?;
-        Ok(Self::with_server(server, config.clone(), Generation::FIRST))
+        let store = ClickHouseClient::new(&config.url, config.timeout(), "analytics")?;
+        Ok(Self::with_store(&store, config.clone(), Generation::FIRST))
     }
 
     /// The same read model in another generation.
     #[must_use]
     pub fn with_generation(&self, generation: Generation) -> Self {
-        Self::with_server(self.server.clone(), self.config.clone(), generation)
+        Self::with_store(&self.store, self.config.clone(), generation)
     }
 
-    fn with_server(server: Client, config: AnalyticsConfig, generation: Generation) -> Self {
-        let client = server.clone().with_database(config.database_name(generation));
-        Self { server, client, config, generation, comparison_clock: ComparisonClock::default() }
+    fn with_store(store: &ClickHouseClient, config: AnalyticsConfig, generation: Generation) -> Self {
+        let store = store.with_database(config.database_name(generation));
+        Self { store, config, generation, comparison_clock: ComparisonClock::default() }
     }
 
     /// Checks that the server answers.
@@ -56,7 +54,7 @@ impl OpportunityAnalytics {
     /// # Errors
     /// [`QueryError`] when it does not answer within the timeout.
     pub async fn ping(&self) -> Result<(), QueryError> {
-        self.run_statement(self.server.query("select 1").fetch_one::<u8>()).await.map(drop)
+        self.store.run_statement(self.server().query("select 1").fetch_one::<u8>()).await.map(drop)
     }
 
     /// Returns at most `first` of the selected opportunities after the cursor, newest first, and the total of the
@@ -72,18 +70,20 @@ impl OpportunityAnalytics {
     ) -> Result<OpportunityPage, QueryError> {
         let (posted_at, id) = after.map_or((i64::MAX, ""), |cursor| (cursor.posted_at_micros(), cursor.id()));
         let places = selection
-            .build_query(&self.client, PAGE_IDS)
+            .build_query(self.client(), PAGE_IDS)
             .bind(posted_at)
             .bind(posted_at)
             .bind(id)
             // One row more than the page shows whether another page follows.
             .bind(u64::from(first) + 1);
-        let places: Vec<OpportunityIdRow> = self.run_statement(places.fetch_all()).await?;
+        let places: Vec<OpportunityIdRow> = self.store.run_statement(places.fetch_all()).await?;
         let total = match (places.first(), after) {
             (Some(place), _) => place.total,
             (None, None) => 0,
             // After the last page no row carries the total.
-            (None, Some(_)) => self.run_statement(selection.build_query(&self.client, COUNT).fetch_one()).await?,
+            (None, Some(_)) => {
+                self.store.run_statement(selection.build_query(self.client(), COUNT).fetch_one()).await?
+            }
         };
         let has_next = places.len() > first as usize;
         let ids: Vec<_> = places.into_iter().take(first as usize).map(|place| place.id).collect();
@@ -93,7 +93,8 @@ impl OpportunityAnalytics {
 
     /// Loads the opportunities with these ids, newest first.
     async fn load_items(&self, ids: &[String]) -> Result<Vec<OpportunityItem>, QueryError> {
-        let rows: Vec<OpportunityItemRow> = self.run_statement(self.client.query(LIST).bind(ids).fetch_all()).await?;
+        let rows: Vec<OpportunityItemRow> =
+            self.store.run_statement(self.client().query(LIST).bind(ids).fetch_all()).await?;
         Ok(rows.into_iter().map(Into::into).collect())
     }
 
@@ -102,8 +103,8 @@ impl OpportunityAnalytics {
     /// # Errors
     /// [`QueryError`] when the server is unavailable or rejects the query.
     pub async fn load_stats(&self, selection: &OpportunitySelection) -> Result<SelectionStats, QueryError> {
-        let query = selection.build_query(&self.client, STATS);
-        Ok(SelectionStats::from_rows(self.run_statement(query.fetch_all::<StatsRow>()).await?))
+        let query = selection.build_query(self.client(), STATS);
+        Ok(SelectionStats::from_rows(self.store.run_statement(query.fetch_all::<StatsRow>()).await?))
     }
 
     /// Counts the stored events; one that was written repeatedly counts once.
@@ -111,7 +112,7 @@ impl OpportunityAnalytics {
     /// # Errors
     /// [`QueryError`] when the server is unavailable or rejects the query.
     pub async fn count_events(&self) -> Result<u64, QueryError> {
-        self.run_statement(self.client.query("select count() from events final").fetch_one()).await
+        self.store.run_statement(self.client().query("select count() from events final").fetch_one()).await
     }
 
     /// Counts the stored opportunities.
@@ -119,22 +120,26 @@ impl OpportunityAnalytics {
     /// # Errors
     /// [`QueryError`] when the server is unavailable or rejects the query.
     pub async fn count_opportunities(&self) -> Result<u64, QueryError> {
-        self.run_statement(self.client.query("select count() from opportunities final").fetch_one()).await
+        self.store.run_statement(self.client().query("select count() from opportunities final").fetch_one()).await
+    }
+
+    pub(super) fn store(&self) -> &ClickHouseClient {
+        &self.store
     }
 
     /// The client without a database.
     pub(super) fn server(&self) -> &Client {
-        &self.server
+        self.store.server()
     }
 
     /// The client of this generation's database.
     pub(super) fn client(&self) -> &Client {
-        &self.client
+        self.store.client()
     }
 
     /// The name of this generation's database.
     pub fn database(&self) -> String {
-        self.config.database_name(self.generation)
+        self.store.database().to_owned()
     }
 
     /// The database that analysts read.
@@ -158,63 +163,5 @@ impl OpportunityAnalytics {
     /// The cutoffs of the comparison that was started last.
     pub(super) fn comparison_cutoffs(&self) -> RetentionCutoffs {
         RetentionCutoffs::from_config(self.comparison_clock.started_at(), &self.config)
-    }
-
-    pub(super) fn timeout(&self) -> Duration {
-        self.config.timeout()
-    }
-
-    /// Waits for a statement, at most for the configured timeout.
-    pub(super) async fn run_statement<T>(
-        &self,
-        statement: impl Future<Output = Result<T, clickhouse::error::Error>>,
-    ) -> Result<T, QueryError> {
-        match tokio::time::timeout(self.timeout(), statement).await {
-            Ok(outcome) => outcome.map_err(unavailable_error),
-            Err(elapsed) => Err(unavailable_error(elapsed)),
-        }
-    }
-}
-
-fn unavailable_error(source: impl Into<BoxedError>) -> QueryError {
-    QueryError::Unavailable { store: STORE, source: source.into() }
-}
-
-/// Creates a client; moves user and password from the URL to client settings, which are never printed.
-fn build_client(url: &str) -> Result<Client, QueryError> {
-    let mut url = Url::parse(url).map_err(unavailable_error)?;
-    let mut client = Client::default().with_compression(Compression::None);
-    if !url.username().is_empty() {
-        client = client.with_user(percent_decode(url.username()));
-    }
-    if let Some(password) = url.password() {
-        client = client.with_password(percent_decode(password));
-    }
-    // Both setters fail only for URLs that cannot have a user; no connection to such a URL is possible.
-    let cleared = url.set_username("").and_then(|()| url.set_password(None));
-    cleared.map_err(|()| unavailable_error("the URL has no host"))?;
-    Ok(client.with_url(url))
-}
-
-fn percent_decode(part: &str) -> String {
-    // The form decoder reads a plus sign as a space; in user and password it is a plus sign.
-    let pair = format!("v={}", part.replace('+', "%2B").replace('&', "%26"));
-    url::form_urlencoded::parse(pair.as_bytes()).map(|(_, value)| value.into_owned()).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_password_may_hold_any_character() {
-        assert_eq!(percent_decode("p%40s+s%2F%26w&%C3%BC"), "p@s+s/&w&ü");
-    }
-
-    #[test]
-    fn what_is_no_url_is_refused() {
-        for url in ["", "localhost", "mailto:a"] {
-            assert!(build_client(url).is_err(), "{url}");
-        }
     }
 }

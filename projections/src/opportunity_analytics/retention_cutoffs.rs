@@ -10,7 +10,7 @@ use std::{
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::AnalyticsConfig;
+use crate::storage::clickhouse::AnalyticsConfig;
 
 /// Rows that expire within this time are left out of a comparison too.
 const MARGIN: TimeDelta = TimeDelta::days(1);

@@ -4,8 +4,8 @@ use clickhouse::{RowOwned, RowWrite};
 use uuid::Uuid;
 
 use super::{
-    OpportunityAnalytics, award_row::AwardRow, engagement_row::EngagementRow, errors::classify_error,
-    event_row::EventRow, opportunity_row::OpportunityRow, projection::AnalyticsChange,
+    OpportunityAnalytics, award_row::AwardRow, engagement_row::EngagementRow, event_row::EventRow,
+    opportunity_row::OpportunityRow, projection::AnalyticsChange,
 };
 use crate::runtime::ProjectionError;
 
@@ -55,7 +55,7 @@ impl OpportunityAnalytics {
         if rows.is_empty() {
             return Ok(());
         }
-        let timeout = Some(self.timeout());
+        let timeout = Some(self.store().timeout());
         let written = async {
             let mut insert = self.client().insert::<R>(table).await?.with_timeouts(timeout, timeout);
             // A rebuild inserts rows of many monthly partitions at once.
@@ -68,7 +68,7 @@ impl OpportunityAnalytics {
             }
             insert.end().await
         };
-        written.await.map_err(classify_error)
+        written.await.map_err(|error| self.store().classify_error(error))
     }
 }
 

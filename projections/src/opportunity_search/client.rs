@@ -1,8 +1,7 @@
-//! The `Qdrant` client, and reads of points by opportunity.
+//! The handle to the read model, and reads of points by opportunity.
 
 use std::{
     collections::HashMap,
-    future::Future,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -10,31 +9,29 @@ use std::{
 };
 
 use qdrant_client::{
-    Qdrant, QdrantError,
+    Qdrant,
     qdrant::{
         CountPointsBuilder, GetPointsBuilder, PayloadIncludeSelector, PointId, RetrievedPoint, VectorsSelector,
-        point_id::PointIdOptions, with_payload_selector, with_vectors_selector,
+        with_payload_selector, with_vectors_selector,
     },
 };
-use tonic::Code;
 
 use super::{
-    Embedder, OpportunityDocument, SearchConfig,
+    Embedder, OpportunityDocument,
     opportunity_document::point_id,
-    point::{DENSE, StoredPoint, dense_vector, to_point_id},
-    vocabulary::TitleWordsCache,
+    point::{DENSE, StoredPoint, dense_vector},
+    title_words_cache::TitleWordsCache,
 };
-use crate::{QueryError, error::BoxedError, runtime::Generation};
-
-pub(super) const STORE: &str = "Qdrant";
-
-/// Most points of one call: about two megabytes with vectors.
-pub(super) const POINTS_PER_CALL: usize = 500;
+use crate::{
+    QueryError,
+    runtime::Generation,
+    storage::qdrant::{POINTS_PER_CALL, QdrantClient, SearchConfig, point_uuid, to_point_id},
+};
 
 /// Search over opportunities and tenants' texts; a handle to one generation.
 #[derive(Clone)]
 pub struct OpportunitySearch {
-    client: Qdrant,
+    qdrant: QdrantClient,
     /// Prefix of all collections.
     name: Arc<str>,
     collection: Arc<str>,
@@ -47,32 +44,16 @@ pub struct OpportunitySearch {
     embedded: Arc<AtomicU64>,
 }
 
-/// A collection of the generation does not exist.
-#[derive(Debug, thiserror::Error)]
-#[error("collection {collection} or {owned} is not there, or not whole; `medhub rebuild search` makes it anew")]
-struct MissingCollection {
-    collection: Arc<str>,
-    owned: Arc<str>,
-    #[source]
-    source: QdrantError,
-}
-
 impl OpportunitySearch {
     /// Creates a client of the first generation; it connects at the first request.
     ///
     /// # Errors
     /// [`QueryError`] when the URL is invalid.
     pub fn new(config: &SearchConfig, embedder: Arc<dyn Embedder>) -> Result<Self, QueryError> {
-        let client = Qdrant::from_url(&config.url)
-            .timeout(config.timeout())
-            .connect_timeout(config.timeout())
-            .skip_compatibility_check()
-            .build()
-            .map_err(unavailable_error)?;
         let name: Arc<str> = config.collection_prefix.as_str().into();
         let (collection, owned) = collection_names(&name, Generation::FIRST);
         Ok(Self {
-            client,
+            qdrant: QdrantClient::new(config, "search")?.with_collections(&[&collection, &owned]),
             name,
             collection,
             tenant_collection: owned,
@@ -88,7 +69,8 @@ impl OpportunitySearch {
     #[must_use]
     pub fn with_generation(&self, generation: Generation) -> Self {
         let (collection, owned) = collection_names(&self.name, generation);
-        Self { collection, tenant_collection: owned, vector_source: None, ..self.clone() }
+        let qdrant = self.qdrant.with_collections(&[&collection, &owned]);
+        Self { qdrant, collection, tenant_collection: owned, vector_source: None, ..self.clone() }
     }
 
     /// The same generation, copying the vectors of texts that `live` has embedded with the same model.
@@ -103,7 +85,7 @@ impl OpportunitySearch {
     /// # Errors
     /// [`QueryError`] when it does not.
     pub async fn ping(&self) -> Result<(), QueryError> {
-        self.run_request(self.client.health_check()).await.map(drop)
+        self.qdrant.run_request(self.client().health_check()).await.map(drop)
     }
 
     /// Counts the opportunities in the collection.
@@ -112,7 +94,7 @@ impl OpportunitySearch {
     /// [`QueryError`] when the server is unavailable or rejects the request.
     pub async fn count_opportunities(&self) -> Result<u64, QueryError> {
         let count = CountPointsBuilder::new(self.collection()).exact(true);
-        let answer = self.run_request(self.client.count(count)).await?;
+        let answer = self.qdrant.run_request(self.client().count(count)).await?;
         Ok(answer.result.map_or(0, |result| result.count))
     }
 
@@ -126,8 +108,12 @@ impl OpportunitySearch {
         metrics::counter!("medhub_search_embedded_total").increment(notices as u64);
     }
 
+    pub(super) fn qdrant(&self) -> &QdrantClient {
+        &self.qdrant
+    }
+
     pub(super) fn client(&self) -> &Qdrant {
-        &self.client
+        self.qdrant.client()
     }
 
     pub(super) fn collection(&self) -> &str {
@@ -204,7 +190,7 @@ impl OpportunitySearch {
                 let dense = VectorsSelector { names: vec![DENSE.to_owned()] };
                 get = get.with_vectors(with_vectors_selector::SelectorOptions::Include(dense));
             }
-            for point in self.run_request(self.client.get_points(get)).await?.result {
+            for point in self.qdrant.run_request(self.client().get_points(get)).await?.result {
                 if let Some(id) = point_uuid(&point).and_then(|uuid| asked.remove(uuid)) {
                     found.insert(id, point);
                 }
@@ -212,51 +198,6 @@ impl OpportunitySearch {
         }
         Ok(found)
     }
-
-    pub(super) async fn run_request<T>(
-        &self,
-        request: impl Future<Output = Result<T, QdrantError>>,
-    ) -> Result<T, QueryError> {
-        // Boxed, because the client's futures take tens of kilobytes, too much to move on the stack.
-        Box::pin(request).await.map_err(|error| unavailable_error(self.explain_error(error)))
-    }
-
-    /// Names the collections in the error of a missing one, which an operator can rebuild.
-    pub(super) fn explain_error(&self, error: QdrantError) -> BoxedError {
-        let missing = matches!(&error, QdrantError::ResponseError { status } if status.code() == Code::NotFound);
-        if missing {
-            MissingCollection {
-                collection: Arc::clone(&self.collection),
-                owned: Arc::clone(&self.tenant_collection),
-                source: error,
-            }
-            .into()
-        } else {
-            error.into()
-        }
-    }
-}
-
-/// The id of a point, as text.
-pub(super) fn point_uuid(point: &RetrievedPoint) -> Option<&str> {
-    point.id.as_ref().and_then(uuid_text)
-}
-
-/// An id as text.
-pub(super) fn uuid_text(id: &PointId) -> Option<&str> {
-    match id.point_id_options.as_ref()? {
-        PointIdOptions::Uuid(uuid) => Some(uuid),
-        // This program never assigns numeric ids.
-        PointIdOptions::Num(_) => None,
-    }
-}
-
-pub(super) fn unreadable_error(source: impl Into<BoxedError>) -> QueryError {
-    QueryError::Unreadable { store: STORE, source: source.into() }
-}
-
-pub(super) fn unavailable_error(source: impl Into<BoxedError>) -> QueryError {
-    QueryError::Unavailable { store: STORE, source: source.into() }
 }
 
 /// The collections of opportunities and of what tenants own.

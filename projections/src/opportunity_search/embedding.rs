@@ -1,6 +1,7 @@
 //! Turning texts into vectors whose angle tells how much they are about the same thing.
 
 mod category_labels;
+mod config;
 mod notice_text;
 mod static_model;
 
@@ -9,7 +10,7 @@ use std::path::PathBuf;
 use futures::future::BoxFuture;
 
 pub(super) use self::notice_text::split_code;
-pub use self::{notice_text::NoticeText, static_model::StaticModel};
+pub use self::{config::EmbeddingConfig, notice_text::NoticeText, static_model::StaticModel};
 use crate::error::BoxedError;
 
 /// Why texts were not embedded.

@@ -1,21 +1,25 @@
 //! Points as they travel: ids, the two vectors, the part of a payload that writing has to know.
 
-use std::collections::HashMap;
+use std::{
+    collections::HashMap,
+    hash::{DefaultHasher, Hash, Hasher},
+};
 
 use qdrant_client::{
     Payload,
-    qdrant::{NamedVectors, PointId, PointStruct, RetrievedPoint, Value, Vector, VectorsOutput, vector_output},
+    qdrant::{NamedVectors, PointStruct, RetrievedPoint, Value, Vector, VectorsOutput, vector_output},
 };
 use serde::Deserialize;
-use uuid::Uuid;
 
 use super::{
-    client::unreadable_error,
     embedding::EmbeddingModelId,
     opportunity_document::{OpportunityDocument, PointPayload, point_id},
     terms::TermCounts,
 };
-use crate::QueryError;
+use crate::{
+    QueryError,
+    storage::qdrant::{to_point_id, unreadable_error},
+};
 
 /// The vector of what a notice means.
 pub(super) const DENSE: &str = "dense";
@@ -69,11 +73,6 @@ impl NewPoint {
     }
 }
 
-/// The id of a point as the client takes it.
-pub(super) fn to_point_id(id: Uuid) -> PointId {
-    id.to_string().into()
-}
-
 /// The dense vector of a point; empty where it has none.
 pub(super) fn dense_vector(point: &RetrievedPoint) -> Vec<f32> {
     match point.vectors.as_ref().and_then(|vectors| VectorsOutput::get_vector_by_name(vectors, DENSE)) {
@@ -101,4 +100,10 @@ pub(super) fn term_dimensions(point: &RetrievedPoint) -> Vec<u32> {
         }
         Some(vector_output::Vector::Dense(_) | vector_output::Vector::MultiDense(_)) | None => vec![],
     }
+}
+
+pub(super) fn hash_terms(terms: &[u32]) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    terms.hash(&mut hasher);
+    hasher.finish()
 }

@@ -114,8 +114,8 @@ impl Projection for OpportunitySearch {
     }
 
     async fn discard(&self) -> Result<(), QueryError> {
-        self.run_request(self.client().delete_collection(self.collection())).await?;
-        self.run_request(self.client().delete_collection(self.tenant_collection())).await.map(drop)
+        self.qdrant().run_request(self.client().delete_collection(self.collection())).await?;
+        self.qdrant().run_request(self.client().delete_collection(self.tenant_collection())).await.map(drop)
     }
 
     fn fold(&self, scope: &VerifyScope) -> Box<dyn ReadModelFold> {

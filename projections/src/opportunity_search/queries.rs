@@ -11,7 +11,6 @@ use qdrant_client::{
 
 use super::{
     EmbeddingError, OpportunitySearch,
-    client::{unavailable_error, unreadable_error},
     expanded_query::{ExpandedQuery, SpellingCorrection, collect_terms, may_be_misspelled},
     opportunity_document::PointPayload,
     point::SPARSE,
@@ -19,7 +18,10 @@ use super::{
     terms::term_dimension,
     vocabulary::TitleWords,
 };
-use crate::{OpportunityCriteria, QueryError};
+use crate::{
+    OpportunityCriteria, QueryError,
+    storage::qdrant::{unavailable_error, unreadable_error},
+};
 
 /// Most texts with a word that are counted before it is judged as misspelled.
 const MAX_TEXTS_COUNTED: u32 = 15;
@@ -112,7 +114,7 @@ impl OpportunitySearch {
             .filter(public)
             .limit(u64::from(MAX_TEXTS_COUNTED))
             .with_payload(false);
-        let found = self.run_request(self.client().query(query)).await?.result.len();
+        let found = self.qdrant().run_request(self.client().query(query)).await?.result.len();
         Ok(u32::try_from(found).unwrap_or(MAX_TEXTS_COUNTED))
     }
 
@@ -122,7 +124,7 @@ impl OpportunitySearch {
     }
 
     pub(super) async fn run_query(&self, query: QueryPointsBuilder) -> Result<Vec<OpportunityHit>, QueryError> {
-        let points = self.run_request(self.client().query(query)).await?.result;
+        let points = self.qdrant().run_request(self.client().query(query)).await?.result;
         points.into_iter().map(|point| to_opportunity_hit(point.payload, point.score)).collect()
     }
 }

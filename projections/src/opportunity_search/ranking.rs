@@ -14,11 +14,13 @@ use qdrant_client::qdrant::{
 
 use super::{
     OpportunitySearch,
-    client::{POINTS_PER_CALL, point_uuid, uuid_text},
     expanded_query::ExpandedQuery,
     point::{DENSE, SPARSE},
 };
-use crate::QueryError;
+use crate::{
+    QueryError,
+    storage::qdrant::{POINTS_PER_CALL, point_uuid, uuid_text},
+};
 
 /// How many of either kind are weighed against each other, at least.
 const CANDIDATES: u64 = 100;
@@ -55,7 +57,7 @@ impl OpportunitySearch {
             requests.push(request(words, SPARSE).build());
         }
         let batch = self.client().query_batch(QueryBatchPointsBuilder::new(collection, requests));
-        let mut scores = self.run_request(batch).await?.result.into_iter().map(|scores| scores.result);
+        let mut scores = self.qdrant().run_request(batch).await?.result.into_iter().map(|scores| scores.result);
         let mut by_meaning = scores.next().unwrap_or_default();
         by_meaning.extend(scores.next().unwrap_or_default());
         let by_words = scores.next().unwrap_or_default();
@@ -88,7 +90,7 @@ impl OpportunitySearch {
         let mut found = HashMap::with_capacity(ids.len());
         for ids in ids.chunks(POINTS_PER_CALL) {
             let get = GetPointsBuilder::new(collection, ids).with_payload(true);
-            let points = self.run_request(self.client().get_points(get)).await?.result;
+            let points = self.qdrant().run_request(self.client().get_points(get)).await?.result;
             found.extend(points.into_iter().filter_map(|point| Some((point_uuid(&point)?.to_owned(), point))));
         }
         let point =
@@ -129,7 +131,7 @@ mod tests {
     use uuid::Uuid;
 
     use super::*;
-    use crate::opportunity_search::point::to_point_id;
+    use crate::storage::qdrant::to_point_id;
 
     fn list(scores: &[(u128, f32)]) -> Vec<ScoredPoint> {
         let point = |(id, score): &(u128, f32)| ScoredPoint {

@@ -12,12 +12,14 @@ use qdrant_client::{
 
 use super::{
     OpportunityHit, OpportunitySearch,
-    client::unreadable_error,
     opportunity_document::{PointPayload, point_id},
-    point::{DENSE, dense_vector, to_point_id},
+    point::{DENSE, dense_vector},
     point_filter::{build_filter, is_visible_to},
 };
-use crate::{OpportunityCriteria, QueryError};
+use crate::{
+    OpportunityCriteria, QueryError,
+    storage::qdrant::{to_point_id, unreadable_error},
+};
 
 /// The preferences that recommendations are computed from.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -106,7 +108,7 @@ impl OpportunitySearch {
         let ids: Vec<PointId> = ids.iter().map(|id| to_point_id(point_id(id))).collect();
         let get = GetPointsBuilder::new(self.collection(), ids).with_payload(true).with_vectors(true);
         let mut meanings = HashMap::new();
-        for mut point in self.run_request(self.client().get_points(get)).await?.result {
+        for mut point in self.qdrant().run_request(self.client().get_points(get)).await?.result {
             let payload = std::mem::take(&mut point.payload);
             let payload: PointPayload = Payload::from(payload).deserialize().map_err(unreadable_error)?;
             let vector = dense_vector(&point);

@@ -1,10 +1,6 @@
 //! What the log says that `Qdrant` should hold, and what it holds.
 
-use std::{
-    collections::HashMap,
-    hash::{DefaultHasher, Hash, Hasher},
-    ops::RangeInclusive,
-};
+use std::{collections::HashMap, ops::RangeInclusive};
 
 use domain::{
     envelope::RawEnvelope,
@@ -17,16 +13,16 @@ use qdrant_client::{
 
 use super::{
     OpportunitySearch,
-    client::point_uuid,
     embedding::{EmbeddingModelId, NoticeText},
     opportunity_document::{PointPayload, point_id, solicitation_number},
-    point::{dense_vector, term_dimensions},
+    point::{dense_vector, hash_terms, term_dimensions},
     tenant_search::UnitFold,
     terms::TermCounts,
 };
 use crate::{
     QueryError,
     runtime::{BUCKET_COUNT, ProjectionError, ReadModelFold, ReadModelRow, VerifyScope, bucket_of},
+    storage::qdrant::point_uuid,
 };
 
 const TABLE: &str = "points";
@@ -147,7 +143,7 @@ impl OpportunitySearch {
             if let Some(from) = offset {
                 scroll = scroll.offset(from);
             }
-            let page = self.run_request(self.client().scroll(scroll)).await?;
+            let page = self.qdrant().run_request(self.client().scroll(scroll)).await?;
             rows.extend(page.result.into_iter().map(&row));
             match page.next_page_offset {
                 Some(next) => offset = Some(next),
@@ -178,12 +174,6 @@ impl OpportunitySearch {
 /// a usable vector stand for them.
 fn point_row(payload: &PointPayload, sound: bool, terms: u64) -> ReadModelRow {
     ReadModelRow::new(TABLE, payload.id.as_str(), (payload, sound, terms))
-}
-
-pub(super) fn hash_terms(terms: &[u32]) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    terms.hash(&mut hasher);
-    hasher.finish()
 }
 
 fn bucket_filter(buckets: &RangeInclusive<u32>) -> Filter {

@@ -5,8 +5,5 @@
 mod code_index;
 mod synonym_table;
 mod title_words;
-mod title_words_cache;
 
-pub(super) use self::{
-    code_index::CodeIndex, synonym_table::SynonymTable, title_words::TitleWords, title_words_cache::TitleWordsCache,
-};
+pub(super) use self::{code_index::CodeIndex, synonym_table::SynonymTable, title_words::TitleWords};

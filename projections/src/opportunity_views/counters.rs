@@ -1,11 +1,12 @@
 //! Counters over all opportunities, moved together with the views they count.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 use domain::opportunity::Opportunity;
 
 use super::{
     figure_deltas::{FigureDeltas, FigureKey},
+    key_shard::KeyShard,
     opportunity_view::OpportunityViewStatus,
 };
 
@@ -28,21 +29,24 @@ pub struct OpportunityCounters {
 }
 
 impl OpportunityCounters {
-    /// Reads the fields of the counters' hash; an absent hash counts nothing.
-    pub(super) fn from_fields(fields: HashMap<String, i64>) -> Self {
+    /// Adds up the fields of the counters of all shards.
+    pub(super) fn from_fields(fields: impl IntoIterator<Item = (String, i64)>) -> Self {
         let mut counters = Self::default();
         for (field, count) in fields {
-            // Never negative: what is taken away was added by the same script before.
+            // Never negative: the script subtracts only what it has added before.
             let count = u64::try_from(count).unwrap_or_default();
-            if field == TOTAL {
-                counters.total = count;
+            let sum = if field == TOTAL {
+                &mut counters.total
             } else if let Some(code) = field.strip_prefix(AGENCY) {
-                counters.by_agency.insert(code.to_owned(), count);
+                counters.by_agency.entry(code.to_owned()).or_default()
             } else if let Some(notice_type) = field.strip_prefix(TYPE) {
-                counters.by_type.insert(notice_type.to_owned(), count);
+                counters.by_type.entry(notice_type.to_owned()).or_default()
             } else if let Some(status) = field.strip_prefix(STATUS) {
-                counters.by_status.insert(status.to_owned(), count);
-            }
+                counters.by_status.entry(status.to_owned()).or_default()
+            } else {
+                continue;
+            };
+            *sum += count;
         }
         counters
     }
@@ -51,7 +55,7 @@ impl OpportunityCounters {
 }
 
 /// Adds an opportunity in this state to the counters that it counts in; `sign` is -1 to take it away.
-pub(super) fn count_opportunity(state: &Opportunity, sign: i64, deltas: &mut FigureDeltas) {
+pub(super) fn count_opportunity(shard: KeyShard, state: &Opportunity, sign: i64, deltas: &mut FigureDeltas) {
     let (Some(record), Some(status)) = (state.record(), OpportunityViewStatus::from_state(state)) else {
         return;
     };
@@ -61,6 +65,6 @@ pub(super) fn count_opportunity(state: &Opportunity, sign: i64, deltas: &mut Fig
         format!("{TYPE}{}", record.facts.notice_type),
         format!("{STATUS}{}", status.name()),
     ] {
-        deltas.add(FigureKey::Counters, &field, sign);
+        deltas.add(FigureKey::Counters(shard), &field, sign);
     }
 }

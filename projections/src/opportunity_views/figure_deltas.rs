@@ -1,48 +1,72 @@
 //! What events add to figures over many streams.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, fmt};
 
 use chrono::NaiveDate;
 
-use super::leaderboard::EngagementKind;
+use super::{engagement_kind::EngagementKind, key_shard::KeyShard, retention_policy::RetentionPolicy};
+use crate::storage::redis::{FigureKind, FigureTarget};
 
-/// A key that holds figures.
+/// A key that holds figures. Figures over many opportunities are kept for each shard, and merged when they are read.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) enum FigureKey {
-    /// How many opportunities there are.
-    Counters,
-    /// How often one opportunity was viewed, clicked, saved.
+    /// Numbers of opportunities.
+    Counters(KeyShard),
+    /// Numbers of views, clicks and saves of one opportunity.
     Engagement(String),
-    /// Which opportunities were viewed, clicked, saved most; on one day or in all.
-    Leaderboard(EngagementKind, Option<NaiveDate>),
+    /// Opportunities by their views, clicks or saves, on one day or in all.
+    Leaderboard(KeyShard, EngagementKind, Option<NaiveDate>),
 }
 
 impl FigureKey {
-    /// Its key, without what every key begins with.
-    pub(super) fn redis_key(&self) -> String {
+    /// The shard, whose tag the key has.
+    pub(super) fn shard(&self) -> KeyShard {
         match self {
-            Self::Counters => "counters:opportunities".to_owned(),
-            Self::Engagement(opportunity) => format!("engagement:{opportunity}"),
-            Self::Leaderboard(kind, None) => format!("top:{}", kind.name()),
-            Self::Leaderboard(kind, Some(day)) => format!("top:{}:{day}", kind.name()),
+            Self::Counters(shard) | Self::Leaderboard(shard, ..) => *shard,
+            Self::Engagement(opportunity) => KeyShard::of(opportunity),
         }
     }
 
-    /// The other way round.
-    pub(super) fn parse(key: &str) -> Option<Self> {
-        if let Some(opportunity) = key.strip_prefix("engagement:") {
-            return Some(Self::Engagement(opportunity.to_owned()));
+    /// The key without prefix and tag.
+    pub(super) fn name(&self) -> String {
+        match self {
+            Self::Counters(_) => "counters:opportunities".to_owned(),
+            Self::Engagement(opportunity) => format!("engagement:{opportunity}"),
+            Self::Leaderboard(_, kind, None) => format!("top:{}", kind.name()),
+            Self::Leaderboard(_, kind, Some(day)) => format!("top:{}:{day}", kind.name()),
         }
-        let target = match key.strip_prefix("top:") {
-            None => Self::Counters,
-            Some(rest) => {
-                let (kind, day) = rest.split_once(':').map_or((rest, None), |(kind, day)| (kind, Some(day)));
-                let day = day.map(str::parse).transpose().ok()?;
-                Self::Leaderboard(EngagementKind::ALL.into_iter().find(|known| known.name() == kind)?, day)
-            }
+    }
+
+    /// The reverse of [`Self::name`].
+    pub(super) fn parse(shard: KeyShard, name: &str) -> Option<Self> {
+        let target = if let Some(opportunity) = name.strip_prefix("engagement:") {
+            Self::Engagement(opportunity.to_owned())
+        } else if let Some(rest) = name.strip_prefix("top:") {
+            let (kind, day) = rest.split_once(':').map_or((rest, None), |(kind, day)| (kind, Some(day)));
+            let day = day.map(str::parse).transpose().ok()?;
+            Self::Leaderboard(shard, EngagementKind::ALL.into_iter().find(|known| known.name() == kind)?, day)
+        } else {
+            Self::Counters(shard)
         };
-        // Only in exactly one spelling.
-        (target.redis_key() == key).then_some(target)
+        // Only in exactly one spelling, and in its own shard.
+        (target.name() == name && target.shard() == shard).then_some(target)
+    }
+
+    /// The key that is written, and when it expires.
+    pub(super) fn to_target(&self, key: String, lifetime: RetentionPolicy) -> FigureTarget {
+        let (kind, expires_at) = match self {
+            Self::Counters(_) => (FigureKind::SharedCounts, 0),
+            Self::Engagement(_) => (FigureKind::OwnCounts, 0),
+            Self::Leaderboard(_, _, None) => (FigureKind::Ranking, 0),
+            Self::Leaderboard(_, _, Some(day)) => (FigureKind::Ranking, lifetime.leaderboard_expiry(*day)),
+        };
+        FigureTarget { key, kind, expires_at }
+    }
+}
+
+impl fmt::Display for FigureKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{{{}}}:{}", self.shard(), self.name())
     }
 }
 
@@ -61,7 +85,7 @@ impl FigureDeltas {
         }
     }
 
-    /// Leaves out what adds up to nothing.
+    /// Removes sums of zero.
     pub(super) fn drop_zeros(&mut self) {
         for fields in self.0.values_mut() {
             fields.retain(|_, delta| *delta != 0);
@@ -80,17 +104,19 @@ mod tests {
 
     #[test]
     fn a_key_is_read_as_it_was_made() {
-        let day = "2026-03-01".parse().unwrap();
+        let (day, shard) = ("2026-03-01".parse().unwrap(), KeyShard::of("any"));
         for target in [
-            FigureKey::Counters,
+            FigureKey::Counters(shard),
             FigureKey::Engagement("097:A:1".to_owned()),
-            FigureKey::Leaderboard(EngagementKind::Viewed, None),
-            FigureKey::Leaderboard(EngagementKind::Saved, Some(day)),
+            FigureKey::Leaderboard(shard, EngagementKind::Viewed, None),
+            FigureKey::Leaderboard(shard, EngagementKind::Saved, Some(day)),
         ] {
-            assert_eq!(FigureKey::parse(&target.redis_key()), Some(target));
+            assert_eq!(FigureKey::parse(target.shard(), &target.name()), Some(target));
         }
         for key in ["counters:x", "top:liked", "top:viewed:today", "top:viewed:2026-3-1", "opportunity:1"] {
-            assert_eq!(FigureKey::parse(key), None, "{key}");
+            assert_eq!(FigureKey::parse(shard, key), None, "{key}");
         }
+        let other = KeyShard::all().find(|shard| *shard != KeyShard::of("097:A:1")).unwrap();
+        assert_eq!(FigureKey::parse(other, "engagement:097:A:1"), None, "of another shard");
     }
 }

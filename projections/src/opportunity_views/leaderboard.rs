@@ -1,40 +1,17 @@
 //! Leaderboards of the opportunities viewed, clicked and saved most, and the watchlist of a user.
 
-use std::collections::HashMap;
+use std::{cmp::Reverse, collections::HashMap};
 
 use chrono::{DateTime, NaiveDate, Utc};
 
 use super::{
     OpportunityViews,
+    engagement_kind::EngagementKind,
     figure_deltas::FigureKey,
-    view_state::{StreamKind, ViewState},
+    key_shard::KeyShard,
+    view_state::{StateKind, ViewState},
 };
 use crate::QueryError;
-
-/// A kind of engagement with an opportunity.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum EngagementKind {
-    /// Views of pages about the opportunity.
-    Viewed,
-    /// Clicks on links about the opportunity.
-    Clicked,
-    /// Saves that have not been undone.
-    Saved,
-}
-
-impl EngagementKind {
-    /// All kinds.
-    pub const ALL: [Self; 3] = [Self::Viewed, Self::Clicked, Self::Saved];
-
-    /// The name of the kind in keys.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Viewed => "viewed",
-            Self::Clicked => "clicked",
-            Self::Saved => "saved",
-        }
-    }
-}
 
 /// The period that a leaderboard covers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -92,11 +69,13 @@ impl OpportunityViews {
             LeaderboardPeriod::AllTime => None,
             LeaderboardPeriod::Day(day) => Some(day),
         };
-        let key = self.key(&FigureKey::Leaderboard(kind, day).redis_key());
         let last = isize::try_from(last).unwrap_or(isize::MAX);
-        let (ranked,): (Vec<(String, u64)>,) =
-            self.run_pipeline(redis::pipe().zrevrange_withscores(key, 0, last)).await?;
-        Ok(ranked.into_iter().map(|(id, count)| LeaderboardEntry { id, count }).collect())
+        let mut pipeline = redis::pipe();
+        for shard in KeyShard::all() {
+            pipeline.zrevrange_withscores(self.figure_key(&FigureKey::Leaderboard(shard, kind, day)), 0, last);
+        }
+        let ranked: Vec<Vec<(String, u64)>> = self.run_pipeline(&pipeline).await?;
+        Ok(merge_rankings(ranked, first))
     }
 
     /// Returns the engagement with one opportunity; zeros when there is none.
@@ -104,7 +83,7 @@ impl OpportunityViews {
     /// # Errors
     /// [`QueryError`] when the server is unavailable.
     pub async fn load_engagement(&self, opportunity: &str) -> Result<EngagementCounts, QueryError> {
-        let key = self.key(&FigureKey::Engagement(opportunity.to_owned()).redis_key());
+        let key = self.figure_key(&FigureKey::Engagement(opportunity.to_owned()));
         let (fields,): (HashMap<String, u64>,) = self.run_pipeline(redis::pipe().hgetall(key)).await?;
         let count = |kind: EngagementKind| fields.get(kind.name()).copied().unwrap_or_default();
         let [views, clicks, saves] = EngagementKind::ALL.map(count);
@@ -116,11 +95,50 @@ impl OpportunityViews {
     /// # Errors
     /// [`QueryError`] when the server is unavailable or the stored state is unreadable.
     pub async fn list_saved(&self, user: &str) -> Result<Vec<WatchlistItem>, QueryError> {
-        let ViewState::Watchlist(saved) = self.load_stream(StreamKind::Watchlist, user).await?.state else {
+        let ViewState::Watchlist(saved) = self.load_stream(StateKind::Watchlist, user).await?.state else {
             return Ok(vec![]);
         };
         let mut list: Vec<_> = saved.into_iter().map(|(id, saved_at)| WatchlistItem { id, saved_at }).collect();
-        list.sort_by_key(|saved| std::cmp::Reverse(saved.saved_at));
+        list.sort_by_key(|saved| Reverse(saved.saved_at));
         Ok(list)
+    }
+}
+
+/// The first entries of the shards' leaderboards together, in the order of a sorted set read from its end: by count, and
+/// those of one count by id, both descending. Each opportunity is in one shard, so that its count is complete, and no entry
+/// that a shard left out comes before those that it returned.
+fn merge_rankings(shards: Vec<Vec<(String, u64)>>, first: u32) -> Vec<LeaderboardEntry> {
+    let mut entries: Vec<_> = shards.into_iter().flatten().collect();
+    entries.sort_unstable_by(|(id, count), (other_id, other)| {
+        (Reverse(count), Reverse(id)).cmp(&(Reverse(other), Reverse(other_id)))
+    });
+    entries.truncate(usize::try_from(first).unwrap_or(usize::MAX));
+    entries.into_iter().map(|(id, count)| LeaderboardEntry { id, count }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        /// As one sorted set would have ranked them.
+        #[test]
+        fn merged_shards_rank_as_one_set(
+            counts in prop::collection::btree_map("[a-c]{1,3}", 1_u64..5, 0..40),
+            first in 1_u32..12,
+        ) {
+            let rank = |mut set: Vec<(String, u64)>| {
+                set.sort_by(|(id, count), (other_id, other)| count.cmp(other).then(id.cmp(other_id)));
+                set.reverse();
+                set.truncate(first as usize);
+                set
+            };
+            let of = |shard| counts.clone().into_iter().filter(|(id, _)| KeyShard::of(id) == shard).collect();
+            let shards = KeyShard::all().map(|shard| rank(of(shard))).collect();
+            let merged: Vec<_> = merge_rankings(shards, first).into_iter().map(|entry| (entry.id, entry.count)).collect();
+            prop_assert_eq!(merged, rank(counts.into_iter().collect()));
+        }
     }
 }

@@ -1,6 +1,5 @@
 //! As-of reads of opportunities: folded from the log, since a read model holds only the current state.
 
-use chrono::{DateTime, Utc};
 use cqrs_es::Aggregate;
 use domain::{
     envelope::RawEnvelope,
@@ -9,30 +8,12 @@ use domain::{
 };
 
 use super::OpportunityView;
-use crate::QueryError;
+use crate::{PointInTime, QueryError};
 
 const STORE: &str = "the log";
 
 /// Events per read of the log.
 const PAGE: u32 = 500;
-
-/// The point of an as-of read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum PointInTime {
-    /// After the event with this sequence.
-    Version(u64),
-    /// After the events recorded up to this time, inclusive.
-    Time(DateTime<Utc>),
-}
-
-impl PointInTime {
-    pub(crate) fn includes(self, event: &RawEnvelope) -> bool {
-        match self {
-            Self::Version(version) => event.sequence <= version,
-            Self::Time(time) => event.recorded_at <= time,
-        }
-    }
-}
 
 /// Returns an opportunity as it was at `moment`; `None` before it was discovered, and for a version that it has not
 /// reached.

@@ -1,38 +1,33 @@
-//! The `Redis` client and the queries of detail views and counters.
-
-use std::{collections::HashMap, sync::Arc};
+//! The handle to the read model, and the queries of detail views and counters.
 
 use domain::opportunity::OpportunityId;
-use redis::{FromRedisValue, Pipeline, RedisError, RedisResult, aio::ConnectionManager};
+use redis::{FromRedisValue, Pipeline};
 
 use super::{
-    OpportunityCounters, OpportunityView, RedisConfig,
-    errors::InvalidStoredState,
+    OpportunityCounters, OpportunityView,
     figure_deltas::FigureKey,
-    redis_client::connect,
+    key_shard::KeyShard,
     retention_policy::RetentionPolicy,
-    state_cache::StateCache,
-    state_transition::VersionedState,
-    view_state::{StreamKind, ViewState},
+    view_state::{StateKind, ViewState},
+    view_transition::empty_state,
 };
-use crate::{QueryError, error::BoxedError, query_metrics, runtime::Generation};
-
-const STORE: &str = "Redis";
-
-/// The stored version and state of a stream, as the server returns them.
-pub(super) type RawViewState = (Option<String>, Option<String>);
+use crate::{
+    QueryError,
+    runtime::Generation,
+    storage::{
+        count_query,
+        redis::{
+            RedisClient, RedisConfig, StateKey, StateStoreOptions, VersionedState, VersionedStateStore,
+            unreadable_error,
+        },
+    },
+};
 
 /// Detail views and figures in one generation.
 #[derive(Clone)]
 pub struct OpportunityViews {
-    connection: ConnectionManager,
-    /// Key prefix of all generations.
-    name: Arc<str>,
-    prefix: Arc<str>,
-    pub(super) generation: Generation,
-    pub(super) cache: Arc<StateCache>,
+    pub(super) store: VersionedStateStore<ViewState>,
     pub(super) lifetime: RetentionPolicy,
-    cache_mb: u32,
 }
 
 impl OpportunityViews {
@@ -42,24 +37,20 @@ impl OpportunityViews {
     /// # Errors
     /// [`QueryError`] when the URL is invalid.
     pub fn new(config: &RedisConfig) -> Result<Self, QueryError> {
-        let (_, connection) = connect(config)?;
-        let name: Arc<str> = config.key_prefix.as_str().into();
-        Ok(Self {
-            connection,
-            prefix: generation_prefix(&name, Generation::FIRST),
-            name,
-            generation: Generation::FIRST,
-            cache: Arc::new(StateCache::new(config.cache_mb)),
-            lifetime: RetentionPolicy::from_config(config),
+        let options = StateStoreOptions {
+            read_model: "views",
+            prefix: config.key_prefix.clone(),
+            fixed_tags: KeyShard::all().map(|shard| shard.to_string()).collect(),
             cache_mb: config.cache_mb,
-        })
+        };
+        let store = VersionedStateStore::new(RedisClient::new(config)?, options);
+        Ok(Self { store, lifetime: RetentionPolicy::from_config(config) })
     }
 
     /// The same read model in another generation.
     #[must_use]
     pub fn with_generation(&self, generation: Generation) -> Self {
-        let cache = Arc::new(StateCache::new(self.cache_mb));
-        Self { prefix: generation_prefix(&self.name, generation), generation, cache, ..self.clone() }
+        Self { store: self.store.with_generation(generation), lifetime: self.lifetime }
     }
 
     /// Checks that the server answers.
@@ -67,7 +58,15 @@ impl OpportunityViews {
     /// # Errors
     /// [`QueryError`] when it does not.
     pub async fn ping(&self) -> Result<(), QueryError> {
-        self.run_pipeline::<(String,)>(redis::pipe().ping()).await.map(drop)
+        self.store.client().ping().await
+    }
+
+    /// A warning when the server evicts keys when it is full.
+    ///
+    /// # Errors
+    /// [`QueryError`] when the server does not answer.
+    pub async fn eviction_warning(&self) -> Result<Option<String>, QueryError> {
+        self.store.client().eviction_warning().await
     }
 
     /// Returns the detail view of an opportunity; `None` when it is not on record.
@@ -75,12 +74,7 @@ impl OpportunityViews {
     /// # Errors
     /// [`QueryError`] when the server is unavailable or the stored state is unreadable.
     pub async fn get(&self, id: &OpportunityId) -> Result<Option<OpportunityView>, QueryError> {
-        query_metrics::count_query("views");
-        let stored = self.load_stream(StreamKind::Opportunity, id.as_str()).await?;
-        Ok(match &stored.state {
-            ViewState::Opportunity(state) => OpportunityView::from_state(id.as_str(), stored.version, state),
-            ViewState::Visit(_) | ViewState::Watchlist(_) => None,
-        })
+        Ok(self.get_many(std::slice::from_ref(id)).await?.pop())
     }
 
     /// Returns the detail views of several opportunities in one round trip; leaves out those that are not on record.
@@ -91,19 +85,13 @@ impl OpportunityViews {
         if ids.is_empty() {
             return Ok(vec![]);
         }
-        query_metrics::count_query("views");
-        let mut pipeline = redis::pipe();
-        let keys: Vec<_> = ids.iter().map(|id| self.stream_key(StreamKind::Opportunity, id.as_str())).collect();
-        for key in &keys {
-            pipeline.hmget(key, &["version", "state"]);
-        }
-        let stored: Vec<RawViewState> = self.run_pipeline(&pipeline).await?;
+        count_query("views");
+        let keys: Vec<_> = ids.iter().map(|id| self.stream_key(StateKind::Opportunity, id.as_str())).collect();
         let mut found = vec![];
-        for ((id, key), stored) in ids.iter().zip(keys).zip(stored) {
-            let stored = parse_state(StreamKind::Opportunity, &key, stored).map_err(unreadable_error)?;
-            if let ViewState::Opportunity(state) = &stored.state {
-                found.extend(OpportunityView::from_state(id.as_str(), stored.version, state));
-            }
+        for (id, stored) in ids.iter().zip(self.store.load_many(&keys).await?) {
+            let Some((version, text)) = stored else { continue };
+            let state = serde_json::from_str(&text).map_err(unreadable_error)?;
+            found.extend(OpportunityView::from_state(id.as_str(), version, &state));
         }
         Ok(found)
     }
@@ -113,9 +101,12 @@ impl OpportunityViews {
     /// # Errors
     /// [`QueryError`] when the server is unavailable.
     pub async fn count_views(&self) -> Result<u64, QueryError> {
-        let key = self.key(&FigureKey::Counters.redis_key());
-        let (count,): (Option<u64>,) = self.run_pipeline(redis::pipe().hget(key, OpportunityCounters::TOTAL)).await?;
-        Ok(count.unwrap_or_default())
+        let mut pipeline = redis::pipe();
+        for shard in KeyShard::all() {
+            pipeline.hget(self.figure_key(&FigureKey::Counters(shard)), OpportunityCounters::TOTAL);
+        }
+        let counts: Vec<Option<u64>> = self.run_pipeline(&pipeline).await?;
+        Ok(counts.into_iter().flatten().sum())
     }
 
     /// Returns the number of opportunities by agency, type and status.
@@ -123,73 +114,38 @@ impl OpportunityViews {
     /// # Errors
     /// [`QueryError`] when the server is unavailable.
     pub async fn counters(&self) -> Result<OpportunityCounters, QueryError> {
-        let key = self.key(&FigureKey::Counters.redis_key());
-        let (fields,): (HashMap<String, i64>,) = self.run_pipeline(redis::pipe().hgetall(key)).await?;
-        Ok(OpportunityCounters::from_fields(fields))
+        let mut pipeline = redis::pipe();
+        for shard in KeyShard::all() {
+            pipeline.hgetall(self.figure_key(&FigureKey::Counters(shard)));
+        }
+        let shards: Vec<Vec<(String, i64)>> = self.run_pipeline(&pipeline).await?;
+        Ok(OpportunityCounters::from_fields(shards.into_iter().flatten()))
     }
 
     /// Loads the stored state of a stream; the initial state when nothing is stored.
-    pub(super) async fn load_stream(&self, stream: StreamKind, id: &str) -> Result<VersionedState, QueryError> {
-        let key = self.stream_key(stream, id);
-        let (stored,): (RawViewState,) = self.run_pipeline(redis::pipe().hmget(&key, &["version", "state"])).await?;
-        parse_state(stream, &key, stored).map_err(unreadable_error)
-    }
-
-    /// Runs a pipeline; it fails when any of its commands fails.
-    pub(super) async fn run_pipeline<T: FromRedisValue>(&self, pipeline: &Pipeline) -> Result<T, QueryError> {
-        self.send_with_retry(pipeline).await.map_err(unavailable_error)
-    }
-
-    /// Sends a pipeline, and sends it once more when the connection is broken: after a restart of the server the first
-    /// use only detects that. Repeating is safe for writes too, because the script writes a transition at most once.
-    pub(super) async fn send_with_retry<T: FromRedisValue>(&self, pipeline: &Pipeline) -> RedisResult<T> {
-        let mut connection = self.connection.clone();
-        match pipeline.query_async(&mut connection).await {
-            Err(error) if error.is_unrecoverable_error() => pipeline.query_async(&mut connection).await,
-            outcome => outcome,
+    pub(super) async fn load_stream(&self, kind: StateKind, id: &str) -> Result<VersionedState<ViewState>, QueryError> {
+        match self.store.load_many(&[self.stream_key(kind, id)]).await?.pop().flatten() {
+            None => Ok(empty_state(kind)),
+            Some((version, text)) => {
+                Ok(VersionedState { version, state: ViewState::from_json(kind, &text).map_err(unreadable_error)? })
+            }
         }
     }
 
-    /// The key prefix of this generation.
-    pub(super) fn prefix(&self) -> &str {
-        &self.prefix
+    pub(super) async fn run_pipeline<T: FromRedisValue>(&self, pipeline: &Pipeline) -> Result<T, QueryError> {
+        self.store.run_pipeline(pipeline).await
     }
 
-    pub(super) fn key(&self, name: &str) -> String {
-        format!("{}{name}", self.prefix)
+    /// The key of a stream's state, in the shard of its id.
+    pub(super) fn stream_key(&self, kind: StateKind, id: &str) -> StateKey {
+        self.state_key(kind, KeyShard::of(id), id)
     }
 
-    pub(super) fn stream_key(&self, stream: StreamKind, id: &str) -> String {
-        format!("{}{}:{id}", self.prefix, stream.name())
+    pub(super) fn state_key(&self, kind: StateKind, shard: KeyShard, id: &str) -> StateKey {
+        self.store.state_key(&shard.to_string(), &format!("{}:{id}", kind.name()))
     }
-}
 
-fn generation_prefix(name: &str, generation: Generation) -> Arc<str> {
-    format!("{name}{generation}:").into()
-}
-
-/// Decodes the stored version and state of a stream; absent ones are the initial state.
-pub(super) fn parse_state(
-    stream: StreamKind,
-    key: &str,
-    (version, state): RawViewState,
-) -> Result<VersionedState, InvalidStoredState> {
-    let foreign = |reason: String| InvalidStoredState { key: key.to_owned(), reason };
-    match (version, state) {
-        (Some(version), Some(state)) => Ok(VersionedState {
-            version: version.parse().map_err(|_| foreign(format!("{version:?} is no version")))?,
-            state: ViewState::from_json(stream, &state).map_err(|error| foreign(error.to_string()))?,
-        }),
-        (None, None) => Ok(VersionedState::new(stream)),
-        (Some(_), None) => Err(foreign("its state is missing".to_owned())),
-        (None, Some(_)) => Err(foreign("its version is missing".to_owned())),
+    pub(super) fn figure_key(&self, target: &FigureKey) -> String {
+        self.store.key(&target.shard().to_string(), &target.name())
     }
-}
-
-pub(crate) fn unreadable_error(source: impl Into<BoxedError>) -> QueryError {
-    QueryError::Unreadable { store: STORE, source: source.into() }
-}
-
-pub(crate) fn unavailable_error(source: RedisError) -> QueryError {
-    QueryError::Unavailable { store: STORE, source: source.into() }
 }

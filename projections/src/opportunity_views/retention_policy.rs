@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Days, NaiveDate, NaiveTime, Utc};
 
-use super::RedisConfig;
+use crate::storage::redis::RedisConfig;
 
 const DAY_SECONDS: u64 = 86_400;
 

@@ -1,4 +1,4 @@
-//! What the log says that a generation should hold: folded by other code than what writes it.
+//! The rows that follow from the log, folded by other code than what writes them.
 
 mod stream_fold;
 mod totals_fold;
@@ -8,19 +8,20 @@ use chrono::{DateTime, Utc};
 use self::{stream_fold::ViewStreamFold, totals_fold::ViewTotalsFold};
 use super::{
     figure_deltas::FigureKey,
+    key_shard::KeyShard,
     retention_policy::RetentionPolicy,
-    state_transition::VersionedState,
-    view_state::{StreamKind, ViewState},
+    view_state::{StateKind, ViewState},
 };
-use crate::runtime::{Generation, ProjectionError, ReadModelFold, ReadModelRow, VerifyScope};
+use crate::{
+    runtime::{Generation, ProjectionError, ReadModelFold, ReadModelRow, VerifyScope},
+    storage::redis::VersionedState,
+};
 
-/// Table of the marker.
-pub(super) const GENERATION: &str = "generation";
-/// Table of everything that is counted.
+/// Table of figures.
 pub(super) const FIGURES: &str = "figures";
-/// Table of keys that nobody knows.
+/// Table of unknown keys.
 pub(super) const UNKNOWN: &str = "unknown";
-/// Content of a key that does not hold what it should; never expected.
+/// Content of a key that cannot be decoded; never expected.
 pub(super) const DAMAGED: &str = "damaged";
 
 /// An empty fold.
@@ -36,16 +37,20 @@ pub(super) fn new_fold(
     }
 }
 
-/// The row of a stream. States are compared by what they mean, in one spelling; `None` for one that has no spelling,
-/// which no state is.
-pub(super) fn stream_row(stream: StreamKind, id: &str, stored: &VersionedState) -> Option<ReadModelRow> {
+/// The row of a state, with the state as this program serializes it. The key of a part names its shard.
+pub(super) fn state_row(
+    (kind, shard): (StateKind, KeyShard),
+    id: &str,
+    stored: &VersionedState<ViewState>,
+) -> Option<ReadModelRow> {
+    let key = if kind.is_part() { format!("{{{shard}}}:{id}") } else { id.to_owned() };
     let text = stored.state.to_json().ok()?;
-    Some(ReadModelRow::new(stream.name(), id, (stored.version, text)))
+    Some(ReadModelRow::new(kind.name(), key, (stored.version, text)))
 }
 
-/// What a figure is about.
+/// The key of a figure's row.
 pub(super) fn figure_row_key(target: &FigureKey, field: &str) -> String {
-    format!("{} {field}", target.redis_key())
+    format!("{target} {field}")
 }
 
 /// Whether an event is the next of its stream; `false` when it is known.
@@ -59,8 +64,8 @@ fn is_next(id: &str, version: u64, sequence: u64) -> Result<bool, ProjectionErro
     Err(ProjectionError::poison(format!("stream {id}: event {sequence} follows event {version}")))
 }
 
-/// Whether it is too late to ask for a visit.
-fn is_expired(state: &ViewState, lifetime: RetentionPolicy, now: DateTime<Utc>) -> bool {
+/// Whether a state may have expired.
+pub(super) fn is_expired(state: &ViewState, lifetime: RetentionPolicy, now: DateTime<Utc>) -> bool {
     match state {
         ViewState::Visit(day) => !lifetime.keeps_visit(*day, now),
         ViewState::Opportunity(_) | ViewState::Watchlist(_) => false,

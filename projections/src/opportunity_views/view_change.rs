@@ -8,7 +8,7 @@ use domain::{
 };
 use serde::Deserialize;
 
-use super::leaderboard::EngagementKind;
+use super::{engagement_kind::EngagementKind, key_shard::KeyShard};
 use crate::runtime::ProjectionError;
 
 /// One event of one stream.
@@ -81,6 +81,24 @@ impl ViewChange {
             return Ok(None);
         };
         Ok(Some(Self { id: event.aggregate_id.clone(), sequence: event.sequence, event: read }))
+    }
+}
+
+impl ViewEvent {
+    /// The opportunity whose figures a visit or a watchlist changes.
+    pub(super) fn engaged_opportunity(&self) -> Option<&str> {
+        match self {
+            Self::Visit(visit) => visit.opportunity.as_deref(),
+            Self::Watchlist(WatchlistChange::Saved { opportunity, .. } | WatchlistChange::Unsaved { opportunity }) => {
+                Some(opportunity)
+            }
+            Self::Opportunity(_) | Self::Watchlist(WatchlistChange::SearchChanged) => None,
+        }
+    }
+
+    /// Whether it changes figures of opportunities of this shard.
+    pub(super) fn is_counted_in(&self, shard: KeyShard) -> bool {
+        self.engaged_opportunity().is_some_and(|opportunity| KeyShard::of(opportunity) == shard)
     }
 }
 

@@ -1,4 +1,4 @@
-//! What is kept about one stream: a state, and the sequence of the last event in it.
+//! The states of streams and of their parts.
 
 use std::collections::BTreeMap;
 
@@ -7,32 +7,68 @@ use domain::opportunity::Opportunity;
 
 use super::{
     ViewChange, ViewEvent, counters,
+    engagement_kind::EngagementKind,
     figure_deltas::{FigureDeltas, FigureKey},
-    leaderboard::EngagementKind,
+    key_shard::KeyShard,
     view_change::{VISIT, VisitEngagement, WATCHLIST, WatchlistChange},
 };
 
-/// A kind of stream; part of the key that its state is under.
+/// A kind of state; part of its key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(super) enum StreamKind {
+pub(super) enum StateKind {
+    /// An opportunity; changes the counters of its shard.
     Opportunity,
+    /// A visit: its version and last day, by which missing events are noticed.
     Visit,
+    /// A user's watchlist.
     Watchlist,
+    /// The events of a visit about the opportunities of one shard; changes their figures.
+    VisitPart,
+    /// The saves of a user of the opportunities of one shard; changes their figures.
+    WatchlistPart,
 }
 
-impl StreamKind {
-    pub(super) const ALL: [Self; 3] = [Self::Opportunity, Self::Visit, Self::Watchlist];
+impl StateKind {
+    pub(super) const ALL: [Self; 5] =
+        [Self::Opportunity, Self::Visit, Self::Watchlist, Self::VisitPart, Self::WatchlistPart];
 
-    /// The kind of stream that an aggregate's events are; `None` where nothing is kept about it.
+    /// The kind of the state of an aggregate's stream; `None` when the read model does not hold the aggregate.
     pub(super) fn from_aggregate_type(aggregate_type: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|stream| stream.name() == aggregate_type)
+        Self::ALL.into_iter().find(|kind| !kind.is_part() && kind.name() == aggregate_type)
     }
 
-    pub(super) fn from_change(change: &ViewChange) -> Self {
+    /// The kind of the state of a change's whole stream.
+    pub(super) fn of_stream(change: &ViewChange) -> Self {
         match change.event {
             ViewEvent::Opportunity(_) => Self::Opportunity,
             ViewEvent::Visit(_) => Self::Visit,
             ViewEvent::Watchlist(_) => Self::Watchlist,
+        }
+    }
+
+    /// The kind of the state of a stream's part in one shard; `None` where the stream is in one shard as a whole.
+    pub(super) fn part(self) -> Option<Self> {
+        match self {
+            Self::Visit => Some(Self::VisitPart),
+            Self::Watchlist => Some(Self::WatchlistPart),
+            Self::Opportunity | Self::VisitPart | Self::WatchlistPart => None,
+        }
+    }
+
+    /// Whether the state has the events of one shard only.
+    pub(super) fn is_part(self) -> bool {
+        match self {
+            Self::VisitPart | Self::WatchlistPart => true,
+            Self::Opportunity | Self::Visit | Self::Watchlist => false,
+        }
+    }
+
+    /// Whether a state that is not stored may have been stored: visits expire, and nothing of what they added to figures
+    /// is needed for the next transition. All others are stored as long as their stream exists.
+    pub(super) fn may_expire(self) -> bool {
+        match self {
+            Self::Visit | Self::VisitPart => true,
+            Self::Opportunity | Self::Watchlist | Self::WatchlistPart => false,
         }
     }
 
@@ -41,11 +77,13 @@ impl StreamKind {
             Self::Opportunity => "opportunity",
             Self::Visit => VISIT,
             Self::Watchlist => WATCHLIST,
+            Self::VisitPart => "visit_part",
+            Self::WatchlistPart => "watchlist_part",
         }
     }
 }
 
-/// What a user keeps, and since when.
+/// The opportunities that a user has saved, and when.
 pub(super) type SavedOpportunities = BTreeMap<String, DateTime<Utc>>;
 
 /// A folded stream.
@@ -60,19 +98,19 @@ pub(super) enum ViewState {
 
 impl ViewState {
     /// Before the first event.
-    pub(super) fn new(stream: StreamKind) -> Self {
-        match stream {
-            StreamKind::Opportunity => Self::Opportunity(Opportunity::default()),
-            StreamKind::Visit => Self::Visit(NaiveDate::MIN),
-            StreamKind::Watchlist => Self::Watchlist(SavedOpportunities::new()),
+    pub(super) fn new(kind: StateKind) -> Self {
+        match kind {
+            StateKind::Opportunity => Self::Opportunity(Opportunity::default()),
+            StateKind::Visit | StateKind::VisitPart => Self::Visit(NaiveDate::MIN),
+            StateKind::Watchlist | StateKind::WatchlistPart => Self::Watchlist(SavedOpportunities::new()),
         }
     }
 
-    pub(super) fn from_json(stream: StreamKind, text: &str) -> serde_json::Result<Self> {
-        match stream {
-            StreamKind::Opportunity => serde_json::from_str(text).map(Self::Opportunity),
-            StreamKind::Visit => serde_json::from_str(text).map(Self::Visit),
-            StreamKind::Watchlist => serde_json::from_str(text).map(Self::Watchlist),
+    pub(super) fn from_json(kind: StateKind, text: &str) -> serde_json::Result<Self> {
+        match kind {
+            StateKind::Opportunity => serde_json::from_str(text).map(Self::Opportunity),
+            StateKind::Visit | StateKind::VisitPart => serde_json::from_str(text).map(Self::Visit),
+            StateKind::Watchlist | StateKind::WatchlistPart => serde_json::from_str(text).map(Self::Watchlist),
         }
     }
 
@@ -84,11 +122,11 @@ impl ViewState {
         }
     }
 
-    /// Folds events in, and says what they add to which figures.
-    pub(super) fn evolve<'a>(&mut self, events: impl Iterator<Item = &'a ViewEvent>) -> FigureDeltas {
+    /// Folds events of the shard; returns what they add to its figures.
+    pub(super) fn evolve<'a>(&mut self, shard: KeyShard, events: impl Iterator<Item = &'a ViewEvent>) -> FigureDeltas {
         let mut deltas = FigureDeltas::default();
         if let Self::Opportunity(state) = &*self {
-            counters::count_opportunity(state, -1, &mut deltas);
+            counters::count_opportunity(shard, state, -1, &mut deltas);
         }
         for event in events {
             match (&mut *self, event) {
@@ -102,7 +140,7 @@ impl ViewState {
             }
         }
         if let Self::Opportunity(state) = &*self {
-            counters::count_opportunity(state, 1, &mut deltas);
+            counters::count_opportunity(shard, state, 1, &mut deltas);
         }
         deltas.drop_zeros();
         deltas
@@ -136,7 +174,8 @@ fn apply_watchlist_change(saved: &mut SavedOpportunities, choice: &WatchlistChan
 }
 
 fn add_engagement(kind: EngagementKind, opportunity: &str, day: NaiveDate, delta: i64, deltas: &mut FigureDeltas) {
+    let shard = KeyShard::of(opportunity);
     deltas.add(FigureKey::Engagement(opportunity.to_owned()), kind.name(), delta);
-    deltas.add(FigureKey::Leaderboard(kind, None), opportunity, delta);
-    deltas.add(FigureKey::Leaderboard(kind, Some(day)), opportunity, delta);
+    deltas.add(FigureKey::Leaderboard(shard, kind, None), opportunity, delta);
+    deltas.add(FigureKey::Leaderboard(shard, kind, Some(day)), opportunity, delta);
 }

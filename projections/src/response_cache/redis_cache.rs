@@ -2,20 +2,21 @@
 
 use std::sync::Arc;
 
-use redis::{FromRedisValue, Pipeline, RedisResult, aio::ConnectionManager};
 use sha2::{Digest, Sha256};
 
 use super::CacheInvalidation;
 use crate::{
     QueryError,
-    opportunity_views::{RedisConfig, connect, scan_command, unavailable_error},
     runtime::ProjectionError,
+    storage::redis::{RedisClient, RedisConfig, RedisScript, ScriptCall, unavailable_error, unreadable_error},
 };
 
 /// Advances a position, never moves it back: partitions are read concurrently.
-const RECORD_POSITION_SCRIPT: &str = "local known = tonumber(redis.call('GET', KEYS[1]) or '0')
+static RECORD_POSITION: RedisScript = RedisScript::new(
+    "local known = tonumber(redis.call('GET', KEYS[1]) or '0')
 if known < tonumber(ARGV[1]) then redis.call('SET', KEYS[1], ARGV[1], 'EX', ARGV[2]) end
-return math.max(known, tonumber(ARGV[1]))";
+return math.max(known, tonumber(ARGV[1]))",
+);
 
 /// Time to live of an invalidation's position, in seconds: longer than that of a response.
 const POSITION_TTL_S: u64 = 2 * 60 * 60;
@@ -54,7 +55,7 @@ pub enum CacheLookup {
 /// The cache of responses to [`VisitActionsQuery`].
 #[derive(Clone)]
 pub struct ResponseCache {
-    connection: ConnectionManager,
+    client: RedisClient,
     prefix: Arc<str>,
 }
 
@@ -65,8 +66,7 @@ impl ResponseCache {
     /// # Errors
     /// [`QueryError`] when the URL is invalid.
     pub fn new(config: &RedisConfig) -> Result<Self, QueryError> {
-        let (_, connection) = connect(config)?;
-        Ok(Self { connection, prefix: format!("{}answers:", config.key_prefix).into() })
+        Ok(Self { client: RedisClient::new(config)?, prefix: format!("{}answers:", config.key_prefix).into() })
     }
 
     /// Looks up the response to a query; it is valid while no later event concerns the query.
@@ -79,15 +79,14 @@ impl ResponseCache {
         for part in self.position_keys(question) {
             pipeline.get(part);
         }
-        let answers: Vec<redis::Value> = self.send_with_retry(&pipeline).await.map_err(unavailable_error)?;
+        let answers: Vec<redis::Value> = self.client.run_pipeline(&pipeline).await?;
         let mut answers = answers.into_iter();
         let kept = answers.next().unwrap_or(redis::Value::Nil);
         let (good_for, answer): (Option<u64>, Option<String>) =
-            redis::from_redis_value(kept).map_err(crate::opportunity_views::unreadable_error)?;
+            redis::from_redis_value(kept).map_err(unreadable_error)?;
         let mut since = 0;
         for last in answers {
-            let last: Option<u64> =
-                redis::from_redis_value(last).map_err(crate::opportunity_views::unreadable_error)?;
+            let last: Option<u64> = redis::from_redis_value(last).map_err(unreadable_error)?;
             since = since.max(last.unwrap_or_default());
         }
         Ok(match answer {
@@ -113,35 +112,26 @@ impl ResponseCache {
         let mut pipeline = redis::pipe();
         pipeline.hset(&key, "since", since).ignore().hset(&key, "answer", answer).ignore();
         pipeline.expire(&key, RESPONSE_TTL_S.cast_signed()).ignore();
-        self.send_with_retry::<()>(pipeline.atomic()).await.map_err(unavailable_error)
+        self.client.run_pipeline::<()>(pipeline.atomic()).await
     }
 
     pub(super) async fn record_invalidations(&self, changes: &[CacheInvalidation]) -> Result<(), ProjectionError> {
-        let mut pipeline = redis::pipe();
+        let mut calls = vec![];
         for change in changes {
             for key in self.invalidation_keys(change) {
-                pipeline
-                    .cmd("EVAL")
-                    .arg(RECORD_POSITION_SCRIPT)
-                    .arg(1)
-                    .arg(key)
-                    .arg(change.position)
-                    .arg(POSITION_TTL_S)
-                    .ignore();
+                let mut call = ScriptCall::default();
+                call.add_key(key).add_argument(change.position).add_argument(POSITION_TTL_S);
+                calls.push(call);
             }
         }
-        if pipeline.is_empty() {
-            return Ok(());
-        }
-        self.send_with_retry::<()>(&pipeline)
-            .await
-            .map_err(|error| ProjectionError::unavailable(unavailable_error(error)))
+        let unavailable = |error| ProjectionError::unavailable(unavailable_error(error));
+        let answers = self.client.call_script(&RECORD_POSITION, &calls).await.map_err(unavailable)?;
+        answers.into_iter().try_for_each(|answer| answer.map(drop)).map_err(unavailable)
     }
 
     pub(super) async fn has_recorded(&self, change: &CacheInvalidation) -> Result<bool, QueryError> {
         for key in self.invalidation_keys(change) {
-            let (last,): (Option<u64>,) =
-                self.send_with_retry(redis::pipe().get(key)).await.map_err(unavailable_error)?;
+            let (last,): (Option<u64>,) = self.client.run_pipeline(redis::pipe().get(key)).await?;
             if last.unwrap_or_default() < change.position {
                 return Ok(false);
             }
@@ -150,22 +140,11 @@ impl ResponseCache {
     }
 
     pub(super) async fn delete_keys(&self) -> Result<(), QueryError> {
-        let mut cursor = 0_u64;
-        loop {
-            let ((next, keys),): ((u64, Vec<Vec<u8>>),) =
-                self.send_with_retry(&scan_command(&self.prefix, cursor)).await.map_err(unavailable_error)?;
-            if !keys.is_empty() {
-                self.send_with_retry::<()>(redis::pipe().unlink(keys).ignore()).await.map_err(unavailable_error)?;
-            }
-            if next == 0 {
-                return Ok(());
-            }
-            cursor = next;
-        }
+        self.client.unlink_keys(&self.prefix).await
     }
 
     pub(super) async fn ping_server(&self) -> Result<(), QueryError> {
-        self.send_with_retry::<(String,)>(redis::pipe().ping()).await.map(drop).map_err(unavailable_error)
+        self.client.ping().await
     }
 
     fn invalidation_keys(&self, change: &CacheInvalidation) -> Vec<String> {
@@ -182,21 +161,12 @@ impl ResponseCache {
 
     /// Hashes the name, because names of users and pages have any length and any characters.
     fn position_key(&self, tenant: &str, kind: &str, name: &str) -> String {
-        format!("{}last:{tenant}:{kind}:{:x}", self.prefix, Sha256::digest(name))
+        format!("{}{{{tenant}}}:last:{kind}:{:x}", self.prefix, Sha256::digest(name))
     }
 
     fn response_key(&self, question: &VisitActionsQuery) -> String {
         let VisitActionsQuery { tenant, user_id, page_url, first } = question;
         let asked = format!("{user_id:?}\n{page_url:?}\n{first}");
-        format!("{}kept:{tenant}:{:x}", self.prefix, Sha256::digest(asked))
-    }
-
-    /// Sends a pipeline, and once more when the connection is broken. Repeating is safe: positions only grow.
-    async fn send_with_retry<T: FromRedisValue>(&self, pipeline: &Pipeline) -> RedisResult<T> {
-        let mut connection = self.connection.clone();
-        match pipeline.query_async(&mut connection).await {
-            Err(error) if error.is_unrecoverable_error() => pipeline.query_async(&mut connection).await,
-            outcome => outcome,
-        }
+        format!("{}{{{tenant}}}:kept:{:x}", self.prefix, Sha256::digest(asked))
     }
 }

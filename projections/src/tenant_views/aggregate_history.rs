@@ -6,7 +6,7 @@ use super::{
     TenantAggregate,
     stored_aggregate::{AggregateFold, FoldedStream, StoredAggregate},
 };
-use crate::{QueryError, opportunity_views::PointInTime};
+use crate::{PointInTime, QueryError};
 
 const STORE: &str = "the log";
 
@@ -25,7 +25,7 @@ pub async fn aggregate_at<A: TenantAggregate>(
     moment: PointInTime,
 ) -> Result<Option<StoredAggregate<A>>, QueryError> {
     let unreadable = |source: Box<dyn std::error::Error + Send + Sync>| QueryError::Unreadable { store: STORE, source };
-    let mut folded = FoldedStream::<A>::from_stored(0, None).map_err(|error| unreadable(error.into()))?;
+    let mut folded = FoldedStream::<A>::new();
     loop {
         let page = aggregate_events::<A>(log, tenant, id, folded.version(), PAGE).await?;
         let is_last = page.len() < usize::try_from(PAGE).unwrap_or(usize::MAX);

@@ -5,7 +5,7 @@ use std::{fmt, str::FromStr};
 use domain::value::TenantId;
 
 use super::{ListGroup, StoredAggregate, TenantAggregate, TenantViews};
-use crate::{QueryError, query_metrics};
+use crate::{QueryError, storage::count_query};
 
 /// The place in a list after one aggregate. It stays valid when aggregates are added or removed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -74,14 +74,14 @@ impl TenantViews {
         first: u32,
         after: Option<&ListCursor>,
     ) -> Result<AggregatePage<A>, QueryError> {
-        query_metrics::count_query("workspace");
+        count_query("workspace");
         let key = self.list_key(A::TYPE, tenant.as_str(), group);
         let behind = after.map_or_else(|| "+".to_owned(), |cursor| format!("({cursor}"));
         let mut range = redis::cmd("ZREVRANGEBYLEX");
         range.arg(&key).arg(behind).arg("-").arg("LIMIT").arg(0).arg(u64::from(first) + 1);
         let mut pipeline = redis::pipe();
         pipeline.add_command(range).zcard(&key);
-        let (members, total): (Vec<String>, u64) = self.run_pipeline(&pipeline).await?;
+        let (members, total): (Vec<String>, u64) = self.store.run_pipeline(&pipeline).await?;
         let wanted = usize::try_from(first).unwrap_or(usize::MAX);
         let has_more = members.len() > wanted;
         let places: Vec<_> = members.into_iter().take(wanted).map(ListCursor).collect();
@@ -102,12 +102,9 @@ impl TenantViews {
         tenant: &TenantId,
         group: &ListGroup,
     ) -> Result<u64, QueryError> {
-        let (count,) = self.run_pipeline(redis::pipe().zcard(self.list_key(A::TYPE, tenant.as_str(), group))).await?;
+        let (count,) =
+            self.store.run_pipeline(redis::pipe().zcard(self.list_key(A::TYPE, tenant.as_str(), group))).await?;
         Ok(count)
-    }
-
-    pub(super) fn list_key(&self, kind: &str, tenant: &str, group: &ListGroup) -> String {
-        self.key(&format!("list:{kind}:{tenant}:{group}"))
     }
 }
 

@@ -50,9 +50,12 @@ pub(super) trait AggregateFold: Send {
 pub(super) struct FoldedStream<A>(Option<StoredAggregate<A>>);
 
 impl<A: TenantAggregate> FoldedStream<A> {
-    /// As it was stored; nothing where nothing is.
-    pub(super) fn from_stored(version: u64, text: Option<&str>) -> serde_json::Result<Self> {
-        text.map(|text| parse_stored(version, text)).transpose().map(Self)
+    pub(super) fn new() -> Self {
+        Self(None)
+    }
+
+    pub(super) fn from_stored(version: u64, text: &str) -> serde_json::Result<Self> {
+        parse_stored(version, text).map(Some).map(Self)
     }
 
     /// What it has come to; nothing before its first event.

@@ -105,8 +105,8 @@ impl TenantAggregate for Inbox {
     }
 }
 
-/// Restores a stream from its stored version and state; no state is the initial one.
-type RestoreAggregate = fn(u64, Option<&str>) -> serde_json::Result<Box<dyn AggregateFold>>;
+/// Restores a stream from its stored version and state.
+type RestoreAggregate = fn(u64, &str) -> serde_json::Result<Box<dyn AggregateFold>>;
 
 /// How streams of one kind are folded.
 pub(super) struct AggregateDescriptor {
@@ -114,6 +114,8 @@ pub(super) struct AggregateDescriptor {
     pub(super) name: &'static str,
     /// Checks that an event can be decoded.
     pub(super) check_event: fn(&RawEnvelope) -> Result<(), ProjectionError>,
+    /// A stream before its first event.
+    pub(super) create: fn() -> Box<dyn AggregateFold>,
     /// Restores a stored stream.
     pub(super) restore: RestoreAggregate,
 }
@@ -123,6 +125,7 @@ impl AggregateDescriptor {
         Self {
             name: A::TYPE,
             check_event: |event| event.decode::<A::Event>().map(drop).map_err(ProjectionError::poison),
+            create: || Box::new(FoldedStream::<A>::new()),
             restore: |version, text| Ok(Box::new(FoldedStream::<A>::from_stored(version, text)?)),
         }
     }

@@ -3,9 +3,9 @@
 use projections::{
     OpportunityCriteria, TimeRange,
     opportunity_analytics::{
-        AnalyticsConfig, OpportunityAnalytics, OpportunityCursor, OpportunityItem, OpportunitySelection,
-        SelectionStats, SelectionTotals,
+        OpportunityAnalytics, OpportunityCursor, OpportunityItem, OpportunitySelection, SelectionStats, SelectionTotals,
     },
+    storage::clickhouse::AnalyticsConfig,
 };
 
 use super::{apply, apply_live, apply_with_repetitions};

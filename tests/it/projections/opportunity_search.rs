@@ -10,8 +10,9 @@ use std::sync::Arc;
 use domain::{envelope::RawEnvelope, value::PUBLIC_TENANT};
 use projections::{
     OpportunityCriteria,
-    opportunity_search::{OpportunityHit, OpportunitySearch, SearchConfig},
+    opportunity_search::{OpportunityHit, OpportunitySearch},
     runtime::{Generation, Projection, ReadModelRow, VerifyScope},
+    storage::qdrant::SearchConfig,
 };
 use qdrant_client::{
     Payload, Qdrant,

@@ -9,11 +9,13 @@ use std::collections::BTreeMap;
 
 use domain::envelope::RawEnvelope;
 use projections::{
-    opportunity_views::{OpportunityCounters, OpportunityView, OpportunityViewStatus, OpportunityViews, RedisConfig},
+    opportunity_views::{KeyShard, OpportunityCounters, OpportunityView, OpportunityViewStatus, OpportunityViews},
     runtime::{Projection, ProjectionError},
+    storage::redis::RedisConfig,
 };
 use redis::{FromRedisValue, aio::MultiplexedConnection};
 
+pub(super) use self::engagement::engagement;
 use super::{apply, apply_live, apply_with_repetitions, id};
 use tests::opportunity_history::{SHIP, VALVES, WHEELCHAIRS, history};
 
@@ -59,6 +61,16 @@ impl ViewsFixture {
         let keys = self.keys().await;
         redis::cmd("DEL").arg(keys).exec_async(&mut self.connection.clone()).await.unwrap();
     }
+}
+
+/// The name of a key in the shard of an opportunity, a visit or a user.
+fn in_shard(id: &str, name: &str) -> String {
+    format!("{{{}}}:{name}", KeyShard::of(id))
+}
+
+/// The name of a stream's key.
+fn stream_key(kind: &str, id: &str) -> String {
+    in_shard(id, &format!("{kind}:{id}"))
 }
 
 /// Tries to apply events as one batch.

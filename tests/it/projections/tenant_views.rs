@@ -19,7 +19,7 @@ use tests::opportunity_history::history;
 
 /// What two companies did: three proposals of one, of which the first is withdrawn, a resource that is deleted, and a
 /// proposal of the other.
-fn worked() -> Vec<RawEnvelope> {
+pub(super) fn worked() -> Vec<RawEnvelope> {
     let mut log = vec![];
     for (number, minute) in [(1, 1), (2, 2), (3, 3)] {
         record::<Proposal>(&mut log, "acme", number, minute, draft(&format!("Lifts {number}")));

@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use domain::{context::BoundedContext, envelope::RawEnvelope};
 use projections::{
-    opportunity_views::{OpportunityViews, RedisConfig},
+    opportunity_views::OpportunityViews,
     runtime::{ConsistencyStatus, ConsistencyToken, Generation, WorkerState},
+    storage::redis::RedisConfig,
 };
 use rdkafka::message::{Header, OwnedHeaders};
 use uuid::Uuid;

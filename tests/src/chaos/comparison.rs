@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use anyhow::Context as _;
-use projections::read_models::READ_MODEL_NAMES;
+use projections::{opportunity_views::KeyShard, read_models::READ_MODEL_NAMES};
 use serde_json::Value;
 use sqlx::{Connection as _, PgConnection};
 
@@ -79,7 +79,11 @@ async fn count_independently(stack: &TestStack) -> anyhow::Result<Vec<(&'static 
     .await?;
     let facts = count_in_log("select count(*) from events").await?;
     let mut redis = redis::Client::open(stack.variable("REDIS_URL").to_owned())?.get_connection()?;
-    let total: u64 = redis::cmd("HGET").arg("medhub:g1:counters:opportunities").arg("total").query(&mut redis)?;
+    let mut total = 0;
+    for shard in KeyShard::all() {
+        let key = format!("medhub:g1:{{{shard}}}:counters:opportunities");
+        total += redis::cmd("HGET").arg(key).arg("total").query::<Option<u64>>(&mut redis)?.unwrap_or_default();
+    }
     Ok(vec![
         (
             "facts in ClickHouse",

@@ -2,7 +2,7 @@
 
 use async_graphql::{Context, Object, OneofObject, Result, SimpleObject};
 use chrono::{DateTime, Utc};
-use projections::opportunity_views::{self, PointInTime};
+use projections::{PointInTime, opportunity_views};
 
 use super::{changes::OpportunityChangeKind, input_validation};
 use crate::{

@@ -3,7 +3,7 @@
 use async_graphql::{Context, Object, OneofObject, Result};
 use chrono::{DateTime, Utc};
 use domain::proposal as record;
-use projections::opportunity_views::PointInTime;
+use projections::PointInTime;
 use uuid::Uuid;
 
 use crate::graphql::{

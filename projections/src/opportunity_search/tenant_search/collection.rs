@@ -28,6 +28,6 @@ impl OpportunitySearch {
         sparse.add_named_vector_params(SPARSE, SparseVectorParamsBuilder::default().modifier(Modifier::Idf));
         let create =
             CreateCollectionBuilder::new(self.tenant_collection()).vectors_config(dense).sparse_vectors_config(sparse);
-        self.ensure_collection(self.tenant_collection(), create, INDEXES).await
+        self.qdrant().ensure_collection(self.tenant_collection(), create, INDEXES).await
     }
 }

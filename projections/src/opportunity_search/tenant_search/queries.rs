@@ -8,12 +8,8 @@ use qdrant_client::{
 use super::search_unit::{SearchUnitKind, UnitPayload};
 use crate::{
     QueryError,
-    opportunity_search::{
-        OpportunitySearch,
-        client::{unavailable_error, unreadable_error},
-        expanded_query::ExpandedQuery,
-        terms::QueryTerms,
-    },
+    opportunity_search::{OpportunitySearch, expanded_query::ExpandedQuery, terms::QueryTerms},
+    storage::qdrant::{unavailable_error, unreadable_error},
 };
 
 /// Something that a tenant owns and that answers a question.

@@ -17,12 +17,11 @@ use crate::{
     QueryError,
     opportunity_search::{
         OpportunitySearch,
-        client::point_uuid,
         embedding::EmbeddingModelId,
-        point::{passage_vectors, term_dimensions},
-        verify::hash_terms,
+        point::{hash_terms, passage_vectors, term_dimensions},
     },
     runtime::{ProjectionError, ReadModelRow, VerifyScope},
+    storage::qdrant::point_uuid,
 };
 
 const TABLE: &str = "owned";

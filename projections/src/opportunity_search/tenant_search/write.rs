@@ -13,11 +13,11 @@ use crate::{
     QueryError,
     opportunity_search::{
         OpportunitySearch,
-        client::{POINTS_PER_CALL, point_uuid, unreadable_error},
-        point::{DENSE, SPARSE, passage_vectors, to_point_id},
+        point::{DENSE, SPARSE, passage_vectors},
         write::sequence_condition,
     },
     runtime::ProjectionError,
+    storage::qdrant::{POINTS_PER_CALL, point_uuid, to_point_id, unreadable_error},
 };
 
 /// What is stored of a unit, with the vectors of its passages.
@@ -65,7 +65,7 @@ impl OpportunitySearch {
                 let upsert = UpsertPointsBuilder::new(self.tenant_collection(), some.to_vec())
                     .update_filter(sequence_condition(sequence))
                     .wait(true);
-                self.await_completion(self.client().upsert_points(upsert)).await?;
+                self.qdrant().await_completion(self.client().upsert_points(upsert)).await?;
             }
         }
         Ok(())
@@ -83,7 +83,7 @@ impl OpportunitySearch {
         for ids in ids.chunks(POINTS_PER_CALL) {
             let wanted: Vec<_> = ids.iter().copied().map(to_point_id).collect();
             let get = GetPointsBuilder::new(collection, wanted).with_payload(true).with_vectors(true);
-            for mut point in self.run_request(self.client().get_points(get)).await?.result {
+            for mut point in self.qdrant().run_request(self.client().get_points(get)).await?.result {
                 let Some(id) = point_uuid(&point).and_then(|id| id.parse().ok()) else { continue };
                 let payload =
                     Payload::from(std::mem::take(&mut point.payload)).deserialize().map_err(unreadable_error)?;

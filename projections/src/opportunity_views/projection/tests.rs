@@ -3,18 +3,20 @@ use serde_json::json;
 
 use super::{
     super::{
+        engagement_kind::EngagementKind,
         figure_deltas::{FigureDeltas, FigureKey},
-        leaderboard::EngagementKind,
+        key_shard::KeyShard,
         opportunity_view::{OpportunityView, OpportunityViewStatus},
-        state_transition::{StateTransition, VersionedState, ViewSequenceGap, fold_changes},
         view_change::{ViewEvent, VisitEngagement, WatchlistChange},
         view_state::ViewState,
+        view_transition::{ViewTransition, empty_state, fold_changes},
     },
     *,
 };
 use crate::fixture::{
     OPPORTUNITY_ID, amended, awarded, discovered, recorded_event, unknown_aggregate_event, unreadable_event,
 };
+use crate::storage::redis::{SequenceGap, VersionedState};
 
 fn change(sequence: u64, event: OpportunityEvent) -> ViewChange {
     ViewChange { id: OPPORTUNITY_ID.to_owned(), sequence, event: ViewEvent::Opportunity(event) }
@@ -25,24 +27,27 @@ fn history() -> Vec<ViewChange> {
     (1..).zip(events).map(|(sequence, event)| change(sequence, event)).collect()
 }
 
-fn transition(stored: VersionedState, changes: &[ViewChange]) -> Result<Option<StateTransition>, ViewSequenceGap> {
-    fold_changes(stored, &changes.iter().collect::<Vec<_>>())
+fn shard() -> KeyShard {
+    KeyShard::of(OPPORTUNITY_ID)
 }
 
-fn empty_state() -> VersionedState {
-    VersionedState::new(StreamKind::Opportunity)
+fn transition(
+    stored: VersionedState<ViewState>,
+    changes: &[ViewChange],
+) -> Result<Option<ViewTransition>, SequenceGap> {
+    fold_changes((StateKind::Opportunity, shard()), stored, &changes.iter().collect::<Vec<_>>())
 }
 
-fn folded_state(changes: &[ViewChange]) -> VersionedState {
-    transition(empty_state(), changes).unwrap().unwrap().to
+fn folded_state(changes: &[ViewChange]) -> VersionedState<ViewState> {
+    transition(empty_state(StateKind::Opportunity), changes).unwrap().unwrap().to
 }
 
 fn sums(deltas: &FigureDeltas) -> Vec<(String, String, i64)> {
-    deltas.iter().map(|(target, field, delta)| (target.redis_key(), field.to_owned(), delta)).collect()
+    deltas.iter().map(|(target, field, delta)| (target.to_string(), field.to_owned(), delta)).collect()
 }
 
 fn counters(pairs: &[(&str, i64)]) -> Vec<(String, String, i64)> {
-    let key = FigureKey::Counters.redis_key();
+    let key = FigureKey::Counters(shard()).to_string();
     pairs.iter().map(|(field, delta)| (key.clone(), (*field).to_owned(), *delta)).collect()
 }
 
@@ -100,7 +105,7 @@ fn events_that_are_known_change_nothing() {
     let history = history();
     assert_eq!(transition(folded_state(&history), &history), Ok(None));
     let again = [&history[..1], &history[..2]].concat();
-    assert_eq!(transition(empty_state(), &again).unwrap().unwrap().to.version, 2);
+    assert_eq!(transition(empty_state(StateKind::Opportunity), &again).unwrap().unwrap().to.version, 2);
 }
 
 #[test]
@@ -116,7 +121,7 @@ fn a_missing_event_is_noticed() {
 #[test]
 fn counters_move_by_the_difference_of_the_states() {
     let history = history();
-    let first = transition(empty_state(), &history[..2]).unwrap().unwrap();
+    let first = transition(empty_state(StateKind::Opportunity), &history[..2]).unwrap().unwrap();
     let wanted = counters(&[("agency:036", 1), ("status:open", 1), ("total", 1), ("type:Solicitation", 1)]);
     assert_eq!(sums(&first.deltas), wanted);
     let second = transition(first.to, &history[2..3]).unwrap().unwrap();
@@ -138,8 +143,12 @@ fn what_is_no_longer_saved_is_taken_from_the_day_on_which_it_was() {
         .map(|(sequence, choice)| ViewChange { id: "ann".to_owned(), sequence, event: ViewEvent::Watchlist(choice) })
         .collect();
 
-    let kept = transition(VersionedState::new(StreamKind::Watchlist), &changes[..2]).unwrap().unwrap();
-    let one = |key: &str, field: &str, delta| (key.to_owned(), field.to_owned(), delta);
+    let fold = |kind, stored, changes: &[ViewChange]| {
+        fold_changes((kind, shard()), stored, &changes.iter().collect::<Vec<_>>()).unwrap().unwrap()
+    };
+    let part = StateKind::WatchlistPart;
+    let kept = fold(part, empty_state(part), &changes[..2]);
+    let one = |key: &str, field: &str, delta| (format!("{{{}}}:{key}", shard()), field.to_owned(), delta);
     let moved = |delta| {
         let engagement = format!("engagement:{OPPORTUNITY_ID}");
         vec![
@@ -149,8 +158,11 @@ fn what_is_no_longer_saved_is_taken_from_the_day_on_which_it_was() {
         ]
     };
     assert_eq!(sums(&kept.deltas), moved(1));
-    let gone = transition(kept.to, &changes[2..]).unwrap().unwrap();
-    assert_eq!((sums(&gone.deltas), gone.to.version), (moved(-1), 4));
+    let gone = fold(part, kept.to, &changes[2..]);
+    assert_eq!((sums(&gone.deltas), gone.to.version), (moved(-1), 3));
+    // The watchlist itself has all events, and counts nothing.
+    let whole = fold(StateKind::Watchlist, empty_state(StateKind::Watchlist), &changes);
+    assert_eq!((sums(&whole.deltas), whole.to.version), (vec![], 4));
 }
 
 #[test]

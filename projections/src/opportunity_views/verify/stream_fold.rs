@@ -1,32 +1,53 @@
-//! The streams of some buckets, each with its state.
+//! The states of the streams of some buckets, and of their parts.
 
 use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
 use domain::envelope::RawEnvelope;
 
-use super::{is_expired, is_next, stream_row};
+use super::{is_expired, is_next, state_row};
 use crate::{
     opportunity_views::{
         ViewChange, ViewEvent,
+        key_shard::KeyShard,
         retention_policy::RetentionPolicy,
-        state_transition::VersionedState,
         view_change::WatchlistChange,
-        view_state::{StreamKind, ViewState},
+        view_state::{StateKind, ViewState},
+        view_transition::empty_state,
     },
     runtime::{ProjectionError, ReadModelFold, ReadModelRow, VerifyScope},
+    storage::redis::VersionedState,
 };
 
 pub(super) struct ViewStreamFold {
     scope: VerifyScope,
     lifetime: RetentionPolicy,
     now: DateTime<Utc>,
-    states: HashMap<(StreamKind, String), VersionedState>,
+    /// The states of streams and of their parts, by kind, shard and stream.
+    states: HashMap<(StateKind, KeyShard, String), VersionedState<ViewState>>,
 }
 
 impl ViewStreamFold {
     pub(super) fn new(scope: VerifyScope, lifetime: RetentionPolicy, now: DateTime<Utc>) -> Self {
         Self { scope, lifetime, now, states: HashMap::new() }
+    }
+
+    fn evolve(&mut self, key: (StateKind, KeyShard, String), sequence: u64, event: ViewEvent) {
+        let kind = key.0;
+        let stored = self.states.entry(key).or_insert_with(|| empty_state(kind));
+        stored.version = sequence;
+        match (&mut stored.state, event) {
+            (ViewState::Opportunity(state), ViewEvent::Opportunity(event)) => state.evolve(event),
+            (ViewState::Visit(last), ViewEvent::Visit(visit)) => *last = visit.recorded_on,
+            (ViewState::Watchlist(saved), ViewEvent::Watchlist(WatchlistChange::Saved { opportunity, at })) => {
+                saved.entry(opportunity).or_insert(at);
+            }
+            (ViewState::Watchlist(saved), ViewEvent::Watchlist(WatchlistChange::Unsaved { opportunity })) => {
+                saved.remove(&opportunity);
+            }
+            // Nothing of searches is stored; streams of different kinds are never folded together.
+            (ViewState::Opportunity(_) | ViewState::Visit(_) | ViewState::Watchlist(_), _) => {}
+        }
     }
 }
 
@@ -38,31 +59,21 @@ impl ReadModelFold for ViewStreamFold {
         let Some(change) = ViewChange::from_event(event)? else {
             return Ok(());
         };
-        let stream = StreamKind::from_change(&change);
-        let key = (stream, change.id);
+        let (kind, shard) = (StateKind::of_stream(&change), KeyShard::of(&change.id));
+        let key = (kind, shard, change.id.clone());
         let version = self.states.get(&key).map_or(0, |stored| stored.version);
-        if !is_next(&key.1, version, change.sequence)? {
+        if !is_next(&change.id, version, change.sequence)? {
             return Ok(());
         }
-        let stored = self.states.entry(key).or_insert_with(|| VersionedState::new(stream));
-        stored.version = change.sequence;
-        match (&mut stored.state, change.event) {
-            (ViewState::Opportunity(state), ViewEvent::Opportunity(event)) => state.evolve(event),
-            (ViewState::Visit(last), ViewEvent::Visit(sight)) => *last = sight.recorded_on,
-            (ViewState::Watchlist(saved), ViewEvent::Watchlist(WatchlistChange::Saved { opportunity, at })) => {
-                saved.entry(opportunity).or_insert(at);
-            }
-            (ViewState::Watchlist(saved), ViewEvent::Watchlist(WatchlistChange::Unsaved { opportunity })) => {
-                saved.remove(&opportunity);
-            }
-            // A stream is of the kind that its events are, and of searches nothing is kept.
-            (ViewState::Opportunity(_) | ViewState::Visit(_) | ViewState::Watchlist(_), _) => {}
+        if let (Some(part), Some(opportunity)) = (kind.part(), change.event.engaged_opportunity()) {
+            self.evolve((part, KeyShard::of(opportunity), change.id), change.sequence, change.event.clone());
         }
+        self.evolve(key, change.sequence, change.event);
         Ok(())
     }
 
     fn expected_rows(&self) -> Vec<ReadModelRow> {
         let kept = self.states.iter().filter(|(_, stored)| !is_expired(&stored.state, self.lifetime, self.now));
-        kept.filter_map(|((stream, id), stored)| stream_row(*stream, id, stored)).collect()
+        kept.filter_map(|((kind, shard, id), stored)| state_row((*kind, *shard), id, stored)).collect()
     }
 }

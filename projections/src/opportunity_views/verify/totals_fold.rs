@@ -8,25 +8,26 @@ use domain::{
     opportunity::{AmendmentStanding, OpportunityEvent},
 };
 
-use super::{FIGURES, GENERATION, figure_row_key, is_next};
+use super::{FIGURES, figure_row_key, is_next};
 use crate::{
     opportunity_views::{
         ViewChange, ViewEvent,
+        engagement_kind::EngagementKind,
         figure_deltas::FigureKey,
-        generation_keys::MARKER,
-        leaderboard::EngagementKind,
+        key_shard::KeyShard,
         retention_policy::RetentionPolicy,
         view_change::{VisitEngagement, WatchlistChange},
-        view_state::StreamKind,
+        view_state::StateKind,
     },
     runtime::{Generation, ProjectionError, ReadModelFold, ReadModelRow},
+    storage::redis::GENERATION_ROW,
 };
 
 pub(super) struct ViewTotalsFold {
     generation: Generation,
     lifetime: RetentionPolicy,
     now: DateTime<Utc>,
-    versions: HashMap<(StreamKind, String), u64>,
+    versions: HashMap<(StateKind, String), u64>,
     opportunities: HashMap<String, CountedOpportunity>,
     engagements: HashMap<(EngagementKind, String, NaiveDate), u64>,
     /// User and opportunity -> since when.
@@ -104,20 +105,22 @@ impl ViewTotalsFold {
         let mut add = |target: &FigureKey, field: &str, count| {
             *figures.entry(figure_row_key(target, field)).or_default() += count;
         };
-        for counted in self.opportunities.values() {
+        for (id, counted) in &self.opportunities {
+            let counters = FigureKey::Counters(KeyShard::of(id));
             let status = counted.closed_as.unwrap_or(if counted.is_awarded { "awarded" } else { "open" });
-            add(&FigureKey::Counters, "total", 1);
-            add(&FigureKey::Counters, &format!("agency:{}", counted.agency), 1);
-            add(&FigureKey::Counters, &format!("type:{}", counted.notice_type), 1);
-            add(&FigureKey::Counters, &format!("status:{status}"), 1);
+            add(&counters, "total", 1);
+            add(&counters, &format!("agency:{}", counted.agency), 1);
+            add(&counters, &format!("type:{}", counted.notice_type), 1);
+            add(&counters, &format!("status:{status}"), 1);
         }
         let seen = self.engagements.iter().map(|((kind, opportunity, day), count)| (*kind, opportunity, *day, *count));
         let saved = self.saved.iter().map(|((_, opportunity), day)| (EngagementKind::Saved, opportunity, *day, 1));
         for (kind, opportunity, day, count) in seen.chain(saved) {
             add(&FigureKey::Engagement(opportunity.clone()), kind.name(), count);
-            add(&FigureKey::Leaderboard(kind, None), opportunity, count);
+            let shard = KeyShard::of(opportunity);
+            add(&FigureKey::Leaderboard(shard, kind, None), opportunity, count);
             if self.lifetime.keeps_leaderboard(day, self.now) {
-                add(&FigureKey::Leaderboard(kind, Some(day)), opportunity, count);
+                add(&FigureKey::Leaderboard(shard, kind, Some(day)), opportunity, count);
             }
         }
         figures
@@ -129,7 +132,7 @@ impl ReadModelFold for ViewTotalsFold {
         let Some(change) = ViewChange::from_event(event)? else {
             return Ok(());
         };
-        let version = self.versions.entry((StreamKind::from_change(&change), change.id.clone())).or_default();
+        let version = self.versions.entry((StateKind::of_stream(&change), change.id.clone())).or_default();
         if !is_next(&change.id, *version, change.sequence)? {
             return Ok(());
         }
@@ -143,7 +146,7 @@ impl ReadModelFold for ViewTotalsFold {
     }
 
     fn expected_rows(&self) -> Vec<ReadModelRow> {
-        let marker = ReadModelRow::new(GENERATION, MARKER, self.generation.to_string().into_bytes());
+        let marker = ReadModelRow::new(GENERATION_ROW, GENERATION_ROW, self.generation.to_string());
         let figure = |(key, count): (String, u64)| ReadModelRow::new(FIGURES, key, count.to_string());
         self.compute_figures().into_iter().map(figure).chain([marker]).collect()
     }

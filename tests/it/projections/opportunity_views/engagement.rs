@@ -12,7 +12,7 @@ use projections::opportunity_views::{
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::{ViewsFixture, apply, apply_live, apply_with_repetitions};
+use super::{ViewsFixture, apply, apply_live, apply_with_repetitions, attempt, in_shard, stream_key};
 use tests::opportunity_history::{SHIP, VALVES, WHEELCHAIRS, march};
 
 pub(super) fn now() -> DateTime<Utc> {
@@ -62,7 +62,7 @@ fn unsaved(user: &str, sequence: u64, opportunity: &str) -> RawEnvelope {
 }
 
 /// Two visits and two users; some of it long ago.
-pub(super) fn engagement() -> Vec<RawEnvelope> {
+pub(in crate::projections) fn engagement() -> Vec<RawEnvelope> {
     let (today, early) = (now(), now() - TimeDelta::seconds(1));
     vec![
         viewed("visit-1", 1, SHIP, today),
@@ -151,8 +151,8 @@ async fn what_is_about_an_unknown_opportunity_moves_its_visit_and_is_counted_now
     events.push(viewed("visit-1", 51, SHIP, now()));
     apply(&opened.views, &events).await;
     let mut keys: Vec<_> = opened.keys().await.iter().map(|key| key.rsplit("g1:").next().unwrap().to_owned()).collect();
-    keys.retain(|key| key.starts_with("engagement:"));
-    assert_eq!(keys, [format!("engagement:{SHIP}")]);
+    keys.retain(|key| key.contains("}:engagement:"));
+    assert_eq!(keys, [stream_key("engagement", SHIP)]);
     let top = opened.views.load_leaderboard(EngagementKind::Viewed, LeaderboardPeriod::AllTime, 100).await.unwrap();
     assert_eq!(top, ranked(&[(SHIP, 1)]));
 }
@@ -180,13 +180,21 @@ async fn only_what_is_limited_in_time_expires() {
     let days = |range: std::ops::Range<i64>| range.start * 86_400..range.end * 86_400;
     let today = now().date_naive();
 
-    assert!(days(30..31).contains(&ttl(&format!("top:viewed:{today}")).await));
-    assert!(days(90..92).contains(&ttl("visit:visit-1").await));
-    for kept in ["top:viewed", "watchlist:ann", &format!("engagement:{SHIP}"), "generation"] {
-        assert_eq!(ttl(kept).await, -1, "{kept}");
+    assert!(days(30..31).contains(&ttl(&in_shard(SHIP, &format!("top:viewed:{today}"))).await));
+    assert!(days(90..92).contains(&ttl(&stream_key("visit", "visit-1")).await));
+    assert!(days(90..92).contains(&ttl(&in_shard(SHIP, "visit_part:visit-1")).await));
+    for kept in [
+        in_shard(SHIP, "top:viewed"),
+        stream_key("watchlist", "ann"),
+        in_shard(SHIP, "watchlist_part:ann"),
+        stream_key("engagement", SHIP),
+        in_shard(SHIP, "generation"),
+        "tags".to_owned(),
+    ] {
+        assert_eq!(ttl(&kept).await, -1, "{kept}");
     }
     // A day that is long over leaves no key.
-    assert_eq!(ttl("top:viewed:2026-03-03").await, -2);
+    assert_eq!(ttl(&in_shard(WHEELCHAIRS, "top:viewed:2026-03-03")).await, -2);
 }
 
 #[tokio::test]
@@ -202,18 +210,53 @@ async fn a_leaderboard_has_as_many_places_as_asked_for() {
 
 #[tokio::test]
 async fn a_visit_whose_key_expired_or_was_lost_goes_on_and_counts_each_view_once() {
-    let opened = ViewsFixture::new().await;
+    let (opened, visit) = (ViewsFixture::new().await, stream_key("visit", "visit-9"));
     apply(&opened.views, &[viewed("visit-9", 1, SHIP, now()), viewed("visit-9", 2, SHIP, now())]).await;
-    assert_eq!(opened.on::<i64>("DEL", "visit:visit-9", &[]).await, 1);
+    assert_eq!(opened.on::<i64>("DEL", &visit, &[]).await, 1);
 
     // By the worker that remembers the visit, and by one that has never seen it.
     apply(&opened.views, &[viewed("visit-9", 3, SHIP, now())]).await;
-    assert_eq!(opened.on::<i64>("DEL", "visit:visit-9", &[]).await, 1);
+    assert_eq!(opened.on::<i64>("DEL", &visit, &[]).await, 1);
     let other = opened.other();
     let batch = [viewed("visit-9", 4, SHIP, now()), viewed("visit-9", 5, SHIP, now())];
     apply(&other, &batch).await;
     apply(&other, &batch).await;
 
     assert_eq!(opened.views.load_engagement(SHIP).await.unwrap(), EngagementCounts { views: 5, clicks: 0, saves: 0 });
-    assert_eq!(opened.on::<String>("HGET", "visit:visit-9", &["version"]).await, "5");
+    assert_eq!(opened.on::<String>("HGET", &visit, &["version"]).await, "5");
+}
+
+#[tokio::test]
+async fn a_visit_whose_part_was_lost_goes_on_and_counts_each_view_once() {
+    let (opened, part) = (ViewsFixture::new().await, in_shard(SHIP, "visit_part:visit-9"));
+    apply(&opened.views, &[viewed("visit-9", 1, SHIP, now()), viewed("visit-9", 2, WHEELCHAIRS, now())]).await;
+    assert_eq!(opened.on::<i64>("DEL", &part, &[]).await, 1);
+
+    let batch = [viewed("visit-9", 3, SHIP, now()), viewed("visit-9", 4, SHIP, now())];
+    for views in [&opened.views, &opened.other()] {
+        apply(views, &batch).await;
+    }
+
+    assert_eq!(opened.views.load_engagement(SHIP).await.unwrap(), EngagementCounts { views: 3, clicks: 0, saves: 0 });
+    assert_eq!(opened.on::<String>("HGET", &part, &["version"]).await, "4");
+}
+
+#[tokio::test]
+async fn a_part_that_was_not_written_with_its_stream_is_written_when_the_batch_is_repeated() {
+    let opened = ViewsFixture::new().await;
+    let board = in_shard(SHIP, "top:viewed");
+    opened.on::<()>("SET", &board, &["not ours"]).await;
+    let batch =
+        [viewed("visit-1", 1, WHEELCHAIRS, now()), viewed("visit-1", 2, SHIP, now()), saved("ann", 1, SHIP, now())];
+    attempt(&opened.views, &batch).await.unwrap_err();
+    assert_eq!(opened.on::<String>("HGET", &stream_key("visit", "visit-1"), &["version"]).await, "2");
+    assert_eq!(opened.views.load_engagement(WHEELCHAIRS).await.unwrap().views, 1);
+    assert_eq!(opened.views.load_engagement(SHIP).await.unwrap(), EngagementCounts::default());
+
+    opened.on::<()>("DEL", &board, &[]).await;
+    for views in [&opened.views, &opened.other()] {
+        apply(views, &batch).await;
+    }
+    assert_eq!(opened.views.load_engagement(WHEELCHAIRS).await.unwrap().views, 1);
+    assert_eq!(opened.views.load_engagement(SHIP).await.unwrap(), EngagementCounts { views: 1, clicks: 0, saves: 1 });
 }

@@ -3,11 +3,15 @@
 use std::collections::BTreeSet;
 
 use domain::envelope::RawEnvelope;
-use projections::runtime::{Projection, ReadModelRow, VerifyScope};
+use projections::{
+    opportunity_views::KeyShard,
+    runtime::{Projection, ReadModelRow, VerifyScope},
+};
 
 use super::{
     ViewsFixture, apply_live,
     engagement::{engagement, now},
+    in_shard, stream_key,
 };
 use tests::opportunity_history::{SHIP, VALVES, WHEELCHAIRS, history};
 
@@ -38,7 +42,8 @@ async fn what_is_held_is_what_the_log_says() {
 
     let all = held(&opened, &VerifyScope::all_buckets()).await;
     assert_eq!(all, expected(&opened, &events, &VerifyScope::all_buckets()));
-    assert_eq!(all.len(), 7);
+    // Three opportunities, two visits and two watchlists; of the latter, parts in one, two, two and two shards.
+    assert_eq!(all.len(), 7 + 7);
     let totals = held(&opened, &VerifyScope::Totals).await;
     assert_eq!(totals, expected(&opened, &events, &VerifyScope::Totals));
     let mut parts = BTreeSet::new();
@@ -73,26 +78,28 @@ type TamperCase<'a> = (&'a str, String, &'a [&'a str], &'a str, String);
 
 #[tokio::test]
 async fn whatever_is_not_as_the_log_says_is_a_differing_row() {
-    let (view, today) = (format!("opportunity:{VALVES}"), now().date_naive());
-    let board = format!("top:viewed:{today}");
-    let harms: [TamperCase; 11] = [
+    let (view, today) = (stream_key("opportunity", VALVES), now().date_naive());
+    let board = in_shard(SHIP, &format!("top:viewed:{today}"));
+    let counters = in_shard(VALVES, "counters:opportunities");
+    let part = in_shard(SHIP, "watchlist_part:ann");
+    let moved = format!("{{{}}}:opportunity:{VALVES}", KeyShard::of(SHIP));
+    let harms: [TamperCase; 16] = [
         ("HSET", view.clone(), &["version", "9"], "opportunity", VALVES.to_owned()),
         ("HSET", view.clone(), &["state", r#""Undiscovered""#], "opportunity", VALVES.to_owned()),
         ("HSET", view.clone(), &["colour", "red"], "opportunity", VALVES.to_owned()),
         ("SET", view.clone(), &["text"], "opportunity", VALVES.to_owned()),
         ("DEL", view, &[], "opportunity", VALVES.to_owned()),
-        ("HSET", "visit:visit-2".to_owned(), &["version", "3"], "visit", "visit-2".to_owned()),
-        ("HSET", "watchlist:ann".to_owned(), &["state", "{}"], "watchlist", "ann".to_owned()),
+        ("HSET", stream_key("visit", "visit-2"), &["version", "3"], "visit", "visit-2".to_owned()),
+        ("HSET", stream_key("watchlist", "ann"), &["state", "{}"], "watchlist", "ann".to_owned()),
+        ("HSET", part.clone(), &["state", "{}"], "watchlist_part", in_shard(SHIP, "ann")),
+        ("DEL", part, &[], "watchlist_part", in_shard(SHIP, "ann")),
+        ("HSET", moved.clone(), &["version", "1"], "unknown", moved),
         ("SET", "oportunity:1".to_owned(), &["?"], "unknown", "oportunity:1".to_owned()),
-        (
-            "HSET",
-            "counters:opportunities".to_owned(),
-            &["total", "4"],
-            "figures",
-            "counters:opportunities total".to_owned(),
-        ),
+        ("HSET", counters.clone(), &["total", "4"], "figures", format!("{counters} total")),
         ("ZADD", board.clone(), &["4", SHIP], "figures", format!("{board} {SHIP}")),
-        ("SET", "generation".to_owned(), &["g7"], "generation", "generation".to_owned()),
+        ("SET", in_shard(SHIP, "generation"), &["g7"], "generation", "generation".to_owned()),
+        ("DEL", in_shard("any", "generation"), &[], "generation", "generation".to_owned()),
+        ("SREM", "tags".to_owned(), &["63"], "generation", "generation".to_owned()),
     ];
     let events = all_events();
     for (command, key, arguments, table, row) in harms {
@@ -112,7 +119,7 @@ async fn whatever_is_not_as_the_log_says_is_a_differing_row() {
 async fn another_spelling_of_a_state_is_the_same() {
     let (opened, events) = (ViewsFixture::new().await, all_events());
     apply_live(&opened.views, &events).await;
-    let key = format!("opportunity:{VALVES}");
+    let key = stream_key("opportunity", VALVES);
     let stored: String = opened.on("HGET", &key, &["state"]).await;
     let value: serde_json::Value = serde_json::from_str(&stored).unwrap();
     let spelt = serde_json::to_string_pretty(&value).unwrap();

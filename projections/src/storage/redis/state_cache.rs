@@ -1,7 +1,7 @@
-//! States that were written last, so that the next events of the same streams need no reading.
+//! The states that were written last, so that the next events of the same streams need no reading.
 //!
-//! What is in here may be out of date as soon as another writer is at work. The script that writes compares versions,
-//! so that costs another round and nothing else.
+//! A cached state is out of date as soon as another writer has written. The script compares versions, so that this costs
+//! another round trip and nothing else.
 
 use std::{
     collections::HashMap,
@@ -9,43 +9,43 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
-use super::state_transition::VersionedState;
+use super::state_batch::VersionedState;
 
 const MEBIBYTE: usize = 1 << 20;
 
-/// What a state costs beyond its text: the parsed form is larger than the text, and maps have room to grow.
+/// Bytes of a state beyond its text: the parsed form is larger than the text, and maps have room to grow.
 const OVERHEAD: usize = 256;
 
-/// A bounded memory of states by their keys. It has two halves: what is used moves to the young one, and when that is
-/// full, the old one is dropped and the young one becomes old.
-pub(super) struct StateCache {
-    halves: Mutex<CacheHalves>,
-    /// What each half may hold, in bytes.
+/// A bounded cache of states by their keys. It has two halves: what is used moves to the young one, and when that is full,
+/// the old one is dropped and the young one becomes old.
+pub(super) struct StateCache<S> {
+    halves: Mutex<CacheHalves<S>>,
+    /// Size of each half, in bytes.
     max_bytes: usize,
 }
 
-#[derive(Default)]
-struct CacheHalves {
-    young: HashMap<String, VersionedState>,
-    old: HashMap<String, VersionedState>,
-    /// What the young ones take, in bytes.
+struct CacheHalves<S> {
+    young: HashMap<String, VersionedState<S>>,
+    old: HashMap<String, VersionedState<S>>,
+    /// Size of the young half, in bytes.
     size: usize,
 }
 
-impl StateCache {
+impl<S> StateCache<S> {
     pub(super) fn new(mebibytes: u32) -> Self {
         let bound = usize::try_from(mebibytes).unwrap_or_default().saturating_mul(MEBIBYTE) / 2;
-        Self { halves: Mutex::default(), max_bytes: bound }
+        let halves = CacheHalves { young: HashMap::new(), old: HashMap::new(), size: 0 };
+        Self { halves: Mutex::new(halves), max_bytes: bound }
     }
 
-    /// Takes a state out: whoever builds on it puts the next one in, or nothing.
-    pub(super) fn take(&self, key: &str) -> Option<VersionedState> {
+    /// Takes a state out; the caller puts its successor in.
+    pub(super) fn take(&self, key: &str) -> Option<VersionedState<S>> {
         let mut halves = self.halves.lock().unwrap_or_else(PoisonError::into_inner);
         halves.young.remove(key).or_else(|| halves.old.remove(key))
     }
 
-    /// Keeps a state whose text has that many bytes.
-    pub(super) fn put(&self, key: String, state: VersionedState, text_bytes: usize) {
+    /// Caches a state whose text has that many bytes.
+    pub(super) fn put(&self, key: String, state: VersionedState<S>, text_bytes: usize) {
         let size = 2 * text_bytes + key.len() + OVERHEAD;
         if size > self.max_bytes {
             return;
@@ -62,12 +62,12 @@ impl StateCache {
 
 #[cfg(test)]
 mod tests {
-    use super::{super::view_state::StreamKind, *};
+    use super::*;
 
     #[test]
     fn what_was_used_last_is_kept_within_the_bound() {
         let cache = StateCache::new(1);
-        let state = VersionedState::new(StreamKind::Opportunity);
+        let state = VersionedState { version: 1, state: "state" };
         for n in 0..1_000 {
             cache.put(format!("{n:03}"), state.clone(), 2_000);
         }
@@ -80,7 +80,7 @@ mod tests {
     #[test]
     fn nothing_is_kept_without_memory() {
         let cache = StateCache::new(0);
-        cache.put("a".to_owned(), VersionedState::new(StreamKind::Visit), 1);
+        cache.put("a".to_owned(), VersionedState { version: 1, state: "state" }, 1);
         assert_eq!(cache.take("a"), None);
     }
 }

@@ -91,8 +91,8 @@ impl OpportunityAnalytics {
     where
         R: RowOwned + RowRead,
     {
-        let mut cursor = self.run_statement(async { query.fetch::<R>() }).await?;
-        while let Some(next) = self.run_statement(cursor.next()).await? {
+        let mut cursor = self.store().run_statement(async { query.fetch::<R>() }).await?;
+        while let Some(next) = self.store().run_statement(cursor.next()).await? {
             rows.push(row(next));
         }
         Ok(())

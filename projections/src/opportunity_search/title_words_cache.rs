@@ -16,8 +16,11 @@ use tokio::{
     time::{Instant, timeout},
 };
 
-use super::{CodeIndex, SynonymTable, TitleWords};
-use crate::{QueryError, opportunity_search::OpportunitySearch};
+use super::{
+    OpportunitySearch,
+    vocabulary::{CodeIndex, SynonymTable, TitleWords},
+};
+use crate::QueryError;
 
 /// Longest wait of a query for words that were never read.
 const FIRST_WAIT: Duration = Duration::from_secs(1);
@@ -30,7 +33,7 @@ const PAGE: u32 = 250;
 
 /// The words of the titles of the collection that was last asked.
 #[derive(Default)]
-pub(in crate::opportunity_search) struct TitleWordsCache(Mutex<CacheSlot>);
+pub(super) struct TitleWordsCache(Mutex<CacheSlot>);
 
 struct CacheSlot {
     collection: Arc<str>,
@@ -62,7 +65,7 @@ impl TitleWordsCache {
 
 impl OpportunitySearch {
     /// The words of the titles that everybody may see, as last read; none where they cannot be read.
-    pub(in crate::opportunity_search) async fn title_words(&self) -> Arc<TitleWords> {
+    pub(super) async fn title_words(&self) -> Arc<TitleWords> {
         if self.max_titles() == 0 {
             return Arc::default();
         }
@@ -117,7 +120,8 @@ impl OpportunitySearch {
     async fn read_title_words(&self) -> Result<Option<(TitleWords, u64)>, QueryError> {
         let public = Filter::must([Condition::matches("tenant_id", PUBLIC_TENANT.to_owned())]);
         let count = CountPointsBuilder::new(self.collection()).filter(public.clone()).exact(true);
-        let titles = self.run_request(self.client().count(count)).await?.result.map_or(0, |result| result.count);
+        let titles =
+            self.qdrant().run_request(self.client().count(count)).await?.result.map_or(0, |result| result.count);
         let before = self.title_words_cache().with_slot(|slot| slot.titles);
         if before.is_some_and(|before| titles.abs_diff(before) * GROWTH_FRACTION <= before) {
             return Ok(None);
@@ -133,7 +137,7 @@ impl OpportunitySearch {
             if let Some(from) = offset {
                 scroll = scroll.offset(from);
             }
-            let page = self.run_request(self.client().scroll(scroll)).await?;
+            let page = self.qdrant().run_request(self.client().scroll(scroll)).await?;
             for point in &page.result {
                 if let Some(Kind::StringValue(title)) = point.payload.get("title").and_then(|value| value.kind.as_ref())
                 {

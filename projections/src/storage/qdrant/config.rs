@@ -1,4 +1,4 @@
-//! Settings of semantic search.
+//! Settings of the search in `Qdrant`.
 //!
 //! | section | key | default | meaning |
 //! | --- | --- | --- | --- |
@@ -6,13 +6,12 @@
 //! | `qdrant` | `collection_prefix` | `medhub_` | what collections begin with |
 //! | `qdrant` | `timeout_ms` | 30000 | longest wait for one request |
 //! | `qdrant` | `vocabulary_titles` | 200000 | titles that spelling is learnt from, at most, some 100 bytes of memory each; 0: spelling is not corrected |
-//! | `embedding` | `model_dir` | `models/wordllama` | folder of the model's weights and tokenizer |
 
-use std::{fmt, path::PathBuf, time::Duration};
+use std::{fmt, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
-use crate::redacted_url::RedactedUrl;
+use crate::storage::RedactedUrl;
 
 /// Where the points are.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -40,7 +39,7 @@ impl Default for SearchConfig {
 }
 
 impl SearchConfig {
-    pub(super) fn timeout(&self) -> Duration {
+    pub(crate) fn timeout(&self) -> Duration {
         Duration::from_millis(self.timeout_ms)
     }
 }
@@ -53,19 +52,5 @@ impl fmt::Debug for SearchConfig {
             .field("timeout_ms", &self.timeout_ms)
             .field("vocabulary_titles", &self.vocabulary_titles)
             .finish()
-    }
-}
-
-/// Where the embedding model is.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct EmbeddingConfig {
-    /// Folder of the weights and the tokenizer, under the names they have in the Python wheel.
-    pub model_dir: PathBuf,
-}
-
-impl Default for EmbeddingConfig {
-    fn default() -> Self {
-        Self { model_dir: PathBuf::from("models/wordllama") }
     }
 }

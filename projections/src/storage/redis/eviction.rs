@@ -1,34 +1,31 @@
-//! Whether the server throws away what it is full of.
+//! Whether the server evicts keys when it is full.
 
 use std::collections::HashMap;
 
-use super::OpportunityViews;
+use super::RedisClient;
 use crate::QueryError;
 
 /// The policy under which a full server refuses writes and keeps everything.
 const NO_EVICTION: &str = "noeviction";
 
-impl OpportunityViews {
-    /// Says so where the server evicts keys when it is full: nobody is told, and what was evicted answers like what was
-    /// never there.
-    ///
-    /// # Errors
-    /// [`QueryError`] when the server does not answer.
-    pub async fn eviction_warning(&self) -> Result<Option<String>, QueryError> {
+impl RedisClient {
+    /// A warning when the server evicts keys when it is full: an evicted state is not distinguished from one that never
+    /// was.
+    pub(crate) async fn eviction_warning(&self) -> Result<Option<String>, QueryError> {
         let mut pipeline = redis::pipe();
         for section in ["memory", "stats"] {
             pipeline.cmd("INFO").arg(section);
         }
-        let told: (String, String) = self.run_pipeline(&pipeline).await?;
-        Ok(describe_eviction(&[told.0, told.1].concat()))
+        let sections: (String, String) = self.run_pipeline(&pipeline).await?;
+        Ok(describe_eviction(&[sections.0, sections.1].concat()))
     }
 }
 
 fn describe_eviction(info: &str) -> Option<String> {
-    let told: HashMap<_, _> = info.lines().filter_map(|line| line.trim().split_once(':')).collect();
-    let policy = told.get("maxmemory_policy").filter(|policy| **policy != NO_EVICTION)?;
-    let limit = told.get("maxmemory").filter(|bytes| **bytes != "0")?;
-    let evicted = told.get("evicted_keys").copied().unwrap_or("0");
+    let fields: HashMap<_, _> = info.lines().filter_map(|line| line.trim().split_once(':')).collect();
+    let policy = fields.get("maxmemory_policy").filter(|policy| **policy != NO_EVICTION)?;
+    let limit = fields.get("maxmemory").filter(|bytes| **bytes != "0")?;
+    let evicted = fields.get("evicted_keys").copied().unwrap_or("0");
     Some(format!(
         "Redis evicts keys when it is full (maxmemory-policy={policy}, maxmemory={limit} bytes, {evicted} evicted so \
          far): opportunities, visits and figures vanish and are not made again; set maxmemory-policy to {NO_EVICTION} and \

@@ -13,7 +13,7 @@ use std::{fmt, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
-use crate::redacted_url::RedactedUrl;
+use crate::storage::RedactedUrl;
 
 /// Address, cache and retention of the `Redis` read models.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -56,7 +56,7 @@ impl RedisConfig {
 
 impl fmt::Debug for RedisConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ViewsConfig")
+        f.debug_struct("RedisConfig")
             .field("url", &RedactedUrl(&self.url))
             .field("key_prefix", &self.key_prefix)
             .field("timeout_ms", &self.timeout_ms)

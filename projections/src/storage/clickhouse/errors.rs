@@ -2,7 +2,9 @@
 
 use clickhouse::error::Error;
 
-use crate::runtime::ProjectionError;
+use crate::{QueryError, error::BoxedError, runtime::ProjectionError};
+
+pub(super) const STORE: &str = "ClickHouse";
 
 /// `ClickHouse`'s codes for rows that it cannot read or convert; other rows may succeed. All other codes - no space, no
 /// memory, too many parts, no such table, read only - concern the server, and a later attempt may succeed.
@@ -32,14 +34,24 @@ const MISSING_TABLE_CODES: [u32; 2] = [60, 81];
 
 /// The tables do not exist; only a rebuild that an operator starts creates them again.
 #[derive(Debug, thiserror::Error)]
-#[error("the tables are gone, `medhub rebuild analytics` makes them again")]
-struct MissingTables(#[source] Error);
+#[error("the tables are gone, `medhub rebuild {read_model}` makes them again")]
+struct MissingTables {
+    read_model: &'static str,
+    #[source]
+    source: Error,
+}
 
-/// Classifies an error of an insert; the variant decides whether the worker retries or parks the event.
-pub(super) fn classify_error(error: Error) -> ProjectionError {
+pub(super) fn unavailable_error(source: impl Into<BoxedError>) -> QueryError {
+    QueryError::Unavailable { store: STORE, source: source.into() }
+}
+
+/// Classifies an error of an insert.
+pub(super) fn classify_error(error: Error, read_model: &'static str) -> ProjectionError {
     match error_code(&error) {
         Some(code) if ROW_ERROR_CODES.contains(&code) => ProjectionError::refused(error),
-        Some(code) if MISSING_TABLE_CODES.contains(&code) => ProjectionError::unavailable(MissingTables(error)),
+        Some(code) if MISSING_TABLE_CODES.contains(&code) => {
+            ProjectionError::unavailable(MissingTables { read_model, source: error })
+        }
         // The client could not serialize a row.
         None if matches!(error, Error::Custom(_)) => ProjectionError::refused(error),
         Some(_) | None => ProjectionError::unavailable(error),
@@ -59,7 +71,10 @@ mod tests {
     use super::*;
 
     fn classify_code(code: u32) -> ProjectionError {
-        classify_error(Error::BadResponse(format!("Code: {code}. DB::Exception: because. (NAME) (version 26.5)")))
+        classify_error(
+            Error::BadResponse(format!("Code: {code}. DB::Exception: because. (NAME) (version 26.5)")),
+            "analytics",
+        )
     }
 
     #[test]
@@ -67,7 +82,10 @@ mod tests {
         for code in ROW_ERROR_CODES {
             assert!(matches!(classify_code(code), ProjectionError::Refused(_)), "{code}");
         }
-        assert!(matches!(classify_error(Error::Custom("year 20226".to_owned())), ProjectionError::Refused(_)));
+        assert!(matches!(
+            classify_error(Error::Custom("year 20226".to_owned()), "analytics"),
+            ProjectionError::Refused(_)
+        ));
     }
 
     #[test]
@@ -77,7 +95,7 @@ mod tests {
             assert!(matches!(classify_code(code), ProjectionError::Unavailable(_)), "{code}");
         }
         for error in [Error::TimedOut, Error::BadResponse("502 Bad Gateway".to_owned())] {
-            assert!(matches!(classify_error(error), ProjectionError::Unavailable(_)));
+            assert!(matches!(classify_error(error, "analytics"), ProjectionError::Unavailable(_)));
         }
     }
 

@@ -13,7 +13,7 @@ use std::{fmt, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{redacted_url::RedactedUrl, runtime::Generation};
+use crate::{runtime::Generation, storage::RedactedUrl};
 
 /// Address and retention of the `ClickHouse` read model.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -48,11 +48,11 @@ impl Default for AnalyticsConfig {
 
 impl AnalyticsConfig {
     /// The name of a generation's database.
-    pub(super) fn database_name(&self, generation: Generation) -> String {
+    pub(crate) fn database_name(&self, generation: Generation) -> String {
         format!("{}_{generation}", self.database)
     }
 
-    pub(super) fn timeout(&self) -> Duration {
+    pub(crate) fn timeout(&self) -> Duration {
         Duration::from_millis(self.timeout_ms)
     }
 }

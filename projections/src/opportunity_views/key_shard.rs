@@ -1,0 +1,61 @@
+//! Shards: the fixed parts into which keys are spread over the slots of a `Redis` Cluster.
+
+use std::fmt;
+
+/// Number of shards: more than a cluster has nodes, few enough to merge them in one read. Another number is another key
+/// layout, which only a rebuild reaches.
+const SHARD_COUNT: u32 = 64;
+
+/// One of the parts of the read model. Its keys have one hash tag, and so one slot: an opportunity, the figures about it,
+/// and the parts of visits and watchlists that change these.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct KeyShard(u32);
+
+impl KeyShard {
+    /// The shard of an opportunity, a visit or a user: CRC-32 of the id modulo the number of shards.
+    pub fn of(id: &str) -> Self {
+        Self(crc32fast::hash(id.as_bytes()) % SHARD_COUNT)
+    }
+
+    /// All shards.
+    pub fn all() -> impl Iterator<Item = Self> {
+        (0..SHARD_COUNT).map(Self)
+    }
+
+    /// The shard with this hash tag.
+    pub(super) fn from_tag(tag: &str) -> Option<Self> {
+        Self::all().find(|shard| shard.to_string() == tag)
+    }
+}
+
+/// The hash tag, without braces.
+impl fmt::Display for KeyShard {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tag_names_one_shard() {
+        for shard in KeyShard::all() {
+            assert_eq!(KeyShard::from_tag(&shard.to_string()), Some(shard));
+        }
+        for tag in ["64", "01", "-1", "", "acme"] {
+            assert_eq!(KeyShard::from_tag(tag), None, "{tag}");
+        }
+    }
+
+    #[test]
+    fn ids_are_spread_over_all_shards() {
+        let mut counts = std::collections::BTreeMap::<_, u32>::new();
+        for n in 0..64_000 {
+            *counts.entry(KeyShard::of(&format!("036:36C10G26R{n:05}"))).or_default() += 1;
+        }
+        assert_eq!(counts.len(), KeyShard::all().count());
+        assert!(counts.values().all(|count| (700..1_300).contains(count)), "{counts:?}");
+    }
+}

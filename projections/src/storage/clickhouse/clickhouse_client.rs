@@ -1,0 +1,108 @@
+//! The `ClickHouse` client of the database of one generation.
+
+use std::{future::Future, time::Duration};
+
+use clickhouse::{Client, Compression};
+use url::Url;
+
+use super::errors::{classify_error, unavailable_error};
+use crate::{QueryError, runtime::ProjectionError};
+
+/// A client of one server and of one of its databases.
+#[derive(Clone)]
+pub(crate) struct ClickHouseClient {
+    pub(super) server: Client,
+    pub(super) client: Client,
+    pub(super) database: String,
+    timeout: Duration,
+    /// Name of the read model in errors, as `medhub rebuild` takes it.
+    read_model: &'static str,
+}
+
+impl ClickHouseClient {
+    /// Creates a client without a database; it connects at the first statement.
+    pub(crate) fn new(url: &str, timeout: Duration, read_model: &'static str) -> Result<Self, QueryError> {
+        let server = build_client(url)?;
+        Ok(Self { client: server.clone(), server, database: String::new(), timeout, read_model })
+    }
+
+    /// The same client, of a database.
+    pub(crate) fn with_database(&self, database: String) -> Self {
+        Self { client: self.server.clone().with_database(&database), database, ..self.clone() }
+    }
+
+    /// The client without a database.
+    pub(crate) fn server(&self) -> &Client {
+        &self.server
+    }
+
+    /// The client of the database.
+    pub(crate) fn client(&self) -> &Client {
+        &self.client
+    }
+
+    /// The name of the database.
+    pub(crate) fn database(&self) -> &str {
+        &self.database
+    }
+
+    /// Longest wait for one statement.
+    pub(crate) fn timeout(&self) -> Duration {
+        self.timeout
+    }
+
+    /// Waits for a statement, at most for the timeout.
+    pub(crate) async fn run_statement<T>(
+        &self,
+        statement: impl Future<Output = Result<T, clickhouse::error::Error>>,
+    ) -> Result<T, QueryError> {
+        match tokio::time::timeout(self.timeout, statement).await {
+            Ok(outcome) => outcome.map_err(unavailable_error),
+            Err(elapsed) => Err(unavailable_error(elapsed)),
+        }
+    }
+
+    /// Classifies an error of an insert; the variant decides whether the worker retries or parks the event.
+    pub(crate) fn classify_error(&self, error: clickhouse::error::Error) -> ProjectionError {
+        classify_error(error, self.read_model)
+    }
+}
+
+/// Creates a client; moves user and password from the URL to client settings, which are never printed.
+fn build_client(url: &str) -> Result<Client, QueryError> {
+    let mut url = Url::parse(url).map_err(unavailable_error)?;
+    let mut client = Client::default().with_compression(Compression::None);
+    if !url.username().is_empty() {
+        client = client.with_user(percent_decode(url.username()));
+    }
+    if let Some(password) = url.password() {
+        client = client.with_password(percent_decode(password));
+    }
+    // Both setters fail only for URLs that cannot have a user; no connection to such a URL is possible.
+    let cleared = url.set_username("").and_then(|()| url.set_password(None));
+    cleared.map_err(|()| unavailable_error("the URL has no host"))?;
+    Ok(client.with_url(url))
+}
+
+fn percent_decode(part: &str) -> String {
+    // The form decoder reads a plus sign as a space; in user and password it is a plus sign.
+    let pair = format!("v={}", part.replace('+', "%2B").replace('&', "%26"));
+    url::form_urlencoded::parse(pair.as_bytes()).map(|(_, value)| value.into_owned()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_password_may_hold_any_character() {
+        assert_eq!(percent_decode("p%40s+s%2F%26w&%C3%BC"), "p@s+s/&w&ü");
+    }
+
+    #[test]
+    fn what_is_no_url_is_refused() {
+        for url in ["", "localhost", "mailto:a"] {
+            assert!(build_client(url).is_err(), "{url}");
+        }
+    }
+}

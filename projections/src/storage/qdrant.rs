@@ -1,0 +1,13 @@
+//! `Qdrant`: the client, ids of points, settings.
+
+mod config;
+mod errors;
+mod point_id;
+mod qdrant_client;
+
+pub use self::config::SearchConfig;
+pub(crate) use self::{
+    errors::{unavailable_error, unreadable_error},
+    point_id::{point_uuid, to_point_id, uuid_text},
+    qdrant_client::{POINTS_PER_CALL, QdrantClient},
+};

@@ -1,0 +1,114 @@
+//! The `Qdrant` client of the collections of one generation.
+
+use std::future::Future;
+
+use qdrant_client::{
+    Qdrant, QdrantError,
+    qdrant::{
+        CreateCollectionBuilder, CreateFieldIndexCollectionBuilder, FieldType, PointsOperationResponse, UpdateStatus,
+    },
+};
+
+use super::{
+    SearchConfig,
+    errors::{IncompleteWrite, MissingCollection, is_missing, is_refusal, unavailable_error},
+};
+use crate::{QueryError, error::BoxedError, runtime::ProjectionError};
+
+/// Most points of one call: about two megabytes with vectors.
+pub(crate) const POINTS_PER_CALL: usize = 500;
+
+/// A client of one server.
+#[derive(Clone)]
+pub(crate) struct QdrantClient {
+    client: Qdrant,
+    /// Name of the read model in errors, as `medhub rebuild` takes it.
+    read_model: &'static str,
+    /// Names of the collections in errors.
+    collections: String,
+}
+
+impl QdrantClient {
+    /// Creates a client; it connects at the first request.
+    pub(crate) fn new(config: &SearchConfig, read_model: &'static str) -> Result<Self, QueryError> {
+        let client = Qdrant::from_url(&config.url)
+            .timeout(config.timeout())
+            .connect_timeout(config.timeout())
+            .skip_compatibility_check()
+            .build()
+            .map_err(unavailable_error)?;
+        Ok(Self { client, read_model, collections: String::new() })
+    }
+
+    /// The same client, for other collections.
+    pub(crate) fn with_collections(&self, collections: &[&str]) -> Self {
+        Self { collections: collections.join(" or "), ..self.clone() }
+    }
+
+    pub(crate) fn client(&self) -> &Qdrant {
+        &self.client
+    }
+
+    /// Waits for a request.
+    pub(crate) async fn run_request<T>(
+        &self,
+        request: impl Future<Output = Result<T, QdrantError>>,
+    ) -> Result<T, QueryError> {
+        // Boxed, because the client's futures take tens of kilobytes, too much to move on the stack.
+        Box::pin(request).await.map_err(|error| unavailable_error(self.explain_error(error)))
+    }
+
+    /// Waits until a write is completed.
+    pub(crate) async fn await_completion(
+        &self,
+        request: impl Future<Output = Result<PointsOperationResponse, QdrantError>>,
+    ) -> Result<(), ProjectionError> {
+        let answer = Box::pin(request).await.map_err(|error| self.classify_error(error))?;
+        match answer.result.map(|result| result.status()) {
+            Some(UpdateStatus::Completed) => Ok(()),
+            other => {
+                let status = other.map_or("none", |status| status.as_str_name()).to_owned();
+                Err(ProjectionError::unavailable(IncompleteWrite(status)))
+            }
+        }
+    }
+
+    fn classify_error(&self, error: QdrantError) -> ProjectionError {
+        let is_refusal = is_refusal(&error);
+        let source = self.explain_error(error);
+        if is_refusal { ProjectionError::refused(source) } else { ProjectionError::unavailable(source) }
+    }
+
+    /// Names the collections in the error of a missing one, which an operator can rebuild.
+    fn explain_error(&self, error: QdrantError) -> BoxedError {
+        if is_missing(&error) {
+            let (collections, read_model) = (self.collections.clone(), self.read_model);
+            MissingCollection { collections, read_model, source: error }.into()
+        } else {
+            error.into()
+        }
+    }
+
+    /// Creates a collection that does not exist, and its indexes.
+    pub(crate) async fn ensure_collection(
+        &self,
+        collection: &str,
+        create: CreateCollectionBuilder,
+        indexes: &[(&str, FieldType)],
+    ) -> Result<(), QueryError> {
+        if !self.run_request(self.client.collection_exists(collection)).await? {
+            if let Err(error) = self.run_request(self.client.create_collection(create)).await {
+                // Another process may have been faster.
+                if !self.run_request(self.client.collection_exists(collection)).await? {
+                    return Err(error);
+                }
+            }
+            tracing::info!(collection.name = collection, "search collection made");
+        }
+        for (field, kind) in indexes {
+            let index = CreateFieldIndexCollectionBuilder::new(collection, *field, *kind).wait(true);
+            self.run_request(self.client.create_field_index(index)).await?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,38 @@
+//! `Redis`: the client, and the store of versioned states that read models are built on.
+//!
+//! Every key of a read model carries a hash tag (the text in braces), and every script call has the keys of one tag only:
+//! in a `Redis` Cluster they are in one slot, and so on one node (ADR 30).
+//!
+//! | key below a generation's prefix | what it holds |
+//! | --- | --- |
+//! | `tags` | the tags that the generation uses; written when it is prepared |
+//! | `{<tag>}:generation` | marker of the tag; every script call requires it |
+//! | `{<tag>}:...` | states and figures |
+
+mod config;
+mod errors;
+mod eviction;
+mod figure_delta;
+mod generation_markers;
+mod hash_tag;
+mod redis_client;
+mod script_call;
+mod state_batch;
+mod state_cache;
+mod state_key;
+mod state_write;
+mod versioned_state_store;
+
+pub use self::config::RedisConfig;
+#[cfg(test)]
+pub(crate) use self::hash_tag::cluster_slot;
+pub(crate) use self::{
+    errors::{SequenceGap, unavailable_error, unreadable_error},
+    figure_delta::{FigureDelta, FigureKind, FigureTarget},
+    hash_tag::tag_name,
+    redis_client::{RedisClient, escape_glob},
+    script_call::{RedisScript, ScriptCall},
+    state_batch::{StateBatch, StateTransition, VersionedState},
+    state_key::{GENERATION_ROW, StateKey, parse_raw_state},
+    versioned_state_store::{StateStoreOptions, VersionedStateStore},
+};

@@ -1,0 +1,89 @@
+-- Moves states from one version to the next, with the figures and lists that their events change: all of them, or none if
+-- a state is at another version than its transition builds on, or a key has a wrong type. All keys have the same hash tag.
+--
+-- KEYS: the tag's marker, the states, the keys of figures and lists ("targets").
+-- ARGV: number of states; number of targets; for each state the version that the transition builds on, the new version,
+-- the new state, its time to live in seconds (0 for ever); for each target its kind ('c' shared counts, 'e' own counts, 'z'
+-- ranking, 'm' members), when it expires (Unix seconds, 0 never), the number of its fields, and each field with the number
+-- to add (of a member 1 adds it, -1 removes it).
+-- Returns whether all were written (1) or none (0), then for each state: 1 it can be written, 0 another writer has written
+-- it, text: what is wrong with its key.
+if redis.call('EXISTS', KEYS[1]) == 0 then
+    return redis.error_reply('NOGENERATION ' .. KEYS[1] .. ' is missing')
+end
+local states, targets = tonumber(ARGV[1]), tonumber(ARGV[2])
+local answers = {1}
+for i = 1, states do
+    local version = redis.pcall('HGET', KEYS[1 + i], 'version')
+    if type(version) == 'table' then
+        answers[1], answers[1 + i] = 0, version.err
+    elseif (version or '0') ~= ARGV[4 * i - 1] then
+        answers[1], answers[1 + i] = 0, 0
+    else
+        answers[1 + i] = 1
+    end
+end
+if answers[1] == 0 then
+    return answers
+end
+
+local function add(kind, key, field, number)
+    if kind == 'z' then
+        return redis.pcall('ZINCRBY', key, number, field)
+    elseif kind == 'm' and number == '1' then
+        return redis.pcall('ZADD', key, 0, field)
+    elseif kind == 'm' then
+        return redis.pcall('ZREM', key, field)
+    end
+    return redis.pcall('HINCRBY', key, field, number)
+end
+local function negated(number)
+    return string.sub(number, 1, 1) == '-' and string.sub(number, 2) or '-' .. number
+end
+
+-- Figures first: only they can still be refused, and then all of them are undone.
+local added, zeros = {}, {}
+local at = 3 + 4 * states
+for target = 1, targets do
+    local key, kind, fields = KEYS[1 + states + target], ARGV[at], tonumber(ARGV[at + 2])
+    for j = at + 3, at + 1 + 2 * fields, 2 do
+        local sum = add(kind, key, ARGV[j], ARGV[j + 1])
+        if type(sum) == 'table' then
+            for _, done in ipairs(added) do
+                add(done[1], done[2], done[3], negated(done[4]))
+            end
+            if string.find(sum.err, 'WRONGTYPE', 1, true) or string.find(sum.err, 'not an integer', 1, true) then
+                local code = (kind == 'e' or kind == 'm') and 'ONEKEY ' or 'SHAREDKEY '
+                return redis.error_reply(code .. key .. ': ' .. sum.err)
+            end
+            return sum
+        end
+        -- A member that was there before, or was not, is not undone.
+        if kind ~= 'm' or sum == 1 then
+            added[#added + 1] = {kind, key, ARGV[j], ARGV[j + 1]}
+        end
+        if kind ~= 'm' and tonumber(sum) == 0 then
+            zeros[#zeros + 1] = {kind == 'z' and 'ZREM' or 'HDEL', key, ARGV[j]}
+        end
+    end
+    at = at + 3 + 2 * fields
+end
+for _, zero in ipairs(zeros) do
+    redis.call(zero[1], zero[2], zero[3])
+end
+at = 3 + 4 * states
+for target = 1, targets do
+    if ARGV[at + 1] ~= '0' then
+        redis.call('EXPIREAT', KEYS[1 + states + target], ARGV[at + 1])
+    end
+    at = at + 3 + 2 * tonumber(ARGV[at + 2])
+end
+
+for i = 1, states do
+    local key, start = KEYS[1 + i], 4 * i - 1
+    redis.call('HSET', key, 'version', ARGV[start + 1], 'state', ARGV[start + 2])
+    if ARGV[start + 3] ~= '0' then
+        redis.call('EXPIRE', key, ARGV[start + 3])
+    end
+end
+return answers

@@ -1,0 +1,135 @@
+//! Errors of states in `Redis`, and what a failed command means for the changes that it should have written.
+
+use redis::RedisError;
+
+use crate::{
+    QueryError,
+    error::BoxedError,
+    runtime::{Generation, ProjectionError},
+};
+
+const STORE: &str = "Redis";
+
+/// The server no longer has what was prepared.
+#[derive(Debug, thiserror::Error)]
+#[error("redis lost generation {generation} of the {read_model}; `medhub rebuild {read_model}` makes it anew")]
+struct GenerationLost {
+    read_model: &'static str,
+    generation: Generation,
+}
+
+/// The generation was built by a release that named keys in another way.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "generation {generation} of the {read_model} has the keys of an earlier release; `medhub rebuild {read_model}` makes \
+     it anew"
+)]
+struct OutdatedKeyLayout {
+    read_model: &'static str,
+    generation: Generation,
+}
+
+/// A key that most events change holds something else.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "figures in generation {generation} of the {read_model} are damaged; `medhub rebuild {read_model}` makes it anew"
+)]
+struct DamagedFigures {
+    read_model: &'static str,
+    generation: Generation,
+    #[source]
+    source: RedisError,
+}
+
+/// Events between the stored version and the next event are missing.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "{stream} stands at version {stored}, but the next event has sequence {next}: events in between are missing, or its \
+     key in Redis was lost; `medhub rebuild {read_model}` makes it anew"
+)]
+pub(crate) struct SequenceGap {
+    pub(crate) read_model: &'static str,
+    pub(crate) stream: String,
+    pub(crate) stored: u64,
+    pub(crate) next: u64,
+}
+
+/// A stored state that this program did not write so.
+#[derive(Debug, thiserror::Error)]
+#[error("the key {key} holds no state of this read model: {reason}")]
+pub(crate) struct InvalidStoredState {
+    key: String,
+    reason: String,
+}
+
+impl InvalidStoredState {
+    pub(super) fn new(key: &str, reason: impl Into<String>) -> Self {
+        Self { key: key.to_owned(), reason: reason.into() }
+    }
+}
+
+/// Classifies errors of one generation.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct ErrorClassifier {
+    pub(super) read_model: &'static str,
+    pub(super) generation: Generation,
+}
+
+impl ErrorClassifier {
+    pub(super) fn generation_lost(self) -> ProjectionError {
+        let Self { read_model, generation } = self;
+        ProjectionError::unavailable(GenerationLost { read_model, generation })
+    }
+
+    pub(super) fn outdated_layout(self) -> ProjectionError {
+        let Self { read_model, generation } = self;
+        ProjectionError::unavailable(OutdatedKeyLayout { read_model, generation })
+    }
+
+    /// Classifies an error: caused by a key of few changes, or by the state of the server, which concerns all changes. A
+    /// server refuses all of them when it is out of memory, a replica, cannot save, is loading, or wants a password.
+    pub(super) fn classify_error(self, error: RedisError) -> ProjectionError {
+        let Self { read_model, generation } = self;
+        match error.code() {
+            Some("NOGENERATION") => self.generation_lost(),
+            Some("SHAREDKEY") => ProjectionError::unavailable(DamagedFigures { read_model, generation, source: error }),
+            Some("WRONGTYPE" | "ONEKEY") => ProjectionError::refused(error),
+            _ => ProjectionError::unavailable(unavailable_error(error)),
+        }
+    }
+}
+
+pub(crate) fn unreadable_error(source: impl Into<BoxedError>) -> QueryError {
+    QueryError::Unreadable { store: STORE, source: source.into() }
+}
+
+pub(crate) fn unavailable_error(source: RedisError) -> QueryError {
+    QueryError::Unavailable { store: STORE, source: source.into() }
+}
+
+#[cfg(test)]
+mod tests {
+    use redis::{ErrorKind, ServerErrorKind, make_extension_error};
+
+    use super::*;
+
+    #[test]
+    fn only_what_is_wrong_with_one_key_is_refused() {
+        let classifier = ErrorClassifier { read_model: "views", generation: Generation::FIRST };
+        let of = |code: &str| classifier.classify_error(make_extension_error(code.to_owned(), None));
+        for code in ["WRONGTYPE", "ONEKEY"] {
+            assert!(matches!(of(code), ProjectionError::Refused(_)), "{code}");
+        }
+        for code in ["OOM", "MISCONF", "NOAUTH", "NOGENERATION", "SHAREDKEY", "CROSSSLOT", "ERR"] {
+            assert!(matches!(of(code), ProjectionError::Unavailable(_)), "{code}");
+        }
+        for kind in [
+            ErrorKind::Io,
+            ErrorKind::Server(ServerErrorKind::ReadOnly),
+            ErrorKind::Server(ServerErrorKind::BusyLoading),
+        ] {
+            let error = RedisError::from((kind, "planted"));
+            assert!(matches!(classifier.classify_error(error), ProjectionError::Unavailable(_)));
+        }
+    }
+}

@@ -1,0 +1,166 @@
+//! The `Redis` client: a connection that is made when it is used and again when it breaks, and what every read model
+//! does with it.
+
+use redis::{
+    Client, FromRedisValue, Pipeline, RedisError, RedisResult, Value,
+    aio::{ConnectionManager, ConnectionManagerConfig},
+};
+
+use super::{
+    RedisConfig,
+    errors::unavailable_error,
+    script_call::{RedisScript, ScriptCall},
+};
+use crate::QueryError;
+
+/// Keys that a scan asks for in one round trip.
+const KEYS_PER_SCAN: usize = 1_000;
+
+/// A client of one server.
+#[derive(Clone)]
+pub(crate) struct RedisClient {
+    client: Client,
+    connection: ConnectionManager,
+}
+
+impl RedisClient {
+    /// Creates a client; it connects at the first command and reconnects when the connection breaks. Requires a Tokio
+    /// runtime.
+    pub(crate) fn new(config: &RedisConfig) -> Result<Self, QueryError> {
+        let timeout = Some(config.timeout());
+        let manager = ConnectionManagerConfig::new()
+            .set_connection_timeout(timeout)
+            .set_response_timeout(timeout)
+            // Workers retry without limit, and a query should fail soon.
+            .set_number_of_retries(1);
+        let client = Client::open(config.url.as_str()).map_err(unavailable_error)?;
+        let connection = ConnectionManager::new_lazy_with_config(client.clone(), manager).map_err(unavailable_error)?;
+        Ok(Self { client, connection })
+    }
+
+    /// The client itself, for connections that receive messages.
+    pub(crate) fn client(&self) -> &Client {
+        &self.client
+    }
+
+    /// Sends a pipeline, and once more when the connection is broken: after a restart of the server the first use only
+    /// detects that. The pipeline must be safe to repeat.
+    pub(crate) async fn send_with_retry<T: FromRedisValue>(&self, pipeline: &Pipeline) -> RedisResult<T> {
+        let mut connection = self.connection.clone();
+        match pipeline.query_async(&mut connection).await {
+            Err(error) if error.is_unrecoverable_error() => pipeline.query_async(&mut connection).await,
+            outcome => outcome,
+        }
+    }
+
+    /// Runs a pipeline; it fails when any of its commands fails.
+    pub(crate) async fn run_pipeline<T: FromRedisValue>(&self, pipeline: &Pipeline) -> Result<T, QueryError> {
+        self.send_with_retry(pipeline).await.map_err(unavailable_error)
+    }
+
+    /// Runs the commands of a pipeline; a key of another type fails its own command only.
+    pub(crate) async fn run_commands<T: FromRedisValue>(
+        &self,
+        mut pipeline: Pipeline,
+    ) -> Result<Vec<RedisResult<T>>, QueryError> {
+        if pipeline.is_empty() {
+            return Ok(vec![]);
+        }
+        let answers: Vec<RedisResult<T>> = self.run_pipeline(pipeline.ignore_errors()).await?;
+        let is_failure = |error: &&RedisError| error.code() != Some("WRONGTYPE");
+        match answers.iter().filter_map(|answer| answer.as_ref().err()).find(is_failure) {
+            Some(error) => Err(unavailable_error(error.clone())),
+            None => Ok(answers),
+        }
+    }
+
+    /// Runs calls of a script in one round trip; a call that fails does not prevent the others. The script must be safe to
+    /// repeat.
+    pub(crate) async fn call_script(
+        &self,
+        script: &RedisScript,
+        calls: &[ScriptCall],
+    ) -> RedisResult<Vec<RedisResult<Value>>> {
+        if calls.is_empty() {
+            return Ok(vec![]);
+        }
+        calls.iter().try_for_each(ScriptCall::check_slot)?;
+        let digest = match script.digest() {
+            Some(digest) => digest,
+            None => self.load_script(script).await?,
+        };
+        let mut pipeline = redis::pipe();
+        for call in calls {
+            pipeline.add_command(call.to_command(digest));
+        }
+        pipeline.ignore_errors();
+        let answers: Vec<RedisResult<Value>> = self.send_with_retry(&pipeline).await?;
+        let is_unknown =
+            |answer: &RedisResult<Value>| answer.as_ref().err().is_some_and(|error| error.code() == Some("NOSCRIPT"));
+        if !answers.iter().any(is_unknown) {
+            return Ok(answers);
+        }
+        // The server was restarted since, and knows no scripts.
+        self.load_script(script).await?;
+        self.send_with_retry(&pipeline).await
+    }
+
+    async fn load_script<'a>(&self, script: &'a RedisScript) -> RedisResult<&'a str> {
+        let (digest,): (String,) =
+            self.send_with_retry(redis::pipe().cmd("SCRIPT").arg("LOAD").arg(script.text())).await?;
+        Ok(script.set_digest(digest))
+    }
+
+    pub(crate) async fn ping(&self) -> Result<(), QueryError> {
+        self.run_pipeline::<(String,)>(redis::pipe().ping()).await.map(drop)
+    }
+
+    /// Some keys that begin with `prefix`, and the cursor of the next ones, `None` at the end. A key may occur twice.
+    pub(crate) async fn scan_keys(&self, prefix: &str, cursor: u64) -> Result<(Option<u64>, Vec<Vec<u8>>), QueryError> {
+        let mut pipeline = redis::pipe();
+        let scan = pipeline.cmd("SCAN").arg(cursor).arg("MATCH").arg(format!("{}*", escape_glob(prefix)));
+        scan.arg("COUNT").arg(KEYS_PER_SCAN);
+        let ((next, keys),): ((u64, Vec<Vec<u8>>),) = self.run_pipeline(&pipeline).await?;
+        Ok(((next != 0).then_some(next), keys))
+    }
+
+    /// Removes all keys that begin with `prefix`.
+    pub(crate) async fn unlink_keys(&self, prefix: &str) -> Result<(), QueryError> {
+        let mut cursor = Some(0);
+        while let Some(at) = cursor {
+            let (next, keys) = self.scan_keys(prefix, at).await?;
+            if !keys.is_empty() {
+                let mut pipeline = redis::pipe();
+                // One command for each key: they are in different slots.
+                for key in keys {
+                    pipeline.unlink(key).ignore();
+                }
+                self.run_pipeline::<()>(&pipeline).await?;
+            }
+            cursor = next;
+        }
+        Ok(())
+    }
+}
+
+/// A pattern that matches this text and nothing else.
+pub(crate) fn escape_glob(text: &str) -> String {
+    let mut pattern = String::with_capacity(text.len());
+    for letter in text.chars() {
+        if matches!(letter, '*' | '?' | '[' | ']' | '\\') {
+            pattern.push('\\');
+        }
+        pattern.push(letter);
+    }
+    pattern
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_prefix_matches_itself_only() {
+        assert_eq!(escape_glob("med*hub[1]?\\:"), "med\\*hub\\[1\\]\\?\\\\:");
+    }
+}

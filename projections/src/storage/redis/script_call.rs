@@ -1,0 +1,98 @@
+//! Scripts and their calls.
+
+use std::sync::OnceLock;
+
+use redis::{Cmd, RedisResult, ToRedisArgs, make_extension_error};
+
+use super::hash_tag::hashed_part;
+
+/// A script that the server runs atomically.
+pub(crate) struct RedisScript {
+    text: &'static str,
+    /// By which a server that has the script finds it; set at its first use.
+    digest: OnceLock<String>,
+}
+
+impl RedisScript {
+    pub(crate) const fn new(text: &'static str) -> Self {
+        Self { text, digest: OnceLock::new() }
+    }
+
+    pub(super) fn text(&self) -> &'static str {
+        self.text
+    }
+
+    pub(super) fn digest(&self) -> Option<&str> {
+        self.digest.get().map(String::as_str)
+    }
+
+    pub(super) fn set_digest(&self, digest: String) -> &str {
+        self.digest.get_or_init(|| digest)
+    }
+}
+
+/// One call of a script. All its keys have the same hash tag.
+#[derive(Debug, Default)]
+pub(crate) struct ScriptCall {
+    keys: Vec<String>,
+    arguments: Vec<Vec<u8>>,
+}
+
+impl ScriptCall {
+    pub(crate) fn add_key(&mut self, key: impl Into<String>) -> &mut Self {
+        self.keys.push(key.into());
+        self
+    }
+
+    pub(crate) fn add_argument(&mut self, argument: impl ToRedisArgs) -> &mut Self {
+        self.arguments.extend(argument.to_redis_args());
+        self
+    }
+
+    #[cfg(test)]
+    pub(crate) fn keys(&self) -> &[String] {
+        &self.keys
+    }
+
+    /// A server that is no cluster accepts keys of several slots; they are refused here, so that no test and no
+    /// installation depends on that.
+    pub(super) fn check_slot(&self) -> RedisResult<()> {
+        let mut parts = self.keys.iter().map(|key| hashed_part(key));
+        let first = parts.next();
+        match parts.find(|part| Some(*part) != first) {
+            None => Ok(()),
+            Some(other) => {
+                let detail = format!("a script call has keys of {:?} and of {other:?}", first.unwrap_or_default());
+                Err(make_extension_error("CROSSSLOT".to_owned(), Some(detail)))
+            }
+        }
+    }
+
+    pub(super) fn to_command(&self, digest: &str) -> Cmd {
+        let mut command = redis::cmd("EVALSHA");
+        command.arg(digest).arg(self.keys.len()).arg(&self.keys).arg(&self.arguments);
+        command
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn call(keys: &[&str]) -> ScriptCall {
+        let mut call = ScriptCall::default();
+        for key in keys {
+            call.add_key(*key);
+        }
+        call
+    }
+
+    #[test]
+    fn a_call_with_keys_of_two_slots_is_refused() {
+        assert!(call(&["a:{1}:x", "b:{1}:y"]).check_slot().is_ok());
+        for keys in [&["a:{1}:x", "a:{2}:x"][..], &["a:{1}:x", "a:x"], &["a", "b"]] {
+            let error = call(keys).check_slot().unwrap_err();
+            assert_eq!(error.code(), Some("CROSSSLOT"), "{keys:?}");
+        }
+    }
+}

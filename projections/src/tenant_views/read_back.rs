@@ -1,0 +1,132 @@
+//! Reads a generation's keys back as rows, for verify.
+
+use std::collections::HashSet;
+
+use redis::{RedisResult, Value};
+
+use super::{queries::TenantViews, tenant_aggregate::AggregateDescriptor};
+use crate::{
+    QueryError,
+    runtime::{ReadModelRow, VerifyScope, bucket_of},
+    storage::redis::{GENERATION_ROW, tag_name},
+};
+
+/// Table of entries of lists.
+const LISTS: &str = "lists";
+/// Table of unknown keys.
+const UNKNOWN: &str = "unknown";
+/// Content of a key that cannot be decoded; never expected.
+const DAMAGED: &str = "damaged";
+
+/// The row of a stream. States are compared by their text: maps in them are in order, so that it has one spelling.
+pub(super) fn stream_row(kind: &'static str, stream: &str, version: u64, text: &str) -> ReadModelRow {
+    ReadModelRow::new(kind, stream, (version, text))
+}
+
+/// The row of an entry of a list.
+pub(super) fn list_row(list: &str, member: &str) -> ReadModelRow {
+    ReadModelRow::new(LISTS, format!("{list} {member}"), ())
+}
+
+/// A key of a generation.
+enum TenantViewKey<'a> {
+    /// The tags and their markers; they are one row.
+    Marker,
+    Stream(&'static str, &'a str),
+    /// Kind, tenant and group of a list.
+    List(&'a str, &'a str, &'a str),
+    Unknown,
+}
+
+impl<'a> TenantViewKey<'a> {
+    /// A stream with the tag of another tenant than its own is unknown.
+    fn parse(name: &'a str) -> Self {
+        if name == "tags" {
+            return Self::Marker;
+        }
+        let Some((tenant, rest)) = tag_name(name) else { return Self::Unknown };
+        if rest == GENERATION_ROW {
+            return Self::Marker;
+        }
+        if let Some((kind, group)) = rest.strip_prefix("list:").and_then(|list| list.split_once(':')) {
+            return Self::List(kind, tenant, group);
+        }
+        let Some((kind, stream)) = rest.split_once(':') else { return Self::Unknown };
+        let is_own = stream.strip_prefix(tenant).is_some_and(|rest| rest.is_empty() || rest.starts_with(':'));
+        match AggregateDescriptor::find(kind) {
+            Some(kind) if is_own => Self::Stream(kind.name, stream),
+            Some(_) | None => Self::Unknown,
+        }
+    }
+
+    fn is_in_scope(&self, scope: &VerifyScope, name: &str) -> bool {
+        match (self, scope) {
+            (Self::List(..), VerifyScope::Totals) => true,
+            (Self::Marker, _)
+            | (Self::List(..), VerifyScope::Buckets(_))
+            | (Self::Stream(..) | Self::Unknown, VerifyScope::Totals) => false,
+            (Self::Stream(_, stream), VerifyScope::Buckets(range)) => range.contains(&bucket_of(stream)),
+            (Self::Unknown, VerifyScope::Buckets(range)) => range.contains(&bucket_of(name)),
+        }
+    }
+}
+
+impl TenantViews {
+    /// The rows of a scope.
+    pub(super) async fn scan_rows(&self, scope: &VerifyScope) -> Result<Vec<ReadModelRow>, QueryError> {
+        let (mut rows, mut seen, mut cursor) = (vec![], HashSet::new(), Some(0));
+        if *scope == VerifyScope::Totals {
+            rows.push(ReadModelRow::new(GENERATION_ROW, GENERATION_ROW, self.store.describe_markers().await?));
+        }
+        while let Some(at) = cursor {
+            let (next, keys) = self.store.client().scan_keys(self.store.prefix(), at).await?;
+            cursor = next;
+            let name = |key: &Vec<u8>| {
+                let name = key.strip_prefix(self.store.prefix().as_bytes()).unwrap_or(key);
+                String::from_utf8_lossy(name).into_owned()
+            };
+            // A scan may return a key twice.
+            let names = keys.iter().map(name).filter(|name| TenantViewKey::parse(name).is_in_scope(scope, name));
+            let names: Vec<_> = names.filter(|name| seen.insert(name.clone())).collect();
+            self.append_rows(&names, &mut rows).await?;
+        }
+        Ok(rows)
+    }
+
+    async fn append_rows(&self, names: &[String], rows: &mut Vec<ReadModelRow>) -> Result<(), QueryError> {
+        let mut pipeline = redis::pipe();
+        for name in names {
+            let key = format!("{}{name}", self.store.prefix());
+            match TenantViewKey::parse(name) {
+                TenantViewKey::Stream(..) => pipeline.hmget(key, &["version", "state"]),
+                TenantViewKey::List(..) => pipeline.zrange(key, 0, -1),
+                TenantViewKey::Marker | TenantViewKey::Unknown => pipeline.exists(key),
+            };
+        }
+        let answers = self.store.client().run_commands(pipeline).await?;
+        for (name, answer) in names.iter().zip(answers) {
+            rows.extend(parse_rows(name, answer));
+        }
+        Ok(())
+    }
+}
+
+fn parse_rows(name: &str, answer: RedisResult<Value>) -> Vec<ReadModelRow> {
+    match TenantViewKey::parse(name) {
+        TenantViewKey::Marker => vec![],
+        TenantViewKey::Unknown => vec![ReadModelRow::new(UNKNOWN, name, ())],
+        TenantViewKey::Stream(kind, stream) => {
+            match answer.and_then(|value| Ok(redis::from_redis_value::<(u64, String)>(value)?)) {
+                Ok((version, text)) => vec![stream_row(kind, stream, version, &text)],
+                Err(_) => vec![ReadModelRow::new(kind, stream, DAMAGED)],
+            }
+        }
+        TenantViewKey::List(kind, tenant, group) => {
+            let list = format!("{kind}:{tenant}:{group}");
+            match answer.and_then(|value| Ok(redis::from_redis_value::<Vec<String>>(value)?)) {
+                Ok(members) => members.iter().map(|member| list_row(&list, member)).collect(),
+                Err(_) => vec![ReadModelRow::new(LISTS, list, DAMAGED)],
+            }
+        }
+    }
+}
