@@ -41,7 +41,8 @@ use uuid::Uuid;
 
 pub use self::sweeper::ObjectSweeper;
 use self::unfinished_file::UnfinishedFile;
-pub(crate) use self::upload_body::{UploadBodyError, enforce_progress};
+pub use self::upload_body::UploadBodyError;
+pub(crate) use self::upload_body::enforce_progress;
 
 /// Bytes at the beginning of a file by which its media type is detected.
 const HEAD_BYTES: usize = 4_096;
@@ -114,17 +115,9 @@ pub enum ObjectStoreError {
     /// The file is longer than allowed, in bytes.
     #[error("the file is longer than {0} bytes")]
     TooLong(u64),
-    /// The client aborted the upload.
-    #[error("the upload was interrupted")]
-    Interrupted,
-    /// The upload made too little progress.
-    #[error("the upload was too slow: at least {bytes} bytes must arrive every {seconds} s")]
-    TooSlow {
-        /// Bytes that must arrive.
-        bytes: u64,
-        /// Time for them, in seconds.
-        seconds: u64,
-    },
+    /// The body ended early.
+    #[error(transparent)]
+    Body(#[from] UploadBodyError),
     /// The form data is malformed.
     #[error("the form cannot be read: {0}")]
     InvalidForm(String),
@@ -273,7 +266,10 @@ mod tests {
         let too_long = objects.put(&owner, byte_stream(&["ab", "cd"]), 3).await;
         assert!(matches!(too_long, Err(ObjectStoreError::TooLong(3))));
         let interrupted = stream::iter([Ok(Bytes::from_static(b"ab")), Err(UploadBodyError::Interrupted)]);
-        assert!(matches!(objects.put(&owner, interrupted, 3).await, Err(ObjectStoreError::Interrupted)));
+        assert!(matches!(
+            objects.put(&owner, interrupted, 3).await,
+            Err(ObjectStoreError::Body(UploadBodyError::Interrupted))
+        ));
         // A request that is cancelled while its body arrives.
         let endless = Box::pin(byte_stream(&["ab"]).chain(stream::pending()));
         let cancelled = tokio::time::timeout(Duration::from_millis(50), objects.put(&owner, endless, 3)).await;

@@ -27,9 +27,10 @@ mod upload;
 use std::sync::Arc;
 
 use axum::{
-    Router,
-    extract::DefaultBodyLimit,
+    Extension, Router,
+    extract::{DefaultBodyLimit, FromRequestParts, rejection::ExtensionRejection},
     http::Method,
+    http::{HeaderMap, request::Parts},
     routing::{get, post, put},
 };
 use domain::document::MAX_FILE_BYTES;
@@ -44,6 +45,7 @@ pub use self::{
 };
 use crate::{
     app_context::AppContext,
+    auth::Principal,
     http::inflate::{self, InflatePolicy},
     object_store::ObjectStore,
 };
@@ -57,6 +59,22 @@ pub struct RestState {
     pub ingest: Arc<IngestService>,
     /// Stores the files of documents.
     pub objects: ObjectStore,
+}
+
+/// What every handler needs of a request.
+struct RestRequest {
+    rest: Arc<RestState>,
+    principal: Principal,
+    headers: HeaderMap,
+}
+
+impl FromRequestParts<Arc<RestState>> for RestRequest {
+    type Rejection = ExtensionRejection;
+
+    async fn from_request_parts(parts: &mut Parts, rest: &Arc<RestState>) -> Result<Self, ExtensionRejection> {
+        let Extension(principal) = Extension::from_request_parts(parts, rest).await?;
+        Ok(Self { rest: Arc::clone(rest), principal, headers: parts.headers.clone() })
+    }
 }
 
 /// Returns the routes, and separately those of files, which are written to disk as they arrive and never held in

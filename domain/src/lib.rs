@@ -10,6 +10,7 @@ pub mod company;
 pub mod context;
 pub mod document;
 pub mod envelope;
+pub mod error_chain;
 pub mod event_store;
 pub mod event_version;
 pub mod fingerprint;

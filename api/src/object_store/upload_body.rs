@@ -10,7 +10,7 @@ use super::ObjectStoreError;
 
 /// Why a body ends early.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum UploadBodyError {
+pub enum UploadBodyError {
     /// The client aborted the upload.
     #[error("the upload was interrupted")]
     Interrupted,
@@ -24,19 +24,10 @@ pub(crate) enum UploadBodyError {
     },
 }
 
-impl From<UploadBodyError> for ObjectStoreError {
-    fn from(failure: UploadBodyError) -> Self {
-        match failure {
-            UploadBodyError::Interrupted => Self::Interrupted,
-            UploadBodyError::TooSlow { bytes, seconds } => Self::TooSlow { bytes, seconds },
-        }
-    }
-}
-
 impl From<multer::Error> for ObjectStoreError {
     fn from(error: multer::Error) -> Self {
         if let multer::Error::StreamReadFailed(source) = &error {
-            return source.downcast_ref::<UploadBodyError>().map_or(Self::Interrupted, |failure| (*failure).into());
+            return source.downcast_ref::<UploadBodyError>().copied().unwrap_or(UploadBodyError::Interrupted).into();
         }
         if let multer::Error::StreamSizeExceeded { limit } = error {
             return Self::TooLong(limit);

@@ -1,12 +1,10 @@
 //! `/analytics/events`: what one user did, or what was done on one page. Served from the response cache in Redis while
 //! no newer events exist, else from ClickHouse.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use axum::{
-    Extension,
-    extract::State,
-    http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
+    http::{HeaderName, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
 use chrono::{DateTime, Utc};
@@ -19,13 +17,12 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::{
-    RestState,
+    RestRequest,
     extractors::{ValidQuery, invalid_field},
     responses::{page_size, read_models, wait_for_consistency},
 };
 use crate::{
     app_context::AppContext,
-    auth::Principal,
     consistency,
     http::problem::Problem,
     tenant_commands::{self, CommandFailure},
@@ -94,9 +91,7 @@ impl From<VisitAction> for EventView {
     (status = 200, body = EventList), (status = 400, body = Problem), (status = 401, body = Problem),
     (status = 403, body = Problem), (status = 429, body = Problem), (status = 503, body = Problem)))]
 pub(super) async fn list_events(
-    State(rest): State<Arc<RestState>>,
-    Extension(principal): Extension<Principal>,
-    headers: HeaderMap,
+    RestRequest { rest, principal, headers }: RestRequest,
     ValidQuery(query): ValidQuery<EventListParams>,
 ) -> Result<Response, Problem> {
     // Operators read the events of the public tenant, all others those of their company.

@@ -1,13 +1,6 @@
 //! `/api/v1/documents`: files that a company uploads.
 
-use std::sync::Arc;
-
-use axum::{
-    Extension, Json,
-    extract::State,
-    http::{HeaderMap, StatusCode},
-    response::Response,
-};
+use axum::{Json, http::StatusCode, response::Response};
 use chrono::{DateTime, Utc};
 use domain::document::{Document, DocumentCommand};
 use projections::tenant_views::{ListGroup, StoredAggregate};
@@ -15,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::{
-    RestState,
+    RestRequest,
     extractors::{PathId, ValidQuery, read_preconditions},
     file_content::FileContent,
     media_type,
@@ -23,7 +16,6 @@ use super::{
     tenant_object::{ObjectView, PageParams, change_object, get_object, list_objects},
 };
 use crate::{
-    auth::Principal,
     http::problem::Problem,
     object_store::ObjectOwner,
     tenant_commands::{self, CommandFailure},
@@ -97,9 +89,7 @@ impl ObjectView for DocumentView {
     (status = 200, body = ListResponse<DocumentView>), (status = 400, body = Problem), (status = 401, body = Problem),
     (status = 403, body = Problem), (status = 429, body = Problem), (status = 503, body = Problem)))]
 pub(super) async fn list(
-    State(rest): State<Arc<RestState>>,
-    Extension(principal): Extension<Principal>,
-    headers: HeaderMap,
+    RestRequest { rest, principal, headers }: RestRequest,
     ValidQuery(query): ValidQuery<DocumentListParams>,
 ) -> Result<Json<ListResponse<DocumentView>>, Problem> {
     let page = PageParams { first: query.first, after: query.after.as_deref(), group: ListGroup::all() };
@@ -112,9 +102,7 @@ pub(super) async fn list(
     (status = 403, body = Problem), (status = 404, body = Problem), (status = 429, body = Problem),
     (status = 503, body = Problem)))]
 pub(super) async fn get_document(
-    State(rest): State<Arc<RestState>>,
-    Extension(principal): Extension<Principal>,
-    headers: HeaderMap,
+    RestRequest { rest, principal, headers }: RestRequest,
     PathId(id): PathId,
 ) -> Result<Response, Problem> {
     get_object::<DocumentView>(&rest, &principal, &headers, id).await
@@ -130,9 +118,7 @@ pub(super) async fn get_document(
     (status = 403, body = Problem), (status = 404, body = Problem), (status = 416, body = Problem),
     (status = 429, body = Problem), (status = 503, body = Problem)))]
 pub(super) async fn content(
-    State(rest): State<Arc<RestState>>,
-    Extension(principal): Extension<Principal>,
-    headers: HeaderMap,
+    RestRequest { rest, principal, headers }: RestRequest,
     PathId(id): PathId,
 ) -> Result<Response, Problem> {
     let tenant = tenant_commands::readable_tenant(&principal)?;
@@ -162,9 +148,7 @@ pub(super) async fn content(
     (status = 403, body = Problem), (status = 404, body = Problem), (status = 409, body = Problem),
     (status = 412, body = Problem), (status = 429, body = Problem), (status = 503, body = Problem)))]
 pub(super) async fn delete(
-    State(rest): State<Arc<RestState>>,
-    Extension(principal): Extension<Principal>,
-    headers: HeaderMap,
+    RestRequest { rest, principal, headers }: RestRequest,
     PathId(id): PathId,
 ) -> Result<Response, Problem> {
     let preconditions = read_preconditions(&headers, &format!("DELETE /api/v1/documents/{id}"))?;

@@ -1,12 +1,8 @@
 //! `/api/v1/documents/{id}/text`: the text of a document, which a worker has extracted from its file.
 
-use std::sync::Arc;
-
 use axum::{
-    Extension,
     body::{Body, Bytes},
-    extract::State,
-    http::{HeaderMap, StatusCode},
+    http::StatusCode,
     response::Response,
 };
 use domain::document::{Document, DocumentCommand, ExtractionMethod, LanguageTag, ObjectKey, TextExtraction};
@@ -15,7 +11,7 @@ use serde::Deserialize;
 use utoipa::IntoParams;
 
 use super::{
-    RestState,
+    RestRequest,
     extractors::{PathId, ValidQuery, invalid_field, invalid_value, read_preconditions},
     file_content::FileContent,
     responses::{ChangeResponse, consistent_tenant_views, not_found},
@@ -23,7 +19,6 @@ use super::{
     upload::{reject_content_encoding, storage_problem, within_recording_timeout},
 };
 use crate::{
-    auth::Principal,
     http::problem::Problem,
     object_store::{ObjectOwner, ObjectStore, ObjectStoreError, enforce_progress},
     tenant_commands,
@@ -58,9 +53,7 @@ pub(super) struct DocumentTextParams {
     (status = 415, body = Problem), (status = 429, body = Problem),
     (status = 503, body = Problem)))]
 pub(super) async fn record(
-    State(rest): State<Arc<RestState>>,
-    Extension(principal): Extension<Principal>,
-    headers: HeaderMap,
+    RestRequest { rest, principal, headers }: RestRequest,
     PathId(id): PathId,
     ValidQuery(query): ValidQuery<DocumentTextParams>,
     body: Body,
@@ -113,9 +106,7 @@ async fn read_text_body(objects: &ObjectStore, body: Body) -> Result<Bytes, Obje
     (status = 401, body = Problem), (status = 403, body = Problem), (status = 404, body = Problem),
     (status = 429, body = Problem), (status = 503, body = Problem)))]
 pub(super) async fn get_document_text(
-    State(rest): State<Arc<RestState>>,
-    Extension(principal): Extension<Principal>,
-    headers: HeaderMap,
+    RestRequest { rest, principal, headers }: RestRequest,
     PathId(id): PathId,
 ) -> Result<Response, Problem> {
     let tenant = tenant_commands::readable_tenant(&principal)?;

@@ -1,13 +1,6 @@
 //! `/api/v1/resources`: what a company reuses in its proposals.
 
-use std::sync::Arc;
-
-use axum::{
-    Extension,
-    extract::State,
-    http::{HeaderMap, StatusCode},
-    response::Response,
-};
+use axum::{http::StatusCode, response::Response};
 use chrono::{DateTime, Utc};
 use domain::{
     resource::{Resource, ResourceBody, ResourceCommand, ResourceContent, ResourceKind, ResourceName, ResourceTags},
@@ -19,12 +12,12 @@ use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
 use super::{
-    RestState,
+    RestRequest,
     extractors::{PathId, ValidJson, ValidQuery, invalid_value, read_preconditions},
     responses::{ChangeResponse, ListResponse},
     tenant_object::{ObjectView, PageParams, change_object, get_object, list_objects},
 };
-use crate::{auth::Principal, http::problem::Problem, tenant_commands};
+use crate::{http::problem::Problem, tenant_commands};
 
 /// Content of a resource.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
@@ -139,9 +132,7 @@ impl ObjectView for ResourceView {
     (status = 200, body = ListResponse<ResourceView>), (status = 400, body = Problem), (status = 401, body = Problem),
     (status = 403, body = Problem), (status = 429, body = Problem), (status = 503, body = Problem)))]
 pub(super) async fn list(
-    State(rest): State<Arc<RestState>>,
-    Extension(principal): Extension<Principal>,
-    headers: HeaderMap,
+    RestRequest { rest, principal, headers }: RestRequest,
     ValidQuery(query): ValidQuery<ResourceListParams>,
 ) -> Result<axum::Json<ListResponse<ResourceView>>, Problem> {
     let kind = query
@@ -160,9 +151,7 @@ pub(super) async fn list(
     (status = 403, body = Problem), (status = 404, body = Problem), (status = 429, body = Problem),
     (status = 503, body = Problem)))]
 pub(super) async fn get_resource(
-    State(rest): State<Arc<RestState>>,
-    Extension(principal): Extension<Principal>,
-    headers: HeaderMap,
+    RestRequest { rest, principal, headers }: RestRequest,
     PathId(id): PathId,
 ) -> Result<Response, Problem> {
     get_object::<ResourceView>(&rest, &principal, &headers, id).await
@@ -175,9 +164,7 @@ pub(super) async fn get_resource(
     (status = 403, body = Problem), (status = 409, body = Problem), (status = 413, body = Problem),
     (status = 415, body = Problem), (status = 429, body = Problem), (status = 503, body = Problem)))]
 pub(super) async fn create(
-    State(rest): State<Arc<RestState>>,
-    Extension(principal): Extension<Principal>,
-    headers: HeaderMap,
+    RestRequest { rest, principal, headers }: RestRequest,
     ValidJson(input): ValidJson<ResourceRequest>,
 ) -> Result<Response, Problem> {
     let preconditions = read_preconditions(&headers, &input.idempotency_text("POST /api/v1/resources"))?;
@@ -195,9 +182,7 @@ pub(super) async fn create(
     (status = 412, body = Problem), (status = 413, body = Problem), (status = 415, body = Problem),
     (status = 429, body = Problem), (status = 503, body = Problem)))]
 pub(super) async fn update(
-    State(rest): State<Arc<RestState>>,
-    Extension(principal): Extension<Principal>,
-    headers: HeaderMap,
+    RestRequest { rest, principal, headers }: RestRequest,
     PathId(id): PathId,
     ValidJson(input): ValidJson<ResourceRequest>,
 ) -> Result<Response, Problem> {
@@ -214,9 +199,7 @@ pub(super) async fn update(
     (status = 403, body = Problem), (status = 404, body = Problem), (status = 409, body = Problem),
     (status = 412, body = Problem), (status = 429, body = Problem), (status = 503, body = Problem)))]
 pub(super) async fn delete(
-    State(rest): State<Arc<RestState>>,
-    Extension(principal): Extension<Principal>,
-    headers: HeaderMap,
+    RestRequest { rest, principal, headers }: RestRequest,
     PathId(id): PathId,
 ) -> Result<Response, Problem> {
     let preconditions = read_preconditions(&headers, &format!("DELETE /api/v1/resources/{id}"))?;

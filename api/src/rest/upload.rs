@@ -1,11 +1,9 @@
 //! `POST /api/v1/documents`: uploads a file, as the body or in a form.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use axum::{
-    Extension,
     body::Body,
-    extract::State,
     http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
@@ -18,14 +16,13 @@ use serde::Deserialize;
 use utoipa::IntoParams;
 
 use super::{
-    RestState, content_disposition,
+    RestRequest, content_disposition,
     extractors::{ValidQuery, invalid_field, invalid_value, read_preconditions},
     media_type,
     responses::ChangeResponse,
     tenant_object::change_object,
 };
 use crate::{
-    auth::Principal,
     http::problem::Problem,
     object_store::{ObjectOwner, ObjectStore, ObjectStoreError, StoredObject, UploadBodyError, enforce_progress},
     tenant_commands::{self, CommandFailure},
@@ -61,9 +58,7 @@ pub(super) struct UploadParams {
     (status = 413, body = Problem), (status = 415, body = Problem), (status = 429, body = Problem),
     (status = 503, body = Problem)))]
 pub(super) async fn upload(
-    State(rest): State<Arc<RestState>>,
-    Extension(principal): Extension<Principal>,
-    headers: HeaderMap,
+    RestRequest { rest, principal, headers }: RestRequest,
     ValidQuery(query): ValidQuery<UploadParams>,
     body: Body,
 ) -> Result<Response, Problem> {
@@ -123,8 +118,8 @@ pub(super) fn storage_problem(error: &ObjectStoreError) -> Problem {
     let rejection = |status, code| Problem::new(status, code, error.to_string());
     match error {
         ObjectStoreError::TooLong(_) => rejection(StatusCode::PAYLOAD_TOO_LARGE, "TOO_LARGE"),
-        ObjectStoreError::TooSlow { .. } => rejection(StatusCode::REQUEST_TIMEOUT, "TOO_SLOW"),
-        ObjectStoreError::Interrupted | ObjectStoreError::InvalidForm(_) => {
+        ObjectStoreError::Body(UploadBodyError::TooSlow { .. }) => rejection(StatusCode::REQUEST_TIMEOUT, "TOO_SLOW"),
+        ObjectStoreError::Body(UploadBodyError::Interrupted) | ObjectStoreError::InvalidForm(_) => {
             rejection(StatusCode::BAD_REQUEST, "INVALID_INPUT")
         }
         ObjectStoreError::Io(_) => CommandFailure::unavailable(error).into(),

@@ -1,5 +1,7 @@
 //! Errors of projections and of workers.
 
+use domain::error_chain::format_error_chain;
+
 use crate::error::BoxedError;
 
 /// Why events were not applied. The variant decides what the worker does next.
@@ -61,17 +63,7 @@ const MAX_CHAIN_CHARS: usize = 500;
 
 /// An error and its causes on one line, cut after [`MAX_CHAIN_CHARS`] characters.
 pub(super) fn error_chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let message = error.to_string();
-        // Some clients repeat their cause in their own text.
-        if !text.ends_with(&message) {
-            text.push_str(": ");
-            text.push_str(&message);
-        }
-        cause = error.source();
-    }
+    let text = format_error_chain(error);
     match text.char_indices().nth(MAX_CHAIN_CHARS) {
         Some((end, _)) => format!("{}…", &text[..end]),
         None => text,

@@ -1,12 +1,13 @@
 //! `medhub doctor`: checks every engine, and says which is unavailable or misconfigured and what to do.
 
-use std::{error::Error, process::ExitCode};
+use std::process::ExitCode;
 
 use api::{
     app_context::{self, BackingService, PingError, ServiceFinding},
     config::mask_url,
 };
 use clap::Args;
+use domain::error_chain::format_error_chain;
 use futures::future::join_all;
 use secrecy::ExposeSecret;
 use serde::Serialize;
@@ -62,8 +63,10 @@ impl DoctorArgs {
                 engine.findings.push(finding.clone());
             });
         }
-        let model =
-            app_context::load_embedding_model(&config.embedding).await.err().map(|failure| format_causes(&failure));
+        let model = app_context::load_embedding_model(&config.embedding)
+            .await
+            .err()
+            .map(|failure| format_error_chain(&failure));
         let healthy = model.is_none() && engines.iter().all(ServiceDiagnosis::is_healthy);
         let report = DoctorReport { healthy, engines, model };
         let text = if self.json { serde_json::to_string(&report)? } else { report.format_table() };
@@ -84,7 +87,7 @@ impl ServiceDiagnosis {
             engine,
             at,
             answers: failure.is_none(),
-            reason: failure.map(|failure| format_causes(failure)),
+            reason: failure.map(|failure| format_error_chain(failure)),
             advice,
             findings: vec![],
         }
@@ -123,19 +126,4 @@ fn service_address(engine: BackingService, config: &MedhubConfig) -> String {
         BackingService::Redis => &config.redis.url,
         BackingService::Registry => &config.registry.url,
     })
-}
-
-/// Formats an error and its causes on one line, without repetitions.
-fn format_causes(failure: &dyn Error) -> String {
-    let mut text = failure.to_string();
-    let mut cause = failure.source();
-    while let Some(error) = cause {
-        let message = error.to_string();
-        if !text.ends_with(&message) {
-            text.push_str(": ");
-            text.push_str(&message);
-        }
-        cause = error.source();
-    }
-    text
 }

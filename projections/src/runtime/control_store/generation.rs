@@ -94,12 +94,7 @@ impl ControlStore {
             .await
             .map_err(doing())?;
         if inserted.rows_affected() > 0 {
-            sqlx::query(include_str!("generation/first_pointer.sql"))
-                .bind(projection)
-                .bind(Generation::FIRST.number())
-                .execute(&mut *transaction)
-                .await
-                .map_err(doing())?;
+            insert_first_pointer(&mut transaction, projection).await.map_err(doing())?;
         }
         transaction.commit().await.map_err(doing())?;
         Ok(inserted.rows_affected() > 0)
@@ -207,4 +202,10 @@ fn generation_from_row(row: &PgRow) -> Result<GenerationRecord, sqlx::Error> {
         incarnation: row.try_get("incarnation")?,
         handover: row.try_get::<i64, _>("handover")?.unsigned_abs(),
     })
+}
+
+/// Makes the first generation of a projection the active one.
+pub(super) async fn insert_first_pointer(connection: &mut PgConnection, projection: &str) -> Result<(), sqlx::Error> {
+    let insert = sqlx::query(include_str!("generation/first_pointer.sql"));
+    insert.bind(projection).bind(Generation::FIRST.number()).execute(connection).await.map(drop)
 }

@@ -2,7 +2,7 @@
 
 use uuid::Uuid;
 
-use super::{ControlError, ControlStore, postgres_error};
+use super::{ControlError, ControlStore, generation::insert_first_pointer, postgres_error};
 use crate::runtime::Generation;
 
 impl ControlStore {
@@ -35,12 +35,7 @@ impl ControlStore {
             .await
             .map_err(doing())?;
         if registered.rows_affected() > 0 {
-            sqlx::query(include_str!("generation/first_pointer.sql"))
-                .bind(projection)
-                .bind(Generation::FIRST.number())
-                .execute(&mut *transaction)
-                .await
-                .map_err(doing())?;
+            insert_first_pointer(&mut transaction, projection).await.map_err(doing())?;
         }
         transaction.commit().await.map_err(doing())
     }
