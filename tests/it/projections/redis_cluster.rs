@@ -31,7 +31,9 @@ async fn every_read_model_is_written_read_and_removed() {
 
     for scope in [VerifyScope::all_buckets(), VerifyScope::Totals] {
         let mut fold = views.fold(&scope);
-        events.iter().for_each(|event| fold.apply_event(event).unwrap());
+        for event in &events {
+            fold.apply_event(event).unwrap();
+        }
         let (mut wanted, mut stored) = (fold.expected_rows(), views.read_back(&scope).await.unwrap());
         wanted.sort();
         stored.sort();
