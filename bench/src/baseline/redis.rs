@@ -85,6 +85,10 @@ async fn build_copy_pipeline(
                 let value: Vec<u8> = redis::cmd("GET").arg(key).query_async(connection).await?;
                 pipeline.cmd("SET").arg(copy).arg(value).ignore();
             }
+            "set" => {
+                let members: Vec<Vec<u8>> = redis::cmd("SMEMBERS").arg(key).query_async(connection).await?;
+                pipeline.cmd("SADD").arg(other).arg(members).ignore();
+            }
             other => anyhow::bail!("{key} has the unexpected type {other}"),
         }
     }
