@@ -119,6 +119,17 @@ const FOLDER_LAYERS: &[(&str, &[&[&str]])] = &[
             &["object_store"],
         ],
     ),
+    (
+        "projections",
+        &[
+            &["read_models"],
+            &["opportunity_analytics", "opportunity_search", "opportunity_views", "change_feed", "response_cache"],
+            &["tenant_views"],
+            &["storage"],
+            &["runtime"],
+            &["error", "opportunity_criteria", "point_in_time"],
+        ],
+    ),
     ("server", &[&["cli"], &["serve"], &["schema_registry"], &["composition"], &["config"]]),
 ];
 

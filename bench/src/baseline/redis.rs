@@ -87,7 +87,7 @@ async fn build_copy_pipeline(
             }
             "set" => {
                 let members: Vec<Vec<u8>> = redis::cmd("SMEMBERS").arg(key).query_async(connection).await?;
-                pipeline.cmd("SADD").arg(other).arg(members).ignore();
+                pipeline.cmd("SADD").arg(copy).arg(members).ignore();
             }
             other => anyhow::bail!("{key} has the unexpected type {other}"),
         }

@@ -19,7 +19,7 @@ use futures::future::join_all;
 
 pub use self::{
     download_progress::DownloadProgress,
-    pinned_artifacts::{CHDB, GRAPHIQL, JAVA, KAFKA, POSTGRES, QDRANT, REDIS, TANSU, WORDLLAMA},
+    pinned_artifacts::{CHDB, GRAPHIQL, JAVA, KAFKA, POSTGRES, QDRANT, REDIS, WORDLLAMA},
 };
 use crate::folder::{self, ProcessLock};
 
@@ -60,8 +60,6 @@ enum FetchMethod {
     PythonPackages { requirements: &'static str, files: &'static [(&'static str, &'static str)] },
     /// Jars with their dependencies: by Maven, else by `jgo`.
     Jars,
-    /// `cargo install`, compiled here.
-    Crate { features: &'static str },
 }
 
 /// A package and the files to take from it.

@@ -139,17 +139,6 @@ impl EngineKind {
     }
 }
 
-/// Which Kafka to run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum KafkaVariant {
-    /// Apache Kafka where Java or Python can fetch it, else Tansu.
-    Auto,
-    /// Apache Kafka.
-    Apache,
-    /// Tansu.
-    Tansu,
-}
-
 /// Settings that apply to all engines of a stack.
 #[derive(Debug, Clone)]
 pub struct EngineSettings {
@@ -157,8 +146,6 @@ pub struct EngineSettings {
     pub cache: ArtifactCache,
     /// Where the stack stores its data.
     pub data_folder: PathBuf,
-    /// Which Kafka to run.
-    pub kafka: KafkaVariant,
 }
 
 impl EngineSettings {

@@ -2,8 +2,7 @@
 
 use std::{process::ExitCode, time::Duration};
 
-use anyhow::Context as _;
-use clap::{Parser, ValueEnum};
+use clap::Parser;
 use tests::{
     EnvironmentVariables, TestStack,
     faults::{self, fault_plan::FaultPlan, fault_report::print_progress, run_seed},
@@ -26,9 +25,6 @@ struct FaultsCli {
     /// Number of concurrent writers.
     #[arg(long, default_value_t = 16)]
     writers: usize,
-    /// Which broker to run.
-    #[arg(long, env = "KAFKA", value_enum, default_value = "auto")]
-    kafka: BrokerVariant,
     /// Inject only faults whose name contains this text, e.g. `backend`.
     #[arg(long, value_name = "TEXT")]
     only: Option<String>,
@@ -38,16 +34,6 @@ struct FaultsCli {
     /// Run a naive relay without the fence instead of the product's; the run has to fail.
     #[arg(long)]
     without_fence: bool,
-}
-
-#[derive(Debug, Clone, Copy, ValueEnum)]
-enum BrokerVariant {
-    /// Apache Kafka where it is available, else Tansu.
-    Auto,
-    /// Apache Kafka.
-    Apache,
-    /// Tansu.
-    Tansu,
 }
 
 fn main() -> ExitCode {
@@ -69,10 +55,7 @@ async fn run_cli(cli: FaultsCli) -> anyhow::Result<ExitCode> {
     let plan = if cli.without_fence { plan.without_fence() } else { plan };
     let plan = if cli.through_pooler { plan.through_pooler() } else { plan };
     print_progress(&format!("{} s with {} writers, seed {}", cli.seconds, cli.writers, plan.seed));
-    let broker = cli.kafka.to_possible_value().context("naming the broker")?.get_name().to_owned();
-    let stack =
-        TestStack::start_with(&["--only", "postgres,registry,kafka", "--kafka", &broker], EnvironmentVariables::new())
-            .await;
+    let stack = TestStack::start_with(&["--only", "postgres,registry,kafka"], EnvironmentVariables::new()).await;
     let report = faults::run_plan(&plan, &stack).await?;
     let (_stack, status) = stack.stop().await;
     anyhow::ensure!(status.success(), "the stack ended with {status}");

@@ -29,7 +29,6 @@ pub(super) fn describe_missing_client(method: &FetchMethod, use_system: bool) ->
         FetchMethod::Jars | FetchMethod::Wheel { .. } | FetchMethod::PythonPackages { .. } => {
             need("python3", "install Python 3 with pip")
         }
-        FetchMethod::Crate { .. } => need("cargo", "install Rust"),
     }
 }
 
@@ -57,7 +56,6 @@ pub(super) async fn fetch_packages(
             install_python_packages(requirements, files, work, staging).await
         }
         FetchMethod::Jars => fetch_jars(use_system, work, staging).await,
-        FetchMethod::Crate { features } => install_crate(features, work, staging).await,
     }
 }
 
@@ -182,13 +180,6 @@ async fn resolve_with_jgo(work: &Path, downloaded: &Path) -> anyhow::Result<()> 
         pinned_artifacts::JGO_COORDINATES,
     ]);
     run_client(resolve.env("PYTHONPATH", &library).env("PYTHONDONTWRITEBYTECODE", "1").current_dir(work)).await
-}
-
-async fn install_crate(features: &str, work: &Path, staging: &Path) -> anyhow::Result<()> {
-    let mut command = Command::new("cargo");
-    command.args(["install", "tansu", "--version", super::TANSU.version, "--locked", "--no-default-features"]);
-    command.args(["--features", features, "--root"]).arg(staging).arg("--target-dir").arg(work.join("client/target"));
-    run_client(command.current_dir(work)).await
 }
 
 fn path_option(prefix: &str, path: &Path) -> std::ffi::OsString {

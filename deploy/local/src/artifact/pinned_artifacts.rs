@@ -60,23 +60,12 @@ pub static KAFKA: PinnedArtifact = PinnedArtifact {
     package: "Maven org.apache.kafka:kafka_2.13:4.1.1",
     version: "4.1.1",
     download_bytes: 64_000_000,
-    alternative: "set KAFKA=tansu (a broker built by Cargo), or set KAFKA_BROKERS",
+    alternative: "install Java 17 and Maven, or Python 3 with pip, or set KAFKA_BROKERS",
     method: FetchMethod::Jars,
 };
 
 /// The jars of [`KAFKA`] in `jgo`'s notation; `jgo` resolves their dependencies.
 pub(super) const JGO_COORDINATES: &str = "org.apache.kafka:kafka_2.13:4.1.1+org.slf4j:slf4j-simple:1.7.36";
-
-/// Tansu, a Kafka-compatible broker, for machines with neither Java nor Python.
-pub static TANSU: PinnedArtifact = PinnedArtifact {
-    name: "tansu",
-    description: "Tansu 0.6.0",
-    package: "crates.io tansu@0.6.0",
-    version: "0.6.0",
-    download_bytes: 1_500_000_000,
-    alternative: "install Java 17 and Maven, or Python with pip, to get Apache Kafka instead, or set KAFKA_BROKERS",
-    method: FetchMethod::Crate { features: "libsql" },
-};
 
 /// The ClickHouse engine as a library.
 pub static CHDB: PinnedArtifact = PinnedArtifact {

@@ -8,13 +8,12 @@ use clap::Args;
 use super::{FolderOptions, stack_options::StackOptions};
 use crate::artifact::{self, DownloadProgress, PinnedArtifact};
 
-const ALL_ARTIFACTS: [&PinnedArtifact; 9] = [
+const ALL_ARTIFACTS: [&PinnedArtifact; 8] = [
     &artifact::POSTGRES,
     &artifact::REDIS,
     &artifact::JAVA,
     &artifact::KAFKA,
     &artifact::QDRANT,
-    &artifact::TANSU,
     &artifact::CHDB,
     &artifact::WORDLLAMA,
     &artifact::GRAPHIQL,
@@ -22,7 +21,7 @@ const ALL_ARTIFACTS: [&PinnedArtifact; 9] = [
 
 #[derive(Debug, Args)]
 pub(super) struct FetchCommand {
-    /// Only these: postgres, redis, java, kafka, qdrant, tansu, chdb, wordllama, graphiql [default: all that this
+    /// Only these: postgres, redis, java, kafka, qdrant, chdb, wordllama, graphiql [default: all that this
     /// machine lacks].
     artifacts: Vec<String>,
     #[command(flatten)]

@@ -7,7 +7,7 @@ use clap::{Args, ValueEnum};
 use super::FolderOptions;
 use crate::{
     artifact::ArtifactCache,
-    engine::{EngineKind, EngineSettings, KafkaVariant},
+    engine::{EngineKind, EngineSettings},
     service_port::ServicePort,
     supervised_stack::StackConfig,
 };
@@ -22,9 +22,6 @@ enum SystemPackageUse {
 /// Configuration of the stack to run.
 #[derive(Debug, Clone, Args)]
 pub(super) struct StackOptions {
-    /// Which Kafka to run: `auto` is Apache Kafka where Java or Python can fetch it, else Tansu.
-    #[arg(long, env = "KAFKA", value_enum, default_value = "auto")]
-    kafka: KafkaVariant,
     /// Whether to use engines that are installed on this machine (`off`: only those of package registries).
     #[arg(long, env = "MEDHUB_LOCAL_SYSTEM", value_enum, default_value = "on", value_name = "ON|OFF")]
     system: SystemPackageUse,
@@ -111,7 +108,7 @@ impl StackOptions {
     /// The configuration that these options give, for a stack with or without the product.
     pub(super) fn into_stack_config(self, folders: &FolderOptions, product: bool) -> anyhow::Result<StackConfig> {
         let cache = ArtifactCache { folder: folders.cache_folder()?, use_system: self.system == SystemPackageUse::On };
-        let settings = EngineSettings { cache, data_folder: folders.data_folder()?, kafka: self.kafka };
+        let settings = EngineSettings { cache, data_folder: folders.data_folder()? };
         let engines = EngineKind::ALL.to_vec();
         Ok(StackConfig { settings, engines, urls: self.urls.into_map(), ports: self.ports.into_map(), product })
     }

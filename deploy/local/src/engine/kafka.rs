@@ -1,4 +1,4 @@
-//! Kafka: Apache Kafka on the machine's Java or on a packaged one, else Tansu.
+//! Apache Kafka, on the machine's Java or on a packaged one.
 
 mod start_kit;
 
@@ -7,11 +7,10 @@ use std::{fs, path::Path};
 use anyhow::Context as _;
 
 use self::start_kit::StartKitBuilder;
-use super::{EngineProgram, EngineSettings, KafkaVariant, LaunchSpec, ProgramOrigin};
+use super::{EngineProgram, EngineSettings, LaunchSpec};
 use crate::{
-    artifact::{JAVA, KAFKA, TANSU},
+    artifact::{JAVA, KAFKA},
     folder, java,
-    process::find_on_path,
     service_port::{AllocatedPorts, ServicePort},
 };
 
@@ -32,18 +31,6 @@ const JVM_OPTIONS: &[&str] = &[
 ];
 
 pub(super) fn choose_program(settings: &EngineSettings) -> EngineProgram {
-    match settings.kafka {
-        KafkaVariant::Auto if !is_apache_available(settings) => choose_tansu(settings),
-        KafkaVariant::Auto | KafkaVariant::Apache => choose_apache(settings),
-        KafkaVariant::Tansu => choose_tansu(settings),
-    }
-}
-
-fn is_apache_available(settings: &EngineSettings) -> bool {
-    KAFKA.is_cached(&settings.cache) || KAFKA.missing_client(&settings.cache).is_none()
-}
-
-fn choose_apache(settings: &EngineSettings) -> EngineProgram {
     let system = settings.cache.use_system.then(java::find_system_java).flatten();
     let (java, packaged_java) = match system {
         Some((java, _)) => (java, None),
@@ -56,31 +43,13 @@ fn choose_apache(settings: &EngineSettings) -> EngineProgram {
     choice
 }
 
-fn choose_tansu(settings: &EngineSettings) -> EngineProgram {
-    let system = settings.cache.use_system.then(|| find_on_path("tansu")).flatten();
-    match system {
-        Some(program) => EngineProgram {
-            origin: ProgramOrigin::System,
-            version: "Tansu".to_owned(),
-            path: program,
-            artifacts: Vec::new(),
-            java: None,
-        },
-        None => EngineProgram {
-            path: TANSU.folder(&settings.cache).join("bin/tansu"),
-            version: format!("Tansu {}", TANSU.version),
-            ..EngineProgram::from_artifact(&TANSU, settings)
-        },
-    }
-}
-
 pub(super) async fn prepare_launch(
     choice: &EngineProgram,
     settings: &EngineSettings,
     ports: &AllocatedPorts,
 ) -> anyhow::Result<LaunchSpec> {
     let clients_port = ports.number(ServicePort::Kafka)?;
-    let Some(java) = &choice.java else { return prepare_tansu(choice, settings, clients_port) };
+    let java = choice.java.as_ref().context("no Java was chosen for Kafka")?;
     let data = settings.folder("kafka");
     folder::create_folder(&data)?;
     let logs = data.join("log");
@@ -104,15 +73,6 @@ pub(super) async fn prepare_launch(
     let main = ["kafka.Kafka".into(), properties.into_os_string()];
     let class_path = ["-cp".into(), start_kit::class_path(&jars).into_os_string()];
     Ok(LaunchSpec::new(java).args([kit.archive_option()]).args(JVM_OPTIONS.iter().copied()).args(class_path).args(main))
-}
-
-fn prepare_tansu(choice: &EngineProgram, settings: &EngineSettings, port: u16) -> anyhow::Result<LaunchSpec> {
-    let data = settings.folder("tansu");
-    folder::create_folder(&data)?;
-    let storage = format!("sqlite://{}", data.join("tansu.db").display());
-    let address = format!("tcp://127.0.0.1:{port}");
-    let args = ["broker", "--listener-url", &address, "--advertised-listener-url", &address];
-    Ok(LaunchSpec::new(&choice.path).args(args).args(["--storage-engine", &storage]))
 }
 
 /// The broker's session is short because a restarted broker is refused until the session of the killed one ends.
