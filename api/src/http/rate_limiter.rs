@@ -1,6 +1,6 @@
 //! Rate limits, counted in `Redis` so that all processes share one count.
 //!
-//! While `Redis` is unavailable each process counts for itself ([`local_counter`]): requests do not wait, and limits
+//! While `Redis` is unavailable each process counts for itself (`local_counter`): requests do not wait, and limits
 //! still apply. Routes that must answer without `Redis`, such as `/health` and the schema registry, always count
 //! locally.
 
