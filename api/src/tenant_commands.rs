@@ -43,7 +43,7 @@ pub(crate) enum CommandFailure {
     #[error("sign in first: send a token or an API key as `Authorization: Bearer ...`")]
     Unauthenticated,
     /// The caller lacks the authority.
-    #[error("you may not do that")]
+    #[error("your role or API key does not permit this")]
     Forbidden,
     /// The caller expected another version.
     #[error("it has changed since you looked: its version is {current}")]
@@ -55,7 +55,7 @@ pub(crate) enum CommandFailure {
     #[error("the idempotency key was used for another change, take a new one")]
     KeyReused,
     /// Concurrent changes kept conflicting.
-    #[error("others are changing the same, try again")]
+    #[error("others keep changing the object, try again")]
     Conflict,
     /// A store is unavailable.
     #[error("a store is unavailable, try again")]

@@ -1,6 +1,6 @@
 //! The bounded contexts and the Kafka topics their events travel on.
 
-/// A bounded context: one topic, one folder in each crate.
+/// A bounded context: aggregates whose events travel on one topic.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum BoundedContext {
     /// Federal contract opportunities, and watchlists of them.
@@ -54,7 +54,7 @@ impl BoundedContext {
         format!("{prefix}.{}.events", self.name())
     }
 
-    /// The topic of this context's dead letters under `prefix`.
+    /// The topic that is reserved for this context's dead letters under `prefix`; dead letters are kept in Postgres.
     pub fn dead_letter_topic(self, prefix: &str) -> String {
         format!("{prefix}.{}.dead-letters", self.name())
     }

@@ -2,7 +2,7 @@
 //! registry.
 
 pub mod cli;
-pub mod composition;
 pub mod config;
+pub mod engine_clients;
 pub mod schema_registry;
 pub mod serve;

@@ -57,7 +57,7 @@ pub enum ServeError {
     #[error("the database is not prepared; run `medhub migrate`")]
     NotMigrated,
     /// It cannot be determined whether the migrations have been applied.
-    #[error("checking whether the database is prepared")]
+    #[error("reading the table of migrations in Postgres")]
     Schema(#[source] sqlx::Error),
     /// The tables of the schema registry cannot be created.
     #[error("preparing the schema registry")]

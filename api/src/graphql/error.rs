@@ -104,8 +104,8 @@ pub(super) fn command_error<E: std::error::Error + 'static>(error: &CommandError
         CommandError::KeyReused => {
             error_with_code("the idempotency key was used for another change, take a new one", IDEMPOTENCY_KEY_REUSED)
         }
-        CommandError::Forbidden { .. } => error_with_code("you may not do that", FORBIDDEN),
-        CommandError::Conflict => error_with_code("others are changing the same, try again", CONFLICT),
+        CommandError::Forbidden { .. } => error_with_code("your role or API key does not permit this", FORBIDDEN),
+        CommandError::Conflict => error_with_code("others keep changing the object, try again", CONFLICT),
         // Mutations return refusals as outcomes; one that arrives here is a defect.
         CommandError::Refused(_) | CommandError::Store(_) => unavailable(error),
     }

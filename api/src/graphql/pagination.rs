@@ -87,7 +87,7 @@ impl<T: OutputType> NodeConnection<T> {
     }
 }
 
-/// Parses a cursor. Relay and others send an empty one for the beginning.
+/// Parses a cursor. Clients such as Relay.js send an empty one for the first page.
 pub(super) fn parse_cursor<T: FromStr>(after: Option<String>) -> Result<Option<T>> {
     let invalid = |_| invalid_field("after", "not a valid cursor".to_owned());
     after.filter(|after| !after.is_empty()).map(|after| after.parse().map_err(invalid)).transpose()

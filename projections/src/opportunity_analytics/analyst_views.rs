@@ -147,7 +147,12 @@ impl OpportunityAnalytics {
             let rename =
                 self.server().query("rename table ?.? to ?.?").bind(Identifier(shown)).bind(Identifier(&table));
             self.store().run_statement(rename.bind(Identifier(&aside)).bind(Identifier(&table)).execute()).await?;
-            tracing::warn!(table.from = shown, table.to = aside, table.name = table, "a table makes way for a view");
+            tracing::warn!(
+                table.from = shown,
+                table.to = aside,
+                table.name = table,
+                "table moved aside, a view replaces it"
+            );
         }
         Ok(())
     }

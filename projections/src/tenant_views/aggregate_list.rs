@@ -13,7 +13,7 @@ pub struct ListCursor(String);
 
 /// A text that is not a list cursor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("this is no cursor of a list")]
+#[error("it is not a cursor that a list returned")]
 pub struct InvalidListCursor;
 
 /// Digits of a Unix time in milliseconds; sufficient until the year 2286.

@@ -13,7 +13,7 @@ use secrecy::ExposeSecret;
 use serde::Serialize;
 
 use super::output;
-use crate::{composition, config::MedhubConfig};
+use crate::{config::MedhubConfig, engine_clients};
 
 /// Connects to every engine, checks its settings, and loads the embedding model. Exit code 0 only if no problem was
 /// found.
@@ -48,7 +48,7 @@ struct ServiceDiagnosis {
 
 impl DoctorArgs {
     pub(super) async fn run(self, config: &MedhubConfig) -> anyhow::Result<ExitCode> {
-        let app = composition::open_app_context_without_model(config)?;
+        let app = engine_clients::open_app_context_without_model(config)?;
         let answers = join_all(BackingService::ALL.iter().map(|engine| app.ping(*engine))).await;
         let mut engines: Vec<ServiceDiagnosis> = BackingService::ALL
             .into_iter()

@@ -10,7 +10,7 @@ use projections::{
 use serde_json::json;
 
 use super::{output, projection_names};
-use crate::{composition, config::MedhubConfig};
+use crate::{config::MedhubConfig, engine_clients};
 
 /// Lists the generations of every read model: `live`, which queries read; `retained`, to which a rollback would switch;
 /// and those that are being built or that failed verification.
@@ -37,7 +37,7 @@ enum GenerationSubcommand {
 
 impl GenerationsArgs {
     pub(super) async fn run(self, config: &MedhubConfig) -> anyhow::Result<ExitCode> {
-        let app = composition::open_app_context_without_model(config)?;
+        let app = engine_clients::open_app_context_without_model(config)?;
         if let Some(GenerationSubcommand::Drop { projection, generation }) = self.action {
             let chosen = projection_names::select_projections(&app, std::slice::from_ref(&projection))?;
             for projection in &chosen {

@@ -101,7 +101,7 @@ impl ImportArgs {
 
         let pool = eventstore::postgres::open_pool(&config.postgres)?;
         app_context::ping_postgres(&pool).await.context("connecting to Postgres; DATABASE_URL is its address")?;
-        if !app_context::is_migrated(&pool).await.context("checking whether the database is prepared")? {
+        if !app_context::is_migrated(&pool).await.context("reading the table of migrations in Postgres")? {
             bail!("the database is not prepared; run `medhub migrate`");
         }
         let import = notice_import::NoticeImport::new(PgBatchStore::new(pool.clone()), self.batch);

@@ -15,7 +15,7 @@ use clap::Args;
 use schemas::{catalog, registry_client::SchemaRegistryClient};
 
 use super::output;
-use crate::{composition, config::MedhubConfig};
+use crate::{config::MedhubConfig, engine_clients};
 
 /// How long to wait for the schema registry, which in a deployment may start at the same time as this command.
 const REGISTRY_TIMEOUT: Duration = Duration::from_secs(15);
@@ -29,7 +29,7 @@ pub(super) struct MigrateArgs {}
 impl MigrateArgs {
     pub(super) async fn run(self, config: &MedhubConfig) -> anyhow::Result<ExitCode> {
         let Self {} = self;
-        let app = composition::open_app_context(config).await?;
+        let app = engine_clients::open_app_context(config).await?;
         run_step("Postgres schema", eventstore::postgres::migrate(&app.pool)).await?;
         register_schemas(&app, config).await?;
         run_step("Kafka topics", eventstore::topic::ensure_topics(&config.kafka)).await?;

@@ -6,8 +6,8 @@ use clap::{Args, builder::PossibleValuesParser};
 use projections::read_models;
 
 use crate::{
-    composition,
     config::MedhubConfig,
+    engine_clients,
     serve::{self, ProcessRole},
 };
 
@@ -22,7 +22,7 @@ pub(super) struct ProjectArgs {
 
 impl ProjectArgs {
     pub(super) async fn run(self, config: MedhubConfig) -> anyhow::Result<ExitCode> {
-        let app = composition::open_app_context(&config).await?;
+        let app = engine_clients::open_app_context(&config).await?;
         serve::run(ProcessRole::Projections, &self.projections, app, config).await?;
         Ok(ExitCode::SUCCESS)
     }

@@ -16,7 +16,7 @@ use tokio::sync::watch::Sender;
 use tokio_util::sync::CancellationToken;
 
 use super::{output, projection_names, whoami};
-use crate::{composition, config::MedhubConfig};
+use crate::{config::MedhubConfig, engine_clients};
 
 /// How long to wait for the lease of another process: a little longer than the lease of a dead process lasts.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(12);
@@ -46,7 +46,7 @@ pub(super) struct RebuildArgs {
 
 impl RebuildArgs {
     pub(super) async fn run(self, config: &MedhubConfig) -> anyhow::Result<ExitCode> {
-        let app = composition::open_app_context(config).await?;
+        let app = engine_clients::open_app_context(config).await?;
         if self.abandon {
             return abandon_rebuild(&app).await;
         }

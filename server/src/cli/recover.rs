@@ -6,7 +6,7 @@ use anyhow::Context;
 use clap::Args;
 
 use super::output;
-use crate::{composition, config::MedhubConfig};
+use crate::{config::MedhubConfig, engine_clients};
 
 /// Prepares a log that was restored from a backup, or cloned, for publishing: gives it a new incarnation, empties the
 /// event topics, and lets the relay publish the whole log again. Events are not changed. Stop the relay before, and
@@ -20,7 +20,7 @@ pub(super) struct RecoverArgs {
 
 impl RecoverArgs {
     pub(super) async fn run(self, config: &MedhubConfig) -> anyhow::Result<ExitCode> {
-        let app = composition::open_app_context_without_model(config)?;
+        let app = engine_clients::open_app_context_without_model(config)?;
         let events = eventstore::count::count_log(&app.pool).await.context("counting the events of the log")?.events;
         let prefix = &config.kafka.topic_prefix;
         if !self.yes {

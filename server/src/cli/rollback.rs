@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::{Args, builder::PossibleValuesParser};
 
 use super::{output, projection_names};
-use crate::{composition, config::MedhubConfig};
+use crate::{config::MedhubConfig, engine_clients};
 
 /// Switches back to the generations that were active before the last switch, all at once. The generations switched from
 /// stay up to date, so that the same command switches forward again.
@@ -18,7 +18,7 @@ pub(super) struct RollbackArgs {
 
 impl RollbackArgs {
     pub(super) async fn run(self, config: &MedhubConfig) -> anyhow::Result<ExitCode> {
-        let app = composition::open_app_context_without_model(config)?;
+        let app = engine_clients::open_app_context_without_model(config)?;
         let projections = match self.projections.as_slice() {
             [] => app.last_switched_projections().await?,
             named => projection_names::select_projections(&app, named)?,

@@ -5,8 +5,8 @@ use std::process::ExitCode;
 use clap::Args;
 
 use crate::{
-    composition,
     config::MedhubConfig,
+    engine_clients,
     serve::{self, ProcessRole},
 };
 
@@ -26,9 +26,9 @@ impl ServeArgs {
             return Ok(ExitCode::SUCCESS);
         }
         let app = if self.role.needs_embedding_model() {
-            composition::open_app_context(&config).await?
+            engine_clients::open_app_context(&config).await?
         } else {
-            composition::open_app_context_without_model(&config)?
+            engine_clients::open_app_context_without_model(&config)?
         };
         serve::run(self.role, &[], app, config).await?;
         Ok(ExitCode::SUCCESS)

@@ -15,7 +15,7 @@ use clap::Args;
 use serde_json::json;
 
 use super::output;
-use crate::{composition, config::MedhubConfig};
+use crate::{config::MedhubConfig, engine_clients};
 
 /// Pause between two counts: short enough to time a propagation of seconds, long enough not to slow it down.
 const POLL_INTERVAL: Duration = Duration::from_millis(500);
@@ -40,7 +40,7 @@ pub(super) struct StatusArgs {
 
 impl StatusArgs {
     pub(super) async fn run(self, config: &MedhubConfig) -> anyhow::Result<ExitCode> {
-        let app = composition::open_app_context_without_model(config)?;
+        let app = engine_clients::open_app_context_without_model(config)?;
         if let Some(pause) = self.watch {
             return watch_pipeline(&app, Duration::from_secs(pause)).await;
         }

@@ -11,7 +11,7 @@ use super::{
     progress_reporter::{ProgressReporter, ProgressUnit},
     projection_names,
 };
-use crate::{composition, config::MedhubConfig};
+use crate::{config::MedhubConfig, engine_clients};
 
 /// Compares read models with a fold of the log, and reports every row that is missing, unexpected or different. Exact
 /// even while events are appended. Exit code 0 only if nothing differs.
@@ -33,7 +33,7 @@ pub(super) struct VerifyArgs {
 
 impl VerifyArgs {
     pub(super) async fn run(self, config: &MedhubConfig) -> anyhow::Result<ExitCode> {
-        let app = composition::open_app_context(config).await?;
+        let app = engine_clients::open_app_context(config).await?;
         let pointer = app.runtime.control().load_pointer().await?;
         let mut clean = true;
         for projection in projection_names::select_projections(&app, &self.projections)? {

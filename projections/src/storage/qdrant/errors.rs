@@ -9,7 +9,7 @@ const STORE: &str = "Qdrant";
 
 /// A collection of the generation does not exist.
 #[derive(Debug, thiserror::Error)]
-#[error("collection {collections} is not there, or not whole; `medhub rebuild {read_model}` makes it anew")]
+#[error("collection {collections} is missing or incomplete; run `medhub rebuild {read_model}`")]
 pub(super) struct MissingCollection {
     pub(super) collections: String,
     pub(super) read_model: &'static str,

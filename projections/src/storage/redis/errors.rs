@@ -12,7 +12,7 @@ const STORE: &str = "Redis";
 
 /// The server no longer has what was prepared.
 #[derive(Debug, thiserror::Error)]
-#[error("redis lost generation {generation} of the {read_model}; `medhub rebuild {read_model}` makes it anew")]
+#[error("redis lost generation {generation} of the {read_model}; run `medhub rebuild {read_model}`")]
 struct GenerationLost {
     read_model: &'static str,
     generation: Generation,
@@ -31,9 +31,7 @@ struct OutdatedKeyLayout {
 
 /// A key that most events change holds something else.
 #[derive(Debug, thiserror::Error)]
-#[error(
-    "figures in generation {generation} of the {read_model} are damaged; `medhub rebuild {read_model}` makes it anew"
-)]
+#[error("figures in generation {generation} of the {read_model} are damaged; run `medhub rebuild {read_model}`")]
 struct DamagedFigures {
     read_model: &'static str,
     generation: Generation,
@@ -45,7 +43,7 @@ struct DamagedFigures {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
     "{stream} stands at version {stored}, but the next event has sequence {next}: events in between are missing, or its \
-     key in Redis was lost; `medhub rebuild {read_model}` makes it anew"
+     key in Redis was lost; run `medhub rebuild {read_model}`"
 )]
 pub(crate) struct SequenceGap {
     pub(crate) read_model: &'static str,

@@ -40,7 +40,7 @@ impl<S: Send> VersionedStateStore<S> {
             tracing::warn!(
                 projection.name = read_model,
                 projection.generation = %generation,
-                "the generation has the keys of an earlier release; `medhub rebuild {read_model}` makes it anew"
+                "the generation has the keys of an earlier release; run `medhub rebuild {read_model}`"
             );
             return Ok(());
         }

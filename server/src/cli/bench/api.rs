@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use bench::api::{self, ApiBenchOptions, REQUEST_KINDS};
 use clap::{Args, builder::PossibleValuesParser};
 
-use crate::{cli::output, composition, config::MedhubConfig};
+use crate::{cli::output, config::MedhubConfig, engine_clients};
 
 /// Sends a fixed number of requests of each kind to a running service, and prints one JSON line for each kind. The
 /// service needs opportunities, the development login, and disabled rate limits (`MEDHUB__LIMITS__ENABLED=false`).
@@ -38,7 +38,7 @@ impl ApiBenchArgs {
         let http = http.unwrap_or_else(|| format!("http://{}", config.http.listen));
         let options =
             ApiBenchOptions { base_url: http, operator_token: operator, requests, rate, subscribers, kinds: only };
-        let app = composition::open_app_context_without_model(config)?;
+        let app = engine_clients::open_app_context_without_model(config)?;
         api::run(&app, &options, |line| {
             output::print_result(&serde_json::to_string(line)?)?;
             Ok(())

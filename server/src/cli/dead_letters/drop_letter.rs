@@ -8,8 +8,8 @@ use projections::{read_models, runtime::Generation};
 use super::find_parked_stream;
 use crate::{
     cli::{output, whoami},
-    composition,
     config::MedhubConfig,
+    engine_clients,
 };
 
 /// Drops the first event of a parked stream in one projection. Who dropped it and why stays on record; `redrive` then
@@ -32,7 +32,7 @@ pub(super) struct DropDeadLetterArgs {
 
 impl DropDeadLetterArgs {
     pub(super) async fn run(self, config: &MedhubConfig) -> anyhow::Result<ExitCode> {
-        let app = composition::open_app_context_without_model(config)?;
+        let app = engine_clients::open_app_context_without_model(config)?;
         let parked = find_parked_stream(&app, &self.projection, &self.aggregate, self.generation).await?;
         let projection = app.read_models.find_projection(&self.projection)?;
         let position =

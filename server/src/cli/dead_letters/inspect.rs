@@ -10,7 +10,7 @@ use projections::{
 use serde_json::{Value, json};
 
 use super::find_parked_stream;
-use crate::{cli::output, composition, config::MedhubConfig};
+use crate::{cli::output, config::MedhubConfig, engine_clients};
 
 /// Bytes printed of a value that cannot be decoded.
 const MAX_SHOWN_BYTES: usize = 200;
@@ -31,7 +31,7 @@ pub(super) struct InspectDeadLetterArgs {
 
 impl InspectDeadLetterArgs {
     pub(super) async fn run(self, config: &MedhubConfig) -> anyhow::Result<ExitCode> {
-        let app = composition::open_app_context_without_model(config)?;
+        let app = engine_clients::open_app_context_without_model(config)?;
         let parked = find_parked_stream(&app, &self.projection, &self.aggregate, self.generation).await?;
         for letter in app.runtime.control().load_dead_letters(&parked).await? {
             let payload = app.runtime.read_payload(&letter).await;

@@ -7,7 +7,7 @@ use projections::runtime::ParkedStream;
 use serde_json::json;
 
 use super::DeadLetterSelection;
-use crate::{cli::output, composition, config::MedhubConfig};
+use crate::{cli::output, config::MedhubConfig, engine_clients};
 
 /// Lists parked streams, grouped by cause.
 #[derive(Debug, Args)]
@@ -21,7 +21,7 @@ pub(super) struct ListDeadLettersArgs {
 
 impl ListDeadLettersArgs {
     pub(super) async fn run(self, config: &MedhubConfig) -> anyhow::Result<ExitCode> {
-        let app = composition::open_app_context_without_model(config)?;
+        let app = engine_clients::open_app_context_without_model(config)?;
         let parked = app.runtime.control().find_parked_streams(&self.selection.into_query()).await?;
         if parked.is_empty() && !self.json {
             output::print_message("no dead letters");

@@ -7,7 +7,7 @@ use clap::Args;
 use projections::runtime::{ParkedStreamQuery, RedriveReport, RedrivenStream};
 
 use super::DeadLetterSelection;
-use crate::{cli::output, composition, config::MedhubConfig};
+use crate::{cli::output, config::MedhubConfig, engine_clients};
 
 /// Applies parked streams again, each in order up to the first event that still fails. Events are decoded again, so a
 /// release with a fix can apply them. Exit code 1 if events are still parked.
@@ -29,7 +29,7 @@ impl RedriveArgs {
         if query == ParkedStreamQuery::default() && !self.all {
             bail!("give --projection, --generation, --fingerprint or --aggregate, or --all");
         }
-        let app = composition::open_app_context(config).await?;
+        let app = engine_clients::open_app_context(config).await?;
         let mut report = RedriveReport::default();
         for parked in app.runtime.control().find_parked_streams(&query).await? {
             let projection = app.read_models.find_projection(&parked.projection)?;

@@ -22,7 +22,7 @@ async fn a_server_that_lost_its_data_takes_in_nothing() {
     apply(&opened.views, &events[..4]).await;
     opened.lose_everything().await;
 
-    let lost = "redis lost generation g1 of the views; `medhub rebuild views` makes it anew";
+    let lost = "redis lost generation g1 of the views; run `medhub rebuild views`";
     // A worker that remembers what it wrote, and a fresh one; events that go on where they were, known ones, first ones.
     for views in [&opened.views, &opened.other()] {
         for batch in [&events[4..], &events[..2], &events[..1], &[viewed("visit", 1, SHIP, now())]] {

@@ -1,4 +1,4 @@
-//! Composition: opens the clients of all engines with the settings.
+//! Opens the clients of all engines with the settings.
 
 use api::app_context::{AppContext, AppContextError};
 
