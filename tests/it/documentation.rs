@@ -1,6 +1,10 @@
-//! The filters in the commands of `docs/testing.md` exist: a filter that matches no test passes silently.
+//! Documents name what exists: the filters of `docs/testing.md`, since a filter that matches no test passes silently, and the
+//! files that guides send their readers to.
 
-use std::path::Path;
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+};
 
 /// The filters of end-to-end tests in the commands of a page.
 fn test_filters(page: &str) -> Vec<&str> {
@@ -29,4 +33,63 @@ fn filters_are_found_in_both_forms_of_the_command() {
         "cargo test -p tests --test it alone    # time\n`cargo test --workspace --test it -- graphql::past` and NAME";
     assert_eq!(test_filters(page), ["alone", "graphql::past"]);
     assert_eq!(test_filters("cargo test --workspace --test it -- NAME"), Vec::<&str>::new());
+}
+
+/// Endings of files that a page may name.
+const FILE_ENDINGS: [&str; 7] = [".rs", ".sql", ".lua", ".graphql", ".json", ".proto", ".md"];
+
+/// The paths of files that a page names in code spans. Patterns and paths of requests are left out.
+fn named_files(page: &str) -> BTreeSet<String> {
+    let spans = page.split("```").step_by(2).flat_map(|text| text.split('`').skip(1).step_by(2));
+    let is_path = |span: &&str| {
+        let plain = |character: char| character.is_ascii_alphanumeric() || "_-./".contains(character);
+        FILE_ENDINGS.iter().any(|ending| span.ends_with(ending)) && span.chars().all(plain) && !span.starts_with('/')
+    };
+    spans.filter(is_path).map(str::to_owned).collect()
+}
+
+fn collect_files(folder: &Path, files: &mut Vec<PathBuf>) {
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        if path.is_dir() && name != "target" && name != "node_modules" && !name.starts_with('.') {
+            collect_files(&path, files);
+        } else if path.is_file() {
+            files.push(path);
+        }
+    }
+}
+
+/// The named files that do not exist. A short path is that of any file that ends with it.
+fn missing_files(page: &str, files: &[PathBuf]) -> Vec<String> {
+    let exists = |name: &String| files.iter().any(|file| file.ends_with(name));
+    named_files(page).into_iter().filter(|name| !exists(name)).collect()
+}
+
+#[test]
+fn files_that_guides_name_exist() {
+    let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    let mut files = vec![];
+    collect_files(workspace, &mut files);
+    let is_guide = |file: &&PathBuf| {
+        let path = file.strip_prefix(workspace).unwrap();
+        let is_decision = path.starts_with("docs/adr");
+        let name = path.to_string_lossy();
+        (path.starts_with("docs") && name.ends_with(".md") && !is_decision)
+            || name == "README.md"
+            || name == "CONTRIBUTING.md"
+    };
+    let guides: Vec<_> = files.iter().filter(is_guide).collect();
+    assert!(guides.len() > 8, "{guides:?}");
+    for guide in guides {
+        let page = std::fs::read_to_string(guide).unwrap();
+        assert_eq!(missing_files(&page, &files), Vec::<String>::new(), "{}", guide.display());
+    }
+}
+
+#[test]
+fn a_file_that_does_not_exist_is_noticed() {
+    let page = "See `src/lib.rs`, `gone.rs` and `/api/x.json`.\n```sh\ncat `none.md`\n```\n`a/*.rs` `b.rs`";
+    let files = ["/w/api/src/lib.rs", "/w/b.rs"].map(PathBuf::from);
+    assert_eq!(missing_files(page, &files), ["gone.rs"]);
 }
