@@ -54,7 +54,7 @@ use crate::{
 #[derive(Clone)]
 pub struct RestState {
     /// Clients of all stores, and the dispatcher.
-    pub stores: AppContext,
+    pub app: AppContext,
     /// Records views and clicks.
     pub ingest: Arc<IngestService>,
     /// Stores the files of documents.

@@ -109,7 +109,7 @@ pub fn router(
         None => (None, None, None),
     };
     let state = HttpState(Arc::new(HttpStateInner {
-        rooms: rest.as_ref().map(|rest| Arc::clone(&rest.stores.rooms)),
+        rooms: rest.as_ref().map(|rest| Arc::clone(&rest.app.rooms)),
         graphql,
         readiness,
         metrics,

@@ -21,7 +21,7 @@ use figment::{
 use projections::{
     opportunity_search::EmbeddingConfig,
     runtime::ConsumerConfig as WorkerConfig,
-    storage::{clickhouse::AnalyticsConfig, qdrant::SearchConfig, redis::RedisConfig},
+    storage::{clickhouse::ClickHouseConfig, qdrant::QdrantConfig, redis::RedisConfig},
 };
 use schemas::registry_client::RegistryConfig;
 use secrecy::ExposeSecret;
@@ -94,9 +94,9 @@ pub struct MedhubConfig {
     /// Workers, which consume the topics.
     pub worker: WorkerConfig,
     /// ClickHouse: read models of analytics and lists.
-    pub clickhouse: AnalyticsConfig,
+    pub clickhouse: ClickHouseConfig,
     /// Qdrant: read model of the semantic search.
-    pub qdrant: SearchConfig,
+    pub qdrant: QdrantConfig,
     /// Embedding model of the semantic search.
     pub embedding: EmbeddingConfig,
     /// Redis: read models of detail views.

@@ -67,7 +67,7 @@ pub enum ServeError {
     Generations(#[source] ControlError),
     /// The settings of authentication, rate limits or the edges are invalid.
     #[error("setting up authentication, rate limits and edges")]
-    Identity(#[source] Box<dyn std::error::Error + Send + Sync>),
+    Edges(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// The address is in use, or is no address of this machine.
     #[error("listening on {address}; set http.listen or grpc.listen to another address")]
     Listen {
@@ -124,13 +124,8 @@ fn join_names(engines: &[BackingService]) -> String {
 ///
 /// # Errors
 /// [`ServeError`] when the service cannot start, when a part fails, or when the shutdown exceeds its timeout.
-pub async fn run(
-    role: ProcessRole,
-    only: &[String],
-    stores: AppContext,
-    config: MedhubConfig,
-) -> Result<(), ServeError> {
-    run_until_signal(start_parts(role, only, &stores, &config), config.serve.shutdown_timeout(), &stores.pool).await
+pub async fn run(role: ProcessRole, only: &[String], app: AppContext, config: MedhubConfig) -> Result<(), ServeError> {
+    run_until_signal(start_parts(role, only, &app, &config), config.serve.shutdown_timeout(), &app.pool).await
 }
 
 /// Awaits `start`, runs until a signal or the end of a part, then completes the work in progress.
@@ -168,25 +163,25 @@ async fn run_until_signal(
 async fn start_parts(
     role: ProcessRole,
     only: &[String],
-    stores: &AppContext,
+    app: &AppContext,
     config: &MedhubConfig,
 ) -> Result<PartSupervisor, ServeError> {
-    startup_wait::wait_for_services(stores, role.required_services(), config.serve.startup_timeout()).await?;
+    startup_wait::wait_for_services(app, role.required_services(), config.serve.startup_timeout()).await?;
     if role.required_services().contains(&BackingService::Postgres) {
-        startup_wait::wait_for_migration(stores, config.serve.startup_timeout()).await?;
+        startup_wait::wait_for_migration(app, config.serve.startup_timeout()).await?;
     }
     if role.required_services().contains(&BackingService::Postgres) {
-        stores.read_models.refresh_pointer(stores.runtime.control()).await.map_err(ServeError::Generations)?;
+        app.read_models.refresh_pointer(app.runtime.control()).await.map_err(ServeError::Generations)?;
     }
-    log_findings(stores, role);
+    log_findings(app, role);
     // Before any part is started: an address in use is the most likely failure.
     let listener = bind_listener("HTTP", config.http.listen).await?;
     let metrics = routes::install_recorder().map_err(ServeError::Metrics)?;
     let mut parts = PartSupervisor::default();
-    let mut readiness = ReadinessProbe::new(stores.clone(), role.required_services(), config.serve.stuck_after());
+    let mut readiness = ReadinessProbe::new(app.clone(), role.required_services(), config.serve.stuck_after());
     if role.runs_relay() {
         let registry = SchemaRegistryClient::new(&config.registry);
-        let relay = Relay::new(stores.pool.clone(), config.kafka.clone(), registry, config.relay.clone());
+        let relay = Relay::new(app.pool.clone(), config.kafka.clone(), registry, config.relay.clone());
         readiness.monitor_part(MonitoredPart::Relay(relay.status()));
         parts.spawn_part(ShutdownStage::Relay, "the relay", |stop| async move {
             relay.run(stop).await;
@@ -194,50 +189,50 @@ async fn start_parts(
         });
     }
     if role.runs_workers() {
-        start_workers(stores, only, &mut parts, &mut readiness);
+        start_workers(app, only, &mut parts, &mut readiness);
     }
-    let (read_models, control) = (stores.read_models.clone(), stores.runtime.control().clone());
+    let (read_models, control) = (app.read_models.clone(), app.runtime.control().clone());
     parts.spawn_part(ShutdownStage::Workers, "the follower of the generation pointer", |stop| async move {
         read_models.follow_pointer(control, stop).await;
         Ok(())
     });
     if role.serves_graphql() {
-        let feed = stores.event_feed.clone();
+        let feed = app.event_feed.clone();
         parts.spawn_part(ShutdownStage::Workers, "the event feed", |stop| async move {
             feed.run(stop).await;
             Ok(())
         });
     }
     if role.serves_graphql() {
-        let rooms = Arc::clone(&stores.rooms);
-        parts.spawn_part(ShutdownStage::Http, "the room manager", |stop| async move {
+        let rooms = Arc::clone(&app.rooms);
+        parts.spawn_part(ShutdownStage::Edges, "the room manager", |stop| async move {
             rooms.run(stop).await;
             Ok(())
         });
     }
     if role.serves_graphql() {
-        let sweeper = ObjectSweeper::new(stores.objects.clone(), stores.pool.clone());
+        let sweeper = ObjectSweeper::new(app.objects.clone(), app.pool.clone());
         parts.spawn_part(ShutdownStage::Workers, "the object sweeper", |stop| async move {
             sweeper.run(stop).await;
             Ok(())
         });
     }
-    let rebuilds = stores.rebuilds.clone();
+    let rebuilds = app.rebuilds.clone();
     parts.spawn_part(ShutdownStage::Workers, "the rebuilds requested over the API", |stop| async move {
         rebuilds.run_until_stopped(stop).await;
         Ok(())
     });
     let limiter =
-        RateLimiter::new(&config.limits, &config.redis).map_err(|error| ServeError::Identity(Box::new(error)))?;
-    let services = if role.serves_graphql() { Some(build_edges(stores, config, limiter.clone())?) } else { None };
+        RateLimiter::new(&config.limits, &config.redis).map_err(|error| ServeError::Edges(Box::new(error)))?;
+    let services = if role.serves_graphql() { Some(build_edges(app, config, limiter.clone())?) } else { None };
     let connections = connection_limits(config);
     if let Some(services) = &services {
         start_ingest(&services.rest.ingest, config.ingest.drain_timeout(), &mut parts);
         let listener = bind_listener("gRPC", config.grpc.listen).await?;
-        let router = grpc::router(&config.grpc, stores, role.required_services(), services.gate.clone());
-        let (router, health) = router.map_err(|error| ServeError::Identity(Box::new(error)))?;
+        let router = grpc::router(&config.grpc, app, role.required_services(), services.gate.clone());
+        let (router, health) = router.map_err(|error| ServeError::Edges(Box::new(error)))?;
         start_http_server("gRPC", listener, router, connections.clone(), &mut parts);
-        parts.spawn_part(ShutdownStage::Http, "the gRPC health service", |stop| async move {
+        parts.spawn_part(ShutdownStage::Edges, "the gRPC health service", |stop| async move {
             health.run(stop).await;
             Ok(())
         });
@@ -248,30 +243,30 @@ async fn start_parts(
 }
 
 /// Logs misconfigurations of the engines, in a task of its own: none of them prevents the start.
-fn log_findings(stores: &AppContext, role: ProcessRole) {
-    let stores = stores.clone();
+fn log_findings(app: &AppContext, role: ProcessRole) {
+    let app = app.clone();
     tokio::spawn(async move {
-        for ServiceFinding { engine, text, .. } in stores.collect_findings(role.required_services()).await {
+        for ServiceFinding { engine, text, .. } in app.collect_findings(role.required_services()).await {
             tracing::warn!(engine = engine.name(), "{text}");
         }
     });
 }
 
 fn build_edges(
-    stores: &AppContext,
+    app: &AppContext,
     config: &MedhubConfig,
     limiter: RateLimiter,
 ) -> Result<routes::ApiServices, ServeError> {
-    let authenticator = Authenticator::new(&config.auth, &config.admin, stores.event_store.store_for(), &config.redis);
-    let authenticator = authenticator.map_err(|error| ServeError::Identity(Box::new(error)))?;
+    let authenticator = Authenticator::new(&config.auth, &config.admin, app.event_store.store_for(), &config.redis);
+    let authenticator = authenticator.map_err(|error| ServeError::Edges(Box::new(error)))?;
     if config.auth.development_login {
         tracing::warn!("development login is enabled: every client of this service can log in as any user");
     }
-    let graphql = GraphQl::with_identity(stores, &config.http, &authenticator);
+    let graphql = GraphQl::with_identity(app, &config.http, &authenticator);
     let rest = RestState {
-        stores: stores.clone(),
-        ingest: Arc::new(IngestService::new(&config.ingest, PgBatchStore::new(stores.pool.clone()))),
-        objects: stores.objects.clone(),
+        app: app.clone(),
+        ingest: Arc::new(IngestService::new(&config.ingest, PgBatchStore::new(app.pool.clone()))),
+        objects: app.objects.clone(),
     };
     Ok(routes::ApiServices { graphql, gate: RequestGate::new(authenticator, limiter), rest })
 }
@@ -284,7 +279,7 @@ fn start_ingest(ingest: &Arc<IngestService>, drain_timeout: Duration, parts: &mu
         0 => Ok(()),
         events => Err(ServeError::EventsLost { events }),
     });
-    parts.spawn_part_with_timeout(ShutdownStage::Http, "ingest", drain_timeout, |stop| async move {
+    parts.spawn_part_with_timeout(ShutdownStage::Edges, "ingest", drain_timeout, |stop| async move {
         ingest.run(stop).await;
         Ok(())
     });
@@ -297,7 +292,7 @@ fn start_http_server(
     limits: ConnectionLimits,
     parts: &mut PartSupervisor,
 ) {
-    parts.spawn_part(ShutdownStage::Http, name, |stop: CancellationToken| async move {
+    parts.spawn_part(ShutdownStage::Edges, name, |stop: CancellationToken| async move {
         connection::serve(listener, router, limits, stop).await;
         Ok(())
     });
@@ -316,11 +311,11 @@ fn connection_limits(config: &MedhubConfig) -> ConnectionLimits {
 }
 
 /// Starts the workers of the projections named in `only`, or of all projections if `only` is empty.
-fn start_workers(stores: &AppContext, only: &[String], parts: &mut PartSupervisor, readiness: &mut ReadinessProbe) {
-    let mut projections = stores.read_models.current().all_projections();
+fn start_workers(app: &AppContext, only: &[String], parts: &mut PartSupervisor, readiness: &mut ReadinessProbe) {
+    let mut projections = app.read_models.current().all_projections();
     projections.retain(|projection| only.is_empty() || only.iter().any(|name| name == projection.name()));
     let names = projections.iter().map(|projection| projection.name()).collect();
-    let supervisor = Supervisor::new((*stores.runtime).clone(), projections);
+    let supervisor = Supervisor::new((*app.runtime).clone(), projections);
     readiness.monitor_part(MonitoredPart::Workers { names, statuses: supervisor.statuses() });
     parts.spawn_part(ShutdownStage::Workers, "the projections", |stop| async move {
         supervisor.run(stop).await.map_err(ServeError::Worker)

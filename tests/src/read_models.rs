@@ -7,7 +7,7 @@ use projections::{
     opportunity_search::{OpportunitySearch, StaticModel},
     opportunity_views::OpportunityViews,
     runtime::Projection as _,
-    storage::{clickhouse::AnalyticsConfig, qdrant::SearchConfig, redis::RedisConfig},
+    storage::{clickhouse::ClickHouseConfig, qdrant::QdrantConfig, redis::RedisConfig},
 };
 use tokio::sync::OnceCell;
 
@@ -20,7 +20,7 @@ use crate::{TestNamespace, engines, failure::or_fail};
 pub async fn analytics() -> OpportunityAnalytics {
     let url = engines().await.variable("CLICKHOUSE_URL").to_owned();
     let config =
-        AnalyticsConfig { url, database: TestNamespace::new().name().to_owned(), ..AnalyticsConfig::default() };
+        ClickHouseConfig { url, database: TestNamespace::new().name().to_owned(), ..ClickHouseConfig::default() };
     let analytics = or_fail(OpportunityAnalytics::new(&config), "connecting to ClickHouse");
     or_fail(analytics.migrate().await, "migrating ClickHouse");
     analytics
@@ -31,10 +31,10 @@ pub async fn analytics() -> OpportunityAnalytics {
 /// # Panics
 /// If Qdrant refuses or is unavailable.
 pub async fn search() -> OpportunitySearch {
-    let config = SearchConfig {
+    let config = QdrantConfig {
         url: engines().await.variable("QDRANT_URL").to_owned(),
         collection_prefix: TestNamespace::new().collection_prefix(),
-        ..SearchConfig::default()
+        ..QdrantConfig::default()
     };
     let search = or_fail(OpportunitySearch::new(&config, Arc::new(embedding_model().await)), "connecting to Qdrant");
     or_fail(search.migrate().await, "migrating Qdrant");

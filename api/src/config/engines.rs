@@ -5,7 +5,7 @@ use eventstore::{postgres::PostgresConfig, relay::RelayConfig, topic::KafkaConfi
 use projections::{
     opportunity_search::EmbeddingConfig,
     runtime::ConsumerConfig as WorkerConfig,
-    storage::{clickhouse::AnalyticsConfig, qdrant::SearchConfig, redis::RedisConfig},
+    storage::{clickhouse::ClickHouseConfig, qdrant::QdrantConfig, redis::RedisConfig},
 };
 use schemas::registry_client::RegistryConfig;
 
@@ -25,9 +25,9 @@ pub struct EngineConfig {
     /// Workers, which consume the topics.
     pub worker: WorkerConfig,
     /// ClickHouse.
-    pub clickhouse: AnalyticsConfig,
+    pub clickhouse: ClickHouseConfig,
     /// Qdrant.
-    pub qdrant: SearchConfig,
+    pub qdrant: QdrantConfig,
     /// Embedding model of the semantic search.
     pub embedding: EmbeddingConfig,
     /// Redis.

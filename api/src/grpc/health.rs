@@ -25,7 +25,7 @@ const NEEDED_BY_TASKS: [BackingService; 2] = [BackingService::Postgres, BackingS
 
 /// Keeps the health service up to date.
 pub struct HealthMonitor {
-    stores: AppContext,
+    app: AppContext,
     engines: &'static [BackingService],
     reporter: HealthReporter,
     /// Status reported last: of the server, and of the task service.
@@ -34,8 +34,8 @@ pub struct HealthMonitor {
 
 impl HealthMonitor {
     /// A monitor for a process that needs these engines.
-    pub(super) fn new(stores: AppContext, engines: &'static [BackingService], reporter: HealthReporter) -> Self {
-        Self { stores, engines, reporter, reported: [None; 2] }
+    pub(super) fn new(app: AppContext, engines: &'static [BackingService], reporter: HealthReporter) -> Self {
+        Self { app, engines, reporter, reported: [None; 2] }
     }
 
     /// Checks the engines until `stop` is cancelled, then reports that nothing is served.
@@ -59,7 +59,7 @@ impl HealthMonitor {
 
     /// The engines that answer a ping.
     async fn reachable_engines(&self) -> Vec<BackingService> {
-        let pings = self.engines.iter().map(|engine| async { (*engine, self.stores.ping(*engine).await) });
+        let pings = self.engines.iter().map(|engine| async { (*engine, self.app.ping(*engine).await) });
         let results = join_all(pings).await.into_iter();
         results.filter_map(|(engine, answer)| answer.is_ok().then_some(engine)).collect()
     }

@@ -33,12 +33,12 @@ const MAX_PAGE_BYTES: usize = 3 * 1024 * 1024;
 
 /// Implements the task service.
 pub(super) struct TaskServiceImpl {
-    stores: AppContext,
+    app: AppContext,
 }
 
 impl TaskServiceImpl {
-    pub(super) fn new(stores: AppContext) -> Self {
-        Self { stores }
+    pub(super) fn new(app: AppContext) -> Self {
+        Self { app }
     }
 }
 
@@ -66,7 +66,7 @@ impl TaskService for TaskServiceImpl {
             (_, None) => return Err(invalid_argument("task_id", "it is missing")),
         };
         let command = step_command(step)?;
-        let outcome = tenant_commands::dispatch::<Task>(&self.stores, &principal, &id, &preconditions, command)
+        let outcome = tenant_commands::dispatch::<Task>(&self.app, &principal, &id, &preconditions, command)
             .await
             .map_err(|failure| failure_status(&failure))?;
         Ok(Response::new(ProcessTaskResponse {
@@ -81,7 +81,7 @@ impl TaskService for TaskServiceImpl {
         let tenant = tenant_commands::readable_task_tenant(&principal).map_err(|failure| failure_status(&failure))?;
         let id = parse_task_id(&request.get_ref().task_id)?.to_string();
         let found = self
-            .stores
+            .app
             .read_models
             .current()
             .tenant_views
@@ -103,9 +103,9 @@ impl TaskService for TaskServiceImpl {
             .map_err(|error| invalid_argument("page_size", &error.to_string()))?;
         let after = if page_token.is_empty() { None } else { Some(page_token.parse::<ListCursor>()) };
         let after = after.transpose().map_err(|_| invalid_argument("page_token", "it is not a page token"))?;
-        let group = conversion::status_from_proto(status)
-            .map_or_else(ListGroup::all, |status| ListGroup::status(status.name()));
-        let models = self.stores.read_models.current();
+        let group =
+            conversion::status_from_proto(status).map_or_else(ListGroup::all, |status| ListGroup::named(status.name()));
+        let models = self.app.read_models.current();
         let page = models
             .tenant_views
             .list_aggregates(tenant, &group, first, after.as_ref())

@@ -106,8 +106,8 @@ pub(super) async fn list_events(
     }
     let visit_query =
         VisitActionsQuery { tenant: tenant.to_string(), user_id, page_url, first: page_size(query.first)? };
-    let models = read_models(&rest.stores);
-    wait_for_consistency(&rest.stores, &headers, &models.analytics).await?;
+    let models = read_models(&rest.app);
+    wait_for_consistency(&rest.app, &headers, &models.analytics).await?;
     // An unavailable cache does not fail the request.
     let lookup = models.response_cache.look_up(&visit_query).await;
     let since = match lookup {
@@ -120,7 +120,7 @@ pub(super) async fn list_events(
     };
     // Checked before the query: its result then contains everything up to this position.
     let is_complete = match since {
-        Some(since) => is_caught_up(&rest.stores, &models.analytics, since).await,
+        Some(since) => is_caught_up(&rest.app, &models.analytics, since).await,
         None => false,
     };
     let VisitActionsQuery { user_id, page_url, first, .. } = &visit_query;

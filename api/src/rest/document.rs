@@ -123,12 +123,12 @@ pub(super) async fn content(
 ) -> Result<Response, Problem> {
     let tenant = tenant_commands::readable_tenant(&principal)?;
     let id = id.to_string();
-    let found = consistent_tenant_views(&rest.stores, &headers).await?.get::<Document>(tenant, &id).await?;
+    let found = consistent_tenant_views(&rest.app, &headers).await?.get::<Document>(tenant, &id).await?;
     let state = if let Some(stored) = found {
         stored.state
     } else {
         // Right after an upload the read model may not show the document yet: the event store does.
-        let loaded = rest.stores.dispatcher.load_aggregate::<Document>(tenant, &id).await;
+        let loaded = rest.app.dispatcher.load_aggregate::<Document>(tenant, &id).await;
         loaded.map_err(|error| CommandFailure::unavailable(&error))?.state
     };
     let upload = state.as_uploaded().map(|uploaded| uploaded.upload.clone()).ok_or_else(not_found)?;

@@ -110,7 +110,7 @@ pub(super) async fn get_document_text(
     PathId(id): PathId,
 ) -> Result<Response, Problem> {
     let tenant = tenant_commands::readable_tenant(&principal)?;
-    let found = consistent_tenant_views(&rest.stores, &headers).await?.get::<Document>(tenant, &id.to_string()).await?;
+    let found = consistent_tenant_views(&rest.app, &headers).await?.get::<Document>(tenant, &id.to_string()).await?;
     let text = found.and_then(|stored| stored.state.as_uploaded()?.text.clone()).ok_or_else(not_found)?;
     // The key ends with the hash of the content.
     let tag = text.text_key.as_str().rsplit('/').next().unwrap_or_default();

@@ -178,8 +178,8 @@ pub(super) async fn list(
         ..OpportunityCriteria::default()
     };
     let selection = OpportunitySelection { filter, text: query.text.filter(|text| !text.trim().is_empty()) };
-    let models = read_models(&rest.stores);
-    wait_for_consistency(&rest.stores, &headers, &models.analytics).await?;
+    let models = read_models(&rest.app);
+    wait_for_consistency(&rest.app, &headers, &models.analytics).await?;
     let page = models.analytics.list_opportunities(&selection, after.as_ref(), first).await?;
     let next = page.items.last().filter(|_| page.has_next).map(|item| item.cursor().to_string());
     Ok(Json(ListResponse { next, total: page.total, items: page.items.into_iter().map(Into::into).collect() }))
@@ -197,8 +197,8 @@ pub(super) async fn get_opportunity(
 ) -> Result<Response, Problem> {
     let id = OpportunityId::parse(&id)
         .ok_or_else(|| invalid_field("id", "an opportunity's id has the form department:number"))?;
-    let models = read_models(&rest.stores);
-    wait_for_consistency(&rest.stores, &headers, &models.opportunity_views).await?;
+    let models = read_models(&rest.app);
+    wait_for_consistency(&rest.app, &headers, &models.opportunity_views).await?;
     let view = models.opportunity_views.get(&id).await?.ok_or_else(not_found)?;
     Ok(view_response(&headers, view.version, OpportunityDetail::from(view)))
 }

@@ -86,7 +86,7 @@ pub(super) struct ResourceListParams {
 }
 
 impl ResourceRequest {
-    fn into_asset(self) -> Result<ResourceContent, Problem> {
+    fn into_content(self) -> Result<ResourceContent, Problem> {
         Ok(ResourceContent {
             name: ResourceName::try_new(&self.name).map_err(|reason| invalid_value("name", &reason))?,
             kind: ResourceKind::parse(&self.kind).map_err(|reason| invalid_value("kind", &reason))?,
@@ -106,15 +106,15 @@ impl ObjectView for ResourceView {
     type Aggregate = Resource;
 
     fn from_stored(id: String, stored: StoredAggregate<Resource>) -> Option<Self> {
-        let asset = stored.state.content()?.clone();
+        let content = stored.state.content()?.clone();
         Some(Self {
             id,
             version: stored.version,
-            name: asset.name.to_string(),
-            kind: asset.kind.to_string(),
-            body: asset.body.to_string(),
-            tags: asset.tags.iter().map(ToString::to_string).collect(),
-            document_id: asset.document_id.map(|id| id.to_string()),
+            name: content.name.to_string(),
+            kind: content.kind.to_string(),
+            body: content.body.to_string(),
+            tags: content.tags.iter().map(ToString::to_string).collect(),
+            document_id: content.document_id.map(|id| id.to_string()),
             created_at: stored.created_at,
             created_by: stored.created_by,
             updated_at: stored.updated_at,
@@ -140,7 +140,7 @@ pub(super) async fn list(
         .map(|kind| ResourceKind::parse(&kind))
         .transpose()
         .map_err(|reason| invalid_value("kind", &reason))?;
-    let group = kind.map_or_else(ListGroup::all, |kind| ListGroup::status(kind.name()));
+    let group = kind.map_or_else(ListGroup::all, |kind| ListGroup::named(kind.name()));
     let page = PageParams { first: query.first, after: query.after.as_deref(), group };
     list_objects(&rest, &principal, &headers, page).await
 }
@@ -169,8 +169,8 @@ pub(super) async fn create(
 ) -> Result<Response, Problem> {
     let preconditions = read_preconditions(&headers, &input.idempotency_text("POST /api/v1/resources"))?;
     let id = tenant_commands::new_id(&principal, "resource", None, &preconditions);
-    let asset = input.into_asset()?;
-    let create = |stamp| ResourceCommand::Create { asset, stamp };
+    let content = input.into_content()?;
+    let create = |stamp| ResourceCommand::Create { asset: content, stamp };
     change_object::<Resource>(&rest, &principal, id, &preconditions, StatusCode::CREATED, create).await
 }
 
@@ -187,8 +187,8 @@ pub(super) async fn update(
     ValidJson(input): ValidJson<ResourceRequest>,
 ) -> Result<Response, Problem> {
     let preconditions = read_preconditions(&headers, &input.idempotency_text(&format!("PUT /api/v1/resources/{id}")))?;
-    let asset = input.into_asset()?;
-    let update = |stamp| ResourceCommand::Update { asset, stamp };
+    let content = input.into_content()?;
+    let update = |stamp| ResourceCommand::Update { asset: content, stamp };
     change_object::<Resource>(&rest, &principal, id, &preconditions, StatusCode::OK, update).await
 }
 

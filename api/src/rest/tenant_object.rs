@@ -55,7 +55,7 @@ pub(super) async fn list_objects<V: ObjectView>(
 ) -> Result<Json<ListResponse<V>>, Problem> {
     let tenant = tenant_commands::readable_tenant(principal)?;
     let (first, after) = (page_size(page.first)?, parse_cursor(page.after)?);
-    let views = consistent_tenant_views(&rest.stores, headers).await?;
+    let views = consistent_tenant_views(&rest.app, headers).await?;
     let page = views.list_aggregates(tenant, &page.group, first, after.as_ref()).await?;
     let next = page.items.last().filter(|_| page.has_more).map(|(_, cursor, _)| cursor.to_string());
     let items = page.items.into_iter().filter_map(|(id, _, stored)| V::from_stored(id, stored)).collect();
@@ -71,7 +71,7 @@ pub(super) async fn get_object<V: ObjectView>(
 ) -> Result<Response, Problem> {
     let tenant = tenant_commands::readable_tenant(principal)?;
     let id = id.to_string();
-    let found = consistent_tenant_views(&rest.stores, headers).await?.get(tenant, &id).await?;
+    let found = consistent_tenant_views(&rest.app, headers).await?.get(tenant, &id).await?;
     let view = found.and_then(|stored| V::from_stored(id, stored)).ok_or_else(not_found)?;
     Ok(view_response(headers, view.version(), view))
 }
@@ -88,7 +88,7 @@ pub(super) async fn change_object<A>(
 where
     A: PureAggregate<Command: AuthorizedCommand + Clone, Error: RefusalCode> + Fingerprint,
 {
-    let outcome = tenant_commands::dispatch::<A>(&rest.stores, principal, &id, preconditions, command).await?;
+    let outcome = tenant_commands::dispatch::<A>(&rest.app, principal, &id, preconditions, command).await?;
     let body = ChangeResponse { id: id.to_string(), version: outcome.version, repeated: outcome.repeated };
-    change_response(&rest.stores, success, A::TYPE, &outcome.aggregate_id, body).await
+    change_response(&rest.app, success, A::TYPE, &outcome.aggregate_id, body).await
 }

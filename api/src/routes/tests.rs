@@ -44,7 +44,7 @@ pub(super) async fn start_server_with(routes: ServedRoutes, change: impl FnOnce(
         let authenticator = Authenticator::new(&auth, &admin, app.event_store.store_for(), &engines.redis).unwrap();
         let graphql = GraphQl::with_identity(&app, &http, &authenticator);
         let ingest = IngestService::new(&IngestConfig::default(), PgBatchStore::new(app.pool.clone()));
-        let rest = RestState { stores: app.clone(), ingest: Arc::new(ingest), objects: app.objects.clone() };
+        let rest = RestState { app: app.clone(), ingest: Arc::new(ingest), objects: app.objects.clone() };
         ApiServices { graphql, gate: RequestGate::new(authenticator, RateLimiter::local_only(&limits)), rest }
     });
     let required: &[_] = match routes {

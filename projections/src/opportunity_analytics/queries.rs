@@ -11,7 +11,7 @@ use super::{
 use crate::{
     QueryError,
     runtime::Generation,
-    storage::clickhouse::{AnalyticsConfig, ClickHouseClient},
+    storage::clickhouse::{ClickHouseClient, ClickHouseConfig},
 };
 
 const PAGE_IDS: &str = include_str!("sql/places.sql");
@@ -23,7 +23,7 @@ const STATS: &str = include_str!("sql/stats.sql");
 #[derive(Clone)]
 pub struct OpportunityAnalytics {
     store: ClickHouseClient,
-    config: AnalyticsConfig,
+    config: ClickHouseConfig,
     generation: Generation,
     comparison_clock: ComparisonClock,
 }
@@ -33,7 +33,7 @@ impl OpportunityAnalytics {
     ///
     /// # Errors
     /// [`QueryError`] when the URL is invalid.
-    pub fn new(config: &AnalyticsConfig) -> Result<Self, QueryError> {
+    pub fn new(config: &ClickHouseConfig) -> Result<Self, QueryError> {
         let store = ClickHouseClient::new(&config.url, config.timeout(), "analytics")?;
         Ok(Self::with_store(&store, config.clone(), Generation::FIRST))
     }
@@ -44,7 +44,7 @@ impl OpportunityAnalytics {
         Self::with_store(&self.store, self.config.clone(), generation)
     }
 
-    fn with_store(store: &ClickHouseClient, config: AnalyticsConfig, generation: Generation) -> Self {
+    fn with_store(store: &ClickHouseClient, config: ClickHouseConfig, generation: Generation) -> Self {
         let store = store.with_database(config.database_name(generation));
         Self { store, config, generation, comparison_clock: ComparisonClock::default() }
     }
@@ -151,7 +151,7 @@ impl OpportunityAnalytics {
         self.generation
     }
 
-    pub(super) fn config(&self) -> &AnalyticsConfig {
+    pub(super) fn config(&self) -> &ClickHouseConfig {
         &self.config
     }
 

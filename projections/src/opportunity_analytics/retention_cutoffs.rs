@@ -10,7 +10,7 @@ use std::{
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use crate::storage::clickhouse::AnalyticsConfig;
+use crate::storage::clickhouse::ClickHouseConfig;
 
 /// Rows that expire within this time are left out of a comparison too.
 const MARGIN: TimeDelta = TimeDelta::days(1);
@@ -28,7 +28,7 @@ pub(super) struct RetentionCutoffs {
 
 impl RetentionCutoffs {
     /// The cutoffs at time `now` under the configured retention.
-    pub(super) fn from_config(now: DateTime<Utc>, config: &AnalyticsConfig) -> Self {
+    pub(super) fn from_config(now: DateTime<Utc>, config: &ClickHouseConfig) -> Self {
         let from = |days: u32| match days {
             0 => DateTime::UNIX_EPOCH,
             days => (now - TimeDelta::days(days.into()) + MARGIN).max(DateTime::UNIX_EPOCH),
@@ -73,7 +73,7 @@ mod tests {
 
     #[test]
     fn what_expires_within_a_day_is_left_out() {
-        let config = AnalyticsConfig { raw_ttl_days: 90, minute_ttl_days: 0, ..AnalyticsConfig::default() };
+        let config = ClickHouseConfig { raw_ttl_days: 90, minute_ttl_days: 0, ..ClickHouseConfig::default() };
         let now: DateTime<Utc> = "2026-04-01T12:00:00Z".parse().unwrap();
         let kept = RetentionCutoffs::from_config(now, &config);
         assert_eq!(kept.raw, "2026-01-01T12:00:00Z".parse::<DateTime<Utc>>().unwrap() + TimeDelta::days(1));

@@ -25,7 +25,7 @@ use super::{
 use crate::{
     QueryError,
     runtime::Generation,
-    storage::qdrant::{POINTS_PER_CALL, QdrantClient, SearchConfig, point_uuid, to_point_id},
+    storage::qdrant::{POINTS_PER_CALL, QdrantClient, QdrantConfig, point_uuid, to_point_id},
 };
 
 /// Search over opportunities and tenants' texts; a handle to one generation.
@@ -49,7 +49,7 @@ impl OpportunitySearch {
     ///
     /// # Errors
     /// [`QueryError`] when the URL is invalid.
-    pub fn new(config: &SearchConfig, embedder: Arc<dyn Embedder>) -> Result<Self, QueryError> {
+    pub fn new(config: &QdrantConfig, embedder: Arc<dyn Embedder>) -> Result<Self, QueryError> {
         let name: Arc<str> = config.collection_prefix.as_str().into();
         let (collection, owned) = collection_names(&name, Generation::FIRST);
         Ok(Self {

@@ -73,7 +73,7 @@ pub(super) async fn park_events(
         let (stream, event) = (&letter.stream, letter.event);
         // A stream that is already parked keeps its first reason.
         let reason = letter.reason.as_deref().unwrap_or("waits behind an earlier event");
-        sqlx::query(include_str!("dead_letter/park_sequence.sql"))
+        sqlx::query(include_str!("dead_letter/park_stream.sql"))
             .bind(projection)
             .bind(generation.number())
             .bind(&stream.aggregate_type)

@@ -6,6 +6,6 @@ mod errors;
 mod migrations;
 
 pub(crate) use self::clickhouse_client::ClickHouseClient;
-pub use self::config::AnalyticsConfig;
+pub use self::config::ClickHouseConfig;
 #[cfg(test)]
 pub(crate) use self::migrations::split_statements;

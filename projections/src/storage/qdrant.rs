@@ -5,7 +5,7 @@ mod errors;
 mod point_id;
 mod qdrant_client;
 
-pub use self::config::SearchConfig;
+pub use self::config::QdrantConfig;
 pub(crate) use self::{
     errors::{unavailable_error, unreadable_error},
     point_id::{point_uuid, to_point_id, uuid_text},

@@ -22,9 +22,9 @@ impl ListGroup {
         Self("all".to_owned())
     }
 
-    /// The aggregates with this status, phase or kind, by its name.
-    pub fn status(status: &str) -> Self {
-        Self(format!("status:{status}"))
+    /// The aggregates with the status, phase or kind of this name; each aggregate has one such name.
+    pub fn named(name: &str) -> Self {
+        Self(format!("status:{name}"))
     }
 
     /// The aggregates that concern this opportunity.
@@ -57,35 +57,31 @@ pub trait TenantAggregate: Aggregate + Clone + Serialize + DeserializeOwned + 's
 
 impl TenantAggregate for Proposal {
     fn groups(&self) -> Vec<ListGroup> {
-        let Some(manuscript) = self.content() else { return vec![] };
-        vec![
-            ListGroup::all(),
-            ListGroup::status(self.phase().name()),
-            ListGroup::opportunity(&manuscript.opportunity_id),
-        ]
+        let Some(content) = self.content() else { return vec![] };
+        vec![ListGroup::all(), ListGroup::named(self.phase().name()), ListGroup::opportunity(&content.opportunity_id)]
     }
 }
 
 impl TenantAggregate for Document {
     fn groups(&self) -> Vec<ListGroup> {
-        let Some(reading) = self.as_uploaded() else { return vec![] };
-        let mut groups = vec![ListGroup::all(), ListGroup::status(reading.status().name())];
-        groups.extend(reading.upload.opportunity_id.as_ref().map(ListGroup::opportunity));
+        let Some(uploaded) = self.as_uploaded() else { return vec![] };
+        let mut groups = vec![ListGroup::all(), ListGroup::named(uploaded.status().name())];
+        groups.extend(uploaded.upload.opportunity_id.as_ref().map(ListGroup::opportunity));
         groups
     }
 }
 
 impl TenantAggregate for Resource {
     fn groups(&self) -> Vec<ListGroup> {
-        self.content().map_or_else(Vec::new, |asset| vec![ListGroup::all(), ListGroup::status(asset.kind.name())])
+        self.content().map_or_else(Vec::new, |content| vec![ListGroup::all(), ListGroup::named(content.kind.name())])
     }
 }
 
 impl TenantAggregate for Task {
     fn groups(&self) -> Vec<ListGroup> {
-        let Some(job) = self.spec() else { return vec![] };
-        let about = ListGroup::subject(job.subject.kind.name(), job.subject.id.as_str());
-        vec![ListGroup::all(), ListGroup::status(self.status().name()), about]
+        let Some(spec) = self.spec() else { return vec![] };
+        let about = ListGroup::subject(spec.subject.kind.name(), spec.subject.id.as_str());
+        vec![ListGroup::all(), ListGroup::named(self.status().name()), about]
     }
 }
 

@@ -14,14 +14,14 @@ use super::ServeError;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum ShutdownStage {
     /// Parts that accept requests, and that record what the requests contained.
-    Http,
+    Edges,
     /// The relay, which publishes events.
     Relay,
     /// Workers, which apply events, and background tasks.
     Workers,
 }
 
-const SHUTDOWN_STAGES: [ShutdownStage; 3] = [ShutdownStage::Http, ShutdownStage::Relay, ShutdownStage::Workers];
+const SHUTDOWN_STAGES: [ShutdownStage; 3] = [ShutdownStage::Edges, ShutdownStage::Relay, ShutdownStage::Workers];
 
 impl ShutdownStage {
     /// Returns the stage's share of the shutdown timeout. Each stage has its own share, so that slow clients do not use
@@ -185,7 +185,7 @@ mod tests {
         let stopped = Arc::new(Mutex::new(Vec::new()));
         let mut parts = PartSupervisor::default();
         for (stage, name) in
-            [(ShutdownStage::Workers, "workers"), (ShutdownStage::Http, "http"), (ShutdownStage::Relay, "relay")]
+            [(ShutdownStage::Workers, "workers"), (ShutdownStage::Edges, "http"), (ShutdownStage::Relay, "relay")]
         {
             let stopped = Arc::clone(&stopped);
             parts.spawn_part(stage, name, |stop| async move {
@@ -219,7 +219,7 @@ mod tests {
     async fn a_part_that_does_not_stop_uses_no_time_of_later_stages() {
         let (stopped, mut stopped_parts) = tokio::sync::mpsc::unbounded_channel();
         let mut parts = PartSupervisor::default();
-        parts.spawn_part(ShutdownStage::Http, "HTTP", |_| std::future::pending());
+        parts.spawn_part(ShutdownStage::Edges, "HTTP", |_| std::future::pending());
         for (stage, name) in [(ShutdownStage::Relay, "ingest"), (ShutdownStage::Workers, "workers")] {
             let stopped = stopped.clone();
             parts.spawn_part(stage, name, |stop| async move {
@@ -239,12 +239,12 @@ mod tests {
         let (ingest_stopped, wait_for_ingest) = tokio::sync::oneshot::channel();
         let mut parts = PartSupervisor::default();
         // Ends only after ingest has: if the parts were stopped one after the other, this would time out.
-        parts.spawn_part(ShutdownStage::Http, "HTTP", |stop| async move {
+        parts.spawn_part(ShutdownStage::Edges, "HTTP", |stop| async move {
             stop.cancelled().await;
             wait_for_ingest.await.unwrap();
             Ok(())
         });
-        parts.spawn_part_with_timeout(ShutdownStage::Http, "ingest", SHUTDOWN_TIMEOUT, |stop| async move {
+        parts.spawn_part_with_timeout(ShutdownStage::Edges, "ingest", SHUTDOWN_TIMEOUT, |stop| async move {
             stop.cancelled().await;
             ingest_stopped.send(()).unwrap();
             Ok(())
@@ -253,13 +253,13 @@ mod tests {
 
         let mut parts = PartSupervisor::default();
         let (http_guard, http_aborted) = tokio::sync::oneshot::channel::<()>();
-        parts.spawn_part(ShutdownStage::Http, "HTTP", |_| async move {
+        parts.spawn_part(ShutdownStage::Edges, "HTTP", |_| async move {
             // Dropped with the part when it is aborted.
             let _http_guard = http_guard;
             std::future::pending().await
         });
         let (ingest_stopped, mut ingest_outcome) = tokio::sync::oneshot::channel();
-        parts.spawn_part_with_timeout(ShutdownStage::Http, "ingest", SHUTDOWN_TIMEOUT, |stop| async move {
+        parts.spawn_part_with_timeout(ShutdownStage::Edges, "ingest", SHUTDOWN_TIMEOUT, |stop| async move {
             stop.cancelled().await;
             // Continues after the stage's share has ended and HTTP is aborted.
             assert!(http_aborted.await.is_err());
@@ -283,7 +283,7 @@ mod tests {
     #[tokio::test]
     async fn the_drain_timeout_names_the_part_that_does_not_stop() {
         let mut parts = PartSupervisor::default();
-        parts.spawn_part(ShutdownStage::Http, "HTTP", |_| std::future::pending());
+        parts.spawn_part(ShutdownStage::Edges, "HTTP", |_| std::future::pending());
         let drained = parts.drain_stages(Duration::from_millis(20)).await;
         assert!(matches!(drained, Err(ServeError::DrainTimeout { part: "HTTP" })));
     }

@@ -5,7 +5,7 @@ use projections::{
     opportunity_analytics::{
         OpportunityAnalytics, OpportunityCursor, OpportunityItem, OpportunitySelection, SelectionStats, SelectionTotals,
     },
-    storage::clickhouse::AnalyticsConfig,
+    storage::clickhouse::ClickHouseConfig,
 };
 
 use super::{apply, apply_live, apply_with_repetitions};
@@ -163,11 +163,11 @@ async fn how_long_facts_are_kept_is_a_setting() {
     let database = TestNamespace::new().name().to_owned();
     let keeping = async |raw_ttl_days| {
         let url = tests::engines().await.variable("CLICKHOUSE_URL").to_owned();
-        let config = AnalyticsConfig {
+        let config = ClickHouseConfig {
             url: url.clone(),
             database: database.clone(),
             raw_ttl_days,
-            ..AnalyticsConfig::default()
+            ..ClickHouseConfig::default()
         };
         OpportunityAnalytics::new(&config).unwrap().migrate().await.unwrap();
         let query =

@@ -12,7 +12,7 @@ use projections::{
     OpportunityCriteria,
     opportunity_search::{OpportunityHit, OpportunitySearch},
     runtime::{Generation, Projection, ReadModelRow, VerifyScope},
-    storage::qdrant::SearchConfig,
+    storage::qdrant::QdrantConfig,
 };
 use qdrant_client::{
     Payload, Qdrant,
@@ -37,7 +37,7 @@ impl SearchFixture {
         let prefix = TestNamespace::new().collection_prefix();
         let qdrant = Qdrant::from_url(&url).skip_compatibility_check().build().unwrap();
         let collection = format!("{prefix}opportunities_g1");
-        let config = SearchConfig { url, collection_prefix: prefix, ..SearchConfig::default() };
+        let config = QdrantConfig { url, collection_prefix: prefix, ..QdrantConfig::default() };
         let search = OpportunitySearch::new(&config, Arc::new(tests::embedding_model().await)).unwrap();
         search.migrate().await.unwrap();
         Self { search, collection, qdrant }

@@ -135,8 +135,8 @@ async fn what_tenants_own_is_shown_once_however_often_it_comes() {
         }
         is_as_the_log_says(&workspace, &events).await;
         assert_eq!(titles(&workspace, "acme", ListGroup::all()).await, ["Lifts 3", "Lifts 2", "Lifts 1"]);
-        assert_eq!(titles(&workspace, "acme", ListGroup::status("draft")).await, ["Lifts 3", "Lifts 2"]);
-        assert_eq!(titles(&workspace, "acme", ListGroup::status("withdrawn")).await, ["Lifts 1"]);
+        assert_eq!(titles(&workspace, "acme", ListGroup::named("draft")).await, ["Lifts 3", "Lifts 2"]);
+        assert_eq!(titles(&workspace, "acme", ListGroup::named("withdrawn")).await, ["Lifts 1"]);
         assert_eq!(titles(&workspace, "acme", ListGroup::opportunity(&id("036:W1"))).await.len(), 3);
         let kept = workspace.get::<Proposal>(&tenant("acme"), &number(1)).await.unwrap().unwrap();
         assert_eq!((kept.version, kept.state.phase(), kept.created_by.as_str()), (2, LifecyclePhase::Withdrawn, "ann"));
@@ -170,7 +170,7 @@ async fn a_list_is_read_page_by_page_and_keeps_its_places_while_it_grows_and_shr
     apply(&workspace, &events).await;
     let acme = tenant("acme");
     let page = async |after: Option<&ListCursor>| {
-        let page = workspace.list_aggregates::<Proposal>(&acme, &ListGroup::status("draft"), 1, after).await.unwrap();
+        let page = workspace.list_aggregates::<Proposal>(&acme, &ListGroup::named("draft"), 1, after).await.unwrap();
         (page.items.into_iter().next(), page.has_more)
     };
     let (first, more) = page(None).await;

@@ -61,7 +61,7 @@ impl DocumentQuery {
         );
         let group = match (status, opportunity_id) {
             (None, None) => ListGroup::all(),
-            (Some(status), None) => ListGroup::status(record::DocumentStatus::from(status).name()),
+            (Some(status), None) => ListGroup::named(record::DocumentStatus::from(status).name()),
             (None, Some(id)) => ListGroup::opportunity(&input_validation::parse_opportunity_id("opportunityId", &id)?),
             (Some(_), Some(_)) => {
                 return Err(error::invalid_field("opportunityId", "it cannot be combined with status".to_owned()));

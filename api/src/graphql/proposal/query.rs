@@ -51,7 +51,7 @@ impl ProposalQuery {
         );
         let group = match (phase, opportunity_id) {
             (None, None) => ListGroup::all(),
-            (Some(phase), None) => ListGroup::status(record::LifecyclePhase::from(phase).name()),
+            (Some(phase), None) => ListGroup::named(record::LifecyclePhase::from(phase).name()),
             (None, Some(id)) => ListGroup::opportunity(&parse_about_opportunity(&id)?),
             (Some(_), Some(_)) => {
                 return Err(error::invalid_field("opportunityId", "it cannot be combined with phase".to_owned()));

@@ -56,7 +56,7 @@ impl ResourceQuery {
             pagination::parse_page_size(first, pagination::DEFAULT_PAGE_SIZE)?,
             pagination::parse_cursor(after)?,
         );
-        let group = kind.map_or_else(ListGroup::all, |kind| ListGroup::status(record::ResourceKind::from(kind).name()));
+        let group = kind.map_or_else(ListGroup::all, |kind| ListGroup::named(record::ResourceKind::from(kind).name()));
         let tenant_views = read_models::from_context(ctx)?.tenant_views().await?;
         let found = tenant_views
             .list_aggregates(tenant, &group, first, after.as_ref())

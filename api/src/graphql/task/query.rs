@@ -63,7 +63,7 @@ impl TaskQuery {
         let (first, after) =
             (pagination::parse_page_size(first, pagination::DEFAULT_PAGE_SIZE)?, pagination::parse_cursor(after)?);
         let group =
-            status.map_or_else(ListGroup::all, |status| ListGroup::status(record::TaskStatus::from(status).name()));
+            status.map_or_else(ListGroup::all, |status| ListGroup::named(record::TaskStatus::from(status).name()));
         let tenant_views = read_models::from_context(ctx)?.tenant_views().await?;
         let found = tenant_views
             .list_aggregates(tenant, &group, first, after.as_ref())

@@ -18,7 +18,7 @@ use crate::{runtime::Generation, storage::RedactedUrl};
 /// Address and retention of the `ClickHouse` read model.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub struct AnalyticsConfig {
+pub struct ClickHouseConfig {
     /// The HTTP interface; may hold `user:password@`.
     pub url: String,
     /// The database that analysts read; those of the generations have the same name with `_g1` and so on.
@@ -33,7 +33,7 @@ pub struct AnalyticsConfig {
     pub timeout_ms: u64,
 }
 
-impl Default for AnalyticsConfig {
+impl Default for ClickHouseConfig {
     fn default() -> Self {
         Self {
             url: "http://127.0.0.1:8123".to_owned(),
@@ -46,7 +46,7 @@ impl Default for AnalyticsConfig {
     }
 }
 
-impl AnalyticsConfig {
+impl ClickHouseConfig {
     /// The name of a generation's database.
     pub(crate) fn database_name(&self, generation: Generation) -> String {
         format!("{}_{generation}", self.database)
@@ -57,9 +57,9 @@ impl AnalyticsConfig {
     }
 }
 
-impl fmt::Debug for AnalyticsConfig {
+impl fmt::Debug for ClickHouseConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("AnalyticsConfig")
+        f.debug_struct("ClickHouseConfig")
             .field("url", &RedactedUrl(&self.url))
             .field("database", &self.database)
             .field("raw_ttl_days", &self.raw_ttl_days)

@@ -16,7 +16,7 @@ use crate::storage::RedactedUrl;
 /// Where the points are.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub struct SearchConfig {
+pub struct QdrantConfig {
     /// The gRPC interface.
     pub url: String,
     /// Prefix of all collections.
@@ -27,7 +27,7 @@ pub struct SearchConfig {
     pub vocabulary_titles: u64,
 }
 
-impl Default for SearchConfig {
+impl Default for QdrantConfig {
     fn default() -> Self {
         Self {
             url: "http://127.0.0.1:6334".to_owned(),
@@ -38,15 +38,15 @@ impl Default for SearchConfig {
     }
 }
 
-impl SearchConfig {
+impl QdrantConfig {
     pub(crate) fn timeout(&self) -> Duration {
         Duration::from_millis(self.timeout_ms)
     }
 }
 
-impl fmt::Debug for SearchConfig {
+impl fmt::Debug for QdrantConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SearchConfig")
+        f.debug_struct("QdrantConfig")
             .field("url", &RedactedUrl(&self.url))
             .field("collection_prefix", &self.collection_prefix)
             .field("timeout_ms", &self.timeout_ms)

@@ -10,7 +10,7 @@ use qdrant_client::{
 };
 
 use super::{
-    SearchConfig,
+    QdrantConfig,
     errors::{IncompleteWrite, MissingCollection, is_missing, is_refusal, unavailable_error},
 };
 use crate::{QueryError, error::BoxedError, runtime::ProjectionError};
@@ -30,7 +30,7 @@ pub(crate) struct QdrantClient {
 
 impl QdrantClient {
     /// Creates a client; it connects at the first request.
-    pub(crate) fn new(config: &SearchConfig, read_model: &'static str) -> Result<Self, QueryError> {
+    pub(crate) fn new(config: &QdrantConfig, read_model: &'static str) -> Result<Self, QueryError> {
         let client = Qdrant::from_url(&config.url)
             .timeout(config.timeout())
             .connect_timeout(config.timeout())
