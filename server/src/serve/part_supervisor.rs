@@ -28,7 +28,7 @@ impl ShutdownStage {
     /// the time of the relay.
     fn timeout_share(self, shutdown_timeout: Duration) -> Duration {
         match self {
-            Self::Http => shutdown_timeout / 2,
+            Self::Edges => shutdown_timeout / 2,
             Self::Relay | Self::Workers => shutdown_timeout / 4,
         }
     }
