@@ -1,6 +1,9 @@
 //! The program `medhub`: command line, configuration, composition of all parts, the roles of a process, and the schema
 //! registry.
 
+// The optimised build lays out the futures of all resolvers here, nested deeper than the compiler's default allows.
+#![recursion_limit = "256"]
+
 pub mod cli;
 pub mod config;
 pub mod engine_clients;
