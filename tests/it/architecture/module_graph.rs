@@ -20,11 +20,11 @@ const MAX_REEXPORTS: usize = 16;
 /// The modules of one crate. Tests (`#[cfg(test)]`) are no part of it.
 #[derive(Default)]
 pub(super) struct ModuleGraph {
-    modules: BTreeMap<ModulePath, Module>,
+    modules: BTreeMap<ModulePath, ParsedModule>,
 }
 
 #[derive(Default)]
-struct Module {
+struct ParsedModule {
     /// Whether the module has a folder.
     is_folder: bool,
     /// What `use` brings into the module, by its name there.
@@ -36,7 +36,7 @@ struct Module {
 }
 
 /// One sibling uses another: `parent`, `from`, `to`.
-pub(super) type Arrow = (String, String, String);
+pub(super) type FolderArrow = (String, String, String);
 
 impl ModuleGraph {
     /// Reads a crate from its root file.
@@ -51,7 +51,7 @@ impl ModuleGraph {
     fn read_module(&mut self, file: &Path, folder: &Path, path: &[String]) {
         let source = fs::read_to_string(file).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
         let parsed = syn::parse_file(&source).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
-        let mut module = Module { is_folder: folder.is_dir() && !path.is_empty(), ..Module::default() };
+        let mut module = ParsedModule { is_folder: folder.is_dir() && !path.is_empty(), ..ParsedModule::default() };
         let mut children: Vec<(String, PathBuf)> = vec![];
         for item in &parsed.items {
             if let Item::Mod(declared) = item
@@ -100,7 +100,7 @@ impl ModuleGraph {
     }
 
     /// All arrows between siblings. A module that uses its parent or its child has none.
-    pub(super) fn arrows(&self) -> BTreeSet<Arrow> {
+    pub(super) fn arrows(&self) -> BTreeSet<FolderArrow> {
         let mut arrows = BTreeSet::new();
         for (from, module) in &self.modules {
             for reference in &module.references {
@@ -141,7 +141,7 @@ impl ModuleGraph {
 }
 
 /// The siblings that can be reached from `start` and reach it.
-fn find_circle(start: &str, arrows: &[&Arrow]) -> BTreeSet<String> {
+fn find_circle(start: &str, arrows: &[&FolderArrow]) -> BTreeSet<String> {
     let reach = |begin: &str, forward: bool| {
         let mut reached = BTreeSet::new();
         let mut open = vec![begin.to_owned()];
@@ -161,7 +161,7 @@ fn find_circle(start: &str, arrows: &[&Arrow]) -> BTreeSet<String> {
 /// Collects the paths of one file.
 struct PathCollector<'a> {
     module: &'a [String],
-    collected: &'a mut Module,
+    collected: &'a mut ParsedModule,
     children: &'a [(String, PathBuf)],
 }
 
