@@ -86,7 +86,7 @@ impl CompatibilityLevel {
 
     /// Returns at most [`MAX_VIOLATIONS`] violations of `new` as the next version after `earlier`, whose texts are
     /// ordered newest first. Call it on a thread that may block. It ends early, with the violations found so far,
-    /// when `is_abandoned` is cancelled.
+    /// when `abandoned` is cancelled.
     ///
     /// # Errors
     /// [`SchemaStoreError::CorruptRecord`] when an earlier version cannot be read.
@@ -94,14 +94,14 @@ impl CompatibilityLevel {
         self,
         new: &Schema,
         earlier: &[(i32, String)],
-        is_abandoned: &CancellationToken,
+        abandoned: &CancellationToken,
     ) -> Result<Vec<CompatibilityViolation>, SchemaStoreError> {
         let mut violations = Vec::new();
         if self == Self::None {
             return Ok(violations);
         }
         for (version, text) in earlier {
-            if is_abandoned.is_cancelled() {
+            if abandoned.is_cancelled() {
                 break;
             }
             let old = parse_schema(text)
