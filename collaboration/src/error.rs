@@ -106,7 +106,7 @@ pub enum TextError {
         reason: String,
     },
     /// Another process holds the lock of the text's proposal sync, or the room closes.
-    #[error("another process is syncing this text; try again")]
+    #[error("the shared text is in use by another process, or closing; try again")]
     Busy,
     /// The Redis client cannot be created or connected.
     #[error("connecting to Redis")]
