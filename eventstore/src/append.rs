@@ -88,11 +88,11 @@ struct MetadataJson {
 impl MetadataJson {
     fn from_metadata<'a>(metadata_rows: impl Iterator<Item = &'a EventMetadata>) -> Result<Self, serde_json::Error> {
         let mut metadata_json = Self { texts: Vec::new(), text_indexes: Vec::new() };
-        let mut last: Option<&EventMetadata> = None;
+        let mut previous: Option<&EventMetadata> = None;
         for metadata in metadata_rows {
-            if last != Some(metadata) {
+            if previous != Some(metadata) {
                 metadata_json.texts.push(serde_json::to_string(metadata)?);
-                last = Some(metadata);
+                previous = Some(metadata);
             }
             metadata_json.text_indexes.push(metadata_json.texts.len() - 1);
         }

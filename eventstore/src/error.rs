@@ -223,7 +223,7 @@ pub enum LogError {
 }
 
 impl LogError {
-    /// Whether the cause is an event of the log, so that a retry soon fails again.
+    /// Whether the cause is an event of the log, so that an early retry fails again.
     pub(crate) fn is_event_error(&self) -> bool {
         let is_unpublishable = matches!(
             self,

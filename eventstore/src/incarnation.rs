@@ -1,7 +1,7 @@
 //! The identity of a log.
 //!
 //! A position has a meaning only together with its log: after a restore, an older log assigns the same positions to
-//! other events. Therefore every stored position has the incarnation beside it. A dump that was restored
+//! other events. Therefore every position is stored together with the incarnation of its log. A dump that was restored
 //! elsewhere is detected by its location (the server's system identifier and the database's oid). A base backup that
 //! was restored in place is detected by the relay, because the topics end with events that the log does not hold. In
 //! both cases nothing is published until `medhub recover` has given the log a new incarnation.

@@ -28,7 +28,7 @@ use crate::{
 
 /// Number of renewals per term.
 const RENEWALS_PER_TERM: u32 = 6;
-/// One renewal may take the term divided by this: a quarter of it.
+/// The time limit of a renewal is the term divided by this number.
 const RENEWAL_TIMEOUT_DIVISOR: u32 = 4;
 /// Pause after a failed renewal.
 const RENEWAL_RETRY_DELAY: Duration = Duration::from_millis(100);
@@ -39,7 +39,7 @@ const APPLICATION_NAME: &str = "medhub lease";
 pub(crate) enum LeaseAttempt {
     /// The lease was acquired.
     Acquired(Lease),
-    /// Another holder has it. Holds the time until it expires, unless it is renewed.
+    /// Another holder has the lease. It expires after this time, unless it is renewed.
     HeldByOther(Duration),
 }
 

@@ -1,4 +1,4 @@
-//! Reading the log in order, below the fence.
+//! Reads the log in order, up to the fence.
 //!
 //! [`LogReplay`] streams any part of the log through `COPY`; the functions of this file read single pages.
 

@@ -2,7 +2,7 @@
 //! `pool_mode=transaction`.
 //!
 //! The program works behind one: leadership is a lease, and locks belong to transactions. Only prepared statements have
-//! to follow their client from session to session, which such poolers support if it is configured.
+//! to follow their client from session to session, which such poolers support if configured.
 
 use sqlx::{Connection, Executor, PgConnection, PgPool, Row};
 use tokio::time::{Duration, timeout};
@@ -26,7 +26,7 @@ pub struct SessionSharingPooler {
 }
 
 impl SessionSharingPooler {
-    /// What an operator should know and do, for a diagnosis.
+    /// Advice to the operator, for a diagnosis.
     pub fn advice(self) -> &'static str {
         if self.keeps_prepared_statements {
             "a pooler in transaction mode shares sessions between clients (PgBouncer pool_mode=transaction): \

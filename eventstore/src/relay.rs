@@ -188,8 +188,7 @@ impl Relay {
 
         let mut source = LogSource::new(connection, &self.config, position)?;
         let (batches, to_send) = mpsc::channel(READ_AHEAD);
-        // Unbounded: permits limit the events in flight. A bound on the batches would not fit, since a log that grows
-        // slowly makes many small ones.
+        // Unbounded: permits already bound the events in flight, and these may be in many small batches.
         let (sent, to_acknowledge) = mpsc::unbounded_channel();
         let (checkpoint_sender, checkpoint) = watch::channel(position);
         let term = lease.term();

@@ -177,9 +177,9 @@ async fn load_cleanup_policies(config: &KafkaConfig) -> Result<Vec<(String, Stri
     let admin: AdminClient<DefaultClientContext> =
         config.client_config().create().map_err(kafka_error("creating an admin client"))?;
     let names = BoundedContext::ALL.map(|context| context.topic(&config.topic_prefix));
-    let wanted: Vec<_> = names.iter().map(|name| ResourceSpecifier::Topic(name)).collect();
+    let resources: Vec<_> = names.iter().map(|name| ResourceSpecifier::Topic(name)).collect();
     let options = AdminOptions::new().request_timeout(Some(BROKER_TIMEOUT));
-    let described = match admin.describe_configs(&wanted, &options).await {
+    let described = match admin.describe_configs(&resources, &options).await {
         Ok(described) => described,
         Err(error) => {
             tracing::debug!(error = %error, "the broker does not return the cleanup policies of topics");
@@ -202,9 +202,9 @@ async fn load_cleanup_policies(config: &KafkaConfig) -> Result<Vec<(String, Stri
 /// # Errors
 /// [`LogError::Kafka`] when the broker does not answer.
 pub async fn diagnose_topics(config: &KafkaConfig) -> Result<Vec<(String, bool)>, LogError> {
-    let mut found = vec![];
+    let mut problems = vec![];
     if let Err(compacted) = check_cleanup_policies(config).await {
-        found.push((compacted.to_string(), true));
+        problems.push((compacted.to_string(), true));
     }
     let kafka_config = config.clone();
     let counts = run_blocking(move || {
@@ -218,14 +218,14 @@ pub async fn diagnose_topics(config: &KafkaConfig) -> Result<Vec<(String, bool)>
     let expected = usize::try_from(config.partitions).unwrap_or_default();
     for (topic, count) in counts.await? {
         if count == 0 {
-            found.push((format!("topic {topic} does not exist; `medhub migrate` creates it"), true));
+            problems.push((format!("topic {topic} does not exist; `medhub migrate` creates it"), true));
         } else if count < expected {
-            found.push((LogError::Partitions { topic, found: count, expected }.to_string(), true));
+            problems.push((LogError::Partitions { topic, found: count, expected }.to_string(), true));
         } else if count > expected {
-            found.push((extra_partitions_message(&topic, count, expected), false));
+            problems.push((extra_partitions_message(&topic, count, expected), false));
         }
     }
-    Ok(found)
+    Ok(problems)
 }
 
 fn extra_partitions_message(topic: &str, found: usize, expected: usize) -> String {

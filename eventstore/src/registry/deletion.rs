@@ -15,8 +15,8 @@ struct VersionRow {
 }
 
 impl SchemaStore {
-    /// Deletes all versions of a subject and its level, and returns their numbers. Permanent deletion requires
-    /// an earlier soft deletion.
+    /// Deletes all versions of a subject and its level, and returns their numbers. Permanent deletion requires an
+    /// earlier soft deletion.
     ///
     /// # Errors
     /// [`SchemaStoreError`] when the subject is not in the required state or the database does not answer.

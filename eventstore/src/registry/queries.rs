@@ -49,7 +49,7 @@ impl DeletedFilter {
     }
 }
 
-/// A part of a list.
+/// Offset and limit of a list.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct OffsetPage {
     /// Number of entries to skip.
@@ -216,8 +216,8 @@ impl SchemaStore {
         Ok(usages)
     }
 
-    /// Returns the violations of `schema` as the next version of a subject; with `version`, those against that version
-    /// alone.
+    /// Checks `schema` as the next version of a subject and returns the violations; with `version`, only those against
+    /// that version.
     ///
     /// # Errors
     /// [`SchemaStoreError`] when a numbered version does not exist or the database does not answer.

@@ -73,7 +73,7 @@ pub(super) struct RecordSender {
 }
 
 impl RecordSender {
-    /// A sender that starts at the position of `checkpoint`.
+    /// Creates a sender that starts at the position of `checkpoint`.
     pub(super) fn new(
         publisher: KafkaPublisher,
         registry: SchemaRegistryClient,

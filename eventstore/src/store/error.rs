@@ -22,10 +22,10 @@ pub enum AppendError {
     Refused(#[source] Arc<sqlx::Error>),
     /// The answer was lost: the events may or may not be recorded. Loading the stream again shows which. Repeating the
     /// same append cannot record them twice, because sequences are unique within the stream.
-    #[error("appending events: the answer was lost, they may or may not be recorded")]
+    #[error("appending events: the answer was lost, the events may or may not be recorded")]
     OutcomeUnknown(#[source] Arc<sqlx::Error>),
     /// The task that appends ended without an answer: a defect of this program.
-    #[error("appending events: the task failed, they may or may not be recorded")]
+    #[error("appending events: the task failed, the events may or may not be recorded")]
     TaskFailed,
     /// An event cannot be serialized as JSON; nothing was appended.
     #[error("serializing an event as JSON; nothing was appended")]

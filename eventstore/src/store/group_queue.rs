@@ -98,7 +98,7 @@ impl<H: GroupHandler> GroupQueue<H> {
         Arc::clone(&self.shared.permits).acquire_many_owned(kib).await.ok()
     }
 
-    /// A permit for `bytes`, if it is available now.
+    /// Returns a permit for `bytes` if it is available now.
     pub(super) fn try_acquire_permit(&self, bytes: usize) -> QueuePermit {
         let kib = u32::try_from(bytes / 1024 + 1).unwrap_or(MAX_QUEUED_KIB);
         Arc::clone(&self.shared.permits).try_acquire_many_owned(kib).ok()
@@ -137,7 +137,7 @@ struct ActiveLane<'a, H: GroupHandler> {
 }
 
 impl<H: GroupHandler> ActiveLane<'_, H> {
-    /// The next group; `None` ends the lane, and a job that is pushed from then on starts another one.
+    /// Returns the next group; `None` ends the lane, and a job that is pushed later starts another one.
     fn next_group(&mut self) -> Option<(&mut DedicatedConnection, Vec<H::Job>)> {
         let mut state = self.shared.lock_state();
         let group = take_group(&mut state.queue, self.shared.limits.group_limit);

@@ -92,8 +92,7 @@ impl PageReader {
     }
 
     async fn read_pages(&mut self) -> Result<ReceiverState, LogError> {
-        // Without `follow`, the replay ends at the end that the log has now; on a busy log it would otherwise never
-        // end.
+        // Without `follow`, the replay ends at the current end of the log: otherwise it would never end on a busy log.
         let end = match self.options.follow {
             Some(_) => None,
             None => Some(log_end(&mut self.connection).await?),
@@ -118,7 +117,7 @@ impl PageReader {
         Ok(ReceiverState::Receiving)
     }
 
-    /// Reads the fence again once everything below it was read; `false` at the end of the replay.
+    /// Reads the fence again once all events up to it were read. Returns `false` at the end of the replay.
     async fn advance_fence(&mut self) -> Result<bool, LogError> {
         let mut pause = self.options.follow.map(|follow| follow.poll_min);
         // Without this pause, each event of a steadily growing log would be a page of its own.
@@ -172,8 +171,8 @@ impl PageReader {
                     Ok(event) => event,
                     Err(error) => {
                         // The events before it are sent first.
-                        let before = EventBatch { events, watermark: reached, fence: self.fence };
-                        return if self.sender.send(before).await.is_ok() {
+                        let preceding = EventBatch { events, watermark: reached, fence: self.fence };
+                        return if self.sender.send(preceding).await.is_ok() {
                             Err(error)
                         } else {
                             Ok(ReceiverState::Gone)
