@@ -26,7 +26,8 @@ const MAX_EDITORS_PER_CONNECTION: usize = 8;
 /// An editor of another process is removed after this time without a message; editors send one every 15 s.
 const REMOTE_EXPIRY: Duration = Duration::from_secs(45);
 
-/// A connection of this process, or another process with the time of its last message.
+/// Where an editor is connected: to this process by the connection of a member, or to another process, with the time of
+/// the last message about it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum AwarenessOwner {
     Member(u64),
@@ -110,7 +111,7 @@ impl RoomAwareness {
         self.remove_editors(&own)
     }
 
-    /// Removes editors of other processes whose time has expired. Returns what to broadcast.
+    /// Removes editors of other processes without a recent message. Returns what to broadcast.
     pub(crate) fn expire_remote(&mut self, now: Instant) -> Option<AwarenessUpdate> {
         let is_silent = |owner: AwarenessOwner| matches!(owner, AwarenessOwner::OtherProcess(at) if now.duration_since(at) > REMOTE_EXPIRY);
         let silent = self.0.iter().filter(|(_, state)| is_silent(state.owner)).map(|(editor, _)| *editor);
@@ -196,8 +197,8 @@ mod tests {
     fn a_member_that_leaves_is_removed() {
         let mut awareness = RoomAwareness::default();
         awareness.apply_local(1, &user_id("ann"), awareness_update(7, 4, "{}")).unwrap();
-        let left = awareness.remove_member(1).unwrap();
-        assert_eq!((editor_json(Some(&left), 7).as_str(), left.clients[&ClientID::new(7)].clock), ("null", 5));
+        let removed = awareness.remove_member(1).unwrap();
+        assert_eq!((editor_json(Some(&removed), 7).as_str(), removed.clients[&ClientID::new(7)].clock), ("null", 5));
         assert_eq!((awareness.remove_member(1), awareness.to_update(false)), (None, None));
     }
 
@@ -205,7 +206,7 @@ mod tests {
     fn editors_of_other_processes_expire_without_messages() {
         let (mut awareness, now) = (RoomAwareness::default(), Instant::now());
         awareness.apply_remote(&awareness_update(9, 1, r#"{"by":"eve"}"#), now);
-        assert_eq!(awareness.to_update(true), None, "they are not of this process");
+        assert_eq!(awareness.to_update(true), None, "they are editors of another process");
         assert_eq!(awareness.expire_remote(now + REMOTE_EXPIRY), None);
         assert_eq!(editor_json(awareness.expire_remote(now + REMOTE_EXPIRY * 2).as_ref(), 9), "null");
     }
@@ -214,11 +215,11 @@ mod tests {
     fn invalid_states_and_too_many_editors_are_refused() {
         let (mut awareness, ann) = (RoomAwareness::default(), user_id("ann"));
         let long = format!(r#"{{"x":"{}"}}"#, "x".repeat(MAX_STATE_BYTES));
-        for wrong in [long.as_str(), "7", "[", r#""text""#] {
+        for invalid in [long.as_str(), "7", "[", r#""text""#] {
             assert_eq!(
-                awareness.apply_local(1, &ann, awareness_update(1, 1, wrong)),
+                awareness.apply_local(1, &ann, awareness_update(1, 1, invalid)),
                 Err(RefusedUpdate::InvalidAwareness),
-                "{wrong:.20}"
+                "{invalid:.20}"
             );
         }
         for editor in 0..8 {

@@ -6,7 +6,7 @@ use tokio::{
 };
 
 /// Runs work that may take long. On a multi-threaded runtime other tasks move to other threads meanwhile; on a
-/// single-threaded one they wait. Call it within a Tokio runtime.
+/// single-threaded one they wait. Must be called within a Tokio runtime.
 pub(crate) fn run_blocking<T>(work: impl FnOnce() -> T) -> T {
     if Handle::current().runtime_flavor() == RuntimeFlavor::MultiThread { block_in_place(work) } else { work() }
 }

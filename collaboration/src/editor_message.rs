@@ -37,7 +37,7 @@ pub(crate) enum EditorMessage {
 /// Reads the messages in a WebSocket message.
 ///
 /// # Errors
-/// [`RefusedUpdate::Malformed`] for anything that is not of the protocol, or truncated.
+/// [`RefusedUpdate::Malformed`] when the bytes are not complete messages of the protocol.
 pub(crate) fn read_messages(bytes: &[u8]) -> Result<Vec<EditorMessage>, RefusedUpdate> {
     let (mut reader, mut messages) = (WireReader::new(bytes), Vec::new());
     while !reader.is_at_end() {
@@ -69,7 +69,7 @@ fn read_state_vector(bytes: &[u8]) -> Result<StateVector, RefusedUpdate> {
 /// Reads an awareness update.
 ///
 /// # Errors
-/// [`RefusedUpdate::Malformed`] for anything else.
+/// [`RefusedUpdate::Malformed`] when the bytes are not an awareness update.
 pub(crate) fn read_awareness(bytes: &[u8]) -> Result<AwarenessUpdate, RefusedUpdate> {
     let mut reader = WireReader::new(bytes);
     let entries: Result<HashMap<_, _>, _> = (0..reader.read_count(3)?)

@@ -42,7 +42,7 @@ pub enum RefusedUpdate {
         max_bytes: usize,
     },
     /// The update has too many blocks, or the text would have too many.
-    #[error("more than {most} {counted}")]
+    #[error("the update or the shared text has more than {most} {counted}")]
     TooManyBlocks {
         /// The maximum number.
         most: usize,
@@ -106,7 +106,7 @@ pub enum TextError {
         reason: String,
     },
     /// Another process holds the lock of the text's proposal sync, or the room closes.
-    #[error("another process is busy with this text, try again")]
+    #[error("the shared text is in use by another process, or closing; try again")]
     Busy,
     /// The Redis client cannot be created or connected.
     #[error("connecting to Redis")]

@@ -6,10 +6,11 @@
 //! same.
 //!
 //! The estimate is an upper bound for every order in which the library may merge the blocks, including a reload of the
-//! stored text. Blocks form a tree, each below its origin, and a search that starts at an origin stays below it. It does
-//! not reach blocks that build on the searched block, nor blocks after its right origin, if both have the same origin.
-//! All other blocks below that origin count. So blocks of editors that know each other's blocks cost nothing, however
-//! many there are at the same position.
+//! stored text. Blocks form a tree, in which each is below its origin. The search for a block's position starts at its
+//! origin and stays among the blocks below that. It does not reach blocks that build on the block itself, nor blocks
+//! after its right origin if the right origin has the same origin. The estimate counts all other blocks below the
+//! origin. So blocks of editors that know each other's blocks cost nothing, however many there are at the same
+//! position.
 
 use std::collections::BTreeMap;
 
@@ -86,7 +87,7 @@ struct PieceLinks {
 }
 
 fn link_pieces(pieces: &[BlockPiece<'_>]) -> Vec<PieceLinks> {
-    let piece_with = |letter: LetterId| {
+    let find_piece = |letter: LetterId| {
         let at = pieces.partition_point(|piece| piece.start <= letter).checked_sub(1)?;
         pieces.get(at).filter(|piece| piece.start.0 == letter.0).map(|_| at)
     };
@@ -94,7 +95,7 @@ fn link_pieces(pieces: &[BlockPiece<'_>]) -> Vec<PieceLinks> {
         let (client, clock) = piece.start;
         let before = clock.checked_sub(1).map(|clock| (client, clock));
         let origin = if clock == piece.block.clock { piece.block.origin } else { before };
-        PieceLinks { origin: origin.and_then(piece_with), right: piece.block.right_origin.and_then(piece_with) }
+        PieceLinks { origin: origin.and_then(find_piece), right: piece.block.right_origin.and_then(find_piece) }
     };
     pieces.iter().map(link).collect()
 }

@@ -53,8 +53,10 @@ struct PeerEnvelope {
 #[serde(rename_all = "snake_case")]
 enum PeerMessageKind {
     Updates,
-    Presence,
-    Asks,
+    #[serde(rename = "presence")]
+    Awareness,
+    #[serde(rename = "asks")]
+    AwarenessQuery,
 }
 
 /// Capacity of the outbox; messages beyond it are dropped, since a hung server must not delay editors.
@@ -77,7 +79,7 @@ enum OutboxItem {
 }
 
 impl PeerChannel {
-    /// Creates a channel over the server in `config`. Call it within a Tokio runtime.
+    /// Creates a channel over the server in `config`. Must be called within a Tokio runtime.
     ///
     /// # Errors
     /// [`TextError::Redis`] when the URL is invalid.
@@ -99,8 +101,8 @@ impl PeerChannel {
     pub(crate) fn publish(&self, proposal_ref: &ProposalRef, message: &PeerMessage) {
         let (kind, body) = match message {
             PeerMessage::Updates => (PeerMessageKind::Updates, Vec::new()),
-            PeerMessage::Awareness(update) => (PeerMessageKind::Presence, update.encode_v1()),
-            PeerMessage::AwarenessQuery => (PeerMessageKind::Asks, Vec::new()),
+            PeerMessage::Awareness(update) => (PeerMessageKind::Awareness, update.encode_v1()),
+            PeerMessage::AwarenessQuery => (PeerMessageKind::AwarenessQuery, Vec::new()),
         };
         let envelope = PeerEnvelope {
             from: self.process_id,
@@ -117,10 +119,10 @@ impl PeerChannel {
 
     /// Waits until the outbox is sent, at most for [`RESPONSE_TIMEOUT`].
     pub(crate) async fn flush(&self) {
-        let (sent, is_sent) = oneshot::channel();
+        let (sent, flushed) = oneshot::channel();
         let flush = async {
             if self.outbox.send(OutboxItem::Flush(sent)).await.is_ok() {
-                let _ = is_sent.await;
+                let _ = flushed.await;
             }
         };
         let _ = tokio::time::timeout(RESPONSE_TIMEOUT, flush).await;
@@ -172,10 +174,10 @@ impl PeerSubscription {
             }
             let peer_message = match envelope.kind {
                 PeerMessageKind::Updates => Some(PeerMessage::Updates),
-                PeerMessageKind::Presence => {
+                PeerMessageKind::Awareness => {
                     editor_message::read_awareness(&envelope.body).ok().map(PeerMessage::Awareness)
                 }
-                PeerMessageKind::Asks => Some(PeerMessage::AwarenessQuery),
+                PeerMessageKind::AwarenessQuery => Some(PeerMessage::AwarenessQuery),
             };
             let tenant = TenantId::try_new(&envelope.tenant).ok();
             if let (Some(tenant), Some(peer_message)) = (tenant, peer_message) {

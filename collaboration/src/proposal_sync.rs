@@ -7,8 +7,8 @@
 //!
 //! The base is the document with the content of the events. Changes by commands are computed against the base, not
 //! against later edits, and merge with these like any editor's update. Before a command is dispatched, it is saved with
-//! its idempotency key. After a crash the next sync dispatches it again with that key, so that a text is neither lost
-//! nor merged twice as if it were another editor's change.
+//! its idempotency key. After a crash the next sync dispatches it again with that key, so that the edits are neither
+//! lost nor merged a second time as changes by another command.
 //!
 //! An empty section cannot be recorded: its recorded content stays until the section has text again.
 
@@ -45,8 +45,8 @@ use crate::{
 const SYNC_ATTEMPTS: u32 = 100;
 const RETRY_DELAY: Duration = Duration::from_millis(50);
 
-/// Maximum number of updates that are attributed to their authors one by one; more are all attributed to the last
-/// author.
+/// Maximum number of updates that are attributed to their authors one by one. If there are more, all changes are
+/// attributed to the author of the last update.
 const MAX_ATTRIBUTED_UPDATES: usize = 200;
 
 /// State of a proposal after a sync with its shared text.
@@ -284,17 +284,18 @@ fn changed_sections(
         let content = (!text.trim().is_empty()).then(|| SectionContent::try_new(&text))?;
         let content = content.inspect_err(|reason| {
             // Updates that different processes accepted may exceed a limit together.
-            tracing::warn!(section = %key, %reason, "invalid content of a section of a shared text, not recorded");
+            tracing::warn!(section = %key, %reason, "section of a shared text not recorded: its content is invalid");
         });
         let content = content.ok()?;
         if recorded.get(&key).is_some_and(|known| known == content.as_str()) {
             return None;
         }
-        let known = proposal.section(&key);
-        let heading =
-            known.map(|section| section.heading.clone()).or_else(|| SectionHeading::try_new(key.as_str()).ok())?;
+        let recorded_section = proposal.section(&key);
+        let heading = recorded_section
+            .map(|section| section.heading.clone())
+            .or_else(|| SectionHeading::try_new(key.as_str()).ok())?;
         let by = authors.get(&key).cloned().unwrap_or_else(|| UserId::from_program("system:collaboration"));
-        let based_on = known.map_or(0, |section| section.revision);
+        let based_on = recorded_section.map_or(0, |section| section.revision);
         Some(AttributedEdit { section: key, heading, content, based_on, by })
     });
     changed.collect()

@@ -1,8 +1,8 @@
 //! A room: the shared text of one proposal and its editors, in one process.
 //!
-//! One task processes all commands in turn. An update is merged, stored and only then broadcast, so that no editor
-//! receives an update that can still be lost. Editors store their own updates and send them again when they reconnect,
-//! so an update that was not stored is not lost either.
+//! One task processes all commands one after another. An update is merged, stored and only then broadcast, so that no
+//! editor receives an update that can still be lost. Editors store their own updates and send them again when they
+//! reconnect, so an update that was not stored is not lost either.
 
 mod editor_updates;
 
@@ -41,13 +41,13 @@ const POLL_INTERVAL: Duration = Duration::from_secs(1);
 /// 30 s.
 const KEEP_ALIVE_POLLS: u32 = 10;
 
-/// Number of polls after which a room without members closes. It stays open for a while so that reloading a page does
-/// not reopen it.
+/// Number of polls after which a room without members closes. Until then it stays open, so that a reloaded page finds
+/// it open.
 const MAX_EMPTY_POLLS: u32 = 5;
 
 /// A command to a room.
 pub(crate) enum RoomCommand {
-    Join { by: UserId, answer: oneshot::Sender<JoinReply> },
+    Join { by: UserId, reply: oneshot::Sender<JoinReply> },
     Message { member: u64, bytes: Vec<u8>, may_write: bool },
     Leave { member: u64 },
     PeerMessage(PeerMessage),
@@ -158,7 +158,7 @@ impl<S: AggregateStores> Room<S> {
 
     async fn handle_command(&mut self, command: RoomCommand) -> Result<(), TextError> {
         match command {
-            RoomCommand::Join { by, answer } => self.add_member(by, answer),
+            RoomCommand::Join { by, reply } => self.add_member(by, reply),
             RoomCommand::Leave { member } => self.remove_member(member).await,
             RoomCommand::Message { member, bytes, may_write } => {
                 if let Err(refused) = self.handle_messages(member, &bytes, may_write).await? {
@@ -197,18 +197,18 @@ impl<S: AggregateStores> Room<S> {
         Ok(Ok(()))
     }
 
-    fn add_member(&mut self, by: UserId, answer: oneshot::Sender<JoinReply>) {
+    fn add_member(&mut self, by: UserId, reply: oneshot::Sender<JoinReply>) {
         self.last_member += 1;
         let (mut member, joined) = RoomMember::new(by, self.last_member);
-        // Requests the updates that the editor made while it was disconnected.
-        let first = [
+        // The first message requests the updates that the editor made while it was disconnected.
+        let messages = [
             Some(editor_message::encode_sync_step_1(self.text.state_vector())),
             self.awareness.to_update(false).map(editor_message::encode_awareness),
         ];
-        for message in first.into_iter().flatten() {
+        for message in messages.into_iter().flatten() {
             let _ = member.try_send(message, self.max_queued_bytes());
         }
-        if answer.send(joined).is_ok() {
+        if reply.send(joined).is_ok() {
             self.members.insert(self.last_member, member);
         }
     }
@@ -232,7 +232,7 @@ impl<S: AggregateStores> Room<S> {
             }
             EditorMessage::Awareness(update) => match self.awareness.apply_local(from, &by, update) {
                 Ok(None) => {}
-                // Also to the sender: a provider that receives nothing for 30 s closes the connection.
+                // Also sent to the sender: a provider that receives nothing for 30 s closes the connection.
                 Ok(Some(accepted)) => {
                     self.broadcast(None, &editor_message::encode_awareness(accepted.clone())).await;
                     self.peers.publish(&self.proposal, &PeerMessage::Awareness(accepted));
@@ -321,7 +321,7 @@ impl<S: AggregateStores> Room<S> {
 
     async fn send_to_member(&mut self, member: u64, message: Vec<u8>) {
         let max_queued_bytes = self.max_queued_bytes();
-        let is_sent = self.members.get_mut(&member).is_none_or(|to| to.try_send(message, max_queued_bytes));
+        let is_sent = self.members.get_mut(&member).is_none_or(|member| member.try_send(message, max_queued_bytes));
         if !is_sent {
             Box::pin(self.remove_member(member)).await;
         }
@@ -343,7 +343,7 @@ impl<S: AggregateStores> Room<S> {
             .filter_map(|(id, member)| (!member.try_send(message.to_vec(), max_queued_bytes)).then_some(*id))
             .collect();
         for member in slow {
-            // A full queue cannot take a reason.
+            // The member gets no reason, since its queue is full.
             Box::pin(self.remove_member(member)).await;
         }
     }

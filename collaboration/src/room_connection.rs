@@ -84,7 +84,7 @@ impl Drop for RoomConnection {
         let command = RoomCommand::Leave { member: self.member };
         if let Err(mpsc::error::TrySendError::Full(command)) = self.room.try_send(command) {
             let room = self.room.clone();
-            // Dropping cannot wait until a full queue has capacity.
+            // `drop` cannot wait until a full queue has capacity.
             tokio::spawn(async move { room.send(command).await });
         }
     }
@@ -103,7 +103,7 @@ pub(crate) struct RoomMember {
 }
 
 impl RoomMember {
-    /// Creates a member with that number, and the reply for its connection.
+    /// Creates the member with the number `member`, and the reply for its connection.
     pub(crate) fn new(user_id: UserId, member: u64) -> (Self, JoinReply) {
         let (events, receiver) = mpsc::channel(EVENT_QUEUE_LENGTH);
         let queued_bytes = Arc::default();

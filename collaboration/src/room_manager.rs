@@ -28,7 +28,7 @@ use crate::{
     room_connection::RoomConnection,
 };
 
-/// Number of attempts to join a room, which may close at that moment.
+/// Number of attempts to join a room, which may close during an attempt.
 const JOIN_ATTEMPTS: u32 = 10;
 
 /// Maximum number of texts that are synced at the same time.
@@ -65,7 +65,7 @@ impl Default for CollaborationConfig {
 #[derive(Default)]
 struct RoomDirectory {
     open: HashMap<ProposalRef, mpsc::Sender<RoomCommand>>,
-    /// A lock per proposal whose room is being opened, so that it gets one room and other proposals do not wait.
+    /// A lock per proposal whose room is being opened, so that a proposal gets only one room and others do not wait.
     opening: HashMap<ProposalRef, Weak<tokio::sync::Mutex<()>>>,
     tasks: JoinSet<()>,
 }
@@ -80,7 +80,7 @@ pub struct RoomManager<S> {
 }
 
 impl<S: AggregateStores + 'static> RoomManager<S> {
-    /// Creates a manager without open rooms. Call it within a Tokio runtime.
+    /// Creates a manager without open rooms. Must be called within a Tokio runtime.
     ///
     /// # Errors
     /// [`TextError::Redis`] when the settings of Redis are invalid.
@@ -98,7 +98,7 @@ impl<S: AggregateStores + 'static> RoomManager<S> {
         })
     }
 
-    /// The sync of shared texts with proposals.
+    /// Returns the sync of shared texts with their proposals.
     pub fn proposal_sync(&self) -> &ProposalSync<S> {
         &self.sync
     }
@@ -117,8 +117,8 @@ impl<S: AggregateStores + 'static> RoomManager<S> {
         let proposal_ref = ProposalRef { tenant: tenant.clone(), proposal };
         for _ in 0..JOIN_ATTEMPTS {
             let room = self.get_or_open_room(&proposal_ref).await?;
-            let (answer, joined) = oneshot::channel();
-            if room.send(RoomCommand::Join { by: by.clone(), answer }).await.is_ok()
+            let (reply, joined) = oneshot::channel();
+            if room.send(RoomCommand::Join { by: by.clone(), reply }).await.is_ok()
                 && let Ok(joined) = joined.await
             {
                 return Ok(RoomConnection::new(joined, room));
@@ -143,7 +143,7 @@ impl<S: AggregateStores + 'static> RoomManager<S> {
         let (room, sender) = open.await?;
         let stopping = self.stopping.clone();
         self.with_directory(|directory| {
-            // Checked under the lock under which `run` takes the tasks to wait for them: no room starts after that.
+            // `run` cancels `stopping` and takes the tasks under the same lock, so that it waits for every room's task.
             if stopping.is_cancelled() {
                 return Err(TextError::Busy);
             }
@@ -225,10 +225,10 @@ impl<S: AggregateStores + 'static> RoomManager<S> {
             }
         };
         // Several at once, so that a slow one does not delay the others.
-        stream::iter(due).for_each_concurrent(MAX_CONCURRENT_SYNCS, |proposal_ref| self.sync_one(proposal_ref)).await;
+        stream::iter(due).for_each_concurrent(MAX_CONCURRENT_SYNCS, |proposal_ref| self.sync_text(proposal_ref)).await;
     }
 
-    async fn sync_one(&self, proposal_ref: ProposalRef) {
+    async fn sync_text(&self, proposal_ref: ProposalRef) {
         match self.sync.try_sync(&proposal_ref).await {
             Ok(SyncOutcome { recorded_sections, .. }) => {
                 tracing::debug!(recorded = recorded_sections, proposal = %proposal_ref.proposal, "shared text synced");
@@ -247,7 +247,7 @@ impl<S: AggregateStores + 'static> RoomManager<S> {
 }
 
 impl RoomDirectory {
-    /// The lock to hold while the room of that proposal is opened.
+    /// Returns the lock to hold while the room of the proposal is opened.
     fn opening_lock(&mut self, proposal_ref: &ProposalRef) -> Arc<tokio::sync::Mutex<()>> {
         if let Some(opening) = self.opening.get(proposal_ref).and_then(Weak::upgrade) {
             return opening;

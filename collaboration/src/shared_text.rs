@@ -86,7 +86,7 @@ impl SharedText {
         if contents.is_empty() {
             return Ok(false);
         }
-        // The library handles untrusted input; should it panic nevertheless, the room must not end for all its members.
+        // The library handles untrusted input: if it panics, the room must not close for all its members.
         let merged = catch_unwind(AssertUnwindSafe(|| {
             let update = Update::decode_v1(update).map_err(|_| RefusedUpdate::Malformed)?;
             let transaction = self.0.try_transact_mut().map_err(|_| RefusedUpdate::Malformed)?;
@@ -103,10 +103,10 @@ impl SharedText {
     pub(crate) fn classify_update(&self, contents: &UpdateContents) -> UpdateNovelty {
         let Ok(transaction) = self.0.try_transact() else { return UpdateNovelty::Known };
         let known = transaction.state_vector();
-        let known_of = |client: u64| known.get(&ClientID::new(client));
+        let known_end = |client: u64| known.get(&ClientID::new(client));
         let (mut ends, mut is_new) = (BTreeMap::new(), false);
         for (client, ranges) in &contents.insertions {
-            let mut end = known_of(*client);
+            let mut end = known_end(*client);
             for range in ranges {
                 if range.0 > end {
                     return UpdateNovelty::MissingDependencies;
@@ -116,15 +116,16 @@ impl SharedText {
             }
             ends.insert(*client, end);
         }
-        let end_of = |client: u64| ends.get(&client).copied().unwrap_or_else(|| known_of(client));
+        let merged_end = |client: u64| ends.get(&client).copied().unwrap_or_else(|| known_end(client));
         let mut references = contents.references.iter();
         let mut deletions = contents.deletions.iter();
-        if references.any(|(client, clock)| *clock >= end_of(*client))
-            || deletions.any(|(client, ranges)| ranges.iter().any(|range| range.1 > end_of(*client)))
+        if references.any(|(client, clock)| *clock >= merged_end(*client))
+            || deletions.any(|(client, ranges)| ranges.iter().any(|range| range.1 > merged_end(*client)))
         {
             return UpdateNovelty::MissingDependencies;
         }
-        // The set of deletions is computed from every block, so only if nothing else decides.
+        // The deletions of the document are computed from all its blocks, so they are compared only if nothing else
+        // decides.
         let is_new = is_new
             || !contents.deletions.is_empty()
                 && !are_all_deleted(&contents.deletions, &transaction.snapshot().delete_set);
@@ -143,18 +144,18 @@ impl SharedText {
     }
 
     fn check_sections(&self) -> Result<(), RefusedUpdate> {
-        let named = self.texts_by_name();
-        if named.len() > MAX_SECTIONS {
+        let texts = self.texts_by_name();
+        if texts.len() > MAX_SECTIONS {
             return Err(RefusedUpdate::TooManySections);
         }
-        for (name, text) in named {
+        for (name, text) in texts {
             check_section_name(&name)?;
             if !text.trim().is_empty() {
-                let refusal = |reason: domain::value::InvalidValue| RefusedUpdate::InvalidContent {
+                let invalid_content = |reason: domain::value::InvalidValue| RefusedUpdate::InvalidContent {
                     section: name.clone(),
                     reason: reason.to_string(),
                 };
-                SectionContent::try_new(&text).map_err(refusal)?;
+                SectionContent::try_new(&text).map_err(invalid_content)?;
             }
         }
         Ok(())
@@ -256,7 +257,7 @@ pub(crate) enum UpdateNovelty {
 fn are_all_deleted(deletions: &BTreeMap<u64, Vec<ClockRange>>, deleted: &IdSet) -> bool {
     deletions.iter().all(|(client, ranges)| {
         let Some(deleted) = deleted.get(&ClientID::new(*client)) else { return ranges.is_empty() };
-        // Adjacent ranges are joined: each deletion is within one of them, or is new.
+        // Joins adjacent ranges: a known deletion is within one of the joined ranges, any other is new.
         let mut joined: Vec<ClockRange> = Vec::new();
         for range in deleted.ranges() {
             match joined.last_mut() {
@@ -351,7 +352,7 @@ mod tests {
     proptest! {
         /// Three editors and a room between them, as in the service: an editor receives others' updates at any time.
         #[test]
-        fn editors_converge_whatever_the_edits_and_their_delivery(
+        fn editors_converge_with_any_edits_in_any_order_of_delivery(
             steps in prop::collection::vec((0_usize..3, 0_usize..20, "[a-c é]{0,3}", 0_u8..4), 1..60),
         ) {
             let (room, editors) = (SharedText::default(), [(); 3].map(|()| SharedText::default()));

@@ -57,8 +57,8 @@ pub(crate) struct StoredUpdate {
 
 impl StoredUpdate {
     /// Merges the update into a text that contains all updates before it. An editor's update that cannot be read is
-    /// skipped, so that the others can be merged; updates are checked before they are stored, except those older than
-    /// the check.
+    /// skipped, so that the others can be merged. Updates are checked before they are stored; earlier releases stored
+    /// some without the check.
     ///
     /// # Errors
     /// [`TextError::CorruptText`] when the base cannot be read, or when merging fails; the text must not be used then.
@@ -89,7 +89,7 @@ pub(crate) struct SyncIntent {
     pub(crate) texts: SectionTexts,
     /// The edits of the command.
     pub(crate) edits: Vec<AttributedEdit>,
-    /// The document up to that update.
+    /// The document with all updates up to `seq`.
     #[serde(skip)]
     pub(crate) base: Vec<u8>,
 }
@@ -161,11 +161,11 @@ impl SharedTextStore {
         by: &UserId,
         body: &[u8],
     ) -> Result<i64, TextError> {
-        let seq = sqlx::query_scalar(APPEND_UPDATE)
+        let query = sqlx::query_scalar(APPEND_UPDATE)
             .bind(proposal_ref.tenant.as_str())
             .bind(proposal_ref.uuid())
             .bind(by.as_str());
-        seq.bind(body).fetch_one(&self.pool).await.map_err(postgres_error("storing an update of a shared text"))
+        query.bind(body).fetch_one(&self.pool).await.map_err(postgres_error("storing an update of a shared text"))
     }
 
     /// Stores a change that comes from the proposal's events, with the base and the texts after it, atomically.
@@ -193,9 +193,9 @@ impl SharedTextStore {
         proposal_ref: &ProposalRef,
         after: i64,
     ) -> Result<Vec<StoredUpdate>, TextError> {
-        let rows =
+        let query =
             sqlx::query(LOAD_UPDATES_AFTER).bind(proposal_ref.tenant.as_str()).bind(proposal_ref.uuid()).bind(after);
-        let rows = rows.fetch_all(&self.pool).await.map_err(postgres_error("reading a shared text"))?;
+        let rows = query.fetch_all(&self.pool).await.map_err(postgres_error("reading a shared text"))?;
         rows.iter()
             .map(stored_update_from_row)
             .collect::<Result<_, _>>()
@@ -204,16 +204,16 @@ impl SharedTextStore {
 
     /// Total bytes of the updates that are not in the base.
     pub(crate) async fn load_unrecorded_bytes(&self, proposal_ref: &ProposalRef) -> Result<usize, TextError> {
-        let bytes =
+        let query =
             sqlx::query_scalar(LOAD_UNRECORDED_BYTES).bind(proposal_ref.tenant.as_str()).bind(proposal_ref.uuid());
-        let bytes: i64 = bytes.fetch_one(&self.pool).await.map_err(postgres_error("reading a shared text"))?;
+        let bytes: i64 = query.fetch_one(&self.pool).await.map_err(postgres_error("reading a shared text"))?;
         Ok(usize::try_from(bytes).unwrap_or(usize::MAX))
     }
 
     /// Loads the state of a text; the default if there is no such text.
     pub(crate) async fn load_row(&self, proposal_ref: &ProposalRef) -> Result<SharedTextRow, TextError> {
-        let row = sqlx::query(LOAD_ROW).bind(proposal_ref.tenant.as_str()).bind(proposal_ref.uuid());
-        let Some(row) = row.fetch_optional(&self.pool).await.map_err(postgres_error("reading a shared text"))? else {
+        let query = sqlx::query(LOAD_ROW).bind(proposal_ref.tenant.as_str()).bind(proposal_ref.uuid());
+        let Some(row) = query.fetch_optional(&self.pool).await.map_err(postgres_error("reading a shared text"))? else {
             return Ok(SharedTextRow::default());
         };
         shared_text_from_row(&row).map_err(postgres_error("reading a shared text"))
@@ -262,8 +262,8 @@ impl SharedTextStore {
 
     /// Lists texts to sync: those without an update for `quiet`, or that have waited for `at_latest`.
     pub(crate) async fn list_due(&self, quiet: Duration, at_latest: Duration) -> Result<Vec<ProposalRef>, TextError> {
-        let rows = sqlx::query(LIST_DUE).bind(quiet.as_secs_f64()).bind(at_latest.as_secs_f64()).bind(MAX_DUE_TEXTS);
-        let rows = rows.fetch_all(&self.pool).await.map_err(postgres_error("listing shared texts to sync"))?;
+        let query = sqlx::query(LIST_DUE).bind(quiet.as_secs_f64()).bind(at_latest.as_secs_f64()).bind(MAX_DUE_TEXTS);
+        let rows = query.fetch_all(&self.pool).await.map_err(postgres_error("listing shared texts to sync"))?;
         let proposal_ref = |row: &sqlx::postgres::PgRow| {
             let tenant: String = row.try_get("tenant_id").ok()?;
             let proposal = ProposalId::new(row.try_get("proposal_id").ok()?);

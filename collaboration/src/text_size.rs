@@ -17,7 +17,8 @@ const RESERVED_FOR_DELETIONS: usize = 64 << 10;
 /// Maximum blocks that an insertion or a deletion adds: itself, and the halves of the blocks that it splits.
 const BLOCKS_PER_SPLIT: usize = 3;
 
-/// Maximum blocks of a text: each takes a few hundred bytes in memory, and blocks at the same place are searched.
+/// Maximum blocks of a text: each takes a few hundred bytes in memory, and the library searches among the blocks at the
+/// same position.
 const MAX_TEXT_BLOCKS: usize = 100_000;
 
 /// Maximum number of comparisons for merging a whole text or an update, see [`MergeCost`]. The library takes about
@@ -52,8 +53,8 @@ impl TextSize {
     /// Adds an update that is about to be merged.
     ///
     /// # Errors
-    /// [`RefusedUpdate::TooLarge`] when the text would have more than `max_bytes`, [`RefusedUpdate::TooManyBlocks`] when
-    /// it would have too many blocks, or so many at the same position that merging them would take long.
+    /// [`RefusedUpdate::TooLarge`] when the text would have more than `max_bytes`, [`RefusedUpdate::TooManyBlocks`]
+    /// when it would have too many blocks, or so many at the same position that merging them would take long.
     pub(crate) fn try_grow(
         &mut self,
         text: &SharedText,
@@ -108,8 +109,8 @@ impl TextSize {
 
     /// Whether merging an update into a text of this size may take long.
     pub(crate) fn is_slow_to_merge(self, contents: &UpdateContents) -> bool {
-        const MANY: usize = 10_000;
-        self.blocks > MANY || contents.blocks > MANY / 100
+        const MANY_BLOCKS: usize = 10_000;
+        self.blocks > MANY_BLOCKS || contents.blocks > MANY_BLOCKS / 100
     }
 
     /// The size after an update, as an upper bound.

@@ -6,9 +6,9 @@
 //! deletions:= count of clients { client, count of ranges { clock, length } }
 //! ```
 //!
-//! The library recurses into nested values and allocates for lengths that an update only declares; neither can happen
-//! with an update that was read here. Its content is text, deletions and formatting marks. A section cannot hold the
-//! other types of a Yjs document: these are refused by name, rather than silently not recorded.
+//! The library recurses into nested values without a limit, and it allocates whatever length an update declares; an
+//! update that was read here causes neither. Editors may send text, deletions and formatting marks. A section cannot
+//! hold the other types of a Yjs document: they are refused with their name, since they would silently not be recorded.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -44,8 +44,8 @@ const MAX_VALUE_DEPTH: usize = 64;
 /// Maximum bytes of a formatting mark.
 const MAX_MARK_BYTES: usize = 4_096;
 
-/// Maximum blocks of one update. Each costs the library a few hundred bytes, and a search among those at the same
-/// place.
+/// Maximum blocks of one update. The library takes a few hundred bytes for each, and searches among the blocks at the
+/// same position.
 const MAX_UPDATE_BLOCKS: usize = 20_000;
 
 /// Maximum number of characters of a name in an error.
@@ -60,7 +60,7 @@ pub(crate) enum ContentPolicy {
     AsStored,
 }
 
-/// A half-open range of clocks: from the first to before the second.
+/// A half-open range of clocks: the first is in the range, the second is not.
 pub(crate) type ClockRange = (u32, u32);
 
 /// The id of a letter: its client and its clock.
@@ -262,8 +262,8 @@ impl<'a> UpdateReader<'a> {
                 return u32::try_from(units).map_err(|_| RefusedUpdate::Malformed);
             }
             block_kind::FORMAT => {
-                let mark = self.reader.read_bytes()?.len() + self.reader.read_bytes()?.len();
-                if mark > MAX_MARK_BYTES {
+                let mark_bytes = self.reader.read_bytes()?.len() + self.reader.read_bytes()?.len();
+                if mark_bytes > MAX_MARK_BYTES {
                     let section = parent.section.map(shorten_name);
                     return Err(RefusedUpdate::NotText { kind: "a long formatting mark", section });
                 }
@@ -286,7 +286,7 @@ impl<'a> UpdateReader<'a> {
         Ok(1)
     }
 
-    /// The name of content that is not text, for users.
+    /// Returns the name of content that is not text, in the terms of Yjs clients.
     fn content_name(&mut self, kind: u8, is_text: bool) -> Result<&'static str, RefusedUpdate> {
         match kind {
             _ if is_text => Ok("a text within another value"),
@@ -316,13 +316,13 @@ impl<'a> UpdateReader<'a> {
     /// Like [`Self::read_type`], but refuses a type that the library reads differently from how it is written.
     fn read_stored_type(&mut self) -> Result<&'static str, RefusedUpdate> {
         const XML_HOOK: &[u8] = &[5];
-        let ahead = self.reader.clone().read_slice(1)?;
-        if ahead == XML_HOOK { Err(RefusedUpdate::Malformed) } else { self.read_type() }
+        let next_byte = self.reader.clone().read_slice(1)?;
+        if next_byte == XML_HOOK { Err(RefusedUpdate::Malformed) } else { self.read_type() }
     }
 
     /// Skips a value that is nested at most `depth` levels deep.
     fn skip_value(&mut self, depth: usize) -> Result<(), RefusedUpdate> {
-        let deeper = depth.checked_sub(1).ok_or(RefusedUpdate::Malformed)?;
+        let remaining_depth = depth.checked_sub(1).ok_or(RefusedUpdate::Malformed)?;
         match self.reader.read_byte()? {
             // Undefined, null, false, true.
             127 | 126 | 121 | 120 => {}
@@ -333,12 +333,12 @@ impl<'a> UpdateReader<'a> {
             118 => {
                 for _ in 0..self.reader.read_count(2)? {
                     self.reader.read_text()?;
-                    self.skip_value(deeper)?;
+                    self.skip_value(remaining_depth)?;
                 }
             }
             117 => {
                 for _ in 0..self.reader.read_count(1)? {
-                    self.skip_value(deeper)?;
+                    self.skip_value(remaining_depth)?;
                 }
             }
             116 => drop(self.reader.read_bytes()?),

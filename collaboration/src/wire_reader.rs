@@ -18,7 +18,7 @@ pub(crate) struct WireReader<'a> {
 }
 
 impl<'a> WireReader<'a> {
-    /// A reader at the start of `bytes`.
+    /// Creates a reader at the start of `bytes`.
     pub(crate) fn new(bytes: &'a [u8]) -> Self {
         Self { rest: bytes }
     }
@@ -50,10 +50,10 @@ impl<'a> WireReader<'a> {
     /// Reads an unsigned variable-length number, up to [`MAX_SAFE_INTEGER`].
     pub(crate) fn read_number(&mut self) -> Result<u64, RefusedUpdate> {
         let mut number = 0_u64;
-        for place in 0..MAX_NUMBER_BYTES {
+        for index in 0..MAX_NUMBER_BYTES {
             let byte = self.read_byte()?;
             let bits = u64::from(byte & 0x7f);
-            let shifted = bits.checked_shl(place * 7).filter(|shifted| shifted >> (place * 7) == bits);
+            let shifted = bits.checked_shl(index * 7).filter(|shifted| shifted >> (index * 7) == bits);
             number |= shifted.ok_or(RefusedUpdate::Malformed)?;
             if byte < 0x80 {
                 return if number <= MAX_SAFE_INTEGER { Ok(number) } else { Err(RefusedUpdate::Malformed) };

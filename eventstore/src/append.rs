@@ -73,25 +73,26 @@ impl BatchStore for PgBatchStore {
 }
 
 /// A deadlock counts as a conflict: two imports over the same streams may wait for each other, and the one that
-/// Postgres rolls back has to decide again.
+/// Postgres rolls back has to load the streams and decide again.
 fn is_retryable_conflict(error: &PgDatabaseError) -> bool {
     is_conflict(error) || error.code() == DEADLOCK
 }
 
-/// The metadata of each event as JSON. Equal neighbours share a text, since the events of an import have one origin.
+/// The metadata of each event as JSON. Consecutive events with equal metadata share a text: those of an import have one
+/// origin.
 struct MetadataJson {
     texts: Vec<String>,
     text_indexes: Vec<usize>,
 }
 
 impl MetadataJson {
-    fn from_metadata<'a>(rows: impl Iterator<Item = &'a EventMetadata>) -> Result<Self, serde_json::Error> {
+    fn from_metadata<'a>(metadata_rows: impl Iterator<Item = &'a EventMetadata>) -> Result<Self, serde_json::Error> {
         let mut metadata_json = Self { texts: Vec::new(), text_indexes: Vec::new() };
-        let mut last: Option<&EventMetadata> = None;
-        for metadata in rows {
-            if last != Some(metadata) {
+        let mut previous: Option<&EventMetadata> = None;
+        for metadata in metadata_rows {
+            if previous != Some(metadata) {
                 metadata_json.texts.push(serde_json::to_string(metadata)?);
-                last = Some(metadata);
+                previous = Some(metadata);
             }
             metadata_json.text_indexes.push(metadata_json.texts.len() - 1);
         }

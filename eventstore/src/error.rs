@@ -55,9 +55,9 @@ pub enum LogError {
     },
     /// A topic does not keep all events, because of its `cleanup.policy`.
     #[error(
-        "topic {topic} has cleanup.policy={policy}: Kafka would keep the last event of each stream and refuses records \
-         without a key; set it to delete (kafka-configs --alter --entity-type topics --entity-name {topic} \
-         --add-config cleanup.policy=delete), and the relay resumes"
+        "topic {topic} has cleanup.policy={policy}: Kafka would keep only the last event of each stream, and it \
+         refuses records without a key; set it to delete (kafka-configs --alter --entity-type topics --entity-name \
+         {topic} --add-config cleanup.policy=delete), and the relay resumes"
     )]
     Compacted {
         /// Name of the topic.
@@ -73,11 +73,12 @@ pub enum LogError {
         /// The broker's reason.
         reason: String,
     },
-    /// A topic ends with an event that this log does not hold.
+    /// A partition ends with an event that this log does not hold.
     #[error(
         "topic {topic} partition {partition} ends at position {position} with an event that this log ({log}) does not \
-         hold there: the topics carry another log, or this one was restored from a backup; `medhub recover` empties \
-         the topics and publishes this log from its start, another kafka.topic_prefix leaves them as they are"
+         hold there: the topics hold the events of another log, or this log was restored from a backup; `medhub \
+         recover` empties the topics and publishes this log from its start; to keep the topics, configure another \
+         kafka.topic_prefix"
     )]
     ForeignTopic {
         /// Name of the topic.
@@ -114,15 +115,15 @@ pub enum LogError {
         log: Uuid,
     },
     /// The relay's lease was not renewed in time: Postgres did not answer, or this process was suspended.
-    #[error("the relay lost the lead; the next leader goes on at the checkpoint")]
+    #[error("the relay lost its lease; the next leader resumes at the checkpoint")]
     LeadershipLost,
     /// An operation that needs exclusive access to the topics was requested while a relay writes to them.
     #[error("a relay is running; stop it first")]
     RelayRunning,
     /// The log was restored or cloned from another database.
     #[error(
-        "log {incarnation} was restored or cloned into this database: what was published of it may differ from \
-         what it holds; `medhub recover` gives it a new incarnation and publishes it from its start"
+        "log {incarnation} was restored or cloned into this database: its published events may differ from those \
+         that it holds; `medhub recover` gives it a new incarnation and publishes it from its start"
     )]
     Restored {
         /// The incarnation of the log that it was copied from.
@@ -142,7 +143,11 @@ pub enum LogError {
     #[error("decoding the copy of the log that Postgres sends")]
     Copy(#[source] CopyError),
     /// A row of the log cannot be decoded.
-    #[error("reading the event at position {} (event {})", known(position.as_ref()), known(event_id.as_ref()))]
+    #[error(
+        "reading the event at position {} (event {})",
+        or_unknown(position.as_ref()),
+        or_unknown(event_id.as_ref())
+    )]
     UnreadableEvent {
         /// Position in the log, if it can be decoded.
         position: Option<u64>,
@@ -167,8 +172,8 @@ pub enum LogError {
     },
     /// An event has a type or version that this release does not know.
     #[error(
-        "event {event_id} at position {position} is of the unknown kind {event_type} {version}; a release that knows \
-         it publishes it"
+        "event {event_id} at position {position} has the unknown type {event_type} {version}; a release that knows \
+         this type publishes it"
     )]
     UnknownEvent {
         /// Position in the log.
@@ -181,7 +186,7 @@ pub enum LogError {
         version: String,
     },
     /// An event's payload does not match its schema.
-    #[error("event {event_id} at position {position} does not fit the schema of {event_type} {version}")]
+    #[error("event {event_id} at position {position} does not match the schema of {event_type} {version}")]
     SchemaMismatch {
         /// Position in the log.
         position: u64,
@@ -218,7 +223,7 @@ pub enum LogError {
 }
 
 impl LogError {
-    /// Whether the cause is an event of the log, so that retrying soon fails again.
+    /// Whether the cause is an event of the log, so that an early retry fails again.
     pub(crate) fn is_event_error(&self) -> bool {
         let is_unpublishable = matches!(
             self,
@@ -230,7 +235,7 @@ impl LogError {
         is_unpublishable || self.is_record_refusal()
     }
 
-    /// Whether Kafka refused a record in a way that sending it again does not change.
+    /// Whether Kafka refused a record for a reason that remains when it is sent again.
     pub(crate) fn is_record_refusal(&self) -> bool {
         let Self::Delivery { source, .. } = self else { return false };
         let refusals = [RDKafkaErrorCode::MessageSizeTooLarge, RDKafkaErrorCode::InvalidRecord];
@@ -250,7 +255,7 @@ pub(crate) fn format_error_chain(error: &(dyn std::error::Error + 'static)) -> S
     text
 }
 
-fn known(value: Option<&impl Display>) -> String {
+fn or_unknown(value: Option<&impl Display>) -> String {
     value.map_or_else(|| "unknown".to_owned(), ToString::to_string)
 }
 
@@ -281,13 +286,13 @@ pub enum CopyError {
         /// Number of columns of the query.
         expected: usize,
     },
-    /// The length of a value is negative, and not the one that stands for NULL.
+    /// The length of a value is negative, but not -1, which stands for NULL.
     #[error("a value has the invalid length {0}")]
     Length(i32),
-    /// Bytes follow the trailer; their number.
+    /// Bytes follow the trailer. Holds their number.
     #[error("{0} bytes follow the trailer")]
     Trailing(usize),
-    /// The trailer is missing; the number of complete rows before.
+    /// The trailer is missing. Holds the number of complete rows.
     #[error("the copy is truncated after row {0}")]
     Truncated(u64),
 }
@@ -309,10 +314,10 @@ pub enum EventRowError {
 /// A value that Postgres has no literal for.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum LiteralError {
-    /// Postgres' texts hold no NUL character.
-    #[error("the text {0:?} holds a NUL character")]
+    /// A text in Postgres cannot contain a NUL character.
+    #[error("the text {0:?} contains a NUL character")]
     Nul(String),
-    /// The year is not one of four digits.
+    /// The year is not between 1 and 9999.
     #[error("the year of {0} is not between 1 and 9999")]
     Year(DateTime<Utc>),
 }

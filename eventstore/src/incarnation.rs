@@ -1,7 +1,7 @@
 //! The identity of a log.
 //!
 //! A position has a meaning only together with its log: after a restore, an older log assigns the same positions to
-//! other events. Whatever stores a position therefore stores the incarnation beside it. A dump that was restored
+//! other events. Therefore every position is stored together with the incarnation of its log. A dump that was restored
 //! elsewhere is detected by its location (the server's system identifier and the database's oid). A base backup that
 //! was restored in place is detected by the relay, because the topics end with events that the log does not hold. In
 //! both cases nothing is published until `medhub recover` has given the log a new incarnation.
@@ -21,9 +21,9 @@ pub async fn load_incarnation(connection: &mut PgConnection) -> Result<Uuid, Log
         .fetch_one(connection)
         .await
         .map_err(postgres_error("reading the log's incarnation"))?;
-    let read = |row: &sqlx::postgres::PgRow| Ok((row.try_get("id")?, row.try_get("at_home")?));
-    let (id, at_home): (Uuid, bool) = read(&row).map_err(postgres_error("reading the log's incarnation"))?;
-    if at_home { Ok(id) } else { Err(LogError::Restored { incarnation: id }) }
+    let read = |row: &sqlx::postgres::PgRow| Ok((row.try_get("id")?, row.try_get("is_own_database")?));
+    let (id, is_own_database): (Uuid, bool) = read(&row).map_err(postgres_error("reading the log's incarnation"))?;
+    if is_own_database { Ok(id) } else { Err(LogError::Restored { incarnation: id }) }
 }
 
 /// Gives the log a new incarnation, which belongs to this database, and deletes the relay's checkpoint, so that the

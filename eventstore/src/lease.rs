@@ -5,10 +5,10 @@
 //!               └──no answer, or acquired by another holder──▶ lost   before the term ends in Postgres
 //! ```
 //!
-//! A lock of a session does not work behind a session-sharing pooler. A row with an expiry can be checked by every
-//! process, and needs no release. Expiry is decided by the server's clock alone. The holder measures its own term from
-//! before the request, and ends it a sixth early, so that it has stopped when the next holder may start. It writes
-//! under its epoch, and the next holder's epoch is higher.
+//! A session-level lock does not work behind a session-sharing pooler. A row with an expiry does; every process can
+//! check it, and it needs no release. The server's clock alone decides whether it has expired. The holder counts its
+//! term from before it sent the request and ends it a sixth early, so that it has stopped before the next holder can
+//! start. It writes under its epoch; each later holder has a higher one, which fences it off.
 
 use std::time::Duration;
 
@@ -28,7 +28,7 @@ use crate::{
 
 /// Number of renewals per term.
 const RENEWALS_PER_TERM: u32 = 6;
-/// Time limit of one renewal, as a fraction of the term: a quarter.
+/// The time limit of a renewal is the term divided by this number.
 const RENEWAL_TIMEOUT_DIVISOR: u32 = 4;
 /// Pause after a failed renewal.
 const RENEWAL_RETRY_DELAY: Duration = Duration::from_millis(100);
@@ -39,7 +39,7 @@ const APPLICATION_NAME: &str = "medhub lease";
 pub(crate) enum LeaseAttempt {
     /// The lease was acquired.
     Acquired(Lease),
-    /// Another holder has it; time until it expires unless it is renewed.
+    /// Another holder has the lease. It expires after this time, unless it is renewed.
     HeldByOther(Duration),
 }
 
@@ -51,7 +51,7 @@ pub(crate) struct Lease {
     renewer: JoinHandle<()>,
 }
 
-/// A handle that returns whether a lease is held, for tasks that act under it.
+/// Shows whether a lease is held, for tasks that may act only while it is.
 #[derive(Clone)]
 pub(crate) struct LeaseTerm {
     state: watch::Receiver<LeaseState>,
@@ -88,8 +88,8 @@ impl Lease {
             Err(_elapsed) => return Err(LogError::Unresponsive { doing, waited_s: term_duration.as_secs_f64() }),
         };
         let Some(epoch) = acquired_epoch else {
-            let left = Duration::try_from_secs_f64(free_in_s.unwrap_or_default()).unwrap_or(term_duration);
-            return Ok(LeaseAttempt::HeldByOther(left));
+            let expires_in = Duration::try_from_secs_f64(free_in_s.unwrap_or_default()).unwrap_or(term_duration);
+            return Ok(LeaseAttempt::HeldByOther(expires_in));
         };
         let (state_sender, state) = watch::channel(LeaseState::Until(end_of_term(requested_at, term_duration)));
         let stop = CancellationToken::new();
@@ -111,13 +111,13 @@ impl Lease {
         self.epoch
     }
 
-    /// A handle that returns whether the lease is held, also after this call.
+    /// Returns a handle that shows at any later time whether the lease is held.
     pub(crate) fn term(&self) -> LeaseTerm {
         self.term.clone()
     }
 
-    /// Releases the lease, so that the next holder need not wait for its expiry. Bounded in time: a lease that cannot
-    /// be released expires.
+    /// Releases the lease, so that the next holder need not wait for its expiry. Takes a limited time: a lease that
+    /// cannot be released expires.
     pub(crate) async fn release(mut self) {
         self.stop.cancel();
         if let Err(error) = (&mut self.renewer).await {
@@ -154,7 +154,7 @@ impl LeaseTerm {
             let LeaseState::Until(end) = state else { return LogError::LeadershipLost };
             tokio::select! {
                 () = sleep_until(end) => {
-                    // It may have been renewed at this very moment.
+                    // It may have been renewed at the same moment.
                     if !self.is_current() {
                         return LogError::LeadershipLost;
                     }
@@ -169,7 +169,7 @@ impl LeaseTerm {
     }
 }
 
-/// When the holder has to stop, for a term that was requested at that time.
+/// When the holder has to stop, for a term that it requested at `requested_at`.
 fn end_of_term(requested_at: Instant, term_duration: Duration) -> Instant {
     requested_at + term_duration - term_duration / RENEWALS_PER_TERM
 }
@@ -198,7 +198,7 @@ impl LeaseRenewer {
             let renewed = tokio::select! {
                 biased;
                 () = stop.cancelled() => {
-                    // The cancelled request may still be in progress on it.
+                    // The cancelled request may still be in progress on this connection.
                     self.connection = None;
                     return self.release_lease().await;
                 }
@@ -214,7 +214,7 @@ impl LeaseRenewer {
                     return;
                 }
                 Err(error) => {
-                    // A connection that does not answer may stay so; a new one may work.
+                    // A connection that does not answer may remain silent; a new one may work.
                     self.connection = None;
                     pause = RENEWAL_RETRY_DELAY;
                     tracing::warn!(

@@ -1,6 +1,6 @@
-//! Reading the log in order, below the fence.
+//! Reads the log in order, up to the fence.
 //!
-//! [`LogReplay`] streams any part of it through `COPY`; the functions here read single pages.
+//! [`LogReplay`] streams any part of the log through `COPY`; the functions of this file read single pages.
 
 mod copy_decoder;
 mod event_filter;
@@ -35,7 +35,7 @@ pub async fn completed_prefix(connection: &mut PgConnection) -> Result<u64, LogE
     Ok(position.unsigned_abs())
 }
 
-/// Reads the last position that was ever assigned. Appends at or below it may still be open.
+/// Reads the highest position that was ever assigned. Events at or below it may not be committed yet.
 ///
 /// # Errors
 /// [`LogError::Postgres`] when the database does not answer.
@@ -47,7 +47,8 @@ pub async fn log_end(connection: &mut PgConnection) -> Result<u64, LogError> {
     Ok(end.unsigned_abs())
 }
 
-/// Finds the position after which the completed prefix holds the last `count` events that match `filter`.
+/// Finds the position after which a reader of the completed prefix gets the last `count` events that match `filter`;
+/// the fence when no event matches.
 ///
 /// # Errors
 /// [`LogError::Postgres`] when the database does not answer, [`LogError::Filter`] when the filter cannot be expressed
@@ -74,9 +75,9 @@ pub async fn position_before_last(
 const PAGE_BYTES: i64 = 4 << 20;
 
 /// Reads events after the position `after` up to and including `fence`, ordered by position: at most `limit`, and fewer
-/// where they are large. Only an empty result means that there are no more.
+/// when they are large. Only an empty result means that there are no more.
 ///
-/// `fence` must be the result of a call of [`completed_prefix`] that returned before this call starts.
+/// `fence` must be a result of [`completed_prefix`] that was returned before this call.
 ///
 /// # Errors
 /// [`LogError::Postgres`] when the database does not answer or a row cannot be decoded.

@@ -2,7 +2,7 @@
 //! `pool_mode=transaction`.
 //!
 //! The program works behind one: leadership is a lease, and locks belong to transactions. Only prepared statements have
-//! to follow their client from session to session, which such poolers support if it is configured.
+//! to follow their client from session to session, which such poolers support if configured.
 
 use sqlx::{Connection, Executor, PgConnection, PgPool, Row};
 use tokio::time::{Duration, timeout};
@@ -14,39 +14,40 @@ use crate::{
 
 /// `application_name` of the connections that probe.
 const APPLICATION_NAME: &str = "medhub doctor";
-/// Number of probes of each kind: a pooler with many free sessions may happen to hand out different ones.
+/// Number of probes of each kind: by chance, a pooler with many free sessions may give the clients different ones.
 const PROBE_COUNT: usize = 12;
 const PROBE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A detected pooler that shares sessions between clients.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SessionSharingPooler {
-    /// Whether a client finds its prepared statements again on whichever session it gets.
+    /// Whether a client's prepared statements work in every session that it gets.
     pub keeps_prepared_statements: bool,
 }
 
 impl SessionSharingPooler {
-    /// What an operator should know and do, for a diagnosis.
+    /// Advice to the operator, for a diagnosis.
     pub fn advice(self) -> &'static str {
         if self.keeps_prepared_statements {
             "a pooler in transaction mode shares sessions between clients (PgBouncer pool_mode=transaction): \
-             leadership is a lease and works through it; give DATABASE_URL the server itself, or pool_mode=session, where \
-             you can: each statement costs a hop, and one hung server process holds up the client that gets it"
+             leadership is a lease, which works through a pooler; but each statement takes one more network hop, and a \
+             hung server process blocks the client that gets it: set DATABASE_URL to the server itself, or \
+             pool_mode=session, if possible"
         } else {
-            "a pooler in transaction mode shares sessions between clients and loses their prepared statements: give \
-             DATABASE_URL the server itself, or set pool_mode=session, or PgBouncer 1.21 or later with \
+            "a pooler in transaction mode shares sessions between clients and loses their prepared statements: set \
+             DATABASE_URL to the server itself, or pool_mode=session, or use PgBouncer 1.21 or later with \
              max_prepared_statements=200"
         }
     }
 }
 
 /// Detects whether sessions are shared. Without a pooler, two clients that are connected at the same time have
-/// different server processes, and neither of them changes its own.
+/// different server processes, and each keeps its own.
 ///
 /// # Errors
 /// [`LogError`] when Postgres does not answer.
 pub async fn detect_pooler(pool: &PgPool) -> Result<Option<SessionSharingPooler>, LogError> {
-    with_timeout(PROBE_TIMEOUT, "looking for a pooler", async {
+    with_timeout(PROBE_TIMEOUT, "detecting a pooler", async {
         let mut one = connect(pool, APPLICATION_NAME).await?;
         let mut other = connect(pool, APPLICATION_NAME).await?;
         let (mut first, mut shared) = (None, false);
@@ -63,7 +64,7 @@ pub async fn detect_pooler(pool: &PgPool) -> Result<Option<SessionSharingPooler>
             None
         };
         for connection in [one, other] {
-            // The probes are done: an error while closing does not matter.
+            // The result is known: an error while closing does not matter.
             drop(timeout(PROBE_TIMEOUT, connection.close()).await);
         }
         Ok(found)
@@ -71,9 +72,9 @@ pub async fn detect_pooler(pool: &PgPool) -> Result<Option<SessionSharingPooler>
     .await
 }
 
-/// The process id of the server process that answers. Uses the simple protocol, which needs no prepared statement.
+/// Returns the id of the server process that answers. Uses the simple protocol, which needs no prepared statement.
 async fn backend_pid(connection: &mut PgConnection) -> Result<i32, LogError> {
-    let doing = || postgres_error("asking which server process answers");
+    let doing = || postgres_error("reading the server process's id");
     let row = connection.fetch_one("select pg_backend_pid()").await.map_err(doing())?;
     row.try_get(0).map_err(doing())
 }

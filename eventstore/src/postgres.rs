@@ -44,14 +44,14 @@ impl Default for PostgresConfig {
     }
 }
 
-/// Whether the connection is outside of any transaction: then the statement's own transaction begins with it. Sent by
-/// the simple protocol, since a prepared statement begins later than its transaction.
+/// True outside of any transaction: then the statement begins a transaction of its own, at the same time. Must be sent
+/// by the simple protocol, since a prepared statement begins later than its transaction.
 const IS_OUTSIDE_TRANSACTION: &str = "select transaction_timestamp() = statement_timestamp()";
 
 /// Opens a pool. Connections are opened when first needed.
 ///
-/// A connection whose `begin` was cancelled, as by a time-out, may be in a transaction without an owner: its next user
-/// would write into that transaction, and its locks would never be released. It is closed when it returns to the pool.
+/// A connection whose `begin` was cancelled, as by a time-out, may still be in a transaction: its next user would write
+/// into that transaction, and the locks would never be released. The pool closes such a connection when it is returned.
 ///
 /// # Errors
 /// [`LogError::Postgres`] when the URL cannot be parsed.
@@ -76,8 +76,8 @@ const MIGRATION_LOCK: i64 = 0x4d48_4d47;
 /// database does not answer.
 pub async fn migrate(pool: &PgPool) -> Result<(), LogError> {
     let doing = || postgres_error("waiting for other migrations");
-    // A lock of the transaction: sqlx's own is a lock of the session, and behind a session-sharing pooler it would
-    // never be released.
+    // A transaction-level lock: sqlx's own lock is session-level, and behind a session-sharing pooler it would never be
+    // released.
     let mut transaction = pool.begin().await.map_err(doing())?;
     sqlx::query("select pg_advisory_xact_lock($1)")
         .bind(MIGRATION_LOCK)
@@ -90,7 +90,7 @@ pub async fn migrate(pool: &PgPool) -> Result<(), LogError> {
     transaction.commit().await.map_err(doing())
 }
 
-/// Opens a connection beside the pool, with `application` as its `application_name`.
+/// Opens a connection outside of the pool, with `application` as its `application_name`.
 ///
 /// # Errors
 /// [`LogError::Postgres`] when the server refuses, [`LogError::Unresponsive`] when it does not answer within the pool's
@@ -119,8 +119,8 @@ pub(crate) async fn with_timeout<T>(
     }
 }
 
-/// Time limit of a statement of an append: far more than one takes, so that only a hung server process or a network
-/// that loses answers reaches it.
+/// Time limit of a statement of an append. Far longer than one takes, so that only a hung server process or lost
+/// network packets reach it.
 const APPEND_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Limits the time of a statement of an append. After a time-out it is unknown whether the statement was executed.

@@ -52,7 +52,7 @@ impl SchemaStore {
             .execute(&mut *transaction)
             .await
             .map_err(postgres_error(doing))?;
-        // If they exist, the right to create them is not required.
+        // If the tables exist, the role needs no right to create them.
         let exists: bool = sqlx::query_scalar("select to_regclass('schema_registry.levels') is not null")
             .fetch_one(&mut *transaction)
             .await

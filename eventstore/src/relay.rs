@@ -11,11 +11,11 @@
 //!                                  beacons
 //! ```
 //!
-//! One relay leads, by a lease that it renews (module `lease`). It hands nothing to Kafka once its term may be over,
-//! and it moves the checkpoint under its epoch, which an earlier leader cannot. After a crash the checkpoint may be
-//! behind Kafka; the leader then reads the last record of every partition and skips the events that are there already,
-//! because positions only grow within a partition. Every stage waits for the next one, so while Kafka is unavailable
-//! the relay holds a bounded number of events, and it resumes without intervention.
+//! One relay leads, by a lease that it renews (module `lease`). It sends nothing to Kafka once its term may be over.
+//! It moves the checkpoint under its epoch; an earlier leader has a lower epoch and cannot move it. After a crash the
+//! checkpoint may be behind Kafka. Positions only grow within a partition, so the next leader reads the last record of
+//! every partition and skips the events up to it. Every stage waits for the next one, so while Kafka is unavailable the
+//! relay holds a bounded number of events, and it resumes without intervention.
 
 mod acknowledgement_tracker;
 mod checkpoint;
@@ -82,7 +82,8 @@ pub struct Relay {
 }
 
 impl Relay {
-    /// A relay from the log in the database of `pool` to the brokers of `kafka`, with the schema ids of `registry`.
+    /// Creates a relay from the log in the database of `pool` to the brokers of `kafka`, with the schema ids of
+    /// `registry`.
     pub fn new(pool: PgPool, kafka: KafkaConfig, registry: SchemaRegistryClient, config: RelayConfig) -> Self {
         Self { pool, kafka, registry, config, status: watch::Sender::new(RelayStatus::default()) }
     }
@@ -101,11 +102,11 @@ impl Relay {
         let heartbeats = AbortOnDropHandle::new(heartbeats);
         while !shutdown.is_cancelled() {
             let pause = match self.try_lead(&shutdown).await {
-                Ok(left) => {
+                Ok(lease_expires_in) => {
                     self.status.send_modify(|status| status.last_error = None);
                     // Retries when the leader's lease expires, in case the leader has died.
-                    left.map_or(self.config.retry_delay(), |left| {
-                        left.clamp(MIN_RETRY_DELAY, self.config.retry_delay())
+                    lease_expires_in.map_or(self.config.retry_delay(), |expires_in| {
+                        expires_in.clamp(MIN_RETRY_DELAY, self.config.retry_delay())
                     })
                 }
                 Err(error) => self.record_failure(&error),
@@ -120,7 +121,8 @@ impl Relay {
     }
 
     /// Logs a failure and returns the pause before the next attempt. The pause is longer after an event that cannot be
-    /// published: the event does not change, and another relay, perhaps of a release that knows it, can take the lead.
+    /// published: the event does not change, and during the pause another relay, perhaps of a release that can publish
+    /// it, can take the lead.
     fn record_failure(&self, error: &LogError) -> Duration {
         let pause = if error.is_event_error() { self.config.poison_retry_delay() } else { self.config.retry_delay() };
         let text = format_error_chain(error);
@@ -142,18 +144,19 @@ impl Relay {
         match Lease::try_acquire(&self.pool, LEASE_NAME, self.config.lease_duration()).await? {
             LeaseAttempt::Acquired(lease) => {
                 let outcome = self.publish(&lease, shutdown).await;
-                // Last, since publishing requires it.
+                // Released last, since publishing requires the lease.
                 lease.release().await;
                 match outcome {
                     Ok(()) => Ok(None),
                     Err(error) => Err(self.explain_error(error).await),
                 }
             }
-            LeaseAttempt::HeldByOther(left) => Ok(Some(left)),
+            LeaseAttempt::HeldByOther(expires_in) => Ok(Some(expires_in)),
         }
     }
 
-    /// Replaces a refused record by its cause where that is known: the topic may have become a compacted one.
+    /// Replaces the error of a refused record by its cause if that is known: the topic's cleanup policy may have been
+    /// changed to `compact`.
     async fn explain_error(&self, error: LogError) -> LogError {
         if !error.is_record_refusal() {
             return error;
@@ -185,7 +188,7 @@ impl Relay {
 
         let mut source = LogSource::new(connection, &self.config, position)?;
         let (batches, to_send) = mpsc::channel(READ_AHEAD);
-        // Unbounded, since permits bound the number of events in flight; a slow log makes many small batches.
+        // Unbounded: permits already bound the events in flight, and these may be in many small batches.
         let (sent, to_acknowledge) = mpsc::unbounded_channel();
         let (checkpoint_sender, checkpoint) = watch::channel(position);
         let term = lease.term();
@@ -209,18 +212,18 @@ impl Relay {
 
         let read = tokio::select! {
             read = source.run(batches, shutdown) => read,
-            // Records that wait for Kafka are purged: the next leader sends them.
+            // Records that Kafka has not acknowledged are purged; the next leader sends them.
             lost = term.clone().wait_until_lost() => Err(lost),
         };
-        // A stage that ends makes its neighbours end. Acknowledgements are awaited for as long as no other relay can
+        // A stage that ends makes its neighbours end. Acknowledgements are awaited only as long as no other relay can
         // lead.
-        let grace =
+        let time_limit =
             if read.is_ok() { self.config.stop_timeout() } else { self.config.stop_timeout().min(term.remaining()) };
-        let rest = async { (join_stage(acknowledger).await, join_stage(sender).await) };
+        let stages = async { (join_stage(acknowledger).await, join_stage(sender).await) };
         tokio::select! {
-            rest = tokio::time::timeout(grace, rest) => match rest {
-                Ok((last, before)) => last.and(before).and(read),
-                // The next leader finds unacknowledged records by the partitions' ends.
+            ended = tokio::time::timeout(time_limit, stages) => match ended {
+                Ok((acknowledged, sent)) => acknowledged.and(sent).and(read),
+                // The next leader learns from the partitions' ends which records have arrived.
                 Err(_elapsed) => read,
             },
             lost = term.clone().wait_until_lost() => read.and(Err(lost)),
@@ -251,15 +254,16 @@ pub async fn recover_log(pool: &PgPool, kafka: &KafkaConfig) -> Result<Uuid, Log
     recovered
 }
 
-/// Acquires the relay's lease, unless a relay is alive: the lease of one that was killed expires.
+/// Acquires the relay's lease. If it is held, waits until it would expire and tries once more: the lease of a relay
+/// that was killed expires, and a running relay renews its own.
 async fn acquire_leadership(pool: &PgPool) -> Result<Lease, LogError> {
-    let time = RelayConfig::default().lease_duration();
-    let left = match Lease::try_acquire(pool, LEASE_NAME, time).await? {
+    let term_duration = RelayConfig::default().lease_duration();
+    let expires_in = match Lease::try_acquire(pool, LEASE_NAME, term_duration).await? {
         LeaseAttempt::Acquired(lease) => return Ok(lease),
-        LeaseAttempt::HeldByOther(left) => left,
+        LeaseAttempt::HeldByOther(expires_in) => expires_in,
     };
-    tokio::time::sleep(left + MIN_RETRY_DELAY).await;
-    match Lease::try_acquire(pool, LEASE_NAME, time).await? {
+    tokio::time::sleep(expires_in + MIN_RETRY_DELAY).await;
+    match Lease::try_acquire(pool, LEASE_NAME, term_duration).await? {
         LeaseAttempt::Acquired(lease) => Ok(lease),
         LeaseAttempt::HeldByOther(_) => Err(LogError::RelayRunning),
     }
@@ -269,7 +273,7 @@ async fn acquire_leadership(pool: &PgPool) -> Result<Lease, LogError> {
 async fn join_stage(stage: AbortOnDropHandle<Result<(), LogError>>) -> Result<(), LogError> {
     match stage.await {
         Ok(outcome) => outcome,
-        Err(ended) if ended.is_panic() => std::panic::resume_unwind(ended.into_panic()),
+        Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
         Err(_cancelled) => Ok(()),
     }
 }

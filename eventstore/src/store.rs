@@ -1,5 +1,5 @@
-//! The store of single commands: one round trip to load a stream and one to append to it, each shared by all commands
-//! that wait at the same time (ADR 0009).
+//! The event store for single commands: loading a stream takes one round trip and appending to it another, each shared
+//! by all commands that wait at the same time (ADR 0009).
 
 mod connection;
 mod error;
@@ -60,8 +60,8 @@ struct EventStoreInner {
 }
 
 impl<A> PgEventStore<A> {
-    /// A store over the log in the database of `pool`. It opens its own connections when they are needed:
-    /// `append_lanes`, `load_lanes` and one for snapshots.
+    /// Creates a store over the log in the database of `pool`. It opens its own connections when it first needs them:
+    /// up to `append_lanes` for appends, up to `load_lanes` for loads, and one for snapshots.
     pub fn new(pool: PgPool, config: &PostgresConfig) -> Self {
         let limits = |lanes: usize| QueueLimits {
             lanes: lanes.max(1),
@@ -91,7 +91,7 @@ impl<A> Clone for PgEventStore<A> {
 
 impl<A> std::fmt::Debug for PgEventStore<A> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("PgStore").field("pool", &self.shared.pool).finish_non_exhaustive()
+        f.debug_struct("PgEventStore").field("pool", &self.shared.pool).finish_non_exhaustive()
     }
 }
 
@@ -115,6 +115,7 @@ impl<A: Aggregate + Fingerprint> EventStore<A> for PgEventStore<A> {
         let folded = if let Some(folded) = FoldedState::<A>::from_rows(&stream, &rows)? {
             folded
         } else {
+            // The snapshot is unreadable: the whole stream is folded instead.
             let rows = self.shared.loader.load_stream(stream.clone(), "").await?;
             FoldedState::from_rows(&stream, &rows)?.unwrap_or_default()
         };
@@ -137,10 +138,10 @@ impl<A: Aggregate + Fingerprint> EventStore<A> for PgEventStore<A> {
             return Ok(Vec::new());
         }
         let mut sequence = context.current_sequence;
-        let (mut new, mut envelopes) = (Vec::with_capacity(events.len()), Vec::with_capacity(events.len()));
+        let (mut pending_events, mut envelopes) = (Vec::with_capacity(events.len()), Vec::with_capacity(events.len()));
         for event in events {
             sequence += 1;
-            new.push(PendingEvent {
+            pending_events.push(PendingEvent {
                 sequence: u64::try_from(sequence).unwrap_or(u64::MAX),
                 event_type: event.event_type(),
                 event_version: event.event_version(),
@@ -151,14 +152,15 @@ impl<A: Aggregate + Fingerprint> EventStore<A> for PgEventStore<A> {
         }
         let stream = StreamId { aggregate_type: A::TYPE, aggregate_id: context.aggregate_id.into() };
         let metadata = serde_json::to_string(&metadata).map_err(serialization_error)?;
-        self.shared.appender.append(stream, new, metadata).await?;
+        self.shared.appender.append(stream, pending_events, metadata).await?;
         Ok(envelopes)
     }
 }
 
 impl<A: Aggregate + Fingerprint> PgEventStore<A> {
-    /// Offers a snapshot after a load that folded many events, so that the next load folds few. On load and not on
-    /// commit: here the state is certainly the one after the last event, and no append waits for the snapshot.
+    /// Offers a snapshot after a load that folded many events, so that the next load folds few. Snapshots are made
+    /// after loads rather than after commits, because a loaded state is certainly the one after the stream's last
+    /// event, and because no append then waits for a snapshot.
     fn offer_snapshot(&self, stream: StreamId, folded: &FoldedState<A>) {
         let every = self.shared.snapshot_every;
         if every == 0 || folded.folded_events < every {
@@ -170,13 +172,13 @@ impl<A: Aggregate + Fingerprint> PgEventStore<A> {
                 self.shared.snapshots.offer(StreamSnapshot { stream, fingerprint, last_sequence, payload });
             }
             Err(error) => {
-                tracing::warn!(aggregate.id = &*stream.aggregate_id, %error, "snapshot skipped: unserializable state");
+                tracing::warn!(aggregate.id = &*stream.aggregate_id, %error, "snapshot skipped: serialization failed");
             }
         }
     }
 }
 
-/// The state of an aggregate after `sequence`, and the number of events that were folded after the snapshot.
+/// The state of an aggregate after the event `sequence`, and the number of events that were folded onto the snapshot.
 #[derive(Default)]
 struct FoldedState<A> {
     aggregate: A,

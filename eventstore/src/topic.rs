@@ -71,7 +71,8 @@ impl KafkaConfig {
             .set("enable.idempotence", "true")
             .set("acks", "all")
             .set("linger.ms", "2")
-            // No time-out: a record that is given up while later ones succeed would break the order of an aggregate.
+            // No time-out: if a record were dropped and later ones succeeded, an aggregate's events would be out of
+            // order.
             .set("message.timeout.ms", "0")
             .set("message.max.bytes", MAX_RECORD_BYTES)
             .set("reconnect.backoff.max.ms", "2000");
@@ -98,7 +99,7 @@ pub async fn ensure_topics(config: &KafkaConfig) -> Result<(), LogError> {
         hours => hours.saturating_mul(3_600_000).to_string(),
     };
     let names: Vec<_> = config.expected_topics().collect();
-    let wanted: Vec<_> = names
+    let new_topics: Vec<_> = names
         .iter()
         .map(|(name, partitions)| {
             NewTopic::new(name, *partitions, TopicReplication::Fixed(config.replication))
@@ -109,9 +110,9 @@ pub async fn ensure_topics(config: &KafkaConfig) -> Result<(), LogError> {
         })
         .collect();
     let options = AdminOptions::new().operation_timeout(Some(BROKER_TIMEOUT)).request_timeout(Some(BROKER_TIMEOUT));
-    let answers = admin.create_topics(&wanted, &options).await.map_err(kafka_error("creating topics"))?;
-    for answer in answers {
-        match answer {
+    let results = admin.create_topics(&new_topics, &options).await.map_err(kafka_error("creating topics"))?;
+    for result in results {
+        match result {
             Ok(_) | Err((_, RDKafkaErrorCode::TopicAlreadyExists)) => {}
             Err((topic, code)) => return Err(LogError::Topic { topic, reason: code.to_string() }),
         }
@@ -131,8 +132,8 @@ pub async fn recreate_topics(config: &KafkaConfig) -> Result<(), LogError> {
     let names: Vec<_> = BoundedContext::ALL.map(|context| context.topic(&config.topic_prefix)).into();
     let names: Vec<_> = names.iter().map(String::as_str).collect();
     let options = AdminOptions::new().operation_timeout(Some(BROKER_TIMEOUT)).request_timeout(Some(BROKER_TIMEOUT));
-    for answer in admin.delete_topics(&names, &options).await.map_err(kafka_error("deleting topics"))? {
-        match answer {
+    for result in admin.delete_topics(&names, &options).await.map_err(kafka_error("deleting topics"))? {
+        match result {
             Ok(_) | Err((_, RDKafkaErrorCode::UnknownTopicOrPartition)) => {}
             Err((topic, code)) => return Err(LogError::Topic { topic, reason: code.to_string() }),
         }
@@ -176,9 +177,9 @@ async fn load_cleanup_policies(config: &KafkaConfig) -> Result<Vec<(String, Stri
     let admin: AdminClient<DefaultClientContext> =
         config.client_config().create().map_err(kafka_error("creating an admin client"))?;
     let names = BoundedContext::ALL.map(|context| context.topic(&config.topic_prefix));
-    let wanted: Vec<_> = names.iter().map(|name| ResourceSpecifier::Topic(name)).collect();
+    let resources: Vec<_> = names.iter().map(|name| ResourceSpecifier::Topic(name)).collect();
     let options = AdminOptions::new().request_timeout(Some(BROKER_TIMEOUT));
-    let described = match admin.describe_configs(&wanted, &options).await {
+    let described = match admin.describe_configs(&resources, &options).await {
         Ok(described) => described,
         Err(error) => {
             tracing::debug!(error = %error, "the broker does not return the cleanup policies of topics");
@@ -196,15 +197,14 @@ async fn load_cleanup_policies(config: &KafkaConfig) -> Result<Vec<(String, Stri
     Ok(described.into_iter().filter_map(policy).collect())
 }
 
-/// Lists the problems of the topics, each as a sentence and with whether it stops publishing; empty where there are
-/// none.
+/// Lists the problems of the topics: a message for each, and whether it stops publishing.
 ///
 /// # Errors
 /// [`LogError::Kafka`] when the broker does not answer.
 pub async fn diagnose_topics(config: &KafkaConfig) -> Result<Vec<(String, bool)>, LogError> {
-    let mut found = vec![];
+    let mut problems = vec![];
     if let Err(compacted) = check_cleanup_policies(config).await {
-        found.push((compacted.to_string(), true));
+        problems.push((compacted.to_string(), true));
     }
     let kafka_config = config.clone();
     let counts = run_blocking(move || {
@@ -218,25 +218,25 @@ pub async fn diagnose_topics(config: &KafkaConfig) -> Result<Vec<(String, bool)>
     let expected = usize::try_from(config.partitions).unwrap_or_default();
     for (topic, count) in counts.await? {
         if count == 0 {
-            found.push((format!("topic {topic} does not exist; `medhub migrate` creates it"), true));
+            problems.push((format!("topic {topic} does not exist; `medhub migrate` creates it"), true));
         } else if count < expected {
-            found.push((LogError::Partitions { topic, found: count, expected }.to_string(), true));
+            problems.push((LogError::Partitions { topic, found: count, expected }.to_string(), true));
         } else if count > expected {
-            found.push((extra_partitions_message(&topic, count, expected), false));
+            problems.push((extra_partitions_message(&topic, count, expected), false));
         }
     }
-    Ok(found)
+    Ok(problems)
 }
 
 fn extra_partitions_message(topic: &str, found: usize, expected: usize) -> String {
     format!(
         "topic {topic} has {found} partitions, {expected} are configured (kafka.partitions): events are published \
-         only to the first {expected}, where the earlier ones of each stream are; the others stay empty"
+         only to the first {expected}, where the earlier events of each stream are; the others stay empty"
     )
 }
 
-/// Checks that a topic has at least the configured partitions. Additional ones are logged and not used: with them, the
-/// later events of a stream would be on another partition than the earlier ones.
+/// Checks that a topic has at least the configured partitions. Additional ones are logged and not used: if they were,
+/// the later events of a stream could be on another partition than the earlier ones.
 pub(crate) fn check_partitions(topic: &str, found: usize, expected: usize) -> Result<(), LogError> {
     if found < expected {
         return Err(LogError::Partitions { topic: topic.to_owned(), found, expected });
@@ -262,9 +262,9 @@ fn await_partition_count(consumer: &BaseConsumer, topic: &str) -> Result<usize, 
     let deadline = Instant::now() + BROKER_TIMEOUT;
     loop {
         let found = partition_count(consumer, topic)?;
-        let led = check_partition_leaders(consumer, topic, found);
-        if led.is_ok() && found > 0 || Instant::now() > deadline {
-            return led.map(|()| found);
+        let leaders = check_partition_leaders(consumer, topic, found);
+        if leaders.is_ok() && found > 0 || Instant::now() > deadline {
+            return leaders.map(|()| found);
         }
         std::thread::sleep(Duration::from_millis(50));
     }

@@ -113,7 +113,8 @@ fn count_comparisons(letters: &[InsertedBlock]) -> usize {
     comparisons
 }
 
-/// The same letters in another possible order of merging: of those that can come next, the one with the lowest `rank`.
+/// Returns the letters in another order in which they can be merged: of those whose dependencies are merged, the one
+/// with the lowest `rank` is next.
 fn reorder(letters: &[InsertedBlock], rank: impl Fn(&InsertedBlock) -> i64) -> Vec<InsertedBlock> {
     let mut remaining: Vec<InsertedBlock> = letters.to_vec();
     let mut order: Vec<InsertedBlock> = Vec::new();
@@ -131,7 +132,7 @@ fn reorder(letters: &[InsertedBlock], rank: impl Fn(&InsertedBlock) -> i64) -> V
 }
 
 proptest! {
-    /// With any origins that clients send, true or false.
+    /// Holds for any origins that clients send, true or false.
     #[test]
     fn merging_takes_no_more_comparisons_than_estimated(
         choices in prop::collection::vec((0_u64..5, any::<Option<prop::sample::Index>>(), any::<Option<prop::sample::Index>>()), 1..40),
@@ -147,9 +148,9 @@ proptest! {
             letters.push(new);
         }
         let limit = MergeCost::estimate(&[&contents_of(letters.clone())]).steps + letters.len();
-        let upwards = reorder(&letters, |letter| i64::try_from(letter.client).unwrap());
-        let downwards = reorder(&letters, |letter| -i64::try_from(letter.client).unwrap());
-        for order in [&letters, &upwards, &downwards] {
+        let ascending = reorder(&letters, |letter| i64::try_from(letter.client).unwrap());
+        let descending = reorder(&letters, |letter| -i64::try_from(letter.client).unwrap());
+        for order in [&letters, &ascending, &descending] {
             let comparisons = count_comparisons(order);
             prop_assert!(comparisons <= limit, "{} comparisons, {} estimated", comparisons, limit);
         }

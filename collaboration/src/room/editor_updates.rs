@@ -54,7 +54,7 @@ impl<S: AggregateStores> Room<S> {
             return Ok(Err(refused));
         }
         let seq = self.sync.shared_texts().append_update(&self.proposal, by, &update).await?;
-        // If another process has stored updates in between, these have to be loaded first.
+        // If another process has stored updates in between, `last_seq` does not move, so that they are loaded.
         if seq == self.last_seq + 1 {
             self.last_seq = seq;
         }
@@ -63,7 +63,7 @@ impl<S: AggregateStores> Room<S> {
         Ok(Ok(()))
     }
 
-    /// Asks an editor for the updates that its update depends on; once per state of the room.
+    /// Asks an editor for the updates that its update depends on, at most once per state of the room.
     async fn request_missing_updates(&mut self, from: u64) {
         let known = self.text.state_vector();
         let Some(member) = self.members.get_mut(&from).filter(|member| member.requested_state.as_ref() != Some(&known))

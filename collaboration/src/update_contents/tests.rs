@@ -167,7 +167,7 @@ fn encodings_that_clients_read_differently_are_refused() {
         ("an empty gap", vec![1, 1, 1, 0, 10, 0, 0]),
         ("a block that refers to itself", vec![1, 1, 1, 0, 0x84, 1, 0, 1, b'x', 0]),
         ("bytes after the end", vec![0, 0, 0]),
-        ("half a letter", vec![1, 1, 1, 0, 4, 1, 1, b'a', 1, 0xc3, 0]),
+        ("a truncated character", vec![1, 1, 1, 0, 4, 1, 1, b'a', 1, 0xc3, 0]),
     ];
     for (case, update) in refused {
         assert_eq!(read_editor_update(&update), Err(RefusedUpdate::Malformed), "{case}");
@@ -236,9 +236,9 @@ fn apply_change(doc: &Doc, change: &TextChange) {
 }
 
 proptest! {
-    /// Concurrent edits of `yrs` clients are read as by the library, as one update and as parts.
+    /// Concurrent edits of `yrs` clients are read as the library reads them, as one update and as parts.
     #[test]
-    fn updates_of_yrs_are_read_as_by_the_library(changes in arbitrary_changes()) {
+    fn updates_of_yrs_are_read_as_the_library_reads_them(changes in arbitrary_changes()) {
         let docs = [1_u64, 300, (1 << 53) - 1].map(Doc::with_client_id);
         let mut parts = Vec::new();
         for (client, change) in changes {
@@ -265,16 +265,16 @@ proptest! {
         prop_assert!(!room.has_missing_updates());
     }
 
-    /// Reading any bytes ends; and the library merges every accepted update into a text that can be stored, loaded and
-    /// merged with others.
+    /// Reading terminates for any bytes, and the library merges every accepted update into a text that can be stored,
+    /// loaded and merged with others.
     #[test]
     fn a_damaged_update_is_refused_or_merged(
-        which in 0_usize..4,
+        fixture in 0_usize..4,
         flips in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..6),
         cut in any::<Option<prop::sample::Index>>(),
     ) {
         let known = [yjs_fixtures::TWO_CLIENTS, yjs_fixtures::FORMATTED, yjs_fixtures::WITH_GAP, yjs_fixtures::EMPTIED_XML];
-        let mut update = decode_hex(known[which]);
+        let mut update = decode_hex(known[fixture]);
         for (place, byte) in flips {
             let place = place.index(update.len());
             update[place] = byte;

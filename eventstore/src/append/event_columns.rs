@@ -1,4 +1,4 @@
-//! New events in the form that `unnest` takes: one array per column, one statement for all rows.
+//! New events as one array per column, the form that `unnest` takes, so that one statement appends all rows.
 
 use sqlx::{PgExecutor, postgres::PgDatabaseError};
 
@@ -58,7 +58,7 @@ impl<'a> EventColumns<'a> {
     /// Appends all rows or none, in one round trip once the connection has prepared the statement. The statement
     /// commits by itself; within a transaction it has to be the first write (ADR 0003).
     pub(crate) async fn append<'c>(&self, executor: impl PgExecutor<'c>) -> Result<(), sqlx::Error> {
-        // `execute` reads until the server is ready again, so a commit that fails after the insert is an error, too.
+        // `execute` reads until the server is ready again, so a commit that fails after the insert is also an error.
         sqlx::query(APPEND)
             .bind(&self.aggregate_type)
             .bind(&self.aggregate_id)

@@ -2,7 +2,7 @@
 //!
 //! The database function `append_facts` skips facts that are recorded already, assigns each of the others the sequence
 //! after its stream's last event, and inserts them, in one round trip. Two concurrent appends to one stream choose the
-//! same sequence; the unique keys accept one of them, and the other one is retried.
+//! same sequence; the unique keys accept one of them, and the other one fails as a conflict, to be retried.
 
 use std::collections::HashSet;
 
@@ -26,7 +26,7 @@ impl FactStore for PgBatchStore {
         if columns.ids.is_empty() {
             return Ok(outcomes);
         }
-        // `fetch_all` reads until the server is ready again, so a commit that fails after the insert is an error, too.
+        // `fetch_all` reads until the server is ready again, so a commit that fails after the insert is also an error.
         let appended = sqlx::query(APPEND_FACTS)
             .bind(&columns.ids)
             .bind(&columns.streams)
@@ -40,10 +40,9 @@ impl FactStore for PgBatchStore {
         let skipped = match appended {
             Ok(rows) => rows,
             Err(sqlx::Error::Database(error)) => {
-                let postgres = error.downcast_ref();
                 let is_duplicate =
                     error.code().as_deref() == Some(UNIQUE_VIOLATION) && error.constraint() == Some(FACT_KEY);
-                let is_retryable = is_duplicate || is_retryable_conflict(postgres);
+                let is_retryable = is_duplicate || is_retryable_conflict(error.downcast_ref());
                 return Err(if is_retryable {
                     StoreError::Conflict
                 } else {
@@ -73,7 +72,7 @@ impl FactStore for PgBatchStore {
     }
 }
 
-/// Facts in the form that `unnest` takes: one array per column.
+/// Facts as one array per column, the form that `unnest` takes.
 struct FactColumns<'a> {
     ids: Vec<Uuid>,
     streams: Vec<&'a str>,
@@ -89,7 +88,7 @@ impl<'a> FactColumns<'a> {
     /// Skips repeated facts and sets their outcome to [`FactOutcome::Known`].
     fn from_facts(facts: &'a [NewFact], outcomes: &mut [FactOutcome]) -> Result<Self, StoreError> {
         let metadata_json = MetadataJson::from_metadata(facts.iter().map(|fact| &fact.metadata))
-            .map_err(|e| StoreError::Unavailable(e.into()))?;
+            .map_err(|error| StoreError::Unavailable(error.into()))?;
         let mut columns = Self {
             ids: Vec::with_capacity(facts.len()),
             streams: Vec::with_capacity(facts.len()),

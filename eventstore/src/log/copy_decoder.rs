@@ -10,7 +10,7 @@
 use crate::error::CopyError;
 
 const SIGNATURE: &[u8; 11] = b"PGCOPY\n\xff\r\n\0";
-/// Mask of the critical flags, which a reader must understand. This one supports none of them.
+/// Mask of the critical flags, which a reader must understand. This decoder supports none of them.
 const CRITICAL_FLAGS: u32 = 0xffff_0000;
 const HEADER: usize = SIGNATURE.len() + 8;
 /// Decoded bytes are dropped from the buffer once there are this many.
@@ -50,7 +50,7 @@ impl<const N: usize> CopyDecoder<N> {
         self.buffer.extend_from_slice(chunk);
     }
 
-    /// The next row and its size in bytes; `None` until the row is complete, and after the trailer.
+    /// Returns the next row and its size in bytes; `None` until the row is complete, and after the trailer.
     ///
     /// # Errors
     /// [`CopyError`] when the bytes are not rows of `N` columns. The decoder must not be used after an error.

@@ -27,8 +27,8 @@ impl EventFilter {
     /// The conditions in SQL, each preceded by `and`.
     pub(super) fn to_sql(&self) -> Result<String, LiteralError> {
         let mut conditions = Vec::new();
-        // The types of all contexts are the types of all events, since the relay stops at an event without a context.
-        // Naming them along with a stream lets Postgres use the primary key.
+        // Every event has an aggregate type of some context, since the relay stops at any other event. So a condition
+        // on all these types excludes nothing, and together with the aggregate id it lets Postgres use the primary key.
         let contexts = match &self.aggregate_id {
             Some(_) if self.contexts.is_empty() => &BoundedContext::ALL[..],
             _ => &self.contexts,
@@ -68,12 +68,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn no_condition_is_no_sql() {
+    fn a_filter_without_conditions_adds_no_sql() {
         assert_eq!(EventFilter::default().to_sql().unwrap(), "");
     }
 
     #[test]
-    fn every_condition_has_to_be_met() {
+    fn an_event_has_to_meet_every_condition() {
         let filter = EventFilter {
             contexts: vec![BoundedContext::Opportunities],
             event_types: vec!["opportunity.discovered".to_owned(), "it's".to_owned()],
@@ -89,12 +89,12 @@ mod tests {
     }
 
     #[test]
-    fn one_of_nothing_is_nothing() {
+    fn an_empty_list_matches_nothing() {
         assert_eq!(in_list_condition::<&str>("aggregate_type", &[]).unwrap(), "false");
     }
 
     #[test]
-    fn a_stream_alone_is_found_by_the_primary_key() {
+    fn a_filter_by_aggregate_id_alone_can_use_the_primary_key() {
         let filter = EventFilter { aggregate_id: Some("a".to_owned()), ..EventFilter::default() };
         assert_eq!(
             filter.to_sql().unwrap(),
@@ -104,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn what_has_no_literal_is_refused() {
+    fn a_value_without_a_literal_is_refused() {
         let filter = EventFilter { tenant_id: Some("a\0".to_owned()), ..EventFilter::default() };
         assert_eq!(filter.to_sql(), Err(LiteralError::Nul("a\0".to_owned())));
     }

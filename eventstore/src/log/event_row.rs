@@ -23,8 +23,8 @@ pub(super) fn decode_event_row(row: &CopyRow<'_, COLUMN_COUNT>) -> Result<RawEnv
     // Decoded first, so that an error can name them.
     let position = decode_number("position", row[0]);
     let event_id = decode_uuid("event_id", row[1]);
-    let named = (position.as_ref().ok().copied(), event_id.as_ref().ok().copied());
-    let unreadable = |source| LogError::UnreadableEvent { position: named.0, event_id: named.1, source };
+    let identity = (position.as_ref().ok().copied(), event_id.as_ref().ok().copied());
+    let unreadable = |source| LogError::UnreadableEvent { position: identity.0, event_id: identity.1, source };
     let event = || {
         let tenant_id = decode_text("tenant_id", row[2])?;
         let metadata = decode_metadata(require_value("metadata", row[9])?)?;
@@ -46,7 +46,7 @@ pub(super) fn decode_event_row(row: &CopyRow<'_, COLUMN_COUNT>) -> Result<RawEnv
 }
 
 fn decode_metadata(json: &[u8]) -> Result<EventMetadata, EventRowError> {
-    // Serde also accepts an array for a struct.
+    // Serde would also accept an array for a struct.
     if !json.trim_ascii_start().starts_with(b"{") {
         return Err(EventRowError::Malformed("metadata"));
     }
@@ -75,7 +75,7 @@ fn decode_uuid(name: &'static str, value: Option<&[u8]>) -> Result<Uuid, EventRo
 
 fn decode_time(name: &'static str, value: Option<&[u8]>) -> Result<DateTime<Utc>, EventRowError> {
     let micros = i64::from_be_bytes(decode_bytes(name, value)?);
-    // The timestamps `infinity` and `-infinity` overflow, and no event is recorded at them.
+    // The timestamps `infinity` and `-infinity` overflow; no event has them.
     micros
         .checked_add(POSTGRES_EPOCH_MICROS)
         .and_then(DateTime::from_timestamp_micros)
@@ -135,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn metadata_that_are_no_object_are_an_error_naming_position_and_event() {
+    fn metadata_that_is_no_object_is_an_error_with_position_and_event_id() {
         for metadata in [&b"7"[..], b"null", b"[]", b"{\"user_id\":1}", b"", b"\xff"] {
             let error = decode_failure(9, Some(metadata));
             assert!(
@@ -155,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn null_and_wrong_bytes_are_errors_that_name_the_column() {
+    fn null_and_malformed_values_are_errors_that_name_the_column() {
         assert!(matches!(
             decode_failure(10, None),
             LogError::UnreadableEvent { source: EventRowError::Null("payload"), .. }
@@ -174,8 +174,8 @@ mod tests {
     #[test]
     fn infinite_times_are_errors() {
         const INFINITY: [u8; 8] = i64::MAX.to_be_bytes();
-        const NEGATIVE: [u8; 8] = i64::MIN.to_be_bytes();
-        for time in [&INFINITY, &NEGATIVE] {
+        const NEGATIVE_INFINITY: [u8; 8] = i64::MIN.to_be_bytes();
+        for time in [&INFINITY, &NEGATIVE_INFINITY] {
             assert!(matches!(
                 decode_failure(8, Some(time)),
                 LogError::UnreadableEvent { source: EventRowError::Malformed("recorded_at"), .. }

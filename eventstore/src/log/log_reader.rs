@@ -1,4 +1,4 @@
-//! The log behind the traits of the domain, for crates that do not depend on Postgres.
+//! Implements the domain's traits for reading the log, so that other crates do not depend on Postgres.
 
 use std::time::Duration;
 
@@ -24,7 +24,7 @@ pub struct PgLogReader {
 }
 
 impl PgLogReader {
-    /// A reader of the log in the database of `pool`.
+    /// Creates a reader of the log in the database of `pool`.
     pub fn new(pool: PgPool) -> Self {
         Self { pool }
     }

@@ -4,8 +4,8 @@
 //! Postgres ──COPY, one page of positions at a time──▶ a task that reads and decodes ──one batch ahead──▶ the caller
 //! ```
 //! A page ends at the fence, which is read before the page's copy starts. Reading in pages keeps Postgres from holding
-//! one snapshot for the whole replay. The task fills at most one batch ahead of the caller, so a slow caller stops the
-//! reading at the socket.
+//! one snapshot for the whole replay. The task fills at most one batch ahead of the caller: when the caller is
+//! slow, the task stops reading from the socket, and Postgres stops sending.
 
 mod page_reader;
 
@@ -31,7 +31,7 @@ pub struct ReplayOptions {
     pub to: Option<u64>,
     /// Maximum number of events.
     pub limit: Option<u64>,
-    /// How to wait for new events at the end of the log; `None` ends there.
+    /// How to wait for new events at the end of the log; with `None`, the replay ends there.
     pub follow: Option<FollowOptions>,
     /// Maximum number of events in a batch.
     pub batch_events: usize,
@@ -39,8 +39,8 @@ pub struct ReplayOptions {
     pub batch_bytes: usize,
     /// Number of positions that one `COPY` covers; pages grow while they are read quickly.
     pub page_positions: u64,
-    /// How long Postgres may be silent in the middle of an answer; `None` is without limit. With a filter that few
-    /// events match, it is silent while it searches the page.
+    /// Maximum time between two parts of an answer from Postgres; `None` is without limit. With a filter that few
+    /// events match, Postgres sends nothing while it searches the page.
     pub answer_timeout: Option<Duration>,
 }
 
@@ -82,7 +82,7 @@ pub struct EventBatch {
     pub events: Vec<RawEnvelope>,
     /// Every matching event up to this position is in this batch or an earlier one.
     pub watermark: u64,
-    /// The log is complete up to this position, as of the last time the fence was read.
+    /// The fence as it was last read: the log is complete up to this position.
     pub fence: u64,
 }
 
@@ -90,7 +90,7 @@ pub struct EventBatch {
 #[derive(Debug)]
 pub struct LogReplay {
     batches: mpsc::Receiver<EventBatch>,
-    /// `None` once it has ended and its outcome was returned.
+    /// `None` once the task has ended and its outcome was returned.
     task: Option<JoinHandle<Result<(), LogError>>>,
 }
 
@@ -105,8 +105,8 @@ impl LogReplay {
         Self::start_on_connection(connection, options)
     }
 
-    /// Starts a replay on `connection`, which is closed when the replay ends or is dropped. Call it within a Tokio
-    /// runtime.
+    /// Starts a replay on `connection`, which is closed when the replay ends or is dropped. Must be called within
+    /// a Tokio runtime.
     ///
     /// # Errors
     /// [`LogError::Filter`] when the filter cannot be expressed in SQL.
@@ -126,7 +126,7 @@ impl LogReplay {
         if let Some(batch) = self.batches.recv().await {
             return Ok(Some(batch));
         }
-        // The task has ended; its outcome says whether at the end of the log or with an error.
+        // The task has ended: its outcome shows whether the replay is complete or failed.
         let Some(task) = self.task.as_mut() else { return Ok(None) };
         let outcome = task.await;
         self.task = None;

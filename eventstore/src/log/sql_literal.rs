@@ -4,18 +4,19 @@ use chrono::{DateTime, Datelike, SecondsFormat, Utc};
 
 use crate::error::LiteralError;
 
-/// A text as a literal that means the same whatever `standard_conforming_strings` says.
+/// Quotes a text as a literal that means the same under every setting of `standard_conforming_strings`.
 ///
 /// # Errors
-/// [`LiteralError::Nul`] when it holds a NUL character.
+/// [`LiteralError::Nul`] when the text contains a NUL character.
 pub(super) fn quote_text(value: &str) -> Result<String, LiteralError> {
     if value.contains('\0') {
         return Err(LiteralError::Nul(value.to_owned()));
     }
-    // Only in a literal marked by E is it certain what a backslash means. The blank keeps the E from joining a word.
-    let escapes = value.contains('\\');
+    // The meaning of a backslash depends on that setting, except in a literal with the prefix E. The space separates
+    // the E from a word before it.
+    let has_backslash = value.contains('\\');
     let mut literal = String::with_capacity(value.len() + 4);
-    literal.push_str(if escapes { " E'" } else { "'" });
+    literal.push_str(if has_backslash { " E'" } else { "'" });
     for character in value.chars() {
         if matches!(character, '\'' | '\\') {
             literal.push(character);
@@ -26,10 +27,10 @@ pub(super) fn quote_text(value: &str) -> Result<String, LiteralError> {
     Ok(literal)
 }
 
-/// A point in time as a literal.
+/// Formats a time as a literal.
 ///
 /// # Errors
-/// [`LiteralError::Year`] when Postgres would not understand the year.
+/// [`LiteralError::Year`] when the year is not between 1 and 9999: Postgres would not understand it.
 pub(super) fn quote_time(value: DateTime<Utc>) -> Result<String, LiteralError> {
     if !(1..=9999).contains(&value.year()) {
         return Err(LiteralError::Year(value));
@@ -43,7 +44,8 @@ mod tests {
 
     use super::*;
 
-    /// What Postgres makes of a literal, by the rules of its manual (4.1.2.1 and 4.1.2.2), and what is left behind it.
+    /// Parses a literal by the rules of Postgres' manual (4.1.2.1 and 4.1.2.2). Returns its value and the text after
+    /// it.
     fn parse_literal(literal: &str) -> (String, String) {
         let escapes = literal.starts_with(" E'");
         let mut rest = literal.trim_start_matches(" E").strip_prefix('\'').unwrap().chars().peekable();
@@ -53,7 +55,7 @@ mod tests {
                 '\'' if rest.peek() == Some(&'\'') => value.extend(rest.next()),
                 '\'' => return (value, rest.collect()),
                 '\\' if escapes => value.extend(rest.next()),
-                '\\' => panic!("a backslash that depends on a setting in {literal}"),
+                '\\' => panic!("the meaning of a backslash depends on a setting in {literal}"),
                 other => value.push(other),
             }
         }
@@ -61,7 +63,7 @@ mod tests {
     }
 
     #[test]
-    fn a_plain_text_stands_between_quotes() {
+    fn a_plain_text_is_put_between_quotes() {
         assert_eq!(quote_text("public").unwrap(), "'public'");
         assert_eq!(quote_text("").unwrap(), "''");
     }
@@ -84,14 +86,14 @@ mod tests {
     }
 
     #[test]
-    fn a_time_that_postgres_would_not_understand_is_refused() {
+    fn a_year_that_postgres_would_not_understand_is_refused() {
         assert!(matches!(quote_time(DateTime::<Utc>::MIN_UTC), Err(LiteralError::Year(_))));
         assert!(matches!(quote_time(DateTime::<Utc>::MAX_UTC), Err(LiteralError::Year(_))));
     }
 
     proptest! {
         #[test]
-        fn any_text_without_nul_comes_out_as_it_went_in(value in r#"(['"\\$;E -]|[^\x00]){0,40}"#) {
+        fn any_text_without_nul_is_parsed_to_the_same_text(value in r#"(['"\\$;E -]|[^\x00]){0,40}"#) {
             prop_assert_eq!(parse_literal(&quote_text(&value).unwrap()), (value, String::new()));
         }
     }

@@ -27,7 +27,7 @@ pub enum InvalidSchema {
     /// The text is empty or white space.
     #[error("Empty schema")]
     Empty,
-    /// The text is longer than [`MAX_SCHEMA_BYTES`]; its length in bytes.
+    /// The text is longer than [`MAX_SCHEMA_BYTES`]. Holds its length in bytes.
     #[error("Invalid schema: it has {0} bytes, more than the maximum of {MAX_SCHEMA_BYTES}")]
     TooLong(usize),
     /// The schema cannot be parsed or exceeds a limit.

@@ -84,9 +84,9 @@ impl CompatibilityLevel {
         (!self.is_transitive()).then_some(1)
     }
 
-    /// Returns at most [`MAX_VIOLATIONS`] violations of `new` as the next version after `earlier`, whose texts are
-    /// ordered newest first. Call it on a thread that may block. It ends early, with the violations found so far,
-    /// when `is_abandoned` is cancelled.
+    /// Checks `new` as the next version after `earlier`, which is ordered newest first. Returns at most
+    /// [`MAX_VIOLATIONS`] violations, and only those found so far when `abandoned` is cancelled. Must be called on a
+    /// thread that may block.
     ///
     /// # Errors
     /// [`SchemaStoreError::CorruptRecord`] when an earlier version cannot be read.
@@ -94,14 +94,14 @@ impl CompatibilityLevel {
         self,
         new: &Schema,
         earlier: &[(i32, String)],
-        is_abandoned: &CancellationToken,
+        abandoned: &CancellationToken,
     ) -> Result<Vec<CompatibilityViolation>, SchemaStoreError> {
         let mut violations = Vec::new();
         if self == Self::None {
             return Ok(violations);
         }
         for (version, text) in earlier {
-            if is_abandoned.is_cancelled() {
+            if abandoned.is_cancelled() {
                 break;
             }
             let old = parse_schema(text)
@@ -202,9 +202,9 @@ impl SchemaStore {
         subject: Option<&SchemaSubject>,
         level: CompatibilityLevel,
     ) -> Result<(), SchemaStoreError> {
-        let set = sqlx::query(include_str!("set_level.sql"));
-        let set = set.bind(subject.map_or(GLOBAL_SUBJECT, SchemaSubject::as_str)).bind(level.name());
-        set.execute(&self.pool).await.map_err(postgres_error("setting a compatibility level"))?;
+        let statement = sqlx::query(include_str!("set_level.sql"));
+        let statement = statement.bind(subject.map_or(GLOBAL_SUBJECT, SchemaSubject::as_str)).bind(level.name());
+        statement.execute(&self.pool).await.map_err(postgres_error("setting a compatibility level"))?;
         tracing::info!(
             registry.subject = subject.map(SchemaSubject::as_str),
             level = level.name(),

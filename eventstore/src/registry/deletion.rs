@@ -15,14 +15,14 @@ struct VersionRow {
 }
 
 impl SchemaStore {
-    /// Deletes all versions of a subject and its level, and returns their numbers. Permanent deletion, `for_ever`,
-    /// requires an earlier soft deletion.
+    /// Deletes all versions of a subject and its level, and returns their numbers. Permanent deletion requires an
+    /// earlier soft deletion.
     ///
     /// # Errors
     /// [`SchemaStoreError`] when the subject is not in the required state or the database does not answer.
-    pub async fn delete_subject(&self, subject: &SchemaSubject, for_ever: bool) -> Result<Vec<i32>, SchemaStoreError> {
+    pub async fn delete_subject(&self, subject: &SchemaSubject, permanent: bool) -> Result<Vec<i32>, SchemaStoreError> {
         let (transaction, rows) = self.lock_versions(subject).await?;
-        let chosen: Vec<VersionRow> = if for_ever {
+        let chosen: Vec<VersionRow> = if permanent {
             if rows.iter().any(|row| !row.deleted) {
                 return Err(SchemaStoreError::SubjectNotDeleted(subject.clone()));
             }
@@ -33,12 +33,12 @@ impl SchemaStore {
         if chosen.is_empty() {
             return Err(SchemaStoreError::SubjectDeleted(subject.clone()));
         }
-        delete_versions(transaction, subject, &chosen, for_ever, true).await?;
+        delete_versions(transaction, subject, &chosen, permanent, true).await?;
         Ok(chosen.iter().map(|row| row.version).collect())
     }
 
-    /// Deletes one version of a subject, and returns its number. Permanent deletion, `for_ever`, requires an earlier
-    /// soft deletion.
+    /// Deletes one version of a subject, and returns its number. Permanent deletion requires an earlier soft
+    /// deletion.
     ///
     /// # Errors
     /// [`SchemaStoreError`] when the version is not in the required state or the database does not answer.
@@ -46,12 +46,12 @@ impl SchemaStore {
         &self,
         subject: &SchemaSubject,
         version: VersionSelector,
-        for_ever: bool,
+        permanent: bool,
     ) -> Result<i32, SchemaStoreError> {
         let (transaction, rows) = self.lock_versions(subject).await?;
         let row = match version {
             VersionSelector::Latest => {
-                let last = rows.iter().rfind(|row| row.deleted == for_ever);
+                let last = rows.iter().rfind(|row| row.deleted == permanent);
                 *last.ok_or_else(|| SchemaStoreError::SubjectNotFound(subject.clone()))?
             }
             VersionSelector::Number(number) => {
@@ -59,13 +59,13 @@ impl SchemaStore {
                 *found.ok_or(SchemaStoreError::VersionNotFound(number))?
             }
         };
-        match (row.deleted, for_ever) {
+        match (row.deleted, permanent) {
             (true, false) => return Err(SchemaStoreError::VersionDeleted(subject.clone(), row.version)),
             (false, true) => return Err(SchemaStoreError::VersionNotDeleted(subject.clone(), row.version)),
             (true, true) | (false, false) => {}
         }
         let is_last = rows.iter().all(|other| other.deleted || other.version == row.version);
-        delete_versions(transaction, subject, &[row], for_ever, is_last).await?;
+        delete_versions(transaction, subject, &[row], permanent, is_last).await?;
         Ok(row.version)
     }
 
@@ -88,10 +88,10 @@ async fn delete_versions(
     mut transaction: Transaction<'static, Postgres>,
     subject: &SchemaSubject,
     rows: &[VersionRow],
-    for_ever: bool,
+    permanent: bool,
     deletes_level: bool,
 ) -> Result<(), SchemaStoreError> {
-    let statement = if for_ever { include_str!("delete_versions.sql") } else { include_str!("hide_versions.sql") };
+    let statement = if permanent { include_str!("delete_versions.sql") } else { include_str!("hide_versions.sql") };
     let versions: Vec<i32> = rows.iter().map(|row| row.version).collect();
     sqlx::query(statement)
         .bind(subject.as_str())
@@ -99,7 +99,7 @@ async fn delete_versions(
         .execute(&mut *transaction)
         .await
         .map_err(postgres_error("deleting versions"))?;
-    if for_ever {
+    if permanent {
         let ids: Vec<i32> = rows.iter().map(|row| row.schema_id).collect();
         delete_unused_schemas(&mut transaction, &ids).await?;
     }
@@ -107,7 +107,7 @@ async fn delete_versions(
         delete_level(&mut transaction, subject).await?;
     }
     transaction.commit().await.map_err(postgres_error("finishing a deletion"))?;
-    tracing::info!(registry.subject = %subject, registry.versions = ?versions, for_ever, "versions deleted");
+    tracing::info!(registry.subject = %subject, registry.versions = ?versions, permanent, "versions deleted");
     Ok(())
 }
 

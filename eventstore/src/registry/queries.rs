@@ -49,7 +49,7 @@ impl DeletedFilter {
     }
 }
 
-/// A page of a list.
+/// Offset and limit of a list.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct OffsetPage {
     /// Number of entries to skip.
@@ -81,7 +81,7 @@ impl SchemaStore {
     }
 
     /// Lists the versions of the subjects that begin with `prefix`, ordered by subject and number; with
-    /// `is_latest_only`, only the latest of each subject. A page has at most 1,000.
+    /// `latest_only`, only the latest of each subject. A page has at most 1,000.
     ///
     /// # Errors
     /// [`SchemaStoreError`] when the database does not answer.
@@ -89,13 +89,13 @@ impl SchemaStore {
         &self,
         prefix: &str,
         deleted: DeletedFilter,
-        is_latest_only: bool,
+        latest_only: bool,
         page: OffsetPage,
     ) -> Result<Vec<RegisteredVersion>, SchemaStoreError> {
         sqlx::query_as(include_str!("list_versions.sql"))
             .bind(prefix)
             .bind(deleted.values())
-            .bind(is_latest_only)
+            .bind(latest_only)
             .bind(page.offset)
             .bind(page.limit.unwrap_or(MAX_PAGE_VERSIONS).min(MAX_PAGE_VERSIONS))
             .fetch_all(&self.pool)
@@ -216,8 +216,8 @@ impl SchemaStore {
         Ok(usages)
     }
 
-    /// Returns the violations of `schema` as the next version of a subject; with `version`, those against that version
-    /// alone.
+    /// Checks `schema` as the next version of a subject and returns the violations; with `version`, only those against
+    /// that version.
     ///
     /// # Errors
     /// [`SchemaStoreError`] when a numbered version does not exist or the database does not answer.

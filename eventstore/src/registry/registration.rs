@@ -45,13 +45,13 @@ impl SchemaStore {
         let level = load_effective_level(&mut transaction, subject).await?;
         let earlier = load_newest_versions(&mut *transaction, subject, level.compared_versions()).await?;
         let parsed = Arc::clone(schema.parsed());
-        // Not through `self.workers`: the holder of the lock must not wait for other work on schemas.
         let abandoned = CancellationToken::new();
         // Cancels the check when the caller drops this future.
         let _cancel_on_drop = abandoned.clone().drop_guard();
-        let objections = run_blocking(move || level.find_violations(&parsed, &earlier, &abandoned)).await?;
-        if !objections.is_empty() {
-            return Err(SchemaStoreError::Incompatible { subject: subject.clone(), objections });
+        // Not through `self.workers`: the holder of the lock must not wait for other work on schemas.
+        let violations = run_blocking(move || level.find_violations(&parsed, &earlier, &abandoned)).await?;
+        if !violations.is_empty() {
+            return Err(SchemaStoreError::Incompatible { subject: subject.clone(), objections: violations });
         }
         let id = find_or_create_id(&mut transaction, schema).await?;
         let version = sqlx::query_scalar(include_str!("add_version.sql"))

@@ -9,7 +9,8 @@ use tokio::sync::Semaphore;
 
 use super::{AvroSchema, InvalidSchema, SchemaStore};
 
-/// Maximum number of schemas that a process works on at the same time; other requests wait, within their time limits.
+/// Maximum number of schemas that a process parses or compares at the same time; other requests wait, within their time
+/// limits.
 const MAX_CONCURRENT_WORK: usize = 2;
 
 /// Runs work on schemas with limited concurrency. Cheap to clone; clones share the limit.
@@ -37,7 +38,7 @@ impl SchemaWorkers {
     }
 }
 
-/// Runs `work` on a thread that may block, without a permit: for registrations, which a lock runs one at a time.
+/// Runs `work` on a thread that may block, without a permit: for registrations, which a lock admits one at a time.
 pub(super) async fn run_blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
     match tokio::task::spawn_blocking(work).await {
         Ok(outcome) => outcome,

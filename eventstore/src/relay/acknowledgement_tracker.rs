@@ -1,4 +1,4 @@
-//! The last stage: waits for Kafka's acknowledgement, batch by batch, and then moves the checkpoint.
+//! The last stage: waits for Kafka's acknowledgement of each batch, and then moves the checkpoint.
 
 use std::time::Duration;
 
@@ -17,10 +17,10 @@ use super::{
 };
 use crate::{error::LogError, postgres::with_timeout};
 
-/// Minimum interval between two writes of the checkpoint. It only saves reading after a crash: the ends of the
-/// partitions tell which events are published.
+/// Minimum interval between two writes of the checkpoint. The checkpoint only shortens the reading after a crash: the
+/// ends of the partitions show which events are published.
 const SAVE_INTERVAL: Duration = Duration::from_millis(100);
-/// A wait for an acknowledgement is reported each time it has lasted this long.
+/// Interval at which a missing acknowledgement is reported.
 const SLOW_ACKNOWLEDGEMENT: Duration = Duration::from_secs(5);
 
 /// Waits for acknowledgements and saves the checkpoint.
@@ -32,7 +32,7 @@ pub(super) struct AcknowledgementTracker {
     /// Time limit of writing the checkpoint.
     save_timeout: Duration,
     status: watch::Sender<RelayStatus>,
-    /// Publishes the saved checkpoint to the sender, whose beacons must not exceed it.
+    /// Passes the saved checkpoint to the sender, whose beacons must not exceed it.
     checkpoint: watch::Sender<u64>,
     /// The acknowledged position, if the checkpoint does not contain it yet.
     unsaved: Option<u64>,

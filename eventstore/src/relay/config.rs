@@ -26,7 +26,7 @@ pub struct RelayConfig {
     pub retry_ms: u64,
     /// Pause before the retry of an event that cannot be published, in milliseconds.
     pub poison_retry_ms: u64,
-    /// An open append that holds the relay up for this long is reported by a log line and a metric, in milliseconds.
+    /// An open append that delays the relay for this long is reported by a log line and a metric, in milliseconds.
     pub slow_append_ms: u64,
     /// Term of the leader's lease, in milliseconds: the longest time without a leader after one was killed. The lease
     /// is renewed six times per term; a leader that cannot renew it for a term loses the lead.

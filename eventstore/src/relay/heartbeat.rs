@@ -26,20 +26,20 @@ pub(super) async fn send_heartbeats(pool: PgPool, status: watch::Receiver<RelayS
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
-        let now = status.borrow().clone();
+        let current = status.borrow().clone();
         let writing = async {
             sqlx::query(include_str!("heartbeat/save.sql"))
                 .bind(instance)
                 .bind(&host)
-                .bind(now.state())
-                .bind(i64::try_from(now.position).unwrap_or(i64::MAX))
-                .bind(&now.last_error)
+                .bind(current.state())
+                .bind(i64::try_from(current.position).unwrap_or(i64::MAX))
+                .bind(&current.last_error)
                 .execute(&pool)
                 .await
                 .map_err(postgres_error("writing a relay's heartbeat"))
         };
         if let Err(error) = with_timeout(HEARTBEAT_WRITE_TIMEOUT, "writing a relay's heartbeat", writing).await {
-            // If it lasts, the relay itself reports it.
+            // If Postgres remains unavailable, the relay itself reports it.
             tracing::debug!(error = format_error_chain(&error), "heartbeat not written");
         }
     }

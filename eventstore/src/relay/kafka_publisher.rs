@@ -29,7 +29,7 @@ pub(super) struct KafkaPublisher {
     producer: ThreadedProducer<DeliveryContext>,
     incarnation: String,
     topics: Vec<TopicState>,
-    /// The partition that gets the next beacon, counted across all topics.
+    /// Index of the partition that is the first candidate for the next beacon, counted across all topics.
     next_beacon: usize,
 }
 
@@ -38,8 +38,8 @@ pub(super) struct KafkaPublisher {
 pub(super) enum BeaconTargets {
     /// Every partition.
     All,
-    /// At most `most` of the partitions that lag behind.
-    Lagging { most: usize },
+    /// At most `max_count` of the partitions that lag behind.
+    Lagging { max_count: usize },
 }
 
 struct TopicState {
@@ -56,7 +56,7 @@ pub(super) struct RecordTarget {
 }
 
 impl KafkaPublisher {
-    /// A publisher to partitions that end with `ends`.
+    /// Creates a publisher to partitions that end with `ends`.
     pub(super) fn new(config: &KafkaConfig, incarnation: Uuid, mut ends: PublishedEnds) -> Result<Self, LogError> {
         let producer = config
             .producer_config()
@@ -72,7 +72,7 @@ impl KafkaPublisher {
         Ok(Self { producer, incarnation: incarnation.to_string(), topics: topics.collect(), next_beacon: 0 })
     }
 
-    /// The partition of an event; `None` when the event is there already.
+    /// Returns the partition of an event; `None` when the event is on it already.
     pub(super) fn target_partition(&self, event: &RawEnvelope) -> Result<Option<RecordTarget>, LogError> {
         let context = BoundedContext::from_aggregate_type(&event.aggregate_type);
         let topic = self.topics.iter().position(|topic| Some(topic.context) == context).ok_or_else(|| {
@@ -94,7 +94,7 @@ impl KafkaPublisher {
         Ok((!state.contains(event.position)).then_some(RecordTarget { topic, partition }))
     }
 
-    /// Hands an event to the producer. Call it in the order of positions for each partition.
+    /// Hands an event to the producer. The events of a partition must come in the order of their positions.
     pub(super) async fn publish_event(
         &mut self,
         target: RecordTarget,
@@ -114,7 +114,7 @@ impl KafkaPublisher {
         enqueue(&self.producer, record)
             .await
             .map_err(|source| LogError::Delivery { position: event.position, source })?;
-        partition.record_written(event, ordinal);
+        partition.advance_to_event(event, ordinal);
         Ok(())
     }
 
@@ -128,8 +128,8 @@ impl KafkaPublisher {
         self.topics.iter().map(|topic| topic.partitions.len()).sum()
     }
 
-    /// Writes a beacon with this position to partitions whose watermark is below it, in turn and at most as many as
-    /// `targets` says, or to all partitions.
+    /// Writes beacons with this position: either to all partitions, or round-robin to those whose watermark is below
+    /// it, up to the limit of `targets`.
     pub(super) async fn publish_beacons(
         &mut self,
         position: u64,
@@ -137,36 +137,37 @@ impl KafkaPublisher {
         outstanding: &Arc<PendingDeliveries>,
     ) -> Result<(), LogError> {
         let count = self.partition_count();
-        let mut left = match targets {
+        let mut remaining = match targets {
             BeaconTargets::All => count,
-            BeaconTargets::Lagging { most } => most,
+            BeaconTargets::Lagging { max_count } => max_count,
         };
         let first = self.next_beacon;
-        for turn in (first..first + count).map(|turn| turn % count) {
-            if left == 0 {
+        for index in (first..first + count).map(|index| index % count) {
+            if remaining == 0 {
                 break;
             }
-            if self.publish_beacon(turn, position, targets == BeaconTargets::All, outstanding).await? {
-                left -= 1;
-                self.next_beacon = (turn + 1) % count;
+            if self.publish_beacon(index, position, targets == BeaconTargets::All, outstanding).await? {
+                remaining -= 1;
+                self.next_beacon = (index + 1) % count;
             }
         }
         Ok(())
     }
 
-    /// Writes a beacon to partition `turn`, counted across all topics. Returns `false` where its watermark is not below
-    /// the position and `always` is not set.
+    /// Writes a beacon to the partition with this index, counted across all topics. Writes none and returns `false`
+    /// when the partition's watermark is not below the position and `always` is not set.
     async fn publish_beacon(
         &mut self,
-        turn: usize,
+        index: usize,
         position: u64,
         always: bool,
         outstanding: &Arc<PendingDeliveries>,
     ) -> Result<bool, LogError> {
         // Every topic has the same number of partitions.
-        let each = self.topics.first().map_or(1, |topic| topic.partitions.len()).max(1);
-        let topic = &mut self.topics[turn / each];
-        let (number, partition) = (partition_number(turn % each), &mut topic.partitions[turn % each]);
+        let partitions_per_topic = self.topics.first().map_or(1, |topic| topic.partitions.len()).max(1);
+        let topic = &mut self.topics[index / partitions_per_topic];
+        let partition_index = index % partitions_per_topic;
+        let (number, partition) = (partition_number(partition_index), &mut topic.partitions[partition_index]);
         if partition.contains(position) && !always {
             return Ok(false);
         }

@@ -1,4 +1,4 @@
-//! Reports the open appends that hold the relay up.
+//! Reports the open appends that delay the relay.
 //!
 //! The relay has to wait for an append that may still commit. After a threshold it reports the transaction by a log
 //! line and a metric, with process, application, age and query, since nothing else shows what it waits for.
@@ -22,10 +22,10 @@ use crate::{
 const POLL_INTERVAL: Duration = Duration::from_secs(1);
 /// Time limit of the query.
 const POLL_TIMEOUT: Duration = Duration::from_secs(5);
-/// Interval at which a remaining open append is logged again.
+/// Interval at which an append that is still open is logged again.
 const REMINDER_INTERVAL: Duration = Duration::from_mins(1);
 
-/// A transaction that has appended and has not ended. The log is complete only up to before its first position.
+/// A transaction that has appended and has not ended. The log is complete only below its first position.
 #[derive(Debug, Clone, PartialEq, Serialize, FromRow)]
 pub struct OpenAppend {
     /// Id of the server process; 0 for a prepared transaction, which has none.
@@ -58,31 +58,31 @@ impl OpenAppend {
 pub(super) async fn watch_open_appends(pool: PgPool, status: watch::Sender<RelayStatus>, slow: Duration) {
     let mut ticks = interval(POLL_INTERVAL.min(slow.max(Duration::from_millis(50))));
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut seen: HashMap<_, ObservedAppend> = HashMap::new();
+    let mut observed: HashMap<_, ObservedAppend> = HashMap::new();
     loop {
         ticks.tick().await;
         let loaded = with_timeout(POLL_TIMEOUT, "querying open appends", load_open_appends(&pool)).await;
-        let holders = match loaded {
-            Ok(holders) => holders,
+        let open_appends = match loaded {
+            Ok(open_appends) => open_appends,
             Err(error) => {
                 tracing::debug!(error = format_error_chain(&error), "querying open appends failed");
                 continue;
             }
         };
-        seen.retain(|key, before| {
-            let is_open = holders.iter().any(|holder| holder.key() == *key);
-            if !is_open && before.reported_at.is_some() {
-                relay_metrics::set_open_append_age(&before.append, 0.0);
-                tracing::info!(append.pid = before.append.pid, "the append that held the relay up has ended");
+        observed.retain(|key, previous| {
+            let is_open = open_appends.iter().any(|append| append.key() == *key);
+            if !is_open && previous.reported_at.is_some() {
+                relay_metrics::set_open_append_age(&previous.append, 0.0);
+                tracing::info!(append.pid = previous.append.pid, "the append that delayed the relay has ended");
             }
             is_open
         });
         let mut delaying = Vec::new();
-        for holder in holders {
-            let known = seen.entry(holder.key()).or_insert_with(|| ObservedAppend::start_observing(&holder));
+        for append in open_appends {
+            let known = observed.entry(append.key()).or_insert_with(|| ObservedAppend::start_observing(&append));
             if known.first_seen.elapsed() >= slow {
-                known.report(&holder);
-                delaying.push(holder);
+                known.report(&append);
+                delaying.push(append);
             }
         }
         status.send_if_modified(|status| {
@@ -93,11 +93,11 @@ pub(super) async fn watch_open_appends(pool: PgPool, status: watch::Sender<Relay
     }
 }
 
-/// An open append and when it was first seen, since the age of its transaction may be from before it appended.
+/// An open append, and when it was first seen: its transaction may be much older than the append.
 struct ObservedAppend {
     first_seen: Instant,
     reported_at: Option<Instant>,
-    /// As first seen: the labels under which its metric is reset.
+    /// The append as it was first seen: its metric is set and reset under these labels.
     append: OpenAppend,
 }
 
@@ -122,7 +122,8 @@ impl ObservedAppend {
             append.prepared_as = append.prepared_as,
             append.position = append.position,
             delay_s = self.first_seen.elapsed().as_secs_f64(),
-            "an open append holds the relay up; end its transaction (pg_terminate_backend, ROLLBACK PREPARED) to go on"
+            "an open append delays the relay, which resumes when the transaction ends (pg_terminate_backend, ROLLBACK \
+             PREPARED)"
         );
     }
 }

@@ -11,13 +11,13 @@ pub(super) struct PartitionState {
 }
 
 impl PartitionState {
-    /// A partition with that end; `None` is an empty partition.
+    /// Creates the state of a partition with this end; `None` is an empty partition.
     pub(super) fn new(end: Option<PartitionEnd>, incarnation: Uuid) -> Self {
         Self { end: end.unwrap_or_default(), incarnation }
     }
 
-    /// Whether the partition is complete up to `position`. Positions only grow there, so an event at or below the
-    /// watermark is on the partition already.
+    /// Whether the partition is complete up to `position`. Positions only grow there, so each of its events at or
+    /// below the watermark is on it already.
     pub(super) fn contains(&self, position: u64) -> bool {
         position <= self.end.watermark
     }
@@ -28,7 +28,7 @@ impl PartitionState {
     }
 
     /// Updates the end after an event was handed to Kafka.
-    pub(super) fn record_written(&mut self, event: &RawEnvelope, ordinal: u64) {
+    pub(super) fn advance_to_event(&mut self, event: &RawEnvelope, ordinal: u64) {
         self.end = PartitionEnd {
             incarnation: Some(self.incarnation),
             ordinal: Some(ordinal),
@@ -51,7 +51,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_a_partition_holds_is_known_from_its_end() {
+    fn a_partition_contains_its_events_up_to_its_watermark() {
         let end = PartitionEnd { watermark: 40, ordinal: Some(7), ..PartitionEnd::default() };
         let mut partition = PartitionState::new(Some(end), Uuid::nil());
         assert!(partition.contains(40) && !partition.contains(41));

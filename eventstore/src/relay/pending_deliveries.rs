@@ -16,7 +16,8 @@ use tokio::sync::Notify;
 
 use crate::error::LogError;
 
-/// The unacknowledged records of one batch. The sender that adds records holds one count itself until it has added all.
+/// The number of unacknowledged records of one batch. The sender counts as one record until it has added all of them,
+/// so that the number does not reach 0 before.
 #[derive(Debug)]
 pub(super) struct PendingDeliveries {
     records: AtomicUsize,
@@ -39,7 +40,7 @@ impl PendingDeliveries {
         self.records.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Takes off one record, or the sender's own count.
+    /// Subtracts one record, or the sender's own count.
     pub(super) fn complete_record(&self) {
         if self.records.fetch_sub(1, Ordering::AcqRel) == 1 {
             self.changed.notify_one();

@@ -19,11 +19,11 @@ pub struct RelayProgress {
     pub position: u64,
     /// The log is complete up to this position.
     pub fence: u64,
-    /// Number of events between the two, counted up to a million.
+    /// Number of events between the checkpoint and the fence, counted up to a million.
     pub behind: u64,
     /// Number of relays with a recent heartbeat, leading or not.
     pub relays: u64,
-    /// Why a relay does not publish: the leader's error, or else that of a relay that cannot lead.
+    /// Why a relay does not publish: the leader's error, or else the error of a relay that cannot take the lead.
     pub last_error: Option<String>,
 }
 

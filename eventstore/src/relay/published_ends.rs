@@ -124,9 +124,9 @@ fn parse_end(message: &BorrowedMessage<'_>) -> Result<PartitionEnd, LogError> {
 
 fn missing_end_error(wanted: &TopicPartitionList, ends: &PublishedEnds) -> LogError {
     let elements = wanted.elements();
-    let first = elements.iter().find(|e| !ends.contains_key(&(e.topic().to_owned(), e.partition())));
+    let first = elements.iter().find(|element| !ends.contains_key(&(element.topic().to_owned(), element.partition())));
     LogError::MissingPartitionEnd {
-        topic: first.map(|e| e.topic().to_owned()).unwrap_or_default(),
+        topic: first.map(|element| element.topic().to_owned()).unwrap_or_default(),
         partition: first.map_or(-1, rdkafka::topic_partition_list::TopicPartitionListElem::partition),
         waited_s: BROKER_TIMEOUT.as_secs(),
     }

@@ -39,10 +39,10 @@ impl RecordEncoder {
     }
 
     async fn resolve_schema(&mut self, event: &RawEnvelope) -> Result<(&'static EventSchema, u32), LogError> {
-        let fits = |schema: &EventSchema| {
+        let is_schema_of_event = |schema: &EventSchema| {
             schema.event_type == event.event_type.as_str() && schema.version == event.event_version.as_str()
         };
-        if let Some(known) = self.schema_ids.iter().find(|(schema, _)| fits(schema)) {
+        if let Some(known) = self.schema_ids.iter().find(|(schema, _)| is_schema_of_event(schema)) {
             return Ok(*known);
         }
         let schema =

@@ -1,4 +1,4 @@
-//! The second stage: encodes events, hands them to Kafka's producer, and publishes the watermark of partitions by
+//! The second stage: encodes events, hands them to Kafka's producer, and publishes the partitions' watermarks by
 //! beacons.
 
 use std::{ops::ControlFlow, sync::Arc, time::Duration};
@@ -47,7 +47,7 @@ pub(super) struct SentBatch {
     pub(super) events: u64,
     /// When the oldest of the events was recorded.
     pub(super) oldest: Option<DateTime<Utc>>,
-    /// Released once the batch is acknowledged, which allows as many further records.
+    /// Released once the batch is acknowledged, which allows the same number of further records.
     pub(super) _permit: OwnedSemaphorePermit,
 }
 
@@ -55,7 +55,7 @@ pub(super) struct SentBatch {
 pub(super) struct RecordSender {
     publisher: KafkaPublisher,
     encoder: RecordEncoder,
-    /// Tells whether this relay leads: it sends nothing once it does not.
+    /// Shows whether this relay leads: it sends nothing once it does not.
     term: LeaseTerm,
     beacon_every: Duration,
     beacon_due: Instant,
@@ -73,7 +73,7 @@ pub(super) struct RecordSender {
 }
 
 impl RecordSender {
-    /// A sender that starts at the position of `checkpoint`.
+    /// Creates a sender that starts at the position of `checkpoint`.
     pub(super) fn new(
         publisher: KafkaPublisher,
         registry: SchemaRegistryClient,
@@ -143,13 +143,13 @@ impl RecordSender {
         let outstanding = PendingDeliveries::new();
         self.fence = batch.fence;
         self.sent_events |= !batch.events.is_empty();
-        let (mut events, mut reached, mut stop) = (0, batch.watermark, None);
+        let (mut events, mut reached, mut failure) = (0, batch.watermark, None);
         for event in &batch.events {
             match self.send_event(event, &outstanding).await {
                 Ok(written) => events += u64::from(written),
                 Err(error) => {
                     reached = self.position;
-                    stop = Some(error);
+                    failure = Some(error);
                     break;
                 }
             }
@@ -161,8 +161,8 @@ impl RecordSender {
             SentBatch { outstanding, reached, fence: self.fence, events, oldest, _permit: permit },
             sent,
         );
-        if let Some(error) = stop {
-            // Keeps the producer until the records before it are acknowledged.
+        if let Some(error) = failure {
+            // Keeps the producer until the records before the failed event are acknowledged.
             if sent.send(SenderOutput::Failed(error)).is_ok() {
                 sent.closed().await;
             }
@@ -208,14 +208,14 @@ impl RecordSender {
         &mut self,
         sent: &mpsc::UnboundedSender<SenderOutput>,
     ) -> Result<ControlFlow<()>, LogError> {
-        let (most, pause) = if std::mem::take(&mut self.sent_events) {
+        let (max_count, pause) = if std::mem::take(&mut self.sent_events) {
             let rounds = self.publisher.partition_count().div_ceil(BEACONS_BETWEEN_EVENTS).max(1);
             (BEACONS_BETWEEN_EVENTS, self.beacon_every / u32::try_from(rounds).unwrap_or(u32::MAX))
         } else {
             (usize::MAX, self.beacon_every)
         };
         self.beacon_due = Instant::now() + pause;
-        self.send_beacons(BeaconTargets::Lagging { most }, sent).await
+        self.send_beacons(BeaconTargets::Lagging { max_count }, sent).await
     }
 
     async fn refresh_beacons(
@@ -240,7 +240,7 @@ impl RecordSender {
         Ok(Self::hand_over(SentBatch { outstanding, reached, fence, events: 0, oldest: None, _permit: permit }, sent))
     }
 
-    /// Passes a batch to the next stage; `Break` when that has ended.
+    /// Passes a batch to the next stage; `Break` when the next stage has ended.
     fn hand_over(batch: SentBatch, sent: &mpsc::UnboundedSender<SenderOutput>) -> ControlFlow<()> {
         // Completes the sender's own count: from here on only Kafka's acknowledgements are pending.
         batch.outstanding.complete_record();

@@ -20,10 +20,10 @@ pub(super) fn describe_metrics() {
     describe_counter!(PUBLISHED, "Events that Kafka has acknowledged");
     describe_gauge!(UNACKNOWLEDGED, "Records of the oldest batch that Kafka has not acknowledged yet");
     describe_histogram!(COMMIT_TO_KAFKA, "Seconds from an event's append to Kafka's acknowledgement");
-    describe_gauge!(OPEN_APPEND, "Age in seconds of a transaction whose open append holds the relay up");
+    describe_gauge!(OPEN_APPEND, "Age in seconds of a transaction whose open append delays the relay");
 }
 
-#[expect(clippy::cast_precision_loss, reason = "positions beyond 2^53 are far away")]
+#[expect(clippy::cast_precision_loss, reason = "no log reaches position 2^53")]
 fn to_f64(number: u64) -> f64 {
     number as f64
 }
@@ -46,12 +46,12 @@ pub(super) fn record_acknowledged(batch: &SentBatch, now: DateTime<Utc>) {
     }
 }
 
-/// Sets the age of an open append that holds the relay up, in seconds; 0 once it has ended.
+/// Sets the age of an open append that delays the relay, in seconds; 0 once it has ended.
 pub(super) fn set_open_append_age(append: &OpenAppend, age_s: f64) {
-    let holder = append.prepared_as.clone().unwrap_or_else(|| append.pid.to_string());
+    let transaction = append.prepared_as.clone().unwrap_or_else(|| append.pid.to_string());
     gauge!(
         OPEN_APPEND,
-        "pid" => holder,
+        "pid" => transaction,
         "application" => append.application.clone(),
         "query" => append.query.clone(),
     )

@@ -15,18 +15,18 @@ pub struct RelayStatus {
     pub fence: u64,
     /// Number of events published since this process started to lead.
     pub published: u64,
-    /// Open appends that have held the relay up for longer than the threshold.
+    /// Open appends that have delayed the relay for longer than the threshold.
     pub delayed_by: Vec<OpenAppend>,
     /// The error that keeps it from publishing, if there is one.
     pub last_error: Option<String>,
-    /// Whether an event causes the error, which then recurs as soon as the relay leads.
+    /// Whether an event is the cause of the error, which then recurs as soon as the relay leads.
     #[serde(skip)]
     pub(super) is_event_error: bool,
 }
 
 impl RelayStatus {
-    /// The status of a relay that starts to lead, after Postgres and Kafka have answered. An error of an event stays
-    /// until a batch is acknowledged, so that it does not flicker.
+    /// The status of a relay that starts to lead, after Postgres and Kafka have answered. The error of an event
+    /// remains until a batch is acknowledged, so that it does not disappear and return with each attempt.
     pub(super) fn leading_from(position: u64, before: &Self) -> Self {
         let last_error = before.last_error.clone().filter(|_| before.is_event_error);
         let is_event_error = last_error.is_some();
@@ -53,9 +53,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_relay_that_leads_again_is_well_unless_an_event_waits_that_cannot_be_published() {
+    fn a_relay_that_leads_again_shows_only_the_error_of_an_event() {
         let failed = |is_event_error| {
-            let last_error = Some("planted".to_owned());
+            let last_error = Some("an error".to_owned());
             RelayStatus { last_error, is_event_error, ..RelayStatus::default() }
         };
         assert_eq!(RelayStatus::leading_from(7, &failed(false)).state(), "leading");

@@ -8,7 +8,7 @@ use std::{
 use sqlx::{Connection, PgConnection, PgPool, postgres::PgConnectOptions};
 
 /// A connection that was idle for this long is pinged before use, since the server may have closed it. A busy
-/// connection does not pay that round trip.
+/// connection saves that round trip.
 const PING_AFTER_IDLE: Duration = Duration::from_secs(1);
 /// How long a statement may wait for a row lock of another transaction. Its whole group waits with it.
 const LOCK_TIMEOUT: &str = "3s";
@@ -21,12 +21,12 @@ pub(super) struct ConnectionFactory {
 }
 
 impl ConnectionFactory {
-    /// Connections to the server of `pool`, but outside of the pool: the pool checks a connection before and after each
-    /// use, which would triple the round trips.
+    /// Creates a factory of connections to the server of `pool`, outside of the pool: the pool checks a connection
+    /// before and after each use, which would triple the round trips.
     pub(super) fn for_pool(pool: &PgPool) -> Self {
         let options = pool.connect_options().as_ref().clone().options([
             ("lock_timeout", LOCK_TIMEOUT),
-            // A generic plan that was made while the log was empty must not scan all of it later.
+            // Otherwise a generic plan that was made while the log was empty would scan the whole table later.
             ("enable_seqscan", "off"),
             ("jit", "off"),
         ]);
@@ -47,7 +47,7 @@ pub(super) struct DedicatedConnection {
 }
 
 impl DedicatedConnection {
-    /// The connection, opened or pinged first where necessary.
+    /// Returns the connection, after opening or pinging it where necessary.
     ///
     /// # Errors
     /// When the server cannot be reached; no statement was sent.
@@ -71,8 +71,8 @@ impl DedicatedConnection {
     }
 
     async fn check_alive(&self, mut connection: PgConnection) -> Option<PgConnection> {
-        let answer = tokio::time::timeout(self.factory.connect_timeout, connection.ping()).await;
-        matches!(answer, Ok(Ok(()))).then_some(connection)
+        let pinged = tokio::time::timeout(self.factory.connect_timeout, connection.ping()).await;
+        matches!(pinged, Ok(Ok(()))).then_some(connection)
     }
 
     async fn connect(&self) -> Result<PgConnection, sqlx::Error> {

@@ -20,12 +20,12 @@ pub enum AppendError {
     /// The database refused the statement; nothing was appended.
     #[error("appending events; nothing was appended")]
     Refused(#[source] Arc<sqlx::Error>),
-    /// The answer was lost: the events may or may not be recorded. Loading the stream again tells which. Repeating the
+    /// The answer was lost: the events may or may not be recorded. Loading the stream again shows which. Repeating the
     /// same append cannot record them twice, because sequences are unique within the stream.
-    #[error("appending events: the answer was lost, they may or may not be recorded")]
+    #[error("appending events: the answer was lost, the events may or may not be recorded")]
     OutcomeUnknown(#[source] Arc<sqlx::Error>),
     /// The task that appends ended without an answer: a defect of this program.
-    #[error("appending events: the task failed, they may or may not be recorded")]
+    #[error("appending events: the task failed, the events may or may not be recorded")]
     TaskFailed,
     /// An event cannot be serialized as JSON; nothing was appended.
     #[error("serializing an event as JSON; nothing was appended")]
@@ -33,13 +33,13 @@ pub enum AppendError {
 }
 
 impl AppendError {
-    /// What the error of an append statement means for its events.
+    /// Classifies the error of an append statement by what it means for the events.
     pub(super) fn from_statement_error(error: sqlx::Error) -> Self {
         match as_postgres_error(&error) {
-            Some(refusal) if is_conflict(refusal) => Self::Conflict,
-            // An error of severity ERROR means a rollback; a backend that terminates may have committed before it
-            // reports.
-            Some(refusal) if refusal.severity() == PgSeverity::Error => Self::Refused(Arc::new(error)),
+            Some(reported) if is_conflict(reported) => Self::Conflict,
+            // Severity ERROR means that the statement was rolled back. A server process that terminates (FATAL) may
+            // have committed before it reports the error.
+            Some(reported) if reported.severity() == PgSeverity::Error => Self::Refused(Arc::new(error)),
             _ => Self::OutcomeUnknown(Arc::new(error)),
         }
     }
@@ -56,8 +56,8 @@ impl AppendError {
 }
 
 /// Whether the error concerns rows of the statement: data, constraints, rollbacks, lock time-outs.
-fn is_row_error(refusal: &PgDatabaseError) -> bool {
-    let code = refusal.code();
+fn is_row_error(error: &PgDatabaseError) -> bool {
+    let code = error.code();
     ["22", "23", "40"].iter().any(|class| code.starts_with(class)) || code == "55P03"
 }
 
@@ -95,11 +95,11 @@ pub enum LoadError {
         aggregate_id: String,
         /// The event's sequence in the stream.
         sequence: u64,
-        /// Its position in the log.
+        /// The event's position in the log.
         position: u64,
-        /// Its type.
+        /// The event's type.
         event_type: String,
-        /// Its schema version.
+        /// The event's schema version.
         event_version: String,
         /// The cause.
         #[source]
@@ -113,7 +113,7 @@ pub enum LoadError {
 impl LoadError {
     /// Whether the load may succeed on another connection, as after a restart of the server.
     pub(super) fn is_connection_lost(error: &sqlx::Error) -> bool {
-        as_postgres_error(error).is_none_or(|refusal| refusal.severity() != PgSeverity::Error)
+        as_postgres_error(error).is_none_or(|reported| reported.severity() != PgSeverity::Error)
     }
 }
 

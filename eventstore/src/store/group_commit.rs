@@ -1,7 +1,7 @@
 //! Group commit: appends to different streams that wait at the same time are written by one statement.
 //!
-//! A statement succeeds or fails as a whole. When a single member may be the cause of a failure, the members whose
-//! sequence is taken get a conflict and the others are appended again, one by one where necessary.
+//! A statement succeeds or fails as a whole. When a single append of the group may be the cause of a failure, the
+//! appends whose sequence is taken get a conflict, and the others are tried again, one by one where necessary.
 
 use std::{collections::HashSet, sync::Arc};
 
@@ -32,7 +32,7 @@ pub(super) struct PendingEvent {
 
 type AppendResult = Result<(), AppendError>;
 
-/// The events of one command, at least one, and the sender of the result to the caller.
+/// The events of one command, at least one, and the channel that returns the result to the caller.
 pub(super) struct PendingAppend {
     events: Vec<PendingEvent>,
     metadata: String,
@@ -40,7 +40,7 @@ pub(super) struct PendingAppend {
     _permit: QueuePermit,
 }
 
-/// An append whose turn on its stream it is.
+/// An append that has the turn on its stream.
 pub(super) struct QueuedAppend {
     turn: StreamTurn<PendingAppend>,
     pending: PendingAppend,
@@ -57,7 +57,7 @@ impl PendingAppend {
 
     fn complete(self, result: AppendResult) {
         // The caller may have been cancelled.
-        let _gone = self.result.send(result);
+        let _unreceived = self.result.send(result);
     }
 }
 
@@ -67,7 +67,7 @@ impl GroupJob for QueuedAppend {
     }
 }
 
-/// Appends events, many commands at a time.
+/// Appends the events of many commands by one statement.
 pub(super) struct GroupCommit {
     streams: StreamQueue<PendingAppend>,
     queue: GroupQueue<AppendHandler>,
@@ -111,7 +111,7 @@ impl GroupHandler for AppendHandler {
     }
 }
 
-/// Determines the result of each member of a failed group.
+/// Determines the result of each append of a failed group.
 async fn append_separately(
     connection: &mut DedicatedConnection,
     mut group: Vec<QueuedAppend>,
@@ -122,10 +122,10 @@ async fn append_separately(
         && let Ok(conflicts) = find_conflicts(connection, &group).await
         && !conflicts.is_empty()
     {
-        let (late, rest): (Vec<_>, Vec<_>) =
+        let (conflicting, others): (Vec<_>, Vec<_>) =
             group.into_iter().enumerate().partition(|(index, _)| conflicts.contains(index));
-        complete_appends(late.into_iter().map(|(_, append)| append), &Err(AppendError::Conflict), next);
-        group = rest.into_iter().map(|(_, append)| append).collect();
+        complete_appends(conflicting.into_iter().map(|(_, append)| append), &Err(AppendError::Conflict), next);
+        group = others.into_iter().map(|(_, append)| append).collect();
         match insert_group(connection, &group).await {
             Err(error) if error.may_concern_one_member() => {}
             result => return complete_appends(group, &result, next),
@@ -164,7 +164,7 @@ async fn insert_group(connection: &mut DedicatedConnection, group: &[QueuedAppen
     result
 }
 
-/// Finds the members of a group whose first sequence is taken, by their index.
+/// Returns the indexes of the appends whose first sequence is taken.
 async fn find_conflicts(
     connection: &mut DedicatedConnection,
     group: &[QueuedAppend],
@@ -181,8 +181,8 @@ async fn find_conflicts(
     Ok(rows?.into_iter().filter_map(|row| usize::try_from(row - 1).ok()).collect())
 }
 
-/// Sends the result to the callers and passes the turns on. Once events are recorded, waiting appends whose first
-/// sequence is among theirs have certainly lost, and get a conflict.
+/// Sends the result to the callers and passes each turn to the next append on the stream. When the events are recorded,
+/// waiting appends that begin with a sequence of theirs get a conflict at once.
 fn complete_appends(
     group: impl IntoIterator<Item = QueuedAppend>,
     result: &AppendResult,
@@ -190,10 +190,10 @@ fn complete_appends(
 ) {
     for QueuedAppend { turn, pending } in group {
         let last = pending.events.last().map_or(0, |event| event.sequence);
-        let (following, late) = turn.pass_to_next(|waiting| result.is_ok() && waiting.first_sequence() <= last);
+        let (following, expired) = turn.pass_to_next(|waiting| result.is_ok() && waiting.first_sequence() <= last);
         pending.complete(result.clone());
-        for late in late {
-            late.complete(Err(AppendError::Conflict));
+        for append in expired {
+            append.complete(Err(AppendError::Conflict));
         }
         next.extend(following.map(|(turn, pending)| QueuedAppend { turn, pending }));
     }

@@ -1,4 +1,4 @@
-//! Processes jobs that arrive one by one in groups: while one statement runs, the jobs for the next one gather.
+//! Collects jobs that arrive one by one into groups: while one statement runs, the jobs for the next one wait.
 //!
 //! ```text
 //! push ──▶ queue ──▶ lane 1: a group, its statement, its results, the next group … ends when the queue is empty
@@ -24,7 +24,7 @@ const MAX_QUEUED_KIB: u32 = 32 * 1024;
 
 /// One unit of work.
 pub(super) trait GroupJob: Send + 'static {
-    /// How much of a group's limit the job takes.
+    /// What the job counts against the limit of its group.
     fn size(&self) -> JobSize;
 }
 
@@ -39,7 +39,8 @@ pub(super) struct JobSize {
 pub(super) trait GroupHandler: Send + Sync + 'static {
     type Job: GroupJob;
 
-    /// Processes all jobs of a group and sends each its result. Returns jobs that have become ready, which are queued.
+    /// Processes all jobs of a group and sends each caller its result. Returns jobs that have become ready meanwhile,
+    /// for the queue.
     fn run_group(
         &self,
         connection: &mut DedicatedConnection,
@@ -58,16 +59,16 @@ pub(super) struct QueueLimits {
 pub(super) type QueuePermit = Option<OwnedSemaphorePermit>;
 
 /// A queue of jobs and its lanes.
-pub(super) struct GroupQueue<W: GroupHandler> {
-    shared: Arc<QueueInner<W>>,
+pub(super) struct GroupQueue<H: GroupHandler> {
+    shared: Arc<QueueInner<H>>,
 }
 
-struct QueueInner<W: GroupHandler> {
-    handler: W,
+struct QueueInner<H: GroupHandler> {
+    handler: H,
     limits: QueueLimits,
     connections: ConnectionFactory,
     permits: Arc<Semaphore>,
-    state: Mutex<QueueState<W::Job>>,
+    state: Mutex<QueueState<H::Job>>,
 }
 
 struct QueueState<J> {
@@ -76,8 +77,8 @@ struct QueueState<J> {
     idle_connections: Vec<DedicatedConnection>,
 }
 
-impl<W: GroupHandler> GroupQueue<W> {
-    pub(super) fn new(pool: &PgPool, limits: QueueLimits, handler: W) -> Self {
+impl<H: GroupHandler> GroupQueue<H> {
+    pub(super) fn new(pool: &PgPool, limits: QueueLimits, handler: H) -> Self {
         let state = QueueState { queue: VecDeque::new(), active_lanes: 0, idle_connections: Vec::new() };
         Self {
             shared: Arc::new(QueueInner {
@@ -97,14 +98,14 @@ impl<W: GroupHandler> GroupQueue<W> {
         Arc::clone(&self.shared.permits).acquire_many_owned(kib).await.ok()
     }
 
-    /// A permit for `bytes`, if it is available now.
+    /// Returns a permit for `bytes` if it is available now.
     pub(super) fn try_acquire_permit(&self, bytes: usize) -> QueuePermit {
         let kib = u32::try_from(bytes / 1024 + 1).unwrap_or(MAX_QUEUED_KIB);
         Arc::clone(&self.shared.permits).try_acquire_many_owned(kib).ok()
     }
 
-    /// Queues a job. Call it within a Tokio runtime.
-    pub(super) fn push(&self, job: W::Job) {
+    /// Queues a job. Must be called within a Tokio runtime.
+    pub(super) fn push(&self, job: H::Job) {
         let connection = {
             let mut state = self.shared.lock_state();
             state.queue.push_back(job);
@@ -118,26 +119,26 @@ impl<W: GroupHandler> GroupQueue<W> {
     }
 }
 
-async fn run_lane<W: GroupHandler>(shared: Arc<QueueInner<W>>, connection: DedicatedConnection) {
-    let mut running = ActiveLane { shared: &shared, connection: Some(connection) };
+async fn run_lane<H: GroupHandler>(shared: Arc<QueueInner<H>>, connection: DedicatedConnection) {
+    let mut lane = ActiveLane { shared: &shared, connection: Some(connection) };
     loop {
-        // Tasks that are ready to push do so first: the group grows without a delay.
+        // Lets tasks that are ready to push do so first: the group grows at no delay.
         tokio::task::yield_now().await;
-        let Some((connection, group)) = running.next_group() else { return };
+        let Some((connection, group)) = lane.next_group() else { return };
         let next = shared.handler.run_group(connection, group).await;
         shared.lock_state().queue.extend(next);
     }
 }
 
-/// Counts as an active lane until it ends or is dropped, also by a panic.
-struct ActiveLane<'a, W: GroupHandler> {
-    shared: &'a QueueInner<W>,
+/// Counts as an active lane until the lane ends or its task panics.
+struct ActiveLane<'a, H: GroupHandler> {
+    shared: &'a QueueInner<H>,
     connection: Option<DedicatedConnection>,
 }
 
-impl<W: GroupHandler> ActiveLane<'_, W> {
-    /// The next group; `None` ends the lane, and a job that is pushed from then on starts another one.
-    fn next_group(&mut self) -> Option<(&mut DedicatedConnection, Vec<W::Job>)> {
+impl<H: GroupHandler> ActiveLane<'_, H> {
+    /// Returns the next group; `None` ends the lane, and a job that is pushed later starts another one.
+    fn next_group(&mut self) -> Option<(&mut DedicatedConnection, Vec<H::Job>)> {
         let mut state = self.shared.lock_state();
         let group = take_group(&mut state.queue, self.shared.limits.group_limit);
         if group.is_empty() {
@@ -150,7 +151,7 @@ impl<W: GroupHandler> ActiveLane<'_, W> {
     }
 }
 
-impl<W: GroupHandler> Drop for ActiveLane<'_, W> {
+impl<H: GroupHandler> Drop for ActiveLane<'_, H> {
     fn drop(&mut self) {
         // Present only when the lane did not end through `next_group`.
         if self.connection.is_some() {
@@ -159,8 +160,8 @@ impl<W: GroupHandler> Drop for ActiveLane<'_, W> {
     }
 }
 
-impl<W: GroupHandler> QueueInner<W> {
-    fn lock_state(&self) -> MutexGuard<'_, QueueState<W::Job>> {
+impl<H: GroupHandler> QueueInner<H> {
+    fn lock_state(&self) -> MutexGuard<'_, QueueState<H::Job>> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -168,10 +169,10 @@ impl<W: GroupHandler> QueueInner<W> {
 fn take_group<J: GroupJob>(queue: &mut VecDeque<J>, limit: JobSize) -> Vec<J> {
     let mut sum = JobSize::default();
     let fitting = queue.iter().take_while(|job| {
-        let load = job.size();
-        let first = sum.rows == 0;
-        sum = JobSize { rows: sum.rows + load.rows.max(1), bytes: sum.bytes + load.bytes };
-        first || (sum.rows <= limit.rows && sum.bytes <= limit.bytes)
+        let size = job.size();
+        let is_first = sum.rows == 0;
+        sum = JobSize { rows: sum.rows + size.rows.max(1), bytes: sum.bytes + size.bytes };
+        is_first || (sum.rows <= limit.rows && sum.bytes <= limit.bytes)
     });
     let count = fitting.count();
     queue.drain(..count).collect()
@@ -194,12 +195,12 @@ mod tests {
     }
 
     #[test]
-    fn a_group_ends_before_its_rows_or_its_bytes_are_too_many() {
+    fn a_group_ends_before_it_exceeds_the_limit_of_rows_or_bytes() {
         assert_eq!(group_lengths(&[(4, 1), (4, 1), (4, 1), (1, 90), (1, 20)]), [2, 2, 1]);
     }
 
     #[test]
-    fn a_job_beyond_every_limit_is_a_group_of_its_own() {
+    fn a_job_over_the_limit_is_a_group_of_its_own() {
         assert_eq!(group_lengths(&[(1, 1), (50, 1), (1, 5_000), (1, 1)]), [1, 1, 1, 1]);
     }
 }

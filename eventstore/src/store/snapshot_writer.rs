@@ -34,7 +34,6 @@ impl GroupJob for QueuedSnapshot {
     }
 }
 
-/// Saves snapshots in the background.
 pub(super) struct SnapshotWriter {
     queue: GroupQueue<SnapshotHandler>,
 }
@@ -44,7 +43,7 @@ impl SnapshotWriter {
         Self { queue: GroupQueue::new(pool, QueueLimits { lanes: 1, ..limits }, SnapshotHandler) }
     }
 
-    /// Queues a snapshot, or drops it when too many wait: the next load offers it again.
+    /// Queues a snapshot, or drops it when the queue is full: the next load of the stream offers one again.
     pub(super) fn offer(&self, snapshot: StreamSnapshot) {
         let permit = self.queue.try_acquire_permit(snapshot.payload.len());
         if permit.is_some() {

@@ -8,7 +8,7 @@ use tokio::sync::oneshot;
 use super::{
     connection::DedicatedConnection,
     error::LoadError,
-    group_queue::{GroupHandler, GroupJob, GroupQueue, JobSize as Size, QueueLimits, QueuePermit},
+    group_queue::{GroupHandler, GroupJob, GroupQueue, JobSize, QueueLimits, QueuePermit},
     stream_queue::StreamId,
 };
 use crate::postgres::with_append_timeout;
@@ -17,22 +17,22 @@ const LOAD_STREAMS: &str = include_str!("load_streams.sql");
 
 type LoadResult = Result<Vec<PgRow>, LoadError>;
 
-/// One stream to load, and the sender of the result to the caller.
+/// One stream to load, and the channel that returns the result to the caller.
 pub(super) struct QueuedLoad {
     stream: StreamId,
-    /// Fingerprint of the snapshots that may be used; empty for none.
+    /// Fingerprint that a snapshot must have to be used; empty to use none.
     fingerprint: &'static str,
     result: oneshot::Sender<LoadResult>,
     _permit: QueuePermit,
 }
 
 impl GroupJob for QueuedLoad {
-    fn size(&self) -> Size {
-        Size { rows: 1, bytes: 0 }
+    fn size(&self) -> JobSize {
+        JobSize { rows: 1, bytes: 0 }
     }
 }
 
-/// A row of the result: an event, or, without an event type and only as the first row, a snapshot.
+/// A row of a loaded stream: an event, or a snapshot, which has no event type and is always the first row.
 pub(super) struct StreamRow<'r>(&'r PgRow);
 
 impl<'r> StreamRow<'r> {
@@ -61,7 +61,7 @@ impl<'r> StreamRow<'r> {
     }
 }
 
-/// Loads streams, many commands at a time.
+/// Loads the streams of many commands by one statement.
 pub(super) struct StreamLoader {
     queue: GroupQueue<LoadHandler>,
 }
@@ -106,7 +106,7 @@ impl GroupHandler for LoadHandler {
 
 fn complete_load(load: QueuedLoad, result: LoadResult) {
     // The caller may have been cancelled.
-    let _gone = load.result.send(result);
+    let _unreceived = load.result.send(result);
 }
 
 async fn load_group(connection: &mut DedicatedConnection, group: &[QueuedLoad]) -> Result<Vec<PgRow>, sqlx::Error> {
@@ -122,8 +122,8 @@ async fn load_group(connection: &mut DedicatedConnection, group: &[QueuedLoad]) 
 }
 
 /// Groups the rows by the stream that they belong to, in the order of the request.
-fn group_rows_by_stream(rows: Vec<PgRow>, streams: usize) -> Result<Vec<Vec<PgRow>>, sqlx::Error> {
-    let mut grouped: Vec<Vec<PgRow>> = std::iter::repeat_with(Vec::new).take(streams).collect();
+fn group_rows_by_stream(rows: Vec<PgRow>, stream_count: usize) -> Result<Vec<Vec<PgRow>>, sqlx::Error> {
+    let mut grouped: Vec<Vec<PgRow>> = std::iter::repeat_with(Vec::new).take(stream_count).collect();
     for row in rows {
         let ordinality: i64 = row.try_get(0)?;
         if let Some(stream) = usize::try_from(ordinality - 1).ok().and_then(|index| grouped.get_mut(index)) {

@@ -1,5 +1,5 @@
-//! Allows one append per stream at a time: two in one statement would fail together, and in two statements one would
-//! wait for the other inside Postgres.
+//! Allows one append per stream at a time: two appends to a stream would fail together if one statement contained both,
+//! and one would wait for the other inside Postgres if two statements did.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -26,19 +26,20 @@ impl<T> Default for StreamQueue<T> {
 }
 
 impl<T> StreamQueue<T> {
-    /// Begins a turn on `stream`; if it is taken, puts `waiting` at the end of the stream's queue and returns `None`.
-    pub(super) fn begin_or_wait(&self, stream: &StreamId, waiting: T) -> Option<(StreamTurn<T>, T)> {
+    /// Begins a turn on `stream`. If another append has the turn, puts this one at the end of the stream's queue and
+    /// returns `None`.
+    pub(super) fn begin_or_wait(&self, stream: &StreamId, append: T) -> Option<(StreamTurn<T>, T)> {
         let mut streams = lock_streams(&self.waiting);
         if let Some(queue) = streams.get_mut(stream) {
-            queue.push_back(waiting);
+            queue.push_back(append);
             return None;
         }
         streams.insert(stream.clone(), VecDeque::new());
-        Some((StreamTurn { stream: stream.clone(), waiting: Arc::clone(&self.waiting), is_finished: false }, waiting))
+        Some((StreamTurn { stream: stream.clone(), waiting: Arc::clone(&self.waiting), is_finished: false }, append))
     }
 }
 
-/// The right to append to a stream. If it is dropped before it was passed on, the appends that wait for it are dropped,
+/// The right to append to a stream. If it is dropped without being passed on, the appends that wait for it are dropped,
 /// too.
 #[derive(Debug)]
 pub(super) struct StreamTurn<T> {
@@ -93,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn whoever_comes_second_waits_and_is_next() {
+    fn a_second_append_waits_and_gets_the_next_turn() {
         let queue = StreamQueue::default();
         let (turn, _) = queue.begin_or_wait(&stream_id("a"), 1).unwrap();
         assert!(queue.begin_or_wait(&stream_id("a"), 2).is_none());
@@ -103,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn the_hopeless_are_given_back_and_the_stream_is_free_after_the_last() {
+    fn expired_appends_are_returned_and_leave_the_stream_free() {
         let queue = StreamQueue::default();
         let (turn, _) = queue.begin_or_wait(&stream_id("a"), 1).unwrap();
         assert!(queue.begin_or_wait(&stream_id("a"), 2).is_none());
@@ -114,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn a_turn_that_breaks_off_frees_its_stream() {
+    fn a_dropped_turn_frees_its_stream() {
         let queue = StreamQueue::default();
         drop(queue.begin_or_wait(&stream_id("a"), 1).unwrap());
         assert!(queue.begin_or_wait(&stream_id("a"), 2).is_some());

@@ -111,7 +111,7 @@ async fn topics_of_another_log_are_refused_by_name() {
     let error = relay.wait_for_error().await;
     relay.stop().await;
 
-    assert!(error.contains("the topics carry another log") && error.contains("medhub recover"), "{error}");
+    assert!(error.contains("the topics hold the events of another log") && error.contains("medhub recover"), "{error}");
     assert_eq!(eventstore::count::count_published(&kafka).await.unwrap(), 9);
 }
 

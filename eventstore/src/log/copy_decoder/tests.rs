@@ -8,7 +8,7 @@ fn encode_header() -> Vec<u8> {
     [&SIGNATURE[..], &[0; 8]].concat()
 }
 
-/// The rows as Postgres sends them.
+/// Encodes rows as Postgres sends them.
 fn encode_rows(rows: &CopyValues) -> Vec<u8> {
     let mut bytes = encode_header();
     for row in rows {
@@ -41,7 +41,7 @@ fn sample_rows() -> CopyValues {
 }
 
 #[test]
-fn rows_come_out_as_they_went_in() {
+fn encoded_rows_are_decoded_to_the_same_rows() {
     assert_eq!(decode_chunks([encode_rows(&sample_rows()).as_slice()]).unwrap(), sample_rows());
 }
 
@@ -56,14 +56,14 @@ fn chunks_may_be_cut_at_every_byte() {
 }
 
 #[test]
-fn the_size_of_a_row_is_told() {
+fn a_row_is_returned_with_its_size_in_bytes() {
     let mut decoder = CopyDecoder::<2>::default();
     decoder.push_chunk(&encode_rows(&sample_rows()));
     assert_eq!(decoder.next_row().unwrap().unwrap().1, 2 + 4 + 3 + 4);
 }
 
 #[test]
-fn no_rows_are_no_rows() {
+fn a_copy_without_rows_is_complete() {
     assert_eq!(decode_chunks([encode_rows(&vec![]).as_slice()]).unwrap(), CopyValues::new());
 }
 
@@ -75,7 +75,7 @@ fn an_extension_of_the_header_is_skipped() {
 }
 
 #[test]
-fn whatever_breaks_off_is_noticed() {
+fn a_truncated_copy_is_an_error() {
     let bytes = encode_rows(&sample_rows());
     for end in 0..bytes.len() {
         assert!(matches!(decode_chunks([&bytes[..end]]), Err(CopyError::Truncated(_))), "ends at {end}");
@@ -83,7 +83,7 @@ fn whatever_breaks_off_is_noticed() {
 }
 
 #[test]
-fn another_beginning_is_refused_at_the_first_wrong_byte() {
+fn a_wrong_signature_is_refused_at_its_first_wrong_byte() {
     assert_eq!(decode_chunks([&b"PGCOPX"[..]]), Err(CopyError::Signature));
     assert_eq!(decode_chunks([&b"1\tpublic\n"[..]]), Err(CopyError::Signature));
 }
@@ -95,7 +95,7 @@ fn flags_that_change_the_format_are_refused() {
 }
 
 #[test]
-fn impossible_numbers_are_refused() {
+fn invalid_column_counts_and_lengths_are_refused() {
     let row = |columns: i16, length: i32| {
         [encode_header(), columns.to_be_bytes().into(), length.to_be_bytes().into()].concat()
     };
@@ -107,7 +107,7 @@ fn impossible_numbers_are_refused() {
 }
 
 #[test]
-fn what_follows_the_end_is_refused() {
+fn bytes_after_the_trailer_are_refused() {
     let mut bytes = encode_rows(&sample_rows());
     bytes.extend(b"xy");
     assert_eq!(decode_chunks([bytes.as_slice()]), Err(CopyError::Trailing(2)));
@@ -116,16 +116,16 @@ fn what_follows_the_end_is_refused() {
 
 proptest! {
     #[test]
-    fn any_rows_survive_any_cutting(
+    fn rows_are_decoded_alike_however_the_chunks_are_cut(
         rows in prop::collection::vec(prop::array::uniform2(prop::option::of(prop::collection::vec(any::<u8>(), 0..50))), 0..20),
         cuts in prop::collection::vec(1..40_usize, 1..20),
     ) {
         let bytes = encode_rows(&rows);
         let (mut chunks, mut rest) = (vec![], bytes.as_slice());
         for size in cuts.iter().cycle() {
-            let (chunk, behind) = rest.split_at((*size).min(rest.len()));
+            let (chunk, remainder) = rest.split_at((*size).min(rest.len()));
             chunks.push(chunk);
-            rest = behind;
+            rest = remainder;
             if rest.is_empty() {
                 break;
             }
@@ -134,8 +134,11 @@ proptest! {
     }
 
     #[test]
-    fn garbage_is_an_error_and_no_panic(garbage in prop::collection::vec(any::<u8>(), 0..200), behind_header: bool) {
-        let bytes = if behind_header { [encode_header(), garbage].concat() } else { garbage };
+    fn random_bytes_are_an_error_or_a_valid_copy(
+        random in prop::collection::vec(any::<u8>(), 0..200),
+        after_header: bool,
+    ) {
+        let bytes = if after_header { [encode_header(), random].concat() } else { random };
         // Random bytes are a valid copy only if the trailer comes first.
         if let Ok(rows) = decode_chunks(bytes.chunks(7)) {
             prop_assert_eq!(encode_rows(&rows), bytes);

@@ -22,14 +22,15 @@ use crate::{
     postgres::with_timeout,
 };
 
-/// A page that takes less time is followed by a larger one: with a filter that few events match, pages are quick.
+/// A page that takes less time than this is followed by a larger one: with a filter that few events match, pages are
+/// quick.
 const QUICK_PAGE: Duration = Duration::from_millis(200);
 /// Pages grow to at most this many times their initial size.
 const MAX_PAGE_GROWTH: u64 = 64;
 
 /// Makes Postgres read a page along the index of positions, in one process, so that the first rows arrive at once and
-/// nothing is sorted on disk. JIT does not pay for queries that short. The settings are local to the transaction:
-/// behind a session-sharing pooler, the next transaction of the session belongs to another client.
+/// nothing is sorted on disk. For queries this short, JIT compilation costs more than it saves. The settings are local
+/// to the transaction: behind a session-sharing pooler, the next transaction of the session belongs to another client.
 const PLANNER_SETTINGS: &str = "begin; set local enable_seqscan = off; set local enable_bitmapscan = off; set local jit = off; \
                      set local max_parallel_workers_per_gather = 0";
 /// Added unless the filter names a stream: a stream is found by the primary key and its few events are sorted; for any
@@ -91,7 +92,7 @@ impl PageReader {
     }
 
     async fn read_pages(&mut self) -> Result<ReceiverState, LogError> {
-        // Without `follow`, the replay ends at the current end of the log, or it would never end on a busy log.
+        // Without `follow`, the replay ends at the current end of the log: otherwise it would never end on a busy log.
         let end = match self.options.follow {
             Some(_) => None,
             None => Some(log_end(&mut self.connection).await?),
@@ -116,10 +117,10 @@ impl PageReader {
         Ok(ReceiverState::Receiving)
     }
 
-    /// Reads the fence again once everything below it was read; `false` at the end of the replay.
+    /// Reads the fence again once all events up to it were read. Returns `false` at the end of the replay.
     async fn advance_fence(&mut self) -> Result<bool, LogError> {
         let mut pause = self.options.follow.map(|follow| follow.poll_min);
-        // On a log that grows all the time, each event would be a page of its own without a pause.
+        // Without this pause, each event of a steadily growing log would be a page of its own.
         if let (true, Some(delay)) = (mem::take(&mut self.caught_up), pause) {
             tokio::select! {
                 () = tokio::time::sleep(delay) => {}
@@ -135,12 +136,12 @@ impl PageReader {
             if self.fence > self.position {
                 return Ok(true);
             }
-            let (Some(now), Some(follow)) = (pause, self.options.follow) else { return Ok(false) };
+            let (Some(delay), Some(follow)) = (pause, self.options.follow) else { return Ok(false) };
             tokio::select! {
-                () = tokio::time::sleep(now) => {}
+                () = tokio::time::sleep(delay) => {}
                 () = self.sender.closed() => return Ok(false),
             }
-            pause = Some((now * 2).min(follow.poll_max));
+            pause = Some((delay * 2).min(follow.poll_max));
         }
     }
 
@@ -148,18 +149,18 @@ impl PageReader {
     async fn send_page(&mut self, last: u64) -> Result<ReceiverState, LogError> {
         let reading = "reading events";
         let (answer_timeout, statement) = (self.options.answer_timeout, self.copy_statement(last));
-        let mut plans = PLANNER_SETTINGS.to_owned();
+        let mut settings = PLANNER_SETTINGS.to_owned();
         if self.options.filter.aggregate_id.is_none() {
-            plans.push_str(NO_SORT_SETTING);
+            settings.push_str(NO_SORT_SETTING);
         }
-        let beginning = async {
-            self.connection.execute(plans.as_str()).await.map_err(postgres_error("setting up a page"))?;
+        let begin_copy = async {
+            self.connection.execute(settings.as_str()).await.map_err(postgres_error("setting up a page"))?;
             self.connection.copy_out_raw(&statement).await.map_err(postgres_error(reading))
         };
-        let mut chunks = with_optional_timeout(answer_timeout, beginning).await?;
+        let mut chunks = with_optional_timeout(answer_timeout, begin_copy).await?;
         let mut decoder = CopyDecoder::<COLUMN_COUNT>::default();
         let mut events = Vec::new();
-        let (mut bytes, mut reached, mut whole_batches) = (0, self.position, false);
+        let (mut bytes, mut reached, mut has_filled_batch) = (0, self.position, false);
         while let Some(chunk) =
             with_optional_timeout(answer_timeout, async { chunks.try_next().await.map_err(postgres_error(reading)) })
                 .await?
@@ -170,8 +171,8 @@ impl PageReader {
                     Ok(event) => event,
                     Err(error) => {
                         // The events before it are sent first.
-                        let before = EventBatch { events, watermark: reached, fence: self.fence };
-                        return if self.sender.send(before).await.is_ok() {
+                        let preceding = EventBatch { events, watermark: reached, fence: self.fence };
+                        return if self.sender.send(preceding).await.is_ok() {
                             Err(error)
                         } else {
                             Ok(ReceiverState::Gone)
@@ -184,7 +185,7 @@ impl PageReader {
                 self.remaining = self.remaining.map(|left| left.saturating_sub(1));
                 if events.len() >= self.options.batch_events || bytes >= self.options.batch_bytes {
                     let events = take_events(&mut events);
-                    (bytes, whole_batches) = (0, true);
+                    (bytes, has_filled_batch) = (0, true);
                     let batch = EventBatch { events, watermark: reached, fence: self.fence };
                     if self.sender.send(batch).await.is_err() {
                         return Ok(ReceiverState::Gone);
@@ -194,11 +195,11 @@ impl PageReader {
         }
         decoder.finish().map_err(LogError::Copy)?;
         drop(chunks);
-        let ending = async { self.connection.execute("commit").await.map_err(postgres_error("ending a page")) };
-        with_optional_timeout(answer_timeout, ending).await?;
-        // A page that the limit ended says nothing about the positions after its last event.
+        let commit = async { self.connection.execute("commit").await.map_err(postgres_error("ending a page")) };
+        with_optional_timeout(answer_timeout, commit).await?;
+        // When the limit has ended the page, the positions after its last event were not read.
         self.position = if self.remaining == Some(0) { reached } else { last };
-        self.caught_up = !whole_batches && self.position == self.fence;
+        self.caught_up = !has_filled_batch && self.position == self.fence;
         let batch = EventBatch { events, watermark: self.position, fence: self.fence };
         Ok(if self.sender.send(batch).await.is_ok() { ReceiverState::Receiving } else { ReceiverState::Gone })
     }
@@ -213,7 +214,7 @@ impl PageReader {
     }
 }
 
-/// Waits for an answer, without limit where there is no time-out.
+/// Waits for an answer, at most `answer_timeout` if there is one.
 async fn with_optional_timeout<T>(
     answer_timeout: Option<Duration>,
     answer: impl Future<Output = Result<T, LogError>>,

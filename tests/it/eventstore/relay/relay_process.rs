@@ -40,7 +40,7 @@ async fn an_open_append_that_delays_the_relay_is_in_the_log_and_in_the_metrics()
     .await;
     let line = eventually(async || {
         let log = log();
-        let line = log.lines().find(|line| line.contains("an open append holds the relay up"));
+        let line = log.lines().find(|line| line.contains("an open append delays the relay"));
         line.map(str::to_owned).ok_or(log)
     })
     .await;
@@ -49,7 +49,7 @@ async fn an_open_append_that_delays_the_relay_is_in_the_log_and_in_the_metrics()
     slow.execute("rollback").await.unwrap();
     eventually(async || {
         let log = log();
-        if log.contains("the append that held the relay up has ended") { Ok(()) } else { Err(log) }
+        if log.contains("the append that delayed the relay has ended") { Ok(()) } else { Err(log) }
     })
     .await;
     relay.stop().await.expect("the relay stops gracefully");
