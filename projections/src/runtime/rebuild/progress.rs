@@ -154,7 +154,7 @@ impl ProjectionRuntime {
         if let Some((id, rows)) = self.unfinished_rebuild().await? {
             return Ok((id, true, self.resume_parts(id, rows, projections, incarnation).await?));
         }
-        let doing = || postgres_error("beginning a rebuild");
+        let control_error = || postgres_error("beginning a rebuild");
         let mut transaction = lease.begin_transaction().await?;
         let id: i64 = sqlx::query_scalar(
             "insert into projection_rebuilds (state, started_by) values ('running', $1) returning id",
@@ -162,23 +162,23 @@ impl ProjectionRuntime {
         .bind(&options.started_by)
         .fetch_one(&mut *transaction)
         .await
-        .map_err(|error| doing()(error))?;
+        .map_err(|error| control_error()(error))?;
         let mut parts = vec![];
         for projection in projections {
             let generation = ControlStore::add_generation(&mut transaction, projection.name(), incarnation).await?;
             let replaces = pointer.generations.get(projection.name()).copied();
-            sqlx::query(include_str!("ledger/add_part.sql"))
+            sqlx::query(include_str!("progress/add_part.sql"))
                 .bind(id)
                 .bind(projection.name())
                 .bind(generation.number())
                 .bind(replaces.map(Generation::number))
                 .execute(&mut *transaction)
                 .await
-                .map_err(|error| doing()(error))?;
+                .map_err(|error| control_error()(error))?;
             let row = PartRow::new(projection.name(), generation, replaces);
             parts.push(row.to_rebuild(projection));
         }
-        transaction.commit().await.map_err(|error| doing()(error))?;
+        transaction.commit().await.map_err(|error| control_error()(error))?;
         Ok((id, false, parts))
     }
 
@@ -289,7 +289,7 @@ impl ProjectionRuntime {
     ) -> Result<(), ControlError> {
         let number = |value: u64| i64::try_from(value).unwrap_or(i64::MAX);
         let mut transaction = lease.begin_transaction().await?;
-        let updated: Option<i64> = sqlx::query_scalar(include_str!("ledger/position.sql"))
+        let updated: Option<i64> = sqlx::query_scalar(include_str!("progress/position.sql"))
             .bind(id)
             .bind(part.name())
             .bind(number(position))
@@ -330,7 +330,7 @@ pub(super) async fn advance_phase(
     part: &ProjectionRebuild,
     phase: PartPhase,
 ) -> Result<(), ControlError> {
-    let moved: Option<i64> = sqlx::query_scalar(include_str!("ledger/phase.sql"))
+    let moved: Option<i64> = sqlx::query_scalar(include_str!("progress/phase.sql"))
         .bind(id)
         .bind(part.name())
         .bind(phase.name())
@@ -343,7 +343,7 @@ pub(super) async fn advance_phase(
 
 /// Ends a running rebuild without a switch.
 async fn end_rebuild(connection: &mut PgConnection, id: i64, reason: &str) -> Result<(), ControlError> {
-    let ended: Option<i64> = sqlx::query_scalar(include_str!("ledger/end.sql"))
+    let ended: Option<i64> = sqlx::query_scalar(include_str!("progress/end.sql"))
         .bind(id)
         .bind(reason)
         .fetch_optional(connection)
@@ -404,7 +404,7 @@ async fn select_unfinished_rebuild(connection: &mut PgConnection) -> Result<Opti
 }
 
 pub(super) async fn load_part_rows(connection: &mut PgConnection, id: i64) -> Result<Vec<PartRow>, ControlError> {
-    let rows = sqlx::query(include_str!("ledger/parts.sql"))
+    let rows = sqlx::query(include_str!("progress/parts.sql"))
         .bind(id)
         .fetch_all(connection)
         .await

@@ -65,14 +65,14 @@ impl RebuildLease {
     /// # Errors
     /// [`ControlError::LeaseLost`] when another process has taken it.
     pub(super) async fn begin_transaction(&self) -> Result<Transaction<'static, Postgres>, ControlError> {
-        let doing = || postgres_error("checking the rebuild lease");
-        let mut transaction = self.control.pool().begin().await.map_err(doing())?;
+        let control_error = || postgres_error("checking the rebuild lease");
+        let mut transaction = self.control.pool().begin().await.map_err(control_error())?;
         let is_held: bool = sqlx::query_scalar("select holds_lease($1, $2)")
             .bind(LEASE_NAME)
             .bind(self.epoch)
             .fetch_one(&mut *transaction)
             .await
-            .map_err(doing())?;
+            .map_err(control_error())?;
         if is_held { Ok(transaction) } else { Err(ControlError::LeaseLost) }
     }
 

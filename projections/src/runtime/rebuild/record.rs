@@ -51,18 +51,18 @@ impl ControlStore {
     /// # Errors
     /// [`ControlError`] when Postgres does not answer.
     pub async fn last_rebuild(&self) -> Result<Option<RebuildRecord>, ControlError> {
-        let doing = || postgres_error("reading rebuilds");
-        let mut connection = self.pool().acquire().await.map_err(doing())?;
+        let control_error = || postgres_error("reading rebuilds");
+        let mut connection = self.pool().acquire().await.map_err(control_error())?;
         let last = sqlx::query(include_str!("record/last.sql"))
             .bind(LEASE_NAME)
             .fetch_optional(&mut *connection)
             .await
-            .map_err(doing())?;
+            .map_err(control_error())?;
         let Some(last) = last else { return Ok(None) };
         let read =
             || Ok((last.try_get("id")?, last.try_get("state")?, last.try_get("started_by")?, last.try_get("error")?));
-        let (id, state, by, error): (i64, String, String, Option<String>) = read().map_err(doing())?;
-        let at_work: bool = last.try_get("at_work").map_err(doing())?;
+        let (id, state, by, error): (i64, String, String, Option<String>) = read().map_err(control_error())?;
+        let at_work: bool = last.try_get("at_work").map_err(control_error())?;
         let state = match (state.as_str(), at_work) {
             ("switched", _) => RebuildStatus::Switched,
             ("failed", _) => RebuildStatus::Failed,

@@ -62,14 +62,14 @@ impl ProjectionRuntime {
             self.publish_generation(projection, active).await?;
         }
         // No late writer gets through: redrives and fills wait for the lock, and the generation is gone by then.
-        let doing = || postgres_error("removing a generation");
+        let control_error = || postgres_error("removing a generation");
         let exclusive = self.control.begin_exclusive(name, generation).await?;
         let discarded = projection.with_generation(generation).discard().await;
         discarded.map_err(|source| RebuildError::Store { projection: name, generation, source })?;
-        exclusive.rollback().await.map_err(doing())?;
+        exclusive.rollback().await.map_err(control_error())?;
         let mut transaction = lease.begin_transaction().await?;
         ControlStore::delete_generation(&mut transaction, name, generation).await?;
-        transaction.commit().await.map_err(doing())?;
+        transaction.commit().await.map_err(control_error())?;
         tracing::info!(projection.name = name, generation = %generation, "generation dropped");
         Ok(())
     }

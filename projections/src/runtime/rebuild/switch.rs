@@ -20,14 +20,14 @@ impl ProjectionRuntime {
         lease: &RebuildLease,
     ) -> Result<(GenerationMap, GenerationMap), RebuildError> {
         let to: GenerationMap = parts.iter().map(|part| (part.name().to_owned(), part.generation)).collect();
-        let doing = || postgres_error("switching generations");
+        let control_error = || postgres_error("switching generations");
         let mut transaction = lease.begin_transaction().await?;
         let pointer = ControlStore::move_pointer(&mut transaction, &to).await?;
-        let switched = sqlx::query_scalar::<_, i64>(include_str!("switch/done.sql")).bind(id);
-        if switched.fetch_optional(&mut *transaction).await.map_err(doing())?.is_none() {
+        let switched = sqlx::query_scalar::<_, i64>(include_str!("switch/mark_switched.sql")).bind(id);
+        if switched.fetch_optional(&mut *transaction).await.map_err(control_error())?.is_none() {
             return Err(ControlError::RebuildNotRunning { id }.into());
         }
-        transaction.commit().await.map_err(doing())?;
+        transaction.commit().await.map_err(control_error())?;
         let before = pointer.previous.into_iter().filter(|(projection, _)| to.contains_key(projection)).collect();
         Ok((to, before))
     }
@@ -108,10 +108,10 @@ impl ProjectionRuntime {
         for projection in projections {
             self.catch_up_before_rollback(projection, back[projection.name()]).await?;
         }
-        let doing = || postgres_error("switching generations back");
+        let control_error = || postgres_error("switching generations back");
         let mut transaction = lease.begin_transaction().await?;
         let pointer = ControlStore::move_pointer(&mut transaction, &back).await?;
-        transaction.commit().await.map_err(doing())?;
+        transaction.commit().await.map_err(control_error())?;
         for projection in projections {
             self.publish_generation(projection, back[projection.name()]).await?;
         }
