@@ -203,7 +203,12 @@ impl BatchConsumer {
         let ends = fetch_end_offsets(&self.config, self.topics.clone()).await?;
         let checkpoint_offset =
             |partition: &(String, i32)| checkpoint.0.get(partition).map_or(0, |applied| applied.next_offset);
-        Ok(self.stall_detector.take_stalled(&ends, checkpoint_offset, self.config.stall_after(), Instant::now().into_std()))
+        Ok(self.stall_detector.take_stalled(
+            &ends,
+            checkpoint_offset,
+            self.config.stall_after(),
+            Instant::now().into_std(),
+        ))
     }
 
     /// Leaves the group and rejoins it with a new client.

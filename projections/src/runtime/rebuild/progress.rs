@@ -42,7 +42,7 @@ impl PartPhase {
         }
     }
 
-    /// The phases from which this one may be entered, itself included: it may begin again after a crash.
+    /// The phases from which this one may be entered. It includes itself, because a phase begins again after a crash.
     fn allowed_predecessors(self) -> [Self; 3] {
         match self {
             Self::Filling => [Self::Filling; 3],
@@ -94,7 +94,7 @@ impl RebuildProgress {
     }
 }
 
-/// One projection in a rebuild.
+/// The rebuild of one projection.
 #[derive(Clone)]
 pub(super) struct ProjectionRebuild {
     /// Handle to the generation that is built.
@@ -182,7 +182,8 @@ impl ProjectionRuntime {
         Ok((id, false, parts))
     }
 
-    /// The parts of an interrupted rebuild, if it is of these projections and nothing of it was abandoned.
+    /// Returns the parts of an interrupted rebuild, if it is of these projections and none of its generations was
+    /// abandoned.
     async fn resume_parts(
         &self,
         id: i64,
@@ -287,14 +288,14 @@ impl ProjectionRuntime {
         lease: &RebuildLease,
         (position, target, events): (u64, u64, u64),
     ) -> Result<(), ControlError> {
-        let number = |value: u64| i64::try_from(value).unwrap_or(i64::MAX);
+        let to_bigint = |value: u64| i64::try_from(value).unwrap_or(i64::MAX);
         let mut transaction = lease.begin_transaction().await?;
         let updated: Option<i64> = sqlx::query_scalar(include_str!("progress/position.sql"))
             .bind(id)
             .bind(part.name())
-            .bind(number(position))
-            .bind(number(target))
-            .bind(number(events))
+            .bind(to_bigint(position))
+            .bind(to_bigint(target))
+            .bind(to_bigint(events))
             .fetch_optional(&mut *transaction)
             .await
             .map_err(postgres_error("saving the progress of a rebuild"))?;
@@ -323,7 +324,7 @@ impl ProjectionRuntime {
     }
 }
 
-/// Moves a part of a running rebuild to a phase, from one of the phase's allowed predecessors.
+/// Moves a part of a running rebuild to a phase, from a phase that may precede it.
 pub(super) async fn advance_phase(
     connection: &mut PgConnection,
     id: i64,
@@ -370,13 +371,13 @@ impl PartRow {
     }
 
     fn to_rebuild(&self, projection: &Arc<dyn AnyProjection>) -> ProjectionRebuild {
-        let sink = projection.with_generation(self.generation);
-        let sink = self.replaces.map_or(Arc::clone(&sink), |active| sink.with_copy_source(active));
+        let handle = projection.with_generation(self.generation);
+        let handle = self.replaces.map_or(Arc::clone(&handle), |active| handle.with_copy_source(active));
         let Self { generation, replaces, phase, position, events, .. } = *self;
-        ProjectionRebuild { projection: sink, generation, replaces, phase, position, events }
+        ProjectionRebuild { projection: handle, generation, replaces, phase, position, events }
     }
 
-    /// Whether this is the generation that it builds.
+    /// Whether the part builds this generation.
     pub(super) fn builds_generation(&self, projection: &str, generation: Generation) -> bool {
         self.projection == projection && self.generation == generation
     }

@@ -65,7 +65,9 @@ mod tests {
         for (requested, expected) in [(0, 1), (1, 1), (7, 7), (256, 256), (9_999, 256)] {
             let chosen = buckets(&plan_passes(VerifyOptions { sample: Some(requested) }, 5));
             assert_eq!(chosen.len(), expected);
-            assert!(chosen.is_sorted_by(|bucket, next| bucket < next) && chosen.iter().all(|bucket| *bucket < BUCKET_COUNT));
+            assert!(
+                chosen.is_sorted_by(|bucket, next| bucket < next) && chosen.iter().all(|bucket| *bucket < BUCKET_COUNT)
+            );
         }
     }
 }
