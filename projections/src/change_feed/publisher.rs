@@ -17,8 +17,8 @@ static PUBLISH_SCRIPT: RedisScript = RedisScript::new(include_str!("publish.lua"
 /// Maximum number of events in one script call: `Redis` serves no other client while a script runs.
 const CHANGES_PER_CALL: usize = 500;
 
-/// Time to live of a stream's last published sequence, in seconds. Kafka delivers records with uncommitted offsets again,
-/// which are minutes old. A worker that was down for longer publishes at most one batch again.
+/// Time to live of a stream's last published sequence, in seconds. Kafka delivers records with uncommitted offsets
+/// again, which are minutes old. A worker that was down for longer publishes at most one batch again.
 const SEQUENCE_TTL_S: u64 = 60 * 60;
 
 /// The change feed: publishes events to subscribers over `Redis` channels.

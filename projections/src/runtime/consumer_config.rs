@@ -19,7 +19,8 @@
 //!
 //! The memory of a worker beyond an idle process is bounded by 80 MiB, four times `queue_bytes` (each record comes with
 //! headers and the client's bookkeeping) and six times `batch_bytes` (a batch exists in several forms at once): 192 MiB
-//! with the defaults, independent of the backlog. `tests/it/own_engines/worker_memory.rs` measures it for each projection.
+//! with the defaults, independent of the backlog. `tests/it/own_engines/worker_memory.rs` measures it for each
+//! projection.
 
 use std::time::Duration;
 
@@ -38,7 +39,7 @@ pub struct ConsumerConfig {
     pub topic_prefix: String,
     /// Prefix of consumer group names.
     pub group_prefix: String,
-    /// Number of partitions of each topic that carry events; partitions added later carry none. Default: all partitions.
+    /// Number of partitions of each topic that carry events; partitions added later carry none. Default: all.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub partitions: Option<i32>,
     /// Maximum number of events in a batch. Default: [`BatchLimits::batch_events`] of the projection.
@@ -65,8 +66,8 @@ pub struct ConsumerConfig {
     pub retry_max_ms: u64,
     /// Consecutive failures after which the worker only pings the store until it answers.
     pub breaker_failures: u32,
-    /// Maximum number of parked streams of a projection. It pauses instead of parking more, because so many have a common
-    /// cause.
+    /// Maximum number of parked streams of a projection. It pauses instead of parking more, because so many indicate a
+    /// common cause.
     pub parked_sequences_max: u32,
 }
 

@@ -103,8 +103,8 @@ impl ControlStore {
         &self.pool
     }
 
-    /// Begins a transaction that holds the generation's lock in shared mode, as writers do. Verify and retire hold it in
-    /// exclusive mode.
+    /// Begins a transaction that holds the generation's lock in shared mode, as writers do. Verify and retire hold it
+    /// in exclusive mode.
     pub(super) async fn begin_shared(
         &self,
         projection: &str,

@@ -1,8 +1,8 @@
 //! Events that a projection cannot apply, stored in order until an operator redrives or drops them.
 //!
-//! Each generation parks events by stream: the first event that fails is parked with the reason, and the later events of
-//! its stream are parked behind it, while all other streams continue. A redrive applies them in order under a lock on
-//! the stream, so that a worker that receives the stream's next event either parks it behind them or, once all are
+//! Each generation parks events by stream: the first event that fails is parked with the reason, and the later events
+//! of its stream are parked behind it, while all other streams continue. A redrive applies them in order under a lock
+//! on the stream, so that a worker that receives the stream's next event either parks it behind them or, once all are
 //! applied, applies it.
 
 mod cause_fingerprint;

@@ -176,8 +176,8 @@ impl ProjectionRuntime {
         Ok(report)
     }
 
-    /// Reads the log, and applies to the fold of each part the events that the part includes. Returns the number of events
-    /// read.
+    /// Reads the log, and applies to the fold of each part the events that the part includes. Returns the number of
+    /// events read.
     async fn fold_events(
         &self,
         projection: &Arc<dyn AnyProjection>,

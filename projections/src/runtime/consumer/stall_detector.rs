@@ -1,7 +1,7 @@
 //! Detects stalled partitions: those that have records and deliver none.
 //!
-//! The client library fetches the committed offset of a partition when the partition is assigned. It never recovers from
-//! some failures of that request: the partition stays assigned and is never fetched. Only the broker's end offset
+//! The client library fetches the committed offset of a partition when the partition is assigned. It never recovers
+//! from some failures of that request: the partition stays assigned and is never fetched. Only the broker's end offset
 //! distinguishes such a partition from an idle one.
 
 use std::{

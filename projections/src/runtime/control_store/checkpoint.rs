@@ -65,7 +65,7 @@ impl ControlStore {
         partitions.map(Checkpoint).map_err(postgres_error("decoding a checkpoint"))
     }
 
-    /// Moves checkpoints forward, never back, so that a late write of a worker that lost its partitions changes nothing.
+    /// Moves checkpoints forward, never back: a late write of a worker that lost its partitions changes nothing.
     pub(in crate::runtime) async fn save_checkpoint(
         connection: &mut PgConnection,
         projection: &str,

@@ -17,8 +17,8 @@ pub struct GenerationPointer {
     pub version: u64,
     /// The active generation of each projection.
     pub generations: GenerationMap,
-    /// The generation of each projection that was active before its last switch. A projection that was never switched has
-    /// none.
+    /// The generation of each projection that was active before its last switch. A projection that was never switched
+    /// has none.
     pub previous: GenerationMap,
     /// The projections of the last switch.
     pub moved: Vec<String>,

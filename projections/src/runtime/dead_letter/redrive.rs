@@ -185,8 +185,8 @@ enum RedriveMode {
 }
 
 impl ProjectionRuntime {
-    /// Drops the first event of a parked stream, so that a redrive can apply the events behind it. Returns the position of
-    /// the dropped event. `dropped_by` and `reason` are recorded.
+    /// Drops the first event of a parked stream, so that a redrive can apply the events behind it. Returns the position
+    /// of the dropped event. `dropped_by` and `reason` are recorded.
     ///
     /// # Errors
     /// [`RedriveError`] when nothing was dropped.

@@ -37,8 +37,8 @@ pub enum RebuildError {
     },
     /// Abandoning the rebuild was interrupted, or the log has been restored from a backup since it began.
     #[error(
-        "rebuild {id} cannot continue: it was abandoned in part, or the log was restored since it began; `medhub rebuild \
-         --abandon` removes what is left of it"
+        "rebuild {id} cannot continue: it was abandoned in part, or the log was restored since it began; \
+         `medhub rebuild --abandon` removes what is left of it"
     )]
     Abandoned {
         /// The rebuild.

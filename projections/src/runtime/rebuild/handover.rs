@@ -69,8 +69,8 @@ impl ProjectionRuntime {
             .map_err(RebuildError::Control)
     }
 
-    /// Commits the saved end offsets for the generation's consumer group, and moves the generation to the state in which
-    /// workers follow it.
+    /// Commits the saved end offsets for the generation's consumer group, and moves the generation to the state
+    /// `following`, in which workers run it.
     pub(super) async fn hand_over_to_kafka(
         &self,
         id: i64,

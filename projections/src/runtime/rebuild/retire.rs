@@ -62,7 +62,7 @@ impl ProjectionRuntime {
             // Direct readers of the store may not have been switched yet.
             self.publish_generation(projection, active).await?;
         }
-        // Redrives and fills take this lock before they write, so that none of them writes while data is removed.
+        // Redrives and fills hold this lock in shared mode while they write, so that none writes while data is removed.
         let control_error = || postgres_error("removing a generation");
         let exclusive = self.control.begin_exclusive(name, generation).await?;
         let discarded = projection.with_generation(generation).discard().await;
