@@ -44,7 +44,7 @@ pub trait AnyProjection: Send + Sync {
     fn read_back<'a>(&'a self, scope: &'a VerifyScope) -> BoxFuture<'a, Result<Vec<ReadModelRow>, QueryError>>;
 }
 
-/// The changes of a batch, and the events of it that could not be projected.
+/// The changes of a batch, and its events that could not be projected.
 pub struct ProjectedChanges {
     changes: Box<dyn Any + Send + Sync>,
     /// The events that could not be projected: index in the batch, ascending, and error.

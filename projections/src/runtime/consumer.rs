@@ -31,7 +31,7 @@ use super::{
     BatchLimits, Checkpoint, ConsumerConfig, Generation, consumed_record::ConsumedRecord, worker_status::StatusWriter,
 };
 
-/// How long the last commit and the leaving of the group may take together.
+/// Time limit of [`BatchConsumer::close`]: the last commit, and leaving the group.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Maximum size of a fetch response, in bytes; the broker still sends a single record that is larger.

@@ -50,8 +50,8 @@ pub struct ConsumerConfig {
     /// How long a batch waits for more events, in milliseconds. Default: [`BatchLimits::linger`] of the projection.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub linger_ms: Option<u64>,
-    /// How long a broker collects records before it answers a small fetch, in milliseconds. If it
-    /// answered for every single record, a few hundred events a second would keep a core busy in broker and workers.
+    /// How long a broker collects records before it answers a small fetch, in milliseconds. If it answered for
+    /// every single record, a few hundred events a second would keep a core busy in broker and workers.
     pub fetch_wait_ms: u64,
     /// Size of the records fetched ahead of a worker, in bytes.
     pub queue_bytes: usize,

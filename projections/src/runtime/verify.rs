@@ -26,7 +26,7 @@ use super::{
 };
 use crate::QueryError;
 
-/// Number of events that are folded in one pass through the log. Bounds memory: each takes some 500 bytes.
+/// Approximate number of events that are folded in one pass through the log. Bounds memory: each takes some 500 bytes.
 const EVENTS_PER_PASS: u64 = 500_000;
 
 /// Maximum number of differences that are listed; all are counted.

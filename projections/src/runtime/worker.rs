@@ -46,7 +46,7 @@ pub struct Worker {
 /// State that a worker caches between batches; reloaded from Postgres when the assigned partitions change.
 #[derive(Default)]
 pub(super) struct AssignmentState {
-    /// The assignment version for which it was loaded; 0 to reload it.
+    /// The assignment version for which it was loaded; 0 before the first load and after a failed batch.
     assignment_version: u64,
     checkpoint: Checkpoint,
     /// Streams with dead letters; may be outdated, since another process may have redriven some.

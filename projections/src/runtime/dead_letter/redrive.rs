@@ -16,7 +16,7 @@ use crate::runtime::{
     error::error_chain,
 };
 
-/// Why a stream could not be redriven, or its event not dropped; the stream is unchanged.
+/// Why a stream could not be redriven, or its first event could not be dropped. The stream is unchanged.
 #[derive(Debug, thiserror::Error)]
 pub enum RedriveError {
     /// Dead letters cannot be read or written.

@@ -18,7 +18,7 @@ pub enum RebuildStatus {
     Interrupted,
     /// Its generations became active.
     Switched,
-    /// A generation differed from the log, or it was abandoned; nothing was switched.
+    /// A generation differed from the log, or the rebuild was abandoned; nothing was switched.
     Failed,
 }
 
