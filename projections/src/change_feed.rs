@@ -1,9 +1,9 @@
 //! Publishes changes to subscribers as they happen, over `Redis` pub/sub.
 //!
-//! The only stored state deduplicates repeated events. A message says which event happened to which aggregate, not the
-//! aggregate's current state: a receiver queries a read model or reads the log. Pub/sub does not deliver to
-//! disconnected subscribers, so one that must not miss anything follows log positions and takes a message as the sign
-//! to read.
+//! The only stored state is the sequence of the last published event of each stream: an event that arrives again is not
+//! published again. A message names the event and its aggregate, not the aggregate's state: a receiver queries a read
+//! model or reads the log. Pub/sub does not deliver to disconnected subscribers: one that must see every event reads
+//! the log from its last position whenever a message arrives.
 //!
 //! | name below `medhub:live:` | what it is |
 //! | --- | --- |

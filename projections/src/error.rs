@@ -1,9 +1,9 @@
-//! Errors of queries and of preparing a store.
+//! Errors of queries and of the preparation of stores.
 
 /// The source of an error, of any type.
 pub(crate) type BoxedError = Box<dyn std::error::Error + Send + Sync>;
 
-/// A query, or the preparation of a store, that failed.
+/// Why a query or the preparation of a store failed.
 #[derive(Debug, thiserror::Error)]
 pub enum QueryError {
     /// The store is unavailable or refused the request; a retry may succeed.

@@ -82,7 +82,7 @@ pub(crate) fn unreadable_event() -> RawEnvelope {
     RawEnvelope { payload: r#"{"type":"evaporated"}"#.to_owned(), ..recorded_event(2, &discovered("x")) }
 }
 
-/// An event of an unknown aggregate kind, as a newer program would record it.
+/// An event of an unknown aggregate kind, as a newer release would record it.
 pub(crate) fn unknown_aggregate_event() -> RawEnvelope {
     RawEnvelope {
         aggregate_type: "spaceship".to_owned(),
@@ -91,7 +91,7 @@ pub(crate) fn unknown_aggregate_event() -> RawEnvelope {
     }
 }
 
-/// An engagement event in the stream `stream`.
+/// An engagement event of the aggregate with the id `stream`.
 pub(crate) fn engagement_event(aggregate_type: &str, event_type: &str, payload: &str) -> RawEnvelope {
     RawEnvelope {
         aggregate_type: aggregate_type.to_owned(),

@@ -1,5 +1,5 @@
-//! The list of all projections. A new one is a folder beside this file, and here a field of [`ReadModels`] and its
-//! entries in the lists.
+//! The list of all projections. A new projection is a folder beside this file, a field of [`ReadModels`], and an entry
+//! in each list of this file.
 
 use std::sync::Arc;
 
@@ -31,7 +31,7 @@ pub struct ReadModels {
 }
 
 impl ReadModels {
-    /// The same projections, in the active generations.
+    /// Handles to the active generations of the same projections.
     #[must_use]
     pub fn with_generations(&self, pointer: &GenerationPointer) -> Self {
         Self {

@@ -29,7 +29,7 @@ pub struct ChangeNotification {
     pub recorded_at: DateTime<Utc>,
 }
 
-/// The aggregate kind belongs to no context of this release: a newer one recorded the event.
+/// The aggregate kind belongs to no context of this release: a newer release recorded the event.
 #[derive(Debug, thiserror::Error)]
 #[error("no context has aggregates of type {0}")]
 struct UnknownContext(String);
@@ -64,7 +64,7 @@ mod tests {
     use crate::fixture::{discovered, recorded_event};
 
     #[test]
-    fn an_event_is_told_without_its_payload() {
+    fn a_notification_does_not_contain_the_payload() {
         let event = recorded_event(1, &discovered("Lifts"));
         let change = ChangeNotification::from_event(&event).unwrap();
         assert_eq!((change.position, change.sequence), (101, 1));

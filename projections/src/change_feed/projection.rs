@@ -38,7 +38,7 @@ impl Projection for ChangeFeed {
         BatchLimits { batch_events: 1_000, linger: Duration::from_millis(2), rebuild_events: 1_000 }
     }
 
-    /// There is only one generation: what was published cannot be changed.
+    /// Returns the same projection: there is only one generation, because a published message cannot be replaced.
     fn with_generation(&self, _generation: Generation) -> Self {
         self.clone()
     }

@@ -14,11 +14,11 @@ use crate::{
 /// The script that publishes each event once.
 static PUBLISH_SCRIPT: RedisScript = RedisScript::new(include_str!("publish.lua"));
 
-/// Most events of one call of the script: the server serves no other client while it runs.
+/// Maximum number of events in one script call: `Redis` serves no other client while a script runs.
 const CHANGES_PER_CALL: usize = 500;
 
-/// Time to live of a stream's last published sequence, in seconds. A broker repeats uncommitted records, which are
-/// minutes old; a worker that was down for longer repeats at most one batch.
+/// Time to live of a stream's last published sequence, in seconds. Kafka delivers records with uncommitted offsets
+/// again, which are minutes old. A worker that was down for longer publishes at most one batch again.
 const SEQUENCE_TTL_S: u64 = 60 * 60;
 
 /// The change feed: publishes events to subscribers over `Redis` channels.
@@ -42,21 +42,21 @@ impl ChangeFeed {
     pub(super) async fn publish_changes(&self, changes: &[ChangeNotification]) -> Result<u64, ProjectionError> {
         let calls = self.publish_calls(changes)?;
         let mut published = 0;
-        for answer in self.client.call_script(&PUBLISH_SCRIPT, &calls).await.map_err(classify_error)? {
-            let count = answer.and_then(|value| Ok(redis::from_redis_value::<u64>(value)?));
+        for result in self.client.call_script(&PUBLISH_SCRIPT, &calls).await.map_err(classify_error)? {
+            let count = result.and_then(|value| Ok(redis::from_redis_value::<u64>(value)?));
             published += count.map_err(classify_error)?;
         }
         Ok(published)
     }
 
-    /// The calls that publish the changes in order, one for each run of changes of one tenant.
+    /// The calls that publish the changes in order. The changes of one call are consecutive and of one tenant.
     fn publish_calls(&self, changes: &[ChangeNotification]) -> Result<Vec<ScriptCall>, ProjectionError> {
         let mut calls = vec![];
         let runs = changes.chunk_by(|change, next| change.tenant_id == next.tenant_id);
-        for some in runs.flat_map(|run| run.chunks(CHANGES_PER_CALL)) {
+        for chunk in runs.flat_map(|run| run.chunks(CHANGES_PER_CALL)) {
             let mut call = ScriptCall::default();
             call.add_argument(SEQUENCE_TTL_S);
-            for change in some {
+            for change in chunk {
                 let message = serde_json::to_string(change).map_err(ProjectionError::poison)?;
                 call.add_key(self.sequence_key(change));
                 call.add_argument(change.sequence).add_argument(format!("{}{}", self.prefix, change.channel()));

@@ -44,10 +44,10 @@ pub trait AnyProjection: Send + Sync {
     fn read_back<'a>(&'a self, scope: &'a VerifyScope) -> BoxFuture<'a, Result<Vec<ReadModelRow>, QueryError>>;
 }
 
-/// Changes of a batch, and the events that could not be projected.
+/// The changes of a batch, and its events that could not be projected.
 pub struct ProjectedChanges {
     changes: Box<dyn Any + Send + Sync>,
-    /// Indices of the batch, ascending, each with its error.
+    /// The events that could not be projected: index in the batch, ascending, and error.
     pub(super) poison: Vec<(usize, ProjectionError)>,
     /// Whether there are no changes.
     pub(super) is_empty: bool,
@@ -55,7 +55,7 @@ pub struct ProjectedChanges {
 
 impl ProjectedChanges {
     fn changes<P: Projection>(&self) -> &[P::Change] {
-        // Made by the same projection just before; a foreign one would be a defect, and is treated as no change.
+        // The same projection has made them. Changes of another one would be a defect, and count as none.
         self.changes.downcast_ref::<Vec<P::Change>>().map_or(&[], Vec::as_slice)
     }
 }

@@ -83,12 +83,12 @@ mod tests {
 
     #[test]
     fn every_stream_has_one_bucket() {
-        // As `select CRC32('097:SPE4A726RX326') % 256` of ClickHouse.
+        // The check value of zlib's CRC-32, which ClickHouse's `CRC32` computes too.
         assert_eq!(crc32fast::hash(b"123456789"), 0xcbf4_3926);
         let low = VerifyScope::Buckets(0..=127);
         let high = VerifyScope::Buckets(128..=255);
-        for n in 0..1_000 {
-            let id = format!("097:{n}");
+        for number in 0..1_000 {
+            let id = format!("097:{number}");
             assert!(low.contains_stream(&id) != high.contains_stream(&id), "{id}");
             assert!(VerifyScope::all_buckets().contains_stream(&id) && VerifyScope::Totals.contains_stream(&id));
         }

@@ -12,10 +12,10 @@ use super::{AnyProjection, ControlError, Generation, ProjectionRuntime, consumer
 const FIRST_PAUSE: Duration = Duration::from_millis(3);
 const LONGEST_PAUSE: Duration = Duration::from_millis(25);
 
-/// A position of a log that a read model must have reached before it is queried.
+/// A position of the log that a read model must have reached before it is queried.
 ///
-/// With a stream, only that stream's partition must have reached the position. Without, every partition must have, and
-/// idle ones advance only with beacons (`relay.beacon_ms`).
+/// If the token names a stream, only the stream's partition must have reached the position. Otherwise every partition
+/// must have reached it; an idle partition advances only with beacons (`relay.beacon_ms`).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConsistencyToken {
     /// Incarnation of the log.
@@ -34,14 +34,14 @@ pub struct InvalidConsistencyToken;
 /// Whether a read model has reached a token's position.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ConsistencyStatus {
-    /// It has.
+    /// The position is reached.
     Reached,
-    /// It had not within the timeout.
+    /// The position was not reached within the timeout.
     NotYet {
         /// Position up to which all events are applied or parked.
         position: u64,
     },
-    /// The token is of another incarnation: the log has been restored from a backup since.
+    /// The token belongs to another incarnation: the log has been restored from a backup since it was returned.
     OtherIncarnation,
 }
 
@@ -120,7 +120,7 @@ impl ProjectionRuntime {
             return Ok(ConsistencyStatus::OtherIncarnation);
         }
         if token.stream.as_ref().is_some_and(|(context, _)| !projection.subscribed_contexts().contains(context)) {
-            // This projection has no events of that context.
+            // This projection consumes no events of that context.
             return Ok(ConsistencyStatus::Reached);
         }
         let partitions =
@@ -132,7 +132,7 @@ impl ProjectionRuntime {
             let position = if let Some((context, aggregate_id)) = &token.stream {
                 let topic = context.topic(&self.config.topic_prefix);
                 let partition = partition_for_key(aggregate_id, partitions.get(&topic).copied().unwrap_or_default());
-                checkpoint.0.get(&(topic, partition)).map_or(0, |mark| mark.position)
+                checkpoint.0.get(&(topic, partition)).map_or(0, |reached| reached.position)
             } else {
                 checkpoint.completed_prefix(total_partitions(&partitions))
             };
@@ -153,7 +153,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_token_comes_back_as_it_went() {
+    fn a_token_is_parsed_from_its_text() {
         let plain = ConsistencyToken { incarnation: Uuid::from_u128(7), position: 42, stream: None };
         let stream = Some((BoundedContext::Opportunities, "097:A.B-1".to_owned()));
         for token in [plain.clone(), ConsistencyToken { stream, ..plain }] {
@@ -162,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_token_is_refused() {
+    fn malformed_tokens_are_rejected() {
         let id = Uuid::from_u128(7).simple();
         for text in ["", "x", "1.2", &format!("{id}"), &format!("{id}.x"), &format!("{id}.1.opportunities")] {
             assert_eq!(text.parse::<ConsistencyToken>(), Err(InvalidConsistencyToken), "{text}");

@@ -16,21 +16,21 @@ use crate::error::BoxedError;
 /// The header that every event has and beacons do not.
 const EVENT_TYPE_HEADER: &str = "event-type";
 
-/// The aggregate kind of a record without that header.
+/// The aggregate kind of a placeholder event, for a record without the header `aggregate-type`.
 const UNKNOWN_AGGREGATE_TYPE: &str = "unknown";
 
-/// A record, its topic, partition and offset, and the event in it.
+/// A record with its topic, partition and offset, and the event in it.
 #[derive(Debug)]
 pub(super) struct ConsumedRecord {
     pub(super) topic: String,
     pub(super) partition: i32,
     pub(super) offset: i64,
     /// The record's watermark, ordinal and incarnation.
-    pub(super) mark: PartitionEnd,
+    pub(super) partition_end: PartitionEnd,
     /// `None` for a beacon. The payload is empty until [`Self::decode_event`].
     pub(super) event: Option<RawEnvelope>,
-    /// Why headers or value cannot be decoded.
-    pub(super) fault: Option<ProjectionError>,
+    /// Why the headers or the value cannot be decoded.
+    pub(super) decode_error: Option<ProjectionError>,
     /// The record's value, until [`Self::decode_event`].
     encoded_payload: Option<Vec<u8>>,
     /// Length of key and value, in bytes.
@@ -77,27 +77,26 @@ impl ConsumedRecord {
         let (key, value) = (message.key().unwrap_or_default(), message.payload().unwrap_or_default());
         let bytes = key.len() + value.len();
         let is_event = header(EVENT_TYPE_HEADER).is_some();
-        let read = PartitionEnd::from_headers(header).and_then(|mark| {
+        let decoded = PartitionEnd::from_headers(header).and_then(|partition_end| {
             let event = is_event.then(|| from_headers(header, key, b"")).transpose()?;
-            Ok((mark, event))
+            Ok((partition_end, event))
         });
-        let encoded = is_event.then(|| value.to_vec());
-        match read {
-            Ok((mark, event)) => {
-                Self { topic, partition, offset, mark, event, fault: None, encoded_payload: encoded, bytes }
+        let encoded_payload = is_event.then(|| value.to_vec());
+        match decoded {
+            Ok((partition_end, event)) => {
+                Self { topic, partition, offset, partition_end, event, decode_error: None, encoded_payload, bytes }
             }
             Err(source) => {
                 let event = is_event.then(|| placeholder_event(header, key, &topic, partition, offset));
-                let fault = EnvelopeError { topic: topic.clone(), partition, offset, source };
-                let fault = Some(ProjectionError::poison(fault));
+                let error = EnvelopeError { topic: topic.clone(), partition, offset, source };
                 Self {
                     topic,
                     partition,
                     offset,
-                    mark: PartitionEnd::default(),
+                    partition_end: PartitionEnd::default(),
                     event,
-                    fault,
-                    encoded_payload: encoded,
+                    decode_error: Some(ProjectionError::poison(error)),
+                    encoded_payload,
                     bytes,
                 }
             }
@@ -106,9 +105,18 @@ impl ConsumedRecord {
 
     /// Wraps an event that was read from the log instead of Kafka; its offset is -1.
     pub(super) fn from_log(topic: String, partition: i32, event: RawEnvelope) -> Self {
-        let mark = PartitionEnd { watermark: event.position, ..PartitionEnd::default() };
+        let partition_end = PartitionEnd { watermark: event.position, ..PartitionEnd::default() };
         let bytes = event.payload.len();
-        Self { topic, partition, offset: -1, mark, event: Some(event), fault: None, encoded_payload: None, bytes }
+        Self {
+            topic,
+            partition,
+            offset: -1,
+            partition_end,
+            event: Some(event),
+            decode_error: None,
+            encoded_payload: None,
+            bytes,
+        }
     }
 
     /// The event of a stored record, without its payload.
@@ -126,12 +134,12 @@ impl ConsumedRecord {
 
     /// Decodes the record's value into the event's payload; fetches unknown schemas from the registry.
     ///
-    /// A value that cannot be decoded sets the record's fault.
+    /// A value that cannot be decoded sets the record's decode error.
     ///
     /// # Errors
     /// [`ProjectionError::Unavailable`] when the registry does not answer.
     pub(super) async fn decode_event(&mut self, registry: &SchemaRegistryClient) -> Result<(), ProjectionError> {
-        let (Some(event), Some(encoded), None) = (&mut self.event, &self.encoded_payload, &self.fault) else {
+        let (Some(event), Some(encoded), None) = (&mut self.event, &self.encoded_payload, &self.decode_error) else {
             return Ok(());
         };
         match decode_payload(event, encoded, registry).await {
@@ -141,15 +149,15 @@ impl ConsumedRecord {
                 Ok(())
             }
             Err(error @ ProjectionError::Unavailable(_)) => Err(error),
-            Err(fault @ (ProjectionError::Poison(_) | ProjectionError::Refused(_))) => {
-                self.fault = Some(fault);
+            Err(error @ (ProjectionError::Poison(_) | ProjectionError::Refused(_))) => {
+                self.decode_error = Some(error);
                 Ok(())
             }
         }
     }
 }
 
-/// A stand-in for an event whose headers cannot be decoded, so that it can be parked in the stream of its key.
+/// Stands for an event whose headers cannot be decoded, so that it can be parked in the stream of the record's key.
 fn placeholder_event<'a>(
     header: impl Fn(&str) -> Option<&'a [u8]>,
     key: &[u8],
@@ -206,7 +214,7 @@ enum ValueDecodeError {
 
 async fn decode_value(encoded: &[u8], registry: &SchemaRegistryClient) -> Result<String, ValueDecodeError> {
     let unreadable = |error: BoxedError| ValueDecodeError::Unreadable(error);
-    // Topics retain plain JSON that earlier versions of this program published. The wire format starts with a zero.
+    // Topics retain plain JSON that earlier releases published. The wire format starts with a zero byte instead.
     if encoded.first() == Some(&b'{') {
         return std::str::from_utf8(encoded).map(str::to_owned).map_err(|error| unreadable(error.into()));
     }
@@ -251,7 +259,7 @@ mod tests {
     }
 
     #[test]
-    fn a_whole_record_is_an_event() {
+    fn a_record_with_all_headers_is_an_event() {
         let consumed = ConsumedRecord::from_message(&record(&COMPLETE_HEADERS, b"{}"));
         let event = consumed.event.unwrap();
         assert_eq!((event.position, event.sequence, event.aggregate_id.as_str()), (42, 3, "097:X"));
@@ -259,22 +267,22 @@ mod tests {
     }
 
     #[test]
-    fn a_record_without_an_event_type_is_no_event() {
+    fn a_record_without_an_event_type_is_a_beacon() {
         let beacon = ConsumedRecord::from_message(&record(&[("watermark", "9")], b""));
-        assert_eq!((beacon.event, beacon.mark.watermark), (None, 9));
+        assert_eq!((beacon.event, beacon.partition_end.watermark), (None, 9));
     }
 
     #[test]
-    fn a_record_that_lacks_a_header_waits_in_line_with_its_key() {
+    fn a_record_without_a_required_header_belongs_to_the_stream_of_its_key() {
         let consumed = ConsumedRecord::from_message(&record(&COMPLETE_HEADERS[1..], b"{}"));
-        let fault = error_chain(&consumed.fault.unwrap());
-        assert!(fault.contains("at t partition 1 offset 9: header position is missing"), "{fault}");
+        let error = error_chain(&consumed.decode_error.unwrap());
+        assert!(error.contains("at t partition 1 offset 9: header position is missing"), "{error}");
         let event = consumed.event.unwrap();
         assert_eq!((event.aggregate_type.as_str(), event.aggregate_id.as_str()), ("opportunity", "097:X"));
     }
 
     #[test]
-    fn a_record_that_was_kept_is_the_same_event() {
+    fn a_stored_record_is_read_as_the_same_event() {
         let consumed = ConsumedRecord::from_message(&record(&COMPLETE_HEADERS, b"{}"));
         let raw_record = consumed.to_raw_record();
         assert_eq!(raw_record.value, b"{}");
@@ -293,26 +301,26 @@ mod tests {
     async fn decoded_payload(value: &[u8]) -> Result<String, ProjectionError> {
         let mut consumed = ConsumedRecord::from_message(&record(&COMPLETE_HEADERS, value));
         consumed.decode_event(&unreachable_registry()).await?;
-        match consumed.fault {
-            Some(fault) => Err(fault),
+        match consumed.decode_error {
+            Some(error) => Err(error),
             None => Ok(consumed.event.unwrap().payload),
         }
     }
 
     #[tokio::test]
-    async fn json_of_an_earlier_version_is_still_read() {
+    async fn plain_json_of_an_earlier_release_is_decoded() {
         assert_eq!(decoded_payload(br#"{"type":"awarded"}"#).await.unwrap(), r#"{"type":"awarded"}"#);
     }
 
     #[tokio::test]
-    async fn a_registry_that_is_away_is_waited_for() {
+    async fn decoding_is_unavailable_while_the_registry_is_unreachable() {
         let error = decoded_payload(&[0, 0, 0, 0, 7, 1, 2]).await.unwrap_err();
         assert!(matches!(error, ProjectionError::Unavailable(_)), "{error:?}");
         assert!(error_chain(&error).contains("for schema 7"), "{}", error_chain(&error));
     }
 
     #[tokio::test]
-    async fn a_value_that_nobody_can_read_names_event_and_position() {
+    async fn the_error_of_an_undecodable_value_names_event_and_position() {
         for value in [&[0xff][..], &[0, 1], b"", b"{\xff", b"text"] {
             let error = decoded_payload(value).await.unwrap_err();
             assert!(matches!(error, ProjectionError::Poison(_)), "{error:?}");
@@ -325,9 +333,9 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_record_that_is_no_event_has_nothing_to_unpack() {
+    async fn a_beacon_is_not_decoded() {
         let mut beacon = ConsumedRecord::from_message(&record(&[("watermark", "9")], b""));
         beacon.decode_event(&unreachable_registry()).await.unwrap();
-        assert!(beacon.fault.is_none() && beacon.event.is_none());
+        assert!(beacon.decode_error.is_none() && beacon.event.is_none());
     }
 }

@@ -1,4 +1,4 @@
-//! The Kafka consumer of a worker: returns batches, and keeps its group membership while the worker waits.
+//! The Kafka consumer of a worker: returns batches, and stays in its group while the worker waits.
 
 mod partitions;
 mod rebalance_listener;
@@ -31,23 +31,23 @@ use super::{
     BatchLimits, Checkpoint, ConsumerConfig, Generation, consumed_record::ConsumedRecord, worker_status::StatusWriter,
 };
 
-/// How long the last commit and leaving the group may take.
+/// Time limit of [`BatchConsumer::close`]: the last commit, and leaving the group.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// The largest response to a fetch; the broker sends a single larger record all the same.
+/// Maximum size of a fetch response, in bytes; the broker still sends a single record that is larger.
 const MAX_FETCH_BYTES: usize = 12 << 20;
 
-/// The largest share of one partition in a fetch response.
+/// Maximum size of one partition's records in a fetch response, in bytes.
 const MAX_PARTITION_FETCH_BYTES: usize = 1 << 20;
 
-/// The smallest fetch size that the client library accepts.
+/// The smallest fetch size that the client library accepts, in bytes.
 const FETCH_BYTES_FLOOR: usize = 1 << 20;
 
-/// Time between two commits of offsets: each costs the broker a record. The checkpoints say what is applied; the next
-/// owner of a partition reads at most this much of it again, which changes nothing.
+/// Time between two commits of offsets: each costs the broker a record. The next owner of a partition consumes the
+/// records since the last commit again, which changes nothing: the checkpoints say what is applied.
 const COMMIT_INTERVAL: Duration = Duration::from_millis(100);
 
-/// A fetch with this many bytes is answered at once, before `fetch_wait_ms` is over.
+/// The broker answers a fetch at once when it has this many bytes, before `fetch_wait_ms` is over.
 const FETCH_MIN_BYTES: usize = 32 << 10;
 
 /// Number of checks for silent partitions within `stall_after_ms`.
@@ -78,9 +78,9 @@ pub(super) struct BatchConsumer {
     /// Records that arrived while the worker waited.
     buffered: VecDeque<ConsumedRecord>,
     paused: bool,
-    /// Next offsets behind the applied records.
+    /// The offset after the last applied record of each partition.
     applied_offsets: BTreeMap<(String, i32), i64>,
-    /// Of these, the offsets that are not committed yet.
+    /// The applied offsets that are not committed yet.
     pending_offsets: BTreeMap<(String, i32), i64>,
     last_flush: Instant,
 }
@@ -94,7 +94,7 @@ impl BatchConsumer {
         config: &ConsumerConfig,
         status: &StatusWriter,
     ) -> Result<Self, KafkaError> {
-        // At most the queue's size: the records of one response come on top of it.
+        // At most the queue's size, because the records of one response are held in addition to the queue.
         let fetch_bytes = config.queue_bytes.clamp(FETCH_BYTES_FLOOR, MAX_FETCH_BYTES);
         let consumer: StreamConsumer<RebalanceListener> = base_client_config(config)
             .set("group.id", config.group_id(name, generation))
@@ -149,13 +149,13 @@ impl BatchConsumer {
             if self.should_check_stalls() {
                 return NextBatch::Idle;
             }
-            let (due, is_behind) = (self.last_flush + COMMIT_INTERVAL, !self.pending_offsets.is_empty());
+            let (flush_at, has_pending) = (self.last_flush + COMMIT_INTERVAL, !self.pending_offsets.is_empty());
             let stall_check_at = self.next_stall_check;
             tokio::select! {
                 biased;
                 () = shutdown.cancelled() => return NextBatch::Stop,
                 first = self.next_record() => break first,
-                () = sleep_until(due), if is_behind => self.flush_offsets(),
+                () = sleep_until(flush_at), if has_pending => self.flush_offsets(),
                 () = sleep_until(stall_check_at) => {}
             }
         };
@@ -201,8 +201,14 @@ impl BatchConsumer {
         checkpoint: &Checkpoint,
     ) -> Result<Option<StalledPartition>, KafkaError> {
         let ends = fetch_end_offsets(&self.config, self.topics.clone()).await?;
-        let known = |partition: &(String, i32)| checkpoint.0.get(partition).map_or(0, |mark| mark.next_offset);
-        Ok(self.stall_detector.take_stalled(&ends, known, self.config.stall_after(), Instant::now().into_std()))
+        let checkpoint_offset =
+            |partition: &(String, i32)| checkpoint.0.get(partition).map_or(0, |applied| applied.next_offset);
+        Ok(self.stall_detector.take_stalled(
+            &ends,
+            checkpoint_offset,
+            self.config.stall_after(),
+            Instant::now().into_std(),
+        ))
     }
 
     /// Leaves the group and rejoins it with a new client.
@@ -216,16 +222,16 @@ impl BatchConsumer {
         limits: BatchLimits,
     ) -> Result<Self, KafkaError> {
         let (name, config, status) = (self.name, self.config.clone(), self.status.clone());
-        let assignments = self.assignment_version();
+        let assignment_version = self.assignment_version();
         let mut stall_detector = self.close().await;
         stall_detector.reset();
         let opened = Self::open(name, generation, contexts, limits, &config, &status)?;
-        // Makes the worker reload its checkpoints.
-        opened.consumer.context().assignment_version.fetch_add(assignments, Ordering::AcqRel);
+        // A version above that of the old client makes the worker reload its checkpoints.
+        opened.consumer.context().assignment_version.fetch_add(assignment_version, Ordering::AcqRel);
         Ok(Self { stall_detector, ..opened })
     }
 
-    /// Waits without fetching, but stays in the consumer group. False on shutdown.
+    /// Waits without fetching, but stays in the consumer group. Returns false on shutdown.
     pub(super) async fn wait_paused(&mut self, pause: Duration, shutdown: &CancellationToken) -> bool {
         let end = Instant::now() + pause;
         self.pause();
@@ -244,20 +250,20 @@ impl BatchConsumer {
     }
 
     /// Schedules a commit of these next offsets, within [`COMMIT_INTERVAL`].
-    pub(super) fn commit_offsets(&mut self, next: &BTreeMap<(String, i32), i64>) {
-        self.applied_offsets.extend(next.iter().map(|(partition, offset)| (partition.clone(), *offset)));
-        self.pending_offsets.extend(next.iter().map(|(partition, offset)| (partition.clone(), *offset)));
+    pub(super) fn commit_offsets(&mut self, next_offsets: &BTreeMap<(String, i32), i64>) {
+        self.applied_offsets.extend(next_offsets.iter().map(|(partition, offset)| (partition.clone(), *offset)));
+        self.pending_offsets.extend(next_offsets.iter().map(|(partition, offset)| (partition.clone(), *offset)));
         if self.last_flush.elapsed() >= COMMIT_INTERVAL {
             self.flush_offsets();
         }
     }
 
     fn flush_offsets(&mut self) {
-        let next = std::mem::take(&mut self.pending_offsets);
+        let pending = std::mem::take(&mut self.pending_offsets);
         self.last_flush = Instant::now();
-        // After a failed commit events may be delivered again, which changes nothing.
+        // After a failed commit, events may be consumed again, which changes nothing.
         if let Err(error) =
-            to_partition_list(&next).and_then(|offsets| self.consumer.commit(&offsets, CommitMode::Async))
+            to_partition_list(&pending).and_then(|offsets| self.consumer.commit(&offsets, CommitMode::Async))
         {
             tracing::debug!(projection.name = self.name, error = %error, "committing offsets failed");
         }
@@ -268,7 +274,7 @@ impl BatchConsumer {
         let Self { consumer, applied_offsets: mut offsets, name, stall_detector, .. } = self;
         let closing = tokio::task::spawn_blocking(move || {
             let committed = consumer.assignment().and_then(|assigned| {
-                // Other partitions have a new owner, whose offsets are further by now.
+                // Partitions that are no longer assigned have a new owner, which may have committed higher offsets.
                 offsets.retain(|(topic, partition), _| assigned.find_partition(topic, *partition).is_some());
                 if offsets.is_empty() {
                     Ok(())
@@ -307,12 +313,12 @@ impl BatchConsumer {
 
     fn update_assignment(
         &self,
-        doing: &'static str,
+        operation: &'static str,
         action: impl Fn(&StreamConsumer<RebalanceListener>, &TopicPartitionList) -> Result<(), KafkaError>,
     ) {
         let outcome = self.consumer.assignment().and_then(|partitions| action(&self.consumer, &partitions));
         if let Err(error) = outcome {
-            tracing::warn!(projection.name = self.name, error = %error, "{doing} partitions failed");
+            tracing::warn!(projection.name = self.name, error = %error, "{operation} partitions failed");
         }
     }
 }
@@ -326,7 +332,7 @@ fn base_client_config(config: &ConsumerConfig) -> ClientConfig {
     client
 }
 
-/// Waits for the next record without a time limit. Errors are reported; the client library reconnects.
+/// Waits for the next record without a time limit. Errors are logged; the client library reconnects.
 async fn receive_record(
     consumer: &StreamConsumer<RebalanceListener>,
     name: &'static str,
@@ -344,10 +350,10 @@ async fn receive_record(
     }
 }
 
-fn to_partition_list(next: &BTreeMap<(String, i32), i64>) -> Result<TopicPartitionList, KafkaError> {
+fn to_partition_list(next_offsets: &BTreeMap<(String, i32), i64>) -> Result<TopicPartitionList, KafkaError> {
     let mut list = TopicPartitionList::new();
-    for ((topic, partition), next) in next {
-        list.add_partition_offset(topic, *partition, Offset::Offset(*next))?;
+    for ((topic, partition), offset) in next_offsets {
+        list.add_partition_offset(topic, *partition, Offset::Offset(*offset))?;
     }
     Ok(list)
 }

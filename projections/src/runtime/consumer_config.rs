@@ -9,17 +9,18 @@
 //! | `batch_events` | set by the projection | maximum number of events in a batch |
 //! | `batch_bytes` | 8388608 | size in bytes at which a batch is full |
 //! | `linger_ms` | set by the projection | how long a batch waits for more events |
-//! | `fetch_wait_ms` | 15 | how long a broker collects records before it answers a worker: lower is less latency, higher less idle load |
+//! | `fetch_wait_ms` | 15 | how long a broker collects records before it answers a worker: a lower value reduces latency, a higher one idle load |
 //! | `queue_bytes` | 16777216 | records fetched ahead of a worker, in bytes |
-//! | `stall_after_ms` | 30000 | a partition that has records and delivers none for so long is stalled: the worker rejoins its group |
+//! | `stall_after_ms` | 30000 | a partition that has records and delivers none for this long is stalled: the worker rejoins its group |
 //! | `batch_timeout_ms` | 60000 | a batch that takes longer is aborted and retried |
 //! | `retry_min_ms`, `retry_max_ms` | 100, 10000 | shortest and longest pause between retries while a store is unavailable |
 //! | `breaker_failures` | 5 | consecutive failures after which the worker only pings the store until it answers |
-//! | `parked_sequences_max` | 10000 | streams that a projection parks before it pauses instead |
+//! | `parked_sequences_max` | 10000 | maximum number of parked streams of a projection; it pauses instead of parking more |
 //!
 //! The memory of a worker beyond an idle process is bounded by 80 MiB, four times `queue_bytes` (each record comes with
-//! headers and the client's bookkeeping) and six times `batch_bytes` for a batch in all its forms: 192 MiB with the
-//! defaults, independent of the backlog. `tests/it/own_engines/worker_memory.rs` measures it for each projection.
+//! headers and the client's bookkeeping) and six times `batch_bytes` (a batch exists in several forms at once): 192 MiB
+//! with the defaults, independent of the backlog. `tests/it/own_engines/worker_memory.rs` measures it for each
+//! projection.
 
 use std::time::Duration;
 
@@ -38,7 +39,7 @@ pub struct ConsumerConfig {
     pub topic_prefix: String,
     /// Prefix of consumer group names.
     pub group_prefix: String,
-    /// Number of partitions of each topic that carry events; further ones never do. Default: all partitions.
+    /// Number of partitions of each topic that carry events; partitions added later carry none. Default: all.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub partitions: Option<i32>,
     /// Maximum number of events in a batch. Default: [`BatchLimits::batch_events`] of the projection.
@@ -49,8 +50,8 @@ pub struct ConsumerConfig {
     /// How long a batch waits for more events, in milliseconds. Default: [`BatchLimits::linger`] of the projection.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub linger_ms: Option<u64>,
-    /// How long a broker collects records before it answers a small fetch, in milliseconds. With an answer for every
-    /// single record, broker and workers keep a core busy with a few hundred events a second.
+    /// How long a broker collects records before it answers a small fetch, in milliseconds. If it answered for
+    /// every single record, a few hundred events a second would keep a core busy in broker and workers.
     pub fetch_wait_ms: u64,
     /// Size of the records fetched ahead of a worker, in bytes.
     pub queue_bytes: usize,
@@ -65,7 +66,8 @@ pub struct ConsumerConfig {
     pub retry_max_ms: u64,
     /// Consecutive failures after which the worker only pings the store until it answers.
     pub breaker_failures: u32,
-    /// Number of streams that a projection parks before it pauses instead: more indicate a common cause.
+    /// Maximum number of parked streams of a projection. It pauses instead of parking more, because so many indicate a
+    /// common cause.
     pub parked_sequences_max: u32,
 }
 

@@ -1,6 +1,6 @@
 //! The runtime's state in Postgres, beside the log: generations and their pointer, checkpoints, running workers.
 //!
-//! It can only be lost together with the log, and is of no use without it.
+//! It is in the database of the log, so that both are lost or restored together: one is meaningless without the other.
 
 mod checkpoint;
 mod generation;
@@ -82,18 +82,19 @@ pub(super) fn postgres_error(doing: &'static str) -> impl FnOnce(sqlx::Error) ->
     move |source| ControlError::Postgres { doing, source }
 }
 
-/// First key of this module's advisory locks (`MHp` and a number); they have two keys, so that they never collide with
-/// the fence's.
+/// First of the two keys of this module's advisory locks (`MHp` and a number). Locks with two keys never collide with
+/// those of the fence, which have one.
 pub(super) const LOCK_NAMESPACE: i32 = 0x4d48_7001;
 
-/// How long a transaction waits for a lock: the holder's server process may hang.
+/// How long a transaction waits for a lock, because the server process that holds the lock may hang.
 const LOCK_TIMEOUT: &str = "60s";
-/// Take the lock of one generation, shared or exclusive.
+/// Takes the lock of a generation in shared mode.
 const LOCK_SHARED: &str = "select set_config('lock_timeout', $3, true), pg_advisory_xact_lock_shared($1, $2)";
+/// Takes the lock of a generation in exclusive mode.
 const LOCK_EXCLUSIVE: &str = "select set_config('lock_timeout', $3, true), pg_advisory_xact_lock($1, $2)";
 
 impl ControlStore {
-    /// Uses the tables behind this pool, which `medhub migrate` creates.
+    /// Creates a store over the tables that `medhub migrate` creates.
     pub fn new(pool: PgPool) -> Self {
         Self { pool }
     }
@@ -102,8 +103,8 @@ impl ControlStore {
         &self.pool
     }
 
-    /// Begins a transaction that holds the generation's lock shared, as writers do; verify and retire take it
-    /// exclusively.
+    /// Begins a transaction that holds the generation's lock in shared mode, as writers do. Verify and retire hold it
+    /// in exclusive mode.
     pub(super) async fn begin_shared(
         &self,
         projection: &str,
@@ -112,7 +113,8 @@ impl ControlStore {
         self.begin_locked(LOCK_SHARED, projection, generation).await
     }
 
-    /// Begins a transaction that holds the generation's lock exclusively: no worker writes to its store meanwhile.
+    /// Begins a transaction that holds the generation's lock in exclusive mode: no worker writes to the generation
+    /// meanwhile.
     pub(super) async fn begin_exclusive(
         &self,
         projection: &str,
@@ -139,7 +141,7 @@ impl ControlStore {
     }
 }
 
-/// Second key of the advisory lock of one generation.
+/// Second key of the advisory lock of a generation.
 fn lock_key(projection: &str, generation: Generation) -> i32 {
     let hash = crc32fast::hash(format!("{projection}/{generation}").as_bytes());
     hash.cast_signed()

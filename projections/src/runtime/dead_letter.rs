@@ -1,9 +1,9 @@
 //! Events that a projection cannot apply, stored in order until an operator redrives or drops them.
 //!
-//! The unit is the stream of one aggregate in one generation of one projection: its first failing event is parked with
-//! the reason, and its later events wait behind it, while all other streams go on. A redrive applies them in order
-//! under a lock on the stream, so that a worker that receives the stream's next event either parks it behind them or,
-//! once all are applied, applies it.
+//! Each generation parks events by stream: the first event that fails is parked with the reason, and the later events
+//! of its stream are parked behind it, while all other streams continue. A redrive applies them in order under a lock
+//! on the stream, so that a worker that receives the stream's next event either parks it behind them or, once all are
+//! applied, applies it.
 
 mod cause_fingerprint;
 mod parked_stream;
@@ -42,7 +42,7 @@ pub(super) struct NewDeadLetter<'a> {
     pub(super) stream: StreamKey,
     pub(super) event: &'a RawEnvelope,
     pub(super) raw_record: RawRecord,
-    /// Why it cannot be applied; `None` where it only waits behind another event.
+    /// Why it cannot be applied; `None` if it is only parked behind another event.
     pub(super) reason: Option<String>,
 }
 
@@ -83,14 +83,14 @@ pub(super) async fn park_events(
             .execute(&mut *connection)
             .await
             .map_err(postgres_error("parking a stream"))?;
-        let number = |value: u64| i64::try_from(value).unwrap_or(i64::MAX);
+        let to_bigint = |value: u64| i64::try_from(value).unwrap_or(i64::MAX);
         sqlx::query(include_str!("dead_letter/park_letter.sql"))
             .bind(projection)
             .bind(generation.number())
             .bind(&stream.aggregate_type)
             .bind(&stream.aggregate_id)
-            .bind(number(event.sequence))
-            .bind(number(event.position))
+            .bind(to_bigint(event.sequence))
+            .bind(to_bigint(event.position))
             .bind(event.event_id)
             .bind(&event.event_type)
             .bind(&event.event_version)

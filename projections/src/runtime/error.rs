@@ -58,7 +58,7 @@ pub enum RuntimeError {
     },
 }
 
-/// Bounds the length of messages: some clients put every failed command of a batch into one.
+/// Maximum length of a message, in characters: some clients list every failed command of a batch.
 const MAX_CHAIN_CHARS: usize = 500;
 
 /// An error and its causes on one line, cut after [`MAX_CHAIN_CHARS`] characters.
@@ -75,7 +75,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_chain_is_never_endless() {
+    fn a_long_chain_is_cut() {
         let text = error_chain(&std::io::Error::other("é".repeat(10_000)));
         assert_eq!(text, format!("{}…", "é".repeat(MAX_CHAIN_CHARS)));
     }

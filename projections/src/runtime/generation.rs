@@ -24,7 +24,7 @@ impl Generation {
         positive.map(Self).ok_or_else(|| InvalidGeneration(number.to_string()))
     }
 
-    /// Its number.
+    /// The number, from 1.
     pub fn number(self) -> i32 {
         i32::try_from(self.0.get()).unwrap_or(i32::MAX)
     }
@@ -51,14 +51,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_generation_comes_back_as_it_went() {
+    fn a_generation_is_parsed_from_its_text() {
         let third = Generation::try_new(3).unwrap();
         assert_eq!((third.to_string().as_str(), third.number()), ("g3", 3));
         assert_eq!(["g3", "3"].map(str::parse), [Ok(third), Ok(third)]);
     }
 
     #[test]
-    fn what_is_no_generation_is_refused() {
+    fn malformed_generations_are_rejected() {
         for text in ["", "g", "0", "-1", "g0", "one", "3000000000"] {
             assert_eq!(text.parse::<Generation>(), Err(InvalidGeneration(text.to_owned())));
         }

@@ -12,7 +12,7 @@ pub struct GenerationLag {
     pub projection: String,
     /// Its generation.
     pub generation: Generation,
-    /// Records on its topics that it has not consumed, beacons included.
+    /// Number of records on its topics that it has not consumed, with beacons.
     pub records: u64,
     /// Position up to which all events are applied or parked.
     pub position: u64,
@@ -45,11 +45,11 @@ impl ProjectionRuntime {
             let topics = self.config.topics(projection.subscribed_contexts());
             let checkpoint = self.control.load_checkpoint(&build.projection, build.generation).await?;
             let own_ends: Vec<_> = ends.iter().filter(|((topic, _), _)| topics.contains(topic)).collect();
-            let behind = own_ends.iter().map(|(partition, end)| {
-                let next = checkpoint.0.get(partition).map_or(0, |mark| mark.next_offset);
+            let unconsumed = own_ends.iter().map(|(partition, end)| {
+                let next = checkpoint.0.get(partition).map_or(0, |applied| applied.next_offset);
                 (**end - next).max(0).unsigned_abs()
             });
-            let (records, position) = (behind.sum(), checkpoint.completed_prefix(own_ends.len()));
+            let (records, position) = (unconsumed.sum(), checkpoint.completed_prefix(own_ends.len()));
             lags.push(GenerationLag { projection: build.projection, generation: build.generation, records, position });
         }
         Ok(lags)

@@ -12,7 +12,7 @@ use crate::QueryError;
 /// The runtime does everything else: consuming, batching, order, retries, dead letters, watermarks, rebuild, verify and
 /// metrics.
 pub trait Projection: Clone + Send + Sync + 'static {
-    /// Part of the consumer group, metric label and command line argument. Never reused for another projection.
+    /// Its name in consumer groups, metric labels and command line arguments. Never reused for another projection.
     const NAME: &'static str;
 
     /// Whether it has a read model, which can be rebuilt and verified. A stateless projection only passes events on,
@@ -85,7 +85,7 @@ pub trait Projection: Clone + Send + Sync + 'static {
     /// [`QueryError`] when the store is unavailable or refuses.
     fn discard(&self) -> impl Future<Output = Result<(), QueryError>> + Send;
 
-    /// Makes this generation the one that direct readers of the store, such as analysts with SQL, see. Idempotent.
+    /// Makes direct readers of the store, such as analysts with SQL, read this generation. Idempotent.
     ///
     /// # Errors
     /// [`QueryError`] when the store is unavailable or refuses.
@@ -93,8 +93,8 @@ pub trait Projection: Clone + Send + Sync + 'static {
         async { Ok(()) }
     }
 
-    /// An empty fold that computes the expected rows of the streams that are fed to it, or the expected totals for
-    /// [`VerifyScope::Totals`].
+    /// Creates an empty fold. It computes the expected rows of the streams whose events are applied to it, or the
+    /// expected totals for [`VerifyScope::Totals`].
     fn fold(&self, scope: &VerifyScope) -> Box<dyn ReadModelFold>;
 
     /// The rows of the store within `scope`.

@@ -23,8 +23,7 @@ pub struct ProjectionRuntime {
 }
 
 impl ProjectionRuntime {
-    /// Creates a runtime over its tables in Postgres, the log, and the registry of the schemas that events are written
-    /// with.
+    /// Creates a runtime over its tables in Postgres, the log, and the registry that has the schemas of the events.
     pub fn new(
         control: ControlStore,
         log: Arc<dyn LogReader>,
@@ -48,7 +47,7 @@ impl ProjectionRuntime {
     pub(super) async fn partition_counts(&self, projection: &dyn AnyProjection) -> Result<PartitionCounts, KafkaError> {
         let topics = self.config.topics(projection.subscribed_contexts());
         if let Some(configured) = self.config.partitions {
-            // Fixed for the life of the topics, also when partitions are added to them.
+            // Fixed for the life of the topics: partitions that are added to them carry no events.
             return Ok(topics.into_iter().map(|topic| (topic, configured)).collect());
         }
         let known = self.known_partitions.lock().unwrap_or_else(PoisonError::into_inner).clone();

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! filling ──log up to a position──▶ catching_up ──Kafka from before that position──▶ verifying ──▶ switched
-//!    └── each part at its own pace, all of them at once ──┘      one pointer moves for all parts ──┘
+//!    └── parts proceed concurrently and independently ────┘      one pointer moves for all parts ──┘
 //! ```
 //! Kafka's end offsets are saved before the log is read, so that every event that is not read from the log arrives from
 //! Kafka; an event that arrives from both is applied once. All progress is stored, and an interrupted rebuild resumes
@@ -124,8 +124,8 @@ impl ProjectionRuntime {
         progress: &watch::Sender<RebuildProgress>,
         stop: &CancellationToken,
     ) -> Result<RebuildReport, RebuildError> {
-        let work = parts.iter().map(|part| self.rebuild_part(id, part, options, lease, progress, stop));
-        let verified_parts = try_join_all(work).await?;
+        let rebuilds = parts.iter().map(|part| self.rebuild_part(id, part, options, lease, progress, stop));
+        let verified_parts = try_join_all(rebuilds).await?;
         self.check_dead_letters(&parts, options).await?;
         let (active, retained) = self.switch_generations(id, &parts, lease).await?;
         for part in &parts {
@@ -176,8 +176,8 @@ impl ProjectionRuntime {
         self.catch_up(part, options.catch_up_timeout, stop).await?;
         self.save_phase(id, part, PartPhase::Verifying, lease).await?;
         part.update_progress(progress, |entry| entry.phase = PartPhase::Verifying);
-        let report_progress = |now: super::VerifyProgress| {
-            part.update_progress(progress, |entry| (entry.position, entry.target) = (now.position, now.end));
+        let report_progress = |verified: super::VerifyProgress| {
+            part.update_progress(progress, |entry| (entry.position, entry.target) = (verified.position, verified.end));
         };
         let verifying =
             self.verify(part.projection.as_ref(), part.generation, VerifyOptions::default(), report_progress);

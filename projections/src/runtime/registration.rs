@@ -19,7 +19,8 @@ pub enum RegisterError {
 
 impl ProjectionRuntime {
     /// Registers the first generation of each projection that has none. A read model starts with the first event of the
-    /// log, a stateless projection with the next one, so that it does not publish past events. Idempotent.
+    /// log, a stateless projection with the next event that is recorded, so that it publishes no past events.
+    /// Idempotent.
     ///
     /// # Errors
     /// [`RegisterError`] when Postgres does not answer.

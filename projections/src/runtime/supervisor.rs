@@ -17,7 +17,7 @@ use super::{
 /// Time between two reads of the generations.
 const RECONCILE_INTERVAL: Duration = Duration::from_millis(300);
 
-/// The lag is measured less often: it fetches the end offset of every partition from the broker.
+/// Number of reads between two measurements of the lag, which fetch the end offset of every partition from the broker.
 const TICKS_PER_LAG_MEASUREMENT: u32 = 16;
 
 /// Runs the workers of a set of projections.
@@ -47,10 +47,10 @@ impl Supervisor {
     /// Runs workers until `shutdown`, then lets each finish its batch.
     ///
     /// # Errors
-    /// [`RuntimeError`] when a worker fails for good. Unavailable stores are retried.
+    /// [`RuntimeError`] when a worker ends with an error; it retries while a store is unavailable.
     pub async fn run(self, shutdown: CancellationToken) -> Result<(), RuntimeError> {
         let mut running = RunningWorkers::default();
-        let mut published = None;
+        let mut published_version = None;
         let mut tick_count = 0_u32;
         let mut ticks = interval(RECONCILE_INTERVAL);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -66,7 +66,7 @@ impl Supervisor {
                 }
                 _ = ticks.tick() => {
                     self.reconcile_workers(&mut running).await;
-                    published = self.publish_active_generations(published).await;
+                    published_version = self.publish_active_generations(published_version).await;
                     if tick_count.is_multiple_of(TICKS_PER_LAG_MEASUREMENT) {
                         self.measure_lag().await;
                     }
@@ -88,24 +88,24 @@ impl Supervisor {
         let builds = match self.runtime.control.load_generations().await {
             Ok(builds) => builds,
             Err(error) => {
-                // Running workers go on, and report themselves that Postgres is unavailable.
-                tracing::debug!(reason = error_chain(&error), "generations could not be read");
+                // Running workers continue, and report the outage of Postgres themselves.
+                tracing::debug!(reason = error_chain(&error), "reading generations failed");
                 return;
             }
         };
-        let ours = |build: &&GenerationRecord| {
+        let should_run = |build: &&GenerationRecord| {
             build.state == GenerationState::Following && self.find_projection(&build.projection).is_some()
         };
-        let wanted: Vec<&GenerationRecord> = builds.iter().filter(ours).collect();
+        let to_run: Vec<&GenerationRecord> = builds.iter().filter(should_run).collect();
         for (build, _, stop) in running.workers.values() {
-            if !wanted.iter().any(|wanted| is_same_generation(wanted, build)) {
+            if !to_run.iter().any(|other| is_same_generation(other, build)) {
                 stop.cancel();
             }
         }
         let mut changed = false;
-        for build in wanted {
-            let known = running.workers.values().any(|(known, _, _)| is_same_generation(known, build));
-            if let (false, Some(projection)) = (known, self.find_projection(&build.projection)) {
+        for build in to_run {
+            let is_running = running.workers.values().any(|(other, _, _)| is_same_generation(other, build));
+            if let (false, Some(projection)) = (is_running, self.find_projection(&build.projection)) {
                 let worker = Worker::new(self.runtime.clone(), projection.as_ref(), build.clone());
                 let (status, stop) = (worker.status(), CancellationToken::new());
                 let task = running.tasks.spawn(worker.run(stop.clone()));
@@ -118,8 +118,8 @@ impl Supervisor {
         }
     }
 
-    /// Publishes the active generations to direct readers of the stores whenever the pointer has moved: the process
-    /// that moved it may have ended before it published. Returns the pointer version that was published last.
+    /// Publishes the active generations to direct readers of the stores when the pointer has moved: the process that
+    /// moved it may have ended before it published them. Returns the pointer version that was published last.
     async fn publish_active_generations(&self, last_published: Option<u64>) -> Option<u64> {
         let Ok(pointer) = self.runtime.control.load_pointer().await else { return last_published };
         if last_published == Some(pointer.version) {
@@ -149,7 +149,7 @@ impl Supervisor {
                     }
                 }
             }
-            Err(error) => tracing::debug!(reason = error_chain(&error), "lag could not be measured"),
+            Err(error) => tracing::debug!(reason = error_chain(&error), "measuring the lag failed"),
         }
     }
 

@@ -5,8 +5,8 @@
 //! then once through the log:   every event at or below the checkpoint of its partition ─▶ the part's fold
 //! finally:                     rows of the store against rows of the fold
 //! ```
-//! Workers are blocked only while one part is read, and the comparison is exact under any traffic: the part matches its
-//! checkpoints when it is read, and the fold ends there.
+//! Workers are blocked only while one part is read. The comparison is exact while events arrive: a part matches its
+//! checkpoints when it is read, and its fold ends at the same checkpoints.
 
 mod difference;
 mod verify_part;
@@ -26,10 +26,10 @@ use super::{
 };
 use crate::QueryError;
 
-/// Events that one pass through the log may concern. Bounds memory: some 500 bytes for each.
+/// Approximate number of events that are folded in one pass through the log. Bounds memory: each takes some 500 bytes.
 const EVENTS_PER_PASS: u64 = 500_000;
 
-/// Differences that are listed; more are only counted.
+/// Maximum number of differences that are listed; all are counted.
 const MAX_DIFFERENCES: usize = 1_000;
 
 /// Options of verify.
@@ -86,7 +86,7 @@ impl VerifyReport {
 #[derive(Debug, thiserror::Error)]
 pub enum VerifyError {
     /// Checkpoints or dead letters cannot be read.
-    #[error("reading checkpoints")]
+    #[error("reading checkpoints and dead letters")]
     Control(#[from] ControlError),
     /// The store does not answer.
     #[error("reading the store of projection {projection}")]
@@ -130,7 +130,7 @@ impl ProjectionRuntime {
         if build.incarnation != self.log.incarnation().await? {
             return Err(VerifyError::OtherIncarnation { projection: name, generation });
         }
-        let sink = projection.with_generation(generation);
+        let handle = projection.with_generation(generation);
         let partitions = self.partition_counts(projection).await.map_err(|error| VerifyError::Kafka(error.into()))?;
         let end = self.log.completed_prefix().await?;
         let mut report = VerifyReport {
@@ -146,24 +146,25 @@ impl ProjectionRuntime {
             difference_count: 0,
         };
         let passes = plan_passes(options, end.div_ceil(EVENTS_PER_PASS).max(1));
-        let all = end.saturating_mul(passes.len() as u64);
-        for (done, scopes) in (0_u64..).zip(&passes) {
-            let mut snapshots = vec![];
+        let total = end.saturating_mul(passes.len() as u64);
+        for (completed_passes, scopes) in (0_u64..).zip(&passes) {
+            let start = completed_passes * end;
+            let mut parts = vec![];
             for scope in scopes {
-                let snapshot = VerifyPart::read(&self.control, &sink, generation, scope).await?;
-                report.rows += snapshot.rows.len() as u64;
-                progress(VerifyProgress { position: done * end, end: all, rows: report.rows });
-                snapshots.push(snapshot);
+                let part = VerifyPart::read(&self.control, &handle, generation, scope).await?;
+                report.rows += part.rows.len() as u64;
+                progress(VerifyProgress { position: start, end: total, rows: report.rows });
+                parts.push(part);
             }
-            let at = |position: u64| {
-                progress(VerifyProgress { position: (done * end + position).min(all), end: all, rows: report.rows });
+            let report_position = |position: u64| {
+                progress(VerifyProgress { position: (start + position).min(total), end: total, rows: report.rows });
             };
-            report.events += self.feed_folds(&sink, &mut snapshots, &partitions, at).await?;
-            for snapshot in snapshots {
-                report.buckets += snapshot.bucket_count();
-                report.parked += snapshot.left_out;
-                report.position = report.position.min(snapshot.checkpoint.completed_prefix(0));
-                let differences = compare_rows(snapshot.fold.expected_rows(), snapshot.rows).chain(snapshot.unreadable);
+            report.events += self.fold_events(&handle, &mut parts, &partitions, report_position).await?;
+            for part in parts {
+                report.buckets += part.bucket_count();
+                report.parked += part.left_out;
+                report.position = report.position.min(part.checkpoint.completed_prefix(0));
+                let differences = compare_rows(part.fold.expected_rows(), part.rows).chain(part.unreadable);
                 for difference in differences {
                     report.difference_count += 1;
                     if report.differences.len() < MAX_DIFFERENCES {
@@ -175,35 +176,36 @@ impl ProjectionRuntime {
         Ok(report)
     }
 
-    /// Feeds to the fold of each part the events that the part includes. Returns the number of events read.
-    async fn feed_folds(
+    /// Reads the log, and applies to the fold of each part the events that the part includes. Returns the number of
+    /// events read.
+    async fn fold_events(
         &self,
-        sink: &Arc<dyn AnyProjection>,
-        snapshots: &mut [VerifyPart],
+        projection: &Arc<dyn AnyProjection>,
+        parts: &mut [VerifyPart],
         partitions: &PartitionCounts,
         progress: impl Fn(u64),
     ) -> Result<u64, VerifyError> {
-        let to = snapshots.iter().map(|snapshot| snapshot.checkpoint.highest_position()).max().unwrap_or_default();
-        let part = LogRange {
-            contexts: sink.subscribed_contexts().to_vec(),
+        let to = parts.iter().map(|part| part.checkpoint.highest_position()).max().unwrap_or_default();
+        let range = LogRange {
+            contexts: projection.subscribed_contexts().to_vec(),
             aggregate_id: None,
             after: 0,
             to,
-            batch_events: sink.batch_limits().batch_events,
+            batch_events: projection.batch_limits().batch_events,
             batch_bytes: self.config.batch_bytes,
         };
-        let mut cursor = self.log.read_batches(part).await?;
+        let mut cursor = self.log.read_batches(range).await?;
         let mut events = 0;
         while let Some(batch) = cursor.read_next_batch().await? {
             for event in &batch.events {
                 events += 1;
                 let Some(partition) = self.topic_partition_of(event, partitions) else { continue };
-                for snapshot in &mut *snapshots {
-                    if !snapshot.includes_event(event, &partition) {
+                for part in &mut *parts {
+                    if !part.includes_event(event, &partition) {
                         continue;
                     }
-                    if let Err(error) = snapshot.fold.apply_event(event) {
-                        snapshot.unreadable.push(Difference::unreadable(event, &error_chain(&error)));
+                    if let Err(error) = part.fold.apply_event(event) {
+                        part.unreadable.push(Difference::unreadable(event, &error_chain(&error)));
                     }
                 }
             }

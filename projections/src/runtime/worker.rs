@@ -46,7 +46,7 @@ pub struct Worker {
 /// State that a worker caches between batches; reloaded from Postgres when the assigned partitions change.
 #[derive(Default)]
 pub(super) struct AssignmentState {
-    /// The assignment for which it was loaded; 0 before the first load.
+    /// The assignment version for which it was loaded; 0 before the first load and after a failed batch.
     assignment_version: u64,
     checkpoint: Checkpoint,
     /// Streams with dead letters; may be outdated, since another process may have redriven some.
@@ -61,7 +61,7 @@ impl Worker {
         Self { runtime, projection, build, status }
     }
 
-    /// Creates a worker that is fed from the log, without a consumer.
+    /// Creates a worker without a consumer, for [`Self::apply_from_log`].
     pub(super) fn without_consumer(
         runtime: ProjectionRuntime,
         projection: Arc<dyn AnyProjection>,
@@ -152,7 +152,7 @@ impl Worker {
         let found = tokio::select! {
             biased;
             () = shutdown.cancelled() => None,
-            // A check that fails or times out is repeated at the next one.
+            // After a check that fails or times out, the next regular check tries again.
             found = timeout(STALL_CHECK_TIMEOUT, check) => found.ok().flatten(),
         };
         let Some(stalled) = found else { return Ok(consumer) };
@@ -169,7 +169,7 @@ impl Worker {
         consumer.rejoin_group(generation, self.projection.subscribed_contexts(), self.projection.batch_limits()).await
     }
 
-    /// Applies a batch, retrying without limit. False when shutdown came first.
+    /// Applies a batch, retrying without limit. Returns false when shutdown comes first.
     async fn apply_with_retry(
         &self,
         consumer: &mut BatchConsumer,
@@ -194,7 +194,7 @@ impl Worker {
                 Err(error) => error,
             };
             failures += 1;
-            // The cached state may be what is wrong.
+            // The cached state may have caused the failure: the retry reloads it.
             assignment.assignment_version = 0;
             worker_metrics::count_retry(&self.metric_labels());
             let is_circuit_open = failures >= self.runtime.config.breaker_failures.max(1);
@@ -203,7 +203,7 @@ impl Worker {
                 if !consumer.wait_paused(self.runtime.config.retry_pause(failures), shutdown).await {
                     return false;
                 }
-                // An open circuit: the batch is retried only once the store answers a ping.
+                // While the circuit is open, the batch is retried only after the store has answered a ping.
                 if !is_circuit_open || self.projection.ping().await.is_ok() {
                     break;
                 }

@@ -35,13 +35,13 @@ impl WorkerLabels {
 }
 
 #[expect(clippy::cast_precision_loss, reason = "gauges are floating point; a batch has few events")]
-pub(super) fn record_batch(label: &WorkerLabels, progress: &BatchProgress, took: Duration) {
+pub(super) fn record_batch(label: &WorkerLabels, progress: &BatchProgress, elapsed: Duration) {
     let labels = label.to_pairs();
     counter!("medhub_projection_events_total", &labels).increment(progress.applied);
     counter!("medhub_projection_parked_total", &labels).increment(progress.parked);
-    counter!("medhub_projection_healed_total", &labels).increment(progress.healed);
+    counter!("medhub_projection_healed_total", &labels).increment(progress.backfilled);
     gauge!("medhub_projection_batch_events", &labels).set((progress.applied + progress.parked) as f64);
-    histogram!("medhub_projection_apply_seconds", &labels).record(took);
+    histogram!("medhub_projection_apply_seconds", &labels).record(elapsed);
 }
 
 pub(super) fn count_retry(label: &WorkerLabels) {

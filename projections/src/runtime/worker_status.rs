@@ -79,7 +79,7 @@ impl StatusReader {
 pub(super) struct BatchProgress {
     pub(super) applied: u64,
     pub(super) parked: u64,
-    pub(super) healed: u64,
+    pub(super) backfilled: u64,
     pub(super) position: u64,
     pub(super) lag_s: f64,
 }
@@ -122,7 +122,7 @@ impl StatusWriter {
             status.state = WorkerState::Running;
             status.applied += progress.applied;
             status.parked += progress.parked;
-            status.healed += progress.healed;
+            status.healed += progress.backfilled;
             status.position = status.position.max(progress.position);
             status.lag_s = progress.lag_s;
             status.last_error = None;
@@ -139,7 +139,8 @@ impl StatusWriter {
         })
     }
 
-    /// Sets the error only: a consumer error says nothing about the store. True when it has changed.
+    /// Records an error of the consumer. The state does not change, because it is about the store. Returns whether the
+    /// error is a new one.
     pub(super) fn record_consumer_error(&self, error: String) -> bool {
         self.0.send_if_modified(|status| {
             let is_new = status.last_error.as_ref() != Some(&error);
@@ -158,7 +159,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_same_error_is_news_only_once() {
+    fn a_repeated_error_is_reported_once() {
         let status = StatusWriter::new("x", Generation::FIRST);
         assert!(status.record_failure(WorkerState::Retrying, "unavailable".into()));
         assert!(!status.record_failure(WorkerState::Retrying, "unavailable".into()));

@@ -159,7 +159,7 @@ async fn a_store_that_acknowledges_what_it_does_not_keep_is_found_out() {
 
     eventually(async || {
         let error = worker.status.get().last_error.unwrap_or_default();
-        if error.contains("does not show the last of them") { Ok(()) } else { Err(error) }
+        if error.contains("does not return the last of them") { Ok(()) } else { Err(error) }
     })
     .await;
     assert_eq!(worker.status.get().applied, 0, "nothing counts as taken in");

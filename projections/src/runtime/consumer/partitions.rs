@@ -1,5 +1,5 @@
-//! Fetches partition counts and end offsets from the broker, and commits the offsets from which a generation that was
-//! filled from the log goes on.
+//! Fetches partition counts and end offsets from the broker, and commits the offsets from which a generation continues
+//! after it was filled from the log.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -24,7 +24,7 @@ pub(in crate::runtime) fn total_partitions(partitions: &PartitionCounts) -> usiz
     partitions.values().map(|count| usize::try_from(*count).unwrap_or_default()).sum()
 }
 
-/// The number of partitions of each topic; 0 for one that does not exist.
+/// The number of partitions of each topic; 0 for a topic that does not exist.
 pub(in crate::runtime) async fn fetch_partition_counts(
     config: &ConsumerConfig,
     topics: Vec<String>,
@@ -45,11 +45,11 @@ pub(in crate::runtime) async fn fetch_end_offsets(
         return Ok(EndOffsets::new());
     }
     let consumer: BaseConsumer = base_client_config(config).create()?;
-    let used = config.partitions.unwrap_or(i32::MAX);
+    let used_partitions = config.partitions.unwrap_or(i32::MAX);
     run_blocking(move || {
         let mut ends = EndOffsets::new();
         for (topic, partitions) in count_partitions(&consumer, topics)? {
-            for partition in 0..partitions.min(used) {
+            for partition in 0..partitions.min(used_partitions) {
                 let (_, end) = consumer.fetch_watermarks(&topic, partition, BROKER_TIMEOUT)?;
                 ends.insert((topic.clone(), partition), end);
             }
@@ -64,14 +64,14 @@ pub(in crate::runtime) async fn commit_group_offsets(
     config: &ConsumerConfig,
     projection: &str,
     generation: Generation,
-    next: EndOffsets,
+    next_offsets: EndOffsets,
 ) -> Result<(), KafkaError> {
-    if next.is_empty() {
+    if next_offsets.is_empty() {
         return Ok(());
     }
     let consumer: BaseConsumer =
         base_client_config(config).set("group.id", config.group_id(projection, generation)).create()?;
-    run_blocking(move || consumer.commit(&to_partition_list(&next)?, CommitMode::Sync)).await
+    run_blocking(move || consumer.commit(&to_partition_list(&next_offsets)?, CommitMode::Sync)).await
 }
 
 fn count_partitions(consumer: &BaseConsumer, topics: Vec<String>) -> Result<PartitionCounts, KafkaError> {
@@ -90,6 +90,6 @@ async fn run_blocking<T: Send + 'static>(
 ) -> Result<T, KafkaError> {
     match tokio::task::spawn_blocking(work).await {
         Ok(outcome) => outcome,
-        Err(panic) => std::panic::resume_unwind(panic.into_panic()),
+        Err(join_error) => std::panic::resume_unwind(join_error.into_panic()),
     }
 }

@@ -38,8 +38,8 @@ impl ConsumerContext for RebalanceListener {
         metrics::counter!("medhub_projection_rebalances_total", "projection" => self.name).increment(1);
         match rebalance {
             Rebalance::Assign(partitions) => {
-                // The client library keeps a partition paused after its revocation: without this, one that was revoked
-                // while a store was unavailable and is assigned again later is never consumed again.
+                // The client library keeps a partition paused after its revocation. If it was revoked while the worker
+                // waited for a store, it would never be consumed again after its next assignment.
                 if let Err(error) = consumer.resume(partitions) {
                     tracing::warn!(projection.name = self.name, error = %error, "resuming assigned partitions failed");
                 }

@@ -1,8 +1,8 @@
 //! Detects stalled partitions: those that have records and deliver none.
 //!
-//! The client library fetches the committed offset of a partition when it is assigned. From some failures of that one
-//! request it never recovers: the partition stays assigned and is never fetched. That looks like an idle partition,
-//! unless it is compared with the broker's end offset.
+//! The client library fetches the committed offset of a partition when the partition is assigned. It never recovers
+//! from some failures of that request: the partition stays assigned and is never fetched. Only the broker's end offset
+//! distinguishes such a partition from an idle one.
 
 use std::{
     collections::BTreeMap,
@@ -29,7 +29,7 @@ pub(in crate::runtime) struct StalledPartition {
 pub(in crate::runtime) struct StallDetector {
     /// The offset after the last record and when it arrived; 0 and the time of assignment before the first record.
     last_activity: BTreeMap<TopicPartition, (i64, Instant)>,
-    /// End offsets for which the group was rejoined: once is enough for each.
+    /// End offsets for which the group was rejoined; it is rejoined once for each.
     handled_ends: BTreeMap<TopicPartition, i64>,
 }
 
@@ -51,17 +51,17 @@ impl StallDetector {
         self.last_activity.values().any(|(_, at)| now.duration_since(*at) >= stall_after)
     }
 
-    /// Returns the first stalled partition; it is not returned again until its end offset changes. `known` is the next
-    /// offset of a partition that has delivered nothing yet.
+    /// Returns the first stalled partition; it is not returned again until its end offset changes. `checkpoint_offset`
+    /// returns the next offset of a partition that has delivered nothing yet.
     pub(super) fn take_stalled(
         &mut self,
         ends: &EndOffsets,
-        known: impl Fn(&TopicPartition) -> i64,
+        checkpoint_offset: impl Fn(&TopicPartition) -> i64,
         stall_after: Duration,
         now: Instant,
     ) -> Option<StalledPartition> {
         let found = self.last_activity.iter().find_map(|(partition, (next, at))| {
-            let (end, next) = (*ends.get(partition)?, (*next).max(known(partition)));
+            let (end, next) = (*ends.get(partition)?, (*next).max(checkpoint_offset(partition)));
             let is_new = self.handled_ends.get(partition) != Some(&end);
             (end > next && is_new && now.duration_since(*at) >= stall_after).then(|| StalledPartition {
                 topic_partition: partition.clone(),
@@ -73,7 +73,7 @@ impl StallDetector {
         Some(found)
     }
 
-    /// Restarts the time of all partitions, after the group was rejoined.
+    /// Discards the activity of all partitions, after the group was rejoined.
     pub(super) fn reset(&mut self) {
         self.last_activity.clear();
     }
@@ -83,36 +83,36 @@ impl StallDetector {
 mod tests {
     use super::*;
 
-    const PATIENCE: Duration = Duration::from_secs(30);
+    const STALL_AFTER: Duration = Duration::from_secs(30);
 
     fn partition(partition: i32) -> TopicPartition {
         ("t".to_owned(), partition)
     }
 
     #[test]
-    fn a_silent_partition_with_records_is_named_once_for_each_end() {
+    fn a_stalled_partition_is_returned_once_for_each_end_offset() {
         let (mut detector, start) = (StallDetector::default(), Instant::now());
         let ends = |end| EndOffsets::from([(partition(0), 5), (partition(1), end)]);
         detector.set_assignment(&[partition(0), partition(1)], start);
         detector.record_activity(partition(0), 5, start);
-        let late = start + PATIENCE;
-        assert!(!detector.has_silent_partition(PATIENCE, start + PATIENCE / 2));
-        assert!(detector.has_silent_partition(PATIENCE, late));
-        let stalled = detector.take_stalled(&ends(9), |_| 4, PATIENCE, late);
+        let late = start + STALL_AFTER;
+        assert!(!detector.has_silent_partition(STALL_AFTER, start + STALL_AFTER / 2));
+        assert!(detector.has_silent_partition(STALL_AFTER, late));
+        let stalled = detector.take_stalled(&ends(9), |_| 4, STALL_AFTER, late);
         assert_eq!(stalled, Some(StalledPartition { topic_partition: partition(1), next: 4, end: 9 }));
-        assert_eq!(detector.take_stalled(&ends(9), |_| 4, PATIENCE, late), None, "the same end again");
-        assert!(detector.take_stalled(&ends(10), |_| 4, PATIENCE, late).is_some());
+        assert_eq!(detector.take_stalled(&ends(9), |_| 4, STALL_AFTER, late), None, "the same end again");
+        assert!(detector.take_stalled(&ends(10), |_| 4, STALL_AFTER, late).is_some());
     }
 
     #[test]
-    fn a_partition_that_has_nothing_more_or_is_not_ours_is_left_alone() {
+    fn a_consumed_active_or_unassigned_partition_is_not_stalled() {
         let (mut detector, start) = (StallDetector::default(), Instant::now());
-        let (ends, late) = (EndOffsets::from([(partition(0), 5), (partition(1), 9)]), start + PATIENCE);
+        let (ends, late) = (EndOffsets::from([(partition(0), 5), (partition(1), 9)]), start + STALL_AFTER);
         detector.set_assignment(&[partition(0), partition(1)], start);
-        assert_eq!(detector.take_stalled(&ends, |_| 9, PATIENCE, late), None, "everything is consumed");
+        assert_eq!(detector.take_stalled(&ends, |_| 9, STALL_AFTER, late), None, "everything is consumed");
         detector.record_activity(partition(1), 7, late);
-        assert_eq!(detector.take_stalled(&ends, |_| 5, PATIENCE, late), None, "a record arrived just now");
+        assert_eq!(detector.take_stalled(&ends, |_| 5, STALL_AFTER, late), None, "a record arrived just now");
         detector.set_assignment(&[partition(0)], late);
-        assert_eq!(detector.take_stalled(&ends, |_| 5, PATIENCE, late + PATIENCE), None, "not assigned any more");
+        assert_eq!(detector.take_stalled(&ends, |_| 5, STALL_AFTER, late + STALL_AFTER), None, "not assigned any more");
     }
 }

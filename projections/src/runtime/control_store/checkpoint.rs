@@ -30,12 +30,12 @@ impl Checkpoint {
         if self.0.len() < partitions {
             return 0;
         }
-        self.0.values().map(|mark| mark.position).min().unwrap_or_default()
+        self.0.values().map(|partition| partition.position).min().unwrap_or_default()
     }
 
     /// The highest position of any partition.
     pub fn highest_position(&self) -> u64 {
-        self.0.values().map(|mark| mark.position).max().unwrap_or_default()
+        self.0.values().map(|partition| partition.position).max().unwrap_or_default()
     }
 }
 
@@ -61,26 +61,26 @@ impl ControlStore {
             .fetch_all(connection)
             .await
             .map_err(postgres_error("reading checkpoints"))?;
-        let marks = rows.iter().map(partition_from_row).collect::<Result<_, _>>();
-        marks.map(Checkpoint).map_err(postgres_error("decoding a checkpoint"))
+        let partitions = rows.iter().map(partition_from_row).collect::<Result<_, _>>();
+        partitions.map(Checkpoint).map_err(postgres_error("decoding a checkpoint"))
     }
 
-    /// Moves checkpoints forward, never back, so that a late write of an outdated worker does no harm.
+    /// Moves checkpoints forward, never back: a late write of a worker that lost its partitions changes nothing.
     pub(in crate::runtime) async fn save_checkpoint(
         connection: &mut PgConnection,
         projection: &str,
         generation: Generation,
-        marks: &Checkpoint,
+        checkpoint: &Checkpoint,
     ) -> Result<(), ControlError> {
-        let number = |value: u64| i64::try_from(value).unwrap_or(i64::MAX);
+        let to_bigint = |value: u64| i64::try_from(value).unwrap_or(i64::MAX);
         let (mut topics, mut partitions) = (vec![], vec![]);
         let (mut positions, mut ordinals, mut offsets) = (vec![], vec![], vec![]);
-        for ((topic, partition), mark) in &marks.0 {
+        for ((topic, partition), saved) in &checkpoint.0 {
             topics.push(topic.as_str());
             partitions.push(*partition);
-            positions.push(number(mark.position));
-            ordinals.push(mark.ordinal.map(number));
-            offsets.push(mark.next_offset);
+            positions.push(to_bigint(saved.position));
+            ordinals.push(saved.ordinal.map(to_bigint));
+            offsets.push(saved.next_offset);
         }
         sqlx::query(include_str!("checkpoint/save.sql"))
             .bind(projection)
@@ -114,9 +114,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_slowest_partition_says_what_is_complete() {
-        let mark = |position| PartitionCheckpoint { position, ..PartitionCheckpoint::default() };
-        let checkpoint = Checkpoint(BTreeMap::from([(("t".into(), 0), mark(7)), (("t".into(), 1), mark(5))]));
+    fn the_completed_prefix_is_the_lowest_position_of_a_partition() {
+        let at = |position| PartitionCheckpoint { position, ..PartitionCheckpoint::default() };
+        let checkpoint = Checkpoint(BTreeMap::from([(("t".into(), 0), at(7)), (("t".into(), 1), at(5))]));
         assert_eq!((checkpoint.completed_prefix(2), checkpoint.highest_position()), (5, 7));
         assert_eq!(checkpoint.completed_prefix(3), 0);
         assert_eq!(Checkpoint::default().completed_prefix(0), 0);

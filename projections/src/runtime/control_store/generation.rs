@@ -84,19 +84,19 @@ impl ControlStore {
     /// # Errors
     /// [`ControlError`] when Postgres does not answer.
     pub async fn register_first_generation(&self, projection: &str, incarnation: Uuid) -> Result<bool, ControlError> {
-        let doing = || postgres_error("registering a projection");
-        let mut transaction = self.pool().begin().await.map_err(doing())?;
+        let control_error = || postgres_error("registering a projection");
+        let mut transaction = self.pool().begin().await.map_err(control_error())?;
         let inserted = sqlx::query(include_str!("generation/first.sql"))
             .bind(projection)
             .bind(Generation::FIRST.number())
             .bind(incarnation)
             .execute(&mut *transaction)
             .await
-            .map_err(doing())?;
+            .map_err(control_error())?;
         if inserted.rows_affected() > 0 {
-            insert_first_pointer(&mut transaction, projection).await.map_err(doing())?;
+            insert_first_pointer(&mut transaction, projection).await.map_err(control_error())?;
         }
-        transaction.commit().await.map_err(doing())?;
+        transaction.commit().await.map_err(control_error())?;
         Ok(inserted.rows_affected() > 0)
     }
 
@@ -130,13 +130,13 @@ impl ControlStore {
         from: &[GenerationState],
         to: GenerationState,
     ) -> Result<(), ControlError> {
-        let doing = || postgres_error("changing the state of a generation");
+        let control_error = || postgres_error("changing the state of a generation");
         let found: Option<String> = sqlx::query_scalar(include_str!("generation/lock.sql"))
             .bind(projection)
             .bind(generation.number())
             .fetch_optional(&mut *connection)
             .await
-            .map_err(doing())?;
+            .map_err(control_error())?;
         let projection = projection.to_owned();
         let Some(found) = found else { return Err(ControlError::NoGeneration { projection, generation }) };
         if !from.iter().any(|state| state.name() == found) {
@@ -149,7 +149,7 @@ impl ControlStore {
             .execute(connection)
             .await
             .map(drop)
-            .map_err(doing())
+            .map_err(control_error())
     }
 
     /// Saves the handover position of a generation that is being filled.
@@ -180,7 +180,7 @@ impl ControlStore {
         projection: &str,
         generation: Generation,
     ) -> Result<(), ControlError> {
-        sqlx::query(include_str!("generation/forget.sql"))
+        sqlx::query(include_str!("generation/delete.sql"))
             .bind(projection)
             .bind(generation.number())
             .execute(connection)

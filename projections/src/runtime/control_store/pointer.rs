@@ -17,7 +17,8 @@ pub struct GenerationPointer {
     pub version: u64,
     /// The active generation of each projection.
     pub generations: GenerationMap,
-    /// The generation of each projection that was active before its last switch; none where it was never switched.
+    /// The generation of each projection that was active before its last switch. A projection that was never switched
+    /// has none.
     pub previous: GenerationMap,
     /// The projections of the last switch.
     pub moved: Vec<String>,
@@ -36,8 +37,8 @@ impl ControlStore {
     /// # Errors
     /// [`ControlError`] when Postgres does not answer.
     pub async fn load_pointer(&self) -> Result<GenerationPointer, ControlError> {
-        let doing = || postgres_error("reading the generation pointer");
-        let mut connection = self.pool().acquire().await.map_err(doing())?;
+        let control_error = || postgres_error("reading the generation pointer");
+        let mut connection = self.pool().acquire().await.map_err(control_error())?;
         select_pointer(&mut connection, "").await
     }
 
@@ -102,7 +103,7 @@ fn to_numbers(generations: &GenerationMap) -> BTreeMap<&str, i32> {
 }
 
 fn from_numbers(Json(numbers): Json<BTreeMap<String, i32>>) -> Result<GenerationMap, sqlx::Error> {
-    let known = |(projection, number)| Ok((projection, Generation::try_new(number)?));
-    let all: Result<_, crate::runtime::InvalidGeneration> = numbers.into_iter().map(known).collect();
+    let decode_entry = |(projection, number)| Ok((projection, Generation::try_new(number)?));
+    let all: Result<_, crate::runtime::InvalidGeneration> = numbers.into_iter().map(decode_entry).collect();
     all.map_err(|error| sqlx::Error::Decode(error.into()))
 }

@@ -1,4 +1,4 @@
-//! Registers stateless projections, which follow the current log from now on.
+//! Registers stateless projections, which consume only events that are recorded after their registration.
 
 use uuid::Uuid;
 
@@ -6,9 +6,9 @@ use super::{ControlError, ControlStore, generation::insert_first_pointer, postgr
 use crate::runtime::Generation;
 
 impl ControlStore {
-    /// Registers a stateless projection, which consumes the events recorded after `position` of this log. One that
-    /// already follows this log goes on from its checkpoint; one that followed another incarnation, before the log was
-    /// restored from a backup, starts again.
+    /// Registers a stateless projection, which consumes the events recorded after `position` of this log. A projection
+    /// that already follows this log continues from its checkpoint. One that followed another incarnation, before the
+    /// log was restored from a backup, is registered anew.
     ///
     /// # Errors
     /// [`ControlError`] when Postgres does not answer.
@@ -18,25 +18,25 @@ impl ControlStore {
         incarnation: Uuid,
         position: u64,
     ) -> Result<(), ControlError> {
-        let doing = || postgres_error("registering a projection");
-        let mut transaction = self.pool().begin().await.map_err(doing())?;
+        let control_error = || postgres_error("registering a projection");
+        let mut transaction = self.pool().begin().await.map_err(control_error())?;
         sqlx::query("delete from projection_generations where projection = $1 and incarnation <> $2")
             .bind(projection)
             .bind(incarnation)
             .execute(&mut *transaction)
             .await
-            .map_err(doing())?;
-        let registered = sqlx::query(include_str!("join/register.sql"))
+            .map_err(control_error())?;
+        let registered = sqlx::query(include_str!("stateless_projection/register.sql"))
             .bind(projection)
             .bind(Generation::FIRST.number())
             .bind(incarnation)
             .bind(i64::try_from(position).unwrap_or(i64::MAX))
             .execute(&mut *transaction)
             .await
-            .map_err(doing())?;
+            .map_err(control_error())?;
         if registered.rows_affected() > 0 {
-            insert_first_pointer(&mut transaction, projection).await.map_err(doing())?;
+            insert_first_pointer(&mut transaction, projection).await.map_err(control_error())?;
         }
-        transaction.commit().await.map_err(doing())
+        transaction.commit().await.map_err(control_error())
     }
 }

@@ -56,12 +56,12 @@ pub struct WorkerRow {
 }
 
 impl ControlStore {
-    /// Saves a heartbeat, and deletes workers whose last one is long ago.
+    /// Saves a heartbeat, and deletes workers without a heartbeat for an hour.
     ///
     /// # Errors
     /// [`ControlError`] when Postgres does not answer.
     pub async fn save_heartbeat(&self, heartbeat: &WorkerHeartbeat<'_>) -> Result<(), ControlError> {
-        sqlx::query(include_str!("workers/beat.sql"))
+        sqlx::query(include_str!("workers/save_heartbeat.sql"))
             .bind(heartbeat.instance)
             .bind(heartbeat.projection)
             .bind(heartbeat.generation.number())
@@ -102,7 +102,7 @@ impl ControlStore {
     /// # Errors
     /// [`ControlError`] when Postgres does not answer.
     pub async fn load_workers(&self) -> Result<Vec<WorkerRow>, ControlError> {
-        let rows = sqlx::query(include_str!("workers/lately.sql"))
+        let rows = sqlx::query(include_str!("workers/recent.sql"))
             .bind(HEARTBEAT_TIMEOUT.as_secs_f64())
             .fetch_all(self.pool())
             .await

@@ -1,4 +1,4 @@
-with given_up as (
+with dropped as (
     delete from dead_letters where id = $1
     returning *
 )
@@ -6,7 +6,7 @@ insert into dropped_letters (
     id, projection, generation, aggregate_type, aggregate_id, sequence, position, event_id, event_type, fingerprint,
     reason, dropped_by
 )
-select given_up.id, projection, generation, aggregate_type, aggregate_id, sequence, position, event_id, event_type,
+select dropped.id, projection, generation, aggregate_type, aggregate_id, sequence, position, event_id, event_type,
     parked.fingerprint, $2, $3
-from given_up
+from dropped
 join parked_sequences as parked using (projection, generation, aggregate_type, aggregate_id)

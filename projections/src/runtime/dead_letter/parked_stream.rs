@@ -22,7 +22,7 @@ pub struct ParkedStreamQuery {
     pub aggregate_id: Option<String>,
 }
 
-/// A stream of which a generation cannot apply further events.
+/// A stream whose events a generation parks, because it could not apply one of them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ParkedStream {
     /// The projection.
@@ -68,7 +68,7 @@ pub struct DeadLetter {
     pub value: Vec<u8>,
     /// Number of failed redrives.
     pub attempts: u32,
-    /// Why it cannot be applied; `None` where it only waits behind another event.
+    /// Why it cannot be applied; `None` if it is only parked behind another event.
     pub reason: Option<String>,
 }
 

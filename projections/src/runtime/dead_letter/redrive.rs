@@ -16,11 +16,11 @@ use crate::runtime::{
     error::error_chain,
 };
 
-/// Why a stream could not be redriven or its event dropped; it is unchanged.
+/// Why a stream could not be redriven, or its first event could not be dropped. The stream is unchanged.
 #[derive(Debug, thiserror::Error)]
 pub enum RedriveError {
     /// Dead letters cannot be read or written.
-    #[error("reading and writing dead letters")]
+    #[error("reading or writing dead letters")]
     Control(#[from] ControlError),
     /// The read model's store or the schema registry is unavailable.
     #[error("reaching the store of projection {projection}, or the schema registry")]
@@ -31,7 +31,7 @@ pub enum RedriveError {
         #[source]
         source: crate::error::BoxedError,
     },
-    /// The generation was dropped, or the stream redriven, meanwhile.
+    /// Meanwhile the generation was dropped, or the stream redriven.
     #[error("the stream is no longer parked")]
     NotParked,
 }
@@ -73,16 +73,16 @@ impl ProjectionRuntime {
         projection: &dyn AnyProjection,
         parked: &ParkedStream,
     ) -> Result<RedrivenStream, RedriveError> {
-        let sink = projection.with_generation(parked.generation);
+        let handle = projection.with_generation(parked.generation);
         let mut transaction = self.control.begin_shared(&parked.projection, parked.generation).await?;
         lock_parked_stream(&mut transaction, parked).await?;
-        let letters = load_letters_on(&mut transaction, parked).await?;
+        let letters = load_dead_letters_on(&mut transaction, parked).await?;
         let mut outcome =
             RedrivenStream { parked: parked.clone(), applied: 0, remaining: letters.len() as u64, blocked_by: None };
         for letter in &letters {
-            match self.redrive_letter(&sink, letter, RedriveMode::Apply).await {
+            match self.redrive_dead_letter(&handle, letter, RedriveMode::Apply).await {
                 Ok(()) => {
-                    delete_letter(&mut transaction, letter.id).await?;
+                    delete_dead_letter(&mut transaction, letter.id).await?;
                     outcome.applied += 1;
                     outcome.remaining -= 1;
                 }
@@ -114,12 +114,12 @@ impl ProjectionRuntime {
         projection: &dyn AnyProjection,
         parked: &ParkedStream,
     ) -> Result<RedrivenStream, RedriveError> {
-        let sink = projection.with_generation(parked.generation);
+        let handle = projection.with_generation(parked.generation);
         let letters = self.control.load_dead_letters(parked).await?;
         let mut outcome =
             RedrivenStream { parked: parked.clone(), applied: 0, remaining: letters.len() as u64, blocked_by: None };
         for letter in &letters {
-            match self.redrive_letter(&sink, letter, RedriveMode::DryRun).await {
+            match self.redrive_dead_letter(&handle, letter, RedriveMode::DryRun).await {
                 Ok(()) => {
                     outcome.applied += 1;
                     outcome.remaining -= 1;
@@ -141,30 +141,30 @@ impl ProjectionRuntime {
     /// # Errors
     /// Why it cannot be decoded, as text for operators.
     pub async fn read_payload(&self, letter: &DeadLetter) -> Result<String, String> {
-        let read = match event_without_payload(letter) {
+        let payload = match event_without_payload(letter) {
             Ok(event) => decode_payload(&event, &letter.value, &self.registry).await,
             Err(error) => Err(ProjectionError::poison(error)),
         };
-        read.map_err(|error| error_chain(&error))
+        payload.map_err(|error| error_chain(&error))
     }
 
-    async fn redrive_letter(
+    async fn redrive_dead_letter(
         &self,
-        sink: &Arc<dyn AnyProjection>,
+        handle: &Arc<dyn AnyProjection>,
         letter: &DeadLetter,
         mode: RedriveMode,
     ) -> Result<(), ProjectionError> {
         let mut event = event_without_payload(letter).map_err(ProjectionError::poison)?;
         event.payload = decode_payload(&event, &letter.value, &self.registry).await?;
-        let mut projected = sink.project(&[&event]);
+        let mut projected = handle.project(&[&event]);
         if let Some((_, reason)) = projected.poison.pop() {
             return Err(reason);
         }
         if mode == RedriveMode::DryRun || projected.is_empty {
             return Ok(());
         }
-        sink.apply(&projected).await?;
-        match sink.is_applied(&projected).await {
+        handle.apply(&projected).await?;
+        match handle.is_applied(&projected).await {
             Ok(true) => Ok(()),
             Ok(false) => Err(ProjectionError::unavailable("the store acknowledged a write that it does not return")),
             Err(error) => Err(ProjectionError::unavailable(error)),
@@ -172,7 +172,7 @@ impl ProjectionRuntime {
     }
 }
 
-/// The event without its payload.
+/// The event of a dead letter, with an empty payload.
 fn event_without_payload(letter: &DeadLetter) -> Result<RawEnvelope, HeaderError> {
     let raw_record = RawRecord { headers: letter.headers.clone(), value: vec![] };
     ConsumedRecord::read_raw_event(&letter.stream.aggregate_id, &raw_record)
@@ -185,8 +185,8 @@ enum RedriveMode {
 }
 
 impl ProjectionRuntime {
-    /// Drops the first event of a parked stream, which the next redrive continues without. Returns the event's
-    /// position. `by` and `why` are recorded.
+    /// Drops the first event of a parked stream, so that a redrive can apply the events behind it. Returns the position
+    /// of the dropped event. `dropped_by` and `reason` are recorded.
     ///
     /// # Errors
     /// [`RedriveError`] when nothing was dropped.
@@ -194,18 +194,18 @@ impl ProjectionRuntime {
         &self,
         projection: &dyn AnyProjection,
         parked: &ParkedStream,
-        by: &str,
-        why: &str,
+        dropped_by: &str,
+        reason: &str,
     ) -> Result<u64, RedriveError> {
         let unavailable = |source| RedriveError::Unavailable { projection: parked.projection.clone(), source };
         let mut transaction = self.control.begin_shared(&parked.projection, parked.generation).await?;
         lock_parked_stream(&mut transaction, parked).await?;
-        let letters = load_letters_on(&mut transaction, parked).await?;
+        let letters = load_dead_letters_on(&mut transaction, parked).await?;
         let first = letters.first().ok_or(RedriveError::NotParked)?;
         sqlx::query(include_str!("drop.sql"))
             .bind(first.id)
-            .bind(why)
-            .bind(by)
+            .bind(reason)
+            .bind(dropped_by)
             .execute(&mut *transaction)
             .await
             .map_err(postgres_error("dropping a dead letter"))?;
@@ -233,7 +233,7 @@ async fn lock_parked_stream(connection: &mut PgConnection, parked: &ParkedStream
     found.map(drop).ok_or(RedriveError::NotParked)
 }
 
-async fn load_letters_on(
+async fn load_dead_letters_on(
     connection: &mut PgConnection,
     parked: &ParkedStream,
 ) -> Result<Vec<DeadLetter>, ControlError> {
@@ -248,7 +248,7 @@ async fn load_letters_on(
     rows.iter().map(dead_letter_from_row).collect::<Result<_, _>>().map_err(postgres_error("decoding a dead letter"))
 }
 
-async fn delete_letter(connection: &mut PgConnection, id: i64) -> Result<(), ControlError> {
+async fn delete_dead_letter(connection: &mut PgConnection, id: i64) -> Result<(), ControlError> {
     sqlx::query("delete from dead_letters where id = $1")
         .bind(id)
         .execute(connection)
@@ -269,7 +269,7 @@ async fn record_attempt(
         .execute(&mut *connection)
         .await
         .map_err(postgres_error("saving a failed redrive"))?;
-    sqlx::query(include_str!("new_reason.sql"))
+    sqlx::query(include_str!("replace_reason.sql"))
         .bind(&parked.projection)
         .bind(parked.generation.number())
         .bind(&parked.stream.aggregate_type)

@@ -19,7 +19,7 @@ const MAX_LISTED_DIFFERENCES: usize = 10;
 #[derive(Debug, thiserror::Error)]
 pub enum RebuildError {
     /// It was stopped on request.
-    #[error("interrupted; the same command resumes from here")]
+    #[error("interrupted; the same command resumes the rebuild")]
     Interrupted,
     /// The runtime's tables cannot be read or written, or refuse the transition.
     #[error("reading or saving the state of a rebuild")]
@@ -37,18 +37,18 @@ pub enum RebuildError {
     },
     /// Abandoning the rebuild was interrupted, or the log has been restored from a backup since it began.
     #[error(
-        "rebuild {id} cannot continue: it was abandoned in part, or the log was restored since it began; `medhub rebuild \
-         --abandon` removes what is left of it"
+        "rebuild {id} cannot continue: it was abandoned in part, or the log was restored since it began; \
+         `medhub rebuild --abandon` removes what is left of it"
     )]
     Abandoned {
         /// The rebuild.
         id: i64,
     },
-    /// The generation is active, but not published to direct readers of the store yet.
+    /// The generation is active, but is not published to direct readers of the store yet.
     #[error(
-        "readers see generation {generation} of {projection} now, but those who do not ask this service (analysts with \
-         SQL) read an earlier one: services and `medhub migrate` retry; nothing was dropped, and `medhub rollback` \
-         switches back"
+        "generation {generation} of {projection} is active, but direct readers of the store (analysts with SQL) still \
+         read an earlier one: services and `medhub migrate` retry; nothing was dropped, and `medhub rollback` switches \
+         back"
     )]
     Unpublished {
         /// The projection.
@@ -77,7 +77,7 @@ pub enum RebuildError {
         source: QueryError,
     },
     /// Events from the log cannot be applied.
-    #[error("filling generation {generation} of {projection}; the same command resumes from there")]
+    #[error("filling generation {generation} of {projection}; the same command resumes the rebuild")]
     Filling {
         /// The projection.
         projection: &'static str,
@@ -90,7 +90,7 @@ pub enum RebuildError {
     /// The generation did not catch up in time.
     #[error(
         "generation {generation} of {projection} did not catch up within {waited_s} s: it is at position {position}, \
-         the log at {end}; check that the relay runs (`medhub status`); the same command resumes"
+         the log at {end}; check that the relay runs (`medhub status`); the same command resumes the rebuild"
     )]
     CatchUpTimeout {
         /// The projection.
@@ -121,8 +121,8 @@ pub enum RebuildError {
     },
     /// The new generation has dead letters that the active one does not have.
     #[error(
-        "generation {generation} of {projection} parked {parked} streams that the live one took in; see `medhub \
-         dead-letters list --generation {generation}`; `--allow-parked` switches all the same"
+        "generation {generation} of {projection} parked {parked} streams that the active generation applied; \
+         `medhub dead-letters list --generation {generation}` lists them, `--allow-parked` switches nevertheless"
     )]
     NewDeadLetters {
         /// The projection.
@@ -133,7 +133,7 @@ pub enum RebuildError {
         parked: u64,
     },
     /// There is no earlier generation for a rollback.
-    #[error("there is no earlier generation of {projections} to go back to")]
+    #[error("there is no earlier generation of {projections} to switch back to")]
     NothingRetained {
         /// The projections.
         projections: String,
@@ -167,11 +167,11 @@ impl RebuildError {
 fn describe_differences(verification: &VerifyReport) -> String {
     let VerifyReport { projection, generation, difference_count: different, differences, .. } = verification;
     let mut text = format!(
-        "generation {generation} of {projection} is not what the log says, {different} rows differ; nothing was \
-         switched, the generation is retained for inspection:"
+        "generation {generation} of {projection} differs from the log in {different} rows; nothing was switched, the \
+         generation is retained for inspection:"
     );
     for difference in differences.iter().take(MAX_LISTED_DIFFERENCES) {
-        // Writing to a string does not fail.
+        // Writing to a string cannot fail.
         let _written = write!(text, "\n  {difference}");
     }
     text

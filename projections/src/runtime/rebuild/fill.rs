@@ -27,13 +27,13 @@ const MAX_BATCH_BYTES: usize = 48 << 20;
 /// Number of lanes that write concurrently.
 const LANE_COUNT: usize = 2;
 
-/// Distance from the end of the log, in positions, below which the generation goes on from Kafka.
+/// Distance from the end of the log, in positions, below which the generation continues from Kafka.
 const HANDOVER_DISTANCE: u64 = 2_000;
 
 /// Time between two saves of the position.
 const SAVE_INTERVAL: Duration = Duration::from_millis(500);
 
-/// Consecutive failures after which filling ends with an error; the next attempt resumes.
+/// Consecutive failures after which filling ends with an error; the next rebuild resumes it.
 const MAX_FAILURES: u32 = 8;
 
 impl ProjectionRuntime {
@@ -49,7 +49,7 @@ impl ProjectionRuntime {
         let kafka_error = |error: rdkafka::error::KafkaError| RebuildError::Kafka(error.into());
         let partitions = self.partition_counts(part.projection.as_ref()).await.map_err(kafka_error)?;
         if part.position == 0 {
-            // Saved before the log is read: later records are consumed from Kafka.
+            // Saved before the log is read, so that later records are consumed from Kafka.
             self.save_end_offsets(part).await?;
         }
         let build = self.control.load_generation(part.name(), part.generation).await?;
@@ -103,10 +103,10 @@ impl ProjectionRuntime {
         for event in batch {
             let Some((topic, partition)) = self.topic_partition_of(&event, partitions) else { continue };
             let lane = bucket_of(&event.aggregate_id) as usize % lanes.len();
-            lanes[lane].waiting.push(ConsumedRecord::from_log(topic, partition, event));
+            lanes[lane].pending.push(ConsumedRecord::from_log(topic, partition, event));
         }
-        let work = lanes.iter_mut().map(|lane| lane.apply_waiting(self, stop));
-        let outcome = try_join_all(work).await;
+        let writes = lanes.iter_mut().map(|lane| lane.apply_pending(self, stop));
+        let outcome = try_join_all(writes).await;
         outcome.map(drop).map_err(|failure| match failure {
             LaneError::Stopped => RebuildError::Interrupted,
             LaneError::Batch(error) => RebuildError::from_fill_error(part.name(), part.generation, error),
@@ -119,40 +119,40 @@ enum LaneError {
     Batch(BatchError),
 }
 
-/// One of the concurrent writers.
+/// One of the lanes, which write concurrently.
 struct FillLane {
     worker: Arc<Worker>,
     assignment: Option<AssignmentState>,
-    waiting: Vec<ConsumedRecord>,
+    pending: Vec<ConsumedRecord>,
 }
 
 impl FillLane {
     fn new(runtime: &ProjectionRuntime, part: &ProjectionRebuild, build: &GenerationRecord) -> Self {
         let build = GenerationRecord { state: GenerationState::Building, handover: 0, ..build.clone() };
         let worker = Arc::new(Worker::without_consumer(runtime.clone(), Arc::clone(&part.projection), build));
-        Self { worker, assignment: Some(AssignmentState::default()), waiting: vec![] }
+        Self { worker, assignment: Some(AssignmentState::default()), pending: vec![] }
     }
 
-    /// Applies the waiting records, on a separate task so that lanes use different cores.
-    async fn apply_waiting(&mut self, runtime: &ProjectionRuntime, stop: &CancellationToken) -> Result<(), LaneError> {
+    /// Applies the pending records, on a separate task so that lanes use different cores.
+    async fn apply_pending(&mut self, runtime: &ProjectionRuntime, stop: &CancellationToken) -> Result<(), LaneError> {
         let mut failures = 0;
-        while !self.waiting.is_empty() {
-            let (worker, mut batch) = (Arc::clone(&self.worker), std::mem::take(&mut self.waiting));
+        while !self.pending.is_empty() {
+            let (worker, mut batch) = (Arc::clone(&self.worker), std::mem::take(&mut self.pending));
             let mut assignment = self.assignment.take().unwrap_or_default();
-            let work = tokio::spawn(async move {
+            let task = tokio::spawn(async move {
                 let outcome = worker.apply_from_log(&mut batch, &mut assignment).await;
                 (outcome, batch, assignment)
             });
-            let (outcome, batch, assignment) = match work.await {
-                Ok(done) => done,
+            let (outcome, batch, assignment) = match task.await {
+                Ok(completed) => completed,
                 Err(join_error) => match join_error.try_into_panic() {
-                    Ok(panicked) => std::panic::resume_unwind(panicked),
+                    Ok(panic) => std::panic::resume_unwind(panic),
                     Err(_cancelled) => return Err(LaneError::Stopped),
                 },
             };
             self.assignment = Some(assignment);
             let Err(error) = outcome else { continue };
-            self.waiting = batch;
+            self.pending = batch;
             failures += 1;
             if failures >= MAX_FAILURES {
                 return Err(LaneError::Batch(error));

@@ -1,4 +1,4 @@
-//! The handover from the log to Kafka: saves the offsets to go on from, and catches up.
+//! The handover from the log to Kafka: saves the offsets to continue from, and catches up.
 
 use std::time::Duration;
 
@@ -14,9 +14,9 @@ use crate::runtime::{
 
 const CATCH_UP_POLL_INTERVAL: Duration = Duration::from_millis(50);
 
-/// A worker of the new generation in this process, since there may be no other.
+/// A worker of the new generation in this process, since no other process may run one.
 pub(super) struct CatchUpWorker {
-    /// Stops the worker also when the rebuild is dropped.
+    /// Stops the worker, also when the rebuild's future is dropped.
     stop: DropGuard,
     task: JoinHandle<Result<(), RuntimeError>>,
 }
@@ -27,7 +27,7 @@ impl CatchUpWorker {
         match self.task.await {
             Ok(outcome) => outcome.map_err(RebuildError::Worker),
             Err(join_error) => match join_error.try_into_panic() {
-                Ok(panicked) => std::panic::resume_unwind(panicked),
+                Ok(panic) => std::panic::resume_unwind(panic),
                 Err(_cancelled) => Ok(()),
             },
         }
@@ -39,12 +39,12 @@ impl ProjectionRuntime {
     pub(super) async fn save_end_offsets(&self, part: &ProjectionRebuild) -> Result<(), RebuildError> {
         let topics = self.config.topics(part.projection.subscribed_contexts());
         let ends = fetch_end_offsets(&self.config, topics).await.map_err(|error| RebuildError::Kafka(error.into()))?;
-        let mark = |next_offset| PartitionCheckpoint { position: 0, ordinal: None, next_offset };
-        let marks = ends.into_iter().map(|(partition, end)| (partition, mark(end))).collect();
-        self.save_checkpoint(part, &Checkpoint(marks)).await
+        let at_offset = |next_offset| PartitionCheckpoint { position: 0, ordinal: None, next_offset };
+        let partitions = ends.into_iter().map(|(partition, end)| (partition, at_offset(end))).collect();
+        self.save_checkpoint(part, &Checkpoint(partitions)).await
     }
 
-    /// Saves that every partition is applied up to this position, from the log.
+    /// Saves that every partition is applied up to this position from the log.
     pub(super) async fn save_handover(
         &self,
         part: &ProjectionRebuild,
@@ -52,8 +52,8 @@ impl ProjectionRuntime {
         lease: &RebuildLease,
     ) -> Result<(), RebuildError> {
         let mut checkpoint = self.control.load_checkpoint(part.name(), part.generation).await?;
-        for mark in checkpoint.0.values_mut() {
-            mark.position = mark.position.max(position);
+        for partition in checkpoint.0.values_mut() {
+            partition.position = partition.position.max(position);
         }
         let mut transaction = lease.begin_transaction().await?;
         ControlStore::save_checkpoint(&mut transaction, part.name(), part.generation, &checkpoint).await?;
@@ -62,14 +62,15 @@ impl ProjectionRuntime {
         Ok(())
     }
 
-    async fn save_checkpoint(&self, part: &ProjectionRebuild, marks: &Checkpoint) -> Result<(), RebuildError> {
+    async fn save_checkpoint(&self, part: &ProjectionRebuild, checkpoint: &Checkpoint) -> Result<(), RebuildError> {
         let mut connection = self.control.pool().acquire().await.map_err(postgres_error("saving checkpoints"))?;
-        ControlStore::save_checkpoint(&mut connection, part.name(), part.generation, marks)
+        ControlStore::save_checkpoint(&mut connection, part.name(), part.generation, checkpoint)
             .await
             .map_err(RebuildError::Control)
     }
 
-    /// Commits the saved end offsets for the generation's consumer group, and lets workers follow it.
+    /// Commits the saved end offsets for the generation's consumer group, and moves the generation to the state
+    /// `following`, in which workers run it.
     pub(super) async fn hand_over_to_kafka(
         &self,
         id: i64,
@@ -77,9 +78,9 @@ impl ProjectionRuntime {
         lease: &RebuildLease,
     ) -> Result<(), RebuildError> {
         let checkpoint = self.control.load_checkpoint(part.name(), part.generation).await?;
-        let next: EndOffsets =
-            checkpoint.0.iter().map(|(partition, mark)| (partition.clone(), mark.next_offset)).collect();
-        commit_group_offsets(&self.config, part.name(), part.generation, next)
+        let next_offsets: EndOffsets =
+            checkpoint.0.iter().map(|(partition, saved)| (partition.clone(), saved.next_offset)).collect();
+        commit_group_offsets(&self.config, part.name(), part.generation, next_offsets)
             .await
             .map_err(|error| RebuildError::Kafka(error.into()))?;
         // In one transaction: a resumed rebuild must not fill a generation that workers already follow.
@@ -91,7 +92,7 @@ impl ProjectionRuntime {
         Ok(())
     }
 
-    /// Starts a worker of the new generation.
+    /// Starts a worker of the new generation in this process.
     pub(super) async fn start_catch_up_worker(&self, part: &ProjectionRebuild) -> Result<CatchUpWorker, RebuildError> {
         let build = self.control.load_generation(part.name(), part.generation).await?;
         let (worker, stop) = (Worker::new(self.clone(), part.projection.as_ref(), build), CancellationToken::new());

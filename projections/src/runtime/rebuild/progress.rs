@@ -42,7 +42,7 @@ impl PartPhase {
         }
     }
 
-    /// The phases from which this one may be entered, itself included: it may begin again after a crash.
+    /// The phases from which this one may be entered. It includes itself, because a phase begins again after a crash.
     fn allowed_predecessors(self) -> [Self; 3] {
         match self {
             Self::Filling => [Self::Filling; 3],
@@ -94,7 +94,7 @@ impl RebuildProgress {
     }
 }
 
-/// One projection in a rebuild.
+/// The rebuild of one projection.
 #[derive(Clone)]
 pub(super) struct ProjectionRebuild {
     /// Handle to the generation that is built.
@@ -154,7 +154,7 @@ impl ProjectionRuntime {
         if let Some((id, rows)) = self.unfinished_rebuild().await? {
             return Ok((id, true, self.resume_parts(id, rows, projections, incarnation).await?));
         }
-        let doing = || postgres_error("beginning a rebuild");
+        let control_error = || postgres_error("beginning a rebuild");
         let mut transaction = lease.begin_transaction().await?;
         let id: i64 = sqlx::query_scalar(
             "insert into projection_rebuilds (state, started_by) values ('running', $1) returning id",
@@ -162,27 +162,28 @@ impl ProjectionRuntime {
         .bind(&options.started_by)
         .fetch_one(&mut *transaction)
         .await
-        .map_err(|error| doing()(error))?;
+        .map_err(|error| control_error()(error))?;
         let mut parts = vec![];
         for projection in projections {
             let generation = ControlStore::add_generation(&mut transaction, projection.name(), incarnation).await?;
             let replaces = pointer.generations.get(projection.name()).copied();
-            sqlx::query(include_str!("ledger/add_part.sql"))
+            sqlx::query(include_str!("progress/add_part.sql"))
                 .bind(id)
                 .bind(projection.name())
                 .bind(generation.number())
                 .bind(replaces.map(Generation::number))
                 .execute(&mut *transaction)
                 .await
-                .map_err(|error| doing()(error))?;
+                .map_err(|error| control_error()(error))?;
             let row = PartRow::new(projection.name(), generation, replaces);
             parts.push(row.to_rebuild(projection));
         }
-        transaction.commit().await.map_err(|error| doing()(error))?;
+        transaction.commit().await.map_err(|error| control_error()(error))?;
         Ok((id, false, parts))
     }
 
-    /// The parts of an interrupted rebuild, if it is of these projections and nothing of it was abandoned.
+    /// Returns the parts of an interrupted rebuild, if it is of these projections and none of its generations was
+    /// abandoned.
     async fn resume_parts(
         &self,
         id: i64,
@@ -287,14 +288,14 @@ impl ProjectionRuntime {
         lease: &RebuildLease,
         (position, target, events): (u64, u64, u64),
     ) -> Result<(), ControlError> {
-        let number = |value: u64| i64::try_from(value).unwrap_or(i64::MAX);
+        let to_bigint = |value: u64| i64::try_from(value).unwrap_or(i64::MAX);
         let mut transaction = lease.begin_transaction().await?;
-        let updated: Option<i64> = sqlx::query_scalar(include_str!("ledger/position.sql"))
+        let updated: Option<i64> = sqlx::query_scalar(include_str!("progress/position.sql"))
             .bind(id)
             .bind(part.name())
-            .bind(number(position))
-            .bind(number(target))
-            .bind(number(events))
+            .bind(to_bigint(position))
+            .bind(to_bigint(target))
+            .bind(to_bigint(events))
             .fetch_optional(&mut *transaction)
             .await
             .map_err(postgres_error("saving the progress of a rebuild"))?;
@@ -323,14 +324,14 @@ impl ProjectionRuntime {
     }
 }
 
-/// Moves a part of a running rebuild to a phase, from one of the phase's allowed predecessors.
+/// Moves a part of a running rebuild to a phase, from a phase that may precede it.
 pub(super) async fn advance_phase(
     connection: &mut PgConnection,
     id: i64,
     part: &ProjectionRebuild,
     phase: PartPhase,
 ) -> Result<(), ControlError> {
-    let moved: Option<i64> = sqlx::query_scalar(include_str!("ledger/phase.sql"))
+    let moved: Option<i64> = sqlx::query_scalar(include_str!("progress/phase.sql"))
         .bind(id)
         .bind(part.name())
         .bind(phase.name())
@@ -343,7 +344,7 @@ pub(super) async fn advance_phase(
 
 /// Ends a running rebuild without a switch.
 async fn end_rebuild(connection: &mut PgConnection, id: i64, reason: &str) -> Result<(), ControlError> {
-    let ended: Option<i64> = sqlx::query_scalar(include_str!("ledger/end.sql"))
+    let ended: Option<i64> = sqlx::query_scalar(include_str!("progress/end.sql"))
         .bind(id)
         .bind(reason)
         .fetch_optional(connection)
@@ -370,13 +371,13 @@ impl PartRow {
     }
 
     fn to_rebuild(&self, projection: &Arc<dyn AnyProjection>) -> ProjectionRebuild {
-        let sink = projection.with_generation(self.generation);
-        let sink = self.replaces.map_or(Arc::clone(&sink), |active| sink.with_copy_source(active));
+        let handle = projection.with_generation(self.generation);
+        let handle = self.replaces.map_or(Arc::clone(&handle), |active| handle.with_copy_source(active));
         let Self { generation, replaces, phase, position, events, .. } = *self;
-        ProjectionRebuild { projection: sink, generation, replaces, phase, position, events }
+        ProjectionRebuild { projection: handle, generation, replaces, phase, position, events }
     }
 
-    /// Whether this is the generation that it builds.
+    /// Whether the part builds this generation.
     pub(super) fn builds_generation(&self, projection: &str, generation: Generation) -> bool {
         self.projection == projection && self.generation == generation
     }
@@ -404,7 +405,7 @@ async fn select_unfinished_rebuild(connection: &mut PgConnection) -> Result<Opti
 }
 
 pub(super) async fn load_part_rows(connection: &mut PgConnection, id: i64) -> Result<Vec<PartRow>, ControlError> {
-    let rows = sqlx::query(include_str!("ledger/parts.sql"))
+    let rows = sqlx::query(include_str!("progress/parts.sql"))
         .bind(id)
         .fetch_all(connection)
         .await

@@ -1,8 +1,8 @@
-//! The lease that a process holds while it rebuilds, switches, rolls back or drops.
+//! The lease that a process holds while it rebuilds, switches, rolls back or drops generations.
 //!
-//! It is a row in Postgres, like the relay's lease (ADR 0026): a pooler cannot break it, and a process that was
-//! suspended notices that another one holds it. Every change is made in a transaction that checks the lease's epoch
-//! first.
+//! It is a row in Postgres, like the relay's lease (ADR 0026): it does not depend on a server session, which a pooler
+//! may share, and a process that was suspended notices that another one holds it. Every change is made in a transaction
+//! that checks the lease's epoch first.
 
 use std::time::Duration;
 
@@ -21,7 +21,7 @@ use crate::runtime::{
 /// Name of the lease.
 pub(super) const LEASE_NAME: &str = "rebuild";
 
-/// Term of the lease: a rebuild whose process was killed cannot be resumed before it ends.
+/// Term of the lease. A rebuild whose process was killed cannot be resumed before the term ends.
 const LEASE_TERM: Duration = Duration::from_secs(10);
 const RENEW_INTERVAL: Duration = Duration::from_secs(2);
 /// How long Postgres may take to renew or release it.
@@ -32,12 +32,12 @@ pub(super) struct RebuildLease {
     control: ControlStore,
     epoch: i64,
     stop: CancellationToken,
-    keeper: Option<JoinHandle<()>>,
+    renewal_task: Option<JoinHandle<()>>,
     lost: CancellationToken,
 }
 
 impl RebuildLease {
-    /// Acquires it.
+    /// Acquires the lease.
     ///
     /// # Errors
     /// [`ControlError::LeaseTaken`] when another process holds it.
@@ -54,25 +54,25 @@ impl RebuildLease {
                 .map_err(postgres_error("acquiring the rebuild lease"))?;
         let (Some(epoch), _) = acquired else { return Err(ControlError::LeaseTaken) };
         let (stop, lost) = (CancellationToken::new(), CancellationToken::new());
-        let keeper =
-            RebuildLeaseKeeper { control: control.clone(), holder, epoch, stop: stop.clone(), lost: lost.clone() };
-        let keeper = Some(tokio::spawn(keeper.run()));
-        Ok(Self { control: control.clone(), epoch, stop, keeper, lost })
+        let renewal =
+            RebuildLeaseRenewal { control: control.clone(), holder, epoch, stop: stop.clone(), lost: lost.clone() };
+        let renewal_task = Some(tokio::spawn(renewal.run()));
+        Ok(Self { control: control.clone(), epoch, stop, renewal_task, lost })
     }
 
-    /// Begins a transaction that holds the lease: no other process can take it before the transaction ends.
+    /// Begins a transaction in which the lease is held: no other process can take it before the transaction ends.
     ///
     /// # Errors
     /// [`ControlError::LeaseLost`] when another process has taken it.
     pub(super) async fn begin_transaction(&self) -> Result<Transaction<'static, Postgres>, ControlError> {
-        let doing = || postgres_error("checking the rebuild lease");
-        let mut transaction = self.control.pool().begin().await.map_err(doing())?;
+        let control_error = || postgres_error("checking the rebuild lease");
+        let mut transaction = self.control.pool().begin().await.map_err(control_error())?;
         let is_held: bool = sqlx::query_scalar("select holds_lease($1, $2)")
             .bind(LEASE_NAME)
             .bind(self.epoch)
             .fetch_one(&mut *transaction)
             .await
-            .map_err(doing())?;
+            .map_err(control_error())?;
         if is_held { Ok(transaction) } else { Err(ControlError::LeaseLost) }
     }
 
@@ -81,11 +81,11 @@ impl RebuildLease {
         self.lost.clone()
     }
 
-    /// Releases it, so that others can take it at once.
+    /// Releases the lease, so that another process can take it at once.
     pub(super) async fn release(mut self) {
         self.stop.cancel();
-        if let Some(keeper) = self.keeper.take()
-            && let Err(join_error) = keeper.await
+        if let Some(renewal_task) = self.renewal_task.take()
+            && let Err(join_error) = renewal_task.await
         {
             tracing::error!(error = %join_error, "renewal task of the rebuild lease failed");
         }
@@ -94,13 +94,13 @@ impl RebuildLease {
 
 impl Drop for RebuildLease {
     fn drop(&mut self) {
-        // The keeper's task releases it.
+        // The renewal task releases the lease.
         self.stop.cancel();
     }
 }
 
-/// The task that renews the lease.
-struct RebuildLeaseKeeper {
+/// Renews the lease, and releases it at the end.
+struct RebuildLeaseRenewal {
     control: ControlStore,
     holder: Uuid,
     epoch: i64,
@@ -108,7 +108,7 @@ struct RebuildLeaseKeeper {
     lost: CancellationToken,
 }
 
-impl RebuildLeaseKeeper {
+impl RebuildLeaseRenewal {
     async fn run(self) {
         let mut ticks = interval(RENEW_INTERVAL);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -124,7 +124,7 @@ impl RebuildLeaseKeeper {
                     tracing::warn!("another process has taken the rebuild lease");
                     return self.lost.cancel();
                 }
-                // Every change checks the epoch, so that an expired lease does no harm.
+                // An expired lease is harmless: every change checks the epoch.
                 Err(error) => tracing::warn!(reason = error_chain(&error), "renewing the rebuild lease failed"),
             }
         }

@@ -19,7 +19,7 @@ impl ProjectionRuntime {
     ///
     /// # Errors
     /// [`RebuildError::IsActive`] for the active one, [`RebuildError::Unfinished`] for one that a rebuild builds, and
-    /// others when it could not be removed.
+    /// others when the generation could not be removed.
     pub async fn drop_generation(
         &self,
         projection: &Arc<dyn AnyProjection>,
@@ -47,7 +47,8 @@ impl ProjectionRuntime {
         self.retire_generation(projection, generation, lease).await
     }
 
-    /// Stops its workers, removes it from its store, and deletes its records. Idempotent.
+    /// Stops the workers of a generation, removes its data from its store, and deletes its records in Postgres.
+    /// Idempotent.
     pub(super) async fn retire_generation(
         &self,
         projection: &Arc<dyn AnyProjection>,
@@ -61,21 +62,21 @@ impl ProjectionRuntime {
             // Direct readers of the store may not have been switched yet.
             self.publish_generation(projection, active).await?;
         }
-        // No late writer gets through: redrives and fills wait for the lock, and the generation is gone by then.
-        let doing = || postgres_error("removing a generation");
+        // Redrives and fills hold this lock in shared mode while they write, so that none writes while data is removed.
+        let control_error = || postgres_error("removing a generation");
         let exclusive = self.control.begin_exclusive(name, generation).await?;
         let discarded = projection.with_generation(generation).discard().await;
         discarded.map_err(|source| RebuildError::Store { projection: name, generation, source })?;
-        exclusive.rollback().await.map_err(doing())?;
+        exclusive.rollback().await.map_err(control_error())?;
         let mut transaction = lease.begin_transaction().await?;
         ControlStore::delete_generation(&mut transaction, name, generation).await?;
-        transaction.commit().await.map_err(doing())?;
+        transaction.commit().await.map_err(control_error())?;
         tracing::info!(projection.name = name, generation = %generation, "generation dropped");
         Ok(())
     }
 
     /// Marks the generation as failed, so that it cannot become active and no worker follows it. Returns the active
-    /// generation. One without a record is accepted, since it may have left data in its store.
+    /// generation. A generation without a record is accepted, since it may have left data in its store.
     async fn detach_generation(
         &self,
         name: &'static str,
@@ -88,8 +89,10 @@ impl ProjectionRuntime {
         if active == Some(generation) {
             return Err(RebuildError::IsActive { projection: name.to_owned(), generation });
         }
-        let any = [GenerationState::Building, GenerationState::Following, GenerationState::Failed];
-        match ControlStore::move_generation(&mut transaction, name, generation, &any, GenerationState::Failed).await {
+        let any_state = [GenerationState::Building, GenerationState::Following, GenerationState::Failed];
+        match ControlStore::move_generation(&mut transaction, name, generation, &any_state, GenerationState::Failed)
+            .await
+        {
             Ok(()) | Err(ControlError::NoGeneration { .. }) => {}
             Err(error) => return Err(error.into()),
         }
@@ -101,8 +104,8 @@ impl ProjectionRuntime {
         let deadline = Instant::now() + WORKER_STOP_TIMEOUT;
         loop {
             let workers = self.control.load_workers().await?;
-            let mut writing = workers.into_iter();
-            let found = writing.find(|worker| worker.projection == name && worker.generation == generation.number());
+            let mut workers = workers.into_iter();
+            let found = workers.find(|worker| worker.projection == name && worker.generation == generation.number());
             let Some(worker) = found else { return Ok(()) };
             if Instant::now() > deadline {
                 let projection = name.to_owned();
@@ -112,8 +115,8 @@ impl ProjectionRuntime {
         }
     }
 
-    /// Drops the generations that are neither active nor were before the last switch, so that two of each projection
-    /// remain.
+    /// Drops the generations that are neither active nor were active before the last switch, so that two of each
+    /// projection remain.
     pub(super) async fn retire_old_generations(
         &self,
         parts: &[ProjectionRebuild],
@@ -123,8 +126,8 @@ impl ProjectionRuntime {
         let pointer = self.control.load_pointer().await?;
         for build in self.control.load_generations().await? {
             let Some(part) = parts.iter().find(|part| part.name() == build.projection) else { continue };
-            let is = |generations: &GenerationMap| generations.get(&build.projection) == Some(&build.generation);
-            if !is(&pointer.generations) && !is(&pointer.previous) {
+            let is_in = |generations: &GenerationMap| generations.get(&build.projection) == Some(&build.generation);
+            if !is_in(&pointer.generations) && !is_in(&pointer.previous) {
                 self.retire_generation(&part.projection, build.generation, lease).await?;
                 dropped.push((build.projection, build.generation));
             }

@@ -20,20 +20,20 @@ impl ProjectionRuntime {
         lease: &RebuildLease,
     ) -> Result<(GenerationMap, GenerationMap), RebuildError> {
         let to: GenerationMap = parts.iter().map(|part| (part.name().to_owned(), part.generation)).collect();
-        let doing = || postgres_error("switching generations");
+        let control_error = || postgres_error("switching generations");
         let mut transaction = lease.begin_transaction().await?;
         let pointer = ControlStore::move_pointer(&mut transaction, &to).await?;
-        let switched = sqlx::query_scalar::<_, i64>(include_str!("switch/done.sql")).bind(id);
-        if switched.fetch_optional(&mut *transaction).await.map_err(doing())?.is_none() {
+        let switched = sqlx::query_scalar::<_, i64>(include_str!("switch/mark_switched.sql")).bind(id);
+        if switched.fetch_optional(&mut *transaction).await.map_err(control_error())?.is_none() {
             return Err(ControlError::RebuildNotRunning { id }.into());
         }
-        transaction.commit().await.map_err(doing())?;
+        transaction.commit().await.map_err(control_error())?;
         let before = pointer.previous.into_iter().filter(|(projection, _)| to.contains_key(projection)).collect();
         Ok((to, before))
     }
 
-    /// Publishes the active generation to direct readers of the store, who see an earlier one until then; the
-    /// supervisor retries.
+    /// Publishes the active generation to direct readers of the store, who read an earlier one until then. The
+    /// supervisor retries after a failure.
     pub(super) async fn publish_generation(
         &self,
         projection: &Arc<dyn AnyProjection>,
@@ -43,7 +43,7 @@ impl ProjectionRuntime {
         published.map_err(|source| RebuildError::Unpublished { projection: projection.name(), generation, source })
     }
 
-    /// Rejects generations that parked streams which the active one applied: they would show less.
+    /// Rejects generations that parked streams which the active one applied: queries would return less after a switch.
     pub(super) async fn check_dead_letters(
         &self,
         parts: &[ProjectionRebuild],
@@ -51,13 +51,13 @@ impl ProjectionRuntime {
     ) -> Result<(), RebuildError> {
         for part in parts {
             let Some(active) = part.replaces else { continue };
-            let of = |generation| ParkedStreamQuery {
+            let query_for = |generation| ParkedStreamQuery {
                 projection: Some(part.name().to_owned()),
                 generation: Some(generation),
                 ..ParkedStreamQuery::default()
             };
-            let known = self.control.find_parked_streams(&of(active)).await?;
-            let mut new = self.control.find_parked_streams(&of(part.generation)).await?;
+            let known = self.control.find_parked_streams(&query_for(active)).await?;
+            let mut new = self.control.find_parked_streams(&query_for(part.generation)).await?;
             new.retain(|parked| !known.iter().any(|old| old.stream == parked.stream));
             if !new.is_empty() && !options.allow_parked {
                 return Err(RebuildError::NewDeadLetters {
@@ -70,8 +70,8 @@ impl ProjectionRuntime {
         Ok(())
     }
 
-    /// Switches these projections back to the generations that were active before their last switch, all at once. The
-    /// generations that were active until now are still kept up to date, so that the same call switches forward again.
+    /// Switches these projections back to the generations that were active before their last switch, all at once.
+    /// Workers still follow the generations that were active until now, so that the same call switches forward again.
     ///
     /// # Errors
     /// [`RebuildError::NothingRetained`] when there is no earlier generation, [`RebuildError::Unpublished`] when the
@@ -89,7 +89,7 @@ impl ProjectionRuntime {
         lease: &RebuildLease,
     ) -> Result<GenerationPointer, RebuildError> {
         let (pointer, builds) = (self.control.load_pointer().await?, self.control.load_generations().await?);
-        let mut back = GenerationMap::new();
+        let mut targets = GenerationMap::new();
         for projection in projections {
             let name = projection.name();
             let Some(earlier) = pointer.previous.get(name) else { continue };
@@ -97,23 +97,23 @@ impl ProjectionRuntime {
                 build.projection == name && build.generation == *earlier && build.state == GenerationState::Following
             });
             if follows && pointer.generations.get(name) != Some(earlier) {
-                back.insert(name.to_owned(), *earlier);
+                targets.insert(name.to_owned(), *earlier);
             }
         }
-        if back.len() != projections.len() {
+        if targets.len() != projections.len() {
             let missing = projections.iter().map(|projection| projection.name());
-            let missing: Vec<_> = missing.filter(|name| !back.contains_key(*name)).collect();
+            let missing: Vec<_> = missing.filter(|name| !targets.contains_key(*name)).collect();
             return Err(RebuildError::NothingRetained { projections: missing.join(" ") });
         }
         for projection in projections {
-            self.catch_up_before_rollback(projection, back[projection.name()]).await?;
+            self.catch_up_before_rollback(projection, targets[projection.name()]).await?;
         }
-        let doing = || postgres_error("switching generations back");
+        let control_error = || postgres_error("switching generations back");
         let mut transaction = lease.begin_transaction().await?;
-        let pointer = ControlStore::move_pointer(&mut transaction, &back).await?;
-        transaction.commit().await.map_err(doing())?;
+        let pointer = ControlStore::move_pointer(&mut transaction, &targets).await?;
+        transaction.commit().await.map_err(control_error())?;
         for projection in projections {
-            self.publish_generation(projection, back[projection.name()]).await?;
+            self.publish_generation(projection, targets[projection.name()]).await?;
         }
         Ok(pointer)
     }

@@ -55,7 +55,7 @@ impl fmt::Display for Difference {
     }
 }
 
-/// The differences, ordered by table and key.
+/// The differences between both sets of rows, ordered by table and key.
 pub(super) fn compare_rows(expected: Vec<ReadModelRow>, found: Vec<ReadModelRow>) -> impl Iterator<Item = Difference> {
     let sorted = |mut rows: Vec<ReadModelRow>| {
         rows.sort_unstable();
@@ -122,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn a_row_that_is_there_twice_is_once_too_often() {
+    fn a_duplicate_row_is_unexpected() {
         let row = ReadModelRow::new("t", "a", 1);
         assert_eq!(describe(vec![row.clone()], vec![row.clone(), row]), ["t a unexpected"]);
     }

@@ -33,25 +33,25 @@ impl VerifyPart {
     /// Reads a part while no worker writes to the store.
     pub(super) async fn read(
         control: &ControlStore,
-        sink: &Arc<dyn AnyProjection>,
+        projection: &Arc<dyn AnyProjection>,
         generation: Generation,
         scope: &VerifyScope,
     ) -> Result<Self, VerifyError> {
-        let mut transaction = control.begin_exclusive(sink.name(), generation).await?;
-        let checkpoint = ControlStore::load_checkpoint_on(&mut transaction, sink.name(), generation).await?;
-        let parked = load_first_parked_positions(&mut transaction, sink.name(), generation).await?;
-        let dropped = load_dropped_positions(&mut transaction, sink.name(), generation).await?;
-        let read = sink.read_back(scope).await;
+        let mut transaction = control.begin_exclusive(projection.name(), generation).await?;
+        let checkpoint = ControlStore::load_checkpoint_on(&mut transaction, projection.name(), generation).await?;
+        let parked = load_first_parked_positions(&mut transaction, projection.name(), generation).await?;
+        let dropped = load_dropped_positions(&mut transaction, projection.name(), generation).await?;
+        let rows = projection.read_back(scope).await;
         transaction.rollback().await.map_err(postgres_error("unlocking a generation"))?;
-        let rows = read.map_err(|source| VerifyError::Store { projection: sink.name(), source })?;
-        let (scope, fold) = (scope.clone(), sink.fold(scope));
+        let rows = rows.map_err(|source| VerifyError::Store { projection: projection.name(), source })?;
+        let (scope, fold) = (scope.clone(), projection.fold(scope));
         Ok(Self { scope, checkpoint, parked, dropped, left_out: 0, rows, fold, unreadable: vec![] })
     }
 
-    /// Whether an event belongs to the part and was applied when the part was read.
+    /// Whether an event belongs to the part and was applied when the part was read. Counts events that are left out.
     pub(super) fn includes_event(&mut self, event: &RawEnvelope, partition: &(String, i32)) -> bool {
         if !self.scope.contains_stream(&event.aggregate_id)
-            || self.checkpoint.0.get(partition).is_none_or(|mark| event.position > mark.position)
+            || self.checkpoint.0.get(partition).is_none_or(|applied| event.position > applied.position)
         {
             return false;
         }
@@ -76,7 +76,7 @@ async fn load_first_parked_positions(
     projection: &str,
     generation: Generation,
 ) -> Result<HashMap<StreamKey, u64>, ControlError> {
-    let rows = sqlx::query(include_str!("first_letters.sql"))
+    let rows = sqlx::query(include_str!("first_parked_positions.sql"))
         .bind(projection)
         .bind(generation.number())
         .fetch_all(connection)

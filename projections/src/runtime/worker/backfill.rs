@@ -1,4 +1,4 @@
-//! Reads events from the log that do not reach a worker through Kafka.
+//! Reads from the log the events that do not reach a worker through Kafka.
 //!
 //! Every record has its ordinal on the partition, by which a worker notices gaps: records that expired before they were
 //! read, offsets that were lost or moved, topics that were truncated. The log has all events.
@@ -20,9 +20,9 @@ pub(super) struct PartitionGap {
 }
 
 /// The ordinal of the event that a partition's next event must follow; `None` where it is not known.
-pub(super) fn last_known_ordinal(mark: Option<&PartitionCheckpoint>, handover: u64) -> Option<u64> {
-    match mark {
-        Some(mark) => mark.ordinal,
+pub(super) fn last_known_ordinal(applied: Option<&PartitionCheckpoint>, handover: u64) -> Option<u64> {
+    match applied {
+        Some(applied) => applied.ordinal,
         // A generation that has not consumed this partition yet starts with its first event.
         None if handover == 0 => Some(0),
         None => None,
@@ -30,7 +30,7 @@ pub(super) fn last_known_ordinal(mark: Option<&PartitionCheckpoint>, handover: u
 }
 
 /// The position up to which events are missing before a record, if any are. `last` is the ordinal of the event before
-/// it, `position` that up to which all events are applied.
+/// the record, `position` the position up to which all events are applied.
 pub(super) fn gap_end_before(record: &PartitionEnd, is_event: bool, last: Option<u64>, position: u64) -> Option<u64> {
     let (last, ordinal) = (last?, record.ordinal?);
     // An event has its own ordinal; a beacon repeats that of the last event.
@@ -60,7 +60,7 @@ impl Worker {
         let count = partitions.get(topic).copied().unwrap_or_default();
         let subscribed = self.projection.subscribed_contexts();
         let context = subscribed.iter().find(|context| context.topic(&self.runtime.config.topic_prefix) == *topic);
-        let part = LogRange {
+        let range = LogRange {
             contexts: context.into_iter().copied().collect(),
             aggregate_id: None,
             after: *after,
@@ -68,20 +68,20 @@ impl Worker {
             batch_events: self.projection.batch_limits().batch_events,
             batch_bytes: self.runtime.config.batch_bytes,
         };
-        let mut cursor = self.runtime.log.read_batches(part).await.map_err(BatchError::Log)?;
+        let mut cursor = self.runtime.log.read_batches(range).await.map_err(BatchError::Log)?;
         let mut outcome = BatchOutcome::default();
         while let Some(batch) = cursor.read_next_batch().await.map_err(BatchError::Log)? {
-            let ours =
+            let missing =
                 batch.events.into_iter().filter(|event| partition_for_key(&event.aggregate_id, count) == *partition);
-            let mut ours: Vec<_> =
-                ours.map(|event| ConsumedRecord::from_log(topic.clone(), *partition, event)).collect();
-            let applied = self.apply_gapless_batch(&mut ours, assignment).await?;
+            let mut missing: Vec<_> =
+                missing.map(|event| ConsumedRecord::from_log(topic.clone(), *partition, event)).collect();
+            let applied = self.apply_gapless_batch(&mut missing, assignment).await?;
             outcome.merge(&applied);
-            outcome.progress.healed += applied.progress.applied;
+            outcome.progress.backfilled += applied.progress.applied;
         }
         // Saved with the next record of the partition.
-        let mark = assignment.checkpoint.0.entry((topic.clone(), *partition)).or_default();
-        (mark.position, mark.ordinal) = (mark.position.max(*to), *ordinal);
+        let applied = assignment.checkpoint.0.entry((topic.clone(), *partition)).or_default();
+        (applied.position, applied.ordinal) = (applied.position.max(*to), *ordinal);
         Ok(outcome)
     }
 }
@@ -95,20 +95,20 @@ mod tests {
     }
 
     #[test]
-    fn the_next_event_and_a_repeated_one_lack_nothing() {
+    fn the_next_and_a_repeated_record_follow_without_a_gap() {
         assert_eq!(gap_end_before(&event(5, 50), true, Some(4), 40), None);
         assert_eq!(gap_end_before(&event(3, 30), true, Some(4), 40), None);
         assert_eq!(gap_end_before(&event(4, 45), false, Some(4), 40), None);
     }
 
     #[test]
-    fn an_event_or_a_beacon_that_comes_too_early_says_what_is_missing() {
+    fn a_skipped_ordinal_gives_the_end_of_the_gap() {
         assert_eq!(gap_end_before(&event(6, 50), true, Some(4), 40), Some(49));
         assert_eq!(gap_end_before(&event(5, 45), false, Some(4), 40), Some(45));
     }
 
     #[test]
-    fn where_numbers_are_not_known_nothing_is_missing() {
+    fn unknown_ordinals_give_no_gap() {
         assert_eq!(gap_end_before(&event(6, 50), true, None, 40), None);
         assert_eq!(gap_end_before(&PartitionEnd::default(), true, Some(4), 40), None);
     }
@@ -117,7 +117,7 @@ mod tests {
     fn a_new_generation_expects_the_first_event() {
         assert_eq!(last_known_ordinal(None, 0), Some(0));
         assert_eq!(last_known_ordinal(None, 17), None);
-        let mark = PartitionCheckpoint { ordinal: Some(9), ..PartitionCheckpoint::default() };
-        assert_eq!(last_known_ordinal(Some(&mark), 17), Some(9));
+        let applied = PartitionCheckpoint { ordinal: Some(9), ..PartitionCheckpoint::default() };
+        assert_eq!(last_known_ordinal(Some(&applied), 17), Some(9));
     }
 }

@@ -37,18 +37,18 @@ pub(super) struct BatchOutcome {
 }
 
 impl BatchOutcome {
-    pub(super) fn merge(&mut self, more: &Self) {
-        self.progress.applied += more.progress.applied;
-        self.progress.parked += more.progress.parked;
-        self.progress.healed += more.progress.healed;
-        self.progress.position = self.progress.position.max(more.progress.position);
-        self.progress.lag_s = more.progress.lag_s;
-        self.next_offsets.extend(more.next_offsets.iter().map(|(partition, offset)| (partition.clone(), *offset)));
+    pub(super) fn merge(&mut self, later: &Self) {
+        self.progress.applied += later.progress.applied;
+        self.progress.parked += later.progress.parked;
+        self.progress.backfilled += later.progress.backfilled;
+        self.progress.position = self.progress.position.max(later.progress.position);
+        self.progress.lag_s = later.progress.lag_s;
+        self.next_offsets.extend(later.next_offsets.iter().map(|(partition, offset)| (partition.clone(), *offset)));
     }
 }
 
 impl Worker {
-    /// Applies a whole batch, and in its gaps the events that Kafka lacks. Idempotent.
+    /// Applies a whole batch, and where events are missing in it, those from the log. Idempotent.
     pub(super) async fn apply_batch(
         &self,
         batch: &mut [ConsumedRecord],
@@ -90,7 +90,7 @@ impl Worker {
     /// Rejects records of another log: their positions are not comparable.
     fn check_incarnation(&self, batch: &[ConsumedRecord]) -> Result<(), BatchError> {
         let expected = self.build.incarnation;
-        match batch.iter().filter_map(|record| record.mark.incarnation).find(|found| *found != expected) {
+        match batch.iter().filter_map(|record| record.partition_end.incarnation).find(|found| *found != expected) {
             None => Ok(()),
             Some(found) => Err(BatchError::OtherIncarnation {
                 projection: self.projection.name(),
@@ -103,22 +103,22 @@ impl Worker {
 
     /// Finds the first record before which events are missing: its index, and the gap.
     fn find_first_gap(&self, batch: &[ConsumedRecord], assignment: &AssignmentState) -> Option<(usize, PartitionGap)> {
-        let mut seen = BTreeMap::<(&str, i32), (Option<u64>, u64)>::new();
+        let mut reached = BTreeMap::<(&str, i32), (Option<u64>, u64)>::new();
         for (index, record) in batch.iter().enumerate() {
             let partition = (record.topic.as_str(), record.partition);
-            let (last, position) = seen.entry(partition).or_insert_with(|| {
-                let mark = assignment.checkpoint.0.get(&(record.topic.clone(), record.partition));
-                let position = mark.map_or(self.build.handover, |mark| mark.position);
-                (last_known_ordinal(mark, self.build.handover), position)
+            let (last, position) = reached.entry(partition).or_insert_with(|| {
+                let applied = assignment.checkpoint.0.get(&(record.topic.clone(), record.partition));
+                let position = applied.map_or(self.build.handover, |applied| applied.position);
+                (last_known_ordinal(applied, self.build.handover), position)
             });
             let is_event = record.event.is_some();
-            if let Some(to) = gap_end_before(&record.mark, is_event, *last, *position) {
+            if let Some(to) = gap_end_before(&record.partition_end, is_event, *last, *position) {
                 let (topic, partition) = (record.topic.clone(), record.partition);
-                let ordinal = record.mark.ordinal.map(|ordinal| ordinal - u64::from(is_event));
+                let ordinal = record.partition_end.ordinal.map(|ordinal| ordinal - u64::from(is_event));
                 return Some((index, PartitionGap { topic, partition, after: *position, to, ordinal }));
             }
-            *last = record.mark.ordinal.or(*last).max(*last);
-            *position = (*position).max(record.mark.watermark);
+            *last = record.partition_end.ordinal.or(*last).max(*last);
+            *position = (*position).max(record.partition_end.watermark);
         }
         None
     }
@@ -140,12 +140,12 @@ impl Worker {
             candidates.extend(streams.filter(|key| assignment.parked.contains(key)));
         }
         let still_parked = dead_letter::lock_parked_streams(&mut transaction, name, generation, &candidates).await?;
-        let (letters, applied) = self.apply_or_park(batch, still_parked.clone()).await?;
+        let (letters, applied) = self.apply_or_park(batch, &still_parked).await?;
         let parked = letters.len() as u64;
         let newly_parked: HashSet<_> = letters.iter().map(|letter| letter.stream.clone()).collect();
         if letters.is_empty() {
-            // A crash of Postgres may lose the newest checkpoints: then events are consumed again or backfilled, and
-            // neither changes anything.
+            // A crash of Postgres may lose the newest checkpoints. Then events are consumed again or backfilled, which
+            // changes nothing.
             sqlx::query("set local synchronous_commit = off")
                 .execute(&mut *transaction)
                 .await
@@ -154,8 +154,8 @@ impl Worker {
             dead_letter::park_events(&mut transaction, name, generation, &letters).await?;
             self.check_parked_limit(&mut transaction).await?;
         }
-        let marks = advance_checkpoint(batch, &assignment.checkpoint, self.build.handover);
-        ControlStore::save_checkpoint(&mut transaction, name, generation, &marks).await?;
+        let advanced = advance_checkpoint(batch, &assignment.checkpoint, self.build.handover);
+        ControlStore::save_checkpoint(&mut transaction, name, generation, &advanced).await?;
         transaction.commit().await.map_err(postgres_error("committing checkpoints"))?;
         for letter in letters.iter().filter(|letter| letter.reason.is_some()) {
             letter.log_parked(name, generation);
@@ -163,49 +163,48 @@ impl Worker {
         assignment.parked.retain(|key| !candidates.contains(key) || still_parked.contains(key));
         assignment.parked.extend(newly_parked);
         let next_offsets = next_offsets(batch);
-        assignment.checkpoint.0.extend(marks.0);
+        assignment.checkpoint.0.extend(advanced.0);
         let progress =
-            BatchProgress { applied, parked, position: highest_position(batch), healed: 0, lag_s: lag_s(batch) };
+            BatchProgress { applied, parked, position: highest_position(batch), backfilled: 0, lag_s: lag_s(batch) };
         Ok(BatchOutcome { progress, next_offsets })
     }
 
-    /// Applies what can be applied. Returns the events to park, and the number of applied events.
+    /// Applies the events that can be applied. Returns the events to park, and the number of applied events.
     async fn apply_or_park<'a>(
         &self,
         batch: &'a [ConsumedRecord],
-        mut blocked: HashSet<StreamKey>,
+        parked_streams: &HashSet<StreamKey>,
     ) -> Result<(Vec<NewDeadLetter<'a>>, u64), BatchError> {
         let mut reasons = BTreeMap::<usize, String>::new();
         loop {
             let (mut indices, mut events) = (vec![], vec![]);
-            let mut held_back = blocked.clone();
+            let mut blocked_streams = parked_streams.clone();
             for (index, record) in batch.iter().enumerate() {
                 let Some(event) = record.event.as_ref().filter(|_| !self.is_before_handover(record)) else {
                     continue;
                 };
-                if record.fault.is_some() || reasons.contains_key(&index) {
-                    held_back.insert(StreamKey::from_event(event));
+                if record.decode_error.is_some() || reasons.contains_key(&index) {
+                    blocked_streams.insert(StreamKey::from_event(event));
                 }
-                // Nearly always nothing is held back, and building a stream key costs more than this check.
-                if held_back.is_empty() || !held_back.contains(&StreamKey::from_event(event)) {
+                // Usually no stream is blocked, and creating a stream key costs more than this check.
+                if blocked_streams.is_empty() || !blocked_streams.contains(&StreamKey::from_event(event)) {
                     indices.push(index);
                     events.push(event);
                 }
             }
             let projected = self.projection.project(&events);
-            let found: Vec<_> = if projected.poison.is_empty() {
-                let culprits = self.apply_or_isolate(&projected, &events).await?;
-                culprits.into_iter().map(|culprit| (culprit.index, culprit.reason)).collect()
+            let failed: Vec<_> = if projected.poison.is_empty() {
+                let refused = self.apply_or_isolate(&projected, &events).await?;
+                refused.into_iter().map(|event| (event.index, event.reason)).collect()
             } else {
                 projected.poison
             };
-            if found.is_empty() {
-                blocked = held_back;
-                let letters =
-                    collect_letters(batch, &indices, &reasons, &blocked, |record| self.is_before_handover(record));
+            if failed.is_empty() {
+                let is_before_handover = |record: &ConsumedRecord| self.is_before_handover(record);
+                let letters = collect_dead_letters(batch, &indices, &reasons, &blocked_streams, is_before_handover);
                 return Ok((letters, events.len() as u64));
             }
-            reasons.extend(found.into_iter().map(|(index, reason)| (indices[index], reason_text(&reason))));
+            reasons.extend(failed.into_iter().map(|(index, reason)| (indices[index], reason_text(&reason))));
         }
     }
 
@@ -224,22 +223,22 @@ impl Worker {
 }
 
 /// The events of a batch to park: all events of blocked streams that were not applied.
-fn collect_letters<'a>(
+fn collect_dead_letters<'a>(
     batch: &'a [ConsumedRecord],
     applied: &[usize],
     reasons: &BTreeMap<usize, String>,
-    blocked: &HashSet<StreamKey>,
-    is_known: impl Fn(&ConsumedRecord) -> bool,
+    blocked_streams: &HashSet<StreamKey>,
+    is_before_handover: impl Fn(&ConsumedRecord) -> bool,
 ) -> Vec<NewDeadLetter<'a>> {
     let applied: HashSet<_> = applied.iter().collect();
     let mut letters = vec![];
     for (index, record) in batch.iter().enumerate() {
         let Some(event) = &record.event else { continue };
         let stream = StreamKey::from_event(event);
-        if applied.contains(&index) || !blocked.contains(&stream) || is_known(record) {
+        if applied.contains(&index) || !blocked_streams.contains(&stream) || is_before_handover(record) {
             continue;
         }
-        let reason = reasons.get(&index).cloned().or_else(|| record.fault.as_ref().map(reason_text));
+        let reason = reasons.get(&index).cloned().or_else(|| record.decode_error.as_ref().map(reason_text));
         letters.push(NewDeadLetter { stream, event, raw_record: record.to_raw_record(), reason });
     }
     letters
@@ -253,16 +252,17 @@ fn reason_text(reason: &ProjectionError) -> String {
 fn advance_checkpoint(batch: &[ConsumedRecord], before: &Checkpoint, handover: u64) -> Checkpoint {
     // An interrupted backfill must not lose the ordinal that the partition starts from.
     let first = PartitionCheckpoint { ordinal: last_known_ordinal(None, handover), ..PartitionCheckpoint::default() };
-    let mut marks = BTreeMap::<(&str, i32), PartitionCheckpoint>::new();
+    let mut advanced = BTreeMap::<(&str, i32), PartitionCheckpoint>::new();
     for record in batch {
         let partition = (record.topic.as_str(), record.partition);
-        let known = || before.0.get(&(record.topic.clone(), record.partition)).copied().unwrap_or(first);
-        let mark = marks.entry(partition).or_insert_with(known);
-        mark.position = mark.position.max(record.mark.watermark);
-        mark.ordinal = record.mark.ordinal.max(mark.ordinal);
-        mark.next_offset = mark.next_offset.max(record.offset + 1);
+        let previous = || before.0.get(&(record.topic.clone(), record.partition)).copied().unwrap_or(first);
+        let applied = advanced.entry(partition).or_insert_with(previous);
+        applied.position = applied.position.max(record.partition_end.watermark);
+        applied.ordinal = record.partition_end.ordinal.max(applied.ordinal);
+        applied.next_offset = applied.next_offset.max(record.offset + 1);
     }
-    Checkpoint(marks.into_iter().map(|((topic, partition), mark)| ((topic.to_owned(), partition), mark)).collect())
+    let owned = advanced.into_iter().map(|((topic, partition), applied)| ((topic.to_owned(), partition), applied));
+    Checkpoint(owned.collect())
 }
 
 fn next_offsets(batch: &[ConsumedRecord]) -> BTreeMap<(String, i32), i64> {

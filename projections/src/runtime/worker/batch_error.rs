@@ -14,7 +14,7 @@ pub(in crate::runtime) enum BatchError {
     /// The store or the schema registry is unavailable, full or failing.
     #[error("reaching the read model's store or the schema registry")]
     Store(#[source] BoxedError),
-    /// A connection stays open without an answer.
+    /// The batch took longer than its timeout.
     #[error(
         "a batch was not applied within {waited_s} s (worker.batch_timeout_ms): Postgres, the read model's store or \
          the schema registry keeps its connection open and does not answer"
@@ -34,8 +34,8 @@ pub(in crate::runtime) enum BatchError {
     Kafka(#[source] rdkafka::error::KafkaError),
     /// The store acknowledged a write that it does not return.
     #[error(
-        "the store acknowledged {events} events and does not show the last of them, at position {position}: it lost or \
-         hides what it acknowledged"
+        "the store acknowledged {events} events and does not return the last of them, at position {position}: it lost \
+         or hides an acknowledged write"
     )]
     Unconfirmed { events: usize, position: u64 },
     /// The records belong to another log than this generation.
@@ -51,7 +51,7 @@ pub(in crate::runtime) enum BatchError {
         /// Incarnation of the generation's log.
         expected: Uuid,
     },
-    /// So many streams are parked that parking more would hide the cause.
+    /// The batch would exceed the limit of parked streams; more of them would hide their common cause.
     #[error(
         "{parked} streams are parked, the limit is {limit} (worker.parked_sequences_max); `medhub dead-letters` lists \
          them by cause; no more events are applied until they are redriven or dropped"

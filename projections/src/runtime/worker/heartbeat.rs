@@ -41,14 +41,14 @@ async fn send_heartbeats(control: ControlStore, status: StatusReader, stop: Canc
     let mut ticks = interval(HEARTBEAT_INTERVAL);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
-        let stopping = tokio::select! {
+        let is_stopping = tokio::select! {
             biased;
             () = stop.cancelled() => true,
             _ = ticks.tick() => false,
         };
         let now = status.get();
         worker_metrics::set_worker_gauges(&now);
-        let outcome = if stopping {
+        let outcome = if is_stopping {
             control.delete_worker(instance, now.name, now.generation).await
         } else {
             let heartbeat = WorkerHeartbeat {
@@ -68,7 +68,7 @@ async fn send_heartbeats(control: ControlStore, status: StatusReader, stop: Canc
             // If Postgres stays unavailable, the worker reports it as well.
             tracing::debug!(projection.name = now.name, error = error_chain(&error), "writing a heartbeat failed");
         }
-        if stopping {
+        if is_stopping {
             return;
         }
     }

@@ -23,7 +23,7 @@ pub(super) struct RefusedEvent {
 type StreamIndices = Vec<Vec<usize>>;
 
 impl Worker {
-    /// Applies events. Returns the first event of each stream that the store refuses.
+    /// Applies events. Returns, for each stream with refused events, the first of them.
     pub(super) async fn apply_or_isolate(
         &self,
         projected: &ProjectedChanges,
@@ -38,22 +38,22 @@ impl Worker {
     }
 
     async fn isolate_refused(&self, events: &[&RawEnvelope]) -> Result<Vec<RefusedEvent>, BatchError> {
-        let mut culprits = vec![];
-        let mut waiting: Vec<StreamIndices> = vec![group_by_stream(events)];
-        while let Some(mut some) = waiting.pop() {
-            if some.len() == 1 {
-                culprits.extend(self.apply_one_by_one(events, &some[0]).await?);
+        let mut refused = vec![];
+        let mut pending: Vec<StreamIndices> = vec![group_by_stream(events)];
+        while let Some(mut streams) = pending.pop() {
+            if streams.len() == 1 {
+                refused.extend(self.apply_one_by_one(events, &streams[0]).await?);
                 continue;
             }
-            let half = some.split_off(some.len() / 2);
-            for part in [some, half] {
-                let chosen: Vec<_> = part.iter().flatten().map(|index| events[*index]).collect();
-                if self.try_apply(&chosen).await?.is_some() {
-                    waiting.push(part);
+            let second_half = streams.split_off(streams.len() / 2);
+            for half in [streams, second_half] {
+                let half_events: Vec<_> = half.iter().flatten().map(|index| events[*index]).collect();
+                if self.try_apply(&half_events).await?.is_some() {
+                    pending.push(half);
                 }
             }
         }
-        Ok(culprits)
+        Ok(refused)
     }
 
     async fn apply_one_by_one(
@@ -69,8 +69,8 @@ impl Worker {
         Ok(None)
     }
 
-    /// Applies events together and confirms the last of them. `Some` when the store refuses these events while it
-    /// accepts others.
+    /// Applies events together and confirms the last of them. Returns the reason when the store refuses these events
+    /// while it accepts others.
     async fn try_apply(&self, events: &[&RawEnvelope]) -> Result<Option<ProjectionError>, BatchError> {
         let projected = self.projection.project(events);
         match self.apply_projected(&projected, events).await {
@@ -91,8 +91,8 @@ impl Worker {
                 return Err(ApplyFailure::Refused(reason));
             }
         }
-        let shown = self.projection.is_applied(projected).await;
-        if shown.map_err(|error| ApplyFailure::Batch(BatchError::Store(BoxedError::from(error))))? {
+        let is_applied = self.projection.is_applied(projected).await;
+        if is_applied.map_err(|error| ApplyFailure::Batch(BatchError::Store(BoxedError::from(error))))? {
             return Ok(());
         }
         let position = events.last().map_or(0, |event| event.position);

@@ -4,9 +4,9 @@ use super::*;
 use crate::fixture::{awarded, discovered, recorded_event};
 
 fn record(offset: i64, ordinal: Option<u64>, event: RawEnvelope) -> ConsumedRecord {
-    let mark = PartitionEnd { ordinal, watermark: event.position, ..PartitionEnd::default() };
+    let partition_end = PartitionEnd { ordinal, watermark: event.position, ..PartitionEnd::default() };
     let mut record = ConsumedRecord::from_log("t".to_owned(), 0, event);
-    (record.offset, record.mark) = (offset, mark);
+    (record.offset, record.partition_end) = (offset, partition_end);
     record
 }
 
@@ -25,9 +25,9 @@ fn partition() -> (String, i32) {
 
 #[test]
 fn checkpoints_move_to_the_end_of_the_batch() {
-    let marks = advance_checkpoint(&sample_batch(), &Checkpoint::default(), 0);
+    let advanced = advance_checkpoint(&sample_batch(), &Checkpoint::default(), 0);
     let end = PartitionCheckpoint { position: 103, ordinal: Some(3), next_offset: 10 };
-    assert_eq!(marks, Checkpoint([(partition(), end)].into()));
+    assert_eq!(advanced, Checkpoint([(partition(), end)].into()));
 }
 
 #[test]
@@ -38,20 +38,20 @@ fn checkpoints_never_move_back() {
 }
 
 #[test]
-fn events_from_the_log_say_nothing_about_numbers_and_offsets() {
+fn events_from_the_log_do_not_advance_ordinals_and_offsets() {
     let backfilled = [ConsumedRecord::from_log("t".to_owned(), 0, recorded_event(1, &discovered("a")))];
-    let mark = |ordinal| PartitionCheckpoint { position: 101, ordinal, next_offset: 0 };
-    assert_eq!(advance_checkpoint(&backfilled, &Checkpoint::default(), 0).0[&partition()], mark(Some(0)));
-    assert_eq!(advance_checkpoint(&backfilled, &Checkpoint::default(), 50).0[&partition()], mark(None));
+    let expected = |ordinal| PartitionCheckpoint { position: 101, ordinal, next_offset: 0 };
+    assert_eq!(advance_checkpoint(&backfilled, &Checkpoint::default(), 0).0[&partition()], expected(Some(0)));
+    assert_eq!(advance_checkpoint(&backfilled, &Checkpoint::default(), 50).0[&partition()], expected(None));
 }
 
 #[test]
-fn what_follows_an_event_that_makes_no_sense_waits_behind_it() {
+fn later_events_of_a_stream_are_parked_behind_a_poison_event() {
     let batch = sample_batch();
     let stream = StreamKey::from_event(&recorded_event(1, &discovered("a")));
-    let reasons = BTreeMap::from([(0, "no sense".to_owned())]);
-    let parked = collect_letters(&batch, &[1], &reasons, &HashSet::from([stream.clone()]), |_| false);
+    let reasons = BTreeMap::from([(0, "unknown shape".to_owned())]);
+    let parked = collect_dead_letters(&batch, &[1], &reasons, &HashSet::from([stream.clone()]), |_| false);
     let seen: Vec<_> = parked.iter().map(|letter| (letter.event.sequence, letter.reason.as_deref())).collect();
-    assert_eq!(seen, [(1, Some("no sense")), (3, None)]);
+    assert_eq!(seen, [(1, Some("unknown shape")), (3, None)]);
     assert!(parked.iter().all(|letter| letter.stream == stream));
 }

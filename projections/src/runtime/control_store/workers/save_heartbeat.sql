@@ -1,4 +1,4 @@
-with gone as (
+with deleted as (
     delete from projection_workers
     where seen_at < now() - interval '1 hour' and (instance, projection, generation) <> ($1, $2, $3)
 )
