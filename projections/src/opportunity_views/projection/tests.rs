@@ -113,7 +113,7 @@ fn a_missing_event_is_noticed() {
     let history = history();
     let gap = transition(folded_state(&history[..1]), &history[2..]).unwrap_err();
     let told = format!(
-        "view {OPPORTUNITY_ID} stands at version 1, but the next event has sequence 3: events in between are missing"
+        "view {OPPORTUNITY_ID} is at version 1, but the next event has sequence 3: events in between are missing"
     );
     assert!(gap.to_string().starts_with(&told), "{gap}");
 }
