@@ -44,7 +44,7 @@ pub async fn aggregate_at<A: TenantAggregate>(
 
 fn state_at<A: TenantAggregate>(folded: FoldedStream<A>, moment: PointInTime) -> Option<StoredAggregate<A>> {
     match moment {
-        PointInTime::Version(version) if folded.version() < version => None,
+        PointInTime::Version(expected) if folded.version() < expected => None,
         PointInTime::Version(_) | PointInTime::Time(_) => folded.into_stored(),
     }
 }
