@@ -56,7 +56,8 @@ impl OpportunityViews {
             streams.entry((StateKind::of_stream(change), &change.id)).or_default().push(change);
         }
         let to_batch = |((kind, id), changes): ((StateKind, &'a str), Vec<&'a ViewChange>)| {
-            let opportunities: Vec<_> = changes.iter().filter_map(|change| change.event.engaged_opportunity()).collect();
+            let opportunities: Vec<_> =
+                changes.iter().filter_map(|change| change.event.engaged_opportunity()).collect();
             self.stream_batch(kind, id, opportunities.into_iter(), StreamOperation::Apply(changes))
         };
         streams.into_iter().map(to_batch).collect()
@@ -99,8 +100,7 @@ impl StreamBatch<'_> {
         let ViewTransition { from, to, deltas } = transition;
         let retention = self.views.retention;
         let text = to.state.to_json().map_err(ProjectionError::poison)?;
-        let to_target =
-            |key: &FigureKey| -> FigureTarget { key.to_target(self.views.figure_key(key), retention) };
+        let to_target = |key: &FigureKey| -> FigureTarget { key.to_target(self.views.figure_key(key), retention) };
         let figures = deltas
             .iter()
             .map(|(key, field, delta)| FigureDelta { target: to_target(key), field: field.to_owned(), delta })
@@ -136,10 +136,13 @@ impl StateBatch for StreamBatch<'_> {
         let mut transitions = vec![];
         for (index, (state, stored)) in self.states.iter().zip(stored).enumerate() {
             let transition = match &self.operation {
-                StreamOperation::Apply(changes) => fold_changes(*state, stored, changes).map_err(ProjectionError::poison)?,
+                StreamOperation::Apply(changes) => {
+                    fold_changes(*state, stored, changes).map_err(ProjectionError::poison)?
+                }
                 StreamOperation::Skip(sequence) => skip_sequence(state.0, stored, *sequence),
             };
-            transitions.extend(transition.map(|transition| self.to_state_transition(index, state.0, transition)).transpose()?);
+            transitions
+                .extend(transition.map(|transition| self.to_state_transition(index, state.0, transition)).transpose()?);
         }
         Ok(transitions)
     }

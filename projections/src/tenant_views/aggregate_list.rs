@@ -89,7 +89,8 @@ impl TenantViews {
         let aggregates = self.get_many::<A>(tenant, &ids).await?;
         // An aggregate may have been removed between the two round trips; it is left out.
         let items = ids.into_iter().zip(cursors).zip(aggregates);
-        let items = items.filter_map(|((id, cursor), aggregate)| aggregate.map(|aggregate| (id, cursor, aggregate))).collect();
+        let items =
+            items.filter_map(|((id, cursor), aggregate)| aggregate.map(|aggregate| (id, cursor, aggregate))).collect();
         Ok(AggregatePage { items, has_more, total })
     }
 

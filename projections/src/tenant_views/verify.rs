@@ -67,10 +67,7 @@ impl ReadModelFold for TenantViewFold {
                 let marker = ReadModelRow::new(GENERATION_ROW, GENERATION_ROW, self.generation.to_string());
                 let lists = self.streams.iter().flat_map(|((kind, _), (tenant, id, folded))| {
                     let member = ListCursor::new(folded.created_at_millis(), id).to_string();
-                    folded
-                        .groups()
-                        .into_iter()
-                        .map(move |group| list_row(&format!("{kind}:{tenant}:{group}"), &member))
+                    folded.groups().into_iter().map(move |group| list_row(&format!("{kind}:{tenant}:{group}"), &member))
                 });
                 lists.chain([marker]).collect()
             }

@@ -66,7 +66,8 @@ fn every_event_of_an_opportunity_is_a_change() {
 #[test]
 fn views_clicks_and_saves_are_changes() {
     let (at, day) = ("2026-03-03T23:00:00Z", "2026-03-03".parse().unwrap());
-    let page_viewed = json!({"type": "page_viewed", "page_url": "https://x", "opportunity_id": OPPORTUNITY_ID, "at": at});
+    let page_viewed =
+        json!({"type": "page_viewed", "page_url": "https://x", "opportunity_id": OPPORTUNITY_ID, "at": at});
     let clicked_in_future = json!({"type": "link_clicked", "page_url": "https://x", "at": "2999-01-01T00:00:00Z"});
     let saved = json!({"type": "opportunity_saved", "opportunity_id": OPPORTUNITY_ID, "at": at});
     let event = |raw: RawEnvelope| OpportunityViews::project(&raw).unwrap().pop().unwrap().event;
@@ -80,7 +81,8 @@ fn views_clicks_and_saves_are_changes() {
     };
     assert_eq!(event(raw_engagement_event("visit", &page_viewed)), ViewEvent::Visit(engagement));
     // A time in the future, from a wrong clock of the visitor, is replaced by the time of recording.
-    let engagement = VisitEngagement { kind: EngagementKind::Clicked, opportunity: None, day: recorded_on, recorded_on };
+    let engagement =
+        VisitEngagement { kind: EngagementKind::Clicked, opportunity: None, day: recorded_on, recorded_on };
     assert_eq!(event(raw_engagement_event("visit", &clicked_in_future)), ViewEvent::Visit(engagement));
     let watchlist_change = WatchlistChange::Saved { opportunity: OPPORTUNITY_ID.to_owned(), at: at.parse().unwrap() };
     assert_eq!(event(raw_engagement_event("watchlist", &saved)), ViewEvent::Watchlist(watchlist_change));

@@ -113,7 +113,8 @@ impl ViewTotalsFold {
             add(&counters, &format!("type:{}", counted.notice_type), 1);
             add(&counters, &format!("status:{status}"), 1);
         }
-        let engagements = self.engagements.iter().map(|((kind, opportunity, day), count)| (*kind, opportunity, *day, *count));
+        let engagements =
+            self.engagements.iter().map(|((kind, opportunity, day), count)| (*kind, opportunity, *day, *count));
         let saved = self.saved.iter().map(|((_, opportunity), day)| (EngagementKind::Saved, opportunity, *day, 1));
         for (kind, opportunity, day, count) in engagements.chain(saved) {
             add(&FigureKey::Engagement(opportunity.clone()), kind.name(), count);

@@ -77,7 +77,8 @@ mod tests {
 
     #[test]
     fn only_an_error_about_a_point_is_refused() {
-        let server_codes = [Code::Unavailable, Code::DeadlineExceeded, Code::ResourceExhausted, Code::Internal, Code::NotFound];
+        let server_codes =
+            [Code::Unavailable, Code::DeadlineExceeded, Code::ResourceExhausted, Code::Internal, Code::NotFound];
         assert!(server_codes.iter().all(|code| !is_point_error(*code)));
         assert!(is_point_error(Code::InvalidArgument));
     }
