@@ -1,9 +1,9 @@
-//! The analysts' read model in `ClickHouse`: one row for each event, opportunity, award, view, click, save and unsave, and
-//! figures of engagement by minute and by hour.
+//! The analysts' read model in `ClickHouse`: one row for each event, opportunity, award, view, click, save and unsave,
+//! and figures of engagement by minute and by hour.
 //!
 //! Tables of rows are `ReplacingMergeTree`s, keyed by the subject of a row and versioned by the stream's sequence: a
-//! repeated event writes the same row, and `final` returns it once. Figures are counted from sets, so that a repeated event
-//! does not change them.
+//! repeated event writes the same row, and `final` returns it once. Figures are counted from sets, so that a repeated
+//! event does not change them.
 
 mod analyst_views;
 mod award_row;

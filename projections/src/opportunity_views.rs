@@ -1,14 +1,14 @@
 //! Detail views, counters and leaderboards in `Redis`.
 //!
-//! Each stream (an opportunity, a visit, a user's watchlist) is a versioned state, written atomically with the figures that
-//! its events change; so a repeated event counts once. Keys that are written together have the same hash tag, that of a
-//! [`KeyShard`]. A visit or a watchlist concerns opportunities of several shards: besides the state of the whole stream,
-//! each of these shards has a part with a version of its own, which guards the figures of that shard (ADR 30). Figures over
-//! many opportunities are stored by shard, and merged when they are read.
+//! Each stream (an opportunity, a visit, a user's watchlist) is a versioned state, written atomically with the figures
+//! that its events change; so a repeated event counts once. Keys that are written together have the same hash tag, that
+//! of a [`KeyShard`]. A visit or a watchlist concerns opportunities of several shards: besides the state of the whole
+//! stream, each of these shards has a part with a version of its own, which guards the figures of that shard (ADR 30).
+//! Figures over many opportunities are stored by shard, and merged when they are read.
 //!
-//! Data that would grow without limit is bounded: visits and daily leaderboards expire, and `engagement` and `top` contain
-//! only opportunities that were on record when they were viewed or clicked, and those that signed-in users saved. Views and
-//! clicks of unknown opportunities are not counted (ADR 27).
+//! Data that would grow without limit is bounded: visits and daily leaderboards expire, and `engagement` and `top`
+//! contain only opportunities that were on record when they were viewed or clicked, and those that signed-in users
+//! saved. Views and clicks of unknown opportunities are not counted (ADR 27).
 //!
 //! | key below `medhub:g1:{<shard>}:` | in the shard of | what it holds |
 //! | --- | --- | --- |

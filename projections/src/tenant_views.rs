@@ -2,8 +2,8 @@
 //! of its users.
 //!
 //! Each stream is a versioned state. The lists that contain it are sorted sets by time of creation; they are written
-//! atomically with the state, so that a repeated event changes nothing. The tenant is the hash tag of every key: no key has
-//! data of two tenants.
+//! atomically with the state, so that a repeated event changes nothing. The tenant is the hash tag of every key: no key
+//! has data of two tenants.
 //!
 //! | key below `medhub:workspace:g1:{<tenant>}:` | what it holds |
 //! | --- | --- |

@@ -1,8 +1,8 @@
 //! The views that analysts query: plain views in one database, which all switch to another generation at once.
 //!
-//! Every view selects from each generation that may be active, under the condition that the table `generation` names it.
-//! For a switch, the views are first created over both generations, then the pointer in that table is changed. The server
-//! evaluates the condition before it reads, so it reads nothing of the other generation.
+//! Every view selects from each generation that may be active, under the condition that the table `generation` names
+//! it. For a switch, the views are first created over both generations, then the pointer in that table is changed. The
+//! server evaluates the condition before it reads, so it reads nothing of the other generation.
 
 use clickhouse::{Row, sql::Identifier};
 use serde::Deserialize;
@@ -128,7 +128,7 @@ impl OpportunityAnalytics {
         Ok(())
     }
 
-    /// Moves tables that have the name of a view, and other tables of earlier releases, to the database `<name>_before`.
+    /// Moves tables with the name of a view, and other tables of earlier releases, to the database `<name>_before`.
     async fn move_legacy_tables(&self) -> Result<(), QueryError> {
         let (database, target) = (self.analyst_database(), format!("{}_before", self.analyst_database()));
         let names: Vec<_> = VIEWS.iter().map(|(name, _)| *name).chain(LEGACY_TABLES).collect();

@@ -29,8 +29,8 @@ pub struct OpportunitySelection {
 }
 
 impl OpportunitySelection {
-    /// Prepends the selection to the statement `sql`, which selects from it; the caller binds the parameters of `sql` to
-    /// the returned query.
+    /// Prepends the selection to the statement `sql`, which selects from it; the caller binds the parameters of `sql`
+    /// to the returned query.
     ///
     /// Leaves out conditions that exclude nothing: the server evaluates each condition for every row.
     pub(super) fn build_query(&self, client: &Client, sql: &str) -> Query {

@@ -82,8 +82,8 @@ impl SelectionTotals {
 }
 
 impl SelectionStats {
-    /// Sums the rows of `stats.sql`. It groups by day, and by agency and notice type together, because two groupings cost
-    /// the server half as much as four, and there are few agencies and types to sum up here.
+    /// Sums the rows of `stats.sql`. It groups by day, and by agency and notice type together, because two groupings
+    /// cost the server half as much as four, and there are few agencies and types to sum up here.
     pub(super) fn from_rows(rows: Vec<StatsRow>) -> Self {
         let mut stats = Self::default();
         let (mut agencies, mut types) =

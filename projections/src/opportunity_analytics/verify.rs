@@ -1,5 +1,5 @@
-//! The rows that verify expects, folded from the log. Which facts are current is determined by the state of the aggregate,
-//! not by versions of rows.
+//! The rows that verify expects, folded from the log. Which facts are current is determined by the state of the
+//! aggregate, not by versions of rows.
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},

@@ -4,8 +4,8 @@
 //! query ─▶ terms ─▶ spelling ─▶ synonyms ─▶ codes ─▶ weighted terms (sparse vector)
 //!                      └────────────┴──────────────▶ weighted texts (dense vector)
 //! ```
-//! Added terms have small weights if many titles have the words of the query, and larger ones if few or none have them. The
-//! weights were chosen on real notices (ADR 28).
+//! Added terms have small weights if many titles have the words of the query, and larger ones if few or none have them.
+//! The weights were chosen on real notices (ADR 28).
 
 use std::collections::BTreeMap;
 

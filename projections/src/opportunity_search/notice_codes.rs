@@ -1,7 +1,7 @@
 //! Product and industry codes of a notice as terms of its sparse vector, so that codes are searched like words.
 //!
-//! A product code comes from its own field, from the beginning of the title (`6515--`), or from the first four digits of a
-//! stock number in the text (`NSN 6515-01-530-6147`).
+//! A product code comes from its own field, from the beginning of the title (`6515--`), or from the first four digits
+//! of a stock number in the text (`NSN 6515-01-530-6147`).
 
 use super::embedding::split_code;
 

@@ -1,4 +1,4 @@
-//! Conversion of points to and from the client's types: the two vectors, and the part of a payload that writes depend on.
+//! Converts points to and from the client's types: the two vectors, and the fields that writes depend on.
 
 use std::{
     collections::HashMap,

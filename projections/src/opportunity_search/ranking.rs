@@ -1,9 +1,10 @@
-//! Ranks the hits of a query by the weighted sum of two scores, similarity of meaning and match of words, each divided by the
-//! best score of its kind.
+//! Ranks the hits of a query by the weighted sum of two scores, similarity of meaning and match of words, each divided
+//! by the best score of its kind.
 //!
-//! `Qdrant` returns in one round trip the best points by meaning, the best points by words, and the similarity of meaning of
-//! the latter. The word scores of the former are not requested: a point that is not among the best by words has a low one.
-//! The sum is computed here, because it needs the best score of each kind, which is not available in `Qdrant`'s formulas.
+//! `Qdrant` returns in one round trip the best points by meaning, the best points by words, and the similarity of
+//! meaning of the latter. The word scores of the former are not requested: a point that is not among the best by words
+//! has a low one. The sum is computed here, because it needs the best score of each kind, which
+//! `Qdrant`'s formulas do not have.
 
 use std::collections::{HashMap, HashSet};
 
@@ -25,8 +26,8 @@ use crate::{
 /// Fewest candidates that are requested by meaning, and by words.
 const CANDIDATES: u64 = 100;
 
-/// Weight of the score by meaning; that of the score by words is the rest to 1. Chosen on real notices (ADR 28): a smaller
-/// weight finds more for the judged queries, a larger one more for long queries.
+/// Weight of the score by meaning; that of the score by words is the rest to 1. Chosen on real notices (ADR 28): a
+/// smaller weight finds more for the judged queries, a larger one more for long queries.
 const MEANING_WEIGHT: f32 = 0.45;
 
 /// The same for a query with an identifier: points that have it come before all that do not.
@@ -100,8 +101,8 @@ impl OpportunitySearch {
     }
 }
 
-/// Merges weighted lists: the score of a point is the weighted sum of its scores, each divided by the best of its list. A
-/// point that is twice in a list counts once.
+/// Merges weighted lists: the score of a point is the weighted sum of its scores, each divided by the best of its list.
+/// A point that is twice in a list counts once.
 fn fuse_scores(lists: Vec<(f32, Vec<ScoredPoint>)>, first: usize) -> Vec<(ScoredPoint, f32)> {
     let mut sums = HashMap::<String, (ScoredPoint, f32)>::new();
     for (weight, list) in lists {

@@ -33,8 +33,8 @@ pub struct RecommendationPreferences {
 }
 
 impl OpportunitySearch {
-    /// Returns the opportunities most similar to this one, without itself, among those that the tenant may see. `None` if
-    /// it does not exist or the tenant may not see it.
+    /// Returns the opportunities most similar to this one, without itself, among those that the tenant may see. `None`
+    /// if it does not exist or the tenant may not see it.
     ///
     /// # Errors
     /// [`QueryError`] when the server is unavailable or rejects the query.
@@ -50,8 +50,8 @@ impl OpportunitySearch {
         self.run_query(query).await.map(Some)
     }
 
-    /// Returns the opportunities most similar to the preferences, without those named in them, among those that the tenant
-    /// may see. Ignores named opportunities that do not exist; returns nothing if there is neither a like nor a text.
+    /// Returns the opportunities most similar to the preferences, without those named in them, among those that the
+    /// tenant may see. Ignores named opportunities that do not exist; returns nothing without a like or a text.
     ///
     /// # Errors
     /// [`QueryError`] when the server is unavailable or rejects the query.

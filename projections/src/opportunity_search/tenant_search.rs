@@ -1,10 +1,10 @@
 //! Search in the texts of each tenant, by meaning and by words: sections of proposals, documents, resources.
 //!
-//! The texts are in a collection of their own, in the same generation as that of the opportunities. A point is one search
-//! unit, such as a section of a proposal. An event has the whole content of the units that it changes, so that a point is
-//! written without reading others. A deleted unit leaves an empty point that is marked as deleted, so that an older event
-//! that is applied later does not restore it. A long text is split into passages; the similarity of a unit to a query is
-//! that of its most similar passage (the largest cosine, as in Khattab and Zaharia, "`ColBERT`", 2020).
+//! The texts are in a collection of their own, in the same generation as that of the opportunities. A point is one
+//! search unit, such as a section of a proposal. An event has the whole content of the units that it changes, so that a
+//! point is written without reading others. A deleted unit leaves an empty point that is marked as deleted, so that an
+//! older event that is applied later does not restore it. A long text is split into passages; the similarity of a unit
+//! to a query is that of its most similar passage (the largest cosine, as in Khattab and Zaharia, "`ColBERT`", 2020).
 //!
 //! Every query is restricted to the points of one tenant.
 

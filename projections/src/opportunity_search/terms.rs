@@ -1,8 +1,8 @@
 //! The words and numbers of a text as a sparse vector, so that a part number is found by exact match.
 //!
 //! A term is a word in lower case without its plural ending, or an identifier without its separators:
-//! `SPE4A7-26-R-0012` is found in this form, as `SPE4A726R0012`, and by its longer parts. The dimension of a term is the
-//! CRC-32 of its text, so that no dictionary is needed.
+//! `SPE4A7-26-R-0012` is found in this form, as `SPE4A726R0012`, and by its longer parts. The dimension of a term is
+//! the CRC-32 of its text, so that no dictionary is needed.
 //!
 //! Codes are terms, too (see `notice_codes`); they contain a `=`, which no word does.
 //!

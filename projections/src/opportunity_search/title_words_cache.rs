@@ -1,5 +1,5 @@
-//! A cache of the words of a collection's titles: they are read from `Qdrant` when a query first needs them, and again in
-//! the background when the collection has grown. A query waits for them at most for [`FIRST_WAIT`].
+//! A cache of the words of a collection's titles: they are read from `Qdrant` when a query first needs them, and again
+//! in the background when the collection has grown. A query waits for them at most for [`FIRST_WAIT`].
 
 use std::{
     sync::{Arc, Mutex, PoisonError},

@@ -170,8 +170,8 @@ impl OpportunitySearch {
     }
 }
 
-/// The row of a point. Texts are not embedded again for a comparison: instead of the dense vector, the row has the hash of
-/// the text, the model, and whether there is a valid vector.
+/// The row of a point. Texts are not embedded again for a comparison: instead of the dense vector, the row has the hash
+/// of the text, the model, and whether there is a valid vector.
 fn point_row(payload: &PointPayload, has_valid_vector: bool, terms: u64) -> ReadModelRow {
     ReadModelRow::new(TABLE, payload.id.as_str(), (payload, has_valid_vector, terms))
 }
@@ -185,6 +185,6 @@ fn bucket_filter(buckets: &RangeInclusive<u32>) -> Filter {
     if *buckets.start() > 0 {
         return Filter::must([inside]);
     }
-    // A point in no bucket was not written by this program; it is read with the first bucket, so that it is reported once.
+    // A point in no bucket was not written by this program; it is read with the first bucket, and so reported once.
     Filter::should([inside, Condition::from(Filter::must_not([range(&(0..=BUCKET_COUNT - 1))]))])
 }

@@ -1,4 +1,4 @@
-//! Vocabularies for the expansion of queries: synonyms and abbreviations, codes, and the words of the collection's titles.
+//! Vocabularies for the expansion of queries: synonyms and abbreviations, codes, and the words of titles.
 //!
 //! Synonyms and codes are tables in the repository (`vocabulary/`); the words of titles are read from `Qdrant`.
 

@@ -1,8 +1,8 @@
 //! Writes points; of concurrent writes, the newest facts win, in whatever order they are made.
 //!
-//! Another worker may write a point between the read and the write of this one. Therefore every write has a condition, which
-//! `Qdrant` checks atomically: it is refused if the point has facts that are as new, or an award that the writer has not
-//! read. A refused write is not reported; the caller reads the point again.
+//! Another worker may write a point between the read and the write of this one. Therefore every write has a condition,
+//! which `Qdrant` checks atomically: it is refused if the point has facts that are as new, or an award that the writer
+//! has not read. A refused write is not reported; the caller reads the point again.
 
 use std::collections::BTreeMap;
 

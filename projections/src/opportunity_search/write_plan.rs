@@ -68,8 +68,8 @@ impl OpportunitySearch {
         Ok(writes)
     }
 
-    /// Finds the vectors of all texts to write: first in their points, then in the generation to copy from, and only then
-    /// by the model.
+    /// Finds the vectors of all texts to write: first in their points, then in the generation to copy from, and only
+    /// then by the model.
     async fn find_vectors(
         &self,
         desired: &BTreeMap<String, DesiredPoint>,

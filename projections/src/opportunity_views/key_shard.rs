@@ -2,12 +2,12 @@
 
 use std::fmt;
 
-/// Number of shards: more than a cluster has nodes, and few enough to be merged in one read. Changing the number changes the
-/// key layout and requires a rebuild.
+/// Number of shards: more than a cluster has nodes, and few enough to be merged in one read. Changing the number
+/// changes the key layout and requires a rebuild.
 const SHARD_COUNT: u32 = 64;
 
-/// A part of the read model whose keys have the same hash tag, and so the same slot: an opportunity, the figures about it,
-/// and the parts of visits and watchlists that change these figures.
+/// A part of the read model whose keys have the same hash tag, and so the same slot: an opportunity, the figures about
+/// it, and the parts of visits and watchlists that change these figures.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct KeyShard(u32);
 

@@ -104,9 +104,9 @@ impl OpportunityViews {
     }
 }
 
-/// Merges the first entries of the shards' leaderboards, in the order of a sorted set read from its end: by count, then by
-/// id, both descending. This is correct because each opportunity is in one shard only: its count is complete, and no entry
-/// that a shard left out comes before those that it returned.
+/// Merges the first entries of the shards' leaderboards, in the order of a sorted set read from its end: by count, then
+/// by id, both descending. This is correct because each opportunity is in one shard only: its count is complete, and no
+/// entry that a shard left out comes before those that it returned.
 fn merge_rankings(shards: Vec<Vec<(String, u64)>>, first: u32) -> Vec<LeaderboardEntry> {
     let mut entries: Vec<_> = shards.into_iter().flatten().collect();
     entries.sort_unstable_by(|(id, count), (other_id, other)| {

@@ -18,8 +18,8 @@ impl RetentionPolicy {
         Self { leaderboard_days: config.leaderboard_days, visit_days: config.visit_days }
     }
 
-    /// When the leaderboards of a day expire, in Unix seconds. The time depends only on the day, so that a later rebuild
-    /// keeps the same leaderboards.
+    /// When the leaderboards of a day expire, in Unix seconds. The time depends only on the day, so that a later
+    /// rebuild keeps the same leaderboards.
     pub(super) fn leaderboard_expiry(self, day: NaiveDate) -> i64 {
         let end = add_days(day, self.leaderboard_days).succ_opt().unwrap_or(NaiveDate::MAX);
         end.and_time(NaiveTime::MIN).and_utc().timestamp()
@@ -30,8 +30,8 @@ impl RetentionPolicy {
         add_days(day, self.leaderboard_days) >= now.date_naive()
     }
 
-    /// Time to live of a visit, in seconds from its last write. It does not count from the last event, because a rebuild
-    /// writes old visits and needs their versions just as long in order to recognize repeated events.
+    /// Time to live of a visit, in seconds from its last write. It does not count from the last event, because a
+    /// rebuild writes old visits and needs their versions just as long in order to recognize repeated events.
     pub(super) fn visit_ttl_seconds(self) -> u64 {
         (u64::from(self.visit_days) + 1) * DAY_SECONDS
     }

@@ -37,7 +37,7 @@ pub(super) fn new_fold(
     }
 }
 
-/// The row of a state, with the state serialized again, so that rows do not differ in spelling. The key of a part names its
+/// The row of a state. The state is serialized again, so that equal states have equal texts. The key of a part names its
 /// shard.
 pub(super) fn state_row(
     (kind, shard): (StateKind, KeyShard),

@@ -63,8 +63,8 @@ impl StateKind {
         }
     }
 
-    /// Whether a state may expire, so that a missing one may have existed before. Visits may, because a transition needs
-    /// nothing of their earlier events; all other states are stored as long as their stream exists.
+    /// Whether a state may expire, so that a missing one may have existed before. Visits may, because a transition
+    /// needs nothing of their earlier events; all other states are stored as long as their stream exists.
     pub(super) fn may_expire(self) -> bool {
         match self {
             Self::Visit | Self::VisitPart => true,
@@ -154,8 +154,8 @@ fn apply_visit(last_day: &mut NaiveDate, engagement: &VisitEngagement, deltas: &
     }
 }
 
-/// A day's leaderboard counts the saves of that day that have not been undone: an unsaved opportunity is subtracted from the
-/// day on which it was saved.
+/// A day's leaderboard counts the saves of that day that have not been undone: an unsaved opportunity is subtracted
+/// from the day on which it was saved.
 fn apply_watchlist_change(saved: &mut SavedOpportunities, change: &WatchlistChange, deltas: &mut FigureDeltas) {
     match change {
         WatchlistChange::Saved { opportunity, at } => {

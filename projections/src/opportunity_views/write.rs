@@ -40,8 +40,8 @@ impl OpportunityViews {
         self.store.apply(self.group_by_stream(changes)).await
     }
 
-    /// Advances the version of a stream past its next event, which is skipped, and the version of the part that the event
-    /// would change, if it can be decoded.
+    /// Advances the version of a stream past its next event, which is skipped, and the version of the part that the
+    /// event would change, if it can be decoded.
     pub(super) async fn skip_sequence(&self, kind: StateKind, event: &RawEnvelope) -> Result<(), ProjectionError> {
         let change = ViewChange::from_event(event).ok().flatten();
         let opportunity = change.as_ref().and_then(|change| change.event.engaged_opportunity());

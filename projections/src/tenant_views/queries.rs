@@ -44,8 +44,8 @@ impl TenantViews {
         Self { store: self.store.with_generation(generation) }
     }
 
-    /// Returns an aggregate of a tenant; `None` if the tenant has no aggregate with this id, even if another tenant has. A
-    /// deleted aggregate is returned in its deleted state.
+    /// Returns an aggregate of a tenant; `None` if the tenant has no aggregate with this id, even if another tenant
+    /// has. A deleted aggregate is returned in its deleted state.
     ///
     /// # Errors
     /// [`QueryError`] when the server is unavailable or the stored state is unreadable.

@@ -1,9 +1,9 @@
-//! Static embeddings: each token has one vector, and the vector of a text is their weighted mean. This needs no inference
-//! and embeds tens of thousands of texts a second.
+//! Static embeddings: each token has one vector, and the vector of a text is their weighted mean. This needs no
+//! inference and embeds tens of thousands of texts a second.
 //!
-//! Weights and tokenizer are those of the Python package `wordllama` (MIT), with 256 dimensions. Other than in the package,
-//! frequent tokens have smaller weights, title, category and description of a notice have different weights, and the
-//! vector of a query is moved towards the product categories that it is similar to.
+//! Weights and tokenizer are those of the Python package `wordllama` (MIT), with 256 dimensions. Other than in the
+//! package, frequent tokens have smaller weights, title, category and description of a notice have different weights,
+//! and the vector of a query is moved towards the product categories that it is similar to.
 
 #[cfg(test)]
 mod tests;

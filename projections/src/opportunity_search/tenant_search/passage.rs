@@ -1,7 +1,7 @@
 //! Splits long texts into passages.
 
-/// Longest passage, in characters. The vector of a passage is the mean of its words: the longer it is, the less each word
-/// counts.
+/// Longest passage, in characters. The vector of a passage is the mean of its words: the longer it is, the less each
+/// word counts.
 const PASSAGE_CHARS: usize = 600;
 
 /// How far before the limit a place to split is searched for, in characters.

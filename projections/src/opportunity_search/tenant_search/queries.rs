@@ -19,8 +19,8 @@ pub struct TenantSearchHit {
     pub kind: SearchUnitKind,
     /// Id of the aggregate.
     pub id: String,
-    /// The part of the aggregate: `title` or `section:<key>` of a proposal, `file`, `requirements` or `analysis` of a document,
-    /// `whole` of a resource.
+    /// The part of the aggregate: `title` or `section:<key>` of a proposal, `file`, `requirements` or `analysis` of a
+    /// document, `whole` of a resource.
     pub part: String,
     /// Heading of the part.
     pub heading: String,

@@ -19,7 +19,7 @@ pub(in crate::opportunity_search) const COMMON_WORD_TITLES: u32 = 5;
 #[derive(Debug, Default)]
 pub(in crate::opportunity_search) struct TitleWords {
     titles: HashMap<String, u32>,
-    /// Possible corrections by first letter and length: a correction has the same first letter and about the same length.
+    /// Possible corrections by first letter and length: a correction has the same first letter and a similar length.
     words_by_shape: HashMap<(char, usize), Vec<String>>,
 }
 
@@ -50,8 +50,8 @@ impl TitleWords {
         self.titles.get(word).copied().unwrap_or_default()
     }
 
-    /// The correction of a word that `count` titles, or correspondingly many texts, have: the most similar frequent word,
-    /// and of several the one in the most titles. `None` if the word seems to be spelled correctly.
+    /// The correction of a word that `count` titles, or correspondingly many texts, have: the most similar frequent
+    /// word, and of several the one in the most titles. `None` if the word seems to be spelled correctly.
     pub(in crate::opportunity_search) fn find_correction(&self, word: &str, count: u32) -> Option<&str> {
         let letters: Vec<char> = word.chars().collect();
         if letters.len() < MIN_WORD_LETTERS || has_digit(word) || count >= COMMON_WORD_TITLES {

@@ -1,12 +1,12 @@
--- Writes new versions of states together with the figures and lists that their events change: all of them, or none if the
--- stored version of a state is not the one that its transition builds on, or a key has the wrong type. All keys have the
--- same hash tag.
+-- Writes new versions of states together with the figures and lists that their events change: all of them, or none if
+-- the stored version of a state is not the one that its transition builds on, or a key has the wrong type. All keys
+-- have the same hash tag.
 --
 -- KEYS: the tag's marker, the states, the keys of figures and lists ("targets").
 -- ARGV: number of states; number of targets; for each state the version that the transition builds on, the new version,
--- the new state, its time to live in seconds (0 for ever); for each target its kind ('c' shared counts, 'e' own counts, 'z'
--- ranking, 'm' members), when it expires (Unix seconds, 0 never), the number of its fields, and each field with the number
--- to add (for a member, 1 adds it and -1 removes it).
+-- the new state, its time to live in seconds (0 for ever); for each target its kind ('c' shared counts, 'e' own
+-- counts, 'z' ranking, 'm' members), when it expires (Unix seconds, 0 never), the number of its fields, and each field
+-- with the number to add (for a member, 1 adds it and -1 removes it).
 -- Returns whether all states were written (1) or none (0), then for each state: 1 if it can be written, 0 if its stored
 -- version is another one, a text if its key is damaged.
 if redis.call('EXISTS', KEYS[1]) == 0 then

@@ -85,8 +85,8 @@ impl ErrorClassifier {
     }
 
     /// Classifies an error: caused by a key that few changes write, or by the state of the server, which concerns all
-    /// changes. A server refuses every write when it is out of memory, is a replica, cannot save, is loading, or requires
-    /// a password.
+    /// changes. A server refuses every write when it is out of memory, is a replica, cannot save, is loading, or
+    /// requires a password.
     pub(super) fn classify_error(self, error: RedisError) -> ProjectionError {
         let Self { read_model, generation } = self;
         match error.code() {

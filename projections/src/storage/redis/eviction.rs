@@ -9,8 +9,8 @@ use crate::QueryError;
 const NO_EVICTION: &str = "noeviction";
 
 impl RedisClient {
-    /// Returns a warning if the server evicts keys when it is full: an evicted state cannot be distinguished from one that
-    /// was never written.
+    /// Returns a warning if the server evicts keys when it is full: an evicted state cannot be distinguished from one
+    /// that was never written.
     pub(crate) async fn eviction_warning(&self) -> Result<Option<String>, QueryError> {
         let mut pipeline = redis::pipe();
         for section in ["memory", "stats"] {
@@ -28,8 +28,8 @@ fn describe_eviction(info: &str) -> Option<String> {
     let evicted = fields.get("evicted_keys").copied().unwrap_or("0");
     Some(format!(
         "Redis evicts keys when it is full (maxmemory-policy={policy}, maxmemory={limit} bytes, {evicted} evicted so \
-         far): evicted opportunities, visits and figures are lost; set maxmemory-policy to {NO_EVICTION} and raise maxmemory; \
-         if keys were evicted, run `medhub rebuild views workspace`"
+         far): evicted opportunities, visits and figures are lost; set maxmemory-policy to {NO_EVICTION} and raise \
+         maxmemory; if keys were evicted, run `medhub rebuild views workspace`"
     ))
 }
 

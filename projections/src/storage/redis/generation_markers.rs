@@ -1,13 +1,13 @@
 //! Preparing and removing a generation.
 //!
-//! Every tag that a generation uses has a marker in its own slot, and every script call requires the marker. A server that
-//! was flushed or replaced by an empty one has no markers, so a write fails instead of starting from empty states. A
-//! removal deletes the markers first, so that no late writer adds keys to a generation that is being removed.
+//! Every tag that a generation uses has a marker in its own slot, and every script call requires the marker. A server
+//! that was flushed or replaced by an empty one has no markers, so a write fails instead of starting from empty states.
+//! A removal deletes the markers first, so that no late writer adds keys to a generation that is being removed.
 //!
-//! A set names all tags. Tags that are known beforehand are in it from the start. Others, such as tenants, are added before
-//! their first write: first the marker, then the tag; if the set was deleted in between, the marker is removed again.
-//! Therefore a tag in the set without a marker means that data was lost, and a removal finds every marker that allows
-//! writes.
+//! A set names all tags. Tags that are known beforehand are in it from the start. Others, such as tenants, are added
+//! before their first write: first the marker, then the tag; if the set was deleted in between, the marker is removed
+//! again. Therefore a tag in the set without a marker means that data was lost, and a removal finds every marker that
+//! allows writes.
 
 use std::collections::BTreeSet;
 

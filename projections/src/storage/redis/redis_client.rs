@@ -1,5 +1,5 @@
-//! The `Redis` client: a connection that is opened at its first use and again after it breaks, and the operations that all
-//! read models share.
+//! The `Redis` client: a connection that is opened at its first use and again after it breaks, and the operations that
+//! all read models share.
 
 use redis::{
     Client, FromRedisValue, Pipeline, RedisError, RedisResult, Value,
@@ -74,8 +74,8 @@ impl RedisClient {
         }
     }
 
-    /// Runs calls of a script in one round trip; a call that fails does not prevent the others. The script must be safe to
-    /// repeat.
+    /// Runs calls of a script in one round trip; a call that fails does not prevent the others. The script must be safe
+    /// to repeat.
     pub(crate) async fn call_script(
         &self,
         script: &RedisScript,
@@ -115,8 +115,8 @@ impl RedisClient {
         self.run_pipeline::<(String,)>(redis::pipe().ping()).await.map(drop)
     }
 
-    /// Scans a part of the keyspace for keys that begin with `prefix`. Returns the cursor of the next part, `None` at the
-    /// end, and the keys; a key may be returned twice.
+    /// Scans a part of the keyspace for keys that begin with `prefix`. Returns the cursor of the next part, `None` at
+    /// the end, and the keys; a key may be returned twice.
     pub(crate) async fn scan_keys(&self, prefix: &str, cursor: u64) -> Result<(Option<u64>, Vec<Vec<u8>>), QueryError> {
         let mut pipeline = redis::pipe();
         let scan = pipeline.cmd("SCAN").arg(cursor).arg("MATCH").arg(format!("{}*", escape_glob(prefix)));

@@ -28,8 +28,8 @@ pub(crate) trait StateBatch: Send + Sync {
     /// Decodes a stored state of the key at `index`.
     fn parse_state(&self, index: usize, version: u64, text: &str) -> Result<Self::State, BoxedError>;
 
-    /// Folds into each state the events that it does not have yet; states are in the order of the keys. A state that has
-    /// all of its events has no transition.
+    /// Folds into each state the events that it does not have yet; states are in the order of the keys. A state that
+    /// has all of its events has no transition.
     fn fold(
         &self,
         stored: Vec<VersionedState<Self::State>>,

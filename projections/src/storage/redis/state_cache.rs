@@ -1,7 +1,7 @@
 //! A cache of the states that were written last, so that they need not be read for the next events of the same streams.
 //!
-//! A cached state is outdated when another writer has changed it. The script that writes compares versions, so an outdated
-//! state costs one more round trip and is never written.
+//! A cached state is outdated when another writer has changed it. The script that writes compares versions, so an
+//! outdated state costs one more round trip and is never written.
 
 use std::{
     collections::HashMap,
@@ -16,8 +16,8 @@ const MEBIBYTE: usize = 1 << 20;
 /// Bytes of a state beyond its text: the parsed form is larger than the text, and maps have room to grow.
 const OVERHEAD: usize = 256;
 
-/// A bounded cache of states by their keys. It has two halves: states are put into the young one, and when that is full,
-/// the old one is dropped and the young one becomes the old one.
+/// A bounded cache of states by their keys. It has two halves: states are put into the young one, and when that is
+/// full, the old one is dropped and the young one becomes the old one.
 pub(super) struct StateCache<S> {
     halves: Mutex<CacheHalves<S>>,
     /// Size of each half, in bytes.

@@ -26,8 +26,8 @@ struct PendingWrite<S> {
 }
 
 impl<S: Send> VersionedStateStore<S> {
-    /// Writes transitions; returns the batches with a state whose stored version is not the one that its transition builds
-    /// on.
+    /// Writes transitions; returns the batches with a state whose stored version is not the one that its transition
+    /// builds on.
     pub(super) async fn write<B: StateBatch<State = S>>(
         &self,
         folded: Vec<FoldedBatch<B>>,
@@ -43,7 +43,7 @@ impl<S: Send> VersionedStateStore<S> {
             batches.push(batch);
         }
         let mut conflicting = BTreeSet::new();
-        // Each round either writes all transitions of a tag, or drops those that prevented the others from being written.
+        // Each round writes all transitions of a tag, or drops those that prevented the others from being written.
         while !writes.is_empty() {
             let groups = group_by_tag(writes);
             let calls: Vec<_> = groups.iter().map(|group| self.apply_call(group)).collect();
@@ -68,8 +68,8 @@ impl<S: Send> VersionedStateStore<S> {
             .collect())
     }
 
-    /// Processes the answer of one call. If nothing was written, returns the transitions that can be written without the
-    /// others.
+    /// Processes the answer of one call. If nothing was written, returns the transitions that can be written without
+    /// the others.
     fn process_answer(
         &self,
         group: Vec<PendingWrite<S>>,

@@ -1,9 +1,9 @@
-//! Folded streams in `Redis`: each state is a hash with its version (the sequence of the last event in it) and its text.
+//! Folded streams in `Redis`: each state is a hash of its text and its version (the sequence of the last event in it).
 //!
 //! One script compares versions and writes states together with the figures and lists that their events change,
-//! atomically within one hash tag; so a repeated event changes nothing. A batch is written by one call for each tag, all
-//! of them in one round trip. A stream may have states in several tags, each with a version of its own: if a failure left
-//! one of them unwritten, repeating the batch writes that one only.
+//! atomically within one hash tag; so a repeated event changes nothing. A batch is written by one call for each tag,
+//! all of them in one round trip. A stream may have states in several tags, each with a version of its own: if a
+//! failure left one of them unwritten, repeating the batch writes that one only.
 
 use std::{
     collections::{BTreeSet, HashSet},
@@ -187,7 +187,7 @@ impl<S: Send> VersionedStateStore<S> {
                 }
                 portions.push(batches);
                 let round_trips: Vec<_> = portions.into_iter().map(|portion| self.apply_portion(portion)).collect();
-                // All of them run, also after a failure: a refused stream must not prevent the others from being written.
+                // All of them run, also after a failure: a refused stream must not prevent the writes of others.
                 let outcomes: Vec<_> = stream::iter(round_trips).buffer_unordered(IN_FLIGHT).collect().await;
                 most_severe(outcomes)
             }
@@ -219,8 +219,8 @@ impl<S: Send> VersionedStateStore<S> {
     }
 
     /// Folds into the cached states, or into the initial state of a new stream. This is optimistic: the script compares
-    /// versions. The second list has the streams to load: those that are not cached, and those that seem to have nothing to
-    /// write or a gap, because only the stored state can confirm that.
+    /// versions. The second list has the streams to load: those that are not cached, and those that seem to have
+    /// nothing to write or a gap, because only the stored state can confirm that.
     fn fold_cached<B: StateBatch<State = S>>(&self, pending: Vec<B>) -> (Vec<FoldedBatch<B>>, Vec<B>) {
         let (mut folded, mut unread) = (vec![], vec![]);
         for batch in pending {

@@ -157,8 +157,8 @@ const QUERIES: &[(&str, &[&str])] = &[
 const FIRST: usize = 10;
 
 /// Required share of relevant hits among the first ten. Measured: 0.91 (0.99 over the other queries in
-/// `tests/it/notices/search.rs`). Notices are judged by their code, which is also embedded; without it (titles and texts
-/// alone, plain queries) the rate is 0.59.
+/// `tests/it/notices/search.rs`). Notices are judged by their code, which is also embedded; without it (titles and
+/// texts alone, plain queries) the rate is 0.59.
 const HIT_RATE: f64 = 0.88;
 
 #[tokio::test]

@@ -43,7 +43,7 @@ impl TokenTable {
         Ok(Self { tokenizer, vectors, weights })
     }
 
-    /// The unweighted mean of the vectors of a text's tokens, as the Python package computes it; zero for an empty text.
+    /// The unweighted mean of a text's token vectors, as the Python package computes it; zero for an empty text.
     pub(super) fn plain_mean(&self, text: &str) -> Result<Vec<f32>, EmbeddingError> {
         let mut mean = WeightedMean::default();
         for token in self.tokenize(text)? {
@@ -54,7 +54,7 @@ impl TokenTable {
 
     /// The weighted mean of the vectors of a text's tokens; zero for an empty text.
     ///
-    /// The text is tokenized word by word, which gives the same tokens, because no token contains a space between words.
+    /// The text is tokenized word by word, which gives the same tokens, because no token extends across a space.
     pub(super) fn weighted_mean(&self, text: &str, cache: &mut TokenCache) -> Result<Vec<f32>, EmbeddingError> {
         let mut mean = WeightedMean::default();
         for word in text.split_whitespace() {
@@ -116,8 +116,8 @@ pub(super) fn add_weighted(sum: &mut [f32], vector: &[f32], weight: f32) {
     sum.iter_mut().zip(vector).for_each(|(sum, value)| *sum += weight * value);
 }
 
-/// The weight of a token: rarer tokens have larger ones. The id is nearly the rank by frequency, because the tokenizer's
-/// vocabulary was built by merging the most frequent pairs first.
+/// The weight of a token: rarer tokens have larger ones. The id is nearly the rank by frequency, because the
+/// tokenizer's vocabulary was built by merging the most frequent pairs first.
 #[expect(clippy::cast_precision_loss, reason = "token ids are far below 2^24")]
 fn token_weight(id: usize) -> f32 {
     (id as f32 + 1.0).ln().max(f32::MIN_POSITIVE)
