@@ -26,8 +26,8 @@ use crate::QueryError;
 const FIRST_WAIT: Duration = Duration::from_secs(1);
 /// Interval between checks whether the collection has grown.
 const CHECK_INTERVAL: Duration = Duration::from_secs(10);
-/// The words are read again when the number of titles has changed by more than this fraction of it: one in so many.
-const GROWTH_FRACTION: u64 = 50;
+/// The words are read again when the number of titles has changed by more than one in this many.
+const TITLES_PER_CHANGE: u64 = 50;
 /// Titles of one response: few, so that other requests to the collection do not have to wait for it.
 const PAGE: u32 = 250;
 
@@ -125,7 +125,7 @@ impl OpportunitySearch {
         let title_count =
             self.qdrant().run_request(self.client().count(count)).await?.result.map_or(0, |result| result.count);
         let last_count = self.title_words_cache().with_slot(|slot| slot.title_count);
-        if last_count.is_some_and(|last_count| title_count.abs_diff(last_count) * GROWTH_FRACTION <= last_count) {
+        if last_count.is_some_and(|last_count| title_count.abs_diff(last_count) * TITLES_PER_CHANGE <= last_count) {
             return Ok(None);
         }
         let title = PayloadIncludeSelector { fields: vec!["title".to_owned()] };

@@ -37,8 +37,8 @@ pub(super) fn new_fold(
     }
 }
 
-/// The row of a state. The state is serialized again, so that equal states have equal texts. The key of a part names its
-/// shard.
+/// The row of a state. The state is serialized again, so that equal states have equal texts. The key of a part names
+/// its shard.
 pub(super) fn state_row(
     (kind, shard): (StateKind, KeyShard),
     id: &str,

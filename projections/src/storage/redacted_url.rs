@@ -1,4 +1,4 @@
-//! Formats connection URLs without their password.
+//! Formats connection URLs without user name and password.
 
 use std::fmt;
 

@@ -7,13 +7,13 @@ use domain::value::TenantId;
 use super::{ListGroup, StoredAggregate, TenantAggregate, TenantViews};
 use crate::{QueryError, storage::count_query};
 
-/// The place in a list after one aggregate. It stays valid when aggregates are added or removed.
+/// The position in a list after one aggregate. It stays valid when aggregates are added or removed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ListCursor(String);
 
 /// A text that is not a list cursor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("it is not a cursor that a list returned")]
+#[error("the text is not a cursor that a list returned")]
 pub struct InvalidListCursor;
 
 /// Digits of a Unix time in milliseconds; sufficient until the year 2286.

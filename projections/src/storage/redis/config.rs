@@ -32,8 +32,8 @@ pub struct RedisConfig {
     pub leaderboard_days: u16,
     /// Days that a visit's version is kept after its last event. The version distinguishes repeated events from new
     /// ones: a consumer reads again records that were not committed (minutes old) or everything that the topic retains
-    /// (days old). Events of a visit that continues after this time are parked, because it is unknown whether they were
-    /// counted.
+    /// (days old). After this time, the next event of the visit begins a new state, so a repeated event would be
+    /// counted again.
     pub visit_days: u16,
 }
 

@@ -54,8 +54,8 @@ impl ScriptCall {
         &self.keys
     }
 
-    /// Refuses keys of several slots, as a cluster does. A single server accepts them, so a violation would otherwise
-    /// pass all tests on one.
+    /// Refuses keys of several slots, as a cluster does. A single server accepts them, so that tests with one would not
+    /// detect a violation.
     pub(super) fn check_slot(&self) -> RedisResult<()> {
         let mut parts = self.keys.iter().map(|key| hashed_part(key));
         let first = parts.next();
