@@ -1,9 +1,9 @@
-//! The analysts' read model in `ClickHouse`: one row per event, per opportunity, per award, and per view, click or
-//! save, and figures of these by minute and by hour.
+//! The analysts' read model in `ClickHouse`: one row for each event, opportunity, award, view, click, save and unsave,
+//! and figures of engagement by minute and by hour.
 //!
-//! Tables of rows are `ReplacingMergeTree`s keyed by a row's subject and versioned by the stream's sequence: a repeated
-//! event writes the same row, and `final` returns it once. Figures are aggregated from sets, so that a repeated event
-//! does not change them.
+//! Tables of rows are `ReplacingMergeTree`s, keyed by the subject of a row and versioned by the stream's sequence: a
+//! repeated event writes the same row, and `final` returns it once. Figures are counted from sets, so that a repeated
+//! event does not change them.
 
 mod analyst_views;
 mod award_row;

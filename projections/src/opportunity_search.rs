@@ -1,9 +1,9 @@
-//! Search in `Qdrant`: one point per opportunity, found by the meaning of its notice and by the words and numbers in
-//! it. The texts of tenants ([`SearchUnit`]) are in a separate collection.
+//! Search in `Qdrant`: one point for each opportunity, found by the meaning of its notice and by the words and numbers
+//! in it. The texts of tenants ([`SearchUnit`]) are in a separate collection.
 //!
-//! A point's id is derived from the opportunity's id; its payload has the sequence of the event that set its notice
-//! details and the hash of the embedded text. A repeated event therefore changes nothing, and an unchanged text is not
-//! embedded again, not even in a rebuild.
+//! The id of a point is derived from the opportunity's id; its payload has the sequence of the event that set its
+//! notice details, and the hash of the embedded text. Therefore a repeated event changes nothing, and an unchanged text
+//! is not embedded again, not even in a rebuild.
 
 mod client;
 mod collection;

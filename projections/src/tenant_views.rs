@@ -1,15 +1,16 @@
 //! Aggregates of each tenant, in `Redis`: proposals, documents, resources, tasks, the company itself, and the inboxes
 //! of its users.
 //!
-//! Each stream is a versioned state; the lists that contain it are sorted sets by time of creation, written together with
-//! it, so that a repeated event changes nothing. The tenant is the hash tag of every key: no key has data of two tenants.
+//! Each stream is a versioned state. The lists that contain it are sorted sets by time of creation; they are written
+//! atomically with the state, so that a repeated event changes nothing. The tenant is the hash tag of every key: no key
+//! has data of two tenants.
 //!
 //! | key below `medhub:workspace:g1:{<tenant>}:` | what it holds |
 //! | --- | --- |
 //! | `<kind>:<stream>` | version and state; a stream is named `<tenant>:<id>`, a company's `<tenant>` |
 //! | `list:<kind>:<group>` | members of a group, by time of creation |
 //!
-//! A new kind is one `impl TenantAggregate` and one `AggregateDescriptor` in `tenant_aggregate.rs`.
+//! A new kind needs one `impl TenantAggregate` and one `AggregateDescriptor` in `tenant_aggregate.rs`.
 
 mod aggregate_history;
 mod aggregate_list;

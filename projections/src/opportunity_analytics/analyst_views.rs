@@ -1,8 +1,8 @@
-//! The views that analysts read: plain views in one database, which all switch to another generation at once.
+//! The views that analysts query: plain views in one database, which all switch to another generation at once.
 //!
-//! Every view reads each generation that may be active, under the condition that table `generation` names it. Changing
-//! this pointer is the switch: the views are created over both generations first, then the pointer moves. The server
-//! evaluates the condition before it reads, and reads nothing of the other generation.
+//! Every view selects from each generation that may be active, under the condition that the table `generation` names
+//! it. For a switch, the views are first created over both generations, then the pointer in that table is changed. The
+//! server evaluates the condition before it reads, so it reads nothing of the other generation.
 
 use clickhouse::{Row, sql::Identifier};
 use serde::Deserialize;
@@ -33,26 +33,26 @@ struct ViewColumn {
 }
 
 impl OpportunityAnalytics {
-    /// Makes the views read this generation.
+    /// Switches the views to this generation.
     pub(super) async fn publish_views(&self) -> Result<(), QueryError> {
-        let shown = self.analyst_database();
+        let database = self.analyst_database();
         self.store()
-            .run_statement(self.server().query("create database if not exists ?").bind(Identifier(shown)).execute())
+            .run_statement(self.server().query("create database if not exists ?").bind(Identifier(database)).execute())
             .await?;
-        let pointer = self.server().query(include_str!("sql/generation.sql")).bind(Identifier(shown));
+        let pointer = self.server().query(include_str!("sql/generation_pointer.sql")).bind(Identifier(database));
         self.store().run_statement(pointer.execute()).await?;
         self.move_legacy_tables().await?;
-        let live = self.published_generation().await?;
-        let other = live.filter(|live| *live != self.generation());
+        let published = self.published_generation().await?;
+        let other = published.filter(|published| *published != self.generation());
         self.create_views(&other.into_iter().chain([self.generation()]).collect::<Vec<_>>()).await?;
-        if live != Some(self.generation()) {
+        if published != Some(self.generation()) {
             self.move_pointer().await?;
-            tracing::info!(generation = %self.generation(), "analysts read another generation of ClickHouse");
+            tracing::info!(generation = %self.generation(), "analysts' views switched to another generation");
         }
         Ok(())
     }
 
-    /// Makes the views read other generations only, so that this one can be dropped.
+    /// Removes this generation from the views, so that it can be dropped.
     pub(super) async fn withdraw_views(&self) -> Result<(), QueryError> {
         let exists = "select count() > 0 from system.tables where database = ? and name = 'generation'";
         if !self
@@ -63,13 +63,13 @@ impl OpportunityAnalytics {
             return Ok(());
         }
         match self.published_generation().await? {
-            Some(live) if live != self.generation() => self.create_views(&[live]).await,
-            // No other generation is left for the views to read.
+            Some(published) if published != self.generation() => self.create_views(&[published]).await,
+            // There is no other generation that the views could read.
             Some(_) | None => self.drop_views().await,
         }
     }
 
-    /// The generation that the views read; `None` when its table of events does not exist.
+    /// The generation that the views read; `None` if there is none, or its table of events does not exist.
     async fn published_generation(&self) -> Result<Option<Generation>, QueryError> {
         let number = self
             .server()
@@ -77,19 +77,19 @@ impl OpportunityAnalytics {
             .bind(Identifier(self.analyst_database()));
         let number: i32 = self.store().run_statement(number.fetch_one()).await?;
         let Ok(generation) = Generation::try_new(number) else { return Ok(None) };
-        let there = "select count() > 0 from system.tables where database = ? and name = 'events'";
-        let there = self.server().query(there).bind(self.with_generation(generation).database());
-        Ok(self.store().run_statement(there.fetch_one::<bool>()).await?.then_some(generation))
+        let exists = "select count() > 0 from system.tables where database = ? and name = 'events'";
+        let exists = self.server().query(exists).bind(self.with_generation(generation).database());
+        Ok(self.store().run_statement(exists.fetch_one::<bool>()).await?.then_some(generation))
     }
 
     async fn move_pointer(&self) -> Result<(), QueryError> {
-        let shown = self.analyst_database();
+        let database = self.analyst_database();
         let insert = self
             .server()
             .query("insert into ?.generation select toUInt32(?), max(moved) + 1 from ?.generation")
-            .bind(Identifier(shown))
+            .bind(Identifier(database))
             .bind(self.generation().number())
-            .bind(Identifier(shown));
+            .bind(Identifier(database));
         self.store().run_statement(insert.execute()).await
     }
 
@@ -97,23 +97,23 @@ impl OpportunityAnalytics {
     async fn create_views(&self, generations: &[Generation]) -> Result<(), QueryError> {
         let databases: Vec<_> =
             generations.iter().map(|generation| self.with_generation(*generation).database()).collect();
-        for (name, merged) in VIEWS {
-            let columns = self.server().query(include_str!("sql/columns.sql")).bind(&databases).bind(name);
+        for (name, needs_final) in VIEWS {
+            let columns = self.server().query(include_str!("sql/view_columns.sql")).bind(&databases).bind(name);
             let columns: Vec<ViewColumn> = self.store().run_statement(columns.fetch_all()).await?;
-            let parts: Vec<_> = generations
+            let sources: Vec<_> = generations
                 .iter()
                 .zip(&databases)
                 .map(|(generation, database)| ViewSource {
                     generation: *generation,
                     database,
                     table: name,
-                    needs_final: merged,
+                    needs_final,
                 })
                 .collect();
-            let mut statement = self.server().query(&view_statement(&parts, &columns));
+            let mut statement = self.server().query(&view_statement(&sources, &columns));
             statement = statement.bind(Identifier(self.analyst_database())).bind(Identifier(name));
-            for part in &parts {
-                statement = part.bind_identifiers(statement, self.analyst_database());
+            for source in &sources {
+                statement = source.bind_identifiers(statement, self.analyst_database());
             }
             self.store().run_statement(statement.execute()).await?;
         }
@@ -128,37 +128,37 @@ impl OpportunityAnalytics {
         Ok(())
     }
 
-    /// Moves tables whose names the views need to the database `<name>_before`.
+    /// Moves tables with the name of a view, and other tables of earlier releases, to the database `<name>_before`.
     async fn move_legacy_tables(&self) -> Result<(), QueryError> {
-        let (shown, aside) = (self.analyst_database(), format!("{}_before", self.analyst_database()));
+        let (database, target) = (self.analyst_database(), format!("{}_before", self.analyst_database()));
         let names: Vec<_> = VIEWS.iter().map(|(name, _)| *name).chain(LEGACY_TABLES).collect();
         let superseded = |database: &str| {
-            let query = self.server().query(include_str!("sql/superseded.sql"));
+            let query = self.server().query(include_str!("sql/superseded_tables.sql"));
             query.bind(database).bind(&names).fetch_all::<String>()
         };
-        let tables = self.store().run_statement(superseded(shown)).await?;
+        let tables = self.store().run_statement(superseded(database)).await?;
         if tables.is_empty() {
             return Ok(());
         }
         self.store()
-            .run_statement(self.server().query("create database if not exists ?").bind(Identifier(&aside)).execute())
+            .run_statement(self.server().query("create database if not exists ?").bind(Identifier(&target)).execute())
             .await?;
         for table in tables {
             let rename =
-                self.server().query("rename table ?.? to ?.?").bind(Identifier(shown)).bind(Identifier(&table));
-            self.store().run_statement(rename.bind(Identifier(&aside)).bind(Identifier(&table)).execute()).await?;
+                self.server().query("rename table ?.? to ?.?").bind(Identifier(database)).bind(Identifier(&table));
+            self.store().run_statement(rename.bind(Identifier(&target)).bind(Identifier(&table)).execute()).await?;
             tracing::warn!(
-                table.from = shown,
-                table.to = aside,
+                table.from = database,
+                table.to = target,
                 table.name = table,
-                "table moved aside, a view replaces it"
+                "table of an earlier release moved to another database"
             );
         }
         Ok(())
     }
 }
 
-/// What a view reads of one generation.
+/// The table of one generation that a view selects from.
 struct ViewSource<'a> {
     generation: Generation,
     database: &'a str,
@@ -167,21 +167,21 @@ struct ViewSource<'a> {
 }
 
 impl ViewSource<'_> {
-    /// Selects the columns in the order of `wanted`; one that this generation lacks has the default of its type.
-    fn select_statement(&self, wanted: &[&ViewColumn], columns: &[ViewColumn]) -> String {
+    /// Selects the columns in the order of `view_columns`; one that this generation lacks has the default of its type.
+    fn select_statement(&self, view_columns: &[&ViewColumn], columns: &[ViewColumn]) -> String {
         let has = |name: &str| columns.iter().any(|column| column.database == self.database && column.name == name);
         let column = |column: &&ViewColumn| {
             let ViewColumn { name, r#type, .. } = column;
             if has(name) { format!("`{name}`") } else { default_column(name, r#type) }
         };
-        let list = wanted.iter().map(column).collect::<Vec<_>>().join(", ");
-        let merged = if self.needs_final { " final" } else { "" };
+        let list = view_columns.iter().map(column).collect::<Vec<_>>().join(", ");
+        let modifier = if self.needs_final { " final" } else { "" };
         let number = self.generation.number();
-        format!("select {list} from ?.?{merged} where (select argMax(number, moved) from ?.generation) = {number}")
+        format!("select {list} from ?.?{modifier} where (select argMax(number, moved) from ?.generation) = {number}")
     }
 
-    fn bind_identifiers(&self, query: clickhouse::query::Query, shown: &str) -> clickhouse::query::Query {
-        query.bind(Identifier(self.database)).bind(Identifier(self.table)).bind(Identifier(shown))
+    fn bind_identifiers(&self, query: clickhouse::query::Query, analyst_database: &str) -> clickhouse::query::Query {
+        query.bind(Identifier(self.database)).bind(Identifier(self.table)).bind(Identifier(analyst_database))
     }
 }
 
@@ -189,10 +189,10 @@ fn default_column(name: &str, r#type: &str) -> String {
     format!("defaultValueOfTypeName('{}') as `{name}`", r#type.replace('\\', "\\\\").replace('\'', "\\'"))
 }
 
-fn view_statement(parts: &[ViewSource<'_>], columns: &[ViewColumn]) -> String {
-    let newest = parts.last().map(|part| part.database);
-    let wanted: Vec<_> = columns.iter().filter(|column| Some(column.database.as_str()) == newest).collect();
-    let selects: Vec<_> = parts.iter().map(|part| part.select_statement(&wanted, columns)).collect();
+fn view_statement(sources: &[ViewSource<'_>], columns: &[ViewColumn]) -> String {
+    let newest = sources.last().map(|source| source.database);
+    let view_columns: Vec<_> = columns.iter().filter(|column| Some(column.database.as_str()) == newest).collect();
+    let selects: Vec<_> = sources.iter().map(|source| source.select_statement(&view_columns, columns)).collect();
     format!("create or replace view ?.? as {}", selects.join(" union all "))
 }
 
@@ -201,7 +201,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_column_that_a_generation_lacks_has_its_type_s_default() {
+    fn a_column_that_a_generation_lacks_has_the_default_of_its_type() {
         let column = |database: &str, name: &str, r#type: &str| ViewColumn {
             database: database.to_owned(),
             name: name.to_owned(),
@@ -209,17 +209,17 @@ mod tests {
         };
         let columns = [
             column("m_g1", "id", "String"),
-            column("m_g1", "gone", "String"),
+            column("m_g1", "removed", "String"),
             column("m_g2", "id", "String"),
             column("m_g2", "at", "DateTime64(6, 'UTC')"),
         ];
-        let part = |number, database| ViewSource {
+        let source = |number, database| ViewSource {
             generation: Generation::try_new(number).unwrap(),
             database,
             table: "awards",
             needs_final: true,
         };
-        let view = view_statement(&[part(1, "m_g1"), part(2, "m_g2")], &columns);
+        let view = view_statement(&[source(1, "m_g1"), source(2, "m_g2")], &columns);
         let pointer = "where (select argMax(number, moved) from ?.generation)";
         assert_eq!(
             view,

@@ -31,7 +31,7 @@ impl AwardRow {
         (&self.opportunity_id, &self.award_key)
     }
 
-    /// The row's dates as queries show them.
+    /// The row's dates as queries return them.
     pub(super) fn queried_dates(&self) -> RowDates {
         RowDates::from_row(vec![], vec![self.awarded_on])
     }

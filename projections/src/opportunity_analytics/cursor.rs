@@ -4,7 +4,7 @@ use std::{fmt, str::FromStr};
 
 use chrono::{DateTime, Utc};
 
-/// The place after one opportunity in a list that is sorted newest first.
+/// The position after one opportunity in a list that is sorted newest first.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OpportunityCursor {
     posted_at_micros: i64,
@@ -13,7 +13,7 @@ pub struct OpportunityCursor {
 
 /// A token that does not decode to a cursor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the cursor is not one of ours")]
+#[error("the text is not a cursor that a list returned")]
 pub struct InvalidOpportunityCursor;
 
 impl OpportunityCursor {
@@ -33,8 +33,8 @@ impl OpportunityCursor {
 /// Hexadecimal digits: safe in a URL, and opaque to clients.
 impl fmt::Display for OpportunityCursor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let plain = format!("{}~{}", self.posted_at_micros, self.id);
-        plain.bytes().try_for_each(|byte| write!(f, "{byte:02x}"))
+        let decoded = format!("{}~{}", self.posted_at_micros, self.id);
+        decoded.bytes().try_for_each(|byte| write!(f, "{byte:02x}"))
     }
 }
 
@@ -47,8 +47,8 @@ impl FromStr for OpportunityCursor {
         }
         let byte = |at| u8::from_str_radix(&token[at..at + 2], 16).map_err(|_| InvalidOpportunityCursor);
         let bytes = (0..token.len()).step_by(2).map(byte).collect::<Result<Vec<_>, _>>()?;
-        let plain = String::from_utf8(bytes).map_err(|_| InvalidOpportunityCursor)?;
-        let (posted_at, id) = plain.split_once('~').ok_or(InvalidOpportunityCursor)?;
+        let decoded = String::from_utf8(bytes).map_err(|_| InvalidOpportunityCursor)?;
+        let (posted_at, id) = decoded.split_once('~').ok_or(InvalidOpportunityCursor)?;
         let posted_at_micros = posted_at.parse().map_err(|_| InvalidOpportunityCursor)?;
         Ok(Self { posted_at_micros, id: id.to_owned() })
     }
@@ -59,7 +59,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_cursor_comes_back_as_it_went() {
+    fn a_cursor_is_parsed_from_its_token() {
         let cursor = OpportunityCursor::after("2026-03-03T12:17:50.808123Z".parse().unwrap(), "097:Ä~1");
         let token = cursor.to_string();
         assert!(token.bytes().all(|b| b.is_ascii_hexdigit()), "{token}");
@@ -67,7 +67,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_cursor_is_refused() {
+    fn a_token_that_is_not_a_cursor_is_refused() {
         for token in ["", "a", "zz", "é1", "4142", "ff", "+1+1"] {
             assert_eq!(token.parse::<OpportunityCursor>(), Err(InvalidOpportunityCursor), "{token}");
         }

@@ -8,11 +8,11 @@ use domain::envelope::RawEnvelope;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-/// The window around the recording of an event in which it is counted; the same as in `0006_engagement_window.sql`.
+/// The window around the time of recording in which an event is counted; the same as in `0006_engagement_window.sql`.
 const MAX_PAST: TimeDelta = TimeDelta::days(1_096);
 const MAX_FUTURE: TimeDelta = TimeDelta::days(1);
 
-/// One act of a user: a page view, a click, a save or an unsave.
+/// One engagement: a page view, a click, a save or an unsave.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Row, Serialize, Deserialize)]
 pub struct EngagementRow {
     #[serde(with = "clickhouse::serde::uuid")]
@@ -31,13 +31,13 @@ pub struct EngagementRow {
     recorded_at: DateTime<Utc>,
 }
 
-/// An event about engagement that this program cannot read.
+/// An engagement event that this program cannot decode.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum EngagementError {
     /// The event's type and version are not among the supported ones.
-    #[error("no engagement is named {event_type} {event_version}")]
+    #[error("unknown engagement event {event_type} {event_version}")]
     Unknown { event_type: String, event_version: String },
-    /// The payload does not have the shape that the event's type requires.
+    /// The payload does not have the fields that the event's type requires.
     #[error("reading the payload of {event_type}")]
     Payload {
         event_type: String,
@@ -46,7 +46,7 @@ pub(super) enum EngagementError {
     },
 }
 
-/// The payload of the four event types; each has a part of the fields.
+/// The fields of all four event types; each type has some of them.
 #[derive(Debug, Deserialize)]
 pub(super) struct EngagementPayload {
     pub(super) at: DateTime<Utc>,
@@ -90,21 +90,21 @@ impl EngagementRow {
                 return Err(EngagementError::Unknown { event_type, event_version });
             }
         };
-        let told = EngagementPayload::from_event(event)?;
-        // A watchlist's id is that of its user.
+        let payload = EngagementPayload::from_event(event)?;
+        // The id of a watchlist is the id of its user.
         let user_id =
-            told.user_id.or_else(|| (event.aggregate_type == "watchlist").then(|| event.aggregate_id.clone()));
+            payload.user_id.or_else(|| (event.aggregate_type == "watchlist").then(|| event.aggregate_id.clone()));
         Ok(Self {
             event_id: event.event_id,
             position: event.position,
             tenant_id: event.tenant_id.clone(),
             kind: Cow::Borrowed(kind),
-            opportunity_id: told.opportunity_id.unwrap_or_default(),
+            opportunity_id: payload.opportunity_id.unwrap_or_default(),
             aggregate_id: event.aggregate_id.clone(),
             user_id: user_id.unwrap_or_default(),
-            page_url: told.page_url,
-            target_url: told.target_url.unwrap_or_default(),
-            at: clamp_time(told.at),
+            page_url: payload.page_url,
+            target_url: payload.target_url.unwrap_or_default(),
+            at: clamp_time(payload.at),
             recorded_at: event.recorded_at.trunc_subsecs(6),
         })
     }
@@ -114,7 +114,7 @@ impl EngagementRow {
     }
 }
 
-/// Clamps a time to what the minute and hour columns can hold: clients set these times, and one may be far off.
+/// Clamps a time to the range of the minute and hour columns: clients set these times, and their clocks may be wrong.
 pub(super) fn clamp_time(at: DateTime<Utc>) -> DateTime<Utc> {
     const LATEST: DateTime<Utc> = match DateTime::from_timestamp(4_102_444_799, 0) {
         Some(latest) => latest,
@@ -123,10 +123,10 @@ pub(super) fn clamp_time(at: DateTime<Utc>) -> DateTime<Utc> {
     at.trunc_subsecs(6).clamp(DateTime::UNIX_EPOCH, LATEST)
 }
 
-/// The time in whose minute and hour an event is counted: the client's, clamped to a window around `recorded_at`.
-pub(super) fn clamp_to_window(told: DateTime<Utc>, recorded_at: DateTime<Utc>) -> DateTime<Utc> {
+/// The time in whose minute and hour an event is counted: the client's time, clamped to a window around `recorded_at`.
+pub(super) fn clamp_to_window(at: DateTime<Utc>, recorded_at: DateTime<Utc>) -> DateTime<Utc> {
     let recorded_at = recorded_at.trunc_subsecs(6);
-    clamp_time(told).clamp(recorded_at - MAX_PAST, recorded_at + MAX_FUTURE)
+    clamp_time(at).clamp(recorded_at - MAX_PAST, recorded_at + MAX_FUTURE)
 }
 
 #[cfg(test)]
@@ -135,7 +135,7 @@ mod tests {
     use crate::fixture::engagement_event;
 
     #[test]
-    fn a_view_says_who_saw_which_page_about_what() {
+    fn a_view_has_user_page_and_opportunity() {
         let payload = r#"{"type":"page_viewed","page_url":"/o/1","user_id":"ann","opportunity_id":"036:A","at":"2026-03-03T12:00:00Z"}"#;
         let row = EngagementRow::from_event(&engagement_event("visit", "visit.page_viewed", payload)).unwrap();
         assert_eq!((&*row.kind, row.user_id.as_str(), row.opportunity_id.as_str()), ("view", "ann", "036:A"));
@@ -143,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn a_watchlist_s_stream_is_its_user() {
+    fn a_save_has_the_user_of_the_watchlist() {
         let payload = r#"{"type":"opportunity_saved","opportunity_id":"036:A","at":"2026-03-03T12:00:00Z"}"#;
         let row =
             EngagementRow::from_event(&engagement_event("watchlist", "watchlist.opportunity_saved", payload)).unwrap();
@@ -151,27 +151,27 @@ mod tests {
     }
 
     #[test]
-    fn no_client_chooses_the_month_that_it_is_counted_in() {
+    fn a_client_time_outside_the_window_is_clamped() {
         let recorded: DateTime<Utc> = "2026-03-03T12:00:00Z".parse().unwrap();
-        for (told, counted) in [
+        for (at, counted) in [
             ("2026-03-01T00:00:00Z", "2026-03-01T00:00:00Z"),
             ("1970-01-01T00:00:00Z", "2023-03-03T12:00:00Z"),
             ("0001-01-01T00:00:00Z", "2023-03-03T12:00:00Z"),
             ("9999-12-31T00:00:00Z", "2026-03-04T12:00:00Z"),
         ] {
             let counted: DateTime<Utc> = counted.parse().unwrap();
-            assert_eq!(clamp_to_window(told.parse().unwrap(), recorded), counted, "{told}");
+            assert_eq!(clamp_to_window(at.parse().unwrap(), recorded), counted, "{at}");
         }
     }
 
     #[test]
-    fn a_saved_search_is_no_engagement() {
+    fn a_saved_search_is_not_engagement() {
         assert!(is_engagement(&engagement_event("watchlist", "watchlist.opportunity_saved", "{}")));
         assert!(!is_engagement(&engagement_event("watchlist", "watchlist.search_saved", "{}")));
     }
 
     #[test]
-    fn what_nobody_can_read_is_refused() {
+    fn an_event_that_cannot_be_decoded_is_refused() {
         let unknown = EngagementRow::from_event(&engagement_event("visit", "visit.ended", "{}"));
         assert!(matches!(unknown, Err(EngagementError::Unknown { .. })), "{unknown:?}");
         let broken = EngagementRow::from_event(&engagement_event("visit", "visit.page_viewed", "{}"));
@@ -179,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn a_time_that_no_column_can_hold_becomes_the_nearest_one() {
+    fn a_time_outside_the_range_of_the_columns_is_clamped() {
         let time = |text: &str| clamp_time(text.parse().unwrap()).to_rfc3339();
         assert_eq!(time("1492-10-12T00:00:00Z"), "1970-01-01T00:00:00+00:00");
         assert_eq!(time("9999-01-01T00:00:00Z"), "2099-12-31T23:59:59+00:00");

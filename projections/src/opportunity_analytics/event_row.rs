@@ -8,7 +8,7 @@ use domain::{context::BoundedContext, envelope::RawEnvelope};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-/// The context of aggregate kinds that are not registered; their events are stored like others.
+/// The context of events of unregistered aggregate kinds; they are stored like all others.
 const UNKNOWN_CONTEXT: &str = "unknown";
 
 /// One event.
@@ -43,7 +43,7 @@ impl EventRow {
         self.recorded_at
     }
 
-    /// The values of its sorting key, in the order of `holds.sql`.
+    /// The values of the table's sorting key, in the order of `contains_event.sql`.
     pub(super) fn sorting_key(&self) -> (&str, &str, &str, i64, Uuid) {
         (&self.tenant_id, &self.context, &self.event_type, self.recorded_at.timestamp_micros(), self.event_id)
     }

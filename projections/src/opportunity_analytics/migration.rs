@@ -39,10 +39,10 @@ mod tests {
     use crate::storage::clickhouse::split_statements;
 
     #[test]
-    fn steps_are_numbered_without_gaps_and_hold_statements() {
-        for (index, (name, step)) in MIGRATIONS.iter().enumerate() {
+    fn migrations_are_numbered_without_gaps_and_have_statements() {
+        for (index, (name, script)) in MIGRATIONS.iter().enumerate() {
             assert_eq!(name.split_once('_').unwrap().0, format!("{:04}", index + 1));
-            assert!(split_statements(step).count() >= 1, "{name}");
+            assert!(split_statements(script).count() >= 1, "{name}");
         }
     }
 }

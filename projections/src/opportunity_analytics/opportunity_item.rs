@@ -17,18 +17,18 @@ pub struct OpportunityPage {
     pub has_next: bool,
 }
 
-/// An opportunity as lists show it.
+/// An opportunity as an item of a list.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OpportunityItem {
     /// Agency code and solicitation number.
     pub id: String,
     /// Sequence of the event that set these facts.
     pub version: u64,
-    /// Its title.
+    /// Title.
     pub title: String,
-    /// Its text.
+    /// Description.
     pub description: Option<String>,
-    /// The agency's number of the solicitation.
+    /// The solicitation's number at the agency.
     pub solicitation_number: Option<String>,
     /// Id of the current notice.
     pub notice_id: String,
@@ -54,7 +54,7 @@ pub struct OpportunityItem {
     pub response_deadline: Option<DateTime<Utc>>,
     /// Whether SAM.gov lists it as active.
     pub active: Option<bool>,
-    /// Its page on SAM.gov.
+    /// URL of its page on SAM.gov.
     pub link: Option<String>,
     /// City where the work is done.
     pub place_city: Option<String>,
@@ -73,7 +73,7 @@ impl OpportunityItem {
     }
 }
 
-/// The row that `places.sql` selects: the ids of a page, found without reading the opportunities' texts.
+/// The row that `page_ids.sql` selects: the ids of a page, found without reading the opportunities' texts.
 #[derive(Debug, Row, Deserialize)]
 pub(super) struct OpportunityIdRow {
     pub(super) id: String,
@@ -112,29 +112,29 @@ pub(super) struct OpportunityItemRow {
 
 impl From<OpportunityItemRow> for OpportunityItem {
     fn from(row: OpportunityItemRow) -> Self {
-        // An empty column stands for a value that the notice does not have.
-        let said = |text: String| (!text.is_empty()).then_some(text);
+        // An empty column means that the notice does not have the value.
+        let to_option = |text: String| (!text.is_empty()).then_some(text);
         Self {
             id: row.id,
             version: row.sequence,
             title: row.title,
-            description: said(row.description),
-            solicitation_number: said(row.solicitation_number),
+            description: to_option(row.description),
+            solicitation_number: to_option(row.solicitation_number),
             notice_id: row.notice_id,
             notice_type: row.notice_type,
             agency_code: row.agency_code,
             agency_name: row.agency_name,
-            sub_tier: said(row.sub_tier),
-            office: said(row.office),
-            set_aside: said(row.set_aside),
-            naics: said(row.naics),
-            psc: said(row.psc),
+            sub_tier: to_option(row.sub_tier),
+            office: to_option(row.office),
+            set_aside: to_option(row.set_aside),
+            naics: to_option(row.naics),
+            psc: to_option(row.psc),
             posted_at: row.posted_at,
             response_deadline: row.response_deadline,
             active: row.active,
-            link: said(row.link),
-            place_city: said(row.place_city),
-            place_state: said(row.place_state),
+            link: to_option(row.link),
+            place_city: to_option(row.place_city),
+            place_state: to_option(row.place_state),
             awards: row.awards,
             awarded_cents: row.awarded_cents,
         }

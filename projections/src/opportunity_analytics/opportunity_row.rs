@@ -1,6 +1,6 @@
 //! A row of `opportunities`: the facts of the current notice.
 //!
-//! Discoveries and current amendments carry all facts, so that a row derives from one event alone.
+//! Discoveries and current amendments contain all facts, so a row is derived from a single event.
 
 use chrono::{DateTime, NaiveDate, SubsecRound, Utc};
 use clickhouse::Row;
@@ -49,7 +49,7 @@ pub struct OpportunityRow {
 impl OpportunityRow {
     pub(super) const TABLE: &'static str = "opportunities";
 
-    /// The row's dates as queries show them.
+    /// The row's dates as queries return them.
     pub(super) fn queried_dates(&self) -> RowDates {
         RowDates::from_row(vec![Some(self.posted_at), self.response_deadline], vec![self.archive_on])
     }
@@ -96,7 +96,7 @@ impl OpportunityRow {
     }
 }
 
-/// The dates of a row, to compare them with the log's: a column returns another date for one that it cannot hold.
+/// The dates of a row, for comparison with those of the log: a column returns another date for one outside its range.
 #[derive(Debug, PartialEq, Eq, Hash)]
 pub(super) struct RowDates {
     times: Vec<Option<DateTime<Utc>>>,
@@ -109,10 +109,10 @@ impl RowDates {
         Self { times, days }
     }
 
-    /// The dates as queries of the database show them; a time that cannot be stored is absent.
+    /// The dates as queries return them; a time outside the range of the column is `None`.
     pub(super) fn from_row(times: Vec<Option<DateTime<Utc>>>, days: Vec<Option<NaiveDate>>) -> Self {
-        let shown = |time: DateTime<Utc>| ensure_storable_time(time).ok();
-        Self { times: times.into_iter().map(|time| time.and_then(shown)).collect(), days }
+        let storable = |time: DateTime<Utc>| ensure_storable_time(time).ok();
+        Self { times: times.into_iter().map(|time| time.and_then(storable)).collect(), days }
     }
 }
 
@@ -122,7 +122,7 @@ pub(super) fn recorded_dates(posted_at: DateTime<Utc>, facts: &NoticeDetails) ->
     RowDates::from_log(vec![Some(posted_at.trunc_subsecs(6)), deadline], vec![facts.archive_on])
 }
 
-/// The date, if the column can hold it: a typing error such as the year 20226 must not stop a whole batch.
+/// The date, if it is in the range of the column: a typing error such as the year 20226 must not fail a whole batch.
 pub(super) fn storable_date(date: NaiveDate) -> Option<NaiveDate> {
     ensure_storable_day(date).ok()
 }

@@ -62,7 +62,7 @@ impl Projection for OpportunityAnalytics {
             let row = EngagementRow::from_event(event).map_err(ProjectionError::poison)?;
             changes.push(AnalyticsChange::Engagement(Box::new(row)));
         }
-        // Last, because `events` is written last: a database that has this row has the others of the event.
+        // Last, because `events` is written last: a database that has this row has the event's other rows, too.
         changes.push(AnalyticsChange::Event(Box::new(EventRow::from_event(event))));
         Ok(changes)
     }
@@ -73,11 +73,9 @@ impl Projection for OpportunityAnalytics {
 
     async fn is_applied(&self, change: &AnalyticsChange) -> Result<bool, QueryError> {
         match change {
-            AnalyticsChange::Event(fact) if fact.recorded_at() >= self.retained_since() => {
-                self.contains_event(fact).await
-            }
-            // The absence of a row that may have expired proves nothing. For the other changes the event's own row,
-            // which is always the last change, gives the answer.
+            AnalyticsChange::Event(row) if row.recorded_at() >= self.retained_since() => self.contains_event(row).await,
+            // A row that may have expired is not checked, because its absence proves nothing. The other changes are not
+            // checked, because the row in `events`, always the last change, is written after them.
             AnalyticsChange::Event(_)
             | AnalyticsChange::Opportunity(_)
             | AnalyticsChange::Award(_)
@@ -95,7 +93,7 @@ impl Projection for OpportunityAnalytics {
 
     async fn discard(&self) -> Result<(), QueryError> {
         self.withdraw_views().await?;
-        // Not `sync`: the names are free at once, and the embedded engine never confirms that it removed the files.
+        // Without `sync`: the name is free at once, and the embedded engine never confirms that it removed the files.
         let drop = self.server().query("drop database if exists ?").bind(Identifier(&self.database()));
         self.store().run_statement(drop.execute()).await
     }
@@ -105,10 +103,10 @@ impl Projection for OpportunityAnalytics {
     }
 
     fn fold(&self, scope: &VerifyScope) -> Box<dyn ReadModelFold> {
-        let kept = self.begin_comparison();
+        let cutoffs = self.begin_comparison();
         match scope {
-            VerifyScope::Buckets(_) => Box::new(AnalyticsStreamFold::new(scope.clone(), kept)),
-            VerifyScope::Totals => Box::new(AnalyticsTotalsFold::new(kept)),
+            VerifyScope::Buckets(_) => Box::new(AnalyticsStreamFold::new(scope.clone(), cutoffs)),
+            VerifyScope::Totals => Box::new(AnalyticsTotalsFold::new(cutoffs)),
         }
     }
 
@@ -121,14 +119,15 @@ impl Projection for OpportunityAnalytics {
 }
 
 impl OpportunityAnalytics {
-    /// Events recorded at this time or later cannot have expired.
+    /// The time from which on recorded events cannot have expired.
     fn retained_since(&self) -> DateTime<Utc> {
         RetentionCutoffs::from_config(retention_cutoffs::now(), self.config()).raw
     }
 
-    async fn contains_event(&self, fact: &EventRow) -> Result<bool, QueryError> {
-        let (tenant, context, event_type, recorded_at, event_id) = fact.sorting_key();
-        let query = self.client().query(include_str!("sql/holds.sql")).bind(tenant).bind(context).bind(event_type);
+    async fn contains_event(&self, row: &EventRow) -> Result<bool, QueryError> {
+        let (tenant, context, event_type, recorded_at, event_id) = row.sorting_key();
+        let query =
+            self.client().query(include_str!("sql/contains_event.sql")).bind(tenant).bind(context).bind(event_type);
         self.store().run_statement(query.bind(recorded_at).bind(event_id.to_string()).fetch_one()).await
     }
 }
@@ -148,7 +147,7 @@ fn project_opportunity(event: &RawEnvelope) -> Result<Option<AnalyticsChange>, P
         OpportunityEvent::Awarded { key, award } => {
             Some(AnalyticsChange::Award(Box::new(AwardRow::from_event(event, key, award))))
         }
-        // An earlier notice changes no current fact; a new deadline is part of the amendment before it.
+        // An earlier notice changes no current fact; a new deadline is also part of the amendment before it.
         OpportunityEvent::Amended { standing: AmendmentStanding::Earlier, .. }
         | OpportunityEvent::DeadlineChanged { .. }
         | OpportunityEvent::Cancelled { .. }

@@ -14,7 +14,7 @@ use crate::{
     storage::clickhouse::{ClickHouseClient, ClickHouseConfig},
 };
 
-const PAGE_IDS: &str = include_str!("sql/places.sql");
+const PAGE_IDS: &str = include_str!("sql/page_ids.sql");
 const LIST: &str = include_str!("sql/list.sql");
 const COUNT: &str = include_str!("sql/count.sql");
 const STATS: &str = include_str!("sql/stats.sql");
@@ -49,10 +49,10 @@ impl OpportunityAnalytics {
         Self { store, config, generation, comparison_clock: ComparisonClock::default() }
     }
 
-    /// Checks that the server answers.
+    /// Checks that the server responds.
     ///
     /// # Errors
-    /// [`QueryError`] when it does not answer within the timeout.
+    /// [`QueryError`] when it does not respond within the timeout.
     pub async fn ping(&self) -> Result<(), QueryError> {
         self.store.run_statement(self.server().query("select 1").fetch_one::<u8>()).await.map(drop)
     }
@@ -69,24 +69,24 @@ impl OpportunityAnalytics {
         first: u32,
     ) -> Result<OpportunityPage, QueryError> {
         let (posted_at, id) = after.map_or((i64::MAX, ""), |cursor| (cursor.posted_at_micros(), cursor.id()));
-        let places = selection
+        let query = selection
             .build_query(self.client(), PAGE_IDS)
             .bind(posted_at)
             .bind(posted_at)
             .bind(id)
-            // One row more than the page shows whether another page follows.
+            // One row more than the page has tells whether another page follows.
             .bind(u64::from(first) + 1);
-        let places: Vec<OpportunityIdRow> = self.store.run_statement(places.fetch_all()).await?;
-        let total = match (places.first(), after) {
-            (Some(place), _) => place.total,
+        let rows: Vec<OpportunityIdRow> = self.store.run_statement(query.fetch_all()).await?;
+        let total = match (rows.first(), after) {
+            (Some(row), _) => row.total,
             (None, None) => 0,
-            // After the last page no row carries the total.
+            // The page is empty, so no row has the total, but there may be items before the cursor.
             (None, Some(_)) => {
                 self.store.run_statement(selection.build_query(self.client(), COUNT).fetch_one()).await?
             }
         };
-        let has_next = places.len() > first as usize;
-        let ids: Vec<_> = places.into_iter().take(first as usize).map(|place| place.id).collect();
+        let has_next = rows.len() > first as usize;
+        let ids: Vec<_> = rows.into_iter().take(first as usize).map(|row| row.id).collect();
         let items = if ids.is_empty() { vec![] } else { self.load_items(&ids).await? };
         Ok(OpportunityPage { items, total, has_next })
     }
@@ -107,7 +107,7 @@ impl OpportunityAnalytics {
         Ok(SelectionStats::from_rows(self.store.run_statement(query.fetch_all::<StatsRow>()).await?))
     }
 
-    /// Counts the stored events; one that was written repeatedly counts once.
+    /// Counts the stored events; an event that was written several times counts once.
     ///
     /// # Errors
     /// [`QueryError`] when the server is unavailable or rejects the query.
@@ -142,7 +142,7 @@ impl OpportunityAnalytics {
         self.store.database().to_owned()
     }
 
-    /// The database that analysts read.
+    /// The database that analysts query.
     pub(super) fn analyst_database(&self) -> &str {
         &self.config.database
     }

@@ -1,4 +1,4 @@
-//! Reads the stored rows, to compare them with the log.
+//! Reads the stored rows, for verify.
 
 use std::ops::RangeInclusive;
 
@@ -35,26 +35,26 @@ impl OpportunityAnalytics {
     pub(super) async fn stream_rows(
         &self,
         buckets: &RangeInclusive<u32>,
-        kept: RetentionCutoffs,
+        cutoffs: RetentionCutoffs,
     ) -> Result<Vec<ReadModelRow>, QueryError> {
         let in_buckets = |query: &str| self.client().query(query).bind(buckets.start()).bind(buckets.end());
-        let from = kept.raw.timestamp_micros();
+        let from = cutoffs.raw.timestamp_micros();
         let mut rows = Vec::new();
-        let facts = in_buckets(include_str!("sql/facts_of.sql")).bind(from);
-        self.collect_rows(&mut rows, facts, |row: EventRow| ReadModelRow::new(EventRow::TABLE, row.event_id(), row))
+        let events = in_buckets(include_str!("sql/events_in_buckets.sql")).bind(from);
+        self.collect_rows(&mut rows, events, |row: EventRow| ReadModelRow::new(EventRow::TABLE, row.event_id(), row))
             .await?;
-        let engagement = in_buckets(include_str!("sql/engagement_of.sql")).bind(from);
+        let engagement = in_buckets(include_str!("sql/engagement_in_buckets.sql")).bind(from);
         self.collect_rows(&mut rows, engagement, |row: EngagementRow| {
             ReadModelRow::new(EngagementRow::TABLE, row.event_id(), row)
         })
         .await?;
-        let opportunities = in_buckets(include_str!("sql/opportunities_of.sql"));
+        let opportunities = in_buckets(include_str!("sql/opportunities_in_buckets.sql"));
         self.collect_rows(&mut rows, opportunities, |row: OpportunityRow| {
             let (id, dates) = (row.id().to_owned(), row.queried_dates());
             ReadModelRow::new(OpportunityRow::TABLE, id, (row, dates))
         })
         .await?;
-        let awards = in_buckets(include_str!("sql/awards_of.sql"));
+        let awards = in_buckets(include_str!("sql/awards_in_buckets.sql"));
         self.collect_rows(&mut rows, awards, |row: AwardRow| {
             let (opportunity, key) = row.key();
             ReadModelRow::new(AwardRow::TABLE, award_row_key(opportunity, key), (&row, row.queried_dates()))
@@ -64,10 +64,10 @@ impl OpportunityAnalytics {
     }
 
     /// Reads the figures by minute and by hour over all streams.
-    pub(super) async fn total_rows(&self, kept: RetentionCutoffs) -> Result<Vec<ReadModelRow>, QueryError> {
+    pub(super) async fn total_rows(&self, cutoffs: RetentionCutoffs) -> Result<Vec<ReadModelRow>, QueryError> {
         let spans = [
-            (MINUTES, include_str!("sql/figures_1m.sql"), kept.minutes),
-            (HOURS, include_str!("sql/figures_1h.sql"), kept.hours),
+            (MINUTES, include_str!("sql/figures_1m.sql"), cutoffs.minutes),
+            (HOURS, include_str!("sql/figures_1h.sql"), cutoffs.hours),
         ];
         let mut rows = Vec::new();
         for (table, query, from) in spans {
@@ -86,14 +86,14 @@ impl OpportunityAnalytics {
         &self,
         rows: &mut Vec<ReadModelRow>,
         query: Query,
-        row: impl Fn(R) -> ReadModelRow,
+        to_row: impl Fn(R) -> ReadModelRow,
     ) -> Result<(), QueryError>
     where
         R: RowOwned + RowRead,
     {
         let mut cursor = self.store().run_statement(async { query.fetch::<R>() }).await?;
         while let Some(next) = self.store().run_statement(cursor.next()).await? {
-            rows.push(row(next));
+            rows.push(to_row(next));
         }
         Ok(())
     }

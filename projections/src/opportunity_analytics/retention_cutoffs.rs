@@ -1,4 +1,4 @@
-//! The times before which the server may have removed rows; later rows are certainly present.
+//! The times before which the server may have removed rows; it cannot have removed later ones.
 
 use std::{
     sync::{
@@ -12,7 +12,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::storage::clickhouse::ClickHouseConfig;
 
-/// Rows that expire within this time are left out of a comparison too.
+/// Rows that expire within this time are left out of a comparison, too.
 const MARGIN: TimeDelta = TimeDelta::days(1);
 
 /// The times from which on rows are compared.
@@ -29,14 +29,14 @@ pub(super) struct RetentionCutoffs {
 impl RetentionCutoffs {
     /// The cutoffs at time `now` under the configured retention.
     pub(super) fn from_config(now: DateTime<Utc>, config: &ClickHouseConfig) -> Self {
-        let from = |days: u32| match days {
+        let cutoff = |days: u32| match days {
             0 => DateTime::UNIX_EPOCH,
             days => (now - TimeDelta::days(days.into()) + MARGIN).max(DateTime::UNIX_EPOCH),
         };
         Self {
-            raw: from(config.raw_ttl_days),
-            minutes: from(config.minute_ttl_days),
-            hours: from(config.hour_ttl_days),
+            raw: cutoff(config.raw_ttl_days),
+            minutes: cutoff(config.minute_ttl_days),
+            hours: cutoff(config.hour_ttl_days),
         }
     }
 }
@@ -72,19 +72,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_expires_within_a_day_is_left_out() {
+    fn rows_that_expire_within_a_day_are_left_out() {
         let config = ClickHouseConfig { raw_ttl_days: 90, minute_ttl_days: 0, ..ClickHouseConfig::default() };
         let now: DateTime<Utc> = "2026-04-01T12:00:00Z".parse().unwrap();
-        let kept = RetentionCutoffs::from_config(now, &config);
-        assert_eq!(kept.raw, "2026-01-01T12:00:00Z".parse::<DateTime<Utc>>().unwrap() + TimeDelta::days(1));
-        assert_eq!(kept.minutes, DateTime::UNIX_EPOCH);
-        assert_eq!(kept.hours, "2025-04-02T12:00:00Z".parse::<DateTime<Utc>>().unwrap());
+        let cutoffs = RetentionCutoffs::from_config(now, &config);
+        assert_eq!(cutoffs.raw, "2026-01-01T12:00:00Z".parse::<DateTime<Utc>>().unwrap() + TimeDelta::days(1));
+        assert_eq!(cutoffs.minutes, DateTime::UNIX_EPOCH);
+        assert_eq!(cutoffs.hours, "2025-04-02T12:00:00Z".parse::<DateTime<Utc>>().unwrap());
     }
 
     #[test]
-    fn both_sides_of_a_comparison_have_one_time() {
-        let as_of = ComparisonClock::default();
-        let began = as_of.start();
-        assert_eq!(as_of.clone().started_at().timestamp_micros(), began.timestamp_micros());
+    fn both_sides_of_a_comparison_have_the_same_time() {
+        let clock = ComparisonClock::default();
+        let started_at = clock.start();
+        assert_eq!(clock.clone().started_at().timestamp_micros(), started_at.timestamp_micros());
     }
 }

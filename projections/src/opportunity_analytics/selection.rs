@@ -5,14 +5,14 @@ use clickhouse::{Client, query::Query};
 
 use crate::{OpportunityCriteria, TimeRange};
 
-/// Years 1 to 9999 in microseconds: wider than any date that a notice carries.
+/// Start of year 1 and end of year 9999 in microseconds of Unix time: no date of a notice is outside of them.
 const EARLIEST: i64 = -62_135_596_800_000_000;
 const LATEST: i64 = 253_402_300_799_999_999;
 
 /// Common table expressions of the selected opportunities and their awards; a query follows.
-const SELECTED_OPPORTUNITIES: &str = include_str!("sql/chosen.sql");
+const SELECTED_OPPORTUNITIES: &str = include_str!("sql/selected_opportunities.sql");
 
-/// Placeholder in `chosen.sql` for the conditions on opportunities.
+/// Placeholder in `selected_opportunities.sql` for the conditions on opportunities.
 const CONDITIONS: &str = "/* conditions */";
 
 /// Words of the search text beyond this number are ignored.
@@ -23,16 +23,17 @@ const MAX_WORDS: usize = 20;
 pub struct OpportunitySelection {
     /// Criteria that every opportunity meets.
     pub filter: OpportunityCriteria,
-    /// Words that must all occur in title, number or text, in any case; words after the 20th are ignored.
+    /// Words that must all occur in title, number or description, in upper or lower case; words after the 20th are
+    /// ignored.
     pub text: Option<String>,
 }
 
 impl OpportunitySelection {
-    /// Builds the query `question` over the selected opportunities; the caller binds the parameters of `question` to
-    /// the returned query.
+    /// Prepends the selection to the statement `sql`, which selects from it; the caller binds the parameters of `sql`
+    /// to the returned query.
     ///
     /// Leaves out conditions that exclude nothing: the server evaluates each condition for every row.
-    pub(super) fn build_query(&self, client: &Client, question: &str) -> Query {
+    pub(super) fn build_query(&self, client: &Client, sql: &str) -> Query {
         let OpportunityCriteria { agencies, notice_types, naics, set_asides, posted, deadline } = &self.filter;
         let words = self.search_words();
         let lists = [
@@ -42,7 +43,7 @@ impl OpportunitySelection {
             (set_asides, "has(cast(? as Array(String)), set_aside)"),
             (&words, "arrayAll(word -> position(search_text, word) > 0, cast(? as Array(String)))"),
         ];
-        let lists = lists.into_iter().filter(|(wanted, _)| !wanted.is_empty());
+        let lists = lists.into_iter().filter(|(values, _)| !values.is_empty());
         let ranges = [
             (posted, "toUnixTimestamp64Micro(posted_at) between toInt64(?) and toInt64(?)"),
             (
@@ -59,9 +60,9 @@ impl OpportunitySelection {
             .collect();
         let conditions = if conditions.is_empty() { "true".to_owned() } else { conditions.join(" and ") };
 
-        let mut query = client.query(&format!("{}{question}", SELECTED_OPPORTUNITIES.replace(CONDITIONS, &conditions)));
-        for (wanted, _) in lists {
-            query = query.bind(wanted);
+        let mut query = client.query(&format!("{}{sql}", SELECTED_OPPORTUNITIES.replace(CONDITIONS, &conditions)));
+        for (values, _) in lists {
+            query = query.bind(values);
         }
         for (range, _) in ranges {
             let (from, to) = range_micros(*range);
@@ -86,7 +87,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn text_is_taken_as_words_in_lower_case() {
+    fn a_text_is_split_into_words_in_lower_case() {
         let selection =
             OpportunitySelection { text: Some("  Patient LIFTS ".into()), ..OpportunitySelection::default() };
         assert_eq!(selection.search_words(), ["patient", "lifts"]);

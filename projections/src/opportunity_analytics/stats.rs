@@ -9,7 +9,7 @@ use serde::Deserialize;
 /// Figures over selected opportunities.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct SelectionStats {
-    /// Over the whole selection.
+    /// Totals of the whole selection.
     pub total: SelectionTotals,
     /// By agency, the one with the most opportunities first; equal counts in the order of the code.
     pub by_agency: Vec<AgencyStats>,
@@ -33,11 +33,11 @@ pub struct SelectionTotals {
 /// The figures of one agency.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AgencyStats {
-    /// Its code.
+    /// The agency's code.
     pub code: String,
-    /// Its name.
+    /// The agency's name.
     pub name: String,
-    /// Its figures.
+    /// The agency's figures.
     pub totals: SelectionTotals,
 }
 
@@ -46,7 +46,7 @@ pub struct AgencyStats {
 pub struct NoticeTypeStats {
     /// The type, as published.
     pub notice_type: String,
-    /// Its figures.
+    /// The figures of the type.
     pub totals: SelectionTotals,
 }
 
@@ -55,7 +55,7 @@ pub struct NoticeTypeStats {
 pub struct DailyStats {
     /// The UTC day.
     pub day: NaiveDate,
-    /// Its figures.
+    /// The figures of the day.
     pub totals: SelectionTotals,
 }
 
@@ -74,16 +74,16 @@ pub(super) struct StatsRow {
 }
 
 impl SelectionTotals {
-    fn add(&mut self, more: Self) {
-        self.opportunities += more.opportunities;
-        self.awarded += more.awarded;
-        self.awarded_cents = self.awarded_cents.saturating_add(more.awarded_cents);
+    fn add(&mut self, other: Self) {
+        self.opportunities += other.opportunities;
+        self.awarded += other.awarded;
+        self.awarded_cents = self.awarded_cents.saturating_add(other.awarded_cents);
     }
 }
 
 impl SelectionStats {
-    /// Sums the rows of `stats.sql`, which groups by day, and by agency and notice type together: two groupings cost
-    /// the server half of what four do, and there are few agencies and types.
+    /// Sums the rows of `stats.sql`. It groups by day, and by agency and notice type together, because two groupings
+    /// cost the server half as much as four, and there are few agencies and types to sum up here.
     pub(super) fn from_rows(rows: Vec<StatsRow>) -> Self {
         let mut stats = Self::default();
         let (mut agencies, mut types) =
@@ -108,9 +108,9 @@ impl SelectionStats {
         stats.by_type =
             types.into_iter().map(|(notice_type, figures)| NoticeTypeStats { notice_type, totals: figures }).collect();
         // Both sorts are stable: equal counts stay in the order of their codes.
-        stats.by_agency.sort_by_key(|bucket| Reverse(bucket.totals.opportunities));
-        stats.by_type.sort_by_key(|bucket| Reverse(bucket.totals.opportunities));
-        stats.by_day.sort_by_key(|bucket| bucket.day);
+        stats.by_agency.sort_by_key(|stats| Reverse(stats.totals.opportunities));
+        stats.by_type.sort_by_key(|stats| Reverse(stats.totals.opportunities));
+        stats.by_day.sort_by_key(|stats| stats.day);
         stats
     }
 }
@@ -133,10 +133,10 @@ mod tests {
     }
 
     #[test]
-    fn cells_are_summed_up_by_agency_by_type_and_in_all() {
-        let cells = [("036", "Award", 2), ("036", "Solicitation", 3), ("097", "Award", 5)];
+    fn rows_are_summed_by_agency_by_type_and_in_total() {
+        let groups = [("036", "Award", 2), ("036", "Solicitation", 3), ("097", "Award", 5)];
         let mut rows: Vec<_> =
-            cells.into_iter().map(|(agency, kind, count)| row(false, agency, kind, count, 7)).collect();
+            groups.into_iter().map(|(agency, kind, count)| row(false, agency, kind, count, 7)).collect();
         rows.push(row(true, "", "", 10, 21));
 
         let stats = SelectionStats::from_rows(rows);
@@ -151,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn sums_that_no_number_holds_end_at_the_largest() {
+    fn a_sum_that_overflows_saturates() {
         let rows = vec![row(false, "036", "Award", 1, i64::MAX), row(false, "036", "Solicitation", 1, 1)];
         assert_eq!(SelectionStats::from_rows(rows).total.awarded_cents, i64::MAX);
     }

@@ -1,5 +1,5 @@
-//! Folds events in memory to the rows that the tables should hold. Which facts are current follows from the aggregate's
-//! state here, not from versions of rows.
+//! The rows that verify expects, folded from the log. Which facts are current is determined by the state of the
+//! aggregate, not by versions of rows.
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
@@ -34,8 +34,8 @@ pub(super) struct AnalyticsStreamFold {
 }
 
 impl AnalyticsStreamFold {
-    pub(super) fn new(scope: VerifyScope, kept: RetentionCutoffs) -> Self {
-        Self { scope, cutoffs: kept, states: HashMap::new(), rows: BTreeMap::new() }
+    pub(super) fn new(scope: VerifyScope, cutoffs: RetentionCutoffs) -> Self {
+        Self { scope, cutoffs, states: HashMap::new(), rows: BTreeMap::new() }
     }
 
     fn insert_row(&mut self, table: &'static str, key: String, content: impl Hash) {
@@ -127,8 +127,8 @@ pub(super) struct AnalyticsTotalsFold {
 }
 
 impl AnalyticsTotalsFold {
-    pub(super) fn new(kept: RetentionCutoffs) -> Self {
-        Self { cutoffs: kept, figures: BTreeMap::new() }
+    pub(super) fn new(cutoffs: RetentionCutoffs) -> Self {
+        Self { cutoffs, figures: BTreeMap::new() }
     }
 }
 
@@ -141,9 +141,10 @@ impl ReadModelFold for AnalyticsTotalsFold {
             "watchlist.opportunity_unsaved" => ("unsave", false),
             _ => return Ok(()),
         };
-        let told = EngagementPayload::from_event(event).map_err(ProjectionError::poison)?;
-        let user = if is_visit { told.user_id } else { told.user_id.or_else(|| Some(event.aggregate_id.clone())) };
-        let at = clamp_to_window(told.at, event.recorded_at);
+        let payload = EngagementPayload::from_event(event).map_err(ProjectionError::poison)?;
+        let user =
+            if is_visit { payload.user_id } else { payload.user_id.or_else(|| Some(event.aggregate_id.clone())) };
+        let at = clamp_to_window(payload.at, event.recorded_at);
         let spans =
             [(MINUTES, TimeDelta::minutes(1), self.cutoffs.minutes), (HOURS, TimeDelta::hours(1), self.cutoffs.hours)];
         for (table, span, from) in spans {
@@ -151,7 +152,7 @@ impl ReadModelFold for AnalyticsTotalsFold {
             if time < from {
                 continue;
             }
-            let opportunity = told.opportunity_id.as_deref().unwrap_or_default();
+            let opportunity = payload.opportunity_id.as_deref().unwrap_or_default();
             let name = engagement_row_key(&event.tenant_id, kind, opportunity, time);
             let figures = self.figures.entry((table, name)).or_default();
             figures.events.insert(event.position);

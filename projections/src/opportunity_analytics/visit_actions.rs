@@ -8,9 +8,9 @@ use uuid::Uuid;
 use super::OpportunityAnalytics;
 use crate::QueryError;
 
-const VISIT_ACTIONS: &str = include_str!("sql/acts.sql");
+const VISIT_ACTIONS: &str = include_str!("sql/visit_actions.sql");
 
-/// A page view or a click, as recorded in a visit; each invalidates cached responses.
+/// A page view or a click in a visit.
 #[derive(Debug, Clone, PartialEq, Eq, Row, Deserialize)]
 pub struct VisitAction {
     /// Id of the event.
@@ -18,7 +18,7 @@ pub struct VisitAction {
     pub event_id: Uuid,
     /// `view` or `click`.
     pub kind: String,
-    /// Id of the opportunity concerned; empty for none.
+    /// Id of the opportunity that it concerns; empty for none.
     pub opportunity_id: String,
     /// Id of the visit.
     pub aggregate_id: String,
@@ -34,7 +34,7 @@ pub struct VisitAction {
 }
 
 impl OpportunityAnalytics {
-    /// Returns at most `first` views and clicks of a tenant, latest first, restricted to a user and a page where these
+    /// Returns at most `first` views and clicks of a tenant, latest first, restricted to a user and a page if these
     /// are given.
     ///
     /// # Errors

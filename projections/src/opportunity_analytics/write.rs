@@ -1,4 +1,4 @@
-//! Writes a batch: `events` last, the other tables before it, concurrently.
+//! Writes a batch: first the other tables, concurrently, then `events`.
 
 use clickhouse::{RowOwned, RowWrite};
 use uuid::Uuid;
@@ -20,16 +20,16 @@ struct RowsByTable<'a> {
 
 impl<'a> RowsByTable<'a> {
     fn from_changes(changes: &'a [AnalyticsChange]) -> Self {
-        let mut sorted = Self::default();
+        let mut tables = Self::default();
         for change in changes {
             match change {
-                AnalyticsChange::Event(row) => sorted.events.push(row),
-                AnalyticsChange::Opportunity(row) => sorted.opportunities.push(row),
-                AnalyticsChange::Award(row) => sorted.awards.push(row),
-                AnalyticsChange::Engagement(row) => sorted.engagement.push(row),
+                AnalyticsChange::Event(row) => tables.events.push(row),
+                AnalyticsChange::Opportunity(row) => tables.opportunities.push(row),
+                AnalyticsChange::Award(row) => tables.awards.push(row),
+                AnalyticsChange::Engagement(row) => tables.engagement.push(row),
             }
         }
-        sorted
+        tables
     }
 }
 
@@ -40,11 +40,12 @@ impl OpportunityAnalytics {
         tokio::try_join!(
             self.insert_rows(OpportunityRow::TABLE, &batch.opportunities, token),
             self.insert_rows(AwardRow::TABLE, &batch.awards, token),
-            // Without a token: a batch that the table already has would not reach the aggregates that depend on it,
-            // even if it was they that failed the first time. A repeated event does not change them.
+            // Without a token: with one, a repeated batch that is already in the table would not reach the figures that
+            // are aggregated from it, even if writing these had failed the first time. A repeated event does not change
+            // figures.
             self.insert_rows(EngagementRow::TABLE, &batch.engagement, None),
         )?;
-        // `events` last: a reader that finds an event there may rely on the event's rows in the other tables.
+        // `events` last: a reader that finds an event there can rely on the event's rows in the other tables.
         self.insert_rows(EventRow::TABLE, &batch.events, token).await
     }
 
@@ -56,7 +57,7 @@ impl OpportunityAnalytics {
             return Ok(());
         }
         let timeout = Some(self.store().timeout());
-        let written = async {
+        let insert = async {
             let mut insert = self.client().insert::<R>(table).await?.with_timeouts(timeout, timeout);
             // A rebuild inserts rows of many monthly partitions at once.
             insert = insert.with_setting("max_partitions_per_insert_block", "0");
@@ -68,13 +69,13 @@ impl OpportunityAnalytics {
             }
             insert.end().await
         };
-        written.await.map_err(|error| self.store().classify_error(error))
+        insert.await.map_err(|error| self.store().classify_error(error))
     }
 }
 
 /// Derives a token from the events of a batch, so that a batch whose response was lost is not stored twice.
-fn deduplication_token(facts: &[&EventRow]) -> Option<Uuid> {
-    let ids: Vec<u8> = facts.iter().flat_map(|fact| fact.event_id().into_bytes()).collect();
+fn deduplication_token(events: &[&EventRow]) -> Option<Uuid> {
+    let ids: Vec<u8> = events.iter().flat_map(|event| event.event_id().into_bytes()).collect();
     (!ids.is_empty()).then(|| Uuid::new_v5(&Uuid::NAMESPACE_OID, &ids))
 }
 
@@ -84,7 +85,7 @@ mod tests {
     use crate::fixture::{discovered, recorded_event};
 
     #[test]
-    fn a_batch_is_named_by_its_events() {
+    fn the_token_of_a_batch_depends_on_its_events_only() {
         let one = EventRow::from_event(&recorded_event(1, &discovered("x")));
         let two = EventRow::from_event(&recorded_event(2, &discovered("x")));
         assert_eq!(deduplication_token(&[&one, &two]), deduplication_token(&[&one, &two]));

@@ -28,12 +28,11 @@ use crate::{
     storage::qdrant::{POINTS_PER_CALL, QdrantClient, QdrantConfig, point_uuid, to_point_id},
 };
 
-/// Search over opportunities and tenants' texts; a handle to one generation.
+/// A handle to one generation of the search over opportunities and tenants' texts.
 #[derive(Clone)]
 pub struct OpportunitySearch {
     qdrant: QdrantClient,
-    /// Prefix of all collections.
-    name: Arc<str>,
+    collection_prefix: Arc<str>,
     collection: Arc<str>,
     tenant_collection: Arc<str>,
     /// The generation from which vectors may be copied.
@@ -50,13 +49,13 @@ impl OpportunitySearch {
     /// # Errors
     /// [`QueryError`] when the URL is invalid.
     pub fn new(config: &QdrantConfig, embedder: Arc<dyn Embedder>) -> Result<Self, QueryError> {
-        let name: Arc<str> = config.collection_prefix.as_str().into();
-        let (collection, owned) = collection_names(&name, Generation::FIRST);
+        let collection_prefix: Arc<str> = config.collection_prefix.as_str().into();
+        let (collection, tenant_collection) = collection_names(&collection_prefix, Generation::FIRST);
         Ok(Self {
-            qdrant: QdrantClient::new(config, "search")?.with_collections(&[&collection, &owned]),
-            name,
+            qdrant: QdrantClient::new(config, "search")?.with_collections(&[&collection, &tenant_collection]),
+            collection_prefix,
             collection,
-            tenant_collection: owned,
+            tenant_collection,
             vector_source: None,
             embedder,
             title_words: Arc::default(),
@@ -68,22 +67,22 @@ impl OpportunitySearch {
     /// The same read model in another generation.
     #[must_use]
     pub fn with_generation(&self, generation: Generation) -> Self {
-        let (collection, owned) = collection_names(&self.name, generation);
-        let qdrant = self.qdrant.with_collections(&[&collection, &owned]);
-        Self { qdrant, collection, tenant_collection: owned, vector_source: None, ..self.clone() }
+        let (collection, tenant_collection) = collection_names(&self.collection_prefix, generation);
+        let qdrant = self.qdrant.with_collections(&[&collection, &tenant_collection]);
+        Self { qdrant, collection, tenant_collection, vector_source: None, ..self.clone() }
     }
 
-    /// The same generation, copying the vectors of texts that `live` has embedded with the same model.
+    /// The same generation; it copies the vectors of texts that `source` has embedded with the same model.
     #[must_use]
-    pub fn with_copy_source(&self, live: Generation) -> Self {
-        let is_another = collection_names(&self.name, live).0 != self.collection;
-        Self { vector_source: is_another.then_some(live), ..self.clone() }
+    pub fn with_copy_source(&self, source: Generation) -> Self {
+        let is_another = collection_names(&self.collection_prefix, source).0 != self.collection;
+        Self { vector_source: is_another.then_some(source), ..self.clone() }
     }
 
-    /// Whether the server answers.
+    /// Checks that the server responds.
     ///
     /// # Errors
-    /// [`QueryError`] when it does not.
+    /// [`QueryError`] when it does not respond.
     pub async fn ping(&self) -> Result<(), QueryError> {
         self.qdrant.run_request(self.client().health_check()).await.map(drop)
     }
@@ -94,8 +93,8 @@ impl OpportunitySearch {
     /// [`QueryError`] when the server is unavailable or rejects the request.
     pub async fn count_opportunities(&self) -> Result<u64, QueryError> {
         let count = CountPointsBuilder::new(self.collection()).exact(true);
-        let answer = self.qdrant.run_request(self.client().count(count)).await?;
-        Ok(answer.result.map_or(0, |result| result.count))
+        let response = self.qdrant.run_request(self.client().count(count)).await?;
+        Ok(response.result.map_or(0, |result| result.count))
     }
 
     /// Number of notices embedded by this handle, its clones and its other generations.
@@ -120,14 +119,14 @@ impl OpportunitySearch {
         &self.collection
     }
 
-    /// The collection of what tenants own.
+    /// The collection of tenants' texts.
     pub(super) fn tenant_collection(&self) -> &str {
         &self.tenant_collection
     }
 
-    /// The collections that vectors may be copied from.
+    /// The collections that vectors may be copied from: of opportunities, and of tenants' texts.
     pub(super) fn source_collections(&self) -> Option<(Arc<str>, Arc<str>)> {
-        self.vector_source.map(|live| collection_names(&self.name, live))
+        self.vector_source.map(|source| collection_names(&self.collection_prefix, source))
     }
 
     pub(super) fn embedder(&self) -> &dyn Embedder {
@@ -143,7 +142,7 @@ impl OpportunitySearch {
         self.max_titles
     }
 
-    /// Loads the fields of these opportunities' points that a write depends on, by opportunity.
+    /// Loads the fields that a write depends on, by opportunity.
     pub(super) async fn load_stored_points<'a>(
         &self,
         ids: &[&'a str],
@@ -152,7 +151,7 @@ impl OpportunitySearch {
         Ok(points.into_iter().map(|(id, point)| (id, StoredPoint::from_payload(point.payload))).collect())
     }
 
-    /// Loads the vectors of those documents whose current text the collection has embedded with the same model.
+    /// Loads the vectors of those documents whose text the collection has already embedded with the same model.
     pub(super) async fn load_document_vectors(
         &self,
         collection: &str,
@@ -165,7 +164,7 @@ impl OpportunitySearch {
         for document in documents {
             let Some(point) = points.remove(document.payload.id.as_str()) else { continue };
             let dense = dense_vector(&point);
-            // Payload and vector of one response belong together, even if the point changed just before.
+            // Payload and vector are from one response, so they belong to the same version of the point.
             if dense.len() == dimension && StoredPoint::from_payload(point.payload).has_vector_of(document, &model) {
                 vectors.insert(document.payload.id.clone(), dense);
             }
@@ -180,27 +179,27 @@ impl OpportunitySearch {
         with_vectors: bool,
     ) -> Result<HashMap<&'a str, RetrievedPoint>, QueryError> {
         let fields = PayloadIncludeSelector { fields: StoredPoint::FIELDS.map(str::to_owned).to_vec() };
-        let mut found = HashMap::with_capacity(ids.len());
+        let mut points = HashMap::with_capacity(ids.len());
         for ids in ids.chunks(POINTS_PER_CALL) {
-            let mut asked: HashMap<String, &str> = ids.iter().map(|id| (point_id(id).to_string(), *id)).collect();
-            let wanted: Vec<PointId> = ids.iter().map(|id| to_point_id(point_id(id))).collect();
-            let mut get = GetPointsBuilder::new(collection, wanted)
+            let mut ids_by_uuid: HashMap<String, &str> = ids.iter().map(|id| (point_id(id).to_string(), *id)).collect();
+            let point_ids: Vec<PointId> = ids.iter().map(|id| to_point_id(point_id(id))).collect();
+            let mut get = GetPointsBuilder::new(collection, point_ids)
                 .with_payload(with_payload_selector::SelectorOptions::Include(fields.clone()));
             if with_vectors {
                 let dense = VectorsSelector { names: vec![DENSE.to_owned()] };
                 get = get.with_vectors(with_vectors_selector::SelectorOptions::Include(dense));
             }
             for point in self.qdrant.run_request(self.client().get_points(get)).await?.result {
-                if let Some(id) = point_uuid(&point).and_then(|uuid| asked.remove(uuid)) {
-                    found.insert(id, point);
+                if let Some(id) = point_uuid(&point).and_then(|uuid| ids_by_uuid.remove(uuid)) {
+                    points.insert(id, point);
                 }
             }
         }
-        Ok(found)
+        Ok(points)
     }
 }
 
-/// The collections of opportunities and of what tenants own.
+/// The collections of opportunities and of tenants' texts.
 fn collection_names(prefix: &str, generation: Generation) -> (Arc<str>, Arc<str>) {
     (format!("{prefix}opportunities_{generation}").into(), format!("{prefix}owned_{generation}").into())
 }

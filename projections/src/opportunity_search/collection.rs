@@ -1,4 +1,4 @@
-//! Making collections and their indexes: here that of the opportunities.
+//! Creates the collections of a generation and their indexes.
 
 use qdrant_client::qdrant::{
     CreateCollectionBuilder, Distance, FieldType, Modifier, SparseVectorParamsBuilder, SparseVectorsConfigBuilder,
@@ -11,7 +11,7 @@ use super::{
 };
 use crate::QueryError;
 
-/// Payload fields that filters ask for.
+/// Payload fields that filters use.
 const INDEXES: &[(&str, FieldType)] = &[
     ("agency_code", FieldType::Keyword),
     ("notice_type", FieldType::Keyword),
@@ -24,10 +24,10 @@ const INDEXES: &[(&str, FieldType)] = &[
 ];
 
 impl OpportunitySearch {
-    /// Makes the collections and their indexes. Safe to run again.
+    /// Creates the collections and their indexes. Idempotent.
     ///
     /// # Errors
-    /// [`QueryError`] when the server is away or refuses.
+    /// [`QueryError`] when the server is unavailable or rejects a request.
     pub async fn migrate(&self) -> Result<(), QueryError> {
         let (mut dense, mut sparse) = (VectorsConfigBuilder::default(), SparseVectorsConfigBuilder::default());
         let size = self.embedder().dimension() as u64;

@@ -1,46 +1,46 @@
-//! A batch of changes as one wish per opportunity.
+//! The changes of a batch, merged into one desired point for each opportunity.
 
 use std::collections::BTreeMap;
 
 use super::{OpportunityDocument, SearchChange, point::StoredPoint};
 
-/// What a batch asks of one opportunity's point.
+/// The point of one opportunity as a batch requires it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct DesiredPoint {
-    /// The newest facts in the batch.
+    /// The newest facts in the batch, if it has any.
     pub(super) document: Option<Box<OpportunityDocument>>,
     /// Whether the batch has an award.
     pub(super) awarded: bool,
 }
 
 impl DesiredPoint {
-    /// Its facts, where they are newer than those of the stored point.
-    pub(super) fn newer_document(&self, known: Option<&StoredPoint>) -> Option<&OpportunityDocument> {
-        let stored = known.map_or(0, |known| known.sequence);
-        self.document.as_deref().filter(|document| document.payload.sequence > stored)
+    /// The facts, if they are newer than those of the stored point.
+    pub(super) fn newer_document(&self, stored: Option<&StoredPoint>) -> Option<&OpportunityDocument> {
+        let stored_sequence = stored.map_or(0, |stored| stored.sequence);
+        self.document.as_deref().filter(|document| document.payload.sequence > stored_sequence)
     }
 
-    /// Whether the stored point says all that is wished, or what came after it.
-    pub(super) fn is_satisfied_by(&self, known: Option<&StoredPoint>) -> bool {
-        self.newer_document(known).is_none() && (!self.awarded || known.is_some_and(|known| known.awarded))
+    /// Whether the stored point has these changes, or later ones.
+    pub(super) fn is_satisfied_by(&self, stored: Option<&StoredPoint>) -> bool {
+        self.newer_document(stored).is_none() && (!self.awarded || stored.is_some_and(|stored| stored.awarded))
     }
 }
 
-/// Folds changes by opportunity; later facts replace earlier ones.
+/// Merges changes by opportunity; later facts replace earlier ones.
 pub(super) fn merge_changes(changes: &[SearchChange]) -> BTreeMap<String, DesiredPoint> {
-    let mut wishes = BTreeMap::<String, DesiredPoint>::new();
+    let mut desired = BTreeMap::<String, DesiredPoint>::new();
     for change in changes {
         match change {
             SearchChange::Described(document) => {
-                let wish = wishes.entry(document.payload.id.clone()).or_default();
-                let newer = wish.document.as_ref().is_none_or(|old| old.payload.sequence <= document.payload.sequence);
+                let point = desired.entry(document.payload.id.clone()).or_default();
+                let newer = point.document.as_ref().is_none_or(|old| old.payload.sequence <= document.payload.sequence);
                 if newer {
-                    wish.document = Some(document.clone());
+                    point.document = Some(document.clone());
                 }
             }
-            SearchChange::Awarded { id } => wishes.entry(id.clone()).or_default().awarded = true,
+            SearchChange::Awarded { id } => desired.entry(id.clone()).or_default().awarded = true,
             SearchChange::SearchUnit(_) => {}
         }
     }
-    wishes
+    desired
 }

@@ -1,4 +1,4 @@
-//! Turning texts into vectors whose angle tells how much they are about the same thing.
+//! Embeds texts: turns them into vectors whose angle says how similar their meanings are.
 
 mod category_labels;
 mod config;
@@ -16,20 +16,20 @@ use crate::error::BoxedError;
 /// Why texts were not embedded.
 #[derive(Debug, thiserror::Error)]
 pub enum EmbeddingError {
-    /// A file of the model is not where it should be.
-    #[error("finding {file} in {} (the Python package wordllama holds it; `medhub-local fetch` gets it)", dir.display())]
+    /// A file of the model does not exist.
+    #[error("no {file} in {}; it is part of the Python package wordllama, see `medhub-local fetch`", dir.display())]
     Missing {
         /// The file's name.
         file: &'static str,
-        /// The folder looked into.
+        /// The folder of the model.
         dir: PathBuf,
     },
-    /// The model's files are there but not usable.
+    /// A file of the model cannot be used.
     #[error("loading the embedding model from {}", path.display())]
     Unusable {
         /// The file.
         path: PathBuf,
-        /// What is wrong with it.
+        /// The reason.
         #[source]
         source: BoxedError,
     },
@@ -38,30 +38,30 @@ pub enum EmbeddingError {
     Failed(#[source] BoxedError),
 }
 
-/// Which model made a vector: vectors of different models cannot be compared.
+/// The model that made a vector; vectors of different models cannot be compared.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EmbeddingModelId {
-    /// The model.
+    /// Name of the model.
     pub name: &'static str,
-    /// Its version, which covers how texts are prepared for it.
+    /// Version of the model and of the preparation of texts for it.
     pub version: &'static str,
 }
 
-/// A model that embeds notices and questions into the same space.
+/// A model that embeds notices and queries into the same vector space.
 pub trait Embedder: Send + Sync {
-    /// Which model it is.
+    /// The identity of the model.
     fn model(&self) -> EmbeddingModelId;
 
-    /// How long its vectors are.
+    /// Number of dimensions of its vectors.
     fn dimension(&self) -> usize;
 
-    /// Unit vectors of notices, in their order.
+    /// Returns the unit vectors of notices, in their order.
     ///
     /// # Errors
     /// [`EmbeddingError`] when the model fails.
     fn embed<'a>(&'a self, notices: &'a [NoticeText]) -> BoxFuture<'a, Result<Vec<Vec<f32>>, EmbeddingError>>;
 
-    /// Unit vector of a question.
+    /// Returns the unit vector of a query.
     ///
     /// # Errors
     /// [`EmbeddingError`] when the model fails.

@@ -1,18 +1,18 @@
 //! Product and industry codes of a notice as terms of its sparse vector, so that codes are searched like words.
 //!
-//! A product code stands in its own field, in front of the title (`6515--`), or as the first four digits of a stock number
-//! that the text names (`NSN 6515-01-530-6147`).
+//! A product code comes from its own field, from the beginning of the title (`6515--`), or from the first four digits
+//! of a stock number in the text (`NSN 6515-01-530-6147`).
 
 use super::embedding::split_code;
 
 /// Digits of a national stock number.
 const STOCK_NUMBER_DIGITS: usize = 13;
-/// Characters between `NSN` and its number, at most.
+/// Most characters between `NSN` and its number.
 const STOCK_NUMBER_GAP: usize = 6;
-/// Services on goods: the two digits behind are the group of the goods.
+/// Prefixes of services on goods: the two digits after them are the group of the goods.
 const SERVICES_ON_GOODS: &[&str] = &["H0", "J0", "K0", "L0", "N0", "W0"];
 
-/// The term of a product or service code, or of its beginning.
+/// The term of a product or service code, or of a prefix of one.
 pub(super) fn product_term(code: &str) -> String {
     format!("psc={code}")
 }
@@ -42,17 +42,19 @@ pub(super) fn code_terms(title: &str, psc: Option<&str>, naics: Option<&str>, te
     terms
 }
 
-/// The classes of the stock numbers that a text names.
+/// The product classes of the stock numbers in a text.
 fn stock_number_classes(text: &str) -> Vec<String> {
     let lower = text.to_ascii_lowercase();
-    let class = |at: usize| {
-        let rest = lower.get(at + 3..)?;
-        let start = rest.char_indices().take(STOCK_NUMBER_GAP).find(|(_, letter)| letter.is_ascii_digit())?.0;
-        let number = rest[start..].chars().take_while(|letter| letter.is_ascii_digit() || *letter == '-');
+    let class_at = |start: usize| {
+        let rest = lower.get(start + 3..)?;
+        let digits_start =
+            rest.char_indices().take(STOCK_NUMBER_GAP).find(|(_, character)| character.is_ascii_digit())?.0;
+        let number =
+            rest[digits_start..].chars().take_while(|character| character.is_ascii_digit() || *character == '-');
         let digits: String = number.filter(char::is_ascii_digit).collect();
         (digits.len() == STOCK_NUMBER_DIGITS).then(|| digits[..4].to_owned())
     };
-    lower.match_indices("nsn").filter_map(|(at, _)| class(at)).collect()
+    lower.match_indices("nsn").filter_map(|(start, _)| class_at(start)).collect()
 }
 
 #[cfg(test)]
@@ -60,7 +62,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn codes_come_from_the_field_the_title_and_stock_numbers() {
+    fn codes_are_taken_from_the_field_the_title_and_stock_numbers() {
         assert_eq!(code_terms("6515--GLOVE", Some("6515"), Some("339113"), ""), ["naics=339113", "psc=65", "psc=6515"]);
         assert_eq!(code_terms("65--GLOVE", None, None, ""), ["psc=65"]);
         assert_eq!(code_terms("J065--Repair", None, None, ""), ["psc=65", "psc=J0", "psc=J065"]);
@@ -69,7 +71,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_code_gives_none() {
+    fn texts_without_a_code_give_no_terms() {
         assert_eq!(
             code_terms("Valve -- big", None, Some("33"), "NSN 12, nsné, NSN is unknown 6515015306147"),
             Vec::<String>::new()

@@ -1,4 +1,4 @@
-//! What a point says about its opportunity.
+//! The searchable facts of an opportunity, and the payload of its point.
 
 use chrono::{DateTime, Utc};
 use domain::{
@@ -11,20 +11,20 @@ use uuid::Uuid;
 use super::{embedding::NoticeText, terms::TermCounts};
 use crate::runtime::bucket_of;
 
-/// Point ids are derived in this name space; changing it would orphan every point.
+/// Namespace of point ids; changing it would orphan every point.
 const POINT_IDS: Uuid = Uuid::from_u128(0x6d65_6468_7562_5f8f_a1c5_0000_0000_0001);
 
-/// Shortest beginning of a NAICS code that can be asked for.
+/// Digits of the shortest prefix of a NAICS code that filters can name.
 const NAICS_SECTOR: usize = 2;
 
-/// The facts of one opportunity as search needs them, and what its vectors are made of.
+/// The facts of one opportunity for its point, and the sources of the point's vectors.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OpportunityDocument {
-    /// The payload, all but what the store adds.
+    /// The payload; `awarded` and the model are set when it is written.
     pub(super) payload: PointPayload,
     /// The text to embed.
     pub(super) text: NoticeText,
-    /// Its words and numbers.
+    /// The words and numbers of the notice.
     pub(super) terms: TermCounts,
 }
 
@@ -33,7 +33,7 @@ pub struct OpportunityDocument {
 pub(super) struct PointPayload {
     pub(super) id: String,
     pub(super) tenant_id: String,
-    /// Fence: the sequence of the event that set these facts.
+    /// Sequence of the event that set these facts; a write of older facts is refused.
     pub(super) sequence: u64,
     pub(super) title: String,
     pub(super) notice_type: String,
@@ -41,7 +41,7 @@ pub(super) struct PointPayload {
     pub(super) agency_name: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) naics: Option<String>,
-    /// Every beginning of the NAICS code, so that a sector is found by an exact match.
+    /// All prefixes of the NAICS code, so that a sector is found by an exact match.
     #[serde(default)]
     pub(super) naics_prefixes: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -51,10 +51,10 @@ pub(super) struct PointPayload {
     pub(super) response_deadline: Option<DateTime<Utc>>,
     #[serde(default)]
     pub(super) awarded: bool,
-    /// The bucket that the opportunity is compared in.
+    /// The verify bucket of the opportunity.
     #[serde(default)]
     pub(super) bucket: u32,
-    /// Fingerprint of the embedded text.
+    /// Hash of the embedded text.
     pub(super) content_hash: String,
     #[serde(default)]
     pub(super) model: String,
@@ -96,9 +96,9 @@ impl OpportunityDocument {
     }
 }
 
-/// The number to be found by: what the notice says, or else what the opportunity is known by.
-pub(super) fn solicitation_number<'a>(event: &'a RawEnvelope, stated: Option<&'a str>) -> &'a str {
-    stated.unwrap_or_else(|| event.aggregate_id.split_once(':').map_or("", |(_, number)| number))
+/// The solicitation number that the notice has, or else the one in the opportunity's id.
+pub(super) fn solicitation_number<'a>(event: &'a RawEnvelope, number: Option<&'a str>) -> &'a str {
+    number.unwrap_or_else(|| event.aggregate_id.split_once(':').map_or("", |(_, number)| number))
 }
 
 /// The id of an opportunity's point.
@@ -120,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn every_beginning_of_a_naics_code_can_be_asked_for() {
+    fn all_prefixes_of_a_naics_code_are_searchable() {
         assert_eq!(naics_prefixes("339113"), ["33", "339", "3391", "33911", "339113"]);
         assert_eq!(naics_prefixes("33"), ["33"]);
     }

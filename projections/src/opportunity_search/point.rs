@@ -1,4 +1,4 @@
-//! Points as they travel: ids, the two vectors, the part of a payload that writing has to know.
+//! Converts points to and from the client's types: the two vectors, and the fields that writes depend on.
 
 use std::{
     collections::HashMap,
@@ -21,19 +21,20 @@ use crate::{
     storage::qdrant::{to_point_id, unreadable_error},
 };
 
-/// The vector of what a notice means.
+/// Name of the vector of a notice's meaning.
 pub(super) const DENSE: &str = "dense";
-/// The vector of the words and numbers in it.
+/// Name of the vector of the words and numbers in it.
 pub(super) const SPARSE: &str = "sparse";
 
-/// A point ready to be written.
+/// A point to write.
 pub(super) struct NewPoint {
     pub(super) payload: PointPayload,
     pub(super) dense: Vec<f32>,
     pub(super) terms: TermCounts,
 }
 
-/// What a write has to know of a stored point. A field that is missing counts as one to be overwritten.
+/// The fields of a stored point that a write depends on. A missing field has its default, so that the point is
+/// overwritten.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(default)]
 pub(super) struct StoredPoint {
@@ -45,15 +46,15 @@ pub(super) struct StoredPoint {
 }
 
 impl StoredPoint {
-    /// The fields of the payload that it is read from.
+    /// The payload fields to load.
     pub(super) const FIELDS: [&'static str; 5] = ["sequence", "awarded", "content_hash", "model", "model_version"];
 
-    /// A payload that is not as this program writes it counts as nothing known.
+    /// Decodes a payload; an invalid one is treated like a missing point.
     pub(super) fn from_payload(payload: HashMap<String, Value>) -> Self {
         Payload::from(payload).deserialize().unwrap_or_default()
     }
 
-    /// Whether the vector beside this payload is that of the same text by the same model.
+    /// Whether the point's vector was made from the same text by the same model.
     pub(super) fn has_vector_of(&self, document: &OpportunityDocument, model: &EmbeddingModelId) -> bool {
         self.content_hash == document.payload.content_hash
             && self.model == model.name
@@ -73,7 +74,7 @@ impl NewPoint {
     }
 }
 
-/// The dense vector of a point; empty where it has none.
+/// The dense vector of a point; empty if it has none.
 pub(super) fn dense_vector(point: &RetrievedPoint) -> Vec<f32> {
     match point.vectors.as_ref().and_then(|vectors| VectorsOutput::get_vector_by_name(vectors, DENSE)) {
         Some(vector_output::Vector::Dense(dense)) => dense.data,
@@ -81,7 +82,7 @@ pub(super) fn dense_vector(point: &RetrievedPoint) -> Vec<f32> {
     }
 }
 
-/// The dense vectors of a point's passages; empty where it has none.
+/// The dense vectors of a point's passages; empty if it has none.
 pub(super) fn passage_vectors(point: &RetrievedPoint) -> Vec<Vec<f32>> {
     match point.vectors.as_ref().and_then(|vectors| VectorsOutput::get_vector_by_name(vectors, DENSE)) {
         Some(vector_output::Vector::MultiDense(passages)) => {
@@ -91,7 +92,7 @@ pub(super) fn passage_vectors(point: &RetrievedPoint) -> Vec<Vec<f32>> {
     }
 }
 
-/// The terms of a point, in order; empty where it has none.
+/// The term dimensions of a point in ascending order; empty if it has none.
 pub(super) fn term_dimensions(point: &RetrievedPoint) -> Vec<u32> {
     match point.vectors.as_ref().and_then(|vectors| VectorsOutput::get_vector_by_name(vectors, SPARSE)) {
         Some(vector_output::Vector::Sparse(mut sparse)) => {

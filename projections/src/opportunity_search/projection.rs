@@ -1,4 +1,4 @@
-//! What the log's events become in `Qdrant`.
+//! The projection of events to points.
 
 use std::time::Duration;
 
@@ -17,17 +17,17 @@ use crate::{
     runtime::{BatchLimits, Generation, Projection, ProjectionError, ReadModelFold, ReadModelRow, VerifyScope},
 };
 
-/// What an event changes in search.
+/// A change of the search that an event causes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SearchChange {
-    /// An opportunity's current facts.
+    /// The current facts of an opportunity.
     Described(Box<OpportunityDocument>),
     /// An opportunity has an award.
     Awarded {
-        /// The opportunity.
+        /// Id of the opportunity.
         id: String,
     },
-    /// Something that a tenant owns says something else.
+    /// A search unit of a tenant has another text, or was deleted.
     SearchUnit(Box<SearchUnit>),
 }
 
@@ -53,8 +53,8 @@ impl Projection for OpportunitySearch {
         self.with_generation(generation)
     }
 
-    fn with_copy_source(&self, live: Generation) -> Self {
-        self.with_copy_source(live)
+    fn with_copy_source(&self, source: Generation) -> Self {
+        self.with_copy_source(source)
     }
 
     fn project(event: &RawEnvelope) -> Result<Vec<SearchChange>, ProjectionError> {
@@ -71,7 +71,7 @@ impl Projection for OpportunitySearch {
                 vec![SearchChange::Described(Box::new(OpportunityDocument::from_event(event, &filing, *facts)))]
             }
             OpportunityEvent::Awarded { .. } => vec![SearchChange::Awarded { id: event.aggregate_id.clone() }],
-            // An earlier notice changes no current fact; a new deadline is part of the amendment before it.
+            // An earlier notice changes no current fact; a new deadline is also part of the amendment before it.
             OpportunityEvent::Amended { standing: AmendmentStanding::Earlier, .. }
             | OpportunityEvent::DeadlineChanged { .. }
             | OpportunityEvent::Cancelled { .. }
@@ -80,9 +80,9 @@ impl Projection for OpportunitySearch {
     }
 
     async fn apply(&self, changes: &[SearchChange]) -> Result<(), ProjectionError> {
-        let wishes = merge_changes(changes);
-        if !wishes.is_empty() {
-            self.write_desired(wishes).await?;
+        let desired = merge_changes(changes);
+        if !desired.is_empty() {
+            self.write_desired(desired).await?;
         }
         let units = changes.iter().filter_map(|change| match change {
             SearchChange::SearchUnit(unit) => Some(&**unit),
@@ -97,10 +97,10 @@ impl Projection for OpportunitySearch {
             SearchChange::Awarded { id } => id.as_str(),
             SearchChange::SearchUnit(unit) => return self.contains_unit(unit).await,
         };
-        let known = self.load_stored_points(&[id]).await?;
-        Ok(known.get(id).is_some_and(|known| match change {
-            SearchChange::Described(document) => known.sequence >= document.payload.sequence,
-            SearchChange::Awarded { .. } => known.awarded,
+        let stored = self.load_stored_points(&[id]).await?;
+        Ok(stored.get(id).is_some_and(|stored| match change {
+            SearchChange::Described(document) => stored.sequence >= document.payload.sequence,
+            SearchChange::Awarded { .. } => stored.awarded,
             SearchChange::SearchUnit(_) => false,
         }))
     }

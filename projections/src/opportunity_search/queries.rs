@@ -23,11 +23,11 @@ use crate::{
     storage::qdrant::{unavailable_error, unreadable_error},
 };
 
-/// Most texts with a word that are counted before it is judged as misspelled.
+/// Most texts that are counted to decide whether a word is misspelled.
 const MAX_TEXTS_COUNTED: u32 = 15;
-/// Number of texts with a word that weigh as much as one title.
+/// Number of texts with a word that count as much as one title with it.
 const TEXTS_PER_TITLE: u32 = 3;
-/// Most corrections of one query: each costs a request.
+/// Most corrections of one query; each costs a request.
 const CORRECTIONS_PER_QUERY: usize = 3;
 
 /// An opportunity that a search found.
@@ -38,9 +38,9 @@ pub struct OpportunityHit {
     /// Relevance, higher is better; comparable only within one result.
     /// [`OpportunitySearch::search_opportunities`]: weighted sum of the similarities in meaning and in words, each
     /// relative to the best one, at most 1. [`OpportunitySearch::find_similar`]: cosine similarity of the embeddings.
-    /// [`OpportunitySearch::recommend`]: cosine similarity with the mean of the wanted embeddings.
+    /// [`OpportunitySearch::recommend`]: cosine similarity with the mean embedding of the preferences.
     pub score: f32,
-    /// Its title.
+    /// Title.
     pub title: String,
     /// Type of the current notice.
     pub notice_type: String,
@@ -75,25 +75,25 @@ impl OpportunitySearch {
     ) -> Result<Vec<OpportunityHit>, QueryError> {
         let titles = self.title_words().await;
         let corrections = self.find_corrections(query, &titles).await?;
-        let question = ExpandedQuery::expand(query, &corrections, &titles);
-        let ranked = self.rank_points(self.collection(), &question, &build_filter(filter, tenant), first).await?;
+        let expanded = ExpandedQuery::expand(query, &corrections, &titles);
+        let ranked = self.rank_points(self.collection(), &expanded, &build_filter(filter, tenant), first).await?;
         ranked.into_iter().map(|(point, score)| to_opportunity_hit(point.payload, score)).collect()
     }
 
-    /// Corrections of query words that resemble more common words and are rare in the texts as they are spelled.
+    /// Corrections of query words that are rare in titles and texts, and resemble more common words.
     async fn find_corrections(&self, query: &str, titles: &TitleWords) -> Result<Vec<SpellingCorrection>, QueryError> {
         let mut corrections = vec![];
-        for (place, term) in collect_terms(query).iter().enumerate() {
-            let known = titles.title_count(term);
-            if titles.find_correction(term, known).is_none() || !may_be_misspelled(term) {
+        for (term_index, term) in collect_terms(query).iter().enumerate() {
+            let title_count = titles.title_count(term);
+            if titles.find_correction(term, title_count).is_none() || !may_be_misspelled(term) {
                 continue;
             }
             let texts = self.count_texts_with(term).await?;
-            let known = known.max(texts / TEXTS_PER_TITLE);
-            if let Some(meant) = titles.find_correction(term, known) {
+            let count = title_count.max(texts / TEXTS_PER_TITLE);
+            if let Some(replacement) = titles.find_correction(term, count) {
                 corrections.push(SpellingCorrection {
-                    term_index: place,
-                    replacement: meant.to_owned(),
+                    term_index,
+                    replacement: replacement.to_owned(),
                     is_found: texts > 0,
                 });
             }
@@ -107,15 +107,15 @@ impl OpportunitySearch {
     /// Number of public texts that contain a term, counted up to [`MAX_TEXTS_COUNTED`].
     async fn count_texts_with(&self, term: &str) -> Result<u32, QueryError> {
         let public = StoreFilter::must([Condition::matches("tenant_id", PUBLIC_TENANT.to_owned())]);
-        let one = [(term_dimension(term), 1.0_f32)];
+        let vector = [(term_dimension(term), 1.0_f32)];
         let query = QueryPointsBuilder::new(self.collection())
-            .query(Query::new_nearest(one.as_slice()))
+            .query(Query::new_nearest(vector.as_slice()))
             .using(SPARSE)
             .filter(public)
             .limit(u64::from(MAX_TEXTS_COUNTED))
             .with_payload(false);
-        let found = self.qdrant().run_request(self.client().query(query)).await?.result.len();
-        Ok(u32::try_from(found).unwrap_or(MAX_TEXTS_COUNTED))
+        let count = self.qdrant().run_request(self.client().query(query)).await?.result.len();
+        Ok(u32::try_from(count).unwrap_or(MAX_TEXTS_COUNTED))
     }
 
     /// Embeds the text of a query.

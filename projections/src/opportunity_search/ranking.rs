@@ -1,9 +1,10 @@
-//! The order of what answers a question: how near it is in meaning and how much it has of the words, each as a part of the
-//! best one's, added with weights.
+//! Ranks the hits of a query by the weighted sum of two scores, similarity of meaning and match of words, each divided
+//! by the best score of its kind.
 //!
-//! The store gives in one round trip the best by meaning, the best by words, and how near the latter are in meaning, too.
-//! How many words the former have is not asked: one that is not among the best by words has few. The sum is made here: it
-//! needs the best score of either kind, which the store's own formulas do not know.
+//! `Qdrant` returns in one round trip the best points by meaning, the best points by words, and the similarity of
+//! meaning of the latter. The word scores of the former are not requested: a point that is not among the best by words
+//! has a low one. The sum is computed here, because it needs the best score of each kind, which
+//! `Qdrant`'s formulas do not have.
 
 use std::collections::{HashMap, HashSet};
 
@@ -22,38 +23,38 @@ use crate::{
     storage::qdrant::{POINTS_PER_CALL, point_uuid, uuid_text},
 };
 
-/// How many of either kind are weighed against each other, at least.
+/// Fewest candidates that are requested by meaning, and by words.
 const CANDIDATES: u64 = 100;
 
-/// What meaning weighs, words having the rest. Chosen on real notices (ADR 28): less finds more of judged queries, more finds
-/// more of long questions.
+/// Weight of the score by meaning; that of the score by words is the rest to 1. Chosen on real notices (ADR 28): a
+/// smaller weight finds more for the judged queries, a larger one more for long queries.
 const MEANING_WEIGHT: f32 = 0.45;
 
-/// The same for a question with an identifier in it: who has it comes before all that have not.
+/// The same for a query with an identifier: points that have it come before all that do not.
 const MEANING_WEIGHT_WITH_IDENTIFIER: f32 = 0.02;
 
 impl OpportunitySearch {
-    /// The points of a collection that answer a question, with their scores, best first.
+    /// The best points of a collection for a query, with their scores, best first.
     pub(super) async fn rank_points(
         &self,
         collection: &str,
-        question: &ExpandedQuery,
+        expanded: &ExpandedQuery,
         conditions: &StoreFilter,
         first: u32,
     ) -> Result<Vec<(RetrievedPoint, f32)>, QueryError> {
         let candidates = CANDIDATES.max(u64::from(first));
-        let meaning = Query::new_nearest(self.embed_weighted(&question.weighted_texts).await?);
+        let meaning = Query::new_nearest(self.embed_weighted(&expanded.weighted_texts).await?);
         let request = |query: Query, vector: &str| {
             let request = QueryPointsBuilder::new(collection).query(query).using(vector);
             request.filter(conditions.clone()).limit(candidates).with_payload(false)
         };
         let mut requests = vec![request(meaning.clone(), DENSE).build()];
-        if !question.terms.is_empty() {
-            let words: Vec<_> = question.terms.iter().map(|(dimension, weight)| (*dimension, *weight)).collect();
+        if !expanded.terms.is_empty() {
+            let words: Vec<_> = expanded.terms.iter().map(|(dimension, weight)| (*dimension, *weight)).collect();
             let words = Query::new_nearest(words.as_slice());
-            let with_words = PrefetchQueryBuilder::default().query(words.clone()).using(SPARSE);
-            let with_words = with_words.filter(conditions.clone()).limit(candidates).build();
-            requests.push(request(meaning, DENSE).prefetch(vec![with_words]).build());
+            let best_by_words = PrefetchQueryBuilder::default().query(words.clone()).using(SPARSE);
+            let best_by_words = best_by_words.filter(conditions.clone()).limit(candidates).build();
+            requests.push(request(meaning, DENSE).prefetch(vec![best_by_words]).build());
             requests.push(request(words, SPARSE).build());
         }
         let batch = self.client().query_batch(QueryBatchPointsBuilder::new(collection, requests));
@@ -61,51 +62,52 @@ impl OpportunitySearch {
         let mut by_meaning = scores.next().unwrap_or_default();
         by_meaning.extend(scores.next().unwrap_or_default());
         let by_words = scores.next().unwrap_or_default();
-        let weight = match question {
-            question if question.terms.is_empty() => 1.0,
-            question if question.has_identifier => MEANING_WEIGHT_WITH_IDENTIFIER,
+        let weight = match expanded {
+            expanded if expanded.terms.is_empty() => 1.0,
+            expanded if expanded.has_identifier => MEANING_WEIGHT_WITH_IDENTIFIER,
             _ => MEANING_WEIGHT,
         };
         self.fetch_points(collection, fuse_scores(vec![(weight, by_meaning), (1.0 - weight, by_words)], first as usize))
             .await
     }
 
-    /// The vector of weighted texts.
+    /// The weighted sum of the vectors of texts.
     async fn embed_weighted(&self, texts: &[(String, f32)]) -> Result<Vec<f32>, QueryError> {
-        let mut mean = vec![0.0; self.embedder().dimension()];
+        let mut sum = vec![0.0; self.embedder().dimension()];
         for (text, weight) in texts {
             let vector = self.embed_query(text).await?;
-            mean.iter_mut().zip(vector).for_each(|(sum, value)| *sum += weight * value);
+            sum.iter_mut().zip(vector).for_each(|(sum, value)| *sum += weight * value);
         }
-        Ok(mean)
+        Ok(sum)
     }
 
-    /// The points of these ids, with their scores, in their order. What was deleted meanwhile is left out.
+    /// Loads ranked points with their payloads, in the same order. Points that were deleted meanwhile are left out.
     async fn fetch_points(
         &self,
         collection: &str,
         ranked: Vec<(ScoredPoint, f32)>,
     ) -> Result<Vec<(RetrievedPoint, f32)>, QueryError> {
         let ids: Vec<_> = ranked.iter().filter_map(|(point, _)| point.id.clone()).collect();
-        let mut found = HashMap::with_capacity(ids.len());
+        let mut points_by_id = HashMap::with_capacity(ids.len());
         for ids in ids.chunks(POINTS_PER_CALL) {
             let get = GetPointsBuilder::new(collection, ids).with_payload(true);
             let points = self.qdrant().run_request(self.client().get_points(get)).await?.result;
-            found.extend(points.into_iter().filter_map(|point| Some((point_uuid(&point)?.to_owned(), point))));
+            points_by_id.extend(points.into_iter().filter_map(|point| Some((point_uuid(&point)?.to_owned(), point))));
         }
-        let point =
-            |(point, score): (ScoredPoint, f32)| Some((found.remove(point.id.as_ref().and_then(uuid_text)?)?, score));
-        Ok(ranked.into_iter().filter_map(point).collect())
+        let with_payload = |(point, score): (ScoredPoint, f32)| {
+            Some((points_by_id.remove(point.id.as_ref().and_then(uuid_text)?)?, score))
+        };
+        Ok(ranked.into_iter().filter_map(with_payload).collect())
     }
 }
 
-/// The best of weighted lists by the sum of their scores, each as a part of its list's best. A point that a list names twice
-/// counts once.
+/// Merges weighted lists: the score of a point is the weighted sum of its scores, each divided by the best of its list.
+/// A point that is twice in a list counts once.
 fn fuse_scores(lists: Vec<(f32, Vec<ScoredPoint>)>, first: usize) -> Vec<(ScoredPoint, f32)> {
     let mut sums = HashMap::<String, (ScoredPoint, f32)>::new();
     for (weight, list) in lists {
         let best = list.iter().map(|point| point.score).fold(0.0, f32::max);
-        // Nothing in such a list is an answer.
+        // A list without a positive score has no relevant point.
         if best <= f32::EPSILON {
             continue;
         }
@@ -115,12 +117,12 @@ fn fuse_scores(lists: Vec<(f32, Vec<ScoredPoint>)>, first: usize) -> Vec<(Scored
             if !seen.insert(id.clone()) {
                 continue;
             }
-            let part = weight * point.score.max(0.0) / best;
-            sums.entry(id).or_insert((point, 0.0)).1 += part;
+            let share = weight * point.score.max(0.0) / best;
+            sums.entry(id).or_insert((point, 0.0)).1 += share;
         }
     }
     let mut ranked: Vec<_> = sums.into_iter().collect();
-    // Ids decide between equals, so that an answer is the same each time.
+    // Equal scores are ordered by id, so that the order is always the same.
     ranked.sort_by(|(left_id, (_, left)), (right_id, (_, right))| right.total_cmp(left).then(left_id.cmp(right_id)));
     ranked.truncate(first);
     ranked.into_iter().map(|(_, ranked)| ranked).collect()
@@ -149,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn scores_are_parts_of_the_best_of_their_kind() {
+    fn scores_are_divided_by_the_best_of_their_kind() {
         assert_eq!(
             fused(&[(1, 0.8), (2, 0.4)], &[(2, 20.0), (1, 10.0), (3, 5.0)]),
             [(2, 0.875), (1, 0.625), (3, 0.1875)]
@@ -157,12 +159,12 @@ mod tests {
     }
 
     #[test]
-    fn equals_stand_in_the_order_of_their_ids_and_no_more_come_than_asked() {
+    fn equal_scores_are_ordered_by_id_and_the_result_is_limited() {
         assert_eq!(fused(&[(4, 0.5), (2, 0.5), (3, 0.5), (1, 0.5)], &[]), [(1, 0.25), (2, 0.25), (3, 0.25)]);
     }
 
     #[test]
-    fn what_points_away_from_the_question_counts_nothing() {
+    fn a_negative_score_counts_as_zero() {
         assert_eq!(fused(&[(1, -0.5)], &[(1, 2.0)]), [(1, 0.75)]);
         assert_eq!(fused(&[(1, 0.5), (2, -0.5)], &[(2, 2.0)]), [(2, 0.75), (1, 0.25)]);
     }

@@ -1,4 +1,4 @@
-//! Opportunities like others: like one of them, or like what somebody likes and unlike what somebody dislikes.
+//! Opportunities similar to another one, and recommendations from a user's preferences.
 
 use std::collections::HashMap;
 
@@ -28,13 +28,13 @@ pub struct RecommendationPreferences {
     pub likes: Vec<String>,
     /// Opportunities that are disliked.
     pub dislikes: Vec<String>,
-    /// What is looked for in plain words, such as a company's profile.
+    /// A description of what is wanted, such as a company's profile.
     pub text: Option<String>,
 }
 
 impl OpportunitySearch {
-    /// Returns the opportunities most similar to this one, without itself, among those that the tenant may see.
-    /// `None` when the tenant may not see this one or it does not exist.
+    /// Returns the opportunities most similar to this one, without itself, among those that the tenant may see. `None`
+    /// if it does not exist or the tenant may not see it.
     ///
     /// # Errors
     /// [`QueryError`] when the server is unavailable or rejects the query.
@@ -50,36 +50,36 @@ impl OpportunitySearch {
         self.run_query(query).await.map(Some)
     }
 
-    /// Returns the opportunities nearest to the preferences, without those named in them, among those that the tenant
-    /// may see. Ignores named opportunities that do not exist; returns nothing without any like or text.
+    /// Returns the opportunities most similar to the preferences, without those named in them, among those that the
+    /// tenant may see. Ignores named opportunities that do not exist; returns nothing without a like or a text.
     ///
     /// # Errors
     /// [`QueryError`] when the server is unavailable or rejects the query.
     pub async fn recommend(
         &self,
-        taste: &RecommendationPreferences,
+        preferences: &RecommendationPreferences,
         filter: &OpportunityCriteria,
         tenant: &str,
         first: u32,
     ) -> Result<Vec<OpportunityHit>, QueryError> {
-        let named: Vec<&str> = taste.likes.iter().chain(&taste.dislikes).map(String::as_str).collect();
-        let meanings = self.load_vectors(&named, tenant).await?;
+        let named: Vec<&str> = preferences.likes.iter().chain(&preferences.dislikes).map(String::as_str).collect();
+        let vectors = self.load_vectors(&named, tenant).await?;
         let inputs = |ids: &[String]| -> Vec<VectorInput> {
-            ids.iter().filter_map(|id| meanings.get(id.as_str())).cloned().map(VectorInput::from).collect()
+            ids.iter().filter_map(|id| vectors.get(id.as_str())).cloned().map(VectorInput::from).collect()
         };
-        let (mut positive, negative) = (inputs(&taste.likes), inputs(&taste.dislikes));
-        if let Some(text) = &taste.text {
+        let (mut positive, negative) = (inputs(&preferences.likes), inputs(&preferences.dislikes));
+        if let Some(text) = &preferences.text {
             positive.push(self.embed_query(text).await?.into());
         }
         if positive.is_empty() {
             return Ok(vec![]);
         }
-        let wish = RecommendInputBuilder::default()
+        let input = RecommendInputBuilder::default()
             .positive(positive)
             .negative(negative)
             .strategy(RecommendStrategy::AverageVector)
             .build();
-        self.run_query(self.query_excluding(Query::new_recommend(wish), &named, filter, tenant, first)).await
+        self.run_query(self.query_excluding(Query::new_recommend(input), &named, filter, tenant, first)).await
     }
 
     fn query_excluding(
@@ -90,32 +90,32 @@ impl OpportunitySearch {
         tenant: &str,
         first: u32,
     ) -> QueryPointsBuilder {
-        let themselves = Condition::has_id(ids.iter().map(|id| to_point_id(point_id(id))));
-        let others = StoreFilter { must_not: vec![themselves], ..build_filter(filter, tenant) };
+        let excluded = Condition::has_id(ids.iter().map(|id| to_point_id(point_id(id))));
+        let filter = StoreFilter { must_not: vec![excluded], ..build_filter(filter, tenant) };
         QueryPointsBuilder::new(self.collection())
             .query(query)
             .using(DENSE)
-            .filter(others)
+            .filter(filter)
             .limit(u64::from(first))
             .with_payload(true)
     }
 
-    /// The stored vectors of those of these opportunities that the tenant may see.
+    /// Loads the vectors of those opportunities that exist and that the tenant may see.
     async fn load_vectors(&self, ids: &[&str], tenant: &str) -> Result<HashMap<String, Vec<f32>>, QueryError> {
         if ids.is_empty() {
             return Ok(HashMap::new());
         }
         let ids: Vec<PointId> = ids.iter().map(|id| to_point_id(point_id(id))).collect();
         let get = GetPointsBuilder::new(self.collection(), ids).with_payload(true).with_vectors(true);
-        let mut meanings = HashMap::new();
+        let mut vectors = HashMap::new();
         for mut point in self.qdrant().run_request(self.client().get_points(get)).await?.result {
             let payload = std::mem::take(&mut point.payload);
             let payload: PointPayload = Payload::from(payload).deserialize().map_err(unreadable_error)?;
             let vector = dense_vector(&point);
             if is_visible_to(tenant, &payload.tenant_id) && !vector.is_empty() {
-                meanings.insert(payload.id, vector);
+                vectors.insert(payload.id, vector);
             }
         }
-        Ok(meanings)
+        Ok(vectors)
     }
 }

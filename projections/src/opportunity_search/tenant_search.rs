@@ -1,12 +1,12 @@
-//! What each tenant owns, found by meaning and by words: proposals section by section, documents, resources.
+//! Search in the texts of each tenant, by meaning and by words: sections of proposals, documents, resources.
 //!
-//! It lives in a collection of its own beside that of the opportunities, in the same generation. A point is one *unit*,
-//! such as a section of a proposal: an event says all of the units that it touches, so that a point needs no other point to
-//! be written, and what is deleted leaves a point that says so and nothing else, against which older events are held. A
-//! long text is cut into passages; a unit is as near to a question as its nearest passage (the largest cosine, as in
-//! Khattab and Zaharia, "`ColBERT`", 2020).
+//! The texts are in a collection of their own, in the same generation as that of the opportunities. A point is one
+//! search unit, such as a section of a proposal. An event has the whole content of the units that it changes, so that a
+//! point is written without reading others. A deleted unit leaves an empty point that is marked as deleted, so that an
+//! older event that is applied later does not restore it. A long text is split into passages; the similarity of a unit
+//! to a query is that of its most similar passage (the largest cosine, as in Khattab and Zaharia, "`ColBERT`", 2020).
 //!
-//! Every question names one tenant, and the store is asked for points of that tenant only.
+//! Every query is restricted to the points of one tenant.
 
 mod collection;
 mod passage;

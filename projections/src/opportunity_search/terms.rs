@@ -1,36 +1,36 @@
-//! The words and numbers of a text as a sparse vector, so that a part number is found by being there.
+//! The words and numbers of a text as a sparse vector, so that a part number is found by exact match.
 //!
 //! A term is a word in lower case without its plural ending, or an identifier without its separators:
-//! `SPE4A7-26-R-0012` is found as it stands, as `SPE4A726R0012`, and by its longer parts. A term's dimension is the CRC-32
-//! of its text, so that no dictionary has to be kept.
+//! `SPE4A7-26-R-0012` is found in this form, as `SPE4A726R0012`, and by its longer parts. The dimension of a term is
+//! the CRC-32 of its text, so that no dictionary is needed.
 //!
-//! Codes are terms, too (see `notice_codes`): they hold a `=`, which no word does.
+//! Codes are terms, too (see `notice_codes`); they contain a `=`, which no word does.
 //!
 //! Weights are those of BM25 (Robertson and Zaragoza, "The Probabilistic Relevance Framework: BM25 and Beyond", 2009)
-//! without the inverse document frequency, which the store multiplies in itself when it is asked, from what it holds then.
-//! The mean length of a text is a constant here: a weight must follow from the text alone.
+//! without the inverse document frequency, by which `Qdrant` multiplies them at query time, from the points that it has
+//! then. The mean length of a text is a constant, because a weight must depend on the text alone.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::notice_codes::code_terms;
 
-/// How soon repeating a term stops to count.
+/// BM25's `k1`: with a smaller value, repetitions of a term count less.
 const SATURATION: f32 = 1.2;
-/// How far long texts are held against their terms.
+/// BM25's `b`: with a larger value, terms of long texts count less.
 const LENGTH_PENALTY: f32 = 0.5;
-/// Terms of a notice, on average of the notices of March 2026.
+/// Mean number of terms of a notice, over the notices of March 2026.
 const MEAN_LENGTH: f32 = 90.0;
 
-/// A term of a title counts as if the text had it so many times.
+/// Number of occurrences that one occurrence in a title counts as.
 const TITLE_TIMES: u16 = 3;
-/// How much of a description is looked at, in characters.
+/// Characters of a description that are used.
 const DESCRIPTION_CHARS: usize = 4_000;
-/// A code counts as if the text had it so many times.
+/// Number of occurrences that a code counts as.
 const CODE_TIMES: u16 = 2;
-/// Shortest identifier that is kept whole beside its parts.
+/// Length of the shortest identifier that is a term as a whole, besides its parts.
 const IDENTIFIER_CHARS: usize = 5;
 
-/// Words that say nothing about what a text is about.
+/// Words that are no terms, because they say nothing about the subject of a text.
 const STOP_WORDS: &[&str] = &[
     "about", "all", "an", "and", "any", "are", "as", "at", "be", "been", "by", "can", "for", "from", "has", "have",
     "if", "in", "into", "is", "it", "its", "may", "must", "no", "not", "of", "on", "or", "shall", "such", "that",
@@ -45,7 +45,7 @@ pub(super) struct TermCounts {
 }
 
 impl TermCounts {
-    /// The terms of a notice. The number is the agency's own.
+    /// The terms of a notice; `number` is its solicitation number.
     pub(super) fn from_notice(
         title: &str,
         number: &str,
@@ -82,7 +82,7 @@ impl TermCounts {
         }
     }
 
-    /// The dimensions of the terms, in order.
+    /// The dimensions of the terms, in ascending order.
     pub(super) fn to_dimensions(&self) -> Vec<u32> {
         self.counts.keys().copied().collect()
     }
@@ -98,10 +98,10 @@ impl TermCounts {
     }
 }
 
-/// A query's terms, to tell which of a text's passages has most of them.
+/// The terms of a query, for choosing the passage that has most of them.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct QueryTerms {
-    /// Their dimensions, each once.
+    /// Their dimensions, each once, in ascending order.
     dimensions: Vec<u32>,
 }
 
@@ -114,7 +114,7 @@ impl QueryTerms {
         Self { dimensions }
     }
 
-    /// How many of them a text has in it.
+    /// The number of these terms that a text has.
     pub(super) fn count_in(&self, text: &str) -> usize {
         let found = split_terms(text)
             .map(|term| term_dimension(&term))
@@ -128,30 +128,32 @@ pub(super) fn term_dimension(term: &str) -> u32 {
     crc32fast::hash(term.as_bytes())
 }
 
-/// Whether a term is an identifier, so that being there matters more than meaning.
+/// Whether a term is an identifier, for which an exact match counts more than similarity of meaning.
 pub(super) fn is_identifier(term: &str) -> bool {
     term.len() >= IDENTIFIER_CHARS && has_digit(term)
 }
 
-/// Whether a digit is in a text.
+/// Whether a text has a digit.
 pub(super) fn has_digit(text: &str) -> bool {
     text.chars().any(|c| c.is_ascii_digit())
 }
 
 /// The terms of a text, in order.
 pub(super) fn split_terms(text: &str) -> impl Iterator<Item = String> {
-    let joins = |c: char| matches!(c, '-' | '.' | '/' | '_');
+    let is_joiner = |c: char| matches!(c, '-' | '.' | '/' | '_');
     let chunks = text.split_whitespace().filter(|chunk| !chunk.contains("://")).flat_map(|chunk| chunk.split("--"));
-    chunks.flat_map(move |chunk| chunk.split(move |c: char| !c.is_alphanumeric() && !joins(c))).flat_map(move |piece| {
-        let piece = piece.to_lowercase();
-        let parts: Vec<&str> = piece.split(joins).filter(|part| !part.is_empty()).collect();
-        let whole = parts.concat();
-        let whole = (parts.len() > 1 && is_identifier(&whole)).then_some(whole);
-        parts.into_iter().filter_map(normalize_word).chain(whole).collect::<Vec<_>>()
-    })
+    chunks.flat_map(move |chunk| chunk.split(move |c: char| !c.is_alphanumeric() && !is_joiner(c))).flat_map(
+        move |piece| {
+            let piece = piece.to_lowercase();
+            let parts: Vec<&str> = piece.split(is_joiner).filter(|part| !part.is_empty()).collect();
+            let whole = parts.concat();
+            let whole = (parts.len() > 1 && is_identifier(&whole)).then_some(whole);
+            parts.into_iter().filter_map(normalize_word).chain(whole).collect::<Vec<_>>()
+        },
+    )
 }
 
-/// A word or part of an identifier in its plain form; `None` for what says nothing.
+/// The normal form of a word or of a part of an identifier; `None` for stop words and single characters.
 fn normalize_word(part: &str) -> Option<String> {
     if part.chars().nth(1).is_none() || STOP_WORDS.binary_search(&part).is_ok() {
         return None;
@@ -169,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn words_lose_their_plural_and_what_says_nothing() {
+    fn plural_endings_and_stop_words_are_removed() {
         assert_eq!(terms("Wheelchairs, and patient LIFTS at (the) glass"), ["wheelchair", "patient", "lift", "glass"]);
         assert!(STOP_WORDS.is_sorted());
     }
@@ -183,22 +185,22 @@ mod tests {
     }
 
     #[test]
-    fn a_product_code_and_a_link_are_no_part_of_an_identifier() {
+    fn a_product_code_and_a_link_are_not_part_of_an_identifier() {
         assert_eq!(terms("53--BOLT,MACHINE https://sam.gov/opp/1"), ["53", "bolt", "machine"]);
     }
 
     #[test]
-    fn a_dimension_never_changes() {
+    fn the_dimension_of_a_term_never_changes() {
         assert_eq!(term_dimension("wheelchair"), 0x4d36_640f);
     }
 
     #[test]
-    fn a_term_weighs_more_in_the_title_and_less_and_less_when_repeated() {
+    fn a_term_weighs_more_in_the_title_and_each_repetition_adds_less() {
         let weight = |title: &str, description: &str| {
             let terms = TermCounts::from_notice(title, "", None, None, Some(description));
             let (dimensions, values) = terms.to_weights();
-            let at = dimensions.iter().position(|found| *found == term_dimension("valve")).unwrap();
-            values[at]
+            let index = dimensions.iter().position(|dimension| *dimension == term_dimension("valve")).unwrap();
+            values[index]
         };
         let (once, twice, often) = (weight("", "valve"), weight("", "valve valve"), weight("", &"valve ".repeat(60)));
         assert!(weight("valve", "") > once && twice > once && twice < 2.0 * once && often < 1.0 + SATURATION);

@@ -1,5 +1,5 @@
-//! The words of a collection's titles in memory: read from the store when a query first needs them, and again in the
-//! background when the collection has grown. A query never waits for it longer than [`FIRST_WAIT`].
+//! A cache of the words of a collection's titles: they are read from `Qdrant` when a query first needs them, and again
+//! in the background when the collection has grown. A query waits for them at most for [`FIRST_WAIT`].
 
 use std::{
     sync::{Arc, Mutex, PoisonError},
@@ -22,26 +22,26 @@ use super::{
 };
 use crate::QueryError;
 
-/// Longest wait of a query for words that were never read.
+/// Longest wait of a query for the first reading of the words.
 const FIRST_WAIT: Duration = Duration::from_secs(1);
-/// How often it is looked whether the collection has grown.
+/// Interval between checks whether the collection has grown.
 const CHECK_INTERVAL: Duration = Duration::from_secs(10);
-/// Growth, as a fraction of the titles that were read, that makes them be read again: one of so many.
-const GROWTH_FRACTION: u64 = 50;
-/// Titles of one answer: few, so that a reader of the collection does not have to wait behind it.
+/// The words are read again when the number of titles has changed by more than one in this many.
+const TITLES_PER_CHANGE: u64 = 50;
+/// Titles of one response: few, so that other requests to the collection do not have to wait for it.
 const PAGE: u32 = 250;
 
-/// The words of the titles of the collection that was last asked.
+/// The words of the titles of the collection that was queried last.
 #[derive(Default)]
 pub(super) struct TitleWordsCache(Mutex<CacheSlot>);
 
 struct CacheSlot {
     collection: Arc<str>,
     words: Arc<TitleWords>,
-    /// Titles that were there when they were read; `None` before the first time.
-    titles: Option<u64>,
+    /// Number of titles when they were last read; `None` before the first reading.
+    title_count: Option<u64>,
     checked_at: Option<Instant>,
-    /// Tells whoever waits for the first reading that it is over.
+    /// Whether the first reading has ended, successfully or not.
     is_read: watch::Sender<bool>,
 }
 
@@ -50,7 +50,7 @@ impl Default for CacheSlot {
         Self {
             collection: "".into(),
             words: Arc::default(),
-            titles: None,
+            title_count: None,
             checked_at: None,
             is_read: watch::Sender::new(false),
         }
@@ -58,23 +58,23 @@ impl Default for CacheSlot {
 }
 
 impl TitleWordsCache {
-    fn with_slot<T>(&self, work: impl FnOnce(&mut CacheSlot) -> T) -> T {
-        work(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    fn with_slot<T>(&self, access: impl FnOnce(&mut CacheSlot) -> T) -> T {
+        access(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
 impl OpportunitySearch {
-    /// The words of the titles that everybody may see, as last read; none where they cannot be read.
+    /// The words of public titles, as last read; no words if they cannot be read.
     pub(super) async fn title_words(&self) -> Arc<TitleWords> {
         if self.max_titles() == 0 {
             return Arc::default();
         }
-        let (words, mut read, is_due) = self.title_words_cache().with_slot(|slot| {
+        let (words, mut is_read, is_due) = self.title_words_cache().with_slot(|slot| {
             if &*slot.collection != self.collection() {
                 *slot = CacheSlot { collection: self.collection().into(), ..CacheSlot::default() };
             }
             let now = Instant::now();
-            let is_due = slot.checked_at.is_none_or(|at| now.duration_since(at) > CHECK_INTERVAL);
+            let is_due = slot.checked_at.is_none_or(|checked_at| now.duration_since(checked_at) > CHECK_INTERVAL);
             if is_due {
                 slot.checked_at = Some(now);
             }
@@ -84,18 +84,18 @@ impl OpportunitySearch {
             let search = self.clone();
             tokio::spawn(async move { search.refresh_title_words().await });
         }
-        if *read.borrow() {
+        if *is_read.borrow() {
             return words;
         }
-        // Too late, or never: the query goes without.
-        let _ = timeout(FIRST_WAIT, read.wait_for(|read| *read)).await;
+        // After a timeout or a failure, the query goes on without the words.
+        let _ = timeout(FIRST_WAIT, is_read.wait_for(|is_read| *is_read)).await;
         self.title_words_cache().with_slot(|slot| Arc::clone(&slot.words))
     }
 
     async fn refresh_title_words(self) {
-        // The tables are made here rather than by a query.
+        // Parses the tables here, so that no query waits for it.
         let tables = tokio::task::spawn_blocking(|| (SynonymTable::shared(), CodeIndex::shared())).await;
-        let news = match tables {
+        let outcome = match tables {
             Ok(_) => self.read_title_words().await,
             Err(_) => Ok(None),
         };
@@ -103,31 +103,33 @@ impl OpportunitySearch {
             if &*slot.collection != self.collection() {
                 return;
             }
-            match news {
-                Ok(Some((words, titles))) => {
-                    tracing::debug!(titles, "read the words of titles");
+            match outcome {
+                Ok(Some((words, title_count))) => {
+                    tracing::debug!(titles = title_count, "spelling vocabulary read");
                     slot.words = Arc::new(words);
-                    slot.titles = Some(titles);
+                    slot.title_count = Some(title_count);
                 }
                 Ok(None) => {}
-                Err(reason) => tracing::warn!(%reason, "reading the words of titles failed; spelling is not corrected"),
+                Err(reason) => {
+                    tracing::warn!(%reason, "reading the spelling vocabulary failed; the previous one is used")
+                }
             }
             slot.is_read.send_replace(true);
         });
     }
 
-    /// The words, and of how many titles; nothing where the titles are about as many as when they were last read.
+    /// Reads the words, and the number of titles; `None` if that number is about the same as at the last reading.
     async fn read_title_words(&self) -> Result<Option<(TitleWords, u64)>, QueryError> {
         let public = Filter::must([Condition::matches("tenant_id", PUBLIC_TENANT.to_owned())]);
         let count = CountPointsBuilder::new(self.collection()).filter(public.clone()).exact(true);
-        let titles =
+        let title_count =
             self.qdrant().run_request(self.client().count(count)).await?.result.map_or(0, |result| result.count);
-        let before = self.title_words_cache().with_slot(|slot| slot.titles);
-        if before.is_some_and(|before| titles.abs_diff(before) * GROWTH_FRACTION <= before) {
+        let last_count = self.title_words_cache().with_slot(|slot| slot.title_count);
+        if last_count.is_some_and(|last_count| title_count.abs_diff(last_count) * TITLES_PER_CHANGE <= last_count) {
             return Ok(None);
         }
         let title = PayloadIncludeSelector { fields: vec!["title".to_owned()] };
-        let (mut words, mut seen, mut offset) = (TitleWords::default(), 0, None::<PointId>);
+        let (mut words, mut read_count, mut offset) = (TitleWords::default(), 0, None::<PointId>);
         loop {
             let mut scroll = ScrollPointsBuilder::new(self.collection())
                 .filter(public.clone())
@@ -144,10 +146,10 @@ impl OpportunitySearch {
                     words.add_title(title);
                 }
             }
-            seen += page.result.len() as u64;
+            read_count += page.result.len() as u64;
             offset = page.next_page_offset;
-            if offset.is_none() || seen >= self.max_titles() {
-                return Ok(Some((words.into_indexed(), titles)));
+            if offset.is_none() || read_count >= self.max_titles() {
+                return Ok(Some((words.into_indexed(), title_count)));
             }
         }
     }

@@ -1,4 +1,4 @@
-//! What the log says that `Qdrant` should hold, and what it holds.
+//! The rows that verify expects, folded from the log, and the rows read back from `Qdrant`.
 
 use std::{collections::HashMap, ops::RangeInclusive};
 
@@ -27,10 +27,10 @@ use crate::{
 
 const TABLE: &str = "points";
 
-/// Points of one answer: about two megabytes.
+/// Points of one response: about two megabytes.
 const PAGE: u32 = 500;
 
-/// Points as the log says they should be.
+/// The expected points, folded from the log.
 pub(super) struct PointFold {
     model: EmbeddingModelId,
     scope: VerifyScope,
@@ -38,23 +38,23 @@ pub(super) struct PointFold {
     units: UnitFold,
 }
 
-/// One point as it should be.
+/// One expected point.
 #[derive(Default)]
 struct ExpectedPoint {
     awarded: bool,
-    /// Absent where an award came before any facts, which no sound log has.
+    /// `None` if an award came before any facts, which is in no valid log.
     payload_and_terms_hash: Option<(PointPayload, u64)>,
 }
 
 impl PointFold {
     pub(super) fn new_boxed(scope: &VerifyScope, model: EmbeddingModelId) -> Box<dyn ReadModelFold> {
-        let owned = UnitFold::new(model.clone());
-        Box::new(Self { model, scope: scope.clone(), points: HashMap::new(), units: owned })
+        let units = UnitFold::new(model.clone());
+        Box::new(Self { model, scope: scope.clone(), points: HashMap::new(), units })
     }
 
     fn build_payload(&self, event: &RawEnvelope, filing: &NoticeFiling, facts: &NoticeDetails) -> (PointPayload, u64) {
         let code = facts.naics.as_ref().map(ToString::to_string);
-        let beginnings = code.iter().flat_map(|code| (2..=code.len()).map(|end| code[..end].to_owned()));
+        let prefixes = code.iter().flat_map(|code| (2..=code.len()).map(|end| code[..end].to_owned()));
         let number = solicitation_number(event, facts.solicitation_number.as_deref());
         let (psc, description) = (facts.psc.as_deref(), facts.description.as_deref());
         let terms = TermCounts::from_notice(&facts.title, number, psc, code.as_deref(), description).to_dimensions();
@@ -66,7 +66,7 @@ impl PointFold {
             notice_type: facts.notice_type.to_string(),
             agency_code: facts.agency.code.clone(),
             agency_name: facts.agency.name.clone(),
-            naics_prefixes: beginnings.collect(),
+            naics_prefixes: prefixes.collect(),
             naics: code,
             set_aside: facts.set_aside.as_ref().map(ToString::to_string),
             posted_at: filing.posted_at,
@@ -83,8 +83,8 @@ impl PointFold {
 
 impl ReadModelFold for PointFold {
     fn apply_event(&mut self, event: &RawEnvelope) -> Result<(), ProjectionError> {
-        let wanted = self.scope != VerifyScope::Totals && self.scope.contains_stream(&event.aggregate_id);
-        if !wanted {
+        let is_in_scope = self.scope != VerifyScope::Totals && self.scope.contains_stream(&event.aggregate_id);
+        if !is_in_scope {
             return Ok(());
         }
         if event.aggregate_type != <Opportunity as cqrs_es::Aggregate>::TYPE {
@@ -117,19 +117,19 @@ impl ReadModelFold for PointFold {
 }
 
 impl OpportunitySearch {
-    /// What the generation holds of this scope.
+    /// The rows of a scope.
     pub(super) async fn scan_rows(&self, scope: &VerifyScope) -> Result<Vec<ReadModelRow>, QueryError> {
         let mut rows = self.scroll_rows(self.collection(), scope, |point| self.stored_point_row(point)).await?;
         rows.extend(self.scan_unit_rows(scope).await?);
         Ok(rows)
     }
 
-    /// The rows of a collection's points in this scope.
+    /// The rows of a collection's points in a scope.
     pub(super) async fn scroll_rows(
         &self,
         collection: &str,
         scope: &VerifyScope,
-        row: impl Fn(RetrievedPoint) -> ReadModelRow,
+        to_row: impl Fn(RetrievedPoint) -> ReadModelRow,
     ) -> Result<Vec<ReadModelRow>, QueryError> {
         let VerifyScope::Buckets(buckets) = scope else { return Ok(vec![]) };
         let filter = bucket_filter(buckets);
@@ -144,7 +144,7 @@ impl OpportunitySearch {
                 scroll = scroll.offset(from);
             }
             let page = self.qdrant().run_request(self.client().scroll(scroll)).await?;
-            rows.extend(page.result.into_iter().map(&row));
+            rows.extend(page.result.into_iter().map(&to_row));
             match page.next_page_offset {
                 Some(next) => offset = Some(next),
                 None => return Ok(rows),
@@ -154,26 +154,26 @@ impl OpportunitySearch {
 
     fn stored_point_row(&self, mut point: RetrievedPoint) -> ReadModelRow {
         let dense = dense_vector(&point);
-        let sound = dense.len() == self.embedder().dimension()
+        let is_valid = dense.len() == self.embedder().dimension()
             && dense.iter().all(|value| value.is_finite())
             && dense.iter().any(|value| *value != 0.0);
         let payload = Payload::from(std::mem::take(&mut point.payload)).deserialize::<PointPayload>();
         match payload {
             Ok(payload) if point_uuid(&point) == Some(point_id(&payload.id).to_string().as_str()) => {
-                point_row(&payload, sound, hash_terms(&term_dimensions(&point)))
+                point_row(&payload, is_valid, hash_terms(&term_dimensions(&point)))
             }
             Ok(_) | Err(_) => {
                 let key = point_uuid(&point).map_or_else(|| format!("{:?}", point.id), str::to_owned);
-                ReadModelRow::new(TABLE, key, "not as this program writes")
+                ReadModelRow::new(TABLE, key, "invalid payload or id")
             }
         }
     }
 }
 
-/// A point's row. Dense vectors are not made again for a comparison: the hash of the text, the model and that there is
-/// a usable vector stand for them.
-fn point_row(payload: &PointPayload, sound: bool, terms: u64) -> ReadModelRow {
-    ReadModelRow::new(TABLE, payload.id.as_str(), (payload, sound, terms))
+/// The row of a point. Texts are not embedded again for a comparison: instead of the dense vector, the row has the hash
+/// of the text, the model, and whether there is a valid vector.
+fn point_row(payload: &PointPayload, has_valid_vector: bool, terms: u64) -> ReadModelRow {
+    ReadModelRow::new(TABLE, payload.id.as_str(), (payload, has_valid_vector, terms))
 }
 
 fn bucket_filter(buckets: &RangeInclusive<u32>) -> Filter {
@@ -185,6 +185,6 @@ fn bucket_filter(buckets: &RangeInclusive<u32>) -> Filter {
     if *buckets.start() > 0 {
         return Filter::must([inside]);
     }
-    // What is in no bucket was not written by this program; the first part has it, so that it is seen once.
+    // A point in no bucket was not written by this program; it is read with the first bucket, and so reported once.
     Filter::should([inside, Condition::from(Filter::must_not([range(&(0..=BUCKET_COUNT - 1))]))])
 }

@@ -1,6 +1,6 @@
-//! What words have to do with other words: synonyms and abbreviations, codes, and the words of the collection's titles.
+//! Vocabularies for the expansion of queries: synonyms and abbreviations, codes, and the words of titles.
 //!
-//! Synonyms and codes are tables in the repository (`vocabulary/`), the words of titles are read from the store.
+//! Synonyms and codes are tables in the repository (`vocabulary/`); the words of titles are read from `Qdrant`.
 
 mod code_index;
 mod synonym_table;

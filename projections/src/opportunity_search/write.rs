@@ -1,8 +1,8 @@
-//! Writing points so that of several writers the newest facts win, whoever is last.
+//! Writes points; of concurrent writes, the newest facts win, in whatever order they are made.
 //!
-//! Reading a point and writing it are two steps, and another worker may write in between. So every write carries its own
-//! condition, which the store checks in the same step: it goes in unless the point has facts as new, or an award that the
-//! writer had not seen. A refused write is not reported; the caller reads again what became of it.
+//! Another worker may write a point between the read and the write of this one. Therefore every write has a condition,
+//! which `Qdrant` checks atomically: it is refused if the point has facts that are as new, or an award that the writer
+//! has not read. A refused write is not reported; the caller reads the point again.
 
 use std::collections::BTreeMap;
 
@@ -18,27 +18,27 @@ use crate::{
     storage::qdrant::{POINTS_PER_CALL, to_point_id},
 };
 
-/// What is to be written.
+/// The writes of a batch.
 #[derive(Default)]
 pub(super) struct PointWrites {
     /// Whole points.
     pub(super) points: Vec<NewPoint>,
-    /// Points that only have to be marked as awarded. That stays true for ever, so that it needs no condition.
+    /// Points to mark as awarded only. This is never undone, so it needs no condition.
     pub(super) awarded: Vec<Uuid>,
 }
 
 impl OpportunitySearch {
     pub(super) async fn write_points(&self, writes: PointWrites) -> Result<(), ProjectionError> {
-        // A condition holds for all points of a call, so that a call has points of one condition.
-        let mut alike = BTreeMap::<(u64, bool), Vec<NewPoint>>::new();
+        // A request has one condition for all of its points, so points are grouped by condition.
+        let mut points_by_condition = BTreeMap::<(u64, bool), Vec<NewPoint>>::new();
         for point in writes.points {
-            alike.entry((point.payload.sequence, point.payload.awarded)).or_default().push(point);
+            points_by_condition.entry((point.payload.sequence, point.payload.awarded)).or_default().push(point);
         }
-        for ((sequence, awarded), points) in alike {
-            for some in points.chunks(POINTS_PER_CALL) {
-                let some = some.iter().map(NewPoint::to_point).collect::<Result<Vec<_>, _>>();
-                let some = some.map_err(ProjectionError::refused)?;
-                let upsert = UpsertPointsBuilder::new(self.collection(), some)
+        for ((sequence, awarded), points) in points_by_condition {
+            for chunk in points.chunks(POINTS_PER_CALL) {
+                let chunk = chunk.iter().map(NewPoint::to_point).collect::<Result<Vec<_>, _>>();
+                let chunk = chunk.map_err(ProjectionError::refused)?;
+                let upsert = UpsertPointsBuilder::new(self.collection(), chunk)
                     .update_filter(overwrite_condition(sequence, awarded))
                     .wait(true);
                 self.qdrant().await_completion(self.client().upsert_points(upsert)).await?;
@@ -54,16 +54,16 @@ impl OpportunitySearch {
     }
 }
 
-/// The condition of overwriting a point with facts of this sequence.
+/// The condition for overwriting a point with facts of this sequence; `awarded` is that of the new payload.
 fn overwrite_condition(sequence: u64, awarded: bool) -> Filter {
-    let mut unless = sequence_condition(sequence);
-    unless.must_not.extend((!awarded).then(|| Condition::matches("awarded", true)));
-    unless
+    let mut condition = sequence_condition(sequence);
+    condition.must_not.extend((!awarded).then(|| Condition::matches("awarded", true)));
+    condition
 }
 
-/// The condition of overwriting a point by what an event of this sequence left.
+/// The condition for overwriting a point with the result of an event of this sequence: the point's sequence is lower.
 pub(super) fn sequence_condition(sequence: u64) -> Filter {
     #[expect(clippy::cast_precision_loss, reason = "no stream has 2^53 events")]
-    let as_new = Range { gte: Some(sequence as f64), ..Range::default() };
-    Filter::must_not([Condition::range("sequence", as_new)])
+    let not_older = Range { gte: Some(sequence as f64), ..Range::default() };
+    Filter::must_not([Condition::range("sequence", not_older)])
 }

@@ -1,4 +1,4 @@
-//! Counters over all opportunities, moved together with the views they count.
+//! Counters over all opportunities, written atomically with the views that they count.
 
 use std::collections::BTreeMap;
 
@@ -15,10 +15,10 @@ const AGENCY: &str = "agency:";
 const TYPE: &str = "type:";
 const STATUS: &str = "status:";
 
-/// How many opportunities there are.
+/// Numbers of opportunities.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct OpportunityCounters {
-    /// In all.
+    /// All opportunities.
     pub total: u64,
     /// By agency code.
     pub by_agency: BTreeMap<String, u64>,
@@ -29,7 +29,7 @@ pub struct OpportunityCounters {
 }
 
 impl OpportunityCounters {
-    /// Adds up the fields of the counters of all shards.
+    /// Sums the counter fields of all shards.
     pub(super) fn from_fields(fields: impl IntoIterator<Item = (String, i64)>) -> Self {
         let mut counters = Self::default();
         for (field, count) in fields {
@@ -54,7 +54,7 @@ impl OpportunityCounters {
     pub(super) const TOTAL: &'static str = TOTAL;
 }
 
-/// Adds an opportunity in this state to the counters that it counts in; `sign` is -1 to take it away.
+/// Adds an opportunity in this state to its counters; a `sign` of -1 subtracts it.
 pub(super) fn count_opportunity(shard: KeyShard, state: &Opportunity, sign: i64, deltas: &mut FigureDeltas) {
     let (Some(record), Some(status)) = (state.record(), OpportunityViewStatus::from_state(state)) else {
         return;

@@ -1,4 +1,4 @@
-//! What events add to figures over many streams.
+//! Changes of figures over many streams, as caused by events.
 
 use std::{collections::BTreeMap, fmt};
 
@@ -7,19 +7,19 @@ use chrono::NaiveDate;
 use super::{engagement_kind::EngagementKind, key_shard::KeyShard, retention_policy::RetentionPolicy};
 use crate::storage::redis::{FigureKind, FigureTarget};
 
-/// A key that holds figures. Figures over many opportunities are kept for each shard, and merged when they are read.
+/// A key of figures. Figures over many opportunities are stored by shard, and merged when they are read.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) enum FigureKey {
     /// Numbers of opportunities.
     Counters(KeyShard),
     /// Numbers of views, clicks and saves of one opportunity.
     Engagement(String),
-    /// Opportunities by their views, clicks or saves, on one day or in all.
+    /// Opportunities by their views, clicks or saves, on one day or over all time.
     Leaderboard(KeyShard, EngagementKind, Option<NaiveDate>),
 }
 
 impl FigureKey {
-    /// The shard, whose tag the key has.
+    /// The shard whose tag the key has.
     pub(super) fn shard(&self) -> KeyShard {
         match self {
             Self::Counters(shard) | Self::Leaderboard(shard, ..) => *shard,
@@ -37,9 +37,9 @@ impl FigureKey {
         }
     }
 
-    /// The reverse of [`Self::name`].
+    /// Parses a [`Self::name`] found in a shard.
     pub(super) fn parse(shard: KeyShard, name: &str) -> Option<Self> {
-        let target = if let Some(opportunity) = name.strip_prefix("engagement:") {
+        let key = if let Some(opportunity) = name.strip_prefix("engagement:") {
             Self::Engagement(opportunity.to_owned())
         } else if let Some(rest) = name.strip_prefix("top:") {
             let (kind, day) = rest.split_once(':').map_or((rest, None), |(kind, day)| (kind, Some(day)));
@@ -48,17 +48,17 @@ impl FigureKey {
         } else {
             Self::Counters(shard)
         };
-        // Only in exactly one spelling, and in its own shard.
-        (target.name() == name && target.shard() == shard).then_some(target)
+        // Refuses other spellings of the same key, and keys of another shard.
+        (key.name() == name && key.shard() == shard).then_some(key)
     }
 
-    /// The key that is written, and when it expires.
-    pub(super) fn to_target(&self, key: String, lifetime: RetentionPolicy) -> FigureTarget {
+    /// The target that the script writes: the full `key`, its type and its expiry.
+    pub(super) fn to_target(&self, key: String, retention: RetentionPolicy) -> FigureTarget {
         let (kind, expires_at) = match self {
             Self::Counters(_) => (FigureKind::SharedCounts, 0),
             Self::Engagement(_) => (FigureKind::OwnCounts, 0),
             Self::Leaderboard(_, _, None) => (FigureKind::Ranking, 0),
-            Self::Leaderboard(_, _, Some(day)) => (FigureKind::Ranking, lifetime.leaderboard_expiry(*day)),
+            Self::Leaderboard(_, _, Some(day)) => (FigureKind::Ranking, retention.leaderboard_expiry(*day)),
         };
         FigureTarget { key, kind, expires_at }
     }
@@ -70,13 +70,13 @@ impl fmt::Display for FigureKey {
     }
 }
 
-/// Sums by key and field.
+/// Sums of changes by key and field.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct FigureDeltas(BTreeMap<FigureKey, BTreeMap<String, i64>>);
 
 impl FigureDeltas {
-    pub(super) fn add(&mut self, target: FigureKey, field: &str, delta: i64) {
-        let fields = self.0.entry(target).or_default();
+    pub(super) fn add(&mut self, key: FigureKey, field: &str, delta: i64) {
+        let fields = self.0.entry(key).or_default();
         match fields.get_mut(field) {
             Some(sum) => *sum += delta,
             None => {
@@ -94,7 +94,7 @@ impl FigureDeltas {
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = (&FigureKey, &str, i64)> {
-        self.0.iter().flat_map(|(target, fields)| fields.iter().map(move |(field, sum)| (target, field.as_str(), *sum)))
+        self.0.iter().flat_map(|(key, fields)| fields.iter().map(move |(field, sum)| (key, field.as_str(), *sum)))
     }
 }
 
@@ -103,20 +103,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_key_is_read_as_it_was_made() {
+    fn a_key_is_parsed_from_its_name_in_its_own_shard() {
         let (day, shard) = ("2026-03-01".parse().unwrap(), KeyShard::of("any"));
-        for target in [
+        for key in [
             FigureKey::Counters(shard),
             FigureKey::Engagement("097:A:1".to_owned()),
             FigureKey::Leaderboard(shard, EngagementKind::Viewed, None),
             FigureKey::Leaderboard(shard, EngagementKind::Saved, Some(day)),
         ] {
-            assert_eq!(FigureKey::parse(target.shard(), &target.name()), Some(target));
+            assert_eq!(FigureKey::parse(key.shard(), &key.name()), Some(key));
         }
         for key in ["counters:x", "top:liked", "top:viewed:today", "top:viewed:2026-3-1", "opportunity:1"] {
             assert_eq!(FigureKey::parse(shard, key), None, "{key}");
         }
         let other = KeyShard::all().find(|shard| *shard != KeyShard::of("097:A:1")).unwrap();
-        assert_eq!(FigureKey::parse(other, "engagement:097:A:1"), None, "of another shard");
+        assert_eq!(FigureKey::parse(other, "engagement:097:A:1"), None, "in another shard");
     }
 }

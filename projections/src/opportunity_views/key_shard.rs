@@ -1,13 +1,13 @@
-//! Shards: the fixed parts into which keys are spread over the slots of a `Redis` Cluster.
+//! Shards: the parts, fixed in number, that spread the keys over the slots of a `Redis` Cluster.
 
 use std::fmt;
 
-/// Number of shards: more than a cluster has nodes, few enough to merge them in one read. Another number is another key
-/// layout, which only a rebuild reaches.
+/// Number of shards: more than a cluster has nodes, and few enough to be merged in one read. Changing the number
+/// changes the key layout and requires a rebuild.
 const SHARD_COUNT: u32 = 64;
 
-/// One of the parts of the read model. Its keys have one hash tag, and so one slot: an opportunity, the figures about it,
-/// and the parts of visits and watchlists that change these.
+/// A part of the read model whose keys have the same hash tag, and so the same slot: an opportunity, the figures about
+/// it, and the parts of visits and watchlists that change these figures.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct KeyShard(u32);
 
@@ -40,7 +40,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_tag_names_one_shard() {
+    fn every_shard_is_parsed_from_its_tag_and_from_no_other() {
         for shard in KeyShard::all() {
             assert_eq!(KeyShard::from_tag(&shard.to_string()), Some(shard));
         }

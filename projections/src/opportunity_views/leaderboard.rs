@@ -38,7 +38,7 @@ pub struct EngagementCounts {
     pub views: u64,
     /// Number of clicks on links about the opportunity.
     pub clicks: u64,
-    /// Number of users who have it saved now.
+    /// Number of users who currently have it saved.
     pub saves: u64,
 }
 
@@ -74,8 +74,8 @@ impl OpportunityViews {
         for shard in KeyShard::all() {
             pipeline.zrevrange_withscores(self.figure_key(&FigureKey::Leaderboard(shard, kind, day)), 0, last);
         }
-        let ranked: Vec<Vec<(String, u64)>> = self.run_pipeline(&pipeline).await?;
-        Ok(merge_rankings(ranked, first))
+        let rankings: Vec<Vec<(String, u64)>> = self.run_pipeline(&pipeline).await?;
+        Ok(merge_rankings(rankings, first))
     }
 
     /// Returns the engagement with one opportunity; zeros when there is none.
@@ -98,15 +98,15 @@ impl OpportunityViews {
         let ViewState::Watchlist(saved) = self.load_stream(StateKind::Watchlist, user).await?.state else {
             return Ok(vec![]);
         };
-        let mut list: Vec<_> = saved.into_iter().map(|(id, saved_at)| WatchlistItem { id, saved_at }).collect();
-        list.sort_by_key(|saved| Reverse(saved.saved_at));
-        Ok(list)
+        let mut items: Vec<_> = saved.into_iter().map(|(id, saved_at)| WatchlistItem { id, saved_at }).collect();
+        items.sort_by_key(|item| Reverse(item.saved_at));
+        Ok(items)
     }
 }
 
-/// The first entries of the shards' leaderboards together, in the order of a sorted set read from its end: by count, and
-/// those of one count by id, both descending. Each opportunity is in one shard, so that its count is complete, and no entry
-/// that a shard left out comes before those that it returned.
+/// Merges the first entries of the shards' leaderboards, in the order of a sorted set read from its end: by count, then
+/// by id, both descending. This is correct because each opportunity is in one shard only: its count is complete, and no
+/// entry that a shard left out comes before those that it returned.
 fn merge_rankings(shards: Vec<Vec<(String, u64)>>, first: u32) -> Vec<LeaderboardEntry> {
     let mut entries: Vec<_> = shards.into_iter().flatten().collect();
     entries.sort_unstable_by(|(id, count), (other_id, other)| {
@@ -123,9 +123,8 @@ mod tests {
     use super::*;
 
     proptest! {
-        /// As one sorted set would have ranked them.
         #[test]
-        fn merged_shards_rank_as_one_set(
+        fn merged_shards_are_ranked_as_one_sorted_set_would_be(
             counts in prop::collection::btree_map("[a-c]{1,3}", 1_u64..5, 0..40),
             first in 1_u32..12,
         ) {
@@ -135,8 +134,8 @@ mod tests {
                 set.truncate(first as usize);
                 set
             };
-            let of = |shard| counts.clone().into_iter().filter(|(id, _)| KeyShard::of(id) == shard).collect();
-            let shards = KeyShard::all().map(|shard| rank(of(shard))).collect();
+            let counts_in = |shard| counts.clone().into_iter().filter(|(id, _)| KeyShard::of(id) == shard).collect();
+            let shards = KeyShard::all().map(|shard| rank(counts_in(shard))).collect();
             let merged: Vec<_> = merge_rankings(shards, first).into_iter().map(|entry| (entry.id, entry.count)).collect();
             prop_assert_eq!(merged, rank(counts.into_iter().collect()));
         }

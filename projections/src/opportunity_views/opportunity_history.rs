@@ -1,4 +1,4 @@
-//! As-of reads of opportunities: folded from the log, since a read model holds only the current state.
+//! As-of reads of opportunities, folded from the log, because the read model has only the current states.
 
 use cqrs_es::Aggregate;
 use domain::{
@@ -12,7 +12,7 @@ use crate::{PointInTime, QueryError};
 
 const STORE: &str = "the log";
 
-/// Events per read of the log.
+/// Events that are read in one round trip.
 const PAGE: u32 = 500;
 
 /// Returns an opportunity as it was at `moment`; `None` before it was discovered, and for a version that it has not
@@ -30,7 +30,7 @@ pub async fn opportunity_at(
         let page = opportunity_events(log, id, version, PAGE).await?;
         let is_last = page.len() < usize::try_from(PAGE).unwrap_or(usize::MAX);
         for event in page {
-            // Events of a stream are recorded in order: no event after this one can be earlier than `moment`.
+            // Events of a stream are recorded in order of time: all later events are after the moment, too.
             if !moment.includes(&event) {
                 break 'pages;
             }
@@ -42,7 +42,7 @@ pub async fn opportunity_at(
             break;
         }
     }
-    if matches!(moment, PointInTime::Version(wanted) if version < wanted) {
+    if matches!(moment, PointInTime::Version(expected) if version < expected) {
         return Ok(None);
     }
     Ok(OpportunityView::from_state(id.as_str(), version, &state))

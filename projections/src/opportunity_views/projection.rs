@@ -63,7 +63,7 @@ impl Projection for OpportunityViews {
     }
 
     fn fold(&self, scope: &VerifyScope) -> Box<dyn ReadModelFold> {
-        verify::new_fold(scope, self.store.generation(), self.lifetime, SystemClock.now())
+        verify::new_fold(scope, self.store.generation(), self.retention, SystemClock.now())
     }
 
     async fn read_back(&self, scope: &VerifyScope) -> Result<Vec<ReadModelRow>, QueryError> {

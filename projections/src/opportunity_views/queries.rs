@@ -27,7 +27,7 @@ use crate::{
 #[derive(Clone)]
 pub struct OpportunityViews {
     pub(super) store: VersionedStateStore<ViewState>,
-    pub(super) lifetime: RetentionPolicy,
+    pub(super) retention: RetentionPolicy,
 }
 
 impl OpportunityViews {
@@ -44,27 +44,27 @@ impl OpportunityViews {
             cache_mb: config.cache_mb,
         };
         let store = VersionedStateStore::new(RedisClient::new(config)?, options);
-        Ok(Self { store, lifetime: RetentionPolicy::from_config(config) })
+        Ok(Self { store, retention: RetentionPolicy::from_config(config) })
     }
 
     /// The same read model in another generation.
     #[must_use]
     pub fn with_generation(&self, generation: Generation) -> Self {
-        Self { store: self.store.with_generation(generation), lifetime: self.lifetime }
+        Self { store: self.store.with_generation(generation), retention: self.retention }
     }
 
-    /// Checks that the server answers.
+    /// Checks that the server responds.
     ///
     /// # Errors
-    /// [`QueryError`] when it does not.
+    /// [`QueryError`] when it does not respond.
     pub async fn ping(&self) -> Result<(), QueryError> {
         self.store.client().ping().await
     }
 
-    /// A warning when the server evicts keys when it is full.
+    /// Returns a warning if the server evicts keys when it is full.
     ///
     /// # Errors
-    /// [`QueryError`] when the server does not answer.
+    /// [`QueryError`] when the server does not respond.
     pub async fn eviction_warning(&self) -> Result<Option<String>, QueryError> {
         self.store.client().eviction_warning().await
     }
@@ -87,13 +87,13 @@ impl OpportunityViews {
         }
         count_query("views");
         let keys: Vec<_> = ids.iter().map(|id| self.stream_key(StateKind::Opportunity, id.as_str())).collect();
-        let mut found = vec![];
+        let mut views = vec![];
         for (id, stored) in ids.iter().zip(self.store.load_many(&keys).await?) {
             let Some((version, text)) = stored else { continue };
             let state = serde_json::from_str(&text).map_err(unreadable_error)?;
-            found.extend(OpportunityView::from_state(id.as_str(), version, &state));
+            views.extend(OpportunityView::from_state(id.as_str(), version, &state));
         }
-        Ok(found)
+        Ok(views)
     }
 
     /// Returns the number of detail views.
@@ -122,7 +122,7 @@ impl OpportunityViews {
         Ok(OpportunityCounters::from_fields(shards.into_iter().flatten()))
     }
 
-    /// Loads the stored state of a stream; the initial state when nothing is stored.
+    /// Loads the stored state of a stream; its initial state if nothing is stored.
     pub(super) async fn load_stream(&self, kind: StateKind, id: &str) -> Result<VersionedState<ViewState>, QueryError> {
         match self.store.load_many(&[self.stream_key(kind, id)]).await?.pop().flatten() {
             None => Ok(empty_state(kind)),
@@ -145,7 +145,7 @@ impl OpportunityViews {
         self.store.state_key(&shard.to_string(), &format!("{}:{id}", kind.name()))
     }
 
-    pub(super) fn figure_key(&self, target: &FigureKey) -> String {
-        self.store.key(&target.shard().to_string(), &target.name())
+    pub(super) fn figure_key(&self, key: &FigureKey) -> String {
+        self.store.key(&key.shard().to_string(), &key.name())
     }
 }

@@ -23,7 +23,7 @@ use crate::{
 
 /// A key of a generation.
 enum ViewKey {
-    /// The tags and their markers; they are one row.
+    /// The set of tags, or a marker; all of them are one row.
     Marker,
     State(StateKind, KeyShard, String),
     Figures(FigureKey),
@@ -31,7 +31,7 @@ enum ViewKey {
 }
 
 impl ViewKey {
-    /// A key with the tag of another shard than its own is unknown.
+    /// Parses a key without its prefix. A key with the tag of another shard is `Unknown`.
     fn parse(name: &str) -> Self {
         if name == "tags" {
             return Self::Marker;
@@ -44,14 +44,14 @@ impl ViewKey {
         }
         for kind in StateKind::ALL {
             if let Some(id) = rest.strip_prefix(kind.name()).and_then(|rest| rest.strip_prefix(':')) {
-                let is_own = kind.is_part() || KeyShard::of(id) == shard;
-                return if is_own { Self::State(kind, shard, id.to_owned()) } else { Self::Unknown };
+                let is_of_shard = kind.is_part() || KeyShard::of(id) == shard;
+                return if is_of_shard { Self::State(kind, shard, id.to_owned()) } else { Self::Unknown };
             }
         }
         FigureKey::parse(shard, rest).map_or(Self::Unknown, Self::Figures)
     }
 
-    /// Every key but markers is part of exactly one of the totals and the buckets.
+    /// Every key except markers is in exactly one scope: the totals or one bucket.
     fn is_in_scope(&self, scope: &VerifyScope, name: &str) -> bool {
         match (self, scope) {
             (Self::Figures(_), VerifyScope::Totals) => true,
@@ -65,7 +65,7 @@ impl ViewKey {
 }
 
 impl OpportunityViews {
-    /// The rows of a scope, without those that expire about now.
+    /// The rows of a scope, without those that may have expired at `now`.
     pub(super) async fn scan_rows(
         &self,
         scope: &VerifyScope,
@@ -75,21 +75,21 @@ impl OpportunityViews {
         if *scope == VerifyScope::Totals {
             rows.push(ReadModelRow::new(GENERATION_ROW, GENERATION_ROW, self.store.describe_markers().await?));
         }
-        while let Some(at) = cursor {
-            let (next, keys) = self.store.client().scan_keys(self.store.prefix(), at).await?;
+        while let Some(position) = cursor {
+            let (next, keys) = self.store.client().scan_keys(self.store.prefix(), position).await?;
             cursor = next;
             let (mut states, mut figures) = (vec![], vec![]);
             for key in keys {
                 let name = String::from_utf8_lossy(key.strip_prefix(self.store.prefix().as_bytes()).unwrap_or(&key));
-                let kind = ViewKey::parse(&name);
+                let parsed = ViewKey::parse(&name);
                 // A scan may return a key twice.
-                if !kind.is_in_scope(scope, &name) || !seen.insert(key.clone()) {
+                if !parsed.is_in_scope(scope, &name) || !seen.insert(key.clone()) {
                     continue;
                 }
-                match kind {
+                match parsed {
                     ViewKey::Marker => {}
                     ViewKey::State(kind, shard, id) => states.push((key, (kind, shard), id)),
-                    ViewKey::Figures(target) => figures.push((key, target)),
+                    ViewKey::Figures(figure_key) => figures.push((key, figure_key)),
                     ViewKey::Unknown => rows.push(ReadModelRow::new(UNKNOWN, name, ())),
                 }
             }
@@ -113,10 +113,10 @@ impl OpportunityViews {
         for ((_, state, id), answer) in keys.into_iter().zip(answers) {
             let damaged = |content: String| ReadModelRow::new(state.0.name(), id.clone(), (DAMAGED, content));
             match answer {
-                // It expired since the scan.
+                // The key expired after the scan.
                 Ok(fields) if fields.is_empty() => {}
                 Ok(fields) => match parse_state_hash(state.0, &fields) {
-                    Some(stored) if is_expired(&stored.state, self.lifetime, now) => {}
+                    Some(stored) if is_expired(&stored.state, self.retention, now) => {}
                     Some(stored) => rows.extend(state_row(state, &id, &stored)),
                     None => rows.push(damaged(format!("{:?}", fields.into_iter().collect::<BTreeMap<_, _>>()))),
                 },
@@ -133,24 +133,24 @@ impl OpportunityViews {
         rows: &mut Vec<ReadModelRow>,
     ) -> Result<(), QueryError> {
         let mut pipeline = redis::pipe();
-        for (key, target) in &keys {
-            match target {
+        for (key, figure_key) in &keys {
+            match figure_key {
                 FigureKey::Leaderboard(..) => pipeline.zrange_withscores(key, 0, -1),
                 FigureKey::Counters(_) | FigureKey::Engagement(_) => pipeline.hgetall(key),
             };
         }
         let answers: Vec<RedisResult<redis::Value>> = self.store.client().run_commands(pipeline).await?;
-        for ((_, target), answer) in keys.into_iter().zip(answers) {
-            match (target, answer) {
-                (FigureKey::Leaderboard(_, _, Some(day)), Ok(_)) if !self.lifetime.keeps_leaderboard(day, now) => {}
-                (target, Ok(value)) => {
+        for ((_, figure_key), answer) in keys.into_iter().zip(answers) {
+            match (figure_key, answer) {
+                (FigureKey::Leaderboard(_, _, Some(day)), Ok(_)) if !self.retention.keeps_leaderboard(day, now) => {}
+                (figure_key, Ok(value)) => {
                     for (field, count) in decode_value::<Vec<(Vec<u8>, Vec<u8>)>>(value)? {
-                        let key = figure_row_key(&target, &String::from_utf8_lossy(&field));
+                        let key = figure_row_key(&figure_key, &String::from_utf8_lossy(&field));
                         rows.push(ReadModelRow::new(FIGURES, key, String::from_utf8_lossy(&count).into_owned()));
                     }
                 }
-                (target, Err(error)) => {
-                    rows.push(ReadModelRow::new(FIGURES, target.to_string(), (DAMAGED, error.to_string())));
+                (figure_key, Err(error)) => {
+                    rows.push(ReadModelRow::new(FIGURES, figure_key.to_string(), (DAMAGED, error.to_string())));
                 }
             }
         }

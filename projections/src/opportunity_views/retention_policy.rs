@@ -18,25 +18,25 @@ impl RetentionPolicy {
         Self { leaderboard_days: config.leaderboard_days, visit_days: config.visit_days }
     }
 
-    /// When a day's leaderboards expire, in Unix seconds. Depends on the day alone, so that a rebuild years later keeps
-    /// the same leaderboards.
+    /// When the leaderboards of a day expire, in Unix seconds. The time depends only on the day, so that a later
+    /// rebuild keeps the same leaderboards.
     pub(super) fn leaderboard_expiry(self, day: NaiveDate) -> i64 {
         let end = add_days(day, self.leaderboard_days).succ_opt().unwrap_or(NaiveDate::MAX);
         end.and_time(NaiveTime::MIN).and_utc().timestamp()
     }
 
-    /// Whether a day's leaderboards have not expired at `now`.
+    /// Whether the leaderboards of a day have not expired at `now`.
     pub(super) fn keeps_leaderboard(self, day: NaiveDate, now: DateTime<Utc>) -> bool {
         add_days(day, self.leaderboard_days) >= now.date_naive()
     }
 
-    /// Time to live of a visit from when it is written, in seconds. Not from its last event: a rebuild writes old
-    /// visits, and needs their versions for as long to recognise repeated events.
+    /// Time to live of a visit, in seconds from its last write. It does not count from the last event, because a
+    /// rebuild writes old visits and needs their versions just as long in order to recognize repeated events.
     pub(super) fn visit_ttl_seconds(self) -> u64 {
         (u64::from(self.visit_days) + 1) * DAY_SECONDS
     }
 
-    /// Whether a visit whose last event was recorded on `day` has certainly not expired at `now`.
+    /// Whether a visit whose last event was recorded on `day` cannot have expired at `now`.
     pub(super) fn keeps_visit(self, day: NaiveDate, now: DateTime<Utc>) -> bool {
         add_days(day, self.visit_days) >= now.date_naive()
     }
@@ -51,11 +51,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_leaderboard_is_kept_to_the_end_of_its_last_day() {
-        let lifetime = RetentionPolicy { leaderboard_days: 1, visit_days: 0 };
+    fn a_leaderboard_is_kept_until_the_end_of_its_last_day() {
+        let retention = RetentionPolicy { leaderboard_days: 1, visit_days: 0 };
         let (day, at) = ("2026-03-01".parse().unwrap(), |text: &str| text.parse::<DateTime<Utc>>().unwrap());
-        assert!(lifetime.keeps_leaderboard(day, at("2026-03-02T23:59:59Z")));
-        assert!(!lifetime.keeps_leaderboard(day, at("2026-03-03T00:00:00Z")));
-        assert_eq!(lifetime.leaderboard_expiry(day), at("2026-03-03T00:00:00Z").timestamp());
+        assert!(retention.keeps_leaderboard(day, at("2026-03-02T23:59:59Z")));
+        assert!(!retention.keeps_leaderboard(day, at("2026-03-03T00:00:00Z")));
+        assert_eq!(retention.leaderboard_expiry(day), at("2026-03-03T00:00:00Z").timestamp());
     }
 }

@@ -1,4 +1,4 @@
-//! The rows that follow from the log, folded by other code than what writes them.
+//! The rows that verify expects, folded from the log by other code than the code that writes them.
 
 mod stream_fold;
 mod totals_fold;
@@ -24,20 +24,21 @@ pub(super) const UNKNOWN: &str = "unknown";
 /// Content of a key that cannot be decoded; never expected.
 pub(super) const DAMAGED: &str = "damaged";
 
-/// An empty fold.
+/// An empty fold for a scope.
 pub(super) fn new_fold(
     scope: &VerifyScope,
     generation: Generation,
-    lifetime: RetentionPolicy,
+    retention: RetentionPolicy,
     now: DateTime<Utc>,
 ) -> Box<dyn ReadModelFold> {
     match scope {
-        VerifyScope::Buckets(_) => Box::new(ViewStreamFold::new(scope.clone(), lifetime, now)),
-        VerifyScope::Totals => Box::new(ViewTotalsFold::new(generation, lifetime, now)),
+        VerifyScope::Buckets(_) => Box::new(ViewStreamFold::new(scope.clone(), retention, now)),
+        VerifyScope::Totals => Box::new(ViewTotalsFold::new(generation, retention, now)),
     }
 }
 
-/// The row of a state, with the state as this program serializes it. The key of a part names its shard.
+/// The row of a state. The state is serialized again, so that equal states have equal texts. The key of a part names
+/// its shard.
 pub(super) fn state_row(
     (kind, shard): (StateKind, KeyShard),
     id: &str,
@@ -49,11 +50,11 @@ pub(super) fn state_row(
 }
 
 /// The key of a figure's row.
-pub(super) fn figure_row_key(target: &FigureKey, field: &str) -> String {
-    format!("{target} {field}")
+pub(super) fn figure_row_key(figure_key: &FigureKey, field: &str) -> String {
+    format!("{figure_key} {field}")
 }
 
-/// Whether an event is the next of its stream; `false` when it is known.
+/// Whether an event is the next of its stream; `false` if it was folded before, an error if events are missing.
 fn is_next(id: &str, version: u64, sequence: u64) -> Result<bool, ProjectionError> {
     if sequence <= version {
         return Ok(false);
@@ -65,9 +66,9 @@ fn is_next(id: &str, version: u64, sequence: u64) -> Result<bool, ProjectionErro
 }
 
 /// Whether a state may have expired.
-pub(super) fn is_expired(state: &ViewState, lifetime: RetentionPolicy, now: DateTime<Utc>) -> bool {
+pub(super) fn is_expired(state: &ViewState, retention: RetentionPolicy, now: DateTime<Utc>) -> bool {
     match state {
-        ViewState::Visit(day) => !lifetime.keeps_visit(*day, now),
+        ViewState::Visit(day) => !retention.keeps_visit(*day, now),
         ViewState::Opportunity(_) | ViewState::Watchlist(_) => false,
     }
 }

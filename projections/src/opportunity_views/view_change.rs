@@ -1,4 +1,4 @@
-//! What an event of the log means here.
+//! The change of the read model that an event causes.
 
 use chrono::{DateTime, NaiveDate, Utc};
 use cqrs_es::Aggregate;
@@ -16,76 +16,76 @@ use crate::runtime::ProjectionError;
 pub struct ViewChange {
     /// The stream: an opportunity, a visit or a user.
     pub id: String,
-    /// The event's place in its stream.
+    /// The event's sequence in its stream.
     pub sequence: u64,
-    /// The event.
+    /// The decoded event.
     pub event: ViewEvent,
 }
 
-/// What happened.
+/// The event of a change, by the kind of its stream.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ViewEvent {
-    /// To an opportunity.
+    /// An event of an opportunity.
     Opportunity(OpportunityEvent),
-    /// In a visit.
+    /// A view or a click in a visit.
     Visit(VisitEngagement),
-    /// To a user's watchlist.
+    /// A change of a user's watchlist.
     Watchlist(WatchlistChange),
 }
 
 /// A page that was viewed or a link that was clicked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct VisitEngagement {
-    /// Which of the two.
+    /// `Viewed` or `Clicked`.
     pub kind: EngagementKind,
-    /// The opportunity that it was about, if any.
+    /// The opportunity that it concerns, if it is on record.
     pub opportunity: Option<String>,
-    /// The day on which it happened.
+    /// The UTC day on which it happened.
     pub day: NaiveDate,
-    /// The day on which the log took it.
+    /// The UTC day on which it was recorded.
     pub recorded_on: NaiveDate,
 }
 
-/// What a user chose to keep, or no longer to keep.
+/// A change of a user's watchlist.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum WatchlistChange {
     /// An opportunity was saved.
     Saved {
         /// The opportunity.
         opportunity: String,
-        /// When.
+        /// When it was saved.
         at: DateTime<Utc>,
     },
-    /// It is no longer saved.
+    /// An opportunity is no longer saved.
     Unsaved {
         /// The opportunity.
         opportunity: String,
     },
-    /// A search was saved or removed: nothing that is counted here.
+    /// A search was saved or removed; changes no figures.
     SearchChanged,
 }
 
 impl ViewChange {
-    /// Reads an event; `None` when it is of no interest here.
+    /// Decodes an event; `None` for an aggregate that is not part of the read model.
     pub(super) fn from_event(event: &RawEnvelope) -> Result<Option<Self>, ProjectionError> {
-        let read = if event.aggregate_type == Opportunity::TYPE {
+        let decoded = if event.aggregate_type == Opportunity::TYPE {
             ViewEvent::Opportunity(event.decode().map_err(ProjectionError::poison)?)
         } else if event.aggregate_type == VISIT {
-            let mut sight = VisitEngagement::from_payload(decode_payload(event)?, event.recorded_at);
+            let mut engagement = VisitEngagement::from_payload(decode_payload(event)?, event.recorded_at);
             // Clients can name any number of unknown opportunities, whose figures would never expire.
-            sight.opportunity = sight.opportunity.filter(|_| !event.metadata.about_unknown);
-            ViewEvent::Visit(sight)
+            engagement.opportunity = engagement.opportunity.filter(|_| !event.metadata.about_unknown);
+            ViewEvent::Visit(engagement)
         } else if event.aggregate_type == WATCHLIST {
             ViewEvent::Watchlist(WatchlistChange::from_payload(decode_payload(event)?, event.recorded_at))
         } else {
             return Ok(None);
         };
-        Ok(Some(Self { id: event.aggregate_id.clone(), sequence: event.sequence, event: read }))
+        Ok(Some(Self { id: event.aggregate_id.clone(), sequence: event.sequence, event: decoded }))
     }
 }
 
 impl ViewEvent {
-    /// The opportunity whose figures a visit or a watchlist changes.
+    /// The opportunity whose figures an event of a visit or a watchlist changes.
     pub(super) fn engaged_opportunity(&self) -> Option<&str> {
         match self {
             Self::Visit(visit) => visit.opportunity.as_deref(),
@@ -96,7 +96,7 @@ impl ViewEvent {
         }
     }
 
-    /// Whether it changes figures of opportunities of this shard.
+    /// Whether the event changes figures of opportunities in this shard.
     pub(super) fn is_counted_in(&self, shard: KeyShard) -> bool {
         self.engaged_opportunity().is_some_and(|opportunity| KeyShard::of(opportunity) == shard)
     }
@@ -105,7 +105,7 @@ impl ViewEvent {
 pub(super) const VISIT: &str = "visit";
 pub(super) const WATCHLIST: &str = "watchlist";
 
-/// What is read of a visit's events.
+/// The fields of a visit's events that are decoded.
 #[derive(Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 enum VisitPayload {
@@ -113,7 +113,7 @@ enum VisitPayload {
     LinkClicked { opportunity_id: Option<String>, at: DateTime<Utc> },
 }
 
-/// What is read of a watchlist's events.
+/// The fields of a watchlist's events that are decoded.
 #[derive(Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 enum WatchlistPayload {

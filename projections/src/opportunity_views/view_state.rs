@@ -18,13 +18,13 @@ use super::{
 pub(super) enum StateKind {
     /// An opportunity; changes the counters of its shard.
     Opportunity,
-    /// A visit: its version and last day, by which missing events are noticed.
+    /// A visit: its version, by which missing events are detected, and the day of its last event.
     Visit,
     /// A user's watchlist.
     Watchlist,
-    /// The events of a visit about the opportunities of one shard; changes their figures.
+    /// The part of a visit about the opportunities of one shard; changes their figures.
     VisitPart,
-    /// The saves of a user of the opportunities of one shard; changes their figures.
+    /// The part of a watchlist about the opportunities of one shard; changes their figures.
     WatchlistPart,
 }
 
@@ -32,7 +32,7 @@ impl StateKind {
     pub(super) const ALL: [Self; 5] =
         [Self::Opportunity, Self::Visit, Self::Watchlist, Self::VisitPart, Self::WatchlistPart];
 
-    /// The kind of the state of an aggregate's stream; `None` when the read model does not hold the aggregate.
+    /// The kind of the state of an aggregate's stream; `None` if the aggregate is not part of the read model.
     pub(super) fn from_aggregate_type(aggregate_type: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|kind| !kind.is_part() && kind.name() == aggregate_type)
     }
@@ -46,7 +46,7 @@ impl StateKind {
         }
     }
 
-    /// The kind of the state of a stream's part in one shard; `None` where the stream is in one shard as a whole.
+    /// The kind of the parts of a stream; `None` if the kind has no parts.
     pub(super) fn part(self) -> Option<Self> {
         match self {
             Self::Visit => Some(Self::VisitPart),
@@ -63,8 +63,8 @@ impl StateKind {
         }
     }
 
-    /// Whether a state that is not stored may have been stored: visits expire, and nothing of what they added to figures
-    /// is needed for the next transition. All others are stored as long as their stream exists.
+    /// Whether a state may expire, so that a missing one may have existed before. Visits may, because a transition
+    /// needs nothing of their earlier events; all other states are stored as long as their stream exists.
     pub(super) fn may_expire(self) -> bool {
         match self {
             Self::Visit | Self::VisitPart => true,
@@ -91,13 +91,13 @@ pub(super) type SavedOpportunities = BTreeMap<String, DateTime<Utc>>;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum ViewState {
     Opportunity(Opportunity),
-    /// The day on which the log took the last event; nothing else of a visit is needed, but when to forget it.
+    /// The day on which the last event was recorded, by which the visit expires; nothing else of a visit is needed.
     Visit(NaiveDate),
     Watchlist(SavedOpportunities),
 }
 
 impl ViewState {
-    /// Before the first event.
+    /// The state before the first event.
     pub(super) fn new(kind: StateKind) -> Self {
         match kind {
             StateKind::Opportunity => Self::Opportunity(Opportunity::default()),
@@ -122,7 +122,7 @@ impl ViewState {
         }
     }
 
-    /// Folds events of the shard; returns what they add to its figures.
+    /// Folds events about opportunities of the shard; returns what they add to its figures.
     pub(super) fn evolve<'a>(&mut self, shard: KeyShard, events: impl Iterator<Item = &'a ViewEvent>) -> FigureDeltas {
         let mut deltas = FigureDeltas::default();
         if let Self::Opportunity(state) = &*self {
@@ -131,9 +131,9 @@ impl ViewState {
         for event in events {
             match (&mut *self, event) {
                 (Self::Opportunity(state), ViewEvent::Opportunity(event)) => state.evolve(event.clone()),
-                (Self::Visit(last), ViewEvent::Visit(sight)) => apply_visit(last, sight, &mut deltas),
-                (Self::Watchlist(saved), ViewEvent::Watchlist(choice)) => {
-                    apply_watchlist_change(saved, choice, &mut deltas);
+                (Self::Visit(last_day), ViewEvent::Visit(engagement)) => apply_visit(last_day, engagement, &mut deltas),
+                (Self::Watchlist(saved), ViewEvent::Watchlist(change)) => {
+                    apply_watchlist_change(saved, change, &mut deltas);
                 }
                 // Streams of different kinds are never folded together.
                 (Self::Opportunity(_) | Self::Visit(_) | Self::Watchlist(_), _) => {}
@@ -147,17 +147,17 @@ impl ViewState {
     }
 }
 
-fn apply_visit(last: &mut NaiveDate, sight: &VisitEngagement, deltas: &mut FigureDeltas) {
-    *last = sight.recorded_on;
-    if let Some(opportunity) = &sight.opportunity {
-        add_engagement(sight.kind, opportunity, sight.day, 1, deltas);
+fn apply_visit(last_day: &mut NaiveDate, engagement: &VisitEngagement, deltas: &mut FigureDeltas) {
+    *last_day = engagement.recorded_on;
+    if let Some(opportunity) = &engagement.opportunity {
+        add_engagement(engagement.kind, opportunity, engagement.day, 1, deltas);
     }
 }
 
-/// A day's leaderboard has what was saved that day and still is: what is no longer saved is taken from the day on which
-/// it was.
-fn apply_watchlist_change(saved: &mut SavedOpportunities, choice: &WatchlistChange, deltas: &mut FigureDeltas) {
-    match choice {
+/// A day's leaderboard counts the saves of that day that have not been undone: an unsaved opportunity is subtracted
+/// from the day on which it was saved.
+fn apply_watchlist_change(saved: &mut SavedOpportunities, change: &WatchlistChange, deltas: &mut FigureDeltas) {
+    match change {
         WatchlistChange::Saved { opportunity, at } => {
             if !saved.contains_key(opportunity) {
                 saved.insert(opportunity.clone(), *at);

@@ -1,4 +1,4 @@
-//! Folds a batch's events into stored states.
+//! Folds the events of a batch into stored states.
 
 use super::{
     ViewChange,
@@ -8,10 +8,10 @@ use super::{
 };
 use crate::storage::redis::{SequenceGap, VersionedState};
 
-/// What to write for one state.
+/// The write of one state.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct ViewTransition {
-    /// The stored version that it builds on.
+    /// The stored version that the transition builds on.
     pub(super) from: u64,
     pub(super) to: VersionedState<ViewState>,
     pub(super) deltas: FigureDeltas,
@@ -22,9 +22,9 @@ pub(super) fn empty_state(kind: StateKind) -> VersionedState<ViewState> {
     VersionedState { version: 0, state: ViewState::new(kind) }
 }
 
-/// Folds the events of one stream that are new to the stored state of this kind. `None` when all of them are known.
+/// Folds the events of one stream that the stored state of this kind does not have yet; `None` if it has all of them.
 ///
-/// A part has the events of its shard only, so that its versions have gaps; the state of the whole stream has none.
+/// A part has the events of its shard only, so its versions have gaps; those of the whole stream have none.
 pub(super) fn fold_changes(
     (kind, shard): (StateKind, KeyShard),
     stored: VersionedState<ViewState>,
@@ -51,7 +51,7 @@ pub(super) fn fold_changes(
     let mut state = stored.state;
     let mut deltas = state.evolve(shard, events.into_iter());
     if kind.part().is_some() {
-        // The parts count, each in its own slot.
+        // The parts change the figures, each in its own slot.
         deltas = FigureDeltas::default();
     }
     Ok(Some(ViewTransition { from, to: VersionedState { version, state }, deltas }))
@@ -68,13 +68,13 @@ mod tests {
 
     fn page_viewed(sequence: u64) -> ViewChange {
         let day = "2026-03-01".parse().unwrap();
-        let sight = VisitEngagement {
+        let engagement = VisitEngagement {
             kind: EngagementKind::Viewed,
             opportunity: Some("036:A".to_owned()),
             day,
             recorded_on: day,
         };
-        ViewChange { id: "visit".to_owned(), sequence, event: ViewEvent::Visit(sight) }
+        ViewChange { id: "visit".to_owned(), sequence, event: ViewEvent::Visit(engagement) }
     }
 
     fn stream(kind: StateKind) -> (StateKind, KeyShard) {
@@ -82,7 +82,7 @@ mod tests {
     }
 
     #[test]
-    fn a_visit_whose_key_was_lost_goes_on_and_counts_what_is_new() {
+    fn a_visit_whose_key_expired_continues_and_counts_only_new_events() {
         let changes = [page_viewed(7), page_viewed(8)];
         let fold =
             |kind| fold_changes(stream(kind), empty_state(kind), &changes.iter().collect::<Vec<_>>()).unwrap().unwrap();
@@ -93,27 +93,27 @@ mod tests {
     }
 
     #[test]
-    fn events_missing_in_the_middle_of_a_visit_are_still_a_gap() {
+    fn events_missing_in_the_middle_of_a_visit_are_a_gap() {
         let visit = stream(StateKind::Visit);
-        let known = VersionedState { version: 3, ..empty_state(StateKind::Visit) };
-        assert!(fold_changes(visit, known, &[&page_viewed(5)]).is_err());
+        let stored = VersionedState { version: 3, ..empty_state(StateKind::Visit) };
+        assert!(fold_changes(visit, stored, &[&page_viewed(5)]).is_err());
         assert!(fold_changes(visit, empty_state(StateKind::Visit), &[&page_viewed(5), &page_viewed(7)]).is_err());
     }
 
     #[test]
-    fn a_part_has_the_events_of_its_shard() {
+    fn a_part_folds_only_the_events_of_its_shard() {
         let changes = [page_viewed(5), page_viewed(7)];
         let changes: Vec<_> = changes.iter().collect();
         let part = |version| VersionedState { version, ..empty_state(StateKind::VisitPart) };
-        let own = fold_changes(stream(StateKind::VisitPart), part(3), &changes).unwrap().unwrap();
-        assert_eq!((own.from, own.to.version), (3, 7));
+        let transition = fold_changes(stream(StateKind::VisitPart), part(3), &changes).unwrap().unwrap();
+        assert_eq!((transition.from, transition.to.version), (3, 7));
         assert_eq!(fold_changes(stream(StateKind::VisitPart), part(7), &changes), Ok(None));
         let other = KeyShard::all().find(|shard| *shard != KeyShard::of("036:A")).unwrap();
         assert_eq!(fold_changes((StateKind::VisitPart, other), part(0), &changes), Ok(None));
     }
 
     #[test]
-    fn nothing_else_is_ever_forgotten() {
+    fn a_watchlist_without_its_first_event_is_a_gap() {
         let event = ViewEvent::Watchlist(WatchlistChange::SearchChanged);
         let change = ViewChange { id: "user".to_owned(), sequence: 2, event };
         let watchlist = stream(StateKind::Watchlist);

@@ -20,18 +20,18 @@ use crate::{
 /// The events of one stream in a batch.
 pub(super) struct StreamBatch<'a> {
     views: &'a OpportunityViews,
-    work: StreamWork<'a>,
+    operation: StreamOperation<'a>,
     /// Kind and shard of each state: that of the stream, and those of its parts in the shards of the opportunities that
     /// the events are about.
     states: Vec<(StateKind, KeyShard)>,
     keys: Vec<StateKey>,
 }
 
-/// What is done with a stream.
-enum StreamWork<'a> {
-    /// Its events are folded.
+/// The operation on a stream.
+enum StreamOperation<'a> {
+    /// Folds its events.
     Apply(Vec<&'a ViewChange>),
-    /// The event of this sequence is skipped.
+    /// Skips the event with this sequence, a dead letter.
     Skip(u64),
 }
 
@@ -40,48 +40,49 @@ impl OpportunityViews {
         self.store.apply(self.group_by_stream(changes)).await
     }
 
-    /// Advances the version of a stream past its next event, which is skipped; and that of the part that the event
-    /// changes, if it can be decoded.
+    /// Advances the version of a stream past its next event, which is skipped, and the version of the part that the
+    /// event would change, if it can be decoded.
     pub(super) async fn skip_sequence(&self, kind: StateKind, event: &RawEnvelope) -> Result<(), ProjectionError> {
         let change = ViewChange::from_event(event).ok().flatten();
-        let engaged = change.as_ref().and_then(|change| change.event.engaged_opportunity());
-        let work = StreamWork::Skip(event.sequence);
-        self.store.apply(vec![self.stream_batch(kind, &event.aggregate_id, engaged.into_iter(), work)]).await
+        let opportunity = change.as_ref().and_then(|change| change.event.engaged_opportunity());
+        let operation = StreamOperation::Skip(event.sequence);
+        self.store.apply(vec![self.stream_batch(kind, &event.aggregate_id, opportunity.into_iter(), operation)]).await
     }
 
-    /// A batch by streams, in the order of their ids.
+    /// Groups the changes by stream, in the order of kinds and ids.
     pub(super) fn group_by_stream<'a>(&'a self, changes: &'a [ViewChange]) -> Vec<StreamBatch<'a>> {
         let mut streams = BTreeMap::<(StateKind, &str), Vec<&ViewChange>>::new();
         for change in changes {
             streams.entry((StateKind::of_stream(change), &change.id)).or_default().push(change);
         }
         let to_batch = |((kind, id), changes): ((StateKind, &'a str), Vec<&'a ViewChange>)| {
-            let engaged: Vec<_> = changes.iter().filter_map(|change| change.event.engaged_opportunity()).collect();
-            self.stream_batch(kind, id, engaged.into_iter(), StreamWork::Apply(changes))
+            let opportunities: Vec<_> =
+                changes.iter().filter_map(|change| change.event.engaged_opportunity()).collect();
+            self.stream_batch(kind, id, opportunities.into_iter(), StreamOperation::Apply(changes))
         };
         streams.into_iter().map(to_batch).collect()
     }
 
-    /// The keys of the states that a change is in.
+    /// The keys of the states that a change advances.
     pub(super) fn state_keys(&self, change: &ViewChange) -> Vec<StateKey> {
-        let engaged = change.event.engaged_opportunity().into_iter();
-        self.stream_batch(StateKind::of_stream(change), &change.id, engaged, StreamWork::Apply(vec![])).keys
+        let opportunities = change.event.engaged_opportunity().into_iter();
+        self.stream_batch(StateKind::of_stream(change), &change.id, opportunities, StreamOperation::Apply(vec![])).keys
     }
 
     fn stream_batch<'a>(
         &'a self,
         kind: StateKind,
         id: &str,
-        engaged: impl Iterator<Item = &'a str>,
-        work: StreamWork<'a>,
+        opportunities: impl Iterator<Item = &'a str>,
+        operation: StreamOperation<'a>,
     ) -> StreamBatch<'a> {
         let mut states = vec![(kind, KeyShard::of(id))];
         if let Some(part) = kind.part() {
-            let shards: BTreeSet<_> = engaged.map(KeyShard::of).collect();
+            let shards: BTreeSet<_> = opportunities.map(KeyShard::of).collect();
             states.extend(shards.into_iter().map(|shard| (part, shard)));
         }
         let keys = states.iter().map(|(kind, shard)| self.state_key(*kind, *shard, id)).collect();
-        StreamBatch { views: self, work, states, keys }
+        StreamBatch { views: self, operation, states, keys }
     }
 }
 
@@ -97,15 +98,14 @@ impl StreamBatch<'_> {
         transition: ViewTransition,
     ) -> Result<StateTransition<ViewState>, ProjectionError> {
         let ViewTransition { from, to, deltas } = transition;
-        let lifetime = self.views.lifetime;
+        let retention = self.views.retention;
         let text = to.state.to_json().map_err(ProjectionError::poison)?;
-        let to_target =
-            |target: &FigureKey| -> FigureTarget { target.to_target(self.views.figure_key(target), lifetime) };
+        let to_target = |key: &FigureKey| -> FigureTarget { key.to_target(self.views.figure_key(key), retention) };
         let figures = deltas
             .iter()
-            .map(|(target, field, delta)| FigureDelta { target: to_target(target), field: field.to_owned(), delta })
+            .map(|(key, field, delta)| FigureDelta { target: to_target(key), field: field.to_owned(), delta })
             .collect();
-        let ttl_seconds = if kind.may_expire() { lifetime.visit_ttl_seconds() } else { 0 };
+        let ttl_seconds = if kind.may_expire() { retention.visit_ttl_seconds() } else { 0 };
         Ok(StateTransition { index, from, to, text, ttl_seconds, figures })
     }
 }
@@ -118,9 +118,9 @@ impl StateBatch for StreamBatch<'_> {
     }
 
     fn is_new_stream(&self) -> bool {
-        match &self.work {
-            StreamWork::Apply(changes) => changes.first().is_some_and(|change| change.sequence == 1),
-            StreamWork::Skip(_) => false,
+        match &self.operation {
+            StreamOperation::Apply(changes) => changes.first().is_some_and(|change| change.sequence == 1),
+            StreamOperation::Skip(_) => false,
         }
     }
 
@@ -135,17 +135,20 @@ impl StateBatch for StreamBatch<'_> {
     fn fold(&self, stored: Vec<VersionedState<ViewState>>) -> Result<Vec<StateTransition<ViewState>>, ProjectionError> {
         let mut transitions = vec![];
         for (index, (state, stored)) in self.states.iter().zip(stored).enumerate() {
-            let transition = match &self.work {
-                StreamWork::Apply(changes) => fold_changes(*state, stored, changes).map_err(ProjectionError::poison)?,
-                StreamWork::Skip(sequence) => skip_sequence(state.0, stored, *sequence),
+            let transition = match &self.operation {
+                StreamOperation::Apply(changes) => {
+                    fold_changes(*state, stored, changes).map_err(ProjectionError::poison)?
+                }
+                StreamOperation::Skip(sequence) => skip_sequence(state.0, stored, *sequence),
             };
-            transitions.extend(transition.map(|step| self.to_state_transition(index, state.0, step)).transpose()?);
+            transitions
+                .extend(transition.map(|transition| self.to_state_transition(index, state.0, transition)).transpose()?);
         }
         Ok(transitions)
     }
 }
 
-/// Advances the version and leaves the state as it is; `None` when the event is not the next one.
+/// Advances the version and leaves the state unchanged; `None` if the event is not the next one.
 fn skip_sequence(kind: StateKind, stored: VersionedState<ViewState>, sequence: u64) -> Option<ViewTransition> {
     let VersionedState { version: from, state } = stored;
     let is_next = if kind.is_part() { from < sequence } else { from + 1 == sequence };

@@ -11,7 +11,7 @@ use crate::{
     runtime::{BatchLimits, Generation, Projection, ProjectionError, ReadModelFold, ReadModelRow, VerifyScope},
 };
 
-/// An event that invalidates the cached responses about its user and its page.
+/// The invalidation of the cached responses about a user and a page, caused by an event.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CacheInvalidation {
     pub(super) position: u64,
@@ -20,14 +20,14 @@ pub struct CacheInvalidation {
     pub(super) page_url: Option<String>,
 }
 
-/// The fields of a visit event's payload that select cached responses.
+/// The fields of a visit event's payload that select the cached responses to invalidate.
 #[derive(Deserialize)]
 struct InvalidationPayload {
     user_id: Option<String>,
     page_url: Option<String>,
 }
 
-/// Expects no rows: a cached response may be lost at any time.
+/// Expects no rows: a cached response may be lost at any time, so there is nothing to verify.
 struct EmptyResponseFold;
 
 impl ReadModelFold for EmptyResponseFold {

@@ -11,7 +11,7 @@ use crate::{
     storage::redis::{RedisClient, RedisConfig, RedisScript, ScriptCall, unavailable_error, unreadable_error},
 };
 
-/// Advances a position, never moves it back: partitions are read concurrently.
+/// Advances a position and never moves it back: partitions are read concurrently.
 static RECORD_POSITION: RedisScript = RedisScript::new(
     "local known = tonumber(redis.call('GET', KEYS[1]) or '0')
 if known < tonumber(ARGV[1]) then redis.call('SET', KEYS[1], ARGV[1], 'EX', ARGV[2]) end
@@ -27,7 +27,7 @@ const RESPONSE_TTL_S: u64 = 5 * 60;
 /// Longest response that is cached, in bytes.
 const MAX_RESPONSE_BYTES: usize = 256 * 1024;
 
-/// A query for the latest views and clicks of a tenant's user, on a page, or both.
+/// A query for a tenant's latest views and clicks: of one user, on one page, or both.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct VisitActionsQuery {
     /// The tenant that owns the data.
@@ -36,7 +36,7 @@ pub struct VisitActionsQuery {
     pub user_id: Option<String>,
     /// Restricts the query to this page.
     pub page_url: Option<String>,
-    /// Most events to return, the latest ones.
+    /// Most events to return; the latest ones are returned.
     pub first: u32,
 }
 
@@ -45,7 +45,7 @@ pub struct VisitActionsQuery {
 pub enum CacheLookup {
     /// The cached response; no event has invalidated it.
     Hit(String),
-    /// No valid response is cached. A response of a read model that has reached this position may be stored.
+    /// No valid response is cached. A response from a read model that has applied this position may be stored.
     Miss {
         /// Position of the last event that concerns the query; 0 when none is known.
         position: u64,
@@ -73,44 +73,45 @@ impl ResponseCache {
     ///
     /// # Errors
     /// [`QueryError`] when the server is unavailable or a stored value is unreadable.
-    pub async fn look_up(&self, question: &VisitActionsQuery) -> Result<CacheLookup, QueryError> {
+    pub async fn look_up(&self, query: &VisitActionsQuery) -> Result<CacheLookup, QueryError> {
         let mut pipeline = redis::pipe();
-        pipeline.hmget(self.response_key(question), &["since", "answer"]);
-        for part in self.position_keys(question) {
-            pipeline.get(part);
+        pipeline.hmget(self.response_key(query), &["since", "answer"]);
+        for key in self.position_keys(query) {
+            pipeline.get(key);
         }
         let answers: Vec<redis::Value> = self.client.run_pipeline(&pipeline).await?;
         let mut answers = answers.into_iter();
-        let kept = answers.next().unwrap_or(redis::Value::Nil);
-        let (good_for, answer): (Option<u64>, Option<String>) =
-            redis::from_redis_value(kept).map_err(unreadable_error)?;
-        let mut since = 0;
-        for last in answers {
-            let last: Option<u64> = redis::from_redis_value(last).map_err(unreadable_error)?;
-            since = since.max(last.unwrap_or_default());
+        let cached = answers.next().unwrap_or(redis::Value::Nil);
+        let (valid_for, response): (Option<u64>, Option<String>) =
+            redis::from_redis_value(cached).map_err(unreadable_error)?;
+        let mut position = 0;
+        for answer in answers {
+            let last: Option<u64> = redis::from_redis_value(answer).map_err(unreadable_error)?;
+            position = position.max(last.unwrap_or_default());
         }
-        Ok(match answer {
-            Some(answer) if good_for == Some(since) => CacheLookup::Hit(answer),
-            Some(_) | None => CacheLookup::Miss { position: since },
+        Ok(match response {
+            Some(response) if valid_for == Some(position) => CacheLookup::Hit(response),
+            Some(_) | None => CacheLookup::Miss { position },
         })
     }
 
-    /// Stores a response that is valid for position `since`; ignores one above the size limit.
+    /// Stores a response that is valid for `position`, the one of the [`CacheLookup::Miss`]; ignores one above the size
+    /// limit.
     ///
     /// # Errors
     /// [`QueryError`] when the server is unavailable.
     pub async fn store_response(
         &self,
-        question: &VisitActionsQuery,
-        since: u64,
-        answer: &str,
+        query: &VisitActionsQuery,
+        position: u64,
+        response: &str,
     ) -> Result<(), QueryError> {
-        if answer.len() > MAX_RESPONSE_BYTES {
+        if response.len() > MAX_RESPONSE_BYTES {
             return Ok(());
         }
-        let key = self.response_key(question);
+        let key = self.response_key(query);
         let mut pipeline = redis::pipe();
-        pipeline.hset(&key, "since", since).ignore().hset(&key, "answer", answer).ignore();
+        pipeline.hset(&key, "since", position).ignore().hset(&key, "answer", response).ignore();
         pipeline.expire(&key, RESPONSE_TTL_S.cast_signed()).ignore();
         self.client.run_pipeline::<()>(pipeline.atomic()).await
     }
@@ -153,20 +154,20 @@ impl ResponseCache {
         user.into_iter().chain(page).collect()
     }
 
-    fn position_keys(&self, question: &VisitActionsQuery) -> Vec<String> {
-        let user = question.user_id.as_ref().map(|user| self.position_key(&question.tenant, "user", user));
-        let page = question.page_url.as_ref().map(|page| self.position_key(&question.tenant, "page", page));
+    fn position_keys(&self, query: &VisitActionsQuery) -> Vec<String> {
+        let user = query.user_id.as_ref().map(|user| self.position_key(&query.tenant, "user", user));
+        let page = query.page_url.as_ref().map(|page| self.position_key(&query.tenant, "page", page));
         user.into_iter().chain(page).collect()
     }
 
-    /// Hashes the name, because names of users and pages have any length and any characters.
+    /// The name is hashed, because names of users and pages may have any length and any characters.
     fn position_key(&self, tenant: &str, kind: &str, name: &str) -> String {
         format!("{}{{{tenant}}}:last:{kind}:{:x}", self.prefix, Sha256::digest(name))
     }
 
-    fn response_key(&self, question: &VisitActionsQuery) -> String {
-        let VisitActionsQuery { tenant, user_id, page_url, first } = question;
-        let asked = format!("{user_id:?}\n{page_url:?}\n{first}");
-        format!("{}{{{tenant}}}:kept:{:x}", self.prefix, Sha256::digest(asked))
+    fn response_key(&self, query: &VisitActionsQuery) -> String {
+        let VisitActionsQuery { tenant, user_id, page_url, first } = query;
+        let parameters = format!("{user_id:?}\n{page_url:?}\n{first}");
+        format!("{}{{{tenant}}}:kept:{:x}", self.prefix, Sha256::digest(parameters))
     }
 }

@@ -1,4 +1,4 @@
-//! Formats connection URLs without their password.
+//! Formats connection URLs without user name and password.
 
 use std::fmt;
 
@@ -23,7 +23,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_password_is_never_shown() {
+    fn user_and_password_are_redacted() {
         let redacted = |url| format!("{:?}", RedactedUrl(url));
         assert_eq!(redacted("redis://:s3cr3t@127.0.0.1:6379/2"), "redis://***@127.0.0.1:6379/2");
         assert_eq!(redacted("http://me:p@ss@host:8123"), "http://***@host:8123");

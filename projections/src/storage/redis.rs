@@ -1,7 +1,7 @@
 //! `Redis`: the client, and the store of versioned states that read models are built on.
 //!
-//! Every key of a read model carries a hash tag (the text in braces), and every script call has the keys of one tag only:
-//! in a `Redis` Cluster they are in one slot, and so on one node (ADR 30).
+//! Every key of a read model has a hash tag (the text in braces), and all keys of a script call have the same tag: in a
+//! `Redis` Cluster they are in one slot, and so on one node (ADR 30).
 //!
 //! | key below a generation's prefix | what it holds |
 //! | --- | --- |

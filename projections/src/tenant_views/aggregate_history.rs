@@ -1,4 +1,4 @@
-//! What tenants own as it was: folded from the log, since a read model knows only how it is.
+//! As-of reads of tenants' aggregates, folded from the log, because the read model has only the current states.
 
 use domain::{envelope::RawEnvelope, log_reader::LogReader, value::TenantId};
 
@@ -10,7 +10,7 @@ use crate::{PointInTime, QueryError};
 
 const STORE: &str = "the log";
 
-/// Events that are read together.
+/// Events that are read in one round trip.
 const PAGE: u32 = 500;
 
 /// Returns a tenant's aggregate as it was at `moment`; `None` before its first event, and for a version that it has
@@ -30,7 +30,7 @@ pub async fn aggregate_at<A: TenantAggregate>(
         let page = aggregate_events::<A>(log, tenant, id, folded.version(), PAGE).await?;
         let is_last = page.len() < usize::try_from(PAGE).unwrap_or(usize::MAX);
         for event in page {
-            // Events of a stream are recorded one after the other: nothing behind the moment comes before it.
+            // Events of a stream are recorded in order of time: all later events are after the moment, too.
             if !moment.includes(&event) {
                 return Ok(state_at(folded, moment));
             }
@@ -44,7 +44,7 @@ pub async fn aggregate_at<A: TenantAggregate>(
 
 fn state_at<A: TenantAggregate>(folded: FoldedStream<A>, moment: PointInTime) -> Option<StoredAggregate<A>> {
     match moment {
-        PointInTime::Version(wanted) if folded.version() < wanted => None,
+        PointInTime::Version(expected) if folded.version() < expected => None,
         PointInTime::Version(_) | PointInTime::Time(_) => folded.into_stored(),
     }
 }

@@ -7,13 +7,13 @@ use domain::value::TenantId;
 use super::{ListGroup, StoredAggregate, TenantAggregate, TenantViews};
 use crate::{QueryError, storage::count_query};
 
-/// The place in a list after one aggregate. It stays valid when aggregates are added or removed.
+/// The position in a list after one aggregate. It stays valid when aggregates are added or removed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ListCursor(String);
 
 /// A text that is not a list cursor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("it is not a cursor that a list returned")]
+#[error("the text is not a cursor that a list returned")]
 pub struct InvalidListCursor;
 
 /// Digits of a Unix time in milliseconds; sufficient until the year 2286.
@@ -76,20 +76,21 @@ impl TenantViews {
     ) -> Result<AggregatePage<A>, QueryError> {
         count_query("workspace");
         let key = self.list_key(A::TYPE, tenant.as_str(), group);
-        let behind = after.map_or_else(|| "+".to_owned(), |cursor| format!("({cursor}"));
+        let max_member = after.map_or_else(|| "+".to_owned(), |cursor| format!("({cursor}"));
         let mut range = redis::cmd("ZREVRANGEBYLEX");
-        range.arg(&key).arg(behind).arg("-").arg("LIMIT").arg(0).arg(u64::from(first) + 1);
+        range.arg(&key).arg(max_member).arg("-").arg("LIMIT").arg(0).arg(u64::from(first) + 1);
         let mut pipeline = redis::pipe();
         pipeline.add_command(range).zcard(&key);
         let (members, total): (Vec<String>, u64) = self.store.run_pipeline(&pipeline).await?;
-        let wanted = usize::try_from(first).unwrap_or(usize::MAX);
-        let has_more = members.len() > wanted;
-        let places: Vec<_> = members.into_iter().take(wanted).map(ListCursor).collect();
-        let ids: Vec<_> = places.iter().map(|place| place.id().to_owned()).collect();
-        let found = self.get_many::<A>(tenant, &ids).await?;
-        // Leaves out aggregates for which nothing is stored any more at the second round trip.
-        let items = ids.into_iter().zip(places).zip(found);
-        let items = items.filter_map(|((id, place), kept)| kept.map(|kept| (id, place, kept))).collect();
+        let limit = usize::try_from(first).unwrap_or(usize::MAX);
+        let has_more = members.len() > limit;
+        let cursors: Vec<_> = members.into_iter().take(limit).map(ListCursor).collect();
+        let ids: Vec<_> = cursors.iter().map(|cursor| cursor.id().to_owned()).collect();
+        let aggregates = self.get_many::<A>(tenant, &ids).await?;
+        // An aggregate may have been removed between the two round trips; it is left out.
+        let items = ids.into_iter().zip(cursors).zip(aggregates);
+        let items =
+            items.filter_map(|((id, cursor), aggregate)| aggregate.map(|aggregate| (id, cursor, aggregate))).collect();
         Ok(AggregatePage { items, has_more, total })
     }
 
@@ -113,7 +114,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_cursor_is_read_back_and_nothing_else_is_one() {
+    fn a_cursor_is_parsed_and_any_other_text_is_refused() {
         let cursor = ListCursor::new(1_772_000_000_000, "01890a5d");
         assert_eq!(cursor.to_string().parse(), Ok(cursor.clone()));
         assert_eq!(cursor.id(), "01890a5d");
@@ -123,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn cursors_are_in_the_order_of_time() {
+    fn cursors_are_ordered_by_time() {
         assert!(ListCursor::new(9, "b").to_string() < ListCursor::new(10, "a").to_string());
     }
 }

@@ -31,7 +31,7 @@ impl TenantViews {
         let options = StateStoreOptions {
             read_model: "workspace",
             prefix: format!("{}workspace:", config.key_prefix),
-            // Tenants are added with their first event.
+            // A tenant's tag is added before its first write.
             fixed_tags: vec![],
             cache_mb: 0,
         };
@@ -44,8 +44,8 @@ impl TenantViews {
         Self { store: self.store.with_generation(generation) }
     }
 
-    /// Returns an aggregate of a tenant; `None` when the tenant does not own it, whether another tenant does or it does
-    /// not exist. A deleted aggregate is returned in its deleted state.
+    /// Returns an aggregate of a tenant; `None` if the tenant has no aggregate with this id, even if another tenant
+    /// has. A deleted aggregate is returned in its deleted state.
     ///
     /// # Errors
     /// [`QueryError`] when the server is unavailable or the stored state is unreadable.
@@ -54,8 +54,8 @@ impl TenantViews {
         tenant: &TenantId,
         id: &str,
     ) -> Result<Option<StoredAggregate<A>>, QueryError> {
-        let mut found = self.get_many(tenant, &[id]).await?;
-        Ok(found.pop().flatten())
+        let mut aggregates = self.get_many(tenant, &[id]).await?;
+        Ok(aggregates.pop().flatten())
     }
 
     /// Returns several aggregates of a tenant in one round trip, in the order of the ids; see [`Self::get`].

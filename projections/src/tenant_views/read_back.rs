@@ -11,26 +11,26 @@ use crate::{
     storage::redis::{GENERATION_ROW, tag_name},
 };
 
-/// Table of entries of lists.
+/// Table of list entries.
 const LISTS: &str = "lists";
 /// Table of unknown keys.
 const UNKNOWN: &str = "unknown";
 /// Content of a key that cannot be decoded; never expected.
 const DAMAGED: &str = "damaged";
 
-/// The row of a stream. States are compared by their text: maps in them are in order, so that it has one spelling.
+/// The row of a stream. States are compared as text: their maps are ordered, so a state has only one text.
 pub(super) fn stream_row(kind: &'static str, stream: &str, version: u64, text: &str) -> ReadModelRow {
     ReadModelRow::new(kind, stream, (version, text))
 }
 
-/// The row of an entry of a list.
+/// The row of a list entry.
 pub(super) fn list_row(list: &str, member: &str) -> ReadModelRow {
     ReadModelRow::new(LISTS, format!("{list} {member}"), ())
 }
 
 /// A key of a generation.
 enum TenantViewKey<'a> {
-    /// The tags and their markers; they are one row.
+    /// The set of tags, or a marker; all of them are one row.
     Marker,
     Stream(&'static str, &'a str),
     /// Kind, tenant and group of a list.
@@ -39,7 +39,7 @@ enum TenantViewKey<'a> {
 }
 
 impl<'a> TenantViewKey<'a> {
-    /// A stream with the tag of another tenant than its own is unknown.
+    /// Parses a key without its prefix. A stream with the tag of another tenant is `Unknown`.
     fn parse(name: &'a str) -> Self {
         if name == "tags" {
             return Self::Marker;
@@ -52,9 +52,9 @@ impl<'a> TenantViewKey<'a> {
             return Self::List(kind, tenant, group);
         }
         let Some((kind, stream)) = rest.split_once(':') else { return Self::Unknown };
-        let is_own = stream.strip_prefix(tenant).is_some_and(|rest| rest.is_empty() || rest.starts_with(':'));
+        let is_of_tenant = stream.strip_prefix(tenant).is_some_and(|rest| rest.is_empty() || rest.starts_with(':'));
         match AggregateDescriptor::find(kind) {
-            Some(kind) if is_own => Self::Stream(kind.name, stream),
+            Some(kind) if is_of_tenant => Self::Stream(kind.name, stream),
             Some(_) | None => Self::Unknown,
         }
     }
@@ -78,8 +78,8 @@ impl TenantViews {
         if *scope == VerifyScope::Totals {
             rows.push(ReadModelRow::new(GENERATION_ROW, GENERATION_ROW, self.store.describe_markers().await?));
         }
-        while let Some(at) = cursor {
-            let (next, keys) = self.store.client().scan_keys(self.store.prefix(), at).await?;
+        while let Some(position) = cursor {
+            let (next, keys) = self.store.client().scan_keys(self.store.prefix(), position).await?;
             cursor = next;
             let name = |key: &Vec<u8>| {
                 let name = key.strip_prefix(self.store.prefix().as_bytes()).unwrap_or(key);

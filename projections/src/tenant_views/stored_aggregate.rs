@@ -1,4 +1,4 @@
-//! What is kept about one stream.
+//! The stored state of one stream, and how it is folded.
 
 use chrono::{DateTime, Utc};
 use domain::envelope::RawEnvelope;
@@ -25,28 +25,28 @@ pub struct StoredAggregate<A> {
     pub state: A,
 }
 
-/// A stream that is folded, of whatever kind.
+/// A folded stream of any aggregate kind.
 pub(super) trait AggregateFold: Send {
-    /// Folds the next event in.
+    /// Folds the next event.
     fn apply_event(&mut self, event: &RawEnvelope) -> Result<(), ProjectionError>;
 
-    /// Moves on without the next event, which was given up.
+    /// Advances the version past the next event, a dead letter that is skipped, without folding it.
     fn skip_event(&mut self, event: &RawEnvelope);
 
-    /// The sequence of the last event in it, 0 before the first.
+    /// The sequence of the last event, 0 before the first.
     fn version(&self) -> u64;
 
-    /// When it began, in milliseconds since 1970.
+    /// Time of the first event, in milliseconds of Unix time; 0 before it.
     fn created_at_millis(&self) -> i64;
 
-    /// The groups that it is in.
+    /// The groups that list the aggregate.
     fn groups(&self) -> Vec<ListGroup>;
 
-    /// What is stored of it.
+    /// Encodes the state as it is stored.
     fn to_json(&self) -> serde_json::Result<String>;
 }
 
-/// A stream of one kind; nothing before its first event.
+/// A stream of one aggregate kind; `None` before its first event.
 pub(super) struct FoldedStream<A>(Option<StoredAggregate<A>>);
 
 impl<A: TenantAggregate> FoldedStream<A> {
@@ -58,13 +58,13 @@ impl<A: TenantAggregate> FoldedStream<A> {
         parse_stored(version, text).map(Some).map(Self)
     }
 
-    /// What it has come to; nothing before its first event.
+    /// The folded aggregate; `None` before its first event.
     pub(super) fn into_stored(self) -> Option<StoredAggregate<A>> {
         self.0
     }
 
     fn advance(&mut self, event: &RawEnvelope) -> &mut StoredAggregate<A> {
-        let kept = self.0.get_or_insert_with(|| StoredAggregate {
+        let stored = self.0.get_or_insert_with(|| StoredAggregate {
             version: 0,
             created_at: event.recorded_at,
             created_by: event.metadata.user_id.clone(),
@@ -72,17 +72,17 @@ impl<A: TenantAggregate> FoldedStream<A> {
             updated_by: String::new(),
             state: A::default(),
         });
-        kept.version = event.sequence;
-        kept.updated_at = event.recorded_at;
-        kept.updated_by.clone_from(&event.metadata.user_id);
-        kept
+        stored.version = event.sequence;
+        stored.updated_at = event.recorded_at;
+        stored.updated_by.clone_from(&event.metadata.user_id);
+        stored
     }
 }
 
 impl<A: TenantAggregate> AggregateFold for FoldedStream<A> {
     fn apply_event(&mut self, event: &RawEnvelope) -> Result<(), ProjectionError> {
-        let happened = event.decode().map_err(ProjectionError::poison)?;
-        self.advance(event).state.apply(happened);
+        let decoded = event.decode().map_err(ProjectionError::poison)?;
+        self.advance(event).state.apply(decoded);
         Ok(())
     }
 
@@ -91,15 +91,15 @@ impl<A: TenantAggregate> AggregateFold for FoldedStream<A> {
     }
 
     fn version(&self) -> u64 {
-        self.0.as_ref().map_or(0, |kept| kept.version)
+        self.0.as_ref().map_or(0, |stored| stored.version)
     }
 
     fn created_at_millis(&self) -> i64 {
-        self.0.as_ref().map_or(0, |kept| kept.created_at.timestamp_millis())
+        self.0.as_ref().map_or(0, |stored| stored.created_at.timestamp_millis())
     }
 
     fn groups(&self) -> Vec<ListGroup> {
-        self.0.as_ref().map_or_else(Vec::new, |kept| kept.state.groups())
+        self.0.as_ref().map_or_else(Vec::new, |stored| stored.state.groups())
     }
 
     fn to_json(&self) -> serde_json::Result<String> {
@@ -107,8 +107,8 @@ impl<A: TenantAggregate> AggregateFold for FoldedStream<A> {
     }
 }
 
-/// Reads what is stored of a stream.
+/// Decodes the stored state of a stream.
 pub(super) fn parse_stored<A: DeserializeOwned>(version: u64, text: &str) -> serde_json::Result<StoredAggregate<A>> {
-    let kept: StoredAggregate<A> = serde_json::from_str(text)?;
-    Ok(StoredAggregate { version, ..kept })
+    let stored: StoredAggregate<A> = serde_json::from_str(text)?;
+    Ok(StoredAggregate { version, ..stored })
 }

@@ -12,7 +12,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use super::stored_aggregate::{AggregateFold, FoldedStream};
 use crate::runtime::ProjectionError;
 
-/// A group of aggregates of one kind that are listed together: all of them, or those that share a property.
+/// A group of aggregates of one kind that share a list: all of them, or those with a common property.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ListGroup(String);
 
@@ -80,8 +80,8 @@ impl TenantAggregate for Resource {
 impl TenantAggregate for Task {
     fn groups(&self) -> Vec<ListGroup> {
         let Some(spec) = self.spec() else { return vec![] };
-        let about = ListGroup::subject(spec.subject.kind.name(), spec.subject.id.as_str());
-        vec![ListGroup::all(), ListGroup::named(self.status().name()), about]
+        let subject = ListGroup::subject(spec.subject.kind.name(), spec.subject.id.as_str());
+        vec![ListGroup::all(), ListGroup::named(self.status().name()), subject]
     }
 }
 
@@ -104,7 +104,7 @@ impl TenantAggregate for Inbox {
 /// Restores a stream from its stored version and state.
 type RestoreAggregate = fn(u64, &str) -> serde_json::Result<Box<dyn AggregateFold>>;
 
-/// How streams of one kind are folded.
+/// The functions that fold streams of one aggregate kind.
 pub(super) struct AggregateDescriptor {
     /// The aggregate kind; part of keys.
     pub(super) name: &'static str,
@@ -126,7 +126,7 @@ impl AggregateDescriptor {
         }
     }
 
-    /// The descriptor of an aggregate kind; `None` when the read model does not hold it.
+    /// The descriptor of an aggregate kind; `None` if it is not part of the read model.
     pub(super) fn find(aggregate_type: &str) -> Option<&'static Self> {
         KINDS.iter().find(|kind| kind.name == aggregate_type)
     }

@@ -1,4 +1,4 @@
-//! The change that an event causes.
+//! The change of the read model that an event causes.
 
 use std::fmt;
 

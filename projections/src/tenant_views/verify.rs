@@ -1,4 +1,4 @@
-//! The rows that follow from the log.
+//! The rows that verify expects, folded from the log.
 
 use std::collections::BTreeMap;
 
@@ -23,7 +23,7 @@ type ExpectedStream = (String, String, Box<dyn AggregateFold>);
 pub(super) struct TenantViewFold {
     scope: VerifyScope,
     generation: Generation,
-    /// By kind and stream.
+    /// By aggregate kind and stream.
     streams: BTreeMap<(&'static str, String), ExpectedStream>,
 }
 
@@ -44,10 +44,10 @@ impl ReadModelFold for TenantViewFold {
             let stream = (event.tenant_id.clone(), local_id(event).to_owned(), (kind.create)());
             self.streams.insert(key.clone(), stream);
         }
-        let Some((_, _, folding)) = self.streams.get_mut(&key) else { return Ok(()) };
-        match folding.version() {
+        let Some((_, _, folded)) = self.streams.get_mut(&key) else { return Ok(()) };
+        match folded.version() {
             version if event.sequence <= version => Ok(()),
-            version if event.sequence == version + 1 => folding.apply_event(event),
+            version if event.sequence == version + 1 => folded.apply_event(event),
             version => Err(ProjectionError::poison(format!(
                 "stream {}: event {} follows event {version}",
                 event.aggregate_id, event.sequence
@@ -58,19 +58,16 @@ impl ReadModelFold for TenantViewFold {
     fn expected_rows(&self) -> Vec<ReadModelRow> {
         match self.scope {
             VerifyScope::Buckets(_) => {
-                let rows = self.streams.iter().filter_map(|((kind, stream), (_, _, folding))| {
-                    Some(stream_row(kind, stream, folding.version(), &folding.to_json().ok()?))
+                let rows = self.streams.iter().filter_map(|((kind, stream), (_, _, folded))| {
+                    Some(stream_row(kind, stream, folded.version(), &folded.to_json().ok()?))
                 });
                 rows.collect()
             }
             VerifyScope::Totals => {
                 let marker = ReadModelRow::new(GENERATION_ROW, GENERATION_ROW, self.generation.to_string());
-                let lists = self.streams.iter().flat_map(|((kind, _), (tenant, id, folding))| {
-                    let member = ListCursor::new(folding.created_at_millis(), id).to_string();
-                    folding
-                        .groups()
-                        .into_iter()
-                        .map(move |group| list_row(&format!("{kind}:{tenant}:{group}"), &member))
+                let lists = self.streams.iter().flat_map(|((kind, _), (tenant, id, folded))| {
+                    let member = ListCursor::new(folded.created_at_millis(), id).to_string();
+                    folded.groups().into_iter().map(move |group| list_row(&format!("{kind}:{tenant}:{group}"), &member))
                 });
                 lists.chain([marker]).collect()
             }

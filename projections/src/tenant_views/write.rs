@@ -23,7 +23,7 @@ struct AggregateBatch<'a> {
     keys: [StateKey; 1],
     first: &'a RawEnvelope,
     events: Vec<&'a RawEnvelope>,
-    /// The first event is skipped rather than applied.
+    /// Whether the first event is a dead letter that is skipped instead of applied.
     is_skipped: bool,
 }
 
@@ -41,7 +41,7 @@ impl TenantViews {
         self.store.apply(vec![AggregateBatch { is_skipped: true, ..self.aggregate_batch(kind, event) }]).await
     }
 
-    /// A batch by streams.
+    /// Groups the changes by stream, in the order of their events.
     fn group_by_stream<'a>(&'a self, changes: &'a [TenantViewChange]) -> Vec<AggregateBatch<'a>> {
         let mut streams = BTreeMap::<(&str, &str), AggregateBatch<'a>>::new();
         for TenantViewChange { kind, event } in changes {
@@ -112,15 +112,15 @@ impl StateBatch for AggregateBatch<'_> {
             if version == from {
                 continue;
             }
-            let now: BTreeSet<_> = state.groups().into_iter().collect();
+            let after: BTreeSet<_> = state.groups().into_iter().collect();
             let member = ListCursor::new(state.created_at_millis(), local_id(self.first)).to_string();
             let to_delta = |group, delta| {
                 let key = self.views.list_key(self.kind.name, &self.first.tenant_id, group);
                 let target = FigureTarget { key, kind: FigureKind::Members, expires_at: 0 };
                 FigureDelta { target, field: member.clone(), delta }
             };
-            let left = before.difference(&now).map(|group| to_delta(group, -1));
-            let figures = left.chain(now.difference(&before).map(|group| to_delta(group, 1))).collect();
+            let removed = before.difference(&after).map(|group| to_delta(group, -1));
+            let figures = removed.chain(after.difference(&before).map(|group| to_delta(group, 1))).collect();
             let text = state.to_json().map_err(ProjectionError::poison)?;
             let to = VersionedState { version, state };
             transitions.push(StateTransition { index, from, to, text, ttl_seconds: 0, figures });

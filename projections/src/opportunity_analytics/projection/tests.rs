@@ -20,21 +20,21 @@ fn opportunity_row(event: &RawEnvelope, notice: &str, facts: NoticeDetails) -> O
 }
 
 #[test]
-fn a_discovery_is_a_fact_and_a_row_of_its_opportunity() {
+fn a_discovery_writes_an_event_row_and_an_opportunity_row() {
     let event = recorded_event(1, &discovered("Patient lifts"));
     let row = opportunity_row(&event, "n1", facts("Patient lifts"));
     assert_eq!(project(&event), [AnalyticsChange::Opportunity(Box::new(row)), event_change(&event)]);
 }
 
 #[test]
-fn a_current_amendment_replaces_the_row() {
+fn a_current_amendment_writes_the_opportunity_row_again() {
     let event = recorded_event(2, &amended("Lifts", AmendmentStanding::Current));
     let row = opportunity_row(&event, "n2", facts("Lifts"));
     assert_eq!(project(&event), [AnalyticsChange::Opportunity(Box::new(row)), event_change(&event)]);
 }
 
 #[test]
-fn an_earlier_notice_and_a_new_deadline_are_facts_only() {
+fn an_earlier_notice_and_a_new_deadline_write_only_event_rows() {
     for event in [amended("Lifts", AmendmentStanding::Earlier), deadline_changed()] {
         let event = recorded_event(3, &event);
         assert_eq!(project(&event), [event_change(&event)]);
@@ -42,7 +42,7 @@ fn an_earlier_notice_and_a_new_deadline_are_facts_only() {
 }
 
 #[test]
-fn an_award_is_a_fact_and_a_row_of_its_own() {
+fn an_award_writes_an_event_row_and_an_award_row() {
     let event = recorded_event(4, &awarded("A1", 81_930_000));
     let OpportunityEvent::Awarded { key, award } = awarded("A1", 81_930_000) else { unreachable!() };
     let row = AwardRow::from_event(&event, key, award);
@@ -50,17 +50,17 @@ fn an_award_is_a_fact_and_a_row_of_its_own() {
 }
 
 #[test]
-fn an_event_of_an_unknown_aggregate_is_a_fact_all_the_same() {
+fn an_event_of_an_unknown_aggregate_writes_an_event_row() {
     assert_eq!(project(&unknown_aggregate_event()), [event_change(&unknown_aggregate_event())]);
 }
 
 #[test]
-fn an_event_of_an_unknown_shape_is_poison() {
+fn an_event_that_cannot_be_decoded_is_poison() {
     assert!(matches!(OpportunityAnalytics::project(&unreadable_event()), Err(ProjectionError::Poison(_))));
 }
 
 #[test]
-fn a_date_that_the_column_cannot_hold_is_left_out() {
+fn a_date_outside_the_range_of_the_column_is_left_out() {
     let mut facts = facts("x");
     facts.archive_on = chrono::NaiveDate::from_ymd_opt(20_226, 3, 1);
     let event = recorded_event(1, &discovered("x"));
@@ -69,7 +69,7 @@ fn a_date_that_the_column_cannot_hold_is_left_out() {
 }
 
 #[test]
-fn a_view_is_a_fact_and_a_row_of_engagement() {
+fn a_view_writes_an_event_row_and_an_engagement_row() {
     let event = engagement_event(
         "visit",
         "visit.page_viewed",

@@ -1,9 +1,9 @@
-//! What product and service codes stand for, in words that a language model understands.
+//! Labels of product and service codes, in words that a language model understands.
 //!
-//! A title such as `25--TOWBAR` says little; the code in front of it says "vehicle parts". The labels are our own
-//! wording of the groups of the federal Product and Service Code manual, finer where suppliers of medical goods look.
+//! A title such as `25--TOWBAR` has little meaning for a model, but the code in front of it means "vehicle parts". The
+//! labels paraphrase the groups of the federal Product and Service Code manual, in more detail for medical goods.
 
-/// Code, or its beginning -> label, sorted by code.
+/// Label by code or code prefix, sorted by code.
 const LABELS: &[(&str, &str)] = &[
     ("10", "weapons guns rifles"),
     ("12", "fire control"),
@@ -128,27 +128,28 @@ const LABELS: &[(&str, &str)] = &[
     ("Z", "maintenance repair alteration of buildings"),
 ];
 
-/// Services on goods: the two digits after `0` are the group of the goods, e.g. `J065` repairs medical equipment.
+/// Prefixes of services on goods: the two digits after them are the group of the goods; `J065` is the repair of medical
+/// equipment.
 const SERVICES_ON_GOODS: &[&str] = &["H0", "J0", "K0", "L0", "N0", "W0"];
 
-/// The labels of a code, from the widest group to the narrowest, with the goods that a service is about.
+/// The labels of a code, from the widest group to the narrowest, followed by that of the goods that a service is about.
 pub(super) fn category_label(code: &str) -> Option<String> {
-    let beginning = |length: usize| code.get(..length).and_then(find_label);
+    let prefix_label = |length: usize| code.get(..length).and_then(find_label);
     let goods = match code.get(..2) {
         Some(service) if code.len() == 4 && SERVICES_ON_GOODS.contains(&service) => code.get(2..).and_then(find_label),
         _ => None,
     };
-    let labels: Vec<&str> = [beginning(1), beginning(2), beginning(4), goods].into_iter().flatten().collect();
+    let labels: Vec<&str> = [prefix_label(1), prefix_label(2), prefix_label(4), goods].into_iter().flatten().collect();
     (!labels.is_empty()).then(|| labels.join(" "))
 }
 
-/// Every code that has a label.
+/// All codes that have a label.
 pub(super) fn labelled_codes() -> impl Iterator<Item = &'static str> {
     LABELS.iter().map(|(code, _)| *code)
 }
 
 fn find_label(code: &str) -> Option<&'static str> {
-    LABELS.binary_search_by_key(&code, |(known, _)| known).ok().map(|at| LABELS[at].1)
+    LABELS.binary_search_by_key(&code, |(known, _)| known).ok().map(|index| LABELS[index].1)
 }
 
 #[cfg(test)]
@@ -156,13 +157,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_table_is_sorted_so_that_every_code_is_found() {
+    fn the_table_is_sorted_and_every_code_is_found() {
         assert!(LABELS.is_sorted_by_key(|(code, _)| code));
         assert!(labelled_codes().all(|code| category_label(code).is_some()));
     }
 
     #[test]
-    fn a_label_goes_from_the_group_to_the_class() {
+    fn labels_are_ordered_from_group_to_class() {
         let label = |code| category_label(code).unwrap_or_default();
         assert!(label("6505").starts_with("medical dental") && label("6505").ends_with("vaccines"));
         assert_eq!(label("48"), "valves");

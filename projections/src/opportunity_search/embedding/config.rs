@@ -8,11 +8,11 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-/// Where the embedding model is.
+/// Location of the embedding model.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct EmbeddingConfig {
-    /// Folder of the weights and the tokenizer, under the names they have in the Python wheel.
+    /// Folder of the weights and the tokenizer; the files have the same names as in the Python wheel.
     pub model_dir: PathBuf,
 }
 

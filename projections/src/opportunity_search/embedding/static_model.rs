@@ -1,9 +1,9 @@
-//! Static embeddings: each token has one vector, a text is their weighted mean. No inference, tens of thousands of
-//! texts a second.
+//! Static embeddings: each token has one vector, and the vector of a text is their weighted mean. This needs no
+//! inference and embeds tens of thousands of texts a second.
 //!
-//! Weights and tokenizer are those of the Python package `wordllama` (MIT), 256 dimensions. Beside what the package
-//! does, frequent tokens weigh less, title, category and description are weighed against each other, and a question
-//! is drawn towards the product categories it resembles.
+//! Weights and tokenizer are those of the Python package `wordllama` (MIT), with 256 dimensions. Other than in the
+//! package, frequent tokens have smaller weights, title, category and description of a notice have different weights,
+//! and the vector of a query is moved towards the product categories that it is similar to.
 
 #[cfg(test)]
 mod tests;
@@ -18,17 +18,17 @@ use super::{Embedder, EmbeddingError, EmbeddingModelId, NoticeText, category_lab
 
 const MODEL: EmbeddingModelId = EmbeddingModelId { name: "wordllama-l2-supercat-256", version: "0.4.0+1" };
 
-/// How much category and description weigh beside the title.
+/// Weights of category and description; the weight of the title is 1.
 const CATEGORY_WEIGHT: f32 = 0.5;
 const DESCRIPTION_WEIGHT: f32 = 0.3;
 
-/// How sharply a question chooses its categories: smaller means fewer.
+/// Temperature of the weights of categories in a query: with a smaller one, fewer categories count.
 const CATEGORY_TEMPERATURE: f32 = 0.05;
 
-/// What stands for a text without a single token: no unit vector could be made of nothing.
+/// Embedded instead of a text without tokens, which has no unit vector.
 const PLACEHOLDER_TEXT: &str = "unspecified";
 
-/// The model, in memory once however often it is cloned.
+/// The model; clones share its memory.
 #[derive(Clone)]
 pub struct StaticModel(Arc<ModelData>);
 
@@ -42,17 +42,17 @@ impl StaticModel {
     /// Reads weights and tokenizer from a folder. Blocks for some tenths of a second.
     ///
     /// # Errors
-    /// [`EmbeddingError`] when a file is missing or not what it should be.
+    /// [`EmbeddingError`] when a file is missing or invalid.
     pub fn load(dir: &Path) -> Result<Self, EmbeddingError> {
         let table = TokenTable::load(dir)?;
-        let mut memory = TokenCache::default();
+        let mut cache = TokenCache::default();
         let labels = category_labels::labelled_codes().filter_map(category_labels::category_label);
-        let labels = labels.map(|label| table.weighted_mean(&label, &mut memory)).collect::<Result<Vec<_>, _>>()?;
+        let labels = labels.map(|label| table.weighted_mean(&label, &mut cache)).collect::<Result<Vec<_>, _>>()?;
         let categories = labels.into_iter().filter_map(normalize).collect();
         Ok(Self(Arc::new(ModelData { table, categories })))
     }
 
-    /// Mean of the token vectors as the Python package makes it, without anything of ours; not a unit vector.
+    /// The unweighted mean of the token vectors, as the Python package computes it; not a unit vector.
     ///
     /// # Errors
     /// [`EmbeddingError`] when the tokenizer fails.
@@ -71,12 +71,12 @@ impl Embedder for StaticModel {
     }
 
     fn embed<'a>(&'a self, notices: &'a [NoticeText]) -> BoxFuture<'a, Result<Vec<Vec<f32>>, EmbeddingError>> {
-        let (inner, notices) = (Arc::clone(&self.0), notices.to_vec());
+        let (data, notices) = (Arc::clone(&self.0), notices.to_vec());
         async move {
-            // Milliseconds per hundred notices: too long for a thread that serves others.
+            // Takes milliseconds for a hundred notices, too long for a thread of the async runtime.
             let work = tokio::task::spawn_blocking(move || {
-                let mut memory = TokenCache::default();
-                notices.iter().map(|notice| inner.embed_notice(notice, &mut memory)).collect()
+                let mut cache = TokenCache::default();
+                notices.iter().map(|notice| data.embed_notice(notice, &mut cache)).collect()
             });
             work.await.map_err(|source| EmbeddingError::Failed(source.into()))?
         }
@@ -84,10 +84,10 @@ impl Embedder for StaticModel {
     }
 
     fn embed_query<'a>(&'a self, query: &'a str) -> BoxFuture<'a, Result<Vec<f32>, EmbeddingError>> {
-        let (inner, query) = (Arc::clone(&self.0), query.to_owned());
+        let (data, query) = (Arc::clone(&self.0), query.to_owned());
         async move {
-            // A question is compared with every category: others on this thread would wait for it.
-            let work = tokio::task::spawn_blocking(move || inner.embed_query(&query));
+            // A query is compared with every category, which takes too long for a thread of the async runtime.
+            let work = tokio::task::spawn_blocking(move || data.embed_query(&query));
             work.await.map_err(|source| EmbeddingError::Failed(source.into()))?
         }
         .boxed()
@@ -95,15 +95,15 @@ impl Embedder for StaticModel {
 }
 
 impl ModelData {
-    fn embed_notice(&self, notice: &NoticeText, memory: &mut TokenCache) -> Result<Vec<f32>, EmbeddingError> {
-        let mut vector = self.table.weighted_mean(&notice.plain_title(), memory)?;
+    fn embed_notice(&self, notice: &NoticeText, cache: &mut TokenCache) -> Result<Vec<f32>, EmbeddingError> {
+        let mut vector = self.table.weighted_mean(&notice.plain_title(), cache)?;
         if let Some(label) = notice.code().and_then(category_labels::category_label) {
-            add_weighted(&mut vector, &self.table.weighted_mean(&label, memory)?, CATEGORY_WEIGHT);
+            add_weighted(&mut vector, &self.table.weighted_mean(&label, cache)?, CATEGORY_WEIGHT);
         }
-        add_weighted(&mut vector, &self.table.weighted_mean(&notice.plain_description(), memory)?, DESCRIPTION_WEIGHT);
+        add_weighted(&mut vector, &self.table.weighted_mean(&notice.plain_description(), cache)?, DESCRIPTION_WEIGHT);
         match normalize(vector) {
             Some(vector) => Ok(vector),
-            None => self.normalize_or_placeholder(self.table.weighted_mean(&notice.raw_title(), memory)?),
+            None => self.normalize_or_placeholder(self.table.weighted_mean(&notice.raw_title(), cache)?),
         }
     }
 
@@ -111,14 +111,14 @@ impl ModelData {
         let plain = plain_words(query);
         let text = if plain.is_empty() { query.to_lowercase() } else { plain };
         let mut vector = self.normalize_or_placeholder(self.table.weighted_mean(&text, &mut TokenCache::default())?)?;
-        let likeness: Vec<f32> = self.categories.iter().map(|category| dot_product(category, &vector)).collect();
-        let best = likeness.iter().copied().fold(0.0, f32::max);
-        let mut towards = vec![0.0; DIMENSION];
-        for (category, likeness) in self.categories.iter().zip(&likeness) {
-            add_weighted(&mut towards, category, ((likeness - best) / CATEGORY_TEMPERATURE).exp());
+        let similarities: Vec<f32> = self.categories.iter().map(|category| dot_product(category, &vector)).collect();
+        let best = similarities.iter().copied().fold(0.0, f32::max);
+        let mut category_mean = vec![0.0; DIMENSION];
+        for (category, similarity) in self.categories.iter().zip(&similarities) {
+            add_weighted(&mut category_mean, category, ((similarity - best) / CATEGORY_TEMPERATURE).exp());
         }
-        if let Some(towards) = normalize(towards) {
-            add_weighted(&mut vector, &towards, best);
+        if let Some(category_mean) = normalize(category_mean) {
+            add_weighted(&mut vector, &category_mean, best);
         }
         self.normalize_or_placeholder(vector)
     }
@@ -127,8 +127,8 @@ impl ModelData {
         if let Some(vector) = normalize(vector) {
             return Ok(vector);
         }
-        let nothing = self.table.weighted_mean(PLACEHOLDER_TEXT, &mut TokenCache::default())?;
-        Ok(normalize(nothing).unwrap_or_else(|| vec![1.0; DIMENSION]))
+        let placeholder = self.table.weighted_mean(PLACEHOLDER_TEXT, &mut TokenCache::default())?;
+        Ok(normalize(placeholder).unwrap_or_else(|| vec![1.0; DIMENSION]))
     }
 }
 
@@ -136,7 +136,7 @@ fn dot_product(left: &[f32], right: &[f32]) -> f32 {
     left.iter().zip(right).map(|(left, right)| left * right).sum()
 }
 
-/// The vector at length 1; `None` where it has none.
+/// Scales a vector to length 1; `None` if its length is zero or not finite.
 fn normalize(mut vector: Vec<f32>) -> Option<Vec<f32>> {
     let length = dot_product(&vector, &vector).sqrt();
     if !length.is_finite() || length <= f32::EPSILON {

@@ -23,7 +23,7 @@ fn project(event: &RawEnvelope) -> Vec<SearchChange> {
 }
 
 #[test]
-fn whole_facts_describe_the_opportunity() {
+fn a_discovery_or_current_amendment_describes_the_opportunity() {
     assert_eq!(project(&recorded_event(1, &discovered("a"))), [described_change(1, "a", "n1")]);
     assert_eq!(
         project(&recorded_event(2, &amended("b", AmendmentStanding::Current))),
@@ -32,7 +32,7 @@ fn whole_facts_describe_the_opportunity() {
 }
 
 #[test]
-fn an_award_only_marks_the_opportunity() {
+fn an_award_only_marks_the_opportunity_as_awarded() {
     assert_eq!(project(&recorded_event(3, &awarded("A1", 1))), [awarded_change()]);
 }
 
@@ -48,13 +48,13 @@ fn events_that_change_no_current_fact_change_nothing() {
 }
 
 #[test]
-fn an_event_of_an_unknown_shape_is_poison() {
+fn an_event_that_cannot_be_decoded_is_poison() {
     assert!(matches!(OpportunitySearch::project(&unreadable_event()), Err(ProjectionError::Poison(_))));
 }
 
 #[test]
-fn a_batch_asks_for_the_newest_facts_once() {
-    let wishes = merge_changes(&[
+fn merged_changes_have_the_newest_facts_once() {
+    let desired = merge_changes(&[
         described_change(1, "a", "n1"),
         awarded_change(),
         described_change(4, "c", "n1"),
@@ -62,13 +62,13 @@ fn a_batch_asks_for_the_newest_facts_once() {
     ]);
     let SearchChange::Described(newest) = described_change(4, "c", "n1") else { unreachable!() };
     assert_eq!(
-        wishes,
+        desired,
         BTreeMap::from([(OPPORTUNITY_ID.to_owned(), DesiredPoint { document: Some(newest), awarded: true })])
     );
 }
 
 #[test]
-fn the_payload_says_what_filters_ask_for() {
+fn the_payload_has_the_fields_that_filters_use() {
     let event = recorded_event(1, &discovered("Lifts"));
     let payload = OpportunityDocument::from_event(&event, &filing("n1"), facts("Lifts")).payload;
     let json = serde_json::to_value(&payload).unwrap();

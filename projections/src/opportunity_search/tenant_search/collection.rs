@@ -1,4 +1,4 @@
-//! The collection of units and its indexes.
+//! Creates the collection of search units and its indexes.
 
 use qdrant_client::qdrant::{
     CreateCollectionBuilder, Distance, FieldType, Modifier, MultiVectorComparator, MultiVectorConfigBuilder,
@@ -13,12 +13,12 @@ use crate::{
     },
 };
 
-/// Payload fields that filters ask for.
+/// Payload fields that filters use.
 const INDEXES: &[(&str, FieldType)] =
     &[("tenant_id", FieldType::Keyword), ("kind", FieldType::Keyword), ("bucket", FieldType::Integer)];
 
 impl OpportunitySearch {
-    /// Makes the collection of what tenants own, and its indexes. Safe to run again.
+    /// Creates the collection of tenants' texts and its indexes. Idempotent.
     pub(in crate::opportunity_search) async fn migrate_tenant_collection(&self) -> Result<(), QueryError> {
         let (mut dense, mut sparse) = (VectorsConfigBuilder::default(), SparseVectorsConfigBuilder::default());
         let size = self.embedder().dimension() as u64;

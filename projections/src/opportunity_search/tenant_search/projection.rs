@@ -1,4 +1,4 @@
-//! From events to the units that they touch.
+//! The projection of events to search units.
 
 use cqrs_es::Aggregate;
 use domain::{
@@ -15,30 +15,30 @@ use crate::runtime::ProjectionError;
 const TITLE: &str = "title";
 /// The name of a document's file.
 const FILE: &str = "file";
-/// What a document asks for.
+/// The requirements in a document.
 const REQUIREMENTS: &str = "requirements";
-/// What a document was summed up to.
+/// The analysis of a document.
 const ANALYSIS: &str = "analysis";
-/// All of a resource.
+/// The whole of a resource.
 const WHOLE: &str = "whole";
 
-/// The units that an event touches, each as the event leaves it.
+/// The units that an event changes, with their new content.
 ///
 /// # Errors
-/// [`ProjectionError::Poison`] when the event's payload has an unknown shape.
+/// [`ProjectionError::Poison`] when the event cannot be decoded.
 pub(in crate::opportunity_search) fn project_units(event: &RawEnvelope) -> Result<Vec<SearchUnit>, ProjectionError> {
     match event.aggregate_type.as_str() {
-        <Proposal as Aggregate>::TYPE => event.decode().map(|happened| proposal_units(event, &happened)),
-        <Document as Aggregate>::TYPE => event.decode().map(|happened| document_units(event, &happened)),
-        <Resource as Aggregate>::TYPE => event.decode().map(|happened| resource_units(event, &happened)),
+        <Proposal as Aggregate>::TYPE => event.decode().map(|decoded| proposal_units(event, &decoded)),
+        <Document as Aggregate>::TYPE => event.decode().map(|decoded| document_units(event, &decoded)),
+        <Resource as Aggregate>::TYPE => event.decode().map(|decoded| resource_units(event, &decoded)),
         _ => return Ok(vec![]),
     }
     .map_err(ProjectionError::poison)
 }
 
-fn proposal_units(event: &RawEnvelope, happened: &ProposalEvent) -> Vec<SearchUnit> {
+fn proposal_units(event: &RawEnvelope, decoded: &ProposalEvent) -> Vec<SearchUnit> {
     let kind = SearchUnitKind::Proposal;
-    match happened {
+    match decoded {
         ProposalEvent::Drafted { title, .. } => vec![SearchUnit::from_event(event, kind, TITLE, title.as_str(), "")],
         ProposalEvent::SectionEdited { section, heading, content, .. } => {
             vec![SearchUnit::from_event(event, kind, &format!("section:{section}"), heading.as_str(), content.as_str())]
@@ -57,9 +57,9 @@ fn proposal_units(event: &RawEnvelope, happened: &ProposalEvent) -> Vec<SearchUn
     }
 }
 
-fn document_units(event: &RawEnvelope, happened: &DocumentEvent) -> Vec<SearchUnit> {
+fn document_units(event: &RawEnvelope, decoded: &DocumentEvent) -> Vec<SearchUnit> {
     let kind = SearchUnitKind::Document;
-    match happened {
+    match decoded {
         DocumentEvent::Uploaded { upload, .. } => {
             vec![SearchUnit::from_event(event, kind, FILE, upload.file_name.as_str(), "")]
         }
@@ -75,14 +75,14 @@ fn document_units(event: &RawEnvelope, happened: &DocumentEvent) -> Vec<SearchUn
         DocumentEvent::Deleted { .. } => {
             [FILE, REQUIREMENTS, ANALYSIS].into_iter().map(|part| SearchUnit::deleted(event, kind, part)).collect()
         }
-        // Where the text is kept; it is not in the log.
+        // The extracted text is in the object store, not in the event.
         DocumentEvent::TextExtracted { .. } | DocumentEvent::Failed { .. } => vec![],
     }
 }
 
-fn resource_units(event: &RawEnvelope, happened: &ResourceEvent) -> Vec<SearchUnit> {
+fn resource_units(event: &RawEnvelope, decoded: &ResourceEvent) -> Vec<SearchUnit> {
     let kind = SearchUnitKind::Resource;
-    match happened {
+    match decoded {
         ResourceEvent::Created { asset, .. } | ResourceEvent::Updated { asset, .. } => {
             vec![SearchUnit::from_event(event, kind, WHOLE, asset.name.as_str(), &resource_text(asset))]
         }
@@ -90,7 +90,7 @@ fn resource_units(event: &RawEnvelope, happened: &ResourceEvent) -> Vec<SearchUn
     }
 }
 
-/// What a resource says, and the words to find it by.
+/// The body and the tags of a resource.
 fn resource_text(asset: &ResourceContent) -> String {
     let tags: Vec<_> = asset.tags.iter().map(|tag| tag.as_str().replace('-', " ")).collect();
     if tags.is_empty() { asset.body.to_string() } else { format!("{}\n\n{}", asset.body, tags.join(", ")) }

@@ -1,4 +1,4 @@
-//! Asking for what a tenant owns.
+//! Searches the texts of a tenant.
 
 use qdrant_client::{
     Payload,
@@ -12,23 +12,23 @@ use crate::{
     storage::qdrant::{unavailable_error, unreadable_error},
 };
 
-/// Something that a tenant owns and that answers a question.
+/// A search unit that a search found.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TenantSearchHit {
-    /// What kind of thing it is.
+    /// Kind of the aggregate.
     pub kind: SearchUnitKind,
-    /// The thing.
+    /// Id of the aggregate.
     pub id: String,
-    /// Which part of it: `title` or `section:<key>` of a proposal, `file`, `requirements` or `analysis` of a document,
-    /// `whole` of a resource.
+    /// The part of the aggregate: `title` or `section:<key>` of a proposal, `file`, `requirements` or `analysis` of a
+    /// document, `whole` of a resource.
     pub part: String,
-    /// What the part is called.
+    /// Heading of the part.
     pub heading: String,
-    /// The passage that has most of the question's words in it.
+    /// The passage with the most words of the query.
     pub passage: String,
-    /// How good an answer it is, as of [`OpportunitySearch::search_opportunities`].
+    /// Relevance, higher is better; computed as for [`OpportunitySearch::search_opportunities`].
     pub score: f32,
-    /// The version of the thing that the part is of.
+    /// Version of the aggregate that last changed the part.
     pub version: u64,
 }
 
@@ -45,28 +45,29 @@ impl OpportunitySearch {
         first: u32,
     ) -> Result<Vec<TenantSearchHit>, QueryError> {
         let terms = QueryTerms::from_query(query);
-        // As it was written: what companies call their own is in no table, and nobody else's words say how it is spelled.
-        let question = ExpandedQuery::from_text(query);
-        let found = self.rank_points(self.tenant_collection(), &question, &tenant_filter(kinds, tenant), first).await?;
-        // Whole texts are looked through for the words: too long for a thread that serves others.
+        // Not expanded: a company's own names are in no table, and public titles do not tell how they are spelled.
+        let expanded = ExpandedQuery::from_text(query);
+        let points =
+            self.rank_points(self.tenant_collection(), &expanded, &tenant_filter(kinds, tenant), first).await?;
+        // Searching whole texts for words takes too long for a thread of the async runtime.
         let hits = move || {
-            found.into_iter().map(|(point, score)| to_tenant_hit(point, score, &terms)).collect::<Result<Vec<_>, _>>()
+            points.into_iter().map(|(point, score)| to_tenant_hit(point, score, &terms)).collect::<Result<Vec<_>, _>>()
         };
         tokio::task::spawn_blocking(hits).await.map_err(unavailable_error)?
     }
 }
 
-/// The points of one tenant that are there. No question about what tenants own goes without it.
+/// The filter of one tenant's points that are not deleted. Every query of tenants' texts has it.
 fn tenant_filter(kinds: &[SearchUnitKind], tenant: &str) -> Filter {
     let names: Vec<_> = kinds.iter().map(|kind| kind.name().to_owned()).collect();
     let kinds = (!names.is_empty()).then(|| Condition::matches("kind", names));
-    let own = [Condition::matches("tenant_id", tenant.to_owned()), Condition::matches("gone", false)];
-    Filter::must(own.into_iter().chain(kinds))
+    let conditions = [Condition::matches("tenant_id", tenant.to_owned()), Condition::matches("gone", false)];
+    Filter::must(conditions.into_iter().chain(kinds))
 }
 
 fn to_tenant_hit(point: RetrievedPoint, score: f32, terms: &QueryTerms) -> Result<TenantSearchHit, QueryError> {
     let payload: UnitPayload = Payload::from(point.payload).deserialize().map_err(unreadable_error)?;
-    // The first of the best.
+    // `max_by_key` returns the last of equal passages, so `rev` makes it the first one.
     let best = payload.passages.into_iter().rev().max_by_key(|passage| terms.count_in(passage));
     Ok(TenantSearchHit {
         kind: payload.kind,

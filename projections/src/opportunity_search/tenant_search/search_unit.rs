@@ -1,4 +1,4 @@
-//! One thing that is found: a section, a document's summary, a resource.
+//! A search unit: a section of a proposal, the analysis of a document, a resource.
 
 use domain::envelope::RawEnvelope;
 use serde::{Deserialize, Serialize};
@@ -11,23 +11,23 @@ use crate::{
     tenant_views::local_id,
 };
 
-/// Point ids are derived in this name space; changing it would orphan every point.
+/// Namespace of point ids; changing it would orphan every point.
 const POINT_IDS: Uuid = Uuid::from_u128(0x6d65_6468_7562_5f8f_a1c5_0000_0000_0002);
 
-/// What kind of thing a unit is of.
+/// The kind of aggregate that a unit is a part of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum SearchUnitKind {
     /// A proposal: its title, and each of its sections.
     Proposal,
-    /// A document: its name, what it asks for, what it was summed up to.
+    /// A document: its file name, its requirements, its analysis.
     Document,
     /// A resource.
     Resource,
 }
 
 impl SearchUnitKind {
-    /// The word for it in the store.
+    /// The name of the kind in payloads.
     pub(super) const fn name(self) -> &'static str {
         match self {
             Self::Proposal => "proposal",
@@ -37,14 +37,14 @@ impl SearchUnitKind {
     }
 }
 
-/// A unit as one event left it.
+/// A search unit as one event left it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SearchUnit {
-    /// The payload, all but what the store adds.
+    /// The payload; the model is set when it is written.
     pub(super) payload: UnitPayload,
-    /// What is embedded, passage by passage.
+    /// The texts to embed, one for each passage.
     pub(super) texts: Vec<NoticeText>,
-    /// Its words and numbers.
+    /// The words and numbers of heading and text.
     pub(super) terms: TermCounts,
 }
 
@@ -53,28 +53,28 @@ pub struct SearchUnit {
 pub(super) struct UnitPayload {
     pub(super) kind: SearchUnitKind,
     pub(super) tenant_id: String,
-    /// The thing's id within its tenant.
+    /// The aggregate's id within its tenant.
     pub(super) id: String,
-    /// Which part of the thing.
+    /// The part of the aggregate that the unit is.
     pub(super) part: String,
-    /// Fence: the sequence of the event that left it so.
+    /// Sequence of the event that left it so; a write of an older state is refused.
     pub(super) sequence: u64,
-    /// What it is called.
+    /// Heading of the part.
     pub(super) heading: String,
-    /// What it says.
+    /// The text, split into passages; the heading if there is no text.
     pub(super) passages: Vec<String>,
-    /// Whether it was deleted. Such a point holds nothing else of it.
+    /// Whether it was deleted; then it has no heading and no passages.
     pub(super) gone: bool,
-    /// The bucket that the thing is compared in.
+    /// The verify bucket of the aggregate.
     pub(super) bucket: u32,
-    /// Fingerprint of the embedded text.
+    /// Hash of the embedded texts.
     pub(super) content_hash: String,
     pub(super) model: String,
     pub(super) model_version: String,
 }
 
 impl SearchUnit {
-    /// A unit that says this, all of it.
+    /// A unit with this heading and text.
     pub(super) fn from_event(event: &RawEnvelope, kind: SearchUnitKind, part: &str, heading: &str, text: &str) -> Self {
         let mut passages = split_passages(text);
         if passages.is_empty() {
@@ -99,7 +99,7 @@ impl SearchUnit {
         Self { payload: UnitPayload::empty(event, kind, part), texts: vec![], terms: TermCounts::default() }
     }
 
-    /// The id of its point.
+    /// The id of the unit's point.
     pub(super) fn point_id(&self) -> Uuid {
         self.payload.point_id()
     }
@@ -124,7 +124,7 @@ impl UnitPayload {
     }
 
     pub(super) fn point_id(&self) -> Uuid {
-        // A tenant's name has neither of these letters in it, and the part is last.
+        // Unambiguous, because a tenant's id has no line break and the part is last.
         let name = format!("{}\n{}\n{}\n{}", self.kind.name(), self.tenant_id, self.id, self.part);
         Uuid::new_v5(&POINT_IDS, name.as_bytes())
     }

@@ -1,4 +1,4 @@
-//! What the log says about units, and what the store holds of them.
+//! The expected rows of search units, and those read back.
 
 use std::{
     collections::BTreeMap,
@@ -26,7 +26,7 @@ use crate::{
 
 const TABLE: &str = "owned";
 
-/// Units as the log says they should be.
+/// The expected units, folded from the log.
 pub(in crate::opportunity_search) struct UnitFold {
     model: EmbeddingModelId,
     units: BTreeMap<Uuid, SearchUnit>,
@@ -55,7 +55,7 @@ impl UnitFold {
 }
 
 impl OpportunitySearch {
-    /// What the generation holds of this scope about what tenants own.
+    /// The rows of the units in a scope.
     pub(in crate::opportunity_search) async fn scan_unit_rows(
         &self,
         scope: &VerifyScope,
@@ -65,7 +65,7 @@ impl OpportunitySearch {
 
     fn stored_unit_row(&self, mut point: RetrievedPoint) -> ReadModelRow {
         let vectors = passage_vectors(&point);
-        let sound = vectors.iter().all(|vector| {
+        let is_valid = vectors.iter().all(|vector| {
             vector.len() == self.embedder().dimension()
                 && vector.iter().all(|value| value.is_finite())
                 && vector.iter().any(|value| *value != 0.0)
@@ -73,17 +73,17 @@ impl OpportunitySearch {
         let payload = Payload::from(std::mem::take(&mut point.payload)).deserialize::<UnitPayload>();
         match payload {
             Ok(payload) if point_uuid(&point) == Some(payload.point_id().to_string().as_str()) => {
-                unit_row(&payload, sound.then_some(vectors.len()), hash_terms(&term_dimensions(&point)))
+                unit_row(&payload, is_valid.then_some(vectors.len()), hash_terms(&term_dimensions(&point)))
             }
             Ok(_) | Err(_) => {
                 let key = point_uuid(&point).map_or_else(|| format!("{:?}", point.id), str::to_owned);
-                ReadModelRow::new(TABLE, key, "not as this program writes")
+                ReadModelRow::new(TABLE, key, "invalid payload or id")
             }
         }
     }
 }
 
-/// A unit's row; `vectors` is how many usable ones it has, `None` where one is not.
+/// The row of a unit; `vectors` is the number of its vectors, `None` if any of them is invalid.
 fn unit_row(payload: &UnitPayload, vectors: Option<usize>, terms: u64) -> ReadModelRow {
     let mut hasher = DefaultHasher::new();
     payload.hash(&mut hasher);

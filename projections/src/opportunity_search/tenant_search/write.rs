@@ -1,4 +1,4 @@
-//! Writing units so that the newest wins, whoever writes last.
+//! Writes search units; of concurrent writes, the newest unit wins, in whatever order they are made.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -20,23 +20,23 @@ use crate::{
     storage::qdrant::{POINTS_PER_CALL, point_uuid, to_point_id, unreadable_error},
 };
 
-/// What is stored of a unit, with the vectors of its passages.
+/// A stored unit, with the vectors of its passages.
 struct StoredUnit {
     payload: UnitPayload,
     vectors: Vec<Vec<f32>>,
 }
 
 impl OpportunitySearch {
-    /// Writes units, as far as nothing newer is there.
+    /// Writes the units that are newer than the stored ones.
     pub(in crate::opportunity_search) async fn write_units(
         &self,
         units: &[&SearchUnit],
     ) -> Result<(), ProjectionError> {
         let mut newest = BTreeMap::<Uuid, &SearchUnit>::new();
         for unit in units {
-            let kept = newest.entry(unit.point_id()).or_insert(unit);
-            if kept.payload.sequence < unit.payload.sequence {
-                *kept = unit;
+            let entry = newest.entry(unit.point_id()).or_insert(unit);
+            if entry.payload.sequence < unit.payload.sequence {
+                *entry = unit;
             }
         }
         if newest.is_empty() {
@@ -48,8 +48,8 @@ impl OpportunitySearch {
         let mut vectors = self.reuse_vectors(&newest, &stored).await;
         self.embed_missing(&newest, &mut vectors).await?;
         let model = self.embedder().model();
-        // A condition holds for all points of a call, so that a call has points of one condition.
-        let mut alike = BTreeMap::<u64, Vec<PointStruct>>::new();
+        // A request has one condition for all of its points, so points are grouped by condition.
+        let mut points_by_sequence = BTreeMap::<u64, Vec<PointStruct>>::new();
         for (id, unit) in newest {
             let payload = UnitPayload {
                 model: model.name.to_owned(),
@@ -58,11 +58,11 @@ impl OpportunitySearch {
             };
             let vectors = vectors.remove(&id).unwrap_or_default();
             let point = to_unit_point(id, &payload, vectors, unit).map_err(ProjectionError::refused)?;
-            alike.entry(unit.payload.sequence).or_default().push(point);
+            points_by_sequence.entry(unit.payload.sequence).or_default().push(point);
         }
-        for (sequence, points) in alike {
-            for some in points.chunks(POINTS_PER_CALL) {
-                let upsert = UpsertPointsBuilder::new(self.tenant_collection(), some.to_vec())
+        for (sequence, points) in points_by_sequence {
+            for chunk in points.chunks(POINTS_PER_CALL) {
+                let upsert = UpsertPointsBuilder::new(self.tenant_collection(), chunk.to_vec())
                     .update_filter(sequence_condition(sequence))
                     .wait(true);
                 self.qdrant().await_completion(self.client().upsert_points(upsert)).await?;
@@ -71,7 +71,7 @@ impl OpportunitySearch {
         Ok(())
     }
 
-    /// Whether the store shows a unit, or what came after it.
+    /// Whether a unit, or a later version of it, is stored.
     pub(in crate::opportunity_search) async fn contains_unit(&self, unit: &SearchUnit) -> Result<bool, QueryError> {
         let id = unit.point_id();
         let stored = self.load_units(self.tenant_collection(), &[id]).await?;
@@ -79,46 +79,47 @@ impl OpportunitySearch {
     }
 
     async fn load_units(&self, collection: &str, ids: &[Uuid]) -> Result<HashMap<Uuid, StoredUnit>, QueryError> {
-        let mut found = HashMap::with_capacity(ids.len());
+        let mut units = HashMap::with_capacity(ids.len());
         for ids in ids.chunks(POINTS_PER_CALL) {
-            let wanted: Vec<_> = ids.iter().copied().map(to_point_id).collect();
-            let get = GetPointsBuilder::new(collection, wanted).with_payload(true).with_vectors(true);
+            let point_ids: Vec<_> = ids.iter().copied().map(to_point_id).collect();
+            let get = GetPointsBuilder::new(collection, point_ids).with_payload(true).with_vectors(true);
             for mut point in self.qdrant().run_request(self.client().get_points(get)).await?.result {
                 let Some(id) = point_uuid(&point).and_then(|id| id.parse().ok()) else { continue };
                 let payload =
                     Payload::from(std::mem::take(&mut point.payload)).deserialize().map_err(unreadable_error)?;
-                found.insert(id, StoredUnit { payload, vectors: passage_vectors(&point) });
+                units.insert(id, StoredUnit { payload, vectors: passage_vectors(&point) });
             }
         }
-        Ok(found)
+        Ok(units)
     }
 
-    /// The vectors of texts that are unchanged, from their points or from the live generation.
+    /// The vectors of unchanged texts, from their points or from the generation to copy from.
     async fn reuse_vectors(
         &self,
-        wanted: &BTreeMap<Uuid, &SearchUnit>,
+        units: &BTreeMap<Uuid, &SearchUnit>,
         stored: &HashMap<Uuid, StoredUnit>,
     ) -> HashMap<Uuid, Vec<Vec<f32>>> {
         let model = self.embedder().model();
-        let usable = |unit: &SearchUnit, stored: &StoredUnit| {
+        let is_reusable = |unit: &SearchUnit, stored: &StoredUnit| {
             stored.payload.content_hash == unit.payload.content_hash
                 && stored.payload.model == model.name
                 && stored.payload.model_version == model.version
                 && stored.vectors.len() == unit.texts.len()
         };
-        let take = |from: &HashMap<Uuid, StoredUnit>| -> HashMap<Uuid, Vec<Vec<f32>>> {
-            let usable = wanted.iter().filter_map(|(id, unit)| {
-                from.get(id).filter(|stored| usable(unit, stored)).map(|stored| (*id, stored.vectors.clone()))
+        let reusable_vectors = |stored_units: &HashMap<Uuid, StoredUnit>| -> HashMap<Uuid, Vec<Vec<f32>>> {
+            let vectors = units.iter().filter_map(|(id, unit)| {
+                let stored = stored_units.get(id).filter(|stored| is_reusable(unit, stored))?;
+                Some((*id, stored.vectors.clone()))
             });
-            usable.collect()
+            vectors.collect()
         };
-        let mut vectors = take(stored);
-        if let Some((_, live)) = self.source_collections() {
-            let missing: Vec<_> = wanted.keys().filter(|id| !vectors.contains_key(*id)).copied().collect();
-            match self.load_units(&live, &missing).await {
-                Ok(found) => vectors.extend(take(&found)),
-                // Copying only saves work.
-                Err(reason) => tracing::debug!(collection.name = &*live, %reason, "copying no vectors"),
+        let mut vectors = reusable_vectors(stored);
+        if let Some((_, source)) = self.source_collections() {
+            let missing: Vec<_> = units.keys().filter(|id| !vectors.contains_key(*id)).copied().collect();
+            match self.load_units(&source, &missing).await {
+                Ok(found) => vectors.extend(reusable_vectors(&found)),
+                // Copying is an optimization: the texts are embedded instead.
+                Err(reason) => tracing::debug!(collection.name = &*source, %reason, "vectors cannot be copied"),
             }
         }
         vectors
@@ -126,22 +127,22 @@ impl OpportunitySearch {
 
     async fn embed_missing(
         &self,
-        wanted: &BTreeMap<Uuid, &SearchUnit>,
+        units: &BTreeMap<Uuid, &SearchUnit>,
         vectors: &mut HashMap<Uuid, Vec<Vec<f32>>>,
     ) -> Result<(), ProjectionError> {
-        let rest: Vec<_> = wanted.iter().filter(|(id, _)| !vectors.contains_key(*id)).collect();
-        let texts: Vec<_> = rest.iter().flat_map(|(_, unit)| unit.texts.iter().cloned()).collect();
+        let missing: Vec<_> = units.iter().filter(|(id, _)| !vectors.contains_key(*id)).collect();
+        let texts: Vec<_> = missing.iter().flat_map(|(_, unit)| unit.texts.iter().cloned()).collect();
         if texts.is_empty() {
             return Ok(());
         }
-        let mut made = self.embedder().embed(&texts).await.map_err(ProjectionError::unavailable)?.into_iter();
+        let mut embedded = self.embedder().embed(&texts).await.map_err(ProjectionError::unavailable)?.into_iter();
         self.record_embedded(texts.len());
-        for (id, unit) in rest {
-            let own: Vec<_> = made.by_ref().take(unit.texts.len()).collect();
-            if own.len() < unit.texts.len() {
-                return Err(ProjectionError::unavailable("the model gave too few vectors"));
+        for (id, unit) in missing {
+            let unit_vectors: Vec<_> = embedded.by_ref().take(unit.texts.len()).collect();
+            if unit_vectors.len() < unit.texts.len() {
+                return Err(ProjectionError::unavailable("the model returned too few vectors"));
             }
-            vectors.insert(*id, own);
+            vectors.insert(*id, unit_vectors);
         }
         Ok(())
     }
@@ -156,7 +157,7 @@ fn to_unit_point(
     let payload =
         Payload::try_from(serde_json::to_value(payload).map_err(unreadable_error)?).map_err(unreadable_error)?;
     let mut named = NamedVectors::default();
-    // What is gone has no place near anything.
+    // A deleted unit has no vectors, so that no query finds it.
     if !vectors.is_empty() {
         let (indices, weights) = unit.terms.to_weights();
         named = named

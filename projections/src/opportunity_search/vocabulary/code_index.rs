@@ -1,5 +1,5 @@
-//! Which product and industry codes a query's words lead to: what the Product and Service Code manual and the index of NAICS
-//! say that a code includes, from `psc.tsv` and `naics.tsv`.
+//! Finds the product and industry codes that the words of a query match, in the entries of the Product and Service Code
+//! manual and of the NAICS index (`psc.tsv` and `naics.tsv`).
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -14,16 +14,16 @@ use crate::opportunity_search::{
 const PRODUCTS: &str = include_str!("psc.tsv");
 const INDUSTRIES: &str = include_str!("naics.tsv");
 
-/// Least likeness (a cosine) of a query and an entry that leads to the entry's code.
+/// Least similarity (a cosine) of a query and an entry for the entry's code to be found.
 const MIN_SIMILARITY: f32 = 0.7;
-/// What the likeness to a code that has nothing to do with medicine counts.
+/// Factor of the similarity of codes that are not medical.
 const NON_MEDICAL_WEIGHT: f32 = 0.8;
-/// The codes that do.
+/// Prefixes of medical codes.
 const MEDICAL_PRODUCTS: &[&str] = &["65", "66", "Q", "J065", "V225"];
 const MEDICAL_INDUSTRIES: &[&str] = &["62", "3391", "3254", "3345", "4234", "4242", "4461"];
-/// Codes that one query leads to, at most.
+/// Most codes that are found for one query.
 const CODES_PER_QUERY: usize = 4;
-/// Words of the tables that say nothing about what is made, sold or done.
+/// Words of the tables that say nothing about a product or an activity.
 const TABLE_STOP_WORDS: &[&str] = &[
     "elsewhere",
     "except",
@@ -65,49 +65,49 @@ struct IndexEntry {
 }
 
 impl CodeIndex {
-    /// The index over the tables of this program. Made when it is first asked for, in some hundredths of a second.
+    /// The index of the tables in this program. Built at its first use, in some hundredths of a second.
     pub(in crate::opportunity_search) fn shared() -> &'static Self {
         &SHARED
     }
 
     fn parse(products: &str, industries: &str) -> Self {
         let mut index = Self { codes: vec![], entries: vec![], words: HashMap::new() };
-        let mut words_of_entries = vec![];
-        for (table, term, medical) in [
+        let mut entry_words = vec![];
+        for (table, to_term, medical_prefixes) in [
             (products, product_term as fn(&str) -> String, MEDICAL_PRODUCTS),
             (industries, industry_term as fn(&str) -> String, MEDICAL_INDUSTRIES),
         ] {
             for (code, entries) in table.lines().filter_map(|line| line.split_once('\t')) {
-                let is_medical = medical.iter().any(|beginning| code.starts_with(beginning));
-                index.codes.push(IndexedCode { term: term(code), is_medical });
+                let is_medical = medical_prefixes.iter().any(|prefix| code.starts_with(prefix));
+                index.codes.push(IndexedCode { term: to_term(code), is_medical });
                 for entry in entries.split('|') {
                     let mut words: Vec<String> = split_terms(entry).filter(|word| is_significant(word)).collect();
                     words.sort_unstable();
                     words.dedup();
                     if !words.is_empty() {
                         index.entries.push(IndexEntry { code: index.codes.len() - 1, length: 0.0 });
-                        words_of_entries.push(words);
+                        entry_words.push(words);
                     }
                 }
             }
         }
-        for (entry, words) in (0_u32..).zip(&words_of_entries) {
+        for (entry, words) in (0_u32..).zip(&entry_words) {
             for word in words {
                 index.words.entry(word.clone()).or_default().push(entry);
             }
         }
-        for (entry, words) in words_of_entries.iter().enumerate() {
+        for (entry, words) in entry_words.iter().enumerate() {
             index.entries[entry].length = words.iter().map(|word| index.rarity(word).powi(2)).sum::<f32>().sqrt();
         }
         index
     }
 
-    /// Whether a word is in the tables: such a word is spelled as it should be.
+    /// Whether a word is in the tables, and so is spelled correctly.
     pub(in crate::opportunity_search) fn contains(&self, word: &str) -> bool {
         self.words.contains_key(word)
     }
 
-    /// The terms of the codes that weighted words lead to, with how surely they do, from 0 to 1; the surest first.
+    /// The terms of the codes that weighted words match, with their similarities from 0 to 1, highest first.
     pub(in crate::opportunity_search) fn find_codes(&self, words: &BTreeMap<String, f32>) -> Vec<(&str, f32)> {
         let words: Vec<_> = words.iter().filter(|(word, _)| is_significant(word)).collect();
         let length = words.iter().map(|(word, weight)| (*weight * self.rarity(word)).powi(2)).sum::<f32>().sqrt();
@@ -118,18 +118,19 @@ impl CodeIndex {
                 *products.entry(*entry).or_default() += product;
             }
         }
-        let mut likeness = BTreeMap::<usize, f32>::new();
+        let mut similarities = BTreeMap::<usize, f32>::new();
         for (entry, product) in products {
             let entry = &self.entries[entry as usize];
-            let field = if self.codes[entry.code].is_medical { 1.0 } else { NON_MEDICAL_WEIGHT };
-            let found = field * product / (length * entry.length);
-            let best = likeness.entry(entry.code).or_default();
-            *best = best.max(found);
+            let factor = if self.codes[entry.code].is_medical { 1.0 } else { NON_MEDICAL_WEIGHT };
+            let similarity = factor * product / (length * entry.length);
+            let best = similarities.entry(entry.code).or_default();
+            *best = best.max(similarity);
         }
-        let mut codes: Vec<_> = likeness.into_iter().filter(|(_, likeness)| *likeness >= MIN_SIMILARITY).collect();
+        let mut codes: Vec<_> =
+            similarities.into_iter().filter(|(_, similarity)| *similarity >= MIN_SIMILARITY).collect();
         codes.sort_by(|left, right| right.1.total_cmp(&left.1));
         codes.truncate(CODES_PER_QUERY);
-        codes.into_iter().map(|(code, likeness)| (self.codes[code].term.as_str(), likeness)).collect()
+        codes.into_iter().map(|(code, similarity)| (self.codes[code].term.as_str(), similarity)).collect()
     }
 
     /// Inverse document frequency of a word in the tables.
@@ -154,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn words_that_titles_lack_lead_to_codes() {
+    fn words_of_an_entry_find_its_code() {
         assert!(codes("artificial limbs").contains(&"naics=339113"));
         assert!(codes("kidney dialysis centers").contains(&"naics=621492"));
         assert!(codes("hearing aids").contains(&"psc=6515"));
@@ -163,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn words_of_no_entry_lead_nowhere() {
+    fn words_of_no_entry_find_no_code() {
         assert_eq!(codes("our new thing for next year"), Vec::<&str>::new());
         assert_eq!(codes(""), Vec::<&str>::new());
         assert_eq!(codes("6515"), Vec::<&str>::new());

@@ -1,4 +1,4 @@
-//! Words and abbreviations that stand for the same thing, from `synonyms.txt`.
+//! Synonyms and abbreviations, from `synonyms.txt`.
 
 use std::{collections::HashMap, sync::LazyLock};
 
@@ -8,27 +8,27 @@ const TABLE: &str = include_str!("synonyms.txt");
 
 static SHARED: LazyLock<SynonymTable> = LazyLock::new(|| SynonymTable::parse(TABLE));
 
-/// A phrase in plain terms.
+/// A phrase as terms.
 type PhraseTerms = Vec<String>;
 
-/// Groups of phrases of one meaning.
+/// Groups of phrases with the same meaning.
 pub(in crate::opportunity_search) struct SynonymTable {
     groups: Vec<Vec<PhraseTerms>>,
-    /// First term -> the phrases that begin with it, as group and place in the group.
-    beginnings: HashMap<String, Vec<(usize, usize)>>,
+    /// The phrases by their first term, as indexes of the group and of the phrase in the group.
+    phrases_by_first_term: HashMap<String, Vec<(usize, usize)>>,
 }
 
-/// A phrase of a query, and one that stands for the same thing.
+/// A phrase of a query, and another one with the same meaning.
 #[derive(Debug, PartialEq, Eq)]
 pub(in crate::opportunity_search) struct Synonym<'a> {
-    /// What the query says.
+    /// The phrase in the query.
     pub(in crate::opportunity_search) phrase: &'a [String],
-    /// What it could have said.
+    /// The other phrase.
     pub(in crate::opportunity_search) alternative: &'a [String],
 }
 
 impl SynonymTable {
-    /// The table of this program.
+    /// The table in this program.
     pub(in crate::opportunity_search) fn shared() -> &'static Self {
         &SHARED
     }
@@ -42,42 +42,42 @@ impl SynonymTable {
                 .collect()
         };
         let groups: Vec<_> = lines.map(group).filter(|group| group.len() > 1).collect();
-        let mut beginnings = HashMap::<String, Vec<_>>::new();
-        for (at, group) in groups.iter().enumerate() {
-            for (place, phrase) in group.iter().enumerate() {
-                beginnings.entry(phrase[0].clone()).or_default().push((at, place));
+        let mut phrases_by_first_term = HashMap::<String, Vec<_>>::new();
+        for (group_index, group) in groups.iter().enumerate() {
+            for (phrase_index, phrase) in group.iter().enumerate() {
+                phrases_by_first_term.entry(phrase[0].clone()).or_default().push((group_index, phrase_index));
             }
         }
-        Self { groups, beginnings }
+        Self { groups, phrases_by_first_term }
     }
 
-    /// Whether a term is in the table: such a word is spelled as it should be.
+    /// Whether a term is in the table, and so is spelled correctly.
     pub(in crate::opportunity_search) fn contains(&self, term: &str) -> bool {
-        self.groups.iter().flatten().flatten().any(|known| known == term)
+        self.groups.iter().flatten().flatten().any(|entry| entry == term)
     }
 
-    /// What could be said instead of the phrases of a query. What the query says anyway is left out.
+    /// The synonyms of the phrases in a query, without those that are in the query, too.
     pub(in crate::opportunity_search) fn find_synonyms(&self, terms: &[String]) -> Vec<Synonym<'_>> {
-        let mut said = HashMap::<usize, Vec<usize>>::new();
+        let mut found = HashMap::<usize, Vec<usize>>::new();
         let mut order = vec![];
         for start in 0..terms.len() {
-            for &(group, place) in self.beginnings.get(&terms[start]).into_iter().flatten() {
-                if terms[start..].starts_with(&self.groups[group][place]) {
-                    let places = said.entry(group).or_default();
-                    if places.is_empty() {
+            for &(group, phrase) in self.phrases_by_first_term.get(&terms[start]).into_iter().flatten() {
+                if terms[start..].starts_with(&self.groups[group][phrase]) {
+                    let phrases = found.entry(group).or_default();
+                    if phrases.is_empty() {
                         order.push(group);
                     }
-                    places.push(place);
+                    phrases.push(phrase);
                 }
             }
         }
         let mut synonyms = vec![];
         for group in order {
-            let (phrases, places) = (&self.groups[group], &said[&group]);
-            for (place, other) in phrases.iter().enumerate() {
-                let is_news = !places.contains(&place) && !other.iter().all(|term| terms.contains(term));
-                if is_news {
-                    synonyms.push(Synonym { phrase: &phrases[places[0]], alternative: other });
+            let (phrases, found) = (&self.groups[group], &found[&group]);
+            for (index, alternative) in phrases.iter().enumerate() {
+                let is_in_query = found.contains(&index) || alternative.iter().all(|term| terms.contains(term));
+                if !is_in_query {
+                    synonyms.push(Synonym { phrase: &phrases[found[0]], alternative });
                 }
             }
         }
@@ -89,21 +89,21 @@ impl SynonymTable {
 mod tests {
     use super::*;
 
-    fn others(query: &str) -> Vec<String> {
+    fn alternatives(query: &str) -> Vec<String> {
         let terms: Vec<String> = split_terms(query).collect();
         SynonymTable::shared().find_synonyms(&terms).iter().map(|synonym| synonym.alternative.join(" ")).collect()
     }
 
     #[test]
-    fn an_abbreviation_leads_to_its_words_and_back() {
-        assert!(others("DME for veterans").contains(&"durable medical equipment".to_owned()));
-        assert!(others("durable medical equipment").contains(&"dme".to_owned()));
-        assert!(others("AEDs").contains(&"automated external defibrillator".to_owned()));
+    fn an_abbreviation_and_its_words_are_synonyms() {
+        assert!(alternatives("DME for veterans").contains(&"durable medical equipment".to_owned()));
+        assert!(alternatives("durable medical equipment").contains(&"dme".to_owned()));
+        assert!(alternatives("AEDs").contains(&"automated external defibrillator".to_owned()));
     }
 
     #[test]
-    fn what_is_said_anyway_is_no_synonym() {
-        assert!(!others("MRI, magnetic resonance imaging").iter().any(|other| other.starts_with("magnetic")));
-        assert_eq!(others("bolt"), Vec::<String>::new());
+    fn a_phrase_that_is_in_the_query_is_not_a_synonym() {
+        assert!(!alternatives("MRI, magnetic resonance imaging").iter().any(|phrase| phrase.starts_with("magnetic")));
+        assert_eq!(alternatives("bolt"), Vec::<String>::new());
     }
 }

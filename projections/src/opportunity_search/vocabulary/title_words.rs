@@ -1,30 +1,30 @@
-//! How many titles have each word, and the word that a misspelled one was meant to be.
+//! The number of titles with each word, and spelling corrections by frequent words.
 
 use std::collections::HashMap;
 
 use crate::opportunity_search::terms::{has_digit, split_terms};
 
-/// Shorter words are never corrected: too many words are one letter away from them.
+/// Length of the shortest word that is corrected: shorter ones differ by one letter from too many others.
 const MIN_WORD_LETTERS: usize = 5;
-/// From this length on two letters may be wrong.
+/// Length of the shortest word in which two letters may be wrong.
 const LONG_WORD_LETTERS: usize = 8;
-/// A correction stands in so many titles at least,
+/// Fewest titles that must have a correction.
 const MIN_TITLES: u32 = 3;
-/// and in so many times as many as the word that was asked for.
+/// Least ratio between the titles that have a correction and those that have the word of the query.
 const MIN_RATIO: u32 = 10;
-/// A word of so many titles is what it should be.
+/// A word that this many titles have is not corrected.
 pub(in crate::opportunity_search) const COMMON_WORD_TITLES: u32 = 5;
 
-/// The words of titles.
+/// The words of titles, with the number of titles that have them.
 #[derive(Debug, Default)]
 pub(in crate::opportunity_search) struct TitleWords {
     titles: HashMap<String, u32>,
-    /// First letter and length -> words: what could be meant by a word shares both, nearly.
+    /// Possible corrections by first letter and length: a correction has the same first letter and a similar length.
     words_by_shape: HashMap<(char, usize), Vec<String>>,
 }
 
 impl TitleWords {
-    /// Counts a title's words.
+    /// Counts the words of a title, each once.
     pub(in crate::opportunity_search) fn add_title(&mut self, title: &str) {
         let mut words: Vec<String> = split_terms(title).filter(|word| !has_digit(word)).collect();
         words.sort_unstable();
@@ -34,7 +34,7 @@ impl TitleWords {
         }
     }
 
-    /// Makes corrections possible, once all titles are counted.
+    /// Builds the index for corrections, after all titles have been added.
     #[must_use]
     pub(in crate::opportunity_search) fn into_indexed(mut self) -> Self {
         for (word, titles) in &self.titles {
@@ -45,53 +45,55 @@ impl TitleWords {
         self
     }
 
-    /// How many titles have a word.
+    /// The number of titles that have a word.
     pub(in crate::opportunity_search) fn title_count(&self, word: &str) -> u32 {
         self.titles.get(word).copied().unwrap_or_default()
     }
 
-    /// The word that this one was meant to be, where it stands in `known` titles or like many texts itself. The nearest,
-    /// and of several the one in most titles.
-    pub(in crate::opportunity_search) fn find_correction(&self, word: &str, known: u32) -> Option<&str> {
+    /// The correction of a word that `count` titles, or correspondingly many texts, have: the most similar frequent
+    /// word, and of several the one in the most titles. `None` if the word seems to be spelled correctly.
+    pub(in crate::opportunity_search) fn find_correction(&self, word: &str, count: u32) -> Option<&str> {
         let letters: Vec<char> = word.chars().collect();
-        if letters.len() < MIN_WORD_LETTERS || has_digit(word) || known >= COMMON_WORD_TITLES {
+        if letters.len() < MIN_WORD_LETTERS || has_digit(word) || count >= COMMON_WORD_TITLES {
             return None;
         }
-        let most = if letters.len() < LONG_WORD_LETTERS { 1 } else { 2 };
-        let least = MIN_TITLES.max(MIN_RATIO * known);
-        let lengths = letters.len() - most..=letters.len() + most;
-        let alike = lengths.filter_map(|length| self.words_by_shape.get(&(letters[0], length))).flatten();
-        let near = alike.filter(|other| *other != word).filter_map(|other| {
+        let max_distance = if letters.len() < LONG_WORD_LETTERS { 1 } else { 2 };
+        let min_titles = MIN_TITLES.max(MIN_RATIO * count);
+        let lengths = letters.len() - max_distance..=letters.len() + max_distance;
+        let candidates = lengths.filter_map(|length| self.words_by_shape.get(&(letters[0], length))).flatten();
+        let corrections = candidates.filter(|other| *other != word).filter_map(|other| {
             let titles = self.title_count(other);
-            let distance = if titles >= least { edit_distance(&letters, other, most)? } else { return None };
+            let distance =
+                if titles >= min_titles { edit_distance(&letters, other, max_distance)? } else { return None };
             Some((distance, std::cmp::Reverse(titles), other.as_str()))
         });
-        near.min().map(|(_, _, other)| other)
+        corrections.min().map(|(_, _, other)| other)
     }
 }
 
-/// How many letters have to be put in, left out, changed or swapped with the next one; `None` above a limit.
+/// The number of letters to insert, delete, replace or swap with the next one (the Damerau-Levenshtein distance with
+/// adjacent swaps); `None` above a limit.
 fn edit_distance(word: &[char], other: &str, limit: usize) -> Option<usize> {
     let other: Vec<char> = other.chars().collect();
-    let mut before: Vec<usize> = vec![];
-    let mut above: Vec<usize> = (0..=other.len()).collect();
+    let mut row_before_previous: Vec<usize> = vec![];
+    let mut previous_row: Vec<usize> = (0..=other.len()).collect();
     for (row, letter) in word.iter().enumerate() {
-        let mut current = vec![row + 1];
-        for (column, found) in other.iter().enumerate() {
-            let changed = above[column] + usize::from(letter != found);
-            let mut least = changed.min(above[column + 1] + 1).min(current[column] + 1);
-            let is_swap = row > 0 && column > 0 && *letter == other[column - 1] && word[row - 1] == *found;
+        let mut current_row = vec![row + 1];
+        for (column, other_letter) in other.iter().enumerate() {
+            let replaced = previous_row[column] + usize::from(letter != other_letter);
+            let mut distance = replaced.min(previous_row[column + 1] + 1).min(current_row[column] + 1);
+            let is_swap = row > 0 && column > 0 && *letter == other[column - 1] && word[row - 1] == *other_letter;
             if is_swap {
-                least = least.min(before[column - 1] + 1);
+                distance = distance.min(row_before_previous[column - 1] + 1);
             }
-            current.push(least);
+            current_row.push(distance);
         }
-        if current.iter().all(|least| *least > limit) {
+        if current_row.iter().all(|distance| *distance > limit) {
             return None;
         }
-        before = std::mem::replace(&mut above, current);
+        row_before_previous = std::mem::replace(&mut previous_row, current_row);
     }
-    above.last().copied().filter(|distance| *distance <= limit)
+    previous_row.last().copied().filter(|distance| *distance <= limit)
 }
 
 #[cfg(test)]
@@ -110,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn a_misspelled_word_is_the_nearest_common_one() {
+    fn a_misspelled_word_is_corrected_to_the_most_similar_frequent_one() {
         let correction = |word: &str| words().find_correction(word, 0).map(str::to_owned);
         assert_eq!(correction("wheelchiar").as_deref(), Some("wheelchair"));
         assert_eq!(correction("microscpe").as_deref(), Some("microscope"));
@@ -121,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn a_word_that_many_texts_have_is_not_corrected() {
+    fn a_word_that_many_titles_have_is_not_corrected() {
         assert_eq!(words().find_correction("opthalmic", 0), Some("ophthalmic"));
         assert_eq!(words().find_correction("opthalmic", 1), None, "4 titles are not 10 times as many");
         assert_eq!(words().title_count("wheelchair"), 12);
@@ -129,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn letters_in_out_changed_and_swapped_count_one_each() {
+    fn an_inserted_deleted_replaced_or_swapped_letter_counts_one() {
         let distance = |word: &str, other: &str| edit_distance(&word.chars().collect::<Vec<_>>(), other, 2);
         assert_eq!(distance("valve", "valve"), Some(0));
         assert_eq!(distance("valv", "valve"), Some(1));

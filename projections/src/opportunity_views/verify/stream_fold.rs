@@ -1,4 +1,4 @@
-//! The states of the streams of some buckets, and of their parts.
+//! The expected states of the streams in some buckets, and of their parts.
 
 use std::collections::HashMap;
 
@@ -21,15 +21,15 @@ use crate::{
 
 pub(super) struct ViewStreamFold {
     scope: VerifyScope,
-    lifetime: RetentionPolicy,
+    retention: RetentionPolicy,
     now: DateTime<Utc>,
     /// The states of streams and of their parts, by kind, shard and stream.
     states: HashMap<(StateKind, KeyShard, String), VersionedState<ViewState>>,
 }
 
 impl ViewStreamFold {
-    pub(super) fn new(scope: VerifyScope, lifetime: RetentionPolicy, now: DateTime<Utc>) -> Self {
-        Self { scope, lifetime, now, states: HashMap::new() }
+    pub(super) fn new(scope: VerifyScope, retention: RetentionPolicy, now: DateTime<Utc>) -> Self {
+        Self { scope, retention, now, states: HashMap::new() }
     }
 
     fn evolve(&mut self, key: (StateKind, KeyShard, String), sequence: u64, event: ViewEvent) {
@@ -38,14 +38,14 @@ impl ViewStreamFold {
         stored.version = sequence;
         match (&mut stored.state, event) {
             (ViewState::Opportunity(state), ViewEvent::Opportunity(event)) => state.evolve(event),
-            (ViewState::Visit(last), ViewEvent::Visit(visit)) => *last = visit.recorded_on,
+            (ViewState::Visit(last_day), ViewEvent::Visit(engagement)) => *last_day = engagement.recorded_on,
             (ViewState::Watchlist(saved), ViewEvent::Watchlist(WatchlistChange::Saved { opportunity, at })) => {
                 saved.entry(opportunity).or_insert(at);
             }
             (ViewState::Watchlist(saved), ViewEvent::Watchlist(WatchlistChange::Unsaved { opportunity })) => {
                 saved.remove(&opportunity);
             }
-            // Nothing of searches is stored; streams of different kinds are never folded together.
+            // Searches are not stored; streams of different kinds are never folded together.
             (ViewState::Opportunity(_) | ViewState::Visit(_) | ViewState::Watchlist(_), _) => {}
         }
     }
@@ -73,7 +73,7 @@ impl ReadModelFold for ViewStreamFold {
     }
 
     fn expected_rows(&self) -> Vec<ReadModelRow> {
-        let kept = self.states.iter().filter(|(_, stored)| !is_expired(&stored.state, self.lifetime, self.now));
-        kept.filter_map(|((kind, shard, id), stored)| state_row((*kind, *shard), id, stored)).collect()
+        let unexpired = self.states.iter().filter(|(_, stored)| !is_expired(&stored.state, self.retention, self.now));
+        unexpired.filter_map(|((kind, shard, id), stored)| state_row((*kind, *shard), id, stored)).collect()
     }
 }

@@ -1,4 +1,4 @@
-//! Figures over all streams, counted from what each stream has come to.
+//! The expected figures over all streams, counted from the final state of each stream.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -25,28 +25,28 @@ use crate::{
 
 pub(super) struct ViewTotalsFold {
     generation: Generation,
-    lifetime: RetentionPolicy,
+    retention: RetentionPolicy,
     now: DateTime<Utc>,
     versions: HashMap<(StateKind, String), u64>,
     opportunities: HashMap<String, CountedOpportunity>,
     engagements: HashMap<(EngagementKind, String, NaiveDate), u64>,
-    /// User and opportunity -> since when.
+    /// The day on which a user saved an opportunity, by user and opportunity.
     saved: HashMap<(String, String), NaiveDate>,
 }
 
-/// What an opportunity counts as.
+/// The properties by which an opportunity is counted.
 struct CountedOpportunity {
     agency: String,
     notice_type: String,
     is_awarded: bool,
-    /// How it ended, until more is heard of it.
+    /// `cancelled` or `archived`; a later current notice or award resets it.
     closed_as: Option<&'static str>,
 }
 
 impl ViewTotalsFold {
-    pub(super) fn new(generation: Generation, lifetime: RetentionPolicy, now: DateTime<Utc>) -> Self {
-        let (versions, opportunities, seen, saved) = Default::default();
-        Self { generation, lifetime, now, versions, opportunities, engagements: seen, saved }
+    pub(super) fn new(generation: Generation, retention: RetentionPolicy, now: DateTime<Utc>) -> Self {
+        let (versions, opportunities, engagements, saved) = Default::default();
+        Self { generation, retention, now, versions, opportunities, engagements, saved }
     }
 
     fn apply_opportunity_event(&mut self, id: String, event: OpportunityEvent) {
@@ -76,20 +76,20 @@ impl ViewTotalsFold {
         }
     }
 
-    fn close_opportunity(&mut self, id: &str, how: &'static str) {
+    fn close_opportunity(&mut self, id: &str, status: &'static str) {
         if let Some(counted) = self.opportunities.get_mut(id) {
-            counted.closed_as = Some(how);
+            counted.closed_as = Some(status);
         }
     }
 
-    fn apply_visit(&mut self, sight: VisitEngagement) {
-        if let Some(opportunity) = sight.opportunity {
-            *self.engagements.entry((sight.kind, opportunity, sight.day)).or_default() += 1;
+    fn apply_visit(&mut self, engagement: VisitEngagement) {
+        if let Some(opportunity) = engagement.opportunity {
+            *self.engagements.entry((engagement.kind, opportunity, engagement.day)).or_default() += 1;
         }
     }
 
-    fn apply_watchlist_change(&mut self, user: String, choice: WatchlistChange) {
-        match choice {
+    fn apply_watchlist_change(&mut self, user: String, change: WatchlistChange) {
+        match change {
             WatchlistChange::Saved { opportunity, at } => {
                 self.saved.entry((user, opportunity)).or_insert(at.date_naive());
             }
@@ -102,8 +102,8 @@ impl ViewTotalsFold {
 
     fn compute_figures(&self) -> BTreeMap<String, u64> {
         let mut figures = BTreeMap::new();
-        let mut add = |target: &FigureKey, field: &str, count| {
-            *figures.entry(figure_row_key(target, field)).or_default() += count;
+        let mut add = |key: &FigureKey, field: &str, count| {
+            *figures.entry(figure_row_key(key, field)).or_default() += count;
         };
         for (id, counted) in &self.opportunities {
             let counters = FigureKey::Counters(KeyShard::of(id));
@@ -113,13 +113,14 @@ impl ViewTotalsFold {
             add(&counters, &format!("type:{}", counted.notice_type), 1);
             add(&counters, &format!("status:{status}"), 1);
         }
-        let seen = self.engagements.iter().map(|((kind, opportunity, day), count)| (*kind, opportunity, *day, *count));
+        let engagements =
+            self.engagements.iter().map(|((kind, opportunity, day), count)| (*kind, opportunity, *day, *count));
         let saved = self.saved.iter().map(|((_, opportunity), day)| (EngagementKind::Saved, opportunity, *day, 1));
-        for (kind, opportunity, day, count) in seen.chain(saved) {
+        for (kind, opportunity, day, count) in engagements.chain(saved) {
             add(&FigureKey::Engagement(opportunity.clone()), kind.name(), count);
             let shard = KeyShard::of(opportunity);
             add(&FigureKey::Leaderboard(shard, kind, None), opportunity, count);
-            if self.lifetime.keeps_leaderboard(day, self.now) {
+            if self.retention.keeps_leaderboard(day, self.now) {
                 add(&FigureKey::Leaderboard(shard, kind, Some(day)), opportunity, count);
             }
         }
@@ -139,8 +140,8 @@ impl ReadModelFold for ViewTotalsFold {
         *version = change.sequence;
         match change.event {
             ViewEvent::Opportunity(event) => self.apply_opportunity_event(change.id, event),
-            ViewEvent::Visit(sight) => self.apply_visit(sight),
-            ViewEvent::Watchlist(choice) => self.apply_watchlist_change(change.id, choice),
+            ViewEvent::Visit(engagement) => self.apply_visit(engagement),
+            ViewEvent::Watchlist(event) => self.apply_watchlist_change(change.id, event),
         }
         Ok(())
     }

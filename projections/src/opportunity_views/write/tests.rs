@@ -64,10 +64,10 @@ proptest! {
             let slots: Vec<BTreeSet<u16>> =
                 calls.iter().map(|call| call.keys().iter().map(|key| cluster_slot(key)).collect()).collect();
             prop_assert!(slots.iter().all(|slots| slots.len() == 1), "{calls:?}");
-            // One call for each slot, and none without its marker.
+            // There is one call for each slot, and each call has the marker as its first key.
             prop_assert_eq!(slots.iter().flatten().collect::<BTreeSet<_>>().len(), calls.len());
-            let is_marked = calls.iter().all(|call| call.keys()[0].ends_with("}:generation"));
-            prop_assert!(is_marked, "{calls:?}");
+            let has_marker = calls.iter().all(|call| call.keys()[0].ends_with("}:generation"));
+            prop_assert!(has_marker, "{calls:?}");
             let written: usize = batches.iter().map(|batch| batch.keys().len()).sum();
             let states = |key: &&String| StateKind::ALL.iter().any(|kind| key.contains(&format!("}}:{}:", kind.name())));
             prop_assert_eq!(calls.iter().flat_map(ScriptCall::keys).filter(states).count(), written);

@@ -26,7 +26,7 @@ impl ClickHouseClient {
         Ok(Self { client: server.clone(), server, database: String::new(), timeout, read_model })
     }
 
-    /// The same client, of a database.
+    /// The same client with another database.
     pub(crate) fn with_database(&self, database: String) -> Self {
         Self { client: self.server.clone().with_database(&database), database, ..self.clone() }
     }
@@ -41,7 +41,6 @@ impl ClickHouseClient {
         &self.client
     }
 
-    /// The name of the database.
     pub(crate) fn database(&self) -> &str {
         &self.database
     }
@@ -51,7 +50,7 @@ impl ClickHouseClient {
         self.timeout
     }
 
-    /// Waits for a statement, at most for the timeout.
+    /// Runs a statement; fails when it takes longer than the timeout.
     pub(crate) async fn run_statement<T>(
         &self,
         statement: impl Future<Output = Result<T, clickhouse::error::Error>>,
@@ -62,13 +61,13 @@ impl ClickHouseClient {
         }
     }
 
-    /// Classifies an error of an insert; the variant decides whether the worker retries or parks the event.
+    /// Classifies an error of an insert; its variant decides whether the worker retries or parks the event.
     pub(crate) fn classify_error(&self, error: clickhouse::error::Error) -> ProjectionError {
         classify_error(error, self.read_model)
     }
 }
 
-/// Creates a client; moves user and password from the URL to client settings, which are never printed.
+/// Creates a client. User and password move from the URL to client settings, which are never printed.
 fn build_client(url: &str) -> Result<Client, QueryError> {
     let mut url = Url::parse(url).map_err(unavailable_error)?;
     let mut client = Client::default().with_compression(Compression::None);
@@ -78,7 +77,7 @@ fn build_client(url: &str) -> Result<Client, QueryError> {
     if let Some(password) = url.password() {
         client = client.with_password(percent_decode(password));
     }
-    // Both setters fail only for URLs that cannot have a user; no connection to such a URL is possible.
+    // Both setters fail only for URLs that cannot have a user; such a URL has no host to connect to.
     let cleared = url.set_username("").and_then(|()| url.set_password(None));
     cleared.map_err(|()| unavailable_error("the URL has no host"))?;
     Ok(client.with_url(url))
@@ -95,12 +94,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_password_may_hold_any_character() {
+    fn a_password_may_contain_any_character() {
         assert_eq!(percent_decode("p%40s+s%2F%26w&%C3%BC"), "p@s+s/&w&ü");
     }
 
     #[test]
-    fn what_is_no_url_is_refused() {
+    fn an_invalid_url_is_refused() {
         for url in ["", "localhost", "mailto:a"] {
             assert!(build_client(url).is_err(), "{url}");
         }

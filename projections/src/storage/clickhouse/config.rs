@@ -2,8 +2,8 @@
 //!
 //! | key | default | meaning |
 //! | --- | --- | --- |
-//! | `url` | `http://127.0.0.1:8123` | HTTP interface, may hold `user:password@` |
-//! | `database` | `medhub` | analysts read here; each generation has a database of its own, `medhub_g1` |
+//! | `url` | `http://127.0.0.1:8123` | HTTP interface; may contain `user:password@` |
+//! | `database` | `medhub` | database that analysts query; each generation has a database of its own, such as `medhub_g1` |
 //! | `raw_ttl_days` | 90 | how long events and engagement are kept; 0 keeps them for ever |
 //! | `minute_ttl_days` | 30 | how long figures by minute are kept; 0 keeps them for ever |
 //! | `hour_ttl_days` | 365 | how long figures by hour are kept; 0 keeps them for ever |
@@ -19,9 +19,9 @@ use crate::{runtime::Generation, storage::RedactedUrl};
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ClickHouseConfig {
-    /// The HTTP interface; may hold `user:password@`.
+    /// The HTTP interface; may contain `user:password@`.
     pub url: String,
-    /// The database that analysts read; those of the generations have the same name with `_g1` and so on.
+    /// The database that analysts query; those of the generations have the same name with `_g1` and so on.
     pub database: String,
     /// Days that events and engagement are kept, by the time they were recorded; 0 keeps them for ever.
     pub raw_ttl_days: u32,

@@ -6,8 +6,8 @@ use crate::{QueryError, error::BoxedError, runtime::ProjectionError};
 
 pub(super) const STORE: &str = "ClickHouse";
 
-/// `ClickHouse`'s codes for rows that it cannot read or convert; other rows may succeed. All other codes - no space, no
-/// memory, too many parts, no such table, read only - concern the server, and a later attempt may succeed.
+/// `ClickHouse`'s codes for rows that it cannot read or convert; other rows may succeed. All other codes (no space, no
+/// memory, too many parts, no such table, read only) concern the server, and a later attempt may succeed.
 const ROW_ERROR_CODES: [u32; 18] = [
     6,   // CANNOT_PARSE_TEXT
     26,  // CANNOT_PARSE_QUOTED_STRING
@@ -32,9 +32,9 @@ const ROW_ERROR_CODES: [u32; 18] = [
 /// Codes for a table or database that does not exist.
 const MISSING_TABLE_CODES: [u32; 2] = [60, 81];
 
-/// The tables do not exist; only a rebuild that an operator starts creates them again.
+/// The tables do not exist; they are created again only by a rebuild that an operator starts.
 #[derive(Debug, thiserror::Error)]
-#[error("the tables are gone, `medhub rebuild {read_model}` makes them again")]
+#[error("the tables do not exist; run `medhub rebuild {read_model}`")]
 struct MissingTables {
     read_model: &'static str,
     #[source]
@@ -78,7 +78,7 @@ mod tests {
     }
 
     #[test]
-    fn rows_that_cannot_be_read_are_refused() {
+    fn rows_that_cannot_be_converted_are_refused() {
         for code in ROW_ERROR_CODES {
             assert!(matches!(classify_code(code), ProjectionError::Refused(_)), "{code}");
         }
@@ -89,7 +89,7 @@ mod tests {
     }
 
     #[test]
-    fn what_ails_the_server_is_waited_for() {
+    fn an_error_of_the_server_is_unavailable() {
         // No space, no memory, too many parts, read only, timeout, no such table or database, wrong password.
         for code in [243, 241, 252, 164, 159, 60, 81, 516, 1001] {
             assert!(matches!(classify_code(code), ProjectionError::Unavailable(_)), "{code}");
@@ -100,7 +100,7 @@ mod tests {
     }
 
     #[test]
-    fn missing_tables_say_what_brings_them_back() {
+    fn the_error_of_missing_tables_names_the_rebuild_command() {
         let ProjectionError::Unavailable(source) = classify_code(60) else { panic!("not unavailable") };
         assert!(source.to_string().contains("medhub rebuild analytics"), "{source}");
     }

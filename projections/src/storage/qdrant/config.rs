@@ -3,9 +3,9 @@
 //! | section | key | default | meaning |
 //! | --- | --- | --- | --- |
 //! | `qdrant` | `url` | `http://127.0.0.1:6334` | gRPC interface |
-//! | `qdrant` | `collection_prefix` | `medhub_` | what collections begin with |
+//! | `qdrant` | `collection_prefix` | `medhub_` | prefix of all collections |
 //! | `qdrant` | `timeout_ms` | 30000 | longest wait for one request |
-//! | `qdrant` | `vocabulary_titles` | 200000 | titles that spelling is learnt from, at most, some 100 bytes of memory each; 0: spelling is not corrected |
+//! | `qdrant` | `vocabulary_titles` | 200000 | most titles from which the spelling vocabulary is built, about 100 bytes of memory each; 0 disables spelling correction |
 
 use std::{fmt, time::Duration};
 
@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::storage::RedactedUrl;
 
-/// Where the points are.
+/// Address and limits of the search in `Qdrant`.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct QdrantConfig {

@@ -19,15 +19,15 @@ pub(super) struct MissingCollection {
 
 /// The server did not complete a write that it was asked to wait for.
 #[derive(Debug, thiserror::Error)]
-#[error("a write was answered with status {0}")]
+#[error("a write ended with status {0} instead of Completed")]
 pub(super) struct IncompleteWrite(pub(super) String);
 
-/// Whether the error is that of a collection that does not exist.
+/// Whether a collection does not exist.
 pub(super) fn is_missing(error: &QdrantError) -> bool {
     matches!(error, QdrantError::ResponseError { status } if status.code() == Code::NotFound)
 }
 
-/// Whether other points would be written.
+/// Whether the error concerns the points of the request, so that other points may be written.
 pub(super) fn is_refusal(error: &QdrantError) -> bool {
     match error {
         QdrantError::ResponseError { status } => is_point_error(status.code()),
@@ -41,7 +41,7 @@ pub(super) fn is_refusal(error: &QdrantError) -> bool {
     }
 }
 
-/// Whether a status is about the points of the request; all others are about the state of the server.
+/// Whether a status concerns the points of the request; all others concern the state of the server.
 fn is_point_error(code: Code) -> bool {
     match code {
         Code::InvalidArgument | Code::OutOfRange => true,
@@ -76,9 +76,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_a_wrong_point_is_refused_for_good() {
-        let away = [Code::Unavailable, Code::DeadlineExceeded, Code::ResourceExhausted, Code::Internal, Code::NotFound];
-        assert!(away.iter().all(|code| !is_point_error(*code)));
+    fn only_an_error_about_a_point_is_refused() {
+        let server_codes =
+            [Code::Unavailable, Code::DeadlineExceeded, Code::ResourceExhausted, Code::Internal, Code::NotFound];
+        assert!(server_codes.iter().all(|code| !is_point_error(*code)));
         assert!(is_point_error(Code::InvalidArgument));
     }
 }

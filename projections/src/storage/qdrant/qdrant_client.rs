@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{QueryError, error::BoxedError, runtime::ProjectionError};
 
-/// Most points of one call: about two megabytes with vectors.
+/// Most points of one request: about two megabytes with vectors.
 pub(crate) const POINTS_PER_CALL: usize = 500;
 
 /// A client of one server.
@@ -49,7 +49,7 @@ impl QdrantClient {
         &self.client
     }
 
-    /// Waits for a request.
+    /// Runs a request; every failure is `Unavailable`.
     pub(crate) async fn run_request<T>(
         &self,
         request: impl Future<Output = Result<T, QdrantError>>,
@@ -58,13 +58,13 @@ impl QdrantClient {
         Box::pin(request).await.map_err(|error| unavailable_error(self.explain_error(error)))
     }
 
-    /// Waits until a write is completed.
+    /// Runs a write, and fails unless the server has completed it.
     pub(crate) async fn await_completion(
         &self,
         request: impl Future<Output = Result<PointsOperationResponse, QdrantError>>,
     ) -> Result<(), ProjectionError> {
-        let answer = Box::pin(request).await.map_err(|error| self.classify_error(error))?;
-        match answer.result.map(|result| result.status()) {
+        let response = Box::pin(request).await.map_err(|error| self.classify_error(error))?;
+        match response.result.map(|result| result.status()) {
             Some(UpdateStatus::Completed) => Ok(()),
             other => {
                 let status = other.map_or("none", |status| status.as_str_name()).to_owned();
@@ -79,7 +79,7 @@ impl QdrantClient {
         if is_refusal { ProjectionError::refused(source) } else { ProjectionError::unavailable(source) }
     }
 
-    /// Names the collections in the error of a missing one, which an operator can rebuild.
+    /// Names the collections and the rebuild command in the error of a missing collection.
     fn explain_error(&self, error: QdrantError) -> BoxedError {
         if is_missing(&error) {
             let (collections, read_model) = (self.collections.clone(), self.read_model);
@@ -98,12 +98,12 @@ impl QdrantClient {
     ) -> Result<(), QueryError> {
         if !self.run_request(self.client.collection_exists(collection)).await? {
             if let Err(error) = self.run_request(self.client.create_collection(create)).await {
-                // Another process may have been faster.
+                // Another process may have created it in the meantime.
                 if !self.run_request(self.client.collection_exists(collection)).await? {
                     return Err(error);
                 }
             }
-            tracing::info!(collection.name = collection, "search collection made");
+            tracing::info!(collection.name = collection, "search collection created");
         }
         for (field, kind) in indexes {
             let index = CreateFieldIndexCollectionBuilder::new(collection, *field, *kind).wait(true);

@@ -1,13 +1,14 @@
--- Moves states from one version to the next, with the figures and lists that their events change: all of them, or none if
--- a state is at another version than its transition builds on, or a key has a wrong type. All keys have the same hash tag.
+-- Writes new versions of states together with the figures and lists that their events change: all of them, or none if
+-- the stored version of a state is not the one that its transition builds on, or a key has the wrong type. All keys
+-- have the same hash tag.
 --
 -- KEYS: the tag's marker, the states, the keys of figures and lists ("targets").
 -- ARGV: number of states; number of targets; for each state the version that the transition builds on, the new version,
--- the new state, its time to live in seconds (0 for ever); for each target its kind ('c' shared counts, 'e' own counts, 'z'
--- ranking, 'm' members), when it expires (Unix seconds, 0 never), the number of its fields, and each field with the number
--- to add (of a member 1 adds it, -1 removes it).
--- Returns whether all were written (1) or none (0), then for each state: 1 it can be written, 0 another writer has written
--- it, text: what is wrong with its key.
+-- the new state, its time to live in seconds (0 for ever); for each target its kind ('c' shared counts, 'e' own
+-- counts, 'z' ranking, 'm' members), when it expires (Unix seconds, 0 never), the number of its fields, and each field
+-- with the number to add (for a member, 1 adds it and -1 removes it).
+-- Returns whether all states were written (1) or none (0), then for each state: 1 if it can be written, 0 if its stored
+-- version is another one, a text if its key is damaged.
 if redis.call('EXISTS', KEYS[1]) == 0 then
     return redis.error_reply('NOGENERATION ' .. KEYS[1] .. ' is missing')
 end
@@ -41,16 +42,16 @@ local function negated(number)
     return string.sub(number, 1, 1) == '-' and string.sub(number, 2) or '-' .. number
 end
 
--- Figures first: only they can still be refused, and then all of them are undone.
+-- Figures are written first: only their commands can still fail, and then those that succeeded are undone.
 local added, zeros = {}, {}
-local at = 3 + 4 * states
+local offset = 3 + 4 * states
 for target = 1, targets do
-    local key, kind, fields = KEYS[1 + states + target], ARGV[at], tonumber(ARGV[at + 2])
-    for j = at + 3, at + 1 + 2 * fields, 2 do
+    local key, kind, fields = KEYS[1 + states + target], ARGV[offset], tonumber(ARGV[offset + 2])
+    for j = offset + 3, offset + 1 + 2 * fields, 2 do
         local sum = add(kind, key, ARGV[j], ARGV[j + 1])
         if type(sum) == 'table' then
-            for _, done in ipairs(added) do
-                add(done[1], done[2], done[3], negated(done[4]))
+            for _, entry in ipairs(added) do
+                add(entry[1], entry[2], entry[3], negated(entry[4]))
             end
             if string.find(sum.err, 'WRONGTYPE', 1, true) or string.find(sum.err, 'not an integer', 1, true) then
                 local code = (kind == 'e' or kind == 'm') and 'ONEKEY ' or 'SHAREDKEY '
@@ -58,7 +59,7 @@ for target = 1, targets do
             end
             return sum
         end
-        -- A member that was there before, or was not, is not undone.
+        -- Adding a present member or removing an absent one changed nothing, so there is nothing to undo.
         if kind ~= 'm' or sum == 1 then
             added[#added + 1] = {kind, key, ARGV[j], ARGV[j + 1]}
         end
@@ -66,17 +67,17 @@ for target = 1, targets do
             zeros[#zeros + 1] = {kind == 'z' and 'ZREM' or 'HDEL', key, ARGV[j]}
         end
     end
-    at = at + 3 + 2 * fields
+    offset = offset + 3 + 2 * fields
 end
 for _, zero in ipairs(zeros) do
     redis.call(zero[1], zero[2], zero[3])
 end
-at = 3 + 4 * states
+offset = 3 + 4 * states
 for target = 1, targets do
-    if ARGV[at + 1] ~= '0' then
-        redis.call('EXPIREAT', KEYS[1 + states + target], ARGV[at + 1])
+    if ARGV[offset + 1] ~= '0' then
+        redis.call('EXPIREAT', KEYS[1 + states + target], ARGV[offset + 1])
     end
-    at = at + 3 + 2 * tonumber(ARGV[at + 2])
+    offset = offset + 3 + 2 * tonumber(ARGV[offset + 2])
 end
 
 for i = 1, states do

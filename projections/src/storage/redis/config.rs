@@ -2,11 +2,11 @@
 //!
 //! | key | default | meaning |
 //! | --- | --- | --- |
-//! | `url` | `redis://127.0.0.1:6379` | server; may hold user, password and database |
+//! | `url` | `redis://127.0.0.1:6379` | server; may contain user, password and database |
 //! | `key_prefix` | `medhub:` | prefix of all keys |
 //! | `timeout_ms` | 5000 | longest wait for one response |
-//! | `cache_mb` | 32 | memory for the states written last, so that they are not read back; 0 disables the cache |
-//! | `leaderboard_days` | 30 | days that a day's leaderboards are kept after it |
+//! | `cache_mb` | 32 | memory for the states that were written last, in mebibytes; 0 disables the cache |
+//! | `leaderboard_days` | 30 | days that daily leaderboards are kept after their day |
 //! | `visit_days` | 90 | days that a visit's version is kept after its last event |
 
 use std::{fmt, time::Duration};
@@ -19,19 +19,21 @@ use crate::storage::RedactedUrl;
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct RedisConfig {
-    /// The server; may hold user, password and database.
+    /// The server; may contain user, password and database.
     pub url: String,
     /// Prefix of all keys.
     pub key_prefix: String,
     /// Longest wait for one response, in milliseconds.
     pub timeout_ms: u64,
-    /// Memory for the states that were written last, in mebibytes; each generation has its own cache.
+    /// Memory for the states that were written last, so that they need not be read again, in mebibytes; each generation
+    /// has its own cache.
     pub cache_mb: u32,
-    /// Days that a day's leaderboards are kept after it.
+    /// Days that daily leaderboards are kept after their day.
     pub leaderboard_days: u16,
     /// Days that a visit's version is kept after its last event. The version distinguishes repeated events from new
-    /// ones; brokers repeat uncommitted records, which are minutes old, or retained ones, which are days old. Events of
-    /// a visit that continues after this time are parked, because they cannot be counted reliably.
+    /// ones: a consumer reads again records that were not committed (minutes old) or everything that the topic retains
+    /// (days old). After this time, the next event of the visit begins a new state, so a repeated event would be
+    /// counted again.
     pub visit_days: u16,
 }
 

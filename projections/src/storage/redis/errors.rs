@@ -1,4 +1,4 @@
-//! Errors of states in `Redis`, and what a failed command means for the changes that it should have written.
+//! Errors of states in `Redis`, and their classification: caused by one key, or by the state of the server.
 
 use redis::RedisError;
 
@@ -10,7 +10,7 @@ use crate::{
 
 const STORE: &str = "Redis";
 
-/// The server no longer has what was prepared.
+/// The markers of a prepared generation are missing.
 #[derive(Debug, thiserror::Error)]
 #[error("redis lost generation {generation} of the {read_model}; run `medhub rebuild {read_model}`")]
 struct GenerationLost {
@@ -18,18 +18,18 @@ struct GenerationLost {
     generation: Generation,
 }
 
-/// The generation was built by a release that named keys in another way.
+/// The generation was built by a release with other key names.
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "generation {generation} of the {read_model} has the keys of an earlier release; `medhub rebuild {read_model}` makes \
-     it anew"
+    "generation {generation} of the {read_model} has the keys of an earlier release; run `medhub rebuild \
+     {read_model}`"
 )]
 struct OutdatedKeyLayout {
     read_model: &'static str,
     generation: Generation,
 }
 
-/// A key that most events change holds something else.
+/// A key that most events change has the wrong type or content.
 #[derive(Debug, thiserror::Error)]
 #[error("figures in generation {generation} of the {read_model} are damaged; run `medhub rebuild {read_model}`")]
 struct DamagedFigures {
@@ -42,7 +42,7 @@ struct DamagedFigures {
 /// Events between the stored version and the next event are missing.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "{stream} stands at version {stored}, but the next event has sequence {next}: events in between are missing, or its \
+    "{stream} is at version {stored}, but the next event has sequence {next}: events in between are missing, or its \
      key in Redis was lost; run `medhub rebuild {read_model}`"
 )]
 pub(crate) struct SequenceGap {
@@ -52,9 +52,9 @@ pub(crate) struct SequenceGap {
     pub(crate) next: u64,
 }
 
-/// A stored state that this program did not write so.
+/// A stored state that this program cannot have written.
 #[derive(Debug, thiserror::Error)]
-#[error("the key {key} holds no state of this read model: {reason}")]
+#[error("the key {key} has no valid state of this read model: {reason}")]
 pub(crate) struct InvalidStoredState {
     key: String,
     reason: String,
@@ -84,8 +84,9 @@ impl ErrorClassifier {
         ProjectionError::unavailable(OutdatedKeyLayout { read_model, generation })
     }
 
-    /// Classifies an error: caused by a key of few changes, or by the state of the server, which concerns all changes. A
-    /// server refuses all of them when it is out of memory, a replica, cannot save, is loading, or wants a password.
+    /// Classifies an error: caused by a key that few changes write, or by the state of the server, which concerns all
+    /// changes. A server refuses every write when it is out of memory, is a replica, cannot save, is loading, or
+    /// requires a password.
     pub(super) fn classify_error(self, error: RedisError) -> ProjectionError {
         let Self { read_model, generation } = self;
         match error.code() {
@@ -112,14 +113,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_what_is_wrong_with_one_key_is_refused() {
+    fn only_an_error_about_one_key_is_refused() {
         let classifier = ErrorClassifier { read_model: "views", generation: Generation::FIRST };
-        let of = |code: &str| classifier.classify_error(make_extension_error(code.to_owned(), None));
+        let classify_code = |code: &str| classifier.classify_error(make_extension_error(code.to_owned(), None));
         for code in ["WRONGTYPE", "ONEKEY"] {
-            assert!(matches!(of(code), ProjectionError::Refused(_)), "{code}");
+            assert!(matches!(classify_code(code), ProjectionError::Refused(_)), "{code}");
         }
         for code in ["OOM", "MISCONF", "NOAUTH", "NOGENERATION", "SHAREDKEY", "CROSSSLOT", "ERR"] {
-            assert!(matches!(of(code), ProjectionError::Unavailable(_)), "{code}");
+            assert!(matches!(classify_code(code), ProjectionError::Unavailable(_)), "{code}");
         }
         for kind in [
             ErrorKind::Io,

@@ -1,16 +1,16 @@
-//! Whether the server evicts keys when it is full.
+//! Detects a server that evicts keys when it is full.
 
 use std::collections::HashMap;
 
 use super::RedisClient;
 use crate::QueryError;
 
-/// The policy under which a full server refuses writes and keeps everything.
+/// The policy under which a full server refuses writes and evicts nothing.
 const NO_EVICTION: &str = "noeviction";
 
 impl RedisClient {
-    /// A warning when the server evicts keys when it is full: an evicted state is not distinguished from one that never
-    /// was.
+    /// Returns a warning if the server evicts keys when it is full: an evicted state cannot be distinguished from one
+    /// that was never written.
     pub(crate) async fn eviction_warning(&self) -> Result<Option<String>, QueryError> {
         let mut pipeline = redis::pipe();
         for section in ["memory", "stats"] {
@@ -28,8 +28,8 @@ fn describe_eviction(info: &str) -> Option<String> {
     let evicted = fields.get("evicted_keys").copied().unwrap_or("0");
     Some(format!(
         "Redis evicts keys when it is full (maxmemory-policy={policy}, maxmemory={limit} bytes, {evicted} evicted so \
-         far): opportunities, visits and figures vanish and are not made again; set maxmemory-policy to {NO_EVICTION} and \
-         give it room; if some were evicted, `medhub rebuild views workspace` makes them anew"
+         far): evicted opportunities, visits and figures are lost; set maxmemory-policy to {NO_EVICTION} and raise \
+         maxmemory; if keys were evicted, run `medhub rebuild views workspace`"
     ))
 }
 
@@ -42,15 +42,15 @@ mod tests {
     }
 
     #[test]
-    fn a_server_that_evicts_is_named_with_its_policy() {
+    fn the_warning_about_evictions_names_the_policy() {
         for policy in ["allkeys-lru", "volatile-ttl", "allkeys-random"] {
-            let told = describe_eviction(&info(policy, "14680064")).unwrap();
-            assert!(told.contains(policy) && told.contains("7 evicted"), "{told}");
+            let warning = describe_eviction(&info(policy, "14680064")).unwrap();
+            assert!(warning.contains(policy) && warning.contains("7 evicted"), "{warning}");
         }
     }
 
     #[test]
-    fn one_that_keeps_everything_or_has_no_limit_is_not() {
+    fn a_server_without_evictions_or_without_a_limit_gives_no_warning() {
         assert_eq!(describe_eviction(&info(NO_EVICTION, "14680064")), None);
         assert_eq!(describe_eviction(&info("allkeys-lru", "0")), None);
         assert_eq!(describe_eviction("# Memory\r\n"), None);

@@ -1,29 +1,30 @@
-//! What a state transition adds to figures and lists, which are written together with it.
+//! Changes of figures and lists that are written together with a state transition.
 
-/// A key of figures or of a list, in the slot of the states that change it.
+/// A key of figures or of a list. It has the hash tag of the states that change it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct FigureTarget {
     pub(crate) key: String,
     pub(crate) kind: FigureKind,
-    /// When it expires, in Unix seconds; 0 never.
+    /// When the key expires, in Unix seconds; 0 for never.
     pub(crate) expires_at: i64,
 }
 
-/// What a key of figures is, and what a key that is damaged means.
+/// The data type of a key of figures, and how many transitions fail when the key is damaged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum FigureKind {
-    /// A hash of counts that most transitions change: if it is damaged, nothing can be written.
+    /// A hash of counts that most transitions change: if it is damaged, the read model is unavailable for writes.
     SharedCounts,
     /// A hash of counts that few transitions change: if it is damaged, only these are refused.
     OwnCounts,
-    /// A sorted set by counts; as [`Self::SharedCounts`].
+    /// A sorted set by counts; damage is treated as with [`Self::SharedCounts`].
     Ranking,
-    /// A sorted set of members, of which 1 adds one and -1 removes one; as [`Self::OwnCounts`].
+    /// A sorted set of members: the delta 1 adds a member and -1 removes it; damage is treated as with
+    /// [`Self::OwnCounts`].
     Members,
 }
 
 impl FigureKind {
-    /// Its name in the script.
+    /// The code of this kind in `apply.lua`.
     pub(super) fn code(self) -> &'static str {
         match self {
             Self::SharedCounts => "c",
@@ -34,7 +35,7 @@ impl FigureKind {
     }
 }
 
-/// A number that is added to one field.
+/// A number to add to one field.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct FigureDelta {
     pub(crate) target: FigureTarget,

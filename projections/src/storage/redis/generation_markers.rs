@@ -1,12 +1,13 @@
 //! Preparing and removing a generation.
 //!
-//! Every tag that a generation uses has a marker in its own slot, which every script call requires: a server that was
-//! flushed or replaced by an empty one has no markers, so that nothing is written as if what was lost were there; and
-//! without the markers, which are removed first, no late writer adds keys to a generation that is being removed.
+//! Every tag that a generation uses has a marker in its own slot, and every script call requires the marker. A server
+//! that was flushed or replaced by an empty one has no markers, so a write fails instead of starting from empty states.
+//! A removal deletes the markers first, so that no late writer adds keys to a generation that is being removed.
 //!
-//! The set of tags names them all. Tags that are known beforehand are in it from the start. Others, such as tenants, are
-//! added before their first write: the marker first, then the tag, and the marker is removed again if the set has gone
-//! meanwhile. So a tag of the set without a marker is a loss, and a removal finds every marker that allows writes.
+//! A set names all tags. Tags that are known beforehand are in it from the start. Others, such as tenants, are added
+//! before their first write: first the marker, then the tag; if the set was deleted in between, the marker is removed
+//! again. Therefore a tag in the set without a marker means that data was lost, and a removal finds every marker that
+//! allows writes.
 
 use std::collections::BTreeSet;
 
@@ -21,10 +22,10 @@ use super::{
 };
 use crate::{QueryError, runtime::ProjectionError};
 
-/// The member that the set of tags always has.
+/// A member that the set of tags always has: without tags, the set would be empty and so not exist.
 const PREPARED: &str = "";
 
-/// Adds a tag to the set of tags; returns 0 when the set does not exist.
+/// Adds a tag to the set of tags; returns 0 if the set does not exist.
 static ADD_TAG: RedisScript = RedisScript::new(
     "if redis.call('EXISTS', KEYS[1]) == 0 then return 0 end
 redis.call('SADD', KEYS[1], ARGV[1])
@@ -32,8 +33,8 @@ return 1",
 );
 
 impl<S: Send> VersionedStateStore<S> {
-    /// Creates the markers. Idempotent. A generation with the keys of an earlier release is left as it is: it can only be
-    /// rebuilt.
+    /// Creates the markers. Idempotent. A generation with the keys of an earlier release is left unchanged: it can only
+    /// be rebuilt.
     pub(crate) async fn prepare(&self) -> Result<(), QueryError> {
         if self.has_outdated_layout().await? {
             let (read_model, generation) = (self.read_model(), self.generation());
@@ -67,7 +68,7 @@ impl<S: Send> VersionedStateStore<S> {
         self.client().unlink_keys(self.prefix()).await
     }
 
-    /// Makes sure that the tags of these batches have markers.
+    /// Ensures that the tags of these batches have markers.
     pub(super) async fn open_tags<B: StateBatch>(&self, batches: &[B]) -> Result<(), ProjectionError> {
         if !self.fixed_tags().is_empty() {
             return Ok(());
@@ -80,19 +81,19 @@ impl<S: Send> VersionedStateStore<S> {
         if unknown.is_empty() {
             return Ok(());
         }
-        let unavailable = |error| self.classifier().classify_error(error);
+        let classify = |error| self.classifier().classify_error(error);
         let mut pipeline = redis::pipe();
         pipeline.sismember(self.tags_key(), PREPARED);
         for tag in &unknown {
             pipeline.sismember(self.tags_key(), tag);
         }
-        let members: Vec<bool> = self.client().send_with_retry(&pipeline).await.map_err(unavailable)?;
+        let members: Vec<bool> = self.client().send_with_retry(&pipeline).await.map_err(classify)?;
         let Some((true, members)) = members.split_first().map(|(first, rest)| (*first, rest)) else {
             return Err(self.classifier().generation_lost());
         };
-        let new: Vec<&str> =
+        let new_tags: Vec<&str> =
             unknown.iter().zip(members).filter(|(_, is_member)| !**is_member).map(|(tag, _)| *tag).collect();
-        self.add_tags(&new).await?;
+        self.add_tags(&new_tags).await?;
         self.opened_tags().extend(unknown.into_iter().map(str::to_owned));
         Ok(())
     }
@@ -101,33 +102,33 @@ impl<S: Send> VersionedStateStore<S> {
         if tags.is_empty() {
             return Ok(());
         }
-        let unavailable = |error| self.classifier().classify_error(error);
+        let classify = |error| self.classifier().classify_error(error);
         let mut pipeline = redis::pipe();
         for tag in tags {
             pipeline.set(self.marker_key(tag), self.generation().to_string()).ignore();
         }
-        self.client().send_with_retry::<()>(&pipeline).await.map_err(unavailable)?;
+        self.client().send_with_retry::<()>(&pipeline).await.map_err(classify)?;
         let add_call = |tag: &&str| {
             let mut call = ScriptCall::default();
             call.add_key(self.tags_key()).add_argument(*tag);
             call
         };
         let calls: Vec<_> = tags.iter().map(add_call).collect();
-        let answers = self.client().call_script(&ADD_TAG, &calls).await.map_err(unavailable)?;
+        let answers = self.client().call_script(&ADD_TAG, &calls).await.map_err(classify)?;
         let mut pipeline = redis::pipe();
         for (tag, answer) in tags.iter().zip(answers) {
-            if answer.map_err(unavailable)? != Value::Int(1) {
+            if answer.map_err(classify)? != Value::Int(1) {
                 pipeline.del(self.marker_key(tag)).ignore();
             }
         }
         if pipeline.is_empty() {
             return Ok(());
         }
-        self.client().send_with_retry::<()>(&pipeline).await.map_err(unavailable)?;
+        self.client().send_with_retry::<()>(&pipeline).await.map_err(classify)?;
         Err(self.classifier().generation_lost())
     }
 
-    /// The generation's name if all markers are there; otherwise what is wrong with them.
+    /// The generation's name if all markers exist; otherwise the first thing that is wrong with them.
     pub(crate) async fn describe_markers(&self) -> Result<String, QueryError> {
         let mut pipeline = redis::pipe();
         pipeline.smembers(self.tags_key());
@@ -151,15 +152,14 @@ impl<S: Send> VersionedStateStore<S> {
         Ok(damaged.map_or(generation, |(tag, marker)| format!("marker of {tag}: {marker:?}")))
     }
 
-    /// Whether the generation was built by a release whose keys had no tags. Its marker had the name of a marker without
-    /// a tag.
+    /// Whether the generation was built by a release whose keys had no tags: its marker has no tag either.
     pub(super) async fn has_outdated_layout(&self) -> Result<bool, QueryError> {
-        let (found,): (bool,) = self
+        let (exists,): (bool,) = self
             .client()
             .send_with_retry(redis::pipe().exists(self.outdated_marker_key()))
             .await
             .map_err(unavailable_error)?;
-        Ok(found)
+        Ok(exists)
     }
 
     fn outdated_marker_key(&self) -> String {

@@ -1,7 +1,7 @@
-//! Hash tags: what decides in which slot of a `Redis` Cluster a key is.
+//! Hash tags: the part of a key that determines its slot in a `Redis` Cluster.
 
-/// The part of a key that `Redis` Cluster hashes: the text between the first `{` and the next `}` if there is any,
-/// otherwise the whole key.
+/// The part of a key that `Redis` Cluster hashes: the text between the first `{` and the next `}`, or the whole key if
+/// there is no such text.
 pub(super) fn hashed_part(key: &str) -> &str {
     let tag = key.split_once('{').and_then(|(_, rest)| rest.split_once('}')).map(|(tag, _)| tag);
     tag.filter(|tag| !tag.is_empty()).unwrap_or(key)

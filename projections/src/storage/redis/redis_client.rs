@@ -1,5 +1,5 @@
-//! The `Redis` client: a connection that is made when it is used and again when it breaks, and what every read model
-//! does with it.
+//! The `Redis` client: a connection that is opened at its first use and again after it breaks, and the operations that
+//! all read models share.
 
 use redis::{
     Client, FromRedisValue, Pipeline, RedisError, RedisResult, Value,
@@ -13,7 +13,7 @@ use super::{
 };
 use crate::QueryError;
 
-/// Keys that a scan asks for in one round trip.
+/// Number of keys that one `SCAN` command asks for.
 const KEYS_PER_SCAN: usize = 1_000;
 
 /// A client of one server.
@@ -31,20 +31,20 @@ impl RedisClient {
         let manager = ConnectionManagerConfig::new()
             .set_connection_timeout(timeout)
             .set_response_timeout(timeout)
-            // Workers retry without limit, and a query should fail soon.
+            // Workers retry by themselves without limit, and a query should fail soon.
             .set_number_of_retries(1);
         let client = Client::open(config.url.as_str()).map_err(unavailable_error)?;
         let connection = ConnectionManager::new_lazy_with_config(client.clone(), manager).map_err(unavailable_error)?;
         Ok(Self { client, connection })
     }
 
-    /// The client itself, for connections that receive messages.
+    /// The underlying client, for pub/sub connections.
     pub(crate) fn client(&self) -> &Client {
         &self.client
     }
 
-    /// Sends a pipeline, and once more when the connection is broken: after a restart of the server the first use only
-    /// detects that. The pipeline must be safe to repeat.
+    /// Sends a pipeline, and sends it once more if the connection is broken: after a restart of the server, the first
+    /// command only detects the broken connection. The pipeline must be safe to repeat.
     pub(crate) async fn send_with_retry<T: FromRedisValue>(&self, pipeline: &Pipeline) -> RedisResult<T> {
         let mut connection = self.connection.clone();
         match pipeline.query_async(&mut connection).await {
@@ -53,12 +53,12 @@ impl RedisClient {
         }
     }
 
-    /// Runs a pipeline; it fails when any of its commands fails.
+    /// Runs a pipeline; fails if any of its commands fails. The pipeline must be safe to repeat.
     pub(crate) async fn run_pipeline<T: FromRedisValue>(&self, pipeline: &Pipeline) -> Result<T, QueryError> {
         self.send_with_retry(pipeline).await.map_err(unavailable_error)
     }
 
-    /// Runs the commands of a pipeline; a key of another type fails its own command only.
+    /// Runs the commands of a pipeline; a command on a key of the wrong type fails without failing the others.
     pub(crate) async fn run_commands<T: FromRedisValue>(
         &self,
         mut pipeline: Pipeline,
@@ -74,8 +74,8 @@ impl RedisClient {
         }
     }
 
-    /// Runs calls of a script in one round trip; a call that fails does not prevent the others. The script must be safe to
-    /// repeat.
+    /// Runs calls of a script in one round trip; a call that fails does not prevent the others. The script must be safe
+    /// to repeat.
     pub(crate) async fn call_script(
         &self,
         script: &RedisScript,
@@ -95,12 +95,12 @@ impl RedisClient {
         }
         pipeline.ignore_errors();
         let answers: Vec<RedisResult<Value>> = self.send_with_retry(&pipeline).await?;
-        let is_unknown =
+        let is_unknown_script =
             |answer: &RedisResult<Value>| answer.as_ref().err().is_some_and(|error| error.code() == Some("NOSCRIPT"));
-        if !answers.iter().any(is_unknown) {
+        if !answers.iter().any(is_unknown_script) {
             return Ok(answers);
         }
-        // The server was restarted since, and knows no scripts.
+        // The server was restarted since the script was loaded, and has no scripts.
         self.load_script(script).await?;
         self.send_with_retry(&pipeline).await
     }
@@ -115,7 +115,8 @@ impl RedisClient {
         self.run_pipeline::<(String,)>(redis::pipe().ping()).await.map(drop)
     }
 
-    /// Some keys that begin with `prefix`, and the cursor of the next ones, `None` at the end. A key may occur twice.
+    /// Scans a part of the keyspace for keys that begin with `prefix`. Returns the cursor of the next part, `None` at
+    /// the end, and the keys; a key may be returned twice.
     pub(crate) async fn scan_keys(&self, prefix: &str, cursor: u64) -> Result<(Option<u64>, Vec<Vec<u8>>), QueryError> {
         let mut pipeline = redis::pipe();
         let scan = pipeline.cmd("SCAN").arg(cursor).arg("MATCH").arg(format!("{}*", escape_glob(prefix)));
@@ -127,11 +128,11 @@ impl RedisClient {
     /// Removes all keys that begin with `prefix`.
     pub(crate) async fn unlink_keys(&self, prefix: &str) -> Result<(), QueryError> {
         let mut cursor = Some(0);
-        while let Some(at) = cursor {
-            let (next, keys) = self.scan_keys(prefix, at).await?;
+        while let Some(position) = cursor {
+            let (next, keys) = self.scan_keys(prefix, position).await?;
             if !keys.is_empty() {
                 let mut pipeline = redis::pipe();
-                // One command for each key: they are in different slots.
+                // One command for each key, because the keys are in different slots.
                 for key in keys {
                     pipeline.unlink(key).ignore();
                 }
@@ -146,11 +147,11 @@ impl RedisClient {
 /// A pattern that matches this text and nothing else.
 pub(crate) fn escape_glob(text: &str) -> String {
     let mut pattern = String::with_capacity(text.len());
-    for letter in text.chars() {
-        if matches!(letter, '*' | '?' | '[' | ']' | '\\') {
+    for character in text.chars() {
+        if matches!(character, '*' | '?' | '[' | ']' | '\\') {
             pattern.push('\\');
         }
-        pattern.push(letter);
+        pattern.push(character);
     }
     pattern
 }
@@ -160,7 +161,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_prefix_matches_itself_only() {
+    fn an_escaped_text_matches_only_itself() {
         assert_eq!(escape_glob("med*hub[1]?\\:"), "med\\*hub\\[1\\]\\?\\\\:");
     }
 }

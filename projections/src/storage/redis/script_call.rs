@@ -9,7 +9,7 @@ use super::hash_tag::hashed_part;
 /// A script that the server runs atomically.
 pub(crate) struct RedisScript {
     text: &'static str,
-    /// By which a server that has the script finds it; set at its first use.
+    /// The SHA-1 digest that `EVALSHA` takes; set when the script is loaded for the first time.
     digest: OnceLock<String>,
 }
 
@@ -54,8 +54,8 @@ impl ScriptCall {
         &self.keys
     }
 
-    /// A server that is no cluster accepts keys of several slots; they are refused here, so that no test and no
-    /// installation depends on that.
+    /// Refuses keys of several slots, as a cluster does. A single server accepts them, so that tests with one would not
+    /// detect a violation.
     pub(super) fn check_slot(&self) -> RedisResult<()> {
         let mut parts = self.keys.iter().map(|key| hashed_part(key));
         let first = parts.next();

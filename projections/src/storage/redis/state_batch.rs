@@ -1,4 +1,4 @@
-//! What a projection provides to the state store: the events of one stream, and how they are folded.
+//! The interface between a projection and the state store: the events of one stream, and how they are folded.
 
 use super::{figure_delta::FigureDelta, state_key::StateKey};
 use crate::{error::BoxedError, runtime::ProjectionError};
@@ -15,10 +15,11 @@ pub(crate) trait StateBatch: Send + Sync {
     /// A parsed state.
     type State: Send;
 
-    /// The keys of the states, at least one: that of the stream first, and those of its parts in other slots.
+    /// The keys of the states, at least one: first that of the stream, then those of its parts in other slots.
     fn keys(&self) -> &[StateKey];
 
-    /// Whether the stream begins with the batch: then probably nothing is stored, and nothing is read.
+    /// Whether the batch begins with the stream's first event: then probably nothing is stored yet, and the store does
+    /// not read it first.
     fn is_new_stream(&self) -> bool;
 
     /// The state of the key at `index` before its first event.
@@ -27,8 +28,8 @@ pub(crate) trait StateBatch: Send + Sync {
     /// Decodes a stored state of the key at `index`.
     fn parse_state(&self, index: usize, version: u64, text: &str) -> Result<Self::State, BoxedError>;
 
-    /// Folds the events that are new to each state; states are in the order of the keys. Nothing is returned for a state
-    /// that has all of its events.
+    /// Folds into each state the events that it does not have yet; states are in the order of the keys. A state that
+    /// has all of its events has no transition.
     fn fold(
         &self,
         stored: Vec<VersionedState<Self::State>>,
@@ -47,6 +48,6 @@ pub(crate) struct StateTransition<S> {
     pub(crate) text: String,
     /// Time to live in seconds; 0 for ever.
     pub(crate) ttl_seconds: u64,
-    /// What is written to figures and lists of the same tag in the same step.
+    /// Changes of figures and lists of the same tag, written atomically with the state.
     pub(crate) figures: Vec<FigureDelta>,
 }

@@ -1,7 +1,7 @@
-//! The states that were written last, so that the next events of the same streams need no reading.
+//! A cache of the states that were written last, so that they need not be read for the next events of the same streams.
 //!
-//! A cached state is out of date as soon as another writer has written. The script compares versions, so that this costs
-//! another round trip and nothing else.
+//! A cached state is outdated when another writer has changed it. The script that writes compares versions, so an
+//! outdated state costs one more round trip and is never written.
 
 use std::{
     collections::HashMap,
@@ -16,8 +16,8 @@ const MEBIBYTE: usize = 1 << 20;
 /// Bytes of a state beyond its text: the parsed form is larger than the text, and maps have room to grow.
 const OVERHEAD: usize = 256;
 
-/// A bounded cache of states by their keys. It has two halves: what is used moves to the young one, and when that is full,
-/// the old one is dropped and the young one becomes old.
+/// A bounded cache of states by their keys. It has two halves: states are put into the young one, and when that is
+/// full, the old one is dropped and the young one becomes the old one.
 pub(super) struct StateCache<S> {
     halves: Mutex<CacheHalves<S>>,
     /// Size of each half, in bytes.
@@ -33,12 +33,12 @@ struct CacheHalves<S> {
 
 impl<S> StateCache<S> {
     pub(super) fn new(mebibytes: u32) -> Self {
-        let bound = usize::try_from(mebibytes).unwrap_or_default().saturating_mul(MEBIBYTE) / 2;
+        let max_bytes = usize::try_from(mebibytes).unwrap_or_default().saturating_mul(MEBIBYTE) / 2;
         let halves = CacheHalves { young: HashMap::new(), old: HashMap::new(), size: 0 };
-        Self { halves: Mutex::new(halves), max_bytes: bound }
+        Self { halves: Mutex::new(halves), max_bytes }
     }
 
-    /// Takes a state out; the caller puts its successor in.
+    /// Removes and returns a state; the caller puts the next version in.
     pub(super) fn take(&self, key: &str) -> Option<VersionedState<S>> {
         let mut halves = self.halves.lock().unwrap_or_else(PoisonError::into_inner);
         halves.young.remove(key).or_else(|| halves.old.remove(key))
@@ -65,7 +65,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_was_used_last_is_kept_within_the_bound() {
+    fn the_states_used_last_are_kept_within_the_limit() {
         let cache = StateCache::new(1);
         let state = VersionedState { version: 1, state: "state" };
         for n in 0..1_000 {
@@ -78,7 +78,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_kept_without_memory() {
+    fn a_cache_of_zero_bytes_keeps_nothing() {
         let cache = StateCache::new(0);
         cache.put("a".to_owned(), VersionedState { version: 1, state: "state" }, 1);
         assert_eq!(cache.take("a"), None);

@@ -1,8 +1,8 @@
-//! Keys of states, and what is stored under them.
+//! Keys of states, and the decoding of their values.
 
 use super::errors::InvalidStoredState;
 
-/// Name of a marker, and of the row that stands for all of them when a generation is verified.
+/// Name of a marker, and of the row that represents all markers when a generation is verified.
 pub(crate) const GENERATION_ROW: &str = "generation";
 
 /// The key of a state, with its hash tag.
@@ -25,7 +25,7 @@ pub(crate) fn parse_raw_state(
     match (version, state) {
         (Some(version), Some(state)) => match version.parse() {
             Ok(version) => Ok(Some((version, state))),
-            Err(_) => Err(InvalidStoredState::new(key, format!("{version:?} is no version"))),
+            Err(_) => Err(InvalidStoredState::new(key, format!("{version:?} is not a version"))),
         },
         (None, None) => Ok(None),
         (Some(_), None) => Err(InvalidStoredState::new(key, "its state is missing")),

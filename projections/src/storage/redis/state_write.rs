@@ -1,4 +1,4 @@
-//! Writes folded states: one call of the script for each tag, all of them in one round trip.
+//! Writes folded states: one script call for each tag, all of them in one round trip.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -26,7 +26,8 @@ struct PendingWrite<S> {
 }
 
 impl<S: Send> VersionedStateStore<S> {
-    /// Writes transitions; returns the streams of which a stored version differs from a transition's start.
+    /// Writes transitions; returns the batches with a state whose stored version is not the one that its transition
+    /// builds on.
     pub(super) async fn write<B: StateBatch<State = S>>(
         &self,
         folded: Vec<FoldedBatch<B>>,
@@ -41,8 +42,8 @@ impl<S: Send> VersionedStateStore<S> {
             writes.extend(transitions.into_iter().filter_map(write));
             batches.push(batch);
         }
-        let mut overtaken = BTreeSet::new();
-        // Each round is the last one of a call, or removes a transition that prevents the others from being written.
+        let mut conflicting = BTreeSet::new();
+        // Each round writes all transitions of a tag, or drops those that prevented the others from being written.
         while !writes.is_empty() {
             let groups = group_by_tag(writes);
             let calls: Vec<_> = groups.iter().map(|group| self.apply_call(group)).collect();
@@ -51,7 +52,7 @@ impl<S: Send> VersionedStateStore<S> {
             writes = vec![];
             for (group, answer) in groups.into_iter().zip(answers) {
                 match answer.and_then(|value| Ok(redis::from_redis_value::<Vec<Value>>(value)?)).map_err(classify) {
-                    Ok(answers) => writes.extend(self.sort_answers(group, &answers, &mut overtaken, refusal)?),
+                    Ok(answers) => writes.extend(self.process_answer(group, &answers, &mut conflicting, refusal)?),
                     Err(error @ ProjectionError::Unavailable(_)) => return Err(error),
                     Err(error @ (ProjectionError::Refused(_) | ProjectionError::Poison(_))) => {
                         refusal.get_or_insert(error);
@@ -62,40 +63,41 @@ impl<S: Send> VersionedStateStore<S> {
         Ok(batches
             .into_iter()
             .enumerate()
-            .filter(|(index, _)| overtaken.contains(index))
+            .filter(|(index, _)| conflicting.contains(index))
             .map(|(_, batch)| batch)
             .collect())
     }
 
-    /// Takes the answer of one call; returns the transitions that can be written without the others.
-    fn sort_answers(
+    /// Processes the answer of one call. If nothing was written, returns the transitions that can be written without
+    /// the others.
+    fn process_answer(
         &self,
         group: Vec<PendingWrite<S>>,
         answers: &[Value],
-        overtaken: &mut BTreeSet<usize>,
+        conflicting: &mut BTreeSet<usize>,
         refusal: &mut Option<ProjectionError>,
     ) -> Result<Vec<PendingWrite<S>>, ProjectionError> {
         let (all, each) = answers.split_first().unwrap_or((&Value::Nil, &[]));
         let is_written = *all == Value::Int(1);
         let is_stuck = !is_written && each.iter().all(|answer| *answer == Value::Int(1));
         if each.len() != group.len() || is_stuck {
-            return Err(ProjectionError::unavailable("the script's answer does not fit its call"));
+            return Err(ProjectionError::unavailable("the answer of the script does not match its call"));
         }
-        let mut left = vec![];
+        let mut writable = vec![];
         for (write, answer) in group.into_iter().zip(each) {
             if is_written {
                 let StateTransition { to, text, .. } = write.transition;
                 self.cache().put(write.key.key, to, text.len());
             } else if *answer == Value::Int(1) {
-                left.push(write);
+                writable.push(write);
             } else if *answer == Value::Int(0) {
-                overtaken.insert(write.batch);
+                conflicting.insert(write.batch);
             } else {
                 let reason: String = redis::from_redis_value(answer.clone()).unwrap_or_default();
                 refusal.get_or_insert(ProjectionError::refused(InvalidStoredState::new(&write.key.key, reason)));
             }
         }
-        Ok(left)
+        Ok(writable)
     }
 
     /// The call of the script for transitions of one tag; `apply.lua` documents its keys and arguments.
@@ -132,7 +134,7 @@ impl<S: Send> VersionedStateStore<S> {
         call
     }
 
-    /// The calls that write a batch onto empty states.
+    /// The calls that write batches for which nothing is stored yet.
     #[cfg(test)]
     pub(crate) fn first_calls<B: StateBatch<State = S>>(&self, batches: &[B]) -> Vec<ScriptCall> {
         use super::state_batch::VersionedState;

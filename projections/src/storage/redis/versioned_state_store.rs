@@ -1,9 +1,9 @@
-//! Folded streams in `Redis`: each state is a hash of its version, the sequence of the last event in it, and its text.
+//! Folded streams in `Redis`: each state is a hash of its text and its version (the sequence of the last event in it).
 //!
 //! One script compares versions and writes states together with the figures and lists that their events change,
-//! atomically within one hash tag; so a repeated event changes nothing. A batch is written by one call for each tag, all
-//! of them in one round trip. States of one stream in several tags are guarded each by its own version: a part that was
-//! not written when the others were is written when the batch is repeated.
+//! atomically within one hash tag; so a repeated event changes nothing. A batch is written by one call for each tag,
+//! all of them in one round trip. A stream may have states in several tags, each with a version of its own: if a
+//! failure left one of them unwritten, repeating the batch writes that one only.
 
 use std::{
     collections::{BTreeSet, HashSet},
@@ -31,7 +31,7 @@ const ATTEMPTS: usize = 10;
 /// Streams that are read or written in one round trip.
 const PER_ROUND_TRIP: usize = 100;
 
-/// Round trips that are under way together, so that the server is busy while the next one is folded.
+/// Round trips that run at the same time, so that the server is busy while the next one is folded.
 const IN_FLIGHT: usize = 3;
 
 /// What distinguishes the store of one read model from that of another.
@@ -40,7 +40,7 @@ pub(crate) struct StateStoreOptions {
     pub(crate) read_model: &'static str,
     /// Key prefix of all generations.
     pub(crate) prefix: String,
-    /// The tags of all keys, if they are known beforehand; empty when tags are added with the first write.
+    /// The tags of all keys, if they are known beforehand; empty if each tag is added before its first write.
     pub(crate) fixed_tags: Vec<String>,
     /// Memory for the states that were written last, in mebibytes.
     pub(crate) cache_mb: u32,
@@ -53,7 +53,7 @@ pub(crate) struct VersionedStateStore<S> {
     prefix: Arc<str>,
     generation: Generation,
     cache: Arc<StateCache<S>>,
-    /// Tags of the generation that have a marker, as far as this handle knows.
+    /// Tags of the generation that are known to have a marker.
     opened_tags: Arc<Mutex<HashSet<String>>>,
 }
 
@@ -70,7 +70,7 @@ impl<S> Clone for VersionedStateStore<S> {
     }
 }
 
-/// Transitions that are folded and not yet written, with the batch of each stream.
+/// The batch of a stream with its transitions, which are not yet written.
 pub(super) type FoldedBatch<B> = (B, Vec<StateTransition<<B as StateBatch>::State>>);
 
 impl<S: Send> VersionedStateStore<S> {
@@ -170,7 +170,7 @@ impl<S: Send> VersionedStateStore<S> {
         Ok(versions.into_iter().map(Option::unwrap_or_default).min().unwrap_or_default())
     }
 
-    /// Runs a pipeline; it fails when any of its commands fails.
+    /// Runs a pipeline; fails if any of its commands fails.
     pub(crate) async fn run_pipeline<T: FromRedisValue>(&self, pipeline: &Pipeline) -> Result<T, QueryError> {
         self.client.run_pipeline(pipeline).await
     }
@@ -179,15 +179,15 @@ impl<S: Send> VersionedStateStore<S> {
     pub(crate) async fn apply<B: StateBatch<State = S>>(&self, mut batches: Vec<B>) -> Result<(), ProjectionError> {
         let outcome = match self.open_tags(&batches).await {
             Ok(()) => {
-                // Streams of one tag together: the fewer tags a round trip has, the fewer calls of the script.
+                // Sorted by tag: the fewer tags a round trip has, the fewer script calls it needs.
                 batches.sort_by(|one, other| first_tag(one).cmp(&first_tag(other)));
                 let mut portions = vec![];
                 while batches.len() > PER_ROUND_TRIP {
                     portions.push(batches.split_off(batches.len() - PER_ROUND_TRIP));
                 }
                 portions.push(batches);
-                let round_trips: Vec<_> = portions.into_iter().map(|some| self.apply_portion(some)).collect();
-                // All of them, also after a failure: a refused stream does not prevent the others from being written.
+                let round_trips: Vec<_> = portions.into_iter().map(|portion| self.apply_portion(portion)).collect();
+                // All of them run, also after a failure: a refused stream must not prevent the writes of others.
                 let outcomes: Vec<_> = stream::iter(round_trips).buffer_unordered(IN_FLIGHT).collect().await;
                 most_severe(outcomes)
             }
@@ -195,7 +195,7 @@ impl<S: Send> VersionedStateStore<S> {
         };
         match outcome {
             Err(error @ ProjectionError::Unavailable(_)) => {
-                // Markers may be missing: the next attempt looks for them.
+                // Markers may be missing: the next attempt checks them again.
                 self.opened_tags().clear();
                 let is_outdated = self.has_outdated_layout().await.unwrap_or(false);
                 Err(if is_outdated { self.classifier().outdated_layout() } else { error })
@@ -209,7 +209,7 @@ impl<S: Send> VersionedStateStore<S> {
         for attempt in 0..ATTEMPTS {
             let (mut folded, unread) = if attempt == 0 { self.fold_cached(pending) } else { (vec![], pending) };
             folded.extend(self.fold_stored(unread, &mut refusal).await?);
-            // The streams whose version another writer has changed meanwhile remain.
+            // Those remain whose version another writer has changed meanwhile.
             pending = self.write(folded, &mut refusal).await?;
             if pending.is_empty() {
                 return refusal.map_or(Ok(()), Err);
@@ -218,9 +218,9 @@ impl<S: Send> VersionedStateStore<S> {
         Err(ProjectionError::unavailable("other writers keep changing the same streams"))
     }
 
-    /// Folds onto the cached states, or onto the initial state of a new stream. This is optimistic: the script compares
-    /// versions. Streams for which there is nothing to do, or events are missing, are returned unread, because only the
-    /// stored state can confirm that.
+    /// Folds into the cached states, or into the initial state of a new stream. This is optimistic: the script compares
+    /// versions. The second list has the streams to load: those that are not cached, and those that seem to have
+    /// nothing to write or a gap, because only the stored state can confirm that.
     fn fold_cached<B: StateBatch<State = S>>(&self, pending: Vec<B>) -> (Vec<FoldedBatch<B>>, Vec<B>) {
         let (mut folded, mut unread) = (vec![], vec![]);
         for batch in pending {
@@ -228,7 +228,7 @@ impl<S: Send> VersionedStateStore<S> {
             let mut states = Vec::with_capacity(batch.keys().len());
             for (index, key) in batch.keys().iter().enumerate() {
                 let cached = self.cache.take(&key.key);
-                // A stream that is cached has its parts in the cache, too, or none yet.
+                // If the stream's own state is cached, its parts are cached too, or do not exist yet.
                 is_known |= index == 0 && cached.is_some();
                 if is_known {
                     states.push(
@@ -244,7 +244,7 @@ impl<S: Send> VersionedStateStore<S> {
         (folded, unread)
     }
 
-    /// Loads the states of these streams and folds onto them.
+    /// Loads the states of these streams and folds into them.
     async fn fold_stored<B: StateBatch<State = S>>(
         &self,
         pending: Vec<B>,
@@ -256,8 +256,8 @@ impl<S: Send> VersionedStateStore<S> {
         let mut answers = self.load_states(&pending).await?.into_iter();
         let mut folded = vec![];
         for batch in pending {
-            let own: Vec<_> = answers.by_ref().take(batch.keys().len()).collect();
-            match self.parse_states(&batch, own).and_then(|states| batch.fold(states)) {
+            let batch_answers: Vec<_> = answers.by_ref().take(batch.keys().len()).collect();
+            match self.parse_states(&batch, batch_answers).and_then(|states| batch.fold(states)) {
                 Ok(transitions) if transitions.is_empty() => {}
                 Ok(transitions) => folded.push((batch, transitions)),
                 Err(error @ ProjectionError::Unavailable(_)) => return Err(error),
@@ -269,8 +269,8 @@ impl<S: Send> VersionedStateStore<S> {
         Ok(folded)
     }
 
-    /// The stored states of all keys of these streams. The markers are checked last, so that they also cover the reads
-    /// before: otherwise a server that lost its data would look like one with missing events.
+    /// The stored states of all keys of these streams. The markers are checked after the states are read: otherwise a
+    /// server that lost its data in between would look like one with missing events.
     async fn load_states<B: StateBatch>(&self, pending: &[B]) -> Result<Vec<RedisResult<Value>>, ProjectionError> {
         let classify = |error| self.classifier().classify_error(error);
         let keys = || pending.iter().flat_map(StateBatch::keys);
@@ -320,7 +320,7 @@ fn first_tag<B: StateBatch>(batch: &B) -> Option<&str> {
     batch.keys().first().map(|key| key.tag.as_str())
 }
 
-/// An unavailable store comes first: nothing can be said about single events then.
+/// Returns one of the errors, an unavailable store before all others: then it is unknown whether an event is at fault.
 fn most_severe(outcomes: Vec<Result<(), ProjectionError>>) -> Result<(), ProjectionError> {
     let mut errors: Vec<_> = outcomes.into_iter().filter_map(Result::err).collect();
     errors.sort_by_key(|error| !matches!(error, ProjectionError::Unavailable(_)));

@@ -70,7 +70,7 @@ async fn a_generation_with_the_keys_of_an_earlier_release_is_rebuilt_and_not_wri
     for batch in [&events[4..], &events[..1]] {
         let error = attempt(&opened.views, batch).await.unwrap_err();
         assert!(matches!(error, ProjectionError::Unavailable(_)), "{}", chain(&error));
-        let wanted = "generation g1 of the views has the keys of an earlier release; `medhub rebuild views`";
+        let wanted = "generation g1 of the views has the keys of an earlier release; run `medhub rebuild views`";
         assert!(chain(&error).contains(wanted), "{}", chain(&error));
     }
     assert_eq!(opened.keys().await.len(), before);

@@ -5,25 +5,25 @@ use super::{
     *,
 };
 
-/// The model's folder: from the configuration's variable, else from the cache of `medhub-local`.
+/// The folder of the model: from the configuration's variable, or else from the cache of `medhub-local`.
 fn model_dir() -> PathBuf {
-    let set = |name| env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
-    set("MEDHUB__EMBEDDING__MODEL_DIR").unwrap_or_else(|| {
+    let path_from = |name| env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    path_from("MEDHUB__EMBEDDING__MODEL_DIR").unwrap_or_else(|| {
         fetch("wordllama");
-        let home = set("XDG_CACHE_HOME").or_else(|| Some(set("HOME")?.join(".cache"))).unwrap_or_default();
-        let candidates = [set("MEDHUB_CACHE_DIR"), Some("/var/cache/medhub".into()), Some(home.join("medhub"))];
+        let home = path_from("XDG_CACHE_HOME").or_else(|| Some(path_from("HOME")?.join(".cache"))).unwrap_or_default();
+        let candidates = [path_from("MEDHUB_CACHE_DIR"), Some("/var/cache/medhub".into()), Some(home.join("medhub"))];
         let folders = candidates.into_iter().flatten().map(|cache| cache.join("wordllama"));
         let present = folders.into_iter().find(|folder| folder.is_dir());
         present.expect("the embedding model is not in the cache; get it with `medhub-local fetch wordllama`")
     })
 }
 
-/// Fills the cache, as a user would; `cargo test --workspace` builds the program beside this test's executable.
-fn fetch(piece: &str) {
+/// Fills the cache as a user does; `cargo test --workspace` builds the program next to this test's executable.
+fn fetch(artifact: &str) {
     let program = env::current_exe().unwrap().ancestors().nth(2).unwrap().join("medhub-local");
     if program.exists() {
-        let fetched = std::process::Command::new(program).args(["fetch", piece]).status().unwrap();
-        assert!(fetched.success(), "`medhub-local fetch {piece}` ended with {fetched}");
+        let fetched = std::process::Command::new(program).args(["fetch", artifact]).status().unwrap();
+        assert!(fetched.success(), "`medhub-local fetch {artifact}` ended with {fetched}");
     }
 }
 
@@ -57,15 +57,17 @@ fn half_precision_is_read_exactly() {
 }
 
 #[test]
-fn a_folder_without_a_model_is_named() {
-    let Err(error) = StaticModel::load(Path::new("/nowhere")) else { panic!("a model out of nothing") };
+fn the_error_of_a_missing_model_names_the_folder() {
+    let Err(error) = StaticModel::load(Path::new("/nowhere")) else {
+        panic!("a model was loaded from a missing folder")
+    };
     assert!(matches!(&error, EmbeddingError::Missing { file: TOKENIZER, .. }), "{error}");
     assert!(error.to_string().contains("/nowhere"), "{error}");
 }
 
-/// Values of the Python package itself (0.4.0.post1, `WordLlamaInference.embed`), first five dimensions.
+/// Expected values computed by the Python package (0.4.0.post1, `WordLlamaInference.embed`), first five dimensions.
 #[test]
-fn the_plain_mean_is_that_of_the_python_package() {
+fn the_plain_mean_equals_that_of_the_python_package() {
     let model = model();
     for (text, expected) in [
         ("wheelchairs and patient lifts", [0.39696, 0.04064, -0.08024, -0.03142, 0.51653]),
@@ -80,7 +82,7 @@ fn the_plain_mean_is_that_of_the_python_package() {
 }
 
 #[test]
-fn word_by_word_gives_the_same_tokens_as_the_whole_text() {
+fn tokenizing_word_by_word_gives_the_same_tokens_as_the_whole_text() {
     let table = TokenTable::load(&model_dir()).unwrap();
     let text = "service-disabled veteran's wheelchair größe µm  ceiling lift   — installation";
     let whole = text.split_whitespace().collect::<Vec<_>>().join(" ");
@@ -91,8 +93,8 @@ fn word_by_word_gives_the_same_tokens_as_the_whole_text() {
 #[tokio::test]
 async fn every_text_has_a_unit_vector() {
     let model = model();
-    let odd = ["", "   ", "12345", "\u{0}", "🦽", "N0010426CK003"].map(|title| NoticeText::new(title, None, None));
-    for vector in model.embed(&odd).await.unwrap() {
+    let unusual = ["", "   ", "12345", "\u{0}", "🦽", "N0010426CK003"].map(|title| NoticeText::new(title, None, None));
+    for vector in model.embed(&unusual).await.unwrap() {
         assert!((dot_product(&vector, &vector) - 1.0).abs() < 1e-4);
     }
     for query in ["", "?", "42"] {
@@ -101,9 +103,9 @@ async fn every_text_has_a_unit_vector() {
     }
 }
 
-/// The plain mean gets this wrong: it finds `wheel` and `lift` in ships.
+/// The plain mean fails this test: it finds `wheel` and `lift` in ships.
 #[tokio::test]
-async fn wheelchairs_are_nearer_to_medical_equipment_than_to_drydock_repairs() {
+async fn wheelchairs_are_more_similar_to_medical_equipment_than_to_drydock_repairs() {
     let model = model();
     let medical = [
         notice("6515--Patient Ceiling Lift System", "6515"),
@@ -112,19 +114,19 @@ async fn wheelchairs_are_nearer_to_medical_equipment_than_to_drydock_repairs() {
     ];
     let ships = [notice("DRYDOCK: USCGC RAZORBILL DD FY2026", "J998"), notice("Drydock repairs", "J999")];
     let query = model.embed_query("wheelchairs and patient lifts").await.unwrap();
-    let likeness = async |notices: &[NoticeText]| -> Vec<f32> {
+    let similarities = async |notices: &[NoticeText]| -> Vec<f32> {
         model.embed(notices).await.unwrap().iter().map(|vector| dot_product(vector, &query)).collect()
     };
-    let worst_medical = likeness(&medical).await.into_iter().fold(1.0, f32::min);
-    let best_ship = likeness(&ships).await.into_iter().fold(-1.0, f32::max);
+    let worst_medical = similarities(&medical).await.into_iter().fold(1.0, f32::min);
+    let best_ship = similarities(&ships).await.into_iter().fold(-1.0, f32::max);
     assert!(worst_medical > best_ship, "{worst_medical} {best_ship}");
 }
 
-/// Questions, and the product and service codes (their beginnings) of notices that answer them.
-const QUESTIONS: &[(&str, &[&str])] = &[
+/// Queries, and the prefixes of the product and service codes of relevant notices.
+const QUERIES: &[(&str, &[&str])] = &[
     ("wheelchairs and patient lifts", &["65"]),
     ("medical equipment and surgical instruments", &["65"]),
-    // The notices hold hardly any: hospital services come instead, and count as wrong.
+    // Few notices are about hospital beds: hits about hospital services count as irrelevant.
     ("hospital beds", &["65", "71"]),
     ("medicines and pharmacy supplies", &["65", "Q"]),
     ("ship repair and drydock", &["J019", "J020", "J9", "19", "20"]),
@@ -151,15 +153,16 @@ const QUESTIONS: &[(&str, &[&str])] = &[
     ("trash collection and waste disposal", &["S2"]),
 ];
 
-/// Answers looked at per question.
+/// Hits judged for each query.
 const FIRST: usize = 10;
 
-/// Share of good answers among the first ten. Measured: 0.91 (0.99 over the other questions in `tests/it/notices/search.rs`). Notices are judged by their code, which is also one of
-/// the things they are embedded by; without it (titles and texts alone, plain questions) the rate is 0.59.
+/// Required share of relevant hits among the first ten. Measured: 0.91 (0.99 over the other queries in
+/// `tests/it/notices/search.rs`). Notices are judged by their code, which is also embedded; without it (titles and
+/// texts alone, plain queries) the rate is 0.59.
 const HIT_RATE: f64 = 0.88;
 
 #[tokio::test]
-async fn questions_over_the_real_notices_are_answered_well() {
+async fn queries_over_the_real_notices_find_relevant_ones() {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/data/sam/notices_full47_2026-03.csv");
     if !file.is_file() {
         println!("skipped: the real notices are not at {}", file.display());
@@ -169,22 +172,22 @@ async fn questions_over_the_real_notices_are_answered_well() {
     let model = model();
     let vectors = model.embed(&notices).await.unwrap();
     let mut hits = 0;
-    for (question, wanted) in QUESTIONS {
-        let query = model.embed_query(question).await.unwrap();
+    for (text, prefixes) in QUERIES {
+        let query = model.embed_query(text).await.unwrap();
         let mut ranked: Vec<_> = vectors.iter().map(|vector| dot_product(vector, &query)).zip(&codes).collect();
         ranked.sort_by(|left, right| right.0.total_cmp(&left.0));
-        let good = ranked.iter().take(FIRST).filter(|(_, code)| wanted.iter().any(|code_| code.starts_with(code_)));
-        let good = good.count();
-        println!("{good:>2} of {FIRST}: {question}");
-        hits += good;
+        let is_relevant = |code: &str| prefixes.iter().any(|prefix| code.starts_with(prefix));
+        let relevant = ranked.iter().take(FIRST).filter(|(_, code)| is_relevant(code)).count();
+        println!("{relevant:>2} of {FIRST}: {text}");
+        hits += relevant;
     }
     #[expect(clippy::cast_precision_loss, reason = "a few hundred at most")]
-    let rate = hits as f64 / (QUESTIONS.len() * FIRST) as f64;
-    println!("hit rate {rate:.3} over {} questions and {} notices", QUESTIONS.len(), notices.len());
+    let rate = hits as f64 / (QUERIES.len() * FIRST) as f64;
+    println!("hit rate {rate:.3} over {} queries and {} notices", QUERIES.len(), notices.len());
     assert!(rate >= HIT_RATE, "{rate}");
 }
 
-/// Codes and texts, one per solicitation.
+/// Codes and texts, one for each solicitation.
 fn real_notices(file: &Path) -> (Vec<String>, Vec<NoticeText>) {
     let mut reader = csv::Reader::from_path(file).unwrap();
     let headers = reader.headers().unwrap().clone();

@@ -1,4 +1,4 @@
-//! The table of token vectors, and means over it.
+//! The table of token vectors, and means of its vectors.
 
 use std::{
     collections::HashMap,
@@ -16,15 +16,15 @@ pub(super) const TOKENIZER: &str = "l2_supercat_tokenizer_config.json";
 const WEIGHTS: &str = "l2_supercat_256.safetensors";
 const TENSOR: &str = "embedding.weight";
 
-/// One vector and one weight per token.
+/// A vector and a weight for each token.
 pub(super) struct TokenTable {
     tokenizer: Tokenizer,
-    /// One row per token.
+    /// One row of [`DIMENSION`] values for each token.
     vectors: Vec<f32>,
     weights: Vec<f32>,
 }
 
-/// The tokens of words met before: notices repeat their words, and taking a word apart is most of the work.
+/// The tokens of words that were tokenized before: notices repeat words, and tokenizing them takes most of the time.
 #[derive(Default)]
 pub(super) struct TokenCache(HashMap<String, Vec<usize>>);
 
@@ -34,7 +34,7 @@ impl TokenTable {
         let weights_path = find_file(dir, "weights", WEIGHTS)?;
         let mut tokenizer = Tokenizer::from_file(&tokenizer_path)
             .map_err(|source| EmbeddingError::Unusable { path: tokenizer_path.clone(), source })?;
-        // Texts are pooled one by one: padding would only be work.
+        // Texts are embedded one by one, which needs no padding.
         tokenizer.with_padding(None);
         let bytes = std::fs::read(&weights_path)
             .map_err(|source| EmbeddingError::Unusable { path: weights_path.clone(), source: source.into() })?;
@@ -43,7 +43,7 @@ impl TokenTable {
         Ok(Self { tokenizer, vectors, weights })
     }
 
-    /// Plain mean of the vectors of a text's tokens, as the Python package makes it; zero for an empty text.
+    /// The unweighted mean of a text's token vectors, as the Python package computes it; zero for an empty text.
     pub(super) fn plain_mean(&self, text: &str) -> Result<Vec<f32>, EmbeddingError> {
         let mut mean = WeightedMean::default();
         for token in self.tokenize(text)? {
@@ -52,16 +52,16 @@ impl TokenTable {
         Ok(mean.finish())
     }
 
-    /// Mean of the vectors of a text's tokens by their weights; zero for an empty text.
+    /// The weighted mean of the vectors of a text's tokens; zero for an empty text.
     ///
-    /// The text is taken word by word. That gives the same tokens, because no token reaches across a space.
-    pub(super) fn weighted_mean(&self, text: &str, memory: &mut TokenCache) -> Result<Vec<f32>, EmbeddingError> {
+    /// The text is tokenized word by word, which gives the same tokens, because no token extends across a space.
+    pub(super) fn weighted_mean(&self, text: &str, cache: &mut TokenCache) -> Result<Vec<f32>, EmbeddingError> {
         let mut mean = WeightedMean::default();
         for word in text.split_whitespace() {
-            if !memory.0.contains_key(word) {
-                memory.0.insert(word.to_owned(), self.tokenize(word)?);
+            if !cache.0.contains_key(word) {
+                cache.0.insert(word.to_owned(), self.tokenize(word)?);
             }
-            for &token in memory.0.get(word).into_iter().flatten() {
+            for &token in cache.0.get(word).into_iter().flatten() {
                 mean.add(self.vector(token), self.weights[token]);
             }
         }
@@ -73,7 +73,7 @@ impl TokenTable {
             return Ok(vec![]);
         }
         let encoding = self.tokenizer.encode_fast(text, false).map_err(EmbeddingError::Failed)?;
-        // As the package does: an id beyond the table means its last row.
+        // As in the Python package, an id beyond the table means its last row.
         let last = self.weights.len() - 1;
         Ok(encoding.get_ids().iter().map(|&id| (id as usize).min(last)).collect())
     }
@@ -83,7 +83,7 @@ impl TokenTable {
     }
 }
 
-/// A weighted mean in the making.
+/// Accumulates a weighted mean.
 struct WeightedMean {
     sum: Vec<f32>,
     weight: f32,
@@ -111,19 +111,19 @@ impl WeightedMean {
     }
 }
 
-/// Adds a vector, times a weight, to a sum.
+/// Adds a vector multiplied by a weight to a sum.
 pub(super) fn add_weighted(sum: &mut [f32], vector: &[f32], weight: f32) {
     sum.iter_mut().zip(vector).for_each(|(sum, value)| *sum += weight * value);
 }
 
-/// How much a token counts. Its id is nearly its rank by frequency, because the tokenizer's vocabulary was built by
-/// merging the most frequent pairs first.
+/// The weight of a token: rarer tokens have larger ones. The id is nearly the rank by frequency, because the
+/// tokenizer's vocabulary was built by merging the most frequent pairs first.
 #[expect(clippy::cast_precision_loss, reason = "token ids are far below 2^24")]
 fn token_weight(id: usize) -> f32 {
     (id as f32 + 1.0).ln().max(f32::MIN_POSITIVE)
 }
 
-/// Looks for a file in the folder itself and where the wheel has it.
+/// Looks for a file in the folder itself and at its path in the Python wheel.
 fn find_file(dir: &Path, folder: &str, file: &'static str) -> Result<PathBuf, EmbeddingError> {
     [dir.join(file), dir.join(folder).join(file), dir.join("wordllama").join(folder).join(file)]
         .into_iter()
@@ -143,12 +143,12 @@ fn read_vectors(bytes: &[u8]) -> Result<Vec<f32>, BoxedError> {
     Ok(tensor.data().chunks_exact(2).map(|pair| half_to_f32(u16::from_le_bytes([pair[0], pair[1]]))).collect())
 }
 
-/// A 16-bit float as a 32-bit one, by rearranging its bits.
+/// Converts a 16-bit float to a 32-bit one.
 pub(super) fn half_to_f32(bits: u16) -> f32 {
     let bits = u32::from(bits);
     let (sign, exponent, fraction) = ((bits & 0x8000) << 16, (bits >> 10) & 0x1f, bits & 0x3ff);
     let magnitude = match (exponent, fraction) {
-        // Below the smallest normal number a step is 2^-24.
+        // Subnormal numbers are multiples of 2^-24.
         (0, fraction) => f32::from_bits(0x3380_0000) * f32::from(u16::try_from(fraction).unwrap_or_default()),
         (0x1f, fraction) => f32::from_bits(0x7f80_0000 | (fraction << 13)),
         (exponent, fraction) => f32::from_bits(((exponent + 112) << 23) | (fraction << 13)),

@@ -16,24 +16,24 @@ fn stamp() -> AuditStamp {
     AuditStamp { by: UserId::from_program("ann"), at: "2026-03-04T00:00:00Z".parse().unwrap() }
 }
 
-fn event<A: TenantAggregate>(sequence: u64, happened: &A::Event) -> RawEnvelope {
+fn event<A: TenantAggregate>(sequence: u64, decoded: &A::Event) -> RawEnvelope {
     RawEnvelope {
         tenant_id: "acme".to_owned(),
         aggregate_type: A::TYPE.to_owned(),
         aggregate_id: "acme:1".to_owned(),
-        event_type: cqrs_es::DomainEvent::event_type(happened),
-        event_version: cqrs_es::DomainEvent::event_version(happened),
-        payload: serde_json::to_string(happened).unwrap(),
+        event_type: cqrs_es::DomainEvent::event_type(decoded),
+        event_version: cqrs_es::DomainEvent::event_version(decoded),
+        payload: serde_json::to_string(decoded).unwrap(),
         ..recorded_event(sequence, &discovered("x"))
     }
 }
 
-fn project_document(happened: &DocumentEvent) -> Vec<SearchUnit> {
-    project_units(&event::<Document>(4, happened)).unwrap()
+fn project_document(decoded: &DocumentEvent) -> Vec<SearchUnit> {
+    project_units(&event::<Document>(4, decoded)).unwrap()
 }
 
 #[test]
-fn a_document_is_found_by_its_name_what_it_asks_for_and_what_it_comes_to() {
+fn a_document_has_units_for_its_name_its_requirements_and_its_analysis() {
     let upload = UploadedFile {
         file_name: FileName::try_new("PWS Beds.pdf").unwrap(),
         media_type: MediaType::try_new("application/pdf").unwrap(),
@@ -57,8 +57,8 @@ fn a_document_is_found_by_its_name_what_it_asks_for_and_what_it_comes_to() {
         ),
         (DocumentEvent::Analysed { analysis, stamp: stamp() }, "analysis", "Forty beds."),
     ];
-    for (happened, part, passage) in events {
-        let [unit] = &project_document(&happened)[..] else { panic!("one unit of {happened:?}") };
+    for (decoded, part, passage) in events {
+        let [unit] = &project_document(&decoded)[..] else { panic!("not one unit of {decoded:?}") };
         let payload = &unit.payload;
         assert_eq!((payload.part.as_str(), payload.id.as_str(), payload.tenant_id.as_str()), (part, "1", "acme"));
         assert_eq!((payload.passages.as_slice(), payload.sequence), (&[passage.to_owned()][..], 4));
@@ -66,7 +66,7 @@ fn a_document_is_found_by_its_name_what_it_asks_for_and_what_it_comes_to() {
 }
 
 #[test]
-fn of_what_is_deleted_nothing_is_left_but_that_it_is_gone() {
+fn a_deleted_unit_is_empty_and_marked_as_gone() {
     let deleted = project_document(&DocumentEvent::Deleted { stamp: stamp() });
     assert_eq!(deleted.len(), 3);
     for unit in deleted {
@@ -77,16 +77,16 @@ fn of_what_is_deleted_nothing_is_left_but_that_it_is_gone() {
 }
 
 #[test]
-fn what_cannot_be_understood_is_poison_and_what_is_no_text_is_nothing() {
+fn an_event_that_cannot_be_decoded_is_poison_and_other_aggregates_have_no_units() {
     let broken =
         RawEnvelope { payload: "{}".to_owned(), ..event::<Resource>(1, &ResourceEvent::Deleted { stamp: stamp() }) };
     assert!(matches!(project_units(&broken), Err(ProjectionError::Poison(_))));
-    let foreign = RawEnvelope { aggregate_type: "task".to_owned(), ..broken };
-    assert_eq!(project_units(&foreign).unwrap(), []);
+    let other_aggregate = RawEnvelope { aggregate_type: "task".to_owned(), ..broken };
+    assert_eq!(project_units(&other_aggregate).unwrap(), []);
 }
 
 #[test]
-fn the_same_part_has_the_same_point_whatever_happens_to_it() {
+fn a_part_has_the_same_point_when_created_updated_and_deleted() {
     let asset = |body: &str| ResourceContent {
         name: domain::resource::ResourceName::try_new("Beds").unwrap(),
         kind: domain::resource::ResourceKind::Other,
@@ -94,11 +94,11 @@ fn the_same_part_has_the_same_point_whatever_happens_to_it() {
         tags: domain::resource::ResourceTags::default(),
         document_id: None,
     };
-    let of =
-        |sequence, happened: &ResourceEvent| project_units(&event::<Resource>(sequence, happened)).unwrap().remove(0);
-    let created = of(1, &ResourceEvent::Created { asset: asset("One."), stamp: stamp() });
-    let updated = of(2, &ResourceEvent::Updated { asset: asset("Two."), stamp: stamp() });
-    let deleted = of(3, &ResourceEvent::Deleted { stamp: stamp() });
+    let project =
+        |sequence, decoded: &ResourceEvent| project_units(&event::<Resource>(sequence, decoded)).unwrap().remove(0);
+    let created = project(1, &ResourceEvent::Created { asset: asset("One."), stamp: stamp() });
+    let updated = project(2, &ResourceEvent::Updated { asset: asset("Two."), stamp: stamp() });
+    let deleted = project(3, &ResourceEvent::Deleted { stamp: stamp() });
     assert!(created.point_id() == updated.point_id() && updated.point_id() == deleted.point_id());
     assert_ne!(created.payload.content_hash, updated.payload.content_hash);
     assert_eq!(created.point_id().to_string(), "095bc4c4-5a7e-5005-ac4c-b131f0b2cafc");
