@@ -83,21 +83,27 @@ pub(crate) fn routes(rest: RestState, max_body_bytes: usize) -> (Router, Router)
     let max_file_bytes = usize::try_from(MAX_FILE_BYTES).unwrap_or(usize::MAX);
     let max_ingest_bytes = rest.ingest.max_body_bytes().max(max_body_bytes);
     let plain = Router::new()
-        .route("/api/v1/opportunities", get(opportunity::list))
+        .route("/api/v1/opportunities", get(opportunity::list_opportunities))
         .route("/api/v1/opportunities/{id}", get(opportunity::get_opportunity))
-        .route("/api/v1/resources", get(resource::list).post(resource::create))
-        .route("/api/v1/resources/{id}", get(resource::get_resource).put(resource::update).delete(resource::delete))
-        .route("/api/v1/documents/{id}", get(document::get_document).delete(document::delete))
-        .route("/api/v1/documents/{id}/content", get(document::content))
+        .route("/api/v1/resources", get(resource::list_resources).post(resource::create_resource))
+        .route(
+            "/api/v1/resources/{id}",
+            get(resource::get_resource).put(resource::update_resource).delete(resource::delete_resource),
+        )
+        .route("/api/v1/documents/{id}", get(document::get_document).delete(document::delete_document))
+        .route("/api/v1/documents/{id}/content", get(document::get_document_content))
         .route("/api/v1/openapi.json", get(openapi::serve_openapi))
         .route("/analytics/events", get(analytics::list_events))
         .layer(inflate::inflate_layer(InflatePolicy::UpTo(max_body_bytes)));
     let texts = Router::new()
-        .route("/api/v1/documents/{id}/text", put(document_text::record).get(document_text::get_document_text))
+        .route(
+            "/api/v1/documents/{id}/text",
+            put(document_text::record_document_text).get(document_text::get_document_text),
+        )
         .layer(DefaultBodyLimit::max(document_text::MAX_TEXT_BYTES))
         .layer(inflate::inflate_layer(InflatePolicy::UpTo(document_text::MAX_TEXT_BYTES)));
     let files = Router::new()
-        .route("/api/v1/documents", post(upload::upload).get(document::list))
+        .route("/api/v1/documents", post(upload::upload_document).get(document::list_documents))
         .layer(DefaultBodyLimit::max(max_file_bytes))
         .layer(inflate::inflate_layer(InflatePolicy::Never));
     let events = Router::new()

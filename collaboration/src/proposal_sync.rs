@@ -14,6 +14,7 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
+use backon::{ConstantBuilder, Retryable};
 use commands::{
     authorization::CallerAuthority,
     caller::Caller,
@@ -29,7 +30,6 @@ use domain::{
     },
     value::{ProposalId, TenantId, UserId},
 };
-use tokio::time::sleep;
 use uuid::Uuid;
 
 use crate::{
@@ -41,9 +41,8 @@ use crate::{
     },
 };
 
-/// Attempts to sync a text that another process has locked, and the pause between them: 5 s altogether.
-const SYNC_ATTEMPTS: u32 = 100;
-const RETRY_DELAY: Duration = Duration::from_millis(50);
+/// Pauses between attempts to sync a text that another process has locked: 5 s altogether.
+const RETRY_PAUSES: ConstantBuilder = ConstantBuilder::new().with_delay(Duration::from_millis(50)).with_max_times(99);
 
 /// Maximum number of updates that are attributed to their authors one by one. If there are more, all changes are
 /// attributed to the author of the last update.
@@ -93,14 +92,7 @@ impl<S: AggregateStores> ProposalSync<S> {
 
     /// Like [`Self::try_sync`], but waits for another process that holds the lock.
     pub(crate) async fn sync_with_retry(&self, proposal_ref: &ProposalRef) -> Result<SyncOutcome, TextError> {
-        let mut attempts_left = SYNC_ATTEMPTS;
-        loop {
-            attempts_left -= 1;
-            match self.try_sync(proposal_ref).await {
-                Err(TextError::Busy) if attempts_left > 0 => sleep(RETRY_DELAY).await,
-                outcome => return outcome,
-            }
-        }
+        (|| self.try_sync(proposal_ref)).retry(RETRY_PAUSES).when(|error| matches!(error, TextError::Busy)).await
     }
 
     pub(crate) fn shared_texts(&self) -> &SharedTextStore {

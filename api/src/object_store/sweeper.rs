@@ -4,6 +4,7 @@ mod file_walker;
 
 use std::{collections::HashSet, io, time::Duration};
 
+use backon::{ConstantBuilder, Retryable};
 use sqlx::PgPool;
 use tokio::{fs, sync::mpsc, time::interval};
 use tokio_util::sync::CancellationToken;
@@ -18,9 +19,8 @@ const REFERENCED_BY_ANY_DOCUMENT: &str = include_str!("sweeper/referenced_by_any
 /// Files per query to the log.
 const FILES_PER_QUERY: usize = 500;
 
-/// Attempts to remove the files of a deleted document, and the time between them.
-const MAX_ATTEMPTS: u32 = 5;
-const RETRY_DELAY: Duration = Duration::from_secs(1);
+/// Pauses between attempts to remove the files of a deleted document.
+const RETRY_PAUSES: ConstantBuilder = ConstantBuilder::new().with_delay(Duration::from_secs(1)).with_max_times(4);
 
 /// Why files are not removed; the next sweep tries again.
 #[derive(Debug, thiserror::Error)]
@@ -58,15 +58,9 @@ impl ObjectSweeper {
 
     async fn remove_deleted(&self, mut deleted: mpsc::Receiver<ObjectOwner>) {
         while let Some(owner) = deleted.recv().await {
-            for attempt in 1..=MAX_ATTEMPTS {
-                match self.remove_if_deleted(&owner).await {
-                    Ok(()) => break,
-                    Err(error) if attempt == MAX_ATTEMPTS => {
-                        let error = &error as &dyn std::error::Error;
-                        tracing::warn!(error, document = %owner.document, "cannot remove files of a deleted document");
-                    }
-                    Err(_) => tokio::time::sleep(RETRY_DELAY).await,
-                }
+            if let Err(error) = (|| self.remove_if_deleted(&owner)).retry(RETRY_PAUSES).await {
+                let error = &error as &dyn std::error::Error;
+                tracing::warn!(error, document = %owner.document, "cannot remove files of a deleted document");
             }
         }
     }

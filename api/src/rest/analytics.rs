@@ -87,7 +87,7 @@ impl From<VisitAction> for EventView {
 }
 
 /// Lists what a user of the caller's company did, or what was done on a page by its users.
-#[utoipa::path(get, operation_id = "events", path = "/analytics/events", tag = "analytics", params(EventListParams), responses(
+#[utoipa::path(get, path = "/analytics/events", tag = "analytics", params(EventListParams), responses(
     (status = 200, body = EventList), (status = 400, body = Problem), (status = 401, body = Problem),
     (status = 403, body = Problem), (status = 429, body = Problem), (status = 503, body = Problem)))]
 pub(super) async fn list_events(

@@ -88,7 +88,7 @@ impl ObjectView for DocumentView {
 #[utoipa::path(get, path = "/api/v1/documents", tag = "documents", params(DocumentListParams), responses(
     (status = 200, body = ListResponse<DocumentView>), (status = 400, body = Problem), (status = 401, body = Problem),
     (status = 403, body = Problem), (status = 429, body = Problem), (status = 503, body = Problem)))]
-pub(super) async fn list(
+pub(super) async fn list_documents(
     RestRequest { rest, principal, headers }: RestRequest,
     ValidQuery(query): ValidQuery<DocumentListParams>,
 ) -> Result<Json<ListResponse<DocumentView>>, Problem> {
@@ -97,7 +97,7 @@ pub(super) async fn list(
 }
 
 /// Returns a document of the caller's company.
-#[utoipa::path(get, operation_id = "one", path = "/api/v1/documents/{id}", tag = "documents", params(("id" = Uuid, Path)), responses(
+#[utoipa::path(get, path = "/api/v1/documents/{id}", tag = "documents", params(("id" = Uuid, Path)), responses(
     (status = 200, body = DocumentView), (status = 400, body = Problem), (status = 401, body = Problem),
     (status = 403, body = Problem), (status = 404, body = Problem), (status = 429, body = Problem),
     (status = 503, body = Problem)))]
@@ -117,7 +117,7 @@ pub(super) async fn get_document(
     (status = 304, description = "Not modified"), (status = 400, body = Problem), (status = 401, body = Problem),
     (status = 403, body = Problem), (status = 404, body = Problem), (status = 416, body = Problem),
     (status = 429, body = Problem), (status = 503, body = Problem)))]
-pub(super) async fn content(
+pub(super) async fn get_document_content(
     RestRequest { rest, principal, headers }: RestRequest,
     PathId(id): PathId,
 ) -> Result<Response, Problem> {
@@ -147,7 +147,7 @@ pub(super) async fn content(
     responses((status = 204), (status = 400, body = Problem), (status = 401, body = Problem),
     (status = 403, body = Problem), (status = 404, body = Problem), (status = 409, body = Problem),
     (status = 412, body = Problem), (status = 429, body = Problem), (status = 503, body = Problem)))]
-pub(super) async fn delete(
+pub(super) async fn delete_document(
     RestRequest { rest, principal, headers }: RestRequest,
     PathId(id): PathId,
 ) -> Result<Response, Problem> {

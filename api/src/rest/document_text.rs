@@ -52,7 +52,7 @@ pub(super) struct DocumentTextParams {
     (status = 409, body = Problem), (status = 412, body = Problem), (status = 413, body = Problem),
     (status = 415, body = Problem), (status = 429, body = Problem),
     (status = 503, body = Problem)))]
-pub(super) async fn record(
+pub(super) async fn record_document_text(
     RestRequest { rest, principal, headers }: RestRequest,
     PathId(id): PathId,
     ValidQuery(query): ValidQuery<DocumentTextParams>,
@@ -101,7 +101,7 @@ async fn read_text_body(objects: &ObjectStore, body: Body) -> Result<Bytes, Obje
 }
 
 /// Returns the text of a document, once it has been extracted.
-#[utoipa::path(get, operation_id = "shown", path = "/api/v1/documents/{id}/text", tag = "documents", params(("id" = Uuid, Path)), responses(
+#[utoipa::path(get, path = "/api/v1/documents/{id}/text", tag = "documents", params(("id" = Uuid, Path)), responses(
     (status = 200, description = "The text", content_type = "text/plain"), (status = 400, body = Problem),
     (status = 401, body = Problem), (status = 403, body = Problem), (status = 404, body = Problem),
     (status = 429, body = Problem), (status = 503, body = Problem)))]

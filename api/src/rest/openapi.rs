@@ -18,19 +18,19 @@ use crate::{http::problem::Problem, tenant_commands::CommandFailure};
 #[openapi(
     info(title = "MedContractHub", description = "What is not offered over GraphQL (`/graphql`)."),
     paths(
-        opportunity::list,
+        opportunity::list_opportunities,
         opportunity::get_opportunity,
-        resource::list,
+        resource::list_resources,
         resource::get_resource,
-        resource::create,
-        resource::update,
-        resource::delete,
-        document::list,
+        resource::create_resource,
+        resource::update_resource,
+        resource::delete_resource,
+        document::list_documents,
         document::get_document,
-        document::content,
-        upload::upload,
-        document::delete,
-        document_text::record,
+        document::get_document_content,
+        upload::upload_document,
+        document::delete_document,
+        document_text::record_document_text,
         document_text::get_document_text,
         ingest::ingest_events,
         analytics::list_events,
@@ -81,5 +81,26 @@ pub(super) async fn serve_openapi() -> Response {
     match openapi_document() {
         Ok(description) => Json(description).into_response(),
         Err(error) => Problem::from(CommandFailure::unavailable(&error)).into_response(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    /// Generators name a client's methods after them, and OpenAPI requires them to be unique. `utoipa` takes the name of
+    /// the function, so that two functions of one name in different files would share an id.
+    #[test]
+    fn operation_ids_are_unique() {
+        let description = openapi_document().unwrap();
+        let paths = description["paths"].as_object().unwrap();
+        let operations = paths.values().flat_map(|path| path.as_object().unwrap().values());
+        let ids: Vec<_> = operations.map(|operation| operation["operationId"].as_str().unwrap().to_owned()).collect();
+        assert!(!ids.is_empty());
+        let mut known = BTreeSet::new();
+        let repeated: Vec<_> = ids.into_iter().filter(|id| !known.insert(id.clone())).collect();
+        assert_eq!(repeated, Vec::<String>::new());
     }
 }

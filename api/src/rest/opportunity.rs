@@ -157,7 +157,7 @@ impl From<OpportunityView> for OpportunityDetail {
 #[utoipa::path(get, path = "/api/v1/opportunities", tag = "opportunities", params(OpportunityListParams), responses(
     (status = 200, body = ListResponse<OpportunityListEntry>), (status = 400, body = Problem), (status = 401, body = Problem),
     (status = 429, body = Problem), (status = 503, body = Problem)))]
-pub(super) async fn list(
+pub(super) async fn list_opportunities(
     State(rest): State<Arc<RestState>>,
     headers: HeaderMap,
     ValidQuery(query): ValidQuery<OpportunityListParams>,
@@ -186,7 +186,7 @@ pub(super) async fn list(
 }
 
 /// Returns an opportunity.
-#[utoipa::path(get, operation_id = "one", path = "/api/v1/opportunities/{id}", tag = "opportunities",
+#[utoipa::path(get, path = "/api/v1/opportunities/{id}", tag = "opportunities",
     params(("id" = String, Path, description = "Department code and solicitation number, e.g. `097:SPE4A726RX326`")),
     responses((status = 200, body = OpportunityDetail), (status = 400, body = Problem), (status = 401, body = Problem),
     (status = 404, body = Problem), (status = 429, body = Problem), (status = 503, body = Problem)))]

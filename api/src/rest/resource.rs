@@ -131,7 +131,7 @@ impl ObjectView for ResourceView {
 #[utoipa::path(get, path = "/api/v1/resources", tag = "resources", params(ResourceListParams), responses(
     (status = 200, body = ListResponse<ResourceView>), (status = 400, body = Problem), (status = 401, body = Problem),
     (status = 403, body = Problem), (status = 429, body = Problem), (status = 503, body = Problem)))]
-pub(super) async fn list(
+pub(super) async fn list_resources(
     RestRequest { rest, principal, headers }: RestRequest,
     ValidQuery(query): ValidQuery<ResourceListParams>,
 ) -> Result<axum::Json<ListResponse<ResourceView>>, Problem> {
@@ -146,7 +146,7 @@ pub(super) async fn list(
 }
 
 /// Returns a resource of the caller's company.
-#[utoipa::path(get, operation_id = "one", path = "/api/v1/resources/{id}", tag = "resources", params(("id" = Uuid, Path)), responses(
+#[utoipa::path(get, path = "/api/v1/resources/{id}", tag = "resources", params(("id" = Uuid, Path)), responses(
     (status = 200, body = ResourceView), (status = 400, body = Problem), (status = 401, body = Problem),
     (status = 403, body = Problem), (status = 404, body = Problem), (status = 429, body = Problem),
     (status = 503, body = Problem)))]
@@ -163,7 +163,7 @@ pub(super) async fn get_resource(
     (status = 201, body = ChangeResponse), (status = 400, body = Problem), (status = 401, body = Problem),
     (status = 403, body = Problem), (status = 409, body = Problem), (status = 413, body = Problem),
     (status = 415, body = Problem), (status = 429, body = Problem), (status = 503, body = Problem)))]
-pub(super) async fn create(
+pub(super) async fn create_resource(
     RestRequest { rest, principal, headers }: RestRequest,
     ValidJson(input): ValidJson<ResourceRequest>,
 ) -> Result<Response, Problem> {
@@ -181,7 +181,7 @@ pub(super) async fn create(
     (status = 403, body = Problem), (status = 404, body = Problem), (status = 409, body = Problem),
     (status = 412, body = Problem), (status = 413, body = Problem), (status = 415, body = Problem),
     (status = 429, body = Problem), (status = 503, body = Problem)))]
-pub(super) async fn update(
+pub(super) async fn update_resource(
     RestRequest { rest, principal, headers }: RestRequest,
     PathId(id): PathId,
     ValidJson(input): ValidJson<ResourceRequest>,
@@ -198,7 +198,7 @@ pub(super) async fn update(
     responses((status = 204), (status = 400, body = Problem), (status = 401, body = Problem),
     (status = 403, body = Problem), (status = 404, body = Problem), (status = 409, body = Problem),
     (status = 412, body = Problem), (status = 429, body = Problem), (status = 503, body = Problem)))]
-pub(super) async fn delete(
+pub(super) async fn delete_resource(
     RestRequest { rest, principal, headers }: RestRequest,
     PathId(id): PathId,
 ) -> Result<Response, Problem> {

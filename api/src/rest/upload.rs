@@ -57,7 +57,7 @@ pub(super) struct UploadParams {
     (status = 403, body = Problem), (status = 408, body = Problem), (status = 409, body = Problem),
     (status = 413, body = Problem), (status = 415, body = Problem), (status = 429, body = Problem),
     (status = 503, body = Problem)))]
-pub(super) async fn upload(
+pub(super) async fn upload_document(
     RestRequest { rest, principal, headers }: RestRequest,
     ValidQuery(query): ValidQuery<UploadParams>,
     body: Body,

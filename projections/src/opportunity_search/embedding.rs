@@ -9,7 +9,7 @@ use std::path::PathBuf;
 
 use futures::future::BoxFuture;
 
-pub(super) use self::notice_text::split_code;
+pub(super) use self::{category_labels::find_goods_group, notice_text::split_code};
 pub use self::{config::EmbeddingConfig, notice_text::NoticeText, static_model::StaticModel};
 use crate::error::BoxedError;
 

@@ -3,14 +3,12 @@
 //! A product code comes from its own field, from the beginning of the title (`6515--`), or from the first four digits
 //! of a stock number in the text (`NSN 6515-01-530-6147`).
 
-use super::embedding::split_code;
+use super::embedding::{find_goods_group, split_code};
 
 /// Digits of a national stock number.
 const STOCK_NUMBER_DIGITS: usize = 13;
 /// Most characters between `NSN` and its number.
 const STOCK_NUMBER_GAP: usize = 6;
-/// Prefixes of services on goods: the two digits after them are the group of the goods.
-const SERVICES_ON_GOODS: &[&str] = &["H0", "J0", "K0", "L0", "N0", "W0"];
 
 /// The term of a product or service code, or of a prefix of one.
 pub(super) fn product_term(code: &str) -> String {
@@ -32,9 +30,7 @@ pub(super) fn code_terms(title: &str, psc: Option<&str>, naics: Option<&str>, te
     for code in products.iter().filter(|code| code.is_ascii() && (2..=4).contains(&code.len())) {
         terms.push(product_term(code));
         terms.push(product_term(&code[..2]));
-        if code.len() == 4 && SERVICES_ON_GOODS.contains(&&code[..2]) {
-            terms.push(product_term(&code[2..]));
-        }
+        terms.extend(find_goods_group(code).map(product_term));
     }
     terms.extend(naics.filter(|code| code.len() >= 6).and_then(|code| code.get(..6)).map(industry_term));
     terms.sort_unstable();

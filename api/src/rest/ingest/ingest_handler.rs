@@ -63,7 +63,7 @@ pub(in crate::rest) struct IngestResponse {
 
 /// Records views and clicks. Events that are sent again are not counted again. Invalid events are listed by index,
 /// field and reason, and do not prevent the others from being recorded; if none is valid, the answer is 400.
-#[utoipa::path(post, operation_id = "take", path = "/ingest", tag = "analytics", request_body = IngestRequest,
+#[utoipa::path(post, path = "/ingest", tag = "analytics", request_body = IngestRequest,
     params(("Prefer" = Option<String>, Header, description = "`respond-async`: answer before the events are recorded")),
     responses((status = 200, description = "Recorded, except refused events", body = IngestResponse),
     (status = 202, description = "Buffered: lost if the process is killed or the append fails", body = IngestResponse),

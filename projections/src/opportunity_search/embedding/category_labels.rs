@@ -128,17 +128,19 @@ const LABELS: &[(&str, &str)] = &[
     ("Z", "maintenance repair alteration of buildings"),
 ];
 
-/// Prefixes of services on goods: the two digits after them are the group of the goods; `J065` is the repair of medical
-/// equipment.
+/// Services on goods: the last two digits of their codes are the group of the goods.
 const SERVICES_ON_GOODS: &[&str] = &["H0", "J0", "K0", "L0", "N0", "W0"];
 
-/// The labels of a code, from the widest group to the narrowest, followed by that of the goods that a service is about.
+/// The group of the goods that a service is about: `65` for `J065`, the repair of medical equipment.
+pub(in crate::opportunity_search) fn find_goods_group(code: &str) -> Option<&str> {
+    let (service, group) = code.split_at_checked(2)?;
+    (group.len() == 2 && SERVICES_ON_GOODS.contains(&service)).then_some(group)
+}
+
+/// The labels of a code, from the widest group to the narrowest, with the goods that a service is about.
 pub(super) fn category_label(code: &str) -> Option<String> {
     let prefix_label = |length: usize| code.get(..length).and_then(find_label);
-    let goods = match code.get(..2) {
-        Some(service) if code.len() == 4 && SERVICES_ON_GOODS.contains(&service) => code.get(2..).and_then(find_label),
-        _ => None,
-    };
+    let goods = find_goods_group(code).and_then(find_label);
     let labels: Vec<&str> = [prefix_label(1), prefix_label(2), prefix_label(4), goods].into_iter().flatten().collect();
     (!labels.is_empty()).then(|| labels.join(" "))
 }
