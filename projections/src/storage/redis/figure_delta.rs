@@ -2,16 +2,18 @@
 
 /// A key of figures or of a list, in the slot of the states that change it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct FigureTarget {
-    pub(crate) key: String,
-    pub(crate) kind: FigureKind,
+pub struct FigureTarget {
+    /// The whole key; it has the hash tag of the state that is written with it.
+    pub key: String,
+    /// What it is.
+    pub kind: FigureKind,
     /// When it expires, in Unix seconds; 0 never.
-    pub(crate) expires_at: i64,
+    pub expires_at: i64,
 }
 
 /// What a key of figures is, and what a key that is damaged means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum FigureKind {
+pub enum FigureKind {
     /// A hash of counts that most transitions change: if it is damaged, nothing can be written.
     SharedCounts,
     /// A hash of counts that few transitions change: if it is damaged, only these are refused.
@@ -36,8 +38,11 @@ impl FigureKind {
 
 /// A number that is added to one field.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct FigureDelta {
-    pub(crate) target: FigureTarget,
-    pub(crate) field: String,
-    pub(crate) delta: i64,
+pub struct FigureDelta {
+    /// The key.
+    pub target: FigureTarget,
+    /// The field of a hash, or the member of a sorted set.
+    pub field: String,
+    /// What is added.
+    pub delta: i64,
 }
