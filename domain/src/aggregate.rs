@@ -11,7 +11,9 @@ pub trait PureAggregate: Aggregate {
     fn decide(&self, command: Self::Command) -> Result<Vec<Self::Event>, Self::Error>;
 }
 
-/// Implements the aggregate traits for a state with `decide` and `evolve`, under the given aggregate type.
+/// Implements the aggregate traits for a state with `decide` and `evolve`, under the given aggregate type. The calling
+/// crate depends on `cqrs-es`.
+#[macro_export]
 macro_rules! aggregate {
     ($state:ident, $name:literal, $command:ty, $event:ty, $error:ty) => {
         impl cqrs_es::Aggregate for $state {
@@ -47,4 +49,4 @@ macro_rules! aggregate {
     };
 }
 
-pub(crate) use aggregate;
+pub use aggregate;

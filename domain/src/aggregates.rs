@@ -5,7 +5,11 @@
 
 use cqrs_es::Aggregate;
 
-use crate::{context::BoundedContext, event_version::VersionHistory, fingerprint::Fingerprint};
+use crate::{
+    context::BoundedContext,
+    event_version::{VersionHistory, VersionedEvents},
+    fingerprint::Fingerprint,
+};
 
 /// Derives everything that is said about each aggregate from one list.
 macro_rules! aggregates {
@@ -21,8 +25,12 @@ macro_rules! aggregates {
 
         /// The schema versions of every event of every aggregate.
         pub fn version_histories() -> impl Iterator<Item = &'static VersionHistory> {
-            [$($(crate::$module::VERSION_HISTORIES,)+)+].into_iter().flatten()
+            [$($(<crate::$module::$aggregate as VersionedEvents>::VERSION_HISTORIES,)+)+].into_iter().flatten()
         }
+
+        $($(impl VersionedEvents for crate::$module::$aggregate {
+            const VERSION_HISTORIES: &'static [VersionHistory] = crate::$module::VERSION_HISTORIES;
+        })+)+
 
         $($(impl Fingerprint for crate::$module::$aggregate {
             const FINGERPRINT: &'static str = env!(concat!("FINGERPRINT_", stringify!($module)));

@@ -15,3 +15,9 @@ pub struct VersionHistory {
     /// The earlier versions, oldest first, each with its upcaster to the next version.
     pub earlier: &'static [(&'static str, Upcaster)],
 }
+
+/// An aggregate whose events have schema versions.
+pub trait VersionedEvents {
+    /// The version history of each of its event types.
+    const VERSION_HISTORIES: &'static [VersionHistory];
+}

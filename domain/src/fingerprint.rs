@@ -1,7 +1,9 @@
 //! Identifies the code that folds an aggregate; snapshots written by other code are discarded.
 
+use crate::event_version::VersionedEvents;
+
 /// An aggregate whose code has a fingerprint.
-pub trait Fingerprint {
+pub trait Fingerprint: VersionedEvents {
     /// Changes whenever the source code of the aggregate, the shared values or the upcasters changes (see `build.rs`).
     const FINGERPRINT: &'static str;
 }

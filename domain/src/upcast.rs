@@ -6,10 +6,14 @@
 
 use std::borrow::Cow;
 
+use cqrs_es::Aggregate;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
-use crate::{aggregates::version_histories, event_version::Upcaster};
+use crate::{
+    aggregates::version_histories,
+    event_version::{Upcaster, VersionHistory, VersionedEvents},
+};
 
 /// A stored payload that cannot be converted to the current version.
 #[derive(Debug, thiserror::Error)]
@@ -48,7 +52,19 @@ pub enum UpcastError {
 /// # Errors
 /// [`UpcastError`] naming the event and version, when either is unknown or the payload is not a JSON object.
 pub fn upcast<'a>(event_type: &str, version: &str, payload: &'a str) -> Result<Cow<'a, str>, UpcastError> {
-    let upcasters = pending_upcasters(event_type, version)?;
+    upcast_by(version_histories(), event_type, version, payload)
+}
+
+fn upcast_by<'a>(
+    mut histories: impl Iterator<Item = &'static VersionHistory>,
+    event_type: &str,
+    version: &str,
+    payload: &'a str,
+) -> Result<Cow<'a, str>, UpcastError> {
+    let history = histories
+        .find(|history| history.event_type == event_type)
+        .ok_or_else(|| UpcastError::UnknownEvent { event_type: event_type.to_owned() })?;
+    let upcasters = pending_upcasters(history, version)?;
     if upcasters.is_empty() {
         return Ok(Cow::Borrowed(payload));
     }
@@ -66,8 +82,23 @@ pub fn upcast<'a>(event_type: &str, version: &str, payload: &'a str) -> Result<C
 /// # Errors
 /// [`UpcastError`] naming the event and version, when either is unknown or the payload has another shape.
 pub fn decode_event<E: DeserializeOwned>(event_type: &str, version: &str, payload: &str) -> Result<E, UpcastError> {
-    let payload = upcast(event_type, version, payload)?;
-    serde_json::from_str(&payload).map_err(|source| UpcastError::Payload {
+    parse_event(event_type, version, &upcast(event_type, version, payload)?)
+}
+
+/// Decodes a stored payload of any known version as an event of the aggregate `A`, by its own version histories.
+///
+/// # Errors
+/// As [`decode_event`]; the events of other aggregates are unknown.
+pub fn decode_event_of<A>(event_type: &str, version: &str, payload: &str) -> Result<A::Event, UpcastError>
+where
+    A: Aggregate + VersionedEvents,
+{
+    let payload = upcast_by(A::VERSION_HISTORIES.iter(), event_type, version, payload)?;
+    parse_event(event_type, version, &payload)
+}
+
+fn parse_event<E: DeserializeOwned>(event_type: &str, version: &str, upcasted: &str) -> Result<E, UpcastError> {
+    serde_json::from_str(upcasted).map_err(|source| UpcastError::Payload {
         event_type: event_type.to_owned(),
         version: version.to_owned(),
         source,
@@ -75,16 +106,16 @@ pub fn decode_event<E: DeserializeOwned>(event_type: &str, version: &str, payloa
 }
 
 /// The upcasters from a version to the current one.
-fn pending_upcasters(event_type: &str, version: &str) -> Result<&'static [(&'static str, Upcaster)], UpcastError> {
-    let history = version_histories()
-        .find(|history| history.event_type == event_type)
-        .ok_or_else(|| UpcastError::UnknownEvent { event_type: event_type.to_owned() })?;
+fn pending_upcasters(
+    history: &'static VersionHistory,
+    version: &str,
+) -> Result<&'static [(&'static str, Upcaster)], UpcastError> {
     if history.current == version {
         return Ok(&[]);
     }
     let from = history.earlier.iter().position(|(earlier, _)| *earlier == version);
     from.map(|from| &history.earlier[from..]).ok_or_else(|| UpcastError::UnknownVersion {
-        event_type: event_type.to_owned(),
+        event_type: history.event_type.to_owned(),
         version: version.to_owned(),
         current: history.current,
     })
@@ -92,7 +123,10 @@ fn pending_upcasters(event_type: &str, version: &str) -> Result<&'static [(&'sta
 
 #[cfg(test)]
 mod tests {
-    use crate::opportunity::OpportunityEvent;
+    use crate::{
+        opportunity::{Opportunity, OpportunityEvent},
+        resource::Resource,
+    };
 
     use super::*;
 
@@ -110,6 +144,15 @@ mod tests {
         assert_eq!(serde_json::from_str::<Value>(&upcasted).unwrap()["posted_at"], Value::Null);
         let event: OpportunityEvent = decode_event("opportunity.deadline_changed", "1.0", stored).unwrap();
         assert!(matches!(event, OpportunityEvent::DeadlineChanged { posted_at: None, .. }));
+    }
+
+    #[test]
+    fn an_aggregate_decodes_its_own_events_only() {
+        let stored = r#"{"type":"deadline_changed","notice_id":"n1","from":null,"to":null}"#;
+        let event = decode_event_of::<Opportunity>("opportunity.deadline_changed", "1.0", stored).unwrap();
+        assert!(matches!(event, OpportunityEvent::DeadlineChanged { posted_at: None, .. }));
+        let foreign = decode_event_of::<Resource>("opportunity.deadline_changed", "1.0", stored).unwrap_err();
+        assert_eq!(foreign.to_string(), "unknown event type opportunity.deadline_changed");
     }
 
     #[test]

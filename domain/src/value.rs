@@ -11,12 +11,9 @@ pub use self::{
     date::{STORABLE_YEARS, ensure_storable_day, ensure_storable_time},
     stamp::AuditStamp,
     tenant::{PUBLIC_TENANT, TenantId},
+    text::text_value,
 };
-pub(crate) use self::{
-    id::uuid_id,
-    text::{is_prose, text_value},
-    vocabulary::vocabulary,
-};
+pub(crate) use self::{id::uuid_id, text::is_prose, vocabulary::vocabulary};
 
 text_value!(
     /// A user of the platform, by the id that the identity provider assigns.

@@ -186,7 +186,7 @@ struct FoldedState<A> {
     folded_events: usize,
 }
 
-impl<A: Aggregate> FoldedState<A> {
+impl<A: Aggregate + Fingerprint> FoldedState<A> {
     /// Folds the rows of a stream; `None` when they begin with a snapshot that cannot be read.
     fn from_rows(stream: &StreamId, rows: &[PgRow]) -> Result<Option<Self>, LoadError> {
         let mut folded = Self { aggregate: A::default(), sequence: 0, folded_events: 0 };
@@ -194,7 +194,7 @@ impl<A: Aggregate> FoldedState<A> {
             let row = StreamRow::new(row);
             let sequence = row.sequence().map_err(to_load_error)?;
             if let Some(event_type) = row.event_type().map_err(to_load_error)? {
-                folded.aggregate.apply(decode_event(stream.aggregate_type, &stream.aggregate_id, event_type, &row)?);
+                folded.aggregate.apply(decode_event::<A>(&stream.aggregate_id, event_type, &row)?);
                 folded.folded_events += 1;
             } else {
                 match serde_json::from_str(row.payload().map_err(to_load_error)?) {
@@ -212,39 +212,35 @@ impl<A: Aggregate> FoldedState<A> {
     }
 }
 
-fn decode_event<E: DomainEvent>(
-    aggregate_type: &'static str,
+fn decode_event<A: Aggregate + Fingerprint>(
     aggregate_id: &str,
     event_type: &str,
     row: &StreamRow<'_>,
-) -> Result<E, LoadError> {
+) -> Result<A::Event, LoadError> {
     let event_version = row.event_version().map_err(to_load_error)?;
     let (sequence, position) = (row.sequence().map_err(to_load_error)?, row.position().map_err(to_load_error)?);
-    upcast::decode_event(event_type, event_version, row.payload().map_err(to_load_error)?).map_err(|source| {
-        LoadError::Undecodable {
-            aggregate_type,
-            aggregate_id: aggregate_id.to_owned(),
-            sequence,
-            position,
-            event_type: event_type.to_owned(),
-            event_version: event_version.to_owned(),
-            source: Arc::new(source),
-        }
+    let payload = row.payload().map_err(to_load_error)?;
+    upcast::decode_event_of::<A>(event_type, event_version, payload).map_err(|source| LoadError::Undecodable {
+        aggregate_type: A::TYPE,
+        aggregate_id: aggregate_id.to_owned(),
+        sequence,
+        position,
+        event_type: event_type.to_owned(),
+        event_version: event_version.to_owned(),
+        source: Arc::new(source),
     })
 }
 
-fn envelope_from_row<A: Aggregate>(aggregate_id: &str, row: &PgRow) -> Result<EventEnvelope<A>, LoadError> {
+fn envelope_from_row<A: Aggregate + Fingerprint>(
+    aggregate_id: &str,
+    row: &PgRow,
+) -> Result<EventEnvelope<A>, LoadError> {
     let metadata: String = row.try_get(6).map_err(to_load_error)?;
     let row = StreamRow::new(row);
     Ok(EventEnvelope {
         aggregate_id: aggregate_id.to_owned(),
         sequence: usize::try_from(row.sequence().map_err(to_load_error)?).unwrap_or(usize::MAX),
-        payload: decode_event(
-            A::TYPE,
-            aggregate_id,
-            row.event_type().map_err(to_load_error)?.unwrap_or_default(),
-            &row,
-        )?,
+        payload: decode_event::<A>(aggregate_id, row.event_type().map_err(to_load_error)?.unwrap_or_default(), &row)?,
         metadata: serde_json::from_str(&metadata).map_err(|error| to_load_error(sqlx::Error::Decode(error.into())))?,
     })
 }

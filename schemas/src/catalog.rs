@@ -34,7 +34,8 @@ pub struct EventSchema {
 }
 
 impl EventSchema {
-    fn new(event_type: &'static str, version: &'static str, subject: &'static str, json: &'static str) -> Self {
+    /// The schema of one version; `json` is parsed when it is first used.
+    pub fn new(event_type: &'static str, version: &'static str, subject: &'static str, json: &'static str) -> Self {
         Self { event_type, version, subject, json, tree: OnceLock::new() }
     }
 

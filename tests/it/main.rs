@@ -9,6 +9,7 @@ mod documentation;
 mod edges;
 mod eventstore;
 mod graphql;
+mod guides;
 mod notices;
 mod operations;
 mod own_engines;

@@ -5,7 +5,9 @@ pub(crate) fn is_prose(character: char) -> bool {
     !character.is_control() || matches!(character, '\n' | '\r' | '\t')
 }
 
-/// Declares a text value with its name in errors, its maximum length in characters and its form.
+/// Declares a text value with its name in errors, its maximum length in characters and its form. The calling crate
+/// depends on `serde`.
+#[macro_export]
 macro_rules! text_value {
     ($(#[$doc:meta])* $name:ident, $what:literal, max $max:literal, $accepts:expr, $expected:literal) => {
         $(#[$doc])*
@@ -47,4 +49,4 @@ macro_rules! text_value {
     };
 }
 
-pub(crate) use text_value;
+pub use text_value;

@@ -14,6 +14,7 @@ mod errors;
 mod eviction;
 mod figure_delta;
 mod generation_markers;
+mod hash_scan;
 mod hash_tag;
 mod redis_client;
 mod script_call;
@@ -23,16 +24,22 @@ mod state_key;
 mod state_write;
 mod versioned_state_store;
 
-pub use self::config::RedisConfig;
 #[cfg(test)]
 pub(crate) use self::hash_tag::cluster_slot;
-pub(crate) use self::{
-    errors::{SequenceGap, unavailable_error, unreadable_error},
+pub use self::{
+    config::RedisConfig,
+    errors::{SequenceGap, unreadable_error},
     figure_delta::{FigureDelta, FigureKind, FigureTarget},
+    hash_scan::HashFields,
     hash_tag::tag_name,
-    redis_client::{RedisClient, escape_glob},
-    script_call::{RedisScript, ScriptCall},
+    redis_client::RedisClient,
     state_batch::{StateBatch, StateTransition, VersionedState},
-    state_key::{GENERATION_ROW, StateKey, parse_raw_state},
+    state_key::{GENERATION_ROW, StateKey},
     versioned_state_store::{StateStoreOptions, VersionedStateStore},
+};
+pub(crate) use self::{
+    errors::unavailable_error,
+    redis_client::escape_glob,
+    script_call::{RedisScript, ScriptCall},
+    state_key::parse_raw_state,
 };

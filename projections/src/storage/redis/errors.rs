@@ -39,17 +39,21 @@ struct DamagedFigures {
     source: RedisError,
 }
 
-/// Events between the stored version and the next event are missing.
+/// Events between the stored version and the next event are missing: a state batch refuses to fold.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
     "{stream} is at version {stored}, but the next event has sequence {next}: events in between are missing, or its \
      key in Redis was lost; run `medhub rebuild {read_model}`"
 )]
-pub(crate) struct SequenceGap {
-    pub(crate) read_model: &'static str,
-    pub(crate) stream: String,
-    pub(crate) stored: u64,
-    pub(crate) next: u64,
+pub struct SequenceGap {
+    /// The read model, as `medhub rebuild` takes it.
+    pub read_model: &'static str,
+    /// The stream.
+    pub stream: String,
+    /// The sequence of the last event in the stored state; 0 without one.
+    pub stored: u64,
+    /// The sequence of the event that should be folded.
+    pub next: u64,
 }
 
 /// A stored state that this program cannot have written.
@@ -98,7 +102,8 @@ impl ErrorClassifier {
     }
 }
 
-pub(crate) fn unreadable_error(source: impl Into<BoxedError>) -> QueryError {
+/// The error of a query whose stored state cannot be decoded.
+pub fn unreadable_error(source: impl Into<BoxedError>) -> QueryError {
     QueryError::Unreadable { store: STORE, source: source.into() }
 }
 

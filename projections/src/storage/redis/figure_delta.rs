@@ -2,17 +2,19 @@
 
 /// A key of figures or of a list. It has the hash tag of the states that change it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct FigureTarget {
-    pub(crate) key: String,
-    pub(crate) kind: FigureKind,
-    /// When the key expires, in Unix seconds; 0 for never.
-    pub(crate) expires_at: i64,
+pub struct FigureTarget {
+    /// The whole key; it has the hash tag of the state that is written with it.
+    pub key: String,
+    /// What it is.
+    pub kind: FigureKind,
+    /// When it expires, in Unix seconds; 0 never.
+    pub expires_at: i64,
 }
 
 /// The data type of a key of figures, and how many transitions fail when the key is damaged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum FigureKind {
-    /// A hash of counts that most transitions change: if it is damaged, the read model is unavailable for writes.
+pub enum FigureKind {
+    /// A hash of counts that most transitions change: if it is damaged, nothing can be written.
     SharedCounts,
     /// A hash of counts that few transitions change: if it is damaged, only these are refused.
     OwnCounts,
@@ -37,8 +39,11 @@ impl FigureKind {
 
 /// A number to add to one field.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct FigureDelta {
-    pub(crate) target: FigureTarget,
-    pub(crate) field: String,
-    pub(crate) delta: i64,
+pub struct FigureDelta {
+    /// The key.
+    pub target: FigureTarget,
+    /// The field of a hash, or the member of a sorted set.
+    pub field: String,
+    /// What is added.
+    pub delta: i64,
 }

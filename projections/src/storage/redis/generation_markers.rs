@@ -33,9 +33,12 @@ return 1",
 );
 
 impl<S: Send> VersionedStateStore<S> {
-    /// Creates the markers. Idempotent. A generation with the keys of an earlier release is left unchanged: it can only
-    /// be rebuilt.
-    pub(crate) async fn prepare(&self) -> Result<(), QueryError> {
+    /// Creates the markers. Idempotent. A generation with the keys of an earlier release is left as it is: it can only be
+    /// rebuilt.
+    ///
+    /// # Errors
+    /// [`QueryError`] when the server is unavailable.
+    pub async fn prepare(&self) -> Result<(), QueryError> {
         if self.has_outdated_layout().await? {
             let (read_model, generation) = (self.read_model(), self.generation());
             tracing::warn!(
@@ -55,7 +58,10 @@ impl<S: Send> VersionedStateStore<S> {
     }
 
     /// Removes all keys of the generation. Idempotent.
-    pub(crate) async fn discard(&self) -> Result<(), QueryError> {
+    ///
+    /// # Errors
+    /// [`QueryError`] when the server is unavailable.
+    pub async fn discard(&self) -> Result<(), QueryError> {
         let mut pipeline = redis::pipe();
         pipeline.smembers(self.tags_key()).del(self.tags_key()).ignore();
         let (tags,): (Vec<String>,) = self.client().run_pipeline(pipeline.atomic()).await?;
@@ -128,8 +134,12 @@ impl<S: Send> VersionedStateStore<S> {
         Err(self.classifier().generation_lost())
     }
 
-    /// The generation's name if all markers exist; otherwise the first thing that is wrong with them.
-    pub(crate) async fn describe_markers(&self) -> Result<String, QueryError> {
+    /// The generation's name if all markers are there; otherwise what is wrong with them. It is the content of
+    /// [`GENERATION_ROW`] when a read model is verified.
+    ///
+    /// # Errors
+    /// [`QueryError`] when the server is unavailable.
+    pub async fn describe_markers(&self) -> Result<String, QueryError> {
         let mut pipeline = redis::pipe();
         pipeline.smembers(self.tags_key());
         let answers: Vec<RedisResult<Value>> = self.client().run_commands(pipeline).await?;

@@ -8,7 +8,7 @@ pub(super) fn hashed_part(key: &str) -> &str {
 }
 
 /// The tag and the rest of a name such as `{acme}:proposal:acme:1`; `None` for a name without a tag.
-pub(crate) fn tag_name(name: &str) -> Option<(&str, &str)> {
+pub fn tag_name(name: &str) -> Option<(&str, &str)> {
     name.strip_prefix('{')?.split_once("}:")
 }
 

@@ -18,7 +18,7 @@ const KEYS_PER_SCAN: usize = 1_000;
 
 /// A client of one server.
 #[derive(Clone)]
-pub(crate) struct RedisClient {
+pub struct RedisClient {
     client: Client,
     connection: ConnectionManager,
 }
@@ -26,7 +26,10 @@ pub(crate) struct RedisClient {
 impl RedisClient {
     /// Creates a client; it connects at the first command and reconnects when the connection breaks. Requires a Tokio
     /// runtime.
-    pub(crate) fn new(config: &RedisConfig) -> Result<Self, QueryError> {
+    ///
+    /// # Errors
+    /// [`QueryError`] when the URL is invalid.
+    pub fn new(config: &RedisConfig) -> Result<Self, QueryError> {
         let timeout = Some(config.timeout());
         let manager = ConnectionManagerConfig::new()
             .set_connection_timeout(timeout)
@@ -111,7 +114,11 @@ impl RedisClient {
         Ok(script.set_digest(digest))
     }
 
-    pub(crate) async fn ping(&self) -> Result<(), QueryError> {
+    /// Checks that the server answers.
+    ///
+    /// # Errors
+    /// [`QueryError`] when it does not.
+    pub async fn ping(&self) -> Result<(), QueryError> {
         self.run_pipeline::<(String,)>(redis::pipe().ping()).await.map(drop)
     }
 

@@ -5,13 +5,15 @@ use crate::{error::BoxedError, runtime::ProjectionError};
 
 /// A state and the sequence of the last event in it; 0 before the first.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct VersionedState<S> {
-    pub(crate) version: u64,
-    pub(crate) state: S,
+pub struct VersionedState<S> {
+    /// The sequence of the last event.
+    pub version: u64,
+    /// The state after it.
+    pub state: S,
 }
 
 /// The events of one stream in a batch, and the states that they change.
-pub(crate) trait StateBatch: Send + Sync {
+pub trait StateBatch: Send + Sync {
     /// A parsed state.
     type State: Send;
 
@@ -26,10 +28,16 @@ pub(crate) trait StateBatch: Send + Sync {
     fn initial_state(&self, index: usize) -> Self::State;
 
     /// Decodes a stored state of the key at `index`.
+    ///
+    /// # Errors
+    /// Why it is no state of this read model.
     fn parse_state(&self, index: usize, version: u64, text: &str) -> Result<Self::State, BoxedError>;
 
-    /// Folds into each state the events that it does not have yet; states are in the order of the keys. A state that
-    /// has all of its events has no transition.
+    /// Folds the events that are new to each state; states are in the order of the keys. Nothing is returned for a state
+    /// that has all of its events.
+    ///
+    /// # Errors
+    /// [`ProjectionError::Poison`] when events are missing or cannot be folded: nothing of the stream is written.
     fn fold(
         &self,
         stored: Vec<VersionedState<Self::State>>,
@@ -38,16 +46,17 @@ pub(crate) trait StateBatch: Send + Sync {
 
 /// The write of one state.
 #[derive(Debug)]
-pub(crate) struct StateTransition<S> {
+pub struct StateTransition<S> {
     /// Index of the state's key.
-    pub(crate) index: usize,
+    pub index: usize,
     /// The stored version that the transition builds on.
-    pub(crate) from: u64,
-    pub(crate) to: VersionedState<S>,
+    pub from: u64,
+    /// The new state and its version.
+    pub to: VersionedState<S>,
     /// The new state as it is stored.
-    pub(crate) text: String,
+    pub text: String,
     /// Time to live in seconds; 0 for ever.
-    pub(crate) ttl_seconds: u64,
-    /// Changes of figures and lists of the same tag, written atomically with the state.
-    pub(crate) figures: Vec<FigureDelta>,
+    pub ttl_seconds: u64,
+    /// What is written to figures and lists of the same tag in the same step.
+    pub figures: Vec<FigureDelta>,
 }

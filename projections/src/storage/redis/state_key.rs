@@ -2,16 +2,16 @@
 
 use super::errors::InvalidStoredState;
 
-/// Name of a marker, and of the row that represents all markers when a generation is verified.
-pub(crate) const GENERATION_ROW: &str = "generation";
+/// Name of a marker, and of the row that stands for all of them when a generation is verified.
+pub const GENERATION_ROW: &str = "generation";
 
 /// The key of a state, with its hash tag.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct StateKey {
+pub struct StateKey {
     /// The tag, without braces.
-    pub(crate) tag: String,
+    pub tag: String,
     /// The whole key.
-    pub(crate) key: String,
+    pub key: String,
 }
 
 /// The stored version and state, as the server returns them.

@@ -35,19 +35,19 @@ const PER_ROUND_TRIP: usize = 100;
 const IN_FLIGHT: usize = 3;
 
 /// What distinguishes the store of one read model from that of another.
-pub(crate) struct StateStoreOptions {
+pub struct StateStoreOptions {
     /// Name of the read model in errors, as `medhub rebuild` takes it.
-    pub(crate) read_model: &'static str,
+    pub read_model: &'static str,
     /// Key prefix of all generations.
-    pub(crate) prefix: String,
-    /// The tags of all keys, if they are known beforehand; empty if each tag is added before its first write.
-    pub(crate) fixed_tags: Vec<String>,
+    pub prefix: String,
+    /// The tags of all keys, if they are known beforehand; empty when tags are added with the first write.
+    pub fixed_tags: Vec<String>,
     /// Memory for the states that were written last, in mebibytes.
-    pub(crate) cache_mb: u32,
+    pub cache_mb: u32,
 }
 
 /// The states of a read model in one generation.
-pub(crate) struct VersionedStateStore<S> {
+pub struct VersionedStateStore<S> {
     client: RedisClient,
     options: Arc<StateStoreOptions>,
     prefix: Arc<str>,
@@ -75,12 +75,13 @@ pub(super) type FoldedBatch<B> = (B, Vec<StateTransition<<B as StateBatch>::Stat
 
 impl<S: Send> VersionedStateStore<S> {
     /// A handle to the first generation.
-    pub(crate) fn new(client: RedisClient, options: StateStoreOptions) -> Self {
+    pub fn new(client: RedisClient, options: StateStoreOptions) -> Self {
         Self::open(client, Arc::new(options), Generation::FIRST)
     }
 
     /// A handle to another generation.
-    pub(crate) fn with_generation(&self, generation: Generation) -> Self {
+    #[must_use]
+    pub fn with_generation(&self, generation: Generation) -> Self {
         Self::open(self.client.clone(), Arc::clone(&self.options), generation)
     }
 
@@ -95,26 +96,28 @@ impl<S: Send> VersionedStateStore<S> {
         }
     }
 
-    pub(crate) fn client(&self) -> &RedisClient {
+    /// The client.
+    pub fn client(&self) -> &RedisClient {
         &self.client
     }
 
-    pub(crate) fn generation(&self) -> Generation {
+    /// The generation.
+    pub fn generation(&self) -> Generation {
         self.generation
     }
 
     /// The key prefix of this generation.
-    pub(crate) fn prefix(&self) -> &str {
+    pub fn prefix(&self) -> &str {
         &self.prefix
     }
 
     /// The key of `name` in the slot of `tag`.
-    pub(crate) fn key(&self, tag: &str, name: &str) -> String {
+    pub fn key(&self, tag: &str, name: &str) -> String {
         format!("{}{{{tag}}}:{name}", self.prefix)
     }
 
     /// The key of a state.
-    pub(crate) fn state_key(&self, tag: &str, name: &str) -> StateKey {
+    pub fn state_key(&self, tag: &str, name: &str) -> StateKey {
         StateKey { tag: tag.to_owned(), key: self.key(tag, name) }
     }
 
@@ -147,7 +150,10 @@ impl<S: Send> VersionedStateStore<S> {
     }
 
     /// Loads versions and texts of states; `None` where nothing is stored.
-    pub(crate) async fn load_many(&self, keys: &[StateKey]) -> Result<Vec<Option<(u64, String)>>, QueryError> {
+    ///
+    /// # Errors
+    /// [`QueryError`] when the server is unavailable or a key holds no state.
+    pub async fn load_many(&self, keys: &[StateKey]) -> Result<Vec<Option<(u64, String)>>, QueryError> {
         if keys.is_empty() {
             return Ok(vec![]);
         }
@@ -161,7 +167,10 @@ impl<S: Send> VersionedStateStore<S> {
     }
 
     /// The smallest of the stored versions; 0 where nothing is stored.
-    pub(crate) async fn load_lowest_version(&self, keys: &[StateKey]) -> Result<u64, QueryError> {
+    ///
+    /// # Errors
+    /// [`QueryError`] when the server is unavailable.
+    pub async fn load_lowest_version(&self, keys: &[StateKey]) -> Result<u64, QueryError> {
         let mut pipeline = redis::pipe();
         for key in keys {
             pipeline.hget(&key.key, "version");
@@ -170,13 +179,19 @@ impl<S: Send> VersionedStateStore<S> {
         Ok(versions.into_iter().map(Option::unwrap_or_default).min().unwrap_or_default())
     }
 
-    /// Runs a pipeline; fails if any of its commands fails.
-    pub(crate) async fn run_pipeline<T: FromRedisValue>(&self, pipeline: &Pipeline) -> Result<T, QueryError> {
+    /// Runs a pipeline; it fails when any of its commands fails.
+    ///
+    /// # Errors
+    /// [`QueryError`] when the server is unavailable or refuses a command.
+    pub async fn run_pipeline<T: FromRedisValue>(&self, pipeline: &Pipeline) -> Result<T, QueryError> {
         self.client.run_pipeline(pipeline).await
     }
 
     /// Applies the events of several streams. A refused stream does not prevent the others from being written.
-    pub(crate) async fn apply<B: StateBatch<State = S>>(&self, mut batches: Vec<B>) -> Result<(), ProjectionError> {
+    ///
+    /// # Errors
+    /// [`ProjectionError`] of the first stream that was not written; [`ProjectionError::Unavailable`] comes first.
+    pub async fn apply<B: StateBatch<State = S>>(&self, mut batches: Vec<B>) -> Result<(), ProjectionError> {
         let outcome = match self.open_tags(&batches).await {
             Ok(()) => {
                 // Sorted by tag: the fewer tags a round trip has, the fewer script calls it needs.
