@@ -1,10 +1,16 @@
 //! Connects to Postgres and migrates its schema.
 
-use std::time::Duration;
+use std::{borrow::Cow, time::Duration};
 
+use futures::future::BoxFuture;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
-use sqlx::{Connection, Executor as _, PgConnection, PgPool, Row as _, postgres::PgPoolOptions};
+use sqlx::{
+    Connection, Executor as _, PgConnection, PgPool, Row as _,
+    error::BoxDynError,
+    migrate::{Migration, MigrationSource, MigrationType, Migrator},
+    postgres::PgPoolOptions,
+};
 use tokio::time::timeout;
 
 use crate::error::{LogError, postgres_error};
@@ -84,10 +90,26 @@ pub async fn migrate(pool: &PgPool) -> Result<(), LogError> {
         .execute(&mut *transaction)
         .await
         .map_err(doing())?;
-    let mut migrator = sqlx::migrate!("../migrations/postgres");
+    let mut migrator = Migrator::new(EmbeddedMigrations).await.map_err(LogError::Migrate)?;
     migrator.set_locking(false);
     migrator.run(pool).await.map_err(LogError::Migrate)?;
     transaction.commit().await.map_err(doing())
+}
+
+/// Number, description and text of each migration, in order; `build.rs` lists them.
+const MIGRATIONS: &[(i64, &str, &str)] = &include!(concat!(env!("OUT_DIR"), "/migrations.rs"));
+
+/// The migrations of this release, as sqlx reads them.
+#[derive(Debug)]
+struct EmbeddedMigrations;
+
+impl MigrationSource<'static> for EmbeddedMigrations {
+    fn resolve(self) -> BoxFuture<'static, Result<Vec<Migration>, BoxDynError>> {
+        let migration = |(number, description, text): &(i64, &'static str, &'static str)| {
+            Migration::new(*number, Cow::Borrowed(*description), MigrationType::Simple, Cow::Borrowed(*text), false)
+        };
+        Box::pin(async move { Ok(MIGRATIONS.iter().map(migration).collect()) })
+    }
 }
 
 /// Opens a connection outside of the pool, with `application` as its `application_name`.

@@ -1,4 +1,5 @@
-//! The relay: publishes every event of the log to Kafka, in order and at least once.
+//! The relay: publishes every event of the log to Kafka, in order. After a crash it resumes after the last record of each
+//! partition, so that no event is repeated (ADR 5).
 //!
 //! ```text
 //! Standby ──lease─▶ Resuming ──ends read──▶ Publishing ──┐
@@ -222,7 +223,7 @@ impl Relay {
         let stages = async { (join_stage(acknowledger).await, join_stage(sender).await) };
         tokio::select! {
             ended = tokio::time::timeout(time_limit, stages) => match ended {
-                Ok((acknowledged, sent)) => acknowledged.and(sent).and(read),
+                Ok((tracked, sent)) => tracked.and(sent).and(read),
                 // The next leader learns from the partitions' ends which records have arrived.
                 Err(_elapsed) => read,
             },

@@ -1,17 +1,27 @@
 //! Deletes versions: first softly, so that queries leave them out, then permanently.
 
-use sqlx::{PgConnection, Postgres, Transaction};
+use sqlx::{FromRow, PgConnection, Postgres, Row as _, Transaction, postgres::PgRow};
 
 use super::{
     SchemaStore, SchemaStoreError, SchemaSubject, VersionSelector, delete_unused_schemas, error::postgres_error,
 };
 
 /// The columns of a version that a deletion reads.
-#[derive(Debug, Clone, Copy, sqlx::FromRow)]
+#[derive(Debug, Clone, Copy)]
 struct VersionRow {
     version: i32,
     schema_id: i32,
     deleted: bool,
+}
+
+impl FromRow<'_, PgRow> for VersionRow {
+    fn from_row(row: &PgRow) -> Result<Self, sqlx::Error> {
+        Ok(Self {
+            version: row.try_get("version")?,
+            schema_id: row.try_get("schema_id")?,
+            deleted: row.try_get("deleted")?,
+        })
+    }
 }
 
 impl SchemaStore {

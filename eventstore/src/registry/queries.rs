@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use sqlx::PgExecutor;
+use sqlx::{FromRow, PgExecutor, Row as _, postgres::PgRow};
 use tokio_util::sync::CancellationToken;
 
 use super::{
@@ -14,7 +14,7 @@ use super::{
 const MAX_PAGE_VERSIONS: i64 = 1_000;
 
 /// A registered version of a subject.
-#[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RegisteredVersion {
     /// The subject.
     pub subject: String,
@@ -24,6 +24,17 @@ pub struct RegisteredVersion {
     pub id: i32,
     /// Text of the schema, as it was first registered.
     pub schema: String,
+}
+
+impl FromRow<'_, PgRow> for RegisteredVersion {
+    fn from_row(row: &PgRow) -> Result<Self, sqlx::Error> {
+        Ok(Self {
+            subject: row.try_get("subject")?,
+            version: row.try_get("version")?,
+            id: row.try_get("id")?,
+            schema: row.try_get("schema")?,
+        })
+    }
 }
 
 /// Whether a query includes deleted versions.

@@ -6,7 +6,7 @@
 use std::{collections::HashMap, time::Duration};
 
 use serde::Serialize;
-use sqlx::{FromRow, PgPool};
+use sqlx::{FromRow, PgPool, Row as _, postgres::PgRow};
 use tokio::{
     sync::watch,
     time::{Instant, MissedTickBehavior, interval},
@@ -26,7 +26,7 @@ const POLL_TIMEOUT: Duration = Duration::from_secs(5);
 const REMINDER_INTERVAL: Duration = Duration::from_mins(1);
 
 /// A transaction that has appended and has not ended. The log is complete only below its first position.
-#[derive(Debug, Clone, PartialEq, Serialize, FromRow)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct OpenAppend {
     /// Id of the server process; 0 for a prepared transaction, which has none.
     pub pid: i32,
@@ -43,8 +43,23 @@ pub struct OpenAppend {
     /// The name under which the transaction was prepared, to be used with `COMMIT PREPARED` or `ROLLBACK PREPARED`.
     pub prepared_as: Option<String>,
     /// The log is complete up to this position until the transaction ends.
-    #[sqlx(try_from = "i64")]
     pub position: u64,
+}
+
+impl FromRow<'_, PgRow> for OpenAppend {
+    fn from_row(row: &PgRow) -> Result<Self, sqlx::Error> {
+        let position: i64 = row.try_get("position")?;
+        Ok(Self {
+            pid: row.try_get("pid")?,
+            application: row.try_get("application")?,
+            login: row.try_get("login")?,
+            state: row.try_get("state")?,
+            age_s: row.try_get("age_s")?,
+            query: row.try_get("query")?,
+            prepared_as: row.try_get("prepared_as")?,
+            position: u64::try_from(position).map_err(|error| sqlx::Error::Decode(error.into()))?,
+        })
+    }
 }
 
 impl OpenAppend {
