@@ -1,7 +1,9 @@
 //! Which tests may run at the same time.
 //!
-//! Tests that share engines run side by side, as many as there are test threads. A test with engines of its own counts
-//! as two of them. A test of a promised time runs alone, so that nothing slows it down. A test takes its turn through
+//! Tests that share engines run side by side. A test with engines of its own counts as two of them, and of such tests
+//! only some run at a time: they mostly wait, for processes to start and for faults to end, so that the others, which
+//! compute, have the processors meanwhile. There are more test threads than turns, because a test that waits for its turn
+//! occupies a thread. A test of a promised time runs alone, so that nothing slows it down. A test takes its turn through
 //! what it uses ([`crate::engines`], [`crate::ProductInstance`] or [`crate::TestStack`]) or by [`run_alone`], and holds
 //! it until its thread ends: each test has a thread of its own.
 
@@ -16,16 +18,24 @@ use std::{
 };
 
 /// The total weight of tests that may run at the same time; further tests wait.
-const MAX_WEIGHT: usize = 4;
+const MAX_WEIGHT: usize = 6;
+
+/// The part of it for tests with engines of their own.
+const MAX_OWN_ENGINES_WEIGHT: usize = 4;
 
 #[derive(Debug, Default)]
 struct RunningTests {
     weight: usize,
+    /// The part of it of tests with engines of their own.
+    own_engines_weight: usize,
     /// Number of tests that wait to run alone; no other test starts before them.
     waiting_alone: usize,
+    /// Number of tests with engines of their own that wait: their part of the machine is kept for them.
+    waiting_own_engines: usize,
 }
 
-static RUNNING_TESTS: Mutex<RunningTests> = Mutex::new(RunningTests { weight: 0, waiting_alone: 0 });
+static RUNNING_TESTS: Mutex<RunningTests> =
+    Mutex::new(RunningTests { weight: 0, own_engines_weight: 0, waiting_alone: 0, waiting_own_engines: 0 });
 static RUNNING_TESTS_CHANGED: Condvar = Condvar::new();
 
 /// The share of the machine that a test uses.
@@ -43,6 +53,10 @@ impl MachineShare {
             Self::OwnEngines => 2,
             Self::WholeMachine => MAX_WEIGHT,
         }
+    }
+
+    fn own_engines_weight(self) -> usize {
+        if self == Self::OwnEngines { self.weight() } else { 0 }
     }
 
     fn name(self) -> &'static str {
@@ -100,12 +114,23 @@ impl TurnGuard {
         let is_alone = share == MachineShare::WholeMachine;
         let mut running = RUNNING_TESTS.lock().unwrap_or_else(PoisonError::into_inner);
         running.waiting_alone += usize::from(is_alone);
+        running.waiting_own_engines += usize::from(share == MachineShare::OwnEngines);
         let must_wait = |running: &mut RunningTests| {
-            running.weight + share.weight() > MAX_WEIGHT || (!is_alone && running.waiting_alone > 0)
+            let reserved = match share {
+                MachineShare::SharedEngines if running.waiting_own_engines > 0 => {
+                    MAX_OWN_ENGINES_WEIGHT - running.own_engines_weight
+                }
+                MachineShare::SharedEngines | MachineShare::OwnEngines | MachineShare::WholeMachine => 0,
+            };
+            running.weight + share.weight() + reserved > MAX_WEIGHT
+                || running.own_engines_weight + share.own_engines_weight() > MAX_OWN_ENGINES_WEIGHT
+                || (!is_alone && running.waiting_alone > 0)
         };
         let mut running = RUNNING_TESTS_CHANGED.wait_while(running, must_wait).unwrap_or_else(PoisonError::into_inner);
         running.waiting_alone -= usize::from(is_alone);
+        running.waiting_own_engines -= usize::from(share == MachineShare::OwnEngines);
         running.weight += share.weight();
+        running.own_engines_weight += share.own_engines_weight();
         Self { share, began_at: Instant::now() }
     }
 
@@ -123,6 +148,7 @@ impl Drop for TurnGuard {
     fn drop(&mut self) {
         let mut running = RUNNING_TESTS.lock().unwrap_or_else(PoisonError::into_inner);
         running.weight -= self.share.weight();
+        running.own_engines_weight -= self.share.own_engines_weight();
         drop(running);
         RUNNING_TESTS_CHANGED.notify_all();
         self.record_time();

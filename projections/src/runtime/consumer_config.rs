@@ -19,7 +19,7 @@
 //!
 //! The memory of a worker beyond an idle process is bounded by 80 MiB, four times `queue_bytes` (each record comes with
 //! headers and the client's bookkeeping) and six times `batch_bytes` (a batch exists in several forms at once): 192 MiB
-//! with the defaults, independent of the backlog. `tests/it/own_engines/worker_memory.rs` measures it for each
+//! with the defaults, independent of the backlog. `tests/it/dedicated_engines/worker_memory.rs` measures it for each
 //! projection.
 
 use std::time::Duration;

@@ -1,13 +1,19 @@
 //! Every row is accounted for, all stores agree, and a repeated import changes nothing.
 
-use std::fs::File;
+use std::{
+    collections::HashSet,
+    fs::File,
+    io::{BufRead as _, BufReader, Write as _},
+    path::{Path, PathBuf},
+};
 
+use flate2::{Compression, read::GzDecoder, write::GzEncoder};
 use serde_json::{Value, json};
 
 use super::product_with_real_notices;
 use tests::{
     ProductInstance,
-    notice_import::{ExpectedCounts, find_real_csv, find_real_records, wait_for_agreed_counts},
+    notice_import::{ExpectedCounts, find_real_csv, find_real_records, read_notices, wait_for_agreed_counts},
 };
 
 #[tokio::test]
@@ -15,6 +21,8 @@ async fn three_formats_read_from_a_pipe_lead_to_the_same_opportunities() {
     let Some(csv) = find_real_records("notices_full47_2026-03.csv") else { return };
     let Some(text) = find_real_records("notices_text_2026-03.ndjson.gz") else { return };
     let Some(page) = find_real_records("api-v2-example/opportunities_v2_page.json") else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let text = write_text_lines_of_notices_in(&csv, &text, folder.path());
     let expected = ExpectedCounts::from_files(&[&csv, &text, &page]);
     let product = ProductInstance::start().await;
 
@@ -28,6 +36,22 @@ async fn three_formats_read_from_a_pipe_lead_to_the_same_opportunities() {
     }
 
     expected.assert_equal_to(&wait_for_agreed_counts(&product).await);
+}
+
+/// The text lines of the notices that the CSV extract has too, and every tenth of the others, as a file in `folder`.
+fn write_text_lines_of_notices_in(csv: &Path, text: &Path, folder: &Path) -> PathBuf {
+    let in_csv: HashSet<String> = read_notices(csv).map(|notice| notice.notice_id.to_string()).collect();
+    let path = folder.join("notices_text.ndjson.gz");
+    let mut selected = GzEncoder::new(File::create(&path).unwrap(), Compression::fast());
+    for (number, line) in BufReader::new(GzDecoder::new(File::open(text).unwrap())).lines().enumerate() {
+        let line = line.unwrap();
+        let notice: Value = serde_json::from_str(&line).unwrap();
+        if number % 10 == 0 || in_csv.contains(notice["notice_id"].as_str().unwrap()) {
+            writeln!(selected, "{line}").unwrap();
+        }
+    }
+    selected.finish().unwrap();
+    path
 }
 
 #[tokio::test]

@@ -32,8 +32,7 @@ fn section_has_text(section: &'static str, text: &'static str) -> impl Fn(&Propo
 async fn read_proposal(user: &SignedInUser<'_>, drafted: &AcceptedChange) -> Value {
     let document =
         "query($id: UUID!) { proposal(id: $id) { updatedBy phase sections { key heading content revision } } }";
-    let answer = user.send_document(document, json!({ "id": drafted.id })).await;
-    answer["data"]["proposal"].clone()
+    user.query_since(drafted, document, json!({ "id": drafted.id })).await["proposal"].clone()
 }
 
 async fn wait_until_recorded(

@@ -21,8 +21,8 @@ const MEMORY_LIMIT: u64 = (80 << 20) + 4 * WORKER_BUFFER_BYTES + 6 * WORKER_BUFF
 
 /// The number of notices that wait, and the length of each one's link: together more than a worker may hold. They are
 /// few and large, because processing many would take long.
-const NOTICE_COUNT: u64 = 12_000;
-const LINK_BYTES: usize = 8_000;
+const NOTICE_COUNT: u64 = 6_000;
+const LINK_BYTES: usize = 16_000;
 
 /// Checks that a projection has reached the end of the log.
 async fn check_caught_up(stack: &TestStack, projection: &str) -> anyhow::Result<()> {

@@ -13,7 +13,7 @@ const PACKAGES: [&str; 2] = ["grpcio==1.85.1", "grpcio-health-checking==1.85.1"]
 async fn wait_for_health(stack: &TestStack, server: bool, tasks: bool) {
     let status = |serving| if serving { "SERVING" } else { "NOT_SERVING" }.to_owned();
     let arguments = [stack.variable("MEDHUB__GRPC__LISTEN").to_owned(), status(server), status(tasks)];
-    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/it/own_engines/health.py");
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/it/dedicated_engines/health.py");
     let output =
         tokio::task::spawn_blocking(move || run_program(python_command(&PACKAGES).arg(script).args(arguments)));
     assert!(output.await.unwrap().contains("statuses as expected"));
