@@ -17,23 +17,25 @@ use collaboration::{PeerChannelConfig, ProposalSync, RoomManager, SharedTextStor
 use commands::dispatcher::CommandDispatcher;
 use domain::clock::SystemClock;
 use eventstore::{error::LogError, log::PgLogReader, store::PgEventStore};
+use processes::{InstanceStore, PROCESS_NAMES, all_process_projections};
 use projections::{
     QueryError,
     change_feed::ChangeFeed,
     opportunity_analytics::OpportunityAnalytics,
     opportunity_search::{Embedder, EmbeddingError, OpportunitySearch},
     opportunity_views::OpportunityViews,
-    read_models::ReadModels,
+    read_models::{PROJECTION_NAMES, ReadModels},
     response_cache::ResponseCache,
-    runtime::{AnyProjection, ControlError, ControlStore, ProjectionRuntime},
+    runtime::{AnyProjection, ControlError, ControlStore, Projection as _, ProjectionRuntime},
     tenant_views::TenantViews,
 };
 use schemas::registry_client::SchemaRegistryClient;
 use sqlx::PgPool;
+use task_workers::{TaskQueue, TaskQueueProjection};
 
 use self::{absent_model::AbsentModel, kafka_client::KafkaClient};
 pub use self::{
-    active_read_models::{ActiveReadModels, UnknownProjection, UnknownReadModel},
+    active_read_models::{ActiveReadModels, UnknownReadModel},
     background_rebuilds::BackgroundRebuilds,
     backing_service::{BackingService, PingError, is_migrated, ping_postgres},
     embedding_model::load_embedding_model,
@@ -57,6 +59,10 @@ pub struct AppContext {
     pub read_models: ActiveReadModels,
     /// Runs, rebuilds and verifies projections.
     pub runtime: Arc<ProjectionRuntime>,
+    /// The instances of processes.
+    pub process_instances: InstanceStore,
+    /// The queue of tasks that workers claim from.
+    pub task_queue: TaskQueue,
     /// Feed of the events of the log, for subscriptions.
     pub event_feed: EventFeed,
     /// Runs rebuilds that are started over the API.
@@ -71,6 +77,19 @@ pub struct AppContext {
     pub consistency_wait: Duration,
     pub(crate) kafka_config: eventstore::topic::KafkaConfig,
     kafka: Arc<KafkaClient>,
+}
+
+/// The error of a name that is neither a projection nor a process.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("there is no projection or process named {name}; there are {}", consumer_names().join(", "))]
+pub struct UnknownProjection {
+    /// The name.
+    pub name: String,
+}
+
+/// Returns the names of everything that consumes events: projections, processes, the queue of tasks.
+pub fn consumer_names() -> Vec<&'static str> {
+    PROJECTION_NAMES.into_iter().chain(PROCESS_NAMES).chain([TaskQueueProjection::NAME]).collect()
 }
 
 /// Why the application context could not be created. No connection has been attempted.
@@ -152,12 +171,37 @@ impl AppContext {
             read_models: ActiveReadModels::new(models),
             event_feed,
             rebuilds: BackgroundRebuilds::new(runtime.clone()),
+            process_instances: InstanceStore::new(pool.clone()),
+            task_queue: TaskQueue::new(pool.clone()),
             runtime: Arc::new(runtime),
             registry_client: ReadOnlyRegistryClient::new(&config.registry).map_err(AppContextError::Registry)?,
             kafka: Arc::new(KafkaClient::new(&config.kafka).map_err(AppContextError::Kafka)?),
             kafka_config: config.kafka.clone(),
             pool,
         })
+    }
+
+    /// Returns the projections of all read models, and those of [`Self::process_projections`].
+    pub fn all_projections(&self) -> Vec<Arc<dyn AnyProjection>> {
+        let mut projections = self.read_models.current().all_projections();
+        projections.extend(self.process_projections());
+        projections
+    }
+
+    /// Returns the projections that feed events to processes and to the queue of tasks.
+    pub fn process_projections(&self) -> Vec<Arc<dyn AnyProjection>> {
+        let mut projections = all_process_projections(&self.process_instances);
+        projections.push(Arc::new(TaskQueueProjection::new(self.task_queue.clone())));
+        projections
+    }
+
+    /// Returns the projection or process named `name`.
+    ///
+    /// # Errors
+    /// [`UnknownProjection`] if there is none.
+    pub fn find_projection(&self, name: &str) -> Result<Arc<dyn AnyProjection>, UnknownProjection> {
+        let found = self.all_projections().into_iter().find(|projection| projection.name() == name);
+        found.ok_or_else(|| UnknownProjection { name: name.to_owned() })
     }
 
     /// Returns the projections that were switched last, which are those that a rollback without names switches back.

@@ -7,7 +7,7 @@
 //! ```
 //!
 //! The library recurses into nested values without a limit, and it allocates whatever length an update declares; an
-//! update that was read here causes neither. Editors may send text, deletions and formatting marks. A section cannot
+//! update that passes this check can cause neither. Editors may send text, deletions and formatting marks. A section cannot
 //! hold the other types of a Yjs document: they are refused with their name, since they would silently not be recorded.
 
 use std::collections::{BTreeMap, BTreeSet};

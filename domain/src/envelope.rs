@@ -65,6 +65,14 @@ pub struct EventDecodeError {
     pub source: Box<UpcastError>,
 }
 
+impl<E> Envelope<E> {
+    /// The id of the aggregate within its tenant.
+    pub fn local_id(&self) -> &str {
+        let rest = self.aggregate_id.strip_prefix(self.tenant_id.as_str());
+        rest.and_then(|rest| rest.strip_prefix(':')).unwrap_or(&self.aggregate_id)
+    }
+}
+
 impl RawEnvelope {
     /// Decodes the payload, of any version, as an `E`.
     ///

@@ -27,7 +27,7 @@ mod worker_status;
 
 pub use self::{
     any_projection::{AnyProjection, ProjectedChanges},
-    comparison::{BUCKET_COUNT, ReadModelFold, ReadModelRow, VerifyScope, bucket_of},
+    comparison::{BUCKET_COUNT, EmptyFold, ReadModelFold, ReadModelRow, VerifyScope, bucket_of},
     consistency_token::{ConsistencyCheckError, ConsistencyStatus, ConsistencyToken, InvalidConsistencyToken},
     consumer_config::ConsumerConfig,
     control_store::{
@@ -40,7 +40,7 @@ pub use self::{
     error::{ProjectionError, RuntimeError},
     generation::{Generation, InvalidGeneration},
     generation_lag::{GenerationLag, LagError},
-    projection::{BatchLimits, Projection},
+    projection::{BatchLimits, FetchStrategy, Projection},
     projection_runtime::ProjectionRuntime,
     rebuild::{
         PartPhase, PartProgress, RebuildError, RebuildOptions, RebuildProgress, RebuildRecord, RebuildReport,

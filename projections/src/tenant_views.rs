@@ -23,7 +23,6 @@ mod tenant_view_change;
 mod verify;
 mod write;
 
-pub(crate) use self::write::local_id;
 pub use self::{
     aggregate_history::{aggregate_at, aggregate_events},
     aggregate_list::{AggregatePage, ListCursor},

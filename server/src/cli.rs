@@ -13,6 +13,7 @@ mod logging;
 mod migrate;
 mod openapi;
 mod output;
+mod processes;
 mod progress_reporter;
 mod project;
 mod projection_names;
@@ -79,7 +80,9 @@ enum CliSubcommand {
     Verify(verify::VerifyArgs),
     /// List, inspect, redrive or drop events that a projection could not apply
     DeadLetters(dead_letters::DeadLettersArgs),
-    /// Publish a log again that was restored from a backup
+    /// List, cancel or resume the instances of processes
+    Processes(processes::ProcessesArgs),
+    /// Publish the whole log again after it was restored from a backup
     Recover(recover::RecoverArgs),
     /// Check every engine, and say which is unavailable and what to do
     Doctor(doctor::DoctorArgs),
@@ -134,6 +137,7 @@ fn execute_cli(cli: MedhubCli) -> anyhow::Result<ExitCode> {
         | CliSubcommand::Generations(_)
         | CliSubcommand::Verify(_)
         | CliSubcommand::DeadLetters(_)
+        | CliSubcommand::Processes(_)
         | CliSubcommand::Import(_)
         | CliSubcommand::Simulate(_)
         | CliSubcommand::Status(_)
@@ -167,6 +171,7 @@ async fn run_subcommand(command: CliSubcommand, config: MedhubConfig) -> anyhow:
         CliSubcommand::Generations(command) => command.run(&config).await,
         CliSubcommand::Verify(command) => command.run(&config).await,
         CliSubcommand::DeadLetters(command) => command.run(&config).await,
+        CliSubcommand::Processes(command) => command.run(&config).await,
         CliSubcommand::Import(command) => command.run(&config).await,
         CliSubcommand::Simulate(command) => command.run(&config).await,
         CliSubcommand::Status(command) => command.run(&config).await,

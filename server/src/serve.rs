@@ -29,6 +29,7 @@ use api::{
     routes,
 };
 use eventstore::{append::PgBatchStore, registry::SchemaStoreError, relay::Relay};
+use processes::{ProcessRunner, ProcessRunnerConfig};
 use projections::runtime::{ControlError, RuntimeError, Supervisor};
 use schemas::registry_client::SchemaRegistryClient;
 use sqlx::PgPool;
@@ -188,8 +189,14 @@ async fn start_parts(
             Ok(())
         });
     }
-    if role.runs_workers() {
-        start_workers(app, only, &mut parts, &mut readiness);
+    start_workers(role, app, only, &mut parts, &mut readiness);
+    let task_queue = app.task_queue.clone();
+    parts.spawn_part(ShutdownStage::Edges, "the task queue", |stop| async move {
+        task_queue.run(stop).await;
+        Ok(())
+    });
+    if role.runs_processes() {
+        start_process_runner(app, &mut parts);
     }
     let (read_models, control) = (app.read_models.clone(), app.runtime.control().clone());
     parts.spawn_part(ShutdownStage::Workers, "the follower of the generation pointer", |stop| async move {
@@ -310,15 +317,44 @@ fn connection_limits(config: &MedhubConfig) -> ConnectionLimits {
     limits
 }
 
-/// Starts the workers of the projections named in `only`, or of all projections if `only` is empty.
-fn start_workers(app: &AppContext, only: &[String], parts: &mut PartSupervisor, readiness: &mut ReadinessProbe) {
-    let mut projections = app.read_models.current().all_projections();
+/// Starts the workers of the role's projections and processes: those named in `only`, or all of them if `only` is empty.
+fn start_workers(
+    role: ProcessRole,
+    app: &AppContext,
+    only: &[String],
+    parts: &mut PartSupervisor,
+    readiness: &mut ReadinessProbe,
+) {
+    let mut projections = vec![];
+    if role.runs_workers() {
+        projections.extend(app.read_models.current().all_projections());
+    }
+    if role.runs_processes() {
+        projections.extend(app.process_projections());
+    }
     projections.retain(|projection| only.is_empty() || only.iter().any(|name| name == projection.name()));
+    if projections.is_empty() {
+        return;
+    }
     let names = projections.iter().map(|projection| projection.name()).collect();
     let supervisor = Supervisor::new((*app.runtime).clone(), projections);
     readiness.monitor_part(MonitoredPart::Workers { names, statuses: supervisor.statuses() });
     parts.spawn_part(ShutdownStage::Workers, "the projections", |stop| async move {
         supervisor.run(stop).await.map_err(ServeError::Worker)
+    });
+}
+
+/// Starts the part that sends the commands of processes and fires their timers.
+fn start_process_runner(app: &AppContext, parts: &mut PartSupervisor) {
+    let runner = ProcessRunner::new(
+        app.process_instances.clone(),
+        Arc::clone(&app.dispatcher),
+        processes::all_processes(),
+        ProcessRunnerConfig::default(),
+    );
+    parts.spawn_part(ShutdownStage::Workers, "the process runner", |stop| async move {
+        runner.run(stop).await;
+        Ok(())
     });
 }
 

@@ -168,8 +168,8 @@ fn own_settings(namespace: &TestNamespace, engines: &ProductHandle, folder: &Pat
         ("MEDHUB__POSTGRES__ACQUIRE_TIMEOUT_MS", timeout_ms.to_string()),
         ("MEDHUB__KAFKA__PARTITIONS", "2".to_owned()),
         // Several idle products share the engines, and each polls Kafka and Postgres continuously.
-        ("MEDHUB__WORKER__FETCH_WAIT_MS", "60".to_owned()),
-        ("MEDHUB__RELAY__POLL_MAX_MS", "60".to_owned()),
+        ("MEDHUB__WORKER__FETCH_WAIT_MS", "120".to_owned()),
+        ("MEDHUB__RELAY__POLL_MAX_MS", "100".to_owned()),
         // All products and tests that run at the same time share the 200 connections of one server.
         ("MEDHUB__POSTGRES__MAX_CONNECTIONS", "12".to_owned()),
     ];

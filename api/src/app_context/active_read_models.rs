@@ -22,14 +22,6 @@ pub struct ActiveReadModels {
     state: Arc<watch::Sender<ActiveState>>,
 }
 
-/// The error of a name that is no projection.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("there is no projection named {name}; there are {}", read_models::PROJECTION_NAMES.join(", "))]
-pub struct UnknownProjection {
-    /// The name.
-    pub name: String,
-}
-
 /// The error of a name that is no read model.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("there is no read model named {name}; there are {}", read_models::READ_MODEL_NAMES.join(", "))]
@@ -65,15 +57,6 @@ impl ActiveReadModels {
     pub(crate) fn current_with_generations(&self) -> (Arc<ReadModels>, GenerationMap) {
         let state = self.state.borrow();
         (Arc::clone(&state.models), state.pointer.generations.clone())
-    }
-
-    /// Returns the projection named `name`.
-    ///
-    /// # Errors
-    /// [`UnknownProjection`] if there is none.
-    pub fn find_projection(&self, name: &str) -> Result<Arc<dyn AnyProjection>, UnknownProjection> {
-        let found = self.current().all_projections().into_iter().find(|projection| projection.name() == name);
-        found.ok_or_else(|| UnknownProjection { name: name.to_owned() })
     }
 
     /// Returns the named read models, each once; all of them if `names` is empty.

@@ -87,7 +87,7 @@ impl AppContext {
             last_error: relay.last_error,
         };
         let control = self.runtime.control();
-        let lags = self.runtime.measure_lags(&self.read_models.current().all_projections()).await;
+        let lags = self.runtime.measure_lags(&self.all_projections()).await;
         let (builds, workers) = (control.load_generations().await?, control.load_workers().await?);
         let (pointer, parked) =
             (control.load_pointer().await?, control.find_parked_streams(&ParkedStreamQuery::default()).await?);

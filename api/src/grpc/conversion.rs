@@ -2,6 +2,7 @@
 
 use domain::task::{self as record, SubjectKind, TaskKind, TaskStatus};
 use projections::tenant_views::StoredAggregate;
+use task_workers::ClaimedTask;
 
 use super::pb;
 
@@ -71,6 +72,20 @@ fn status_to_proto(status: TaskStatus) -> pb::TaskStatus {
         TaskStatus::Completed => pb::TaskStatus::Completed,
         TaskStatus::Failed => pb::TaskStatus::Failed,
         TaskStatus::Cancelled => pb::TaskStatus::Cancelled,
+    }
+}
+
+/// The message of a claimed task.
+pub(super) fn claimed_task_to_proto(task: ClaimedTask) -> pb::ClaimedTask {
+    let parameter = |parameter: &record::NamedParameter| (parameter.name.to_string(), parameter.value.to_string());
+    pb::ClaimedTask {
+        kind: kind_to_proto(task.job.kind).into(),
+        subject_kind: subject_kind_to_proto(task.job.subject.kind).into(),
+        subject_id: task.job.subject.id.to_string(),
+        parameters: task.job.parameters.iter().map(parameter).collect(),
+        // The attempt of a worker that died counts.
+        failures: task.failures + u32::from(task.previous_worker.is_some()),
+        task_id: task.task_id,
     }
 }
 

@@ -8,7 +8,7 @@ use axum::{
     middleware::Next,
     response::{IntoResponse, Response},
 };
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 use tonic::Status;
 
 use super::admission::GUARDED_PREFIX;
@@ -16,8 +16,12 @@ use super::admission::GUARDED_PREFIX;
 /// Header with the caller's timeout.
 const TIMEOUT_HEADER: &str = "grpc-timeout";
 
+/// When a call ends at the latest, for calls that wait for something.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct CallDeadline(pub(super) Instant);
+
 /// Ends a call with `DEADLINE_EXCEEDED` at its deadline and cancels what it was doing.
-pub(super) async fn enforce_deadline(State(time_limit): State<Duration>, request: Request, next: Next) -> Response {
+pub(super) async fn enforce_deadline(State(time_limit): State<Duration>, mut request: Request, next: Next) -> Response {
     if !request.uri().path().starts_with(GUARDED_PREFIX) {
         return next.run(request).await;
     }
@@ -26,6 +30,7 @@ pub(super) async fn enforce_deadline(State(time_limit): State<Duration>, request
         Err(status) => return status.into_http::<tonic::body::Body>().into_response(),
     };
     let remaining = requested.map_or(time_limit, |requested| requested.min(time_limit));
+    request.extensions_mut().insert(CallDeadline(Instant::now() + remaining));
     // A call whose deadline has passed is not begun.
     let response = if remaining.is_zero() { None } else { timeout(remaining, next.run(request)).await.ok() };
     response.unwrap_or_else(|| {

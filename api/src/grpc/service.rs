@@ -1,24 +1,30 @@
 //! Implementation of the task service.
 
+use std::time::Duration;
+
 use commands::precondition::{CommandPreconditions, IdempotencyKey};
 use domain::{
     task::{
         ParameterList, ProgressPercent, RetryDecision, Task, TaskCommand, TaskNote, TaskResult, TaskSpec, TaskSubject,
         WorkerName,
     },
-    value::{AuditStamp, InvalidValue},
+    value::{AuditStamp, InvalidValue, TenantId},
 };
 use projections::tenant_views::{ListCursor, ListGroup};
 use prost::Message as _;
+use task_workers::{ClaimRequest, LeaseState};
+use tokio::time::Instant;
 use tonic::{Request, Response, Status};
 use uuid::Uuid;
 
 use super::{
+    claims::{self, WaitingClaims},
     conversion,
+    deadline::CallDeadline,
     pb::{
-        GetTaskStatusRequest, ListTasksRequest, ListTasksResponse, ProcessTaskRequest, ProcessTaskResponse,
-        SubjectKind, Task as TaskView, TaskKind, TaskStatus, process_task_request::Step,
-        task_service_server::TaskService,
+        ClaimTaskRequest, ClaimTaskResponse, GetTaskStatusRequest, ListTasksRequest, ListTasksResponse,
+        ProcessTaskRequest, ProcessTaskResponse, RenewClaimRequest, RenewClaimResponse, SubjectKind, Task as TaskView,
+        TaskKind, TaskStatus, process_task_request::Step, task_service_server::TaskService,
     },
 };
 use crate::{
@@ -28,17 +34,27 @@ use crate::{
     tenant_commands::{self, CommandFailure},
 };
 
+/// How long a claim holds if the worker does not say.
+const DEFAULT_LEASE: Duration = Duration::from_secs(30);
+
+/// Longest time that a call waits for a task, in seconds.
+const MAX_CLAIM_WAIT_S: u32 = 20;
+
+/// How long before the end of a call its answer is sent at the latest.
+const ANSWER_TIME: Duration = Duration::from_secs(1);
+
 /// Maximum bytes of a page: clients accept messages of 4 MiB by default.
 const MAX_PAGE_BYTES: usize = 3 * 1024 * 1024;
 
 /// Implements the task service.
 pub(super) struct TaskServiceImpl {
     app: AppContext,
+    waiting_claims: WaitingClaims,
 }
 
 impl TaskServiceImpl {
     pub(super) fn new(app: AppContext) -> Self {
-        Self { app }
+        Self { app, waiting_claims: WaitingClaims::default() }
     }
 }
 
@@ -122,6 +138,63 @@ impl TaskService for TaskServiceImpl {
             next_page_token: last.unwrap_or_default(),
             total_size: page.total,
         }))
+    }
+
+    async fn claim_task(&self, request: Request<ClaimTaskRequest>) -> Result<Response<ClaimTaskResponse>, Status> {
+        let principal = request_principal(&request)?;
+        tenant_commands::require_task_scope(&principal).map_err(|failure| failure_status(&failure))?;
+        let call_deadline = request.extensions().get::<CallDeadline>().map(|deadline| deadline.0);
+        let request = request.into_inner();
+        let claim = claim_request(principal.tenant(), &request)?;
+        if request.wait_seconds > MAX_CLAIM_WAIT_S {
+            return Err(invalid_argument("wait_seconds", &format!("it has to be at most {MAX_CLAIM_WAIT_S}")));
+        }
+        let wait_until = Instant::now() + Duration::from_secs(request.wait_seconds.into());
+        // The answer has to arrive before the call ends.
+        let wait_until = call_deadline.map_or(wait_until, |deadline| wait_until.min(deadline - ANSWER_TIME));
+        let Some(place) = self.waiting_claims.take_place(principal.tenant()) else {
+            return Err(Status::resource_exhausted("too many workers of this company wait for tasks"));
+        };
+        let task = claims::claim_for_worker(self.app.clone(), principal, claim, wait_until, place).await?;
+        Ok(Response::new(ClaimTaskResponse { task: task.map(conversion::claimed_task_to_proto) }))
+    }
+
+    async fn renew_claim(&self, request: Request<RenewClaimRequest>) -> Result<Response<RenewClaimResponse>, Status> {
+        let principal = request_principal(&request)?;
+        tenant_commands::require_task_scope(&principal).map_err(|failure| failure_status(&failure))?;
+        let RenewClaimRequest { task_id, worker, lease_seconds } = request.into_inner();
+        let (id, worker, lease) =
+            (parse_task_id(&task_id)?.to_string(), parse_worker(&worker)?, parse_lease(lease_seconds)?);
+        let state = self.app.task_queue.renew_lease(principal.tenant(), &id, &worker, lease).await;
+        let held = state.map_err(|error| unavailable_status(&error))? == LeaseState::Held;
+        Ok(Response::new(RenewClaimResponse { held }))
+    }
+}
+
+/// The tasks to claim, for a worker of this tenant.
+fn claim_request(tenant: &TenantId, request: &ClaimTaskRequest) -> Result<ClaimRequest, Status> {
+    let kind = |kind: &i32| TaskKind::try_from(*kind).ok().and_then(conversion::kind_from_proto);
+    let kinds: Option<Vec<_>> = request.kinds.iter().map(kind).collect();
+    let kinds = kinds.filter(|kinds| !kinds.is_empty());
+    Ok(ClaimRequest {
+        tenant_id: Some(tenant.clone()),
+        kinds: kinds
+            .ok_or_else(|| invalid_argument("kinds", "at least one kind is needed, and each has to be known"))?,
+        worker: parse_worker(&request.worker)?,
+        lease: parse_lease(request.lease_seconds)?,
+    })
+}
+
+fn parse_worker(name: &str) -> Result<WorkerName, Status> {
+    WorkerName::try_new(name).map_err(|reason| invalid_value_status("worker", &reason))
+}
+
+/// The duration of a claim. Protocol Buffers transmit an omitted number as 0.
+fn parse_lease(seconds: u32) -> Result<Duration, Status> {
+    match seconds {
+        0 => Ok(DEFAULT_LEASE),
+        5..=600 => Ok(Duration::from_secs(seconds.into())),
+        _ => Err(invalid_argument("lease_seconds", "it has to be between 5 and 600")),
     }
 }
 
@@ -213,12 +286,12 @@ fn invalid_argument(field: &str, reason: &str) -> Status {
     Status::invalid_argument(format!("{field}: {reason}"))
 }
 
-fn unavailable_status(error: &(dyn std::error::Error + 'static)) -> Status {
+pub(super) fn unavailable_status(error: &(dyn std::error::Error + 'static)) -> Status {
     failure_status(&CommandFailure::unavailable(error))
 }
 
 /// The gRPC status of a failed command.
-fn failure_status(failure: &CommandFailure) -> Status {
+pub(super) fn failure_status(failure: &CommandFailure) -> Status {
     match failure {
         CommandFailure::Rejected { is_missing: true, reason, .. } => Status::not_found(reason),
         CommandFailure::Rejected { rule, reason, .. } => Status::failed_precondition(format!("{rule}: {reason}")),

@@ -47,7 +47,9 @@ impl ServicePort {
         Self::Grpc,
     ];
 
-    /// The first port to try; not the well-known one, which is left to a server installed on the machine.
+    /// The first port to try; not the well-known one, which is left to a server installed on the machine. All are below
+    /// 32768, from where Linux takes the local ports of outgoing connections: one of these could take the port of a
+    /// service that is restarted.
     pub fn first_candidate(self) -> u16 {
         match self {
             Self::Postgres => 5433,
@@ -58,7 +60,7 @@ impl ServicePort {
             Self::Qdrant => 6335,
             Self::Registry => 8082,
             Self::Http => 8080,
-            Self::Grpc => 50_051,
+            Self::Grpc => 15_051,
         }
     }
 }

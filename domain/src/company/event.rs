@@ -1,8 +1,8 @@
 //! The events of a company.
 //!
-//! These names are a storage format. Add variants and fields; never rename or remove one. The golden test beside this
-//! file pins the stored JSON. A changed shape needs a new version and an upcaster in `upcast.rs`; `schemas/README.md`
-//! lists the other steps.
+//! These names are a storage format. Add variants and fields; never rename or remove one. A test in `tests/` pins the
+//! stored JSON. A changed shape needs a new version and an upcaster in `upcast.rs`; `schemas/README.md` lists the other
+//! steps.
 
 use cqrs_es::DomainEvent;
 use serde::{Deserialize, Serialize};

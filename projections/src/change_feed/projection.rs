@@ -7,21 +7,10 @@ use domain::{context::BoundedContext, envelope::RawEnvelope};
 use super::{ChangeFeed, ChangeNotification};
 use crate::{
     QueryError,
-    runtime::{BatchLimits, Generation, Projection, ProjectionError, ReadModelFold, ReadModelRow, VerifyScope},
+    runtime::{
+        BatchLimits, EmptyFold, Generation, Projection, ProjectionError, ReadModelFold, ReadModelRow, VerifyScope,
+    },
 };
-
-/// Expects no rows: the projection is stateless.
-struct EmptyFeedFold;
-
-impl ReadModelFold for EmptyFeedFold {
-    fn apply_event(&mut self, _event: &RawEnvelope) -> Result<(), ProjectionError> {
-        Ok(())
-    }
-
-    fn expected_rows(&self) -> Vec<ReadModelRow> {
-        vec![]
-    }
-}
 
 impl Projection for ChangeFeed {
     const NAME: &'static str = "live";
@@ -68,7 +57,7 @@ impl Projection for ChangeFeed {
     }
 
     fn fold(&self, _scope: &VerifyScope) -> Box<dyn ReadModelFold> {
-        Box::new(EmptyFeedFold)
+        Box::new(EmptyFold)
     }
 
     async fn read_back(&self, _scope: &VerifyScope) -> Result<Vec<ReadModelRow>, QueryError> {

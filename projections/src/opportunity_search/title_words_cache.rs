@@ -111,7 +111,7 @@ impl OpportunitySearch {
                 }
                 Ok(None) => {}
                 Err(reason) => {
-                    tracing::warn!(%reason, "reading the spelling vocabulary failed; the previous one is used")
+                    tracing::warn!(%reason, "reading the spelling vocabulary failed; the previous one is used");
                 }
             }
             slot.is_read.send_replace(true);

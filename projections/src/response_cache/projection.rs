@@ -8,7 +8,9 @@ use serde::Deserialize;
 use super::ResponseCache;
 use crate::{
     QueryError,
-    runtime::{BatchLimits, Generation, Projection, ProjectionError, ReadModelFold, ReadModelRow, VerifyScope},
+    runtime::{
+        BatchLimits, EmptyFold, Generation, Projection, ProjectionError, ReadModelFold, ReadModelRow, VerifyScope,
+    },
 };
 
 /// The invalidation of the cached responses about a user and a page, caused by an event.
@@ -25,19 +27,6 @@ pub struct CacheInvalidation {
 struct InvalidationPayload {
     user_id: Option<String>,
     page_url: Option<String>,
-}
-
-/// Expects no rows: a cached response may be lost at any time, so there is nothing to verify.
-struct EmptyResponseFold;
-
-impl ReadModelFold for EmptyResponseFold {
-    fn apply_event(&mut self, _event: &RawEnvelope) -> Result<(), ProjectionError> {
-        Ok(())
-    }
-
-    fn expected_rows(&self) -> Vec<ReadModelRow> {
-        vec![]
-    }
 }
 
 impl Projection for ResponseCache {
@@ -91,7 +80,7 @@ impl Projection for ResponseCache {
     }
 
     fn fold(&self, _scope: &VerifyScope) -> Box<dyn ReadModelFold> {
-        Box::new(EmptyResponseFold)
+        Box::new(EmptyFold)
     }
 
     async fn read_back(&self, _scope: &VerifyScope) -> Result<Vec<ReadModelRow>, QueryError> {

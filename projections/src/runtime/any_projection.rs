@@ -5,7 +5,9 @@ use std::{any::Any, sync::Arc};
 use domain::{context::BoundedContext, envelope::RawEnvelope};
 use futures::{FutureExt, future::BoxFuture};
 
-use super::{BatchLimits, Generation, Projection, ProjectionError, ReadModelFold, ReadModelRow, VerifyScope};
+use super::{
+    BatchLimits, FetchStrategy, Generation, Projection, ProjectionError, ReadModelFold, ReadModelRow, VerifyScope,
+};
 use crate::QueryError;
 
 /// One generation of one projection, type-erased. Implemented for every [`Projection`].
@@ -18,6 +20,8 @@ pub trait AnyProjection: Send + Sync {
     fn subscribed_contexts(&self) -> &'static [BoundedContext];
     /// See [`Projection::batch_limits`].
     fn batch_limits(&self) -> BatchLimits;
+    /// See [`Projection::FETCH_STRATEGY`].
+    fn fetch_strategy(&self) -> FetchStrategy;
     /// See [`Projection::with_generation`].
     fn with_generation(&self, generation: Generation) -> Arc<dyn AnyProjection>;
     /// See [`Projection::with_copy_source`].
@@ -75,6 +79,10 @@ impl<P: Projection> AnyProjection for P {
 
     fn batch_limits(&self) -> BatchLimits {
         P::batch_limits()
+    }
+
+    fn fetch_strategy(&self) -> FetchStrategy {
+        P::FETCH_STRATEGY
     }
 
     fn with_generation(&self, generation: Generation) -> Arc<dyn AnyProjection> {

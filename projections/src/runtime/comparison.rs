@@ -77,6 +77,20 @@ pub trait ReadModelFold: Send {
     fn expected_rows(&self) -> Vec<ReadModelRow>;
 }
 
+/// The fold of a stateless projection, which has no rows.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct EmptyFold;
+
+impl ReadModelFold for EmptyFold {
+    fn apply_event(&mut self, _event: &RawEnvelope) -> Result<(), ProjectionError> {
+        Ok(())
+    }
+
+    fn expected_rows(&self) -> Vec<ReadModelRow> {
+        vec![]
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -28,7 +28,8 @@ pub(super) use self::{
 };
 use self::{rebalance_listener::RebalanceListener, stall_detector::StallDetector};
 use super::{
-    BatchLimits, Checkpoint, ConsumerConfig, Generation, consumed_record::ConsumedRecord, worker_status::StatusWriter,
+    BatchLimits, Checkpoint, ConsumerConfig, FetchStrategy, Generation, consumed_record::ConsumedRecord,
+    worker_status::StatusWriter,
 };
 
 /// Time limit of [`BatchConsumer::close`]: the last commit, and leaving the group.
@@ -49,6 +50,9 @@ const COMMIT_INTERVAL: Duration = Duration::from_millis(100);
 
 /// The broker answers a fetch at once when it has this many bytes, before `fetch_wait_ms` is over.
 const FETCH_MIN_BYTES: usize = 32 << 10;
+
+/// How long the broker waits for an event with [`FetchStrategy::AtOnce`], in milliseconds.
+const IDLE_FETCH_WAIT_MS: u64 = 500;
 
 /// Number of checks for silent partitions within `stall_after_ms`.
 const STALL_CHECKS_PER_TIMEOUT: u32 = 3;
@@ -78,6 +82,7 @@ pub(super) struct BatchConsumer {
     /// Records that arrived while the worker waited.
     buffered: VecDeque<ConsumedRecord>,
     paused: bool,
+    fetch: FetchStrategy,
     /// The offset after the last applied record of each partition.
     applied_offsets: BTreeMap<(String, i32), i64>,
     /// The applied offsets that are not committed yet.
@@ -91,11 +96,16 @@ impl BatchConsumer {
         generation: Generation,
         contexts: &[BoundedContext],
         limits: BatchLimits,
+        fetch: FetchStrategy,
         config: &ConsumerConfig,
         status: &StatusWriter,
     ) -> Result<Self, KafkaError> {
         // At most the queue's size, because the records of one response are held in addition to the queue.
         let fetch_bytes = config.queue_bytes.clamp(FETCH_BYTES_FLOOR, MAX_FETCH_BYTES);
+        let (fetch_wait_ms, fetch_min_bytes) = match fetch {
+            FetchStrategy::Collect => (config.fetch_wait_ms, FETCH_MIN_BYTES),
+            FetchStrategy::AtOnce => (config.fetch_wait_ms.max(IDLE_FETCH_WAIT_MS), 1),
+        };
         let consumer: StreamConsumer<RebalanceListener> = base_client_config(config)
             .set("group.id", config.group_id(name, generation))
             .set("client.id", format!("medhub-{name}-{generation}"))
@@ -112,8 +122,8 @@ impl BatchConsumer {
             .set("queued.max.messages.kbytes", (config.queue_bytes / 1024).max(1).to_string())
             .set("fetch.message.max.bytes", (fetch_bytes / 8).min(MAX_PARTITION_FETCH_BYTES).to_string())
             .set("fetch.max.bytes", fetch_bytes.to_string())
-            .set("fetch.wait.max.ms", config.fetch_wait_ms.to_string())
-            .set("fetch.min.bytes", FETCH_MIN_BYTES.to_string())
+            .set("fetch.wait.max.ms", fetch_wait_ms.to_string())
+            .set("fetch.min.bytes", fetch_min_bytes.to_string())
             .set("fetch.error.backoff.ms", "50")
             .create_with_context(RebalanceListener::new(name, status.clone()))?;
         let topics = config.topics(contexts);
@@ -131,6 +141,7 @@ impl BatchConsumer {
             linger: config.linger(limits),
             buffered: VecDeque::new(),
             paused: false,
+            fetch,
             applied_offsets: BTreeMap::new(),
             pending_offsets: BTreeMap::new(),
             last_flush: Instant::now(),
@@ -221,11 +232,11 @@ impl BatchConsumer {
         contexts: &[BoundedContext],
         limits: BatchLimits,
     ) -> Result<Self, KafkaError> {
-        let (name, config, status) = (self.name, self.config.clone(), self.status.clone());
+        let (name, fetch, config, status) = (self.name, self.fetch, self.config.clone(), self.status.clone());
         let assignment_version = self.assignment_version();
         let mut stall_detector = self.close().await;
         stall_detector.reset();
-        let opened = Self::open(name, generation, contexts, limits, &config, &status)?;
+        let opened = Self::open(name, generation, contexts, limits, fetch, &config, &status)?;
         // A version above that of the old client makes the worker reload its checkpoints.
         opened.consumer.context().assignment_version.fetch_add(assignment_version, Ordering::AcqRel);
         Ok(Self { stall_detector, ..opened })

@@ -19,6 +19,9 @@ pub trait Projection: Clone + Send + Sync + 'static {
     /// and starts with the events that are recorded after its registration.
     const HAS_READ_MODEL: bool = true;
 
+    /// How a broker delivers its events.
+    const FETCH_STRATEGY: FetchStrategy = FetchStrategy::Collect;
+
     /// A change of the store that an event causes.
     type Change: Send + Sync + 'static;
 
@@ -102,6 +105,17 @@ pub trait Projection: Clone + Send + Sync + 'static {
     /// # Errors
     /// [`QueryError`] when the store does not answer, or its data cannot be decoded.
     fn read_back(&self, scope: &VerifyScope) -> impl Future<Output = Result<Vec<ReadModelRow>, QueryError>> + Send;
+}
+
+/// How a broker delivers events.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FetchStrategy {
+    /// It collects events for [`ConsumerConfig::fetch_wait_ms`](super::ConsumerConfig::fetch_wait_ms): for contexts with
+    /// many events, which would otherwise cost a request each.
+    Collect,
+    /// It delivers each event at once, and answers nothing for half a second while there is none: for contexts with few
+    /// events. Costs the least while idle.
+    AtOnce,
 }
 
 /// Batch sizes that suit a store.

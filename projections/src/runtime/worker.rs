@@ -135,7 +135,8 @@ impl Worker {
     fn open_consumer(&self) -> Result<BatchConsumer, rdkafka::error::KafkaError> {
         let (name, generation) = (self.projection.name(), self.build.generation);
         let (contexts, limits) = (self.projection.subscribed_contexts(), self.projection.batch_limits());
-        BatchConsumer::open(name, generation, contexts, limits, &self.runtime.config, &self.status)
+        let fetch = self.projection.fetch_strategy();
+        BatchConsumer::open(name, generation, contexts, limits, fetch, &self.runtime.config, &self.status)
     }
 
     /// Rejoins the consumer group when a partition is stalled.

@@ -9,7 +9,6 @@ use super::{
     read_back::{list_row, stream_row},
     stored_aggregate::AggregateFold,
     tenant_aggregate::AggregateDescriptor,
-    write::local_id,
 };
 use crate::{
     runtime::{Generation, ProjectionError, ReadModelFold, ReadModelRow, VerifyScope},
@@ -41,7 +40,7 @@ impl ReadModelFold for TenantViewFold {
         }
         let key = (kind.name, event.aggregate_id.clone());
         if !self.streams.contains_key(&key) {
-            let stream = (event.tenant_id.clone(), local_id(event).to_owned(), (kind.create)());
+            let stream = (event.tenant_id.clone(), event.local_id().to_owned(), (kind.create)());
             self.streams.insert(key.clone(), stream);
         }
         let Some((_, _, folded)) = self.streams.get_mut(&key) else { return Ok(()) };

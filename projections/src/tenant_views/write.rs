@@ -113,7 +113,7 @@ impl StateBatch for AggregateBatch<'_> {
                 continue;
             }
             let after: BTreeSet<_> = state.groups().into_iter().collect();
-            let member = ListCursor::new(state.created_at_millis(), local_id(self.first)).to_string();
+            let member = ListCursor::new(state.created_at_millis(), self.first.local_id()).to_string();
             let to_delta = |group, delta| {
                 let key = self.views.list_key(self.kind.name, &self.first.tenant_id, group);
                 let target = FigureTarget { key, kind: FigureKind::Members, expires_at: 0 };
@@ -127,12 +127,6 @@ impl StateBatch for AggregateBatch<'_> {
         }
         Ok(transitions)
     }
-}
-
-/// The aggregate's id within its tenant.
-pub(crate) fn local_id(event: &RawEnvelope) -> &str {
-    let rest = event.aggregate_id.strip_prefix(event.tenant_id.as_str());
-    rest.and_then(|rest| rest.strip_prefix(':')).unwrap_or(&event.aggregate_id)
 }
 
 #[cfg(test)]

@@ -7,12 +7,9 @@ mod redrive;
 
 use std::process::ExitCode;
 
-use api::app_context::AppContext;
+use api::app_context::{self, AppContext};
 use clap::{Args, Subcommand, builder::PossibleValuesParser};
-use projections::{
-    read_models,
-    runtime::{Generation, ParkedStream, ParkedStreamQuery},
-};
+use projections::runtime::{Generation, ParkedStream, ParkedStreamQuery};
 
 use crate::config::MedhubConfig;
 
@@ -40,7 +37,7 @@ enum DeadLetterSubcommand {
 #[derive(Debug, Args)]
 struct DeadLetterSelection {
     /// Only streams of this projection
-    #[arg(long, value_name = "NAME", value_parser = PossibleValuesParser::new(read_models::PROJECTION_NAMES))]
+    #[arg(long, value_name = "NAME", value_parser = PossibleValuesParser::new(app_context::consumer_names()))]
     projection: Option<String>,
     /// Only streams of this generation
     #[arg(long, value_name = "GENERATION")]

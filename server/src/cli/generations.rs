@@ -48,6 +48,11 @@ impl GenerationsArgs {
         }
         let (builds, pointer) =
             (app.runtime.control().load_generations().await?, app.runtime.control().load_pointer().await?);
+        // Processes have no generations to choose from.
+        let builds: Vec<_> = builds
+            .into_iter()
+            .filter(|build| read_models::PROJECTION_NAMES.contains(&build.projection.as_str()))
+            .collect();
         let line = |build: &GenerationRecord| {
             if self.json { format_json(build, &pointer) } else { format_text(build, &pointer) }
         };

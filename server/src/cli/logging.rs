@@ -32,6 +32,7 @@ impl LogVerbosity {
             | CliSubcommand::Generations(_)
             | CliSubcommand::Verify(_)
             | CliSubcommand::DeadLetters(_)
+            | CliSubcommand::Processes(_)
             | CliSubcommand::Generate(_)
             | CliSubcommand::Simulate(_)
             | CliSubcommand::Status(_)

@@ -42,7 +42,7 @@ impl MigrateArgs {
 /// Creates the first generation of each read model, and upgrades the tables of existing generations to this release.
 async fn prepare_read_models(app: &AppContext) -> anyhow::Result<()> {
     let control = app.runtime.control();
-    let models = app.read_models.current().all_projections();
+    let models = app.all_projections();
     app.runtime.register_projections(&models).await?;
     let pointer = control.load_pointer().await?;
     for projection in &models {

@@ -35,7 +35,7 @@ impl RecoverArgs {
             .context("recovering; it is safe to repeat")?;
         // Stateless projections follow the new incarnation from here on; read models have to be rebuilt.
         app.runtime
-            .register_projections(&app.read_models.current().all_projections())
+            .register_projections(&app.all_projections())
             .await
             .context("registering projections; it is safe to repeat")?;
         output::print_result(&incarnation.to_string())?;

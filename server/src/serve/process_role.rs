@@ -15,6 +15,8 @@ pub enum ProcessRole {
     Relay,
     /// Applies events from Kafka to the read models in `ClickHouse`, Qdrant and Redis
     Projections,
+    /// Runs processes: reacts to events and timeouts with commands
+    Processes,
     /// Serves the schema registry, stored in Postgres, for `SCHEMA_REGISTRY_URL`; not part of `all`
     Registry,
 }
@@ -27,7 +29,9 @@ impl ProcessRole {
             Self::Api => {
                 &[BackingService::Postgres, BackingService::ClickHouse, BackingService::Qdrant, BackingService::Redis]
             }
-            Self::Relay => &[BackingService::Postgres, BackingService::Kafka, BackingService::Registry],
+            Self::Relay | Self::Processes => {
+                &[BackingService::Postgres, BackingService::Kafka, BackingService::Registry]
+            }
             Self::Registry => &[BackingService::Postgres],
         }
     }
@@ -47,5 +51,9 @@ impl ProcessRole {
 
     pub(super) fn runs_workers(self) -> bool {
         matches!(self, Self::All | Self::Projections)
+    }
+
+    pub(super) fn runs_processes(self) -> bool {
+        matches!(self, Self::All | Self::Processes)
     }
 }

@@ -99,4 +99,28 @@ assert call("ListTasks", foreign).total_size == 0
 refused(Code.INVALID_ARGUMENT, "ListTasks", worker, page_size=101)
 refused(Code.INVALID_ARGUMENT, "ListTasks", worker, page_token="none")
 refused(Code.OUT_OF_RANGE, "ProcessTask", writer, request={**task_request, "subject_id": "x" * 300_000})
+
+# Workers claim what is requested, each task once.
+claim = {"kinds": [4], "worker": "w1", "lease_seconds": 5, "wait_seconds": 20}
+refused(Code.PERMISSION_DENIED, "ClaimTask", writer, **claim)
+refused(Code.INVALID_ARGUMENT, "ClaimTask", worker, **{**claim, "kinds": []})
+refused(Code.INVALID_ARGUMENT, "ClaimTask", worker, **{**claim, "worker": ""})
+refused(Code.INVALID_ARGUMENT, "ClaimTask", worker, **{**claim, "lease_seconds": 601})
+refused(Code.INVALID_ARGUMENT, "ClaimTask", worker, **{**claim, "wait_seconds": 21})
+assert not call("ClaimTask", worker, **{**claim, "wait_seconds": 0}).HasField("task")
+generation = {**task_request, "kind": 4, "subject_kind": 4, "subject_id": "036:X"}
+requested = call("ProcessTask", writer, request=generation).task_id
+claimed = eventually(lambda: call("ClaimTask", worker, **claim), lambda answer: answer.HasField("task")).task
+assert (claimed.task_id, claimed.subject_id, claimed.parameters["language"]) == (requested, "036:X", "en"), claimed
+assert not call("ClaimTask", worker, **{**claim, "worker": "w2", "wait_seconds": 0}).HasField("task")
+assert call("RenewClaim", worker, task_id=requested, worker="w1", lease_seconds=5).held
+assert not call("RenewClaim", worker, task_id=requested, worker="w2").held
+call("ProcessTask", worker, task_id=requested, start={"worker": "w1"})
+# w1 dies: the task is given to w2, and w1's attempt has failed.
+taken = eventually(lambda: call("ClaimTask", worker, **{**claim, "worker": "w2"}), lambda answer: answer.HasField("task")).task
+assert (taken.task_id, taken.failures) == (requested, 1), taken
+call("ProcessTask", worker, task_id=requested, start={"worker": "w2"})
+refused(Code.FAILED_PRECONDITION, "ProcessTask", worker, task_id=requested, complete={"worker": "w1", "result": "late"})
+call("ProcessTask", worker, task_id=requested, complete={"worker": "w2", "result": "done"})
+eventually(lambda: call("RenewClaim", worker, task_id=requested, worker="w2"), lambda answer: not answer.held)
 print("all checks passed")

@@ -88,7 +88,7 @@ async fn operators_rebuild_watch_and_roll_back_over_graphql_and_others_may_not()
     let active: Vec<_> = rows.iter().filter(|row| row["live"] == true).map(|row| &row["generation"]).collect();
     assert_eq!(
         (active, rows.len()),
-        (vec![&json!(2), &json!(1), &json!(1), &json!(2), &json!(2), &json!(2)], 10),
+        (vec![&json!(2), &json!(1), &json!(1), &json!(1), &json!(2), &json!(1), &json!(2), &json!(2)], 12),
         "{live}"
     );
     assert_eq!(live["rebuild"], json!({ "state": "SWITCHED", "startedBy": "operator" }));

@@ -37,7 +37,7 @@ struct ResourceContentInput {
 }
 
 impl ResourceContentInput {
-    fn into_asset(self) -> Result<ResourceContent> {
+    fn into_content(self) -> Result<ResourceContent> {
         Ok(ResourceContent {
             name: parse_value("input.name", &self.name, ResourceName::try_new)?,
             kind: self.kind.into(),
@@ -58,7 +58,7 @@ impl ResourceMutation {
         #[graphql(desc = "The content.")] input: ResourceContentInput,
         #[graphql(desc = "Preconditions.")] conditions: Option<PreconditionsInput>,
     ) -> Result<ChangeOutcome> {
-        let (conditions, asset) = (precondition::parse_preconditions(ctx, conditions)?, input.into_asset()?);
+        let (conditions, asset) = (precondition::parse_preconditions(ctx, conditions)?, input.into_content()?);
         let id = new_id(ctx, "resource", id, &conditions)?;
         dispatch_command::<Resource>(ctx, id, &conditions, |stamp| ResourceCommand::Create { asset, stamp }).await
     }
@@ -71,7 +71,7 @@ impl ResourceMutation {
         #[graphql(desc = "The complete new content.")] input: ResourceContentInput,
         #[graphql(desc = "Preconditions.")] conditions: Option<PreconditionsInput>,
     ) -> Result<ChangeOutcome> {
-        let (conditions, asset) = (precondition::parse_preconditions(ctx, conditions)?, input.into_asset()?);
+        let (conditions, asset) = (precondition::parse_preconditions(ctx, conditions)?, input.into_content()?);
         dispatch_command::<Resource>(ctx, id, &conditions, |stamp| ResourceCommand::Update { asset, stamp }).await
     }
 

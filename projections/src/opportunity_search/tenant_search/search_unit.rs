@@ -8,7 +8,6 @@ use super::passage::split_passages;
 use crate::{
     opportunity_search::{embedding::NoticeText, terms::TermCounts},
     runtime::bucket_of,
-    tenant_views::local_id,
 };
 
 /// Namespace of point ids; changing it would orphan every point.
@@ -110,7 +109,7 @@ impl UnitPayload {
         Self {
             kind,
             tenant_id: event.tenant_id.clone(),
-            id: local_id(event).to_owned(),
+            id: event.local_id().to_owned(),
             part: part.to_owned(),
             sequence: event.sequence,
             heading: String::new(),

@@ -108,7 +108,9 @@ impl Worker {
             let partition = (record.topic.as_str(), record.partition);
             let (last, position) = reached.entry(partition).or_insert_with(|| {
                 let applied = assignment.checkpoint.0.get(&(record.topic.clone(), record.partition));
-                let position = applied.map_or(self.build.handover, |applied| applied.position);
+                // Events before the handover are never read from the log again, also if Kafka has lost them before they were
+                // skipped: a stateless projection does not react to the past.
+                let position = applied.map_or(0, |applied| applied.position).max(self.build.handover);
                 (last_known_ordinal(applied, self.build.handover), position)
             });
             let is_event = record.event.is_some();

@@ -2,8 +2,9 @@
 
 use std::process::ExitCode;
 
+use api::app_context;
 use clap::{Args, builder::PossibleValuesParser};
-use projections::{read_models, runtime::Generation};
+use projections::runtime::Generation;
 
 use super::find_parked_stream;
 use crate::{
@@ -17,7 +18,7 @@ use crate::{
 #[derive(Debug, Args)]
 pub(super) struct DropDeadLetterArgs {
     /// Name of the projection
-    #[arg(value_name = "NAME", value_parser = PossibleValuesParser::new(read_models::PROJECTION_NAMES))]
+    #[arg(value_name = "NAME", value_parser = PossibleValuesParser::new(app_context::consumer_names()))]
     projection: String,
     /// Id of the aggregate
     #[arg(value_name = "ID")]
@@ -34,7 +35,7 @@ impl DropDeadLetterArgs {
     pub(super) async fn run(self, config: &MedhubConfig) -> anyhow::Result<ExitCode> {
         let app = engine_clients::open_app_context_without_model(config)?;
         let parked = find_parked_stream(&app, &self.projection, &self.aggregate, self.generation).await?;
-        let projection = app.read_models.find_projection(&self.projection)?;
+        let projection = app.find_projection(&self.projection)?;
         let position =
             app.runtime.drop_first_letter(projection.as_ref(), &parked, &whoami::user_at_host(), &self.reason).await?;
         output::print_result(&format!("dropped the event at position {position}"))?;

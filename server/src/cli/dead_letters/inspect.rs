@@ -2,11 +2,9 @@
 
 use std::process::ExitCode;
 
+use api::app_context;
 use clap::{Args, builder::PossibleValuesParser};
-use projections::{
-    read_models,
-    runtime::{DeadLetter, Generation},
-};
+use projections::runtime::{DeadLetter, Generation};
 use serde_json::{Value, json};
 
 use super::find_parked_stream;
@@ -19,7 +17,7 @@ const MAX_SHOWN_BYTES: usize = 200;
 #[derive(Debug, Args)]
 pub(super) struct InspectDeadLetterArgs {
     /// Name of the projection
-    #[arg(value_name = "NAME", value_parser = PossibleValuesParser::new(read_models::PROJECTION_NAMES))]
+    #[arg(value_name = "NAME", value_parser = PossibleValuesParser::new(app_context::consumer_names()))]
     projection: String,
     /// Id of the aggregate
     #[arg(value_name = "ID")]

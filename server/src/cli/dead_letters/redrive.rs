@@ -32,7 +32,7 @@ impl RedriveArgs {
         let app = engine_clients::open_app_context(config).await?;
         let mut report = RedriveReport::default();
         for parked in app.runtime.control().find_parked_streams(&query).await? {
-            let projection = app.read_models.find_projection(&parked.projection)?;
+            let projection = app.find_projection(&parked.projection)?;
             let outcome = if self.dry_run {
                 app.runtime.preview_redrive(projection.as_ref(), &parked).await?
             } else {

@@ -1,0 +1,272 @@
+//! Instances of processes in Postgres, beside the log: their states, pending commands and timers.
+//!
+//! Whoever changes an instance or its timers holds the lock of its row, and locks rows in the order of their keys.
+
+mod claimed_command;
+mod decision_batch;
+mod event_handling;
+mod operator;
+mod timer;
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use serde_json::Value;
+use sqlx::{PgPool, Postgres, Row, Transaction, postgres::PgRow};
+use tokio::sync::Notify;
+use uuid::Uuid;
+
+pub use self::operator::{InstanceQuery, InstanceRow};
+pub(crate) use self::{
+    claimed_command::{ClaimedCommand, CommandRetry},
+    decision_batch::DecisionBatch,
+};
+
+/// Access to the instances of all processes. Clones share the signal that wakes the runner of this program.
+#[derive(Debug, Clone)]
+pub struct InstanceStore {
+    pool: PgPool,
+    work_added: Arc<Notify>,
+}
+
+/// Identifies an instance.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct InstanceKey {
+    /// The tenant whose data it works on.
+    pub tenant_id: String,
+    /// Its id within process and tenant.
+    pub instance_id: String,
+}
+
+/// The status of an instance.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum InstanceStatus {
+    /// Waits for an event, a timeout, or the execution of its commands.
+    Waiting,
+    /// One of its commands keeps failing: an operator has to resume or cancel it. It may be finished otherwise.
+    Stalled,
+    /// Finished; further inputs are ignored.
+    Finished,
+    /// Cancelled by an operator; further inputs are ignored.
+    Cancelled,
+}
+
+/// Why instances cannot be read or changed.
+#[derive(Debug, thiserror::Error)]
+pub enum InstanceStoreError {
+    /// A statement failed, or a row cannot be decoded.
+    #[error("{doing} in Postgres")]
+    Postgres {
+        /// The operation, as a gerund.
+        doing: &'static str,
+        /// The error of Postgres, or of decoding.
+        #[source]
+        source: sqlx::Error,
+    },
+    /// Another release stored a state that this one cannot read.
+    #[error("the state of instance {instance_id} of process {process} (tenant {tenant_id}) is of another release")]
+    UnreadableState {
+        /// The process.
+        process: String,
+        /// The tenant.
+        tenant_id: String,
+        /// The instance.
+        instance_id: String,
+        /// The decoder's error.
+        #[source]
+        source: serde_json::Error,
+    },
+    /// A command cannot be encoded or decoded.
+    #[error("the stored form of a command of process {process}")]
+    UnreadableCommand {
+        /// The process.
+        process: String,
+        /// The decoder's error.
+        #[source]
+        source: serde_json::Error,
+    },
+    /// The instance does not exist.
+    #[error(
+        "process {process} has no instance {instance_id} in tenant {tenant_id}; `medhub processes list` shows them"
+    )]
+    NoInstance {
+        /// The process.
+        process: String,
+        /// The tenant.
+        tenant_id: String,
+        /// The instance.
+        instance_id: String,
+    },
+    /// The instance is finished or cancelled, or there is nothing to resume.
+    #[error("instance {instance_id} of process {process} is {status}")]
+    NotOpen {
+        /// The process.
+        process: String,
+        /// The instance.
+        instance_id: String,
+        /// Its status.
+        status: &'static str,
+    },
+}
+
+/// What an instance reacts to, as the cause of its commands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct InputCause {
+    /// Id of the event, or an id derived from the timer or the refused command: the same each time it is handled.
+    pub(crate) id: Uuid,
+    /// Shared by everything that one request causes.
+    pub(crate) correlation_id: Uuid,
+}
+
+impl InstanceStatus {
+    /// All of them, in the order of an instance's life.
+    pub const ALL: [Self; 4] = [Self::Waiting, Self::Stalled, Self::Finished, Self::Cancelled];
+
+    /// Its name in the table and on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Waiting => "waiting",
+            Self::Stalled => "stalled",
+            Self::Finished => "finished",
+            Self::Cancelled => "cancelled",
+        }
+    }
+
+    /// The status of that name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|status| status.name() == name)
+    }
+
+    fn is_open(self) -> bool {
+        matches!(self, Self::Waiting | Self::Stalled)
+    }
+}
+
+/// An instance whose row is locked.
+#[derive(Debug, Clone)]
+pub(crate) struct LockedInstance {
+    /// Never [`InstanceStatus::Stalled`].
+    status: InstanceStatus,
+    stalled: bool,
+    state: Value,
+    waits_for: String,
+    /// The sequence of the last event that was handled, for each stream.
+    handled: BTreeMap<String, u64>,
+    version: i64,
+    note: String,
+}
+
+impl InstanceStore {
+    /// Uses the tables behind this pool, which `medhub migrate` creates.
+    pub fn new(pool: PgPool) -> Self {
+        Self { pool, work_added: Arc::default() }
+    }
+
+    /// Checks that Postgres answers.
+    ///
+    /// # Errors
+    /// [`InstanceStoreError::Postgres`] when it does not.
+    pub async fn ping(&self) -> Result<(), InstanceStoreError> {
+        sqlx::query("select 1").execute(&self.pool).await.map(drop).map_err(postgres_error("reaching the processes"))
+    }
+
+    /// Waits until commands or timers may have been added in this program, or for `timeout` at most.
+    pub(crate) async fn wait_for_work(&self, timeout: Duration) {
+        // Both outcomes lead to the same: other programs add work without a signal.
+        let _elapsed = tokio::time::timeout(timeout, self.work_added.notified()).await;
+    }
+
+    async fn begin(&self) -> Result<Transaction<'static, Postgres>, InstanceStoreError> {
+        let mut transaction = self.pool.begin().await.map_err(postgres_error("beginning a transaction"))?;
+        // The server process that holds a lock may hang.
+        sqlx::query(LOCK_TIMEOUT)
+            .execute(&mut *transaction)
+            .await
+            .map_err(postgres_error("limiting the time of a transaction"))?;
+        Ok(transaction)
+    }
+
+    async fn commit(&self, transaction: Transaction<'static, Postgres>) -> Result<(), InstanceStoreError> {
+        transaction.commit().await.map_err(postgres_error("committing decisions of processes"))?;
+        self.work_added.notify_one();
+        Ok(())
+    }
+}
+
+/// What to do with instances that another transaction has locked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum LockWait {
+    /// Wait for them.
+    Wait,
+    /// Leave them out.
+    Skip,
+}
+
+/// How long a transaction waits for a lock.
+const LOCK_TIMEOUT: &str = "set local lock_timeout = '5s'";
+
+/// Locks the rows of existing instances, in the order of their keys.
+async fn lock_instances(
+    transaction: &mut Transaction<'static, Postgres>,
+    process: &str,
+    keys: impl Iterator<Item = &InstanceKey>,
+    wait: LockWait,
+) -> Result<BTreeMap<InstanceKey, LockedInstance>, InstanceStoreError> {
+    let statement = match wait {
+        LockWait::Wait => include_str!("instance_store/lock.sql"),
+        LockWait::Skip => concat!(include_str!("instance_store/lock.sql"), " skip locked"),
+    };
+    let (tenants, ids): (Vec<_>, Vec<_>) = keys.map(|key| (key.tenant_id.as_str(), key.instance_id.as_str())).unzip();
+    let rows = sqlx::query(statement)
+        .bind(process)
+        .bind(tenants)
+        .bind(ids)
+        .fetch_all(&mut **transaction)
+        .await
+        .map_err(postgres_error("locking instances of a process"))?;
+    let decoded = rows.iter().map(locked_from_row).collect::<Result<_, _>>();
+    decoded.map_err(postgres_error("decoding instances of a process"))
+}
+
+/// Executes a statement about one instance; returns the number of rows that it changed.
+async fn execute_for_instance(
+    transaction: &mut Transaction<'static, Postgres>,
+    statement: &'static str,
+    process: &str,
+    key: &InstanceKey,
+) -> Result<u64, InstanceStoreError> {
+    let executed = sqlx::query(statement)
+        .bind(process)
+        .bind(&key.tenant_id)
+        .bind(&key.instance_id)
+        .execute(&mut **transaction)
+        .await
+        .map_err(postgres_error("changing an instance of a process"))?;
+    Ok(executed.rows_affected())
+}
+
+fn locked_from_row(row: &PgRow) -> Result<(InstanceKey, LockedInstance), sqlx::Error> {
+    let handled: sqlx::types::Json<BTreeMap<String, u64>> = row.try_get("handled")?;
+    let instance = LockedInstance {
+        status: status_from_row(row)?,
+        stalled: row.try_get("stalled")?,
+        state: row.try_get("state")?,
+        waits_for: row.try_get("waits_for")?,
+        handled: handled.0,
+        version: row.try_get("version")?,
+        note: row.try_get("note")?,
+    };
+    Ok((key_from_row(row)?, instance))
+}
+
+fn key_from_row(row: &PgRow) -> Result<InstanceKey, sqlx::Error> {
+    Ok(InstanceKey { tenant_id: row.try_get("tenant_id")?, instance_id: row.try_get("instance_id")? })
+}
+
+fn status_from_row(row: &PgRow) -> Result<InstanceStatus, sqlx::Error> {
+    let name: &str = row.try_get("status")?;
+    InstanceStatus::from_name(name).ok_or_else(|| sqlx::Error::Decode(format!("unknown status {name}").into()))
+}
+
+fn postgres_error(doing: &'static str) -> impl FnOnce(sqlx::Error) -> InstanceStoreError {
+    move |source| InstanceStoreError::Postgres { doing, source }
+}

@@ -1,0 +1,37 @@
+//! Process managers: long-running reactions to events, as in *Enterprise Integration Patterns* (Hohpe and Woolf,
+//! "Process Manager") and in sagas with compensation (Garcia-Molina and Salem, 1987).
+//!
+//! A process is a small pure type, [`Process`]: from its state and an input (an event, a timeout, a refused command) it
+//! decides the next state, commands and timers. The runtime does the rest:
+//!
+//! ```text
+//! Kafka ──event──▶ ProcessProjection ──┐ one transaction: state, commands, timers
+//!                  due timer ──────────┤▶ process_instances, process_commands, process_timers
+//!                  refused command ────┘              │
+//!                                       ProcessRunner ▼ sends due commands, under keys derived from their causes
+//!                                             CommandDispatcher ──▶ event log
+//! ```
+//!
+//! A decision is recorded before its commands are sent, and a command is deleted after it was sent. A crash between the
+//! two repeats the command under the same idempotency key, which the log executes once. Events are consumed by a
+//! stateless projection with the process's name, so order, retries and dead letters are those of projections, and past
+//! events are never reacted to: neither a replay nor a rebuild has an effect.
+
+mod any_process;
+pub mod document_analysis;
+mod instance_store;
+mod process;
+mod process_catalog;
+mod process_command;
+mod process_projection;
+mod process_runner;
+
+pub use self::{
+    any_process::AnyProcess,
+    instance_store::{InstanceKey, InstanceQuery, InstanceRow, InstanceStatus, InstanceStore, InstanceStoreError},
+    process::{InstanceSelector, Process, ProcessInput, Reaction, TimerChange},
+    process_catalog::{PROCESS_NAMES, all_process_projections, all_processes},
+    process_command::ProcessCommand,
+    process_projection::ProcessProjection,
+    process_runner::{ProcessRunner, ProcessRunnerConfig},
+};

@@ -1,0 +1,23 @@
+//! The list of all processes. A new one is a file or folder beside this one, and its lines here.
+
+use std::sync::Arc;
+
+use projections::runtime::AnyProjection;
+
+use crate::{
+    AnyProcess, InstanceStore, Process as _, ProcessProjection, any_process::ProcessType,
+    document_analysis::DocumentAnalysis,
+};
+
+/// Names of all processes.
+pub const PROCESS_NAMES: [&str; 1] = [DocumentAnalysis::NAME];
+
+/// All processes.
+pub fn all_processes() -> Vec<Arc<dyn AnyProcess>> {
+    vec![Arc::new(ProcessType::<DocumentAnalysis>::new())]
+}
+
+/// The projections that feed events to all processes.
+pub fn all_process_projections(store: &InstanceStore) -> Vec<Arc<dyn AnyProjection>> {
+    vec![Arc::new(ProcessProjection::<DocumentAnalysis>::new(store.clone()))]
+}

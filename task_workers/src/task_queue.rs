@@ -1,0 +1,294 @@
+//! The queue of tasks in Postgres, beside the log.
+
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
+
+use chrono::{DateTime, Utc};
+use domain::{
+    error_chain::format_error_chain,
+    task::{TaskKind, TaskSpec, WorkerName},
+    value::TenantId,
+};
+use sqlx::{PgPool, Row, postgres::PgRow};
+use tokio::{
+    sync::{Notify, Semaphore},
+    time::{Instant, MissedTickBehavior, interval, sleep_until},
+};
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use crate::{ClaimedTask, queue_projection::QueueChange};
+
+/// How long ended tasks stay in the queue. Events that are delivered again within this time change nothing.
+const ENDED_RETENTION: Duration = Duration::from_hours(7 * 24);
+
+/// How often tasks that ended long ago are removed.
+const CLEAN_UP_INTERVAL: Duration = Duration::from_hours(1);
+
+/// Claims of this process that ask Postgres at the same time: waiting workers must not use up its connections.
+const MAX_CONCURRENT_CLAIMS: usize = 4;
+
+/// Access to the queue. Clones share its limits, and the signal that wakes the claims of this program.
+#[derive(Debug, Clone)]
+pub struct TaskQueue {
+    pool: PgPool,
+    tasks_added: Arc<Notify>,
+    claim_slots: Arc<Semaphore>,
+    /// Cancelled when this program stops: claims wait no longer.
+    stopping: CancellationToken,
+}
+
+/// Which tasks to claim, and for whom.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClaimRequest {
+    /// Only tasks of this tenant; `None` means those of all tenants.
+    pub tenant_id: Option<TenantId>,
+    /// Only tasks of these kinds.
+    pub kinds: Vec<TaskKind>,
+    /// The name of the worker.
+    pub worker: WorkerName,
+    /// How long the claim holds unless it is renewed.
+    pub lease: Duration,
+}
+
+/// The state of a claim when it is renewed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LeaseState {
+    /// The claim holds.
+    Held,
+    /// Another worker has the task, or it has ended.
+    Lost,
+}
+
+/// Why the queue cannot be read or changed.
+#[derive(Debug, thiserror::Error)]
+pub enum TaskQueueError {
+    /// A statement failed, or a row cannot be decoded.
+    #[error("{doing} in Postgres")]
+    Postgres {
+        /// The operation, as a gerund.
+        doing: &'static str,
+        /// The error of Postgres, or of decoding.
+        #[source]
+        source: sqlx::Error,
+    },
+    /// The work of a task cannot be encoded.
+    #[error("encoding the work of a task")]
+    Encode(#[source] serde_json::Error),
+}
+
+impl TaskQueue {
+    /// Uses the table behind this pool, which `medhub migrate` creates.
+    pub fn new(pool: PgPool) -> Self {
+        Self {
+            pool,
+            tasks_added: Arc::default(),
+            claim_slots: Arc::new(Semaphore::new(MAX_CONCURRENT_CLAIMS)),
+            stopping: CancellationToken::new(),
+        }
+    }
+
+    /// Removes tasks that ended long ago, again and again, until `stop`; then also ends all waiting for tasks.
+    pub async fn run(self, stop: CancellationToken) {
+        let _ended = self.stopping.clone().drop_guard();
+        let mut ticks = interval(CLEAN_UP_INTERVAL);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => return,
+                _ = ticks.tick() => {
+                    if let Err(error) = self.remove_ended().await {
+                        tracing::debug!(reason = format_error_chain(&error), "ended tasks not removed");
+                    }
+                }
+            }
+        }
+    }
+
+    /// Claims the task that has waited the longest; `None` if there is none.
+    ///
+    /// # Errors
+    /// [`TaskQueueError::Postgres`] when Postgres does not answer.
+    pub async fn claim_task(&self, request: &ClaimRequest) -> Result<Option<ClaimedTask>, TaskQueueError> {
+        // Never closed.
+        let _slot = self.claim_slots.acquire().await;
+        let kinds: BTreeSet<_> = request.kinds.iter().map(|kind| kind.name()).collect();
+        let statement = match request.tenant_id {
+            Some(_) => include_str!("task_queue/claim_tenant.sql"),
+            None => include_str!("task_queue/claim_all.sql"),
+        };
+        let query = sqlx::query(statement)
+            .bind(kinds.into_iter().collect::<Vec<_>>())
+            .bind(request.worker.as_str())
+            .bind(request.lease.as_secs_f64());
+        let query = match &request.tenant_id {
+            Some(tenant) => query.bind(tenant.as_str()),
+            None => query,
+        };
+        let row = query.fetch_optional(&self.pool).await.map_err(postgres_error("claiming a task"))?;
+        row.as_ref().map(claimed_from_row).transpose().map_err(postgres_error("decoding a task"))
+    }
+
+    /// Claims a task, and waits for one until `deadline`, until `cancelled`, or until this program stops.
+    ///
+    /// # Errors
+    /// As [`Self::claim_task`].
+    pub async fn claim_before(
+        &self,
+        request: &ClaimRequest,
+        deadline: Instant,
+        cancelled: &CancellationToken,
+    ) -> Result<Option<ClaimedTask>, TaskQueueError> {
+        loop {
+            let added = self.tasks_added.notified();
+            tokio::pin!(added);
+            // From here on a signal is not missed.
+            added.as_mut().enable();
+            if let Some(task) = self.claim_task(request).await? {
+                return Ok(Some(task));
+            }
+            let poll_at = Instant::now() + POLL_INTERVAL;
+            if deadline <= Instant::now() {
+                return Ok(None);
+            }
+            tokio::select! {
+                () = self.stopping.cancelled() => return Ok(None),
+                () = cancelled.cancelled() => return Ok(None),
+                () = added => {}
+                () = sleep_until(poll_at.min(deadline)) => {
+                    // No claim is made at the deadline itself: its answer could come too late.
+                    if Instant::now() >= deadline {
+                        return Ok(None);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Renews a worker's claim.
+    ///
+    /// # Errors
+    /// [`TaskQueueError::Postgres`] when Postgres does not answer.
+    pub async fn renew_lease(
+        &self,
+        tenant_id: &TenantId,
+        task_id: &str,
+        worker: &WorkerName,
+        lease: Duration,
+    ) -> Result<LeaseState, TaskQueueError> {
+        let renewed = sqlx::query(include_str!("task_queue/renew.sql"))
+            .bind(tenant_id.as_str())
+            .bind(task_id)
+            .bind(worker.as_str())
+            .bind(lease.as_secs_f64())
+            .execute(&self.pool)
+            .await
+            .map_err(postgres_error("renewing the claim of a task"))?;
+        Ok(if renewed.rows_affected() > 0 { LeaseState::Held } else { LeaseState::Lost })
+    }
+
+    /// Gives a claim back, so that another worker need not wait for its end.
+    ///
+    /// # Errors
+    /// [`TaskQueueError::Postgres`] when Postgres does not answer.
+    pub async fn release_lease(
+        &self,
+        tenant_id: &TenantId,
+        task_id: &str,
+        worker: &WorkerName,
+    ) -> Result<(), TaskQueueError> {
+        sqlx::query(
+            "update task_queue set claimable_at = now()
+             where tenant_id = $1 and task_id = $2 and worker = $3 and status <> 'ended' and claimable_at > now()",
+        )
+        .bind(tenant_id.as_str())
+        .bind(task_id)
+        .bind(worker.as_str())
+        .execute(&self.pool)
+        .await
+        .map(drop)
+        .map_err(postgres_error("releasing the claim of a task"))
+    }
+
+    /// Checks that Postgres answers.
+    ///
+    /// # Errors
+    /// [`TaskQueueError::Postgres`] when it does not.
+    pub async fn ping(&self) -> Result<(), TaskQueueError> {
+        sqlx::query("select 1").execute(&self.pool).await.map(drop).map_err(postgres_error("reaching the task queue"))
+    }
+
+    /// Removes tasks that ended long ago.
+    ///
+    /// # Errors
+    /// [`TaskQueueError::Postgres`] when Postgres does not answer.
+    pub async fn remove_ended(&self) -> Result<u64, TaskQueueError> {
+        let removed = sqlx::query(
+            "delete from task_queue where status = 'ended' and changed_at < now() - make_interval(secs => $1)",
+        )
+        .bind(ENDED_RETENTION.as_secs_f64())
+        .execute(&self.pool)
+        .await
+        .map_err(postgres_error("removing ended tasks"))?;
+        Ok(removed.rows_affected())
+    }
+
+    /// Applies events of tasks, in order. Idempotent.
+    pub(crate) async fn apply_changes(&self, changes: &[QueueChange]) -> Result<(), TaskQueueError> {
+        let doing = || postgres_error("following the events of tasks");
+        let mut transaction = self.pool.begin().await.map_err(doing())?;
+        for change in changes {
+            change.query()?.execute(&mut *transaction).await.map_err(doing())?;
+        }
+        transaction.commit().await.map_err(doing())?;
+        if changes.iter().any(QueueChange::adds_task) {
+            self.tasks_added.notify_waiters();
+        }
+        Ok(())
+    }
+
+    /// The sequence of the last event that a task's row follows; `None` if the task is not in the queue.
+    pub(crate) async fn followed_sequence(&self, tenant: &str, task: &str) -> Result<Option<u64>, TaskQueueError> {
+        let found: Option<i64> =
+            sqlx::query_scalar("select sequence from task_queue where tenant_id = $1 and task_id = $2")
+                .bind(tenant)
+                .bind(task)
+                .fetch_optional(&self.pool)
+                .await
+                .map_err(postgres_error("reading a task of the queue"))?;
+        Ok(found.and_then(|sequence| u64::try_from(sequence).ok()))
+    }
+}
+
+/// How often a claim that waits looks for tasks that other programs have added, and for leases that have ended.
+const POLL_INTERVAL: Duration = Duration::from_millis(500);
+
+fn claimed_from_row(row: &PgRow) -> Result<ClaimedTask, sqlx::Error> {
+    let decode = |error: domain::value::InvalidValue| sqlx::Error::Decode(error.into());
+    let tenant: &str = row.try_get("tenant_id")?;
+    let job: sqlx::types::Json<TaskSpec> = row.try_get("job")?;
+    let failures: i32 = row.try_get("failures")?;
+    let previous: Option<&str> = row.try_get("previous_worker")?;
+    Ok(ClaimedTask {
+        tenant_id: TenantId::try_new(tenant).map_err(decode)?,
+        task_id: row.try_get("task_id")?,
+        job: job.0,
+        failures: u32::try_from(failures).unwrap_or(0),
+        version: u64::try_from(row.try_get::<i64, _>("sequence")?).unwrap_or(0),
+        previous_worker: previous.map(WorkerName::try_new).transpose().map_err(decode)?,
+        correlation_id: row.try_get("correlation_id")?,
+        requested_by: row.try_get("requested_by")?,
+    })
+}
+
+fn postgres_error(doing: &'static str) -> impl FnOnce(sqlx::Error) -> TaskQueueError {
+    move |source| TaskQueueError::Postgres { doing, source }
+}
+
+/// A task as it is put into the queue.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct RequestedTask {
+    pub(crate) job: TaskSpec,
+    pub(crate) requested_at: DateTime<Utc>,
+    pub(crate) correlation_id: Uuid,
+    pub(crate) requested_by: Uuid,
+}

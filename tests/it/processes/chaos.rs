@@ -1,0 +1,103 @@
+//! Processes are killed at random points, and each effect is recorded once.
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use commands::{dispatcher::CommandDispatcher, precondition::CommandPreconditions};
+use domain::{clock::SystemClock, document::Document};
+use eventstore::{postgres::PostgresConfig, store::PgEventStore};
+use sqlx::PgPool;
+use tests::{
+    ProductInstance, ProductProcess, eventually,
+    faults::{run_seed, seeded_choices::SeededChoices},
+};
+use uuid::Uuid;
+
+use super::document_fixture::{DocumentDispatcher, TENANT, program_sender, stage_results, upload_command};
+
+const DOCUMENTS: usize = 100;
+const KILLS: usize = 4;
+
+/// Records the result of a document's stage, as a worker does; how often does not matter.
+async fn record_stage(dispatcher: &DocumentDispatcher, id: &Uuid, stage: usize) {
+    let sender = program_sender(TENANT);
+    let command = stage_results(dispatcher, &sender)[stage].clone();
+    let none = CommandPreconditions::default();
+    dispatcher.dispatch::<Document>(&sender, &id.to_string(), &none, command).await.unwrap();
+}
+
+/// The number of effects of each kind that the process recorded.
+async fn count_effects(pool: &PgPool) -> BTreeMap<String, i64> {
+    let rows: Vec<(String, i64)> = sqlx::query_as(
+        "select event_type, count(*) from events where metadata ->> 'user_id' = 'system:document-analysis' group by 1",
+    )
+    .fetch_all(pool)
+    .await
+    .unwrap();
+    rows.into_iter().collect()
+}
+
+#[tokio::test]
+async fn each_effect_is_recorded_once_although_both_programs_are_killed_again_and_again() {
+    let mut product = ProductInstance::start().await;
+    let args = ["serve", "--role", "processes"];
+    let second = ProductProcess::start(product.variables(), product.folder(), "processes", &args);
+    let mut second = second.unwrap();
+    let mut choices = SeededChoices::new(run_seed::read_or_draw_seed().unwrap(), 7);
+    let config = PostgresConfig {
+        url: product.variable("DATABASE_URL").to_owned().into(),
+        max_connections: 4,
+        ..PostgresConfig::default()
+    };
+    let pool = eventstore::postgres::open_pool(&config).unwrap();
+    let event_store = PgEventStore::new(pool.clone(), &config);
+    let dispatcher = Arc::new(CommandDispatcher::new(event_store, Arc::new(SystemClock)));
+
+    let load = tokio::spawn({
+        let dispatcher = Arc::clone(&dispatcher);
+        async move {
+            let (sender, none) = (program_sender(TENANT), CommandPreconditions::default());
+            let ids: Vec<_> = (0..DOCUMENTS).map(|_| Uuid::new_v4()).collect();
+            for id in &ids {
+                let command = upload_command(&dispatcher, &sender, &format!("acme/{id}"));
+                dispatcher.dispatch::<Document>(&sender, &id.to_string(), &none, command).await.unwrap();
+            }
+            for stage in 0..3 {
+                for id in &ids {
+                    record_stage(&dispatcher, id, stage).await;
+                    tokio::time::sleep(Duration::from_millis(5)).await;
+                }
+            }
+        }
+    });
+    for kill in 0..KILLS {
+        tokio::time::sleep(choices.millis_between(100, 1_500)).await;
+        if kill % 2 == 0 {
+            product.restart().await;
+        } else {
+            second.kill9().unwrap();
+            second.launch().unwrap();
+        }
+    }
+    load.await.unwrap();
+
+    let documents = i64::try_from(DOCUMENTS).unwrap();
+    let expected =
+        BTreeMap::from([("task.requested".to_owned(), 3 * documents), ("inbox.notified".to_owned(), documents)]);
+    eventually(async || {
+        let found = count_effects(&pool).await;
+        if found == expected { Ok(()) } else { Err(format!("{found:?}")) }
+    })
+    .await;
+    let pending: i64 = eventually(async || {
+        let pending = sqlx::query_scalar("select count(*) from process_commands").fetch_one(&pool).await.unwrap();
+        if pending == 0 { Ok(pending) } else { Err(format!("{pending} commands pending")) }
+    })
+    .await;
+    assert_eq!((pending, count_effects(&pool).await), (0, expected), "nothing follows");
+    let open: i64 = sqlx::query_scalar("select count(*) from process_instances where status <> 'finished'")
+        .fetch_one(&pool)
+        .await
+        .unwrap();
+    assert_eq!(open, 0);
+    second.kill9().unwrap();
+}

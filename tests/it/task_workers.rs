@@ -1,0 +1,406 @@
+//! The queue of tasks on a real log: each task is claimed by one worker, and a worker that dies delays its tasks only.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use commands::{
+    authorization::CallerAuthority,
+    caller::Caller,
+    dispatcher::{CommandDispatcher, CommandSender},
+    precondition::CommandPreconditions,
+};
+use domain::{
+    clock::SystemClock,
+    context::BoundedContext,
+    envelope::RawEnvelope,
+    log_reader::LogReader as _,
+    task::{
+        ParameterList, RetryDecision, SubjectKind, Task, TaskCommand, TaskKind, TaskNote, TaskResult, TaskSpec,
+        TaskSubject, WorkerName,
+    },
+    value::{TenantId, UserId},
+};
+use eventstore::{log::PgLogReader, postgres::PostgresConfig, store::PgEventStore};
+use futures::{FutureExt as _, future::BoxFuture};
+use projections::runtime::Projection as _;
+use sqlx::PgPool;
+use task_workers::{
+    ClaimRequest, ClaimedTask, LeaseState, TaskFailure, TaskHandler, TaskQueue, TaskQueueProjection, WorkerPool,
+    WorkerPoolConfig,
+};
+use tests::{database, eventually};
+use tokio::{sync::Notify, task::JoinHandle};
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+const TENANT: &str = "acme";
+const LEASE: Duration = Duration::from_secs(2);
+
+/// The write side and the queue, without Kafka: a task of the test delivers the events of the log again and again.
+struct QueueFixture {
+    pool: PgPool,
+    dispatcher: Arc<CommandDispatcher<PgEventStore<()>>>,
+    queue: TaskQueue,
+    log: PgLogReader,
+    delivery: Option<JoinHandle<()>>,
+}
+
+impl Drop for QueueFixture {
+    fn drop(&mut self) {
+        if let Some(delivery) = self.delivery.take() {
+            delivery.abort();
+        }
+    }
+}
+
+impl QueueFixture {
+    async fn create() -> Self {
+        let pool = database().await;
+        let store = PgEventStore::new(pool.clone(), &PostgresConfig::default());
+        Self {
+            dispatcher: Arc::new(CommandDispatcher::new(store, Arc::new(SystemClock))),
+            queue: TaskQueue::new(pool.clone()),
+            log: PgLogReader::new(pool.clone()),
+            pool,
+            delivery: None,
+        }
+    }
+
+    /// Delivers all events from now on, each many times.
+    fn deliver_continuously(&mut self) {
+        let (log, queue) = (PgLogReader::new(self.pool.clone()), self.queue.clone());
+        self.delivery = Some(tokio::spawn(async move {
+            loop {
+                deliver(&log, &queue).await;
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        }));
+    }
+
+    async fn deliver(&self) {
+        deliver(&self.log, &self.queue).await;
+    }
+
+    fn sender(tenant: &str) -> CommandSender {
+        let caller = Caller::new(UserId::from_program("ann"), TenantId::try_new(tenant).unwrap());
+        CommandSender { caller, authority: CallerAuthority::System }
+    }
+
+    async fn request(&self, tenant: &str) -> String {
+        let (id, sender) = (Uuid::new_v4().to_string(), Self::sender(tenant));
+        let subject = TaskSubject::try_new(SubjectKind::Document, "d").unwrap();
+        let job = TaskSpec { kind: TaskKind::ExtractText, subject, parameters: ParameterList::default() };
+        self.send(&id, TaskCommand::Request { job, stamp: self.dispatcher.stamp(&sender) }, tenant).await;
+        id
+    }
+
+    async fn send(&self, id: &str, command: TaskCommand, tenant: &str) {
+        let (sender, none) = (Self::sender(tenant), CommandPreconditions::default());
+        self.dispatcher.dispatch::<Task>(&sender, id, &none, command).await.unwrap();
+    }
+
+    async fn claim(&self, worker: &str) -> Option<ClaimedTask> {
+        self.queue.claim_task(&claim_request(worker)).await.unwrap()
+    }
+
+    fn pool_of(&self, worker: &str, handler: &Arc<TestHandler>) -> (JoinHandle<()>, CancellationToken) {
+        let (name, stop) = (WorkerName::try_new(worker).unwrap(), CancellationToken::new());
+        let config = WorkerPoolConfig { lease: LEASE, poll_interval: Duration::from_millis(50) };
+        let handlers: Vec<Arc<dyn TaskHandler>> = vec![handler.clone()];
+        let pool = WorkerPool::new(self.queue.clone(), Arc::clone(&self.dispatcher), name, handlers, config);
+        (tokio::spawn(pool.run(stop.clone())), stop)
+    }
+
+    /// Types of the events of a task, in order, and names of workers without the numbers of their claims.
+    async fn history(&self, id: &str) -> Vec<String> {
+        sqlx::query_scalar(
+            "select concat_ws(' ', event_type, split_part(payload ->> 'worker', '/', 1), payload ->> 'retry',
+                              payload ->> 'result')
+             from events where aggregate_id = $1 order by sequence",
+        )
+        .bind(format!("{TENANT}:{id}"))
+        .fetch_all(&self.pool)
+        .await
+        .unwrap()
+    }
+
+    async fn wait_for_history(&self, id: &str, expected: &[&str]) {
+        eventually(async || {
+            let history = self.history(id).await;
+            if history == expected { Ok(()) } else { Err(format!("{history:?}")) }
+        })
+        .await;
+    }
+}
+
+async fn deliver(log: &PgLogReader, queue: &TaskQueue) {
+    let fence = log.completed_prefix().await.unwrap();
+    let events = log.load_after(0, fence, 10_000).await.unwrap();
+    let is_task = |event: &&RawEnvelope| {
+        BoundedContext::from_aggregate_type(&event.aggregate_type) == Some(BoundedContext::Tasks)
+    };
+    let changes: Vec<_> =
+        events.iter().filter(is_task).flat_map(|event| TaskQueueProjection::project(event).unwrap()).collect();
+    let projection = TaskQueueProjection::new(queue.clone());
+    projection.apply(&changes).await.unwrap();
+    if let Some(last) = changes.last() {
+        assert!(projection.is_applied(last).await.unwrap());
+    }
+}
+
+fn claim_request(worker: &str) -> ClaimRequest {
+    ClaimRequest {
+        tenant_id: None,
+        kinds: vec![TaskKind::ExtractText],
+        worker: WorkerName::try_new(worker).unwrap(),
+        lease: LEASE,
+    }
+}
+
+/// Ends each task when it is told to, and counts what runs.
+#[derive(Default)]
+struct TestHandler {
+    running: AtomicUsize,
+    most_running: AtomicUsize,
+    cancelled: AtomicUsize,
+    may_end: Notify,
+    fails_until: usize,
+    holds: bool,
+}
+
+impl TaskHandler for TestHandler {
+    fn kind(&self) -> TaskKind {
+        TaskKind::ExtractText
+    }
+
+    fn concurrency(&self) -> usize {
+        3
+    }
+
+    fn run<'a>(
+        &'a self,
+        task: &'a ClaimedTask,
+        cancelled: CancellationToken,
+    ) -> BoxFuture<'a, Result<TaskResult, TaskFailure>> {
+        async move {
+            let running = self.running.fetch_add(1, Ordering::SeqCst) + 1;
+            self.most_running.fetch_max(running, Ordering::SeqCst);
+            // Dropped with the future, whatever ends it.
+            let _ended = EndOfRun { handler: self, cancelled };
+            if self.holds {
+                self.may_end.notified().await;
+            } else {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+            if (task.failures as usize) < self.fails_until {
+                let reason = TaskNote::try_new("not yet").unwrap();
+                return Err(TaskFailure { reason, retry: RetryDecision::Later });
+            }
+            Ok(TaskResult::try_new("done").unwrap())
+        }
+        .boxed()
+    }
+}
+
+struct EndOfRun<'a> {
+    handler: &'a TestHandler,
+    cancelled: CancellationToken,
+}
+
+impl Drop for EndOfRun<'_> {
+    fn drop(&mut self) {
+        self.handler.running.fetch_sub(1, Ordering::SeqCst);
+        self.handler.cancelled.fetch_add(usize::from(self.cancelled.is_cancelled()), Ordering::SeqCst);
+    }
+}
+
+#[tokio::test]
+async fn each_task_is_claimed_once_the_oldest_first_and_of_one_tenant_if_asked() {
+    let fixture = QueueFixture::create().await;
+    let (first, second) = (fixture.request(TENANT).await, fixture.request("other").await);
+    fixture.deliver().await;
+    let of_tenant = ClaimRequest { tenant_id: Some(TenantId::try_new("third").unwrap()), ..claim_request("w") };
+    assert_eq!(fixture.queue.claim_task(&of_tenant).await.unwrap(), None);
+    let (one, other) = tokio::join!(fixture.claim("w1"), fixture.claim("w2"));
+    let mut claimed = [one.unwrap().task_id, other.unwrap().task_id];
+    claimed.sort();
+    let mut expected = [first, second];
+    expected.sort();
+    assert_eq!(claimed, expected);
+    assert_eq!(fixture.claim("w3").await, None);
+    // Events that are delivered again leave the claims as they are.
+    fixture.deliver().await;
+    assert_eq!(fixture.claim("w3").await, None);
+}
+
+#[tokio::test]
+async fn a_pool_completes_all_tasks_with_its_concurrency() {
+    let mut fixture = QueueFixture::create().await;
+    let mut ids = vec![];
+    for _ in 0..12 {
+        ids.push(fixture.request(TENANT).await);
+    }
+    fixture.deliver_continuously();
+    let handler = Arc::new(TestHandler::default());
+    let (pool, stop) = fixture.pool_of("w", &handler);
+    for id in &ids {
+        fixture.wait_for_history(id, &["task.requested", "task.started w", "task.completed done"]).await;
+    }
+    stop.cancel();
+    pool.await.unwrap();
+    assert_eq!(handler.most_running.load(Ordering::SeqCst), 3);
+}
+
+#[tokio::test]
+async fn a_failed_attempt_is_followed_by_another() {
+    let mut fixture = QueueFixture::create().await;
+    let id = fixture.request(TENANT).await;
+    fixture.deliver_continuously();
+    let handler = Arc::new(TestHandler { fails_until: 1, ..TestHandler::default() });
+    let (pool, stop) = fixture.pool_of("w", &handler);
+    let history = ["task.requested", "task.started w", "task.failed later", "task.started w", "task.completed done"];
+    fixture.wait_for_history(&id, &history).await;
+    stop.cancel();
+    pool.await.unwrap();
+}
+
+#[tokio::test]
+async fn the_task_of_a_worker_that_died_is_taken_over_after_its_lease() {
+    let mut fixture = QueueFixture::create().await;
+    let id = fixture.request(TENANT).await;
+    fixture.deliver_continuously();
+    let held = Arc::new(TestHandler { holds: true, ..TestHandler::default() });
+    let (dying, _stop) = fixture.pool_of("w1", &held);
+    fixture.wait_for_history(&id, &["task.requested", "task.started w1"]).await;
+    // All its tasks end at once and nothing is recorded, as by kill -9.
+    dying.abort();
+    let (pool, stop) = fixture.pool_of("w2", &Arc::new(TestHandler::default()));
+    let history = ["task.requested", "task.started w1", "task.failed later", "task.started w2", "task.completed done"];
+    fixture.wait_for_history(&id, &history).await;
+    stop.cancel();
+    pool.await.unwrap();
+}
+
+#[tokio::test]
+async fn a_cancelled_task_is_interrupted() {
+    let mut fixture = QueueFixture::create().await;
+    let id = fixture.request(TENANT).await;
+    fixture.deliver_continuously();
+    let handler = Arc::new(TestHandler { holds: true, ..TestHandler::default() });
+    let (pool, stop) = fixture.pool_of("w", &handler);
+    fixture.wait_for_history(&id, &["task.requested", "task.started w"]).await;
+    let stamp = fixture.dispatcher.stamp(&QueueFixture::sender(TENANT));
+    let cancel = TaskCommand::Cancel { reason: TaskNote::try_new("not needed").unwrap(), stamp };
+    fixture.send(&id, cancel, TENANT).await;
+    eventually(async || match handler.cancelled.load(Ordering::SeqCst) {
+        1 => Ok(()),
+        other => Err(format!("{other} cancelled")),
+    })
+    .await;
+    stop.cancel();
+    pool.await.unwrap();
+    assert_eq!(fixture.history(&id).await, ["task.requested", "task.started w", "task.cancelled"]);
+}
+
+#[tokio::test]
+async fn a_pool_that_stops_ends_the_tasks_that_it_works_on_and_claims_no_more() {
+    let mut fixture = QueueFixture::create().await;
+    let id = fixture.request(TENANT).await;
+    fixture.deliver_continuously();
+    let handler = Arc::new(TestHandler { holds: true, ..TestHandler::default() });
+    let (pool, stop) = fixture.pool_of("w", &handler);
+    fixture.wait_for_history(&id, &["task.requested", "task.started w"]).await;
+    stop.cancel();
+    let later = fixture.request(TENANT).await;
+    handler.may_end.notify_waiters();
+    pool.await.unwrap();
+    assert_eq!(fixture.history(&id).await.last().map(String::as_str), Some("task.completed done"));
+    assert_eq!(fixture.history(&later).await, ["task.requested"]);
+}
+
+#[tokio::test]
+async fn a_lease_is_renewed_by_its_worker_only_and_not_after_the_end() {
+    let fixture = QueueFixture::create().await;
+    let id = fixture.request(TENANT).await;
+    fixture.deliver().await;
+    fixture.claim("w1").await.unwrap();
+    let tenant = TenantId::try_new(TENANT).unwrap();
+    let renew = async |worker: &str| {
+        fixture.queue.renew_lease(&tenant, &id, &WorkerName::try_new(worker).unwrap(), LEASE).await.unwrap()
+    };
+    assert_eq!((renew("w1").await, renew("w2").await), (LeaseState::Held, LeaseState::Lost));
+    let stamp = fixture.dispatcher.stamp(&QueueFixture::sender(TENANT));
+    let cancel = TaskCommand::Cancel { reason: TaskNote::try_new("no").unwrap(), stamp };
+    fixture.send(&id, cancel, TENANT).await;
+    fixture.deliver().await;
+    assert_eq!(renew("w1").await, LeaseState::Lost);
+    sqlx::query("update task_queue set changed_at = now() - interval '8 days'").execute(&fixture.pool).await.unwrap();
+    assert_eq!(fixture.queue.remove_ended().await.unwrap(), 1);
+}
+
+#[tokio::test]
+async fn two_workers_that_die_one_after_the_other_delay_a_task_and_lose_nothing() {
+    let mut fixture = QueueFixture::create().await;
+    let id = fixture.request(TENANT).await;
+    fixture.deliver_continuously();
+    let held = Arc::new(TestHandler { holds: true, ..TestHandler::default() });
+    let (first, _stop) = fixture.pool_of("w1", &held);
+    fixture.wait_for_history(&id, &["task.requested", "task.started w1"]).await;
+    first.abort();
+    let (second, _stop) = fixture.pool_of("w2", &held);
+    let history = ["task.requested", "task.started w1", "task.failed later", "task.started w2"];
+    fixture.wait_for_history(&id, &history).await;
+    second.abort();
+    let (third, stop) = fixture.pool_of("w3", &Arc::new(TestHandler::default()));
+    let rest = ["task.failed later", "task.started w3", "task.completed done"];
+    fixture.wait_for_history(&id, &[&history[..], &rest].concat()).await;
+    stop.cancel();
+    third.await.unwrap();
+}
+
+#[tokio::test]
+async fn the_worker_that_started_a_task_is_known_until_the_log_says_that_its_attempt_failed() {
+    let fixture = QueueFixture::create().await;
+    let id = fixture.request(TENANT).await;
+    fixture.deliver().await;
+    let start = |worker: &str| TaskCommand::Start {
+        worker: WorkerName::try_new(worker).unwrap(),
+        stamp: fixture.dispatcher.stamp(&QueueFixture::sender(TENANT)),
+    };
+    let expire = async || {
+        let statement = "update task_queue set claimable_at = now()";
+        sqlx::query(statement).execute(&fixture.pool).await.unwrap();
+    };
+    fixture.claim("w1").await.unwrap();
+    expire().await;
+    // The first worker starts after its claim has ended and another one has the task.
+    assert_eq!(fixture.claim("w2").await.unwrap().previous_worker, None);
+    fixture.send(&id, start("w1"), TENANT).await;
+    fixture.deliver().await;
+    // Two claims end before anybody has recorded what became of the attempt.
+    for worker in ["w3", "w4"] {
+        assert_eq!(fixture.claim("w0").await, None, "the claim holds");
+        expire().await;
+        let claimed = fixture.claim(worker).await.unwrap();
+        assert_eq!(claimed.previous_worker, Some(WorkerName::try_new("w1").unwrap()), "{worker}");
+        assert_eq!(claimed.version, 2);
+    }
+}
+
+#[tokio::test]
+async fn a_task_that_a_worker_has_started_without_a_claim_is_never_given_to_another() {
+    let fixture = QueueFixture::create().await;
+    let id = fixture.request(TENANT).await;
+    let stamp = fixture.dispatcher.stamp(&QueueFixture::sender(TENANT));
+    fixture.send(&id, TaskCommand::Start { worker: WorkerName::try_new("own").unwrap(), stamp }, TENANT).await;
+    fixture.deliver().await;
+    assert_eq!(fixture.claim("w").await, None);
+    let claimable: bool =
+        sqlx::query_scalar("select claimable_at = 'infinity' from task_queue").fetch_one(&fixture.pool).await.unwrap();
+    assert!(claimable);
+}
