@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::{Process, ProcessCommand, ProcessInput, Reaction, TimerChange};
 
-/// A process, type-erased. Implemented by [`ProcessType`] for every [`Process`].
+/// A process, type-erased. Implemented for every [`Process`].
 pub trait AnyProcess: Send + Sync {
     /// See [`Process::NAME`].
     fn name(&self) -> &'static str;
@@ -18,7 +18,7 @@ pub trait AnyProcess: Send + Sync {
     ///
     /// # Errors
     /// When this release cannot read the state.
-    fn react_to_timeout(&self, state: &Value, timer: &str) -> Result<Decision, serde_json::Error>;
+    fn react_to_timeout(&self, state: &Value, timer: &str) -> Result<StoredReaction, serde_json::Error>;
 
     /// Decides what follows when a command of an instance in this state was refused.
     ///
@@ -29,13 +29,13 @@ pub trait AnyProcess: Send + Sync {
         state: &Value,
         command: &ProcessCommand,
         reason: &str,
-    ) -> Result<Decision, serde_json::Error>;
+    ) -> Result<StoredReaction, serde_json::Error>;
 
     /// Decides which commands undo what an instance in this state has begun.
     ///
     /// # Errors
     /// As [`Self::react_to_timeout`].
-    fn react_to_cancellation(&self, state: &Value, reason: &str) -> Result<Decision, serde_json::Error>;
+    fn react_to_cancellation(&self, state: &Value, reason: &str) -> Result<StoredReaction, serde_json::Error>;
 }
 
 /// The type of a process, as a value.
@@ -50,7 +50,7 @@ impl<P> ProcessType<P> {
 
 /// A reaction in the form in which it is stored.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Decision {
+pub struct StoredReaction {
     /// The next state as JSON; `None` leaves it as it is.
     pub(crate) state: Option<Value>,
     /// What the instance waits for afterwards; `None` when it is finished.
@@ -68,11 +68,11 @@ pub(crate) fn decode_state<P: Process>(state: &Value) -> Result<P, serde_json::E
 pub(crate) fn decide<P: Process>(
     state: &Value,
     input: ProcessInput<'_, P::Event>,
-) -> Result<Decision, serde_json::Error> {
+) -> Result<StoredReaction, serde_json::Error> {
     let current = decode_state::<P>(state)?;
     let Reaction { next, commands, timers } = current.react(input);
     let waits_for = next.as_ref().unwrap_or(&current).waits_for();
-    Ok(Decision { state: next.as_ref().map(serde_json::to_value).transpose()?, waits_for, commands, timers })
+    Ok(StoredReaction { state: next.as_ref().map(serde_json::to_value).transpose()?, waits_for, commands, timers })
 }
 
 impl<P: Process> AnyProcess for ProcessType<P> {
@@ -84,7 +84,7 @@ impl<P: Process> AnyProcess for ProcessType<P> {
         P::USER_ID
     }
 
-    fn react_to_timeout(&self, state: &Value, timer: &str) -> Result<Decision, serde_json::Error> {
+    fn react_to_timeout(&self, state: &Value, timer: &str) -> Result<StoredReaction, serde_json::Error> {
         decide::<P>(state, ProcessInput::Timeout(timer))
     }
 
@@ -93,11 +93,11 @@ impl<P: Process> AnyProcess for ProcessType<P> {
         state: &Value,
         command: &ProcessCommand,
         reason: &str,
-    ) -> Result<Decision, serde_json::Error> {
+    ) -> Result<StoredReaction, serde_json::Error> {
         decide::<P>(state, ProcessInput::CommandRefused { command, reason })
     }
 
-    fn react_to_cancellation(&self, state: &Value, reason: &str) -> Result<Decision, serde_json::Error> {
+    fn react_to_cancellation(&self, state: &Value, reason: &str) -> Result<StoredReaction, serde_json::Error> {
         decide::<P>(state, ProcessInput::Cancelled { reason })
     }
 }

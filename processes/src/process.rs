@@ -48,7 +48,7 @@ pub trait Process: Default + Serialize + DeserializeOwned + Send + Sync + 'stati
 pub enum InstanceSelector {
     /// The instance with this id, in the tenant of the event.
     Id(String),
-    /// The instance that sent a command to the event's stream before; see [`ProcessCommand::followed_stream`].
+    /// The instance that sent a command to the event's stream before.
     FollowedStream,
 }
 

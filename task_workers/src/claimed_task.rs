@@ -25,7 +25,7 @@ pub struct ClaimedTask {
     /// Correlation id of the request.
     pub correlation_id: Uuid,
     /// The event by which the task was requested.
-    pub requested_by: Uuid,
+    pub request_event_id: Uuid,
 }
 
 impl ClaimedTask {
@@ -38,7 +38,7 @@ impl ClaimedTask {
     ///
     /// # Errors
     /// [`InvalidValue`] never: the reason is a constant.
-    pub fn abandon_command(&self, previous: WorkerName, stamp: AuditStamp) -> Result<TaskCommand, InvalidValue> {
+    pub fn fail_previous_attempt(&self, previous: WorkerName, stamp: AuditStamp) -> Result<TaskCommand, InvalidValue> {
         let reason = TaskNote::try_new("its worker stopped without a result")?;
         Ok(TaskCommand::Fail { worker: previous, reason, retry: RetryDecision::Later, stamp })
     }

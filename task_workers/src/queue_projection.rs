@@ -62,7 +62,7 @@ impl QueueChange {
                 job,
                 requested_at: event.recorded_at,
                 correlation_id: Uuid::parse_str(&event.metadata.correlation_id).unwrap_or(event.event_id),
-                requested_by: event.event_id,
+                request_event_id: event.event_id,
             })),
             TaskEvent::Started { worker, .. } => QueueStep::Start { worker: worker.as_str().to_owned() },
             TaskEvent::ProgressReported { .. } => QueueStep::Report,
@@ -103,7 +103,7 @@ impl QueueChange {
                 .bind(serde_json::to_value(&task.job).map_err(TaskQueueError::Encode)?)
                 .bind(task.requested_at)
                 .bind(task.correlation_id)
-                .bind(task.requested_by),
+                .bind(task.request_event_id),
             QueueStep::Start { worker } => query.bind(worker),
             QueueStep::Retry { failures, available_at } => query.bind(failures).bind(available_at),
             QueueStep::Report | QueueStep::End => query,

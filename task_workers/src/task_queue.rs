@@ -63,7 +63,7 @@ pub enum LeaseState {
 #[derive(Debug, thiserror::Error)]
 pub enum TaskQueueError {
     /// A statement failed, or a row cannot be decoded.
-    #[error("{doing} in Postgres")]
+    #[error("{doing}: the task queue in Postgres cannot be used")]
     Postgres {
         /// The operation, as a gerund.
         doing: &'static str,
@@ -276,7 +276,7 @@ fn claimed_from_row(row: &PgRow) -> Result<ClaimedTask, sqlx::Error> {
         version: u64::try_from(row.try_get::<i64, _>("sequence")?).unwrap_or(0),
         previous_worker: previous.map(WorkerName::try_new).transpose().map_err(decode)?,
         correlation_id: row.try_get("correlation_id")?,
-        requested_by: row.try_get("requested_by")?,
+        request_event_id: row.try_get("requested_by")?,
     })
 }
 
@@ -290,5 +290,5 @@ pub(crate) struct RequestedTask {
     pub(crate) job: TaskSpec,
     pub(crate) requested_at: DateTime<Utc>,
     pub(crate) correlation_id: Uuid,
-    pub(crate) requested_by: Uuid,
+    pub(crate) request_event_id: Uuid,
 }

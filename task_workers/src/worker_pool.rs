@@ -79,8 +79,8 @@ enum StepOutcome {
 }
 
 impl<S: AggregateStores + 'static> WorkerPool<S> {
-    /// Creates a pool whose claims are made in the name of `worker` and a number. No other pool has this name, also none
-    /// of an earlier start of this program.
+    /// Creates a pool whose claims are made in the name of `worker` and a number. The name must be unique among all
+    /// pools, including those of earlier runs of this program.
     pub fn new(
         queue: TaskQueue,
         dispatcher: Arc<CommandDispatcher<S>>,
@@ -92,8 +92,8 @@ impl<S: AggregateStores + 'static> WorkerPool<S> {
         Self { context: Arc::new(WorkerContext { queue, dispatcher, name: worker, claims, config }), handlers }
     }
 
-    /// Runs until `stop`, then claims no more tasks and waits for those that it works on. A pool that is dropped before
-    /// that leaves them to others, when their leases have ended.
+    /// Runs until `stop`, then claims no more tasks and waits for those that it works on. If the
+    /// pool is dropped earlier, other workers take over its tasks when their leases end.
     pub async fn run(self, stop: CancellationToken) {
         let mut loops = JoinSet::new();
         for handler in self.handlers {
@@ -284,7 +284,7 @@ impl<S: AggregateStores> TaskAttempt<'_, S> {
             user_id: UserId::from_program(USER_ID),
             tenant_id: self.task.tenant_id.clone(),
             correlation_id: self.task.correlation_id,
-            causation_id: Some(self.task.requested_by),
+            causation_id: Some(self.task.request_event_id),
         };
         let sender = CommandSender { caller, authority: CallerAuthority::System };
         let dispatcher = &self.context.dispatcher;
@@ -293,7 +293,7 @@ impl<S: AggregateStores> TaskAttempt<'_, S> {
             TaskStep::Start => (None, TaskCommand::Start { worker, stamp }),
             TaskStep::Complete(result) => (None, TaskCommand::Complete { worker, result, stamp }),
             TaskStep::Fail(reason, retry) => (None, TaskCommand::Fail { worker, reason, retry, stamp }),
-            TaskStep::Abandon(previous) => (Some(self.task.version), self.task.abandon_command(previous, stamp)?),
+            TaskStep::Abandon(previous) => (Some(self.task.version), self.task.fail_previous_attempt(previous, stamp)?),
         };
         let conditions = CommandPreconditions::with_version(expected_version);
         match dispatcher.dispatch::<Task>(&sender, &self.task.task_id, &conditions, command).await {

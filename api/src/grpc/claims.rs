@@ -77,7 +77,7 @@ pub(super) async fn claim_for_worker(
     tokio::spawn(async move {
         let _place = place;
         let gone = CancellationToken::new();
-        let work = claim_and_abandon(&app, &principal, &claim, wait_until, &gone);
+        let work = claim_startable_task(&app, &principal, &claim, wait_until, &gone);
         tokio::pin!(work);
         let claimed = tokio::select! {
             claimed = &mut work => claimed,
@@ -100,7 +100,7 @@ pub(super) async fn claim_for_worker(
     answer.await.unwrap_or_else(|_closed| Err(Status::internal("internal error")))
 }
 
-async fn claim_and_abandon(
+async fn claim_startable_task(
     app: &AppContext,
     principal: &Principal,
     claim: &ClaimRequest,
@@ -111,7 +111,7 @@ async fn claim_and_abandon(
         let claimed = app.task_queue.claim_before(claim, wait_until, gone).await;
         let Some(task) = claimed.map_err(|error| unavailable_status(&error))? else { return Ok(None) };
         let Some(previous) = task.previous_worker.clone() else { return Ok(Some(task)) };
-        if abandon_attempt(app, principal, &task, previous).await? {
+        if fail_previous_attempt_of(app, principal, &task, previous).await? {
             return Ok(Some(task));
         }
     }
@@ -119,14 +119,14 @@ async fn claim_and_abandon(
 
 /// Records that the attempt of a worker whose lease has ended failed. False if the log is ahead of the queue: that
 /// worker has ended the task meanwhile, or another one has started it.
-async fn abandon_attempt(
+async fn fail_previous_attempt_of(
     app: &AppContext,
     principal: &Principal,
     task: &ClaimedTask,
     previous: WorkerName,
 ) -> Result<bool, Status> {
     let stamp = app.dispatcher.stamp(&principal.sender);
-    let command = task.abandon_command(previous, stamp);
+    let command = task.fail_previous_attempt(previous, stamp);
     let command = command.map_err(|error| unavailable_status(&error))?;
     let is_last = task.is_last_attempt();
     let conditions = CommandPreconditions::with_version(Some(task.version));

@@ -48,8 +48,8 @@ impl ServicePort {
     ];
 
     /// The first port to try; not the well-known one, which is left to a server installed on the machine. All are below
-    /// 32768, from where Linux takes the local ports of outgoing connections: one of these could take the port of a
-    /// service that is restarted.
+    /// 32768, where Linux's default range for outgoing connections begins: a connection in that range could occupy a
+    /// service's port while the service restarts.
     pub fn first_candidate(self) -> u16 {
         match self {
             Self::Postgres => 5433,

@@ -7,7 +7,7 @@ use serde_json::Value;
 use sqlx::{Postgres, Transaction};
 
 use super::{InputCause, InstanceKey, InstanceStatus, InstanceStoreError, LockedInstance, postgres_error};
-use crate::{TimerChange, any_process::Decision};
+use crate::{TimerChange, any_process::StoredReaction};
 
 /// After how many seconds a timer that could not be handled fires again.
 const POSTPONED_S: f64 = 60.0;
@@ -93,7 +93,7 @@ impl DecisionBatch {
     pub(super) fn add_decision(
         &mut self,
         key: &InstanceKey,
-        decision: Decision,
+        decision: StoredReaction,
         cause: InputCause,
     ) -> Result<(), InstanceStoreError> {
         let Some(instance) = self.instances.get_mut(key) else { return Ok(()) };

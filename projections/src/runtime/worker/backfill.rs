@@ -19,7 +19,7 @@ pub(super) struct PartitionGap {
     pub(super) ordinal: Option<u64>,
 }
 
-/// The ordinal of the event that a partition's next event must follow; `None` where it is not known.
+/// The ordinal of the last event known on a partition; the next event has this ordinal plus one. `None` if unknown.
 pub(super) fn last_known_ordinal(applied: Option<&PartitionCheckpoint>, handover: u64) -> Option<u64> {
     match applied {
         Some(applied) => applied.ordinal,

@@ -108,8 +108,8 @@ impl Worker {
             let partition = (record.topic.as_str(), record.partition);
             let (last, position) = reached.entry(partition).or_insert_with(|| {
                 let applied = assignment.checkpoint.0.get(&(record.topic.clone(), record.partition));
-                // Events before the handover are never read from the log again, also if Kafka has lost them before they were
-                // skipped: a stateless projection does not react to the past.
+                // A worker never backfills events from before the handover, even if Kafka no longer has them: a
+                // stateless projection must not react to past events.
                 let position = applied.map_or(0, |applied| applied.position).max(self.build.handover);
                 (last_known_ordinal(applied, self.build.handover), position)
             });
