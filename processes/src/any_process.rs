@@ -4,7 +4,7 @@ use std::marker::PhantomData;
 
 use serde_json::Value;
 
-use crate::{Process, ProcessCommand, ProcessInput, Reaction, TimerChange};
+use crate::{Process, ProcessCommand, ProcessInput, ProcessReaction, TimerChange};
 
 /// A process, type-erased. Implemented for every [`Process`].
 pub trait AnyProcess: Send + Sync {
@@ -70,7 +70,7 @@ pub(crate) fn decide<P: Process>(
     input: ProcessInput<'_, P::Event>,
 ) -> Result<StoredReaction, serde_json::Error> {
     let current = decode_state::<P>(state)?;
-    let Reaction { next, commands, timers } = current.react(input);
+    let ProcessReaction { next, commands, timers } = current.react(input);
     let waits_for = next.as_ref().unwrap_or(&current).waits_for();
     Ok(StoredReaction { state: next.as_ref().map(serde_json::to_value).transpose()?, waits_for, commands, timers })
 }

@@ -27,7 +27,7 @@ use domain::{
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::{InstanceSelector, Process, ProcessCommand, ProcessInput, Reaction};
+use crate::{InstanceSelector, Process, ProcessCommand, ProcessInput, ProcessReaction};
 
 /// Namespace of the ids of tasks and notifications, which are derived from the document's id: a repetition has the same.
 const ID_NAMESPACE: Uuid = Uuid::from_u128(0x6d65_6468_7562_5f64_6f63_756d_656e_7473);
@@ -110,7 +110,7 @@ impl Process for DocumentAnalysis {
         matches!(event, DocumentAnalysisEvent::Uploaded(_))
     }
 
-    fn react(&self, input: ProcessInput<'_, DocumentAnalysisEvent>) -> Reaction<Self> {
+    fn react(&self, input: ProcessInput<'_, DocumentAnalysisEvent>) -> ProcessReaction<Self> {
         match (self, input) {
             (Self::NotStarted, ProcessInput::Event(DocumentAnalysisEvent::Uploaded(document))) => {
                 start_stage(document, ProcessingStage::Text)
@@ -124,7 +124,7 @@ impl Process for DocumentAnalysis {
                 {
                     fail(document, *stage, reason)
                 }
-                DocumentAnalysisEvent::Deleted => Reaction::to(Self::Finished).with_commands(cancel_task(
+                DocumentAnalysisEvent::Deleted => ProcessReaction::to(Self::Finished).with_commands(cancel_task(
                     document,
                     *stage,
                     "the document was deleted",
@@ -132,7 +132,7 @@ impl Process for DocumentAnalysis {
                 // The task of an earlier stage, whose result is recorded, may end in any way.
                 DocumentAnalysisEvent::Uploaded(_)
                 | DocumentAnalysisEvent::StageCompleted(_)
-                | DocumentAnalysisEvent::TaskEnded { .. } => Reaction::none(),
+                | DocumentAnalysisEvent::TaskEnded { .. } => ProcessReaction::none(),
             },
             (Self::Running { document, stage }, ProcessInput::Timeout(_)) => {
                 give_up(document, *stage, "no worker completed this stage within 24 hours")
@@ -147,7 +147,7 @@ impl Process for DocumentAnalysis {
                 ProcessInput::CommandRefused { command: ProcessCommand::RequestTask { .. }, reason },
             ) => fail(document, *stage, reason),
             (Self::Running { .. }, ProcessInput::CommandRefused { .. }) | (Self::NotStarted | Self::Finished, _) => {
-                Reaction::none()
+                ProcessReaction::none()
             }
         }
     }
@@ -194,21 +194,22 @@ fn interpret_task_event(task_id: &str, event: TaskEvent) -> Option<DocumentAnaly
     }
 }
 
-fn start_stage(document: &UploadedDocument, stage: ProcessingStage) -> Reaction<DocumentAnalysis> {
+fn start_stage(document: &UploadedDocument, stage: ProcessingStage) -> ProcessReaction<DocumentAnalysis> {
     let kind = match stage {
         ProcessingStage::Text => TaskKind::ExtractText,
         ProcessingStage::Requirements => TaskKind::ExtractRequirements,
         ProcessingStage::Analysis => TaskKind::AnalyseDocument,
     };
-    // The id of a recorded document is a valid id of a subject.
-    let Ok(subject) = TaskSubject::try_new(SubjectKind::Document, &document.id) else { return Reaction::none() };
+    let Ok(subject) = TaskSubject::try_new(SubjectKind::Document, &document.id) else {
+        return fail(document, stage, "no task can be requested for a document with this id");
+    };
     let job = TaskSpec { kind, subject, parameters: ParameterList::default() };
-    Reaction::to(DocumentAnalysis::Running { document: document.clone(), stage })
+    ProcessReaction::to(DocumentAnalysis::Running { document: document.clone(), stage })
         .with_command(ProcessCommand::RequestTask { task_id: task_id(document, stage), job })
         .with_timer(STAGE_TIMER, STAGE_TIMEOUT)
 }
 
-fn complete_stage(document: &UploadedDocument, stage: ProcessingStage) -> Reaction<DocumentAnalysis> {
+fn complete_stage(document: &UploadedDocument, stage: ProcessingStage) -> ProcessReaction<DocumentAnalysis> {
     match stage {
         ProcessingStage::Text => start_stage(document, ProcessingStage::Requirements),
         ProcessingStage::Requirements => start_stage(document, ProcessingStage::Analysis),
@@ -219,18 +220,18 @@ fn complete_stage(document: &UploadedDocument, stage: ProcessingStage) -> Reacti
                 "Document analysed",
                 "Its text, requirements and analysis are ready.",
             );
-            Reaction::to(DocumentAnalysis::Finished).with_commands(notification)
+            ProcessReaction::to(DocumentAnalysis::Finished).with_commands(notification)
         }
     }
 }
 
 /// Ends the process with a failure, after the task has ended.
-fn fail(document: &UploadedDocument, stage: ProcessingStage, reason: &str) -> Reaction<DocumentAnalysis> {
+fn fail(document: &UploadedDocument, stage: ProcessingStage, reason: &str) -> ProcessReaction<DocumentAnalysis> {
     let recorded = FailureReason::try_new(&truncate(reason, 2_000))
         .ok()
         .map(|reason| ProcessCommand::RecordDocumentFailure { document_id: document.id.clone(), stage, reason });
     let body = format!("The stage \"{}\" failed: {reason}", stage.name());
-    Reaction::to(DocumentAnalysis::Finished).with_commands(recorded).with_commands(notification(
+    ProcessReaction::to(DocumentAnalysis::Finished).with_commands(recorded).with_commands(notification(
         document,
         "failed",
         "Document not analysed",
@@ -239,7 +240,7 @@ fn fail(document: &UploadedDocument, stage: ProcessingStage, reason: &str) -> Re
 }
 
 /// Ends the process with a failure while the task may be running.
-fn give_up(document: &UploadedDocument, stage: ProcessingStage, reason: &str) -> Reaction<DocumentAnalysis> {
+fn give_up(document: &UploadedDocument, stage: ProcessingStage, reason: &str) -> ProcessReaction<DocumentAnalysis> {
     let mut reaction = fail(document, stage, reason);
     reaction.commands.splice(0..0, cancel_task(document, stage, reason));
     reaction

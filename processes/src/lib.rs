@@ -29,7 +29,7 @@ mod process_runner;
 pub use self::{
     any_process::AnyProcess,
     instance_store::{InstanceKey, InstanceQuery, InstanceRow, InstanceStatus, InstanceStore, InstanceStoreError},
-    process::{InstanceSelector, Process, ProcessInput, Reaction, TimerChange},
+    process::{InstanceSelector, Process, ProcessInput, ProcessReaction, TimerChange},
     process_catalog::{PROCESS_NAMES, all_process_projections, all_processes},
     process_command::ProcessCommand,
     process_projection::ProcessProjection,

@@ -37,7 +37,7 @@ pub trait Process: Default + Serialize + DeserializeOwned + Send + Sync + 'stati
     fn is_start(event: &Self::Event) -> bool;
 
     /// Decides what follows from an input. Pure: no I/O, no clock, no randomness.
-    fn react(&self, input: ProcessInput<'_, Self::Event>) -> Reaction<Self>;
+    fn react(&self, input: ProcessInput<'_, Self::Event>) -> ProcessReaction<Self>;
 
     /// What the instance is waiting for, for people; `None` when it is finished and ignores further inputs.
     fn waits_for(&self) -> Option<&'static str>;
@@ -92,7 +92,7 @@ pub enum TimerChange {
 
 /// What a process decides.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Reaction<P> {
+pub struct ProcessReaction<P> {
     /// The next state; `None` leaves it as it is.
     pub next: Option<P>,
     /// Commands, sent in this order. A later one is sent only after the earlier ones were executed or refused.
@@ -101,7 +101,7 @@ pub struct Reaction<P> {
     pub timers: Vec<TimerChange>,
 }
 
-impl<P> Reaction<P> {
+impl<P> ProcessReaction<P> {
     /// Changes nothing.
     pub fn none() -> Self {
         Self { next: None, commands: vec![], timers: vec![] }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use domain::{
     context::BoundedContext,
     envelope::RawEnvelope,
@@ -21,7 +21,7 @@ use uuid::Uuid;
 use crate::{TaskQueue, TaskQueueError, task_queue::RequestedTask};
 
 /// Pause before the second attempt; doubled for each further one.
-const FIRST_RETRY_PAUSE: Duration = Duration::from_secs(2);
+const FIRST_RETRY_PAUSE: TimeDelta = TimeDelta::seconds(2);
 
 /// Keeps the queue of tasks up to date.
 #[derive(Clone)]
@@ -68,7 +68,8 @@ impl QueueChange {
             TaskEvent::ProgressReported { .. } => QueueStep::Report,
             TaskEvent::Failed { attempt, retry: RetryDecision::Later, .. } => QueueStep::Retry {
                 failures: i32::try_from(attempt).unwrap_or(i32::MAX),
-                available_at: event.recorded_at + retry_pause(attempt),
+                // A time that cannot be represented is no reason to wait.
+                available_at: event.recorded_at.checked_add_signed(retry_pause(attempt)).unwrap_or(event.recorded_at),
             },
             TaskEvent::Failed { retry: RetryDecision::Never, .. }
             | TaskEvent::Completed { .. }
@@ -112,8 +113,8 @@ impl QueueChange {
 }
 
 /// The pause after a failed attempt, from 1.
-fn retry_pause(attempt: u32) -> Duration {
-    FIRST_RETRY_PAUSE * 2_u32.pow(attempt.saturating_sub(1).min(10))
+fn retry_pause(attempt: u32) -> TimeDelta {
+    FIRST_RETRY_PAUSE * 2_i32.pow(attempt.saturating_sub(1).min(10))
 }
 
 impl Projection for TaskQueueProjection {
@@ -190,7 +191,7 @@ mod tests {
 
     #[test]
     fn pauses_between_attempts_double() {
-        assert_eq!([1, 2, 3, 4].map(|attempt| retry_pause(attempt).as_secs()), [2, 4, 8, 16]);
-        assert!(retry_pause(u32::MAX) < Duration::from_hours(1));
+        assert_eq!([1, 2, 3, 4].map(|attempt| retry_pause(attempt).num_seconds()), [2, 4, 8, 16]);
+        assert!(retry_pause(u32::MAX) < TimeDelta::hours(1));
     }
 }

@@ -37,6 +37,8 @@ use crate::{
 const USER_ID: &str = "system:task-worker";
 /// Renewals per lease.
 const RENEWALS_PER_LEASE: u32 = 3;
+/// Shortest pause between two renewals.
+const SHORTEST_INTERVAL: Duration = Duration::from_millis(100);
 /// Pause after a failure to reach Postgres.
 const RETRY_PAUSE: Duration = Duration::from_secs(1);
 /// Attempts to record how a task ended. After them the lease ends, and the task is worked on again.
@@ -235,7 +237,7 @@ impl<S: AggregateStores> TaskAttempt<'_, S> {
     /// Renews the lease; returns when it is lost, or could not be renewed before its end.
     async fn renew_until_lost(&self) {
         let (queue, lease) = (&self.context.queue, self.context.config.lease);
-        let mut ticks = interval(lease / RENEWALS_PER_LEASE);
+        let mut ticks = interval((lease / RENEWALS_PER_LEASE).max(SHORTEST_INTERVAL));
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut held_until = Instant::now() + lease;
         loop {

@@ -151,7 +151,8 @@ impl TaskService for TaskServiceImpl {
         }
         let wait_until = Instant::now() + Duration::from_secs(request.wait_seconds.into());
         // The answer has to arrive before the call ends.
-        let wait_until = call_deadline.map_or(wait_until, |deadline| wait_until.min(deadline - ANSWER_TIME));
+        let answer_at = call_deadline.and_then(|deadline| deadline.checked_sub(ANSWER_TIME));
+        let wait_until = answer_at.map_or(wait_until, |answer_at| wait_until.min(answer_at));
         let Some(place) = self.waiting_claims.take_place(principal.tenant()) else {
             return Err(Status::resource_exhausted("too many workers of this company wait for tasks"));
         };

@@ -14,7 +14,7 @@ fn running(stage: ProcessingStage) -> DocumentAnalysis {
     DocumentAnalysis::Running { document: document(), stage }
 }
 
-fn when(state: &DocumentAnalysis, event: &DocumentAnalysisEvent) -> Reaction<DocumentAnalysis> {
+fn when(state: &DocumentAnalysis, event: &DocumentAnalysisEvent) -> ProcessReaction<DocumentAnalysis> {
     state.react(ProcessInput::Event(event))
 }
 
@@ -23,14 +23,14 @@ fn task_ended(stage: ProcessingStage) -> DocumentAnalysisEvent {
     DocumentAnalysisEvent::TaskEnded { task_id, reason: "the file is encrypted".to_owned() }
 }
 
-fn requested_kinds(reaction: &Reaction<DocumentAnalysis>) -> Vec<TaskKind> {
+fn requested_kinds(reaction: &ProcessReaction<DocumentAnalysis>) -> Vec<TaskKind> {
     let kind = |command: &ProcessCommand| {
         if let ProcessCommand::RequestTask { job, .. } = command { Some(job.kind) } else { None }
     };
     reaction.commands.iter().filter_map(kind).collect()
 }
 
-fn notification_titles(reaction: &Reaction<DocumentAnalysis>) -> Vec<String> {
+fn notification_titles(reaction: &ProcessReaction<DocumentAnalysis>) -> Vec<String> {
     let title = |command: &ProcessCommand| {
         let ProcessCommand::NotifyUser { notification, .. } = command else { return None };
         Some(notification.title.as_str().to_owned())
@@ -69,7 +69,7 @@ fn the_uploader_is_notified_when_the_analysis_is_complete() {
 fn a_result_of_another_stage_changes_nothing() {
     for stage in [ProcessingStage::Text, ProcessingStage::Analysis] {
         let event = DocumentAnalysisEvent::StageCompleted(stage);
-        assert_eq!(when(&running(ProcessingStage::Requirements), &event), Reaction::none());
+        assert_eq!(when(&running(ProcessingStage::Requirements), &event), ProcessReaction::none());
     }
 }
 
@@ -87,7 +87,7 @@ fn a_task_that_fails_for_good_is_recorded_and_reported() {
 #[test]
 fn the_end_of_the_task_of_an_earlier_stage_changes_nothing() {
     let state = running(ProcessingStage::Requirements);
-    assert_eq!(when(&state, &task_ended(ProcessingStage::Text)), Reaction::none());
+    assert_eq!(when(&state, &task_ended(ProcessingStage::Text)), ProcessReaction::none());
     assert_eq!(when(&state, &task_ended(ProcessingStage::Requirements)).next, Some(DocumentAnalysis::Finished));
 }
 
@@ -116,7 +116,7 @@ fn only_a_refused_request_of_a_task_ends_the_process() {
     let state = running(ProcessingStage::Text);
     let Some(cancel) = cancel_task(&document(), ProcessingStage::Text, "late") else { panic!("no command") };
     let refused = |command| state.react(ProcessInput::CommandRefused { command, reason: "no" });
-    assert_eq!(refused(&cancel), Reaction::none());
+    assert_eq!(refused(&cancel), ProcessReaction::none());
     let requested = start_stage(&document(), ProcessingStage::Text);
     assert_eq!(refused(&requested.commands[0]).next, Some(DocumentAnalysis::Finished));
 }
@@ -129,7 +129,7 @@ fn a_finished_process_reacts_to_nothing() {
         DocumentAnalysisEvent::Deleted,
     ];
     for event in &events {
-        assert_eq!(when(&DocumentAnalysis::Finished, event), Reaction::none());
+        assert_eq!(when(&DocumentAnalysis::Finished, event), ProcessReaction::none());
     }
     assert_eq!(DocumentAnalysis::Finished.waits_for(), None);
 }

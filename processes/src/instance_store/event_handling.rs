@@ -123,14 +123,14 @@ async fn insert_instances(
         .map_err(postgres_error("adding instances of a process"))
 }
 
-type Followers = HashMap<(String, String), InstanceKey>;
+type StreamFollowers = HashMap<(String, String), InstanceKey>;
 
 async fn load_followers(
     transaction: &mut Transaction<'static, Postgres>,
     process: &str,
     types: &[&str],
     streams: &[&str],
-) -> Result<Followers, InstanceStoreError> {
+) -> Result<StreamFollowers, InstanceStoreError> {
     let rows = sqlx::query(
         "select aggregate_type, aggregate_id, tenant_id, instance_id from process_streams
          where process = $1 and (aggregate_type, aggregate_id) in (select * from unnest($2::text[], $3::text[]))",

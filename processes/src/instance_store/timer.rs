@@ -31,7 +31,6 @@ impl InstanceStore {
         process: &dyn AnyProcess,
         limit: u32,
     ) -> Result<usize, InstanceStoreError> {
-        let mut transaction = self.begin().await?;
         let candidates: Vec<String> = sqlx::query_scalar(
             "select distinct tenant_id || ' ' || instance_id from (
                  select tenant_id, instance_id from process_timers
@@ -39,7 +38,7 @@ impl InstanceStore {
         )
         .bind(process.name())
         .bind(i64::from(limit))
-        .fetch_all(&mut *transaction)
+        .fetch_all(&self.pool)
         .await
         .map_err(postgres_error("reading due timers"))?;
         // A tenant's id has no space.
@@ -51,6 +50,7 @@ impl InstanceStore {
         if keys.is_empty() {
             return Ok(0);
         }
+        let mut transaction = self.begin().await?;
         // An instance that is locked is taken at the next time.
         let instances = lock_instances(&mut transaction, process.name(), keys.iter(), LockWait::Skip).await?;
         let keys: Vec<InstanceKey> = instances.keys().cloned().collect();
