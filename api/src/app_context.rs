@@ -24,7 +24,7 @@ use projections::{
     opportunity_analytics::OpportunityAnalytics,
     opportunity_search::{Embedder, EmbeddingError, OpportunitySearch},
     opportunity_views::OpportunityViews,
-    read_models::{PROJECTION_NAMES, ReadModels},
+    read_models::{ReadModels, projection_names},
     response_cache::ResponseCache,
     runtime::{AnyProjection, ControlError, ControlStore, Projection as _, ProjectionRuntime},
     tenant_views::TenantViews,
@@ -89,7 +89,7 @@ pub struct UnknownProjection {
 
 /// Returns the names of everything that consumes events: projections, processes, the queue of tasks.
 pub fn consumer_names() -> Vec<&'static str> {
-    PROJECTION_NAMES.into_iter().chain(PROCESS_NAMES).chain([TaskQueueProjection::NAME]).collect()
+    projection_names().into_iter().chain(PROCESS_NAMES).chain([TaskQueueProjection::NAME]).collect()
 }
 
 /// Why the application context could not be created. No connection has been attempted.

@@ -28,7 +28,8 @@ pub enum ProcessCommand {
         /// The task's id.
         task_id: Uuid,
         /// The work to do.
-        job: TaskSpec,
+        #[serde(rename = "job")]
+        spec: TaskSpec,
     },
     /// Cancels a task.
     CancelTask {
@@ -101,8 +102,8 @@ impl ProcessCommand {
         let conditions = CommandPreconditions { expected_versions: None, idempotency_key: Some(key) };
         let stamp = dispatcher.stamp(&sender);
         match self {
-            Self::RequestTask { task_id, job } => {
-                let command = TaskCommand::Request { job, stamp };
+            Self::RequestTask { task_id, spec } => {
+                let command = TaskCommand::Request { spec, stamp };
                 classify(dispatcher.dispatch::<Task>(&sender, &task_id.to_string(), &conditions, command).await)
             }
             Self::CancelTask { task_id, reason } => {

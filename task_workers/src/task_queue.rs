@@ -265,13 +265,13 @@ const POLL_INTERVAL: Duration = Duration::from_millis(500);
 fn claimed_from_row(row: &PgRow) -> Result<ClaimedTask, sqlx::Error> {
     let decode = |error: domain::value::InvalidValue| sqlx::Error::Decode(error.into());
     let tenant: &str = row.try_get("tenant_id")?;
-    let job: sqlx::types::Json<TaskSpec> = row.try_get("job")?;
+    let spec: sqlx::types::Json<TaskSpec> = row.try_get("job")?;
     let failures: i32 = row.try_get("failures")?;
     let previous: Option<&str> = row.try_get("previous_worker")?;
     Ok(ClaimedTask {
         tenant_id: TenantId::try_new(tenant).map_err(decode)?,
         task_id: row.try_get("task_id")?,
-        job: job.0,
+        spec: spec.0,
         failures: u32::try_from(failures).unwrap_or(0),
         version: u64::try_from(row.try_get::<i64, _>("sequence")?).unwrap_or(0),
         previous_worker: previous.map(WorkerName::try_new).transpose().map_err(decode)?,
@@ -287,7 +287,7 @@ fn postgres_error(doing: &'static str) -> impl FnOnce(sqlx::Error) -> TaskQueueE
 /// A task as it is put into the queue.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct RequestedTask {
-    pub(crate) job: TaskSpec,
+    pub(crate) spec: TaskSpec,
     pub(crate) requested_at: DateTime<Utc>,
     pub(crate) correlation_id: Uuid,
     pub(crate) request_event_id: Uuid,

@@ -94,8 +94,8 @@ impl QueueFixture {
     async fn request(&self, tenant: &str) -> String {
         let (id, sender) = (Uuid::new_v4().to_string(), Self::sender(tenant));
         let subject = TaskSubject::try_new(SubjectKind::Document, "d").unwrap();
-        let job = TaskSpec { kind: TaskKind::ExtractText, subject, parameters: ParameterList::default() };
-        self.send(&id, TaskCommand::Request { job, stamp: self.dispatcher.stamp(&sender) }, tenant).await;
+        let spec = TaskSpec { kind: TaskKind::ExtractText, subject, parameters: ParameterList::default() };
+        self.send(&id, TaskCommand::Request { spec, stamp: self.dispatcher.stamp(&sender) }, tenant).await;
         id
     }
 

@@ -17,7 +17,8 @@ pub enum TaskEvent {
     /// The task was requested.
     Requested {
         /// The requested work.
-        job: TaskSpec,
+        #[serde(rename = "job")]
+        spec: TaskSpec,
         /// Who requested it, and when.
         stamp: AuditStamp,
     },

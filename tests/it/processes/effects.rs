@@ -160,9 +160,9 @@ async fn tasks_of_others_and_of_other_tenants_reach_no_instance() {
     let (sender, none) = (program_sender("other"), CommandPreconditions::default());
     let stamp = || fixture.dispatcher.stamp(&sender);
     let request: domain::task::TaskEvent = task.decode().unwrap();
-    let domain::task::TaskEvent::Requested { job, .. } = request else { panic!("{task:?}") };
+    let domain::task::TaskEvent::Requested { spec, .. } = request else { panic!("{task:?}") };
     let cancel = TaskCommand::Cancel { reason: TaskNote::try_new("no").unwrap(), stamp: stamp() };
-    for command in [TaskCommand::Request { job, stamp: stamp() }, cancel] {
+    for command in [TaskCommand::Request { spec, stamp: stamp() }, cancel] {
         fixture.dispatcher.dispatch::<Task>(&sender, task.local_id(), &none, command).await.unwrap();
     }
     fixture.run_until_idle().await;

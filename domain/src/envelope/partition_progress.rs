@@ -18,7 +18,7 @@ pub const WATERMARK_HEADER: &str = "watermark";
 
 /// The state of a partition according to its last record.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct PartitionEnd {
+pub struct PartitionProgress {
     /// The incarnation of the log that it was copied from; `None` on records of releases that did not write it.
     pub incarnation: Option<Uuid>,
     /// The number of events that the partition has ever held; `None` on records of releases that did not write it.
@@ -29,7 +29,7 @@ pub struct PartitionEnd {
     pub watermark: u64,
 }
 
-impl PartitionEnd {
+impl PartitionProgress {
     /// Reads the headers of a record, event or beacon.
     ///
     /// # Errors
@@ -71,14 +71,14 @@ mod tests {
 
     use super::*;
 
-    fn read(headers: &[(&'static str, String)]) -> Result<PartitionEnd, HeaderError> {
+    fn read(headers: &[(&'static str, String)]) -> Result<PartitionProgress, HeaderError> {
         let headers: HashMap<_, _> = headers.iter().map(|(name, value)| (*name, value.as_bytes())).collect();
-        PartitionEnd::from_headers(|name| headers.get(name).copied())
+        PartitionProgress::from_headers(|name| headers.get(name).copied())
     }
 
     #[test]
     fn a_beacon_carries_the_end_of_the_partition() {
-        let end = PartitionEnd {
+        let end = PartitionProgress {
             incarnation: Some(Uuid::from_u128(1)),
             ordinal: Some(3),
             last_event: Some((41, Uuid::from_u128(2))),

@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use domain::{context::BoundedContext, envelope::PartitionEnd};
+use domain::{context::BoundedContext, envelope::PartitionProgress};
 use rdkafka::{
     Message, Offset, TopicPartitionList,
     consumer::{BaseConsumer, Consumer},
@@ -20,14 +20,14 @@ use crate::{
 };
 
 /// The end of each partition, from its last record, by topic and partition. Empty partitions are left out.
-pub(crate) type PublishedEnds = HashMap<(String, i32), PartitionEnd>;
+pub(crate) type PublishedProgress = HashMap<(String, i32), PartitionProgress>;
 
 /// Reads the ends of all partitions of the event topics.
 ///
 /// # Errors
-/// [`LogError::Partitions`] when a topic has too few, [`LogError::MissingPartitionEnd`] and [`LogError::Kafka`] when
+/// [`LogError::Partitions`] when a topic has too few, [`LogError::MissingLastRecord`] and [`LogError::Kafka`] when
 /// the broker does not answer, [`LogError::ForeignRecord`] when a last record was not written by a relay.
-pub(crate) async fn read_partition_ends(config: &KafkaConfig) -> Result<PublishedEnds, LogError> {
+pub(crate) async fn read_published_progress(config: &KafkaConfig) -> Result<PublishedProgress, LogError> {
     let config = config.clone();
     run_blocking(move || read_ends_blocking(&config)).await
 }
@@ -38,10 +38,10 @@ pub(crate) async fn read_partition_ends(config: &KafkaConfig) -> Result<Publishe
 /// # Errors
 /// [`LogError::ForeignTopic`] for a partition that ends with another log's event, [`LogError::Postgres`] when the
 /// database does not answer.
-pub(super) async fn check_partition_ends(
+pub(super) async fn check_published_progress(
     connection: &mut PgConnection,
     incarnation: Uuid,
-    ends: &PublishedEnds,
+    ends: &PublishedProgress,
 ) -> Result<(), LogError> {
     let positions: Vec<i64> =
         ends.values().filter_map(|end| end.last_event).map(|(at, _)| i64::try_from(at).unwrap_or(i64::MAX)).collect();
@@ -66,7 +66,7 @@ pub(super) async fn check_partition_ends(
     Ok(())
 }
 
-fn read_ends_blocking(config: &KafkaConfig) -> Result<PublishedEnds, LogError> {
+fn read_ends_blocking(config: &KafkaConfig) -> Result<PublishedProgress, LogError> {
     let consumer: BaseConsumer = config
         .client_config()
         .set("group.id", "medhub-relay-ends")
@@ -93,9 +93,9 @@ fn read_ends_blocking(config: &KafkaConfig) -> Result<PublishedEnds, LogError> {
     collect_ends(&consumer, &last_records)
 }
 
-fn collect_ends(consumer: &BaseConsumer, wanted: &TopicPartitionList) -> Result<PublishedEnds, LogError> {
+fn collect_ends(consumer: &BaseConsumer, wanted: &TopicPartitionList) -> Result<PublishedProgress, LogError> {
     consumer.assign(wanted).map_err(kafka_error("reading the ends of the partitions"))?;
-    let mut ends = PublishedEnds::new();
+    let mut ends = PublishedProgress::new();
     let deadline = Instant::now() + BROKER_TIMEOUT;
     while ends.len() < wanted.count() {
         if Instant::now() > deadline {
@@ -103,15 +103,15 @@ fn collect_ends(consumer: &BaseConsumer, wanted: &TopicPartitionList) -> Result<
         }
         if let Some(message) = consumer.poll(Duration::from_millis(100)) {
             let message = message.map_err(kafka_error("reading the end of a partition"))?;
-            ends.insert((message.topic().to_owned(), message.partition()), parse_end(&message)?);
+            ends.insert((message.topic().to_owned(), message.partition()), parse_progress(&message)?);
         }
     }
     Ok(ends)
 }
 
-fn parse_end(message: &BorrowedMessage<'_>) -> Result<PartitionEnd, LogError> {
+fn parse_progress(message: &BorrowedMessage<'_>) -> Result<PartitionProgress, LogError> {
     let header = |name: &str| message.headers()?.iter().find(|header| header.key == name)?.value;
-    let mut end = PartitionEnd::from_headers(header).map_err(|source| LogError::ForeignRecord {
+    let mut end = PartitionProgress::from_headers(header).map_err(|source| LogError::ForeignRecord {
         topic: message.topic().to_owned(),
         partition: message.partition(),
         offset: message.offset(),
@@ -122,10 +122,10 @@ fn parse_end(message: &BorrowedMessage<'_>) -> Result<PartitionEnd, LogError> {
     Ok(end)
 }
 
-fn missing_end_error(wanted: &TopicPartitionList, ends: &PublishedEnds) -> LogError {
+fn missing_end_error(wanted: &TopicPartitionList, ends: &PublishedProgress) -> LogError {
     let elements = wanted.elements();
     let first = elements.iter().find(|element| !ends.contains_key(&(element.topic().to_owned(), element.partition())));
-    LogError::MissingPartitionEnd {
+    LogError::MissingLastRecord {
         topic: first.map(|element| element.topic().to_owned()).unwrap_or_default(),
         partition: first.map_or(-1, rdkafka::topic_partition_list::TopicPartitionListElem::partition),
         waited_s: BROKER_TIMEOUT.as_secs(),
