@@ -17,6 +17,7 @@ use collaboration::{PeerChannelConfig, ProposalSync, RoomManager, SharedTextStor
 use commands::dispatcher::CommandDispatcher;
 use domain::clock::SystemClock;
 use eventstore::{error::LogError, log::PgLogReader, store::PgEventStore};
+use objects::ObjectStore;
 use processes::{InstanceStore, PROCESS_NAMES, all_process_projections};
 use projections::{
     QueryError,
@@ -44,7 +45,7 @@ pub use self::{
     registry_client::{ReadOnlyRegistryClient, RegisteredSchema, RegistryLookupError},
     service_findings::ServiceFinding,
 };
-use crate::{config::EngineConfig, object_store::ObjectStore};
+use crate::config::EngineConfig;
 
 /// The clients of all engines and services. Cheap to clone.
 #[derive(Clone)]

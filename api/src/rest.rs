@@ -34,6 +34,7 @@ use axum::{
     routing::{get, post, put},
 };
 use domain::document::MAX_FILE_BYTES;
+use objects::ObjectStore;
 
 pub(crate) use self::{
     extractors::{PREFER, PREFERENCE_APPLIED},
@@ -47,7 +48,6 @@ use crate::{
     app_context::AppContext,
     auth::Principal,
     http::inflate::{self, InflatePolicy},
-    object_store::ObjectStore,
 };
 
 /// State shared by the handlers.

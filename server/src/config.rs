@@ -18,6 +18,7 @@ use figment::{
     providers::{Format, Serialized, Toml},
     value::{Dict, Value},
 };
+use objects::ObjectsConfig;
 use projections::{
     opportunity_search::EmbeddingConfig,
     runtime::ConsumerConfig as WorkerConfig,
@@ -30,7 +31,6 @@ use serde::{Deserialize, Serialize};
 use api::{
     config::{AdminConfig, AuthConfig, EngineConfig, HttpConfig, RateLimitConfig},
     grpc::GrpcConfig,
-    object_store::ObjectsConfig,
     rest::IngestConfig,
 };
 

@@ -23,12 +23,12 @@ use api::{
         rate_limiter::RateLimiter,
         request_gate::RequestGate,
     },
-    object_store::ObjectSweeper,
     readiness::{MonitoredPart, ReadinessProbe},
     rest::{IngestService, RestState},
     routes,
 };
 use eventstore::{append::PgBatchStore, registry::SchemaStoreError, relay::Relay};
+use objects::ObjectSweeper;
 use processes::{ProcessRunner, ProcessRunnerConfig};
 use projections::runtime::{ControlError, RuntimeError, Supervisor};
 use schemas::registry_client::SchemaRegistryClient;

@@ -1,20 +1,17 @@
 //! Removes files without a document: those of deleted documents at once, all others by periodic sweeps.
 
-mod file_walker;
-
-use std::{collections::HashSet, io, time::Duration};
+use std::{collections::HashSet, time::Duration};
 
 use backon::{ConstantBuilder, Retryable};
 use sqlx::PgPool;
-use tokio::{fs, sync::mpsc, time::interval};
+use tokio::{sync::mpsc, time::interval};
 use tokio_util::sync::CancellationToken;
 
-use self::file_walker::{FileOwner, FileWalker, StoredFile};
-use super::{ObjectOwner, ObjectStore};
+use super::{ObjectOwner, ObjectStore, ObjectStoreError, file_walker::StoredFile, object_key::FileOwner};
 
-const IS_DELETED: &str = include_str!("sweeper/is_deleted.sql");
-const REFERENCED_BY_DOCUMENTS: &str = include_str!("sweeper/referenced_by_documents.sql");
-const REFERENCED_BY_ANY_DOCUMENT: &str = include_str!("sweeper/referenced_by_any_document.sql");
+const IS_DELETED: &str = include_str!("object_sweeper/is_deleted.sql");
+const REFERENCED_BY_DOCUMENTS: &str = include_str!("object_sweeper/referenced_by_documents.sql");
+const REFERENCED_BY_ANY_DOCUMENT: &str = include_str!("object_sweeper/referenced_by_any_document.sql");
 
 /// Files per query to the log.
 const FILES_PER_QUERY: usize = 500;
@@ -24,13 +21,13 @@ const RETRY_PAUSES: ConstantBuilder = ConstantBuilder::new().with_delay(Duration
 
 /// Why files are not removed; the next sweep tries again.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum SweepError {
+pub enum SweepError {
     /// The log cannot be queried.
     #[error("cannot query the log for files of documents")]
     EventLog(#[from] sqlx::Error),
-    /// The disk cannot be read or changed.
+    /// The store cannot be read or changed.
     #[error("cannot remove files without a document")]
-    Io(#[from] io::Error),
+    Storage(#[from] ObjectStoreError),
 }
 
 /// Sweeps the object store. Every process that serves files runs one; they do not interfere with each other.
@@ -75,7 +72,7 @@ impl ObjectSweeper {
     }
 
     async fn run_sweeps(&self) {
-        let mut sweeps = interval(Duration::from_secs(self.objects.config.sweep_every_s.max(1)));
+        let mut sweeps = interval(self.objects.config().sweep_interval());
         loop {
             sweeps.tick().await;
             match self.sweep().await {
@@ -90,18 +87,21 @@ impl ObjectSweeper {
     }
 
     /// Checks all files; returns the number of removed ones.
-    pub(crate) async fn sweep(&self) -> Result<usize, SweepError> {
-        let min_age = Duration::from_secs(self.objects.config.orphaned_after_s);
-        let mut files = FileWalker::open(&self.objects.config.dir, min_age).await?;
+    ///
+    /// # Errors
+    /// [`SweepError`] when the log or the store cannot be read, or a file cannot be removed.
+    pub async fn sweep(&self) -> Result<usize, SweepError> {
+        let storage = self.objects.storage();
+        let mut files = storage.walk(self.objects.config().orphaned_after()).await?;
         let mut removed = 0;
         loop {
-            let page = files.next_batch(FILES_PER_QUERY).await?;
+            let page = files.next_batch(FILES_PER_QUERY).await.map_err(ObjectStoreError::from)?;
             if page.is_empty() {
                 return Ok(removed);
             }
             let referenced = self.find_referenced(&page).await?;
             for file in page.iter().filter(|file| !referenced.contains(&file.key)) {
-                remove_file(file).await?;
+                storage.remove_file(file).await?;
                 removed += 1;
             }
         }
@@ -132,16 +132,4 @@ impl ObjectSweeper {
         }
         Ok(referenced)
     }
-}
-
-async fn remove_file(file: &StoredFile) -> io::Result<()> {
-    match fs::remove_file(&file.path).await {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        Ok(()) | Err(_) => {}
-    }
-    // Removes the document's folder with its last file; fails harmlessly while it has other files.
-    if let (FileOwner::Document(_), Some(folder)) = (&file.owner, file.path.parent()) {
-        drop(fs::remove_dir(folder).await);
-    }
-    Ok(())
 }

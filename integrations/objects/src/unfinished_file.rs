@@ -9,17 +9,17 @@ use tokio::fs;
 
 /// Path of a file until it is completed. Dropping it removes the file.
 #[derive(Debug)]
-pub(super) struct UnfinishedFile {
+pub(crate) struct UnfinishedFile {
     path: Option<PathBuf>,
 }
 
 impl UnfinishedFile {
     /// Creates a guard for `path`, where nothing exists yet.
-    pub(super) fn new(path: PathBuf) -> Self {
+    pub(crate) fn new(path: PathBuf) -> Self {
         Self { path: Some(path) }
     }
 
-    pub(super) fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         self.path.as_deref().unwrap_or(Path::new(""))
     }
 
@@ -27,7 +27,7 @@ impl UnfinishedFile {
     ///
     /// # Errors
     /// [`io::Error`] when the file cannot be moved; it is removed then.
-    pub(super) async fn publish_as(mut self, name: &Path) -> io::Result<()> {
+    pub(crate) async fn publish_as(mut self, name: &Path) -> io::Result<()> {
         let folder = name.parent().unwrap_or(Path::new(""));
         fs::create_dir_all(folder).await?;
         if let Err(error) = fs::rename(self.path(), name).await {

@@ -2,37 +2,25 @@
 
 use std::{
     io,
-    path::{Path, PathBuf},
+    path::Path,
     time::{Duration, SystemTime},
 };
 
 use tokio::fs::{self, DirEntry, ReadDir};
-use uuid::Uuid;
 
-/// What a file may belong to.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum FileOwner {
-    /// The document of this stream.
-    Document(String),
-    /// Any document of its tenant.
-    AnyDocument,
-    /// No document: an upload that was not completed.
-    Unfinished,
-}
+use super::object_key::{FileOwner, parse_owner};
 
 /// A file in the store.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct StoredFile {
+pub(crate) struct StoredFile {
     /// Key of the file.
-    pub(super) key: String,
-    /// Path on disk.
-    pub(super) path: PathBuf,
+    pub(crate) key: String,
     /// What it may belong to.
-    pub(super) owner: FileOwner,
+    pub(crate) owner: FileOwner,
 }
 
 /// Walks through the folders of the store, its tenants and their documents.
-pub(super) struct FileWalker {
+pub(crate) struct FileWalker {
     folders: Vec<(ReadDir, Vec<String>)>,
     min_age: Duration,
 }
@@ -42,7 +30,7 @@ impl FileWalker {
     ///
     /// # Errors
     /// [`io::Error`] when the folder cannot be read; a missing one has no files.
-    pub(super) async fn open(dir: &Path, min_age: Duration) -> io::Result<Self> {
+    pub(crate) async fn open(dir: &Path, min_age: Duration) -> io::Result<Self> {
         let folders = open_folder(dir).await?.map(|folder| (folder, Vec::new()));
         Ok(Self { folders: folders.into_iter().collect(), min_age })
     }
@@ -51,7 +39,7 @@ impl FileWalker {
     ///
     /// # Errors
     /// [`io::Error`] when a folder cannot be read.
-    pub(super) async fn next_batch(&mut self, max_files: usize) -> io::Result<Vec<StoredFile>> {
+    pub(crate) async fn next_batch(&mut self, max_files: usize) -> io::Result<Vec<StoredFile>> {
         let mut files = Vec::new();
         while files.len() < max_files {
             let Some((folder, names)) = self.folders.last_mut() else { break };
@@ -68,7 +56,7 @@ impl FileWalker {
                 && let Some(owner) = parse_owner(&names)
                 && self.is_older(&entry).await
             {
-                files.push(StoredFile { key: names.join("/"), path: entry.path(), owner });
+                files.push(StoredFile { key: names.join("/"), owner });
             }
         }
         Ok(files)
@@ -87,22 +75,6 @@ async fn open_folder(folder: &Path) -> io::Result<Option<ReadDir>> {
         Ok(entries) => Ok(Some(entries)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error),
-    }
-}
-
-/// Returns the owner of the file with this path; `None` for files that the store did not write.
-fn parse_owner(names: &[String]) -> Option<FileOwner> {
-    let (name, folders) = names.split_last()?;
-    let is_hash = name.len() == 64 && name.bytes().all(|digit| digit.is_ascii_hexdigit());
-    let is_unfinished = name.strip_prefix('.').is_some_and(|number| Uuid::try_parse(number).is_ok());
-    match folders {
-        [_] if is_unfinished => Some(FileOwner::Unfinished),
-        [_] if is_hash => Some(FileOwner::AnyDocument),
-        [tenant, document] if is_hash => {
-            let document = Uuid::try_parse(document).ok()?;
-            Some(FileOwner::Document(format!("{tenant}:{document}")))
-        }
-        _ => None,
     }
 }
 

@@ -2,11 +2,9 @@
 
 use std::time::Duration;
 
-use axum::body::Bytes;
+use bytes::Bytes;
 use futures::{Stream, StreamExt, stream};
 use tokio::time::{Instant, timeout_at};
-
-use super::ObjectStoreError;
 
 /// Why a body ends early.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -24,26 +22,8 @@ pub enum UploadBodyError {
     },
 }
 
-impl From<multer::Error> for ObjectStoreError {
-    fn from(error: multer::Error) -> Self {
-        if let multer::Error::StreamReadFailed(source) = &error {
-            return source.downcast_ref::<UploadBodyError>().copied().unwrap_or(UploadBodyError::Interrupted).into();
-        }
-        if let multer::Error::StreamSizeExceeded { limit } = error {
-            return Self::TooLong(limit);
-        }
-        Self::InvalidForm(error.to_string())
-    }
-}
-
-impl From<std::convert::Infallible> for ObjectStoreError {
-    fn from(never: std::convert::Infallible) -> Self {
-        match never {}
-    }
-}
-
 /// Wraps a body so that it fails when fewer than `bytes` arrive within the duration `within`.
-pub(crate) fn enforce_progress<E>(
+pub fn enforce_progress<E>(
     body: impl Stream<Item = Result<Bytes, E>> + Send + 'static,
     (bytes, within): (u64, Duration),
 ) -> impl Stream<Item = Result<Bytes, UploadBodyError>> + Send + Unpin + 'static

@@ -1,0 +1,48 @@
+//! Settings of the object store.
+
+use std::{path::PathBuf, time::Duration};
+
+use serde::{Deserialize, Serialize};
+
+/// Configuration of the object store.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ObjectsConfig {
+    /// Folder of the files; shared by all processes that serve them.
+    pub dir: PathBuf,
+    /// Bytes of an upload that must arrive within `progress_within_ms`.
+    pub progress_bytes: u64,
+    /// Duration in which `progress_bytes` must arrive, in milliseconds.
+    pub progress_within_ms: u64,
+    /// Interval of sweeps for files without a document, in seconds.
+    pub sweep_every_s: u64,
+    /// Minimum age of files that are swept, in seconds: an upload that is about to be recorded is younger.
+    pub orphaned_after_s: u64,
+}
+
+impl Default for ObjectsConfig {
+    fn default() -> Self {
+        Self {
+            dir: PathBuf::from("medhub-objects"),
+            progress_bytes: 64 << 10,
+            progress_within_ms: 15_000,
+            sweep_every_s: 3_600,
+            orphaned_after_s: 3_600,
+        }
+    }
+}
+
+impl ObjectsConfig {
+    /// Returns the bytes that must arrive within a duration for an upload to continue.
+    pub(crate) fn required_progress(&self) -> (u64, Duration) {
+        (self.progress_bytes, Duration::from_millis(self.progress_within_ms.max(1)))
+    }
+
+    pub(crate) fn sweep_interval(&self) -> Duration {
+        Duration::from_secs(self.sweep_every_s.max(1))
+    }
+
+    pub(crate) fn orphaned_after(&self) -> Duration {
+        Duration::from_secs(self.orphaned_after_s)
+    }
+}
