@@ -65,6 +65,7 @@ impl Opportunity {
     pub fn decide(&self, command: OpportunityCommand) -> Result<Vec<OpportunityEvent>, OpportunityError> {
         match command {
             OpportunityCommand::RecordNotice(notice) => Ok(self.record_notice(*notice)),
+            OpportunityCommand::RelistNotice(notice) => Ok(self.relist_notice(*notice)),
             OpportunityCommand::Discover(notice) => self.discover(*notice),
             OpportunityCommand::Amend(command) => self.amend(*command),
             OpportunityCommand::Award(command) => self.award(command),
@@ -96,6 +97,15 @@ impl Opportunity {
         match self.record() {
             None => discovery_events(notice),
             Some(record) => record.decide_notice(notice),
+        }
+    }
+
+    fn relist_notice(&self, notice: Notice) -> Vec<OpportunityEvent> {
+        match self {
+            Self::Archived(record) if record.notice_id == notice.notice_id => record.decide_relisting(notice),
+            Self::Undiscovered | Self::Open(_) | Self::Awarded(_) | Self::Cancelled(_) | Self::Archived(_) => {
+                self.record_notice(notice)
+            }
         }
     }
 
