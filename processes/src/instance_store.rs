@@ -113,6 +113,9 @@ pub enum InstanceStoreError {
 pub(crate) struct InputCause {
     /// Id of the event, or an id derived from the timer or the refused command: the same each time it is handled.
     pub(crate) id: Uuid,
+    /// The event that the commands' events name as their cause. Of a timeout, the event because of which the timer was
+    /// set; of a refusal, the cause of the refused command. Of a cancellation, [`Self::id`]: no event caused it.
+    pub(crate) causation_id: Uuid,
     /// Shared by everything that one request causes.
     pub(crate) correlation_id: Uuid,
 }
@@ -153,6 +156,8 @@ pub(crate) struct LockedInstance {
     handled: BTreeMap<String, u64>,
     version: i64,
     note: String,
+    /// Of the event that started it; `None` for instances of earlier releases.
+    correlation_id: Option<Uuid>,
 }
 
 impl InstanceStore {
@@ -254,6 +259,7 @@ fn locked_from_row(row: &PgRow) -> Result<(InstanceKey, LockedInstance), sqlx::E
         handled: handled.0,
         version: row.try_get("version")?,
         note: row.try_get("note")?,
+        correlation_id: row.try_get("correlation_id")?,
     };
     Ok((key_from_row(row)?, instance))
 }

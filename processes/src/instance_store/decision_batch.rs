@@ -212,6 +212,7 @@ impl DecisionBatch {
             .bind(set.iter().map(|(_, _, timer)| timer.after_s).collect::<Vec<_>>())
             .bind(set.iter().map(|(_, _, timer)| timer.version).collect::<Vec<_>>())
             .bind(set.iter().map(|(_, _, timer)| timer.cause.correlation_id).collect::<Vec<_>>())
+            .bind(set.iter().map(|(_, _, timer)| timer.cause.causation_id).collect::<Vec<_>>())
             .execute(&mut **transaction)
             .await
             .map(drop)
@@ -270,7 +271,7 @@ impl DecisionBatch {
             .bind(commands.iter().map(|command| command.idempotency_key.as_str()).collect::<Vec<_>>())
             .bind(commands.iter().map(|command| command.command.clone()).collect::<Vec<_>>())
             .bind(commands.iter().map(|command| command.cause.correlation_id).collect::<Vec<_>>())
-            .bind(commands.iter().map(|command| command.cause.id).collect::<Vec<_>>())
+            .bind(commands.iter().map(|command| command.cause.causation_id).collect::<Vec<_>>())
             .execute(&mut **transaction)
             .await
             .map(drop)
