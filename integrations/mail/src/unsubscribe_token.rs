@@ -112,11 +112,11 @@ mod tests {
 
     #[test]
     fn changed_cut_and_foreign_tokens_are_refused() {
-        let signer = signer("a secret of the test");
+        let (signer, other_signer) = (signer("a secret of the test"), signer("another secret"));
         let token = signer.sign(&request("ann"));
         let (content, tag) = token.split_once('.').unwrap();
         let other = signer.sign(&request("bob"));
-        let foreign = super::tests::signer("another secret").sign(&request("ann"));
+        let foreign = other_signer.sign(&request("ann"));
         let mixed = format!("{}.{tag}", other.split_once('.').unwrap().0);
         let long = format!("{content}.{}", "A".repeat(MAX_TOKEN));
         for bad in ["", ".", content, &format!("{content}."), &token[..token.len() - 1], &foreign, &mixed, &long] {
