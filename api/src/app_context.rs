@@ -17,7 +17,7 @@ use collaboration::{PeerChannelConfig, ProposalSync, RoomManager, SharedTextStor
 use commands::dispatcher::CommandDispatcher;
 use domain::clock::SystemClock;
 use eventstore::{error::LogError, log::PgLogReader, store::PgEventStore};
-use objects::ObjectStore;
+use objects::{ObjectStore, ObjectsConfigError};
 use processes::{InstanceStore, PROCESS_NAMES, all_process_projections};
 use projections::{
     QueryError,
@@ -108,6 +108,9 @@ pub enum AppContextError {
     /// The settings of shared editing are invalid.
     #[error("setting up shared editing")]
     Rooms(#[source] TextError),
+    /// The settings of the object store are invalid.
+    #[error("setting up the object store")]
+    Objects(#[source] ObjectsConfigError),
     /// The URL of the schema registry is invalid.
     #[error("setting up the client of the schema registry")]
     Registry(#[source] RegistryLookupError),
@@ -167,7 +170,7 @@ impl AppContext {
             dispatcher,
             rooms: Arc::new(rooms),
             event_store: store,
-            objects: ObjectStore::new(&config.objects),
+            objects: ObjectStore::new(&config.objects).map_err(AppContextError::Objects)?,
             consistency_wait,
             read_models: ActiveReadModels::new(models),
             event_feed,

@@ -41,13 +41,16 @@ pub use self::{
 };
 
 /// Environment variables that the engines' own tools use, and the settings that they override.
-pub const WELL_KNOWN_VARIABLES: [(&str, &str); 6] = [
+pub const WELL_KNOWN_VARIABLES: [(&str, &str); 9] = [
     ("DATABASE_URL", "postgres.url"),
     ("KAFKA_BROKERS", "kafka.brokers"),
     ("CLICKHOUSE_URL", "clickhouse.url"),
     ("QDRANT_URL", "qdrant.url"),
     ("REDIS_URL", "redis.url"),
     ("SCHEMA_REGISTRY_URL", "registry.url"),
+    ("AWS_ACCESS_KEY_ID", "objects.s3.access_key_id"),
+    ("AWS_SECRET_ACCESS_KEY", "objects.s3.secret_access_key"),
+    ("AWS_SESSION_TOKEN", "objects.s3.session_token"),
 ];
 
 /// The environment variable that names the configuration file; the command line overrides it.

@@ -122,7 +122,11 @@ pub(super) fn storage_problem(error: &ObjectStoreError) -> Problem {
         ObjectStoreError::Body(UploadBodyError::Interrupted) | ObjectStoreError::InvalidForm(_) => {
             rejection(StatusCode::BAD_REQUEST, "INVALID_INPUT")
         }
-        ObjectStoreError::Io(_) => CommandFailure::unavailable(error).into(),
+        ObjectStoreError::Io(_)
+        | ObjectStoreError::Unavailable { .. }
+        | ObjectStoreError::AccessDenied { .. }
+        | ObjectStoreError::MissingBucket { .. }
+        | ObjectStoreError::Removed => CommandFailure::unavailable(error).into(),
     }
 }
 

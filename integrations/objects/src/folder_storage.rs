@@ -14,7 +14,6 @@ use std::{
 
 use bytes::Bytes;
 use futures::{Stream, StreamExt};
-use sha2::{Digest, Sha256};
 use tokio::{
     fs::{self, File},
     io::AsyncWriteExt,
@@ -23,13 +22,11 @@ use uuid::Uuid;
 
 use super::{
     ObjectOwner, ObjectReader, ObjectStoreError, StoredObject,
+    content_meter::ContentMeter,
     file_walker::{FileWalker, StoredFile},
     object_key::FileOwner,
     unfinished_file::UnfinishedFile,
 };
-
-/// Bytes at the beginning of a file by which its media type is detected.
-pub(crate) const HEAD_BYTES: usize = 4_096;
 
 /// A folder of files.
 #[derive(Debug, Clone)]
@@ -54,17 +51,16 @@ impl FolderStorage {
         let tenant = self.dir.join(owner.tenant.as_str());
         fs::create_dir_all(&tenant).await?;
         let unfinished = UnfinishedFile::new(tenant.join(format!(".{}", Uuid::new_v4().simple())));
-        let written = write_file(unfinished.path(), &mut body, max_bytes).await?;
-        unfinished.publish_as(&self.document_folder(owner).join(&written.sha256)).await?;
-        let key = format!("{}/{}/{}", owner.tenant, owner.document, written.sha256);
-        Ok(StoredObject { key, ..written })
+        let stored = write_file(unfinished.path(), &mut body, max_bytes).await?.finish(owner);
+        unfinished.publish_as(&self.dir.join(&stored.key)).await?;
+        Ok(stored)
     }
 
     pub(crate) async fn open(&self, key: &str) -> Result<Option<ObjectReader>, ObjectStoreError> {
         match File::open(self.dir.join(key)).await {
             Ok(file) => {
                 let metadata = file.metadata().await?;
-                Ok(metadata.is_file().then(|| ObjectReader::new(file, metadata.len())))
+                Ok(metadata.is_file().then(|| ObjectReader::from_file(file, metadata.len())))
             }
             Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => Ok(None),
             Err(error) => Err(error.into()),
@@ -76,6 +72,13 @@ impl FolderStorage {
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error.into()),
             Ok(()) | Err(_) => Ok(()),
         }
+    }
+
+    /// Creates the folder if it does not exist.
+    pub(crate) async fn ping(&self) -> Result<(), ObjectStoreError> {
+        fs::create_dir_all(&self.dir).await?;
+        drop(fs::read_dir(&self.dir).await?);
+        Ok(())
     }
 
     pub(crate) async fn walk(&self, min_age: Duration) -> Result<FileWalker, ObjectStoreError> {
@@ -104,24 +107,18 @@ async fn write_file<E>(
     path: &Path,
     body: &mut (impl Stream<Item = Result<Bytes, E>> + Unpin),
     max_bytes: u64,
-) -> Result<StoredObject, ObjectStoreError>
+) -> Result<ContentMeter, ObjectStoreError>
 where
     ObjectStoreError: From<E>,
 {
-    let (mut file, mut digest, mut bytes) = (File::create_new(path).await?, Sha256::new(), 0_u64);
-    let mut head = Vec::new();
-    while let Some(chunk) = body.next().await {
-        let chunk = chunk?;
-        bytes = bytes.saturating_add(u64::try_from(chunk.len()).unwrap_or(u64::MAX));
-        if bytes > max_bytes {
-            return Err(ObjectStoreError::TooLong(max_bytes));
-        }
-        head.extend(chunk.iter().take(HEAD_BYTES.saturating_sub(head.len())));
-        digest.update(&chunk);
-        file.write_all(&chunk).await?;
+    let (mut file, mut meter) = (File::create_new(path).await?, ContentMeter::new(max_bytes));
+    while let Some(part) = body.next().await {
+        let part = part?;
+        meter.add(&part)?;
+        file.write_all(&part).await?;
     }
     file.sync_all().await?;
-    Ok(StoredObject { key: String::new(), sha256: format!("{:x}", digest.finalize()), bytes, head })
+    Ok(meter)
 }
 
 #[cfg(test)]
@@ -146,7 +143,8 @@ mod tests {
     #[tokio::test]
     async fn a_file_is_stored_under_its_document_and_hash_and_an_aborted_one_is_removed() {
         let folder = tempfile::tempdir().unwrap();
-        let objects = ObjectStore::new(&ObjectsConfig { dir: folder.path().to_owned(), ..ObjectsConfig::default() });
+        let objects =
+            ObjectStore::new(&ObjectsConfig { dir: folder.path().to_owned(), ..ObjectsConfig::default() }).unwrap();
         let owner = ObjectOwner { tenant: TenantId::try_new("acme").unwrap(), document: Uuid::from_u128(7) };
         let stored = objects.put(&owner, byte_stream(&["ab", "c"]), 3).await.unwrap();
         assert_eq!(stored, objects.put(&owner, byte_stream(&["abc"]), 3).await.unwrap());
@@ -166,7 +164,10 @@ mod tests {
         let cancelled = tokio::time::timeout(Duration::from_millis(50), objects.put(&owner, endless, 3)).await;
         assert!(cancelled.is_err());
         assert_eq!(file_names(&folder.path().join("acme")), [owner.document.to_string()]);
-        assert_eq!(file_names(&objects.storage().document_folder(&owner)), std::slice::from_ref(&stored.sha256));
+        assert_eq!(
+            file_names(&FolderStorage::new(folder.path()).document_folder(&owner)),
+            std::slice::from_ref(&stored.sha256)
+        );
 
         for key in ["acme/unknown", "acme/../x", &format!("acme/{}", owner.document)] {
             assert!(objects.open(key).await.unwrap().is_none(), "{key}");

@@ -3,25 +3,36 @@
 use std::{io::SeekFrom, ops::Range};
 
 use bytes::{Bytes, BytesMut};
-use futures::{Stream, StreamExt, TryStreamExt};
+use futures::{StreamExt, TryStreamExt, stream, stream::BoxStream};
+use object_store::path::Path;
 use tokio::{
     fs::File,
     io::{AsyncReadExt, AsyncSeekExt},
 };
 use tokio_util::io::ReaderStream;
 
-use super::ObjectStoreError;
+use super::{ObjectStoreError, s3_storage::S3Storage};
 
 /// An open file of the object store.
 #[derive(Debug)]
 pub struct ObjectReader {
     length: u64,
-    file: File,
+    content: Content,
+}
+
+#[derive(Debug)]
+enum Content {
+    File(File),
+    Object(S3Storage, Path),
 }
 
 impl ObjectReader {
-    pub(crate) fn new(file: File, length: u64) -> Self {
-        Self { length, file }
+    pub(crate) fn from_file(file: File, length: u64) -> Self {
+        Self { length, content: Content::File(file) }
+    }
+
+    pub(crate) fn from_bucket(storage: S3Storage, path: Path, length: u64) -> Self {
+        Self { length, content: Content::Object(storage, path) }
     }
 
     /// Returns the length of the file, in bytes.
@@ -29,18 +40,26 @@ impl ObjectReader {
         self.length
     }
 
-    /// Reads the bytes in `range`, which is cut at the end of the file.
+    /// Reads the bytes in `range`, which is cut at the end of the file. The stream fails rather than end early.
     ///
     /// # Errors
     /// [`ObjectStoreError`] when the file cannot be read, also from the stream.
     pub async fn read(
-        mut self,
+        self,
         range: Range<u64>,
-    ) -> Result<impl Stream<Item = Result<Bytes, ObjectStoreError>> + Send + Unpin + 'static, ObjectStoreError> {
+    ) -> Result<BoxStream<'static, Result<Bytes, ObjectStoreError>>, ObjectStoreError> {
         let range = range.start.min(self.length)..range.end.min(self.length);
-        self.file.seek(SeekFrom::Start(range.start)).await?;
-        let part = self.file.take(range.end.saturating_sub(range.start));
-        Ok(ReaderStream::new(part).map_err(ObjectStoreError::from).boxed())
+        if range.is_empty() {
+            return Ok(stream::empty().boxed());
+        }
+        match self.content {
+            Content::File(mut file) => {
+                file.seek(SeekFrom::Start(range.start)).await?;
+                let part = file.take(range.end - range.start);
+                Ok(ReaderStream::new(part).map_err(ObjectStoreError::from).boxed())
+            }
+            Content::Object(storage, path) => storage.read(&path, range).await,
+        }
     }
 
     /// Reads the whole file into memory.

@@ -8,7 +8,10 @@ use futures::Stream;
 use tokio::sync::mpsc;
 use uuid::Uuid;
 
-use super::{ObjectReader, ObjectStoreError, ObjectsConfig, folder_storage::FolderStorage, object_key::is_valid_key};
+use super::{
+    ObjectReader, ObjectStoreError, ObjectsConfig, ObjectsConfigError, folder_storage::FolderStorage,
+    object_key::is_valid_key, object_storage::ObjectStorage, s3_storage::S3Storage,
+};
 
 /// Most queued removals of deleted documents; beyond it the next sweep removes the files.
 const MAX_PENDING_REMOVALS: usize = 1_024;
@@ -26,7 +29,7 @@ pub struct ObjectOwner {
 #[derive(Debug, Clone)]
 pub struct ObjectStore {
     config: Arc<ObjectsConfig>,
-    storage: FolderStorage,
+    storage: ObjectStorage,
     removal_sender: mpsc::Sender<ObjectOwner>,
     /// Taken by the sweeper, of which there is one.
     removal_receiver: Arc<Mutex<Option<mpsc::Receiver<ObjectOwner>>>>,
@@ -46,12 +49,19 @@ pub struct StoredObject {
 }
 
 impl ObjectStore {
-    /// Creates a store in the configured folder, which is created on demand.
-    pub fn new(config: &ObjectsConfig) -> Self {
+    /// Creates a store in the configured bucket or folder. Connects to nothing; the folder is created on demand.
+    ///
+    /// # Errors
+    /// [`ObjectsConfigError`] when a setting is invalid.
+    pub fn new(config: &ObjectsConfig) -> Result<Self, ObjectsConfigError> {
         let (removal_sender, removal_receiver) = mpsc::channel(MAX_PENDING_REMOVALS);
         let removal_receiver = Arc::new(Mutex::new(Some(removal_receiver)));
-        let storage = FolderStorage::new(&config.dir);
-        Self { config: Arc::new(config.clone()), storage, removal_sender, removal_receiver }
+        let storage = if config.s3.is_enabled() {
+            ObjectStorage::Bucket(S3Storage::new(&config.s3)?)
+        } else {
+            ObjectStorage::Folder(FolderStorage::new(&config.dir))
+        };
+        Ok(Self { config: Arc::new(config.clone()), storage, removal_sender, removal_receiver })
     }
 
     /// Returns the bytes that must arrive within a duration for an upload to continue.
@@ -74,7 +84,10 @@ impl ObjectStore {
     where
         ObjectStoreError: From<E>,
     {
-        self.storage.put(owner, body, max_bytes).await
+        match &self.storage {
+            ObjectStorage::Folder(folder) => folder.put(owner, body, max_bytes).await,
+            ObjectStorage::Bucket(bucket) => bucket.put(owner, body, max_bytes).await,
+        }
     }
 
     /// Opens a stored file; `None` if there is none under this key.
@@ -82,7 +95,13 @@ impl ObjectStore {
     /// # Errors
     /// [`ObjectStoreError`] when the file cannot be read.
     pub async fn open(&self, key: &str) -> Result<Option<ObjectReader>, ObjectStoreError> {
-        if is_valid_key(key) { self.storage.open(key).await } else { Ok(None) }
+        if !is_valid_key(key) {
+            return Ok(None);
+        }
+        match &self.storage {
+            ObjectStorage::Folder(folder) => folder.open(key).await,
+            ObjectStorage::Bucket(bucket) => bucket.open(key).await,
+        }
     }
 
     /// Schedules removal of a document's files; the sweeper removes them if the log says that the document is deleted.
@@ -97,14 +116,28 @@ impl ObjectStore {
     /// # Errors
     /// [`ObjectStoreError`] when a file cannot be removed; some may be removed then.
     pub async fn remove_document(&self, owner: &ObjectOwner) -> Result<(), ObjectStoreError> {
-        self.storage.remove_document(owner).await
+        match &self.storage {
+            ObjectStorage::Folder(folder) => folder.remove_document(owner).await,
+            ObjectStorage::Bucket(bucket) => bucket.remove_document(owner).await,
+        }
+    }
+
+    /// Checks that the bucket can be listed, or that the folder exists or can be created.
+    ///
+    /// # Errors
+    /// [`ObjectStoreError`] that says what is wrong with the bucket or folder.
+    pub async fn ping(&self) -> Result<(), ObjectStoreError> {
+        match &self.storage {
+            ObjectStorage::Folder(folder) => folder.ping().await,
+            ObjectStorage::Bucket(bucket) => bucket.ping().await,
+        }
     }
 
     pub(crate) fn config(&self) -> &ObjectsConfig {
         &self.config
     }
 
-    pub(crate) fn storage(&self) -> &FolderStorage {
+    pub(crate) fn storage(&self) -> &ObjectStorage {
         &self.storage
     }
 

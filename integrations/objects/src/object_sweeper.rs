@@ -95,7 +95,7 @@ impl ObjectSweeper {
         let mut files = storage.walk(self.objects.config().orphaned_after()).await?;
         let mut removed = 0;
         loop {
-            let page = files.next_batch(FILES_PER_QUERY).await.map_err(ObjectStoreError::from)?;
+            let page = files.next_batch(FILES_PER_QUERY).await?;
             if page.is_empty() {
                 return Ok(removed);
             }

@@ -4,12 +4,16 @@ use std::{path::PathBuf, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
+use super::S3Config;
+
 /// Configuration of the object store.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ObjectsConfig {
-    /// Folder of the files; shared by all processes that serve them.
+    /// Folder of the files unless they are in a bucket; shared by all processes that serve them.
     pub dir: PathBuf,
+    /// Bucket of an S3-compatible service.
+    pub s3: S3Config,
     /// Bytes of an upload that must arrive within `progress_within_ms`.
     pub progress_bytes: u64,
     /// Duration in which `progress_bytes` must arrive, in milliseconds.
@@ -24,6 +28,7 @@ impl Default for ObjectsConfig {
     fn default() -> Self {
         Self {
             dir: PathBuf::from("medhub-objects"),
+            s3: S3Config::default(),
             progress_bytes: 64 << 10,
             progress_within_ms: 15_000,
             sweep_every_s: 3_600,
@@ -33,6 +38,11 @@ impl Default for ObjectsConfig {
 }
 
 impl ObjectsConfig {
+    /// Returns where files are stored, for messages.
+    pub fn describe(&self) -> String {
+        if self.s3.is_enabled() { self.s3.describe() } else { format!("folder {}", self.dir.display()) }
+    }
+
     /// Returns the bytes that must arrive within a duration for an upload to continue.
     pub(crate) fn required_progress(&self) -> (u64, Duration) {
         (self.progress_bytes, Duration::from_millis(self.progress_within_ms.max(1)))

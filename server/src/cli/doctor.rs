@@ -77,7 +77,7 @@ impl DoctorArgs {
 
 impl ServiceDiagnosis {
     fn from_ping(engine: BackingService, at: String, failure: Option<&PingError>) -> Self {
-        let advice = failure.map(|_| {
+        let advice = failure.filter(|_| engine != BackingService::Objects).map(|_| {
             format!(
                 "start it there, or set {} to its address; `medhub-local up` starts every engine that has no URL",
                 engine.env_variable()
@@ -125,5 +125,6 @@ fn service_address(engine: BackingService, config: &MedhubConfig) -> String {
         BackingService::Qdrant => &config.qdrant.url,
         BackingService::Redis => &config.redis.url,
         BackingService::Registry => &config.registry.url,
+        BackingService::Objects => return config.objects.describe(),
     })
 }

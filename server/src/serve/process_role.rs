@@ -25,10 +25,22 @@ impl ProcessRole {
     /// Returns the engines that the role requires.
     pub fn required_services(self) -> &'static [BackingService] {
         match self {
-            Self::All | Self::Projections => &BackingService::ALL,
-            Self::Api => {
-                &[BackingService::Postgres, BackingService::ClickHouse, BackingService::Qdrant, BackingService::Redis]
-            }
+            Self::All => &BackingService::ALL,
+            Self::Projections => &[
+                BackingService::Postgres,
+                BackingService::Registry,
+                BackingService::Kafka,
+                BackingService::ClickHouse,
+                BackingService::Qdrant,
+                BackingService::Redis,
+            ],
+            Self::Api => &[
+                BackingService::Postgres,
+                BackingService::ClickHouse,
+                BackingService::Qdrant,
+                BackingService::Redis,
+                BackingService::Objects,
+            ],
             Self::Relay | Self::Processes => {
                 &[BackingService::Postgres, BackingService::Kafka, BackingService::Registry]
             }
