@@ -8,6 +8,7 @@ use domain::opportunity::{
     Agency, Award, Notice, NoticeDetails, NoticeId, NoticeSource, NoticeType, PlaceOfPerformance,
 };
 use serde::{Deserialize, de::IgnoredAny};
+use serde_json::Value;
 
 use self::element::ElementScanner;
 use super::{
@@ -45,8 +46,16 @@ impl ApiNoticeReader {
             self.elements.tally().add_notice(notice_id.trim());
         }
         let outcome = element.and_then(|element| element.to_notice(&mut omitted));
-        Ok(Some(ParsedRow { line, outcome, omitted_values: omitted.into_errors() }))
+        Ok(Some(ParsedRow::new(line, outcome, omitted.into_errors())))
     }
+}
+
+/// Parses one notice of a page that was parsed already.
+pub(crate) fn parse_element(element: &Value, line: u64) -> ParsedRow {
+    let mut omitted = OmittedValues::default();
+    let parsed = NoticeElement::deserialize(element).map_err(|_wrong_shape| NoticeRowError::WrongShape);
+    let outcome = parsed.and_then(|element| element.to_notice(&mut omitted));
+    ParsedRow::new(line, outcome, omitted.into_errors())
 }
 
 /// The keys of a notice that are read. `pointOfContact` is not among them.

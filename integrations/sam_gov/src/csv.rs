@@ -56,11 +56,12 @@ impl CsvNoticeReader {
         Ok(match self.records.next_record()? {
             RecordStep::Record { line } => {
                 let mut omitted = OmittedValues::default();
-                let outcome = self.read_notice(&mut omitted);
-                Some(ParsedRow { line, outcome, omitted_values: omitted.into_errors() })
+                let (notice_id, outcome) = self.read_notice(&mut omitted);
+                Some(ParsedRow { line, outcome, notice_id, omitted_values: omitted.into_errors() })
             }
             RecordStep::Broken { line, reason } => {
-                Some(ParsedRow { line, outcome: Err(self.row_error(&reason)), omitted_values: vec![] })
+                let outcome = Err(self.row_error(&reason));
+                Some(ParsedRow { line, outcome, notice_id: None, omitted_values: vec![] })
             }
             RecordStep::End => None,
         })
@@ -79,14 +80,16 @@ impl CsvNoticeReader {
         }
     }
 
-    fn read_notice(&mut self, omitted: &mut OmittedValues) -> Result<Notice, NoticeRowError> {
+    /// The notice of the current record, and its id, which may be readable although the notice is not.
+    fn read_notice(&mut self, omitted: &mut OmittedValues) -> (Option<NoticeId>, Result<Notice, NoticeRowError>) {
         let fields = self.records.fields();
         let (expected, found) = (self.header.len(), fields.len());
         if found != expected {
-            return Err(NoticeRowError::FieldCount { expected, found });
+            return (None, Err(NoticeRowError::FieldCount { expected, found }));
         }
-        let fields = self.decoder.decode_fields(&fields).ok_or(NoticeRowError::NotUtf8)?;
-        RowCells { fields, columns: &self.columns }.to_notice(omitted)
+        let Some(fields) = self.decoder.decode_fields(&fields) else { return (None, Err(NoticeRowError::NotUtf8)) };
+        let cells = RowCells { fields, columns: &self.columns };
+        (cells.notice_id().ok(), cells.to_notice(omitted))
     }
 }
 
@@ -106,10 +109,14 @@ impl RowCells<'_> {
         NoticeField::new(column.name(), text)
     }
 
+    fn notice_id(&self) -> Result<NoticeId, NoticeRowError> {
+        self.field(CsvColumn::NoticeId).as_numeral().parse_required_code(NoticeId::try_new)
+    }
+
     /// The notice, without optional values that cannot be parsed.
     fn to_notice(&self, omitted: &mut OmittedValues) -> Result<Notice, NoticeRowError> {
         Ok(Notice {
-            notice_id: self.field(CsvColumn::NoticeId).as_numeral().parse_required_code(NoticeId::try_new)?,
+            notice_id: self.notice_id()?,
             source: NoticeSource::SamCsv,
             posted_at: self.field(CsvColumn::PostedDate).parse_required(NoticeField::parse_instant)?,
             facts: self.to_details(omitted)?,

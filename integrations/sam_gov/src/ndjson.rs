@@ -57,7 +57,7 @@ impl NdjsonNoticeReader {
             } else {
                 Err(NoticeRowError::RowTooLarge { limit: MAX_ROW_BYTES })
             };
-            return Ok(Some(ParsedRow { line: self.line, outcome, omitted_values: omitted.into_errors() }));
+            return Ok(Some(ParsedRow::new(self.line, outcome, omitted.into_errors())));
         }
     }
 

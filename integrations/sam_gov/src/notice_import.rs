@@ -178,10 +178,11 @@ fn notice_events(opportunity: &Opportunity, notice: &Notice) -> Vec<OpportunityE
     opportunity.decide(OpportunityCommand::RecordNotice(Box::new(notice.clone()))).unwrap_or_default()
 }
 
-type RowBatch = (Vec<ParsedRow>, Option<SourceError>);
+/// Parsed rows, and the error after which no more can be read.
+pub(crate) type RowBatch = (Vec<ParsedRow>, Option<SourceError>);
 
 /// Parses rows on a blocking thread until the receiver is dropped. A batch with a [`SourceError`] is the last one.
-fn spawn_reader(rows: NoticeReader, batch_rows: usize) -> mpsc::Receiver<RowBatch> {
+pub(crate) fn spawn_reader(rows: NoticeReader, batch_rows: usize) -> mpsc::Receiver<RowBatch> {
     let (sender, receiver) = mpsc::channel(READ_AHEAD);
     tokio::task::spawn_blocking(move || {
         let mut batch = Vec::with_capacity(batch_rows);
