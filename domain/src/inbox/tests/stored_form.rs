@@ -74,8 +74,8 @@ fn dismissed_keeps_its_stored_form() {
 
 #[test]
 fn every_event_is_recorded_in_the_current_version_of_its_history() {
-    let all = [notified(1, 0), read(&[1], 0), all_read(0), dismissed(1, 0)];
-    let recorded = all.map(|event| (event.event_type(), event.event_version()));
+    let all = [vec![notified(1, 0), read(&[1], 0), all_read(0), dismissed(1, 0)], mail::one_of_each()].concat();
+    let recorded: Vec<_> = all.iter().map(|event| (event.event_type(), event.event_version())).collect();
     let current = VERSION_HISTORIES.iter().map(|history| (history.event_type.to_owned(), history.current.to_owned()));
     assert_eq!(current.collect::<Vec<_>>(), recorded);
 }
