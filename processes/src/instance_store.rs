@@ -3,8 +3,10 @@
 //! Whoever changes an instance or its timers holds the lock of its row, and locks rows in the order of their keys.
 
 mod claimed_command;
+mod correlated_work;
 mod decision_batch;
 mod event_handling;
+mod input_session;
 mod operator;
 mod timer;
 
@@ -15,10 +17,14 @@ use sqlx::{PgPool, Postgres, Row, Transaction, postgres::PgRow};
 use tokio::sync::Notify;
 use uuid::Uuid;
 
-pub use self::operator::{InstanceQuery, InstanceRow};
 pub(crate) use self::{
     claimed_command::{ClaimedCommand, CommandRetry},
     decision_batch::DecisionBatch,
+};
+pub use self::{
+    correlated_work::PendingCommandRow,
+    input_session::InputSession,
+    operator::{InstanceQuery, InstanceRow},
 };
 
 /// Access to the instances of all processes. Clones share the signal that wakes the runner of this program.
@@ -110,7 +116,7 @@ pub enum InstanceStoreError {
 
 /// What an instance reacts to, as the cause of its commands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct InputCause {
+pub struct InputCause {
     /// Id of the event, or an id derived from the timer or the refused command: the same each time it is handled.
     pub(crate) id: Uuid,
     /// The event that the commands' events name as their cause. Of a timeout, the event because of which the timer was
@@ -118,6 +124,14 @@ pub(crate) struct InputCause {
     pub(crate) causation_id: Uuid,
     /// Shared by everything that one request causes.
     pub(crate) correlation_id: Uuid,
+}
+
+impl InputCause {
+    /// The cause of an input that is derived from an event, as others may be. `input_id` is the same each time it is
+    /// derived, and no other input of the process has it.
+    pub fn from_event(input_id: Uuid, event_id: Uuid, correlation_id: Uuid) -> Self {
+        Self { id: input_id, causation_id: event_id, correlation_id }
+    }
 }
 
 impl InstanceStatus {

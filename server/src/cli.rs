@@ -26,7 +26,9 @@ mod sdl;
 mod serve;
 mod simulate;
 mod status;
+mod sync;
 mod tail;
+mod trail;
 mod verify;
 mod whoami;
 
@@ -64,6 +66,8 @@ enum CliSubcommand {
     Project(project::ProjectArgs),
     /// Import notices from a file or standard input. Safe to interrupt and to repeat
     Import(import::ImportArgs),
+    /// Read SAM.gov, and record what changed since the last time. Safe to interrupt and to repeat
+    Sync(sync::SyncArgs),
     /// Generate notices in the format of SAM.gov's CSV extract
     Generate(generate::GenerateArgs),
     /// Record generated visits to the opportunities in the log
@@ -90,6 +94,8 @@ enum CliSubcommand {
     Replay(replay::ReplayArgs),
     /// Print the last events of the log and follow it, as JSON lines
     Tail(tail::TailArgs),
+    /// Print what one request caused, as a tree with times
+    Trail(trail::TrailArgs),
     /// Measure a part of the system beside the raw limit of this machine
     Bench(bench::BenchArgs),
     /// List the schemas of all events and their state in the schema registry
@@ -139,11 +145,13 @@ fn execute_cli(cli: MedhubCli) -> anyhow::Result<ExitCode> {
         | CliSubcommand::DeadLetters(_)
         | CliSubcommand::Processes(_)
         | CliSubcommand::Import(_)
+        | CliSubcommand::Sync(_)
         | CliSubcommand::Simulate(_)
         | CliSubcommand::Status(_)
         | CliSubcommand::Doctor(_)
         | CliSubcommand::Replay(_)
         | CliSubcommand::Tail(_)
+        | CliSubcommand::Trail(_)
         | CliSubcommand::Bench(_)
         | CliSubcommand::Recover(_)
         | CliSubcommand::Schemas(_)
@@ -173,11 +181,13 @@ async fn run_subcommand(command: CliSubcommand, config: MedhubConfig) -> anyhow:
         CliSubcommand::DeadLetters(command) => command.run(&config).await,
         CliSubcommand::Processes(command) => command.run(&config).await,
         CliSubcommand::Import(command) => command.run(&config).await,
+        CliSubcommand::Sync(command) => command.run(&config).await,
         CliSubcommand::Simulate(command) => command.run(&config).await,
         CliSubcommand::Status(command) => command.run(&config).await,
         CliSubcommand::Doctor(command) => command.run(&config).await,
         CliSubcommand::Replay(command) => command.run(&config).await,
         CliSubcommand::Tail(command) => command.run(&config).await,
+        CliSubcommand::Trail(command) => command.run(&config).await,
         CliSubcommand::Bench(command) => command.run(&config).await,
         CliSubcommand::Recover(command) => command.run(&config).await,
         CliSubcommand::Schemas(command) => command.run(&config).await,

@@ -1,5 +1,7 @@
 //! The queue of tasks in Postgres, beside the log.
 
+mod queue_row;
+
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use chrono::{DateTime, Utc};
@@ -16,6 +18,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
+pub use self::queue_row::TaskQueueRow;
 use crate::{ClaimedTask, queue_projection::QueueChange};
 
 /// How long ended tasks stay in the queue. Events that are delivered again within this time change nothing.

@@ -85,6 +85,8 @@ pub(super) fn claimed_task_to_proto(task: ClaimedTask) -> pb::ClaimedTask {
         parameters: task.spec.parameters.iter().map(parameter).collect(),
         // The attempt of a worker that died counts.
         failures: task.failures + u32::from(task.previous_worker.is_some()),
+        correlation_id: task.correlation_id.to_string(),
+        request_event_id: task.request_event_id.to_string(),
         task_id: task.task_id,
     }
 }

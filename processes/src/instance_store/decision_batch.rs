@@ -56,6 +56,13 @@ impl DecisionBatch {
         self.instances.get(key)
     }
 
+    /// The new instances that no decision is about.
+    pub(super) fn instances_without_input(&self) -> impl Iterator<Item = &InstanceKey> {
+        let is_new =
+            |key: &InstanceKey, instance: &LockedInstance| instance.state.is_null() && !self.changed.contains(key);
+        self.instances.iter().filter(move |(key, instance)| is_new(key, instance)).map(|(key, _)| key)
+    }
+
     /// Notes that an event of the stream was handled; false if it was handled before.
     pub(super) fn mark_handled(&mut self, key: &InstanceKey, stream: &str, sequence: u64) -> bool {
         let Some(instance) = self.instances.get_mut(key) else { return false };

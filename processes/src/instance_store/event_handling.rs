@@ -108,7 +108,7 @@ fn stream_name<E>(event: &ProcessEvent<E>) -> String {
     format!("{}/{}", event.aggregate_type, event.aggregate_id)
 }
 
-async fn insert_instances(
+pub(super) async fn insert_instances(
     transaction: &mut Transaction<'static, Postgres>,
     process: &str,
     starting: &BTreeMap<&InstanceKey, Uuid>,

@@ -187,7 +187,7 @@ fn shown_status(row: &PgRow) -> Result<InstanceStatus, sqlx::Error> {
     Ok(if row.try_get("stalled")? { InstanceStatus::Stalled } else { status })
 }
 
-fn row_from_postgres(row: &PgRow) -> Result<InstanceRow, sqlx::Error> {
+pub(super) fn row_from_postgres(row: &PgRow) -> Result<InstanceRow, sqlx::Error> {
     Ok(InstanceRow {
         process: row.try_get("process")?,
         key: key_from_row(row)?,

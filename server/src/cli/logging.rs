@@ -27,6 +27,7 @@ impl LogVerbosity {
             CliSubcommand::Serve(_) | CliSubcommand::Project(_) => true,
             CliSubcommand::Migrate(_)
             | CliSubcommand::Import(_)
+            | CliSubcommand::Sync(_)
             | CliSubcommand::Rebuild(_)
             | CliSubcommand::Rollback(_)
             | CliSubcommand::Generations(_)
@@ -39,6 +40,7 @@ impl LogVerbosity {
             | CliSubcommand::Doctor(_)
             | CliSubcommand::Replay(_)
             | CliSubcommand::Tail(_)
+            | CliSubcommand::Trail(_)
             | CliSubcommand::Config(_)
             | CliSubcommand::Bench(_)
             | CliSubcommand::Recover(_)
