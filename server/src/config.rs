@@ -24,6 +24,7 @@ use projections::{
     runtime::ConsumerConfig as WorkerConfig,
     storage::{clickhouse::ClickHouseConfig, qdrant::QdrantConfig, redis::RedisConfig},
 };
+use sam_gov::SamGovConfig;
 use schemas::registry_client::RegistryConfig;
 use secrecy::ExposeSecret;
 use serde::{Deserialize, Serialize};
@@ -81,6 +82,8 @@ pub struct MedhubConfig {
     pub collaboration: CollaborationConfig,
     /// Object store, which holds the files of documents.
     pub objects: ObjectsConfig,
+    /// Synchronisation with SAM.gov.
+    pub sam_gov: SamGovConfig,
     /// Startup and shutdown of a service.
     pub serve: ServeConfig,
     /// Logging.

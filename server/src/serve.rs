@@ -5,6 +5,7 @@
 //! ```
 
 mod file_limit;
+pub mod notice_sync;
 mod part_supervisor;
 mod process_role;
 mod registry_service;
@@ -36,7 +37,10 @@ use sqlx::PgPool;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use self::part_supervisor::{PartSupervisor, ShutdownStage};
+use self::{
+    notice_sync::NoticeSync,
+    part_supervisor::{PartSupervisor, ShutdownStage},
+};
 pub use self::{process_role::ProcessRole, registry_service::run as run_registry};
 use crate::config::MedhubConfig;
 
@@ -197,6 +201,7 @@ async fn start_parts(
     });
     if role.runs_processes() {
         start_process_runner(app, &mut parts);
+        start_notice_sync(app, config, &mut parts);
     }
     let (read_models, control) = (app.read_models.clone(), app.runtime.control().clone());
     parts.spawn_part(ShutdownStage::Workers, "the follower of the generation pointer", |stop| async move {
@@ -354,6 +359,18 @@ fn start_process_runner(app: &AppContext, parts: &mut PartSupervisor) {
     );
     parts.spawn_part(ShutdownStage::Workers, "the process runner", |stop| async move {
         runner.run(stop).await;
+        Ok(())
+    });
+}
+
+/// Starts the part that synchronises with SAM.gov, if the settings name a source.
+fn start_notice_sync(app: &AppContext, config: &MedhubConfig, parts: &mut PartSupervisor) {
+    let sync = NoticeSync::new(&config.sam_gov, &app.pool);
+    if !sync.is_scheduled() {
+        return;
+    }
+    parts.spawn_part(ShutdownStage::Edges, "the synchronisation with SAM.gov", |stop| async move {
+        sync.run_schedule(stop).await;
         Ok(())
     });
 }
