@@ -1,0 +1,262 @@
+//! Headings, paragraphs and list items of a text, with the section that they stand in.
+
+use regex::Regex;
+
+use crate::PagedText;
+
+/// Longest heading in characters.
+const MAX_HEADING_CHARS: usize = 110;
+/// Longest heading without a number, in words.
+const MAX_TITLE_WORDS: usize = 10;
+/// Longest block in bytes. A longer paragraph is continued in another block.
+const MAX_BLOCK_BYTES: usize = 8_000;
+
+/// The form of a block.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum BlockForm {
+    /// The title of a section.
+    Heading,
+    /// A paragraph.
+    Paragraph,
+    /// An item of a list.
+    Item,
+}
+
+/// A part of a text: a heading, a paragraph or an item of a list. White space in it is normalised.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct TextBlock {
+    /// The page on which it begins.
+    pub(crate) page: u32,
+    /// The number of its section, as in `L.3.2`.
+    pub(crate) number: Option<String>,
+    /// The title of its section.
+    pub(crate) heading: String,
+    pub(crate) form: BlockForm,
+    pub(crate) text: String,
+}
+
+/// Splits texts into blocks.
+pub(crate) struct BlockSplitter {
+    section_number: Regex,
+    clause_number: Regex,
+    item_mark: Regex,
+    label: Regex,
+}
+
+/// What a line is by its own form.
+enum LineForm<'a> {
+    Empty,
+    Heading { number: Option<String>, title: &'a str },
+    /// A paragraph with a number of its own.
+    Numbered { number: String, text: &'a str },
+    Item,
+    /// A line such as `Set-aside: Total Small Business`.
+    Labelled,
+    Text,
+}
+
+impl BlockSplitter {
+    /// Compiles the patterns.
+    ///
+    /// # Errors
+    /// [`regex::Error`] never: the patterns are constants that tests compile.
+    pub(crate) fn new() -> Result<Self, regex::Error> {
+        Ok(Self {
+            section_number: Regex::new(
+                r"(?x)^(?P<number> (?:(?:(?i:section|sec\.|article|part|appendix|attachment|paragraph)\s+)?
+                    (?: \d{1,3}(?:\.\d{1,3})+ | [A-M]\.\d{1,3}(?:\.\d{1,3})* ))
+                  | (?i:section|article|part|appendix|attachment)\s+[A-Z\d]{1,3}
+                  | \d{1,2} | [A-Z] )\.?(?:\s+[-–—:])?\s+(?P<title>\S.*)$",
+            )?,
+            clause_number: Regex::new(
+                r"^(?P<number>(?:(?:FAR|DFARS|GSAR|VAAR|HHSAR|HSAR)\s+(?:clause\s+)?)?\d{2,4}\.\d{3}-\d{1,4})\s*[-–—:.]*\s+(?P<title>\S.*)$",
+            )?,
+            item_mark: Regex::new(r"^(?:[-•●▪◦○■□*–—\u{f0b7}\u{f0a7}]|o|\(?(?:[a-z]|[ivx]{1,4}|\d{1,2})[.)])\s+\S")?,
+            label: Regex::new(r"^[A-Z][A-Za-z/&() -]{2,34}:\s+\S")?,
+        })
+    }
+
+    /// The blocks of a text in order.
+    pub(crate) fn split(&self, text: &PagedText) -> Vec<TextBlock> {
+        let mut collector = BlockCollector::default();
+        for (page, lines) in text.body_lines() {
+            let cleaned: Vec<String> = lines.iter().map(|line| clean_line(line)).collect();
+            for (index, line) in cleaned.iter().enumerate() {
+                let next = cleaned.iter().skip(index + 1).find(|line| !line.is_empty()).map_or("", String::as_str);
+                let form = self.classify(line, next, collector.is_between_sentences());
+                collector.add_line(page, line, form);
+            }
+        }
+        collector.end_block();
+        collector.blocks
+    }
+
+    fn classify<'a>(&self, line: &'a str, next: &str, is_between_sentences: bool) -> LineForm<'a> {
+        if line.is_empty() {
+            return LineForm::Empty;
+        }
+        let title = line.trim_start_matches('#');
+        if title.len() < line.len() {
+            let title = title.trim();
+            return match self.numbered(title) {
+                Some((number, rest)) => LineForm::Heading { number: Some(number), title: rest },
+                None => LineForm::Heading { number: None, title },
+            };
+        }
+        if let Some((number, rest)) = self.numbered(line) {
+            if is_title(rest) {
+                return LineForm::Heading { number: Some(number), title: rest };
+            }
+            if number.contains('.') {
+                return LineForm::Numbered { number, text: rest };
+            }
+        }
+        if self.item_mark.is_match(line) {
+            return LineForm::Item;
+        }
+        if self.label.is_match(line) {
+            return LineForm::Labelled;
+        }
+        let begins_anew = next.chars().next().is_some_and(|first| !first.is_lowercase());
+        if is_between_sentences && begins_anew && line.split(' ').count() <= MAX_TITLE_WORDS && is_title(line) {
+            return LineForm::Heading { number: None, title: line };
+        }
+        LineForm::Text
+    }
+
+    fn numbered<'a>(&self, line: &'a str) -> Option<(String, &'a str)> {
+        let found = self.clause_number.captures(line).or_else(|| self.section_number.captures(line))?;
+        Some((found.name("number")?.as_str().to_owned(), found.name("title")?.as_str()))
+    }
+}
+
+/// Collects lines into blocks.
+#[derive(Default)]
+struct BlockCollector {
+    blocks: Vec<TextBlock>,
+    open: Option<TextBlock>,
+    number: Option<String>,
+    heading: String,
+}
+
+impl BlockCollector {
+    /// Whether what was read so far ends with a complete sentence, a heading or an empty line.
+    fn is_between_sentences(&self) -> bool {
+        let Some(open) = &self.open else { return true };
+        open.text.trim_end_matches(['"', '”', ')']).ends_with(['.', '!', '?', ':', ';'])
+    }
+
+    fn add_line(&mut self, page: u32, line: &str, form: LineForm<'_>) {
+        match form {
+            LineForm::Empty => {
+                // An empty line at a page break does not end a sentence that continues in lower case.
+                let continues = self.open.as_ref().is_some_and(|open| open.page < page) && !self.is_between_sentences();
+                if !continues {
+                    self.end_block();
+                }
+            }
+            LineForm::Heading { number, title } => {
+                self.end_block();
+                self.heading = title.to_owned();
+                if number.is_some() {
+                    self.number = number;
+                }
+                self.open_block(page, BlockForm::Heading, title);
+                self.end_block();
+            }
+            LineForm::Numbered { number, text } => {
+                self.end_block();
+                self.number = Some(number);
+                self.open_block(page, BlockForm::Paragraph, text);
+            }
+            LineForm::Item => {
+                self.end_block();
+                self.open_block(page, BlockForm::Item, line);
+            }
+            LineForm::Labelled => {
+                self.end_block();
+                self.open_block(page, BlockForm::Paragraph, line);
+            }
+            LineForm::Text => match &mut self.open {
+                Some(open) if open.text.len() < MAX_BLOCK_BYTES => {
+                    open.text.push(' ');
+                    open.text.push_str(line);
+                }
+                Some(_) | None => {
+                    self.end_block();
+                    self.open_block(page, BlockForm::Paragraph, line);
+                }
+            },
+        }
+    }
+
+    fn open_block(&mut self, page: u32, form: BlockForm, text: &str) {
+        let (number, heading) = (self.number.clone(), self.heading.clone());
+        self.open = Some(TextBlock { page, number, heading, form, text: text.to_owned() });
+    }
+
+    fn end_block(&mut self) {
+        self.blocks.extend(self.open.take());
+    }
+}
+
+/// A line with single spaces, without control characters.
+fn clean_line(line: &str) -> String {
+    let words: Vec<&str> = line.split_whitespace().collect();
+    words.join(" ").chars().filter(|character| !character.is_control()).collect()
+}
+
+/// Whether a text is worded as a title: short, without a full stop, its long words capitalised.
+fn is_title(text: &str) -> bool {
+    if text.chars().count() > MAX_HEADING_CHARS || text.ends_with(['.', ';', ',', ':', '?']) || text.contains(": ") {
+        return false;
+    }
+    let words: Vec<&str> = text.split(' ').filter(|word| word.chars().filter(|c| c.is_alphabetic()).count() > 3).collect();
+    let capitalised = words.iter().filter(|word| word.chars().find(|c| c.is_alphabetic()).is_some_and(char::is_uppercase));
+    text.chars().next().is_some_and(|first| first.is_uppercase() || !first.is_alphabetic())
+        && !words.is_empty()
+        && capitalised.count() * 5 >= words.len() * 4
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn split(text: &str) -> Vec<(BlockForm, Option<String>, String)> {
+        let blocks = BlockSplitter::new().unwrap().split(&PagedText::from_plain_text(text));
+        blocks.into_iter().map(|block| (block.form, block.number, block.text)).collect()
+    }
+
+    #[test]
+    fn sections_are_numbered_paragraphs_joined_and_items_apart() {
+        let text = "L.3.2 Page Limits\nThe volume shall not\nexceed 5 pages.\n• Use 12-point\ntype\n• Use PDF\n7.2.5 The contractor shall\npay.";
+        let (item, paragraph) = (BlockForm::Item, BlockForm::Paragraph);
+        let number = |text: &str| Some(text.to_owned());
+        let expected = [
+            (BlockForm::Heading, number("L.3.2"), "Page Limits".to_owned()),
+            (paragraph, number("L.3.2"), "The volume shall not exceed 5 pages.".to_owned()),
+            (item, number("L.3.2"), "• Use 12-point type".to_owned()),
+            (item, number("L.3.2"), "• Use PDF".to_owned()),
+            (paragraph, number("7.2.5"), "The contractor shall pay.".to_owned()),
+        ];
+        assert_eq!(split(text), expected);
+    }
+
+    #[test]
+    fn a_heading_without_number_is_not_joined_to_its_paragraph() {
+        let blocks = split("It ends.\nSystem Requirements\nThe System must run.\nSet-aside: Total Small Business\nNAICS Code: 541512");
+        let texts: Vec<_> = blocks.iter().map(|block| block.2.as_str()).collect();
+        let expected =
+            ["It ends.", "System Requirements", "The System must run.", "Set-aside: Total Small Business", "NAICS Code: 541512"];
+        assert_eq!(texts, expected);
+    }
+
+    #[test]
+    fn a_sentence_continues_on_the_next_page() {
+        let text = "The contractor\u{c}shall deliver the\n\nreport.";
+        let blocks = split(text);
+        assert_eq!(blocks[0].2, "The contractor shall deliver the report.");
+        let clause = split("FAR 52.217-8 - Option to Extend Services (Nov 1999)");
+        assert_eq!(clause[0].1.as_deref(), Some("FAR 52.217-8"));
+    }
+}
