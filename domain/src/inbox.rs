@@ -153,7 +153,7 @@ impl Inbox {
             }
             InboxEvent::MailPreferencesChanged { preferences, .. } => self.mailbox.set_preferences(preferences),
             InboxEvent::MailUnsubscribed { category, .. } => self.mailbox.add_unsubscribed(category),
-            InboxEvent::MailRequested { mail, .. } => self.mailbox.add_open(mail),
+            InboxEvent::MailRequested { mail, stamp } => self.mailbox.add_open(mail, stamp.at),
             InboxEvent::MailAttempted { mail_id, attempt_id, .. } => self.mailbox.begin_attempt(mail_id, attempt_id),
             InboxEvent::MailFailed { mail_id, failure, .. } => self.mailbox.fail(mail_id, failure),
             InboxEvent::MailSent { mail_id, .. } | InboxEvent::MailSuppressed { mail_id, .. } => {

@@ -80,6 +80,8 @@ vocabulary!(
         Handled = "handled",
         /// Too many mails wait to be sent to this user.
         TooMany = "too_many",
+        /// It was requested too long ago, for example while there was no mail server.
+        Expired = "expired",
     }
 );
 

@@ -10,7 +10,7 @@
 //! An attempt is recorded before the mail is handed to a server. An attempt without an outcome, because its program died
 //! or could not record it, may have delivered the mail, so no other one follows.
 
-use chrono::NaiveDate;
+use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -25,6 +25,9 @@ use crate::value::AuditStamp;
 
 /// Maximum number of mails of one inbox that wait to be sent. Further ones are suppressed.
 pub const MAX_OPEN_MAILS: usize = 100;
+
+/// How long after its request the first attempt at a mail may begin.
+const MAX_AGE: TimeDelta = TimeDelta::days(3);
 
 /// Mail of one inbox.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -48,6 +51,8 @@ pub struct Mailbox {
 pub struct OpenMail {
     /// The mail.
     pub mail: RequestedMail,
+    /// When it was requested.
+    pub requested_at: DateTime<Utc>,
     /// Number of attempts, with the one in progress.
     #[serde(default)]
     pub attempts: u32,
@@ -133,8 +138,11 @@ impl Mailbox {
             Some(SuppressionCause::Bounced)
         } else if !self.wants(open.mail.category) {
             Some(SuppressionCause::Unsubscribed)
+        } else if is_handled {
+            Some(SuppressionCause::Handled)
         } else {
-            is_handled.then_some(SuppressionCause::Handled)
+            let is_late = stamp.at.signed_duration_since(open.requested_at) > MAX_AGE;
+            is_late.then_some(SuppressionCause::Expired)
         };
         vec![match (open.attempt, suppression) {
             (Some(running), _) if running == attempt_id => return vec![],
@@ -182,11 +190,11 @@ impl Mailbox {
         }
     }
 
-    pub(super) fn add_open(&mut self, mail: RequestedMail) {
+    pub(super) fn add_open(&mut self, mail: RequestedMail, requested_at: DateTime<Utc>) {
         if let Some(digest) = &mail.digest {
             self.last_digest = Some(digest.date);
         }
-        self.open.push(OpenMail { mail, attempts: 0, attempt: None });
+        self.open.push(OpenMail { mail, requested_at, attempts: 0, attempt: None });
     }
 
     pub(super) fn begin_attempt(&mut self, mail_id: MailId, attempt_id: MailAttemptId) {

@@ -30,6 +30,15 @@ impl FolderTransport {
 }
 
 impl MailTransport for FolderTransport {
+    fn check(&self) -> BoxFuture<'_, Result<(), DeliveryError>> {
+        Box::pin(async move {
+            tokio::fs::create_dir_all(&self.folder).await.map_err(|error| DeliveryError::Transient {
+                stage: DeliveryStage::Connection,
+                reason: format!("creating the folder {}: {error}", self.folder.display()),
+            })
+        })
+    }
+
     fn deliver<'a>(&'a self, mail: &'a ComposedMail) -> BoxFuture<'a, Result<String, DeliveryError>> {
         Box::pin(async move {
             self.write_mail(mail).await.map_err(|error| DeliveryError::Transient {

@@ -8,6 +8,9 @@ use crate::ComposedMail;
 
 /// Delivers mails to a server, or into a folder.
 pub trait MailTransport: Send + Sync {
+    /// Checks that mails can be delivered now, without sending one.
+    fn check(&self) -> BoxFuture<'_, Result<(), DeliveryError>>;
+
     /// Delivers one mail, within a limited time. Returns what the server answered.
     fn deliver<'a>(&'a self, mail: &'a ComposedMail) -> BoxFuture<'a, Result<String, DeliveryError>>;
 }

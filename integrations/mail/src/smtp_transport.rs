@@ -14,6 +14,7 @@ use lettre::transport::smtp::{
     extension::ClientId,
 };
 use secrecy::{ExposeSecret as _, SecretString};
+use serde::Deserialize;
 use tokio::{
     sync::Semaphore,
     time::{Instant, timeout_at},
@@ -31,13 +32,16 @@ const QUIT_TIMEOUT: Duration = Duration::from_secs(1);
 const MAX_REASON: usize = 500;
 
 /// How a connection is encrypted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 pub enum SmtpEncryption {
     /// Not at all: for a server on the same machine.
+    #[serde(rename = "none")]
     None,
     /// By STARTTLS, which the server must offer.
+    #[serde(rename = "starttls")]
     StartTls,
     /// From the first byte.
+    #[serde(rename = "tls")]
     ImplicitTls,
 }
 
@@ -109,6 +113,10 @@ impl SmtpTransport {
 }
 
 impl MailTransport for SmtpTransport {
+    fn check(&self) -> BoxFuture<'_, Result<(), DeliveryError>> {
+        Box::pin(self.shared.check())
+    }
+
     fn deliver<'a>(&'a self, mail: &'a ComposedMail) -> BoxFuture<'a, Result<String, DeliveryError>> {
         Box::pin(self.shared.deliver(mail))
     }
@@ -125,6 +133,19 @@ fn tls_parameters(server: &SmtpServer) -> Result<TlsParameters, lettre::transpor
 }
 
 impl SharedConnections {
+    /// Opens a connection, which the next delivery uses.
+    async fn check(&self) -> Result<(), DeliveryError> {
+        // Never closed.
+        let _slot = self.slots.acquire().await;
+        let deadline = Instant::now() + self.server.timeout;
+        let session = match self.take_idle(deadline).await {
+            Some(session) => session,
+            None => self.connect(deadline).await?,
+        };
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(session);
+        Ok(())
+    }
+
     async fn deliver(&self, mail: &ComposedMail) -> Result<String, DeliveryError> {
         // Never closed.
         let _slot = self.slots.acquire().await;

@@ -195,6 +195,28 @@ fn a_mail_that_is_no_longer_wanted_is_suppressed() {
 }
 
 #[test]
+fn a_mail_that_waited_for_days_is_suppressed() {
+    let later = |days| InboxCommand::StartMailAttempt {
+        mail_id: mail_id(1),
+        attempt_id: attempt(10),
+        stamp: stamp(days * 24 * 60),
+    };
+    let begun = InboxEvent::MailAttempted {
+        mail_id: mail_id(1),
+        attempt_id: attempt(10),
+        address: preferences(&[]).address,
+        stamp: stamp(3 * 24 * 60),
+    };
+    expect_events(&given(&[]), later(3), vec![begun]);
+    let expired = InboxEvent::MailSuppressed {
+        mail_id: mail_id(1),
+        cause: SuppressionCause::Expired,
+        stamp: stamp(4 * 24 * 60),
+    };
+    expect_events(&given(&[]), later(4), vec![expired]);
+}
+
+#[test]
 fn an_address_that_bounced_receives_nothing_until_the_preferences_change() {
     let bounced = given(&[notified(2, 0), requested(2), attempted(1, 10), failed(1, MailFailure::Bounced)]);
     assert!(state_after(&bounced).mailbox().has_bounced());
