@@ -22,7 +22,7 @@ use uuid::Uuid;
 
 use self::stack_signals::StackSignals;
 use crate::{
-    artifact::{DownloadProgress, GRAPHIQL, PinnedArtifact, WORDLLAMA, ensure_all_cached},
+    artifact::{DownloadProgress, GRAPHIQL, PDFIUM, PinnedArtifact, WORDLLAMA, ensure_all_cached},
     engine::{EngineKind, EngineSettings, LaunchSpec},
     folder::{self, ProcessLock},
     health_probe::HealthProbe,
@@ -54,8 +54,11 @@ const SIGNING_SECRET_VARIABLE: &str = "MEDHUB__AUTH__HS256_SECRET";
 const DEVELOPMENT_LOGIN_VARIABLE: &str = "MEDHUB__AUTH__DEVELOPMENT_LOGIN";
 
 /// Folders that the product reads: the variable that names each, and the artifact that is used when it is not set.
-pub const ASSET_FOLDERS: [(&str, &PinnedArtifact); 2] =
-    [("MEDHUB__HTTP__ASSETS_DIR", &GRAPHIQL), ("MEDHUB__EMBEDDING__MODEL_DIR", &WORDLLAMA)];
+pub const ASSET_FOLDERS: [(&str, &PinnedArtifact); 3] = [
+    ("MEDHUB__HTTP__ASSETS_DIR", &GRAPHIQL),
+    ("MEDHUB__EMBEDDING__MODEL_DIR", &WORDLLAMA),
+    ("MEDHUB__EXTRACTION__PDFIUM_DIR", &PDFIUM),
+];
 
 /// Configuration of a stack.
 #[derive(Debug, Clone)]
