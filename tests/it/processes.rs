@@ -4,3 +4,4 @@ mod chaos;
 mod document_fixture;
 mod effects;
 mod product;
+mod trail;

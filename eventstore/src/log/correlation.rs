@@ -83,7 +83,8 @@ pub async fn find_correlated_events(
     let rows = with_timeout(QUERY_TIMEOUT, doing, async { query.await.map_err(postgres_error(doing)) }).await?;
     let mut found = CorrelatedPositions::default();
     for row in &rows {
-        let number = |column| row.try_get::<i64, _>(column).map_err(postgres_error("decoding the position of an event"));
+        let number =
+            |column| row.try_get::<i64, _>(column).map_err(postgres_error("decoding the position of an event"));
         found.positions.push(number("position")?.unsigned_abs());
         found.total = number("total")?.unsigned_abs();
     }
@@ -156,10 +157,7 @@ pub async fn search_event_backward(
 ///
 /// # Errors
 /// [`LogError`] when Postgres does not answer or a row cannot be decoded.
-pub async fn read_events_at(
-    connection: &mut PgConnection,
-    positions: &[u64],
-) -> Result<Vec<RawEnvelope>, LogError> {
+pub async fn read_events_at(connection: &mut PgConnection, positions: &[u64]) -> Result<Vec<RawEnvelope>, LogError> {
     let positions: Vec<i64> = positions.iter().map(|position| i64::try_from(*position).unwrap_or(i64::MAX)).collect();
     let doing = "reading events";
     let query = sqlx::query(include_str!("read_positions.sql")).bind(positions).fetch_all(connection);

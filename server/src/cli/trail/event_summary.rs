@@ -8,7 +8,18 @@ const MAX_CHARS: usize = 80;
 const MAX_DEPTH: usize = 4;
 /// The fields that say most about an event, the most telling first.
 const FIELDS: [&str; 12] = [
-    "title", "file_name", "fileName", "subject", "reason", "kind", "note", "stage", "summary", "worker", "name", "heading",
+    "title",
+    "file_name",
+    "fileName",
+    "subject",
+    "reason",
+    "kind",
+    "note",
+    "stage",
+    "summary",
+    "worker",
+    "name",
+    "heading",
 ];
 
 /// Finds the most telling text of a payload; empty if there is none.
@@ -43,7 +54,8 @@ mod tests {
 
     #[test]
     fn a_summary_is_the_most_telling_field_wherever_it_is() {
-        let task = r#"{"type":"requested","job":{"kind":"extract_text","subject":{"kind":"document","id":"d"}},"stamp":{}}"#;
+        let task =
+            r#"{"type":"requested","job":{"kind":"extract_text","subject":{"kind":"document","id":"d"}},"stamp":{}}"#;
         assert_eq!(summarize_payload(task), "extract_text");
         let notified = r#"{"notification":{"kind":"document_analysed","title":"Document analysed: a.pdf"}}"#;
         assert_eq!(summarize_payload(notified), "Document analysed: a.pdf");

@@ -114,7 +114,8 @@ impl EventTree {
 
     /// The number of streams.
     pub(super) fn count_streams(&self) -> usize {
-        let stream = |event: &TrailEvent| (event.tenant_id.clone(), event.aggregate_type.clone(), event.local_id.clone());
+        let stream =
+            |event: &TrailEvent| (event.tenant_id.clone(), event.aggregate_type.clone(), event.local_id.clone());
         self.events.iter().map(stream).collect::<BTreeSet<_>>().len()
     }
 
@@ -164,7 +165,8 @@ pub(super) mod tests {
         TrailEvent {
             position: number,
             event_id: id(number),
-            recorded_at: DateTime::from_timestamp_millis(1_772_540_270_000 + 500 * i64::try_from(number).unwrap()).unwrap(),
+            recorded_at: DateTime::from_timestamp_millis(1_772_540_270_000 + 500 * i64::try_from(number).unwrap())
+                .unwrap(),
             event_type: "task.requested".into(),
             event_version: "1.0".into(),
             tenant_id: "acme".into(),

@@ -142,8 +142,7 @@ fn format_event(row: &TreeRow<'_>, levels: &[bool], start: DateTime<Utc>, style:
         style.paint(&what, TextColor::Bold)
     });
     if style.fits(columns(&[&branch, &what, &about, &elsewhere, "  ", &stream])) {
-        let (stream, elsewhere) =
-            (style.paint(&stream, TextColor::Dim), style.paint(&elsewhere, TextColor::Yellow));
+        let (stream, elsewhere) = (style.paint(&stream, TextColor::Dim), style.paint(&elsewhere, TextColor::Yellow));
         return vec![format!("{head}{about}{elsewhere}  {stream}")];
     }
     // The continuation stands below the event's type.
@@ -236,10 +235,7 @@ fn format_time(time: DateTime<Utc>) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{
-        super::event_tree::tests::event,
-        *,
-    };
+    use super::{super::event_tree::tests::event, *};
 
     fn trail(events: EventTree, total_events: u64) -> Trail {
         Trail {
@@ -287,7 +283,9 @@ task t5 #1 of acme by ann
     fn colours_are_for_terminals() {
         let tree = || EventTree::new(vec![event(1, 0)]);
         assert!(!format_trail(&trail(tree(), 1), PLAIN).contains('\x1b'));
-        assert!(format_trail(&trail(tree(), 1), TextStyle { colored: true, ..PLAIN }).contains("\x1b[1mtask.requested"));
+        assert!(
+            format_trail(&trail(tree(), 1), TextStyle { colored: true, ..PLAIN }).contains("\x1b[1mtask.requested")
+        );
     }
 
     #[test]
