@@ -84,11 +84,6 @@ impl TextQuery {
         self.score_by_words(word_score) + self.meaning_weight
     }
 
-    /// Size in memory in bytes, without the value itself.
-    pub fn heap_size(&self) -> usize {
-        self.vector.len() + size_of_val(&*self.terms)
-    }
-
     fn score_by_words(&self, word_score: f32) -> f32 {
         (1.0 - self.meaning_weight) * (word_score / self.full_word_score).clamp(0.0, 1.0)
     }

@@ -1,0 +1,34 @@
+//! Matches each new and changed opportunity against the saved searches of all companies (percolation, as search engines
+//! call it).
+//!
+//! ```text
+//! log ──events of searches and members──▶ SearchRegistry: SearchIndex, in memory of each program
+//!                                               │ matches of a batch
+//! Kafka ──opportunities──▶ SavedSearchMatching ─┴──▶ one transaction: search_matches, and what the process
+//!                                                    saved-search-alerts decides: notifications to send
+//! ```
+//!
+//! A match is recorded once for each search and opportunity, together with the command that notifies the user, so that
+//! neither redelivery nor a second program nor an amendment notifies again. Past opportunities are never matched: the
+//! projection is stateless. The design and its reasons are in ADR 35.
+
+mod alert_window_key;
+mod error;
+mod match_batch;
+mod match_store;
+mod matched_opportunity;
+mod matching_projection;
+mod search_entry;
+mod search_index;
+mod search_registry;
+
+pub use self::{
+    error::MatchingError,
+    match_batch::{MAX_RECORDED_PER_HOUR, SearchMatches},
+    match_store::MatchStore,
+    matched_opportunity::MatchedOpportunity,
+    matching_projection::{MatchingChange, SavedSearchMatching},
+    search_entry::{SearchEntry, SearchKey},
+    search_index::{IndexSize, MATCH_THRESHOLD, SearchIndex, WordScores},
+    search_registry::{RegistryConfig, SearchRegistry},
+};
