@@ -17,6 +17,7 @@ use collaboration::{PeerChannelConfig, ProposalSync, RoomManager, SharedTextStor
 use commands::dispatcher::CommandDispatcher;
 use domain::clock::SystemClock;
 use eventstore::{error::LogError, log::PgLogReader, store::PgEventStore};
+use mail::{MailProjection, MailQueue};
 use objects::{ObjectStore, ObjectsConfigError};
 use processes::{InstanceStore, PROCESS_NAMES, all_process_projections};
 use projections::{
@@ -30,6 +31,7 @@ use projections::{
     runtime::{AnyProjection, ControlError, ControlStore, Projection as _, ProjectionRuntime},
     tenant_views::TenantViews,
 };
+use saved_search_matching::{MatchStore, RegistryConfig, SavedSearchMatching, SearchRegistry};
 use schemas::registry_client::SchemaRegistryClient;
 use sqlx::PgPool;
 use task_workers::{TaskQueue, TaskQueueProjection};
@@ -64,6 +66,8 @@ pub struct AppContext {
     pub process_instances: InstanceStore,
     /// The queue of tasks that workers claim from.
     pub task_queue: TaskQueue,
+    /// The queue of mails to send.
+    pub mail_queue: MailQueue,
     /// Feed of the events of the log, for subscriptions.
     pub event_feed: EventFeed,
     /// Runs rebuilds that are started over the API.
@@ -88,9 +92,9 @@ pub struct UnknownProjection {
     pub name: String,
 }
 
-/// Returns the names of everything that consumes events: projections, processes, the queue of tasks.
+/// Returns the names of everything that consumes events: projections, processes, the queues of tasks and mails.
 pub fn consumer_names() -> Vec<&'static str> {
-    projection_names().into_iter().chain(PROCESS_NAMES).chain([TaskQueueProjection::NAME]).collect()
+    projection_names().into_iter().chain(PROCESS_NAMES).chain([TaskQueueProjection::NAME, MailProjection::NAME]).collect()
 }
 
 /// Why the application context could not be created. No connection has been attempted.
@@ -177,6 +181,7 @@ impl AppContext {
             rebuilds: BackgroundRebuilds::new(runtime.clone()),
             process_instances: InstanceStore::new(pool.clone()),
             task_queue: TaskQueue::new(pool.clone()),
+            mail_queue: MailQueue::new(pool.clone()),
             runtime: Arc::new(runtime),
             registry_client: ReadOnlyRegistryClient::new(&config.registry).map_err(AppContextError::Registry)?,
             kafka: Arc::new(KafkaClient::new(&config.kafka).map_err(AppContextError::Kafka)?),
@@ -189,14 +194,26 @@ impl AppContext {
     pub fn all_projections(&self) -> Vec<Arc<dyn AnyProjection>> {
         let mut projections = self.read_models.current().all_projections();
         projections.extend(self.process_projections());
+        projections.push(self.matching_projection());
         projections
     }
 
-    /// Returns the projections that feed events to processes and to the queue of tasks.
+    /// Returns the projections that feed events to processes, to the queue of tasks and to that of mails.
     pub fn process_projections(&self) -> Vec<Arc<dyn AnyProjection>> {
         let mut projections = all_process_projections(&self.process_instances);
         projections.push(Arc::new(TaskQueueProjection::new(self.task_queue.clone())));
+        projections.push(Arc::new(MailProjection::new(self.mail_queue.clone())));
         projections
+    }
+
+    /// Returns the projection that matches opportunities against saved searches. It runs beside those of read models,
+    /// because it needs the embedding model and Qdrant.
+    pub fn matching_projection(&self) -> Arc<dyn AnyProjection> {
+        let search = self.read_models.current().search.clone();
+        let registry =
+            SearchRegistry::new(self.pool.clone(), Arc::clone(&self.runtime), search, RegistryConfig::default());
+        let store = MatchStore::new(self.pool.clone(), self.process_instances.clone());
+        Arc::new(SavedSearchMatching::new(registry, store))
     }
 
     /// Returns the projection or process named `name`.

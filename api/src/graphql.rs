@@ -45,7 +45,7 @@ use self::{
     document::{DocumentMutation, DocumentQuery},
     document_cost::CostLimits,
     document_parser::MAX_NESTING,
-    inbox::{NotificationMutation, NotificationQuery, NotificationSubscription},
+    inbox::{MailPreferencesMutation, MailPreferencesQuery, NotificationMutation, NotificationQuery, NotificationSubscription},
     opportunity::{
         OpportunityChangesSubscription, OpportunityDashboardSubscription, OpportunityDetailQuery,
         OpportunityHistoryQuery, OpportunityListQuery, OpportunityMutation, OpportunityRecommendedQuery,
@@ -95,6 +95,7 @@ struct QueryRoot(
     CompanyQuery,
     WatchlistQuery,
     NotificationQuery,
+    MailPreferencesQuery,
     ProjectionQuery,
     RebuildQuery,
 );
@@ -111,6 +112,7 @@ struct MutationRoot(
     CompanyMutation,
     WatchlistMutation,
     NotificationMutation,
+    MailPreferencesMutation,
     ProjectionMutation,
 );
 

@@ -52,3 +52,6 @@ create table mail_queue (
     primary key (tenant_id, user_id, mail_id)
 ) with (fillfactor = 70);
 create index mail_queue_by_time on mail_queue (due_at);
+
+-- For the job that removes instances of processes after their retention.
+create index process_instances_ended on process_instances (waits_since) where status <> 'waiting';

@@ -8,6 +8,7 @@ mod decision_batch;
 mod event_handling;
 mod input_session;
 mod operator;
+mod retention;
 mod timer;
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};

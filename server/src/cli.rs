@@ -6,9 +6,11 @@ mod dead_letters;
 mod doctor;
 mod event_line_printer;
 mod event_selection;
+mod extract_text;
 mod generate;
 mod generations;
 mod import;
+mod jobs;
 mod logging;
 mod migrate;
 mod openapi;
@@ -86,6 +88,8 @@ enum CliSubcommand {
     DeadLetters(dead_letters::DeadLettersArgs),
     /// List, cancel or resume the instances of processes
     Processes(processes::ProcessesArgs),
+    /// List scheduled jobs with their last and next runs, or run one now
+    Jobs(jobs::JobsArgs),
     /// Publish the whole log again after it was restored from a backup
     Recover(recover::RecoverArgs),
     /// Check every engine, and say which is unavailable and what to do
@@ -102,6 +106,9 @@ enum CliSubcommand {
     Schemas(schemas::SchemasArgs),
     /// Show the settings in force, without secrets
     Config(config::ConfigArgs),
+    /// Extract the text of one file in a confined process; the workers start it
+    #[command(hide = true)]
+    ExtractText(extract_text::ExtractTextArgs),
     /// Print the GraphQL schema
     Sdl(sdl::SdlArgs),
     /// Print the OpenAPI description of the REST API
@@ -133,6 +140,7 @@ fn execute_cli(cli: MedhubCli) -> anyhow::Result<ExitCode> {
     // These need no settings and so work where the settings are invalid.
     let command = match cli.command {
         CliSubcommand::Generate(command) => return command.run(),
+        CliSubcommand::ExtractText(command) => return Ok(command.run()),
         CliSubcommand::Sdl(command) => return command.run(),
         CliSubcommand::OpenApi(command) => return command.run(),
         command @ (CliSubcommand::Migrate(_)
@@ -144,6 +152,7 @@ fn execute_cli(cli: MedhubCli) -> anyhow::Result<ExitCode> {
         | CliSubcommand::Verify(_)
         | CliSubcommand::DeadLetters(_)
         | CliSubcommand::Processes(_)
+        | CliSubcommand::Jobs(_)
         | CliSubcommand::Import(_)
         | CliSubcommand::Sync(_)
         | CliSubcommand::Simulate(_)
@@ -180,6 +189,7 @@ async fn run_subcommand(command: CliSubcommand, config: MedhubConfig) -> anyhow:
         CliSubcommand::Verify(command) => command.run(&config).await,
         CliSubcommand::DeadLetters(command) => command.run(&config).await,
         CliSubcommand::Processes(command) => command.run(&config).await,
+        CliSubcommand::Jobs(command) => command.run(&config).await,
         CliSubcommand::Import(command) => command.run(&config).await,
         CliSubcommand::Sync(command) => command.run(&config).await,
         CliSubcommand::Simulate(command) => command.run(&config).await,
@@ -193,6 +203,7 @@ async fn run_subcommand(command: CliSubcommand, config: MedhubConfig) -> anyhow:
         CliSubcommand::Schemas(command) => command.run(&config).await,
         CliSubcommand::Config(command) => command.run(&config),
         CliSubcommand::Generate(command) => command.run(),
+        CliSubcommand::ExtractText(command) => Ok(command.run()),
         CliSubcommand::Sdl(command) => command.run(),
         CliSubcommand::OpenApi(command) => command.run(),
     }

@@ -5,6 +5,7 @@
 
 mod environment;
 mod error;
+mod jobs;
 mod logging;
 mod masked_settings;
 mod serve;
@@ -12,6 +13,7 @@ mod serve;
 use std::path::{Path, PathBuf};
 
 use collaboration::CollaborationConfig;
+use documents::ExtractionConfig;
 use eventstore::{postgres::PostgresConfig, relay::RelayConfig, topic::KafkaConfig};
 use figment::{
     Figment,
@@ -19,6 +21,7 @@ use figment::{
     value::{Dict, Value},
 };
 use objects::ObjectsConfig;
+use mail::MailConfig;
 use projections::{
     opportunity_search::EmbeddingConfig,
     runtime::ConsumerConfig as WorkerConfig,
@@ -37,6 +40,7 @@ use api::{
 
 pub use self::{
     error::ConfigError,
+    jobs::JobsConfig,
     logging::{LoggingConfig, LoggingFormat},
     serve::ServeConfig,
 };
@@ -84,6 +88,12 @@ pub struct MedhubConfig {
     pub objects: ObjectsConfig,
     /// Synchronisation with SAM.gov.
     pub sam_gov: SamGovConfig,
+    /// Mail to users.
+    pub mail: MailConfig,
+    /// Scheduled jobs.
+    pub jobs: JobsConfig,
+    /// Extraction of text from the files of documents.
+    pub extraction: ExtractionConfig,
     /// Startup and shutdown of a service.
     pub serve: ServeConfig,
     /// Logging.

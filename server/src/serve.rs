@@ -30,6 +30,7 @@ use api::{
 };
 use eventstore::{append::PgBatchStore, registry::SchemaStoreError, relay::Relay};
 use objects::ObjectSweeper;
+use mail::Mailer;
 use processes::{ProcessRunner, ProcessRunnerConfig};
 use projections::runtime::{ControlError, RuntimeError, Supervisor};
 use schemas::registry_client::SchemaRegistryClient;
@@ -42,7 +43,7 @@ use self::{
     part_supervisor::{PartSupervisor, ShutdownStage},
 };
 pub use self::{process_role::ProcessRole, registry_service::run as run_registry};
-use crate::config::MedhubConfig;
+use crate::{config::MedhubConfig, jobs};
 
 /// How long closing the Postgres pool may take.
 const POOL_CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
@@ -82,6 +83,12 @@ pub enum ServeError {
         #[source]
         source: std::io::Error,
     },
+    /// The settings of mail are invalid.
+    #[error("setting up mail")]
+    Mail(#[source] mail::MailSetupError),
+    /// The schedule of a job is invalid: a defect of this program.
+    #[error("setting up the scheduled jobs")]
+    Jobs(#[source] scheduled_jobs::JobScheduleError),
     /// The handlers of the termination signals cannot be installed.
     #[error("installing signal handlers")]
     Signals(#[source] std::io::Error),
@@ -201,6 +208,8 @@ async fn start_parts(
     });
     if role.runs_processes() {
         start_process_runner(app, &mut parts);
+        start_mailer(app, config, &mut parts)?;
+        start_job_runner(app, config, &mut parts)?;
         start_notice_sync(app, config, &mut parts);
     }
     let (read_models, control) = (app.read_models.clone(), app.runtime.control().clone());
@@ -280,7 +289,8 @@ fn build_edges(
         ingest: Arc::new(IngestService::new(&config.ingest, PgBatchStore::new(app.pool.clone()))),
         objects: app.objects.clone(),
     };
-    Ok(routes::ApiServices { graphql, gate: RequestGate::new(authenticator, limiter), rest })
+    let unsubscribe_tokens = config.mail.token_signer();
+    Ok(routes::ApiServices { graphql, gate: RequestGate::new(authenticator, limiter), rest, unsubscribe_tokens })
 }
 
 /// Starts the part that records events of `/ingest`. It stops together with HTTP rather than after it, so that a slow
@@ -333,6 +343,7 @@ fn start_workers(
     let mut projections = vec![];
     if role.runs_workers() {
         projections.extend(app.read_models.current().all_projections());
+        projections.push(app.matching_projection());
     }
     if role.runs_processes() {
         projections.extend(app.process_projections());
@@ -361,6 +372,28 @@ fn start_process_runner(app: &AppContext, parts: &mut PartSupervisor) {
         runner.run(stop).await;
         Ok(())
     });
+}
+
+/// Starts the part that sends mails, if the settings name a transport.
+fn start_mailer(app: &AppContext, config: &MedhubConfig, parts: &mut PartSupervisor) -> Result<(), ServeError> {
+    let Some(services) = config.mail.open().map_err(ServeError::Mail)? else { return Ok(()) };
+    let mail::MailServices { renderer, transport, mailer } = services;
+    let mailer = Mailer::new(app.mail_queue.clone(), Arc::clone(&app.dispatcher), renderer, transport, mailer);
+    parts.spawn_part(ShutdownStage::Workers, "the mailer", |stop| async move {
+        mailer.run(stop).await;
+        Ok(())
+    });
+    Ok(())
+}
+
+/// Starts the part that runs scheduled jobs.
+fn start_job_runner(app: &AppContext, config: &MedhubConfig, parts: &mut PartSupervisor) -> Result<(), ServeError> {
+    let runner = jobs::create_job_runner(app, config).map_err(ServeError::Jobs)?;
+    parts.spawn_part(ShutdownStage::Edges, "the job runner", |stop| async move {
+        runner.run(stop).await;
+        Ok(())
+    });
+    Ok(())
 }
 
 /// Starts the part that synchronises with SAM.gov, if the settings name a source.

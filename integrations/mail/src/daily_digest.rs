@@ -120,7 +120,9 @@ impl<S: AggregateStores + 'static> DigestRequester<S> {
                 let none = CommandPreconditions::default();
                 let outcome = self.dispatcher.dispatch::<Inbox>(&sender, user.as_str(), &none, command).await?;
                 is_requested = outcome.events > 0;
-                if !is_requested {
+                if is_requested {
+                    self.source.mark_announced(tenant, user, *digested_until, now).await?;
+                } else {
                     // There was one today, or the user has unsubscribed meanwhile: the next one has these results.
                     covered_until = *digested_until;
                 }

@@ -30,4 +30,13 @@ pub trait DigestSource: Send + Sync {
         until: DateTime<Utc>,
         limit: usize,
     ) -> BoxFuture<'a, Result<DigestResults, DigestSourceError>>;
+
+    /// Records that a digest has announced the results of this period.
+    fn mark_announced<'a>(
+        &'a self,
+        tenant: &'a TenantId,
+        user: &'a UserId,
+        since: DateTime<Utc>,
+        until: DateTime<Utc>,
+    ) -> BoxFuture<'a, Result<(), DigestSourceError>>;
 }

@@ -22,6 +22,7 @@ mod mail_renderer;
 mod mail_template;
 mod mail_transport;
 mod mailer;
+mod search_match_source;
 mod smtp_transport;
 mod unsubscribe_token;
 
@@ -40,6 +41,7 @@ pub use self::{
     },
     mail_transport::{DeliveryError, DeliveryStage, MailTransport},
     mailer::{Mailer, MailerConfig, MailerError},
+    search_match_source::SearchMatchSource,
     smtp_transport::{SmtpEncryption, SmtpServer, SmtpSetupError, SmtpTransport},
     unsubscribe_token::{MIN_SECRET_BYTES, UnsubscribeRequest, UnsubscribeTokenError, UnsubscribeTokenSigner},
 };

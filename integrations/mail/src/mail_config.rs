@@ -16,14 +16,10 @@
 //! | `MEDHUB__MAIL__PUBLIC_URL` | `http://127.0.0.1:8080` | address of the application, which links in mails begin with |
 //! | `MEDHUB__MAIL__UNSUBSCRIBE_SECRET` | | signs the links to unsubscribe, at least 16 bytes; the same in all processes |
 
-use std::{
-    path::PathBuf,
-    sync::Arc,
-    time::Duration,
-};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use secrecy::{ExposeSecret as _, SecretString};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use url::Url;
 
 use crate::{
@@ -32,7 +28,7 @@ use crate::{
 };
 
 /// Where mails go.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum MailTransportKind {
     /// Nowhere: none are sent.
@@ -45,7 +41,7 @@ pub enum MailTransportKind {
 }
 
 /// Settings of mail.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct MailConfig {
     /// Where mails go.
@@ -60,9 +56,11 @@ pub struct MailConfig {
     pub smtp_encryption: SmtpEncryption,
     /// User, if the server asks for one; empty if it does not.
     pub smtp_user: String,
-    /// Its password.
+    /// Its password. A secret, so it is not serialized.
+    #[serde(skip_serializing)]
     pub smtp_password: SecretString,
     /// File of PEM certificates to trust instead of the system's.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub smtp_certificates: Option<PathBuf>,
     /// How long one delivery may take, in milliseconds.
     pub smtp_timeout_ms: u64,
@@ -72,7 +70,8 @@ pub struct MailConfig {
     pub sender: String,
     /// Address of the application.
     pub public_url: String,
-    /// Signs the links to unsubscribe.
+    /// Signs the links to unsubscribe. A secret, so it is not serialized.
+    #[serde(skip_serializing)]
     pub unsubscribe_secret: SecretString,
 }
 

@@ -14,7 +14,7 @@ use lettre::transport::smtp::{
     extension::ClientId,
 };
 use secrecy::{ExposeSecret as _, SecretString};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use tokio::{
     sync::Semaphore,
     time::{Instant, timeout_at},
@@ -32,7 +32,7 @@ const QUIT_TIMEOUT: Duration = Duration::from_secs(1);
 const MAX_REASON: usize = 500;
 
 /// How a connection is encrypted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum SmtpEncryption {
     /// Not at all: for a server on the same machine.
     #[serde(rename = "none")]
