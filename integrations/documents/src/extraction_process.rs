@@ -71,9 +71,10 @@ impl ExtractionProcess {
     /// # Errors
     /// [`ExtractionFailure`], with a sentence for the user; its kind says whether another attempt may succeed.
     pub async fn extract(&self, file: &Path, file_name: &str) -> Result<ExtractedText, ExtractionFailure> {
-        let folder = tempfile::Builder::new().prefix("medhub-extraction-").tempdir().map_err(|error| {
-            interrupted(&format!("a temporary folder cannot be made: {error}"))
-        })?;
+        let folder = tempfile::Builder::new()
+            .prefix("medhub-extraction-")
+            .tempdir()
+            .map_err(|error| interrupted(&format!("a temporary folder cannot be made: {error}")))?;
         let mut running = self.start(file, file_name, &folder)?;
         let outcome = running.read_outcome(&self.config).await;
         drop(running);
@@ -163,11 +164,12 @@ impl RunningExtraction {
         let status = self.child.wait().await;
         match read {
             Err(_elapsed) => {
-                let reason =
-                    format!("reading the file was not finished after {} seconds", limits.wall_clock_seconds);
+                let reason = format!("reading the file was not finished after {} seconds", limits.wall_clock_seconds);
                 return Err(ExtractionFailure::new(FailureKind::TimeExceeded, &reason));
             }
-            Ok(Err(error)) => return Err(interrupted(&format!("the output of the extraction cannot be read: {error}"))),
+            Ok(Err(error)) => {
+                return Err(interrupted(&format!("the output of the extraction cannot be read: {error}")));
+            }
             Ok(Ok(_)) if output.len() as u64 > limits.max_output_bytes() => {
                 let reason = format!("the text of the file is longer than {} bytes; split it", limits.max_text_bytes);
                 return Err(ExtractionFailure::new(FailureKind::TooLarge, &reason));

@@ -7,8 +7,30 @@ use crate::{
 
 /// Elements that begin a line of their own.
 const BLOCKS: [&str; 24] = [
-    "address", "article", "blockquote", "br", "dd", "div", "dl", "dt", "h1", "h2", "h3", "h4", "h5", "h6", "hr", "li",
-    "ol", "p", "pre", "section", "table", "title", "tr", "ul",
+    "address",
+    "article",
+    "blockquote",
+    "br",
+    "dd",
+    "div",
+    "dl",
+    "dt",
+    "h1",
+    "h2",
+    "h3",
+    "h4",
+    "h5",
+    "h6",
+    "hr",
+    "li",
+    "ol",
+    "p",
+    "pre",
+    "section",
+    "table",
+    "title",
+    "tr",
+    "ul",
 ];
 
 /// Elements whose content is not shown.
@@ -131,7 +153,7 @@ mod tests {
                       <p>The offeror&rsquo;s\n price &amp; terms &#167; 5</p><script>if (a < b) {}</SCRIPT>\
                       <table><tr><td>Due</td><td>May&nbsp;1</td></tr></table>R&D <unclosed";
         let pages = read_html(source.as_bytes(), &ExtractionLimits::default()).unwrap();
-        assert_eq!(pages[0].text, "RFQ 12\n\n The offeror’s price & terms § 5\n\nDue\tMay 1\n\nR&D");
+        assert_eq!(pages[0].text, "RFQ 12\n\nThe offeror’s price & terms § 5\n\nDue\tMay 1\n\nR&D");
     }
 
     #[test]

@@ -134,7 +134,9 @@ mod tests {
         for length in 0..24 {
             assert!(check_image(FileType::Png, &png(1, 1)[..length], &limits).is_err());
             assert!(check_image(FileType::Tiff, &tiff(1, 1, 0)[..length.max(1)], &limits).is_err());
-            assert!(jpeg_size(&b"\xff\xd8\xff\xe0\0\x04ab\xff\xc2\0\x0b\x08\x01\x02\x03\x04"[..length.min(16)]).is_none());
+            assert!(
+                jpeg_size(&b"\xff\xd8\xff\xe0\0\x04ab\xff\xc2\0\x0b\x08\x01\x02\x03\x04"[..length.min(16)]).is_none()
+            );
         }
     }
 }

@@ -57,8 +57,10 @@ mod tests {
 
     #[test]
     fn languages_are_detected_and_doubt_is_none() {
-        let english = "The contractor shall deliver all surgical gloves to the warehouse within thirty days of the award.";
-        let spanish = "El contratista deberá entregar todos los guantes quirúrgicos en el almacén dentro de treinta días.";
+        let english =
+            "The contractor shall deliver all surgical gloves to the warehouse within thirty days of the award.";
+        let spanish =
+            "El contratista deberá entregar todos los guantes quirúrgicos en el almacén dentro de treinta días.";
         assert_eq!(detect(english).as_deref(), Some("en"));
         assert_eq!(detect(spanish).as_deref(), Some("es"));
         assert_eq!(detect("12-34 / 56"), None);

@@ -26,10 +26,10 @@ mod html;
 mod image_header;
 mod language;
 mod ocr;
+mod page_collector;
 mod pdf;
 mod plain_text;
 mod sandbox;
-mod page_collector;
 #[cfg(test)]
 #[path = "../tests/extraction/test_tools.rs"]
 mod test_tools;
@@ -37,7 +37,7 @@ mod tool_check;
 
 pub use self::{
     extract_text::{SourceFile, extract_text},
-    extracted_text::{ExtractedText, PageText, TextSource, TextMethod},
+    extracted_text::{ExtractedText, PageText, TextMethod, TextSource},
     extraction_child::{ExtractionRequest, run_extraction_child},
     extraction_config::ExtractionConfig,
     extraction_error::ExtractionError,

@@ -43,7 +43,7 @@ impl<'a> PageCollector<'a> {
 fn clean_text(text: &str) -> String {
     let mut cleaned = String::with_capacity(text.len());
     let mut empty_lines = 0;
-    for line in text.split(['\n', '\r', '\u{85}', '\u{2028}', '\u{2029}', '\u{b}', '\u{c}']) {
+    for line in text.replace("\r\n", "\n").split(['\n', '\r', '\u{85}', '\u{2028}', '\u{2029}', '\u{b}', '\u{c}']) {
         let line: String = line.chars().filter(|c| !is_invisible(*c)).map(blank_as_space).collect();
         let line = line.trim_end();
         if line.trim_start().is_empty() {
@@ -61,7 +61,8 @@ fn clean_text(text: &str) -> String {
 
 /// Characters that no reader sees, and that a search for what is seen does not find.
 fn is_invisible(c: char) -> bool {
-    (c.is_control() && c != '\t') || matches!(c, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{2060}' | '\u{feff}' | '\u{fffe}')
+    (c.is_control() && c != '\t')
+        || matches!(c, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{2060}' | '\u{feff}' | '\u{fffe}')
 }
 
 fn blank_as_space(c: char) -> char {
@@ -74,7 +75,10 @@ mod tests {
 
     #[test]
     fn text_is_cleaned_and_its_words_stay() {
-        assert_eq!(clean_text(" \r\n\r\n1.\u{a0}Sco\u{ad}pe \u{0}\r\n\r\n\r\n\r\nThe\tend\u{c}"), "1. Scope\n\nThe\tend");
+        assert_eq!(
+            clean_text(" \r\n\r\n1)\r\n1.\u{a0}Sco\u{ad}pe \u{0}\r\n\r\n\r\n\r\nThe\tend\u{c}"),
+            "1)\n1. Scope\n\nThe\tend"
+        );
     }
 
     #[test]

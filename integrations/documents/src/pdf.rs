@@ -1,6 +1,7 @@
 //! Reads PDF files: the text that a page contains, or an image of a page that contains none.
 
 mod page_content;
+mod page_numbers;
 mod pdfium_ffi;
 #[cfg(test)]
 mod tests;
@@ -58,6 +59,7 @@ pub(crate) fn read_pdf(
         (Err(ExtractionError::NoText), Some(place)) => Err(damaged(format!("{place} cannot be read"))),
         (Ok(mut pages), _) => {
             page_content::join_hyphenated_words(&mut pages);
+            page_numbers::remove_page_numbers(&mut pages);
             Ok(pages)
         }
         (error, _) => error,

@@ -117,7 +117,8 @@ fn forbid_calls() -> Result<(), String> {
         .map_err(|error| error.to_string())?;
     rules.insert(libc::SYS_kill, vec![other_group]);
     let denied = SeccompAction::Errno(libc::EPERM.unsigned_abs());
-    let architecture = std::env::consts::ARCH.try_into().map_err(|error: seccompiler::BackendError| error.to_string())?;
+    let architecture =
+        std::env::consts::ARCH.try_into().map_err(|error: seccompiler::BackendError| error.to_string())?;
     let filter = SeccompFilter::new(rules, SeccompAction::Allow, denied, architecture);
     let program: BpfProgram =
         filter.and_then(TryInto::try_into).map_err(|error: seccompiler::BackendError| error.to_string())?;

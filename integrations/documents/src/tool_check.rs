@@ -28,9 +28,7 @@ impl ToolStatus {
     fn new(name: &'static str, outcome: Result<String, ExtractionError>) -> Self {
         match outcome {
             Ok(found) => Self { name, found: Some(found), problem: None },
-            Err(error) => {
-                Self { name, found: None, problem: Some(crate::ExtractionFailure::from(error).reason) }
-            }
+            Err(error) => Self { name, found: None, problem: Some(crate::ExtractionFailure::from(error).reason) },
         }
     }
 }

@@ -5,7 +5,10 @@ use std::io::{Cursor, Read as _};
 use zip::{ZipArchive, result::ZipError};
 
 use super::{
-    body_reader::BodyReader, damaged, list_numbering::ListNumbering, part_events::{PartEvent, PartEvents},
+    body_reader::BodyReader,
+    damaged,
+    list_numbering::ListNumbering,
+    part_events::{PartEvent, PartEvents},
 };
 use crate::{ExtractionError, ExtractionLimits, FileType, plain_text::decode_text};
 

@@ -25,7 +25,8 @@ pub(super) struct ListNumbering {
 #[derive(Debug, Default)]
 struct ListDefinition {
     levels: [ListLevel; LEVELS],
-    counters: [usize; LEVELS],
+    /// The number of the last item of each level; `None` before the first one.
+    counters: [Option<usize>; LEVELS],
 }
 
 #[derive(Debug)]
@@ -166,7 +167,7 @@ impl ListNumbering {
         let level = paragraph.level.or_else(styled_level).or(style.level).unwrap_or(0).min(LEVELS - 1);
         for (level, start) in list.restarts.drain(..) {
             if let Some(counter) = definition.counters.get_mut(level) {
-                *counter = start.saturating_sub(1);
+                *counter = start.checked_sub(1);
             }
         }
         definition.count(level);
@@ -225,14 +226,13 @@ impl ListLevel {
 impl ListDefinition {
     fn count(&mut self, level: usize) {
         for (index, (counter, level_of)) in self.counters.iter_mut().zip(&self.levels).enumerate() {
-            if index > level {
-                *counter = 0;
-            } else if *counter == 0 {
+            *counter = match *counter {
+                _ if index > level => None,
                 // A level that is skipped counts as begun.
-                *counter = level_of.start;
-            } else if index == level {
-                *counter += 1;
-            }
+                None => Some(level_of.start),
+                Some(number) if index == level => Some(number.saturating_add(1)),
+                Some(number) => Some(number),
+            };
         }
     }
 
@@ -247,7 +247,7 @@ impl ListDefinition {
         for (index, (counter, level)) in self.counters.iter().zip(&self.levels).enumerate() {
             let place = format!("%{}", index + 1);
             if label.contains(&place) {
-                label = label.replace(&place, &level.format.format(*counter));
+                label = label.replace(&place, &level.format.format(counter.unwrap_or(level.start)));
             }
         }
         label
@@ -276,8 +276,19 @@ fn in_case(text: &str, upper: bool) -> String {
 
 fn format_roman(number: usize) -> String {
     const NUMERALS: [(usize, &str); 13] = [
-        (1000, "m"), (900, "cm"), (500, "d"), (400, "cd"), (100, "c"), (90, "xc"), (50, "l"), (40, "xl"), (10, "x"),
-        (9, "ix"), (5, "v"), (4, "iv"), (1, "i"),
+        (1000, "m"),
+        (900, "cm"),
+        (500, "d"),
+        (400, "cd"),
+        (100, "c"),
+        (90, "xc"),
+        (50, "l"),
+        (40, "xl"),
+        (10, "x"),
+        (9, "ix"),
+        (5, "v"),
+        (4, "iv"),
+        (1, "i"),
     ];
     let mut rest = number.min(3999);
     let mut text = String::new();

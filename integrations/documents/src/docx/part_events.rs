@@ -84,9 +84,8 @@ impl<'a> PartEvents<'a> {
                 Event::CData(text) => PartEvent::Text(text.to_string()),
                 Event::GeneralRef(reference) => {
                     let character = reference.resolve_char_ref().ok().flatten().map(String::from);
-                    let resolved = character.or_else(|| {
-                        quick_xml::escape::resolve_xml_entity(&reference).map(str::to_owned)
-                    });
+                    let resolved =
+                        character.or_else(|| quick_xml::escape::resolve_xml_entity(&reference).map(str::to_owned));
                     PartEvent::Text(resolved.ok_or_else(|| invalid("it uses an entity".to_owned()))?)
                 }
                 Event::DocType(_) => {

@@ -73,3 +73,51 @@ fn scanned_pages_of_a_real_document_are_read() {
     println!("{} scanned pages: F1 {score:.4}, {:?}", pages.len(), started.elapsed());
     assert!(score >= 0.9, "{score}");
 }
+
+/// A TIFF file of grey images without compression.
+fn compose_tiff(images: &[GreyImage]) -> Vec<u8> {
+    let number = |value: usize| u32::try_from(value).unwrap();
+    let mut file = b"II\x2a\0".to_vec();
+    file.extend(8_u32.to_le_bytes());
+    for (index, image) in images.iter().enumerate() {
+        const ENTRIES: usize = 9;
+        let pixels = file.len() + 2 + 12 * ENTRIES + 4;
+        // Width, height, bits, compression, black is zero, offset, samples, rows and bytes of the only strip.
+        let entries = [
+            (256, image.width),
+            (257, image.height),
+            (258, 8),
+            (259, 1),
+            (262, 1),
+            (273, pixels),
+            (277, 1),
+            (278, image.height),
+            (279, image.pixels.len()),
+        ];
+        file.extend(u16::try_from(ENTRIES).unwrap().to_le_bytes());
+        for (tag, value) in entries {
+            file.extend(u16::try_from(tag).unwrap().to_le_bytes());
+            file.extend([4, 0, 1, 0, 0, 0]);
+            file.extend(number(value).to_le_bytes());
+        }
+        let next = if index + 1 < images.len() { pixels + image.pixels.len() } else { 0 };
+        file.extend(number(next).to_le_bytes());
+        file.extend(&image.pixels);
+    }
+    file
+}
+
+#[test]
+fn an_image_file_is_read_with_all_its_pages() {
+    let config = test_tools::extraction_config();
+    let file = pdf_builder::text_pdf(&[vec!["Statement of work", "Price schedule"], vec!["Second annex"]]);
+    let mut images = scan(&file, &config, &[0, 1]);
+    for image in &mut images {
+        image.height = 300;
+        image.pixels.truncate(image.width * image.height);
+    }
+    let text = read(&compose_tiff(&images), &config);
+    let pages: Vec<&str> = text.pages.iter().map(|page| page.text.as_str()).collect();
+    assert_eq!(pages, ["Statement of work\n\nPrice schedule", "Second annex"]);
+    assert_eq!((text.file_type, text.method), (FileType::Tiff, TextMethod::Ocr));
+}

@@ -9,7 +9,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use documents::{ExtractionConfig, ExtractionLimits, ExtractionProcess, ExtractionProgram, ExtractionRequest, FailureKind};
+use documents::{
+    ExtractionConfig, ExtractionLimits, ExtractionProcess, ExtractionProgram, ExtractionRequest, FailureKind,
+};
 use nix::{
     errno::Errno,
     sys::{signal::killpg, stat::Mode},
@@ -54,7 +56,18 @@ async fn what_reads_a_file_reaches_neither_network_nor_secrets_nor_other_process
     let lines: Vec<&str> = text.pages[0].text.lines().collect();
     let variables = lines[0].strip_prefix("variables: ").unwrap();
     for variable in variables.split_whitespace() {
-        let known = ["LC_ALL", "MIMALLOC_ARENA_EAGER_COMMIT", "MIMALLOC_ARENA_RESERVE", "OLDPWD", "OMP_THREAD_LIMIT", "PATH", "PWD", "SHLVL", "TMPDIR", "_"];
+        let known = [
+            "LC_ALL",
+            "MIMALLOC_ARENA_EAGER_COMMIT",
+            "MIMALLOC_ARENA_RESERVE",
+            "OLDPWD",
+            "OMP_THREAD_LIMIT",
+            "PATH",
+            "PWD",
+            "SHLVL",
+            "TMPDIR",
+            "_",
+        ];
         assert!(known.contains(&variable), "{variable}");
     }
     assert_eq!(lines[1..5], ["network: no", "secret: no", "environment: no", "signals: no"]);
@@ -98,10 +111,14 @@ async fn ends_without_a_report_are_told_apart() {
     assert_eq!(run_shell("kill -SEGV $$").await.kind, FailureKind::MemoryExceeded);
     assert_eq!(run_shell("kill -XCPU $$").await.kind, FailureKind::CpuTimeExceeded);
     let failure = run_shell("kill -KILL $$").await;
-    assert_eq!((failure.kind, failure.reason.as_str()), (FailureKind::Interrupted, "the extraction was ended by SIGKILL"));
+    assert_eq!(
+        (failure.kind, failure.reason.as_str()),
+        (FailureKind::Interrupted, "the extraction was ended by SIGKILL")
+    );
     let failure = run_shell("echo broken >&2; exit 3").await;
     assert_eq!(failure.reason, "the extraction ended with exit status: 3: broken");
-    let missing = ExtractionProcess::new(ExtractionProgram::new("/nonexistent".into(), []), ExtractionConfig::default());
+    let missing =
+        ExtractionProcess::new(ExtractionProgram::new("/nonexistent".into(), []), ExtractionConfig::default());
     let failure = missing.extract(Path::new("/dev/null"), "rfp.pdf").await.unwrap_err();
     assert!(failure.reason.starts_with("the extraction cannot be started: "), "{failure}");
 }

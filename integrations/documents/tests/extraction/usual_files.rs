@@ -40,7 +40,8 @@ async fn thirty_pages_take_less_than_three_seconds() {
 
 #[tokio::test]
 async fn the_values_of_form_fields_are_part_of_the_text() {
-    let field = b"<< /Type /Annot /Subtype /Widget /FT /Tx /T (solicitation) /V (36C24526R0042) /Rect [72 600 300 620] >>";
+    let field =
+        b"<< /Type /Annot /Subtype /Widget /FT /Tx /T (solicitation) /V (36C24526R0042) /Rect [72 600 300 620] >>";
     let file = one_page(stream("", text_content(&LINES).as_bytes()), "", vec![field.to_vec()]);
     let file = String::from_utf8(file).unwrap().replace("/Contents 4 0 R", "/Contents 4 0 R /Annots [6 0 R]");
     // The offsets behind the page have moved: readers repair that.
@@ -54,7 +55,9 @@ async fn a_word_document_is_read_with_numbers_tables_and_pages() {
         <w:numFmt w:val="decimal"/><w:lvlText w:val="%1."/></w:lvl></w:abstractNum>
         <w:num w:numId="5"><w:abstractNumId w:val="0"/></w:num></w:numbering>"#;
     let item = |text: &str| {
-        format!("<w:p><w:pPr><w:numPr><w:ilvl w:val=\"0\"/><w:numId w:val=\"5\"/></w:numPr></w:pPr><w:r><w:t>{text}</w:t></w:r></w:p>")
+        format!(
+            "<w:p><w:pPr><w:numPr><w:ilvl w:val=\"0\"/><w:numId w:val=\"5\"/></w:numPr></w:pPr><w:r><w:t>{text}</w:t></w:r></w:p>"
+        )
     };
     let cell = |text: &str| format!("<w:tc>{}</w:tc>", paragraph(text));
     let body = [
@@ -84,7 +87,13 @@ async fn a_word_document_is_read_with_numbers_tables_and_pages() {
 async fn the_content_decides_and_not_the_name() {
     let text = extract(&text_pdf(&[LINES.to_vec()]), "rfq.docx").await.unwrap();
     assert_eq!(text.file_type, FileType::Pdf);
-    let text = extract("Plazo de entrega: treinta días después de la adjudicación del contrato.".as_bytes(), "a.pdf").await;
+    let text = extract(
+        "Plazo de entrega: el contratista deberá entregar todos los guantes dentro de treinta días después de la \
+                   adjudicación del contrato."
+            .as_bytes(),
+        "a.pdf",
+    )
+    .await;
     assert_eq!(text.unwrap().language.as_deref(), Some("es"));
     let noise: Vec<u8> = (0..=255).cycle().take(5000).collect();
     let failure = extract(&noise, "rfp.pdf").await.unwrap_err();
