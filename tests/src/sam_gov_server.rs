@@ -44,6 +44,8 @@ pub enum ExtractFault {
     Answer(u16, Vec<(&'static str, String)>, String),
     /// The connection breaks after so many bytes of the answer.
     BreakAfter(usize),
+    /// After so many bytes of the answer nothing follows.
+    StallAfter(usize),
     /// The extract changes to this one before the request is answered.
     Change(Vec<u8>, &'static str),
 }
@@ -143,7 +145,8 @@ impl Drop for SamGovServer {
 
 impl ReceivedRequest {
     fn record(state: &SharedState, path: &str, query: BTreeMap<String, String>, headers: &axum::http::HeaderMap) {
-        let headers = headers.iter().map(|(name, value)| (name.to_string(), value.to_str().unwrap().to_owned())).collect();
+        let headers =
+            headers.iter().map(|(name, value)| (name.to_string(), value.to_str().unwrap().to_owned())).collect();
         state.lock().unwrap().requests.push(Self { path: path.to_owned(), query, headers });
     }
 

@@ -22,6 +22,7 @@ mod date_window;
 mod download_error;
 mod extract_download;
 mod extract_sync;
+mod extract_transfer;
 mod http_client;
 mod listed_notice_recorder;
 mod preview_store;
@@ -43,13 +44,14 @@ pub use self::{
     sync_error::SyncError,
     sync_store::{SyncStatus, SyncStoreError},
 };
-use self::{
-    api_sync::ApiSync, extract_sync::ExtractSync, preview_store::PreviewStore, sync_store::SyncStore,
-};
+use self::{api_sync::ApiSync, extract_sync::ExtractSync, preview_store::PreviewStore, sync_store::SyncStore};
 use crate::{
     SamGovConfig, SyncSource,
     notice_import::{ImportObserver, ImportSummary},
 };
+
+/// Number of warnings that a summary keeps.
+const MAX_WARNINGS: usize = 20;
 
 /// Receives the progress of a run.
 pub trait SyncObserver: ImportObserver {
@@ -71,7 +73,7 @@ pub struct SyncOptions {
 /// How a run ended.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case", tag = "outcome")]
-pub enum SyncOutcome {
+pub enum SyncRunOutcome {
     /// Everything was read.
     Complete,
     /// The extract has not changed since the last complete run.
@@ -94,7 +96,7 @@ pub struct SyncSummary {
     pub source: SyncSource,
     /// How it ended.
     #[serde(flatten)]
-    pub outcome: SyncOutcome,
+    pub outcome: SyncRunOutcome,
     /// Rows and events, as of an import.
     #[serde(flatten)]
     pub counts: ImportSummary,
@@ -116,7 +118,7 @@ impl SyncSummary {
     fn new(source: SyncSource) -> Self {
         Self {
             source,
-            outcome: SyncOutcome::Complete,
+            outcome: SyncRunOutcome::Complete,
             counts: ImportSummary::default(),
             requests: 0,
             bytes: 0,
@@ -127,9 +129,16 @@ impl SyncSummary {
         }
     }
 
+    /// Adds a sentence for the operator, unless it is there already.
+    fn warn(&mut self, text: String) {
+        if self.warnings.len() < MAX_WARNINGS && !self.warnings.contains(&text) {
+            self.warnings.push(text);
+        }
+    }
+
     /// Sets how the run ended.
-    fn with_outcome(mut self, outcome: SyncOutcome) -> Self {
-        self.counts.interrupted = outcome == SyncOutcome::Interrupted;
+    fn with_outcome(mut self, outcome: SyncRunOutcome) -> Self {
+        self.counts.interrupted = outcome == SyncRunOutcome::Interrupted;
         self.outcome = outcome;
         self
     }
@@ -185,7 +194,7 @@ impl<S: BatchStore + Clone> SamGovSync<S> {
             self.run_source(source, &name, options, self.log.clone(), &state, observer, stop).await
         };
         match &outcome {
-            Ok(summary) if matches!(summary.outcome, SyncOutcome::Complete | SyncOutcome::NotModified) => {
+            Ok(summary) if matches!(summary.outcome, SyncRunOutcome::Complete | SyncRunOutcome::NotModified) => {
                 state.complete_run(&name, options.days.is_some()).await?;
             }
             Ok(_) => state.fail_run(&name, None).await?,

@@ -10,7 +10,7 @@ use chrono::{NaiveDate, SecondsFormat};
 use clap::Args;
 use sam_gov::{
     SyncSource,
-    sync::{DateWindow, SyncOptions, SyncOutcome, SyncSummary},
+    sync::{DateWindow, SyncOptions, SyncRunOutcome, SyncSummary},
 };
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
@@ -154,18 +154,18 @@ impl SyncArgs {
 
 fn exit_code(summary: &SyncSummary) -> u8 {
     match summary.outcome {
-        SyncOutcome::Interrupted => {
+        SyncRunOutcome::Interrupted => {
             output::print_message("interrupted; run the same command again to continue");
             INTERRUPTED_EXIT_CODE
         }
-        SyncOutcome::Paused { until, throttled } => {
+        SyncRunOutcome::Paused { until, throttled } => {
             let reason = if throttled { "SAM.gov refuses further requests" } else { "the daily quota is used up" };
             let until = until.to_rfc3339_opts(SecondsFormat::Secs, true);
             output::print_message(&format!("{reason} until {until}; run the same command then to continue"));
             PAUSED_EXIT_CODE
         }
-        SyncOutcome::Complete | SyncOutcome::NotModified if summary.counts.rejected > 0 => REJECTED_EXIT_CODE,
-        SyncOutcome::Complete | SyncOutcome::NotModified => 0,
+        SyncRunOutcome::Complete | SyncRunOutcome::NotModified if summary.counts.rejected > 0 => REJECTED_EXIT_CODE,
+        SyncRunOutcome::Complete | SyncRunOutcome::NotModified => 0,
     }
 }
 
@@ -173,7 +173,7 @@ impl SyncResult<'_> {
     fn format_text(&self) -> String {
         let SyncSummary { source, outcome, counts, requests, archived, .. } = self.summary;
         let source = source.name();
-        if *outcome == SyncOutcome::NotModified {
+        if *outcome == SyncRunOutcome::NotModified {
             return format!("{source}: not modified since the last run");
         }
         let preview = if self.dry_run { " (dry run: nothing was recorded)" } else { "" };

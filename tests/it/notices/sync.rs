@@ -19,7 +19,7 @@ use tests::sam_gov_server::{API_KEY, SamGovServer};
 use tokio_util::sync::CancellationToken;
 
 /// A log and a stand-in for SAM.gov.
-struct SyncFixture {
+struct SamGovFixture {
     pool: PgPool,
     server: SamGovServer,
     config: SamGovConfig,
@@ -28,7 +28,7 @@ struct SyncFixture {
 /// Discards the progress of a run.
 struct SilentObserver;
 
-impl SyncFixture {
+impl SamGovFixture {
     async fn start() -> Self {
         let (pool, server) = (tests::database().await, SamGovServer::start().await);
         let config = SamGovConfig {

@@ -15,10 +15,11 @@ pub(super) async fn download(State(state): State<SharedState>, headers: HeaderMa
     ReceivedRequest::record(&state, "/extract.csv", BTreeMap::new(), &headers);
     let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned();
     let fault = state.lock().unwrap().extract_faults.pop_front();
-    let mut break_after = None;
+    let mut cut_after = None;
     match fault {
         Some(ExtractFault::Answer(status, headers, body)) => return answer(status, &headers, Body::from(body)),
-        Some(ExtractFault::BreakAfter(bytes)) => break_after = Some(bytes),
+        Some(ExtractFault::BreakAfter(bytes)) => cut_after = Some((bytes, false)),
+        Some(ExtractFault::StallAfter(bytes)) => cut_after = Some((bytes, true)),
         Some(ExtractFault::Change(extract, etag)) => state.lock().unwrap().extract = (extract, etag.to_owned()),
         None => {}
     }
@@ -38,8 +39,8 @@ pub(super) async fn download(State(state): State<SharedState>, headers: HeaderMa
     if status == 206 {
         headers.push(("content-range", format!("bytes {start}-{}/{size}", size.saturating_sub(1))));
     }
-    let body = match break_after {
-        Some(bytes) => partial_body(rest.get(..bytes).unwrap_or(&rest).to_vec(), false),
+    let body = match cut_after {
+        Some((bytes, stalls)) => partial_body(rest.get(..bytes).unwrap_or(&rest).to_vec(), stalls),
         None => Body::from(rest),
     };
     answer(status, &headers, body)

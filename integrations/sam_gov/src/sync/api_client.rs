@@ -12,7 +12,7 @@ use super::{
     ApiError, DateWindow, SyncError,
     api_page::ApiPage,
     api_throttling,
-    http_client::{self, BodyError},
+    http_client::{self, ResponseBodyError},
 };
 use crate::{OffsetUnit, SamGovConfig};
 
@@ -75,12 +75,7 @@ impl ApiClient {
 
     /// Fetches the text of a notice; `None` if it has none.
     pub(super) async fn fetch_description(&self, address: &str) -> Result<Option<String>, ApiError> {
-        let foreign = |host: &str| ApiError::ForeignAddress { host: host.to_owned() };
-        let url = Url::parse(address).map_err(|_invalid| foreign("an invalid address"))?;
-        // The key must not leave the host of the API.
-        if url.origin() != self.address.origin() {
-            return Err(foreign(url.host_str().unwrap_or_default()));
-        }
+        let url = self.check_description_address(address)?;
         let body = match self.send_request(url, MAX_TEXT_BYTES).await {
             Ok(body) => body,
             Err(ApiError::Refused { status: 404, .. }) => return Ok(None),
@@ -94,6 +89,16 @@ impl ApiClient {
         Ok(answer.description.filter(|text| !text.trim().is_empty()))
     }
 
+    /// Checks that the address of a text is at the host of the API: the key must not be sent to another one.
+    ///
+    /// # Errors
+    /// [`ApiError::ForeignAddress`].
+    pub(super) fn check_description_address(&self, address: &str) -> Result<Url, ApiError> {
+        let foreign = |host: &str| ApiError::ForeignAddress { host: host.to_owned() };
+        let url = Url::parse(address).map_err(|_invalid| foreign("an invalid address"))?;
+        if url.origin() == self.address.origin() { Ok(url) } else { Err(foreign(url.host_str().unwrap_or_default())) }
+    }
+
     /// Sends a request with the key, and returns the body of a successful answer.
     async fn send_request(&self, mut url: Url, limit: usize) -> Result<Vec<u8>, ApiError> {
         url.query_pairs_mut().append_pair("api_key", self.key.expose_secret());
@@ -101,8 +106,8 @@ impl ApiClient {
         let response = request.send().await.map_err(|error| ApiError::Connection(error.without_url()))?;
         if response.status().is_success() {
             return http_client::read_body(response, limit).await.map_err(|error| match error {
-                BodyError::Connection(error) => ApiError::Connection(error),
-                BodyError::TooLarge => ApiError::TooLarge { limit },
+                ResponseBodyError::Connection(error) => ApiError::Connection(error),
+                ResponseBodyError::TooLarge => ApiError::TooLarge { limit },
             });
         }
         Err(self.to_error(response).await)
@@ -134,7 +139,8 @@ impl ApiClient {
     /// The beginning of an answer for an error, without control characters and without the key.
     fn quote(&self, body: &[u8]) -> String {
         let text = String::from_utf8_lossy(body).replace(self.key.expose_secret(), "***");
-        let words: Vec<_> = text.split(|c: char| c.is_whitespace() || c.is_control()).filter(|w| !w.is_empty()).collect();
+        let words: Vec<_> =
+            text.split(|c: char| c.is_whitespace() || c.is_control()).filter(|w| !w.is_empty()).collect();
         let quoted: String = words.join(" ").chars().take(MAX_QUOTED_CHARS).collect();
         if quoted.is_empty() || quoted.starts_with('<') { String::new() } else { format!(": {quoted}") }
     }

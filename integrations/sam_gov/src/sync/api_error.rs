@@ -23,7 +23,9 @@ pub enum ApiError {
         message: String,
     },
     /// The API does not accept the key.
-    #[error("SAM.gov does not accept the key (HTTP status {status}{message}); set MEDHUB__SAM_GOV__API_KEY to a valid one")]
+    #[error(
+        "SAM.gov does not accept the key (HTTP status {status}{message}); set MEDHUB__SAM_GOV__API_KEY to a valid one"
+    )]
     KeyRejected {
         /// The status.
         status: u16,

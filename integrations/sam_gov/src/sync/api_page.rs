@@ -69,10 +69,9 @@ impl ApiPage {
 impl ApiPageNotice {
     fn from_element((element, row): (&Value, u64)) -> Self {
         let text = |key: &str| element.get(key).and_then(Value::as_str).map(str::trim);
-        let key = text("noticeId").filter(|id| !id.is_empty() && id.len() <= 200).map_or_else(
-            || format!("{:x}", Sha256::digest(element.to_string().as_bytes())),
-            str::to_owned,
-        );
+        let key = text("noticeId")
+            .filter(|id| !id.is_empty() && id.len() <= 200)
+            .map_or_else(|| format!("{:x}", Sha256::digest(element.to_string().as_bytes())), str::to_owned);
         let is_address = |text: &&str| text.starts_with("https://") || text.starts_with("http://");
         let description_url = text("description").filter(is_address).map(str::to_owned);
         Self { key, row: api_v2::parse_element(element, row), description_url }

@@ -9,7 +9,7 @@ use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    ApiError, SyncError, SyncOutcome,
+    ApiError, SyncError, SyncRunOutcome,
     api_client::ApiClient,
     api_page::ApiPage,
     sync_store::{SyncStore, WindowProgress},
@@ -34,7 +34,7 @@ pub(super) struct ApiRequests<'a> {
 pub(super) enum PageAnswer {
     Page(ApiPage),
     /// The run has to end.
-    End(SyncOutcome),
+    End(SyncRunOutcome),
 }
 
 impl<'a> ApiRequests<'a> {
@@ -67,7 +67,7 @@ impl<'a> ApiRequests<'a> {
             self.sent += 1;
             let answer = tokio::select! {
                 biased;
-                () = stop.cancelled() => return Ok(PageAnswer::End(SyncOutcome::Interrupted)),
+                () = stop.cancelled() => return Ok(PageAnswer::End(SyncRunOutcome::Interrupted)),
                 answer = client.fetch_page(window.days, window.next_offset) => answer,
             };
             let source = match answer {
@@ -84,10 +84,14 @@ impl<'a> ApiRequests<'a> {
                 let (from, to, row) = (window.days.from(), window.days.to(), window.next_offset + 1);
                 return Err(SyncError::Api { from, to, row, attempts, source });
             };
-            tracing::warn!(error = &source as &dyn std::error::Error, attempts, "request to SAM.gov failed, repeating it");
+            tracing::warn!(
+                error = &source as &dyn std::error::Error,
+                attempts,
+                "request to SAM.gov failed, repeating it"
+            );
             tokio::select! {
                 biased;
-                () = stop.cancelled() => return Ok(PageAnswer::End(SyncOutcome::Interrupted)),
+                () = stop.cancelled() => return Ok(PageAnswer::End(SyncRunOutcome::Interrupted)),
                 () = sleep(pause) => {}
             }
         }
@@ -103,6 +107,9 @@ impl<'a> ApiRequests<'a> {
         client: &ApiClient,
         address: &str,
     ) -> Result<Option<Result<Option<String>, ApiError>>, SyncError> {
+        if let Err(error) = client.check_description_address(address) {
+            return Ok(Some(Err(error)));
+        }
         let now = SystemClock.now();
         let quota = self.config.daily_quota - self.config.daily_quota / 5;
         if self.state.delayed_until(now).await?.is_some() || !self.count_request(now, quota).await? {
@@ -117,16 +124,16 @@ impl<'a> ApiRequests<'a> {
     }
 
     /// Waits until a request may be sent, and counts it; `Some` if that takes too long.
-    async fn wait_for_permission(&self, stop: &CancellationToken) -> Result<Option<SyncOutcome>, SyncError> {
+    async fn wait_for_permission(&self, stop: &CancellationToken) -> Result<Option<SyncRunOutcome>, SyncError> {
         loop {
             if stop.is_cancelled() {
-                return Ok(Some(SyncOutcome::Interrupted));
+                return Ok(Some(SyncRunOutcome::Interrupted));
             }
             let now = SystemClock.now();
             if let Some(until) = self.state.delayed_until(now).await? {
                 let wait = until - now;
                 if wait > MAX_WAIT {
-                    return Ok(Some(SyncOutcome::Paused { until, throttled: true }));
+                    return Ok(Some(SyncRunOutcome::Paused { until, throttled: true }));
                 }
                 tokio::select! {
                     biased;
@@ -138,7 +145,7 @@ impl<'a> ApiRequests<'a> {
             if self.count_request(now, self.config.daily_quota).await? {
                 return Ok(None);
             }
-            return Ok(Some(SyncOutcome::Paused { until: next_midnight(now), throttled: false }));
+            return Ok(Some(SyncRunOutcome::Paused { until: next_midnight(now), throttled: false }));
         }
     }
 

@@ -21,7 +21,7 @@ use domain::{
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    DateWindow, SyncError, SyncObserver, SyncOutcome, SyncSource, SyncSummary,
+    ApiError, DateWindow, SyncError, SyncObserver, SyncRunOutcome, SyncSource, SyncSummary,
     api_client::ApiClient,
     api_page::ApiPage,
     api_requests::{ApiRequests, PageAnswer},
@@ -100,13 +100,13 @@ impl<'a, L: BatchStore> ApiSync<'a, L> {
             let window_end = window.days.to();
             self.state.finish_window(name, Some(window_end)).await?;
             if window_end >= last {
-                return Ok(self.finish(SyncOutcome::Complete));
+                return Ok(self.finish(SyncRunOutcome::Complete));
             }
             complete_through = complete_through.max(Some(window_end));
         }
     }
 
-    fn finish(mut self, outcome: SyncOutcome) -> SyncSummary {
+    fn finish(mut self, outcome: SyncRunOutcome) -> SyncSummary {
         self.summary.requests = self.requests.sent();
         self.summary.with_outcome(outcome)
     }
@@ -136,7 +136,7 @@ impl<'a, L: BatchStore> ApiSync<'a, L> {
         mut window: WindowProgress,
         observer: &mut dyn SyncObserver,
         stop: &CancellationToken,
-    ) -> Result<Option<SyncOutcome>, SyncError> {
+    ) -> Result<Option<SyncRunOutcome>, SyncError> {
         let mut pass = WindowPass::default();
         loop {
             let page = match self.requests.request_page(&self.client, window, stop).await? {
@@ -160,7 +160,7 @@ impl<'a, L: BatchStore> ApiSync<'a, L> {
             }
             let found_nothing = window.passes > 0 && pass.new_notices == 0;
             if found_nothing && total - count.all <= MIN_TOLERATED.max(total / 100) {
-                self.summary.warnings.push(format!(
+                self.summary.warn(format!(
                     "SAM.gov announces {total} notices for {} to {} and lists {}",
                     window.days.from(),
                     window.days.to(),
@@ -222,7 +222,7 @@ impl<'a, L: BatchStore> ApiSync<'a, L> {
         let Some(address) = changed.description_url.clone() else { return Ok(()) };
         let Some(answer) = self.requests.request_description(&self.client, &address).await? else {
             self.fetches_descriptions = false;
-            self.summary.warnings.push("the quota left no request for further texts; later runs fetch them".to_owned());
+            self.summary.warn("the quota left no request for further texts; later runs fetch them".to_owned());
             return Ok(());
         };
         match answer {
@@ -236,8 +236,12 @@ impl<'a, L: BatchStore> ApiSync<'a, L> {
                 self.summary.descriptions += 1;
             }
             Err(error) => {
-                self.fetches_descriptions = false;
-                self.summary.warnings.push(format!("the text of a notice could not be fetched: {error}"));
+                if matches!(error, ApiError::ForeignAddress { .. }) {
+                    changed.description_url = None;
+                } else {
+                    self.fetches_descriptions = false;
+                }
+                self.summary.warn(format!("the text of a notice could not be fetched: {error}"));
             }
         }
         Ok(())

@@ -51,7 +51,8 @@ mod tests {
 
     #[test]
     fn the_time_is_read_from_the_body_and_else_from_the_header() {
-        let body = r#"{"code":"900804","message":"Message throttled out","nextAccessTime":"2026-Nov-30 00:00:00+0000 UTC"}"#;
+        let body =
+            r#"{"code":"900804","message":"Message throttled out","nextAccessTime":"2026-Nov-30 00:00:00+0000 UTC"}"#;
         assert_eq!(next_access(body, Some("5")).as_deref(), Some("2026-11-30T00:00:00+00:00"));
         assert_eq!(
             next_access(r#"{"nextAccessTime":"2026-11-30T01:00:00+01:00"}"#, None).as_deref(),

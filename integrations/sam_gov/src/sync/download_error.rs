@@ -30,7 +30,9 @@ pub enum DownloadError {
         problem: &'static str,
     },
     /// The file changed while it was read.
-    #[error("the extract changed while it was downloaded, or the server cannot continue a download; the next run starts again")]
+    #[error(
+        "the extract changed while it was downloaded, or the server cannot continue a download; the next run starts again"
+    )]
     Changed,
     /// The server sent another number of bytes than it announced.
     #[error("the server sent {received} bytes instead of the {expected} that it announced")]

@@ -10,28 +10,22 @@
 //! ```
 
 use std::{
-    io::{self, Read},
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::{Arc, atomic::AtomicU64},
     time::Duration,
 };
 
 use backon::{BackoffBuilder, ExponentialBuilder};
 use reqwest::{Client, Response, StatusCode, Url, header, header::HeaderName};
-use sha2::{Digest, Sha256};
-use tokio::{
-    sync::mpsc,
-    task::JoinHandle,
-    time::{sleep, timeout},
-};
+use tokio::{sync::mpsc, task::JoinHandle, time::sleep};
 
-use super::{DownloadError, SyncError, http_client, sync_store::ExtractVersion};
+use super::{
+    DownloadError, SyncError,
+    extract_transfer::{ChunkReader, ExtractTransfer},
+    http_client,
+    sync_store::ExtractVersion,
+};
 use crate::SamGovConfig;
 
-/// Maximum size of an extract; that of SAM.gov has about 250 MB.
-const MAX_EXTRACT_BYTES: u64 = 8 << 30;
 const MAX_REDIRECTS: u32 = 5;
 /// Chunks that are received ahead of the reader; each has at most some hundred kilobytes.
 const CHUNKS_AHEAD: usize = 8;
@@ -43,9 +37,9 @@ const MAX_RETRY_PAUSE: Duration = Duration::from_mins(1);
 pub(super) struct ExtractDownloader {
     http: Client,
     address: Url,
-    retry_pause: Duration,
-    attempts: u32,
-    time_limit: Duration,
+    pub(super) retry_pause: Duration,
+    pub(super) attempts: u32,
+    pub(super) time_limit: Duration,
 }
 
 /// The answer to a conditional request.
@@ -109,20 +103,13 @@ impl ExtractDownloader {
             content_sha256: None,
         };
         let (total, received) = (response.content_length(), Arc::new(AtomicU64::new(0)));
-        let transfer = Transfer {
-            downloader: self,
-            version: version.clone(),
-            total,
-            received: Arc::clone(&received),
-            hash: Sha256::new(),
-            sender,
-        };
+        let transfer = ExtractTransfer::new(self, version.clone(), total, Arc::clone(&received), sender);
         let task = tokio::spawn(transfer.run(response));
-        (ChunkReader { receiver, chunk: io::Cursor::new(Vec::new()) }, RunningDownload { version, total, received, task })
+        (ChunkReader::new(receiver), RunningDownload { version, total, received, task })
     }
 
     /// Sends a request until the server answers it with another status than that of a problem of its own.
-    async fn send_with_retry(
+    pub(super) async fn send_with_retry(
         &self,
         headers: &[(HeaderName, String)],
         received: u64,
@@ -137,11 +124,11 @@ impl ExtractDownloader {
                 Ok(response) if response.status().is_server_error() || is_busy(response.status()) => {
                     DownloadError::Status { status: response.status().as_u16() }
                 }
-                Err(SendError::Connection(source)) => {
+                Err(ExtractRequestError::Connection(source)) => {
                     DownloadError::Connection { received, attempts: self.attempts, source }
                 }
                 Ok(response) => return Ok(response),
-                Err(SendError::Redirect(problem)) => return Err(DownloadError::Redirect { problem }),
+                Err(ExtractRequestError::Redirect(problem)) => return Err(DownloadError::Redirect { problem }),
             };
             let Some(pause) = pauses.next() else { return Err(failure) };
             tracing::warn!(error = &failure as &dyn std::error::Error, "requesting the extract failed, repeating it");
@@ -150,7 +137,10 @@ impl ExtractDownloader {
     }
 
     /// The request has no key, so it may follow redirects to other hosts: extracts are kept at a storage service.
-    async fn send_following_redirects(&self, headers: &[(HeaderName, String)]) -> Result<Response, SendError> {
+    async fn send_following_redirects(
+        &self,
+        headers: &[(HeaderName, String)],
+    ) -> Result<Response, ExtractRequestError> {
         let mut address = self.address.clone();
         for _ in 0..=MAX_REDIRECTS {
             // A compressed transfer could not be resumed at a byte of the file.
@@ -158,22 +148,23 @@ impl ExtractDownloader {
             for (name, value) in headers {
                 request = request.header(name.clone(), value.as_str());
             }
-            let response = request.send().await.map_err(|error| SendError::Connection(error.without_url()))?;
+            let response =
+                request.send().await.map_err(|error| ExtractRequestError::Connection(error.without_url()))?;
             if !response.status().is_redirection() || response.status() == StatusCode::NOT_MODIFIED {
                 return Ok(response);
             }
             let location = response.headers().get(header::LOCATION).and_then(|value| value.to_str().ok());
             let next = location.and_then(|location| address.join(location).ok());
-            address = next.ok_or(SendError::Redirect("without an address"))?;
+            address = next.ok_or(ExtractRequestError::Redirect("without an address"))?;
             if !http_client::is_secure(&address) {
-                return Err(SendError::Redirect("to an address without TLS"));
+                return Err(ExtractRequestError::Redirect("to an address without TLS"));
             }
         }
-        Err(SendError::Redirect("too often"))
+        Err(ExtractRequestError::Redirect("too often"))
     }
 }
 
-enum SendError {
+enum ExtractRequestError {
     Connection(reqwest::Error),
     Redirect(&'static str),
 }
@@ -185,147 +176,4 @@ fn is_busy(status: StatusCode) -> bool {
 fn is_web_page(response: &Response) -> bool {
     let content_type = response.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
     content_type.is_some_and(|text| text.trim_start().to_ascii_lowercase().starts_with("text/html"))
-}
-
-/// The download in the background.
-struct Transfer {
-    downloader: ExtractDownloader,
-    version: ExtractVersion,
-    total: Option<u64>,
-    received: Arc<AtomicU64>,
-    hash: Sha256,
-    sender: mpsc::Sender<io::Result<Vec<u8>>>,
-}
-
-impl Transfer {
-    async fn run(mut self, response: Response) -> Result<String, DownloadError> {
-        let (sender, limit) = (self.sender.clone(), self.downloader.time_limit);
-        let transferred = timeout(limit, self.transfer_all(response)).await;
-        let outcome = transferred.unwrap_or(Err(DownloadError::TooSlow { limit_s: limit.as_secs() }));
-        if outcome.is_err() {
-            // Without it the reader would take the interruption for the end of the file.
-            let closed = sender.send(Err(io::Error::other("the download failed"))).await;
-            drop(closed);
-        }
-        outcome
-    }
-
-    async fn transfer_all(&mut self, mut response: Response) -> Result<String, DownloadError> {
-        let mut failures = 0;
-        loop {
-            let before = self.received_bytes();
-            let source = match self.transfer_chunks(&mut response).await? {
-                None => break,
-                Some(error) => error,
-            };
-            let received = self.received_bytes();
-            failures = if received > before { 1 } else { failures + 1 };
-            if failures >= self.downloader.attempts {
-                return Err(DownloadError::Connection { received, attempts: failures, source });
-            }
-            tracing::warn!(error = &source as &dyn std::error::Error, received, "the download broke off, continuing it");
-            sleep(self.downloader.retry_pause).await;
-            match self.resume(received).await? {
-                Some(rest) => response = rest,
-                None => break,
-            }
-        }
-        let received = self.received_bytes();
-        match self.total {
-            Some(expected) if expected != received => Err(DownloadError::WrongLength { expected, received }),
-            _ => Ok(format!("{:x}", std::mem::take(&mut self.hash).finalize())),
-        }
-    }
-
-    fn received_bytes(&self) -> u64 {
-        self.received.load(Ordering::Relaxed)
-    }
-
-    /// Hands on the chunks of an answer to its end; `Some` if the connection breaks before.
-    async fn transfer_chunks(&mut self, response: &mut Response) -> Result<Option<reqwest::Error>, DownloadError> {
-        loop {
-            let chunk = tokio::select! {
-                () = self.sender.closed() => return Err(DownloadError::Stopped),
-                chunk = response.chunk() => match chunk {
-                    Ok(Some(chunk)) => chunk,
-                    Ok(None) => return Ok(None),
-                    Err(error) => return Ok(Some(error.without_url())),
-                },
-            };
-            let received = self.received_bytes() + u64::try_from(chunk.len()).unwrap_or(u64::MAX);
-            if received > MAX_EXTRACT_BYTES {
-                return Err(DownloadError::TooLarge { limit: MAX_EXTRACT_BYTES });
-            }
-            self.hash.update(&chunk);
-            self.sender.send(Ok(chunk.to_vec())).await.map_err(|_closed| DownloadError::Stopped)?;
-            self.received.store(received, Ordering::Relaxed);
-        }
-    }
-
-    /// Requests what follows the received bytes; `None` if nothing does. The server confirms that it is the same file.
-    async fn resume(&self, received: u64) -> Result<Option<Response>, DownloadError> {
-        let ExtractVersion { etag, last_modified, .. } = &self.version;
-        // A weak ETag does not promise equal bytes.
-        let strong_etag = etag.as_ref().filter(|etag| !etag.starts_with("W/"));
-        let validator = strong_etag.or(last_modified.as_ref()).ok_or(DownloadError::Changed)?;
-        let headers = [(header::RANGE, format!("bytes={received}-")), (header::IF_RANGE, validator.clone())];
-        let response = self.downloader.send_with_retry(&headers, received).await?;
-        let content_range = response.headers().get(header::CONTENT_RANGE).and_then(|value| value.to_str().ok());
-        match response.status() {
-            StatusCode::PARTIAL_CONTENT if starts_at(content_range, received, self.total) => Ok(Some(response)),
-            StatusCode::RANGE_NOT_SATISFIABLE if self.total == Some(received) => Ok(None),
-            StatusCode::OK | StatusCode::PARTIAL_CONTENT | StatusCode::RANGE_NOT_SATISFIABLE => {
-                Err(DownloadError::Changed)
-            }
-            status => Err(DownloadError::Status { status: status.as_u16() }),
-        }
-    }
-}
-
-/// Whether a range begins at this byte, of a file of this size: `bytes 100-199/200`.
-fn starts_at(content_range: Option<&str>, first: u64, total: Option<u64>) -> bool {
-    let parse = |text: &str| -> Option<(u64, Option<u64>)> {
-        let (range, size) = text.trim().strip_prefix("bytes ")?.split_once('/')?;
-        Some((range.split_once('-')?.0.trim().parse().ok()?, size.trim().parse().ok()))
-    };
-    content_range.and_then(parse).is_some_and(|(start, size)| {
-        start == first && total.is_none_or(|total| size.is_none_or(|size| size == total))
-    })
-}
-
-/// Reads the chunks of a download. Blocks, so it is used on a blocking thread.
-pub(super) struct ChunkReader {
-    receiver: mpsc::Receiver<io::Result<Vec<u8>>>,
-    chunk: io::Cursor<Vec<u8>>,
-}
-
-impl Read for ChunkReader {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        loop {
-            let read = self.chunk.read(buffer)?;
-            if read > 0 || buffer.is_empty() {
-                return Ok(read);
-            }
-            match self.receiver.blocking_recv() {
-                Some(chunk) => self.chunk = io::Cursor::new(chunk?),
-                None => return Ok(0),
-            }
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_range_continues_the_download_only_at_its_byte_and_in_a_file_of_the_same_size() {
-        assert!(starts_at(Some("bytes 100-199/200"), 100, Some(200)));
-        assert!(starts_at(Some("bytes 100-199/*"), 100, Some(200)));
-        assert!(starts_at(Some("bytes 100-199/200"), 100, None));
-        for wrong in ["bytes 0-199/200", "bytes 100-299/300", "bytes */200", "items 100-199/200", ""] {
-            assert!(!starts_at(Some(wrong), 100, Some(200)), "{wrong}");
-        }
-        assert!(!starts_at(None, 100, None));
-    }
 }

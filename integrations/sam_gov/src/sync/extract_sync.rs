@@ -7,7 +7,7 @@ use domain::event_store::BatchStore;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    DownloadError, SyncError, SyncObserver, SyncOptions, SyncOutcome, SyncSource, SyncSummary,
+    DownloadError, SyncError, SyncObserver, SyncOptions, SyncRunOutcome, SyncSource, SyncSummary,
     extract_download::{ChunkReader, ExtractAnswer, ExtractDownloader, RunningDownload},
     listed_notice_recorder::{ListedNoticeRecorder, SourceNotice},
     removed_notices::{PresentNotices, RemovedNotices},
@@ -70,11 +70,11 @@ impl<'a, L: BatchStore> ExtractSync<'a, L> {
         self.summary.requests = 1;
         let answer = tokio::select! {
             biased;
-            () = stop.cancelled() => return Ok(self.summary.with_outcome(SyncOutcome::Interrupted)),
+            () = stop.cancelled() => return Ok(self.summary.with_outcome(SyncRunOutcome::Interrupted)),
             answer = self.downloader.request(&known) => answer.map_err(SyncError::Download)?,
         };
         let response = match answer {
-            ExtractAnswer::NotModified => return Ok(self.summary.with_outcome(SyncOutcome::NotModified)),
+            ExtractAnswer::NotModified => return Ok(self.summary.with_outcome(SyncRunOutcome::NotModified)),
             ExtractAnswer::Modified(response) => response,
         };
         let (reader, mut download) = self.downloader.clone().start(response);
@@ -86,7 +86,7 @@ impl<'a, L: BatchStore> ExtractSync<'a, L> {
             read => read?,
         };
         if !is_complete {
-            return Ok(self.summary.with_outcome(SyncOutcome::Interrupted));
+            return Ok(self.summary.with_outcome(SyncRunOutcome::Interrupted));
         }
         let digest = (&mut download.task).await.unwrap_or(Err(DownloadError::Stopped)).map_err(SyncError::Download)?;
         let version = ExtractVersion { content_sha256: Some(digest), ..download.version };
@@ -95,7 +95,7 @@ impl<'a, L: BatchStore> ExtractSync<'a, L> {
             self.archive_removed().await?;
         }
         self.state.save_extract_version(name, &version).await?;
-        Ok(self.summary.with_outcome(SyncOutcome::Complete))
+        Ok(self.summary.with_outcome(SyncRunOutcome::Complete))
     }
 
     async fn explain_failure(&self, source: SourceError, download: RunningDownload) -> SyncError {
@@ -135,11 +135,7 @@ impl<'a, L: BatchStore> ExtractSync<'a, L> {
         Ok(true)
     }
 
-    async fn record_rows(
-        &mut self,
-        rows: Vec<ParsedRow>,
-        observer: &mut dyn SyncObserver,
-    ) -> Result<(), SyncError> {
+    async fn record_rows(&mut self, rows: Vec<ParsedRow>, observer: &mut dyn SyncObserver) -> Result<(), SyncError> {
         let counts = &mut self.summary.counts;
         let mut notices = Vec::with_capacity(rows.len());
         for row in rows {
@@ -168,7 +164,7 @@ impl<'a, L: BatchStore> ExtractSync<'a, L> {
 
     async fn archive_removed(&mut self) -> Result<(), SyncError> {
         if self.unidentified_rows > 0 {
-            self.summary.warnings.push(format!(
+            self.summary.warn(format!(
                 "{} rejected rows do not say which notice they are; nothing that is absent from this extract is archived",
                 self.unidentified_rows
             ));

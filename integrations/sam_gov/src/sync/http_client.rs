@@ -32,17 +32,19 @@ pub(super) fn is_secure(url: &Url) -> bool {
 }
 
 /// Why a body could not be read.
-pub(super) enum BodyError {
+pub(super) enum ResponseBodyError {
     Connection(reqwest::Error),
     TooLarge,
 }
 
 /// Reads a body of at most `limit` bytes.
-pub(super) async fn read_body(mut response: Response, limit: usize) -> Result<Vec<u8>, BodyError> {
+pub(super) async fn read_body(mut response: Response, limit: usize) -> Result<Vec<u8>, ResponseBodyError> {
     let mut body = Vec::new();
-    while let Some(chunk) = response.chunk().await.map_err(|error| BodyError::Connection(error.without_url()))? {
+    while let Some(chunk) =
+        response.chunk().await.map_err(|error| ResponseBodyError::Connection(error.without_url()))?
+    {
         if body.len() + chunk.len() > limit {
-            return Err(BodyError::TooLarge);
+            return Err(ResponseBodyError::TooLarge);
         }
         body.extend_from_slice(&chunk);
     }

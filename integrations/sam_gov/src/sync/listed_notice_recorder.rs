@@ -107,8 +107,7 @@ impl<'a, L: BatchStore> ListedNoticeRecorder<'a, L> {
                 .filter(|(changed, id)| batch.decide_stream(id, |state| changed.decide_events(state)) > 0)
                 .count()
         };
-        let (imported, events) =
-            append_batch::decide_and_append(&self.log, &self.caller, ids.clone(), decide).await?;
+        let (imported, events) = append_batch::decide_and_append(&self.log, &self.caller, ids.clone(), decide).await?;
         let (rows, imported) = (to_u64(changed.len()), to_u64(imported));
         counts.rows += rows;
         counts.imported += imported;

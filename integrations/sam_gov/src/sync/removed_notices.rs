@@ -124,17 +124,14 @@ impl<L: BatchStore> RemovedNotices<'_, L> {
     }
 
     /// Archives those whose current notice is among the removed ones; returns their number.
-    async fn archive_batch(
-        &self,
-        ids: Vec<String>,
-        removed: &HashMap<String, Vec<String>>,
-    ) -> Result<u64, SyncError> {
+    async fn archive_batch(&self, ids: Vec<String>, removed: &HashMap<String, Vec<String>>) -> Result<u64, SyncError> {
         let stamp = self.caller.stamp(SystemClock.now());
         let decide = |batch: &mut AppendBatch<Opportunity>| {
             for id in &ids {
                 batch.decide_stream(id, |opportunity| {
                     let current = opportunity.record().map(|record| record.notice_id.as_str());
-                    let is_removed = removed.get(id).is_some_and(|ids| ids.iter().any(|id| Some(id.as_str()) == current));
+                    let is_removed =
+                        removed.get(id).is_some_and(|ids| ids.iter().any(|id| Some(id.as_str()) == current));
                     let command = OpportunityCommand::Archive { stamp: stamp.clone() };
                     if is_removed { opportunity.decide(command).unwrap_or_default() } else { vec![] }
                 });

@@ -2,20 +2,20 @@
 
 use sam_gov::{
     SyncSource,
-    sync::{DateWindow, SyncOptions, SyncOutcome},
+    sync::{DateWindow, SyncOptions, SyncRunOutcome},
 };
 use serde_json::json;
 use tests::sam_gov_server::{ApiFault, generated_notice};
 
-use super::{SyncFixture, error_chain, notice_ids};
+use super::{SamGovFixture, error_chain, notice_ids};
 
 #[tokio::test]
 async fn every_notice_is_recorded_once_and_a_second_run_records_nothing() {
-    let fixture = SyncFixture::start().await;
+    let fixture = SamGovFixture::start().await;
     fixture.server.state().notices = (0..35).map(generated_notice).collect();
 
     let summary = fixture.run(SyncSource::Api).await.unwrap();
-    assert_eq!((summary.outcome, summary.requests), (SyncOutcome::Complete, 4));
+    assert_eq!((summary.outcome, summary.requests), (SyncRunOutcome::Complete, 4));
     assert_eq!((summary.counts.rows, summary.counts.imported, summary.counts.events), (35, 35, 35));
     assert_eq!(fixture.discovered_notices().await, notice_ids(0..35));
     let offsets: Vec<_> = fixture.server.take_requests().iter().map(|r| r.parameter("offset").to_owned()).collect();
@@ -27,7 +27,7 @@ async fn every_notice_is_recorded_once_and_a_second_run_records_nothing() {
 
 #[tokio::test]
 async fn pages_that_overlap_or_come_twice_or_shift_lose_nothing_and_record_nothing_twice() {
-    let fixture = SyncFixture::start().await;
+    let fixture = SamGovFixture::start().await;
     {
         let mut state = fixture.server.state();
         state.notices = (0..40).map(generated_notice).collect();
@@ -39,14 +39,14 @@ async fn pages_that_overlap_or_come_twice_or_shift_lose_nothing_and_record_nothi
         state.api_faults.push_back(ApiFault::Change(Box::new(|notices| drop(notices.remove(2)))));
     }
     let summary = fixture.run(SyncSource::Api).await.unwrap();
-    assert_eq!(summary.outcome, SyncOutcome::Complete);
+    assert_eq!(summary.outcome, SyncRunOutcome::Complete);
     assert_eq!(fixture.discovered_notices().await, notice_ids(0..40));
     assert_eq!(fixture.event_counts().await.values().sum::<i64>(), 40);
 }
 
 #[tokio::test]
 async fn a_notice_that_is_amended_between_two_pages_is_recorded_in_both_forms() {
-    let fixture = SyncFixture::start().await;
+    let fixture = SamGovFixture::start().await;
     {
         let mut state = fixture.server.state();
         state.notices = (0..15).map(generated_notice).collect();
@@ -65,7 +65,7 @@ async fn a_notice_that_is_amended_between_two_pages_is_recorded_in_both_forms() 
 
 #[tokio::test]
 async fn a_late_amendment_is_found_because_days_overlap() {
-    let fixture = SyncFixture::start().await;
+    let fixture = SamGovFixture::start().await;
     fixture.server.state().notices = (0..3).map(generated_notice).collect();
     fixture.run(SyncSource::Api).await.unwrap();
     let first = fixture.server.take_requests();
@@ -87,7 +87,7 @@ async fn a_late_amendment_is_found_because_days_overlap() {
 
 #[tokio::test]
 async fn a_long_range_is_read_in_windows_of_at_most_a_year_and_does_not_move_the_schedule() {
-    let fixture = SyncFixture::start().await;
+    let fixture = SamGovFixture::start().await;
     fixture.server.state().notices = (0..3).map(generated_notice).collect();
     let day = |text: &str| text.parse().unwrap();
     let days = DateWindow::new(day("2024-01-01"), day("2026-02-28"));
@@ -96,16 +96,13 @@ async fn a_long_range_is_read_in_windows_of_at_most_a_year_and_does_not_move_the
     assert_eq!((summary.requests, summary.counts.imported, summary.counts.unchanged), (3, 3, 6));
     let requests = fixture.server.take_requests();
     let windows: Vec<_> = requests.iter().map(|r| (r.parameter("postedFrom"), r.parameter("postedTo"))).collect();
-    assert_eq!(
-        windows,
-        [("01/01/2024", "12/30/2024"), ("12/31/2024", "12/30/2025"), ("12/31/2025", "02/28/2026")]
-    );
+    assert_eq!(windows, [("01/01/2024", "12/30/2024"), ("12/31/2024", "12/30/2025"), ("12/31/2025", "02/28/2026")]);
     assert_eq!(fixture.sync().status(SyncSource::Api).await.unwrap().complete_through, None);
 }
 
 #[tokio::test]
 async fn a_window_that_stays_incomplete_is_not_counted_as_read() {
-    let fixture = SyncFixture::start().await;
+    let fixture = SamGovFixture::start().await;
     {
         let mut state = fixture.server.state();
         state.notices = (0..20).map(generated_notice).collect();
@@ -121,18 +118,18 @@ async fn a_window_that_stays_incomplete_is_not_counted_as_read() {
 
 #[tokio::test]
 async fn the_quota_ends_a_run_and_the_next_one_continues_at_its_page() {
-    let mut fixture = SyncFixture::start().await;
+    let mut fixture = SamGovFixture::start().await;
     fixture.server.state().notices = (0..45).map(generated_notice).collect();
     fixture.config.daily_quota = 2;
     for _ in 0..2 {
         let summary = fixture.run(SyncSource::Api).await.unwrap();
-        assert!(matches!(summary.outcome, SyncOutcome::Paused { throttled: false, .. }), "{:?}", summary.outcome);
+        assert!(matches!(summary.outcome, SyncRunOutcome::Paused { throttled: false, .. }), "{:?}", summary.outcome);
     }
     assert_eq!(fixture.server.take_requests().len(), 2, "without quota no request is sent");
     assert_eq!(fixture.discovered_notices().await, notice_ids(0..20));
 
     fixture.config.daily_quota = 100;
-    assert_eq!(fixture.run(SyncSource::Api).await.unwrap().outcome, SyncOutcome::Complete);
+    assert_eq!(fixture.run(SyncSource::Api).await.unwrap().outcome, SyncRunOutcome::Complete);
     let offsets: Vec<_> = fixture.server.take_requests().iter().map(|r| r.parameter("offset").to_owned()).collect();
     assert_eq!(offsets, ["20", "30", "40"]);
     assert_eq!(fixture.discovered_notices().await, notice_ids(0..45));
@@ -140,8 +137,8 @@ async fn the_quota_ends_a_run_and_the_next_one_continues_at_its_page() {
 
 #[tokio::test]
 async fn texts_are_fetched_from_the_host_of_the_api_only_and_within_the_quota() {
-    let mut fixture = SyncFixture::start().await;
-    let foreign = SyncFixture::start().await;
+    let mut fixture = SamGovFixture::start().await;
+    let foreign = SamGovFixture::start().await;
     {
         let mut state = fixture.server.state();
         state.notices = (0..3).map(generated_notice).collect();
@@ -169,7 +166,7 @@ async fn texts_are_fetched_from_the_host_of_the_api_only_and_within_the_quota() 
 
 #[tokio::test]
 async fn a_preview_records_nothing_and_counts_what_it_would() {
-    let fixture = SyncFixture::start().await;
+    let fixture = SamGovFixture::start().await;
     fixture.server.state().notices = (0..25).map(generated_notice).collect();
     let options = SyncOptions { preview: true, ..SyncOptions::default() };
     let summary = fixture.run_with(SyncSource::Api, &options).await.unwrap();

@@ -4,14 +4,14 @@ use std::time::Duration;
 
 use sam_gov::{
     SyncSource,
-    sync::{SyncOptions, SyncOutcome},
+    sync::{SyncOptions, SyncRunOutcome},
 };
 use tests::{
     eventually,
     sam_gov_server::{API_KEY, ApiFault, SamGovServer, generated_notice},
 };
 
-use super::{SilentObserver, SyncFixture, error_chain, notice_ids};
+use super::{SamGovFixture, SilentObserver, error_chain, notice_ids};
 
 fn page_text(text: &str) -> ApiFault {
     ApiFault::Answer(200, vec![], text.to_owned())
@@ -19,7 +19,7 @@ fn page_text(text: &str) -> ApiFault {
 
 #[tokio::test]
 async fn answers_that_are_no_pages_are_requested_again() {
-    let fixture = SyncFixture::start().await;
+    let fixture = SamGovFixture::start().await;
     let faults = [
         page_text("<!DOCTYPE html><html><body>Scheduled maintenance</body></html>"),
         page_text(r#"{"totalRecords": 12, "opportunitiesData": [{"noticeId": "#),
@@ -41,14 +41,14 @@ async fn answers_that_are_no_pages_are_requested_again() {
         }
     }
     let summary = fixture.run(SyncSource::Api).await.unwrap();
-    assert_eq!((summary.outcome, summary.counts.events), (SyncOutcome::Complete, 90));
+    assert_eq!((summary.outcome, summary.counts.events), (SyncRunOutcome::Complete, 90));
     assert_eq!(fixture.server.take_requests().len(), 9 + count);
     assert_eq!(fixture.discovered_notices().await, notice_ids(0..90));
 }
 
 #[tokio::test]
 async fn a_fault_that_stays_ends_the_run_after_the_attempts_and_names_the_page() {
-    let mut fixture = SyncFixture::start().await;
+    let mut fixture = SamGovFixture::start().await;
     fixture.config.attempts = 3;
     {
         let mut state = fixture.server.state();
@@ -62,13 +62,13 @@ async fn a_fault_that_stays_ends_the_run_after_the_attempts_and_names_the_page()
     assert_eq!(fixture.discovered_notices().await, notice_ids(0..10));
 
     let summary = fixture.run(SyncSource::Api).await.unwrap();
-    assert_eq!((summary.outcome, summary.requests), (SyncOutcome::Complete, 2));
+    assert_eq!((summary.outcome, summary.requests), (SyncRunOutcome::Complete, 2));
     assert_eq!(fixture.discovered_notices().await, notice_ids(0..30));
 }
 
 #[tokio::test]
 async fn an_answer_that_stalls_is_given_up() {
-    let mut fixture = SyncFixture::start().await;
+    let mut fixture = SamGovFixture::start().await;
     // As short as the answers of the stand-in allow on a busy machine.
     fixture.config.request_timeout_ms = 1_000;
     {
@@ -83,7 +83,7 @@ async fn an_answer_that_stalls_is_given_up() {
 
 #[tokio::test]
 async fn the_key_is_in_no_error_and_follows_no_redirect() {
-    let mut fixture = SyncFixture::start().await;
+    let mut fixture = SamGovFixture::start().await;
     let other = SamGovServer::start().await;
     let location = vec![("location", other.api_url())];
     fixture.server.state().api_faults.push_back(ApiFault::Answer(302, location, String::new()));
@@ -111,8 +111,9 @@ async fn the_key_is_in_no_error_and_follows_no_redirect() {
 
 #[tokio::test]
 async fn no_request_is_sent_before_the_time_that_a_refusal_names() {
-    let fixture = SyncFixture::start().await;
-    let body = r#"{"code":"900804","message":"Message throttled out","nextAccessTime":"2099-Nov-30 00:00:00+0000 UTC"}"#;
+    let fixture = SamGovFixture::start().await;
+    let body =
+        r#"{"code":"900804","message":"Message throttled out","nextAccessTime":"2099-Nov-30 00:00:00+0000 UTC"}"#;
     {
         let mut state = fixture.server.state();
         state.notices = (0..30).map(generated_notice).collect();
@@ -121,20 +122,20 @@ async fn no_request_is_sent_before_the_time_that_a_refusal_names() {
     }
     for _ in 0..2 {
         let summary = fixture.run(SyncSource::Api).await.unwrap();
-        assert!(matches!(summary.outcome, SyncOutcome::Paused { throttled: true, .. }), "{:?}", summary.outcome);
+        assert!(matches!(summary.outcome, SyncRunOutcome::Paused { throttled: true, .. }), "{:?}", summary.outcome);
     }
     assert_eq!(fixture.server.take_requests().len(), 2);
 
     // The time has come.
     sqlx::query("update sam_gov_api_usage set throttled_until = now()").execute(&fixture.pool).await.unwrap();
     let summary = fixture.run(SyncSource::Api).await.unwrap();
-    assert_eq!((summary.outcome, summary.requests), (SyncOutcome::Complete, 2));
+    assert_eq!((summary.outcome, summary.requests), (SyncRunOutcome::Complete, 2));
     assert_eq!(fixture.discovered_notices().await, notice_ids(0..30));
 }
 
 #[tokio::test]
 async fn a_short_refusal_is_waited_for_and_an_endless_one_ends_the_run() {
-    let fixture = SyncFixture::start().await;
+    let fixture = SamGovFixture::start().await;
     let refusal = || ApiFault::Answer(429, vec![("retry-after", "0".to_owned())], String::new());
     {
         let mut state = fixture.server.state();
@@ -142,18 +143,18 @@ async fn a_short_refusal_is_waited_for_and_an_endless_one_ends_the_run() {
         state.api_faults.extend([refusal(), refusal()]);
     }
     let summary = fixture.run(SyncSource::Api).await.unwrap();
-    assert_eq!((summary.outcome, summary.requests, summary.counts.events), (SyncOutcome::Complete, 3, 5));
+    assert_eq!((summary.outcome, summary.requests, summary.counts.events), (SyncRunOutcome::Complete, 3, 5));
 
     fixture.server.state().api_faults.extend((0..9).map(|_| refusal()));
     fixture.server.take_requests();
     let summary = fixture.run(SyncSource::Api).await.unwrap();
-    assert!(matches!(summary.outcome, SyncOutcome::Paused { throttled: true, .. }), "{:?}", summary.outcome);
+    assert!(matches!(summary.outcome, SyncRunOutcome::Paused { throttled: true, .. }), "{:?}", summary.outcome);
     assert_eq!(fixture.server.take_requests().len(), 5);
 }
 
 #[tokio::test]
 async fn a_run_that_is_cut_off_in_the_middle_continues_without_loss() {
-    let fixture = SyncFixture::start().await;
+    let fixture = SamGovFixture::start().await;
     {
         let mut state = fixture.server.state();
         state.notices = (0..50).map(generated_notice).collect();
@@ -173,7 +174,7 @@ async fn a_run_that_is_cut_off_in_the_middle_continues_without_loss() {
     assert_eq!(fixture.discovered_notices().await, notice_ids(0..20), "two pages before the run was dropped");
     fixture.server.take_requests();
     let summary = fixture.run(SyncSource::Api).await.unwrap();
-    assert_eq!(summary.outcome, SyncOutcome::Complete);
+    assert_eq!(summary.outcome, SyncRunOutcome::Complete);
     assert_eq!(fixture.discovered_notices().await, notice_ids(0..50));
     assert_eq!(fixture.event_counts().await.values().sum::<i64>(), 50);
     let first = fixture.server.take_requests()[0].parameter("offset").to_owned();
@@ -182,7 +183,7 @@ async fn a_run_that_is_cut_off_in_the_middle_continues_without_loss() {
 
 #[tokio::test]
 async fn a_stopped_run_says_so_and_ends_at_once() {
-    let fixture = SyncFixture::start().await;
+    let fixture = SamGovFixture::start().await;
     fixture.server.state().notices = (0..5).map(generated_notice).collect();
     fixture.server.state().api_faults.push_back(ApiFault::Stall);
     let stop = tokio_util::sync::CancellationToken::new();
@@ -192,5 +193,5 @@ async fn a_stopped_run_says_so_and_ends_at_once() {
         stopping.cancel();
     });
     let summary = fixture.sync().run(SyncSource::Api, &SyncOptions::default(), &mut SilentObserver, &stop).await;
-    assert_eq!(summary.unwrap().outcome, SyncOutcome::Interrupted);
+    assert_eq!(summary.unwrap().outcome, SyncRunOutcome::Interrupted);
 }

@@ -2,22 +2,22 @@
 
 use sam_gov::{
     SyncSource,
-    sync::{SyncOptions, SyncOutcome},
+    sync::{SyncOptions, SyncRunOutcome},
 };
 use tests::sam_gov_server::{csv_extract, csv_row};
 
-use super::{SyncFixture, error_chain, notice_ids};
+use super::{SamGovFixture, error_chain, notice_ids};
 
 /// The rows of notices with their first title.
 fn rows(numbers: impl IntoIterator<Item = usize>) -> Vec<String> {
     numbers.into_iter().map(|n| csv_row(n, "Surgical beds")).collect()
 }
 
-fn publish(fixture: &SyncFixture, rows: &[String], etag: &str) {
+fn publish(fixture: &SamGovFixture, rows: &[String], etag: &str) {
     fixture.server.state().extract = (csv_extract(rows), format!("\"{etag}\""));
 }
 
-async fn phases(fixture: &SyncFixture, notice: usize) -> Vec<String> {
+async fn phases(fixture: &SamGovFixture, notice: usize) -> Vec<String> {
     let statement = "select e.event_type from events e join events first using (aggregate_id) \
                      where first.sequence = 1 and first.payload #>> '{filing,notice_id}' = $1 order by e.sequence";
     let id = format!("notice{notice:05}");
@@ -26,19 +26,19 @@ async fn phases(fixture: &SyncFixture, notice: usize) -> Vec<String> {
 
 #[tokio::test]
 async fn a_day_without_changes_records_nothing() {
-    let fixture = SyncFixture::start().await;
+    let fixture = SamGovFixture::start().await;
     publish(&fixture, &rows(0..700), "v1");
     let summary = fixture.run(SyncSource::Extract).await.unwrap();
     assert_eq!((summary.counts.imported, summary.counts.events), (700, 700));
     assert_eq!(fixture.discovered_notices().await, notice_ids(0..700));
 
     let summary = fixture.run(SyncSource::Extract).await.unwrap();
-    assert_eq!((summary.outcome, summary.counts.rows, summary.bytes), (SyncOutcome::NotModified, 0, 0));
+    assert_eq!((summary.outcome, summary.counts.rows, summary.bytes), (SyncRunOutcome::NotModified, 0, 0));
 
     // Another file with the same notices.
     publish(&fixture, &rows((0..700).rev()), "v2");
     let summary = fixture.run(SyncSource::Extract).await.unwrap();
-    assert_eq!((summary.outcome, summary.counts.unchanged, summary.counts.events), (SyncOutcome::Complete, 700, 0));
+    assert_eq!((summary.outcome, summary.counts.unchanged, summary.counts.events), (SyncRunOutcome::Complete, 700, 0));
 
     let mut changed = rows(0..700);
     changed[7] = csv_row(7, "Surgical beds and rails");
@@ -50,7 +50,7 @@ async fn a_day_without_changes_records_nothing() {
 
 #[tokio::test]
 async fn an_opportunity_is_archived_when_its_notice_is_missing_twice_and_reopened_when_it_is_back() {
-    let fixture = SyncFixture::start().await;
+    let fixture = SamGovFixture::start().await;
     publish(&fixture, &rows(0..20), "v1");
     fixture.run(SyncSource::Extract).await.unwrap();
 
@@ -75,7 +75,7 @@ async fn an_opportunity_is_archived_when_its_notice_is_missing_twice_and_reopene
 
 #[tokio::test]
 async fn the_same_file_again_does_not_count_as_a_second_absence() {
-    let fixture = SyncFixture::start().await;
+    let fixture = SamGovFixture::start().await;
     publish(&fixture, &rows(0..20), "v1");
     fixture.run(SyncSource::Extract).await.unwrap();
     for etag in ["v2", "v3", "v4"] {
@@ -86,7 +86,7 @@ async fn the_same_file_again_does_not_count_as_a_second_absence() {
 
 #[tokio::test]
 async fn an_extract_that_lacks_many_notices_archives_nothing_unless_it_is_allowed() {
-    let mut fixture = SyncFixture::start().await;
+    let mut fixture = SamGovFixture::start().await;
     fixture.config.absences_before_archive = 1;
     publish(&fixture, &rows(0..20), "v1");
     fixture.run(SyncSource::Extract).await.unwrap();
@@ -108,7 +108,7 @@ async fn an_extract_that_lacks_many_notices_archives_nothing_unless_it_is_allowe
 
 #[tokio::test]
 async fn an_opportunity_with_another_listed_notice_or_a_newer_one_stays_open() {
-    let mut fixture = SyncFixture::start().await;
+    let mut fixture = SamGovFixture::start().await;
     fixture.config.absences_before_archive = 1;
     // Notice 20 is a second one of the opportunity of notice 0.
     let second = csv_row(20, "Surgical beds").replace("36C24526Q0020", "36C24526Q0000");
@@ -125,7 +125,7 @@ async fn an_opportunity_with_another_listed_notice_or_a_newer_one_stays_open() {
 
 #[tokio::test]
 async fn a_row_of_an_unknown_notice_keeps_the_run_from_archiving() {
-    let mut fixture = SyncFixture::start().await;
+    let mut fixture = SamGovFixture::start().await;
     fixture.config.absences_before_archive = 1;
     publish(&fixture, &rows(0..20), "v1");
     fixture.run(SyncSource::Extract).await.unwrap();

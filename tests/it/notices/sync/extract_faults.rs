@@ -1,12 +1,13 @@
 //! The extract: downloads that break, and answers that are no extract.
 
-use flate2::{Compression, write::GzEncoder};
-use sam_gov::{SyncSource, sync::SyncOutcome};
 use std::io::Write as _;
-use synthetic::notice_generator;
-use tests::sam_gov_server::{ExtractFault, csv_extract, csv_row};
 
-use super::{SyncFixture, error_chain, notice_ids};
+use flate2::{Compression, write::GzEncoder};
+use sam_gov::{SyncSource, sync::SyncRunOutcome};
+use synthetic::notice_generator;
+use tests::sam_gov_server::{ExtractFault, ReceivedRequest, csv_extract, csv_row};
+
+use super::{SamGovFixture, error_chain, notice_ids};
 
 /// About a megabyte of generated notices.
 fn generated_extract(rows: u64) -> Vec<u8> {
@@ -17,7 +18,7 @@ fn generated_extract(rows: u64) -> Vec<u8> {
 
 #[tokio::test]
 async fn a_download_that_breaks_is_continued_at_its_byte() {
-    let fixture = SyncFixture::start().await;
+    let fixture = SamGovFixture::start().await;
     let extract = generated_extract(600);
     let size = u64::try_from(extract.len()).unwrap();
     {
@@ -30,14 +31,19 @@ async fn a_download_that_breaks_is_continued_at_its_byte() {
         ]);
     }
     let summary = fixture.run(SyncSource::Extract).await.unwrap();
-    assert_eq!((summary.outcome, summary.counts.rows, summary.bytes), (SyncOutcome::Complete, 600, size));
+    assert_eq!((summary.outcome, summary.counts.rows, summary.bytes), (SyncRunOutcome::Complete, 600, size));
     let requests = fixture.server.take_requests();
-    let ranges: Vec<_> = requests.iter().map(|request| request.header("range")).collect();
-    assert_eq!(ranges, ["", "bytes=300000-", "bytes=300000-", "bytes=400000-"]);
+    let start = |request: &ReceivedRequest| -> Option<u64> {
+        request.header("range").strip_prefix("bytes=")?.strip_suffix('-')?.parse().ok()
+    };
+    let starts: Vec<_> = requests.iter().map(start).collect();
+    // What the server has not sent before the connection breaks is requested again.
+    let [None, Some(first), Some(repeated), Some(second)] = starts[..] else { panic!("{starts:?}") };
+    assert!(0 < first && first == repeated && first <= second && second <= 400_000, "{starts:?}");
     assert!(requests[1..].iter().all(|request| request.header("if-range") == "\"v1\""));
 
     // The same extract in one piece leads to the same events.
-    let other = SyncFixture::start().await;
+    let other = SamGovFixture::start().await;
     other.server.state().extract = (generated_extract(600), "\"v1\"".to_owned());
     other.run(SyncSource::Extract).await.unwrap();
     assert_eq!(fixture.event_counts().await, other.event_counts().await);
@@ -45,19 +51,19 @@ async fn a_download_that_breaks_is_continued_at_its_byte() {
 
 #[tokio::test]
 async fn an_extract_that_changes_while_it_is_read_is_read_again_by_the_next_run() {
-    let fixture = SyncFixture::start().await;
+    let fixture = SamGovFixture::start().await;
     let extract = |title: &str| csv_extract(&(0..2_000).map(|n| csv_row(n, title)).collect::<Vec<_>>());
     {
         let mut state = fixture.server.state();
         state.extract = (extract("Surgical beds"), "\"v1\"".to_owned());
         state.extract_faults.push_back(ExtractFault::BreakAfter(100_000));
-        state.extract_faults.push_back(ExtractFault::Change(extract("Surgical beds, revised"), "\"v2\""));
+        state.extract_faults.push_back(ExtractFault::Change(extract("Surgical beds revised"), "\"v2\""));
     }
     let error = error_chain(&fixture.run(SyncSource::Extract).await.unwrap_err());
     assert!(error.contains("the extract changed while it was downloaded"), "{error}");
 
     let summary = fixture.run(SyncSource::Extract).await.unwrap();
-    assert_eq!((summary.outcome, summary.counts.rows), (SyncOutcome::Complete, 2_000));
+    assert_eq!((summary.outcome, summary.counts.rows), (SyncRunOutcome::Complete, 2_000));
     assert_eq!(fixture.discovered_notices().await, notice_ids(0..2_000));
     let titles = "select count(distinct aggregate_id) from events where payload #>> '{facts,title}' like '%revised'";
     assert_eq!(sqlx::query_scalar::<_, i64>(titles).fetch_one(&fixture.pool).await.unwrap(), 2_000);
@@ -65,7 +71,7 @@ async fn an_extract_that_changes_while_it_is_read_is_read_again_by_the_next_run(
 
 #[tokio::test]
 async fn an_answer_that_is_no_extract_ends_the_run_and_archives_nothing() {
-    let mut fixture = SyncFixture::start().await;
+    let mut fixture = SamGovFixture::start().await;
     (fixture.config.absences_before_archive, fixture.config.attempts) = (1, 2);
     let rows: Vec<_> = (0..20).map(|n| csv_row(n, "Surgical beds")).collect();
     fixture.server.state().extract = (csv_extract(&rows), "\"v1\"".to_owned());
@@ -99,7 +105,7 @@ async fn an_answer_that_is_no_extract_ends_the_run_and_archives_nothing() {
 
 #[tokio::test]
 async fn a_download_that_brings_nothing_more_ends_after_the_attempts() {
-    let mut fixture = SyncFixture::start().await;
+    let mut fixture = SamGovFixture::start().await;
     fixture.config.attempts = 3;
     let rows: Vec<_> = (0..100).map(|n| csv_row(n, "Surgical beds")).collect();
     {
@@ -114,7 +120,7 @@ async fn a_download_that_brings_nothing_more_ends_after_the_attempts() {
 
 #[tokio::test]
 async fn a_compressed_extract_behind_a_redirect_is_read() {
-    let fixture = SyncFixture::start().await;
+    let fixture = SamGovFixture::start().await;
     let rows: Vec<_> = (0..30).map(|n| csv_row(n, "Surgical beds")).collect();
     let mut gzip = GzEncoder::new(Vec::new(), Compression::fast());
     gzip.write_all(&csv_extract(&rows)).unwrap();
@@ -130,9 +136,13 @@ async fn a_compressed_extract_behind_a_redirect_is_read() {
 
 #[tokio::test]
 async fn a_run_that_is_dropped_in_the_middle_is_completed_by_the_next_one() {
-    let fixture = SyncFixture::start().await;
+    let fixture = SamGovFixture::start().await;
     let rows: Vec<_> = (0..2_000).map(|n| csv_row(n, "Surgical beds")).collect();
-    fixture.server.state().extract = (csv_extract(&rows), "\"v1\"".to_owned());
+    {
+        let mut state = fixture.server.state();
+        state.extract = (csv_extract(&rows), "\"v1\"".to_owned());
+        state.extract_faults.push_back(ExtractFault::StallAfter(200_000));
+    }
     {
         let run = fixture.run(SyncSource::Extract);
         let first_batch = tests::eventually(async || match fixture.discovered_notices().await.len() {
@@ -147,7 +157,7 @@ async fn a_run_that_is_dropped_in_the_middle_is_completed_by_the_next_one() {
     }
     assert!(fixture.discovered_notices().await.len() < 2_000, "the run was complete before it was dropped");
     let summary = fixture.run(SyncSource::Extract).await.unwrap();
-    assert_eq!(summary.outcome, SyncOutcome::Complete);
+    assert_eq!(summary.outcome, SyncRunOutcome::Complete);
     assert!(summary.counts.unchanged > 0);
     assert_eq!(fixture.discovered_notices().await, notice_ids(0..2_000));
     assert_eq!(fixture.event_counts().await.values().sum::<i64>(), 2_000);

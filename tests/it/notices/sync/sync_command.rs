@@ -10,10 +10,10 @@ use tests::{
 };
 use tokio::process::Command;
 
-use super::{SyncFixture, notice_ids};
+use super::{SamGovFixture, notice_ids};
 
 /// `medhub sync` with the settings of the fixture, and with no engine but Postgres.
-fn build_command(fixture: &SyncFixture, args: &[&str]) -> Command {
+fn build_command(fixture: &SamGovFixture, args: &[&str]) -> Command {
     let mut command = Command::new(tests::medhub_local());
     command
         .args(["product", "sync"])
@@ -35,7 +35,7 @@ fn messages(output: &Output) -> String {
 
 #[tokio::test]
 async fn the_command_reads_both_sources_and_says_what_it_did() {
-    let fixture = SyncFixture::start().await;
+    let fixture = SamGovFixture::start().await;
     let folder = tempfile::tempdir().unwrap();
     {
         let mut state = fixture.server.state();
@@ -46,14 +46,17 @@ async fn the_command_reads_both_sources_and_says_what_it_did() {
     let output = build_command(&fixture, &["--json"]).current_dir(folder.path()).output().await.unwrap();
     assert_eq!(output.status.code(), Some(3), "a row was rejected: {}", messages(&output));
     let results: Vec<Value> = tests::json_lines(&output);
-    assert_eq!((&results[0]["source"], &results[0]["imported"], &results[0]["rejected"]), (&"extract".into(), &2.into(), &1.into()));
-    assert_eq!((&results[1]["source"], &results[1]["imported"], &results[1]["outcome"]), (&"api".into(), &12.into(), &"complete".into()));
+    let shown =
+        |result: &Value| ["source", "outcome", "imported", "rejected"].map(|key| result[key].to_string()).join(" ");
+    let shown: Vec<_> = results.iter().map(shown).collect();
+    assert_eq!(shown, [r#""extract" "complete" 2 1"#, r#""api" "complete" 12 0"#]);
     assert!(folder.path().join("sync-extract.rejected.csv").exists());
     assert_eq!(fixture.discovered_notices().await.len(), 14);
     assert!(!messages(&output).contains(API_KEY));
 
     // The quota of four requests allows two more.
-    let output = build_command(&fixture, &["api", "--from", "2026-01-01", "--to", "2026-02-28"]).output().await.unwrap();
+    let output =
+        build_command(&fixture, &["api", "--from", "2026-01-01", "--to", "2026-02-28"]).output().await.unwrap();
     assert_eq!(output.status.code(), Some(0), "{}", messages(&output));
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(text.starts_with("api: 12 rows in ") && text.contains("12 unchanged, 0 rejected"), "{text}");
@@ -64,7 +67,7 @@ async fn the_command_reads_both_sources_and_says_what_it_did() {
 
 #[tokio::test]
 async fn wrong_arguments_and_missing_settings_say_what_to_do() {
-    let fixture = SyncFixture::start().await;
+    let fixture = SamGovFixture::start().await;
     for (args, expected) in [
         (vec!["extract", "--from", "2026-01-01"], "--from and --to are for `medhub sync api`"),
         (vec!["api", "--from", "2026-02-01", "--to", "2026-01-01"], "--from 2026-02-01 is after --to 2026-01-01"),
@@ -82,7 +85,7 @@ async fn wrong_arguments_and_missing_settings_say_what_to_do() {
 
 #[tokio::test]
 async fn a_killed_command_is_continued_and_a_second_one_at_a_time_is_refused() {
-    let fixture = SyncFixture::start().await;
+    let fixture = SamGovFixture::start().await;
     {
         let mut state = fixture.server.state();
         state.notices = (0..35).map(generated_notice).collect();
@@ -100,7 +103,10 @@ async fn a_killed_command_is_continued_and_a_second_one_at_a_time_is_refused() {
     command.kill().await.unwrap();
     assert_eq!(fixture.discovered_notices().await, notice_ids(0..10));
     // The lease of the killed process ends.
-    sqlx::query("update leases set expires_at = now() where name = 'sam-gov-sync'").execute(&fixture.pool).await.unwrap();
+    sqlx::query("update leases set expires_at = now() where name = 'sam-gov-sync'")
+        .execute(&fixture.pool)
+        .await
+        .unwrap();
     fixture.server.take_requests();
     let mut command = build_command(&fixture, &["api"]);
     let output = command.env("MEDHUB__SAM_GOV__DAILY_QUOTA", "50").output().await.unwrap();
@@ -126,7 +132,8 @@ async fn a_running_service_reads_both_sources_at_intervals() {
         ("MEDHUB__SAM_GOV__EXTRACT_INTERVAL_S", "1".to_owned()),
         ("MEDHUB__SAM_GOV__DAILY_QUOTA", "1000".to_owned()),
     ];
-    let environment: EnvironmentVariables = settings.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+    let environment: EnvironmentVariables =
+        settings.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
     let product = ProductInstance::start_with(environment).await;
     let mut database = PgConnection::connect(product.variable("DATABASE_URL")).await.unwrap();
     let mut wait_for_events = async |expected: i64| {
