@@ -145,7 +145,7 @@ impl ExtractionError {
         match self {
             Self::EmptyFile => FailureKind::EmptyFile,
             Self::Encrypted => FailureKind::Encrypted,
-            Self::Damaged { .. } => FailureKind::Damaged,
+            Self::Damaged { .. } | Self::RecognitionFailed { .. } => FailureKind::Damaged,
             Self::UnsupportedType { .. } => FailureKind::UnsupportedType,
             Self::TooLarge { .. }
             | Self::TooManyPages { .. }
@@ -158,7 +158,6 @@ impl ExtractionError {
             | Self::PdfiumUnusable { .. }
             | Self::TesseractMissing { .. }
             | Self::LanguageMissing { .. } => FailureKind::ToolMissing,
-            Self::RecognitionFailed { .. } => FailureKind::Damaged,
             Self::Io { .. } | Self::Sandbox { .. } => FailureKind::Interrupted,
         }
     }

@@ -100,7 +100,7 @@ impl ExtractionProcess {
         let (Some(stdout), Some(stderr)) = (child.stdout.take(), child.stderr.take()) else {
             return Err(start("it has no output".to_owned()));
         };
-        Ok(RunningExtraction { stdout, stderr, group, child })
+        Ok(RunningExtraction { group, stdout, stderr, child })
     }
 
     fn build_request(&self, file: &Path, file_name: &str, folder: &TempDir) -> std::io::Result<ExtractionRequest> {

@@ -30,7 +30,7 @@ const POINTS_PER_INCH: f32 = 72.0;
 pub(crate) fn read_pdf(
     content: &[u8],
     config: &ExtractionConfig,
-    recognizer: &mut TextRecognizer<'_>,
+    text_recognizer: &mut TextRecognizer<'_>,
 ) -> Result<Vec<PageText>, ExtractionError> {
     let session = PdfiumSession::open(&config.pdfium_library()?)?;
     let document = session.open_document(content).map_err(|error| describe_error(error, content))?;
@@ -52,7 +52,7 @@ pub(crate) fn read_pdf(
             pages.add_page(TextSource::Native, "")?;
             continue;
         };
-        let (source, text) = read_page(&page, limits, &pages, recognizer, &place)?;
+        let (source, text) = read_page(&page, limits, &pages, text_recognizer, &place)?;
         pages.add_page(source, &text)?;
     }
     match (pages.into_pages(), unreadable) {
@@ -70,7 +70,7 @@ fn read_page(
     page: &PageHandle<'_>,
     limits: &ExtractionLimits,
     pages: &PageCollector<'_>,
-    recognizer: &mut TextRecognizer<'_>,
+    text_recognizer: &mut TextRecognizer<'_>,
     place: &str,
 ) -> Result<(TextSource, String), ExtractionError> {
     let allowed = |characters: usize| pages.check_length(characters);
@@ -88,11 +88,11 @@ fn read_page(
     if image.pixels.iter().all(|pixel| *pixel == u8::MAX) {
         return Ok((TextSource::Native, content.text));
     }
-    let recognized = recognizer.read_page(&image, place)?;
-    if !content.is_unreadable() && count_letters(&recognized) <= count_letters(&content.text) {
+    let found = text_recognizer.read_page(&image, place)?;
+    if !content.is_unreadable() && count_letters(&found) <= count_letters(&content.text) {
         return Ok((TextSource::Native, content.text));
     }
-    Ok((TextSource::Ocr, recognized + &content.field_values))
+    Ok((TextSource::Ocr, found + &content.field_values))
 }
 
 fn count_letters(text: &str) -> usize {

@@ -91,10 +91,9 @@ impl<'a> BodyReader<'a> {
             "tab" | "ptab" if self.paragraphs.last().is_some_and(|paragraph| !paragraph.in_properties) => {
                 self.append("\t");
             }
-            "cr" => self.append("\n"),
             "noBreakHyphen" => self.append("-"),
             "br" if element.attribute("type").as_deref() == Some("page") => self.begin_page()?,
-            "br" => self.append("\n"),
+            "br" | "cr" => self.append("\n"),
             "lastRenderedPageBreak" => self.begin_page()?,
             "pageBreakBefore" if element.is_on() => self.begin_page()?,
             _ => self.read_property(element),

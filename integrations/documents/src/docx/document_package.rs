@@ -66,7 +66,7 @@ impl<'a> DocumentPackage<'a> {
     /// The text of all page headers or footers, each once.
     pub(super) fn read_repeated(&mut self, kind: &str, limits: &ExtractionLimits) -> Result<String, ExtractionError> {
         let prefix = format!("word/{kind}");
-        let is_wanted = |name: &String| name.starts_with(&prefix) && name.ends_with(".xml");
+        let is_wanted = |name: &String| name.starts_with(&prefix);
         let names = self.archive.file_names().filter_map(Result::ok).map(std::borrow::Cow::into_owned);
         let mut names: Vec<String> = names.filter(is_wanted).take(MAX_REPEATED_PARTS).collect();
         names.sort();
@@ -82,6 +82,7 @@ impl<'a> DocumentPackage<'a> {
     }
 }
 
+#[expect(clippy::wildcard_enum_match_arm, reason = "the message of other errors says what is wrong")]
 fn describe_error(error: &ZipError, name: &str) -> ExtractionError {
     match error {
         ZipError::UnsupportedArchive(reason) if *reason == ZipError::PASSWORD_REQUIRED => ExtractionError::Encrypted,

@@ -118,6 +118,16 @@ async fn huge_images_are_refused_before_they_are_decoded() {
     assert_eq!(kind, FailureKind::TooLarge);
 }
 
+#[tokio::test]
+async fn a_damaged_image_is_the_files_fault() {
+    let mut png = b"\x89PNG\r\n\x1a\n\0\0\0\x0dIHDR".to_vec();
+    png.extend([0, 0, 1, 0, 0, 0, 1, 0, 8, 0, 0, 0, 0, 1, 2, 3, 4]);
+    png.extend([7; 500]);
+    let (kind, reason) = fail(&png).await;
+    assert_eq!(kind, FailureKind::Damaged, "{reason}");
+    assert!(reason.starts_with("character recognition failed at the image: "), "{reason}");
+}
+
 /// Each glyph of the font draws a word, and nothing says which: only the picture of the page can be read.
 #[tokio::test]
 async fn a_font_without_mapping_is_read_by_character_recognition() {
