@@ -19,6 +19,7 @@ const ALLOWED_DEPENDENCIES: &[(&str, &[&str])] = &[
     ("objects", &["domain"]),
     ("processes", &["domain", "commands", "projections"]),
     ("task_workers", &["domain", "commands", "projections"]),
+    ("document_analysis", &["domain", "commands", "documents", "objects", "task_workers"]),
     ("saved_search_matching", &["domain", "processes", "projections"]),
     ("mail", &["domain", "commands", "projections"]),
     ("scheduled_jobs", &["domain"]),
@@ -46,6 +47,7 @@ const ALLOWED_DEPENDENCIES: &[(&str, &[&str])] = &[
         "server",
         &[
             "domain",
+            "document_analysis",
             "schemas",
             "commands",
             "collaboration",
@@ -71,6 +73,8 @@ const ALLOWED_DEPENDENCIES: &[(&str, &[&str])] = &[
         "tests",
         &[
             "domain",
+            "document_analysis",
+            "documents",
             "schemas",
             "commands",
             "collaboration",

@@ -52,7 +52,7 @@ pub use self::{
     graphql_subscriber::GraphqlSubscriber,
     http_response::{HttpResponse, build_request},
     product_handle::ProductHandle,
-    product_instance::{ProductInstance, shared_product},
+    product_instance::{ProductInstance, document_work_settings, shared_product},
     product_process::{ProductEdge, ProductProcess},
     program_under_test::medhub_local,
     proposal_editor::ProposalEditor,

@@ -50,7 +50,7 @@ impl UnfinishedUpload {
             self.send_part(last).await?;
         }
         self.wait_for_parts(0).await?;
-        let failed = |error| self.storage.write_error(&error);
+        let failed = |error| self.storage.request_error(&error);
         if let Some(upload) = &mut self.upload {
             upload.complete().await.map_err(failed)?;
         }
@@ -70,7 +70,7 @@ impl UnfinishedUpload {
     async fn wait_for_parts(&mut self, max_in_flight: usize) -> Result<(), ObjectStoreError> {
         while self.parts.len() > max_in_flight {
             match self.parts.join_next().await {
-                Some(Ok(outcome)) => outcome.map_err(|error| self.storage.write_error(&error))?,
+                Some(Ok(outcome)) => outcome.map_err(|error| self.storage.request_error(&error))?,
                 Some(Err(error)) => return Err(std::io::Error::other(error).into()),
                 None => break,
             }

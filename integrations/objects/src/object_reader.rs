@@ -17,22 +17,22 @@ use super::{ObjectStoreError, s3_storage::S3Storage};
 #[derive(Debug)]
 pub struct ObjectReader {
     length: u64,
-    content: Content,
+    source: ReaderSource,
 }
 
 #[derive(Debug)]
-enum Content {
+enum ReaderSource {
     File(File),
     Object(S3Storage, Path),
 }
 
 impl ObjectReader {
     pub(crate) fn from_file(file: File, length: u64) -> Self {
-        Self { length, content: Content::File(file) }
+        Self { length, source: ReaderSource::File(file) }
     }
 
     pub(crate) fn from_bucket(storage: S3Storage, path: Path, length: u64) -> Self {
-        Self { length, content: Content::Object(storage, path) }
+        Self { length, source: ReaderSource::Object(storage, path) }
     }
 
     /// Returns the length of the file, in bytes.
@@ -52,13 +52,13 @@ impl ObjectReader {
         if range.is_empty() {
             return Ok(stream::empty().boxed());
         }
-        match self.content {
-            Content::File(mut file) => {
+        match self.source {
+            ReaderSource::File(mut file) => {
                 file.seek(SeekFrom::Start(range.start)).await?;
                 let part = file.take(range.end - range.start);
                 Ok(ReaderStream::new(part).map_err(ObjectStoreError::from).boxed())
             }
-            Content::Object(storage, path) => storage.read(&path, range).await,
+            ReaderSource::Object(storage, path) => storage.read(&path, range).await,
         }
     }
 

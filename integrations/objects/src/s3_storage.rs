@@ -2,17 +2,20 @@
 //!
 //! ```text
 //! <prefix>/<key>                  a complete file
-//! <prefix>/<tenant>/.<number>     a file of more than 8 MiB that has been sent, and is about to be copied to its key
+//! <prefix>/<tenant>/.<number>     a file of more than 5 MiB that has been sent, and is about to be copied to its key
 //! ```
 //!
-//! The key of a file ends with the hash of its content, which is known when all of it has arrived. Up to 8 MiB are held
+//! The key of a file ends with the hash of its content, which is known when all of it has arrived. Up to 5 MiB are held
 //! in memory and stored with one request; longer files are sent in parts as they arrive, and copied within the service.
 //! Nothing is visible under a key before the file is complete.
 
 use std::{fmt, ops::Range, sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use futures::{Stream, StreamExt, TryStreamExt, stream::BoxStream};
+use futures::{
+    Stream, StreamExt, TryStreamExt,
+    stream::{self, BoxStream},
+};
 use object_store::{
     BackoffConfig, ClientOptions, Error, GetOptions, GetRange, ObjectMeta, ObjectStore as _, ObjectStoreExt as _,
     PutPayloadMut, RetryConfig,
@@ -24,11 +27,13 @@ use uuid::Uuid;
 
 use super::{
     ObjectOwner, ObjectReader, ObjectStoreError, ObjectsConfigError, S3Config, StoredObject,
-    content_meter::ContentMeter, multipart_upload::UnfinishedUpload, s3_failure::S3Failure,
+    content_meter::ContentMeter,
+    multipart_upload::UnfinishedUpload,
+    s3_failure::{FailureKind, S3Failure},
 };
 
-/// Length of a part of a longer file, in bytes; what an upload holds in memory is up to twice this.
-pub(crate) const PART_BYTES: usize = 8 << 20;
+/// Length of a part of a longer file, in bytes: the shortest that S3 allows. An upload holds at most three: one that fills, and two being sent.
+pub(crate) const PART_BYTES: usize = 5 << 20;
 
 /// Pauses before a request is repeated; they double, and vary at random.
 const FIRST_RETRY_PAUSE: Duration = Duration::from_millis(50);
@@ -79,9 +84,8 @@ impl S3Storage {
         if !config.endpoint.is_empty() {
             builder = builder.with_endpoint(endpoint_url(config));
         }
-        let failed = |error: String| ObjectsConfigError::Client(error);
-        let client = builder.build().map_err(|error| failed(S3Failure::new(&error).to_string()))?;
-        let prefix = Path::parse(&config.prefix).map_err(|error| failed(error.to_string()))?;
+        let client = builder.build().map_err(|error| ObjectsConfigError::Client(S3Failure::new(&error).to_string()))?;
+        let prefix = Path::parse(&config.prefix).map_err(|error| ObjectsConfigError::Client(error.to_string()))?;
         Ok(Self { client: Arc::new(client), prefix, at: config.describe().into() })
     }
 
@@ -120,7 +124,7 @@ impl S3Storage {
             None => {
                 // The request is signed with the hash of the content, so that the service refuses what was changed on
                 // the way. Replaces the same content, which renews its age for the sweeper.
-                self.client.put(&target, buffer.freeze()).await.map_err(|error| self.write_error(&error))?;
+                self.client.put(&target, buffer.freeze()).await.map_err(|error| self.request_error(&error))?;
             }
             Some(upload) => upload.publish_as(buffer.freeze(), &target).await?,
         }
@@ -133,7 +137,7 @@ impl S3Storage {
             Ok(metadata) => Ok(Some(ObjectReader::from_bucket(self.clone(), path, metadata.size))),
             // Answers to HEAD have no body, so that a missing bucket looks like a missing object.
             Err(Error::NotFound { .. }) => self.ping().await.map(|()| None),
-            Err(error) => Err(self.write_error(&error)),
+            Err(error) => Err(self.request_error(&error)),
         }
     }
 
@@ -142,10 +146,24 @@ impl S3Storage {
         path: &Path,
         range: Range<u64>,
     ) -> Result<BoxStream<'static, Result<Bytes, ObjectStoreError>>, ObjectStoreError> {
+        let expected = range.end - range.start;
         let options = GetOptions { range: Some(GetRange::Bounded(range)), ..GetOptions::default() };
-        let found = self.client.get_opts(path, options).await.map_err(|error| self.read_error(&error))?;
+        let found = self.client.get_opts(path, options).await.map_err(|error| self.request_error(&error))?;
         let storage = self.clone();
-        Ok(found.into_stream().map_err(move |error| storage.read_error(&error)).boxed())
+        let parts = found.into_stream().map_err(move |error| storage.request_error(&error)).boxed();
+        // The client compares what arrives with the length of the answer, not with that of the range.
+        let state = (parts, self.clone(), 0_u64);
+        let counted = stream::try_unfold(state, move |(mut parts, storage, received)| async move {
+            match parts.try_next().await? {
+                Some(part) => {
+                    let received = received.saturating_add(u64::try_from(part.len()).unwrap_or(u64::MAX));
+                    Ok(Some((part, (parts, storage, received))))
+                }
+                None if received == expected => Ok(None),
+                None => Err(storage.unavailable(&format!("the content ended after {received} of {expected} bytes"))),
+            }
+        });
+        Ok(counted.boxed())
     }
 
     pub(crate) async fn remove_document(&self, owner: &ObjectOwner) -> Result<(), ObjectStoreError> {
@@ -169,7 +187,7 @@ impl S3Storage {
         let files = self.client.list((!self.prefix.as_ref().is_empty()).then_some(&self.prefix));
         let with_key = move |file: Result<ObjectMeta, Error>| match file {
             Ok(file) => storage.key(&file.location).map(|key| Ok((key, file))),
-            Err(error) => Some(Err(storage.write_error(&error))),
+            Err(error) => Some(Err(storage.request_error(&error))),
         };
         files.filter_map(move |file| std::future::ready(with_key(file))).boxed()
     }
@@ -178,12 +196,12 @@ impl S3Storage {
     pub(crate) async fn ping(&self) -> Result<(), ObjectStoreError> {
         // Nothing has this prefix, so that the answer is short.
         let absent = self.prefix.clone().join(format!(".{}", Uuid::nil().simple()));
-        self.client.list(Some(&absent)).try_next().await.map(drop).map_err(|error| self.write_error(&error))
+        self.client.list(Some(&absent)).try_next().await.map(drop).map_err(|error| self.request_error(&error))
     }
 
     async fn start_upload(&self, owner: &ObjectOwner) -> Result<UnfinishedUpload, ObjectStoreError> {
         let path = self.object_path(&format!("{}/.{}", owner.tenant, Uuid::new_v4().simple()))?;
-        let parts = self.client.put_multipart(&path).await.map_err(|error| self.write_error(&error))?;
+        let parts = self.client.put_multipart(&path).await.map_err(|error| self.request_error(&error))?;
         Ok(UnfinishedUpload::new(self.clone(), path, parts))
     }
 
@@ -192,10 +210,7 @@ impl S3Storage {
     }
 
     fn object_path(&self, key: &str) -> Result<Path, ObjectStoreError> {
-        let invalid = |_| ObjectStoreError::Unavailable {
-            at: Arc::clone(&self.at),
-            source: S3Failure::from_text("the key has characters that keys of objects must not have"),
-        };
+        let invalid = |_| self.unavailable("the key has characters that keys of objects must not have");
         let parsed = Path::parse(key).map_err(invalid)?;
         Ok(self.prefix.parts().chain(parsed.parts()).collect())
     }
@@ -209,31 +224,26 @@ impl S3Storage {
         rest.strip_prefix('/').map(str::to_owned)
     }
 
+    fn unavailable(&self, reason: &str) -> ObjectStoreError {
+        ObjectStoreError::Unavailable { at: Arc::clone(&self.at), source: S3Failure::from_text(reason) }
+    }
+
     fn check_removed(&self, outcome: Result<(), Error>) -> Result<(), ObjectStoreError> {
         match outcome {
             Err(Error::NotFound { .. }) | Ok(()) => Ok(()),
-            Err(error) => Err(self.write_error(&error)),
+            Err(error) => Err(self.request_error(&error)),
         }
     }
 
-    /// The error of a request that needs the bucket only: if something is missing, it is the bucket.
-    pub(crate) fn write_error(&self, error: &Error) -> ObjectStoreError {
+    /// Says what a failed request means for the store.
+    pub(crate) fn request_error(&self, error: &Error) -> ObjectStoreError {
         let (at, source) = (Arc::clone(&self.at), S3Failure::new(error));
-        if matches!(error, Error::NotFound { .. }) {
-            ObjectStoreError::MissingBucket { at }
-        } else if matches!(error, Error::PermissionDenied { .. } | Error::Unauthenticated { .. }) {
-            ObjectStoreError::AccessDenied { at, source }
-        } else {
-            ObjectStoreError::Unavailable { at, source }
+        match source.kind() {
+            FailureKind::AccessDenied => ObjectStoreError::AccessDenied { at, source },
+            FailureKind::MissingBucket => ObjectStoreError::MissingBucket { at },
+            FailureKind::MissingObject => ObjectStoreError::Removed,
+            FailureKind::Unavailable => ObjectStoreError::Unavailable { at, source },
         }
-    }
-
-    fn read_error(&self, error: &Error) -> ObjectStoreError {
-        // The object was replaced or removed since it was opened.
-        if matches!(error, Error::NotFound { .. } | Error::Precondition { .. }) {
-            return ObjectStoreError::Removed;
-        }
-        self.write_error(error)
     }
 }
 
