@@ -1,7 +1,7 @@
 //! The aggregates: one list, from which contexts, upcasters and fingerprints follow.
 //!
-//! A new aggregate is a folder of this crate and a name in this list. Its folder has `upcast.rs` with its
-//! `VERSION_HISTORIES`; `build.rs` computes a fingerprint for each folder that has one.
+//! A new aggregate is a folder of this crate and a name in this list. Its folder has `event.rs`; `build.rs` computes a
+//! fingerprint for each folder that has one.
 
 use cqrs_es::Aggregate;
 
@@ -25,12 +25,8 @@ macro_rules! aggregates {
 
         /// The schema versions of every event of every aggregate.
         pub fn version_histories() -> impl Iterator<Item = &'static VersionHistory> {
-            [$($(<crate::$module::$aggregate as VersionedEvents>::VERSION_HISTORIES,)+)+].into_iter().flatten()
+            [$($(<crate::$module::$aggregate as Aggregate>::Event::VERSION_HISTORIES,)+)+].into_iter().flatten()
         }
-
-        $($(impl VersionedEvents for crate::$module::$aggregate {
-            const VERSION_HISTORIES: &'static [VersionHistory] = crate::$module::VERSION_HISTORIES;
-        })+)+
 
         $($(impl Fingerprint for crate::$module::$aggregate {
             const FINGERPRINT: &'static str = env!(concat!("FINGERPRINT_", stringify!($module)));

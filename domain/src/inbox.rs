@@ -14,14 +14,12 @@ mod entry;
 mod event;
 #[cfg(test)]
 mod tests;
-mod upcast;
 mod value;
 
 use std::{collections::VecDeque, convert::Infallible};
 
 use serde::{Deserialize, Serialize};
 
-pub(crate) use self::upcast::VERSION_HISTORIES;
 pub use self::{
     command::InboxCommand,
     entry::InboxEntry,

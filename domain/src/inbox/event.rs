@@ -1,14 +1,13 @@
 //! The events of an inbox.
 //!
 //! These names are a storage format. Add variants and fields; never rename or remove one. A test in `tests/` pins the
-//! stored JSON. A changed shape needs a new version and an upcaster in `upcast.rs`; `schemas/README.md` lists the other
-//! steps.
+//! stored JSON. A changed shape needs a new version with an upcaster, in `event_versions!`; `schemas/README.md` lists the
+//! other steps.
 
-use cqrs_es::DomainEvent;
 use serde::{Deserialize, Serialize};
 
 use super::value::{Notification, NotificationId};
-use crate::value::AuditStamp;
+use crate::{event_version::event_versions, value::AuditStamp};
 
 /// An event of an inbox.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -42,21 +41,11 @@ pub enum InboxEvent {
     },
 }
 
-impl DomainEvent for InboxEvent {
-    fn event_type(&self) -> String {
-        match self {
-            Self::Notified { .. } => "inbox.notified",
-            Self::Read { .. } => "inbox.read",
-            Self::AllRead { .. } => "inbox.all_read",
-            Self::Dismissed { .. } => "inbox.dismissed",
-        }
-        .to_owned()
-    }
-
-    fn event_version(&self) -> String {
-        match self {
-            Self::Notified { .. } | Self::Read { .. } | Self::AllRead { .. } | Self::Dismissed { .. } => "1.0",
-        }
-        .to_owned()
+event_versions! {
+    InboxEvent {
+        Notified => "inbox.notified", "1.0";
+        Read => "inbox.read", "1.0";
+        AllRead => "inbox.all_read", "1.0";
+        Dismissed => "inbox.dismissed", "1.0";
     }
 }
