@@ -11,8 +11,26 @@ use crate::{
     fingerprint::Fingerprint,
 };
 
-/// Derives everything that is said about each aggregate from one list.
-macro_rules! aggregates {
+/// Calls a macro with all aggregates by bounded context, for what has to be written for each of them.
+#[macro_export]
+macro_rules! with_aggregates {
+    ($callback:ident) => {
+        $callback! {
+            Opportunities { opportunity::Opportunity, watchlist::Watchlist, }
+            Analytics { visit::Visit, }
+            System { company::Company, inbox::Inbox, }
+            Documents { document::Document, }
+            Proposals { proposal::Proposal, }
+            Resources { resource::Resource, }
+            Tasks { task::Task, }
+        }
+    };
+}
+
+pub use with_aggregates;
+
+/// Implements what this crate says about each aggregate.
+macro_rules! implement_aggregates {
     ($($context:ident { $($module:ident::$aggregate:ident,)+ })+) => {
         impl BoundedContext {
             /// The types of this context's aggregates.
@@ -37,15 +55,7 @@ macro_rules! aggregates {
     };
 }
 
-aggregates! {
-    Opportunities { opportunity::Opportunity, watchlist::Watchlist, }
-    Analytics { visit::Visit, }
-    System { company::Company, inbox::Inbox, }
-    Documents { document::Document, }
-    Proposals { proposal::Proposal, }
-    Resources { resource::Resource, }
-    Tasks { task::Task, }
-}
+with_aggregates!(implement_aggregates);
 
 #[cfg(test)]
 mod tests {
