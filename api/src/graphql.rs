@@ -156,6 +156,7 @@ impl GraphQl {
     }
 
     fn from_builder(schema: ApiSchemaBuilder, app: &AppContext, config: &HttpConfig) -> Self {
+        document_cost::load_paged_fields();
         Self {
             schema: schema.data(app.clone()).finish(),
             app: Some(app.clone()),

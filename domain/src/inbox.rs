@@ -18,14 +18,12 @@ mod mail;
 mod mailbox;
 #[cfg(test)]
 mod tests;
-mod upcast;
 mod value;
 
 use std::{collections::VecDeque, convert::Infallible};
 
 use serde::{Deserialize, Serialize};
 
-pub(crate) use self::upcast::VERSION_HISTORIES;
 pub use self::{
     command::InboxCommand,
     entry::InboxEntry,

@@ -21,12 +21,10 @@ mod id;
 mod record;
 #[cfg(test)]
 mod tests;
-mod upcast;
 mod value;
 
 use serde::{Deserialize, Serialize};
 
-pub(crate) use self::upcast::VERSION_HISTORIES;
 pub use self::{
     agency::Agency,
     command::{AmendOpportunity, AwardOpportunity, OpportunityCommand},

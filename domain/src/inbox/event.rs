@@ -1,10 +1,9 @@
 //! The events of an inbox.
 //!
 //! These names are a storage format. Add variants and fields; never rename or remove one. A test in `tests/` pins the
-//! stored JSON. A changed shape needs a new version and an upcaster in `upcast.rs`; `schemas/README.md` lists the other
-//! steps.
+//! stored JSON. A changed shape needs a new version with an upcaster, in `event_versions!`; `schemas/README.md` lists the
+//! other steps.
 
-use cqrs_es::DomainEvent;
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -14,7 +13,7 @@ use super::{
     },
     value::{Notification, NotificationId},
 };
-use crate::value::AuditStamp;
+use crate::{event_version::event_versions, value::AuditStamp};
 
 /// An event of an inbox.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -109,38 +108,18 @@ pub enum InboxEvent {
     },
 }
 
-impl DomainEvent for InboxEvent {
-    fn event_type(&self) -> String {
-        match self {
-            Self::Notified { .. } => "inbox.notified",
-            Self::Read { .. } => "inbox.read",
-            Self::AllRead { .. } => "inbox.all_read",
-            Self::Dismissed { .. } => "inbox.dismissed",
-            Self::MailPreferencesChanged { .. } => "inbox.mail_preferences_changed",
-            Self::MailUnsubscribed { .. } => "inbox.mail_unsubscribed",
-            Self::MailRequested { .. } => "inbox.mail_requested",
-            Self::MailAttempted { .. } => "inbox.mail_attempted",
-            Self::MailSent { .. } => "inbox.mail_sent",
-            Self::MailFailed { .. } => "inbox.mail_failed",
-            Self::MailSuppressed { .. } => "inbox.mail_suppressed",
-        }
-        .to_owned()
-    }
-
-    fn event_version(&self) -> String {
-        match self {
-            Self::Notified { .. }
-            | Self::Read { .. }
-            | Self::AllRead { .. }
-            | Self::Dismissed { .. }
-            | Self::MailPreferencesChanged { .. }
-            | Self::MailUnsubscribed { .. }
-            | Self::MailRequested { .. }
-            | Self::MailAttempted { .. }
-            | Self::MailSent { .. }
-            | Self::MailFailed { .. }
-            | Self::MailSuppressed { .. } => "1.0",
-        }
-        .to_owned()
+event_versions! {
+    InboxEvent {
+        Notified => "inbox.notified", "1.0";
+        Read => "inbox.read", "1.0";
+        AllRead => "inbox.all_read", "1.0";
+        Dismissed => "inbox.dismissed", "1.0";
+        MailPreferencesChanged => "inbox.mail_preferences_changed", "1.0";
+        MailUnsubscribed => "inbox.mail_unsubscribed", "1.0";
+        MailRequested => "inbox.mail_requested", "1.0";
+        MailAttempted => "inbox.mail_attempted", "1.0";
+        MailSent => "inbox.mail_sent", "1.0";
+        MailFailed => "inbox.mail_failed", "1.0";
+        MailSuppressed => "inbox.mail_suppressed", "1.0";
     }
 }
