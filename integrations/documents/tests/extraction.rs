@@ -1,5 +1,5 @@
 //! Files of all kinds through the child process, hostile ones included.
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a failed step of a test panics")]
+#![expect(clippy::unwrap_used, reason = "a failed step of a test panics")]
 
 #[path = "extraction/confinement.rs"]
 mod confinement;

@@ -100,7 +100,7 @@ async fn a_decompression_bomb_stays_within_the_limit_of_memory() {
     let failure = outcome.unwrap_err();
     println!("{failure} after {:?}", started.elapsed());
     assert_eq!(failure.kind.origin(), FaultOrigin::File, "{failure}");
-    let largest = getrusage(UsageWho::RUSAGE_CHILDREN).unwrap().max_rss() as u64 * 1024;
+    let largest = getrusage(UsageWho::RUSAGE_CHILDREN).unwrap().max_rss().cast_unsigned() * 1024;
     println!("largest child process: {} MiB", largest >> 20);
     assert!(largest < MAX_EXTRACTION_MEMORY_BYTES, "{largest}");
 }

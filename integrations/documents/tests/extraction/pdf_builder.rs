@@ -37,7 +37,9 @@ pub(crate) fn text_content(lines: &[&str]) -> String {
     let mut content = "BT /F1 12 Tf 72 720 Td 16 TL\n".to_owned();
     for line in lines {
         let line = line.replace('\\', "\\\\").replace('(', "\\(").replace(')', "\\)");
-        content.push_str(&format!("({line}) Tj T*\n"));
+        content += "(";
+        content += &line;
+        content += ") Tj T*\n";
     }
     content + "ET"
 }

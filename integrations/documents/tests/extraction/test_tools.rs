@@ -53,7 +53,7 @@ pub(crate) fn real_documents() -> Option<PathBuf> {
     if folder.is_dir() {
         return Some(folder);
     }
-    eprintln!("skipped: {} does not exist", folder.display());
+    println!("skipped: {} does not exist", folder.display());
     None
 }
 
@@ -62,7 +62,8 @@ pub(crate) fn token_f1(text: &str, truth: &str) -> f64 {
     let (found, expected) = (count_tokens(text), count_tokens(truth));
     let common: usize = expected.iter().map(|(token, count)| *count.min(found.get(token).unwrap_or(&0))).sum();
     let sum = found.values().sum::<usize>() + expected.values().sum::<usize>();
-    2.0 * common as f64 / sum.max(1) as f64
+    let exact = |count: usize| f64::from(u32::try_from(count).unwrap());
+    2.0 * exact(common) / exact(sum.max(1))
 }
 
 fn count_tokens(text: &str) -> HashMap<String, usize> {
