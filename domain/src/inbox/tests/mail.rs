@@ -107,18 +107,6 @@ fn suppressed(number: u128, cause: SuppressionCause) -> InboxEvent {
     InboxEvent::MailSuppressed { mail_id: mail_id(number), cause, stamp: stamp(0) }
 }
 
-pub(super) fn one_of_each() -> Vec<InboxEvent> {
-    vec![
-        changed(&[]),
-        InboxEvent::MailUnsubscribed { category: MailCategory::Tasks, stamp: stamp(0) },
-        requested(1),
-        attempted(1, 10),
-        sent(1),
-        failed(1, MailFailure::Postponed),
-        suppressed(1, SuppressionCause::Handled),
-    ]
-}
-
 /// A user with an address, one notification and its mail.
 fn given(more: &[InboxEvent]) -> Vec<InboxEvent> {
     [&[changed(&[]), notified(1, 0), requested(1)], more].concat()
@@ -196,7 +184,7 @@ fn a_mail_that_is_no_longer_wanted_is_suppressed() {
 
 #[test]
 fn a_mail_that_waited_for_days_is_suppressed() {
-    let later = |days| InboxCommand::StartMailAttempt {
+    let later = |days: i64| InboxCommand::StartMailAttempt {
         mail_id: mail_id(1),
         attempt_id: attempt(10),
         stamp: stamp(days * 24 * 60),
