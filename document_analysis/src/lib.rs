@@ -1,14 +1,22 @@
-//! Analysis of documents: finds requirements, a summary and risks in a text.
+//! Analysis of documents: finds requirements, a summary and risks in a text, and records them.
 //!
 //! ```text
-//! PagedText ──RequirementExtractor──▶ requirements, each with its quotation, section and page
-//!     └───────ExtractiveAnalyst─────▶ summary and risks, as quotations
+//! task: extract text           file ──documents::ExtractionProcess──▶ PagedText ──▶ object store
+//! task: extract requirements   PagedText ──RequirementExtractor──▶ requirements, each with section and page
+//! task: analyse document       PagedText, requirements ──ExtractiveAnalyst──▶ summary and risks
 //! ```
 //!
-//! Everything here is computed from the text alone, by rules: the same text has the same result, and each statement is
-//! a quotation that a reader finds in the document.
+//! Requirements and analysis are computed from the text alone, by rules: the same text has the same result, and each
+//! statement is a quotation that a reader finds in the document (ADR 40).
 
+mod analysis;
 mod paged_text;
-pub mod requirements;
+mod requirements;
+mod task_handlers;
 
-pub use self::paged_text::PagedText;
+pub use self::{
+    analysis::{EXTRACTIVE_MODEL, ExtractiveAnalyst},
+    paged_text::PagedText,
+    requirements::RequirementExtractor,
+    task_handlers::{DocumentTasks, HandlerConcurrency},
+};

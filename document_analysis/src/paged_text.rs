@@ -114,7 +114,12 @@ mod tests {
     #[test]
     fn running_headers_and_page_numbers_are_left_out() {
         const WORDS: [&str; 5] = ["zero", "one", "two", "three", "four"];
-        let page = |number: u32| format!("RFQ 12-{number}\n\nText {} begins.\n12 pumps.\nIt {}.\nPage {number} of 4\n", WORDS[number as usize], WORDS[number as usize]);
+        let page = |number: u32| {
+            format!(
+                "RFQ 12-{number}\n\nText {} begins.\n12 pumps.\nIt {}.\nPage {number} of 4\n",
+                WORDS[number as usize], WORDS[number as usize]
+            )
+        };
         let text = PagedText::from_pages((1..=4).map(page));
         let lines = text.body_lines();
         assert_eq!(lines[2].0, 3);

@@ -24,16 +24,21 @@ use domain::document::{
 };
 use regex::Regex;
 
+use self::{
+    agency_names::find_agency_names,
+    clause::{ClauseClassifier, ClausePatterns},
+};
 pub(crate) use self::{
     due_date::DueDateParser,
     sentence::split_sentences,
-    text_block::{BlockForm, BlockSplitter, TextBlock},
+    text_block::{BlockForm, BlockSplitter, PagedSentence, TextBlock},
 };
-use self::{agency_names::find_agency_names, clause::{ClauseClassifier, ClausePatterns}};
 use crate::PagedText;
 
 /// Longest quotation in characters. A longer one is cut after a word.
 const MAX_QUOTATION_CHARS: usize = 1_500;
+/// Longest list in bytes of quotations: a list is one event, which the relay publishes as one record.
+const MAX_LIST_BYTES: usize = 400_000;
 /// Longest item that is quoted with the sentence that introduces it, in bytes.
 const MAX_ITEM_BYTES: usize = 300;
 /// Longest row of a schedule in bytes.
@@ -52,6 +57,7 @@ pub struct RequirementExtractor {
 /// A sentence that was found to be a requirement.
 struct FoundRequirement<'a> {
     block: &'a TextBlock,
+    page: u32,
     kind: RequirementKind,
     quotation: String,
     due: Option<DateTime<Utc>>,
@@ -77,7 +83,7 @@ impl RequirementExtractor {
         })
     }
 
-    /// Finds the requirements of a text, in its order: the first 2,000, each sentence once.
+    /// Finds the requirements of a text, in its order, each sentence once: the first 2,000, with 400,000 bytes at most.
     ///
     /// # Errors
     /// [`regex::Error`] when a name of the agency in the text leads to a pattern that is too large.
@@ -88,9 +94,10 @@ impl RequirementExtractor {
             split_sentences(&block.text).into_iter().find_map(|sentence| self.dates.find_default_zone(sentence))
         });
         let run = ExtractionRun { extractor: self, classifier, default_zone };
-        let (mut known, mut requirements) = (HashSet::new(), Vec::new());
+        let (mut known, mut requirements, mut bytes) = (HashSet::new(), Vec::new(), 0);
         for found in run.find_requirements(&blocks) {
-            if requirements.len() == MAX_REQUIREMENTS {
+            bytes += found.quotation.len().min(4 * MAX_QUOTATION_CHARS);
+            if requirements.len() == MAX_REQUIREMENTS || bytes > MAX_LIST_BYTES {
                 break;
             }
             if known.insert(found.quotation.to_lowercase()) {
@@ -107,7 +114,7 @@ impl FoundRequirement<'_> {
     fn into_requirement(self) -> Option<DocumentRequirement> {
         let text = RequirementText::try_new(cut_after_word(&self.quotation, MAX_QUOTATION_CHARS)).ok()?;
         let number = self.block.number.as_deref().and_then(|number| RequirementNumber::try_new(number).ok());
-        Some(DocumentRequirement { number, kind: self.kind, text, page: Some(self.block.page), due: self.due })
+        Some(DocumentRequirement { number, kind: self.kind, text, page: Some(self.page), due: self.due })
     }
 }
 
@@ -134,20 +141,17 @@ impl ExtractionRun<'_> {
                 BlockForm::Item => {}
             }
             let following = blocks.get(index + 1..).unwrap_or_default();
-            for sentence in split_sentences(&block.text) {
-                let sentence = cut_after_word(sentence, MAX_QUOTATION_CHARS);
+            for PagedSentence { page, text } in block.sentences() {
+                let sentence = cut_after_word(text, MAX_QUOTATION_CHARS);
                 let kind = self.classify(sentence, block);
                 if self.classifier.is_open_duty(sentence) {
                     open_kind = kind;
                     continue;
                 }
                 let Some(kind) = kind.or_else(|| open_kind.filter(|_| block.form == BlockForm::Item)) else { continue };
-                let quotation = if sentence.ends_with(':') {
-                    self.with_items(sentence, following)
-                } else {
-                    sentence.to_owned()
-                };
-                found.push(FoundRequirement { block, kind, quotation, due: self.find_due(sentence) });
+                let quotation =
+                    if sentence.ends_with(':') { self.with_items(sentence, following) } else { sentence.to_owned() };
+                found.push(FoundRequirement { block, page, kind, quotation, due: self.find_due(sentence) });
             }
         }
         found

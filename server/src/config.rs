@@ -9,6 +9,7 @@ mod jobs;
 mod logging;
 mod masked_settings;
 mod serve;
+mod work;
 
 use std::path::{Path, PathBuf};
 
@@ -43,6 +44,7 @@ pub use self::{
     jobs::JobsConfig,
     logging::{LoggingConfig, LoggingFormat},
     serve::ServeConfig,
+    work::WorkConfig,
 };
 
 /// Environment variables that the engines' own tools use, and the settings that they override.
@@ -94,6 +96,8 @@ pub struct MedhubConfig {
     pub jobs: JobsConfig,
     /// Extraction of text from the files of documents.
     pub extraction: ExtractionConfig,
+    /// Work on tasks in this program.
+    pub work: WorkConfig,
     /// Startup and shutdown of a service.
     pub serve: ServeConfig,
     /// Logging.

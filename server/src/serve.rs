@@ -10,6 +10,7 @@ mod part_supervisor;
 mod process_role;
 mod registry_service;
 mod startup_wait;
+mod task_worker_part;
 mod termination_signals;
 
 use std::{future::Future, net::SocketAddr, sync::Arc, time::Duration};
@@ -42,7 +43,7 @@ use self::{
     notice_sync::NoticeSync,
     part_supervisor::{PartSupervisor, ShutdownStage},
 };
-pub use self::{process_role::ProcessRole, registry_service::run as run_registry};
+pub use self::{process_role::ProcessRole, registry_service::run as run_registry, task_worker_part::TaskWorkError};
 use crate::{config::MedhubConfig, jobs};
 
 /// How long closing the Postgres pool may take.
@@ -95,6 +96,9 @@ pub enum ServeError {
     /// The recorder of the process's metrics cannot be installed.
     #[error("installing the metrics recorder")]
     Metrics(#[source] metrics_exporter_prometheus::BuildError),
+    /// The work on tasks cannot be started.
+    #[error("setting up the work on tasks")]
+    TaskWork(#[source] TaskWorkError),
     /// A worker failed with an error that no retry resolves.
     #[error("running a projection worker")]
     Worker(#[source] RuntimeError),
@@ -211,6 +215,9 @@ async fn start_parts(
         start_mailer(app, config, &mut parts)?;
         start_job_runner(app, config, &mut parts)?;
         start_notice_sync(app, config, &mut parts);
+    }
+    if role.works_on_tasks() {
+        task_worker_part::start(app, config, &mut parts).map_err(ServeError::TaskWork)?;
     }
     let (read_models, control) = (app.read_models.clone(), app.runtime.control().clone());
     parts.spawn_part(ShutdownStage::Workers, "the follower of the generation pointer", |stop| async move {

@@ -21,6 +21,10 @@ pub(crate) struct ClausePatterns {
     consequence: Regex,
     expectation: Regex,
     instruction: Regex,
+    /// Instructions that are ones wherever they stand.
+    direct_instruction: Regex,
+    /// Titles of sections about offers.
+    offer_heading: Regex,
     caution: Regex,
     within_days: Regex,
     certification: Regex,
@@ -98,7 +102,7 @@ impl ClausePatterns {
                 r"(?ix)\b(?:will|shall|may)\s+(?:also\s+|then\s+)?(?:be\s+)?(?:evaluated?|reviewed|consider(?:ed)?|award|verified|assess(?:ed)?|scored?
                     |rated|ranked)\b (?:\s|$|[,.:;])
                   | \bevaluation\s+of\s+options\b | \bconsidered\s+(?:for\s+award|in\s+the\s+evaluation)\b | \bwill\s+include\s+evaluating\b
-                  | \bbest\s+value\b | \b(?:more|less|equally)\s+important\b | \bevaluation\s+points\b | \bpoints\s+used\s+to\s+score\b
+                  | \bbest\s+value\b | \b(?:more|less|equally)\s+important\b | \bevaluation\s+points\b | \b(?:points?|evaluation)\b.{0,60}\bwill\s+be\s+(?:based|determined|calculated)\b | \bnumber\s+of\s+points\b | \bpoints\s+used\s+to\s+score\b
                   | \bmay\s+determine\s+that\s+an?\s+(?:quote|proposal|offer)\b | \bwould\s+prefer\b | \bdetermine\s+the\s+responsiveness\b
                   | \b(?:lower|higher)\s+(?:confidence\s+)?rating\b | \brating\s+of\b | \branking\s+of\b | \bwill\s+not\s+(?:be\s+)?evaluated?\b
                   | \bbasis\s+(?:of|for)\s+award\b",
@@ -106,7 +110,7 @@ impl ClausePatterns {
             consequence: Regex::new(
                 r"(?ix)\b(?:non-?\s?responsive|disqualified|unacceptable|rejected|not\s+be\s+(?:accepted|considered|opened|evaluated|allowed|made)
                     |no\s+longer\s+be(?:ing)?\s+considered|no\s+longer\s+being|removed\s+from\s+(?:further\s+)?consideration|excluded\s+from
-                    |not\s+(?:be\s+)?(?:accepted|considered))\b",
+                    |not\s+(?:be\s+)?(?:accepted|considered)|may\s+reject|will\s+be\s+(?:permitted|allowed))\b",
             )?,
             expectation: Regex::new(
                 r"(?ix)\b(?:expects?|expecting)\s+(?:that\s+)?(?:the\s+)?(?:labor|contractor|offeror|vendor|pric|quote|proposal|repositor|discount)
@@ -116,7 +120,13 @@ impl ClausePatterns {
                 r"(?ix)^(?:[-•●▪◦○■□*–—]\s+)?(?:also\s+|then\s+)?(?:please\b|do\s+not\b|succinctly\b|at\s+a\s+minimum
                     |submit|provide|include|describe|complete|identify|list|attach|e-?mail|send|explain|demonstrate|address|discuss)\b",
             )?,
-            caution: Regex::new(r"(?i)\b(?:is|are) (?:cautioned|advised|reminded) (?:not )?to\b|\bno more than\b|\bpages? encouraged\b|\bpreferred method\b|\bmaximum size\b|\bofferors? certif|\brepresents? that\b")?,
+            direct_instruction: Regex::new(r"(?i)^(?:please|succinctly)\b")?,
+            offer_heading: Regex::new(
+                r"(?i)instruction|submi(?:ssion|t)|proposal|quote|response|format|content|approach|plan|experience|qualification",
+            )?,
+            caution: Regex::new(
+                r"(?i)\b(?:is|are) (?:cautioned|advised|reminded) (?:not )?to\b|\bno more than\b|\bpages? encouraged\b|\bpreferred method\b|\bmaximum size\b|\bofferors? certif|\brepresents? that\b",
+            )?,
             within_days: Regex::new(
                 r"(?i)\bwithin\s+(?:\w+\s+)?\(?(?:\d{1,3}|one|two|three|four|five|six|seven|ten|fifteen|twenty|thirty|sixty|ninety)\)?\s+(?:business|calendar|working)?\s*(?:days?|hours|months?)\b",
             )?,
@@ -135,9 +145,10 @@ impl ClausePatterns {
     /// # Errors
     /// [`regex::Error`] never: the pattern is a constant that tests compile, and names are escaped.
     pub(crate) fn for_agency(&self, agency_names: &[String]) -> Result<ClauseClassifier<'_>, regex::Error> {
-        let names: String = agency_names.iter().map(|name| format!("|{}", regex::escape(name))).collect();
+        let names: Vec<_> = agency_names.iter().map(|name| regex::escape(name)).collect();
+        let names = names.join("|");
         let government = Regex::new(&format!(
-            r"\b(?:(?i:government|agency|state|states|department|division|contracting\s+officer|procurement\s+officer|project\s+director|product\s+owner|evaluation\s+team|evaluation\s+committee|evaluators?|secretary|commissioner|board)|CO|COR|KO{names})\b"
+            r"\b(?:(?i:government|agency|state|states|department|division|contracting\s+officer|procurement\s+officer|project\s+director|product\s+owner|evaluation\s+team|evaluation\s+committee|evaluators?|secretary|commissioner|board)|CO|COR|KO|{names})\b"
         ))?;
         Ok(ClauseClassifier { patterns: self, government })
     }
@@ -151,10 +162,11 @@ impl ClauseClassifier<'_> {
         }
         let about_offers = self.patterns.offer_part.is_match(sentence);
         let is_duty = self.has_duty(sentence);
-        let is_evaluation = self.patterns.evaluation.is_match(sentence) && !self.is_about_acceptance(sentence);
+        let is_evaluation = self.patterns.evaluation.is_match(sentence) && !is_about_acceptance(sentence);
         let is_consequence = self.patterns.consequence.is_match(sentence) && about_offers;
         let is_instruction = self.is_instruction(sentence, heading);
-        let is_relative_deadline = item_text(sentence).starts_with("Within ") && self.patterns.within_days.is_match(sentence);
+        let is_relative_deadline =
+            item_text(sentence).starts_with("Within ") && self.patterns.within_days.is_match(sentence);
         let is_expectation = self.patterns.expectation.is_match(sentence) && self.government.is_match(sentence);
         let is_caution = self.patterns.caution.is_match(sentence);
         if !(is_duty
@@ -187,7 +199,8 @@ impl ClauseClassifier<'_> {
     /// Whether a sentence introduces a list whose items complete it, as in `The system must:`.
     pub(crate) fn is_open_duty(&self, sentence: &str) -> bool {
         let Some(before) = sentence.strip_suffix(':') else { return false };
-        self.patterns.modal.find_iter(before).last().is_some_and(|modal| modal.end() == before.len()) && self.has_duty(sentence)
+        self.patterns.modal.find_iter(before).last().is_some_and(|modal| modal.end() == before.len())
+            && self.has_duty(sentence)
     }
 
     /// Whether a clause of the sentence says what a bidder, its offer or its work has to do or to be.
@@ -208,20 +221,17 @@ impl ClauseClassifier<'_> {
                 subject != ClauseSubject::Government && !(needs_subject && subject == ClauseSubject::Unknown)
             } else {
                 match subject {
-                    ClauseSubject::Bidder => !self.patterns.benefit.is_match(after) || after.trim_start().starts_with("not"),
+                    ClauseSubject::Bidder => {
+                        !self.patterns.benefit.is_match(after) || after.trim_start().starts_with("not")
+                    }
                     ClauseSubject::SubjectMatter => {
-                        self.patterns.consequence.is_match(after) || self.is_work(before) && !self.patterns.benefit.is_match(after)
+                        self.patterns.consequence.is_match(after)
+                            || is_work(before) && !self.patterns.benefit.is_match(after)
                     }
                     ClauseSubject::Government | ClauseSubject::Unknown => false,
                 }
             }
         })
-    }
-
-    /// Whether the subject is what is built.
-    fn is_work(&self, before: &str) -> bool {
-        let subject = before.to_lowercase();
-        subject.contains("system") || subject.contains("software") || subject.contains("positions") || subject.contains("application")
     }
 
     fn find_subject(&self, before: &str) -> ClauseSubject {
@@ -230,7 +240,9 @@ impl ClauseClassifier<'_> {
         let near = before.get(start..).unwrap_or_default();
         let from = self.patterns.clause_boundary.find_iter(near).last().map_or(0, |boundary| {
             // The words of the boundary, as in `, the contractor`, belong to the clause.
-            near.get(boundary.start()..).and_then(|text| text.find(char::is_whitespace)).map_or(boundary.end(), |at| boundary.start() + at)
+            near.get(boundary.start()..)
+                .and_then(|text| text.find(char::is_whitespace))
+                .map_or(boundary.end(), |at| boundary.start() + at)
         });
         let clause = near.get(from..).unwrap_or_default();
         let subject = self.subject_in(clause);
@@ -239,7 +251,8 @@ impl ClauseClassifier<'_> {
 
     fn subject_in(&self, clause: &str) -> ClauseSubject {
         let first = |pattern: &Regex| pattern.find(clause).map_or(usize::MAX, |found| found.start());
-        let (bidder, government, matter) = (first(&self.patterns.bidder), first(&self.government), first(&self.patterns.subject_matter));
+        let (bidder, government, matter) =
+            (first(&self.patterns.bidder), first(&self.government), first(&self.patterns.subject_matter));
         let earliest = bidder.min(government).min(matter);
         if earliest == usize::MAX {
             ClauseSubject::Unknown
@@ -256,18 +269,22 @@ impl ClauseClassifier<'_> {
         if sentence.split(' ').count() < 4 || !self.patterns.instruction.is_match(sentence) {
             return false;
         }
-        let lower = sentence.to_lowercase();
-        let starts_directly = ["please", "do not", "succinctly"].iter().any(|word| item_text(&lower).starts_with(word));
-        let heading = heading.to_lowercase();
-        let words = ["instruction", "submission", "proposal", "quote", "response", "format", "content", "approach", "plan", "experience", "qualification", "submit"];
-        starts_directly || !sentence.starts_with(|c: char| "-•●▪◦○■□*–—".contains(c)) && words.iter().any(|word| heading.contains(word))
+        let is_item = sentence.starts_with(|mark: char| "-•●▪◦○■□*–—".contains(mark));
+        self.patterns.direct_instruction.is_match(item_text(sentence))
+            || !is_item && (sentence.starts_with("Do not ") || self.patterns.offer_heading.is_match(heading))
     }
+}
 
-    /// Whether the evaluation is that of work that was delivered, or the decision about something else.
-    fn is_about_acceptance(&self, sentence: &str) -> bool {
-        let lower = sentence.to_lowercase();
-        ["during the sprint", "next sprint", "past performance evaluation"].iter().any(|word| lower.contains(word))
-    }
+/// Whether the subject of a clause is what is built.
+fn is_work(before: &str) -> bool {
+    let subject = before.to_lowercase();
+    ["system", "software", "positions", "application"].iter().any(|word| subject.contains(word))
+}
+
+/// Whether the evaluation is that of work that was delivered.
+fn is_about_acceptance(sentence: &str) -> bool {
+    let lower = sentence.to_lowercase();
+    ["during the sprint", "next sprint", "past performance evaluation"].iter().any(|word| lower.contains(word))
 }
 
 /// A list item without its mark.

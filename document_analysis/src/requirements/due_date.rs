@@ -148,7 +148,8 @@ impl DueDateParser {
 
 /// The part of a text between two positions, which are moved to the next character boundaries.
 fn slice_near(text: &str, start: usize, end: usize) -> &str {
-    let boundary = |position: usize| (position..=text.len()).find(|at| text.is_char_boundary(*at)).unwrap_or(text.len());
+    let boundary =
+        |position: usize| (position..=text.len()).find(|at| text.is_char_boundary(*at)).unwrap_or(text.len());
     text.get(boundary(start)..boundary(end)).unwrap_or_default()
 }
 
@@ -211,7 +212,8 @@ mod tests {
 
     #[test]
     fn what_is_no_date_is_none() {
-        for text in ["FAR 52.212-4 and 1/2 inch", "13/45/2020", "February 30, 2020", "May 2020", "SIN 132-51", "é 2020"] {
+        for text in ["FAR 52.212-4 and 1/2 inch", "13/45/2020", "February 30, 2020", "May 2020", "SIN 132-51", "é 2020"]
+        {
             assert_eq!(PARSER.find(text), [], "{text}");
         }
     }

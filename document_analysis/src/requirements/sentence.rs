@@ -2,9 +2,9 @@
 
 /// Words that end with a full stop in the middle of a sentence, in lower case without it.
 const ABBREVIATIONS: &[&str] = &[
-    "e.g", "i.e", "ie", "eg", "etc", "no", "nos", "sec", "st", "mr", "mrs", "ms", "dr", "inc", "ltd", "co", "corp", "vs",
-    "approx", "para", "art", "fig", "dept", "rev", "jan", "feb", "mar", "apr", "jun", "jul", "aug", "sep", "sept", "oct",
-    "nov", "dec", "p", "pp", "cf", "al", "gov", "pub", "ave", "blvd", "u.s", "u.s.c", "ext", "attn",
+    "e.g", "i.e", "ie", "eg", "etc", "no", "nos", "sec", "st", "mr", "mrs", "ms", "dr", "inc", "ltd", "co", "corp",
+    "vs", "approx", "para", "art", "fig", "dept", "rev", "jan", "feb", "mar", "apr", "jun", "jul", "aug", "sep",
+    "sept", "oct", "nov", "dec", "p", "pp", "cf", "al", "gov", "pub", "ave", "blvd", "u.s", "u.s.c", "ext", "attn",
 ];
 
 /// Words after `a.m.` or `p.m.` that continue the sentence.
@@ -59,9 +59,8 @@ fn ends_sentence(before: &str, mark: char, rest: &str) -> bool {
     }
     // An initial, as in `J. Smith`, or the number of a list item, as in `1. Scope`.
     let is_initial = last_word.chars().count() == 1 && last_word.chars().all(char::is_uppercase) && last_word != "I";
-    let is_list_number = last_word.len() <= 2
-        && last_word.chars().all(|c| c.is_ascii_digit())
-        && before.len() == last_word.len();
+    let is_list_number =
+        last_word.len() <= 2 && last_word.chars().all(|c| c.is_ascii_digit()) && before.len() == last_word.len();
     !(is_initial || is_list_number)
 }
 
@@ -86,7 +85,10 @@ mod tests {
         ] {
             assert_eq!(split_sentences(text), [text]);
         }
-        assert_eq!(split_sentences("Due at 4 p.m. Late offers are rejected."), ["Due at 4 p.m.", "Late offers are rejected."]);
+        assert_eq!(
+            split_sentences("Due at 4 p.m. Late offers are rejected."),
+            ["Due at 4 p.m.", "Late offers are rejected."]
+        );
     }
 
     #[test]

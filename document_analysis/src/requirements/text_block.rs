@@ -2,6 +2,7 @@
 
 use regex::Regex;
 
+use super::split_sentences;
 use crate::PagedText;
 
 /// Longest heading in characters.
@@ -33,6 +34,39 @@ pub(crate) struct TextBlock {
     pub(crate) heading: String,
     pub(crate) form: BlockForm,
     pub(crate) text: String,
+    /// Where later pages begin in the text, in bytes.
+    later_pages: Vec<(usize, u32)>,
+}
+
+/// A sentence with the page on which it begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct PagedSentence<'a> {
+    pub(crate) page: u32,
+    pub(crate) text: &'a str,
+}
+
+impl TextBlock {
+    /// The sentences of the block.
+    pub(crate) fn sentences(&self) -> Vec<PagedSentence<'_>> {
+        let (mut cursor, mut sentences) = (0, Vec::new());
+        for text in split_sentences(&self.text) {
+            let rest = self.text.get(cursor..).unwrap_or_default();
+            let start = cursor + rest.find(text).unwrap_or(0);
+            sentences.push(PagedSentence { page: self.page_at(start), text });
+            cursor = start + text.len();
+        }
+        sentences
+    }
+
+    fn page_at(&self, position: usize) -> u32 {
+        let later = self.later_pages.iter().rev().find(|(start, _)| *start <= position);
+        later.map_or(self.page, |(_, page)| *page)
+    }
+
+    /// The page on which the block ends so far.
+    fn last_page(&self) -> u32 {
+        self.later_pages.last().map_or(self.page, |(_, page)| *page)
+    }
 }
 
 /// Splits texts into blocks.
@@ -46,9 +80,15 @@ pub(crate) struct BlockSplitter {
 /// What a line is by its own form.
 enum LineForm<'a> {
     Empty,
-    Heading { number: Option<String>, title: &'a str },
+    Heading {
+        number: Option<String>,
+        title: &'a str,
+    },
     /// A paragraph with a number of its own.
-    Numbered { number: String, text: &'a str },
+    Numbered {
+        number: String,
+        text: &'a str,
+    },
     Item,
     /// A line such as `Set-aside: Total Small Business`.
     Labelled,
@@ -142,15 +182,15 @@ struct BlockCollector {
 impl BlockCollector {
     /// Whether what was read so far ends with a complete sentence, a heading or an empty line.
     fn is_between_sentences(&self) -> bool {
-        let Some(open) = &self.open else { return true };
-        open.text.trim_end_matches(['"', '”', ')']).ends_with(['.', '!', '?', ':', ';'])
+        self.open.as_ref().is_none_or(|open| ends_sentence(&open.text))
     }
 
     fn add_line(&mut self, page: u32, line: &str, form: LineForm<'_>) {
         match form {
             LineForm::Empty => {
                 // An empty line at a page break does not end a sentence that continues in lower case.
-                let continues = self.open.as_ref().is_some_and(|open| open.page < page) && !self.is_between_sentences();
+                let is_next_page = self.open.as_ref().is_some_and(|open| open.last_page() < page);
+                let continues = is_next_page && !self.is_between_sentences();
                 if !continues {
                     self.end_block();
                 }
@@ -178,8 +218,14 @@ impl BlockCollector {
                 self.open_block(page, BlockForm::Paragraph, line);
             }
             LineForm::Text => match &mut self.open {
-                Some(open) if open.text.len() < MAX_BLOCK_BYTES => {
+                Some(open)
+                    if open.text.len() < MAX_BLOCK_BYTES
+                        && (open.last_page() == page || !ends_sentence(&open.text)) =>
+                {
                     open.text.push(' ');
+                    if open.last_page() < page {
+                        open.later_pages.push((open.text.len(), page));
+                    }
                     open.text.push_str(line);
                 }
                 Some(_) | None => {
@@ -192,12 +238,16 @@ impl BlockCollector {
 
     fn open_block(&mut self, page: u32, form: BlockForm, text: &str) {
         let (number, heading) = (self.number.clone(), self.heading.clone());
-        self.open = Some(TextBlock { page, number, heading, form, text: text.to_owned() });
+        self.open = Some(TextBlock { page, number, heading, form, text: text.to_owned(), later_pages: vec![] });
     }
 
     fn end_block(&mut self) {
         self.blocks.extend(self.open.take());
     }
+}
+
+fn ends_sentence(text: &str) -> bool {
+    text.trim_end_matches(['"', '”', ')']).ends_with(['.', '!', '?', ':', ';'])
 }
 
 /// A line with single spaces, without control characters.
@@ -211,8 +261,10 @@ fn is_title(text: &str) -> bool {
     if text.chars().count() > MAX_HEADING_CHARS || text.ends_with(['.', ';', ',', ':', '?']) || text.contains(": ") {
         return false;
     }
-    let words: Vec<&str> = text.split(' ').filter(|word| word.chars().filter(|c| c.is_alphabetic()).count() > 3).collect();
-    let capitalised = words.iter().filter(|word| word.chars().find(|c| c.is_alphabetic()).is_some_and(char::is_uppercase));
+    let words: Vec<&str> =
+        text.split(' ').filter(|word| word.chars().filter(|c| c.is_alphabetic()).count() > 3).collect();
+    let capitalised =
+        words.iter().filter(|word| word.chars().find(|c| c.is_alphabetic()).is_some_and(char::is_uppercase));
     text.chars().next().is_some_and(|first| first.is_uppercase() || !first.is_alphabetic())
         && !words.is_empty()
         && capitalised.count() * 5 >= words.len() * 4
@@ -244,10 +296,17 @@ mod tests {
 
     #[test]
     fn a_heading_without_number_is_not_joined_to_its_paragraph() {
-        let blocks = split("It ends.\nSystem Requirements\nThe System must run.\nSet-aside: Total Small Business\nNAICS Code: 541512");
+        let blocks = split(
+            "It ends.\nSystem Requirements\nThe System must run.\nSet-aside: Total Small Business\nNAICS Code: 541512",
+        );
         let texts: Vec<_> = blocks.iter().map(|block| block.2.as_str()).collect();
-        let expected =
-            ["It ends.", "System Requirements", "The System must run.", "Set-aside: Total Small Business", "NAICS Code: 541512"];
+        let expected = [
+            "It ends.",
+            "System Requirements",
+            "The System must run.",
+            "Set-aside: Total Small Business",
+            "NAICS Code: 541512",
+        ];
         assert_eq!(texts, expected);
     }
 
@@ -255,7 +314,14 @@ mod tests {
     fn a_sentence_continues_on_the_next_page() {
         let text = "The contractor\u{c}shall deliver the\n\nreport.";
         let blocks = split(text);
-        assert_eq!(blocks[0].2, "The contractor shall deliver the report.");
+        assert_eq!(blocks[0].2, "The contractor shall deliver the");
+        let long = PagedText::from_plain_text(
+            "It ends. The contractor\u{c}shall pay. The rest\u{c}is later. It ends.\u{c}A new one.",
+        );
+        let blocks = BlockSplitter::new().unwrap().split(&long);
+        let sentences: Vec<_> = blocks.iter().flat_map(TextBlock::sentences).collect();
+        let pages: Vec<_> = sentences.iter().map(|sentence| sentence.page).collect();
+        assert_eq!(pages, [1, 1, 2, 3, 4], "{sentences:?}");
         let clause = split("FAR 52.217-8 - Option to Extend Services (Nov 1999)");
         assert_eq!(clause[0].1.as_deref(), Some("FAR 52.217-8"));
     }

@@ -17,6 +17,8 @@ pub enum ProcessRole {
     Projections,
     /// Runs processes: reacts to events and timeouts with commands
     Processes,
+    /// Works on tasks: extracts and analyses documents
+    Work,
     /// Serves the schema registry, stored in Postgres, for `SCHEMA_REGISTRY_URL`; not part of `all`
     Registry,
 }
@@ -44,6 +46,7 @@ impl ProcessRole {
             Self::Relay | Self::Processes => {
                 &[BackingService::Postgres, BackingService::Kafka, BackingService::Registry]
             }
+            Self::Work => &[BackingService::Postgres, BackingService::Objects],
             Self::Registry => &[BackingService::Postgres],
         }
     }
@@ -67,5 +70,9 @@ impl ProcessRole {
 
     pub(super) fn runs_processes(self) -> bool {
         matches!(self, Self::All | Self::Processes)
+    }
+
+    pub(super) fn works_on_tasks(self) -> bool {
+        matches!(self, Self::All | Self::Work)
     }
 }
