@@ -97,8 +97,10 @@ impl JobRunner {
         let mut names = HashSet::new();
         while !stop.is_cancelled() {
             while let Some(ended) = running.try_join_next() {
-                // A run in progress catches its panics, so that this one is never lost.
-                ended.ok().map(|name| names.remove(name));
+                // A run catches the panics of its job, so it always names it.
+                if let Ok(name) = ended {
+                    names.remove(name);
+                }
             }
             let outcome = if registered { Ok(()) } else { self.register_jobs().await };
             registered = outcome.is_ok();
@@ -201,7 +203,12 @@ impl JobRunner {
                     break;
                 }
                 Err(error) => {
-                    tracing::warn!(job = name, attempt, reason = format_error_chain(&error), "end of a job not recorded");
+                    tracing::warn!(
+                        job = name,
+                        attempt,
+                        reason = format_error_chain(&error),
+                        "end of a job not recorded"
+                    );
                     sleep(RETRY_PAUSE).await;
                 }
             }
@@ -209,7 +216,12 @@ impl JobRunner {
         report
     }
 
-    async fn run_to_end(&self, job: &Arc<dyn ScheduledJob>, claimed: &ClaimedRun, stop: &CancellationToken) -> RunReport {
+    async fn run_to_end(
+        &self,
+        job: &Arc<dyn ScheduledJob>,
+        claimed: &ClaimedRun,
+        stop: &CancellationToken,
+    ) -> RunReport {
         let report = |outcome, message: String| RunReport { outcome, message };
         let run = JobRun { started_at: claimed.started_at, due_at: claimed.due_at, stop: stop.clone() };
         let work = Arc::clone(job);

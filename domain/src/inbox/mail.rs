@@ -118,9 +118,8 @@ impl MailAddress {
 }
 
 fn is_host_name(host: &str) -> bool {
-    host.split('.').all(|label| {
-        !label.is_empty() && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
-    })
+    host.split('.')
+        .all(|label| !label.is_empty() && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-'))
 }
 
 impl MailNote {

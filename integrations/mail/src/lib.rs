@@ -36,9 +36,7 @@ pub use self::{
     mail_projection::{MailChange, MailProjection, MailRecipient, RequestedDelivery},
     mail_queue::{MailQueue, MailQueueError},
     mail_renderer::{MailRenderError, MailRenderer, UNSUBSCRIBE_PATH, describe_category},
-    mail_template::{
-        DailyDigestMail, DigestEntry, MailContent, MailTemplateError, MailTemplates, NotificationMail,
-    },
+    mail_template::{DailyDigestMail, DigestEntry, MailContent, MailTemplateError, MailTemplates, NotificationMail},
     mail_transport::{DeliveryError, DeliveryStage, MailTransport},
     mailer::{Mailer, MailerConfig, MailerError},
     search_match_source::SearchMatchSource,

@@ -56,7 +56,9 @@ pub enum ComposeError {
     #[error("the recipient's address has characters beyond ASCII, which is not supported")]
     NotAscii,
     /// The link to unsubscribe is no plain URL, or too long.
-    #[error("the link to unsubscribe cannot be a header: it must be printable ASCII of at most {MAX_HEADER_LINE} characters")]
+    #[error(
+        "the link to unsubscribe cannot be a header: it must be printable ASCII of at most {MAX_HEADER_LINE} characters"
+    )]
     UnsubscribeUrl,
     /// The message could not be built.
     #[error("composing the message")]

@@ -91,8 +91,7 @@ impl MailChange {
             InboxEvent::MailPreferencesChanged { preferences, .. } => {
                 let (zone, hour) = (preferences.time_zone.as_str(), preferences.digest_hour.number());
                 let is_wanted = !preferences.unsubscribed.contains(&MailCategory::DailyDigest);
-                let next_digest_at =
-                    if is_wanted { next_digest_at(zone, hour, event.recorded_at) } else { None };
+                let next_digest_at = if is_wanted { next_digest_at(zone, hour, event.recorded_at) } else { None };
                 Some(Self::Recipient(MailRecipient {
                     tenant,
                     user,

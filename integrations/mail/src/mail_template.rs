@@ -118,9 +118,11 @@ impl MailTemplates {
         let mut environment = Environment::new();
         // A name that is misspelt fails instead of leaving a gap in the mail.
         environment.set_undefined_behavior(UndefinedBehavior::Strict);
-        environment.set_auto_escape_callback(|name| {
-            if name.ends_with(".html") { AutoEscape::Html } else { AutoEscape::None }
-        });
+        environment.set_auto_escape_callback(
+            |name| {
+                if name.ends_with(".html") { AutoEscape::Html } else { AutoEscape::None }
+            },
+        );
         for (template, source) in TEMPLATES {
             environment
                 .add_template(template, source)
@@ -199,8 +201,16 @@ mod tests {
         assert_eq!(content.subject, "Beds & <lifts>");
         assert!(content.text.starts_with("Beds & <lifts>\n\nFirst line.\n\nSecond <script>"), "{}", content.text);
         assert!(content.text.ends_with("Stop mail of this kind: https://medhub.example/mail/unsubscribe/abc"));
-        assert!(content.html.contains("<h1 style=\"font-size:1.2em\">Beds &amp; &lt;lifts&gt;</h1>"), "{}", content.html);
-        assert!(content.html.contains("<p>Second &lt;script&gt;alert(1)&lt;&#x2f;script&gt; line.</p>"), "{}", content.html);
+        assert!(
+            content.html.contains("<h1 style=\"font-size:1.2em\">Beds &amp; &lt;lifts&gt;</h1>"),
+            "{}",
+            content.html
+        );
+        assert!(
+            content.html.contains("<p>Second &lt;script&gt;alert(1)&lt;&#x2f;script&gt; line.</p>"),
+            "{}",
+            content.html
+        );
         assert!(!content.html.contains("<script>"));
     }
 
@@ -229,7 +239,11 @@ mod tests {
         };
         let content = MailTemplates::new().unwrap().render_daily_digest(&mail).unwrap();
         assert_eq!(content.subject, "1206 new results of your saved searches");
-        assert!(content.text.contains("- Beds 2 (beds)\n  https://medhub.example/opportunities/2\n"), "{}", content.text);
+        assert!(
+            content.text.contains("- Beds 2 (beds)\n  https://medhub.example/opportunities/2\n"),
+            "{}",
+            content.text
+        );
         assert!(content.text.contains("... and 1204 more."));
         let single = DailyDigestMail { items: vec![], more: 1, ..mail };
         assert_eq!(

@@ -213,8 +213,12 @@ impl<S: AggregateStores + 'static> Mailer<S> {
         if let Err(error) = &delivered {
             tracing::info!(tenant = mail.tenant.as_str(), mail = %mail.mail_id, outcome = word, %error, "mail not sent");
         }
-        let record =
-            |stamp| InboxCommand::RecordMailOutcome { mail_id: mail.mail_id, attempt_id, outcome: outcome.clone(), stamp };
+        let record = |stamp| InboxCommand::RecordMailOutcome {
+            mail_id: mail.mail_id,
+            attempt_id,
+            outcome: outcome.clone(),
+            stamp,
+        };
         self.record(mail, &format!("mail-outcome-{attempt_id}"), "recording the outcome of a mail", record).await?;
         match retry_reason {
             Some(reason) => Ok(self.queue.postpone(mail, self.pause_after(attempts), &reason).await?),
@@ -282,8 +286,7 @@ fn classify(error: &DeliveryError, may_retry: bool) -> MailFailure {
 
 /// The text as a note of an event.
 fn note(text: &impl Display) -> MailNote {
-    let text: String =
-        text.to_string().chars().map(|c| if c.is_control() { ' ' } else { c }).take(MAX_NOTE).collect();
+    let text: String = text.to_string().chars().map(|c| if c.is_control() { ' ' } else { c }).take(MAX_NOTE).collect();
     MailNote::try_new(&text).unwrap_or_else(|_| MailNote::from_program("(no text)"))
 }
 

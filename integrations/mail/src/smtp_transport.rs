@@ -125,9 +125,8 @@ impl MailTransport for SmtpTransport {
 fn tls_parameters(server: &SmtpServer) -> Result<TlsParameters, lettre::transport::smtp::Error> {
     let mut parameters = TlsParameters::builder(server.host.clone());
     if let Some(pem) = &server.trusted_certificates {
-        parameters = parameters
-            .certificate_store(CertificateStore::None)
-            .add_root_certificate(Certificate::from_pem(pem)?);
+        parameters =
+            parameters.certificate_store(CertificateStore::None).add_root_certificate(Certificate::from_pem(pem)?);
     }
     parameters.build_rustls()
 }
@@ -173,9 +172,8 @@ impl SharedConnections {
     async fn take_idle(&self, deadline: Instant) -> Option<SmtpSession> {
         loop {
             let mut session = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop()?;
-            let answers = async {
-                session.idle_since.elapsed() < MAX_IDLE && session.connection.test_connected().await
-            };
+            let answers =
+                async { session.idle_since.elapsed() < MAX_IDLE && session.connection.test_connected().await };
             if matches!(timeout_at(deadline, answers).await, Ok(true)) {
                 return Some(session);
             }

@@ -68,7 +68,10 @@ async fn a_busy_mailbox_is_tried_again_and_given_up_in_the_end() {
     }
     assert_eq!(handled, 3);
     let attempt = ["attempted", "failed postponed"];
-    assert_eq!(fixture.history().await, [&["requested"], &attempt[..], &attempt, &["attempted", "failed abandoned"]].concat());
+    assert_eq!(
+        fixture.history().await,
+        [&["requested"], &attempt[..], &attempt, &["attempted", "failed abandoned"]].concat()
+    );
     assert_eq!(server.accepted().len(), 0);
 }
 

@@ -117,8 +117,7 @@ impl MailFixture {
         let composer = MailComposer::new("no-reply@medhub.example").unwrap();
         let url = "https://medhub.example".parse().unwrap();
         let renderer = MailRenderer::new(MailTemplates::new().unwrap(), composer, signer, url);
-        let config =
-            MailerConfig { first_pause: Duration::ZERO, max_attempts: 3, ..MailerConfig::default() };
+        let config = MailerConfig { first_pause: Duration::ZERO, max_attempts: 3, ..MailerConfig::default() };
         Mailer::new(self.queue.clone(), Arc::clone(&self.dispatcher), renderer, transport, config)
     }
 

@@ -68,7 +68,8 @@ async fn a_notification_is_one_mail_and_its_link_stops_further_ones() {
     let pool = eventstore::postgres::open_pool(&config).unwrap();
     {
         let ann = SignedInUser::register_company(&product, "ann", "acme").await;
-        let bad_zone = "mutation { changeMailPreferences(input: { address: \"ann@clinic.example\", timeZone: \"Mars/Olympus\" })
+        let bad_zone =
+            "mutation { changeMailPreferences(input: { address: \"ann@clinic.example\", timeZone: \"Mars/Olympus\" })
             { __typename } }";
         assert_eq!(error_code(&ann.send_document(bad_zone, json!({})).await), "INVALID_INPUT");
         let set = "changeMailPreferences(input: { address: \"ann@clinic.example\", timeZone: \"America/New_York\",
@@ -85,7 +86,8 @@ async fn a_notification_is_one_mail_and_its_link_stops_further_ones() {
     notify_ann(&pool, 1).await;
     let mail = eventually(async || read_mails(&mails).pop().ok_or("no mail")).await;
     assert!(mail.contains("Subject: Task 1 finished") && mail.contains("To: ann@clinic.example"), "{mail}");
-    eventually(async || if count_events(&pool, "inbox.mail_sent").await == 1 { Ok(()) } else { Err("not recorded") }).await;
+    eventually(async || if count_events(&pool, "inbox.mail_sent").await == 1 { Ok(()) } else { Err("not recorded") })
+        .await;
 
     // What reads the log again sends nothing.
     let rebuilt = product.run_medhub(&["rebuild", "workspace"]).await;
@@ -119,5 +121,9 @@ async fn a_notification_is_one_mail_and_its_link_stops_further_ones() {
     let jobs: Vec<_> = json_lines(&listed).iter().map(|job| job["name"].as_str().unwrap().to_owned()).collect();
     assert_eq!(jobs, ["daily-digest", "process-clean-up"]);
     let run = product.run_medhub(&["jobs", "run", "process-clean-up"]).await;
-    assert!(output_text(&run).contains("succeeded: 0 instances removed that ended 90 days ago"), "{}", output_text(&run));
+    assert!(
+        output_text(&run).contains("succeeded: 0 instances removed that ended 90 days ago"),
+        "{}",
+        output_text(&run)
+    );
 }

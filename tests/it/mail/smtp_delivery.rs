@@ -59,7 +59,8 @@ async fn mails_arrive_unchanged_and_share_a_connection() {
     }
     let accepted = server.accepted();
     let bytes: Vec<_> = accepted.iter().map(|(_, _, bytes)| String::from_utf8_lossy(bytes).into_owned()).collect();
-    let sent: Vec<_> = mails.iter().map(|mail| String::from_utf8_lossy(mail.as_bytes()).trim_end().to_owned()).collect();
+    let sent: Vec<_> =
+        mails.iter().map(|mail| String::from_utf8_lossy(mail.as_bytes()).trim_end().to_owned()).collect();
     assert_eq!(bytes.iter().map(|text| text.trim_end()).collect::<Vec<_>>(), sent);
     assert_eq!(accepted[0].1, accepted[1].1, "the second mail uses the connection of the first");
 }
@@ -141,10 +142,7 @@ async fn unusable_settings_are_refused_and_an_absent_server_is_tried_again() {
     let server = TestSmtpServer::start(SmtpEncryption::None);
     let settings = server.settings();
     drop(server);
-    assert!(matches!(
-        SmtpTransport::new(with_password(&settings, "secret")),
-        Err(SmtpSetupError::PasswordInClear)
-    ));
+    assert!(matches!(SmtpTransport::new(with_password(&settings, "secret")), Err(SmtpSetupError::PasswordInClear)));
     let no_certificate = SmtpServer {
         encryption: SmtpEncryption::StartTls,
         trusted_certificates: Some(b"-----BEGIN CERTIFICATE-----\nAA==\n-----END CERTIFICATE-----\n".to_vec()),

@@ -196,11 +196,8 @@ fn a_mail_that_waited_for_days_is_suppressed() {
         stamp: stamp(3 * 24 * 60),
     };
     expect_events(&given(&[]), later(3), vec![begun]);
-    let expired = InboxEvent::MailSuppressed {
-        mail_id: mail_id(1),
-        cause: SuppressionCause::Expired,
-        stamp: stamp(4 * 24 * 60),
-    };
+    let expired =
+        InboxEvent::MailSuppressed { mail_id: mail_id(1), cause: SuppressionCause::Expired, stamp: stamp(4 * 24 * 60) };
     expect_events(&given(&[]), later(4), vec![expired]);
 }
 
