@@ -58,7 +58,7 @@ enum FetchMethod {
     Wheel { python: &'static str, package: PackageSpec },
     /// `pip install` of pinned wheels into a folder, for the Python that runs pip.
     PythonPackages { requirements: &'static str, files: &'static [(&'static str, &'static str)] },
-    /// Jars with their dependencies: by Maven, else by `jgo`.
+    /// Jars with their dependencies: by Maven, else by `jgo` if that can resolve them.
     Jars(JarSpec),
 }
 
@@ -67,8 +67,8 @@ enum FetchMethod {
 struct JarSpec {
     /// Maven's project that depends on the jars.
     pom: &'static str,
-    /// The same jars in `jgo`'s notation.
-    jgo_coordinates: &'static str,
+    /// The same jars in `jgo`'s notation; `None` if it cannot resolve them, and Maven is needed.
+    jgo_coordinates: Option<&'static str>,
 }
 
 /// A package and the files to take from it.
