@@ -42,7 +42,7 @@ async fn documents_are_stored_in_the_bucket_and_its_loss_is_reported() {
     let readiness = fetch_readiness(&product).await;
     assert_eq!((&readiness["ready"], &readiness["engines"]["Objects"]), (&false.into(), &false.into()));
     let refused = upload("Refused").await;
-    assert_eq!((refused.status, &refused.body["code"]), (503, &"UNAVAILABLE".into()), "{}", refused.body);
+    assert_eq!((refused.status.as_u16(), refused.problem_code()), (503, "UNAVAILABLE"), "{}", refused.body);
     let doctor = product.run_medhub(&["doctor"]).await;
     let report = String::from_utf8(doctor.stdout).unwrap();
     assert!(!doctor.status.success() && report.contains("does not exist") && report.contains(&bucket), "{report}");
