@@ -108,7 +108,7 @@ async fn load_tree(connection: &mut PgConnection, positions: &[u64]) -> anyhow::
     let mut events = Vec::with_capacity(positions.len());
     for page in positions.chunks(PAGE_EVENTS) {
         let page = log::read_events_at(&mut *connection, page).await?;
-        events.extend(page.into_iter().map(event_tree::TrailEvent::from_envelope));
+        events.extend(page.iter().map(event_tree::TrailEvent::from_envelope));
     }
     Ok(EventTree::new(events))
 }

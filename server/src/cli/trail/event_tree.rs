@@ -64,7 +64,7 @@ pub(super) struct EventTree {
 }
 
 impl TrailEvent {
-    pub(super) fn from_envelope(event: RawEnvelope) -> Self {
+    pub(super) fn from_envelope(event: &RawEnvelope) -> Self {
         let name = |text: &str| clean_text(text, MAX_NAME_CHARS);
         Self {
             position: event.position,
@@ -194,8 +194,7 @@ pub(super) mod tests {
         let tree = EventTree::new(vec![event(1, 2), event(2, 9), event(3, 3), event(4, 0)]);
         assert_eq!(shape(&tree), [(1, 0, false), (2, 0, false), (3, 0, false), (4, 0, true)]);
         let causes: Vec<_> = tree.rows().iter().map(|row| row.cause).collect();
-        use EventCause::{Elsewhere, Request};
-        assert_eq!(causes, [Elsewhere, Elsewhere, Elsewhere, Request]);
+        assert_eq!(causes, [EventCause::Elsewhere, EventCause::Elsewhere, EventCause::Elsewhere, EventCause::Request]);
     }
 
     #[test]
