@@ -3,8 +3,7 @@
 use chrono::{DateTime, Days, NaiveDate, TimeDelta, TimeZone as _, Utc};
 use chrono_tz::Tz;
 
-/// A local time that does not exist is replaced by the first quarter of an hour after it that does. No zone of the
-/// database skips more than a day.
+/// A local time that does not exist is replaced by the first quarter of an hour after it that does, on the same day.
 const QUARTERS_OF_A_DAY: i64 = 96;
 
 /// Whether a time zone of this name exists.
@@ -23,7 +22,7 @@ pub(crate) fn local_date(zone: &str, time: DateTime<Utc>) -> NaiveDate {
 }
 
 /// The first time after `after` at which a local day reaches `hour`: once on each local day, also on days of 23 or 25
-/// hours.
+/// hours. `None` if the calendar ends.
 pub(crate) fn next_digest_at(zone: &str, hour: u8, after: DateTime<Utc>) -> Option<DateTime<Utc>> {
     let zone = find_zone(zone);
     let today = after.with_timezone(&zone).date_naive();
@@ -31,7 +30,8 @@ pub(crate) fn next_digest_at(zone: &str, hour: u8, after: DateTime<Utc>) -> Opti
     (0..=2).filter_map(|days| today.checked_add_days(Days::new(days))).find_map(|day| {
         let begin = day.and_hms_opt(u32::from(hour), 0, 0)?;
         let mut candidates = (0..QUARTERS_OF_A_DAY).filter_map(|quarter| {
-            let local = begin.checked_add_signed(TimeDelta::minutes(15 * quarter))?;
+            let local =
+                begin.checked_add_signed(TimeDelta::minutes(15 * quarter)).filter(|local| local.date() == day)?;
             zone.from_local_datetime(&local).earliest()
         });
         candidates.next().map(|time| time.with_timezone(&Utc)).filter(|time| *time > after)

@@ -34,6 +34,8 @@ impl LogVerbosity {
             | CliSubcommand::Verify(_)
             | CliSubcommand::DeadLetters(_)
             | CliSubcommand::Processes(_)
+            | CliSubcommand::Jobs(_)
+            | CliSubcommand::ExtractText(_)
             | CliSubcommand::Generate(_)
             | CliSubcommand::Simulate(_)
             | CliSubcommand::Status(_)

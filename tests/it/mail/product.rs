@@ -24,7 +24,7 @@ use super::mail_fixture::read_mails;
 const SITE: &str = "https://medhub.example/hub";
 
 async fn notify_ann(pool: &PgPool, number: u128) {
-    let store = PgEventStore::new(pool.clone(), &PostgresConfig::default());
+    let store = PgEventStore::<()>::new(pool.clone(), &PostgresConfig::default());
     let dispatcher = CommandDispatcher::new(store, std::sync::Arc::new(SystemClock));
     let caller = Caller::new(UserId::from_program("system:test"), TenantId::try_new("acme").unwrap());
     let sender = CommandSender { caller, authority: CallerAuthority::System };
