@@ -62,11 +62,7 @@ async fn uploads_are_analysed_by_a_worker_although_it_is_killed_and_a_hostile_fi
     let ada = SignedInUser::register_company(&product, "ada", "acme").await;
     let mut variables = product.variables().clone();
     variables.extend(document_work_settings(1));
-    for (name, value) in [
-        ("MEDHUB__HTTP__LISTEN", "127.0.0.1:0"),
-        ("MEDHUB__WORK__LEASE_MS", "1000"),
-        ("MEDHUB__WORK__POLL_INTERVAL_MS", "100"),
-    ] {
+    for (name, value) in [("MEDHUB__WORK__LEASE_MS", "1000"), ("MEDHUB__WORK__POLL_INTERVAL_MS", "100")] {
         variables.insert(name.to_owned(), value.to_owned());
     }
     let first = upload(&ada, "first.pdf", solicitation()).await;
