@@ -84,10 +84,8 @@ impl SyncArgs {
         for source in sources {
             match self.run_source(&sync, source, &options, &stop).await {
                 Ok(code) => exit_code = exit_code.max(code),
-                Err(error) => {
-                    outcome = Err(error);
-                    break;
-                }
+                // One source may be read although the other one fails.
+                Err(error) => outcome = outcome.and(Err(error)),
             }
         }
         interrupt.abort();

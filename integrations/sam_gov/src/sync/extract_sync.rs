@@ -8,7 +8,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     DownloadError, SyncError, SyncObserver, SyncOptions, SyncRunOutcome, SyncSource, SyncSummary,
-    extract_download::{ChunkReader, ExtractAnswer, ExtractDownloader, RunningDownload},
+    extract_download::{ExtractAnswer, ExtractDownloader, RunningDownload},
+    extract_transfer::ChunkReader,
     listed_notice_recorder::{ListedNoticeRecorder, SourceNotice},
     removed_notices::{PresentNotices, RemovedNotices},
     sync_store::{ExtractVersion, SyncStore},
