@@ -168,7 +168,7 @@ const FOLDER_LAYERS: &[(&str, &[&[&str]])] = &[
             &["error", "opportunity_criteria", "point_in_time"],
         ],
     ),
-    ("server", &[&["cli"], &["serve"], &["schema_registry"], &["engine_clients"], &["config"]]),
+    ("server", &[&["cli"], &["serve"], &["jobs"], &["schema_registry"], &["engine_clients"], &["config"]]),
 ];
 
 /// The arrows between top folders that lead to an earlier layer or stay in one.
