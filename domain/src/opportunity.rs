@@ -100,7 +100,7 @@ impl Opportunity {
 
     fn relist_notice(&self, notice: Notice) -> Vec<OpportunityEvent> {
         match self {
-            Self::Archived(record) if record.notice_id == notice.notice_id => record.decide_relisting(notice),
+            Self::Archived(record) if record.notice_id == notice.notice_id => record.decide_relisting(&notice),
             Self::Undiscovered | Self::Open(_) | Self::Awarded(_) | Self::Cancelled(_) | Self::Archived(_) => {
                 self.record_notice(notice)
             }

@@ -71,13 +71,13 @@ impl OpportunityRecord {
     }
 
     /// The events of the current notice of an archived opportunity when its source lists it again.
-    pub(super) fn decide_relisting(&self, notice: Notice) -> Vec<OpportunityEvent> {
+    pub(super) fn decide_relisting(&self, notice: &Notice) -> Vec<OpportunityEvent> {
         let events = self.decide_notice(notice.clone());
         if !events.is_empty() {
             return events;
         }
         let facts = Box::new(notice.facts.clone().with_missing_from(&self.facts));
-        let filing = NoticeFiling { posted_at: self.posted_at, ..NoticeFiling::from_notice(&notice) };
+        let filing = NoticeFiling { posted_at: self.posted_at, ..NoticeFiling::from_notice(notice) };
         vec![OpportunityEvent::Amended { filing, standing: AmendmentStanding::Current, facts }]
     }
 
