@@ -7,6 +7,8 @@ use crate::requirements::PagedSentence;
 
 /// Number of sentences of a summary.
 const SUMMARY_SENTENCES: usize = 6;
+/// Number of sentences that say what the document is for, if there are so many.
+const PURPOSE_SENTENCES: usize = 4;
 /// Fewest and most words of a sentence that is quoted in a summary.
 const QUOTED_WORDS: std::ops::RangeInclusive<usize> = 8..=60;
 /// Longest text from which sentences are chosen, in sentences. Documents say what they are about at their beginning.
@@ -70,6 +72,9 @@ const PURPOSE_WORDS: &[&str] = &[
     "period of performance",
     "background",
     "will develop",
+    "will build",
+    "is looking for",
+    "all aspects of",
     "this solicitation",
     "this request",
 ];
@@ -95,13 +100,16 @@ pub(super) fn summarise(sentences: &[PagedSentence<'_>]) -> String {
             let new_words = words.iter().filter(|word| !covered.contains(word.as_str()));
             let weight: u32 = new_words.map(|word| frequency.get(word.as_str()).copied().unwrap_or(0).min(50)).sum();
             let length = u32::try_from(words.len().max(6)).unwrap_or(u32::MAX);
-            let lower = sentence.text.to_lowercase();
-            let purposes = PURPOSE_WORDS.iter().filter(|word| lower.contains(**word)).count().min(2);
-            let purposes = u32::try_from(purposes).unwrap_or(0);
+            let purposes = purpose_count(sentence.text);
             // Integers, so that the choice is the same on every machine.
             1_000 * weight / length * (2 + purposes) * (if index < sentences.len() / 4 { 3 } else { 2 })
         };
-        let best = candidates.iter().copied().max_by_key(|index| (score(*index), std::cmp::Reverse(*index)));
+        // First what says the document's purpose, then the others.
+        let says_purpose =
+            |index: &usize| sentences.get(*index).is_some_and(|sentence| purpose_count(sentence.text) > 0);
+        let wants_purpose = chosen.len() < PURPOSE_SENTENCES && candidates.iter().any(says_purpose);
+        let eligible = candidates.iter().copied().filter(|index| !wants_purpose || says_purpose(index));
+        let best = eligible.max_by_key(|index| (score(*index), std::cmp::Reverse(*index)));
         let Some(best) = best else { break };
         candidates.retain(|index| *index != best);
         covered.extend(words.get(best).into_iter().flatten().map(String::as_str));
@@ -117,11 +125,28 @@ pub(super) fn summarise(sentences: &[PagedSentence<'_>]) -> String {
     }
 }
 
+fn purpose_count(text: &str) -> u32 {
+    let lower = text.to_lowercase();
+    let found = PURPOSE_WORDS.iter().filter(|word| lower.contains(**word)).count().min(2);
+    u32::try_from(found).unwrap_or(0)
+}
+
 fn is_candidate(sentences: &[PagedSentence<'_>], index: usize) -> bool {
     let Some(sentence) = sentences.get(index) else { return false };
     QUOTED_WORDS.contains(&sentence.text.split(' ').count())
         && sentence.text.ends_with(['.', '!', '"', '”'])
         && sentence.text.starts_with(char::is_uppercase)
+        && !sentence.text.contains([':', '□', '|'])
+        && !is_table_row(sentence.text)
+        // Requirements are listed anyway.
+        && (purpose_count(sentence.text) > 0
+            || !sentence.text.split(' ').any(|word| matches!(word, "shall" | "must" | "should" | "may")))
+}
+
+/// Whether most words begin with a capital letter, as in rows and titles that have run into a sentence.
+fn is_table_row(text: &str) -> bool {
+    let capitalised = text.split(' ').filter(|word| word.starts_with(char::is_uppercase)).count();
+    2 * capitalised > text.split(' ').count()
 }
 
 fn content_words(text: &str) -> HashSet<String> {
