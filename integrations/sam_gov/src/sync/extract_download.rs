@@ -95,7 +95,7 @@ impl ExtractDownloader {
     /// Receives the extract in the background, for the reader that is returned. The download ends when the reader is
     /// dropped.
     pub(super) fn start(self, response: Response) -> (ChunkReader, RunningDownload) {
-        let (sender, receiver) = mpsc::channel(CHUNKS_AHEAD);
+        let (sender, chunks) = mpsc::channel(CHUNKS_AHEAD);
         let header_text = |name| response.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
         let version = ExtractVersion {
             etag: header_text(header::ETAG),
@@ -105,7 +105,7 @@ impl ExtractDownloader {
         let (total, received) = (response.content_length(), Arc::new(AtomicU64::new(0)));
         let transfer = ExtractTransfer::new(self, version.clone(), total, Arc::clone(&received), sender);
         let task = tokio::spawn(transfer.run(response));
-        (ChunkReader::new(receiver), RunningDownload { version, total, received, task })
+        (ChunkReader::new(chunks), RunningDownload { version, total, received, task })
     }
 
     /// Sends a request until the server answers it with another status than that of a problem of its own.

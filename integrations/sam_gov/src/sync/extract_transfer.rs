@@ -59,10 +59,7 @@ impl ExtractTransfer {
         let mut failures = 0;
         loop {
             let before = self.received_bytes();
-            let source = match self.transfer_chunks(&mut response).await? {
-                None => break,
-                Some(error) => error,
-            };
+            let Some(source) = self.transfer_chunks(&mut response).await? else { break };
             let received = self.received_bytes();
             failures = if received > before { 1 } else { failures + 1 };
             if failures >= self.downloader.attempts {
