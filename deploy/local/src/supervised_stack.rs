@@ -43,7 +43,7 @@ const EXTERNAL_ENGINE_TIMEOUT: Duration = Duration::from_secs(10);
 const PRODUCT_STOP_LIMIT: Duration = Duration::from_secs(30);
 
 /// The token with which operators authenticate at the product's API.
-const OPERATOR_TOKEN_VARIABLE: &str = "MEDHUB__ADMIN__TOKEN";
+pub const OPERATOR_TOKEN_VARIABLE: &str = "MEDHUB__ADMIN__TOKEN";
 
 /// The login that the schema registry requires for registering schemas, as `user:password`.
 const REGISTRY_LOGIN_VARIABLE: &str = "MEDHUB__REGISTRY__LOGIN";

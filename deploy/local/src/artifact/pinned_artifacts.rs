@@ -69,7 +69,7 @@ const KAFKA_JARS: JarSpec = JarSpec {
     jgo_coordinates: Some("org.apache.kafka:kafka_2.13:4.1.1+org.slf4j:slf4j-simple:1.7.36"),
 };
 
-/// S3Proxy's jars: an S3-compatible server that tests of the object store run against. Not part of a local stack, which
+/// Jars of `S3Proxy`: an S3-compatible server that tests of the object store run against. Not part of a local stack, which
 /// stores files in a folder.
 pub static S3PROXY: PinnedArtifact = PinnedArtifact {
     name: "s3proxy",
