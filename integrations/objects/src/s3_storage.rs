@@ -189,7 +189,8 @@ impl S3Storage {
             Ok(file) => storage.key(&file.location).map(|key| Ok((key, file))),
             Err(error) => Some(Err(storage.request_error(&error))),
         };
-        files.filter_map(move |file| std::future::ready(with_key(file))).boxed()
+        // The walk asks once more after the end.
+        files.fuse().filter_map(move |file| std::future::ready(with_key(file))).boxed()
     }
 
     /// Lists one object.
