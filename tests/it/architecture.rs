@@ -24,6 +24,7 @@ const ALLOWED_DEPENDENCIES: &[(&str, &[&str])] = &[
     ("mail", &["domain", "commands", "projections"]),
     ("scheduled_jobs", &["domain"]),
     ("documents", &[]),
+    ("language_models", &["domain"]),
     ("sam_gov", &["domain", "commands", "synthetic"]),
     ("synthetic", &["domain", "commands", "sam_gov"]),
     (
@@ -84,6 +85,7 @@ const ALLOWED_DEPENDENCIES: &[(&str, &[&str])] = &[
             "processes",
             "saved_search_matching",
             "task_workers",
+            "language_models",
             "mail",
             "scheduled_jobs",
             "sam_gov",
