@@ -46,7 +46,7 @@ impl TestJob {
         Arc::new(Self {
             schedule: JobSchedule::parse("0 3 * * *", "UTC").unwrap(),
             behaviour,
-            timeout: Duration::from_secs(60),
+            timeout: Duration::from_mins(1),
             runs: AtomicU32::new(0),
             started: Notify::new(),
         })

@@ -2,6 +2,8 @@
 //!
 //! Values are escaped in HTML. In the text they are inserted as they are: a mail's text has no syntax.
 
+use std::path::Path;
+
 use minijinja::{
     AutoEscape, Environment, UndefinedBehavior,
     value::{Serde, Value},
@@ -104,6 +106,11 @@ const TEMPLATES: [(&str, &str); 4] = [
     (DAILY_DIGEST.html, include_str!("../templates/daily_digest.html")),
 ];
 
+/// Whether the template of this name is HTML.
+fn is_html(name: &str) -> bool {
+    Path::new(name).extension().is_some_and(|extension| extension == "html")
+}
+
 struct TemplatePair {
     text: &'static str,
     html: &'static str,
@@ -118,11 +125,7 @@ impl MailTemplates {
         let mut environment = Environment::new();
         // A name that is misspelt fails instead of leaving a gap in the mail.
         environment.set_undefined_behavior(UndefinedBehavior::Strict);
-        environment.set_auto_escape_callback(
-            |name| {
-                if name.ends_with(".html") { AutoEscape::Html } else { AutoEscape::None }
-            },
-        );
+        environment.set_auto_escape_callback(|name| if is_html(name) { AutoEscape::Html } else { AutoEscape::None });
         for (template, source) in TEMPLATES {
             environment
                 .add_template(template, source)
