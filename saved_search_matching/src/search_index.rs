@@ -56,10 +56,14 @@ pub struct IndexSize {
 }
 
 impl SearchIndex {
-    /// Adds a search, or replaces the one with the same key. `query` is the query of its text, if it has one and
-    /// [`Self::contains_text`] is false for it; a text without a query matches nothing.
-    pub fn insert(&mut self, entry: SearchEntry, query: Option<TextQuery>) {
-        self.remove(&entry.key);
+    /// Adds a search, or replaces the one with the same key. `query` is the query of its text, if it has one and no
+    /// search of the index has the same; a text without a query matches nothing. Returns the query of a text that no
+    /// search has any more.
+    pub fn insert(&mut self, entry: SearchEntry, query: Option<TextQuery>) -> Option<(Box<str>, TextQuery)> {
+        let mut unused = self.remove(&entry.key);
+        // The search that is replaced may have been the only one with the text.
+        let has_same_text = unused.as_ref().is_some_and(|(text, _)| entry.text.as_ref() == Some(text));
+        let query = if has_same_text { unused.take().map(|(_, query)| query) } else { query };
         let slot = self.free_slots.pop().unwrap_or_else(|| {
             self.slots.push(None);
             u32::try_from(self.slots.len() - 1).unwrap_or(u32::MAX)
@@ -75,16 +79,16 @@ impl SearchIndex {
         if let Some(place) = self.slots.get_mut(slot as usize) {
             *place = Some(SearchSlot { entry, text });
         }
+        unused
     }
 
-    /// Removes a search, if it is there.
-    pub fn remove(&mut self, key: &SearchKey) {
-        let Some(slot) = self.slots_by_key.remove(key) else { return };
-        let Some(SearchSlot { entry, text }) = self.slots.get_mut(slot as usize).and_then(Option::take) else { return };
+    /// Removes a search, if it is there. Returns the query of its text, if no other search has the same.
+    pub fn remove(&mut self, key: &SearchKey) -> Option<(Box<str>, TextQuery)> {
+        let slot = self.slots_by_key.remove(key)?;
+        let SearchSlot { entry, text } = self.slots.get_mut(slot as usize).and_then(Option::take)?;
         self.free_slots.push(slot);
         if let Some(text) = text {
-            self.texts.remove_search(text, slot);
-            return;
+            return self.texts.remove_search(text, slot);
         }
         let (postings, codes) = self.access_path(&entry);
         for code in codes {
@@ -95,6 +99,7 @@ impl SearchIndex {
                 }
             }
         }
+        None
     }
 
     /// The search with this key.

@@ -9,7 +9,7 @@ mod member_roster;
 pub(crate) mod tests;
 
 use std::{
-    collections::{BTreeMap, HashSet},
+    collections::{BTreeMap, HashMap, HashSet},
     sync::{Arc, PoisonError, RwLock},
     time::{Duration, Instant},
 };
@@ -229,17 +229,18 @@ impl SearchRegistry {
         let unknown: Vec<&str> = self
             .read_searches(|searches| texts.into_iter().filter(|text| !searches.index.contains_text(text)).collect());
         let queries = self.build_queries(&unknown).await?;
-        let mut queries: BTreeMap<&str, _> = unknown.into_iter().zip(queries).collect();
+        let mut queries: HashMap<Box<str>, TextQuery> = unknown.into_iter().map(Box::from).zip(queries).collect();
         self.write_searches(|searches| {
             for (key, entry) in changes {
-                match entry {
+                let unused = match entry {
                     Some(entry) => {
-                        // Several searches may have the text, and only the first one that stays adds it.
-                        let query = entry.text.as_deref().and_then(|text| queries.remove(text));
-                        searches.index.insert(entry.clone(), query);
+                        let query = entry.text.as_ref().and_then(|text| queries.get(text).cloned());
+                        searches.index.insert(entry.clone(), query)
                     }
                     None => searches.index.remove(key),
-                }
+                };
+                // A later search of these changes may have the text.
+                queries.extend(unused);
             }
         });
         Ok(())

@@ -181,6 +181,33 @@ proptest! {
 }
 
 #[test]
+fn the_query_of_a_text_is_kept_when_its_search_is_replaced_and_returned_when_no_search_has_it() {
+    let mut index = SearchIndex::default();
+    let entry = |text: &str, name: &str| SearchEntry {
+        key: search_key(0),
+        name: name.into(),
+        notify: NotificationFrequency::AtOnce,
+        saved_at_position: 0,
+        text: Some(text.into()),
+        agencies: Box::default(),
+        naics: Box::default(),
+        set_asides: Box::default(),
+    };
+    let found = opportunity("public", "036", None, None);
+    let count = |index: &SearchIndex, text: &str| {
+        index.find_matches(&found, &letter_text(text), &mut WordScores::default()).len()
+    };
+    assert_eq!(index.insert(entry("ab", "first"), Some(letter_query("ab"))), None);
+    assert_eq!(index.insert(entry("ab", "renamed"), None), None);
+    assert_eq!(count(&index, "ab"), 1);
+    let unused = index.insert(entry("cd", "other"), Some(letter_query("cd")));
+    assert_eq!(unused, Some(("ab".into(), letter_query("ab"))));
+    assert_eq!((count(&index, "ab"), count(&index, "cd")), (0, 1));
+    assert_eq!(index.remove(&search_key(0)), Some(("cd".into(), letter_query("cd"))));
+    assert_eq!(index.size(), IndexSize::default());
+}
+
+#[test]
 fn criteria_of_one_kind_are_alternatives_and_kinds_add_up() {
     let mut index = SearchIndex::default();
     let criteria = SearchCriteria {
@@ -252,7 +279,7 @@ impl SampleNumbers {
 fn resident_megabytes() -> i64 {
     let status = std::fs::read_to_string("/proc/self/statm").unwrap();
     let pages: i64 = status.split_whitespace().nth(1).unwrap().parse().unwrap();
-    pages * 4096 >> 20
+    (pages * 4_096) >> 20
 }
 
 /// Prints what an opportunity costs by the number of searches. Every term and code has its share of all searches, so
@@ -262,15 +289,12 @@ fn an_opportunity_is_matched_against_100_000_searches_within_milliseconds() {
     println!("{:>9} {:>9} {:>12} {:>9} {:>9}", "searches", "texts", "us a notice", "matches", "MB");
     for size in [1_000, 10_000, 100_000] {
         let (mut numbers, mut index) = (SampleNumbers(ChaCha8Rng::seed_from_u64(7)), SearchIndex::default());
-        let mut bytes = 0;
+        let before = resident_megabytes();
         for number in 0..size {
             let (entry, query) = numbers.search(number);
-            // Postings repeat the terms.
-            bytes += query
-                .as_ref()
-                .map_or(0, |query| size_of::<TextQuery>() + query.heap_size() + size_of_val(query.terms()));
             index.insert(entry, query);
         }
+        let megabytes = resident_megabytes() - before;
         let notices: Vec<_> = (0..100)
             .map(|_| {
                 let found = opportunity("public", "036", Some(&numbers.naics()), None);

@@ -75,12 +75,13 @@ impl TextTable {
         number
     }
 
-    /// Removes a search from an entry, and the entry with its last search.
-    pub(super) fn remove_search(&mut self, number: u32, slot: u32) {
-        let Some(entry) = self.entries.get_mut(number as usize) else { return };
+    /// Removes a search from an entry, and the entry with its last search. Returns the text and query of an entry that
+    /// is removed.
+    pub(super) fn remove_search(&mut self, number: u32, slot: u32) -> Option<(Box<str>, TextQuery)> {
+        let entry = self.entries.get_mut(number as usize)?;
         entry.searches.retain(|found| *found != slot);
         if !entry.searches.is_empty() {
-            return;
+            return None;
         }
         let TextEntry { text, query, .. } = std::mem::take(entry);
         self.entries_by_text.remove(&text);
@@ -94,6 +95,7 @@ impl TextTable {
         }
         self.without_terms.retain(|found| *found != number);
         self.free_entries.push(number);
+        Some((text, query?))
     }
 
     /// Sums up the word score of each text that shares a term with the opportunity.
