@@ -181,8 +181,8 @@ fn execute_cli(cli: MedhubCli) -> anyhow::Result<ExitCode> {
 async fn run_subcommand(command: CliSubcommand, config: MedhubConfig) -> anyhow::Result<ExitCode> {
     match command {
         CliSubcommand::Migrate(command) => command.run(&config).await,
-        CliSubcommand::Serve(command) => command.run(config).await,
-        CliSubcommand::Project(command) => command.run(config).await,
+        CliSubcommand::Serve(command) => Box::pin(command.run(config)).await,
+        CliSubcommand::Project(command) => Box::pin(command.run(config)).await,
         CliSubcommand::Rebuild(command) => command.run(&config).await,
         CliSubcommand::Rollback(command) => command.run(&config).await,
         CliSubcommand::Generations(command) => command.run(&config).await,
@@ -198,7 +198,7 @@ async fn run_subcommand(command: CliSubcommand, config: MedhubConfig) -> anyhow:
         CliSubcommand::Replay(command) => command.run(&config).await,
         CliSubcommand::Tail(command) => command.run(&config).await,
         CliSubcommand::Trail(command) => command.run(&config).await,
-        CliSubcommand::Bench(command) => command.run(&config).await,
+        CliSubcommand::Bench(command) => Box::pin(command.run(&config)).await,
         CliSubcommand::Recover(command) => command.run(&config).await,
         CliSubcommand::Schemas(command) => command.run(&config).await,
         CliSubcommand::Config(command) => command.run(&config),

@@ -28,7 +28,7 @@ const PAUSED_EXIT_CODE: u8 = 4;
 
 /// Reads SAM.gov, by its API or by its daily extract, and records what changed since the last time. Safe to interrupt and
 /// to repeat: a run continues where the last one ended, and a notice that is already recorded changes nothing. A
-/// running service does the same at intervals. Needs MEDHUB__SAM_GOV__API_KEY or MEDHUB__SAM_GOV__EXTRACT_URL.
+/// running service does the same at intervals. Needs `MEDHUB__SAM_GOV__API_KEY` or `MEDHUB__SAM_GOV__EXTRACT_URL`.
 /// Exit codes: 0 everything was read, 3 some rows were rejected, 4 the quota is used up and a later run continues, 130
 /// interrupted, 1 SAM.gov or the log failed.
 #[derive(Debug, Args)]

@@ -206,18 +206,18 @@ impl SyncObserver for LogObserver {
 mod tests {
     use super::*;
 
-    fn at(text: &str) -> Option<DateTime<Utc>> {
-        Some(text.parse().unwrap())
+    fn at(text: &str) -> DateTime<Utc> {
+        text.parse().unwrap()
     }
 
     #[test]
     fn a_run_follows_the_last_one_after_the_interval_and_a_failed_one_after_an_hour() {
         let day = Duration::from_hours(24);
         let run = |attempted_at, completed_at| SyncStatus { attempted_at, completed_at, ..SyncStatus::default() };
-        let began = at("2026-11-29T10:00:00Z");
+        let began = Some(at("2026-11-29T10:00:00Z"));
         assert_eq!(next_run_at(&SyncStatus::default(), day), None);
-        assert_eq!(next_run_at(&run(began, at("2026-11-29T10:01:00Z")), day), at("2026-11-30T10:00:00Z"));
-        assert_eq!(next_run_at(&run(began, at("2026-11-28T10:01:00Z")), day), at("2026-11-29T11:00:00Z"));
-        assert_eq!(next_run_at(&run(began, None), Duration::from_secs(9)), at("2026-11-29T10:00:09Z"));
+        assert_eq!(next_run_at(&run(began, Some(at("2026-11-29T10:01:00Z"))), day), Some(at("2026-11-30T10:00:00Z")));
+        assert_eq!(next_run_at(&run(began, Some(at("2026-11-28T10:01:00Z"))), day), Some(at("2026-11-29T11:00:00Z")));
+        assert_eq!(next_run_at(&run(began, None), Duration::from_secs(9)), Some(at("2026-11-29T10:00:09Z")));
     }
 }
