@@ -22,6 +22,9 @@ pub use self::generated_notice::{csv_extract, csv_row, generated_notice};
 /// The key that the stand-in accepts.
 pub const API_KEY: &str = "SAM-0123456789-key";
 
+/// A change of the notices that the API lists.
+pub type NoticeListChange = Box<dyn FnOnce(&mut Vec<Value>) + Send>;
+
 /// What one request to the API meets.
 pub enum ApiFault {
     /// An answer with this status, these headers and this body.
@@ -35,7 +38,7 @@ pub enum ApiFault {
     /// The page that begins here instead of the requested one.
     OffsetInstead(usize),
     /// The list of notices changes before the page is served.
-    Change(Box<dyn FnOnce(&mut Vec<Value>) + Send>),
+    Change(NoticeListChange),
 }
 
 /// What one request for the extract meets.
