@@ -175,8 +175,12 @@ fn find_opportunity(event: &RawEnvelope) -> Result<Option<MatchingChange>, Proje
             let opportunity = MatchedOpportunity::from_event(event, &filing, *facts);
             Some(MatchingChange::Opportunity(Box::new(opportunity)))
         }
-        // No other event changes what searches look at.
-        _ => None,
+        // They change nothing that searches look at; a new deadline is also part of the amendment before it.
+        OpportunityEvent::Amended { standing: AmendmentStanding::Earlier, .. }
+        | OpportunityEvent::DeadlineChanged { .. }
+        | OpportunityEvent::Awarded { .. }
+        | OpportunityEvent::Cancelled { .. }
+        | OpportunityEvent::Archived { .. } => None,
     })
 }
 

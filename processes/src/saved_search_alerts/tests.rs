@@ -34,14 +34,12 @@ fn when(
 }
 
 fn notifications(reaction: &ProcessReaction<SavedSearchAlerts>) -> Vec<(&str, Option<&str>)> {
-    let notification = |command| match command {
-        &ProcessCommand::NotifyUser { ref notification, .. } => {
-            let link = notification.link.as_ref().map(NotificationLink::as_str);
-            Some((notification.title.as_str(), link))
-        }
-        _ => None,
-    };
-    reaction.commands.iter().filter_map(notification).collect()
+    reaction.commands.iter().filter_map(title_and_link).collect()
+}
+
+fn title_and_link(command: &ProcessCommand) -> Option<(&str, Option<&str>)> {
+    let ProcessCommand::NotifyUser { notification, .. } = command else { return None };
+    Some((notification.title.as_str(), notification.link.as_ref().map(NotificationLink::as_str)))
 }
 
 #[test]
