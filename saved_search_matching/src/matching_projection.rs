@@ -5,8 +5,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-use chrono::Utc;
 use domain::{
+    clock::{Clock as _, SystemClock},
     company::CompanyEvent,
     context::BoundedContext,
     envelope::RawEnvelope,
@@ -64,7 +64,7 @@ impl SavedSearchMatching {
             let matches = self.registry.lock().await.find_matches(&opportunities).await?;
             histogram!("medhub_search_matching_seconds").record(started.elapsed().as_secs_f64());
             if !matches.is_empty() {
-                self.store.record_matches(&opportunities, &matches, Utc::now()).await?;
+                self.store.record_matches(&opportunities, &matches, SystemClock.now()).await?;
             }
         }
         for change in changes {

@@ -85,7 +85,7 @@ impl TextTable {
         }
         let TextEntry { text, query, .. } = std::mem::take(entry);
         self.entries_by_text.remove(&text);
-        for (dimension, _) in query.iter().flat_map(|query| query.terms()) {
+        for (dimension, _) in query.iter().flat_map(TextQuery::terms) {
             if let Some(postings) = self.postings.get_mut(dimension) {
                 postings.retain(|(found, _)| *found != number);
                 if postings.is_empty() {
