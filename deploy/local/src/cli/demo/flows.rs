@@ -2,6 +2,8 @@
 
 mod flow_watch;
 
+use std::time::{Duration, Instant};
+
 use anyhow::{Context as _, bail};
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -32,7 +34,7 @@ const DISCOVER: &str = "mutation($input: DiscoverOpportunityInput!) {
     outcome: discoverOpportunity(input: $input) { ... on OpportunityAccepted { id version }
     ... on OpportunityRejected { reason } } }";
 const DOCUMENT: &str = "query($id: UUID!) { document(id: $id) { status pages failure
-    requirements { kind text page number due } analysis { summary risks } } }";
+    requirements { kind text page number } } }";
 
 /// A new company and its user, for whom the flows run.
 #[derive(Debug)]
@@ -90,21 +92,27 @@ impl<'a> FlowDemonstration<'a> {
             "responseDeadline": "2031-05-05T16:00:00Z",
             "naics": "339113",
         });
-        let watch = FlowWatch::start("notice", self.stack, self.patience);
+        let started_at = Instant::now();
         let recorded = self.operator.change(DISCOVER, json!({ "input": input })).await?;
+        let watch = self.watch_flow("notice", started_at, recorded.correlation_id);
         let opportunity = recorded.body.get("id").and_then(Value::as_str).context("the opportunity has no id")?;
-        self.finish(&watch, opportunity, &recorded.correlation_id).await
+        self.finish(&watch, opportunity).await
     }
 
     /// Uploads a PDF file, and waits until it is analysed and the user knows.
     pub(super) async fn analyse_document(&mut self) -> anyhow::Result<()> {
-        let watch = FlowWatch::start("upload", self.stack, self.patience);
+        let started_at = Instant::now();
         let uploaded = self.user.upload_pdf(FILE_NAME, write_solicitation()).await?;
+        let watch = self.watch_flow("upload", started_at, uploaded.correlation_id);
         let id = uploaded.body.get("id").and_then(Value::as_str).context("the document has no id")?;
         let document = watch.wait_for("analysed document", async || self.find_analysed(id).await).await?;
         watch.print_step("analysed", &format_document(&document));
         print_requirements(&document);
-        self.finish(&watch, id, &uploaded.correlation_id).await
+        self.finish(&watch, id).await
+    }
+
+    fn watch_flow(&self, start: &'static str, started_at: Instant, correlation_id: String) -> FlowWatch<'a> {
+        FlowWatch { start, started_at, patience: Duration::from_secs(self.patience), correlation_id, stack: self.stack }
     }
 
     /// The document once it is analysed.
@@ -119,7 +127,7 @@ impl<'a> FlowDemonstration<'a> {
     }
 
     /// Waits for the notification about a subject and its mail, and prints the trail.
-    async fn finish(&mut self, watch: &FlowWatch<'_>, about: &str, correlation_id: &str) -> anyhow::Result<()> {
+    async fn finish(&mut self, watch: &FlowWatch<'_>, about: &str) -> anyhow::Result<()> {
         let title = watch.wait_for("notification in the inbox", async || self.find_notification(about).await).await?;
         watch.print_step("inbox", &title);
         let last_event = match &mut self.mail {
@@ -131,7 +139,8 @@ impl<'a> FlowDemonstration<'a> {
             }
             None => "inbox.notified",
         };
-        watch.print_trail(correlation_id, last_event).await
+        watch.wait_for_event(last_event).await?;
+        watch.print_trail().await
     }
 
     /// The title of the notification about a subject.
