@@ -87,8 +87,8 @@ impl Drop for UnfinishedUpload {
         // `drop` cannot await, and without a runtime nothing can be sent any more.
         let Ok(runtime) = Handle::try_current() else { return };
         runtime.spawn(timeout(REMOVAL_TIMEOUT, async move {
-            // A part that arrives after the upload was ended would remain.
-            parts.shutdown().await;
+            // A part that arrives after the upload was ended would remain, also one whose request was cancelled.
+            while parts.join_next().await.is_some() {}
             // Fails if the upload was completed; whether it was may be unknown.
             if let Err(error) = upload.abort().await {
                 let error = &S3Failure::new(&error) as &dyn std::error::Error;

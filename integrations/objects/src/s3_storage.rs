@@ -202,8 +202,14 @@ impl S3Storage {
 
     async fn start_upload(&self, owner: &ObjectOwner) -> Result<UnfinishedUpload, ObjectStoreError> {
         let path = self.object_path(&format!("{}/.{}", owner.tenant, Uuid::new_v4().simple()))?;
-        let parts = self.client.put_multipart(&path).await.map_err(|error| self.request_error(&error))?;
-        Ok(UnfinishedUpload::new(self.clone(), path, parts))
+        let storage = self.clone();
+        // A task of its own ends also when this request is cancelled, and then drops the upload, which removes it:
+        // otherwise nobody would know its number.
+        let started = tokio::spawn(async move {
+            let parts = storage.client.put_multipart(&path).await.map_err(|error| storage.request_error(&error))?;
+            Ok(UnfinishedUpload::new(storage, path, parts))
+        });
+        started.await.unwrap_or_else(|error| Err(std::io::Error::other(error).into()))
     }
 
     pub(crate) fn client(&self) -> &AmazonS3 {
