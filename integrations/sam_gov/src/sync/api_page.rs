@@ -123,7 +123,7 @@ mod tests {
             (r#"{"totalRecords":3}"#, "JSON without opportunitiesData"),
             (r#"{"totalRecords":-3,"opportunitiesData":[]}"#, "JSON of another shape"),
             (r#"{"totalRecords":3,"opportunitiesData":{}}"#, "JSON of another shape"),
-            ("{\"totalRecords\":3,\n\"opport", "at byte 27"),
+            ("{\"totalRecords\":3,\n\"opport", "at byte 26"),
             (r#"{"totalRecords":99999999999,"opportunitiesData":[]}"#, "announces 99999999999 notices"),
         ] {
             assert!(error_of(body).contains(expected), "{body}: {}", error_of(body));
