@@ -145,6 +145,14 @@ async fn texts_match_as_the_search_ranks_them() {
         ["acme:ann Search 1: Portable Ultrasound Machines", "acme:ann Search 2: 6530--Hospital Beds, bariatric"];
     assert_eq!(found, expected);
 
+    // A search that is saved again with the same text keeps its query.
+    fixture.save_search(ANN, 1, text_criteria("ultrasound machine"), NotificationFrequency::Daily).await;
+    fixture.deliver_all(&matching).await;
+    fixture.save_search(ANN, 1, text_criteria("ultrasound machine"), AT_ONCE).await;
+    fixture.record_notice(notice("G", "Ultrasound machine with cart", "339112", 1)).await;
+    fixture.deliver_all(&matching).await;
+    assert_eq!(fixture.notifications().await.last().unwrap(), "acme:ann Search 1: Ultrasound machine with cart");
+
     // The collection has more than twice as many opportunities: the queries are built again, and match as before.
     index_all(&fixture).await;
     fixture.record_notice(notice("F", "Ultrasound machine, mobile", "339112", 2)).await;
