@@ -111,7 +111,9 @@ async fn write_file<E>(
 where
     ObjectStoreError: From<E>,
 {
-    let (mut file, mut meter) = (File::create_new(path).await?, ContentMeter::new(max_bytes));
+    // Not in the background, where it would go on when the request is cancelled, after the file was removed.
+    let mut file = File::from_std(std::fs::File::create_new(path)?);
+    let mut meter = ContentMeter::new(max_bytes);
     while let Some(part) = body.next().await {
         let part = part?;
         meter.add(&part)?;
