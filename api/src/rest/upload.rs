@@ -143,12 +143,12 @@ pub(super) fn reject_content_encoding(headers: &HeaderMap) -> Option<Response> {
 }
 
 /// Why a form could not be read.
-fn form_error(error: multer::Error) -> ObjectStoreError {
-    if let multer::Error::StreamReadFailed(source) = &error {
+fn form_error(error: &multer::Error) -> ObjectStoreError {
+    if let multer::Error::StreamReadFailed(source) = error {
         return source.downcast_ref::<UploadBodyError>().copied().unwrap_or(UploadBodyError::Interrupted).into();
     }
     if let multer::Error::StreamSizeExceeded { limit } = error {
-        return ObjectStoreError::TooLong(limit);
+        return ObjectStoreError::TooLong(*limit);
     }
     ObjectStoreError::InvalidForm(error.to_string())
 }
@@ -192,7 +192,7 @@ async fn receive_form(
     content_type: &str,
     body: impl Stream<Item = Result<axum::body::Bytes, UploadBodyError>> + Send + 'static,
 ) -> Result<ReceivedFile, Problem> {
-    let failed = |error| storage_problem(&form_error(error));
+    let failed = |error| storage_problem(&form_error(&error));
     let boundary = multer::parse_boundary(content_type).map_err(failed)?;
     let limits = multer::SizeLimit::new().whole_stream(MAX_FILE_BYTES + MAX_FORM_BYTES);
     let mut form = multer::Multipart::with_constraints(body, boundary, multer::Constraints::new().size_limit(limits));
@@ -205,7 +205,7 @@ async fn receive_form(
                 return Err(invalid_field("body", "the form has several files: upload one file per request"));
             }
             let media_type = field.content_type().map(|kind| kind.essence_str().to_owned()).unwrap_or_default();
-            let content = field.map_err(form_error);
+            let content = field.map_err(|error| form_error(&error));
             let stored = objects.put(owner, content, MAX_FILE_BYTES).await.map_err(|error| storage_problem(&error))?;
             received = Some(ReceivedFile { stored, file_name, media_type, opportunity_id: None });
         } else if field.name() == Some("opportunityId") {
@@ -219,7 +219,7 @@ async fn receive_form(
 /// Reads the text of a short field.
 async fn read_field(mut field: multer::Field<'_>) -> Result<String, Problem> {
     let mut bytes = Vec::new();
-    while let Some(part) = field.chunk().await.map_err(|error| storage_problem(&form_error(error)))? {
+    while let Some(part) = field.chunk().await.map_err(|error| storage_problem(&form_error(&error)))? {
         bytes.extend_from_slice(&part);
         if u64::try_from(bytes.len()).unwrap_or(u64::MAX) > MAX_FIELD_BYTES {
             return Err(invalid_field("opportunityId", "the field is too long"));
