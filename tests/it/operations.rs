@@ -207,7 +207,7 @@ async fn status_reports_the_relay_and_every_projection() {
 
     assert_eq!((&status["agree"], &status["relay"]["leads"]), (&json!(true), &json!(true)), "{status}");
     let projections = status["projections"].as_array().unwrap();
-    assert_eq!(projections.len(), 8, "six projections, a process and the queue of tasks: {status}");
+    assert_eq!(projections.len(), 10, "six projections, two processes, the queue of tasks, mail: {status}");
     for row in projections {
         assert_eq!((&row["live"], &row["parked"]), (&json!(true), &json!(0)), "{row}");
     }
