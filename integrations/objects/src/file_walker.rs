@@ -64,9 +64,15 @@ impl FileWalker {
 
     async fn is_older(&self, entry: &DirEntry) -> bool {
         let modified = entry.metadata().await.and_then(|metadata| metadata.modified());
-        // A modification time in the future counts as new; a file that was removed meanwhile is skipped.
-        modified.is_ok_and(|at| SystemTime::now().duration_since(at).is_ok_and(|age| age >= self.min_age))
+        // A file that was removed meanwhile is skipped.
+        modified.is_ok_and(|at| is_older_than(at, self.min_age))
     }
+}
+
+/// Whether so much time has passed since a modification. One in the future counts as new: the clock of a service may
+/// differ from this one, by much less than the minimum age.
+pub(crate) fn is_older_than(modified_at: SystemTime, min_age: Duration) -> bool {
+    SystemTime::now().duration_since(modified_at).is_ok_and(|age| age >= min_age)
 }
 
 /// Opens a folder; `None` if it was removed meanwhile.

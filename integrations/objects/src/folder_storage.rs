@@ -9,7 +9,7 @@ use std::{
     io,
     path::{Path, PathBuf},
     sync::Arc,
-    time::Duration,
+    time::{Duration, SystemTime},
 };
 
 use bytes::Bytes;
@@ -23,6 +23,7 @@ use uuid::Uuid;
 use super::{
     ObjectOwner, ObjectReader, ObjectStoreError, StoredObject,
     content_meter::ContentMeter,
+    durable_folder::create_folder,
     file_walker::{FileWalker, StoredFile},
     object_key::FileOwner,
     unfinished_file::UnfinishedFile,
@@ -49,7 +50,7 @@ impl FolderStorage {
         ObjectStoreError: From<E>,
     {
         let tenant = self.dir.join(owner.tenant.as_str());
-        fs::create_dir_all(&tenant).await?;
+        create_folder(&tenant).await?;
         let unfinished = UnfinishedFile::new(tenant.join(format!(".{}", Uuid::new_v4().simple())));
         let stored = write_file(unfinished.path(), &mut body, max_bytes).await?.finish(owner);
         unfinished.publish_as(&self.dir.join(&stored.key)).await?;
@@ -83,6 +84,15 @@ impl FolderStorage {
 
     pub(crate) async fn walk(&self, min_age: Duration) -> Result<FileWalker, ObjectStoreError> {
         Ok(FileWalker::open(&self.dir, min_age).await?)
+    }
+
+    /// When a file was modified; `None` if there is none under this key.
+    pub(crate) async fn modified_at(&self, key: &str) -> Result<Option<SystemTime>, ObjectStoreError> {
+        match fs::metadata(self.dir.join(key)).await {
+            Ok(metadata) => Ok(Some(metadata.modified()?)),
+            Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
     }
 
     pub(crate) async fn remove_file(&self, file: &StoredFile) -> Result<(), ObjectStoreError> {

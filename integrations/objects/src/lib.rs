@@ -23,10 +23,11 @@
 //! | `MEDHUB__OBJECTS__S3__MAX_RETRIES` | `4` | repetitions of a request that failed; none begins later than twice `ANSWER_TIMEOUT_MS` |
 //! | `MEDHUB__OBJECTS__PROGRESS_BYTES` | `65536` | an upload with fewer bytes within `PROGRESS_WITHIN_MS` is ended |
 //! | `MEDHUB__OBJECTS__PROGRESS_WITHIN_MS` | `15000` | duration in which they must arrive; an upload that makes progress has no other time limit |
-//! | `MEDHUB__OBJECTS__SWEEP_EVERY_S` | `3600` | interval of sweeps for files without a document |
+//! | `MEDHUB__OBJECTS__SWEEP_EVERY_S` | `3600` | interval of sweeps for files without a document; the first one begins at most five minutes after the start |
 //! | `MEDHUB__OBJECTS__ORPHANED_AFTER_S` | `3600` | minimum age of files that are swept, so that uploads in progress are not removed |
 
 mod content_meter;
+mod durable_folder;
 mod error;
 mod file_walker;
 mod folder_storage;

@@ -1,13 +1,13 @@
 //! Where files are stored, and the walk through all of them.
 
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use futures::{TryStreamExt, stream::BoxStream};
 use object_store::ObjectMeta;
 
 use super::{
     ObjectStoreError,
-    file_walker::{FileWalker, StoredFile},
+    file_walker::{FileWalker, StoredFile, is_older_than},
     folder_storage::FolderStorage,
     object_key::parse_owner,
     s3_storage::S3Storage,
@@ -27,6 +27,15 @@ impl ObjectStorage {
             Self::Folder(folder) => StorageWalk::Folder(folder.walk(min_age).await?),
             Self::Bucket(bucket) => StorageWalk::Bucket { objects: bucket.list(), min_age },
         })
+    }
+
+    /// Whether a file exists and was not modified for `min_age`.
+    pub(crate) async fn is_older(&self, file: &StoredFile, min_age: Duration) -> Result<bool, ObjectStoreError> {
+        let modified = match self {
+            Self::Folder(folder) => folder.modified_at(&file.key).await?,
+            Self::Bucket(bucket) => bucket.modified_at(&file.key).await?,
+        };
+        Ok(modified.is_some_and(|at| is_older_than(at, min_age)))
     }
 
     pub(crate) async fn remove_file(&self, file: &StoredFile) -> Result<(), ObjectStoreError> {
@@ -53,10 +62,7 @@ impl StorageWalk {
         let mut files = Vec::new();
         while files.len() < max_files {
             let Some((key, object)) = objects.try_next().await? else { break };
-            // The clock of the service may differ from this one by much less than the minimum age; a file from the
-            // future is young.
-            let age = SystemTime::now().duration_since(object.last_modified.into());
-            if age.is_ok_and(|age| age >= min_age)
+            if is_older_than(object.last_modified.into(), min_age)
                 && let Some(owner) = parse_owner(&key.split('/').collect::<Vec<_>>())
             {
                 files.push(StoredFile { key, owner });

@@ -9,7 +9,12 @@
 //! in memory and stored with one request; longer files are sent in parts as they arrive, and copied within the service.
 //! Nothing is visible under a key before the file is complete.
 
-use std::{fmt, ops::Range, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    ops::Range,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 use bytes::Bytes;
 use futures::{
@@ -174,6 +179,15 @@ impl S3Storage {
             self.check_removed(outcome.map(drop))?;
         }
         Ok(())
+    }
+
+    /// When an object was modified; `None` if there is none under this key.
+    pub(crate) async fn modified_at(&self, key: &str) -> Result<Option<SystemTime>, ObjectStoreError> {
+        match self.client.head(&self.object_path(key)?).await {
+            Ok(object) => Ok(Some(object.last_modified.into())),
+            Err(Error::NotFound { .. }) => Ok(None),
+            Err(error) => Err(self.request_error(&error)),
+        }
     }
 
     pub(crate) async fn remove_file(&self, key: &str) -> Result<(), ObjectStoreError> {

@@ -7,6 +7,8 @@ use std::{
 
 use tokio::fs;
 
+use super::durable_folder::{create_folder, sync_folder};
+
 /// Path of a file until it is completed. Dropping it removes the file.
 #[derive(Debug)]
 pub(crate) struct UnfinishedFile {
@@ -23,23 +25,29 @@ impl UnfinishedFile {
         self.path.as_deref().unwrap_or(Path::new(""))
     }
 
-    /// Moves the file to its final name, creating the folder.
+    /// Moves the file to its final name, creating the folder. The name then survives a power failure.
     ///
     /// # Errors
-    /// [`io::Error`] when the file cannot be moved; it is removed then.
+    /// [`io::Error`] when the file cannot be moved; it is removed then. When its folder cannot be synchronized, the
+    /// file stays under its final name.
     pub(crate) async fn publish_as(mut self, name: &Path) -> io::Result<()> {
         let folder = name.parent().unwrap_or(Path::new(""));
-        fs::create_dir_all(folder).await?;
+        create_folder(folder).await?;
         if let Err(error) = fs::rename(self.path(), name).await {
             // The sweeper may have removed the folder while it was empty.
             if error.kind() != io::ErrorKind::NotFound {
                 return Err(error);
             }
-            fs::create_dir_all(folder).await?;
+            create_folder(folder).await?;
             fs::rename(self.path(), name).await?;
         }
         self.path = None;
-        Ok(())
+        sync_folder(folder).await?;
+        // Another upload may have created the folder, and not yet synchronized the one that it is in.
+        match folder.parent() {
+            Some(parent) => sync_folder(parent).await,
+            None => Ok(()),
+        }
     }
 }
 
