@@ -34,8 +34,13 @@ pub fn extract_text(
     }
     let file_type = FileType::detect(file.content, file.file_name)?;
     let mut recognizer = TextRecognizer::new(config, folder);
+    let mut unreadable_pages = vec![];
     let pages = match file_type {
-        FileType::Pdf => read_pdf(file.content, config, &mut recognizer)?,
+        FileType::Pdf => {
+            let read = read_pdf(file.content, config, &mut recognizer)?;
+            unreadable_pages = read.unreadable_pages;
+            read.pages
+        }
         FileType::Docx => read_docx(file.content, limits)?,
         FileType::PlainText => read_plain_text(file.content, limits)?,
         FileType::Html => read_html(file.content, limits)?,
@@ -49,7 +54,7 @@ pub fn extract_text(
             pages.into_pages()?
         }
     };
-    Ok(ExtractedText::from_pages(file_type, pages))
+    Ok(ExtractedText::from_pages(file_type, pages, unreadable_pages))
 }
 
 /// Reads a file that is not larger than the limit.

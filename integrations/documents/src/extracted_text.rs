@@ -18,6 +18,9 @@ pub struct ExtractedText {
     pub language: Option<String>,
     /// The pages in their order. Files without pages have one.
     pub pages: Vec<PageText>,
+    /// The numbers of damaged pages, which were not read, in ascending order; their texts are empty.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unreadable_pages: Vec<u32>,
 }
 
 /// The text of one page.
@@ -58,9 +61,10 @@ impl ExtractedText {
     pub const VERSION: u32 = 1;
 
     /// Composes the text of a file from its pages.
-    pub(crate) fn from_pages(file_type: FileType, pages: Vec<PageText>) -> Self {
+    pub(crate) fn from_pages(file_type: FileType, pages: Vec<PageText>, unreadable_pages: Vec<u32>) -> Self {
         let language = crate::language::detect_language(&pages);
-        Self { version: Self::VERSION, file_type, method: TextMethod::of_pages(&pages), language, pages }
+        let method = TextMethod::of_pages(&pages);
+        Self { version: Self::VERSION, file_type, method, language, pages, unreadable_pages }
     }
 
     /// The length of the text in characters, without what separates pages.
@@ -93,5 +97,6 @@ mod tests {
         assert_eq!(TextMethod::of_pages(&text.pages), text.method);
         assert_eq!(serde_json::from_str::<ExtractedText>(&serde_json::to_string(&text).unwrap()).unwrap(), text);
         assert_eq!(text.character_count(), 10);
+        assert_eq!(text.unreadable_pages, [0; 0]);
     }
 }

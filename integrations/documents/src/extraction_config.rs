@@ -5,6 +5,7 @@
 //! | `extraction.pdfium_dir` | none | folder with PDFium's `libpdfium.so` |
 //! | `extraction.tesseract` | `tesseract` | the program tesseract: a path, or a name on PATH |
 //! | `extraction.ocr_languages` | `eng` | languages of scanned pages in tesseract's notation, e.g. `eng+spa` |
+//! | `extraction.folder` | `medhub-extraction-<user id>` in the temporary folder | folder for copies of files while they are read; it belongs to the user that runs the program |
 //! | `extraction.limits` | see [`ExtractionLimits`] | what one file may cost |
 
 use std::path::{Path, PathBuf};
@@ -24,6 +25,9 @@ pub struct ExtractionConfig {
     pub tesseract: PathBuf,
     /// The languages that scanned pages are read in, in tesseract's notation.
     pub ocr_languages: String,
+    /// The folder for copies of files while they are read; without it one in the temporary folder of the system.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub folder: Option<PathBuf>,
     /// What one file may cost.
     pub limits: ExtractionLimits,
 }
@@ -34,6 +38,7 @@ impl Default for ExtractionConfig {
             pdfium_dir: None,
             tesseract: "tesseract".into(),
             ocr_languages: "eng".to_owned(),
+            folder: None,
             limits: ExtractionLimits::default(),
         }
     }

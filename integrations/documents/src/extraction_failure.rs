@@ -35,7 +35,8 @@ pub enum FailureKind {
     MemoryExceeded,
     /// Reading the file takes more CPU time than the limit.
     CpuTimeExceeded,
-    /// Reading the file took longer than the limit; the machine may have been busy.
+    /// Reading the file took longer than the limit, which is twice of what the largest file takes. The machine may have
+    /// been busy; still, another attempt would keep others waiting as long.
     TimeExceeded,
     /// A program or library that reads such files is not installed.
     ToolMissing,
@@ -63,8 +64,9 @@ impl FailureKind {
             | Self::TooLarge
             | Self::NoText
             | Self::MemoryExceeded
-            | Self::CpuTimeExceeded => FaultOrigin::File,
-            Self::TimeExceeded | Self::ToolMissing | Self::Interrupted => FaultOrigin::Service,
+            | Self::CpuTimeExceeded
+            | Self::TimeExceeded => FaultOrigin::File,
+            Self::ToolMissing | Self::Interrupted => FaultOrigin::Service,
         }
     }
 }

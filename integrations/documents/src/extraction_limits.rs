@@ -14,7 +14,8 @@ pub struct ExtractionLimits {
     pub max_file_bytes: u64,
     /// Number of pages.
     pub max_pages: u32,
-    /// Number of pages without text, each of which is rendered and read by character recognition.
+    /// Number of pages without text, each of which is rendered and read by character recognition. A page takes up to 5
+    /// seconds, so that all of them take some half of `wall_clock_seconds`.
     pub max_ocr_pages: u32,
     /// Length of the text in bytes.
     pub max_text_bytes: usize,
@@ -26,8 +27,10 @@ pub struct ExtractionLimits {
     pub max_render_pixels: u64,
     /// Address space of each process in bytes.
     pub memory_bytes: u64,
-    /// CPU time of each process in seconds.
+    /// CPU time of the child process in seconds.
     pub cpu_seconds: u64,
+    /// CPU time of character recognition for each page in seconds.
+    pub ocr_page_cpu_seconds: u64,
     /// Time from start to result in seconds.
     pub wall_clock_seconds: u64,
 }
@@ -37,19 +40,25 @@ impl Default for ExtractionLimits {
         Self {
             max_file_bytes: 100 << 20,
             max_pages: 2_000,
-            max_ocr_pages: 200,
+            max_ocr_pages: 100,
             max_text_bytes: 16 << 20,
             max_inflated_bytes: 128 << 20,
             max_image_pixels: 64_000_000,
             max_render_pixels: 12_000_000,
             memory_bytes: MAX_EXTRACTION_MEMORY_BYTES,
             cpu_seconds: 300,
+            ocr_page_cpu_seconds: 30,
             wall_clock_seconds: 900,
         }
     }
 }
 
 impl ExtractionLimits {
+    /// The CPU time in seconds of one run of tesseract, which reads so many pages.
+    pub(crate) fn recognition_cpu_seconds(&self, pages: u32) -> u64 {
+        self.ocr_page_cpu_seconds.saturating_mul(u64::from(pages)).clamp(1, self.wall_clock_seconds.max(1))
+    }
+
     /// The most bytes that the child process may print: JSON writes a control character with six bytes, and there are
     /// none in the text but line ends and tabs with two.
     pub(crate) fn max_output_bytes(&self) -> u64 {

@@ -5,6 +5,7 @@ use std::{
     os::unix::process::ExitStatusExt as _,
     path::{Path, PathBuf},
     process::{ExitStatus, Stdio},
+    sync::Arc,
     time::Duration,
 };
 
@@ -23,7 +24,7 @@ use tokio::{
 };
 
 use crate::{
-    ExtractedText, ExtractionConfig, ExtractionFailure, ExtractionRequest, FailureKind,
+    ExtractedText, ExtractionConfig, ExtractionFailure, ExtractionFolder, ExtractionRequest, FailureKind,
     extraction_child::ExtractionReport,
 };
 
@@ -57,12 +58,24 @@ impl ExtractionProgram {
 pub struct ExtractionProcess {
     program: ExtractionProgram,
     config: ExtractionConfig,
+    folder: Option<Arc<ExtractionFolder>>,
 }
 
 impl ExtractionProcess {
-    /// Starts nothing yet.
+    /// Starts nothing yet. Temporary files are in the temporary folder of the system.
     pub fn new(program: ExtractionProgram, config: ExtractionConfig) -> Self {
-        Self { program, config }
+        Self { program, config, folder: None }
+    }
+
+    /// Moves temporary files to a folder that is removed also if this process is killed.
+    #[must_use]
+    pub fn with_folder(self, folder: ExtractionFolder) -> Self {
+        Self { folder: Some(Arc::new(folder)), ..self }
+    }
+
+    /// The folder for temporary files, such as the file whose text is extracted.
+    pub fn temporary_folder(&self) -> PathBuf {
+        self.folder.as_ref().map_or_else(std::env::temp_dir, |folder| folder.path().to_owned())
     }
 
     /// Extracts the text of a file, which the user knows by `file_name`. When the future is dropped, the child process
@@ -73,7 +86,7 @@ impl ExtractionProcess {
     pub async fn extract(&self, file: &Path, file_name: &str) -> Result<ExtractedText, ExtractionFailure> {
         let folder = tempfile::Builder::new()
             .prefix("medhub-extraction-")
-            .tempdir()
+            .tempdir_in(self.temporary_folder())
             .map_err(|error| interrupted(&format!("a temporary folder cannot be made: {error}")))?;
         let mut running = self.start(file, file_name, &folder)?;
         let outcome = running.read_outcome(&self.config).await;
@@ -164,7 +177,8 @@ impl RunningExtraction {
         let status = self.child.wait().await;
         match read {
             Err(_elapsed) => {
-                let reason = format!("reading the file was not finished after {} seconds", limits.wall_clock_seconds);
+                let seconds = limits.wall_clock_seconds;
+                let reason = format!("reading the file was not finished after {seconds} seconds; split it");
                 return Err(ExtractionFailure::new(FailureKind::TimeExceeded, &reason));
             }
             Ok(Err(error)) => {

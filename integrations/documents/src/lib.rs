@@ -19,6 +19,7 @@ mod extraction_child;
 mod extraction_config;
 mod extraction_error;
 mod extraction_failure;
+mod extraction_folder;
 mod extraction_limits;
 mod extraction_process;
 mod file_type;
@@ -42,6 +43,7 @@ pub use self::{
     extraction_config::ExtractionConfig,
     extraction_error::ExtractionError,
     extraction_failure::{ExtractionFailure, FailureKind, FaultOrigin},
+    extraction_folder::{ExtractionFolder, ExtractionFolderError},
     extraction_limits::{ExtractionLimits, MAX_EXTRACTION_MEMORY_BYTES},
     extraction_process::{ExtractionProcess, ExtractionProgram},
     file_type::FileType,

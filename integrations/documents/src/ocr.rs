@@ -8,7 +8,15 @@ use std::{
     process::{Command, Stdio},
 };
 
+use nix::sys::signal::Signal;
+
 use crate::{ExtractionConfig, ExtractionError, ExtractionLimits};
+
+/// What a shell ends with when it cannot execute the program.
+const NOT_EXECUTABLE: i32 = 126;
+
+/// What a shell ends with when it does not find the program.
+const NOT_FOUND: i32 = 127;
 
 /// What is kept of the program's messages.
 const MAX_MESSAGE_BYTES: u64 = 2000;
@@ -46,18 +54,19 @@ impl<'a> TextRecognizer<'a> {
         content.extend_from_slice(&image.pixels);
         let io = |source| ExtractionError::Io { action: "write the image of a page", source };
         fs::write(&path, content).map_err(io)?;
-        let text = self.run(&path, Some(image.dots_per_inch), place)?;
+        let text = self.run(&path, Some(image.dots_per_inch), 1, place)?;
         fs::remove_file(&path).map_err(io)?;
         Ok(text)
     }
 
     /// Reads the text of an image file; form feeds end its pages.
     pub(crate) fn read_image_file(&mut self, content: &[u8], images: usize) -> Result<String, ExtractionError> {
-        self.count_pages(u32::try_from(images).unwrap_or(u32::MAX))?;
+        let pages = u32::try_from(images).unwrap_or(u32::MAX);
+        self.count_pages(pages)?;
         let path = self.folder.join("image");
         let io = |source| ExtractionError::Io { action: "write the image", source };
         fs::write(&path, content).map_err(io)?;
-        let text = self.run(&path, None, "the image")?;
+        let text = self.run(&path, None, pages, "the image")?;
         fs::remove_file(&path).map_err(io)?;
         Ok(text)
     }
@@ -68,12 +77,23 @@ impl<'a> TextRecognizer<'a> {
         if self.pages > limit { Err(ExtractionError::TooManyScannedPages { limit }) } else { Ok(()) }
     }
 
-    fn run(&mut self, image: &Path, dots_per_inch: Option<u32>, place: &str) -> Result<String, ExtractionError> {
+    fn run(
+        &mut self,
+        image: &Path,
+        dots_per_inch: Option<u32>,
+        pages: u32,
+        place: &str,
+    ) -> Result<String, ExtractionError> {
+        let cpu_seconds = self.config.limits.recognition_cpu_seconds(pages);
         let program = match &self.program {
             Some(program) => program,
             None => self.program.insert(self.config.tesseract_program()?),
         };
-        let mut command = Command::new(program);
+        // The shell sets the limit and becomes tesseract; this process has one of its own.
+        let mut command = Command::new("/bin/sh");
+        command
+            .args(["-c", "ulimit -S -t \"$1\" && shift && exec \"$@\"", "sh", &cpu_seconds.to_string()])
+            .arg(program);
         command.arg(image).arg("stdout").args(["-l", &self.config.ocr_languages]);
         if let Some(dots) = dots_per_inch {
             command.args(["--dpi", &dots.to_string()]);
@@ -99,12 +119,19 @@ impl<'a> TextRecognizer<'a> {
         if message.contains("Failed loading language") {
             return Err(ExtractionError::LanguageMissing { language: self.config.ocr_languages.clone() });
         }
-        if status.signal() == Some(nix::sys::signal::Signal::SIGKILL as i32) {
+        if status.signal() == Some(Signal::SIGKILL as i32) {
             // Its own limits end it by other signals.
             return Err(io(std::io::Error::other("it was killed")));
         }
-        if status.signal().is_some() {
-            let detail = "the image is damaged, or reading it takes too much memory or time".to_owned();
+        if matches!(status.code(), Some(NOT_EXECUTABLE | NOT_FOUND)) {
+            return Err(io(std::io::Error::other(message.trim().to_owned())));
+        }
+        if let Some(signal) = status.signal() {
+            let detail = if signal == Signal::SIGXCPU as i32 {
+                format!("reading the image takes more than {cpu_seconds} seconds of computing")
+            } else {
+                "the image is damaged, or reading it takes too much memory".to_owned()
+            };
             return Err(ExtractionError::RecognitionFailed { place: place.to_owned(), detail });
         }
         let detail = match message.trim().lines().next_back() {

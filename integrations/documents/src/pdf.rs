@@ -26,12 +26,20 @@ const RENDER_DOTS_PER_INCH: f32 = 200.0;
 /// Points per inch, the unit of lengths in PDF.
 const POINTS_PER_INCH: f32 = 72.0;
 
+/// The pages of a PDF file.
+pub(crate) struct PdfText {
+    /// All pages in their order.
+    pub(crate) pages: Vec<PageText>,
+    /// The numbers of those that cannot be read; they are less than half of all.
+    pub(crate) unreadable_pages: Vec<u32>,
+}
+
 /// Reads the text of all pages.
 pub(crate) fn read_pdf(
     content: &[u8],
     config: &ExtractionConfig,
     text_recognizer: &mut TextRecognizer<'_>,
-) -> Result<Vec<PageText>, ExtractionError> {
+) -> Result<PdfText, ExtractionError> {
     let session = PdfiumSession::open(&config.pdfium_library()?)?;
     let document = session.open_document(content).map_err(|error| describe_error(error, content))?;
     let limits = &config.limits;
@@ -43,27 +51,31 @@ pub(crate) fn read_pdf(
         return Err(ExtractionError::TooManyPages { pages: u64::from(count), limit: limits.max_pages });
     }
     let mut pages = PageCollector::new(limits);
-    let mut unreadable = None;
+    let mut unreadable_pages = vec![];
     for index in 0..count {
         let place = format!("page {}", index + 1);
         let Some(page) = document.open_page(index) else {
             // The other pages may be readable.
-            unreadable.get_or_insert(place);
+            unreadable_pages.push(index + 1);
             pages.add_page(TextSource::Native, "")?;
             continue;
         };
         let (source, text) = read_page(&page, limits, &pages, text_recognizer, &place)?;
         pages.add_page(source, &text)?;
     }
-    match (pages.into_pages(), unreadable) {
-        (Err(ExtractionError::NoText), Some(place)) => Err(damaged(format!("{place} cannot be read"))),
-        (Ok(mut pages), _) => {
-            page_content::join_hyphenated_words(&mut pages);
-            page_numbers::remove_page_numbers(&mut pages);
-            Ok(pages)
-        }
-        (error, _) => error,
+    let pages = pages.into_pages();
+    if let Some(first) = unreadable_pages.first()
+        && (unreadable_pages.len() * 2 >= count as usize || matches!(pages, Err(ExtractionError::NoText)))
+    {
+        return Err(damaged(format!(
+            "{} of its {count} pages cannot be read, first page {first}",
+            unreadable_pages.len()
+        )));
     }
+    let mut pages = pages?;
+    page_content::join_hyphenated_words(&mut pages);
+    page_numbers::remove_page_numbers(&mut pages);
+    Ok(PdfText { pages, unreadable_pages })
 }
 
 fn read_page(

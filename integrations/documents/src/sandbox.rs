@@ -22,7 +22,7 @@ const MAX_OPEN_FILES: u64 = 64;
 /// Room in a temporary file for an image beside its header.
 const IMAGE_HEADER_BYTES: u64 = 4096;
 
-/// How long after the limit of CPU time a process is killed that ignores the signal.
+/// How long after the longest limit of time a process is killed that ignores the signal of its limit of CPU time.
 const CPU_GRACE_SECONDS: u64 = 5;
 
 /// The newest interface of Landlock that is used; older kernels do what they can.
@@ -33,13 +33,22 @@ const PROGRAM_FOLDERS: [&str; 9] =
     ["/usr", "/lib", "/lib64", "/bin", "/opt", "/nix/store", "/etc/ld.so.cache", "/dev/null", "/dev/urandom"];
 
 /// System calls without which text can be extracted: network, other processes, and the administration of the system.
-const FORBIDDEN_CALLS: [libc::c_long; 33] = [
+const FORBIDDEN_CALLS: [libc::c_long; 39] = [
     libc::SYS_socket,
     libc::SYS_connect,
     libc::SYS_bind,
     libc::SYS_listen,
     // Does by itself what other calls do.
     libc::SYS_io_uring_setup,
+    // Signals to single threads and processes, which only Linux 6.12 lets Landlock confine. `abort` ends by an invalid
+    // instruction instead.
+    libc::SYS_tkill,
+    libc::SYS_tgkill,
+    libc::SYS_rt_sigqueueinfo,
+    libc::SYS_rt_tgsigqueueinfo,
+    // Outside of its process group a process would outlive the extraction.
+    libc::SYS_setsid,
+    libc::SYS_setpgid,
     libc::SYS_ptrace,
     libc::SYS_process_vm_readv,
     libc::SYS_process_vm_writev,
@@ -87,7 +96,11 @@ fn set_limits(request: &ExtractionRequest) -> nix::Result<()> {
     setrlimit(Resource::RLIMIT_CORE, 0, 0)?;
     setrlimit(Resource::RLIMIT_NOFILE, MAX_OPEN_FILES, MAX_OPEN_FILES)?;
     setrlimit(Resource::RLIMIT_FSIZE, largest_file, largest_file)?;
-    setrlimit(Resource::RLIMIT_CPU, limits.cpu_seconds, limits.cpu_seconds.saturating_add(CPU_GRACE_SECONDS))?;
+    // tesseract may have more, when it reads a file of many pages.
+    let longest = limits.cpu_seconds.max(limits.wall_clock_seconds).saturating_add(CPU_GRACE_SECONDS);
+    setrlimit(Resource::RLIMIT_CPU, limits.cpu_seconds, longest)?;
+    // The number of processes is not limited: the system counts all processes of the user, so that a limit would hit
+    // the worker's other children, and does not apply it to root. All processes of the extraction end with their group.
     setrlimit(Resource::RLIMIT_AS, limits.memory_bytes, limits.memory_bytes)
 }
 
@@ -111,11 +124,15 @@ fn restrict_files(request: &ExtractionRequest) -> Result<(), RulesetError> {
 
 fn forbid_calls() -> Result<(), String> {
     let mut rules: BTreeMap<i64, Vec<SeccompRule>> = FORBIDDEN_CALLS.iter().map(|call| (*call, vec![])).collect();
+    let not_zero = || {
+        SeccompCondition::new(0, SeccompCmpArgLen::Dword, SeccompCmpOp::Ne, 0)
+            .and_then(|condition| SeccompRule::new(vec![condition]))
+            .map_err(|error| error.to_string())
+    };
     // Signals to the own process group are allowed: they end the extraction.
-    let other_group = SeccompCondition::new(0, SeccompCmpArgLen::Dword, SeccompCmpOp::Ne, 0)
-        .and_then(|condition| SeccompRule::new(vec![condition]))
-        .map_err(|error| error.to_string())?;
-    rules.insert(libc::SYS_kill, vec![other_group]);
+    rules.insert(libc::SYS_kill, vec![not_zero()?]);
+    // Limits of this process only.
+    rules.insert(libc::SYS_prlimit64, vec![not_zero()?]);
     let denied = SeccompAction::Errno(libc::EPERM.unsigned_abs());
     let architecture =
         std::env::consts::ARCH.try_into().map_err(|error: seccompiler::BackendError| error.to_string())?;

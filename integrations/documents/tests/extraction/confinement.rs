@@ -1,6 +1,7 @@
 //! What the child process can reach, and how it ends.
 
 use std::{
+    fmt::Write as _,
     fs::{self, Permissions},
     net::TcpListener,
     os::unix::{fs::PermissionsExt as _, process::ExitStatusExt as _},
@@ -11,9 +12,11 @@ use std::{
 
 use documents::{
     ExtractionConfig, ExtractionLimits, ExtractionProcess, ExtractionProgram, ExtractionRequest, FailureKind,
+    FaultOrigin,
 };
 use nix::{
     errno::Errno,
+    libc,
     sys::{signal::killpg, stat::Mode},
     unistd::{Pid, mkfifo},
 };
@@ -42,7 +45,7 @@ async fn what_reads_a_file_reaches_neither_network_nor_secrets_nor_other_process
          cat {secret} 2>/dev/null || echo 'secret: no'\n\
          cat /proc/{pid}/environ >/dev/null 2>&1 && echo 'environment: yes' || echo 'environment: no'\n\
          kill -0 {pid} 2>/dev/null && echo 'signals: yes' || echo 'signals: no'\n\
-         echo \"limits: $(ulimit -v) $(ulimit -c)\"\n\
+         echo \"limits: $(ulimit -v) $(ulimit -c) $(ulimit -t)\"\n\
          echo \"folder: $PWD\"\n",
         port = listener.local_addr().unwrap().port(),
         secret = secret.display(),
@@ -71,9 +74,60 @@ async fn what_reads_a_file_reaches_neither_network_nor_secrets_nor_other_process
         assert!(known.contains(&variable), "{variable}");
     }
     assert_eq!(lines[1..5], ["network: no", "secret: no", "environment: no", "signals: no"]);
-    assert_eq!(lines[5], "limits: 1048576 0");
+    assert_eq!(lines[5], "limits: 1048576 0 30");
     let temporary = lines[6].strip_prefix("folder: ").unwrap();
     assert!(temporary.contains("medhub-extraction-") && !Path::new(temporary).exists(), "{temporary}");
+}
+
+/// Signals to other processes of the extraction stand for those to strangers, which new kernels forbid by Landlock, too.
+#[tokio::test]
+async fn what_reads_a_file_cannot_leave_its_group_nor_signal_or_limit_single_processes() {
+    let folder = TempDir::new().unwrap();
+    fs::create_dir(folder.path().join("bin")).unwrap();
+    let program = folder.path().join("bin/tesseract");
+    let calls = [
+        ("kill", libc::SYS_kill, "getppid(), 0"),
+        ("tkill", libc::SYS_tkill, "getppid(), 0"),
+        ("tgkill", libc::SYS_tgkill, "getppid(), getppid(), 0"),
+        ("rt_sigqueueinfo", libc::SYS_rt_sigqueueinfo, "getppid(), 0, $info"),
+        ("rt_tgsigqueueinfo", libc::SYS_rt_tgsigqueueinfo, "getppid(), getppid(), 0, $info"),
+        ("prlimit64", libc::SYS_prlimit64, "getppid(), 7, 0, $info"),
+        ("setsid", libc::SYS_setsid, ""),
+        ("setpgid", libc::SYS_setpgid, "0, 0"),
+        ("own prlimit64", libc::SYS_prlimit64, "0, 7, 0, $info"),
+    ];
+    // The information on a signal says that it is from a queue.
+    let mut script = "#!/usr/bin/perl\nmy $info = pack('l3 x116', 0, 0, -1);\n".to_owned();
+    for (name, number, arguments) in calls {
+        let call = format!("syscall({number}, {arguments})");
+        writeln!(script, "print '{name}: ', {call} == -1 ? 'error ' . ($! + 0) : 'done', \"\\n\";").unwrap();
+    }
+    write_script(&program, &script);
+    let file = folder.path().join("scan.pdf");
+    fs::write(&file, image_pdf(100, &[0; 10_000])).unwrap();
+    let config = ExtractionConfig { tesseract: program, ..config_with(ExtractionLimits::default()) };
+    let text = ExtractionProcess::new(extraction_program(), config).extract(&file, "scan.pdf").await.unwrap();
+    let forbidden = format!("error {}", Errno::EPERM as i32);
+    let outcome = |(name, ..): &(&str, _, _)| {
+        let outcome = if *name == "own prlimit64" { "done" } else { forbidden.as_str() };
+        format!("{name}: {outcome}")
+    };
+    assert_eq!(text.pages[0].text.lines().collect::<Vec<_>>(), calls.iter().map(outcome).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn a_page_that_takes_character_recognition_too_long_is_the_files_fault() {
+    let folder = TempDir::new().unwrap();
+    let program = folder.path().join("tesseract");
+    write_script(&program, "#!/bin/sh\nwhile :; do :; done\n");
+    let file = folder.path().join("scan.pdf");
+    fs::write(&file, image_pdf(100, &[0; 10_000])).unwrap();
+    let limits = ExtractionLimits { ocr_page_cpu_seconds: 1, ..ExtractionLimits::default() };
+    let config = ExtractionConfig { tesseract: program, ..config_with(limits) };
+    let failure = ExtractionProcess::new(extraction_program(), config).extract(&file, "scan.pdf").await.unwrap_err();
+    assert_eq!((failure.kind, failure.kind.origin()), (FailureKind::Damaged, FaultOrigin::File));
+    let expected = "character recognition failed at page 1: reading the image takes more than 1 seconds of computing";
+    assert_eq!(failure.reason, expected);
 }
 
 fn shell(script: &str) -> ExtractionProgram {
@@ -93,7 +147,8 @@ async fn a_process_that_does_not_end_is_killed_with_all_that_it_started() {
     let started = Instant::now();
     let failure = run_shell(&format!("echo $$ > {}; sleep 60 & wait", group.display())).await;
     assert_eq!(failure.kind, FailureKind::TimeExceeded);
-    assert_eq!(failure.reason, "reading the file was not finished after 1 seconds");
+    assert_eq!(failure.reason, "reading the file was not finished after 1 seconds; split it");
+    assert_eq!(failure.kind.origin(), FaultOrigin::File, "another attempt would take as long");
     assert!(started.elapsed() < Duration::from_secs(3));
     let group = Pid::from_raw(fs::read_to_string(group).unwrap().trim().parse().unwrap());
     // The killed `sleep` may be waiting for init to reap it.

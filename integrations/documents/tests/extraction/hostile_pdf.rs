@@ -6,7 +6,7 @@ use documents::{ExtractionLimits, FailureKind, FaultOrigin, MAX_EXTRACTION_MEMOR
 use nix::sys::resource::{UsageWho, getrusage};
 
 use crate::{
-    extract, extract_within,
+    extract, extract_within, page_texts,
     pdf_builder::{
         IMAGE_CONTENT, compose_pdf, compressed_bytes, image_dictionary, one_page, stream, text_content, text_pdf,
     },
@@ -42,6 +42,22 @@ async fn a_truncated_file_is_damaged_or_read_as_far_as_it_goes() {
     let without_table = file.windows(4).rposition(|window| window == b"xref").unwrap();
     let text = extract(&file[..without_table], "rfp.pdf").await.unwrap();
     assert_eq!(text.pages[1].text, "The second page has another.");
+}
+
+/// Requirements of such a page would be missing without a word.
+#[tokio::test]
+async fn damaged_pages_are_listed_and_half_of_them_are_a_damaged_file() {
+    let pages: Vec<_> = ["first", "second", "third", "fourth"].map(|page| vec![page]).into_iter().collect();
+    let file = String::from_utf8(text_pdf(&pages)).unwrap();
+    let damaged = file.replace("/Kids [4 0 R 6 0 R", "/Kids [4 0 R 99 0 R");
+    let text = extract(damaged.as_bytes(), "rfp.pdf").await.unwrap();
+    assert_eq!(page_texts(&text), ["first", "", "third", "fourth"]);
+    assert_eq!(text.unreadable_pages, [2]);
+    let damaged = damaged.replace("8 0 R 10 0 R]", "99 0 R 10 0 R]");
+    let (kind, reason) = fail(damaged.as_bytes()).await;
+    assert_eq!(kind, FailureKind::Damaged);
+    let expected = "the PDF file is damaged or incomplete: 2 of its 4 pages cannot be read, first page 2";
+    assert_eq!(reason, expected);
 }
 
 #[tokio::test]
