@@ -171,7 +171,7 @@ async fn a_dead_letter_is_listed_inspected_redriven_and_dropped() {
 
     let parked = eventually(async || {
         let listed = json_lines(&product.run_medhub(&["dead-letters", "list", "--json"]).await);
-        if listed.len() == 3 { Ok(listed) } else { Err(format!("{listed:?}")) }
+        if listed.len() == 4 { Ok(listed) } else { Err(format!("{listed:?}")) }
     })
     .await;
 
@@ -185,7 +185,7 @@ async fn a_dead_letter_is_listed_inspected_redriven_and_dropped() {
     assert!(!unfiltered.status.success() && output_text(&unfiltered).contains("--all"), "{}", output_text(&unfiltered));
     let without_reason = product.run_medhub(&["dead-letters", "drop", "views", &id]).await;
     assert_eq!(without_reason.status.code(), Some(2), "{}", output_text(&without_reason));
-    for projection in ["analytics", "search", "views"] {
+    for projection in ["analytics", "saved-search-alerts", "search", "views"] {
         let dropped = product.run_medhub(&["dead-letters", "drop", projection, &id, "--reason", "not ours"]).await;
         assert!(dropped.status.success(), "{}", output_text(&dropped));
     }
