@@ -136,8 +136,8 @@ pub fn router(
         .route("/metrics", get(metrics::render_metrics));
     if let (Some(gate), Some(rest)) = (gate, rest) {
         if let Some(tokens) = unsubscribe_tokens {
-            let dispatcher = Arc::clone(&rest.app.dispatcher);
-            public_routes = public_routes.merge(unsubscribe::unsubscribe_routes(tokens, dispatcher));
+            let (queue, dispatcher) = (rest.app.mail_queue.clone(), Arc::clone(&rest.app.dispatcher));
+            public_routes = public_routes.merge(unsubscribe::unsubscribe_routes(tokens, queue, dispatcher));
         }
         let (rest, files) = rest::routes(rest, config.max_body_bytes);
         let guard = middleware::from_fn_with_state(gate, admission::admit_request);

@@ -32,7 +32,7 @@ pub use self::{
         DailyDigest, DigestHour, DigestItem, MAX_DIGEST_ITEMS, MailAddress, MailAttemptId, MailCategory, MailFailure,
         MailId, MailNote, MailOutcome, MailPreferences, RequestedMail, SuppressionCause, TimeZoneName,
     },
-    mailbox::{MAX_OPEN_MAILS, Mailbox, OpenMail},
+    mailbox::{LastDigest, MAX_OPEN_MAILS, Mailbox, OpenMail},
     value::{
         MAX_MARKED_READ, Notification, NotificationBody, NotificationId, NotificationIds, NotificationKind,
         NotificationLink, NotificationTitle, NotificationTopic,
@@ -88,8 +88,9 @@ impl Inbox {
             InboxCommand::RequestDigest { mail, stamp } => {
                 self.mailbox.request_digest(*mail, &stamp).into_iter().collect()
             }
-            InboxCommand::StartMailAttempt { mail_id, attempt_id, stamp } => {
-                self.mailbox.start_attempt(mail_id, attempt_id, self.is_handled(mail_id), stamp)
+            InboxCommand::StartMailAttempt { mail_id, attempt_id, obstacle, stamp } => {
+                let handled = self.is_handled(mail_id).then_some(SuppressionCause::Handled);
+                self.mailbox.start_attempt(mail_id, attempt_id, obstacle.or(handled), stamp)
             }
             InboxCommand::RecordMailOutcome { mail_id, attempt_id, outcome, stamp } => {
                 self.mailbox.record_outcome(mail_id, attempt_id, outcome, stamp)
@@ -152,7 +153,9 @@ impl Inbox {
             InboxEvent::MailPreferencesChanged { preferences, .. } => self.mailbox.set_preferences(preferences),
             InboxEvent::MailUnsubscribed { category, .. } => self.mailbox.add_unsubscribed(category),
             InboxEvent::MailRequested { mail, stamp } => self.mailbox.add_open(mail, stamp.at),
-            InboxEvent::MailAttempted { mail_id, attempt_id, .. } => self.mailbox.begin_attempt(mail_id, attempt_id),
+            InboxEvent::MailAttempted { mail_id, attempt_id, address, .. } => {
+                self.mailbox.begin_attempt(mail_id, attempt_id, address);
+            }
             InboxEvent::MailFailed { mail_id, failure, .. } => self.mailbox.fail(mail_id, failure),
             InboxEvent::MailSent { mail_id, .. } | InboxEvent::MailSuppressed { mail_id, .. } => {
                 self.mailbox.close(mail_id);

@@ -48,6 +48,8 @@ use crate::{config::MedhubConfig, jobs};
 
 /// How long closing the Postgres pool may take.
 const POOL_CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
+/// Time to record the outcome of a mail after its delivery.
+const MAIL_RECORD_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Why a service cannot start, or ended other than by a signal.
 #[derive(Debug, thiserror::Error)]
@@ -384,9 +386,11 @@ fn start_process_runner(app: &AppContext, parts: &mut PartSupervisor) {
 /// Starts the part that sends mails, if the settings name a transport.
 fn start_mailer(app: &AppContext, config: &MedhubConfig, parts: &mut PartSupervisor) -> Result<(), ServeError> {
     let Some(services) = config.mail.open().map_err(ServeError::Mail)? else { return Ok(()) };
-    let mail::MailServices { renderer, transport, mailer } = services;
+    let mail::MailServices { renderer, transport, mailer, delivery_timeout } = services;
     let mailer = Mailer::new(app.mail_queue.clone(), Arc::clone(&app.dispatcher), renderer, transport, mailer);
-    parts.spawn_part(ShutdownStage::Workers, "the mailer", |stop| async move {
+    // A mail whose delivery is cut off is not sent again.
+    let drain_timeout = delivery_timeout.saturating_add(MAIL_RECORD_TIMEOUT);
+    parts.spawn_part_with_timeout(ShutdownStage::Workers, "the mailer", drain_timeout, |stop| async move {
         mailer.run(stop).await;
         Ok(())
     });

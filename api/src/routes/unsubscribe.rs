@@ -1,12 +1,15 @@
-//! Links in mails that stop mail of one category, without a login: the token in the link says whose and which.
+//! Links in mails that stop mail of one category, without a login: the token in the link says whose, which, and to what
+//! address it was sent.
 //!
 //! `GET` shows a page that asks and changes nothing, because programs follow links in mails. `POST` does it, from that
-//! page or by one click in a mail program (RFC 8058). Repeated, it changes nothing.
+//! page or by one click in a mail program (RFC 8058). Repeated, it changes nothing. The address then receives no mail of
+//! the category, whoever names it in preferences, until the page is used to allow it again.
 
 use std::sync::Arc;
 
 use axum::{
     Router,
+    body::Bytes,
     extract::{Path, State},
     http::StatusCode,
     response::Response,
@@ -20,14 +23,21 @@ use commands::{
 };
 use domain::inbox::{Inbox, InboxCommand, MailCategory};
 use eventstore::store::PgEventStore;
-use mail::{UNSUBSCRIBE_PATH, UnsubscribeRequest, UnsubscribeTokenSigner, describe_category};
+use mail::{MailQueue, UNSUBSCRIBE_PATH, UnsubscribeRequest, UnsubscribeTokenSigner, describe_category};
 
 use super::html_response;
+
+/// The form that allows mail again.
+const RESUME_FORM: &str = "<form method=\"post\"><button name=\"resume\" value=\"yes\">Allow it again</button></form>";
+
+/// What that form sends.
+const RESUME_BODY: &[u8] = b"resume=yes";
 
 /// State of the routes.
 #[derive(Clone)]
 pub(super) struct UnsubscribeState {
     signer: Arc<UnsubscribeTokenSigner>,
+    queue: MailQueue,
     dispatcher: Arc<CommandDispatcher<PgEventStore<()>>>,
 }
 
@@ -37,14 +47,18 @@ struct VerifiedLink {
     category: MailCategory,
 }
 
+/// Why a change could not be recorded.
+type SubscriptionError = Box<dyn std::error::Error + Send + Sync>;
+
 /// The routes of links to unsubscribe.
 pub(super) fn unsubscribe_routes<S>(
     signer: UnsubscribeTokenSigner,
+    queue: MailQueue,
     dispatcher: Arc<CommandDispatcher<PgEventStore<()>>>,
 ) -> Router<S> {
-    let state = UnsubscribeState { signer: Arc::new(signer), dispatcher };
+    let state = UnsubscribeState { signer: Arc::new(signer), queue, dispatcher };
     Router::new()
-        .route(&format!("{UNSUBSCRIBE_PATH}{{token}}"), get(ask_to_unsubscribe).post(unsubscribe))
+        .route(&format!("{UNSUBSCRIBE_PATH}{{token}}"), get(ask_to_unsubscribe).post(change_subscription))
         .with_state(state)
 }
 
@@ -54,7 +68,8 @@ async fn ask_to_unsubscribe(State(state): State<UnsubscribeState>, Path(token): 
             StatusCode::OK,
             "Stop mail",
             &format!(
-                "<p>Stop mail about {} for {}?</p>\n<form method=\"post\"><button>Stop it</button></form>",
+                "<p>Stop mail about {} for {}?</p>\n<form method=\"post\"><button>Stop it</button></form>\n\
+                 <p>If you have stopped it before:</p>\n{RESUME_FORM}",
                 describe_category(link.category),
                 link.request.tenant
             ),
@@ -63,21 +78,26 @@ async fn ask_to_unsubscribe(State(state): State<UnsubscribeState>, Path(token): 
     }
 }
 
-async fn unsubscribe(State(state): State<UnsubscribeState>, Path(token): Path<String>) -> Response {
+async fn change_subscription(
+    State(state): State<UnsubscribeState>,
+    Path(token): Path<String>,
+    body: Bytes,
+) -> Response {
     let Some(link) = state.verify_link(&token) else { return invalid_link_page() };
-    let UnsubscribeRequest { tenant, user, .. } = link.request;
-    // The user is on record as who did it: the link was sent to nobody else.
-    let sender = CommandSender { caller: Caller::new(user.clone(), tenant), authority: CallerAuthority::System };
-    let command = InboxCommand::UnsubscribeMail { category: link.category, stamp: state.dispatcher.stamp(&sender) };
-    let none = CommandPreconditions::default();
-    match state.dispatcher.dispatch::<Inbox>(&sender, user.as_str(), &none, command).await {
-        Ok(_) => render_page(
-            StatusCode::OK,
-            "Mail stopped",
-            &format!("<p>You receive no more mail about {}.</p>", describe_category(link.category)),
-        ),
+    let category = describe_category(link.category);
+    let (outcome, title, content) = if *body == *RESUME_BODY {
+        let content = format!(
+            "<p>Your address may receive mail about {category} again. Choose in your preferences which you want.</p>"
+        );
+        (state.allow_again(&link).await, "Mail allowed", content)
+    } else {
+        let content = format!("<p>You receive no more mail about {category}.</p>\n{RESUME_FORM}");
+        (state.unsubscribe(&link).await, "Mail stopped", content)
+    };
+    match outcome {
+        Ok(()) => render_page(StatusCode::OK, title, &content),
         Err(error) => {
-            tracing::warn!(error = &error as &dyn std::error::Error, "unsubscription not recorded");
+            tracing::warn!(error = &*error as &dyn std::error::Error, "unsubscription not recorded");
             render_page(
                 StatusCode::SERVICE_UNAVAILABLE,
                 "Not possible now",
@@ -92,6 +112,24 @@ impl UnsubscribeState {
         let request = self.signer.verify(token).ok()?;
         let category = MailCategory::parse(&request.category).ok()?;
         Some(VerifiedLink { request, category })
+    }
+
+    /// Stops mail of the category to the address, and to the user.
+    async fn unsubscribe(&self, link: &VerifiedLink) -> Result<(), SubscriptionError> {
+        let UnsubscribeRequest { tenant, user, address, .. } = &link.request;
+        self.queue.add_opt_out(address, link.category).await?;
+        // The user is on record as who did it: the link was sent to nobody else.
+        let caller = Caller::new(user.clone(), tenant.clone());
+        let sender = CommandSender { caller, authority: CallerAuthority::System };
+        let command = InboxCommand::UnsubscribeMail { category: link.category, stamp: self.dispatcher.stamp(&sender) };
+        let none = CommandPreconditions::default();
+        self.dispatcher.dispatch::<Inbox>(&sender, user.as_str(), &none, command).await?;
+        Ok(())
+    }
+
+    /// Allows mail of the category to the address again; the user still has to choose it.
+    async fn allow_again(&self, link: &VerifiedLink) -> Result<(), SubscriptionError> {
+        Ok(self.queue.remove_opt_out(&link.request.address, link.category).await?)
     }
 }
 

@@ -1,7 +1,7 @@
 //! The commands of an inbox.
 
 use super::{
-    mail::{MailAttemptId, MailCategory, MailId, MailOutcome, MailPreferences, RequestedMail},
+    mail::{MailAttemptId, MailCategory, MailId, MailOutcome, MailPreferences, RequestedMail, SuppressionCause},
     value::{Notification, NotificationId, NotificationIds},
 };
 use crate::value::AuditStamp;
@@ -63,6 +63,8 @@ pub enum InboxCommand {
         mail_id: MailId,
         /// The attempt's id.
         attempt_id: MailAttemptId,
+        /// Why the mail may not be sent, if something outside of the inbox forbids it.
+        obstacle: Option<SuppressionCause>,
         /// Who issues the command, and when.
         stamp: AuditStamp,
     },

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use chrono::NaiveDate;
+use chrono::{DateTime, NaiveDate, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::value::{NotificationId, NotificationKind, NotificationLink, NotificationTitle};
@@ -82,6 +82,8 @@ vocabulary!(
         TooMany = "too_many",
         /// It was requested too long ago, for example while there was no mail server.
         Expired = "expired",
+        /// The user no longer belongs to the company, or the company was closed.
+        NotAMember = "not_a_member",
     }
 );
 
@@ -186,6 +188,8 @@ pub struct RequestedMail {
 pub struct DailyDigest {
     /// The day, in the user's time zone. There is one digest a day.
     pub date: NaiveDate,
+    /// Results up to this time are covered: the next digest begins after it.
+    pub covered_until: DateTime<Utc>,
     /// The results, at most [`MAX_DIGEST_ITEMS`].
     pub items: Vec<DigestItem>,
     /// Number of further results.

@@ -16,8 +16,8 @@ use serde::{Deserialize, Serialize};
 use super::{
     event::InboxEvent,
     mail::{
-        MailAttemptId, MailCategory, MailFailure, MailId, MailNote, MailOutcome, MailPreferences, RequestedMail,
-        SuppressionCause,
+        MailAddress, MailAttemptId, MailCategory, MailFailure, MailId, MailNote, MailOutcome, MailPreferences,
+        RequestedMail, SuppressionCause,
     },
     value::Notification,
 };
@@ -38,12 +38,21 @@ pub struct Mailbox {
     /// Whether the server has refused the address.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     has_bounced: bool,
-    /// The day of the last digest.
+    /// The last digest that was requested.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    last_digest: Option<NaiveDate>,
+    last_digest: Option<LastDigest>,
     /// Mails that are neither sent nor given up, the newest last.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     open: Vec<OpenMail>,
+}
+
+/// The last daily digest that was requested.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LastDigest {
+    /// Its day, in the user's time zone.
+    pub date: NaiveDate,
+    /// Results up to this time were covered.
+    pub covered_until: DateTime<Utc>,
 }
 
 /// A mail that is neither sent nor given up.
@@ -59,6 +68,9 @@ pub struct OpenMail {
     /// The attempt that has no outcome yet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub attempt: Option<MailAttemptId>,
+    /// The address of the last attempt.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub address: Option<MailAddress>,
 }
 
 impl Mailbox {
@@ -70,6 +82,16 @@ impl Mailbox {
     /// Whether mail to the address bounced since the preferences were changed.
     pub fn has_bounced(&self) -> bool {
         self.has_bounced
+    }
+
+    /// The last daily digest that was requested.
+    pub fn last_digest(&self) -> Option<LastDigest> {
+        self.last_digest
+    }
+
+    /// Whether a mail of this category would be requested: the user wants it, and the address did not bounce.
+    pub fn accepts(&self, category: MailCategory) -> bool {
+        !self.has_bounced && self.wants(category)
     }
 
     /// The mail with that id, if it is neither sent nor given up.
@@ -109,12 +131,13 @@ impl Mailbox {
     /// Requests a daily digest, if the user wants it and had none on that day or a later one.
     pub(super) fn request_digest(&self, mail: RequestedMail, stamp: &AuditStamp) -> Option<InboxEvent> {
         let digest = mail.digest.as_ref()?;
-        let is_repeated = self.last_digest.is_some_and(|last| last >= digest.date);
-        if is_repeated || digest.items.is_empty() { None } else { self.request(mail, stamp) }
+        let is_repeated = self.last_digest.is_some_and(|last| last.date >= digest.date);
+        let is_empty = digest.items.is_empty() && digest.more == 0;
+        if is_repeated || is_empty { None } else { self.request(mail, stamp) }
     }
 
     fn request(&self, mail: RequestedMail, stamp: &AuditStamp) -> Option<InboxEvent> {
-        if self.has_bounced || !self.wants(mail.category) || self.find_open(mail.mail_id).is_some() {
+        if !self.accepts(mail.category) || self.find_open(mail.mail_id).is_some() {
             return None;
         }
         let stamp = stamp.clone();
@@ -125,12 +148,12 @@ impl Mailbox {
         })
     }
 
-    /// Begins an attempt; `is_handled` says that the user needs the mail no more.
+    /// Begins an attempt; an `obstacle` is why the mail may not be sent.
     pub(super) fn start_attempt(
         &self,
         mail_id: MailId,
         attempt_id: MailAttemptId,
-        is_handled: bool,
+        obstacle: Option<SuppressionCause>,
         stamp: AuditStamp,
     ) -> Vec<InboxEvent> {
         let (Some(open), Some(preferences)) = (self.find_open(mail_id), &self.preferences) else { return vec![] };
@@ -138,11 +161,9 @@ impl Mailbox {
             Some(SuppressionCause::Bounced)
         } else if !self.wants(open.mail.category) {
             Some(SuppressionCause::Unsubscribed)
-        } else if is_handled {
-            Some(SuppressionCause::Handled)
         } else {
             let is_late = stamp.at.signed_duration_since(open.requested_at) > MAX_AGE;
-            is_late.then_some(SuppressionCause::Expired)
+            obstacle.or(is_late.then_some(SuppressionCause::Expired))
         };
         vec![match (open.attempt, suppression) {
             (Some(running), _) if running == attempt_id => return vec![],
@@ -192,15 +213,16 @@ impl Mailbox {
 
     pub(super) fn add_open(&mut self, mail: RequestedMail, requested_at: DateTime<Utc>) {
         if let Some(digest) = &mail.digest {
-            self.last_digest = Some(digest.date);
+            self.last_digest = Some(LastDigest { date: digest.date, covered_until: digest.covered_until });
         }
-        self.open.push(OpenMail { mail, requested_at, attempts: 0, attempt: None });
+        self.open.push(OpenMail { mail, requested_at, attempts: 0, attempt: None, address: None });
     }
 
-    pub(super) fn begin_attempt(&mut self, mail_id: MailId, attempt_id: MailAttemptId) {
+    pub(super) fn begin_attempt(&mut self, mail_id: MailId, attempt_id: MailAttemptId, address: MailAddress) {
         if let Some(open) = self.open.iter_mut().find(|open| open.mail.mail_id == mail_id) {
             open.attempts = open.attempts.saturating_add(1);
             open.attempt = Some(attempt_id);
+            open.address = Some(address);
         }
     }
 
@@ -212,7 +234,10 @@ impl Mailbox {
                 }
             }
             MailFailure::Bounced => {
-                self.has_bounced = true;
+                // The user may have set another address meanwhile, which did not bounce.
+                let current = self.preferences.as_ref().map(|preferences| &preferences.address);
+                let attempted = self.find_open(mail_id).and_then(|open| open.address.as_ref());
+                self.has_bounced |= attempted.is_none() || attempted == current;
                 self.close(mail_id);
             }
             MailFailure::Refused | MailFailure::Unknown | MailFailure::Abandoned => self.close(mail_id),

@@ -10,6 +10,7 @@
 //! The aggregate `domain::inbox::Inbox` decides which mails there are and whether one may be attempted. The queue only
 //! says what is to do: losing it loses mails, and filling it again sends none twice.
 
+mod address_digest;
 mod daily_digest;
 mod digest_schedule;
 mod digest_source;
@@ -27,6 +28,7 @@ mod smtp_transport;
 mod unsubscribe_token;
 
 pub use self::{
+    address_digest::AddressDigest,
     daily_digest::{DigestRequester, DigestSummary},
     digest_schedule::is_known_time_zone,
     digest_source::{DigestResults, DigestSource, DigestSourceError},

@@ -132,6 +132,8 @@ pub struct MailServices {
     pub transport: Arc<dyn MailTransport>,
     /// Settings of the mailer.
     pub mailer: MailerConfig,
+    /// How long one delivery may take.
+    pub delivery_timeout: Duration,
 }
 
 impl MailConfig {
@@ -148,15 +150,15 @@ impl MailConfig {
         let signer = self.token_signer().ok_or(MailSetupError::Secret)?;
         let composer = MailComposer::new(&self.sender).map_err(|_| MailSetupError::Sender(self.sender.clone()))?;
         let public_url = self.parse_public_url()?;
-        let delivery = Duration::from_millis(self.smtp_timeout_ms);
+        let delivery_timeout = Duration::from_millis(self.smtp_timeout_ms);
         let mailer = MailerConfig {
-            // The check of the server, the delivery, and recording both.
-            lease: delivery * 2 + Duration::from_mins(1),
+            // Twice the delivery, and recording the attempt and its outcome.
+            lease: delivery_timeout.saturating_mul(2) + Duration::from_mins(1),
             concurrency: usize::try_from(self.smtp_connections).unwrap_or(1),
             ..MailerConfig::default()
         };
         let renderer = MailRenderer::new(MailTemplates::new()?, composer, signer, public_url);
-        Ok(Some(MailServices { renderer, transport, mailer }))
+        Ok(Some(MailServices { renderer, transport, mailer, delivery_timeout }))
     }
 
     /// What checks links to unsubscribe; `None` without a secret.

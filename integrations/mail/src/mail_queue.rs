@@ -13,6 +13,8 @@ use uuid::Uuid;
 
 use crate::mail_projection::{MailChange, RequestedDelivery};
 
+mod mail_opt_outs;
+
 /// Longest error of an attempt that is kept, in characters.
 const MAX_ERROR: usize = 500;
 
@@ -126,16 +128,15 @@ impl MailQueue {
         Ok(())
     }
 
-    /// Claims mails that are due; until `lease` is over no other mailer claims them.
-    pub(crate) async fn claim_mails(&self, limit: i64, lease: Duration) -> Result<Vec<ClaimedMail>, MailQueueError> {
-        let doing = || queue_error("claiming mails");
-        let rows = sqlx::query(include_str!("mail_queue/claim.sql"))
-            .bind(limit)
+    /// Claims a mail that is due; until `lease` is over no other mailer claims it.
+    pub(crate) async fn claim_mail(&self, lease: Duration) -> Result<Option<ClaimedMail>, MailQueueError> {
+        let doing = || queue_error("claiming a mail");
+        let row = sqlx::query(include_str!("mail_queue/claim.sql"))
             .bind(lease.as_secs_f64())
-            .fetch_all(&self.pool)
+            .fetch_optional(&self.pool)
             .await
             .map_err(doing())?;
-        rows.iter().map(mail_from_row).collect::<Result<_, _>>().map_err(doing())
+        row.as_ref().map(mail_from_row).transpose().map_err(doing())
     }
 
     /// Whether a mail is due.
@@ -181,22 +182,23 @@ impl MailQueue {
             .map_err(queue_error("removing a mail"))
     }
 
-    /// The users whose digest is due, those that have waited the longest first.
+    /// The users whose digest is due and who follow `last`, those that have waited the longest first.
     pub(crate) async fn find_due_recipients(
         &self,
         now: DateTime<Utc>,
+        last: Option<&DueRecipient>,
         limit: i64,
     ) -> Result<Vec<DueRecipient>, MailQueueError> {
         let doing = || queue_error("looking for digests that are due");
-        let rows = sqlx::query(
-            "select tenant_id, user_id, time_zone, digest_hour, next_digest_at, digested_until
-             from mail_recipients where next_digest_at <= $1 order by next_digest_at, tenant_id, user_id limit $2",
-        )
-        .bind(now)
-        .bind(limit)
-        .fetch_all(&self.pool)
-        .await
-        .map_err(doing())?;
+        let rows = sqlx::query(include_str!("mail_queue/find_due_recipients.sql"))
+            .bind(now)
+            .bind(last.map(|last| last.next_digest_at))
+            .bind(last.map(|last| last.tenant.as_str()))
+            .bind(last.map(|last| last.user.as_str()))
+            .bind(limit)
+            .fetch_all(&self.pool)
+            .await
+            .map_err(doing())?;
         rows.iter().map(recipient_from_row).collect::<Result<_, _>>().map_err(doing())
     }
 

@@ -8,8 +8,8 @@ use url::Url;
 use uuid::Uuid;
 
 use crate::{
-    ComposeError, ComposedMail, DailyDigestMail, DigestEntry, MailComposer, MailContent, MailTemplateError,
-    MailTemplates, NotificationMail, OutgoingMail, UnsubscribeRequest, UnsubscribeTokenSigner,
+    AddressDigest, ComposeError, ComposedMail, DailyDigestMail, DigestEntry, MailComposer, MailContent,
+    MailTemplateError, MailTemplates, NotificationMail, OutgoingMail, UnsubscribeRequest, UnsubscribeTokenSigner,
 };
 
 /// Namespace of the identities of mails.
@@ -51,7 +51,7 @@ impl MailRenderer {
         Self { templates, composer, signer, public_url }
     }
 
-    /// Renders an open mail of a user's inbox.
+    /// Renders an open mail of a user's inbox, to the address of its attempt.
     ///
     /// # Errors
     /// [`MailRenderError`].
@@ -63,10 +63,12 @@ impl MailRenderer {
         open: &OpenMail,
     ) -> Result<ComposedMail, MailRenderError> {
         let category = open.mail.category;
+        let address = open.address.as_ref().ok_or(MailRenderError::Missing)?;
         let token = self.signer.sign(&UnsubscribeRequest {
             tenant: tenant.clone(),
             user: user.clone(),
             category: category.name().to_owned(),
+            address: AddressDigest::from_address(address),
         });
         let unsubscribe_url = self.link(&format!("{UNSUBSCRIBE_PATH}{token}"));
         let content = match (&open.mail.digest, open.mail.notification_id.and_then(|id| inbox.find_entry(id))) {
@@ -76,10 +78,9 @@ impl MailRenderer {
             }
             (None, None) => return Err(MailRenderError::Missing),
         };
-        let preferences = inbox.mailbox().preferences().ok_or(MailRenderError::Missing)?;
         Ok(self.composer.compose(&OutgoingMail {
             mail_id: message_identity(tenant, user, open.mail.mail_id),
-            to: preferences.address.as_str().to_owned(),
+            to: address.as_str().to_owned(),
             date: open.requested_at,
             content,
             unsubscribe_url,

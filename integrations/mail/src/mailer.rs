@@ -1,7 +1,7 @@
 //! Sends the mails of the queue, each at most once.
 //!
 //! ```text
-//! claim ──▶ MailAttempted recorded ──▶ handed to the server ──▶ MailSent or MailFailed recorded ──▶ removed
+//! claim one ──▶ MailAttempted recorded ──▶ handed to the server ──▶ MailSent or MailFailed recorded ──▶ removed
 //! ```
 //!
 //! The log says before the mail is handed over that this is attempted, and after it how that ended. A mailer that dies
@@ -16,25 +16,30 @@ use commands::{
     precondition::{CommandPreconditions, IdempotencyKey},
 };
 use domain::{
+    company::Company,
     error_chain::format_error_chain,
     event_store::AggregateStores,
-    inbox::{Inbox, InboxCommand, MailAttemptId, MailFailure, MailNote, MailOutcome, OpenMail},
+    inbox::{
+        Inbox, InboxCommand, MailAddress, MailAttemptId, MailCategory, MailFailure, MailNote, MailOutcome,
+        MailPreferences, OpenMail, SuppressionCause,
+    },
     value::UserId,
 };
-use futures::{StreamExt as _, stream};
+use futures::future::join_all;
 use metrics::{counter, gauge};
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::{
-    DeliveryError, DeliveryStage, MailQueue, MailQueueError, MailRenderer, MailTransport, mail_queue::ClaimedMail,
+    AddressDigest, DeliveryError, DeliveryStage, MailQueue, MailQueueError, MailRenderer, MailTransport,
+    mail_queue::ClaimedMail,
 };
 
 /// The user id that the mailer's commands are recorded under.
 const USER_ID: &str = "system:mailer";
-/// Mails that are claimed at once.
-const CLAIM_LIMIT: i64 = 32;
+/// Mails that each of the deliveries at the same time sends before the server is checked again.
+const MAILS_PER_CHECK: usize = 8;
 /// Attempts to record one step in the log.
 const RECORD_ATTEMPTS: u32 = 5;
 /// Pause between two of them.
@@ -112,11 +117,11 @@ impl<S: AggregateStores + 'static> Mailer<S> {
         Self { queue, dispatcher, renderer, transport, config }
     }
 
-    /// Runs until `stop`, then ends after the mails that it has claimed.
+    /// Runs until `stop`, then ends after the deliveries in progress.
     pub async fn run(self, stop: CancellationToken) {
         let mut failures = 0_u32;
         while !stop.is_cancelled() {
-            match self.run_once().await {
+            match self.run_once(&stop).await {
                 Ok(0) => {
                     failures = 0;
                     if let Ok(waiting) = self.queue.count_waiting().await {
@@ -142,11 +147,11 @@ impl<S: AggregateStores + 'static> Mailer<S> {
         }
     }
 
-    /// Sends the mails that are due, some at most; returns how many were handled.
+    /// Sends mails that are due, some at most; returns how many were handled. Begins no further one after `stop`.
     ///
     /// # Errors
     /// [`MailerError`] when queue, log or server cannot be used.
-    pub async fn run_once(&self) -> Result<usize, MailerError> {
+    pub async fn run_once(&self, stop: &CancellationToken) -> Result<usize, MailerError> {
         if !self.queue.has_due().await? {
             return Ok(0);
         }
@@ -154,30 +159,67 @@ impl<S: AggregateStores + 'static> Mailer<S> {
         let available = self.transport.check().await;
         gauge!("medhub_mail_server_available").set(f64::from(u8::from(available.is_ok())));
         available.map_err(MailerError::Server)?;
-        let claimed = self.queue.claim_mails(CLAIM_LIMIT, self.config.lease).await?;
-        let count = claimed.len();
-        let outcomes: Vec<_> = stream::iter(claimed)
-            .map(|mail| async move { self.handle_mail(&mail).await })
-            .buffer_unordered(self.config.concurrency.max(1))
-            .collect()
-            .await;
-        outcomes.into_iter().collect::<Result<(), _>>().map(|()| count)
+        let deliveries = (0..self.config.concurrency.max(1)).map(|_| self.handle_due(stop));
+        join_all(deliveries).await.into_iter().sum()
+    }
+
+    /// Handles mails that are due, one after the other, each under a lease of its own; returns how many.
+    async fn handle_due(&self, stop: &CancellationToken) -> Result<usize, MailerError> {
+        let mut handled = 0;
+        while handled < MAILS_PER_CHECK && !stop.is_cancelled() {
+            let Some(mail) = self.queue.claim_mail(self.config.lease).await? else { break };
+            self.handle_mail(&mail).await?;
+            handled += 1;
+        }
+        Ok(handled)
     }
 
     async fn handle_mail(&self, mail: &ClaimedMail) -> Result<(), MailerError> {
+        let before = self.load_inbox(mail).await?;
+        let (open, preferences) = (before.mailbox().find_open(mail.mail_id), before.mailbox().preferences());
+        let Some((open, MailPreferences { address, .. })) = open.zip(preferences) else { return self.skip(mail).await };
+        let obstacle = self.find_obstacle(mail, address, open.mail.category).await?;
         let attempt_id = MailAttemptId::new(Uuid::new_v4());
-        let start = |stamp| InboxCommand::StartMailAttempt { mail_id: mail.mail_id, attempt_id, stamp };
+        let start = |stamp| InboxCommand::StartMailAttempt { mail_id: mail.mail_id, attempt_id, obstacle, stamp };
         self.record(mail, &format!("mail-attempt-{attempt_id}"), "recording an attempt to send a mail", start).await?;
-        let inbox = self.dispatcher.load_aggregate::<Inbox>(&mail.tenant, mail.user.as_str()).await;
-        let inbox = inbox.map_err(log_error("reading an inbox"))?.state;
-        let open = inbox.mailbox().find_open(mail.mail_id);
-        let Some(open) = open.filter(|open| open.attempt == Some(attempt_id)) else {
-            // Sent or given up before, suppressed, or its last attempt is recorded as unknown just now.
-            counter!("medhub_mails_total", "outcome" => "skipped").increment(1);
-            return Ok(self.queue.remove(mail).await?);
+        let inbox = self.load_inbox(mail).await?;
+        let open = inbox.mailbox().find_open(mail.mail_id).filter(|open| open.attempt == Some(attempt_id));
+        // Suppressed, or its last attempt is recorded as unknown just now.
+        let Some(open) = open else { return self.skip(mail).await };
+        let outcome = if open.address.as_ref() == Some(address) {
+            self.send(mail, &inbox, open).await
+        } else {
+            let reason = "the address was changed meanwhile".to_owned();
+            Err(DeliveryError::Transient { stage: DeliveryStage::Recipient, reason })
         };
-        let outcome = self.send(mail, &inbox, open).await;
         self.record_outcome(mail, attempt_id, open.attempts, outcome).await
+    }
+
+    async fn load_inbox(&self, mail: &ClaimedMail) -> Result<Inbox, MailerError> {
+        let inbox = self.dispatcher.load_aggregate::<Inbox>(&mail.tenant, mail.user.as_str()).await;
+        Ok(inbox.map_err(log_error("reading an inbox"))?.state)
+    }
+
+    /// Why a mail may not be sent to that address, apart from what its inbox says.
+    async fn find_obstacle(
+        &self,
+        mail: &ClaimedMail,
+        address: &MailAddress,
+        category: MailCategory,
+    ) -> Result<Option<SuppressionCause>, MailerError> {
+        let company = self.dispatcher.load_aggregate::<Company>(&mail.tenant, mail.tenant.as_str()).await;
+        let company = company.map_err(log_error("reading a company"))?.state;
+        if company.as_registered().is_none_or(|company| company.role_of(&mail.user).is_none()) {
+            return Ok(Some(SuppressionCause::NotAMember));
+        }
+        let is_stopped = self.queue.has_opt_out(&AddressDigest::from_address(address), category).await?;
+        Ok(is_stopped.then_some(SuppressionCause::Unsubscribed))
+    }
+
+    /// Removes a mail that is sent, given up or suppressed.
+    async fn skip(&self, mail: &ClaimedMail) -> Result<(), MailerError> {
+        counter!("medhub_mails_total", "outcome" => "skipped").increment(1);
+        Ok(self.queue.remove(mail).await?)
     }
 
     /// Hands the mail to the server.

@@ -1,6 +1,7 @@
 //! Delivery over SMTP by `lettre`, step by step: which step failed decides whether a mail may be sent again.
 
 use std::{
+    error::Error as _,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -155,10 +156,11 @@ impl SharedConnections {
         };
         let outcome = session.send(mail, deadline).await;
         session.deliveries += 1;
+        let is_answering = !matches!(outcome, Err(DeliveryError::Unknown { .. })) && Instant::now() < deadline;
         if outcome.is_ok() && session.deliveries < MAX_DELIVERIES {
             session.idle_since = Instant::now();
             self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(session);
-        } else {
+        } else if is_answering {
             // The outcome is known; the server need not be polite.
             let quit = session.connection.quit();
             if !matches!(tokio::time::timeout(QUIT_TIMEOUT, quit).await, Ok(Ok(_))) {
@@ -231,7 +233,8 @@ async fn run_step<T>(
 fn classify(stage: DeliveryStage, error: &lettre::transport::smtp::Error) -> DeliveryError {
     let reason = truncate(&format_error_chain(error));
     match stage {
-        DeliveryStage::Recipient | DeliveryStage::Data | DeliveryStage::Message if error.is_permanent() => {
+        DeliveryStage::Recipient if is_bounce(error) => DeliveryError::Permanent { stage, reason },
+        DeliveryStage::Data | DeliveryStage::Message if error.is_permanent() => {
             DeliveryError::Permanent { stage, reason }
         }
         DeliveryStage::Message if error.is_transient() => DeliveryError::Transient { stage, reason },
@@ -242,6 +245,33 @@ fn classify(stage: DeliveryStage, error: &lettre::transport::smtp::Error) -> Del
         | DeliveryStage::Recipient
         | DeliveryStage::Data
         | DeliveryStage::Message => without_answer(stage, reason),
+    }
+}
+
+/// Whether the answer to a recipient says that its mailbox does not exist or is closed. Servers also refuse recipients for
+/// reasons that concern this program, such as its network address or the right to relay, and for full mailboxes.
+fn is_bounce(error: &lettre::transport::smtp::Error) -> bool {
+    let answer = error.source().map(ToString::to_string).unwrap_or_default();
+    error.status().is_some_and(|code| is_bounce_answer(u16::from(code), &answer))
+}
+
+/// Whether this is a bounce by its reply code and its enhanced status code (RFC 3463), if it has one: `5.1.7` and `5.1.8`
+/// are about the sender.
+fn is_bounce_answer(code: u16, answer: &str) -> bool {
+    let is_about_mailbox = match enhanced_status(answer) {
+        Some((5, 1, detail)) => detail != 7 && detail != 8,
+        Some(status) => status == (5, 2, 1),
+        None => true,
+    };
+    matches!(code, 550 | 551 | 553) && is_about_mailbox
+}
+
+/// The enhanced status code that an answer begins with, e.g. `5.1.1`.
+fn enhanced_status(answer: &str) -> Option<(u16, u16, u16)> {
+    let mut numbers = answer.split_whitespace().next()?.split('.').map(str::parse);
+    match (numbers.next()?.ok(), numbers.next()?.ok(), numbers.next()?.ok(), numbers.next()) {
+        (Some(class), Some(subject), Some(detail), None) => Some((class, subject, detail)),
+        _ => None,
     }
 }
 
@@ -261,4 +291,33 @@ fn without_answer(stage: DeliveryStage, reason: String) -> DeliveryError {
 /// At most [`MAX_REASON`] characters without control characters: a server's answer goes into events and logs.
 fn truncate(reason: &str) -> String {
     reason.chars().map(|c| if c.is_control() { ' ' } else { c }).take(MAX_REASON).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_answers_about_the_mailbox_are_bounces() {
+        for (code, answer) in [
+            (550, "5.1.1 no such mailbox"),
+            (550, "5.2.1 mailbox disabled"),
+            (551, "5.1.6 moved"),
+            (553, "5.1.3 bad address"),
+            (550, "no such user"),
+        ] {
+            assert!(is_bounce_answer(code, answer), "{code} {answer}");
+        }
+        for (code, answer) in [
+            (554, "5.7.1 relay access denied"),
+            (550, "5.7.1 client host blocked"),
+            (550, "5.1.8 sender rejected"),
+            (552, "5.2.2 mailbox full"),
+            (554, "5.1.1 no such mailbox"),
+            (554, "transaction failed"),
+            (450, "4.2.0 mailbox busy"),
+        ] {
+            assert!(!is_bounce_answer(code, answer), "{code} {answer}");
+        }
+    }
 }

@@ -5,6 +5,8 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use domain::value::{TenantId, UserId};
 use secrecy::{ExposeSecret as _, SecretString};
 
+use crate::AddressDigest;
+
 /// Longest token that is read, in characters.
 const MAX_TOKEN: usize = 800;
 
@@ -27,6 +29,8 @@ pub struct UnsubscribeRequest {
     pub user: UserId,
     /// The name of the category.
     pub category: String,
+    /// The address that the link was sent to.
+    pub address: AddressDigest,
 }
 
 /// Why a token is not accepted.
@@ -52,8 +56,9 @@ impl UnsubscribeTokenSigner {
 
     /// The token for a request.
     pub fn sign(&self, request: &UnsubscribeRequest) -> String {
-        let content =
-            [VERSION, request.tenant.as_str(), request.user.as_str(), &request.category].join(&SEPARATOR.to_string());
+        let UnsubscribeRequest { tenant, user, category, address } = request;
+        let fields = [VERSION, tenant.as_str(), user.as_str(), category, address.as_str()];
+        let content = fields.join(&SEPARATOR.to_string());
         let tag = hmac::sign(&self.key, content.as_bytes());
         format!("{}.{}", URL_SAFE_NO_PAD.encode(content), URL_SAFE_NO_PAD.encode(tag))
     }
@@ -75,7 +80,8 @@ impl UnsubscribeTokenSigner {
         hmac::verify(&self.key, &content, &tag).ok()?;
         let content = String::from_utf8(content).ok()?;
         let mut fields = content.split(SEPARATOR);
-        let (version, tenant, user, category) = (fields.next()?, fields.next()?, fields.next()?, fields.next()?);
+        let (version, tenant, user) = (fields.next()?, fields.next()?, fields.next()?);
+        let (category, address) = (fields.next()?, fields.next()?);
         if version != VERSION || fields.next().is_some() {
             return None;
         }
@@ -83,12 +89,15 @@ impl UnsubscribeTokenSigner {
             tenant: TenantId::try_new(tenant).ok()?,
             user: UserId::try_new(user).ok()?,
             category: category.to_owned(),
+            address: AddressDigest::parse(address)?,
         })
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use domain::inbox::MailAddress;
+
     use super::*;
 
     fn signer(secret: &str) -> UnsubscribeTokenSigner {
@@ -100,6 +109,7 @@ mod tests {
             tenant: TenantId::try_new("acme").unwrap(),
             user: UserId::try_new(user).unwrap(),
             category: "daily_digest".to_owned(),
+            address: AddressDigest::from_address(&MailAddress::try_new("ann@clinic.example").unwrap()),
         }
     }
 

@@ -44,7 +44,11 @@ impl ScheduledJob for DailyDigestJob {
             if !self.is_mail_sent {
                 return Ok("mail.transport is none: no digests".to_owned());
             }
-            Ok(self.requester.request_due(run.started_at).await?.to_string())
+            let summary = self.requester.request_due(run.started_at, &run.stop).await?;
+            if run.stop.is_cancelled() {
+                return Err("the program stopped".into());
+            }
+            Ok(summary.to_string())
         })
     }
 }

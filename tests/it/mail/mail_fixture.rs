@@ -11,7 +11,7 @@ use commands::{
 use domain::{
     aggregate::PureAggregate,
     clock::SystemClock,
-    company::{Company, CompanyCommand, CompanyName},
+    company::{Company, CompanyCommand, CompanyName, Role},
     context::BoundedContext,
     fingerprint::Fingerprint,
     inbox::{
@@ -30,6 +30,7 @@ use projections::runtime::Projection as _;
 use sqlx::PgPool;
 use tempfile::TempDir;
 use tests::database;
+use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 pub(super) const TENANT: &str = "acme";
@@ -112,7 +113,7 @@ impl MailFixture {
     }
 
     /// A mailer that makes three attempts, without pauses between them.
-    fn mailer(&self, transport: Arc<dyn MailTransport>) -> Mailer<PgEventStore<()>> {
+    pub(super) fn mailer(&self, transport: Arc<dyn MailTransport>) -> Mailer<PgEventStore<()>> {
         let signer = UnsubscribeTokenSigner::new(&"a secret of the test".into());
         let composer = MailComposer::new("no-reply@medhub.example").unwrap();
         let url = "https://medhub.example".parse().unwrap();
@@ -127,6 +128,26 @@ impl MailFixture {
 
     pub(super) fn smtp_mailer(&self, server: SmtpServer) -> Mailer<PgEventStore<()>> {
         self.mailer(Arc::new(SmtpTransport::new(server).unwrap()))
+    }
+
+    /// Sends the mails that are due into the folder.
+    pub(super) async fn send_into_folder(&self) {
+        self.folder_mailer().run_once(&CancellationToken::new()).await.unwrap();
+    }
+
+    /// The company removes the user.
+    pub(super) async fn remove_user(&self) {
+        let [bob, ann] = ["bob", USER].map(|user| UserId::try_new(user).unwrap());
+        let add = |stamp| CompanyCommand::AddMember { user: bob, role: Role::Admin, stamp };
+        self.send::<Company>(TENANT, add).await;
+        self.send::<Company>(TENANT, |stamp| CompanyCommand::RemoveMember { user: ann, stamp }).await;
+    }
+
+    /// The company adds the user that it has removed.
+    pub(super) async fn add_user_again(&self) {
+        let user = UserId::try_new(USER).unwrap();
+        let add = |stamp| CompanyCommand::AddMember { user, role: Role::Viewer, stamp };
+        self.send::<Company>(TENANT, add).await;
     }
 
     /// The mails in the folder.

@@ -28,6 +28,10 @@ class Mailboxes:
         user = address.split("@")[0]
         if user == "unknown":
             return "550 5.1.1 no such mailbox"
+        if user == "relayed":
+            return "554 5.7.1 relay access denied"
+        if user == "full":
+            return "552 5.2.2 mailbox full"
         if user == "busy":
             return "450 4.2.0 mailbox busy"
         if user == "silent":

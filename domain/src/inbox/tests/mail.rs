@@ -53,7 +53,12 @@ fn digest(day: u32) -> RequestedMail {
         mail_id: mail_id(900 + u128::from(day)),
         category: MailCategory::DailyDigest,
         notification_id: None,
-        digest: Some(DailyDigest { date: NaiveDate::from_ymd_opt(2026, 3, day).unwrap(), items: vec![item], more: 0 }),
+        digest: Some(DailyDigest {
+            date: NaiveDate::from_ymd_opt(2026, 3, day).unwrap(),
+            covered_until: minute(i64::from(day)),
+            items: vec![item],
+            more: 0,
+        }),
     }
 }
 
@@ -62,7 +67,16 @@ fn request_digest(mail: RequestedMail) -> InboxCommand {
 }
 
 fn start(number: u128, attempt_number: u128) -> InboxCommand {
-    InboxCommand::StartMailAttempt { mail_id: mail_id(number), attempt_id: attempt(attempt_number), stamp: stamp(0) }
+    start_despite(None, number, attempt_number)
+}
+
+fn start_despite(obstacle: Option<SuppressionCause>, number: u128, attempt_number: u128) -> InboxCommand {
+    InboxCommand::StartMailAttempt {
+        mail_id: mail_id(number),
+        attempt_id: attempt(attempt_number),
+        obstacle,
+        stamp: stamp(0),
+    }
 }
 
 fn attempted(number: u128, attempt_number: u128) -> InboxEvent {
@@ -180,6 +194,9 @@ fn a_mail_that_is_no_longer_wanted_is_suppressed() {
     ] {
         expect_events(&given(&[event]), start(1, 10), vec![suppressed(1, cause)]);
     }
+    for cause in [SuppressionCause::NotAMember, SuppressionCause::Unsubscribed] {
+        expect_events(&given(&[]), start_despite(Some(cause), 1, 10), vec![suppressed(1, cause)]);
+    }
 }
 
 #[test]
@@ -187,6 +204,7 @@ fn a_mail_that_waited_for_days_is_suppressed() {
     let later = |days: i64| InboxCommand::StartMailAttempt {
         mail_id: mail_id(1),
         attempt_id: attempt(10),
+        obstacle: None,
         stamp: stamp(days * 24 * 60),
     };
     let begun = InboxEvent::MailAttempted {
@@ -215,6 +233,15 @@ fn an_address_that_bounced_receives_nothing_until_the_preferences_change() {
 }
 
 #[test]
+fn a_late_bounce_of_an_earlier_address_does_not_block_the_new_one() {
+    let moved = MailPreferences { address: MailAddress::try_new("ann@new.example").unwrap(), ..preferences(&[]) };
+    let moved = InboxEvent::MailPreferencesChanged { preferences: moved, stamp: stamp(0) };
+    let events = given(&[attempted(1, 10), moved, failed(1, MailFailure::Bounced)]);
+    assert!(!state_after(&events).mailbox().has_bounced());
+    expect_events(&events, notify(2, 0), vec![notified(2, 0), requested(2)]);
+}
+
+#[test]
 fn unsubscribing_is_idempotent_and_ends_with_new_preferences() {
     let stop = InboxCommand::UnsubscribeMail { category: MailCategory::Opportunities, stamp: stamp(0) };
     let stopped = InboxEvent::MailUnsubscribed { category: MailCategory::Opportunities, stamp: stamp(0) };
@@ -237,9 +264,14 @@ fn there_is_one_digest_a_day() {
         expect_events(&had_one, request_digest(other_id), vec![]);
     }
     expect_events(&had_one, request_digest(digest(10)), vec![requested_digest(10)]);
-    let mut empty = digest(10);
-    empty.digest.as_mut().unwrap().items.clear();
-    expect_events(&had_one, request_digest(empty), vec![]);
+    let mut counted = digest(10);
+    counted.digest.as_mut().unwrap().items.clear();
+    expect_events(&had_one, request_digest(counted.clone()), vec![]);
+    counted.digest.as_mut().unwrap().more = 5_000;
+    let counted_event = InboxEvent::MailRequested { mail: counted.clone(), stamp: stamp(0) };
+    expect_events(&had_one, request_digest(counted), vec![counted_event]);
+    let last = state_after(&had_one).mailbox().last_digest().unwrap();
+    assert_eq!((last.date, last.covered_until), (NaiveDate::from_ymd_opt(2026, 3, 9).unwrap(), minute(9)));
 }
 
 #[test]
@@ -285,6 +317,7 @@ fn the_stored_names_are_pinned_and_an_inbox_without_mail_is_stored_as_before() {
             "category": "daily_digest",
             "digest": {
                 "date": "2026-03-09",
+                "covered_until": "2026-03-03T12:09:00Z",
                 "items": [{ "title": "Patient lifts", "search": "lifts", "link": "/opportunities/1" }],
                 "more": 0
             }
@@ -294,6 +327,10 @@ fn the_stored_names_are_pinned_and_an_inbox_without_mail_is_stored_as_before() {
     assert_eq!(
         names(&MailFailure::ALL.iter().map(|value| value.name()).collect::<Vec<_>>()),
         "postponed bounced refused unknown abandoned"
+    );
+    assert_eq!(
+        names(&SuppressionCause::ALL.iter().map(|value| value.name()).collect::<Vec<_>>()),
+        "unsubscribed bounced handled too_many expired not_a_member"
     );
     assert_eq!(
         names(&MailCategory::ALL.iter().map(|value| value.name()).collect::<Vec<_>>()),
