@@ -107,6 +107,11 @@ impl TaskQueue {
         }
     }
 
+    /// Whether this program stops, so that no more tasks are to be claimed.
+    pub(crate) fn is_stopping(&self) -> bool {
+        self.stopping.is_cancelled()
+    }
+
     /// Claims the task that has waited the longest; `None` if there is none.
     ///
     /// # Errors

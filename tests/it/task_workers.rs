@@ -323,6 +323,20 @@ async fn a_pool_that_stops_ends_the_tasks_that_it_works_on_and_claims_no_more() 
     assert_eq!(fixture.history(&later).await, ["task.requested"]);
 }
 
+/// The queue stops before the pool when a service does.
+#[tokio::test]
+async fn a_pool_whose_queue_has_stopped_ends() {
+    let fixture = QueueFixture::create().await;
+    let stop_queue = CancellationToken::new();
+    let queue = tokio::spawn(fixture.queue.clone().run(stop_queue.clone()));
+    let (pool, _stop) = fixture.pool_of("w", &Arc::new(TestHandler::default()));
+    stop_queue.cancel();
+    queue.await.unwrap();
+    tokio::time::timeout(Duration::from_secs(10), pool).await.unwrap().unwrap();
+    let later = fixture.request(TENANT).await;
+    assert_eq!(fixture.history(&later).await, ["task.requested"]);
+}
+
 #[tokio::test]
 async fn a_lease_is_renewed_by_its_worker_only_and_not_after_the_end() {
     let fixture = QueueFixture::create().await;

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use api::app_context::AppContext;
 use document_analysis::DocumentTasks;
-use documents::{ExtractionProcess, ExtractionProgram};
+use documents::{ExtractionFolder, ExtractionFolderError, ExtractionProcess, ExtractionProgram};
 use domain::{task::WorkerName, value::InvalidValue};
 use task_workers::WorkerPool;
 use tokio::time::sleep;
@@ -22,6 +22,9 @@ pub enum TaskWorkError {
     /// The patterns of the analysis are invalid: a defect of this program.
     #[error("compiling the patterns of the analysis")]
     Patterns(#[source] regex::Error),
+    /// There is no folder for copies of files.
+    #[error("preparing the folder for copies of files that are read")]
+    Folder(#[source] ExtractionFolderError),
     /// The worker's name is invalid: a defect of this program.
     #[error("naming the worker")]
     WorkerName(#[source] InvalidValue),
@@ -30,14 +33,22 @@ pub enum TaskWorkError {
 /// Starts the part that works on the kinds of task whose concurrency is not 0.
 ///
 /// # Errors
-/// [`TaskWorkError`] never but by a defect of this program.
+/// [`TaskWorkError`] when the folder for copies of files cannot be used.
 pub(super) fn start(app: &AppContext, config: &MedhubConfig, parts: &mut PartSupervisor) -> Result<(), TaskWorkError> {
-    let documents = DocumentTasks {
-        dispatcher: Arc::clone(&app.dispatcher),
-        objects: app.objects.clone(),
-        extraction: ExtractionProcess::new(ExtractionProgram::current(), config.extraction.clone()),
-    };
-    let handlers = documents.create_handlers(config.work.concurrency()).map_err(TaskWorkError::Patterns)?;
+    let concurrency = config.work.concurrency();
+    let mut extraction = ExtractionProcess::new(ExtractionProgram::current(), config.extraction.clone());
+    if concurrency.extract_text > 0 {
+        let folder = ExtractionFolder::open(&config.extraction).map_err(TaskWorkError::Folder)?;
+        if folder.removed_folders() > 0 {
+            tracing::info!(
+                folders = folder.removed_folders(),
+                "removed copies of files that other processes have left"
+            );
+        }
+        extraction = extraction.with_folder(folder);
+    }
+    let documents = DocumentTasks { dispatcher: Arc::clone(&app.dispatcher), objects: app.objects.clone(), extraction };
+    let handlers = documents.create_handlers(concurrency).map_err(TaskWorkError::Patterns)?;
     if handlers.is_empty() {
         return Ok(());
     }
@@ -47,7 +58,8 @@ pub(super) fn start(app: &AppContext, config: &MedhubConfig, parts: &mut PartSup
     let pool = WorkerPool::new(queue, dispatcher, name, handlers, config.work.pool());
     let drain_timeout = config.work.drain_timeout();
     let limit = drain_timeout + END_GRACE;
-    parts.spawn_part_with_timeout(ShutdownStage::Workers, "the work on tasks", limit, |stop| async move {
+    // With the queue, and before the relay stops, which publishes how the tasks ended.
+    parts.spawn_part_with_timeout(ShutdownStage::Edges, "the work on tasks", limit, |stop| async move {
         let overdue = async {
             stop.cancelled().await;
             sleep(drain_timeout).await;
