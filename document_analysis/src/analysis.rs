@@ -6,14 +6,14 @@ mod summary;
 mod tests;
 
 use chrono::{DateTime, Utc};
-use domain::{
-    document::{AnalysisReport, DocumentSummary, MAX_RISKS, ModelName, RequirementList, RiskText},
-    value::InvalidValue,
-};
+use domain::document::{AnalysisReport, DocumentSummary, MAX_RISKS, ModelName, RequirementList, RiskText};
 
-use self::{risk::RiskFinder, summary::summarise};
+use self::{
+    risk::RiskFinder,
+    summary::{MAX_SUMMARY_SENTENCES, summarise},
+};
 use crate::{
-    PagedText,
+    AnalysisBudget, AnalysisError, PagedText,
     requirements::{BlockForm, BlockSplitter, PagedSentence, TextBlock, cut_after_word},
 };
 
@@ -43,34 +43,42 @@ impl ExtractiveAnalyst {
     /// with `now`.
     ///
     /// # Errors
-    /// [`InvalidValue`] when the text has no sentence that could be quoted.
+    /// [`AnalysisError`] when the text has no sentence that could be quoted, is too large, or the budget ends.
     pub fn analyse(
         &self,
         text: &PagedText,
         requirements: &RequirementList,
         language: Option<&str>,
         now: DateTime<Utc>,
-    ) -> Result<AnalysisReport, InvalidValue> {
-        let blocks = self.splitter.split(text);
-        let sentences = collect_sentences(&blocks);
-        let mut risks = self.risks.find(&sentences, requirements, language, now);
+        budget: &AnalysisBudget,
+    ) -> Result<AnalysisReport, AnalysisError> {
+        let mut blocks = self.splitter.split(text, budget)?;
+        blocks.retain(|block| block.form != BlockForm::Heading);
+        let mut risks = RiskFinder::find_in_requirements(requirements, language, now);
+        risks.extend(self.risks.find_in_text(&blocks, budget)?);
         risks.truncate(MAX_RISKS);
         let risks = risks.iter().filter_map(|risk| RiskText::try_new(risk).ok()).collect();
+        let sentences = first_sentences(&blocks);
+        let summary = summarise(&sentences, budget)?;
         Ok(AnalysisReport {
-            summary: DocumentSummary::try_new(&summarise(&sentences))?,
+            summary: DocumentSummary::try_new(&summary).map_err(AnalysisError::NoSentence)?,
             fit_score: None,
-            risks: AnalysisReport::check_risks(risks)?,
-            model: ModelName::try_new(EXTRACTIVE_MODEL)?,
+            risks: AnalysisReport::check_risks(risks).map_err(AnalysisError::NoSentence)?,
+            model: ModelName::try_new(EXTRACTIVE_MODEL).map_err(AnalysisError::NoSentence)?,
         })
     }
 }
 
-/// The sentences of paragraphs and lists, in order.
-fn collect_sentences(blocks: &[TextBlock]) -> Vec<PagedSentence<'_>> {
+/// The first sentences, from which those of the summary are chosen.
+fn first_sentences(blocks: &[TextBlock]) -> Vec<PagedSentence<'_>> {
     let mut sentences = Vec::new();
-    for block in blocks.iter().filter(|block| block.form != BlockForm::Heading) {
+    for block in blocks {
         sentences.extend(block.sentences());
+        if sentences.len() >= MAX_SUMMARY_SENTENCES {
+            break;
+        }
     }
+    sentences.truncate(MAX_SUMMARY_SENTENCES);
     sentences
 }
 

@@ -2,12 +2,17 @@
 
 use std::collections::HashMap;
 
+use crate::AnalysisError;
+
 /// The character between two pages of a plain text.
 const PAGE_SEPARATOR: char = '\u{c}';
 /// Lines at the top and at the bottom of a page among which running headers and footers are looked for.
 const MARGIN_LINES: usize = 2;
 /// Fewest pages on which a line has to be repeated to be a running header or footer.
 const REPEATED_PAGES: usize = 3;
+/// Most lines of a text that is analysed: the memory of an analysis grows with them. 2,000 pages, which a document may
+/// have, have fewer.
+const MAX_LINES: usize = 250_000;
 
 /// The text of a document, by page. As plain text, its pages are separated by form feeds.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -36,20 +41,31 @@ impl PagedText {
         self.pages.iter().map(String::as_str)
     }
 
+    /// Refuses a plain text that has too many lines, before memory is taken for its pages.
+    ///
+    /// # Errors
+    /// [`AnalysisError::TooManyLines`].
+    pub(crate) fn check_plain_text(text: &str) -> Result<(), AnalysisError> {
+        check_line_count(text.split(PAGE_SEPARATOR))
+    }
+
     /// The pages with their numbers, from 1, and their lines without running headers, footers and page numbers.
-    pub(crate) fn body_lines(&self) -> Vec<(u32, Vec<&str>)> {
+    ///
+    /// # Errors
+    /// [`AnalysisError::TooManyLines`].
+    pub(crate) fn body_lines(&self) -> Result<Vec<(u32, Vec<&str>)>, AnalysisError> {
+        check_line_count(self.pages())?;
         let margins = self.repeated_margins();
         let pages = self.pages().zip(1..);
         let body = |(page, number): (_, u32)| {
             let lines: Vec<_> = lines_of(page).collect();
-            let last = last_filled_lines(&lines);
+            let margin = PageMargin::find(&lines);
             let is_body = |(index, line): &(usize, &str)| {
-                let in_margin = is_margin(*index, &lines, &last);
-                !in_margin || !(margins.contains_key(&mask_digits(line)) || is_page_number(line))
+                !margin.contains(*index) || !(margins.contains_key(&mask_digits(line)) || is_page_number(line))
             };
             (number, lines.iter().copied().enumerate().filter(is_body).map(|(_, line)| line).collect())
         };
-        pages.map(body).collect()
+        Ok(pages.map(body).collect())
     }
 
     /// The lines that stand in the margins of many pages, with digits masked.
@@ -57,9 +73,9 @@ impl PagedText {
         let mut counts = HashMap::new();
         for page in self.pages() {
             let lines: Vec<_> = lines_of(page).collect();
-            let last = last_filled_lines(&lines);
+            let margin = PageMargin::find(&lines);
             for (index, line) in lines.iter().enumerate() {
-                if !line.is_empty() && is_margin(index, &lines, &last) {
+                if !line.is_empty() && margin.contains(index) {
                     *counts.entry(mask_digits(line)).or_insert(0) += 1;
                 }
             }
@@ -74,15 +90,36 @@ fn lines_of(page: &str) -> impl Iterator<Item = &str> {
     page.lines().map(str::trim)
 }
 
-/// The indexes of the last lines that are not empty.
-fn last_filled_lines(lines: &[&str]) -> Vec<usize> {
-    let filled = lines.iter().enumerate().rev().filter(|(_, line)| !line.is_empty());
-    filled.take(MARGIN_LINES).map(|(index, _)| index).collect()
+/// Refuses a text that has too many lines. A page has one at least.
+fn check_line_count<'a>(pages: impl Iterator<Item = &'a str>) -> Result<(), AnalysisError> {
+    let mut count: usize = 0;
+    for page in pages {
+        count = count.saturating_add(page.lines().count().max(1));
+        if count > MAX_LINES {
+            return Err(AnalysisError::TooManyLines { max: MAX_LINES });
+        }
+    }
+    Ok(())
 }
 
-fn is_margin(index: usize, lines: &[&str], last: &[usize]) -> bool {
-    let filled_before = || lines.iter().take(index).filter(|line| !line.is_empty()).count();
-    last.contains(&index) || filled_before() < MARGIN_LINES
+/// The lines of a page in its margins: its first and its last ones that are not empty.
+#[derive(Debug, Clone, Copy)]
+struct PageMargin {
+    /// Index of the last line of the margin at the top; `None` on a page that is nothing but margins.
+    top: Option<usize>,
+    /// Index of the first line of the margin at the bottom.
+    bottom: Option<usize>,
+}
+
+impl PageMargin {
+    fn find(lines: &[&str]) -> Self {
+        let filled = || lines.iter().enumerate().filter(|(_, line)| !line.is_empty()).map(|(index, _)| index);
+        Self { top: filled().nth(MARGIN_LINES - 1), bottom: filled().rev().nth(MARGIN_LINES - 1) }
+    }
+
+    fn contains(self, index: usize) -> bool {
+        self.top.is_none_or(|top| index <= top) || self.bottom.is_none_or(|bottom| index >= bottom)
+    }
 }
 
 fn mask_digits(line: &str) -> String {
@@ -121,7 +158,7 @@ mod tests {
             )
         };
         let text = PagedText::from_pages((1..=4).map(page));
-        let lines = text.body_lines();
+        let lines = text.body_lines().unwrap();
         assert_eq!(lines[2].0, 3);
         let filled: Vec<_> = lines[2].1.iter().filter(|line| !line.is_empty()).collect();
         assert_eq!(filled, [&"Text three begins.", &"12 pumps.", &"It three."]);
@@ -130,6 +167,22 @@ mod tests {
     #[test]
     fn a_text_of_one_page_keeps_its_lines() {
         let text = PagedText::from_plain_text("1\nA heading\n");
-        assert_eq!(text.body_lines(), [(1, vec!["A heading"])]);
+        assert_eq!(text.body_lines().unwrap(), [(1, vec!["A heading"])]);
+    }
+
+    #[test]
+    fn lines_are_read_in_linear_time_and_too_many_are_refused() {
+        // A quadratic search for the margins of one page takes 3e10 steps.
+        let most = (0..MAX_LINES).map(|number| format!("x{number}\n")).collect::<Vec<_>>().concat();
+        let text = PagedText::from_plain_text(&most);
+        let start = std::time::Instant::now();
+        assert_eq!(text.body_lines().unwrap()[0].1.len(), MAX_LINES);
+        assert!(start.elapsed().as_secs() < 10, "{:?}", start.elapsed());
+        PagedText::check_plain_text(&most).unwrap();
+        for many in [format!("{most}x"), "\u{c}".repeat(MAX_LINES)] {
+            let refused = PagedText::check_plain_text(&many).unwrap_err().to_string();
+            assert_eq!(refused, "the text has more than 250000 lines; split the document");
+            assert!(PagedText::from_plain_text(&many).body_lines().is_err());
+        }
     }
 }

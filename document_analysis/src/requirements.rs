@@ -14,8 +14,9 @@ mod sentence;
 #[cfg(test)]
 mod tests;
 mod text_block;
+mod time_zone;
 
-use std::collections::HashSet;
+use std::{collections::HashSet, ops::ControlFlow};
 
 use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
@@ -33,12 +34,13 @@ pub(crate) use self::{
     sentence::split_sentences,
     text_block::{BlockForm, BlockSplitter, PagedSentence, TextBlock},
 };
-use crate::PagedText;
+use crate::{AnalysisBudget, AnalysisError, PagedText};
 
 /// Longest quotation in characters. A longer one is cut after a word.
 const MAX_QUOTATION_CHARS: usize = 1_500;
-/// Longest list in bytes of quotations: a list is one event, which the relay publishes as one record.
-const MAX_LIST_BYTES: usize = 400_000;
+/// A list of that many bytes of quotations takes no other one, so that it has 400,000 at most: a list is one event, which
+/// the relay publishes as one record.
+const FULL_LIST_BYTES: usize = 400_000 - 4 * MAX_QUOTATION_CHARS;
 /// Longest item that is quoted with the sentence that introduces it, in bytes.
 const MAX_ITEM_BYTES: usize = 300;
 /// Longest row of a schedule in bytes.
@@ -52,6 +54,15 @@ pub struct RequirementExtractor {
     due_words: Regex,
     schedule_heading: Regex,
     eligibility: Regex,
+}
+
+/// The requirements of a text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ExtractedRequirements {
+    /// The requirements in the text's order, each sentence once: the first 2,000, with 400,000 bytes at most.
+    pub list: RequirementList,
+    /// Whether the text has no others.
+    pub is_complete: bool,
 }
 
 /// A sentence that was found to be a requirement.
@@ -83,29 +94,67 @@ impl RequirementExtractor {
         })
     }
 
-    /// Finds the requirements of a text, in its order, each sentence once: the first 2,000, with 400,000 bytes at most.
+    /// Finds the requirements of a text.
     ///
     /// # Errors
-    /// [`regex::Error`] when a name of the agency in the text leads to a pattern that is too large.
-    pub fn extract(&self, text: &PagedText) -> Result<RequirementList, regex::Error> {
-        let blocks = self.splitter.split(text);
-        let classifier = self.clauses.for_agency(&find_agency_names(&blocks)?)?;
-        let default_zone = blocks.iter().find_map(|block| {
-            split_sentences(&block.text).into_iter().find_map(|sentence| self.dates.find_default_zone(sentence))
-        });
-        let run = ExtractionRun { extractor: self, classifier, default_zone };
-        let (mut known, mut requirements, mut bytes) = (HashSet::new(), Vec::new(), 0);
-        for found in run.find_requirements(&blocks) {
-            bytes += found.quotation.len().min(4 * MAX_QUOTATION_CHARS);
-            if requirements.len() == MAX_REQUIREMENTS || bytes > MAX_LIST_BYTES {
-                break;
-            }
-            if known.insert(found.quotation.to_lowercase()) {
-                requirements.extend(found.into_requirement());
+    /// [`AnalysisError`] when the text is too large, the budget ends, or a name of the agency in the text leads to a
+    /// pattern that is too large.
+    pub fn extract(&self, text: &PagedText, budget: &AnalysisBudget) -> Result<ExtractedRequirements, AnalysisError> {
+        let blocks = self.splitter.split(text, budget)?;
+        let classifier = self.clauses.for_agency(&find_agency_names(&blocks, budget)?)?;
+        let default_zone = self.find_default_zone(&blocks, budget)?;
+        let run = ExtractionRun { extractor: self, classifier, default_zone, budget };
+        let mut collector = RequirementCollector::default();
+        let is_complete = run.find_requirements(&blocks, &mut collector)?.is_continue();
+        // Never longer than allowed.
+        let list = RequirementList::try_new(collector.requirements).unwrap_or_default();
+        Ok(ExtractedRequirements { list, is_complete })
+    }
+
+    /// The zone of all times, if the text says it.
+    fn find_default_zone(&self, blocks: &[TextBlock], budget: &AnalysisBudget) -> Result<Option<Tz>, AnalysisError> {
+        for block in blocks {
+            budget.check()?;
+            let mut sentences = split_sentences(&block.text).into_iter();
+            if let Some(zone) = sentences.find_map(|sentence| self.dates.find_default_zone(sentence)) {
+                return Ok(Some(zone));
             }
         }
-        // Never longer than allowed.
-        Ok(RequirementList::try_new(requirements).unwrap_or_default())
+        Ok(None)
+    }
+}
+
+/// Whether a list has reached a limit of the extraction, so that its document may have more requirements.
+pub(crate) fn is_full(list: &RequirementList) -> bool {
+    let bytes: usize = list.iter().map(|requirement| requirement.text.as_str().len()).sum();
+    list.iter().len() >= MAX_REQUIREMENTS || bytes >= FULL_LIST_BYTES
+}
+
+/// Collects requirements until the list is full.
+#[derive(Default)]
+struct RequirementCollector {
+    requirements: Vec<DocumentRequirement>,
+    /// Bytes of their quotations.
+    bytes: usize,
+    /// The quotations in lower case.
+    known: HashSet<String>,
+}
+
+impl RequirementCollector {
+    /// Adds a requirement unless it is known; breaks off at a new one that the full list cannot take.
+    fn add(&mut self, found: FoundRequirement<'_>) -> ControlFlow<()> {
+        let key = found.quotation.to_lowercase();
+        if self.known.contains(&key) {
+            return ControlFlow::Continue(());
+        }
+        let Some(requirement) = found.into_requirement() else { return ControlFlow::Continue(()) };
+        if self.requirements.len() >= MAX_REQUIREMENTS || self.bytes >= FULL_LIST_BYTES {
+            return ControlFlow::Break(());
+        }
+        self.known.insert(key);
+        self.bytes += requirement.text.as_str().len();
+        self.requirements.push(requirement);
+        ControlFlow::Continue(())
     }
 }
 
@@ -124,11 +173,16 @@ struct ExtractionRun<'a> {
     classifier: ClauseClassifier<'a>,
     /// The zone of all times, if the text says it.
     default_zone: Option<Tz>,
+    budget: &'a AnalysisBudget,
 }
 
 impl ExtractionRun<'_> {
-    fn find_requirements<'b>(&self, blocks: &'b [TextBlock]) -> Vec<FoundRequirement<'b>> {
-        let mut found = Vec::new();
+    /// Finds requirements until the collector has enough.
+    fn find_requirements(
+        &self,
+        blocks: &[TextBlock],
+        collector: &mut RequirementCollector,
+    ) -> Result<ControlFlow<()>, AnalysisError> {
         // The kind that items have because of the sentence that introduces them.
         let mut open_kind: Option<RequirementKind> = None;
         for (index, block) in blocks.iter().enumerate() {
@@ -142,19 +196,29 @@ impl ExtractionRun<'_> {
             }
             let following = blocks.get(index + 1..).unwrap_or_default();
             for PagedSentence { page, text } in block.sentences() {
+                self.budget.check()?;
                 let sentence = cut_after_word(text, MAX_QUOTATION_CHARS);
-                let kind = self.classify(sentence, block);
+                let own_kind = self.classify(sentence, block);
                 if self.classifier.is_open_duty(sentence) {
-                    open_kind = kind;
+                    open_kind = own_kind;
                     continue;
                 }
-                let Some(kind) = kind.or_else(|| open_kind.filter(|_| block.form == BlockForm::Item)) else { continue };
-                let quotation =
-                    if sentence.ends_with(':') { self.with_items(sentence, following) } else { sentence.to_owned() };
-                found.push(FoundRequirement { block, page, kind, quotation, due: self.find_due(sentence) });
+                let kind = own_kind.or_else(|| open_kind.filter(|_| block.form == BlockForm::Item));
+                let Some(kind) = kind else { continue };
+                // An item that is a requirement only because of its introduction introduces none: the following items
+                // have the same introduction. So each item is read for one introduction at most.
+                let quotation = if sentence.ends_with(':') && own_kind.is_some() {
+                    self.with_items(sentence, following)
+                } else {
+                    sentence.to_owned()
+                };
+                let found = FoundRequirement { block, page, kind, quotation, due: self.find_due(sentence) };
+                if collector.add(found).is_break() {
+                    return Ok(ControlFlow::Break(()));
+                }
             }
         }
-        found
+        Ok(ControlFlow::Continue(()))
     }
 
     fn classify(&self, sentence: &str, block: &TextBlock) -> Option<RequirementKind> {

@@ -3,6 +3,7 @@
 //! A result is recorded under an idempotency key of the task, so that another attempt at the task records nothing twice.
 //! The process `document-analysis` requests the tasks, and records a failed task in the document.
 
+mod computation;
 mod document_analysis;
 mod document_record;
 mod requirement_extraction;
@@ -15,7 +16,7 @@ use commands::dispatcher::CommandDispatcher;
 use documents::ExtractionProcess;
 use domain::event_store::AggregateStores;
 use objects::ObjectStore;
-use task_workers::{TaskFailure, TaskHandler};
+use task_workers::TaskHandler;
 
 use self::{
     document_analysis::DocumentAnalysisHandler, document_record::DocumentRecord,
@@ -81,13 +82,4 @@ impl<S: AggregateStores + 'static> DocumentTasks<S> {
         }
         Ok(handlers)
     }
-}
-
-/// Runs a computation that may take seconds on a thread of its own.
-async fn compute<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, TaskFailure> {
-    let finished = tokio::task::spawn_blocking(work).await;
-    finished.map_err(|error| {
-        tracing::error!(error = &error as &dyn std::error::Error, "the analysis of a document panicked");
-        TaskFailure::never("the text of the document cannot be analysed because of a defect of this program")
-    })
 }

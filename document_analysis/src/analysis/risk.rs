@@ -5,7 +5,10 @@ use domain::document::{RequirementKind, RequirementList};
 use regex::Regex;
 
 use super::quote;
-use crate::requirements::PagedSentence;
+use crate::{
+    AnalysisBudget, AnalysisError,
+    requirements::{PagedSentence, TextBlock, is_full},
+};
 
 /// A deadline that is nearer is a risk.
 const SHORT_NOTICE: TimeDelta = TimeDelta::days(14);
@@ -74,26 +77,49 @@ impl RiskFinder {
         Ok(Self { kinds: WORDINGS.iter().map(compile).collect::<Result<_, regex::Error>>()? })
     }
 
-    /// The risks: deadlines first, then what is missing, then wordings of the text, each with its quotation.
-    pub(super) fn find(
-        &self,
-        sentences: &[PagedSentence<'_>],
+    /// The risks that the requirements show: deadlines first, then what is missing.
+    pub(super) fn find_in_requirements(
         requirements: &RequirementList,
         language: Option<&str>,
         now: DateTime<Utc>,
     ) -> Vec<String> {
         let mut risks = find_deadline_risks(requirements, now);
+        if is_full(requirements) {
+            risks.push(format!(
+                "Incomplete list: the document may have more than the {} requirements that were extracted",
+                requirements.iter().len()
+            ));
+        }
         risks.extend(find_gaps(requirements));
         if let Some(language) = language.filter(|language| !language.starts_with("en")) {
             risks.push(format!(
                 "The text is not in English but in {language}: requirements are recognised in English only"
             ));
         }
-        for (name, pattern) in &self.kinds {
-            let found = sentences.iter().filter(|sentence| pattern.is_match(sentence.text));
-            risks.extend(found.take(QUOTATIONS_PER_RISK).map(|sentence| format!("{name}: {}", quote(*sentence))));
-        }
         risks
+    }
+
+    /// The wordings that are risks, by kind, each with its quotation.
+    ///
+    /// # Errors
+    /// [`AnalysisError`] when the budget ends.
+    pub(super) fn find_in_text(
+        &self,
+        blocks: &[TextBlock],
+        budget: &AnalysisBudget,
+    ) -> Result<Vec<String>, AnalysisError> {
+        let mut kinds: Vec<_> = self.kinds.iter().map(|(name, pattern)| (name, pattern, Vec::new())).collect();
+        for block in blocks {
+            budget.check()?;
+            for sentence in block.sentences() {
+                for (name, pattern, quotations) in &mut kinds {
+                    if quotations.len() < QUOTATIONS_PER_RISK && pattern.is_match(sentence.text) {
+                        quotations.push(format!("{name}: {}", quote(sentence)));
+                    }
+                }
+            }
+        }
+        Ok(kinds.into_iter().flat_map(|(_, _, quotations)| quotations).collect())
     }
 }
 

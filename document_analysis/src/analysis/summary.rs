@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashSet};
 
 use super::quote;
-use crate::requirements::PagedSentence;
+use crate::{AnalysisBudget, AnalysisError, requirements::PagedSentence};
 
 /// Number of sentences of a summary.
 const SUMMARY_SENTENCES: usize = 6;
@@ -12,7 +12,9 @@ const PURPOSE_SENTENCES: usize = 4;
 /// Fewest and most words of a sentence that is quoted in a summary.
 const QUOTED_WORDS: std::ops::RangeInclusive<usize> = 8..=60;
 /// Longest text from which sentences are chosen, in sentences. Documents say what they are about at their beginning.
-const MAX_SENTENCES: usize = 5_000;
+pub(super) const MAX_SUMMARY_SENTENCES: usize = 5_000;
+/// Most words of a sentence that are counted: one without end may have thousands.
+const MAX_COUNTED_WORDS: usize = 200;
 /// Words of fewer characters carry little meaning.
 const MIN_WORD_CHARS: usize = 4;
 
@@ -81,9 +83,13 @@ const PURPOSE_WORDS: &[&str] = &[
 
 /// The most informative sentences, as quotations in the document's order: those whose words are frequent in it, and
 /// which say what the document is for.
-pub(super) fn summarise(sentences: &[PagedSentence<'_>]) -> String {
-    let sentences = sentences.get(..MAX_SENTENCES).unwrap_or(sentences);
+///
+/// # Errors
+/// [`AnalysisError`] when the budget ends.
+pub(super) fn summarise(sentences: &[PagedSentence<'_>], budget: &AnalysisBudget) -> Result<String, AnalysisError> {
     let words: Vec<HashSet<String>> = sentences.iter().map(|sentence| content_words(sentence.text)).collect();
+    let purposes: Vec<u32> = sentences.iter().map(|sentence| purpose_count(sentence.text)).collect();
+    let purpose_of = |index: usize| purposes.get(index).copied().unwrap_or(0);
     let mut frequency: BTreeMap<&str, u32> = BTreeMap::new();
     for word in words.iter().flatten() {
         *frequency.entry(word).or_default() += 1;
@@ -95,18 +101,17 @@ pub(super) fn summarise(sentences: &[PagedSentence<'_>]) -> String {
     let mut chosen: Vec<usize> = vec![];
     let mut covered: HashSet<&str> = HashSet::new();
     while chosen.len() < SUMMARY_SENTENCES {
+        budget.check()?;
         let score = |index: usize| {
-            let (Some(sentence), Some(words)) = (sentences.get(index), words.get(index)) else { return 0 };
+            let Some(words) = words.get(index) else { return 0 };
             let new_words = words.iter().filter(|word| !covered.contains(word.as_str()));
             let weight: u32 = new_words.map(|word| frequency.get(word.as_str()).copied().unwrap_or(0).min(50)).sum();
             let length = u32::try_from(words.len().max(6)).unwrap_or(u32::MAX);
-            let purposes = purpose_count(sentence.text);
             // Integers, so that the choice is the same on every machine.
-            1_000 * weight / length * (2 + purposes) * (if index < sentences.len() / 4 { 3 } else { 2 })
+            1_000 * weight / length * (2 + purpose_of(index)) * (if index < sentences.len() / 4 { 3 } else { 2 })
         };
         // First what says the document's purpose, then the others.
-        let says_purpose =
-            |index: &usize| sentences.get(*index).is_some_and(|sentence| purpose_count(sentence.text) > 0);
+        let says_purpose = |index: &usize| purpose_of(*index) > 0;
         let wants_purpose = chosen.len() < PURPOSE_SENTENCES && candidates.iter().any(says_purpose);
         let eligible = candidates.iter().copied().filter(|index| !wants_purpose || says_purpose(index));
         let best = eligible.max_by_key(|index| (score(*index), std::cmp::Reverse(*index)));
@@ -117,12 +122,12 @@ pub(super) fn summarise(sentences: &[PagedSentence<'_>]) -> String {
     }
     chosen.sort_unstable();
     let quotations: Vec<_> = chosen.iter().filter_map(|index| sentences.get(*index)).copied().map(quote).collect();
-    match (quotations.is_empty(), sentences.first()) {
+    Ok(match (quotations.is_empty(), sentences.first()) {
         // A text of a few words is its own summary.
         (true, Some(first)) => quote(*first),
         (true, None) => String::new(),
         (false, _) => quotations.join("\n"),
-    }
+    })
 }
 
 fn purpose_count(text: &str) -> u32 {
@@ -151,5 +156,6 @@ fn is_table_row(text: &str) -> bool {
 
 fn content_words(text: &str) -> HashSet<String> {
     let words = text.split(|c: char| !c.is_alphanumeric()).map(str::to_lowercase);
-    words.filter(|word| word.chars().count() >= MIN_WORD_CHARS && !STOP_WORDS.contains(&word.as_str())).collect()
+    let words = words.filter(|word| word.chars().count() >= MIN_WORD_CHARS && !STOP_WORDS.contains(&word.as_str()));
+    words.take(MAX_COUNTED_WORDS).collect()
 }

@@ -18,7 +18,9 @@ const RFQ: &str = "1 Purpose\nThe purpose of this request is to buy maintenance 
 fn analyse(text: &str, language: Option<&str>) -> AnalysisReport {
     let text = PagedText::from_plain_text(text);
     let now = Utc.with_ymd_and_hms(2020, 5, 1, 0, 0, 0).unwrap();
-    ANALYST.analyse(&text, &EXTRACTOR.extract(&text).unwrap(), language, now).unwrap()
+    let budget = AnalysisBudget::for_tests();
+    let requirements = EXTRACTOR.extract(&text, &budget).unwrap().list;
+    ANALYST.analyse(&text, &requirements, language, now, &budget).unwrap()
 }
 
 fn risks(text: &str, language: Option<&str>) -> String {
@@ -66,8 +68,34 @@ fn odd_texts_are_analysed_or_refused() {
         &RequirementList::default(),
         None,
         DateTime::UNIX_EPOCH,
+        &AnalysisBudget::for_tests(),
     );
-    assert!(nothing.is_err());
+    assert!(matches!(nothing, Err(AnalysisError::NoSentence(_))));
     let long = "liquidated damages ".repeat(5_000);
     assert!(analyse(&long, None).risks.iter().all(|risk| risk.as_str().len() < 700));
+}
+
+#[test]
+fn a_cut_list_of_requirements_is_a_risk() {
+    let sentence = |number| format!("The contractor shall clean pump {number}.\n");
+    let sentences = (0..2_001).map(sentence).collect::<Vec<_>>().concat();
+    let expected = "Incomplete list: the document may have more than the 2000 requirements that were extracted";
+    assert!(risks(&sentences, None).contains(expected));
+    assert!(!risks(RFQ, None).contains("Incomplete list"));
+}
+
+#[test]
+fn an_analysis_of_a_hostile_text_ends_in_linear_time_or_with_its_budget() {
+    let none = RequirementList::default();
+    let analyse = |text: &str, budget: &AnalysisBudget| {
+        ANALYST.analyse(&PagedText::from_plain_text(text), &none, None, DateTime::UNIX_EPOCH, budget)
+    };
+    let start = std::time::Instant::now();
+    analyse(&"x\n".repeat(200_000), &AnalysisBudget::for_tests()).unwrap();
+    analyse(&"B1. C2. ".repeat(50_000), &AnalysisBudget::for_tests()).unwrap();
+    assert!(start.elapsed().as_secs() < 20, "{:?}", start.elapsed());
+    let over = AnalysisBudget::start(tokio_util::sync::CancellationToken::new(), std::time::Duration::ZERO);
+    assert!(matches!(analyse(RFQ, &over), Err(AnalysisError::TooSlow { .. })));
+    let large = analyse(&"x\n".repeat(300_000), &AnalysisBudget::for_tests());
+    assert!(matches!(large, Err(AnalysisError::TooManyLines { .. })));
 }

@@ -1,10 +1,14 @@
 //! Finds dates with time and zone in a sentence, in the formats that federal and state solicitations use.
 
+use std::ops::Range;
+
 use chrono::{DateTime, NaiveDate, NaiveTime, TimeZone as _, Utc};
 use chrono_tz::Tz;
 use regex::{Captures, Regex};
 
-/// How far from its date a time or a zone may stand, in bytes.
+use super::time_zone::TimeZoneParser;
+
+/// How far from its date a time may stand, in bytes.
 const REACH: usize = 70;
 
 const MONTHS: [&str; 12] = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"];
@@ -40,8 +44,20 @@ pub(crate) struct DueDateParser {
     clock_12: Regex,
     clock_24: Regex,
     noon: Regex,
-    zones: Vec<(Regex, Tz)>,
+    /// Words that may stand between a time and its date.
+    connection: Regex,
+    /// Words and marks that begin another statement.
+    clause_boundary: Regex,
+    zones: TimeZoneParser,
     default_zone: Regex,
+}
+
+/// A time of day in a text.
+#[derive(Debug, Clone, Copy)]
+struct ClockTime {
+    start: usize,
+    end: usize,
+    time: NaiveTime,
 }
 
 impl DueDateParser {
@@ -51,7 +67,6 @@ impl DueDateParser {
     /// [`regex::Error`] never: the patterns are constants that tests compile.
     pub(crate) fn new() -> Result<Self, regex::Error> {
         let month = r"(?P<month>jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(?:ust)?|sept?(?:ember)?|oct(?:ober)?|nov(?:ember)?|dec(?:ember)?)\.?";
-        let zone = |names: &str, zone: Tz| Ok((Regex::new(&format!(r"\b(?:{names})\b"))?, zone));
         Ok(Self {
             month_first: Regex::new(&format!(
                 r"(?i)\b{month}\s+(?P<day>\d{{1,2}})(?:st|nd|rd|th)?\s*,?\s+(?P<year>(?:19|20)\d\d)\b"
@@ -61,21 +76,18 @@ impl DueDateParser {
             ))?,
             numeric: Regex::new(r"\b(?P<month>\d{1,2})[/-](?P<day>\d{1,2})[/-](?P<year>(?:19|20)\d\d|\d\d)\b")?,
             iso: Regex::new(r"\b(?P<year>(?:19|20)\d\d)-(?P<month>\d\d)-(?P<day>\d\d)\b")?,
-            clock_12: Regex::new(r"(?i)\b(?P<hour>\d{1,2})(?:[:.](?P<minute>\d\d))?\s*(?P<half>[ap])\.?\s?m\b")?,
-            clock_24: Regex::new(
-                r"\b(?P<hour>[01]?\d|2[0-3]):(?P<minute>[0-5]\d)\b|\b(?P<hour4>[01]\d|2[0-3])(?P<minute4>[0-5]\d)\s*(?:hours|hrs|[ECMP][SD]?T\b)",
+            clock_12: Regex::new(
+                r"(?i)\b(?P<hour>\d{1,2})(?:[:.](?P<minute>\d\d)(?::\d\d)?)?\s*(?P<half>[ap])\.?\s?m\b",
             )?,
-            noon: Regex::new(r"(?i)\bnoon\b")?,
-            zones: vec![
-                zone(r"(?i:eastern|new york time|washington,? d\.?c\.? time)|E[SD]?T", Tz::America__New_York)?,
-                zone(r"(?i:central)|C[SD]?T", Tz::America__Chicago)?,
-                zone(r"(?i:mountain)|M[SD]?T", Tz::America__Denver)?,
-                zone(r"(?i:pacific)|P[SD]?T", Tz::America__Los_Angeles)?,
-                zone(r"(?i:alaska(?:n)?)|AK[SD]?T", Tz::America__Anchorage)?,
-                zone(r"(?i:hawaii(?:an)?)|HA?ST", Tz::Pacific__Honolulu)?,
-                zone(r"(?i:atlantic)|A[SD]T", Tz::America__Puerto_Rico)?,
-                zone(r"(?i:greenwich|zulu|coordinated universal)|UTC|GMT", Tz::UTC)?,
-            ],
+            clock_24: Regex::new(
+                r"\b(?P<hour>[01]?\d|2[0-3]):(?P<minute>[0-5]\d)(?::[0-5]\d)?\b|\b(?P<hour4>[01]\d|2[0-3])(?P<minute4>[0-5]\d)\s*(?:hours|hrs|[ECMP][SD]?T\b)",
+            )?,
+            noon: Regex::new(r"(?i)\b(?:12(?::00)?\s+)?noon\b")?,
+            connection: Regex::new(
+                r"(?i)^(?:[^\w;]|\b(?:at|on|of|by|before|until|from|no|not|later|than|nlt|the|is|local|prevailing|standard|daylight|time|hours|hrs|eastern|central|mountain|pacific|alaska|hawaii|atlantic|[ecmp][sd]?t|ak[sd]?t|hst|utc|gmt|(?:mon|tues|wednes|thurs|fri|satur|sun)day|(?:mon|tue|tues|wed|thu|thurs|fri|sat|sun))\b)*$",
+            )?,
+            clause_boundary: Regex::new(r"(?i);|\b(?:and|or|but|while|whereas)\b")?,
+            zones: TimeZoneParser::new()?,
             default_zone: Regex::new(r"(?i)\ball times (?:are|refer to|listed are|given are|stated are)\b")?,
         })
     }
@@ -92,58 +104,89 @@ impl DueDateParser {
             }
         }
         found.sort_unstable();
-        let ends = [0].into_iter().chain(found.iter().map(|found| found.1));
-        let starts = found.iter().skip(1).map(|found| found.0).chain([text.len()]);
-        let points = found.iter().zip(ends.zip(starts)).map(|(&(start, end, date), (previous, next))| {
-            let after = slice_near(text, end, next.min(end.saturating_add(REACH)));
-            let before = slice_near(text, previous.max(start.saturating_sub(REACH)), start);
-            let time = self.parse_time(after, true).or_else(|| self.parse_time(before, false));
-            let zone = time.and_then(|_| self.parse_zone(after).or_else(|| self.parse_zone(before)));
-            DatedPoint { start, date, time, zone }
+        let (mut times, mut points, mut used_until) = (self.find_times(text), Vec::new(), 0);
+        // `2025 ET` after a month is a year.
+        times.retain(|clock| !found.iter().any(|(start, end, _)| clock.start < *end && *start < clock.end));
+        for (index, &(start, end, date)) in found.iter().enumerate() {
+            let next = found.get(index + 1).map_or(text.len(), |next| next.0);
+            let clock = self.choose_time(text, &times, used_until..next, start..end);
+            let zone = clock.and_then(|clock| {
+                let after_date =
+                    || if clock.end <= start { self.zones.find_after_date(text.get(end..)?) } else { None };
+                self.zones.find_after_time(text.get(clock.end..)?).or_else(after_date)
+            });
+            points.push(DatedPoint { start, date, time: clock.map(|clock| clock.time), zone });
+            used_until = clock.map_or(end, |clock| clock.end.max(end));
+        }
+        points
+    }
+
+    /// The time that belongs to the date at `date`, among those within `reach`. Next to the date, one after it precedes
+    /// one before it; one that stands apart belongs to it if no other statement begins between them, and if it does not
+    /// stand next to the following date.
+    fn choose_time(
+        &self,
+        text: &str,
+        times: &[ClockTime],
+        reach: Range<usize>,
+        date: Range<usize>,
+    ) -> Option<ClockTime> {
+        let between = |from: usize, to: usize| text.get(from..to).unwrap_or_default();
+        let is_joined = |gap: &str| !self.clause_boundary.is_match(gap);
+        let after = times.iter().copied().find(|clock| clock.start >= date.end).filter(|clock| {
+            clock.end <= reach.end.min(date.end.saturating_add(REACH)) && is_joined(between(date.end, clock.start))
         });
-        points.collect()
+        let before = times.iter().copied().rfind(|clock| clock.end <= date.start).filter(|clock| {
+            clock.start >= reach.start.max(date.start.saturating_sub(REACH))
+                && is_joined(between(clock.end, date.start))
+        });
+        let is_next_to = |gap: &str| self.connection.is_match(gap);
+        let adjacent_after = after.filter(|clock| is_next_to(between(date.end, clock.start)));
+        let adjacent_before = before.filter(|clock| is_next_to(between(clock.end, date.start)));
+        let is_of_next = |clock: &ClockTime| reach.end < text.len() && is_next_to(between(clock.end, reach.end));
+        adjacent_after.or(adjacent_before).or(after.filter(|clock| !is_of_next(clock))).or(before)
     }
 
     /// Whether a text says a time of day with its zone, whatever the date.
     pub(crate) fn has_zoned_time(&self, text: &str) -> bool {
-        self.parse_time(text, true).is_some() && self.parse_zone(text).is_some()
+        let mut after = self.find_times(text).into_iter().filter_map(|clock| text.get(clock.end..));
+        after.any(|after| self.zones.find_after_time(after).is_some())
     }
 
     /// The zone of all times of a document, if the sentence says it, as in `All times are Alaska Prevailing Time`.
     pub(crate) fn find_default_zone(&self, sentence: &str) -> Option<Tz> {
         let found = self.default_zone.find(sentence)?;
-        self.parse_zone(slice_near(sentence, found.end(), found.end().saturating_add(REACH)))
+        self.zones.find_anywhere(slice_near(sentence, found.end(), found.end().saturating_add(REACH)))
     }
 
-    /// The first or the last time of day in a text. Midnight is none: it may be the beginning or the end of the date.
-    fn parse_time(&self, text: &str, first: bool) -> Option<NaiveTime> {
-        let mut found: Vec<(usize, NaiveTime)> = Vec::new();
+    /// The times of day in a text in order. Midnight is none: it may be the beginning or the end of the date.
+    fn find_times(&self, text: &str) -> Vec<ClockTime> {
+        let mut found: Vec<ClockTime> = Vec::new();
         for captures in self.clock_12.captures_iter(text) {
             let (Some(whole), Some(hour)) = (captures.get(0), number(&captures, "hour")) else { continue };
             let is_afternoon = captures.name("half").is_some_and(|half| half.as_str().eq_ignore_ascii_case("p"));
             let hour = if (1..=12).contains(&hour) { hour % 12 + if is_afternoon { 12 } else { 0 } } else { 24 };
-            let time = NaiveTime::from_hms_opt(hour, number(&captures, "minute").unwrap_or(0), 0);
-            found.extend(time.map(|time| (whole.start(), time)));
+            found.extend(clock_time(whole.range(), hour, number(&captures, "minute").unwrap_or(0)));
         }
-        let noon = NaiveTime::from_hms_opt(12, 0, 0);
-        found.extend(self.noon.find(text).and_then(|word| Some((word.start(), noon?))));
+        found.extend(self.noon.find_iter(text).filter_map(|noon| clock_time(noon.range(), 12, 0)));
         if found.is_empty() {
             for captures in self.clock_24.captures_iter(text) {
                 let hour = number(&captures, "hour").or_else(|| number(&captures, "hour4"));
                 let minute = number(&captures, "minute").or_else(|| number(&captures, "minute4"));
                 let (Some(whole), Some(hour), Some(minute)) = (captures.get(0), hour, minute) else { continue };
-                found.extend(NaiveTime::from_hms_opt(hour, minute, 0).map(|time| (whole.start(), time)));
+                // The zone after four digits is not a part of the time.
+                let end = captures.name("minute4").map_or(whole.end(), |digits| digits.end());
+                found.extend(clock_time(whole.start()..end, hour, minute));
             }
         }
-        found.sort_unstable();
-        let chosen = if first { found.first() } else { found.last() };
-        chosen.map(|(_, time)| *time)
+        found.sort_unstable_by_key(|clock| clock.start);
+        found
     }
+}
 
-    fn parse_zone(&self, text: &str) -> Option<Tz> {
-        let named = self.zones.iter().filter_map(|(pattern, zone)| Some((pattern.find(text)?.start(), *zone)));
-        named.min_by_key(|(start, _)| *start).map(|(_, zone)| zone)
-    }
+fn clock_time(position: Range<usize>, hour: u32, minute: u32) -> Option<ClockTime> {
+    let time = NaiveTime::from_hms_opt(hour, minute, 0)?;
+    Some(ClockTime { start: position.start, end: position.end, time })
 }
 
 /// The part of a text between two positions, which are moved to the next character boundaries.
@@ -208,6 +251,63 @@ mod tests {
         let found = PARSER.find("Questions: May 1, 2020 at 9 am ET; offers: May 9, 2020 at 3 pm CT.");
         let resolved: Vec<_> = found.iter().map(|point| point.to_utc(None).unwrap().to_rfc3339()).collect();
         assert_eq!(resolved, ["2020-05-01T13:00:00+00:00", "2020-05-09T20:00:00+00:00"]);
+    }
+
+    #[test]
+    fn no_time_of_another_date_and_no_place_is_taken() {
+        for (text, expected) in [
+            (
+                "2:00 PM EST on May 5, 2020 at VA Medical Center, West Haven, CT 06516",
+                vec!["2020-05-05T18:00:00+00:00"],
+            ),
+            (
+                "A site visit is on May 1, 2020 at 9 am ET; offers are due May 9, 2020.",
+                vec!["2020-05-01T13:00:00+00:00", "2020-05-09 unresolved"],
+            ),
+            (
+                "Due no later than 2 pm ET on May 5, 2020; questions by noon CT on April 20, 2020.",
+                vec!["2020-05-05T18:00:00+00:00", "2020-04-20T17:00:00+00:00"],
+            ),
+            (
+                "Questions by May 1, 2020, offers by 3 pm ET on May 9, 2020",
+                vec!["2020-05-01 unresolved", "2020-05-09T19:00:00+00:00"],
+            ),
+            ("Offers are due May 5, 2020; a site visit begins at 9 am ET.", vec!["2020-05-05 unresolved"]),
+            ("The visit begins at 9 am ET and offers are due May 5, 2020.", vec!["2020-05-05 unresolved"]),
+            ("due May 5, 2020 at 2 pm, Central, SC 29630", vec!["2020-05-05 unresolved"]),
+            ("due May 5, 2020 at 2 pm at 5 Pacific Avenue", vec!["2020-05-05 unresolved"]),
+            ("due May 5, 2020 at 2:00:00 PM (ET)", vec!["2020-05-05T18:00:00+00:00"]),
+            ("due May 5, 2020 at 12:00 noon ET", vec!["2020-05-05T16:00:00+00:00"]),
+            ("due at 1400 ET on Tuesday, May 5, 2020", vec!["2020-05-05T18:00:00+00:00"]),
+            ("due May 5, 2025 ET", vec!["2025-05-05 unresolved"]),
+            ("due 2 pm, May 5, 2020 (EST)", vec!["2020-05-05T18:00:00+00:00"]),
+            ("Closing date | May 5, 2020 | 2 pm ET", vec!["2020-05-05T18:00:00+00:00"]),
+        ] {
+            let resolve = |point: &DatedPoint| {
+                point.to_utc(None).map_or_else(|| format!("{} unresolved", point.date), |due| due.to_rfc3339())
+            };
+            assert_eq!(PARSER.find(text).iter().map(resolve).collect::<Vec<_>>(), expected, "{text}");
+        }
+    }
+
+    /// Whatever surrounds them, a time next to its date and a zone next to its time make the same due time.
+    #[test]
+    fn places_around_a_due_time_change_nothing() {
+        const PLACES: [&str; 5] =
+            ["West Haven, CT 06516", "Central Office", "Pacific Avenue", "Atlantic City, NJ", "Mountain View, CA"];
+        for place in PLACES {
+            for (zone, hour) in [("ET", 18), ("Eastern Time", 18), ("(CST)", 19), ("Pacific Daylight Time", 21)] {
+                for text in [
+                    format!("Offers are due at {place} by May 5, 2020 at 2 pm {zone}, at {place}"),
+                    format!("At {place}, offers are due at 2 pm {zone} on May 5, 2020 at {place}"),
+                    format!("{place}: 2:00 p.m. {zone}, May 5, 2020, {place}"),
+                ] {
+                    assert_eq!(due(&text), format!("2020-05-05T{hour}:00:00+00:00"), "{text}");
+                }
+                let without = format!("Offers are due at {place} by May 5, 2020 at 2 pm at {place}");
+                assert_eq!(due(&without), "2020-05-05 unresolved", "{without}");
+            }
+        }
     }
 
     #[test]

@@ -2,9 +2,10 @@
 
 mod score;
 
-use std::sync::LazyLock;
+use std::{sync::LazyLock, time::Duration};
 
 use domain::document::RequirementKind;
+use tokio_util::sync::CancellationToken;
 
 use super::*;
 
@@ -12,8 +13,11 @@ use super::*;
 static EXTRACTOR: LazyLock<RequirementExtractor> = LazyLock::new(|| RequirementExtractor::new().unwrap());
 
 fn extract(text: &str) -> Vec<DocumentRequirement> {
-    let text = PagedText::from_plain_text(text);
-    EXTRACTOR.extract(&text).unwrap().iter().cloned().collect()
+    extract_all(text).list.iter().cloned().collect()
+}
+
+fn extract_all(text: &str) -> ExtractedRequirements {
+    EXTRACTOR.extract(&PagedText::from_plain_text(text), &AnalysisBudget::for_tests()).unwrap()
 }
 
 fn kinds(text: &str) -> Vec<RequirementKind> {
@@ -91,8 +95,6 @@ fn hostile_texts_have_bounded_results() {
     let endless = "The contractor shall pay ".repeat(20_000);
     let found = extract(&endless);
     assert!(found.iter().all(|found| found.text.as_str().chars().count() <= MAX_QUOTATION_CHARS));
-    let many: Vec<_> = (0..5_000).map(|number| format!("The contractor shall clean pump {number}.")).collect();
-    assert_eq!(extract(&many.join(" ")).len(), MAX_REQUIREMENTS);
     for odd in [
         "",
         "\u{c}\u{c}",
@@ -105,4 +107,48 @@ fn hostile_texts_have_bounded_results() {
         extract(odd);
     }
     assert_eq!(kinds(&"The contractor shall pay. ".repeat(9)), [RequirementKind::Obligation], "the same sentence once");
+}
+
+#[test]
+fn a_list_is_cut_at_its_limits_and_says_so() {
+    let sentence = |number| format!("The contractor shall clean pump {number}.\n");
+    let sentences = |count: usize| (0..count).map(sentence).collect::<Vec<_>>().concat();
+    let exact = extract_all(&sentences(MAX_REQUIREMENTS));
+    assert_eq!((exact.list.iter().len(), exact.is_complete), (MAX_REQUIREMENTS, true));
+    let cut = extract_all(&sentences(MAX_REQUIREMENTS + 1));
+    assert_eq!((cut.list.iter().len(), cut.is_complete), (MAX_REQUIREMENTS, false));
+    assert!(is_full(&cut.list) && !is_full(&extract_all(&sentences(9)).list));
+    // Repetitions take nothing of the limits.
+    let repeated = format!("{}{}", sentences(1).repeat(3_000), sentences(MAX_REQUIREMENTS));
+    assert_eq!(extract_all(&repeated), exact);
+    let long_sentence = |number| format!("The contractor shall {number} {}.\n", "pay ".repeat(350));
+    let cut = extract_all(&(0..400).map(long_sentence).collect::<Vec<_>>().concat());
+    let bytes: usize = cut.list.iter().map(|found| found.text.as_str().len()).sum();
+    assert!((FULL_LIST_BYTES..=400_000).contains(&bytes) && is_full(&cut.list) && !cut.is_complete, "{bytes}");
+}
+
+#[test]
+fn hostile_texts_end_in_linear_time() {
+    let start = std::time::Instant::now();
+    // Each of these items would be read with some 300 following ones.
+    let items = (0..1_500).map(|number| format!("- {number}:\n")).collect::<Vec<_>>().concat();
+    assert_eq!(extract(&format!("The contractor must:\n{items}")).len(), 1_500);
+    // Introductions with short items, blank lines, the same item again and again, and 5 MB on one line.
+    extract(&"The plan must include the following:\n- a\n- b:\n".repeat(1_000));
+    extract(&format!("{}The end.", "\n".repeat(200_000)));
+    extract(&format!("The contractor must:\n{}", "- x\n".repeat(5_000)));
+    extract(&"word ".repeat(1_000_000));
+    assert!(start.elapsed().as_secs() < 20, "{:?}", start.elapsed());
+}
+
+#[test]
+fn an_extraction_ends_with_its_budget() {
+    let text = PagedText::from_plain_text(&"The contractor shall pay.\n".repeat(100));
+    let cancelled = CancellationToken::new();
+    cancelled.cancel();
+    let budget = AnalysisBudget::start(cancelled, Duration::from_secs(20));
+    assert!(matches!(EXTRACTOR.extract(&text, &budget), Err(AnalysisError::Cancelled)));
+    let budget = AnalysisBudget::start(CancellationToken::new(), Duration::ZERO);
+    let error = EXTRACTOR.extract(&text, &budget).unwrap_err();
+    assert_eq!(error.to_string(), "the text takes longer than 0 s to analyse; split the document");
 }

@@ -1,15 +1,20 @@
 //! Headings, paragraphs and list items of a text, with the section that they stand in.
 
+use std::sync::Arc;
+
 use regex::Regex;
 
 use super::split_sentences;
-use crate::PagedText;
+use crate::{AnalysisBudget, AnalysisError, PagedText};
 
 /// Longest heading in characters.
 const MAX_HEADING_CHARS: usize = 110;
 /// Longest heading without a number, in words.
 const MAX_TITLE_WORDS: usize = 10;
-/// Longest block in bytes. A longer paragraph is continued in another block.
+/// Longest number of a section in bytes.
+const MAX_NUMBER_BYTES: usize = 40;
+/// Longest line in bytes, and length from which a block takes no more lines. A longer paragraph is continued in another
+/// block, so that no block has more than twice as many bytes.
 const MAX_BLOCK_BYTES: usize = 8_000;
 
 /// The form of a block.
@@ -29,9 +34,9 @@ pub(crate) struct TextBlock {
     /// The page on which it begins.
     pub(crate) page: u32,
     /// The number of its section, as in `L.3.2`.
-    pub(crate) number: Option<String>,
-    /// The title of its section.
-    pub(crate) heading: String,
+    pub(crate) number: Option<Arc<str>>,
+    /// The title of its section. Shared, because a section may have very many blocks.
+    pub(crate) heading: Arc<str>,
     pub(crate) form: BlockForm,
     pub(crate) text: String,
     /// Where later pages begin in the text, in bytes.
@@ -59,7 +64,8 @@ impl TextBlock {
     }
 
     fn page_at(&self, position: usize) -> u32 {
-        let later = self.later_pages.iter().rev().find(|(start, _)| *start <= position);
+        let begun = self.later_pages.partition_point(|(start, _)| *start <= position);
+        let later = begun.checked_sub(1).and_then(|last| self.later_pages.get(last));
         later.map_or(self.page, |(_, page)| *page)
     }
 
@@ -81,12 +87,12 @@ pub(crate) struct BlockSplitter {
 enum LineForm<'a> {
     Empty,
     Heading {
-        number: Option<String>,
+        number: Option<Arc<str>>,
         title: &'a str,
     },
     /// A paragraph with a number of its own.
     Numbered {
-        number: String,
+        number: Arc<str>,
         text: &'a str,
     },
     Item,
@@ -116,32 +122,42 @@ impl BlockSplitter {
         })
     }
 
-    /// The blocks of a text in order.
-    pub(crate) fn split(&self, text: &PagedText) -> Vec<TextBlock> {
+    /// The blocks of a text in order: not more than it has lines, besides the continuations of long ones.
+    ///
+    /// # Errors
+    /// [`AnalysisError`] when the text is too large, or the budget ends.
+    pub(crate) fn split(&self, text: &PagedText, budget: &AnalysisBudget) -> Result<Vec<TextBlock>, AnalysisError> {
         let mut collector = BlockCollector::default();
-        for (page, lines) in text.body_lines() {
+        for (page, lines) in text.body_lines()? {
             let cleaned: Vec<String> = lines.iter().map(|line| clean_line(line)).collect();
             for (index, line) in cleaned.iter().enumerate() {
+                budget.check()?;
+                if line.is_empty() {
+                    collector.add_line(page, line, LineForm::Empty);
+                    continue;
+                }
                 let next = cleaned.iter().skip(index + 1).find(|line| !line.is_empty()).map_or("", String::as_str);
-                let form = self.classify(line, next, collector.is_between_sentences());
-                collector.add_line(page, line, form);
+                let (first, mut rest) = split_long_line(line);
+                collector.add_line(page, first, self.classify(first, next, collector.is_between_sentences()));
+                while !rest.is_empty() {
+                    let (part, later) = split_long_line(rest);
+                    collector.add_line(page, part, LineForm::Text);
+                    rest = later;
+                }
             }
         }
         collector.end_block();
-        collector.blocks
+        Ok(collector.blocks)
     }
 
     fn classify<'a>(&self, line: &'a str, next: &str, is_between_sentences: bool) -> LineForm<'a> {
-        if line.is_empty() {
-            return LineForm::Empty;
-        }
         let title = line.trim_start_matches('#');
         if title.len() < line.len() {
             let title = title.trim();
-            return match self.numbered(title) {
-                Some((number, rest)) => LineForm::Heading { number: Some(number), title: rest },
-                None => LineForm::Heading { number: None, title },
-            };
+            let (number, title) = self.numbered(title).map_or((None, title), |(number, rest)| (Some(number), rest));
+            // A longer one is a paragraph that begins with this character.
+            let is_title = title.chars().count() <= MAX_HEADING_CHARS;
+            return if is_title { LineForm::Heading { number, title } } else { LineForm::Text };
         }
         if let Some((number, rest)) = self.numbered(line) {
             if is_title(rest) {
@@ -164,9 +180,11 @@ impl BlockSplitter {
         LineForm::Text
     }
 
-    fn numbered<'a>(&self, line: &'a str) -> Option<(String, &'a str)> {
+    fn numbered<'a>(&self, line: &'a str) -> Option<(Arc<str>, &'a str)> {
         let found = self.clause_number.captures(line).or_else(|| self.section_number.captures(line))?;
-        Some((found.name("number")?.as_str().to_owned(), found.name("title")?.as_str()))
+        let number = found.name("number")?.as_str();
+        (number.len() <= MAX_NUMBER_BYTES).then_some(())?;
+        Some((number.into(), found.name("title")?.as_str()))
     }
 }
 
@@ -175,8 +193,8 @@ impl BlockSplitter {
 struct BlockCollector {
     blocks: Vec<TextBlock>,
     open: Option<TextBlock>,
-    number: Option<String>,
-    heading: String,
+    number: Option<Arc<str>>,
+    heading: Arc<str>,
 }
 
 impl BlockCollector {
@@ -197,7 +215,7 @@ impl BlockCollector {
             }
             LineForm::Heading { number, title } => {
                 self.end_block();
-                self.heading = title.to_owned();
+                self.heading = title.into();
                 if number.is_some() {
                     self.number = number;
                 }
@@ -237,7 +255,7 @@ impl BlockCollector {
     }
 
     fn open_block(&mut self, page: u32, form: BlockForm, text: &str) {
-        let (number, heading) = (self.number.clone(), self.heading.clone());
+        let (number, heading) = (self.number.clone(), Arc::clone(&self.heading));
         self.open = Some(TextBlock { page, number, heading, form, text: text.to_owned(), later_pages: vec![] });
     }
 
@@ -252,8 +270,26 @@ fn ends_sentence(text: &str) -> bool {
 
 /// A line with single spaces, without control characters.
 fn clean_line(line: &str) -> String {
-    let words: Vec<&str> = line.split_whitespace().collect();
-    words.join(" ").chars().filter(|character| !character.is_control()).collect()
+    let mut cleaned = String::new();
+    for word in line.split_whitespace() {
+        if !(cleaned.is_empty() || cleaned.ends_with(' ')) {
+            cleaned.push(' ');
+        }
+        cleaned.extend(word.chars().filter(|character| !character.is_control()));
+    }
+    cleaned.truncate(cleaned.trim_end().len());
+    cleaned
+}
+
+/// A line up to a length that a block may have, and its rest. It is cut after a sentence or else after a word.
+fn split_long_line(line: &str) -> (&str, &str) {
+    if line.len() <= MAX_BLOCK_BYTES {
+        return (line, "");
+    }
+    let longest = line.get(..line.floor_char_boundary(MAX_BLOCK_BYTES)).unwrap_or(line);
+    let cut = longest.rfind(". ").map(|stop| stop + 1).or_else(|| longest.rfind(' ').filter(|space| *space > 0));
+    let (part, rest) = line.split_at_checked(cut.unwrap_or(longest.len())).unwrap_or((line, ""));
+    (part, rest.trim_start())
 }
 
 /// Whether a text is worded as a title: short, without a full stop, its long words capitalised.
@@ -275,8 +311,16 @@ mod tests {
     use super::*;
 
     fn split(text: &str) -> Vec<(BlockForm, Option<String>, String)> {
-        let blocks = BlockSplitter::new().unwrap().split(&PagedText::from_plain_text(text));
-        blocks.into_iter().map(|block| (block.form, block.number, block.text)).collect()
+        let blocks = split_blocks(text);
+        blocks
+            .into_iter()
+            .map(|block| (block.form, block.number.map(|number| number.to_string()), block.text))
+            .collect()
+    }
+
+    fn split_blocks(text: &str) -> Vec<TextBlock> {
+        let splitter = BlockSplitter::new().unwrap();
+        splitter.split(&PagedText::from_plain_text(text), &AnalysisBudget::for_tests()).unwrap()
     }
 
     #[test]
@@ -315,14 +359,58 @@ mod tests {
         let text = "The contractor\u{c}shall deliver the\n\nreport.";
         let blocks = split(text);
         assert_eq!(blocks[0].2, "The contractor shall deliver the");
-        let long = PagedText::from_plain_text(
-            "It ends. The contractor\u{c}shall pay. The rest\u{c}is later. It ends.\u{c}A new one.",
-        );
-        let blocks = BlockSplitter::new().unwrap().split(&long);
+        let blocks =
+            split_blocks("It ends. The contractor\u{c}shall pay. The rest\u{c}is later. It ends.\u{c}A new one.");
         let sentences: Vec<_> = blocks.iter().flat_map(TextBlock::sentences).collect();
         let pages: Vec<_> = sentences.iter().map(|sentence| sentence.page).collect();
         assert_eq!(pages, [1, 1, 2, 3, 4], "{sentences:?}");
         let clause = split("FAR 52.217-8 - Option to Extend Services (Nov 1999)");
         assert_eq!(clause[0].1.as_deref(), Some("FAR 52.217-8"));
+    }
+
+    /// Memory of blocks: of the records and of what they own. Titles and numbers are shared, and bounded.
+    fn memory_of(blocks: &[TextBlock]) -> usize {
+        let owned =
+            |block: &TextBlock| block.text.capacity() + block.later_pages.capacity() * size_of::<(usize, u32)>();
+        blocks.iter().map(|block| size_of::<TextBlock>() + owned(block)).sum()
+    }
+
+    #[test]
+    fn an_overlong_heading_or_number_is_text_and_copied_to_no_block() {
+        let items = "- x\n".repeat(10_000);
+        let heading = format!("# {}\n{items}", "long title ".repeat(100_000));
+        let number = format!("1{} Title\n{items}", ".1".repeat(500_000));
+        for text in [heading, number] {
+            let blocks = split_blocks(&text);
+            assert!(blocks.len() > 10_000);
+            assert!(blocks.iter().all(|block| block.heading.is_empty() && block.number.is_none()));
+            assert!(memory_of(&blocks) < 4 << 20, "{}", memory_of(&blocks));
+        }
+        assert_eq!(split("# 1.2 Scope")[0], (BlockForm::Heading, Some("1.2".to_owned()), "Scope".to_owned()));
+    }
+
+    /// Most memory of the records of blocks, besides their text.
+    const MAX_RECORD_BYTES: usize = 32 << 20;
+
+    #[test]
+    fn the_memory_of_blocks_is_bounded() {
+        // As many blocks as a text may have lines: the most records.
+        let items: Vec<_> = (0..250_000).map(|number| format!("- x{number}\n")).collect();
+        let blocks = split_blocks(&items.concat());
+        assert_eq!(blocks.len(), 250_000);
+        assert!(memory_of(&blocks) < MAX_RECORD_BYTES, "{}", memory_of(&blocks));
+        let shared = blocks.iter().all(|block| Arc::ptr_eq(&block.heading, &blocks[0].heading));
+        assert!(shared, "a section has one copy of its title");
+    }
+
+    #[test]
+    fn a_long_line_is_split_after_a_sentence_or_a_word() {
+        for (line, end) in [("It is so. ", "so."), ("word ", "word"), ("\u{e9}", "\u{e9}")] {
+            let blocks = split_blocks(&line.repeat(20_000));
+            assert!(blocks.len() > 2 && blocks.iter().all(|block| block.text.len() <= 2 * MAX_BLOCK_BYTES));
+            assert!(blocks.iter().all(|block| block.text.ends_with(end)));
+            let length: usize = blocks.iter().map(|block| block.text.replace(' ', "").len()).sum();
+            assert_eq!(length, 20_000 * line.replace(' ', "").len(), "nothing is lost");
+        }
     }
 }

@@ -11,8 +11,8 @@ use futures::{FutureExt as _, future::BoxFuture};
 use task_workers::{ClaimedTask, TaskFailure, TaskHandler};
 use tokio_util::sync::CancellationToken;
 
-use super::{DocumentRecord, StoredText, compute, document_record::task_result};
-use crate::{EXTRACTIVE_MODEL, ExtractiveAnalyst};
+use super::{DocumentRecord, StoredText, computation::compute, document_record::task_result};
+use crate::{AnalysisBudget, EXTRACTIVE_MODEL, ExtractiveAnalyst};
 
 /// Does tasks of the kind `analyse_document`.
 pub(super) struct DocumentAnalysisHandler<S> {
@@ -34,14 +34,18 @@ impl<S: AggregateStores + 'static> TaskHandler for DocumentAnalysisHandler<S> {
     fn run<'a>(
         &'a self,
         task: &'a ClaimedTask,
-        _cancelled: CancellationToken,
+        cancelled: CancellationToken,
     ) -> BoxFuture<'a, Result<TaskResult, TaskFailure>> {
-        self.analyse_document(task).boxed()
+        self.analyse_document(task, cancelled).boxed()
     }
 }
 
 impl<S: AggregateStores> DocumentAnalysisHandler<S> {
-    async fn analyse_document(&self, task: &ClaimedTask) -> Result<TaskResult, TaskFailure> {
+    async fn analyse_document(
+        &self,
+        task: &ClaimedTask,
+        cancelled: CancellationToken,
+    ) -> Result<TaskResult, TaskFailure> {
         let Some(document) = self.record.load(task).await? else { return task_result("the document was deleted") };
         let text = self.texts.read(task, &document).await?;
         let Some(requirements) = document.requirements else {
@@ -49,12 +53,11 @@ impl<S: AggregateStores> DocumentAnalysisHandler<S> {
         };
         let language = document.text.and_then(|text| text.language);
         let (analyst, now) = (Arc::clone(&self.analyst), self.record.now());
-        let work = move || {
+        let work = move |budget: &AnalysisBudget| {
             let language = language.as_ref().map(domain::document::LanguageTag::as_str);
-            analyst.analyse(&text, &requirements, language, now)
+            analyst.analyse(&text, &requirements, language, now, budget)
         };
-        let analysis = compute(work).await?;
-        let analysis = analysis.map_err(|_| TaskFailure::never("the document has no text that could be summarised"))?;
+        let analysis = compute(&cancelled, work).await?;
         let outcome = format!("summary and {} risks by {EXTRACTIVE_MODEL}", analysis.risks.len());
         self.record.record(task, |stamp| DocumentCommand::RecordAnalysis { analysis, stamp }).await?;
         task_result(&outcome)

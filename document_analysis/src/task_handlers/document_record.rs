@@ -92,26 +92,32 @@ impl<S: AggregateStores> DocumentRecord<S> {
         let conditions = CommandPreconditions { expected_versions: None, idempotency_key: Some(key) };
         let command = build(self.dispatcher.stamp(&sender));
         let id = task.spec.subject.id.as_str();
-        match self.dispatcher.dispatch::<Document>(&sender, id, &conditions, command).await {
-            Ok(_)
-            | Err(
-                CommandError::Refused(DocumentError::AlreadyDone { .. } | DocumentError::Deleted)
-                | CommandError::KeyReused,
-            ) => Ok(()),
-            Err(CommandError::Refused(
-                reason @ (DocumentError::NotUploaded
-                | DocumentError::AlreadyUploaded
-                | DocumentError::OutOfOrder { .. }),
-            )) => Err(TaskFailure::never(&reason.to_string())),
-            Err(
-                error @ (CommandError::Conflict
-                | CommandError::Store(_)
-                | CommandError::Outdated { .. }
-                | CommandError::Forbidden { .. }),
-            ) => {
-                tracing::warn!(task.id = task.task_id, reason = format_error_chain(&error), "result not recorded");
-                Err(TaskFailure::later("the event store does not answer"))
-            }
+        let outcome = self.dispatcher.dispatch::<Document>(&sender, id, &conditions, command).await;
+        outcome.map_or_else(|error| settle_refusal(task, &error), |_| Ok(()))
+    }
+}
+
+/// What an undone command means for the task: done if its result is recorded already or not needed any more.
+fn settle_refusal(task: &ClaimedTask, error: &CommandError<DocumentError>) -> Result<(), TaskFailure> {
+    match error {
+        CommandError::Refused(DocumentError::AlreadyDone { .. } | DocumentError::Deleted) => Ok(()),
+        CommandError::Refused(
+            reason @ (DocumentError::NotUploaded | DocumentError::AlreadyUploaded | DocumentError::OutOfOrder { .. }),
+        ) => Err(TaskFailure::never(&reason.to_string())),
+        // All attempts at the task are the same request, so another sender has used the key.
+        CommandError::KeyReused => {
+            tracing::warn!(
+                task.id = task.task_id,
+                "result not recorded: its idempotency key was used by another command"
+            );
+            Err(TaskFailure::never("the result cannot be recorded: another command has used its idempotency key"))
+        }
+        CommandError::Conflict
+        | CommandError::Store(_)
+        | CommandError::Outdated { .. }
+        | CommandError::Forbidden { .. } => {
+            tracing::warn!(task.id = task.task_id, reason = format_error_chain(error), "result not recorded");
+            Err(TaskFailure::later("the event store does not answer"))
         }
     }
 }
@@ -132,4 +138,37 @@ pub(super) fn object_owner(task: &ClaimedTask) -> Result<ObjectOwner, TaskFailur
 /// [`TaskFailure`] never: the texts of handlers are short and not empty.
 pub(super) fn task_result(text: &str) -> Result<TaskResult, TaskFailure> {
     TaskResult::try_new(text).map_err(|error| TaskFailure::never(&error.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use domain::{
+        document::ProcessingStage,
+        task::{ParameterList, RetryDecision, SubjectKind, TaskKind, TaskSpec, TaskSubject},
+        value::TenantId,
+    };
+
+    use super::*;
+
+    #[test]
+    fn a_result_is_recorded_already_or_the_task_fails() {
+        let subject = TaskSubject::try_new(SubjectKind::Document, &Uuid::nil().to_string()).unwrap();
+        let task = ClaimedTask {
+            tenant_id: TenantId::try_new("acme").unwrap(),
+            task_id: "1".to_owned(),
+            spec: TaskSpec { kind: TaskKind::AnalyseDocument, subject, parameters: ParameterList::default() },
+            failures: 0,
+            version: 1,
+            previous_worker: None,
+            correlation_id: Uuid::nil(),
+            request_event_id: Uuid::nil(),
+        };
+        let retry = |error| settle_refusal(&task, &error).err().map(|failure| failure.retry);
+        let done = DocumentError::AlreadyDone { stage: ProcessingStage::Analysis };
+        assert_eq!(retry(CommandError::Refused(done)), None);
+        assert_eq!(retry(CommandError::Refused(DocumentError::Deleted)), None);
+        assert_eq!(retry(CommandError::Refused(DocumentError::NotUploaded)), Some(RetryDecision::Never));
+        assert_eq!(retry(CommandError::KeyReused), Some(RetryDecision::Never));
+        assert_eq!(retry(CommandError::Conflict), Some(RetryDecision::Later));
+    }
 }

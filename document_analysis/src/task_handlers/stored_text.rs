@@ -12,6 +12,7 @@ use futures::stream;
 use objects::{ObjectOwner, ObjectStore, ObjectStoreError};
 use task_workers::{ClaimedTask, TaskFailure};
 
+use super::computation::analysis_failure;
 use crate::PagedText;
 
 /// Longest text in bytes.
@@ -41,7 +42,7 @@ impl StoredText {
     /// The text of the task's document.
     ///
     /// # Errors
-    /// [`TaskFailure`] when there is no text, or the object store does not answer.
+    /// [`TaskFailure`] when there is no text, it has too many lines, or the object store does not answer.
     pub(super) async fn read(&self, task: &ClaimedTask, document: &UploadedDocument) -> Result<PagedText, TaskFailure> {
         let Some(text) = &document.text else {
             return Err(TaskFailure::never("the text of the document was not extracted"));
@@ -52,7 +53,9 @@ impl StoredText {
             return Err(TaskFailure::never("the text of the document is missing in the object store"));
         };
         let content = reader.read_all(MAX_TEXT_BYTES).await.map_err(|error| storage_failure(&error))?;
-        Ok(PagedText::from_plain_text(&String::from_utf8_lossy(&content)))
+        let text = String::from_utf8_lossy(&content);
+        PagedText::check_plain_text(&text).map_err(|error| analysis_failure(&error))?;
+        Ok(PagedText::from_plain_text(&text))
     }
 }
 
