@@ -14,6 +14,10 @@ const REPEATED_PAGES: usize = 3;
 /// have, have fewer.
 const MAX_LINES: usize = 250_000;
 
+/// The text of a page of a file that is damaged and was not read: the reader of the text sees it, and the analysis names it
+/// as a risk. The label keeps it apart from a sentence that the page before leaves unfinished.
+pub(crate) const UNREAD_PAGE_NOTICE: &str = "Damaged page: this page of the file was not read.";
+
 /// The text of a document, by page. As plain text, its pages are separated by form feeds.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct PagedText {

@@ -17,6 +17,8 @@ const QUOTATIONS_PER_RISK: usize = 3;
 
 /// Kinds of risk with the wordings by which a sentence is recognised.
 const WORDINGS: &[(&str, &str)] = &[
+    // `UNREAD_PAGE_NOTICE`
+    ("Page that could not be read", "Damaged page: this page of the file was not read"),
     (
         "Bond or other security required",
         r"(?i)\b(?:bid|performance|payment|surety|fidelity)\s+(?:bonds?|guarantees?)\b|\bbonding\b|\bletters? of credit\b",

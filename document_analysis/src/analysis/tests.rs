@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 use chrono::TimeZone as _;
 
 use super::*;
-use crate::RequirementExtractor;
+use crate::{RequirementExtractor, paged_text::UNREAD_PAGE_NOTICE};
 
 static ANALYST: LazyLock<ExtractiveAnalyst> = LazyLock::new(|| ExtractiveAnalyst::new().unwrap());
 static EXTRACTOR: LazyLock<RequirementExtractor> = LazyLock::new(|| RequirementExtractor::new().unwrap());
@@ -51,6 +51,13 @@ fn risks_name_their_kind_and_quote_the_sentence() {
         assert!(found.contains(expected), "{expected}: {found}");
     }
     assert_eq!(risks("The hospital opened in 1990.", Some("en")), "");
+}
+
+#[test]
+fn pages_that_were_not_read_are_a_risk() {
+    let text = format!("The contractor shall deliver pumps and\u{c}{UNREAD_PAGE_NOTICE}\u{c}Pumps are blue.");
+    let found = risks(&text, Some("en"));
+    assert!(found.contains("Page that could not be read: ") && found.contains("(page 2)"), "{found}");
 }
 
 #[test]

@@ -18,7 +18,10 @@ use super::{
     document_record::{object_owner, task_result},
     stored_text::storage_failure,
 };
-use crate::PagedText;
+use crate::{PagedText, paged_text::UNREAD_PAGE_NOTICE};
+
+/// Most pages that were not read whose numbers the result of a task names.
+const MAX_NAMED_PAGES: usize = 10;
 
 /// Does tasks of the kind `extract_text`.
 pub(super) struct TextExtractionHandler<S> {
@@ -58,7 +61,10 @@ impl<S: AggregateStores> TextExtractionHandler<S> {
         let file = self.fetch_file(&document).await?;
         let extracted = self.extraction.extract(file.path(), document.upload.file_name.as_str()).await;
         let extracted = extracted.map_err(|failure| extraction_failure(&failure))?;
-        let text = PagedText::from_pages(extracted.pages.iter().map(|page| &page.text));
+        let text = PagedText::from_pages(extracted.pages.iter().map(|page| {
+            let is_unread = extracted.unreadable_pages.binary_search(&page.number).is_ok();
+            if is_unread { UNREAD_PAGE_NOTICE } else { page.text.as_str() }
+        }));
         let text_key = self.texts.write(&owner, &text).await?;
         let pages = u32::try_from(extracted.pages.len()).unwrap_or(u32::MAX);
         let extraction = TextExtraction {
@@ -68,7 +74,8 @@ impl<S: AggregateStores> TextExtractionHandler<S> {
             method: method_of(&extracted),
             language: extracted.language.as_deref().and_then(|language| LanguageTag::try_new(language).ok()),
         };
-        let outcome = format!("{pages} pages with {} characters", extraction.characters);
+        let mut outcome = format!("{pages} pages with {} characters", extraction.characters);
+        outcome.push_str(&describe_unread_pages(&extracted.unreadable_pages));
         self.record.record(task, |stamp| DocumentCommand::RecordText { text: extraction, stamp }).await?;
         task_result(&outcome)
     }
@@ -83,7 +90,9 @@ impl<S: AggregateStores> TextExtractionHandler<S> {
             tracing::warn!(error = &error as &dyn std::error::Error, "no temporary copy of a file");
             TaskFailure::later("the file cannot be copied to a temporary folder")
         };
-        let copy = tempfile::Builder::new().prefix("medhub-document-").tempfile().map_err(disk_failure)?;
+        let mut copy = tempfile::Builder::new();
+        copy.prefix("medhub-document-");
+        let copy = copy.tempfile_in(self.extraction.temporary_folder()).map_err(disk_failure)?;
         let mut file = File::from_std(copy.reopen().map_err(disk_failure)?);
         let length = reader.length();
         let mut content = reader.read(0..length).await.map_err(|error| storage_failure(&error))?;
@@ -93,6 +102,16 @@ impl<S: AggregateStores> TextExtractionHandler<S> {
         file.flush().await.map_err(disk_failure)?;
         Ok(copy)
     }
+}
+
+/// Says which pages were not read; nothing if there are none.
+fn describe_unread_pages(pages: &[u32]) -> String {
+    if pages.is_empty() {
+        return String::new();
+    }
+    let named: Vec<_> = pages.iter().take(MAX_NAMED_PAGES).map(u32::to_string).collect();
+    let more = if pages.len() > MAX_NAMED_PAGES { " and others" } else { "" };
+    format!("; {} damaged pages were not read: {}{more}", pages.len(), named.join(", "))
 }
 
 fn extraction_failure(failure: &ExtractionFailure) -> TaskFailure {
