@@ -1,6 +1,7 @@
 //! Digests of mail addresses, by which an address is recognized across companies.
 
 use aws_lc_rs::digest::{SHA256, digest};
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use domain::inbox::MailAddress;
 
 /// Bytes of a digest that are used.
@@ -18,13 +19,14 @@ impl AddressDigest {
         let (mailbox, host) = address.split_once('@').unwrap_or((&address, ""));
         let mailbox = mailbox.split_once('+').map_or(mailbox, |(name, _)| name);
         let hash = digest(&SHA256, format!("{mailbox}@{host}").as_bytes());
-        Self(hash.as_ref().iter().take(BYTES).map(|byte| format!("{byte:02x}")).collect())
+        let hash = hash.as_ref();
+        Self(URL_SAFE_NO_PAD.encode(hash.get(..BYTES).unwrap_or(hash)))
     }
 
     /// Reads the text of a digest; `None` if it is none.
     pub(crate) fn parse(text: &str) -> Option<Self> {
-        let is_hex = text.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte));
-        (text.len() == 2 * BYTES && is_hex).then(|| Self(text.to_owned()))
+        let decoded = URL_SAFE_NO_PAD.decode(text).ok()?;
+        (decoded.len() == BYTES).then(|| Self(text.to_owned()))
     }
 
     /// The digest as text.
