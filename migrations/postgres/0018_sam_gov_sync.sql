@@ -1,7 +1,8 @@
 -- The synchronisation with SAM.gov (ADR 35): how far it has come, and what its sources list. What was recorded is in
 -- the log; the rows here only save reading and asking again.
 
--- One row for each source that is followed ('api', 'extract'), and for each range of days that was asked for.
+-- One row for each source that is followed ('api', 'extract'), and for each range of days that was asked for and is not
+-- complete ('api:2026-01-01:2026-02-28', 'api:2026-01-01:today').
 create table sam_gov_syncs (
     name             text primary key,
     -- API: the last day of publication that was read completely.
@@ -11,6 +12,11 @@ create table sam_gov_syncs (
     window_to        date,
     next_offset      bigint      not null default 0,
     passes           integer     not null default 0,
+    -- API: what this pass over the window has found: pages, notices that no pass found before, and how many pages were
+    -- read since the last one with such a notice.
+    pass_pages       bigint      not null default 0,
+    pass_new         bigint      not null default 0,
+    pass_repeated    integer     not null default 0,
     -- Extract: the validators and the SHA-256 of the version that was read to its end.
     etag             text,
     last_modified    text,
@@ -36,8 +42,10 @@ create table sam_gov_notices (
     digest          text     not null,
     -- The API gave the address of its text only, and the text was not fetched yet.
     description_due boolean  not null default false,
-    -- Extract: the number of consecutive versions without it, and whether it counts as removed from the extract.
+    -- Extract: the number of consecutive versions without it, the SHA-256 of the last one of them, and whether it counts as
+    -- removed from the extract.
     absences        integer  not null default 0,
+    absent_from     text,
     removed         boolean  not null default false,
     primary key (source, notice_id)
 ) with (fillfactor = 90);

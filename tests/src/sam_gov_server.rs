@@ -71,6 +71,8 @@ pub struct SamGovState {
     pub notices: Vec<Value>,
     /// The texts of notices by their id.
     pub descriptions: BTreeMap<String, String>,
+    /// Faults of the next request for the text of a notice, by its id: an answer, or a stall.
+    pub description_faults: BTreeMap<String, ApiFault>,
     /// Faults of the next requests to the API.
     pub api_faults: VecDeque<ApiFault>,
     /// The extract and its `ETag`.

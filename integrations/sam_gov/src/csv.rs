@@ -20,6 +20,9 @@ use super::{
     source,
 };
 
+/// Length of the ids of SAM.gov.
+const ID_DIGITS: usize = 32;
+
 /// Reads the rows after the header. Blank lines are skipped.
 pub(super) struct CsvNoticeReader {
     records: CsvRecordReader,
@@ -61,7 +64,8 @@ impl CsvNoticeReader {
             }
             RecordStep::Broken { line, reason } => {
                 let outcome = Err(self.row_error(&reason));
-                Some(ParsedRow { line, outcome, notice_id: None, omitted_values: vec![] })
+                let notice_id = self.records.broken_field(self.id_position()).and_then(id_of_damaged_row);
+                Some(ParsedRow { line, outcome, notice_id, omitted_values: vec![] })
             }
             RecordStep::End => None,
         })
@@ -80,17 +84,33 @@ impl CsvNoticeReader {
         }
     }
 
+    fn id_position(&self) -> usize {
+        self.columns.position(CsvColumn::NoticeId)
+    }
+
     /// The notice of the current record, and its id, which may be readable although the notice is not.
     fn read_notice(&mut self, omitted: &mut OmittedValues) -> (Option<NoticeId>, Result<Notice, NoticeRowError>) {
         let fields = self.records.fields();
         let (expected, found) = (self.header.len(), fields.len());
+        let id_position = self.id_position();
+        let damaged_id = |fields: &[&[u8]]| fields.get(id_position).copied().and_then(id_of_damaged_row);
         if found != expected {
-            return (None, Err(NoticeRowError::FieldCount { expected, found }));
+            return (damaged_id(&fields), Err(NoticeRowError::FieldCount { expected, found }));
         }
-        let Some(fields) = self.decoder.decode_fields(&fields) else { return (None, Err(NoticeRowError::NotUtf8)) };
-        let cells = RowCells { fields, columns: &self.columns };
+        let Some(texts) = self.decoder.decode_fields(&fields) else {
+            return (damaged_id(&fields), Err(NoticeRowError::NotUtf8));
+        };
+        let cells = RowCells { fields: texts, columns: &self.columns };
         (cells.notice_id().ok(), cells.to_notice(omitted))
     }
+}
+
+/// The id in the column of ids of a damaged row. Those of SAM.gov have 32 hexadecimal digits; text of another form may
+/// belong to another column.
+fn id_of_damaged_row(field: &[u8]) -> Option<NoticeId> {
+    let id = field.trim_ascii();
+    let is_well_formed = id.len() == ID_DIGITS && id.iter().all(u8::is_ascii_hexdigit);
+    std::str::from_utf8(id).ok().filter(|_| is_well_formed).and_then(|id| NoticeId::try_new(id).ok())
 }
 
 fn to_trimmed_names(names: Vec<Cow<'_, str>>) -> Vec<String> {

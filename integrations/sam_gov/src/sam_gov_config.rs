@@ -12,12 +12,13 @@
 //! | `MEDHUB__SAM_GOV__OVERLAP_DAYS` | `3` | how many days that were read before are read again, to find late amendments |
 //! | `MEDHUB__SAM_GOV__FIRST_DAYS` | `30` | how many days the first run reads |
 //! | `MEDHUB__SAM_GOV__PAGE_SIZE` | `1000` | notices per request |
-//! | `MEDHUB__SAM_GOV__OFFSET_UNIT` | `records` | what the API counts by `offset`: `records` or `pages` |
+//! | `MEDHUB__SAM_GOV__OFFSET_UNIT` | `records` | what the API counts by `offset`: `records` or `pages`; not verified against the live service |
 //! | `MEDHUB__SAM_GOV__REQUEST_TIMEOUT_MS` | `60000` | how long an answer of the API may take, and a pause within the extract |
 //! | `MEDHUB__SAM_GOV__EXTRACT_TIMEOUT_S` | `7200` | how long reading the extract may take |
 //! | `MEDHUB__SAM_GOV__RETRY_PAUSE_MS` | `1000` | pause before a failed request is repeated; doubles each time |
 //! | `MEDHUB__SAM_GOV__ATTEMPTS` | `5` | how often a request is tried |
 //! | `MEDHUB__SAM_GOV__MAX_REMOVED_PERCENT` | `20` | an extract that lacks more of its notices is not believed: nothing is archived |
+//! | `MEDHUB__SAM_GOV__MAX_ARCHIVED_PERCENT` | `10` | if the opportunities of more of its notices were to be archived at once, none is |
 //! | `MEDHUB__SAM_GOV__ABSENCES_BEFORE_ARCHIVE` | `2` | in how many consecutive extracts a notice is missing before its opportunity is archived |
 
 use std::time::Duration;
@@ -75,6 +76,8 @@ pub struct SamGovConfig {
     pub attempts: u32,
     /// The share of its notices, in percent, that an extract may lack.
     pub max_removed_percent: u32,
+    /// The share of its notices, in percent, whose opportunities may be archived at once.
+    pub max_archived_percent: u32,
     /// Consecutive extracts without a notice before its opportunity is archived.
     pub absences_before_archive: u32,
 }
@@ -98,6 +101,7 @@ impl Default for SamGovConfig {
             retry_pause_ms: 1_000,
             attempts: 5,
             max_removed_percent: 20,
+            max_archived_percent: 10,
             absences_before_archive: 2,
         }
     }

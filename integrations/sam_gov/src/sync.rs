@@ -19,12 +19,14 @@ mod api_requests;
 mod api_sync;
 mod api_throttling;
 mod date_window;
+mod description_fetcher;
 mod download_error;
 mod extract_download;
 mod extract_sync;
 mod extract_transfer;
 mod http_client;
 mod listed_notice_recorder;
+mod notice_id_set;
 mod preview_store;
 mod removed_notices;
 mod sync_error;
@@ -64,9 +66,12 @@ pub trait SyncObserver: ImportObserver {
 pub struct SyncOptions {
     /// API: exactly these days, instead of what follows the last run.
     pub days: Option<DateWindow>,
+    /// API: the last of these days is the day of the run. A run that continues on a later day reads up to that day.
+    pub ends_today: bool,
     /// Report what would be recorded, and record nothing.
     pub preview: bool,
-    /// Extract: the share of its notices, in percent, that it may lack; by default the setting.
+    /// Extract: the share of its notices, in percent, that it may lack, and whose opportunities may be archived at once;
+    /// by default the settings.
     pub max_removed_percent: Option<u32>,
 }
 
@@ -171,9 +176,8 @@ impl<S: BatchStore + Clone> SamGovSync<S> {
         SyncStore::new(self.pool.clone(), false).load_status(source.name()).await
     }
 
-    /// Reads a source from where the last run ended, and records what changed. A batch or page that was begun is
-    /// completed after `stop` is cancelled; dropping the future loses at most the work on one, which the next run
-    /// repeats.
+    /// Reads a source from where the last run ended, and records what changed. After `stop` is cancelled, what was read
+    /// of a batch is recorded; dropping the future loses at most the work on one, which the next run repeats.
     ///
     /// # Errors
     /// [`SyncError`]; what was recorded before stays, and the next run continues.
@@ -221,9 +225,7 @@ impl<S: BatchStore + Clone> SamGovSync<S> {
     ) -> Result<SyncSummary, SyncError> {
         let caller = Caller::for_program("system:sam-gov-sync");
         match source {
-            SyncSource::Api => {
-                ApiSync::new(&self.config, log, state, caller)?.run(name, options.days, observer, stop).await
-            }
+            SyncSource::Api => ApiSync::new(&self.config, options, log, state, caller)?.run(name, observer, stop).await,
             SyncSource::Extract => {
                 ExtractSync::new(&self.config, options, log, state, caller)?.run(name, observer, stop).await
             }
@@ -234,6 +236,8 @@ impl<S: BatchStore + Clone> SamGovSync<S> {
 /// The name under which the state of a run is saved.
 fn sync_name(source: SyncSource, options: &SyncOptions) -> String {
     match (source, options.days) {
+        // Another end each day would begin the range anew each day.
+        (SyncSource::Api, Some(days)) if options.ends_today => format!("api:{}:today", days.from()),
         (SyncSource::Api, Some(days)) => format!("api:{}:{}", days.from(), days.to()),
         (SyncSource::Api | SyncSource::Extract, _) => source.name().to_owned(),
     }

@@ -39,16 +39,18 @@ pub(super) struct SyncArgs {
     /// API: first day of publication, instead of what follows the last run
     #[arg(long, value_name = "DAY")]
     from: Option<NaiveDate>,
-    /// API: last day of publication [default: today]
+    /// API: last day of publication [default: the day of the run, also of one that continues on a later day]
     #[arg(long, value_name = "DAY", requires = "from")]
     to: Option<NaiveDate>,
     /// Report what would be recorded, and record nothing; requests count against the quota
     #[arg(long)]
     dry_run: bool,
-    /// Extract: archive also if it lacks more of its notices than this share [default: the setting, 20]
+    /// Extract: archive also if it lacks more of its notices than this share [default: the settings, 20, and 10 that are
+    /// archived at once]
     #[arg(long, value_name = "PERCENT", value_parser = clap::value_parser!(u32).range(0..=100))]
     max_removed_percent: Option<u32>,
-    /// Where to list rejected rows and omitted values, if there are any [default: sync-SOURCE.rejected.csv]
+    /// Where to list rejected rows and omitted values, if there are any; with several sources the name is extended by
+    /// the source [default: sync-SOURCE.rejected.csv]
     #[arg(long, value_name = "FILE")]
     report: Option<PathBuf>,
     /// Print a JSON object for each source
@@ -76,13 +78,20 @@ impl SyncArgs {
             bail!("the database is not prepared; run `medhub migrate`");
         }
         let sync = NoticeSync::new(&config.sam_gov, &pool);
-        let options = SyncOptions { days, preview: self.dry_run, max_removed_percent: self.max_removed_percent };
+        let options = SyncOptions {
+            days,
+            ends_today: self.to.is_none(),
+            preview: self.dry_run,
+            max_removed_percent: self.max_removed_percent,
+        };
+        let has_several_sources = sources.len() > 1;
         let stop = CancellationToken::new();
         let interrupt = tokio::spawn(import::cancel_on_interrupt(stop.clone()));
         let mut exit_code = 0;
         let mut outcome = Ok(());
         for source in sources {
-            match self.run_source(&sync, source, &options, &stop).await {
+            let report = self.report_path(source, has_several_sources);
+            match self.run_source(&sync, source, report, &options, &stop).await {
                 Ok(code) => exit_code = exit_code.max(code),
                 // One source may be read although the other one fails.
                 Err(error) => outcome = outcome.and(Err(error)),
@@ -121,15 +130,26 @@ impl SyncArgs {
         }
     }
 
+    /// Where the rejected rows of a source are listed; each of several sources has a file of its own.
+    fn report_path(&self, source: SyncSource, is_one_of_several: bool) -> PathBuf {
+        let Some(path) = &self.report else { return format!("sync-{}.rejected.csv", source.name()).into() };
+        if !is_one_of_several {
+            return path.clone();
+        }
+        let extension = path.extension().map(|extension| format!(".{}", extension.to_string_lossy()));
+        let stem = path.file_stem().unwrap_or_default().to_string_lossy();
+        path.with_file_name(format!("{stem}.{}{}", source.name(), extension.unwrap_or_default()))
+    }
+
     async fn run_source(
         &self,
         sync: &NoticeSync,
         source: SyncSource,
+        report: PathBuf,
         options: &SyncOptions,
         stop: &CancellationToken,
     ) -> anyhow::Result<u8> {
         let started = Instant::now();
-        let report = self.report.clone().unwrap_or_else(|| format!("sync-{}.rejected.csv", source.name()).into());
         let mut progress = SyncProgressReporter::new(source, report);
         let outcome = sync.run_once(source, options, &mut progress, stop).await;
         let report = progress.finish();

@@ -63,7 +63,15 @@ pub(super) async fn describe(
     if let Some(refusal) = refuse_wrong_key(&query) {
         return refusal;
     }
-    let text = query.get("noticeid").and_then(|id| state.lock().unwrap().descriptions.get(id).cloned());
+    let id = query.get("noticeid").cloned().unwrap_or_default();
+    let fault = state.lock().unwrap().description_faults.remove(&id);
+    match fault {
+        None => {}
+        Some(ApiFault::Answer(status, headers, body)) => return answer(status, &headers, Body::from(body)),
+        Some(ApiFault::Stall) => return answer(200, &[], partial_body(b"{".to_vec(), true)),
+        Some(_) => panic!("not a fault of a text"),
+    }
+    let text = state.lock().unwrap().descriptions.get(&id).cloned();
     match text {
         Some(text) => json_answer(&json!({ "description": text })),
         None => answer(404, &[], Body::from("{\"errorCode\":404,\"errorMessage\":\"Description Not Found\"}")),

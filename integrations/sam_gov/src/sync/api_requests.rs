@@ -37,6 +37,17 @@ pub(super) enum PageAnswer {
     End(SyncRunOutcome),
 }
 
+/// The answer of a request for the text of a notice.
+pub(super) enum DescriptionAnswer {
+    /// The text; `None` if the notice has none.
+    Text(Option<String>),
+    Failed(ApiError),
+    /// The quota leaves no request for texts, or the API refuses requests for now.
+    NoQuota,
+    /// It was stopped.
+    Stopped,
+}
+
 impl<'a> ApiRequests<'a> {
     pub(super) fn new(config: &'a SamGovConfig, state: &'a SyncStore) -> Self {
         Self { config, state, sent: 0 }
@@ -97,8 +108,7 @@ impl<'a> ApiRequests<'a> {
         }
     }
 
-    /// Requests the text of a notice once; `None` if the quota leaves no request for texts. A fifth of it is kept for
-    /// pages.
+    /// Requests the text of a notice once. A fifth of the quota is kept for pages.
     ///
     /// # Errors
     /// [`SyncError`] when the state cannot be read or saved. Failures of the request are in the answer.
@@ -106,21 +116,29 @@ impl<'a> ApiRequests<'a> {
         &mut self,
         client: &ApiClient,
         address: &str,
-    ) -> Result<Option<Result<Option<String>, ApiError>>, SyncError> {
+        stop: &CancellationToken,
+    ) -> Result<DescriptionAnswer, SyncError> {
+        if stop.is_cancelled() {
+            return Ok(DescriptionAnswer::Stopped);
+        }
         if let Err(error) = client.check_description_address(address) {
-            return Ok(Some(Err(error)));
+            return Ok(DescriptionAnswer::Failed(error));
         }
         let now = SystemClock.now();
         let quota = self.config.daily_quota - self.config.daily_quota / 5;
         if self.state.delayed_until(now).await?.is_some() || !self.count_request(now, quota).await? {
-            return Ok(None);
+            return Ok(DescriptionAnswer::NoQuota);
         }
         self.sent += 1;
-        let answer = client.fetch_description(address).await;
+        let answer = tokio::select! {
+            biased;
+            () = stop.cancelled() => return Ok(DescriptionAnswer::Stopped),
+            answer = client.fetch_description(address) => answer,
+        };
         if let Err(ApiError::Throttled { until }) = &answer {
             self.delay_requests(*until, self.config.attempts).await?;
         }
-        Ok(Some(answer))
+        Ok(answer.map_or_else(DescriptionAnswer::Failed, DescriptionAnswer::Text))
     }
 
     /// Waits until a request may be sent, and counts it; `Some` if that takes too long.

@@ -21,14 +21,16 @@ use domain::{
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    ApiError, DateWindow, SyncError, SyncObserver, SyncRunOutcome, SyncSource, SyncSummary,
+    DateWindow, SyncError, SyncObserver, SyncOptions, SyncRunOutcome, SyncSource, SyncSummary,
     api_client::ApiClient,
     api_page::ApiPage,
     api_requests::{ApiRequests, PageAnswer},
-    listed_notice_recorder::{ChangedNotice, ListedNoticeRecorder, SourceNotice},
-    sync_store::{SyncStore, WindowCount, WindowProgress},
+    description_fetcher::DescriptionFetcher,
+    listed_notice_recorder::{ListedNoticeRecorder, SourceNotice},
+    notice_id_set::NoticeIdSet,
+    sync_store::{SyncStore, WindowProgress},
 };
-use crate::{SamGovConfig, field::NoticeField};
+use crate::SamGovConfig;
 
 /// How often a window is read before it counts as incomplete.
 const MAX_PASSES: u32 = 4;
@@ -39,17 +41,21 @@ const MAX_REPEATED_PAGES: u32 = 3;
 const MIN_TOLERATED: u64 = 3;
 /// The largest overlap; each window has to lead further than the one before.
 const MAX_OVERLAP_DAYS: u32 = 300;
+/// Notices that are recorded together where each needs a request for its text: so much is lost with a process.
+const NOTICES_WITH_TEXT: usize = 25;
 
 /// One run over the API.
 pub(super) struct ApiSync<'a, L> {
     config: &'a SamGovConfig,
+    options: &'a SyncOptions,
     client: ApiClient,
     requests: ApiRequests<'a>,
     state: &'a SyncStore,
     recorder: ListedNoticeRecorder<'a, L>,
     summary: SyncSummary,
-    /// Cleared after a text could not be fetched for a reason that concerns all texts.
-    fetches_descriptions: bool,
+    descriptions: DescriptionFetcher,
+    /// The notices of the window in a preview, which saves nothing.
+    previewed: NoticeIdSet,
 }
 
 impl<'a, L: BatchStore> ApiSync<'a, L> {
@@ -57,48 +63,50 @@ impl<'a, L: BatchStore> ApiSync<'a, L> {
     /// [`SyncError`] when the settings have no key, or no valid address.
     pub(super) fn new(
         config: &'a SamGovConfig,
+        options: &'a SyncOptions,
         log: L,
         state: &'a SyncStore,
         caller: Caller,
     ) -> Result<Self, SyncError> {
         Ok(Self {
             config,
+            options,
             client: ApiClient::new(config)?,
             requests: ApiRequests::new(config, state),
             state,
-            recorder: ListedNoticeRecorder::new(log, state, caller, SyncSource::Api),
+            recorder: ListedNoticeRecorder::new(config, log, state, caller, SyncSource::Api),
             summary: SyncSummary::new(SyncSource::Api),
             // A preview spends no requests on texts.
-            fetches_descriptions: config.fetch_descriptions && !state.is_preview(),
+            descriptions: DescriptionFetcher::new(config.fetch_descriptions && !state.is_preview()),
+            previewed: NoticeIdSet::default(),
         })
     }
 
-    /// Reads the days of the range, or what follows the last run.
+    /// Reads the days of the options, or what follows the last run.
     ///
     /// # Errors
     /// [`SyncError`]; what was recorded stays, and the next run continues.
     pub(super) async fn run(
         mut self,
         name: &str,
-        range: Option<DateWindow>,
         observer: &mut dyn SyncObserver,
         stop: &CancellationToken,
     ) -> Result<SyncSummary, SyncError> {
         let today = SystemClock.now().date_naive();
+        let range = self.options.days;
         let last = range.map_or(today, DateWindow::to);
         let mut complete_through = self.state.load_status(name).await?.complete_through;
         let mut unfinished = self.state.load_window(name).await?;
         loop {
-            let window = unfinished.take().unwrap_or_else(|| WindowProgress {
-                days: self.next_days(range, complete_through, today),
-                next_offset: 0,
-                passes: 0,
-            });
+            let window = unfinished
+                .take()
+                .unwrap_or_else(|| WindowProgress::start(self.next_days(range, complete_through, today)));
             if let Some(outcome) = self.read_window(name, window, observer, stop).await? {
                 return Ok(self.finish(outcome));
             }
             let window_end = window.days.to();
             self.state.finish_window(name, Some(window_end)).await?;
+            self.previewed.clear();
             if window_end >= last {
                 return Ok(self.finish(SyncRunOutcome::Complete));
             }
@@ -121,6 +129,8 @@ impl<'a, L: BatchStore> ApiSync<'a, L> {
         let days_before = |day: NaiveDate, days: u32| day.checked_sub_days(Days::new(u64::from(days))).unwrap_or(day);
         let (from, last) = match (range, complete_through) {
             (Some(range), None) => (range.from(), range.to()),
+            // The last day of an earlier run was not over when it was read.
+            (Some(range), Some(day)) if self.options.ends_today => (day, range.to()),
             (Some(range), Some(day)) => (day.succ_opt().unwrap_or(day), range.to()),
             (None, None) => (days_before(today, self.config.first_days), today),
             (None, Some(day)) => (days_before(day, self.config.overlap_days.min(MAX_OVERLAP_DAYS)), today),
@@ -137,7 +147,7 @@ impl<'a, L: BatchStore> ApiSync<'a, L> {
         observer: &mut dyn SyncObserver,
         stop: &CancellationToken,
     ) -> Result<Option<SyncRunOutcome>, SyncError> {
-        let mut pass = WindowPass::default();
+        let begins_window = window.next_offset == 0;
         loop {
             let page = match self.requests.request_page(&self.client, window, stop).await? {
                 PageAnswer::Page(page) => page,
@@ -145,47 +155,68 @@ impl<'a, L: BatchStore> ApiSync<'a, L> {
             };
             let (total, size) = (page.total, u64::try_from(page.notices.len()).unwrap_or(u64::MAX));
             let keys: Vec<_> = page.notices.iter().map(|notice| notice.key.clone()).collect();
-            self.record_page(page, observer, stop).await?;
+            if !self.record_page(page, observer, stop).await? {
+                // The next run requests the page again.
+                return Ok(Some(SyncRunOutcome::Interrupted));
+            }
             window.next_offset += size;
-            let count = self.state.save_window(name, window, &keys).await?;
+            let listed = self.save_page(name, &mut window, &keys).await?;
             observer.on_progress(&self.summary.counts);
-            pass.add_page(count);
             let max_pages = 20 + 4 * total / u64::from(self.config.page_size.max(1));
-            let repeats_itself = window.passes == 0 && pass.repeated_pages >= MAX_REPEATED_PAGES;
-            if size > 0 && window.next_offset < total && pass.pages < max_pages && !repeats_itself {
+            let repeats_itself = window.passes == 0 && window.pass.repeated_pages >= MAX_REPEATED_PAGES;
+            if size > 0 && window.next_offset < total && window.pass.pages < max_pages && !repeats_itself {
                 continue;
             }
-            if self.state.is_preview() || count.all >= total {
+            if listed >= total {
                 return Ok(None);
             }
-            let found_nothing = window.passes > 0 && pass.new_notices == 0;
-            if found_nothing && total - count.all <= MIN_TOLERATED.max(total / 100) {
-                self.summary.warn(format!(
-                    "SAM.gov announces {total} notices for {} to {} and lists {}",
-                    window.days.from(),
-                    window.days.to(),
-                    count.all
-                ));
+            if self.state.is_preview() {
+                // One pass tells enough. A window that an earlier run has begun lacks the pages before.
+                if begins_window {
+                    self.warn_incomplete(window.days, total, listed);
+                }
                 return Ok(None);
             }
-            window = WindowProgress { next_offset: 0, passes: window.passes + 1, ..window };
+            let found_nothing = window.passes > 0 && window.pass.new_notices == 0;
+            if found_nothing && total - listed <= MIN_TOLERATED.max(total / 100) {
+                self.warn_incomplete(window.days, total, listed);
+                return Ok(None);
+            }
+            window = window.next_pass();
             if found_nothing || window.passes >= MAX_PASSES {
                 self.state.finish_window(name, None).await?;
-                let (from, to) = (window.days.from(), window.days.to());
-                return Err(SyncError::Incomplete { from, to, total, listed: count.all });
+                return Err(SyncError::Incomplete { from: window.days.from(), to: window.days.to(), total, listed });
             }
-            self.state.save_window(name, window, &[]).await?;
-            pass = WindowPass::default();
+            self.state.save_window(name, &window).await?;
         }
     }
 
-    /// Records the notices of a page that have changed, with their texts if they are to be fetched.
+    fn warn_incomplete(&mut self, days: DateWindow, total: u64, listed: u64) {
+        let (from, to) = (days.from(), days.to());
+        self.summary.warn(format!("SAM.gov announces {total} notices for {from} to {to} and lists {listed}"));
+    }
+
+    /// Counts a page with these notices; returns the number of different notices of the window so far.
+    async fn save_page(&mut self, name: &str, window: &mut WindowProgress, keys: &[String]) -> Result<u64, SyncError> {
+        if !self.state.is_preview() {
+            return Ok(self.state.save_page(name, window, keys).await?);
+        }
+        let mut new = 0;
+        for key in keys {
+            new += u64::from(self.previewed.insert(key)?);
+        }
+        window.pass.add_page(new);
+        Ok(self.previewed.count())
+    }
+
+    /// Records the notices of a page that have changed, with their texts if they are to be fetched; `false` if it was
+    /// stopped before all of them were.
     async fn record_page(
         &mut self,
         page: ApiPage,
         observer: &mut dyn SyncObserver,
         stop: &CancellationToken,
-    ) -> Result<(), SyncError> {
+    ) -> Result<bool, SyncError> {
         let counts = &mut self.summary.counts;
         let mut notices = Vec::with_capacity(page.notices.len());
         for listed in page.notices {
@@ -204,63 +235,19 @@ impl<'a, L: BatchStore> ApiSync<'a, L> {
                 }
             }
         }
-        let mut changed = self.recorder.select_changed(notices, self.fetches_descriptions, counts).await?;
-        for notice in &mut changed {
-            if self.fetches_descriptions && !stop.is_cancelled() {
-                self.fetch_description(notice, observer).await?;
+        let with_texts = self.descriptions.is_active();
+        let mut changed = self.recorder.select_changed(notices, with_texts, counts).await?;
+        let size = if with_texts { NOTICES_WITH_TEXT } else { changed.len().max(1) };
+        for portion in changed.chunks_mut(size) {
+            let (requests, summary) = (&mut self.requests, &mut self.summary);
+            let complete =
+                self.descriptions.fetch_all(portion, &self.client, requests, summary, observer, stop).await?;
+            let recorded = portion.get(..complete).unwrap_or_default();
+            self.recorder.record_changed(recorded, &mut self.summary.counts).await?;
+            if recorded.len() < portion.len() {
+                return Ok(false);
             }
         }
-        self.recorder.record_changed(&changed, &mut self.summary.counts).await
-    }
-
-    /// Adds its text to a notice. If that fails the notice is recorded without, and a later run tries again.
-    async fn fetch_description(
-        &mut self,
-        changed: &mut ChangedNotice,
-        observer: &mut dyn SyncObserver,
-    ) -> Result<(), SyncError> {
-        let Some(address) = changed.description_url.clone() else { return Ok(()) };
-        let Some(answer) = self.requests.request_description(&self.client, &address).await? else {
-            self.fetches_descriptions = false;
-            self.summary.warn("the quota left no request for further texts; later runs fetch them".to_owned());
-            return Ok(());
-        };
-        match answer {
-            Ok(text) => {
-                changed.description_url = None;
-                let text = text.unwrap_or_default();
-                match NoticeField::new("description", &text).parse_description() {
-                    Ok(description) => changed.notice.facts.description = description,
-                    Err(too_long) => observer.on_omitted_value(0, &too_long).map_err(SyncError::Report)?,
-                }
-                self.summary.descriptions += 1;
-            }
-            Err(error) => {
-                if matches!(error, ApiError::ForeignAddress { .. }) {
-                    changed.description_url = None;
-                } else {
-                    self.fetches_descriptions = false;
-                }
-                self.summary.warn(format!("the text of a notice could not be fetched: {error}"));
-            }
-        }
-        Ok(())
-    }
-}
-
-/// What one pass over a window has found so far.
-#[derive(Default)]
-struct WindowPass {
-    pages: u64,
-    new_notices: u64,
-    /// Pages without a new notice since the last one that had one.
-    repeated_pages: u32,
-}
-
-impl WindowPass {
-    fn add_page(&mut self, count: WindowCount) {
-        self.pages += 1;
-        self.new_notices += count.new;
-        self.repeated_pages = if count.new == 0 { self.repeated_pages + 1 } else { 0 };
+        Ok(true)
     }
 }

@@ -11,16 +11,19 @@ use super::{
     extract_download::{ExtractAnswer, ExtractDownloader, RunningDownload},
     extract_transfer::ChunkReader,
     listed_notice_recorder::{ListedNoticeRecorder, SourceNotice},
-    removed_notices::{PresentNotices, RemovedNotices},
+    notice_id_set::NoticeIdSet,
+    removed_notices::{RemovalLimits, RemovedNotices},
     sync_store::{ExtractVersion, SyncStore},
 };
 use crate::{
-    NoticeReader, ParsedRow, SamGovConfig, SourceEncoding, SourceError, SourceFormat,
+    NoticeReader, NoticeRowError, ParsedRow, SamGovConfig, SourceEncoding, SourceError, SourceFormat,
     notice_import::{self, RowBatch},
 };
 
 /// Rows that are looked up and recorded together.
 const BATCH_ROWS: usize = 500;
+/// Nothing is archived if more than one row of so many does not say which notice it is.
+const ROWS_PER_UNIDENTIFIED: u64 = 1_000;
 
 /// One run over the extract.
 pub(super) struct ExtractSync<'a, L> {
@@ -30,8 +33,8 @@ pub(super) struct ExtractSync<'a, L> {
     state: &'a SyncStore,
     recorder: ListedNoticeRecorder<'a, L>,
     summary: SyncSummary,
-    present: PresentNotices,
-    /// Rejected rows whose notice is not known.
+    present: NoticeIdSet,
+    /// Rejected rows, and lines that were skipped, whose notice is not known.
     unidentified_rows: u64,
 }
 
@@ -50,9 +53,9 @@ impl<'a, L: BatchStore> ExtractSync<'a, L> {
             options,
             downloader: ExtractDownloader::new(config)?,
             state,
-            recorder: ListedNoticeRecorder::new(log, state, caller, SyncSource::Extract),
+            recorder: ListedNoticeRecorder::new(config, log, state, caller, SyncSource::Extract),
             summary: SyncSummary::new(SyncSource::Extract),
-            present: PresentNotices::default(),
+            present: NoticeIdSet::default(),
             unidentified_rows: 0,
         })
     }
@@ -87,14 +90,16 @@ impl<'a, L: BatchStore> ExtractSync<'a, L> {
             read => read?,
         };
         if !is_complete {
+            // Wakes the thread that reads the rows.
+            download.task.abort();
             return Ok(self.summary.with_outcome(SyncRunOutcome::Interrupted));
         }
         let digest = (&mut download.task).await.unwrap_or(Err(DownloadError::Stopped)).map_err(SyncError::Download)?;
-        let version = ExtractVersion { content_sha256: Some(digest), ..download.version };
         // The same content again says nothing about absent notices.
-        if known.content_sha256 != version.content_sha256 {
-            self.archive_removed().await?;
+        if known.content_sha256.as_ref() != Some(&digest) && !self.archive_removed(&digest, stop).await? {
+            return Ok(self.summary.with_outcome(SyncRunOutcome::Interrupted));
         }
+        let version = ExtractVersion { content_sha256: Some(digest), ..download.version };
         self.state.save_extract_version(name, &version).await?;
         Ok(self.summary.with_outcome(SyncRunOutcome::Complete))
     }
@@ -114,7 +119,11 @@ impl<'a, L: BatchStore> ExtractSync<'a, L> {
         observer: &mut dyn SyncObserver,
         stop: &CancellationToken,
     ) -> Result<bool, SyncError> {
-        let opened = tokio::task::spawn_blocking(move || open_rows(reader)).await;
+        let opened = tokio::select! {
+            biased;
+            () = stop.cancelled() => return Ok(false),
+            opened = tokio::task::spawn_blocking(move || open_rows(reader)) => opened,
+        };
         let rows = opened.unwrap_or_else(|panic| Err(SourceError::Read(panic.into()))).map_err(SyncError::Extract)?;
         let warnings = rows.warnings();
         let mut batches = notice_import::spawn_reader(rows, BATCH_ROWS);
@@ -124,12 +133,16 @@ impl<'a, L: BatchStore> ExtractSync<'a, L> {
                 () = stop.cancelled() => return Ok(false),
                 batch = batches.recv() => batch,
             };
-            let Some((rows, source_error)): Option<RowBatch> = batch else { break };
-            self.record_rows(rows, observer).await?;
-            observer.on_download(download.received.load(Ordering::Relaxed), download.total);
-            observer.on_progress(&self.summary.counts);
-            if let Some(error) = source_error {
-                return Err(SyncError::Extract(error));
+            let RowBatch { rows, end } = batch.unwrap_or_else(RowBatch::cut_off);
+            if !rows.is_empty() {
+                self.record_rows(rows, observer).await?;
+                observer.on_download(download.received.load(Ordering::Relaxed), download.total);
+                observer.on_progress(&self.summary.counts);
+            }
+            match end {
+                None => {}
+                Some(Ok(())) => break,
+                Some(Err(error)) => return Err(SyncError::Extract(error)),
             }
         }
         self.summary.warnings.extend(warnings.list());
@@ -141,8 +154,13 @@ impl<'a, L: BatchStore> ExtractSync<'a, L> {
         let mut notices = Vec::with_capacity(rows.len());
         for row in rows {
             match &row.notice_id {
-                Some(id) => self.present.add(id.as_str())?,
+                Some(id) => {
+                    self.present.insert(id.as_str())?;
+                }
                 None => self.unidentified_rows += 1,
+            }
+            if let Err(NoticeRowError::Unreadable { through }) = &row.outcome {
+                self.unidentified_rows += through.saturating_sub(row.line);
             }
             match row.outcome {
                 Ok(notice) => {
@@ -163,26 +181,41 @@ impl<'a, L: BatchStore> ExtractSync<'a, L> {
         self.recorder.record_changed(&changed, counts).await
     }
 
-    async fn archive_removed(&mut self) -> Result<(), SyncError> {
-        if self.unidentified_rows > 0 {
+    /// Archives the opportunities of notices that have left; `false` if it was stopped before the end.
+    async fn archive_removed(&mut self, version: &str, stop: &CancellationToken) -> Result<bool, SyncError> {
+        let unidentified = self.unidentified_rows;
+        if unidentified.saturating_mul(ROWS_PER_UNIDENTIFIED) > self.summary.counts.rows {
             self.summary.warn(format!(
-                "{} rejected rows do not say which notice they are; nothing that is absent from this extract is archived",
-                self.unidentified_rows
+                "{unidentified} rejected rows do not say which notice they are; nothing that is absent from this extract \
+                 is archived"
             ));
-            return Ok(());
+            return Ok(true);
         }
+        if unidentified > 0 {
+            self.summary.warn(format!(
+                "{unidentified} rejected rows do not say which notice they are; their notices count as absent"
+            ));
+        }
+        let (config, allowed) = (self.config, self.options.max_removed_percent);
         let removed = RemovedNotices {
             state: self.state,
             log: self.recorder.log(),
             caller: self.recorder.caller(),
-            max_percent: self.options.max_removed_percent.unwrap_or(self.config.max_removed_percent),
-            absences_before_archive: self.config.absences_before_archive.max(1),
+            limits: RemovalLimits {
+                max_absent_percent: allowed.unwrap_or(config.max_removed_percent),
+                max_due_percent: allowed.unwrap_or(config.max_archived_percent),
+                absences_before_archive: config.absences_before_archive.max(1),
+            },
+            version,
         };
-        let counts = removed.archive_absent(&self.present).await?;
+        if stop.is_cancelled() {
+            return Ok(false);
+        }
+        let counts = removed.archive_absent(&self.present, stop).await?;
         self.summary.missing = counts.missing;
         self.summary.archived = counts.archived;
         self.summary.counts.events += counts.archived;
-        Ok(())
+        Ok(!counts.is_stopped)
     }
 }
 

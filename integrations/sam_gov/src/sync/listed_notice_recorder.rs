@@ -15,7 +15,7 @@ use super::{
     SyncError, SyncSource,
     sync_store::{ListedNotice, SyncStore},
 };
-use crate::notice_import::ImportSummary;
+use crate::{SamGovConfig, notice_import::ImportSummary};
 
 /// Records notices of one source.
 pub(super) struct ListedNoticeRecorder<'a, L> {
@@ -23,6 +23,8 @@ pub(super) struct ListedNoticeRecorder<'a, L> {
     state: &'a SyncStore,
     caller: Caller,
     source: SyncSource,
+    /// Number of absences with which a notice counts as removed, though the run may have ended before marking it.
+    absences_before_archive: u32,
 }
 
 /// A notice of a source.
@@ -44,8 +46,9 @@ pub(super) struct ChangedNotice {
 }
 
 impl<'a, L: BatchStore> ListedNoticeRecorder<'a, L> {
-    pub(super) fn new(log: L, state: &'a SyncStore, caller: Caller, source: SyncSource) -> Self {
-        Self { log, state, caller, source }
+    pub(super) fn new(config: &SamGovConfig, log: L, state: &'a SyncStore, caller: Caller, source: SyncSource) -> Self {
+        let absences_before_archive = config.absences_before_archive.max(1);
+        Self { log, state, caller, source, absences_before_archive }
     }
 
     pub(super) fn log(&self) -> &L {
@@ -70,10 +73,11 @@ impl<'a, L: BatchStore> ListedNoticeRecorder<'a, L> {
         for (SourceNotice { notice, description_url }, id) in notices.into_iter().zip(&ids) {
             let listed_digest = notice.digest();
             let known = known.get(id);
-            let is_relisted = known.is_some_and(|known| known.removed);
+            let is_relisted =
+                known.is_some_and(|known| known.removed || known.absences >= self.absences_before_archive);
             let wants_text = fetches_descriptions && description_url.is_some();
             let is_unchanged = known.is_some_and(|known| {
-                known.digest == listed_digest && !known.removed && !(known.description_due && wants_text)
+                known.digest == listed_digest && !is_relisted && !(known.description_due && wants_text)
             });
             if is_unchanged {
                 counts.rows += 1;
@@ -143,6 +147,7 @@ impl ChangedNotice {
             digest: self.listed_digest.clone(),
             description_due: self.description_url.is_some(),
             absences: 0,
+            absent_from: None,
             removed: false,
         }
     }

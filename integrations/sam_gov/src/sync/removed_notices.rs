@@ -1,9 +1,17 @@
 //! Finds notices that have left the extract, and archives their opportunities.
 //!
+//! ```text
+//! absent notices ──▶ limits ──▶ count absences ──▶ archive ──▶ mark as removed
+//! ```
+//!
 //! The extract lists active notices only. A notice leaves it when SAM.gov archives it, or when its agency withdraws it;
 //! either way the opportunity has ended. An opportunity is archived when none of its notices is listed any more and its
-//! current notice was. Two guards keep an extract that is not whole from ending opportunities: a notice has to be
-//! absent from several versions in a row, and a version that lacks a large share of the notices is refused.
+//! current notice was. Guards keep an extract that is not whole from ending opportunities: a notice has to be absent
+//! from several versions in a row, and a version is refused that lacks a large share of the notices, or would archive
+//! many of them at once.
+//!
+//! Each step may be repeated after a crash: an absence counts once for a version, and a notice that is listed again
+//! after its absences were counted reopens its opportunity, whether it was marked or not.
 
 use std::collections::{HashMap, HashSet};
 
@@ -17,50 +25,34 @@ use domain::{
     opportunity::{Opportunity, OpportunityCommand},
 };
 use futures::TryStreamExt;
-use sha2::{Digest, Sha256};
+use tokio_util::sync::CancellationToken;
 
 use super::{
     SyncError, SyncSource,
+    notice_id_set::NoticeIdSet,
     sync_store::{ListedNotice, SyncStore},
 };
 
-/// More rows than any extract has; each costs some 20 bytes of memory.
-const MAX_ROWS: usize = 4_000_000;
 /// Opportunities that are archived in one transaction.
 const BATCH_STREAMS: usize = 500;
-
-/// The notices of an extract, as digests of their ids.
-#[derive(Default)]
-pub(super) struct PresentNotices(HashSet<u128>);
-
-impl PresentNotices {
-    /// # Errors
-    /// [`SyncError::TooManyRows`].
-    pub(super) fn add(&mut self, notice_id: &str) -> Result<(), SyncError> {
-        if self.0.len() >= MAX_ROWS {
-            return Err(SyncError::TooManyRows { limit: MAX_ROWS });
-        }
-        self.0.insert(hash_id(notice_id));
-        Ok(())
-    }
-
-    fn contains(&self, notice_id: &str) -> bool {
-        self.0.contains(&hash_id(notice_id))
-    }
-}
-
-fn hash_id(notice_id: &str) -> u128 {
-    let digest = Sha256::digest(notice_id.as_bytes());
-    digest.iter().take(16).fold(0, |hash, byte| hash << 8 | u128::from(*byte))
-}
 
 /// Archives the opportunities of notices that have left the extract.
 pub(super) struct RemovedNotices<'a, L> {
     pub(super) state: &'a SyncStore,
     pub(super) log: &'a L,
     pub(super) caller: &'a Caller,
+    pub(super) limits: RemovalLimits,
+    /// The SHA-256 of the extract.
+    pub(super) version: &'a str,
+}
+
+/// What an extract may lack.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct RemovalLimits {
     /// The share of its notices, in percent, that an extract may lack.
-    pub(super) max_percent: u32,
+    pub(super) max_absent_percent: u32,
+    /// The share of its notices, in percent, that may count as removed at once.
+    pub(super) max_due_percent: u32,
     /// Consecutive extracts without a notice before its opportunity is archived.
     pub(super) absences_before_archive: u32,
 }
@@ -72,12 +64,34 @@ pub(super) struct RemovalCounts {
     pub(super) missing: u64,
     /// Opportunities that were archived.
     pub(super) archived: u64,
+    /// Whether it was stopped before all of them were.
+    pub(super) is_stopped: bool,
+}
+
+impl RemovalLimits {
+    /// # Errors
+    /// [`SyncError::TooManyAbsent`], [`SyncError::TooManyDue`].
+    fn check(self, listed: u64, absent: u64, due: u64) -> Result<(), SyncError> {
+        let exceeds = |count: u64, percent: u32| count.saturating_mul(100) > listed.saturating_mul(percent.into());
+        if exceeds(absent, self.max_absent_percent) {
+            return Err(SyncError::TooManyAbsent { absent, listed, percent: self.max_absent_percent });
+        }
+        if exceeds(due, self.max_due_percent) {
+            return Err(SyncError::TooManyDue { due, listed, percent: self.max_due_percent });
+        }
+        Ok(())
+    }
 }
 
 impl<L: BatchStore> RemovedNotices<'_, L> {
     /// # Errors
-    /// [`SyncError::TooManyRemoved`] when the extract lacks too many notices; nothing is changed then.
-    pub(super) async fn archive_absent(&self, present: &PresentNotices) -> Result<RemovalCounts, SyncError> {
+    /// [`SyncError::TooManyAbsent`] or [`SyncError::TooManyDue`] when the extract lacks too many notices; nothing is
+    /// changed then.
+    pub(super) async fn archive_absent(
+        &self,
+        present: &NoticeIdSet,
+        stop: &CancellationToken,
+    ) -> Result<RemovalCounts, SyncError> {
         let source = SyncSource::Extract.name();
         let (mut listed, mut absent) = (0_u64, Vec::new());
         {
@@ -89,38 +103,49 @@ impl<L: BatchStore> RemovedNotices<'_, L> {
                 }
             }
         }
-        // Those that were absent before do not make this extract less credible.
-        let missing = to_u64(absent.iter().filter(|notice| notice.absences == 0).count());
-        if missing * 100 > listed * u64::from(self.max_percent) {
-            return Err(SyncError::TooManyRemoved { missing, listed, percent: self.max_percent });
-        }
-        let (due, waiting): (Vec<_>, Vec<_>) =
-            absent.into_iter().partition(|notice| notice.absences + 1 >= self.absences_before_archive);
-        let archived = self.archive_opportunities(source, due).await?;
-        let waiting: Vec<_> = waiting.into_iter().map(|notice| notice.notice_id).collect();
-        self.state.count_absences(source, &waiting).await?;
-        Ok(RemovalCounts { missing, archived })
+        let missing = to_u64(absent.iter().filter(|notice| notice.absences_before(self.version) == 0).count());
+        let absent_ids: Vec<_> = absent.iter().map(|notice| notice.notice_id.clone()).collect();
+        let is_due =
+            |notice: &ListedNotice| notice.absences_before(self.version) + 1 >= self.limits.absences_before_archive;
+        let due: Vec<_> = absent.into_iter().filter(is_due).collect();
+        self.limits.check(listed, to_u64(absent_ids.len()), to_u64(due.len()))?;
+        self.state.count_absences(source, &absent_ids, self.version).await?;
+        let (archived, is_stopped) = self.archive_opportunities(source, &due, stop).await?;
+        Ok(RemovalCounts { missing, archived, is_stopped })
     }
 
-    /// Archives the opportunities of these notices, unless the extract lists another notice of it.
-    async fn archive_opportunities(&self, source: &str, due: Vec<ListedNotice>) -> Result<u64, SyncError> {
-        let due_ids: Vec<_> = due.iter().map(|notice| notice.notice_id.clone()).collect();
-        let mut notices_by_opportunity: HashMap<String, Vec<String>> = HashMap::new();
-        for notice in due {
-            notices_by_opportunity.entry(notice.opportunity_id).or_default().push(notice.notice_id);
-        }
-        let mut opportunities: Vec<_> = notices_by_opportunity.keys().cloned().collect();
+    /// Archives the opportunities of these notices, unless the extract lists another notice of it; returns their number
+    /// and whether it was stopped.
+    async fn archive_opportunities(
+        &self,
+        source: &str,
+        due: &[ListedNotice],
+        stop: &CancellationToken,
+    ) -> Result<(u64, bool), SyncError> {
+        let due_ids: HashSet<_> = due.iter().map(|notice| notice.notice_id.as_str()).collect();
+        let mut opportunities: Vec<_> = due.iter().map(|notice| notice.opportunity_id.clone()).collect();
         opportunities.sort_unstable();
+        opportunities.dedup();
         let mut archived = 0;
         for batch in opportunities.chunks(BATCH_STREAMS) {
-            let still_listed: HashSet<_> =
-                self.state.listed_opportunities(source, batch, &due_ids).await?.into_iter().collect();
+            if stop.is_cancelled() {
+                return Ok((archived, true));
+            }
+            // The current notice may have left before the others.
+            let mut removed: HashMap<String, Vec<String>> = HashMap::new();
+            let mut still_listed = HashSet::new();
+            for notice in self.state.load_opportunity_notices(source, batch).await? {
+                if notice.removed || due_ids.contains(notice.notice_id.as_str()) {
+                    removed.entry(notice.opportunity_id).or_default().push(notice.notice_id);
+                } else {
+                    still_listed.insert(notice.opportunity_id);
+                }
+            }
             let ended: Vec<_> = batch.iter().filter(|id| !still_listed.contains(*id)).cloned().collect();
-            archived += self.archive_batch(ended, &notices_by_opportunity).await?;
-            let notices = batch.iter().filter_map(|id| notices_by_opportunity.get(id)).flatten().cloned();
-            self.state.mark_removed(source, &notices.collect::<Vec<_>>()).await?;
+            archived += self.archive_batch(ended, &removed).await?;
+            self.state.mark_removed(source, &removed.into_values().flatten().collect::<Vec<_>>()).await?;
         }
-        Ok(archived)
+        Ok((archived, false))
     }
 
     /// Archives those whose current notice is among the removed ones; returns their number.
@@ -144,4 +169,19 @@ impl<L: BatchStore> RemovedNotices<'_, L> {
 
 fn to_u64(count: usize) -> u64 {
     u64::try_from(count).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_absent_notices_count_and_those_that_are_due_have_a_limit_of_their_own() {
+        let limits = RemovalLimits { max_absent_percent: 20, max_due_percent: 10, absences_before_archive: 2 };
+        assert!(limits.check(100, 20, 10).is_ok());
+        assert!(matches!(limits.check(100, 21, 0), Err(SyncError::TooManyAbsent { absent: 21, listed: 100, .. })));
+        // Two extracts that are cut off at the same notice.
+        assert!(matches!(limits.check(100, 19, 19), Err(SyncError::TooManyDue { due: 19, listed: 100, .. })));
+        assert!(limits.check(0, 0, 0).is_ok());
+    }
 }

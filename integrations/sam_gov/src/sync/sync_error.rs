@@ -71,22 +71,36 @@ pub enum SyncError {
     /// The extract cannot be read any further.
     #[error("reading the extract")]
     Extract(#[source] SourceError),
-    /// The extract has more rows than can be.
-    #[error("the extract has more than {limit} rows; nothing was archived")]
-    TooManyRows {
+    /// The source lists more notices than can be.
+    #[error("SAM.gov lists more than {limit} notices; nothing was archived")]
+    TooManyNotices {
         /// The limit.
         limit: usize,
     },
     /// The extract lacks so many notices that it is probably not whole.
     #[error(
-        "the extract lacks {missing} of the {listed} notices that the one before had, more than {percent} %: nothing was \
+        "the extract lacks {absent} of the {listed} notices that the ones before had, more than {percent} %: nothing was \
          archived, new and changed notices were recorded. If the extract is right, run \
          `medhub sync extract --max-removed-percent 100`"
     )]
-    TooManyRemoved {
-        /// Number of missing notices.
-        missing: u64,
-        /// Number of notices of the extract before.
+    TooManyAbsent {
+        /// Number of absent notices.
+        absent: u64,
+        /// Number of notices of the extracts before.
+        listed: u64,
+        /// The allowed share.
+        percent: u32,
+    },
+    /// So many notices have left the extracts that they are probably not whole.
+    #[error(
+        "{due} of {listed} notices have left the extracts, more than the {percent} % that are archived at once: nothing \
+         was archived, new and changed notices were recorded. If the extracts are right, run \
+         `medhub sync extract --max-removed-percent 100`"
+    )]
+    TooManyDue {
+        /// Number of notices that were absent often enough.
+        due: u64,
+        /// Number of notices of the extracts before.
         listed: u64,
         /// The allowed share.
         percent: u32,

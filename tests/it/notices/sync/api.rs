@@ -136,6 +136,69 @@ async fn the_quota_ends_a_run_and_the_next_one_continues_at_its_page() {
 }
 
 #[tokio::test]
+async fn a_range_that_ends_today_is_continued_on_the_next_day() {
+    let mut fixture = SamGovFixture::start().await;
+    fixture.server.state().notices = (0..45).map(generated_notice).collect();
+    fixture.config.daily_quota = 2;
+    // A range that nobody has continued, and one that somebody may.
+    for (name, age) in [("api:2020-01-01:2020-02-01", 31), ("api:2020-01-01:2020-02-02", 29)] {
+        let statement = "insert into sam_gov_syncs (name, attempted_at) values ($1, now() - make_interval(days => $2))";
+        sqlx::query(statement).bind(name).bind(age).execute(&fixture.pool).await.unwrap();
+        let statement = "insert into sam_gov_window_notices (sync_name, notice) values ($1, 'notice00000')";
+        sqlx::query(statement).bind(name).execute(&fixture.pool).await.unwrap();
+    }
+    let day = |text: &str| text.parse().unwrap();
+    let options = |today| {
+        let days = DateWindow::new(day("2026-02-01"), day(today));
+        SyncOptions { days, ends_today: true, ..SyncOptions::default() }
+    };
+    let summary = fixture.run_with(SyncSource::Api, &options("2026-02-27")).await.unwrap();
+    assert!(matches!(summary.outcome, SyncRunOutcome::Paused { .. }), "{:?}", summary.outcome);
+    fixture.server.take_requests();
+
+    fixture.config.daily_quota = 100;
+    let summary = fixture.run_with(SyncSource::Api, &options("2026-02-28")).await.unwrap();
+    assert_eq!((summary.outcome, summary.counts.imported), (SyncRunOutcome::Complete, 25));
+    let requests = fixture.server.take_requests();
+    let pages: Vec<_> =
+        requests.iter().map(|r| ["postedFrom", "postedTo", "offset"].map(|name| r.parameter(name)).join(" ")).collect();
+    // The day that was not over is read again.
+    let last_days = (0..5).map(|page| format!("02/27/2026 02/28/2026 {}", page * 10));
+    let first_days = [20, 30, 40].map(|offset| format!("02/01/2026 02/27/2026 {offset}"));
+    assert_eq!(pages, first_days.into_iter().chain(last_days).collect::<Vec<_>>());
+    let names = "select name from sam_gov_syncs union select sync_name from sam_gov_window_notices";
+    let names: Vec<String> = sqlx::query_scalar(names).fetch_all(&fixture.pool).await.unwrap();
+    assert_eq!(names, ["api:2020-01-01:2020-02-02"]);
+}
+
+#[tokio::test]
+async fn a_pass_that_is_continued_after_a_pause_is_judged_as_a_whole() {
+    let mut fixture = SamGovFixture::start().await;
+    {
+        let mut state = fixture.server.state();
+        state.notices = (0..20).map(generated_notice).collect();
+        state.api_faults.extend((0..3).map(|_| ApiFault::Total(24)));
+        // The second pass finds another notice on its first page, after which the quota is used up.
+        state.api_faults.push_back(ApiFault::Change(Box::new(|notices| notices.insert(0, generated_notice(20)))));
+        state.api_faults.extend((0..7).map(|_| ApiFault::Total(24)));
+    }
+    fixture.config.daily_quota = 4;
+    let summary = fixture.run(SyncSource::Api).await.unwrap();
+    assert!(matches!(summary.outcome, SyncRunOutcome::Paused { .. }), "{:?}", summary.outcome);
+    fixture.server.take_requests();
+
+    fixture.config.daily_quota = 100;
+    let summary = fixture.run(SyncSource::Api).await.unwrap();
+    assert_eq!(summary.outcome, SyncRunOutcome::Complete);
+    assert!(summary.warnings[0].contains("announces 24 notices"), "{:?}", summary.warnings);
+    let requests = fixture.server.take_requests();
+    let offsets: Vec<_> = requests.iter().map(|r| r.parameter("offset")).collect();
+    // A third pass, since the second one has found a notice.
+    assert_eq!(offsets, ["10", "20", "21", "0", "10", "20", "21"]);
+    assert_eq!(fixture.discovered_notices().await, notice_ids(0..21));
+}
+
+#[tokio::test]
 async fn texts_are_fetched_from_the_host_of_the_api_only_and_within_the_quota() {
     let mut fixture = SamGovFixture::start().await;
     let foreign = SamGovFixture::start().await;
@@ -167,11 +230,11 @@ async fn texts_are_fetched_from_the_host_of_the_api_only_and_within_the_quota() 
 #[tokio::test]
 async fn a_preview_records_nothing_and_counts_what_it_would() {
     let fixture = SamGovFixture::start().await;
-    fixture.server.state().notices = (0..25).map(generated_notice).collect();
+    fixture.server.state().notices = (0..45).map(generated_notice).collect();
     let options = SyncOptions { preview: true, ..SyncOptions::default() };
     let summary = fixture.run_with(SyncSource::Api, &options).await.unwrap();
-    assert_eq!((summary.counts.imported, summary.counts.events, summary.requests), (25, 25, 3));
+    assert_eq!((summary.counts.imported, summary.counts.events, summary.requests), (45, 45, 5));
     assert_eq!(fixture.discovered_notices().await, Vec::<String>::new());
     let summary = fixture.run(SyncSource::Api).await.unwrap();
-    assert_eq!((summary.counts.imported, summary.requests), (25, 3), "the run begins at the first page");
+    assert_eq!((summary.counts.imported, summary.requests), (45, 5), "the run begins at the first page");
 }

@@ -195,3 +195,82 @@ async fn a_stopped_run_says_so_and_ends_at_once() {
     let summary = fixture.sync().run(SyncSource::Api, &SyncOptions::default(), &mut SilentObserver, &stop).await;
     assert_eq!(summary.unwrap().outcome, SyncRunOutcome::Interrupted);
 }
+
+/// `count` notices with the addresses of their texts.
+fn publish_notices_with_texts(fixture: &SamGovFixture, count: usize) {
+    let mut state = fixture.server.state();
+    state.notices = (0..count).map(generated_notice).collect();
+    for (n, notice) in state.notices.iter_mut().enumerate() {
+        notice["description"] = fixture.server.description_url(&format!("notice{n:05}")).into();
+    }
+    state.descriptions = notice_ids(0..count).into_iter().map(|id| (id, "Three pumps.".to_owned())).collect();
+}
+
+async fn count_described(fixture: &SamGovFixture) -> i64 {
+    let statement = "select count(distinct aggregate_id) from events where payload #>> '{facts,description}' <> ''";
+    sqlx::query_scalar(statement).fetch_one(&fixture.pool).await.unwrap()
+}
+
+#[tokio::test]
+async fn one_bad_text_does_not_keep_the_others_from_being_fetched() {
+    let mut fixture = SamGovFixture::start().await;
+    fixture.config.fetch_descriptions = true;
+    publish_notices_with_texts(&fixture, 6);
+    let bad = |status, body: &str| ApiFault::Answer(status, vec![], body.to_owned());
+    let too_large = "x".repeat((1 << 20) + 1);
+    {
+        let mut state = fixture.server.state();
+        let faults = [bad(200, "<!DOCTYPE html>"), bad(200, "no JSON"), bad(400, "{}"), bad(200, &too_large)];
+        state.description_faults = notice_ids(0..4).into_iter().zip(faults).collect();
+    }
+    let summary = fixture.run(SyncSource::Api).await.unwrap();
+    assert_eq!((summary.descriptions, summary.counts.imported, summary.requests), (2, 6, 7));
+    assert!(summary.warnings[0].contains("the text of notice notice00000 could not be fetched"), "{summary:?}");
+    // One that is too large is not requested again.
+    let summary = fixture.run(SyncSource::Api).await.unwrap();
+    assert_eq!((summary.descriptions, summary.counts.events, summary.requests), (3, 3, 4));
+    assert_eq!(fixture.run(SyncSource::Api).await.unwrap().requests, 1);
+}
+
+#[tokio::test]
+async fn texts_are_not_fetched_after_a_failure_that_concerns_all_or_five_in_a_row() {
+    let mut fixture = SamGovFixture::start().await;
+    fixture.config.fetch_descriptions = true;
+    publish_notices_with_texts(&fixture, 8);
+    let unavailable = ApiFault::Answer(503, vec![], String::new());
+    fixture.server.state().description_faults.insert("notice00001".to_owned(), unavailable);
+    assert_eq!(fixture.run(SyncSource::Api).await.unwrap().requests, 3);
+
+    let page = || ApiFault::Answer(200, vec![], "<!DOCTYPE html>".to_owned());
+    fixture.server.state().description_faults = notice_ids(1..8).into_iter().map(|id| (id, page())).collect();
+    assert_eq!(fixture.run(SyncSource::Api).await.unwrap().requests, 6);
+    assert_eq!(count_described(&fixture).await, 1);
+}
+
+#[tokio::test]
+async fn a_run_that_is_stopped_while_it_fetches_texts_keeps_those_it_has() {
+    let mut fixture = SamGovFixture::start().await;
+    (fixture.config.fetch_descriptions, fixture.config.page_size) = (true, 100);
+    publish_notices_with_texts(&fixture, 30);
+    fixture.server.state().description_faults.insert("notice00027".to_owned(), ApiFault::Stall);
+    let stop = tokio_util::sync::CancellationToken::new();
+    let (sync, options) = (fixture.sync(), SyncOptions::default());
+    let stop_at_stall = async {
+        eventually(async || {
+            let requests = fixture.server.state().requests.len();
+            if requests == 29 { Ok(()) } else { Err(format!("{requests} requests")) }
+        })
+        .await;
+        assert_eq!(fixture.discovered_notices().await, notice_ids(0..25), "a portion is recorded");
+        stop.cancel();
+    };
+    let mut observer = SilentObserver;
+    let run = sync.run(SyncSource::Api, &options, &mut observer, &stop);
+    let (summary, ()) = tokio::join!(run, stop_at_stall);
+    assert_eq!(summary.unwrap().outcome, SyncRunOutcome::Interrupted);
+    assert_eq!((fixture.discovered_notices().await, count_described(&fixture).await), (notice_ids(0..27), 27));
+
+    let summary = fixture.run(SyncSource::Api).await.unwrap();
+    assert_eq!((summary.outcome, summary.descriptions, summary.requests), (SyncRunOutcome::Complete, 3, 4));
+    assert_eq!((fixture.discovered_notices().await, count_described(&fixture).await), (notice_ids(0..30), 30));
+}

@@ -3,11 +3,15 @@
 use std::io::Write as _;
 
 use flate2::{Compression, write::GzEncoder};
-use sam_gov::{SyncSource, sync::SyncRunOutcome};
+use sam_gov::{
+    SyncSource,
+    sync::{SyncOptions, SyncRunOutcome},
+};
 use synthetic::notice_generator;
 use tests::sam_gov_server::{ExtractFault, ReceivedRequest, csv_extract, csv_row};
+use tokio_util::sync::CancellationToken;
 
-use super::{SamGovFixture, error_chain, notice_ids};
+use super::{SamGovFixture, SilentObserver, error_chain, notice_ids};
 
 /// About a megabyte of generated notices.
 fn generated_extract(rows: u64) -> Vec<u8> {
@@ -116,6 +120,30 @@ async fn a_download_that_brings_nothing_more_ends_after_the_attempts() {
     let error = error_chain(&fixture.run(SyncSource::Extract).await.unwrap_err());
     assert!(error.contains("the connection failed after 5000 bytes"), "{error}");
     assert_eq!(fixture.server.take_requests().len(), 3);
+}
+
+#[tokio::test]
+async fn a_run_that_is_stopped_before_the_extract_arrives_ends_at_once() {
+    let fixture = SamGovFixture::start().await;
+    {
+        let mut state = fixture.server.state();
+        state.extract = (csv_extract(&[csv_row(0, "Surgical beds")]), "\"v1\"".to_owned());
+        state.extract_faults.push_back(ExtractFault::StallAfter(0));
+    }
+    let stop = CancellationToken::new();
+    let stop_after_request = async {
+        tests::eventually(async || match fixture.server.state().requests.len() {
+            0 => Err("no request yet"),
+            _ => Ok(()),
+        })
+        .await;
+        stop.cancel();
+    };
+    let (sync, options) = (fixture.sync(), SyncOptions::default());
+    let mut observer = SilentObserver;
+    let run = sync.run(SyncSource::Extract, &options, &mut observer, &stop);
+    let (summary, ()) = tokio::join!(run, stop_after_request);
+    assert_eq!(summary.unwrap().outcome, SyncRunOutcome::Interrupted);
 }
 
 #[tokio::test]

@@ -40,27 +40,31 @@ async fn the_command_reads_both_sources_and_says_what_it_did() {
     {
         let mut state = fixture.server.state();
         state.notices = (0..12).map(generated_notice).collect();
+        state.notices.push(serde_json::json!({ "title": "no id" }));
         let rows = [csv_row(100, "Surgical beds"), csv_row(101, "Surgical beds"), csv_row(102, "")];
         state.extract = (csv_extract(&rows), "\"v1\"".to_owned());
     }
-    let output = build_command(&fixture, &["--json"]).current_dir(folder.path()).output().await.unwrap();
+    let run_command =
+        async |args: &[&str]| build_command(&fixture, args).current_dir(folder.path()).output().await.unwrap();
+    let output = run_command(&["--json", "--report", "rejected.csv"]).await;
     assert_eq!(output.status.code(), Some(3), "a row was rejected: {}", messages(&output));
     let results: Vec<Value> = tests::json_lines(&output);
     let shown =
         |result: &Value| ["source", "outcome", "imported", "rejected"].map(|key| result[key].to_string()).join(" ");
     let shown: Vec<_> = results.iter().map(shown).collect();
-    assert_eq!(shown, [r#""extract" "complete" 2 1"#, r#""api" "complete" 12 0"#]);
-    assert!(folder.path().join("sync-extract.rejected.csv").exists());
+    assert_eq!(shown, [r#""extract" "complete" 2 1"#, r#""api" "complete" 12 1"#]);
+    let report_lines = |name: &str| std::fs::read_to_string(folder.path().join(name)).unwrap().lines().count();
+    assert_eq!((report_lines("rejected.extract.csv"), report_lines("rejected.api.csv")), (2, 2), "a file for each");
     assert_eq!(fixture.discovered_notices().await.len(), 14);
     assert!(!messages(&output).contains(API_KEY));
 
     // The quota of four requests allows two more.
-    let output =
-        build_command(&fixture, &["api", "--from", "2026-01-01", "--to", "2026-02-28"]).output().await.unwrap();
-    assert_eq!(output.status.code(), Some(0), "{}", messages(&output));
+    let output = run_command(&["api", "--from", "2026-01-01", "--to", "2026-02-28"]).await;
+    assert_eq!(output.status.code(), Some(3), "{}", messages(&output));
+    assert_eq!(report_lines("sync-api.rejected.csv"), 2);
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    assert!(text.starts_with("api: 12 rows in ") && text.contains("12 unchanged, 0 rejected"), "{text}");
-    let output = build_command(&fixture, &["api"]).output().await.unwrap();
+    assert!(text.starts_with("api: 13 rows in ") && text.contains("12 unchanged, 1 rejected"), "{text}");
+    let output = run_command(&["api"]).await;
     assert_eq!(output.status.code(), Some(4), "{}", messages(&output));
     assert!(messages(&output).contains("the daily quota is used up until"), "{}", messages(&output));
 }

@@ -8,7 +8,6 @@ use sqlx::{Row, postgres::PgRow};
 use super::{StoreResult, SyncStore, failed};
 
 const SAVE_NOTICES: &str = include_str!("save_notices.sql");
-const LISTED_OPPORTUNITIES: &str = include_str!("listed_opportunities.sql");
 
 /// A notice as its source has listed it last.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,8 +16,19 @@ pub(in crate::sync) struct ListedNotice {
     pub(in crate::sync) opportunity_id: String,
     pub(in crate::sync) digest: String,
     pub(in crate::sync) description_due: bool,
+    /// Number of consecutive versions of the extract without it.
     pub(in crate::sync) absences: u32,
+    /// SHA-256 of the last one of them.
+    pub(in crate::sync) absent_from: Option<String>,
     pub(in crate::sync) removed: bool,
+}
+
+impl ListedNotice {
+    /// Number of consecutive versions without it before this one.
+    pub(in crate::sync) fn absences_before(&self, version: &str) -> u32 {
+        let is_counted = self.absent_from.as_deref() == Some(version);
+        self.absences.saturating_sub(is_counted.into())
+    }
 }
 
 impl SyncStore {
@@ -28,7 +38,7 @@ impl SyncStore {
         source: &str,
         ids: &[String],
     ) -> StoreResult<HashMap<String, ListedNotice>> {
-        let statement = "select notice_id, opportunity_id, digest, description_due, absences, removed \
+        let statement = "select notice_id, opportunity_id, digest, description_due, absences, absent_from, removed \
                          from sam_gov_notices where source = $1 and notice_id = any($2)";
         let doing = "reading what a source has listed";
         let rows = sqlx::query(statement).bind(source).bind(ids).fetch_all(&self.pool).await.map_err(failed(doing))?;
@@ -56,7 +66,7 @@ impl SyncStore {
         &self,
         source: &str,
     ) -> impl Stream<Item = StoreResult<ListedNotice>> + Send {
-        let statement = "select notice_id, opportunity_id, digest, description_due, absences, removed \
+        let statement = "select notice_id, opportunity_id, digest, description_due, absences, absent_from, removed \
                          from sam_gov_notices where source = $1 and not removed";
         let rows = sqlx::query(statement).bind(source.to_owned()).fetch(&self.pool);
         rows.map(|row| {
@@ -64,10 +74,11 @@ impl SyncStore {
         })
     }
 
-    /// Counts one more extract without these notices.
-    pub(in crate::sync) async fn count_absences(&self, source: &str, ids: &[String]) -> StoreResult<()> {
-        let statement = "update sam_gov_notices set absences = absences + 1 where source = $1 and notice_id = any($2)";
-        self.write(sqlx::query(statement).bind(source).bind(ids), "counting absent notices").await
+    /// Counts this version of the extract as one without these notices, once.
+    pub(in crate::sync) async fn count_absences(&self, source: &str, ids: &[String], version: &str) -> StoreResult<()> {
+        let statement = "update sam_gov_notices set absences = absences + 1, absent_from = $3 \
+                         where source = $1 and notice_id = any($2) and absent_from is distinct from $3";
+        self.write(sqlx::query(statement).bind(source).bind(ids).bind(version), "counting absent notices").await
     }
 
     /// Records that these notices have left the extract.
@@ -76,20 +87,18 @@ impl SyncStore {
         self.write(sqlx::query(statement).bind(source).bind(ids), "recording removed notices").await
     }
 
-    /// Which of these opportunities have a notice that the extract still lists, other than `removed`.
-    pub(in crate::sync) async fn listed_opportunities(
+    /// All notices of these opportunities that the source has listed, also the removed ones.
+    pub(in crate::sync) async fn load_opportunity_notices(
         &self,
         source: &str,
         opportunities: &[String],
-        removed: &[String],
-    ) -> StoreResult<Vec<String>> {
-        sqlx::query_scalar(LISTED_OPPORTUNITIES)
-            .bind(source)
-            .bind(opportunities)
-            .bind(removed)
-            .fetch_all(&self.pool)
-            .await
-            .map_err(failed("reading what a source has listed"))
+    ) -> StoreResult<Vec<ListedNotice>> {
+        let statement = "select notice_id, opportunity_id, digest, description_due, absences, absent_from, removed \
+                         from sam_gov_notices where source = $1 and opportunity_id = any($2)";
+        let doing = "reading what a source has listed";
+        let query = sqlx::query(statement).bind(source).bind(opportunities);
+        let rows = query.fetch_all(&self.pool).await.map_err(failed(doing))?;
+        rows.iter().map(listed_notice_from_row).collect::<Result<_, _>>().map_err(failed(doing))
     }
 }
 
@@ -100,6 +109,7 @@ fn listed_notice_from_row(row: &PgRow) -> Result<ListedNotice, sqlx::Error> {
         digest: row.try_get("digest")?,
         description_due: row.try_get("description_due")?,
         absences: row.try_get::<i32, _>("absences")?.unsigned_abs(),
+        absent_from: row.try_get("absent_from")?,
         removed: row.try_get("removed")?,
     })
 }

@@ -5,4 +5,5 @@ set opportunity_id = excluded.opportunity_id,
     digest = excluded.digest,
     description_due = excluded.description_due,
     absences = 0,
+    absent_from = null,
     removed = false
