@@ -1,4 +1,4 @@
--- Matches of saved searches with opportunities (ADR 35).
+-- Matches of saved searches with opportunities (ADR 37).
 
 -- What matching reads of the log: searches, and who may be notified. The condition is repeated in
 -- saved_search_matching/src/search_registry/load_events.sql.
@@ -38,6 +38,11 @@ create table search_match_overflows (
     frequency     text        not null check (frequency in ('at_once', 'daily')),
     opportunities bigint      not null,
     notified_at   timestamptz,
-    primary key (tenant_id, user_id, search_id, hour)
+    -- A search may change its frequency within the hour; a digest counts only what was found for it.
+    primary key (tenant_id, user_id, search_id, hour, frequency)
 );
 create index search_match_overflows_by_time on search_match_overflows (hour);
+
+-- The open instances of a search or a user, whose ids begin with user and search.
+create index process_instances_open_by_id on process_instances (process, tenant_id, instance_id collate "C")
+    where status = 'waiting' or stalled;

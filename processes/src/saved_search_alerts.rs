@@ -9,7 +9,11 @@
 //!
 //! An instance is the alerts of one search in one hour. Its inputs are no events of the log but matches that
 //! `saved_search_matching` finds and records in the same transaction ([`InputSession`](crate::InputSession)). A search
-//! that is removed, or whose user leaves the company, has its open instances cancelled.
+//! that is removed, or whose user leaves the company, has its open instances cancelled. One that begins again within
+//! the hour has a further instance.
+//!
+//! Each match is announced, or left to the digest, as the search says when it is found: its user may change that within
+//! the hour.
 
 #[cfg(test)]
 mod tests;
@@ -52,13 +56,13 @@ pub enum SavedSearchAlerts {
     NotStarted,
     /// The hour has not ended.
     Open {
-        /// The search.
+        /// The search, as of its last match.
         search: AlertedSearch,
         /// Number of matches that are recorded one by one.
         recorded: u32,
         /// Number of matches that were announced one by one.
         announced: u32,
-        /// Number of matches to announce together.
+        /// Number of matches to announce together. Those for a digest are not among them.
         more: u64,
     },
     /// The hour has ended, or the search.
@@ -76,8 +80,8 @@ pub struct AlertedSearch {
     pub user: UserId,
     /// When the user is notified.
     pub notify: NotificationFrequency,
-    /// Identifies the hour among those of the search.
-    pub hour: String,
+    /// Identifies the hour, and the instance in it, among those of the search.
+    pub window: String,
 }
 
 /// A new match.
@@ -146,14 +150,14 @@ impl Process for SavedSearchAlerts {
                 add_match(search, (0, 0, 0), found).with_timer(HOUR_TIMER, Duration::from_hours(1))
             }
             (
-                Self::Open { search, recorded, announced, more },
-                ProcessInput::Event(SavedSearchAlertInput { found, .. }),
+                Self::Open { recorded, announced, more, .. },
+                ProcessInput::Event(SavedSearchAlertInput { search, found }),
             ) => add_match(search, (*recorded, *announced, *more), found),
             (Self::Open { search, more, .. }, ProcessInput::Timeout(_)) => {
                 ProcessReaction::to(Self::Closed).with_commands(announce_together(search, *more))
             }
             (Self::Open { .. }, ProcessInput::Cancelled { .. }) => ProcessReaction::to(Self::Closed),
-            // No inbox refuses a notification.
+            // No inbox refuses a notification; one whose idempotency key somebody else has used is lost.
             (Self::Open { .. }, ProcessInput::CommandRefused { .. }) | (Self::NotStarted | Self::Closed, _) => {
                 ProcessReaction::none()
             }
@@ -180,7 +184,8 @@ fn add_match(
     };
     let is_at_once = search.notify == NotificationFrequency::AtOnce;
     match found {
-        SavedSearchMatch::More(count) => open(recorded, announced, more.saturating_add(*count)),
+        SavedSearchMatch::More(count) if is_at_once => open(recorded, announced, more.saturating_add(*count)),
+        SavedSearchMatch::More(_) => open(recorded, announced, more),
         SavedSearchMatch::Opportunity(_) if !is_at_once => open(recorded.saturating_add(1), announced, more),
         SavedSearchMatch::Opportunity(opportunity) if announced < MAX_ALERTS_PER_HOUR => {
             open(recorded.saturating_add(1), announced + 1, more).with_commands(announce_one(search, opportunity))
@@ -196,7 +201,7 @@ fn announce_one(search: &AlertedSearch, opportunity: &MatchAnnouncement) -> Opti
 
 /// Notifies of matches that were not announced one by one; there is nothing to say about none.
 fn announce_together(search: &AlertedSearch, more: u64) -> Option<ProcessCommand> {
-    if more == 0 || search.notify != NotificationFrequency::AtOnce {
+    if more == 0 {
         return None;
     }
     let (noun, verb) = if more == 1 { ("opportunity", "matches") } else { ("opportunities", "match") };
@@ -207,7 +212,7 @@ fn announce_together(search: &AlertedSearch, more: u64) -> Option<ProcessCommand
         group_thousands(more),
         search.name
     );
-    notify_user(search, &search.hour, &title, &body, None)
+    notify_user(search, &search.window, &title, &body, None)
 }
 
 fn notify_user(

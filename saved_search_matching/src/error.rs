@@ -31,6 +31,14 @@ pub enum MatchingError {
     /// Matches and notifications cannot be recorded.
     #[error("recording matches of saved searches")]
     Process(#[from] InstanceStoreError),
+    /// All instances that a search may have within an hour are closed; the next hour has others.
+    #[error("instance {instance_id} of saved-search-alerts (tenant {tenant_id}) and those before it are closed")]
+    NoOpenWindow {
+        /// The tenant.
+        tenant_id: String,
+        /// The last instance.
+        instance_id: String,
+    },
     /// Matching panicked: a defect of this program.
     #[error("comparing opportunities with saved searches ended unexpectedly")]
     Panicked(#[source] tokio::task::JoinError),

@@ -10,9 +10,10 @@
 //!
 //! A match is recorded once for each search and opportunity, together with the command that notifies the user, so that
 //! neither redelivery nor a second program nor an amendment notifies again. Past opportunities are never matched: the
-//! projection is stateless. The design and its reasons are in ADR 35.
+//! projection is stateless. The design and its reasons are in ADR 37.
 
-mod alert_window_key;
+mod alert_window;
+mod ended_searches;
 mod error;
 mod match_batch;
 mod match_store;
@@ -23,9 +24,10 @@ mod search_index;
 mod search_registry;
 
 pub use self::{
+    ended_searches::EndedSearches,
     error::MatchingError,
-    match_batch::{MAX_RECORDED_PER_HOUR, SearchMatches},
-    match_store::MatchStore,
+    match_batch::{BatchMatches, MAX_RECORDED_PER_HOUR, SearchMatches},
+    match_store::{MatchStore, RETENTION_DAYS},
     matched_opportunity::MatchedOpportunity,
     matching_projection::{MatchingChange, SavedSearchMatching},
     search_entry::{SearchEntry, SearchKey},

@@ -1,26 +1,29 @@
 //! Records matches, and what the process that announces them decides, in one transaction.
 
-use std::{
-    collections::{BTreeMap, BTreeSet, HashSet},
-    sync::Arc,
-};
+mod new_match_rows;
+mod new_matches;
+mod overflow_rows;
+mod search_end;
 
-use chrono::{DateTime, DurationRound as _, TimeDelta, Utc};
-use domain::{value::UserId, watchlist::SearchId};
+use std::collections::{BTreeSet, HashSet};
+
+use chrono::{DateTime, Utc};
 use metrics::counter;
 use processes::{
-    AnyProcess, InputCause, InstanceKey, InstanceStore, InstanceStoreError, Process as _,
-    saved_search_alerts::{
-        AlertedSearch, MAX_RECORDED_PER_HOUR, MatchAnnouncement, SavedSearchAlertInput, SavedSearchAlerts,
-        SavedSearchMatch,
-    },
+    InputSession, InstanceStore,
+    saved_search_alerts::{SavedSearchAlerts, SavedSearchMatch},
 };
-use sqlx::{PgConnection, PgPool, Row};
+use sqlx::{PgPool, Row};
 use uuid::Uuid;
 
+use self::{
+    new_match_rows::NewMatchRows,
+    new_matches::{NewMatches, announcement},
+    overflow_rows::OverflowRows,
+    search_end::remove_ended,
+};
 use crate::{
-    MatchedOpportunity, MatchingError, SearchKey, SearchMatches,
-    alert_window_key::{alert_window_key, alert_window_prefix, hour_name},
+    BatchMatches, MatchedOpportunity, MatchingError, SearchKey, SearchMatches, alert_window::AlertWindow,
     error::postgres_error,
 };
 
@@ -28,10 +31,13 @@ use crate::{
 const SEARCHES_PER_TRANSACTION: usize = 500;
 
 /// How long matches are stored. An opportunity that is amended later than that is announced again.
-const RETENTION_DAYS: i32 = 180;
+pub const RETENTION_DAYS: i32 = 180;
 
-/// Rows that one clean-up removes at most.
+/// Rows of a table that are removed at once.
 const CLEAN_UP_ROWS: i64 = 10_000;
+
+/// Instances of a search that may be closed within an hour.
+const MAX_WINDOWS: u32 = 100;
 
 /// Namespace of the ids of matches, which are parts of idempotency keys.
 const MATCH_NAMESPACE: Uuid = Uuid::from_u128(0x6d65_6468_7562_5f73_6561_7263_685f_6d61);
@@ -41,19 +47,6 @@ const MATCH_NAMESPACE: Uuid = Uuid::from_u128(0x6d65_6468_7562_5f73_6561_7263_68
 pub struct MatchStore {
     pool: PgPool,
     instances: InstanceStore,
-}
-
-/// Which searches have ended, and when.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct EndedSearches {
-    /// The tenant.
-    pub(crate) tenant_id: String,
-    /// Those of this user; `None` means all of the tenant.
-    pub(crate) user_id: Option<String>,
-    /// This search of the user; `None` means all of them.
-    pub(crate) search: Option<SearchKey>,
-    /// When that was recorded: what matched later belongs to a search that was saved again.
-    pub(crate) at: DateTime<Utc>,
 }
 
 /// A search and an opportunity of a batch.
@@ -66,18 +59,18 @@ impl MatchStore {
     }
 
     /// Records the new matches of a batch, with the commands that announce them. Matches that are recorded already
-    /// change nothing.
+    /// change nothing, and those of searches that have ended meanwhile are left out.
     ///
     /// # Errors
     /// [`MatchingError`] when Postgres does not answer. What was recorded before stays.
     pub async fn record_matches(
         &self,
         opportunities: &[&MatchedOpportunity],
-        matches: &[SearchMatches],
+        found: &BatchMatches,
         now: DateTime<Utc>,
     ) -> Result<(), MatchingError> {
-        for chunk in matches.chunks(SEARCHES_PER_TRANSACTION) {
-            self.record_chunk(opportunities, chunk, now).await?;
+        for chunk in found.searches.chunks(SEARCHES_PER_TRANSACTION) {
+            self.record_chunk(opportunities, chunk, found.position, now).await?;
         }
         Ok(())
     }
@@ -86,71 +79,55 @@ impl MatchStore {
         &self,
         opportunities: &[&MatchedOpportunity],
         matches: &[SearchMatches],
+        position: u64,
         now: DateTime<Utc>,
     ) -> Result<(), MatchingError> {
         let pairs = matches.iter().flat_map(|found| {
             found.opportunities.iter().filter_map(|index| Some((&found.key, *opportunities.get(*index)?)))
         });
         let known = self.load_known_pairs(&pairs.collect::<Vec<_>>()).await?;
-        let hour = hour_name(now);
-        let mut windows = BTreeMap::new();
-        let mut new_matches = vec![];
-        for found in matches {
-            let mut seen = HashSet::new();
-            let new: Vec<&MatchedOpportunity> = found
-                .opportunities
-                .iter()
-                .filter_map(|index| opportunities.get(*index).copied())
-                .filter(|opportunity| !known.contains(&match_id(&found.key, &opportunity.id)))
-                .filter(|opportunity| seen.insert(opportunity.id.as_str()))
-                .collect();
-            let Some(first) = new.first().copied().or_else(|| opportunities.last().copied().filter(|_| found.more > 0))
-            else {
-                continue;
-            };
-            windows.insert(alert_window_key(&found.key, &hour), first.correlation_id);
-            new_matches.push((found, new, first));
-        }
         counter!("medhub_search_matches_total", "outcome" => "known").increment(known.len() as u64);
+        let select =
+            |found| NewMatches::select(found, opportunities, &known, AlertWindow::new(now, found.active_since));
+        let mut new_matches: Vec<_> = matches.iter().filter_map(select).collect();
         if new_matches.is_empty() {
             return Ok(());
         }
-        let mut session = self.instances.begin_inputs::<SavedSearchAlerts>(&windows).await?;
+        let mut session = self.begin_open_windows(&mut new_matches).await?;
+        remove_ended(&mut session, &mut new_matches, position).await?;
+        if new_matches.is_empty() {
+            return Ok(session.roll_back().await?);
+        }
         let mut rows = NewMatchRows::default();
-        for (found, new, _) in &mut new_matches {
-            let window = session.state(&alert_window_key(&found.key, &hour))?;
-            let recordable = window.as_ref().map_or(MAX_RECORDED_PER_HOUR, SavedSearchAlerts::recordable) as usize;
-            for opportunity in new.iter().take(recordable) {
-                rows.add(found, opportunity);
+        for new in &new_matches {
+            let window = session.state(&new.instance_key())?;
+            let recordable = window.as_ref().map_or(0, SavedSearchAlerts::recordable) as usize;
+            for opportunity in new.opportunities.iter().take(recordable) {
+                rows.add(new.found, opportunity);
             }
         }
         let inserted = rows.insert(session.connection()).await?;
         let mut announced = BTreeSet::new();
         let mut overflows = OverflowRows::default();
-        for (found, new, first) in &new_matches {
-            let key = alert_window_key(&found.key, &hour);
-            let Some(search) = alerted_search(found, &hour) else { continue };
-            let mut counted = found.more;
-            for opportunity in new {
-                let id = match_id(&found.key, &opportunity.id);
-                if !rows.ids.contains(&id) {
+        for new in &new_matches {
+            let key = new.instance_key();
+            let mut counted = new.found.more;
+            for opportunity in &new.opportunities {
+                let id = match_id(&new.found.key, &opportunity.id);
+                if !rows.contains(id) {
                     counted += 1;
-                } else if inserted.contains(&id) {
-                    let input = SavedSearchAlertInput {
-                        search: search.clone(),
-                        found: SavedSearchMatch::Opportunity(announcement(opportunity)),
-                    };
-                    let cause = InputCause::from_event(id, opportunity.event_id, opportunity.correlation_id);
-                    if session.react(&key, &input, cause)? > 0 {
-                        announced.insert(id);
-                    }
+                } else if inserted.contains(&id)
+                    && let Some(input) = new.input(SavedSearchMatch::Opportunity(announcement(opportunity)))
+                    && session.react(&key, &input, new.cause(&opportunity.id, opportunity))? > 0
+                {
+                    announced.insert(id);
                 }
             }
-            if counted > 0 {
-                let input = SavedSearchAlertInput { search, found: SavedSearchMatch::More(counted) };
-                let id = match_id(&found.key, &first.event_id.to_string());
-                session.react(&key, &input, InputCause::from_event(id, first.event_id, first.correlation_id))?;
-                overflows.add(found, counted);
+            if counted > 0
+                && let Some(input) = new.input(SavedSearchMatch::More(counted))
+            {
+                session.react(&key, &input, new.cause("more", new.first))?;
+                overflows.add(new.found, counted);
             }
         }
         rows.mark_announced(session.connection(), &announced).await?;
@@ -165,6 +142,35 @@ impl MatchStore {
             counter!("medhub_search_matches_total", "outcome" => outcome).increment(count);
         }
         Ok(())
+    }
+
+    /// Begins a transaction in which each search has an open instance. One that is closed ignores inputs: an operator
+    /// has cancelled it, or its hour has ended by another program's clock. Then the search gets a further one.
+    async fn begin_open_windows(
+        &self,
+        new_matches: &mut [NewMatches<'_>],
+    ) -> Result<InputSession<SavedSearchAlerts>, MatchingError> {
+        loop {
+            let windows = new_matches.iter().map(|new| (new.instance_key(), new.first.correlation_id)).collect();
+            let session = self.instances.begin_inputs::<SavedSearchAlerts>(&windows).await?;
+            let mut is_any_closed = false;
+            for new in &mut *new_matches {
+                let key = new.instance_key();
+                if session.state(&key)?.is_some() {
+                    continue;
+                }
+                is_any_closed = true;
+                new.window.advance();
+                if new.window.number() >= MAX_WINDOWS {
+                    return Err(MatchingError::NoOpenWindow { tenant_id: key.tenant_id, instance_id: key.instance_id });
+                }
+            }
+            if !is_any_closed {
+                return Ok(session);
+            }
+            // Instances are locked in the order of their keys, so those of the further ones begin again.
+            session.roll_back().await?;
+        }
     }
 
     /// The ids of those pairs that are recorded.
@@ -186,47 +192,7 @@ impl MatchStore {
         Ok(ids.map_err(postgres_error("decoding matches of saved searches"))?.into_iter().flatten().collect())
     }
 
-    /// Forgets what is still to be announced of searches that have ended.
-    ///
-    /// # Errors
-    /// [`MatchingError`] when Postgres does not answer.
-    pub async fn end_searches(&self, ended: &EndedSearches) -> Result<(), MatchingError> {
-        let Some(process) = find_process() else { return Ok(()) };
-        let prefix = ended.search.as_ref().map(alert_window_prefix);
-        let open: Vec<String> = sqlx::query_scalar(include_str!("match_store/open_windows.sql"))
-            .bind(SavedSearchAlerts::NAME)
-            .bind(&ended.tenant_id)
-            .bind(&prefix)
-            .bind(&ended.user_id)
-            .bind(ended.at)
-            .fetch_all(&self.pool)
-            .await
-            .map_err(postgres_error("reading open alerts of searches"))?;
-        for instance_id in open {
-            let key = InstanceKey { tenant_id: ended.tenant_id.clone(), instance_id };
-            match self.instances.cancel_instance(process.as_ref(), &key, "the search has ended").await {
-                // Its hour has ended meanwhile.
-                Ok(()) | Err(InstanceStoreError::NotOpen { .. } | InstanceStoreError::NoInstance { .. }) => {}
-                Err(error) => return Err(error.into()),
-            }
-        }
-        for statement in [
-            include_str!("match_store/remove_ended_matches.sql"),
-            include_str!("match_store/remove_ended_overflows.sql"),
-        ] {
-            sqlx::query(statement)
-                .bind(&ended.tenant_id)
-                .bind(&ended.user_id)
-                .bind(ended.search.as_ref().map(|search| search.search_id.uuid()))
-                .bind(ended.at)
-                .execute(&self.pool)
-                .await
-                .map_err(postgres_error("removing matches of searches that have ended"))?;
-        }
-        Ok(())
-    }
-
-    /// Removes matches of long ago; returns how many.
+    /// Removes a limited number of matches of long ago; returns how many. Zero means that none are left.
     ///
     /// # Errors
     /// [`MatchingError`] when Postgres does not answer.
@@ -256,144 +222,18 @@ impl MatchStore {
     }
 }
 
-/// Matches to insert, as columns.
-#[derive(Default)]
-struct NewMatchRows<'a> {
-    ids: HashSet<Uuid>,
-    rows: Vec<(Uuid, &'a SearchMatches, &'a MatchedOpportunity)>,
-}
-
-impl<'a> NewMatchRows<'a> {
-    fn add(&mut self, found: &'a SearchMatches, opportunity: &'a MatchedOpportunity) {
-        let id = match_id(&found.key, &opportunity.id);
-        self.ids.insert(id);
-        self.rows.push((id, found, opportunity));
-    }
-
-    /// Inserts the rows; returns the ids of those that another program has not inserted meanwhile.
-    async fn insert(&self, connection: &mut PgConnection) -> Result<HashSet<Uuid>, MatchingError> {
-        if self.rows.is_empty() {
-            return Ok(HashSet::new());
-        }
-        let rows = sqlx::query(include_str!("match_store/insert.sql"))
-            .bind(self.rows.iter().map(|(_, found, _)| &*found.key.tenant_id).collect::<Vec<_>>())
-            .bind(self.rows.iter().map(|(_, found, _)| &*found.key.user_id).collect::<Vec<_>>())
-            .bind(self.rows.iter().map(|(_, found, _)| found.key.search_id.uuid()).collect::<Vec<_>>())
-            .bind(self.rows.iter().map(|(_, _, opportunity)| opportunity.id.as_str()).collect::<Vec<_>>())
-            .bind(self.rows.iter().map(|(_, found, _)| &*found.name).collect::<Vec<_>>())
-            .bind(self.rows.iter().map(|(_, _, opportunity)| printable(&opportunity.title)).collect::<Vec<_>>())
-            .bind(self.rows.iter().map(|(_, _, opportunity)| printable(&opportunity.agency_name)).collect::<Vec<_>>())
-            .bind(self.rows.iter().map(|(_, found, _)| found.notify.name()).collect::<Vec<_>>())
-            .bind(self.rows.iter().map(|(_, _, opportunity)| opportunity.event_id).collect::<Vec<_>>())
-            .fetch_all(connection)
-            .await
-            .map_err(postgres_error("recording matches of saved searches"))?;
-        let inserted = rows.iter().map(|row| {
-            let key = SearchKey {
-                tenant_id: Arc::from(row.try_get::<&str, _>("tenant_id")?),
-                user_id: Arc::from(row.try_get::<&str, _>("user_id")?),
-                search_id: SearchId::new(row.try_get("search_id")?),
-            };
-            Ok(match_id(&key, row.try_get("opportunity_id")?))
-        });
-        let inserted = inserted.collect::<Result<_, sqlx::Error>>();
-        inserted.map_err(postgres_error("decoding recorded matches"))
-    }
-
-    async fn mark_announced(
-        &self,
-        connection: &mut PgConnection,
-        announced: &BTreeSet<Uuid>,
-    ) -> Result<(), MatchingError> {
-        let rows: Vec<_> = self.rows.iter().filter(|(id, _, _)| announced.contains(id)).collect();
-        if rows.is_empty() {
-            return Ok(());
-        }
-        sqlx::query(include_str!("match_store/mark_announced.sql"))
-            .bind(rows.iter().map(|(_, found, _)| &*found.key.tenant_id).collect::<Vec<_>>())
-            .bind(rows.iter().map(|(_, found, _)| &*found.key.user_id).collect::<Vec<_>>())
-            .bind(rows.iter().map(|(_, found, _)| found.key.search_id.uuid()).collect::<Vec<_>>())
-            .bind(rows.iter().map(|(_, _, opportunity)| opportunity.id.as_str()).collect::<Vec<_>>())
-            .execute(connection)
-            .await
-            .map(drop)
-            .map_err(postgres_error("marking matches as announced"))
-    }
-}
-
-/// Numbers of matches that are only counted, by search.
-#[derive(Default)]
-struct OverflowRows<'a>(Vec<(&'a SearchMatches, u64)>);
-
-impl<'a> OverflowRows<'a> {
-    fn add(&mut self, found: &'a SearchMatches, count: u64) {
-        self.0.push((found, count));
-    }
-
-    fn total(&self) -> u64 {
-        self.0.iter().map(|(_, count)| count).sum()
-    }
-
-    async fn upsert(&self, connection: &mut PgConnection, now: DateTime<Utc>) -> Result<(), MatchingError> {
-        if self.0.is_empty() {
-            return Ok(());
-        }
-        sqlx::query(include_str!("match_store/add_overflows.sql"))
-            .bind(self.0.iter().map(|(found, _)| &*found.key.tenant_id).collect::<Vec<_>>())
-            .bind(self.0.iter().map(|(found, _)| &*found.key.user_id).collect::<Vec<_>>())
-            .bind(self.0.iter().map(|(found, _)| found.key.search_id.uuid()).collect::<Vec<_>>())
-            .bind(self.0.iter().map(|(found, _)| &*found.name).collect::<Vec<_>>())
-            .bind(self.0.iter().map(|(found, _)| found.notify.name()).collect::<Vec<_>>())
-            .bind(self.0.iter().map(|(_, count)| i64::try_from(*count).unwrap_or(i64::MAX)).collect::<Vec<_>>())
-            .bind(now.duration_trunc(TimeDelta::hours(1)).unwrap_or(now))
-            .execute(connection)
-            .await
-            .map(drop)
-            .map_err(postgres_error("counting matches of saved searches"))
-    }
-}
-
-fn find_process() -> Option<Arc<dyn AnyProcess>> {
-    processes::all_processes().into_iter().find(|process| process.name() == SavedSearchAlerts::NAME)
-}
-
 /// The id of the match of a search and a subject, the same each time.
 fn match_id(search: &SearchKey, subject: &str) -> Uuid {
     let SearchKey { tenant_id, user_id, search_id } = search;
     Uuid::new_v5(&MATCH_NAMESPACE, [tenant_id, user_id, &*search_id.to_string(), subject].join("\n").as_bytes())
 }
 
-/// What the process has to know of a search; `None` for a user whose id is no id, which no event has.
-fn alerted_search(found: &SearchMatches, hour: &str) -> Option<AlertedSearch> {
-    Some(AlertedSearch {
-        search_id: found.key.search_id,
-        name: found.name.to_string(),
-        user: UserId::try_new(&found.key.user_id).ok()?,
-        notify: found.notify,
-        hour: hour.to_owned(),
-    })
-}
-
-fn announcement(opportunity: &MatchedOpportunity) -> MatchAnnouncement {
-    let mut summary = format!("{} of {}", opportunity.notice_type, opportunity.agency_name);
-    if let Some(set_aside) = &opportunity.set_aside {
-        summary.push_str(", set aside for ");
-        summary.push_str(set_aside);
-    }
-    if let Some(deadline) = opportunity.response_deadline {
-        summary.push_str(&deadline.format(", responses by %Y-%m-%d %H:%M UTC").to_string());
-    }
-    summary.push('.');
-    MatchAnnouncement { opportunity_id: opportunity.id.clone(), title: opportunity.title.clone(), summary }
-}
-
-/// A text without control characters, some of which Postgres refuses.
-fn printable(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
-}
-
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
+    use domain::watchlist::SearchId;
+
     use super::*;
 
     #[test]
@@ -407,10 +247,5 @@ mod tests {
         assert_eq!(id, match_id(&search("ann"), "036:A"));
         assert_ne!(id, match_id(&search("ann"), "036:B"));
         assert_ne!(id, match_id(&search("bob"), "036:A"));
-    }
-
-    #[test]
-    fn text_for_postgres_has_no_control_characters() {
-        assert_eq!(printable("a\0b\nc"), "a b c");
     }
 }

@@ -7,12 +7,9 @@ use std::{
 
 use domain::{
     clock::{Clock as _, SystemClock},
-    company::CompanyEvent,
     context::BoundedContext,
     envelope::RawEnvelope,
-    error_chain::format_error_chain,
     opportunity::{AmendmentStanding, OpportunityEvent},
-    watchlist::{NotificationFrequency, WatchlistEvent},
 };
 use metrics::histogram;
 use processes::{InstanceStoreError, Process as _, saved_search_alerts::SavedSearchAlerts};
@@ -25,17 +22,13 @@ use projections::{
 };
 use tokio::sync::Mutex;
 
-use crate::{MatchStore, MatchedOpportunity, MatchingError, SearchKey, SearchRegistry, match_store::EndedSearches};
-
-/// How often matches of long ago are removed.
-const CLEAN_UP_INTERVAL: Duration = Duration::from_hours(1);
+use crate::{EndedSearches, MatchStore, MatchedOpportunity, MatchingError, SearchRegistry};
 
 /// Matches opportunities against the saved searches of all companies.
 #[derive(Clone)]
 pub struct SavedSearchMatching {
     registry: Arc<Mutex<SearchRegistry>>,
     store: MatchStore,
-    cleaned_up_at: Arc<Mutex<Option<Instant>>>,
 }
 
 /// What an event means for matching.
@@ -50,7 +43,7 @@ pub enum MatchingChange {
 impl SavedSearchMatching {
     /// Creates the projection. The registry is filled by the first batch.
     pub fn new(registry: SearchRegistry, store: MatchStore) -> Self {
-        Self { registry: Arc::new(Mutex::new(registry)), store, cleaned_up_at: Arc::default() }
+        Self { registry: Arc::new(Mutex::new(registry)), store }
     }
 
     async fn match_changes(&self, changes: &[MatchingChange]) -> Result<(), MatchingError> {
@@ -61,11 +54,9 @@ impl SavedSearchMatching {
         let opportunities: Vec<_> = opportunities.collect();
         if !opportunities.is_empty() {
             let started = Instant::now();
-            let matches = self.registry.lock().await.find_matches(&opportunities).await?;
+            let found = self.registry.lock().await.find_matches(&opportunities).await?;
             histogram!("medhub_search_matching_seconds").record(started.elapsed().as_secs_f64());
-            if !matches.is_empty() {
-                self.store.record_matches(&opportunities, &matches, SystemClock.now()).await?;
-            }
+            self.store.record_matches(&opportunities, &found, SystemClock.now()).await?;
         }
         for change in changes {
             if let MatchingChange::Ended(ended) = change {
@@ -73,16 +64,6 @@ impl SavedSearchMatching {
             }
         }
         Ok(())
-    }
-
-    async fn clean_up(&self) {
-        let mut cleaned_up_at = self.cleaned_up_at.lock().await;
-        if cleaned_up_at.is_none_or(|at| at.elapsed() >= CLEAN_UP_INTERVAL) {
-            *cleaned_up_at = Some(Instant::now());
-            if let Err(error) = self.store.remove_old_matches().await {
-                tracing::debug!(reason = format_error_chain(&error), "old matches of saved searches not removed");
-            }
-        }
     }
 }
 
@@ -113,17 +94,14 @@ impl Projection for SavedSearchMatching {
     fn project(event: &RawEnvelope) -> Result<Vec<MatchingChange>, ProjectionError> {
         let change = match event.aggregate_type.as_str() {
             "opportunity" => find_opportunity(event)?,
-            "watchlist" => find_ended_search(event)?,
-            "company" => find_ended_membership(event)?,
+            "watchlist" | "company" => find_ended(event)?,
             _ => None,
         };
         Ok(change.into_iter().collect())
     }
 
     async fn apply(&self, changes: &[MatchingChange]) -> Result<(), ProjectionError> {
-        let matched = self.match_changes(changes).await;
-        self.clean_up().await;
-        matched.map_err(|error| match &error {
+        self.match_changes(changes).await.map_err(|error| match &error {
             MatchingError::Postgres { source, .. }
             | MatchingError::Process(InstanceStoreError::Postgres { source, .. })
                 if is_invalid_value(source) =>
@@ -137,6 +115,7 @@ impl Projection for SavedSearchMatching {
             | MatchingError::Generation(_)
             | MatchingError::Search(_)
             | MatchingError::Process(_)
+            | MatchingError::NoOpenWindow { .. }
             | MatchingError::Panicked(_) => ProjectionError::unavailable(error),
         })
     }
@@ -184,36 +163,9 @@ fn find_opportunity(event: &RawEnvelope) -> Result<Option<MatchingChange>, Proje
     })
 }
 
-fn find_ended_search(event: &RawEnvelope) -> Result<Option<MatchingChange>, ProjectionError> {
-    let search_id = match event.decode::<WatchlistEvent>().map_err(ProjectionError::poison)? {
-        WatchlistEvent::SearchRemoved { search_id, .. } => search_id,
-        WatchlistEvent::SearchSaved { search_id, search, .. } if search.notify == NotificationFrequency::Never => {
-            search_id
-        }
-        WatchlistEvent::SearchSaved { .. }
-        | WatchlistEvent::OpportunitySaved { .. }
-        | WatchlistEvent::OpportunityUnsaved { .. } => return Ok(None),
-    };
-    let user = event.local_id();
-    let search = SearchKey { tenant_id: event.tenant_id.as_str().into(), user_id: user.into(), search_id };
-    Ok(Some(ended(event, Some(user.to_owned()), Some(search))))
-}
-
-fn find_ended_membership(event: &RawEnvelope) -> Result<Option<MatchingChange>, ProjectionError> {
-    Ok(match event.decode::<CompanyEvent>().map_err(ProjectionError::poison)? {
-        CompanyEvent::MemberRemoved { user, .. } => Some(ended(event, Some(user.as_str().to_owned()), None)),
-        CompanyEvent::Closed { .. } => Some(ended(event, None, None)),
-        CompanyEvent::Registered { .. }
-        | CompanyEvent::ProfileChanged { .. }
-        | CompanyEvent::MemberAdded { .. }
-        | CompanyEvent::RoleChanged { .. }
-        | CompanyEvent::ApiKeyIssued { .. }
-        | CompanyEvent::ApiKeyRevoked { .. } => None,
-    })
-}
-
-fn ended(event: &RawEnvelope, user_id: Option<String>, search: Option<SearchKey>) -> MatchingChange {
-    MatchingChange::Ended(EndedSearches { tenant_id: event.tenant_id.clone(), user_id, search, at: event.recorded_at })
+fn find_ended(event: &RawEnvelope) -> Result<Option<MatchingChange>, ProjectionError> {
+    let ended = EndedSearches::from_event(event).map_err(ProjectionError::poison)?;
+    Ok(ended.map(MatchingChange::Ended))
 }
 
 /// Whether Postgres refuses a value (SQLSTATE classes 22 and 23): it accepts others.

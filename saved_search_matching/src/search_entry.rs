@@ -32,6 +32,8 @@ pub struct SearchEntry {
     /// Only opportunities recorded after this position of the log match: those before it were there when the search was
     /// saved.
     pub saved_at_position: u64,
+    /// Position of the event since which it notifies without interruption, whatever its criteria.
+    pub active_since: u64,
     /// Text that an opportunity must be about.
     pub text: Option<Box<str>>,
     /// Codes of agencies, ascending; empty means any.
@@ -51,6 +53,7 @@ impl SearchEntry {
             name: search.name.as_str().into(),
             notify: search.notify,
             saved_at_position,
+            active_since: saved_at_position,
             text: text.as_ref().map(|text| text.as_str().into()),
             agencies: agencies.iter().map(|code| code.as_str().into()).collect(),
             naics: naics.iter().map(|code| code.as_str().into()).collect(),
@@ -58,14 +61,17 @@ impl SearchEntry {
         }
     }
 
-    /// This entry, which replaces `before`. Where its criteria are the same, it keeps the position: a new name or
-    /// frequency makes no opportunity one that was there before.
+    /// This entry, which replaces `before`, and is active since then. Where its criteria are the same, it keeps the
+    /// position: a new name or frequency makes no opportunity one that was there before.
     #[must_use]
     pub fn continued_from(mut self, before: Option<&Self>) -> Self {
         let criteria =
             |entry: &Self| (entry.text.clone(), entry.agencies.clone(), entry.naics.clone(), entry.set_asides.clone());
-        if let Some(before) = before.filter(|before| criteria(before) == criteria(&self)) {
-            self.saved_at_position = before.saved_at_position;
+        if let Some(before) = before {
+            self.active_since = before.active_since;
+            if criteria(before) == criteria(&self) {
+                self.saved_at_position = before.saved_at_position;
+            }
         }
         self
     }

@@ -21,7 +21,7 @@ use self::text_table::TextTable;
 pub use self::text_table::WordScores;
 use crate::{MatchedOpportunity, SearchEntry, SearchKey};
 
-/// The least relevance of an opportunity that matches a text. Chosen on the judged queries of ADR 28 (ADR 35).
+/// The least relevance of an opportunity that matches a text. Chosen on the judged queries of ADR 28 (ADR 37).
 pub const MATCH_THRESHOLD: f32 = 0.65;
 
 /// The saved searches of all tenants.

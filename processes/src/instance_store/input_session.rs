@@ -79,6 +79,14 @@ impl<P: Process> InputSession<P> {
         Ok(commands)
     }
 
+    /// Ends the transaction without a change, and unlocks the instances at once.
+    ///
+    /// # Errors
+    /// [`InstanceStoreError::Postgres`] when Postgres does not answer; nothing is changed then either.
+    pub async fn roll_back(self) -> Result<(), InstanceStoreError> {
+        self.transaction.rollback().await.map_err(postgres_error("rolling back a transaction"))
+    }
+
     /// Writes the decisions and commits the transaction, with the caller's statements.
     ///
     /// # Errors

@@ -9,7 +9,7 @@ fn search(notify: NotificationFrequency) -> AlertedSearch {
         name: "Lifts".to_owned(),
         user: UserId::from_program("ann"),
         notify,
-        hour: "2026-11-29T17".to_owned(),
+        window: "2026-11-29T17.40".to_owned(),
     }
 }
 
@@ -76,8 +76,35 @@ fn matches_for_a_digest_are_recorded_and_never_announced() {
     let daily = NotificationFrequency::Daily;
     let reaction = when(&SavedSearchAlerts::NotStarted, daily, opportunity("036:A"));
     assert_eq!((reaction.commands.len(), reaction.next), (0, Some(open(daily, 1, 0, 0))));
-    let reaction = open(daily, MAX_RECORDED_PER_HOUR, 0, 9).react(ProcessInput::Timeout(HOUR_TIMER));
+    let full = open(daily, MAX_RECORDED_PER_HOUR, 0, 0);
+    let reaction = when(&full, daily, SavedSearchMatch::More(9));
+    assert_eq!((reaction.commands.len(), reaction.next.as_ref()), (0, Some(&full)));
+    let reaction = full.react(ProcessInput::Timeout(HOUR_TIMER));
     assert_eq!(reaction, ProcessReaction::to(SavedSearchAlerts::Closed));
+}
+
+#[test]
+fn a_match_is_announced_as_the_search_says_when_it_is_found() {
+    let (at_once, daily) = (NotificationFrequency::AtOnce, NotificationFrequency::Daily);
+    let reaction = when(&open(daily, 3, 0, 0), at_once, opportunity("036:A"));
+    assert_eq!((reaction.commands.len(), reaction.next), (1, Some(open(at_once, 4, 1, 0))));
+    let reaction = when(&open(at_once, 3, 3, 2), daily, opportunity("036:A"));
+    assert_eq!((reaction.commands.len(), reaction.next.as_ref()), (0, Some(&open(daily, 4, 3, 2))));
+    // Those that were counted before are in no digest.
+    let reaction = open(daily, 4, 3, 2).react(ProcessInput::Timeout(HOUR_TIMER));
+    assert_eq!(notifications(&reaction), [("Lifts: 2 more opportunities", None)]);
+}
+
+#[test]
+fn a_further_instance_of_the_hour_has_notifications_of_its_own() {
+    let state = |window: &str| SavedSearchAlerts::Open {
+        search: AlertedSearch { window: window.to_owned(), ..search(NotificationFrequency::AtOnce) },
+        recorded: 20,
+        announced: 20,
+        more: 2,
+    };
+    let end_hour = |window| state(window).react(ProcessInput::Timeout(HOUR_TIMER)).commands;
+    assert_ne!(end_hour("2026-11-29T17.40"), end_hour("2026-11-29T17.57"));
 }
 
 #[test]

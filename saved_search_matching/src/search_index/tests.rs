@@ -188,6 +188,7 @@ fn the_query_of_a_text_is_kept_when_its_search_is_replaced_and_returned_when_no_
         name: name.into(),
         notify: NotificationFrequency::AtOnce,
         saved_at_position: 0,
+        active_since: 0,
         text: Some(text.into()),
         agencies: Box::default(),
         naics: Box::default(),

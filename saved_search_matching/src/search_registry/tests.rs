@@ -4,14 +4,16 @@ use std::sync::Arc;
 
 use cqrs_es::DomainEvent;
 use domain::{
-    company::{CompanyName, Role},
+    company::{CompanyEvent, CompanyName, Role},
     envelope::Envelope,
     value::{AuditStamp, UserId},
-    watchlist::SearchId,
+    watchlist::{NotificationFrequency, SearchId},
 };
 use serde::Serialize;
+use uuid::Uuid;
 
-use super::*;
+use super::{member_roster::MemberRoster, *};
+use crate::{SearchEntry, SearchKey};
 
 /// An event as it is recorded.
 pub(crate) fn recorded_event<E: DomainEvent + Serialize>(
@@ -49,16 +51,16 @@ fn who_has_left_is_not_a_member_until_added_again() {
     let name = CompanyName::try_new("Acme").unwrap();
     let registered = CompanyEvent::Registered { name, founder: UserId::from_program("bob"), stamp };
     let mut roster = MemberRoster::default();
-    let is_member = |roster: &MemberRoster, user| roster.is_member(&search_key(user));
-    assert!(!is_member(&roster, "ann"));
-    roster.apply_event("acme", &registered);
-    roster.apply_event("acme", &added);
-    assert!(is_member(&roster, "ann") && is_member(&roster, "bob"));
-    roster.apply_event("acme", &removed);
-    roster.apply_event("zenith", &added);
-    assert!(!is_member(&roster, "ann") && is_member(&roster, "bob"));
-    roster.apply_event("acme", &added);
-    assert!(is_member(&roster, "ann"));
+    let members = |roster: &MemberRoster| ["ann", "bob"].map(|user| roster.member_since(&search_key(user)));
+    assert_eq!(members(&roster), [None, None]);
+    roster.apply_event("acme", &registered, 1);
+    roster.apply_event("acme", &added, 2);
+    assert_eq!(members(&roster), [Some(2), Some(1)]);
+    roster.apply_event("acme", &removed, 3);
+    roster.apply_event("zenith", &added, 4);
+    assert_eq!(members(&roster), [None, Some(1)]);
+    roster.apply_event("acme", &added, 5);
+    assert_eq!(members(&roster), [Some(5), Some(1)]);
 }
 
 #[test]
@@ -68,6 +70,7 @@ fn a_new_name_keeps_the_position_and_new_criteria_do_not() {
         name: name.into(),
         notify: NotificationFrequency::AtOnce,
         saved_at_position: position,
+        active_since: position,
         text: None,
         agencies: Box::default(),
         naics: Box::new([naics.into()]),
@@ -75,6 +78,7 @@ fn a_new_name_keeps_the_position_and_new_criteria_do_not() {
     };
     let before = entry("33", "a", 7);
     assert_eq!(entry("33", "b", 9).continued_from(Some(&before)), entry("33", "b", 7));
-    assert_eq!(entry("62", "a", 9).continued_from(Some(&before)), entry("62", "a", 9));
+    let changed = SearchEntry { active_since: 7, ..entry("62", "a", 9) };
+    assert_eq!(entry("62", "a", 9).continued_from(Some(&before)), changed);
     assert_eq!(entry("33", "a", 9).continued_from(None), entry("33", "a", 9));
 }

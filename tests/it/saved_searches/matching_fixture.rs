@@ -24,7 +24,7 @@ use domain::{
     },
 };
 use eventstore::{log::PgLogReader, postgres::PostgresConfig, store::PgEventStore};
-use processes::{InstanceStore, ProcessRunner, ProcessRunnerConfig, all_processes};
+use processes::{InstanceQuery, InstanceStore, ProcessRunner, ProcessRunnerConfig, all_processes};
 use projections::{
     opportunity_search::OpportunitySearch,
     runtime::{ConsumerConfig, ControlStore, Projection as _, ProjectionRuntime},
@@ -106,15 +106,23 @@ impl MatchingFixture {
 
     /// A matching as a program starts it: with an empty registry.
     pub(super) fn start_matching(&self) -> SavedSearchMatching {
+        SavedSearchMatching::new(self.create_registry(), self.match_store())
+    }
+
+    pub(super) fn match_store(&self) -> MatchStore {
+        MatchStore::new(self.pool.clone(), self.instances.clone())
+    }
+
+    /// An empty registry, which builds its queries again however small the collection is.
+    pub(super) fn create_registry(&self) -> SearchRegistry {
         let runtime = ProjectionRuntime::new(
             ControlStore::new(self.pool.clone()),
             Arc::new(PgLogReader::new(self.pool.clone())),
             SchemaRegistryClient::new(&schemas::registry_client::RegistryConfig::default()),
             ConsumerConfig::default(),
         );
-        let config = RegistryConfig { statistics_interval: Duration::ZERO };
-        let registry = SearchRegistry::new(self.pool.clone(), Arc::new(runtime), self.search.clone(), config);
-        SavedSearchMatching::new(registry, MatchStore::new(self.pool.clone(), self.instances.clone()))
+        let config = RegistryConfig { statistics_interval: Duration::ZERO, min_opportunities: 0 };
+        SearchRegistry::new(self.pool.clone(), Arc::new(runtime), self.search.clone(), config)
     }
 
     pub(super) async fn register_company(&self, name: &str, members: &[&'static str]) {
@@ -123,14 +131,19 @@ impl MatchingFixture {
         let register = CompanyCommand::Register {
             name: CompanyName::try_new(name).unwrap(),
             founder: UserId::from_program("founder"),
-            stamp: stamp.clone(),
+            stamp,
         };
         self.dispatcher.dispatch::<Company>(&sender, "", &none, register).await.unwrap();
         for user in members {
-            let (user, stamp) = (UserId::from_program(user), stamp.clone());
-            let add = CompanyCommand::AddMember { user, role: Role::Viewer, stamp };
-            self.dispatcher.dispatch::<Company>(&sender, "", &none, add).await.unwrap();
+            self.add_member(name, user).await;
         }
+    }
+
+    pub(super) async fn add_member(&self, name: &str, user: &'static str) {
+        let (sender, none) = (program_sender(&tenant(name)), CommandPreconditions::default());
+        let (user, stamp) = (UserId::from_program(user), self.dispatcher.stamp(&sender));
+        let add = CompanyCommand::AddMember { user, role: Role::Viewer, stamp };
+        self.dispatcher.dispatch::<Company>(&sender, "", &none, add).await.unwrap();
     }
 
     pub(super) async fn remove_member(&self, name: &str, user: &'static str) {
@@ -223,6 +236,15 @@ impl MatchingFixture {
     pub(super) async fn end_hour(&self) {
         self.execute("update process_timers set due_at = now()").await;
         self.send_commands().await;
+    }
+
+    /// Cancels all open instances, as an operator does.
+    pub(super) async fn cancel_open_alerts(&self) {
+        let query = InstanceQuery { limit: 100, ..InstanceQuery::default() };
+        for row in self.instances.list_instances(&query).await.unwrap() {
+            let process = all_processes().into_iter().find(|process| process.name() == row.process).unwrap();
+            self.instances.cancel_instance(process.as_ref(), &row.key, "test").await.unwrap();
+        }
     }
 
     /// Inbox and title of each notification, in the order of the log.
