@@ -34,7 +34,10 @@ use task_workers::{
     WorkerPoolConfig,
 };
 use tests::{database, eventually};
-use tokio::{sync::Notify, task::JoinHandle};
+use tokio::{
+    sync::{Barrier, Notify},
+    task::JoinHandle,
+};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -169,6 +172,8 @@ struct TestHandler {
     most_running: AtomicUsize,
     cancelled: AtomicUsize,
     may_end: Notify,
+    /// Lets tasks end only in groups of this size.
+    group: Option<Barrier>,
     fails_until: usize,
     holds: bool,
 }
@@ -194,6 +199,8 @@ impl TaskHandler for TestHandler {
             let _ended = EndOfRun { handler: self, cancelled };
             if self.holds {
                 self.may_end.notified().await;
+            } else if let Some(group) = &self.group {
+                group.wait().await;
             } else {
                 tokio::time::sleep(Duration::from_millis(20)).await;
             }
@@ -246,7 +253,7 @@ async fn a_pool_completes_all_tasks_with_its_concurrency() {
         ids.push(fixture.request(TENANT).await);
     }
     fixture.deliver_continuously();
-    let handler = Arc::new(TestHandler::default());
+    let handler = Arc::new(TestHandler { group: Some(Barrier::new(3)), ..TestHandler::default() });
     let (pool, stop) = fixture.pool_of("w", &handler);
     for id in &ids {
         fixture.wait_for_history(id, &["task.requested", "task.started w", "task.completed done"]).await;
