@@ -94,7 +94,11 @@ pub struct UnknownProjection {
 
 /// Returns the names of everything that consumes events: projections, processes, the queues of tasks and mails.
 pub fn consumer_names() -> Vec<&'static str> {
-    projection_names().into_iter().chain(PROCESS_NAMES).chain([TaskQueueProjection::NAME, MailProjection::NAME]).collect()
+    projection_names()
+        .into_iter()
+        .chain(PROCESS_NAMES)
+        .chain([TaskQueueProjection::NAME, MailProjection::NAME])
+        .collect()
 }
 
 /// Why the application context could not be created. No connection has been attempted.

@@ -45,7 +45,10 @@ use self::{
     document::{DocumentMutation, DocumentQuery},
     document_cost::CostLimits,
     document_parser::MAX_NESTING,
-    inbox::{MailPreferencesMutation, MailPreferencesQuery, NotificationMutation, NotificationQuery, NotificationSubscription},
+    inbox::{
+        MailPreferencesMutation, MailPreferencesQuery, NotificationMutation, NotificationQuery,
+        NotificationSubscription,
+    },
     opportunity::{
         OpportunityChangesSubscription, OpportunityDashboardSubscription, OpportunityDetailQuery,
         OpportunityHistoryQuery, OpportunityListQuery, OpportunityMutation, OpportunityRecommendedQuery,

@@ -176,10 +176,8 @@ impl Relay {
                 Ok((incarnation, checkpoint::load_checkpoint(&mut connection, incarnation, epoch).await?))
             })
             .await?;
-        let (ends, ()) = tokio::try_join!(
-            read_published_progress(&self.kafka),
-            topic::check_cleanup_policies(&self.kafka)
-        )?;
+        let (ends, ()) =
+            tokio::try_join!(read_published_progress(&self.kafka), topic::check_cleanup_policies(&self.kafka))?;
         let verifying = published_progress::check_published_progress(&mut connection, incarnation, &ends);
         with_timeout(self.config.answer_timeout(), "checking the events that the topics end with", verifying).await?;
         let publisher = KafkaPublisher::new(&self.kafka, incarnation, ends)?;

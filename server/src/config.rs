@@ -21,8 +21,8 @@ use figment::{
     providers::{Format, Serialized, Toml},
     value::{Dict, Value},
 };
-use objects::ObjectsConfig;
 use mail::MailConfig;
+use objects::ObjectsConfig;
 use projections::{
     opportunity_search::EmbeddingConfig,
     runtime::ConsumerConfig as WorkerConfig,

@@ -30,8 +30,8 @@ use api::{
     routes,
 };
 use eventstore::{append::PgBatchStore, registry::SchemaStoreError, relay::Relay};
-use objects::ObjectSweeper;
 use mail::Mailer;
+use objects::ObjectSweeper;
 use processes::{ProcessRunner, ProcessRunnerConfig};
 use projections::runtime::{ControlError, RuntimeError, Supervisor};
 use schemas::registry_client::SchemaRegistryClient;

@@ -7,5 +7,8 @@ mod query;
 mod subscription;
 
 pub(super) use self::{
-    mail_preferences::{MailPreferencesMutation, MailPreferencesQuery}, mutation::NotificationMutation, query::NotificationQuery, subscription::NotificationSubscription,
+    mail_preferences::{MailPreferencesMutation, MailPreferencesQuery},
+    mutation::NotificationMutation,
+    query::NotificationQuery,
+    subscription::NotificationSubscription,
 };

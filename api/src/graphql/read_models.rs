@@ -102,7 +102,8 @@ impl RequestReadModels {
     }
 
     async fn wait_until_caught_up(&self, model: &dyn AnyProjection, token: &ConsistencyToken) -> Result<()> {
-        let reached = consistency::wait_until_token_reached(&self.runtime, &self.generations, model, token, self.wait_timeout);
+        let reached =
+            consistency::wait_until_token_reached(&self.runtime, &self.generations, model, token, self.wait_timeout);
         reached.await.map_err(|failure| match failure {
             ConsistencyError::Behind(position) => error::read_model_behind(model.name(), position),
             ConsistencyError::OtherIncarnation => {

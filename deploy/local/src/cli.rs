@@ -130,9 +130,7 @@ fn run_command(
         LocalCommand::Engine(engine) => engine.run(),
         LocalCommand::Medhub(command) => command.run(folders),
         LocalCommand::Guard(guard) => guard.run(),
-        LocalCommand::ExtractText { args } => {
-            Ok(product(["extract-text".into()].into_iter().chain(args).collect()))
-        }
+        LocalCommand::ExtractText { args } => Ok(product(["extract-text".into()].into_iter().chain(args).collect())),
         LocalCommand::Product { args } => Ok(product(args)),
     }
 }
