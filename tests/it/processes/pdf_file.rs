@@ -4,15 +4,15 @@ use std::fmt::Write as _;
 
 /// A PDF file with a page for each list of lines.
 pub(super) fn write_pdf(pages: &[&[&str]]) -> Vec<u8> {
-    let kids: String = (0..pages.len()).map(|page| format!("{} 0 R ", 4 + 2 * page)).collect();
+    let kids = (0..pages.len()).map(|page| format!("{} 0 R", 4 + 2 * page)).collect::<Vec<_>>().join(" ");
     let mut objects = vec![
         "<< /Type /Catalog /Pages 2 0 R >>".to_owned(),
         format!("<< /Type /Pages /Kids [{kids}] /Count {} >>", pages.len()),
         "<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica /Encoding /WinAnsiEncoding >>".to_owned(),
     ];
     for (index, lines) in pages.iter().enumerate() {
-        let content: String = lines.iter().map(|line| format!("({line}) Tj T*\n")).collect();
-        let content = format!("BT /F1 12 Tf 72 720 Td 16 TL\n{content}ET");
+        let content = lines.iter().map(|line| format!("({line}) Tj T*")).collect::<Vec<_>>().join("\n");
+        let content = format!("BT /F1 12 Tf 72 720 Td 16 TL\n{content}\nET");
         objects.push(format!(
             "<< /Type /Page /Parent 2 0 R /MediaBox [0 0 612 792] /Contents {} 0 R \
              /Resources << /Font << /F1 3 0 R >> >> >>",

@@ -1,6 +1,7 @@
 //! What is announced, to whom, and how often.
 
 use domain::{
+    clock::{Clock as _, SystemClock},
     envelope::RawEnvelope,
     watchlist::{NotificationFrequency, SearchCriteria},
 };
@@ -258,7 +259,7 @@ async fn a_match_of_a_search_that_ends_before_it_is_recorded_is_dropped() {
     assert_eq!(found.searches.len(), 4);
     fixture.remove_search(ANN, 1).await;
     fixture.remove_member("acme", "bob").await;
-    fixture.match_store().record_matches(&opportunities, &found, chrono::Utc::now()).await.unwrap();
+    fixture.match_store().record_matches(&opportunities, &found, SystemClock.now()).await.unwrap();
     fixture.send_commands().await;
     let mut notified = fixture.notifications().await;
     notified.sort();
