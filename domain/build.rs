@@ -30,12 +30,12 @@ fn main() -> io::Result<()> {
     Ok(())
 }
 
-/// The folders of aggregates: those that say how their events are upcast.
+/// The folders of aggregates: those that have events.
 fn aggregate_names() -> io::Result<Vec<String>> {
     let mut names = Vec::new();
     for entry in fs::read_dir("src")? {
         let path = entry?.path();
-        if path.join("upcast.rs").is_file() {
+        if path.join("event.rs").is_file() {
             names.extend(path.file_name().and_then(|name| name.to_str()).map(str::to_owned));
         }
     }

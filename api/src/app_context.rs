@@ -17,6 +17,8 @@ use collaboration::{PeerChannelConfig, ProposalSync, RoomManager, SharedTextStor
 use commands::dispatcher::CommandDispatcher;
 use domain::clock::SystemClock;
 use eventstore::{error::LogError, log::PgLogReader, store::PgEventStore};
+use mail::{MailProjection, MailQueue};
+use objects::{ObjectStore, ObjectsConfigError};
 use processes::{InstanceStore, PROCESS_NAMES, all_process_projections};
 use projections::{
     QueryError,
@@ -24,11 +26,12 @@ use projections::{
     opportunity_analytics::OpportunityAnalytics,
     opportunity_search::{Embedder, EmbeddingError, OpportunitySearch},
     opportunity_views::OpportunityViews,
-    read_models::{PROJECTION_NAMES, ReadModels},
+    read_models::{ReadModels, projection_names},
     response_cache::ResponseCache,
     runtime::{AnyProjection, ControlError, ControlStore, Projection as _, ProjectionRuntime},
     tenant_views::TenantViews,
 };
+use saved_search_matching::{MatchStore, RegistryConfig, SavedSearchMatching, SearchRegistry};
 use schemas::registry_client::SchemaRegistryClient;
 use sqlx::PgPool;
 use task_workers::{TaskQueue, TaskQueueProjection};
@@ -44,7 +47,7 @@ pub use self::{
     registry_client::{ReadOnlyRegistryClient, RegisteredSchema, RegistryLookupError},
     service_findings::ServiceFinding,
 };
-use crate::{config::EngineConfig, object_store::ObjectStore};
+use crate::config::EngineConfig;
 
 /// The clients of all engines and services. Cheap to clone.
 #[derive(Clone)]
@@ -63,6 +66,8 @@ pub struct AppContext {
     pub process_instances: InstanceStore,
     /// The queue of tasks that workers claim from.
     pub task_queue: TaskQueue,
+    /// The queue of mails to send.
+    pub mail_queue: MailQueue,
     /// Feed of the events of the log, for subscriptions.
     pub event_feed: EventFeed,
     /// Runs rebuilds that are started over the API.
@@ -87,9 +92,13 @@ pub struct UnknownProjection {
     pub name: String,
 }
 
-/// Returns the names of everything that consumes events: projections, processes, the queue of tasks.
+/// Returns the names of everything that consumes events: projections, processes, the queues of tasks and mails.
 pub fn consumer_names() -> Vec<&'static str> {
-    PROJECTION_NAMES.into_iter().chain(PROCESS_NAMES).chain([TaskQueueProjection::NAME]).collect()
+    projection_names()
+        .into_iter()
+        .chain(PROCESS_NAMES)
+        .chain([TaskQueueProjection::NAME, MailProjection::NAME])
+        .collect()
 }
 
 /// Why the application context could not be created. No connection has been attempted.
@@ -107,6 +116,9 @@ pub enum AppContextError {
     /// The settings of shared editing are invalid.
     #[error("setting up shared editing")]
     Rooms(#[source] TextError),
+    /// The settings of the object store are invalid.
+    #[error("setting up the object store")]
+    Objects(#[source] ObjectsConfigError),
     /// The URL of the schema registry is invalid.
     #[error("setting up the client of the schema registry")]
     Registry(#[source] RegistryLookupError),
@@ -166,13 +178,14 @@ impl AppContext {
             dispatcher,
             rooms: Arc::new(rooms),
             event_store: store,
-            objects: ObjectStore::new(&config.objects),
+            objects: ObjectStore::new(&config.objects).map_err(AppContextError::Objects)?,
             consistency_wait,
             read_models: ActiveReadModels::new(models),
             event_feed,
             rebuilds: BackgroundRebuilds::new(runtime.clone()),
             process_instances: InstanceStore::new(pool.clone()),
             task_queue: TaskQueue::new(pool.clone()),
+            mail_queue: MailQueue::new(pool.clone()),
             runtime: Arc::new(runtime),
             registry_client: ReadOnlyRegistryClient::new(&config.registry).map_err(AppContextError::Registry)?,
             kafka: Arc::new(KafkaClient::new(&config.kafka).map_err(AppContextError::Kafka)?),
@@ -185,14 +198,26 @@ impl AppContext {
     pub fn all_projections(&self) -> Vec<Arc<dyn AnyProjection>> {
         let mut projections = self.read_models.current().all_projections();
         projections.extend(self.process_projections());
+        projections.push(self.matching_projection());
         projections
     }
 
-    /// Returns the projections that feed events to processes and to the queue of tasks.
+    /// Returns the projections that feed events to processes, to the queue of tasks and to that of mails.
     pub fn process_projections(&self) -> Vec<Arc<dyn AnyProjection>> {
         let mut projections = all_process_projections(&self.process_instances);
         projections.push(Arc::new(TaskQueueProjection::new(self.task_queue.clone())));
+        projections.push(Arc::new(MailProjection::new(self.mail_queue.clone())));
         projections
+    }
+
+    /// Returns the projection that matches opportunities against saved searches. It runs beside those of read models,
+    /// because it needs the embedding model and Qdrant.
+    pub fn matching_projection(&self) -> Arc<dyn AnyProjection> {
+        let search = self.read_models.current().search.clone();
+        let registry =
+            SearchRegistry::new(self.pool.clone(), Arc::clone(&self.runtime), search, RegistryConfig::default());
+        let store = MatchStore::new(self.pool.clone(), self.process_instances.clone());
+        Arc::new(SavedSearchMatching::new(registry, store))
     }
 
     /// Returns the projection or process named `name`.

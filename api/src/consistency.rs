@@ -22,7 +22,7 @@ pub(crate) enum ConsistencyError {
 }
 
 /// Waits at most `timeout` until the active generation of `model` has reached the token.
-pub(crate) async fn wait_for_token(
+pub(crate) async fn wait_until_token_reached(
     runtime: &ProjectionRuntime,
     active: &GenerationMap,
     model: &dyn AnyProjection,

@@ -45,7 +45,10 @@ use self::{
     document::{DocumentMutation, DocumentQuery},
     document_cost::CostLimits,
     document_parser::MAX_NESTING,
-    inbox::{NotificationMutation, NotificationQuery, NotificationSubscription},
+    inbox::{
+        MailPreferencesMutation, MailPreferencesQuery, NotificationMutation, NotificationQuery,
+        NotificationSubscription,
+    },
     opportunity::{
         OpportunityChangesSubscription, OpportunityDashboardSubscription, OpportunityDetailQuery,
         OpportunityHistoryQuery, OpportunityListQuery, OpportunityMutation, OpportunityRecommendedQuery,
@@ -95,6 +98,7 @@ struct QueryRoot(
     CompanyQuery,
     WatchlistQuery,
     NotificationQuery,
+    MailPreferencesQuery,
     ProjectionQuery,
     RebuildQuery,
 );
@@ -111,6 +115,7 @@ struct MutationRoot(
     CompanyMutation,
     WatchlistMutation,
     NotificationMutation,
+    MailPreferencesMutation,
     ProjectionMutation,
 );
 
@@ -154,6 +159,7 @@ impl GraphQl {
     }
 
     fn from_builder(schema: ApiSchemaBuilder, app: &AppContext, config: &HttpConfig) -> Self {
+        document_cost::load_paged_fields();
         Self {
             schema: schema.data(app.clone()).finish(),
             app: Some(app.clone()),

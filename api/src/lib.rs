@@ -4,7 +4,7 @@
 //! program `medhub`. The folders depend on each other in one direction (`tests/it/architecture.rs`):
 //!
 //! ```text
-//! routes ──▶ graphql, rest, grpc, readiness ──▶ tenant_commands ──▶ app_context ──▶ object_store
+//! routes ──▶ graphql, rest, grpc, readiness ──▶ tenant_commands ──▶ app_context
 //!    └──────────────────▶ http ──▶ auth ──▶ config ◀──────────────────────┘
 //! ```
 
@@ -15,7 +15,6 @@ mod consistency;
 pub mod graphql;
 pub mod grpc;
 pub mod http;
-pub mod object_store;
 mod pagination;
 pub mod readiness;
 pub mod rest;

@@ -34,7 +34,10 @@ use axum::{
     routing::{get, post, put},
 };
 use domain::document::MAX_FILE_BYTES;
+use objects::ObjectStore;
+use utoipa::OpenApi;
 
+use self::openapi::BearerSecurity;
 pub(crate) use self::{
     extractors::{PREFER, PREFERENCE_APPLIED},
     responses::CONSISTENCY_TOKEN,
@@ -47,7 +50,6 @@ use crate::{
     app_context::AppContext,
     auth::Principal,
     http::inflate::{self, InflatePolicy},
-    object_store::ObjectStore,
 };
 
 /// State shared by the handlers.
@@ -76,6 +78,33 @@ impl FromRequestParts<Arc<RestState>> for RestRequest {
         Ok(Self { rest: Arc::clone(rest), principal, headers: parts.headers.clone() })
     }
 }
+
+/// The description of all routes, before [`openapi`] marks its error content.
+#[derive(OpenApi)]
+#[openapi(
+    info(title = "MedContractHub", description = "What is not offered over GraphQL (`/graphql`)."),
+    paths(
+        opportunity::list_opportunities,
+        opportunity::get_opportunity,
+        resource::list_resources,
+        resource::get_resource,
+        resource::create_resource,
+        resource::update_resource,
+        resource::delete_resource,
+        document::list_documents,
+        document::get_document,
+        document::get_document_content,
+        upload::upload_document,
+        document::delete_document,
+        document_text::record_document_text,
+        document_text::get_document_text,
+        ingest::ingest_events,
+        analytics::list_events,
+    ),
+    modifiers(&BearerSecurity),
+    security((), ("bearer" = []))
+)]
+struct ApiDescription;
 
 /// Returns the routes, and separately those of files, which are written to disk as they arrive and never held in
 /// memory. Bodies have `max_body_bytes` bytes at most unless a route sets its own limit.

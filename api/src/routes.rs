@@ -14,6 +14,7 @@ mod service_objectives;
 mod shared_editing;
 #[cfg(test)]
 mod tests;
+mod unsubscribe;
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
@@ -27,6 +28,7 @@ use axum::{
 };
 use collaboration::RoomManager;
 use eventstore::store::PgEventStore;
+use mail::UnsubscribeTokenSigner;
 use metrics_exporter_prometheus::PrometheusHandle;
 use tower_http::{
     cors::{AllowOrigin, CorsLayer},
@@ -93,6 +95,8 @@ pub struct ApiServices {
     pub gate: RequestGate,
     /// State of the REST routes.
     pub rest: RestState,
+    /// Checks links to unsubscribe; without it there are none.
+    pub unsubscribe_tokens: Option<UnsubscribeTokenSigner>,
 }
 
 /// Creates the router of all routes; without `services`, only of those that report on the process. `limiter` limits
@@ -104,9 +108,11 @@ pub fn router(
     metrics: Option<PrometheusHandle>,
     limiter: RateLimiter,
 ) -> Router {
-    let (graphql, gate, rest) = match services {
-        Some(ApiServices { graphql, gate, rest }) => (Some(graphql), Some(gate), Some(rest)),
-        None => (None, None, None),
+    let (graphql, gate, rest, unsubscribe_tokens) = match services {
+        Some(ApiServices { graphql, gate, rest, unsubscribe_tokens }) => {
+            (Some(graphql), Some(gate), Some(rest), unsubscribe_tokens)
+        }
+        None => (None, None, None, None),
     };
     let state = HttpState(Arc::new(HttpStateInner {
         rooms: rest.as_ref().map(|rest| Arc::clone(&rest.app.rooms)),
@@ -129,6 +135,10 @@ pub fn router(
         .route("/slo", get(service_objectives::report_objectives))
         .route("/metrics", get(metrics::render_metrics));
     if let (Some(gate), Some(rest)) = (gate, rest) {
+        if let Some(tokens) = unsubscribe_tokens {
+            let (queue, dispatcher) = (rest.app.mail_queue.clone(), Arc::clone(&rest.app.dispatcher));
+            public_routes = public_routes.merge(unsubscribe::unsubscribe_routes(tokens, queue, dispatcher));
+        }
         let (rest, files) = rest::routes(rest, config.max_body_bytes);
         let guard = middleware::from_fn_with_state(gate, admission::admit_request);
         let measure = middleware::from_fn_with_state(state.objectives.clone(), service_objectives::measure_request);

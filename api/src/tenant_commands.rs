@@ -1,7 +1,5 @@
 //! Commands on the data of tenants, and the right to read it: shared by GraphQL, REST and gRPC.
 
-mod refusal_code;
-
 use std::fmt::Display;
 
 use commands::{
@@ -15,12 +13,12 @@ use domain::{
     company::{Role, Scope},
     context::BoundedContext,
     fingerprint::Fingerprint,
+    refusal_code::RefusalCode,
     value::{AuditStamp, TenantId},
 };
 use projections::runtime::ConsistencyToken;
 use uuid::Uuid;
 
-pub(crate) use self::refusal_code::RefusalCode;
 use crate::{app_context::AppContext, auth::Principal};
 
 /// Namespace of ids that are derived from idempotency keys, so that a repeated command has the same object.

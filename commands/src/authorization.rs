@@ -9,9 +9,9 @@
 //! | report the outcome of a document's processing or of a task | machines with the scope `tasks` |
 //! | change profile, members and keys of a company, close it | admins |
 //! | register a company | any authenticated user |
-//! | save opportunities and searches, read and dismiss one's own notifications | members |
+//! | save opportunities and searches, read and dismiss one's own notifications, choose one's mail | members |
 //! | record, amend, award and close opportunities | operators, this program |
-//! | notify users, record the edits of a shared text | this program |
+//! | notify users, send and stop mail, record the edits of a shared text | this program |
 //!
 //! Machines with the scope `write` may do what contributors may. A tenant's streams are named after the tenant, so that
 //! no caller reaches those of another tenant, whatever authority they have in their own.
@@ -166,10 +166,15 @@ impl AuthorizedCommand for WatchlistCommand {
 impl AuthorizedCommand for InboxCommand {
     fn required_authority(&self) -> RequiredAuthority {
         match self {
-            Self::Notify { .. } => RequiredAuthority::Program,
-            Self::MarkRead { .. } | Self::MarkAllRead { .. } | Self::Dismiss { .. } => {
-                RequiredAuthority::AtLeast(Role::Viewer)
-            }
+            Self::Notify { .. }
+            | Self::UnsubscribeMail { .. }
+            | Self::RequestDigest { .. }
+            | Self::StartMailAttempt { .. }
+            | Self::RecordMailOutcome { .. } => RequiredAuthority::Program,
+            Self::MarkRead { .. }
+            | Self::MarkAllRead { .. }
+            | Self::Dismiss { .. }
+            | Self::ChangeMailPreferences { .. } => RequiredAuthority::AtLeast(Role::Viewer),
         }
     }
 }

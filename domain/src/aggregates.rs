@@ -1,7 +1,7 @@
 //! The aggregates: one list, from which contexts, upcasters and fingerprints follow.
 //!
-//! A new aggregate is a folder of this crate and a name in this list. Its folder has `upcast.rs` with its
-//! `VERSION_HISTORIES`; `build.rs` computes a fingerprint for each folder that has one.
+//! A new aggregate is a folder of this crate and a name in this list. Its folder has `event.rs`; `build.rs` computes a
+//! fingerprint for each folder that has one.
 
 use cqrs_es::Aggregate;
 
@@ -11,8 +11,26 @@ use crate::{
     fingerprint::Fingerprint,
 };
 
-/// Derives everything that is said about each aggregate from one list.
-macro_rules! aggregates {
+/// Calls a macro with all aggregates by bounded context, for what has to be written for each of them.
+#[macro_export]
+macro_rules! with_aggregates {
+    ($callback:ident) => {
+        $callback! {
+            Opportunities { opportunity::Opportunity, watchlist::Watchlist, }
+            Analytics { visit::Visit, }
+            System { company::Company, inbox::Inbox, }
+            Documents { document::Document, }
+            Proposals { proposal::Proposal, }
+            Resources { resource::Resource, }
+            Tasks { task::Task, }
+        }
+    };
+}
+
+pub use with_aggregates;
+
+/// Implements what this crate says about each aggregate.
+macro_rules! implement_aggregates {
     ($($context:ident { $($module:ident::$aggregate:ident,)+ })+) => {
         impl BoundedContext {
             /// The types of this context's aggregates.
@@ -25,12 +43,8 @@ macro_rules! aggregates {
 
         /// The schema versions of every event of every aggregate.
         pub fn version_histories() -> impl Iterator<Item = &'static VersionHistory> {
-            [$($(<crate::$module::$aggregate as VersionedEvents>::VERSION_HISTORIES,)+)+].into_iter().flatten()
+            [$($(<crate::$module::$aggregate as Aggregate>::Event::VERSION_HISTORIES,)+)+].into_iter().flatten()
         }
-
-        $($(impl VersionedEvents for crate::$module::$aggregate {
-            const VERSION_HISTORIES: &'static [VersionHistory] = crate::$module::VERSION_HISTORIES;
-        })+)+
 
         $($(impl Fingerprint for crate::$module::$aggregate {
             const FINGERPRINT: &'static str = env!(concat!("FINGERPRINT_", stringify!($module)));
@@ -41,15 +55,7 @@ macro_rules! aggregates {
     };
 }
 
-aggregates! {
-    Opportunities { opportunity::Opportunity, watchlist::Watchlist, }
-    Analytics { visit::Visit, }
-    System { company::Company, inbox::Inbox, }
-    Documents { document::Document, }
-    Proposals { proposal::Proposal, }
-    Resources { resource::Resource, }
-    Tasks { task::Task, }
-}
+with_aggregates!(implement_aggregates);
 
 #[cfg(test)]
 mod tests {

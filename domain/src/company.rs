@@ -16,12 +16,10 @@ mod registered;
 mod role;
 #[cfg(test)]
 mod tests;
-mod upcast;
 mod value;
 
 use serde::{Deserialize, Serialize};
 
-pub(crate) use self::upcast::VERSION_HISTORIES;
 pub use self::{
     api_key::{ApiKey, ApiKeyId, KeyHash, KeyName, MAX_API_KEYS, Scope, ScopeSet},
     command::CompanyCommand,

@@ -12,13 +12,11 @@ mod error;
 mod event;
 #[cfg(test)]
 mod tests;
-mod upcast;
 mod uploaded;
 mod value;
 
 use serde::{Deserialize, Serialize};
 
-pub(crate) use self::upcast::VERSION_HISTORIES;
 pub use self::{
     command::DocumentCommand,
     error::DocumentError,

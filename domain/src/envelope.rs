@@ -4,7 +4,7 @@
 //! that mapping are implemented here, so that the relay and the projections cannot disagree.
 
 mod header;
-mod partition_end;
+mod partition_progress;
 
 use std::collections::HashMap;
 
@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 pub use self::{
     header::{HeaderError, from_headers, to_headers},
-    partition_end::{INCARNATION_HEADER, ORDINAL_HEADER, PartitionEnd, WATERMARK_HEADER},
+    partition_progress::{INCARNATION_HEADER, ORDINAL_HEADER, PartitionProgress, WATERMARK_HEADER},
 };
 use crate::upcast::{self, UpcastError};
 

@@ -6,26 +6,33 @@
 //!                         └──dismiss───────────┴──▶ removed ◀── replaced by newer ones
 //! ```
 //!
+//! A user who has named an address also receives notifications by mail; `mailbox.rs` has the states of a mail.
+//!
 //! The stream id is made of tenant and user, so every user has an inbox from the start; without events it is empty.
 //! No command is ever refused. The diagram shows one notification: the inbox itself has no phases.
 
 mod command;
 mod entry;
 mod event;
+mod mail;
+mod mailbox;
 #[cfg(test)]
 mod tests;
-mod upcast;
 mod value;
 
 use std::{collections::VecDeque, convert::Infallible};
 
 use serde::{Deserialize, Serialize};
 
-pub(crate) use self::upcast::VERSION_HISTORIES;
 pub use self::{
     command::InboxCommand,
     entry::InboxEntry,
     event::InboxEvent,
+    mail::{
+        DailyDigest, DigestHour, DigestItem, MAX_DIGEST_ITEMS, MailAddress, MailAttemptId, MailCategory, MailFailure,
+        MailId, MailNote, MailOutcome, MailPreferences, RequestedMail, SuppressionCause, TimeZoneName,
+    },
+    mailbox::{LastDigest, MAX_OPEN_MAILS, Mailbox, OpenMail},
     value::{
         MAX_MARKED_READ, Notification, NotificationBody, NotificationId, NotificationIds, NotificationKind,
         NotificationLink, NotificationTitle, NotificationTopic,
@@ -50,6 +57,9 @@ pub struct Inbox {
     /// again.
     #[serde(rename = "gone")]
     removed_ids: VecDeque<NotificationId>,
+    /// Mail to the user.
+    #[serde(default, skip_serializing_if = "Mailbox::is_empty")]
+    mailbox: Mailbox,
 }
 
 impl Inbox {
@@ -60,13 +70,30 @@ impl Inbox {
     pub fn decide(&self, command: InboxCommand) -> Result<Vec<InboxEvent>, Infallible> {
         Ok(match command {
             InboxCommand::Notify { notification, .. } if self.is_known(notification.notification_id) => vec![],
-            InboxCommand::Notify { notification, stamp } => vec![InboxEvent::Notified { notification, stamp }],
+            InboxCommand::Notify { notification, stamp } => {
+                let mail = self.mailbox.request_notification(&notification, &stamp);
+                [Some(InboxEvent::Notified { notification, stamp }), mail].into_iter().flatten().collect()
+            }
             InboxCommand::MarkRead { notification_ids, stamp } => self.mark_read(&notification_ids, stamp),
             InboxCommand::MarkAllRead { .. } if self.unread_count() == 0 => vec![],
             InboxCommand::MarkAllRead { stamp } => vec![InboxEvent::AllRead { stamp }],
             InboxCommand::Dismiss { notification_id, .. } if self.find_entry(notification_id).is_none() => vec![],
             InboxCommand::Dismiss { notification_id, stamp } => {
                 vec![InboxEvent::Dismissed { notification_id, stamp }]
+            }
+            InboxCommand::ChangeMailPreferences { preferences, stamp } => {
+                self.mailbox.change_preferences(preferences, stamp)
+            }
+            InboxCommand::UnsubscribeMail { category, stamp } => self.mailbox.unsubscribe(category, stamp),
+            InboxCommand::RequestDigest { mail, stamp } => {
+                self.mailbox.request_digest(*mail, &stamp).into_iter().collect()
+            }
+            InboxCommand::StartMailAttempt { mail_id, attempt_id, obstacle, stamp } => {
+                let handled = self.is_handled(mail_id).then_some(SuppressionCause::Handled);
+                self.mailbox.start_attempt(mail_id, attempt_id, obstacle.or(handled), stamp)
+            }
+            InboxCommand::RecordMailOutcome { mail_id, attempt_id, outcome, stamp } => {
+                self.mailbox.record_outcome(mail_id, attempt_id, outcome, stamp)
             }
         })
     }
@@ -80,6 +107,17 @@ impl Inbox {
     pub fn find_entry(&self, id: NotificationId) -> Option<&InboxEntry> {
         // Newest first: callers mostly look for a recent one.
         self.entries.iter().rev().find(|entry| entry.id() == id)
+    }
+
+    /// Mail to the user.
+    pub fn mailbox(&self) -> &Mailbox {
+        &self.mailbox
+    }
+
+    /// Whether the notification that a mail is about is read or no longer in the inbox.
+    fn is_handled(&self, mail_id: MailId) -> bool {
+        let about = self.mailbox.find_open(mail_id).and_then(|open| open.mail.notification_id);
+        about.is_some_and(|id| self.find_entry(id).is_none_or(|entry| !entry.is_unread()))
     }
 
     /// The number of unread notifications.
@@ -111,6 +149,16 @@ impl Inbox {
             InboxEvent::Dismissed { notification_id, .. } => {
                 self.entries.retain(|entry| entry.id() != notification_id);
                 self.remember_removed(notification_id);
+            }
+            InboxEvent::MailPreferencesChanged { preferences, .. } => self.mailbox.set_preferences(preferences),
+            InboxEvent::MailUnsubscribed { category, .. } => self.mailbox.add_unsubscribed(category),
+            InboxEvent::MailRequested { mail, stamp } => self.mailbox.add_open(mail, stamp.at),
+            InboxEvent::MailAttempted { mail_id, attempt_id, address, .. } => {
+                self.mailbox.begin_attempt(mail_id, attempt_id, address);
+            }
+            InboxEvent::MailFailed { mail_id, failure, .. } => self.mailbox.fail(mail_id, failure),
+            InboxEvent::MailSent { mail_id, .. } | InboxEvent::MailSuppressed { mail_id, .. } => {
+                self.mailbox.close(mail_id);
             }
         }
     }

@@ -19,6 +19,7 @@ pub mod log_reader;
 pub mod opportunity;
 pub mod partition;
 pub mod proposal;
+pub mod refusal_code;
 pub mod resource;
 pub mod task;
 pub mod upcast;

@@ -21,12 +21,10 @@ mod id;
 mod record;
 #[cfg(test)]
 mod tests;
-mod upcast;
 mod value;
 
 use serde::{Deserialize, Serialize};
 
-pub(crate) use self::upcast::VERSION_HISTORIES;
 pub use self::{
     agency::Agency,
     command::{AmendOpportunity, AwardOpportunity, OpportunityCommand},
@@ -65,6 +63,7 @@ impl Opportunity {
     pub fn decide(&self, command: OpportunityCommand) -> Result<Vec<OpportunityEvent>, OpportunityError> {
         match command {
             OpportunityCommand::RecordNotice(notice) => Ok(self.record_notice(*notice)),
+            OpportunityCommand::RelistNotice(notice) => Ok(self.relist_notice(*notice)),
             OpportunityCommand::Discover(notice) => self.discover(*notice),
             OpportunityCommand::Amend(command) => self.amend(*command),
             OpportunityCommand::Award(command) => self.award(command),
@@ -96,6 +95,15 @@ impl Opportunity {
         match self.record() {
             None => discovery_events(notice),
             Some(record) => record.decide_notice(notice),
+        }
+    }
+
+    fn relist_notice(&self, notice: Notice) -> Vec<OpportunityEvent> {
+        match self {
+            Self::Archived(record) if record.notice_id == notice.notice_id => record.decide_relisting(&notice),
+            Self::Undiscovered | Self::Open(_) | Self::Awarded(_) | Self::Cancelled(_) | Self::Archived(_) => {
+                self.record_notice(notice)
+            }
         }
     }
 

@@ -14,12 +14,10 @@ mod event;
 mod section;
 #[cfg(test)]
 mod tests;
-mod upcast;
 mod value;
 
 use serde::{Deserialize, Serialize};
 
-pub(crate) use self::upcast::VERSION_HISTORIES;
 pub use self::{
     command::ProposalCommand,
     content::{MAX_COMMENTS, ProposalContent, ReviewComment},

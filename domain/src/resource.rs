@@ -11,12 +11,10 @@ mod error;
 mod event;
 #[cfg(test)]
 mod tests;
-mod upcast;
 mod value;
 
 use serde::{Deserialize, Serialize};
 
-pub(crate) use self::upcast::VERSION_HISTORIES;
 pub use self::{
     command::ResourceCommand,
     error::ResourceError,

@@ -12,12 +12,10 @@ mod error;
 mod event;
 #[cfg(test)]
 mod tests;
-mod upcast;
 mod value;
 
 use serde::{Deserialize, Serialize};
 
-pub(crate) use self::upcast::VERSION_HISTORIES;
 pub use self::{
     command::TaskCommand,
     error::TaskError,
@@ -38,14 +36,16 @@ pub enum Task {
     /// The task waits for a worker.
     Requested {
         /// The requested work.
-        job: TaskSpec,
+        #[serde(rename = "job")]
+        spec: TaskSpec,
         /// The number of failed attempts.
         failures: u32,
     },
     /// A worker runs the task.
     Started {
         /// The requested work.
-        job: TaskSpec,
+        #[serde(rename = "job")]
+        spec: TaskSpec,
         /// The number of failed attempts before this one.
         failures: u32,
         /// The worker that runs it.
@@ -56,21 +56,24 @@ pub enum Task {
     /// The task succeeded.
     Completed {
         /// The requested work.
-        job: TaskSpec,
+        #[serde(rename = "job")]
+        spec: TaskSpec,
         /// The result.
         result: TaskResult,
     },
     /// The task failed and is not tried again.
     Failed {
         /// The requested work.
-        job: TaskSpec,
+        #[serde(rename = "job")]
+        spec: TaskSpec,
         /// Why the last attempt failed.
         reason: TaskNote,
     },
     /// The task was cancelled.
     Cancelled {
         /// The requested work.
-        job: TaskSpec,
+        #[serde(rename = "job")]
+        spec: TaskSpec,
     },
 }
 
@@ -81,9 +84,9 @@ impl Task {
     /// [`TaskError`] when the task's state forbids it.
     pub fn decide(&self, command: TaskCommand) -> Result<Vec<TaskEvent>, TaskError> {
         match command {
-            TaskCommand::Request { job, stamp } => match self.spec() {
-                None => Ok(vec![TaskEvent::Requested { job, stamp }]),
-                Some(known) if *known == job => Ok(vec![]),
+            TaskCommand::Request { spec, stamp } => match self.spec() {
+                None => Ok(vec![TaskEvent::Requested { spec, stamp }]),
+                Some(known) if *known == spec => Ok(vec![]),
                 Some(_) => Err(TaskError::AlreadyRequested),
             },
             TaskCommand::Start { worker, stamp } => self.start(worker, stamp),
@@ -168,11 +171,11 @@ impl Task {
     pub fn spec(&self) -> Option<&TaskSpec> {
         match self {
             Self::Unrequested => None,
-            Self::Requested { job, .. }
-            | Self::Started { job, .. }
-            | Self::Completed { job, .. }
-            | Self::Failed { job, .. }
-            | Self::Cancelled { job } => Some(job),
+            Self::Requested { spec, .. }
+            | Self::Started { spec, .. }
+            | Self::Completed { spec, .. }
+            | Self::Failed { spec, .. }
+            | Self::Cancelled { spec } => Some(spec),
         }
     }
 
@@ -180,30 +183,30 @@ impl Task {
     pub fn evolve(&mut self, event: TaskEvent) {
         let before = std::mem::take(self);
         let failures = before.failure_count();
-        let Some(job) =
-            (if let TaskEvent::Requested { job, .. } = &event { Some(job) } else { before.spec() }).cloned()
+        let Some(spec) =
+            (if let TaskEvent::Requested { spec, .. } = &event { Some(spec) } else { before.spec() }).cloned()
         else {
             return;
         };
         *self = match event {
-            TaskEvent::Requested { .. } => Self::Requested { job, failures: 0 },
+            TaskEvent::Requested { .. } => Self::Requested { spec, failures: 0 },
             TaskEvent::Started { worker, .. } => {
-                Self::Started { job, failures, worker, percent: ProgressPercent::ZERO }
+                Self::Started { spec, failures, worker, percent: ProgressPercent::ZERO }
             }
             TaskEvent::ProgressReported { percent, .. } => match before {
-                Self::Started { worker, .. } => Self::Started { job, failures, worker, percent },
+                Self::Started { worker, .. } => Self::Started { spec, failures, worker, percent },
                 other @ (Self::Unrequested
                 | Self::Requested { .. }
                 | Self::Completed { .. }
                 | Self::Failed { .. }
                 | Self::Cancelled { .. }) => other,
             },
-            TaskEvent::Completed { result, .. } => Self::Completed { job, result },
+            TaskEvent::Completed { result, .. } => Self::Completed { spec, result },
             TaskEvent::Failed { attempt, retry: RetryDecision::Later, .. } => {
-                Self::Requested { job, failures: attempt }
+                Self::Requested { spec, failures: attempt }
             }
-            TaskEvent::Failed { reason, retry: RetryDecision::Never, .. } => Self::Failed { job, reason },
-            TaskEvent::Cancelled { .. } => Self::Cancelled { job },
+            TaskEvent::Failed { reason, retry: RetryDecision::Never, .. } => Self::Failed { spec, reason },
+            TaskEvent::Cancelled { .. } => Self::Cancelled { spec },
         };
     }
 

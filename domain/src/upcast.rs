@@ -1,8 +1,8 @@
 //! Upcasting: converts events of earlier schema versions to the current one.
 //!
 //! Recorded events never change. A reader (the fold of an aggregate, a projection) upcasts them version by version
-//! until they have the current version. Each context lists its events and their versions in its own folder; an event
-//! of the current version costs only the look-up.
+//! until they have the current version. Each aggregate declares its events and their versions in its `event.rs`; an
+//! event of the current version costs only the look-up.
 
 use std::borrow::Cow;
 
@@ -91,9 +91,9 @@ pub fn decode_event<E: DeserializeOwned>(event_type: &str, version: &str, payloa
 /// As [`decode_event`]; the events of other aggregates are unknown.
 pub fn decode_event_of<A>(event_type: &str, version: &str, payload: &str) -> Result<A::Event, UpcastError>
 where
-    A: Aggregate + VersionedEvents,
+    A: Aggregate<Event: VersionedEvents>,
 {
-    let payload = upcast_by(A::VERSION_HISTORIES.iter(), event_type, version, payload)?;
+    let payload = upcast_by(A::Event::VERSION_HISTORIES.iter(), event_type, version, payload)?;
     parse_event(event_type, version, &payload)
 }
 

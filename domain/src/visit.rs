@@ -15,7 +15,6 @@ mod event_id;
 #[cfg(test)]
 mod tests;
 mod totals;
-mod upcast;
 mod value;
 
 use std::convert::Infallible;
@@ -23,7 +22,6 @@ use std::convert::Infallible;
 use cqrs_es::{Aggregate, event_sink::EventSink};
 use serde::{Deserialize, Serialize};
 
-pub(crate) use self::upcast::VERSION_HISTORIES;
 pub use self::{
     command::{RecordClick, RecordView, VisitCommand},
     event::VisitEvent,

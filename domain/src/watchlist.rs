@@ -8,14 +8,12 @@ mod event;
 mod saved_search;
 #[cfg(test)]
 mod tests;
-mod upcast;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-pub(crate) use self::upcast::VERSION_HISTORIES;
 pub use self::{
     command::WatchlistCommand,
     error::WatchlistError,

@@ -6,7 +6,7 @@ use sqlx::PgPool;
 
 use crate::{
     error::{LogError, postgres_error},
-    relay::partition_ends,
+    relay::read_published_progress,
     topic::KafkaConfig,
 };
 
@@ -47,5 +47,5 @@ pub async fn count_log(pool: &PgPool) -> Result<LogCounts, LogError> {
 /// [`LogError::Kafka`] when the broker does not answer, [`LogError::Partitions`] when a topic has fewer partitions than
 /// configured.
 pub async fn count_published(config: &KafkaConfig) -> Result<u64, LogError> {
-    Ok(partition_ends(config).await?.values().filter_map(|end| end.ordinal).sum())
+    Ok(read_published_progress(config).await?.values().filter_map(|end| end.ordinal).sum())
 }

@@ -131,7 +131,7 @@ pub enum LogError {
     },
     /// The last record of a partition did not arrive in time.
     #[error("reading the last record of {topic} partition {partition}: nothing arrived in {waited_s} s")]
-    MissingPartitionEnd {
+    MissingLastRecord {
         /// Name of the topic.
         topic: String,
         /// Number of the partition.

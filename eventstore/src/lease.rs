@@ -36,7 +36,7 @@ const RENEWAL_RETRY_DELAY: Duration = Duration::from_millis(100);
 const APPLICATION_NAME: &str = "medhub lease";
 
 /// Outcome of an attempt to acquire a lease.
-pub(crate) enum LeaseAttempt {
+pub enum LeaseAttempt {
     /// The lease was acquired.
     Acquired(Lease),
     /// Another holder has the lease. It expires after this time, unless it is renewed.
@@ -44,7 +44,7 @@ pub(crate) enum LeaseAttempt {
 }
 
 /// A lease that is renewed in the background until it is released, dropped or lost.
-pub(crate) struct Lease {
+pub struct Lease {
     epoch: i64,
     term: LeaseTerm,
     stop: CancellationToken,
@@ -53,7 +53,7 @@ pub(crate) struct Lease {
 
 /// Shows whether a lease is held, for tasks that may act only while it is.
 #[derive(Clone)]
-pub(crate) struct LeaseTerm {
+pub struct LeaseTerm {
     state: watch::Receiver<LeaseState>,
 }
 
@@ -68,7 +68,7 @@ impl Lease {
     ///
     /// # Errors
     /// [`LogError::Postgres`] and [`LogError::Unresponsive`] when the database fails or does not answer.
-    pub(crate) async fn try_acquire(
+    pub async fn try_acquire(
         pool: &PgPool,
         name: &'static str,
         term_duration: Duration,
@@ -82,7 +82,7 @@ impl Lease {
             .bind(term_duration.as_secs_f64())
             .bind(host_and_pid())
             .fetch_one(&mut connection);
-        let doing = "acquiring the relay's lease";
+        let doing = "acquiring a lease";
         let (acquired_epoch, free_in_s): (Option<i64>, Option<f64>) = match timeout(term_duration, acquiring).await {
             Ok(row) => row.map_err(postgres_error(doing))?,
             Err(_elapsed) => return Err(LogError::Unresponsive { doing, waited_s: term_duration.as_secs_f64() }),
@@ -107,18 +107,18 @@ impl Lease {
     }
 
     /// The epoch under which the holder writes.
-    pub(crate) fn epoch(&self) -> i64 {
+    pub fn epoch(&self) -> i64 {
         self.epoch
     }
 
     /// Returns a handle that shows at any later time whether the lease is held.
-    pub(crate) fn term(&self) -> LeaseTerm {
+    pub fn term(&self) -> LeaseTerm {
         self.term.clone()
     }
 
     /// Releases the lease, so that the next holder need not wait for its expiry. Takes a limited time: a lease that
     /// cannot be released expires.
-    pub(crate) async fn release(mut self) {
+    pub async fn release(mut self) {
         self.stop.cancel();
         if let Err(error) = (&mut self.renewer).await {
             tracing::error!(%error, "lease renewal task failed");
@@ -135,12 +135,12 @@ impl Drop for Lease {
 
 impl LeaseTerm {
     /// Whether the lease is held now, by the holder's own clock.
-    pub(crate) fn is_current(&self) -> bool {
+    pub fn is_current(&self) -> bool {
         matches!(*self.state.borrow(), LeaseState::Until(end) if Instant::now() < end)
     }
 
     /// Time until the term ends if the lease is not renewed; zero once it is lost.
-    pub(crate) fn remaining(&self) -> Duration {
+    pub fn remaining(&self) -> Duration {
         match *self.state.borrow() {
             LeaseState::Until(end) => end.saturating_duration_since(Instant::now()),
             LeaseState::Lost => Duration::ZERO,
@@ -148,7 +148,7 @@ impl LeaseTerm {
     }
 
     /// Waits until the lease is no longer held.
-    pub(crate) async fn wait_until_lost(mut self) -> LogError {
+    pub async fn wait_until_lost(mut self) -> LogError {
         loop {
             let state = *self.state.borrow_and_update();
             let LeaseState::Until(end) = state else { return LogError::LeadershipLost };

@@ -9,7 +9,7 @@ pub mod append;
 pub mod count;
 pub mod error;
 pub mod incarnation;
-mod lease;
+pub mod lease;
 pub mod log;
 pub mod pooler;
 pub mod postgres;

@@ -3,6 +3,7 @@
 //! [`LogReplay`] streams any part of the log through `COPY`; the functions of this file read single pages.
 
 mod copy_decoder;
+mod correlation;
 mod event_filter;
 mod event_row;
 mod log_reader;
@@ -14,6 +15,10 @@ use domain::envelope::{Envelope, EventMetadata, RawEnvelope};
 use sqlx::{PgConnection, Row, postgres::PgRow};
 
 pub use self::{
+    correlation::{
+        CorrelatedPositions, EventSearch, StreamCorrelation, find_correlated_events, find_stream_correlations,
+        read_events_at, search_event_backward,
+    },
     event_filter::EventFilter,
     log_reader::PgLogReader,
     replay::{EventBatch, FollowOptions, LogReplay, ReplayOptions},

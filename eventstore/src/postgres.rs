@@ -155,7 +155,7 @@ pub(crate) async fn with_append_timeout<T>(
 }
 
 /// Host name and process id, as `host:pid`; the host is empty where the system does not provide it.
-pub(crate) fn host_and_pid() -> String {
+pub fn host_and_pid() -> String {
     let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
     format!("{}:{}", name.trim(), std::process::id())
 }

@@ -28,7 +28,7 @@ mod open_append;
 mod partition_state;
 mod pending_deliveries;
 mod progress;
-mod published_ends;
+mod published_progress;
 mod record_encoder;
 mod record_sender;
 mod relay_metrics;
@@ -42,7 +42,7 @@ use tokio::sync::{mpsc, watch};
 use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 use uuid::Uuid;
 
-pub(crate) use self::published_ends::read_partition_ends as partition_ends;
+pub(crate) use self::published_progress::read_published_progress;
 use self::{
     acknowledgement_tracker::AcknowledgementTracker, kafka_publisher::KafkaPublisher, log_source::LogSource,
     record_sender::RecordSender,
@@ -176,11 +176,9 @@ impl Relay {
                 Ok((incarnation, checkpoint::load_checkpoint(&mut connection, incarnation, epoch).await?))
             })
             .await?;
-        let (ends, ()) = tokio::try_join!(
-            published_ends::read_partition_ends(&self.kafka),
-            topic::check_cleanup_policies(&self.kafka)
-        )?;
-        let verifying = published_ends::check_partition_ends(&mut connection, incarnation, &ends);
+        let (ends, ()) =
+            tokio::try_join!(read_published_progress(&self.kafka), topic::check_cleanup_policies(&self.kafka))?;
+        let verifying = published_progress::check_published_progress(&mut connection, incarnation, &ends);
         with_timeout(self.config.answer_timeout(), "checking the events that the topics end with", verifying).await?;
         let publisher = KafkaPublisher::new(&self.kafka, incarnation, ends)?;
         tracing::info!(relay.position = position, relay.epoch = epoch, log.incarnation = %incarnation, "relay leads");

@@ -203,9 +203,9 @@ fn start_stage(document: &UploadedDocument, stage: ProcessingStage) -> ProcessRe
     let Ok(subject) = TaskSubject::try_new(SubjectKind::Document, &document.id) else {
         return fail(document, stage, "no task can be requested for a document with this id");
     };
-    let job = TaskSpec { kind, subject, parameters: ParameterList::default() };
+    let spec = TaskSpec { kind, subject, parameters: ParameterList::default() };
     ProcessReaction::to(DocumentAnalysis::Running { document: document.clone(), stage })
-        .with_command(ProcessCommand::RequestTask { task_id: task_id(document, stage), job })
+        .with_command(ProcessCommand::RequestTask { task_id: task_id(document, stage), spec })
         .with_timer(STAGE_TIMER, STAGE_TIMEOUT)
 }
 

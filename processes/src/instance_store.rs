@@ -3,9 +3,12 @@
 //! Whoever changes an instance or its timers holds the lock of its row, and locks rows in the order of their keys.
 
 mod claimed_command;
+mod correlated_work;
 mod decision_batch;
 mod event_handling;
+mod input_session;
 mod operator;
+mod retention;
 mod timer;
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
@@ -15,10 +18,14 @@ use sqlx::{PgPool, Postgres, Row, Transaction, postgres::PgRow};
 use tokio::sync::Notify;
 use uuid::Uuid;
 
-pub use self::operator::{InstanceQuery, InstanceRow};
 pub(crate) use self::{
     claimed_command::{ClaimedCommand, CommandRetry},
     decision_batch::DecisionBatch,
+};
+pub use self::{
+    correlated_work::PendingCommandRow,
+    input_session::InputSession,
+    operator::{InstanceQuery, InstanceRow},
 };
 
 /// Access to the instances of all processes. Clones share the signal that wakes the runner of this program.
@@ -110,11 +117,22 @@ pub enum InstanceStoreError {
 
 /// What an instance reacts to, as the cause of its commands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct InputCause {
+pub struct InputCause {
     /// Id of the event, or an id derived from the timer or the refused command: the same each time it is handled.
     pub(crate) id: Uuid,
+    /// The event that the commands' events name as their cause. Of a timeout, the event because of which the timer was
+    /// set; of a refusal, the cause of the refused command. Of a cancellation, [`Self::id`]: no event caused it.
+    pub(crate) causation_id: Uuid,
     /// Shared by everything that one request causes.
     pub(crate) correlation_id: Uuid,
+}
+
+impl InputCause {
+    /// The cause of an input that is derived from an event, as others may be. `input_id` is the same each time it is
+    /// derived, and no other input of the process has it.
+    pub fn from_event(input_id: Uuid, event_id: Uuid, correlation_id: Uuid) -> Self {
+        Self { id: input_id, causation_id: event_id, correlation_id }
+    }
 }
 
 impl InstanceStatus {
@@ -153,6 +171,8 @@ pub(crate) struct LockedInstance {
     handled: BTreeMap<String, u64>,
     version: i64,
     note: String,
+    /// Of the event that started it; `None` for instances of earlier releases.
+    correlation_id: Option<Uuid>,
 }
 
 impl InstanceStore {
@@ -254,6 +274,7 @@ fn locked_from_row(row: &PgRow) -> Result<(InstanceKey, LockedInstance), sqlx::E
         handled: handled.0,
         version: row.try_get("version")?,
         note: row.try_get("note")?,
+        correlation_id: row.try_get("correlation_id")?,
     };
     Ok((key_from_row(row)?, instance))
 }

@@ -25,10 +25,14 @@ mod process_catalog;
 mod process_command;
 mod process_projection;
 mod process_runner;
+pub mod saved_search_alerts;
 
 pub use self::{
     any_process::AnyProcess,
-    instance_store::{InstanceKey, InstanceQuery, InstanceRow, InstanceStatus, InstanceStore, InstanceStoreError},
+    instance_store::{
+        InputCause, InputSession, InstanceKey, InstanceQuery, InstanceRow, InstanceStatus, InstanceStore,
+        InstanceStoreError, PendingCommandRow,
+    },
     process::{InstanceSelector, Process, ProcessInput, ProcessReaction, TimerChange},
     process_catalog::{PROCESS_NAMES, all_process_projections, all_processes},
     process_command::ProcessCommand,

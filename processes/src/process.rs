@@ -59,7 +59,8 @@ pub enum ProcessInput<'a, E> {
     Event(&'a E),
     /// The timer of this name is due.
     Timeout(&'a str),
-    /// A rule of the domain refused a command of this process.
+    /// A command of this process was refused: by a rule of the domain, or because its idempotency key was used for
+    /// another command.
     CommandRefused {
         /// The command.
         command: &'a ProcessCommand,

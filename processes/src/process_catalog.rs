@@ -6,18 +6,19 @@ use projections::runtime::AnyProjection;
 
 use crate::{
     AnyProcess, InstanceStore, Process as _, ProcessProjection, any_process::ProcessType,
-    document_analysis::DocumentAnalysis,
+    document_analysis::DocumentAnalysis, saved_search_alerts::SavedSearchAlerts,
 };
 
 /// Names of all processes.
-pub const PROCESS_NAMES: [&str; 1] = [DocumentAnalysis::NAME];
+pub const PROCESS_NAMES: [&str; 2] = [DocumentAnalysis::NAME, SavedSearchAlerts::NAME];
 
 /// All processes.
 pub fn all_processes() -> Vec<Arc<dyn AnyProcess>> {
-    vec![Arc::new(ProcessType::<DocumentAnalysis>::new())]
+    vec![Arc::new(ProcessType::<DocumentAnalysis>::new()), Arc::new(ProcessType::<SavedSearchAlerts>::new())]
 }
 
-/// The projections that feed events to all processes.
+/// The projections that feed events to the processes that react to events of the log. Inputs of [`SavedSearchAlerts`]
+/// come from `saved_search_matching`.
 pub fn all_process_projections(store: &InstanceStore) -> Vec<Arc<dyn AnyProjection>> {
     vec![Arc::new(ProcessProjection::<DocumentAnalysis>::new(store.clone()))]
 }

@@ -28,7 +28,8 @@ pub enum ProcessCommand {
         /// The task's id.
         task_id: Uuid,
         /// The work to do.
-        job: TaskSpec,
+        #[serde(rename = "job")]
+        spec: TaskSpec,
     },
     /// Cancels a task.
     CancelTask {
@@ -58,7 +59,8 @@ pub enum ProcessCommand {
 /// The outcome of sending a command, other than success.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum SendError {
-    /// A rule of the domain refused it. Sending it again is of no use.
+    /// A rule of the domain refused it, or its idempotency key was used for another command. Sending it again is of no
+    /// use.
     #[error("{0}")]
     Refused(String),
     /// Others kept changing the aggregate. Sent again soon.
@@ -101,8 +103,8 @@ impl ProcessCommand {
         let conditions = CommandPreconditions { expected_versions: None, idempotency_key: Some(key) };
         let stamp = dispatcher.stamp(&sender);
         match self {
-            Self::RequestTask { task_id, job } => {
-                let command = TaskCommand::Request { job, stamp };
+            Self::RequestTask { task_id, spec } => {
+                let command = TaskCommand::Request { spec, stamp };
                 classify(dispatcher.dispatch::<Task>(&sender, &task_id.to_string(), &conditions, command).await)
             }
             Self::CancelTask { task_id, reason } => {
@@ -128,7 +130,24 @@ where
     match result {
         Ok(_) => Ok(()),
         Err(CommandError::Refused(reason)) => Err(SendError::Refused(reason.to_string())),
+        // Sent again, it would meet the same key.
+        Err(error @ CommandError::KeyReused) => Err(SendError::Refused(error.to_string())),
         Err(CommandError::Conflict) => Err(SendError::Conflict),
         Err(error) => Err(SendError::Retryable(Box::new(error))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+
+    use super::*;
+
+    #[test]
+    fn a_command_whose_key_was_used_for_another_is_not_sent_again() {
+        let outcome = classify::<(), Infallible>(Err(CommandError::KeyReused));
+        assert!(matches!(outcome, Err(SendError::Refused(_))), "{outcome:?}");
+        let outcome = classify::<(), Infallible>(Err(CommandError::Outdated { current: 2 }));
+        assert!(matches!(outcome, Err(SendError::Retryable(_))), "{outcome:?}");
     }
 }

@@ -55,7 +55,7 @@ impl<E> ProcessEvent<E> {
             aggregate_id: envelope.aggregate_id.clone(),
             sequence: envelope.sequence,
             event,
-            cause: InputCause { id: envelope.event_id, correlation_id },
+            cause: InputCause { id: envelope.event_id, causation_id: envelope.event_id, correlation_id },
         }
     }
 }

@@ -19,7 +19,9 @@ mod queries;
 mod ranking;
 mod recommendations;
 mod tenant_search;
+mod term_rarity;
 mod terms;
+mod text_query;
 mod title_words_cache;
 mod verify;
 mod vocabulary;
@@ -34,4 +36,5 @@ pub use self::{
     queries::OpportunityHit,
     recommendations::RecommendationPreferences,
     tenant_search::{SearchUnit, SearchUnitKind, TenantSearchHit},
+    text_query::{OpportunityText, TextQuery, TextQueryBuilder},
 };

@@ -1,5 +1,4 @@
-//! The list of all projections. A new projection is a folder beside this file, a field of [`ReadModels`], and an entry
-//! in each list of this file.
+//! The list of all projections. A new projection is a folder beside this file and one entry in the list below.
 
 use std::sync::Arc;
 
@@ -13,51 +12,54 @@ use crate::{
     tenant_views::TenantViews,
 };
 
-/// Handles to all projections, each to one generation.
-#[derive(Clone)]
-pub struct ReadModels {
+/// Declares [`ReadModels`] and the lists of projections from one list of fields.
+macro_rules! read_models {
+    ($($(#[$doc:meta])* $field:ident: $projection:ty,)+) => {
+        /// Handles to all projections, each to one generation.
+        #[derive(Clone)]
+        pub struct ReadModels {
+            $($(#[$doc])* pub $field: $projection,)+
+        }
+
+        impl ReadModels {
+            /// Handles to the active generations of the same projections.
+            #[must_use]
+            pub fn with_generations(&self, pointer: &GenerationPointer) -> Self {
+                Self {
+                    $($field: Projection::with_generation(
+                        &self.$field,
+                        pointer.active_generation(<$projection>::NAME),
+                    ),)+
+                }
+            }
+
+            /// All projections.
+            pub fn all_projections(&self) -> Vec<Arc<dyn AnyProjection>> {
+                vec![$(Arc::new(self.$field.clone()),)+]
+            }
+        }
+
+        /// Each projection's name, and whether it has a read model.
+        const PROJECTIONS: &[(&str, bool)] = &[$((<$projection>::NAME, <$projection>::HAS_READ_MODEL),)+];
+    };
+}
+
+read_models! {
     /// Figures and lists in `ClickHouse`.
-    pub analytics: OpportunityAnalytics,
+    analytics: OpportunityAnalytics,
     /// Search in `Qdrant`.
-    pub search: OpportunitySearch,
+    search: OpportunitySearch,
     /// Detail views, counters and leaderboards in `Redis`.
-    pub opportunity_views: OpportunityViews,
+    opportunity_views: OpportunityViews,
     /// Aggregates of tenants, in `Redis`.
-    pub tenant_views: TenantViews,
+    tenant_views: TenantViews,
     /// Publishes changes to subscribers; stateless.
-    pub change_feed: ChangeFeed,
+    change_feed: ChangeFeed,
     /// Cached responses, which events invalidate; stateless.
-    pub response_cache: ResponseCache,
+    response_cache: ResponseCache,
 }
 
 impl ReadModels {
-    /// Handles to the active generations of the same projections.
-    #[must_use]
-    pub fn with_generations(&self, pointer: &GenerationPointer) -> Self {
-        Self {
-            analytics: self.analytics.with_generation(pointer.active_generation(OpportunityAnalytics::NAME)),
-            search: self.search.with_generation(pointer.active_generation(OpportunitySearch::NAME)),
-            opportunity_views: self
-                .opportunity_views
-                .with_generation(pointer.active_generation(OpportunityViews::NAME)),
-            tenant_views: self.tenant_views.with_generation(pointer.active_generation(TenantViews::NAME)),
-            change_feed: self.change_feed.clone(),
-            response_cache: self.response_cache.clone(),
-        }
-    }
-
-    /// All projections.
-    pub fn all_projections(&self) -> Vec<Arc<dyn AnyProjection>> {
-        vec![
-            Arc::new(self.analytics.clone()),
-            Arc::new(self.search.clone()),
-            Arc::new(self.opportunity_views.clone()),
-            Arc::new(self.tenant_views.clone()),
-            Arc::new(self.change_feed.clone()),
-            Arc::new(self.response_cache.clone()),
-        ]
-    }
-
     /// The projections that have a read model, which can be rebuilt and verified.
     pub fn read_model_projections(&self) -> Vec<Arc<dyn AnyProjection>> {
         self.all_projections().into_iter().filter(|projection| projection.has_read_model()).collect()
@@ -65,15 +67,11 @@ impl ReadModels {
 }
 
 /// Names of all projections.
-pub const PROJECTION_NAMES: [&str; 6] = [
-    OpportunityAnalytics::NAME,
-    OpportunitySearch::NAME,
-    OpportunityViews::NAME,
-    TenantViews::NAME,
-    ChangeFeed::NAME,
-    ResponseCache::NAME,
-];
+pub fn projection_names() -> Vec<&'static str> {
+    PROJECTIONS.iter().map(|(name, _)| *name).collect()
+}
 
 /// Names of the projections that have a read model, which can be rebuilt and verified.
-pub const READ_MODEL_NAMES: [&str; 4] =
-    [OpportunityAnalytics::NAME, OpportunitySearch::NAME, OpportunityViews::NAME, TenantViews::NAME];
+pub fn read_model_names() -> Vec<&'static str> {
+    PROJECTIONS.iter().filter(|(_, has_read_model)| *has_read_model).map(|(name, _)| *name).collect()
+}

@@ -12,90 +12,60 @@ mod visit;
 mod watchlist;
 
 use chrono::{DateTime, SecondsFormat, Utc};
-use cqrs_es::DomainEvent;
+use cqrs_es::{Aggregate, DomainEvent};
 use domain::{
-    company::CompanyEvent,
-    document::DocumentEvent,
-    inbox::InboxEvent,
-    opportunity::OpportunityEvent,
-    proposal::ProposalEvent,
-    resource::ResourceEvent,
-    task::TaskEvent,
+    aggregates::with_aggregates,
     value::{AuditStamp, DocumentId},
-    visit::VisitEvent,
-    watchlist::WatchlistEvent,
 };
-use proptest::prelude::*;
+use proptest::{prelude::*, strategy::Union};
 use serde::{Serialize, de::DeserializeOwned};
 use uuid::Uuid;
 
 use crate::catalog::{EventSchema, find_schema};
 
-/// An event of any aggregate; it serializes as that event.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-#[serde(untagged)]
-pub(crate) enum AnyEvent {
-    Opportunity(OpportunityEvent),
-    Watchlist(WatchlistEvent),
-    Visit(VisitEvent),
-    Company(CompanyEvent),
-    Inbox(InboxEvent),
-    Document(DocumentEvent),
-    Proposal(ProposalEvent),
-    Resource(ResourceEvent),
-    Task(TaskEvent),
+macro_rules! define_any_event {
+    ($($context:ident { $($module:ident::$aggregate:ident,)+ })+) => {
+        /// An event of any aggregate; it serializes as that event.
+        #[derive(Debug, Clone, PartialEq, Serialize)]
+        #[serde(untagged)]
+        pub(crate) enum AnyEvent {
+            $($($aggregate(<domain::$module::$aggregate as Aggregate>::Event),)+)+
+        }
+
+        impl AnyEvent {
+            /// Parses a JSON text as an event of the same aggregate.
+            pub(crate) fn parse_same_kind(&self, json: &str) -> serde_json::Result<Self> {
+                match self {
+                    $($(Self::$aggregate(_) => serde_json::from_str(json).map(Self::$aggregate),)+)+
+                }
+            }
+
+            fn type_and_version(&self) -> (String, String) {
+                match self {
+                    $($(Self::$aggregate(event) => (event.event_type(), event.event_version()),)+)+
+                }
+            }
+        }
+
+        /// The generators of each aggregate's events. They name every field, so that a new field does not compile until
+        /// it is generated.
+        pub(crate) fn event_generators() -> Vec<BoxedStrategy<AnyEvent>> {
+            vec![$($($module::any_event().prop_map(AnyEvent::$aggregate).boxed(),)+)+]
+        }
+    };
 }
 
-impl AnyEvent {
-    /// Parses a JSON text as an event of the same aggregate.
-    pub(crate) fn parse_same_kind(&self, json: &str) -> serde_json::Result<Self> {
-        match self {
-            Self::Opportunity(_) => serde_json::from_str(json).map(Self::Opportunity),
-            Self::Watchlist(_) => serde_json::from_str(json).map(Self::Watchlist),
-            Self::Visit(_) => serde_json::from_str(json).map(Self::Visit),
-            Self::Company(_) => serde_json::from_str(json).map(Self::Company),
-            Self::Inbox(_) => serde_json::from_str(json).map(Self::Inbox),
-            Self::Document(_) => serde_json::from_str(json).map(Self::Document),
-            Self::Proposal(_) => serde_json::from_str(json).map(Self::Proposal),
-            Self::Resource(_) => serde_json::from_str(json).map(Self::Resource),
-            Self::Task(_) => serde_json::from_str(json).map(Self::Task),
-        }
-    }
+with_aggregates!(define_any_event);
+
+/// Any event.
+pub(crate) fn any_event() -> impl Strategy<Value = AnyEvent> {
+    Union::new(event_generators())
 }
 
 /// The schema of an event's version.
 pub(crate) fn schema_of(event: &AnyEvent) -> &'static EventSchema {
-    fn find_event_schema(event: &impl DomainEvent) -> Option<&'static EventSchema> {
-        find_schema(&event.event_type(), &event.event_version())
-    }
-    let schema = match event {
-        AnyEvent::Opportunity(event) => find_event_schema(event),
-        AnyEvent::Watchlist(event) => find_event_schema(event),
-        AnyEvent::Visit(event) => find_event_schema(event),
-        AnyEvent::Company(event) => find_event_schema(event),
-        AnyEvent::Inbox(event) => find_event_schema(event),
-        AnyEvent::Document(event) => find_event_schema(event),
-        AnyEvent::Proposal(event) => find_event_schema(event),
-        AnyEvent::Resource(event) => find_event_schema(event),
-        AnyEvent::Task(event) => find_event_schema(event),
-    };
-    schema.expect("a schema of the event's version")
-}
-
-/// Any event. The generators name every field, so that a new field does not compile until it is generated.
-pub(crate) fn any_event() -> BoxedStrategy<AnyEvent> {
-    prop_oneof![
-        2 => opportunity::any_event().prop_map(AnyEvent::Opportunity),
-        1 => watchlist::any_event().prop_map(AnyEvent::Watchlist),
-        1 => visit::any_event().prop_map(AnyEvent::Visit),
-        1 => company::any_event().prop_map(AnyEvent::Company),
-        1 => inbox::any_event().prop_map(AnyEvent::Inbox),
-        1 => document::any_event().prop_map(AnyEvent::Document),
-        1 => proposal::any_event().prop_map(AnyEvent::Proposal),
-        1 => resource::any_event().prop_map(AnyEvent::Resource),
-        1 => task::any_event().prop_map(AnyEvent::Task),
-    ]
-    .boxed()
+    let (event_type, version) = event.type_and_version();
+    find_schema(&event_type, &version).expect("a schema of the event's version")
 }
 
 /// A typical event: about twenty fields, a description, 1 KB of JSON.

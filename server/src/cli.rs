@@ -6,9 +6,11 @@ mod dead_letters;
 mod doctor;
 mod event_line_printer;
 mod event_selection;
+mod extract_text;
 mod generate;
 mod generations;
 mod import;
+mod jobs;
 mod logging;
 mod migrate;
 mod openapi;
@@ -26,7 +28,9 @@ mod sdl;
 mod serve;
 mod simulate;
 mod status;
+mod sync;
 mod tail;
+mod trail;
 mod verify;
 mod whoami;
 
@@ -64,6 +68,8 @@ enum CliSubcommand {
     Project(project::ProjectArgs),
     /// Import notices from a file or standard input. Safe to interrupt and to repeat
     Import(import::ImportArgs),
+    /// Read SAM.gov, and record what changed since the last time. Safe to interrupt and to repeat
+    Sync(sync::SyncArgs),
     /// Generate notices in the format of SAM.gov's CSV extract
     Generate(generate::GenerateArgs),
     /// Record generated visits to the opportunities in the log
@@ -82,6 +88,8 @@ enum CliSubcommand {
     DeadLetters(dead_letters::DeadLettersArgs),
     /// List, cancel or resume the instances of processes
     Processes(processes::ProcessesArgs),
+    /// List scheduled jobs with their last and next runs, or run one now
+    Jobs(jobs::JobsArgs),
     /// Publish the whole log again after it was restored from a backup
     Recover(recover::RecoverArgs),
     /// Check every engine, and say which is unavailable and what to do
@@ -90,12 +98,17 @@ enum CliSubcommand {
     Replay(replay::ReplayArgs),
     /// Print the last events of the log and follow it, as JSON lines
     Tail(tail::TailArgs),
+    /// Print what one request caused, as a tree with times
+    Trail(trail::TrailArgs),
     /// Measure a part of the system beside the raw limit of this machine
     Bench(bench::BenchArgs),
     /// List the schemas of all events and their state in the schema registry
     Schemas(schemas::SchemasArgs),
     /// Show the settings in force, without secrets
     Config(config::ConfigArgs),
+    /// Extract the text of one file in a confined process; the workers start it
+    #[command(hide = true)]
+    ExtractText(extract_text::ExtractTextArgs),
     /// Print the GraphQL schema
     Sdl(sdl::SdlArgs),
     /// Print the OpenAPI description of the REST API
@@ -127,6 +140,7 @@ fn execute_cli(cli: MedhubCli) -> anyhow::Result<ExitCode> {
     // These need no settings and so work where the settings are invalid.
     let command = match cli.command {
         CliSubcommand::Generate(command) => return command.run(),
+        CliSubcommand::ExtractText(command) => return Ok(command.run()),
         CliSubcommand::Sdl(command) => return command.run(),
         CliSubcommand::OpenApi(command) => return command.run(),
         command @ (CliSubcommand::Migrate(_)
@@ -138,12 +152,15 @@ fn execute_cli(cli: MedhubCli) -> anyhow::Result<ExitCode> {
         | CliSubcommand::Verify(_)
         | CliSubcommand::DeadLetters(_)
         | CliSubcommand::Processes(_)
+        | CliSubcommand::Jobs(_)
         | CliSubcommand::Import(_)
+        | CliSubcommand::Sync(_)
         | CliSubcommand::Simulate(_)
         | CliSubcommand::Status(_)
         | CliSubcommand::Doctor(_)
         | CliSubcommand::Replay(_)
         | CliSubcommand::Tail(_)
+        | CliSubcommand::Trail(_)
         | CliSubcommand::Bench(_)
         | CliSubcommand::Recover(_)
         | CliSubcommand::Schemas(_)
@@ -164,25 +181,29 @@ fn execute_cli(cli: MedhubCli) -> anyhow::Result<ExitCode> {
 async fn run_subcommand(command: CliSubcommand, config: MedhubConfig) -> anyhow::Result<ExitCode> {
     match command {
         CliSubcommand::Migrate(command) => command.run(&config).await,
-        CliSubcommand::Serve(command) => command.run(config).await,
-        CliSubcommand::Project(command) => command.run(config).await,
+        CliSubcommand::Serve(command) => Box::pin(command.run(config)).await,
+        CliSubcommand::Project(command) => Box::pin(command.run(config)).await,
         CliSubcommand::Rebuild(command) => command.run(&config).await,
         CliSubcommand::Rollback(command) => command.run(&config).await,
         CliSubcommand::Generations(command) => command.run(&config).await,
         CliSubcommand::Verify(command) => command.run(&config).await,
         CliSubcommand::DeadLetters(command) => command.run(&config).await,
         CliSubcommand::Processes(command) => command.run(&config).await,
+        CliSubcommand::Jobs(command) => command.run(&config).await,
         CliSubcommand::Import(command) => command.run(&config).await,
+        CliSubcommand::Sync(command) => command.run(&config).await,
         CliSubcommand::Simulate(command) => command.run(&config).await,
         CliSubcommand::Status(command) => command.run(&config).await,
         CliSubcommand::Doctor(command) => command.run(&config).await,
         CliSubcommand::Replay(command) => command.run(&config).await,
         CliSubcommand::Tail(command) => command.run(&config).await,
-        CliSubcommand::Bench(command) => command.run(&config).await,
+        CliSubcommand::Trail(command) => command.run(&config).await,
+        CliSubcommand::Bench(command) => Box::pin(command.run(&config)).await,
         CliSubcommand::Recover(command) => command.run(&config).await,
         CliSubcommand::Schemas(command) => command.run(&config).await,
         CliSubcommand::Config(command) => command.run(&config),
         CliSubcommand::Generate(command) => command.run(),
+        CliSubcommand::ExtractText(command) => Ok(command.run()),
         CliSubcommand::Sdl(command) => command.run(),
         CliSubcommand::OpenApi(command) => command.run(),
     }

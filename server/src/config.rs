@@ -5,24 +5,30 @@
 
 mod environment;
 mod error;
+mod jobs;
 mod logging;
 mod masked_settings;
 mod serve;
+mod work;
 
 use std::path::{Path, PathBuf};
 
 use collaboration::CollaborationConfig;
+use documents::ExtractionConfig;
 use eventstore::{postgres::PostgresConfig, relay::RelayConfig, topic::KafkaConfig};
 use figment::{
     Figment,
     providers::{Format, Serialized, Toml},
     value::{Dict, Value},
 };
+use mail::MailConfig;
+use objects::ObjectsConfig;
 use projections::{
     opportunity_search::EmbeddingConfig,
     runtime::ConsumerConfig as WorkerConfig,
     storage::{clickhouse::ClickHouseConfig, qdrant::QdrantConfig, redis::RedisConfig},
 };
+use sam_gov::SamGovConfig;
 use schemas::registry_client::RegistryConfig;
 use secrecy::ExposeSecret;
 use serde::{Deserialize, Serialize};
@@ -30,24 +36,28 @@ use serde::{Deserialize, Serialize};
 use api::{
     config::{AdminConfig, AuthConfig, EngineConfig, HttpConfig, RateLimitConfig},
     grpc::GrpcConfig,
-    object_store::ObjectsConfig,
     rest::IngestConfig,
 };
 
 pub use self::{
     error::ConfigError,
+    jobs::JobsConfig,
     logging::{LoggingConfig, LoggingFormat},
     serve::ServeConfig,
+    work::WorkConfig,
 };
 
 /// Environment variables that the engines' own tools use, and the settings that they override.
-pub const WELL_KNOWN_VARIABLES: [(&str, &str); 6] = [
+pub const WELL_KNOWN_VARIABLES: [(&str, &str); 9] = [
     ("DATABASE_URL", "postgres.url"),
     ("KAFKA_BROKERS", "kafka.brokers"),
     ("CLICKHOUSE_URL", "clickhouse.url"),
     ("QDRANT_URL", "qdrant.url"),
     ("REDIS_URL", "redis.url"),
     ("SCHEMA_REGISTRY_URL", "registry.url"),
+    ("AWS_ACCESS_KEY_ID", "objects.s3.access_key_id"),
+    ("AWS_SECRET_ACCESS_KEY", "objects.s3.secret_access_key"),
+    ("AWS_SESSION_TOKEN", "objects.s3.session_token"),
 ];
 
 /// The environment variable that names the configuration file; the command line overrides it.
@@ -78,6 +88,16 @@ pub struct MedhubConfig {
     pub collaboration: CollaborationConfig,
     /// Object store, which holds the files of documents.
     pub objects: ObjectsConfig,
+    /// Synchronisation with SAM.gov.
+    pub sam_gov: SamGovConfig,
+    /// Mail to users.
+    pub mail: MailConfig,
+    /// Scheduled jobs.
+    pub jobs: JobsConfig,
+    /// Extraction of text from the files of documents.
+    pub extraction: ExtractionConfig,
+    /// Work on tasks in this program.
+    pub work: WorkConfig,
     /// Startup and shutdown of a service.
     pub serve: ServeConfig,
     /// Logging.

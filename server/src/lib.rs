@@ -7,5 +7,6 @@
 pub mod cli;
 pub mod config;
 pub mod engine_clients;
+mod jobs;
 pub mod schema_registry;
 pub mod serve;

@@ -5,10 +5,12 @@
 //! ```
 
 mod file_limit;
+pub mod notice_sync;
 mod part_supervisor;
 mod process_role;
 mod registry_service;
 mod startup_wait;
+mod task_worker_part;
 mod termination_signals;
 
 use std::{future::Future, net::SocketAddr, sync::Arc, time::Duration};
@@ -23,12 +25,13 @@ use api::{
         rate_limiter::RateLimiter,
         request_gate::RequestGate,
     },
-    object_store::ObjectSweeper,
     readiness::{MonitoredPart, ReadinessProbe},
     rest::{IngestService, RestState},
     routes,
 };
 use eventstore::{append::PgBatchStore, registry::SchemaStoreError, relay::Relay};
+use mail::Mailer;
+use objects::ObjectSweeper;
 use processes::{ProcessRunner, ProcessRunnerConfig};
 use projections::runtime::{ControlError, RuntimeError, Supervisor};
 use schemas::registry_client::SchemaRegistryClient;
@@ -36,12 +39,17 @@ use sqlx::PgPool;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use self::part_supervisor::{PartSupervisor, ShutdownStage};
-pub use self::{process_role::ProcessRole, registry_service::run as run_registry};
-use crate::config::MedhubConfig;
+use self::{
+    notice_sync::NoticeSync,
+    part_supervisor::{PartSupervisor, ShutdownStage},
+};
+pub use self::{process_role::ProcessRole, registry_service::run as run_registry, task_worker_part::TaskWorkError};
+use crate::{config::MedhubConfig, jobs};
 
 /// How long closing the Postgres pool may take.
 const POOL_CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
+/// Time to record the outcome of a mail after its delivery.
+const MAIL_RECORD_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Why a service cannot start, or ended other than by a signal.
 #[derive(Debug, thiserror::Error)]
@@ -78,12 +86,21 @@ pub enum ServeError {
         #[source]
         source: std::io::Error,
     },
+    /// The settings of mail are invalid.
+    #[error("setting up mail")]
+    Mail(#[source] mail::MailSetupError),
+    /// The schedule of a job is invalid: a defect of this program.
+    #[error("setting up the scheduled jobs")]
+    Jobs(#[source] scheduled_jobs::JobScheduleError),
     /// The handlers of the termination signals cannot be installed.
     #[error("installing signal handlers")]
     Signals(#[source] std::io::Error),
     /// The recorder of the process's metrics cannot be installed.
     #[error("installing the metrics recorder")]
     Metrics(#[source] metrics_exporter_prometheus::BuildError),
+    /// The work on tasks cannot be started.
+    #[error("setting up the work on tasks")]
+    TaskWork(#[source] TaskWorkError),
     /// A worker failed with an error that no retry resolves.
     #[error("running a projection worker")]
     Worker(#[source] RuntimeError),
@@ -197,6 +214,12 @@ async fn start_parts(
     });
     if role.runs_processes() {
         start_process_runner(app, &mut parts);
+        start_mailer(app, config, &mut parts)?;
+        start_job_runner(app, config, &mut parts)?;
+        start_notice_sync(app, config, &mut parts);
+    }
+    if role.works_on_tasks() {
+        task_worker_part::start(app, config, &mut parts).map_err(ServeError::TaskWork)?;
     }
     let (read_models, control) = (app.read_models.clone(), app.runtime.control().clone());
     parts.spawn_part(ShutdownStage::Workers, "the follower of the generation pointer", |stop| async move {
@@ -275,7 +298,8 @@ fn build_edges(
         ingest: Arc::new(IngestService::new(&config.ingest, PgBatchStore::new(app.pool.clone()))),
         objects: app.objects.clone(),
     };
-    Ok(routes::ApiServices { graphql, gate: RequestGate::new(authenticator, limiter), rest })
+    let unsubscribe_tokens = config.mail.token_signer();
+    Ok(routes::ApiServices { graphql, gate: RequestGate::new(authenticator, limiter), rest, unsubscribe_tokens })
 }
 
 /// Starts the part that records events of `/ingest`. It stops together with HTTP rather than after it, so that a slow
@@ -328,6 +352,7 @@ fn start_workers(
     let mut projections = vec![];
     if role.runs_workers() {
         projections.extend(app.read_models.current().all_projections());
+        projections.push(app.matching_projection());
     }
     if role.runs_processes() {
         projections.extend(app.process_projections());
@@ -354,6 +379,42 @@ fn start_process_runner(app: &AppContext, parts: &mut PartSupervisor) {
     );
     parts.spawn_part(ShutdownStage::Workers, "the process runner", |stop| async move {
         runner.run(stop).await;
+        Ok(())
+    });
+}
+
+/// Starts the part that sends mails, if the settings name a transport.
+fn start_mailer(app: &AppContext, config: &MedhubConfig, parts: &mut PartSupervisor) -> Result<(), ServeError> {
+    let Some(services) = config.mail.open().map_err(ServeError::Mail)? else { return Ok(()) };
+    let mail::MailServices { renderer, transport, mailer, delivery_timeout } = services;
+    let mailer = Mailer::new(app.mail_queue.clone(), Arc::clone(&app.dispatcher), renderer, transport, mailer);
+    // A mail whose delivery is cut off is not sent again.
+    let drain_timeout = delivery_timeout.saturating_add(MAIL_RECORD_TIMEOUT);
+    parts.spawn_part_with_timeout(ShutdownStage::Workers, "the mailer", drain_timeout, |stop| async move {
+        mailer.run(stop).await;
+        Ok(())
+    });
+    Ok(())
+}
+
+/// Starts the part that runs scheduled jobs.
+fn start_job_runner(app: &AppContext, config: &MedhubConfig, parts: &mut PartSupervisor) -> Result<(), ServeError> {
+    let runner = jobs::create_job_runner(app, config).map_err(ServeError::Jobs)?;
+    parts.spawn_part(ShutdownStage::Edges, "the job runner", |stop| async move {
+        runner.run(stop).await;
+        Ok(())
+    });
+    Ok(())
+}
+
+/// Starts the part that synchronises with SAM.gov, if the settings name a source.
+fn start_notice_sync(app: &AppContext, config: &MedhubConfig, parts: &mut PartSupervisor) {
+    let sync = NoticeSync::new(&config.sam_gov, &app.pool);
+    if !sync.is_scheduled() {
+        return;
+    }
+    parts.spawn_part(ShutdownStage::Edges, "the synchronisation with SAM.gov", |stop| async move {
+        sync.run_schedule(stop).await;
         Ok(())
     });
 }

@@ -14,7 +14,7 @@ pub struct ClaimedTask {
     /// The task's id within its tenant.
     pub task_id: String,
     /// The requested work.
-    pub job: TaskSpec,
+    pub spec: TaskSpec,
     /// The number of failed attempts before this one.
     pub failures: u32,
     /// The version of the task that the queue has followed. The log may be ahead.

@@ -19,6 +19,6 @@ pub use self::{
     claimed_task::ClaimedTask,
     queue_projection::TaskQueueProjection,
     task_handler::{TaskFailure, TaskHandler},
-    task_queue::{ClaimRequest, LeaseState, TaskQueue, TaskQueueError},
+    task_queue::{ClaimRequest, LeaseState, TaskQueue, TaskQueueError, TaskQueueRow},
     worker_pool::{WorkerPool, WorkerPoolConfig},
 };

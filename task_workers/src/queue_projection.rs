@@ -58,8 +58,8 @@ impl QueueChange {
     fn from_event(event: &RawEnvelope) -> Result<Self, ProjectionError> {
         let decoded: TaskEvent = event.decode().map_err(ProjectionError::poison)?;
         let step = match decoded {
-            TaskEvent::Requested { job, .. } => QueueStep::Request(Box::new(RequestedTask {
-                job,
+            TaskEvent::Requested { spec, .. } => QueueStep::Request(Box::new(RequestedTask {
+                spec,
                 requested_at: event.recorded_at,
                 correlation_id: Uuid::parse_str(&event.metadata.correlation_id).unwrap_or(event.event_id),
                 request_event_id: event.event_id,
@@ -100,8 +100,8 @@ impl QueueChange {
         let query = sqlx::query(statement).bind(&self.tenant_id).bind(&self.task_id).bind(self.sequence);
         Ok(match &self.step {
             QueueStep::Request(task) => query
-                .bind(task.job.kind.name())
-                .bind(serde_json::to_value(&task.job).map_err(TaskQueueError::Encode)?)
+                .bind(task.spec.kind.name())
+                .bind(serde_json::to_value(&task.spec).map_err(TaskQueueError::Encode)?)
                 .bind(task.requested_at)
                 .bind(task.correlation_id)
                 .bind(task.request_event_id),

@@ -32,3 +32,15 @@ pub struct TaskFailure {
     /// Whether another attempt may succeed.
     pub retry: RetryDecision,
 }
+
+impl TaskFailure {
+    /// A failure for which no other attempt can succeed.
+    pub fn never(reason: &str) -> Self {
+        Self { reason: TaskNote::from_any_text(reason), retry: RetryDecision::Never }
+    }
+
+    /// A failure after which another attempt may succeed.
+    pub fn later(reason: &str) -> Self {
+        Self { reason: TaskNote::from_any_text(reason), retry: RetryDecision::Later }
+    }
+}

@@ -1,5 +1,7 @@
 //! The queue of tasks in Postgres, beside the log.
 
+mod queue_row;
+
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use chrono::{DateTime, Utc};
@@ -16,6 +18,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
+pub use self::queue_row::TaskQueueRow;
 use crate::{ClaimedTask, queue_projection::QueueChange};
 
 /// How long ended tasks stay in the queue. Events that are delivered again within this time change nothing.
@@ -102,6 +105,11 @@ impl TaskQueue {
                 }
             }
         }
+    }
+
+    /// Whether this program stops, so that no more tasks are to be claimed.
+    pub(crate) fn is_stopping(&self) -> bool {
+        self.stopping.is_cancelled()
     }
 
     /// Claims the task that has waited the longest; `None` if there is none.
@@ -265,13 +273,13 @@ const POLL_INTERVAL: Duration = Duration::from_millis(500);
 fn claimed_from_row(row: &PgRow) -> Result<ClaimedTask, sqlx::Error> {
     let decode = |error: domain::value::InvalidValue| sqlx::Error::Decode(error.into());
     let tenant: &str = row.try_get("tenant_id")?;
-    let job: sqlx::types::Json<TaskSpec> = row.try_get("job")?;
+    let spec: sqlx::types::Json<TaskSpec> = row.try_get("job")?;
     let failures: i32 = row.try_get("failures")?;
     let previous: Option<&str> = row.try_get("previous_worker")?;
     Ok(ClaimedTask {
         tenant_id: TenantId::try_new(tenant).map_err(decode)?,
         task_id: row.try_get("task_id")?,
-        job: job.0,
+        spec: spec.0,
         failures: u32::try_from(failures).unwrap_or(0),
         version: u64::try_from(row.try_get::<i64, _>("sequence")?).unwrap_or(0),
         previous_worker: previous.map(WorkerName::try_new).transpose().map_err(decode)?,
@@ -287,7 +295,7 @@ fn postgres_error(doing: &'static str) -> impl FnOnce(sqlx::Error) -> TaskQueueE
 /// A task as it is put into the queue.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct RequestedTask {
-    pub(crate) job: TaskSpec,
+    pub(crate) spec: TaskSpec,
     pub(crate) requested_at: DateTime<Utc>,
     pub(crate) correlation_id: Uuid,
     pub(crate) request_event_id: Uuid,

@@ -94,8 +94,8 @@ impl<S: AggregateStores + 'static> WorkerPool<S> {
         Self { context: Arc::new(WorkerContext { queue, dispatcher, name: worker, claims, config }), handlers }
     }
 
-    /// Runs until `stop`, then claims no more tasks and waits for those that it works on. If the
-    /// pool is dropped earlier, other workers take over its tasks when their leases end.
+    /// Runs until `stop` or the end of [`TaskQueue::run`], then claims no more tasks and waits for those that it works
+    /// on. If the pool is dropped earlier, other workers take over its tasks when their leases end.
     pub async fn run(self, stop: CancellationToken) {
         let mut loops = JoinSet::new();
         for handler in self.handlers {
@@ -105,14 +105,15 @@ impl<S: AggregateStores + 'static> WorkerPool<S> {
     }
 }
 
-/// Claims and runs tasks of one handler until `stop`, then waits for those that run.
+/// Claims and runs tasks of one handler until `stop` or until the queue stops, then waits for those that run.
 async fn run_handler<S: AggregateStores + 'static>(
     context: Arc<WorkerContext<S>>,
     handler: Arc<dyn TaskHandler>,
     stop: CancellationToken,
 ) {
     let mut running = JoinSet::new();
-    while !stop.is_cancelled() {
+    // A queue that has stopped answers at once.
+    while !stop.is_cancelled() && !context.queue.is_stopping() {
         if running.len() >= handler.concurrency().max(1) {
             tokio::select! {
                 () = stop.cancelled() => break,

@@ -5,16 +5,12 @@ mod real_records;
 
 use std::{collections::BTreeSet, fs, path::PathBuf};
 
-use cqrs_es::Aggregate;
+use cqrs_es::{Aggregate, DomainEvent as _};
 use domain::{
-    company::Company,
-    document::Document,
+    aggregates::with_aggregates,
     envelope::{EventMetadata, RawEnvelope},
-    inbox::Inbox,
+    event_version::VersionedEvents,
     opportunity::{Opportunity, OpportunityEvent},
-    proposal::Proposal,
-    resource::Resource,
-    task::Task,
     value::PUBLIC_TENANT,
     visit::Visit,
     watchlist::Watchlist,
@@ -34,14 +30,18 @@ use serde_json::Value;
 use uuid::Uuid;
 
 /// The golden events of one version: one with every field, one with as few as possible.
-#[derive(Deserialize)]
+#[derive(Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
 struct GoldenEvents {
+    event_type: String,
+    version: String,
     full: GoldenPayload,
     sparse: GoldenPayload,
 }
 
 /// A payload as it was recorded, and the same in the current shape.
-#[derive(Deserialize)]
+#[derive(Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
 struct GoldenPayload {
     stored: Value,
     current: Value,
@@ -51,16 +51,26 @@ fn golden_folder() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../schemas/golden")
 }
 
-fn golden_file_name(schema: &EventSchema) -> String {
-    format!("{}-{}.json", schema.event_type, schema.version)
+/// The golden events of one aggregate.
+fn read_golden_events(aggregate: &str) -> Vec<GoldenEvents> {
+    let path = golden_folder().join(format!("{aggregate}.json"));
+    let text = fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    serde_json::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
-fn read_golden_events(schema: &EventSchema) -> GoldenEvents {
-    let path = golden_folder().join(golden_file_name(schema));
-    let text = fs::read_to_string(&path).unwrap_or_else(|error| {
-        panic!("{} {} has no golden event at {}: {error}", schema.event_type, schema.version, path.display())
-    });
-    serde_json::from_str(&text).unwrap()
+/// Every schema with the golden events of its version.
+fn schemas_with_golden_events() -> Vec<(&'static EventSchema, GoldenEvents)> {
+    let kinds: BTreeSet<_> = all_schemas().iter().map(aggregate_kind).collect();
+    let golden: Vec<_> = kinds.into_iter().flat_map(read_golden_events).collect();
+    let find = |schema: &EventSchema| {
+        let same = |events: &&GoldenEvents| events.event_type == schema.event_type && events.version == schema.version;
+        golden.iter().find(same).cloned().unwrap_or_else(|| panic!("{} has no golden event", name_version(schema)))
+    };
+    all_schemas().iter().map(|schema| (schema, find(schema))).collect()
+}
+
+fn name_version(schema: &EventSchema) -> String {
+    format!("{} {}", schema.event_type, schema.version)
 }
 
 /// The aggregate kind, which an event type begins with.
@@ -85,69 +95,82 @@ fn create_envelope(schema: &EventSchema, payload: String) -> RawEnvelope {
 }
 
 #[test]
-fn every_version_has_its_golden_events_and_there_are_no_other_files() {
-    let schemas: BTreeSet<_> = all_schemas().iter().map(golden_file_name).collect();
+fn every_version_has_its_golden_events_and_there_are_no_others() {
+    let kinds: BTreeSet<_> = all_schemas().iter().map(aggregate_kind).collect();
     let files: BTreeSet<_> =
         fs::read_dir(golden_folder()).unwrap().map(|file| file.unwrap().file_name().into_string().unwrap()).collect();
-    assert_eq!(files, schemas);
+    assert_eq!(files, kinds.iter().map(|kind| format!("{kind}.json")).collect());
+    for kind in kinds {
+        let golden =
+            read_golden_events(kind).into_iter().map(|events| format!("{} {}", events.event_type, events.version));
+        let schemas = all_schemas().iter().filter(|schema| aggregate_kind(schema) == kind).map(name_version);
+        assert_eq!(
+            golden.collect::<Vec<_>>(),
+            schemas.collect::<Vec<_>>(),
+            "{kind}.json, in the order of the catalogue"
+        );
+    }
 }
 
 #[test]
 fn golden_events_are_readable_by_schemas_upcasters_and_every_projection() {
-    for schema in all_schemas() {
-        let GoldenEvents { full, sparse } = read_golden_events(schema);
+    for (schema, GoldenEvents { full, sparse, .. }) in schemas_with_golden_events() {
         for case in [full, sparse] {
             let mut avro = vec![];
             schema.encode(&case.stored.to_string(), &mut avro).unwrap_or_else(|misfit| {
-                panic!("{} {}: {misfit}", schema.event_type, schema.version);
+                panic!("{}: {misfit}", name_version(schema));
             });
             let json = EventDecoder::parse(schema.json).unwrap().decode_to_json(&avro).unwrap();
-            assert_eq!(serde_json::from_str::<Value>(&json).unwrap(), case.stored, "{}", golden_file_name(schema));
+            assert_eq!(serde_json::from_str::<Value>(&json).unwrap(), case.stored, "{}", name_version(schema));
 
             let event = create_envelope(schema, json);
+            assert_current_form(&event, &case.current);
             match aggregate_kind(schema) {
                 Opportunity::TYPE => {
-                    let payload = decode_current::<Opportunity>(&event, case.current);
-                    let event_of_view = ViewEvent::Opportunity(payload);
+                    let event_of_view = ViewEvent::Opportunity(event.decode().unwrap());
                     let view = ViewChange { id: event.aggregate_id.clone(), sequence: 1, event: event_of_view };
                     assert_eq!(OpportunityViews::project(&event).unwrap(), [view]);
                     OpportunitySearch::project(&event).unwrap();
                 }
-                Watchlist::TYPE => {
-                    decode_current::<Watchlist>(&event, case.current);
-                    assert_no_opportunity_changes(&event);
-                }
-                Visit::TYPE => {
-                    decode_current::<Visit>(&event, case.current);
-                    assert_no_opportunity_changes(&event);
-                }
-                Company::TYPE => assert_not_projected(&event, &decode_current::<Company>(&event, case.current)),
-                Inbox::TYPE => assert_not_projected(&event, &decode_current::<Inbox>(&event, case.current)),
-                Document::TYPE => assert_not_projected(&event, &decode_current::<Document>(&event, case.current)),
-                Proposal::TYPE => assert_not_projected(&event, &decode_current::<Proposal>(&event, case.current)),
-                Resource::TYPE => assert_not_projected(&event, &decode_current::<Resource>(&event, case.current)),
-                Task::TYPE => assert_not_projected(&event, &decode_current::<Task>(&event, case.current)),
-                unknown => panic!("add the aggregate {unknown} here"),
+                Watchlist::TYPE | Visit::TYPE => assert_no_opportunity_changes(&event),
+                _ => assert_not_projected(&event),
             }
             assert!(!OpportunityAnalytics::project(&event).unwrap().is_empty(), "analytics takes every event");
         }
     }
 }
 
-/// Decodes an event for its aggregate, and checks that it has the current shape.
-fn decode_current<A: Aggregate>(event: &RawEnvelope, current: Value) -> A::Event
+macro_rules! define_assert_current_form {
+    ($($context:ident { $($module:ident::$aggregate:ident,)+ })+) => {
+        /// Checks that an event, decoded for its aggregate, has the current form.
+        fn assert_current_form(event: &RawEnvelope, current: &Value) {
+            match event.aggregate_type.as_str() {
+                $($(<domain::$module::$aggregate as Aggregate>::TYPE => {
+                    assert_decoded_form::<domain::$module::$aggregate>(event, current);
+                })+)+
+                unknown => panic!("{unknown} is no aggregate"),
+            }
+        }
+    };
+}
+
+with_aggregates!(define_assert_current_form);
+
+fn assert_decoded_form<A>(event: &RawEnvelope, current: &Value)
 where
-    A::Event: PartialEq + std::fmt::Debug,
+    A: Aggregate<Event: VersionedEvents + PartialEq + std::fmt::Debug>,
 {
-    assert_eq!(event.aggregate_type, A::TYPE);
     let payload = event.decode::<A::Event>().unwrap();
-    assert_eq!(serde_json::to_value(&payload).unwrap(), current, "{} {}", event.event_type, event.event_version);
-    assert_eq!(serde_json::from_value::<A::Event>(current).unwrap(), payload);
-    payload
+    assert_eq!(&serde_json::to_value(&payload).unwrap(), current, "{} {}", event.event_type, event.event_version);
+    assert_eq!(serde_json::from_value::<A::Event>(current.clone()).unwrap(), payload);
+    // It is recorded again under its own type, in the current version.
+    assert_eq!(payload.event_type(), event.event_type);
+    let history = A::Event::VERSION_HISTORIES.iter().find(|history| history.event_type == event.event_type).unwrap();
+    assert_eq!(payload.event_version(), history.current);
 }
 
 /// Checks that no projection of opportunities uses the event yet.
-fn assert_not_projected<E>(event: &RawEnvelope, _decoded: &E) {
+fn assert_not_projected(event: &RawEnvelope) {
     assert_eq!(OpportunityViews::project(event).unwrap(), []);
     OpportunitySearch::project(event).unwrap();
 }
@@ -192,14 +215,14 @@ fn collect_null_fields(schema: &Value, payload: &Value, path: &str, found: &mut 
 
 #[test]
 fn full_golden_events_have_every_field_and_sparse_ones_no_optional_field() {
-    for schema in all_schemas() {
-        let (parsed, golden) = (serde_json::from_str(schema.json).unwrap(), read_golden_events(schema));
+    for (schema, golden) in schemas_with_golden_events() {
+        let parsed = serde_json::from_str(schema.json).unwrap();
         let (mut full, mut sparse) = (vec![], vec![]);
         collect_null_fields(&parsed, &golden.full.stored, schema.event_type, &mut full);
         collect_null_fields(&parsed, &golden.sparse.stored, schema.event_type, &mut sparse);
-        assert_eq!(full, Vec::<String>::new(), "{}", golden_file_name(schema));
+        assert_eq!(full, Vec::<String>::new(), "{}", name_version(schema));
         let optional = schema.json.matches("\"default\": null").count();
-        assert!(sparse.len() >= optional.min(1), "{}: {sparse:?}", golden_file_name(schema));
+        assert!(sparse.len() >= optional.min(1), "{}: {sparse:?}", name_version(schema));
     }
 }
 

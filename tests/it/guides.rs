@@ -15,7 +15,6 @@ use domain::{
     clock::SystemClock,
     company::Role,
     event_store::{BatchStore as _, NewEvent},
-    event_version::{VersionHistory, VersionedEvents},
     fingerprint::Fingerprint,
     value::{TenantId, UserId},
 };
@@ -29,9 +28,7 @@ use tokio_util::sync::CancellationToken;
 
 use self::examples::{
     agency_figures::{AgencyFigures, AgencyTotals},
-    checklist::{
-        Checklist, ChecklistCommand, ChecklistEvent, ChecklistItem, ChecklistNote, ItemCompletion, VERSION_HISTORIES,
-    },
+    checklist::{Checklist, ChecklistCommand, ChecklistEvent, ChecklistItem, ChecklistNote, ItemCompletion},
 };
 use tests::{RunningRelay, eventually, opportunity_history::history};
 
@@ -43,10 +40,6 @@ mod examples {
 }
 
 // What an aggregate has from its line in `domain/src/aggregates.rs`.
-impl VersionedEvents for Checklist {
-    const VERSION_HISTORIES: &'static [VersionHistory] = VERSION_HISTORIES;
-}
-
 impl Fingerprint for Checklist {
     const FINGERPRINT: &'static str = "example";
 }

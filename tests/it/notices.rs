@@ -3,6 +3,7 @@
 mod bad_input;
 mod import;
 mod search;
+mod sync;
 mod visits;
 
 use std::path::Path;

@@ -171,7 +171,7 @@ async fn a_dead_letter_is_listed_inspected_redriven_and_dropped() {
 
     let parked = eventually(async || {
         let listed = json_lines(&product.run_medhub(&["dead-letters", "list", "--json"]).await);
-        if listed.len() == 3 { Ok(listed) } else { Err(format!("{listed:?}")) }
+        if listed.len() == 4 { Ok(listed) } else { Err(format!("{listed:?}")) }
     })
     .await;
 
@@ -185,7 +185,7 @@ async fn a_dead_letter_is_listed_inspected_redriven_and_dropped() {
     assert!(!unfiltered.status.success() && output_text(&unfiltered).contains("--all"), "{}", output_text(&unfiltered));
     let without_reason = product.run_medhub(&["dead-letters", "drop", "views", &id]).await;
     assert_eq!(without_reason.status.code(), Some(2), "{}", output_text(&without_reason));
-    for projection in ["analytics", "search", "views"] {
+    for projection in ["analytics", "saved-search-alerts", "search", "views"] {
         let dropped = product.run_medhub(&["dead-letters", "drop", projection, &id, "--reason", "not ours"]).await;
         assert!(dropped.status.success(), "{}", output_text(&dropped));
     }
@@ -207,7 +207,7 @@ async fn status_reports_the_relay_and_every_projection() {
 
     assert_eq!((&status["agree"], &status["relay"]["leads"]), (&json!(true), &json!(true)), "{status}");
     let projections = status["projections"].as_array().unwrap();
-    assert_eq!(projections.len(), 8, "six projections, a process and the queue of tasks: {status}");
+    assert_eq!(projections.len(), 10, "six projections, two processes, the queue of tasks, mail: {status}");
     for row in projections {
         assert_eq!((&row["live"], &row["parked"]), (&json!(true), &json!(0)), "{row}");
     }

@@ -2,5 +2,9 @@
 
 mod chaos;
 mod document_fixture;
+mod document_tasks;
+mod document_work;
 mod effects;
+mod pdf_file;
 mod product;
+mod trail;

@@ -34,7 +34,10 @@ use task_workers::{
     WorkerPoolConfig,
 };
 use tests::{database, eventually};
-use tokio::{sync::Notify, task::JoinHandle};
+use tokio::{
+    sync::{Barrier, Notify},
+    task::JoinHandle,
+};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -94,8 +97,8 @@ impl QueueFixture {
     async fn request(&self, tenant: &str) -> String {
         let (id, sender) = (Uuid::new_v4().to_string(), Self::sender(tenant));
         let subject = TaskSubject::try_new(SubjectKind::Document, "d").unwrap();
-        let job = TaskSpec { kind: TaskKind::ExtractText, subject, parameters: ParameterList::default() };
-        self.send(&id, TaskCommand::Request { job, stamp: self.dispatcher.stamp(&sender) }, tenant).await;
+        let spec = TaskSpec { kind: TaskKind::ExtractText, subject, parameters: ParameterList::default() };
+        self.send(&id, TaskCommand::Request { spec, stamp: self.dispatcher.stamp(&sender) }, tenant).await;
         id
     }
 
@@ -169,6 +172,8 @@ struct TestHandler {
     most_running: AtomicUsize,
     cancelled: AtomicUsize,
     may_end: Notify,
+    /// Lets tasks end only in groups of this size.
+    group: Option<Barrier>,
     fails_until: usize,
     holds: bool,
 }
@@ -194,6 +199,8 @@ impl TaskHandler for TestHandler {
             let _ended = EndOfRun { handler: self, cancelled };
             if self.holds {
                 self.may_end.notified().await;
+            } else if let Some(group) = &self.group {
+                group.wait().await;
             } else {
                 tokio::time::sleep(Duration::from_millis(20)).await;
             }
@@ -246,7 +253,7 @@ async fn a_pool_completes_all_tasks_with_its_concurrency() {
         ids.push(fixture.request(TENANT).await);
     }
     fixture.deliver_continuously();
-    let handler = Arc::new(TestHandler::default());
+    let handler = Arc::new(TestHandler { group: Some(Barrier::new(3)), ..TestHandler::default() });
     let (pool, stop) = fixture.pool_of("w", &handler);
     for id in &ids {
         fixture.wait_for_history(id, &["task.requested", "task.started w", "task.completed done"]).await;
@@ -320,6 +327,20 @@ async fn a_pool_that_stops_ends_the_tasks_that_it_works_on_and_claims_no_more() 
     handler.may_end.notify_waiters();
     pool.await.unwrap();
     assert_eq!(fixture.history(&id).await.last().map(String::as_str), Some("task.completed done"));
+    assert_eq!(fixture.history(&later).await, ["task.requested"]);
+}
+
+/// The queue stops before the pool when a service does.
+#[tokio::test]
+async fn a_pool_whose_queue_has_stopped_ends() {
+    let fixture = QueueFixture::create().await;
+    let stop_queue = CancellationToken::new();
+    let queue = tokio::spawn(fixture.queue.clone().run(stop_queue.clone()));
+    let (pool, _stop) = fixture.pool_of("w", &Arc::new(TestHandler::default()));
+    stop_queue.cancel();
+    queue.await.unwrap();
+    tokio::time::timeout(Duration::from_secs(10), pool).await.unwrap().unwrap();
+    let later = fixture.request(TENANT).await;
     assert_eq!(fixture.history(&later).await, ["task.requested"]);
 }
 

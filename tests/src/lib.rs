@@ -33,6 +33,8 @@ mod proposal_editor;
 mod read_models;
 mod redis_cluster;
 mod running_relay;
+mod s3_server;
+pub mod sam_gov_server;
 mod signed_in_user;
 pub mod stack_processes;
 mod test_database;
@@ -50,13 +52,14 @@ pub use self::{
     graphql_subscriber::GraphqlSubscriber,
     http_response::{HttpResponse, build_request},
     product_handle::ProductHandle,
-    product_instance::{ProductInstance, shared_product},
+    product_instance::{ProductInstance, document_work_settings, shared_product},
     product_process::{ProductEdge, ProductProcess},
     program_under_test::medhub_local,
     proposal_editor::ProposalEditor,
     read_models::{analytics, embedding_model, search, views, views_config},
     redis_cluster::RedisCluster,
     running_relay::RunningRelay,
+    s3_server::{S3Server, s3_server},
     signed_in_user::{AcceptedChange, SignedInUser, error_code, token_for_everything_until},
     test_database::{TestTopics, database, empty_database, registry, topics},
     test_namespace::{TestNamespace, unique_name},

@@ -127,6 +127,12 @@ pub async fn shared_product() -> &'static ProductInstance {
     SHARED.get_or_init(async || ProductInstance::start_shared(unlimited).await).await
 }
 
+/// Settings by which a product works on so many documents at the same time; with 0 it leaves their tasks to others.
+pub fn document_work_settings(concurrency: usize) -> EnvironmentVariables {
+    let kinds = ["EXTRACT_TEXT", "EXTRACT_REQUIREMENTS", "ANALYSE_DOCUMENT"];
+    kinds.map(|kind| (format!("MEDHUB__WORK__{kind}"), concurrency.to_string())).into()
+}
+
 /// Waits until the product answers that it is ready.
 async fn wait_until_ready(
     process: &mut ProductProcess,
@@ -174,5 +180,7 @@ fn own_settings(namespace: &TestNamespace, engines: &ProductHandle, folder: &Pat
         ("MEDHUB__POSTGRES__MAX_CONNECTIONS", "12".to_owned()),
     ];
     settings.extend(more.map(|(name, value)| (name.to_owned(), value)));
+    // Tests act as the workers of their companies.
+    settings.extend(document_work_settings(0));
     settings
 }

@@ -24,7 +24,7 @@ pub struct ActiveReadModels {
 
 /// The error of a name that is no read model.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("there is no read model named {name}; there are {}", read_models::READ_MODEL_NAMES.join(", "))]
+#[error("there is no read model named {name}; there are {}", read_models::read_model_names().join(", "))]
 pub struct UnknownReadModel {
     /// The name.
     pub name: String,
@@ -64,7 +64,7 @@ impl ActiveReadModels {
     /// # Errors
     /// [`UnknownReadModel`] for a name that is no read model.
     pub fn select_read_models(&self, names: &[String]) -> Result<Vec<Arc<dyn AnyProjection>>, UnknownReadModel> {
-        if let Some(name) = names.iter().find(|name| !read_models::READ_MODEL_NAMES.contains(&name.as_str())) {
+        if let Some(name) = names.iter().find(|name| !read_models::read_model_names().contains(&name.as_str())) {
             return Err(UnknownReadModel { name: name.clone() });
         }
         let mut selected = self.current().read_model_projections();

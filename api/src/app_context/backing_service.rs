@@ -2,6 +2,7 @@
 
 use std::{fmt, time::Duration};
 
+use objects::ObjectStoreError;
 use projections::QueryError;
 use serde::Serialize;
 use sqlx::{Connection, PgConnection, PgPool};
@@ -27,6 +28,8 @@ pub enum BackingService {
     Redis,
     /// The schema registry.
     Registry,
+    /// The object store, which holds the files of documents: a bucket or a folder.
+    Objects,
 }
 
 /// Why an engine is considered unavailable.
@@ -47,12 +50,15 @@ pub enum PingError {
     /// The request to the schema registry failed.
     #[error("connecting to the schema registry")]
     Registry(#[source] RegistryLookupError),
+    /// The bucket cannot be listed, or the folder cannot be read.
+    #[error("reaching the object store")]
+    Objects(#[source] ObjectStoreError),
 }
 
 impl BackingService {
     /// All engines, in the order in which an event passes through them.
-    pub const ALL: [Self; 6] =
-        [Self::Postgres, Self::Registry, Self::Kafka, Self::ClickHouse, Self::Qdrant, Self::Redis];
+    pub const ALL: [Self; 7] =
+        [Self::Postgres, Self::Registry, Self::Kafka, Self::ClickHouse, Self::Qdrant, Self::Redis, Self::Objects];
 
     /// Returns the display name.
     pub fn name(self) -> &'static str {
@@ -63,6 +69,7 @@ impl BackingService {
             Self::Qdrant => "Qdrant",
             Self::Redis => "Redis",
             Self::Registry => "Registry",
+            Self::Objects => "Objects",
         }
     }
 
@@ -75,6 +82,7 @@ impl BackingService {
             Self::Qdrant => "QDRANT_URL",
             Self::Redis => "REDIS_URL",
             Self::Registry => "SCHEMA_REGISTRY_URL",
+            Self::Objects => "MEDHUB__OBJECTS__S3__ENDPOINT",
         }
     }
 }
@@ -106,6 +114,7 @@ impl AppContext {
                 self.read_models.current().opportunity_views.ping().await.map_err(PingError::ReadModel)
             }
             BackingService::Registry => self.registry_client.ping().await.map_err(PingError::Registry),
+            BackingService::Objects => self.objects.ping().await.map_err(PingError::Objects),
         }
     }
 }

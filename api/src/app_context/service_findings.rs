@@ -30,7 +30,10 @@ impl AppContext {
             BackingService::Postgres => self.check_pooler().boxed(),
             BackingService::Kafka => self.check_topics().boxed(),
             BackingService::Redis => self.check_eviction().boxed(),
-            BackingService::ClickHouse | BackingService::Qdrant | BackingService::Registry => async { vec![] }.boxed(),
+            BackingService::ClickHouse
+            | BackingService::Qdrant
+            | BackingService::Registry
+            | BackingService::Objects => async { vec![] }.boxed(),
         };
         let found = join_all(engines.iter().map(|engine| check_with_timeout(*engine, check(engine)))).await;
         found.into_iter().flatten().collect()

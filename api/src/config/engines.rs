@@ -2,14 +2,13 @@
 
 use collaboration::CollaborationConfig;
 use eventstore::{postgres::PostgresConfig, relay::RelayConfig, topic::KafkaConfig};
+use objects::ObjectsConfig;
 use projections::{
     opportunity_search::EmbeddingConfig,
     runtime::ConsumerConfig as WorkerConfig,
     storage::{clickhouse::ClickHouseConfig, qdrant::QdrantConfig, redis::RedisConfig},
 };
 use schemas::registry_client::RegistryConfig;
-
-use crate::object_store::ObjectsConfig;
 
 /// Settings of all engines. Contains secrets, so it is neither serialized nor printed.
 #[derive(Clone, Default)]

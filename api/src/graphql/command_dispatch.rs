@@ -4,14 +4,14 @@ use std::fmt::Display;
 
 use async_graphql::{ComplexObject, Context, Result, SimpleObject, Union};
 use commands::{authorization::AuthorizedCommand, precondition::CommandPreconditions};
-use domain::{aggregate::PureAggregate, fingerprint::Fingerprint, value::AuditStamp};
+use domain::{aggregate::PureAggregate, fingerprint::Fingerprint, refusal_code::RefusalCode, value::AuditStamp};
 use uuid::Uuid;
 
 use super::{consistency_token, error};
 use crate::{
     app_context::AppContext,
     auth::Principal,
-    tenant_commands::{self, CommandFailure, RefusalCode},
+    tenant_commands::{self, CommandFailure},
 };
 
 /// Outcome of a mutation.

@@ -7,6 +7,7 @@
 
 mod cost_error;
 mod field_price;
+mod paged_fields;
 #[cfg(test)]
 mod tests;
 
@@ -21,8 +22,8 @@ use async_graphql::{
 };
 use async_graphql_value::{ConstValue, Value};
 
-pub(super) use self::cost_error::CostError;
 use self::field_price::{INTROSPECTION_SCALE, IntrospectionPlace};
+pub(super) use self::{cost_error::CostError, paged_fields::load_paged_fields};
 use super::{document_parser::MAX_NESTING, pagination};
 
 /// Bytes of a string that cost as much as one field.

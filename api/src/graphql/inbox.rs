@@ -1,10 +1,14 @@
 //! GraphQL types and resolvers for notifications.
 
+mod mail_preferences;
 mod mutation;
 mod node;
 mod query;
 mod subscription;
 
 pub(super) use self::{
-    mutation::NotificationMutation, query::NotificationQuery, subscription::NotificationSubscription,
+    mail_preferences::{MailPreferencesMutation, MailPreferencesQuery},
+    mutation::NotificationMutation,
+    query::NotificationQuery,
+    subscription::NotificationSubscription,
 };

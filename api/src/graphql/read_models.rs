@@ -71,15 +71,15 @@ impl RequestReadModels {
     }
 
     pub(super) async fn analytics(&self) -> Result<&OpportunityAnalytics> {
-        self.wait_for_token(0, &self.models.analytics).await
+        self.wait_for_model(0, &self.models.analytics).await
     }
 
     pub(super) async fn search(&self) -> Result<&OpportunitySearch> {
-        self.wait_for_token(1, &self.models.search).await
+        self.wait_for_model(1, &self.models.search).await
     }
 
     pub(super) async fn opportunity_views(&self) -> Result<&OpportunityViews> {
-        self.wait_for_token(2, &self.models.opportunity_views).await
+        self.wait_for_model(2, &self.models.opportunity_views).await
     }
 
     /// The opportunity views without waiting for the token.
@@ -88,10 +88,10 @@ impl RequestReadModels {
     }
 
     pub(super) async fn tenant_views(&self) -> Result<&TenantViews> {
-        self.wait_for_token(3, &self.models.tenant_views).await
+        self.wait_for_model(3, &self.models.tenant_views).await
     }
 
-    async fn wait_for_token<'a, P: Projection>(&self, index: usize, model: &'a P) -> Result<&'a P> {
+    async fn wait_for_model<'a, P: Projection>(&self, index: usize, model: &'a P) -> Result<&'a P> {
         if let Some(token) = &self.required_token {
             let token = token
                 .as_ref()
@@ -102,7 +102,8 @@ impl RequestReadModels {
     }
 
     async fn wait_until_caught_up(&self, model: &dyn AnyProjection, token: &ConsistencyToken) -> Result<()> {
-        let reached = consistency::wait_for_token(&self.runtime, &self.generations, model, token, self.wait_timeout);
+        let reached =
+            consistency::wait_until_token_reached(&self.runtime, &self.generations, model, token, self.wait_timeout);
         reached.await.map_err(|failure| match failure {
             ConsistencyError::Behind(position) => error::read_model_behind(model.name(), position),
             ConsistencyError::OtherIncarnation => {

@@ -79,12 +79,14 @@ fn status_to_proto(status: TaskStatus) -> pb::TaskStatus {
 pub(super) fn claimed_task_to_proto(task: ClaimedTask) -> pb::ClaimedTask {
     let parameter = |parameter: &record::NamedParameter| (parameter.name.to_string(), parameter.value.to_string());
     pb::ClaimedTask {
-        kind: kind_to_proto(task.job.kind).into(),
-        subject_kind: subject_kind_to_proto(task.job.subject.kind).into(),
-        subject_id: task.job.subject.id.to_string(),
-        parameters: task.job.parameters.iter().map(parameter).collect(),
+        kind: kind_to_proto(task.spec.kind).into(),
+        subject_kind: subject_kind_to_proto(task.spec.subject.kind).into(),
+        subject_id: task.spec.subject.id.to_string(),
+        parameters: task.spec.parameters.iter().map(parameter).collect(),
         // The attempt of a worker that died counts.
         failures: task.failures + u32::from(task.previous_worker.is_some()),
+        correlation_id: task.correlation_id.to_string(),
+        request_event_id: task.request_event_id.to_string(),
         task_id: task.task_id,
     }
 }

@@ -237,8 +237,8 @@ fn step_command(step: Step) -> Result<Box<dyn FnOnce(AuditStamp) -> TaskCommand 
             let entries = request.parameters.iter().map(|(name, value)| (name.as_str(), value.as_str()));
             let parameters = ParameterList::try_new(entries)
                 .map_err(|reason| invalid_value_status("request.parameters", &reason))?;
-            let job = TaskSpec { kind, subject, parameters };
-            Box::new(|stamp| TaskCommand::Request { job, stamp })
+            let spec = TaskSpec { kind, subject, parameters };
+            Box::new(|stamp| TaskCommand::Request { spec, stamp })
         }
         Step::Start(start) => {
             let worker = worker(&start.worker)?;

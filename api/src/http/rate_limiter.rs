@@ -134,12 +134,12 @@ impl RateLimiter {
     }
 
     /// Charges an address for a token or key that is invalid or not yet known to be valid.
-    pub(crate) async fn charge_refused_token(&self, address: &ClientAddress) -> Option<RateLimitStatus> {
+    pub(crate) async fn charge_unverified_credential(&self, address: &ClientAddress) -> Option<RateLimitStatus> {
         self.charge_counter("refused", address.as_str(), self.config.refused_tokens, 1).await
     }
 
-    /// Refunds a charge of [`Self::charge_refused_token`]: the key is valid.
-    pub(crate) async fn refund_refused_token(&self, address: &ClientAddress) {
+    /// Refunds a charge of [`Self::charge_unverified_credential`]: the key is valid.
+    pub(crate) async fn refund_unverified_credential(&self, address: &ClientAddress) {
         self.charge_counter("refused", address.as_str(), self.config.refused_tokens, -1).await;
     }
 
@@ -260,10 +260,10 @@ mod tests {
             outcomes.push((status.retry_after_s.is_none(), status.remaining));
         }
         assert_eq!(outcomes, [(true, 2), (true, 0), (false, 0)]);
-        assert_eq!(limiter.charge_refused_token(&address).await.unwrap().retry_after_s, None);
-        assert!(limiter.charge_refused_token(&address).await.unwrap().retry_after_s.is_some());
-        limiter.refund_refused_token(&address).await;
-        assert_eq!(limiter.charge_refused_token(&address).await.unwrap().retry_after_s, None);
+        assert_eq!(limiter.charge_unverified_credential(&address).await.unwrap().retry_after_s, None);
+        assert!(limiter.charge_unverified_credential(&address).await.unwrap().retry_after_s.is_some());
+        limiter.refund_unverified_credential(&address).await;
+        assert_eq!(limiter.charge_unverified_credential(&address).await.unwrap().retry_after_s, None);
         assert_eq!(limiter.charge(&RateLimitSubject::Unlimited, &address, 1).await, None);
     }
 

@@ -103,13 +103,13 @@ impl RequestGate {
         key: CheckedCredentials,
         address: &ClientAddress,
     ) -> Result<(Principal, Option<RateLimitStatus>), AdmissionError> {
-        let rate_limit = self.limiter.charge_refused_token(address).await;
+        let rate_limit = self.limiter.charge_unverified_credential(address).await;
         if let Some(rate_limit) = rate_limit.filter(|rate_limit| rate_limit.retry_after_s.is_some()) {
             return Err(AdmissionError::RateLimited(rate_limit));
         }
         // Nothing is refunded while the event store is unavailable, so that retries do not add to its load.
         let principal = self.authenticator.load_principal(key).await?;
-        self.limiter.refund_refused_token(address).await;
+        self.limiter.refund_unverified_credential(address).await;
         let rate_limit = self.charge(&principal.rate_limit_subject, address, 1).await?;
         Ok((principal, rate_limit))
     }
@@ -118,7 +118,7 @@ impl RequestGate {
         if matches!(error, AuthenticationError::Unavailable(_)) {
             return error.into();
         }
-        match self.limiter.charge_refused_token(address).await {
+        match self.limiter.charge_unverified_credential(address).await {
             Some(rate_limit) if rate_limit.retry_after_s.is_some() => AdmissionError::RateLimited(rate_limit),
             Some(_) | None => error.into(),
         }

@@ -143,7 +143,7 @@ async fn is_caught_up(app: &AppContext, analytics: &OpportunityAnalytics, positi
     let Ok(incarnation) = app.runtime.log().incarnation().await else { return false };
     let token = ConsistencyToken { incarnation, position, stream: None };
     let active = app.read_models.active_generations();
-    consistency::wait_for_token(&app.runtime, &active, analytics, &token, Duration::ZERO).await.is_ok()
+    consistency::wait_until_token_reached(&app.runtime, &active, analytics, &token, Duration::ZERO).await.is_ok()
 }
 
 fn cached_response(body: String, cache: &'static str) -> Response {

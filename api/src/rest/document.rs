@@ -3,6 +3,7 @@
 use axum::{Json, http::StatusCode, response::Response};
 use chrono::{DateTime, Utc};
 use domain::document::{Document, DocumentCommand};
+use objects::ObjectOwner;
 use projections::tenant_views::{ListGroup, StoredAggregate};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -17,7 +18,6 @@ use super::{
 };
 use crate::{
     http::problem::Problem,
-    object_store::ObjectOwner,
     tenant_commands::{self, CommandFailure},
 };
 

@@ -7,6 +7,7 @@ use axum::{
 };
 use domain::document::{Document, DocumentCommand, ExtractionMethod, LanguageTag, ObjectKey, TextExtraction};
 use futures::{StreamExt, stream};
+use objects::{ObjectOwner, ObjectStore, ObjectStoreError, enforce_progress};
 use serde::Deserialize;
 use utoipa::IntoParams;
 
@@ -18,11 +19,7 @@ use super::{
     tenant_object::change_object,
     upload::{reject_content_encoding, storage_problem, within_recording_timeout},
 };
-use crate::{
-    http::problem::Problem,
-    object_store::{ObjectOwner, ObjectStore, ObjectStoreError, enforce_progress},
-    tenant_commands,
-};
+use crate::{http::problem::Problem, tenant_commands};
 
 /// Maximum length of a text, in bytes.
 pub(super) const MAX_TEXT_BYTES: usize = 20 << 20;

@@ -1,6 +1,6 @@
 //! Responses with a file: with its name, in ranges, or 304 if the client already has it.
 
-use std::io::SeekFrom;
+use std::ops::Range;
 
 use axum::{
     body::Body,
@@ -8,14 +8,10 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use domain::document::ObjectKey;
-use tokio::{
-    fs::File,
-    io::{AsyncReadExt, AsyncSeekExt},
-};
-use tokio_util::io::ReaderStream;
+use objects::{ObjectReader, ObjectStore, ObjectStoreError};
 
 use super::{content_disposition, responses::not_found};
-use crate::{http::problem::Problem, object_store::ObjectStore, tenant_commands::CommandFailure};
+use crate::{http::problem::Problem, tenant_commands::CommandFailure};
 
 /// A file, and how it is presented.
 pub(super) struct FileContent<'a> {
@@ -33,9 +29,9 @@ impl FileContent<'_> {
     /// outside
     /// of it.
     pub(super) async fn respond(&self, objects: &ObjectStore, headers: &HeaderMap) -> Result<Response, Problem> {
-        let unavailable = |error: std::io::Error| Problem::from(CommandFailure::unavailable(&error));
-        let mut file = objects.get(self.key.as_str()).await.map_err(unavailable)?.ok_or_else(not_found)?;
-        let length = file.metadata().await.map_err(unavailable)?.len();
+        let unavailable = |error: ObjectStoreError| Problem::from(CommandFailure::unavailable(&error));
+        let file = objects.open(self.key.as_str()).await.map_err(unavailable)?.ok_or_else(not_found)?;
+        let length = file.length();
         let tag = format!("\"{}\"", self.tag);
         if matches_entity_tag(headers, header::IF_NONE_MATCH.as_str(), &tag) {
             let mut response = StatusCode::NOT_MODIFIED.into_response();
@@ -43,10 +39,10 @@ impl FileContent<'_> {
             return Ok(response);
         }
         let mut response = match requested_range(headers, &tag, length) {
-            RequestedRange::All => stream_part(file, length, StatusCode::OK),
+            RequestedRange::All => stream_part(file, 0..length, StatusCode::OK).await.map_err(unavailable)?,
             RequestedRange::Part { first, last } => {
-                file.seek(SeekFrom::Start(first)).await.map_err(unavailable)?;
-                let mut response = stream_part(file, last - first + 1, StatusCode::PARTIAL_CONTENT);
+                let part = stream_part(file, first..last + 1, StatusCode::PARTIAL_CONTENT);
+                let mut response = part.await.map_err(unavailable)?;
                 insert_header(response.headers_mut(), header::CONTENT_RANGE, &format!("bytes {first}-{last}/{length}"));
                 response
             }
@@ -77,11 +73,12 @@ impl FileContent<'_> {
     }
 }
 
-fn stream_part(file: File, length: u64, status: StatusCode) -> Response {
-    let body = Body::from_stream(ReaderStream::new(file.take(length)));
+async fn stream_part(file: ObjectReader, range: Range<u64>, status: StatusCode) -> Result<Response, ObjectStoreError> {
+    let length = range.end - range.start;
+    let body = Body::from_stream(file.read(range).await?);
     let mut response = (status, body).into_response();
     response.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from(length));
-    response
+    Ok(response)
 }
 
 fn insert_header(headers: &mut HeaderMap, name: header::HeaderName, value: &str) {

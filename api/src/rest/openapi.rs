@@ -10,38 +10,11 @@ use utoipa::{
     openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme},
 };
 
-use super::{analytics, document, document_text, ingest, opportunity, resource, upload};
+use super::ApiDescription;
 use crate::{http::problem::Problem, tenant_commands::CommandFailure};
 
-/// The API description before its error content is marked.
-#[derive(OpenApi)]
-#[openapi(
-    info(title = "MedContractHub", description = "What is not offered over GraphQL (`/graphql`)."),
-    paths(
-        opportunity::list_opportunities,
-        opportunity::get_opportunity,
-        resource::list_resources,
-        resource::get_resource,
-        resource::create_resource,
-        resource::update_resource,
-        resource::delete_resource,
-        document::list_documents,
-        document::get_document,
-        document::get_document_content,
-        upload::upload_document,
-        document::delete_document,
-        document_text::record_document_text,
-        document_text::get_document_text,
-        ingest::ingest_events,
-        analytics::list_events,
-    ),
-    modifiers(&BearerSecurity),
-    security((), ("bearer" = []))
-)]
-struct ApiDescription;
-
 /// Bearer authentication, for tokens and API keys alike.
-struct BearerSecurity;
+pub(super) struct BearerSecurity;
 
 impl Modify for BearerSecurity {
     fn modify(&self, openapi: &mut utoipa::openapi::OpenApi) {

@@ -6,7 +6,7 @@ use axum::{
     response::Response,
 };
 use commands::{authorization::AuthorizedCommand, precondition::CommandPreconditions};
-use domain::{aggregate::PureAggregate, fingerprint::Fingerprint, value::AuditStamp};
+use domain::{aggregate::PureAggregate, fingerprint::Fingerprint, refusal_code::RefusalCode, value::AuditStamp};
 use projections::tenant_views::{ListGroup, StoredAggregate, TenantAggregate};
 use serde::Serialize;
 use uuid::Uuid;
@@ -18,11 +18,7 @@ use super::{
         view_response,
     },
 };
-use crate::{
-    auth::Principal,
-    http::problem::Problem,
-    tenant_commands::{self, RefusalCode},
-};
+use crate::{auth::Principal, http::problem::Problem, tenant_commands};
 
 /// The representation of an object of a company.
 pub(super) trait ObjectView: Serialize + Sized {

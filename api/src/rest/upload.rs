@@ -11,7 +11,8 @@ use domain::{
     document::{Document, DocumentCommand, FileDigest, FileName, MAX_FILE_BYTES, MediaType, ObjectKey, UploadedFile},
     opportunity::OpportunityId,
 };
-use futures::Stream;
+use futures::{Stream, TryStreamExt};
+use objects::{ObjectOwner, ObjectStore, ObjectStoreError, StoredObject, UploadBodyError, enforce_progress};
 use serde::Deserialize;
 use utoipa::IntoParams;
 
@@ -24,7 +25,6 @@ use super::{
 };
 use crate::{
     http::problem::Problem,
-    object_store::{ObjectOwner, ObjectStore, ObjectStoreError, StoredObject, UploadBodyError, enforce_progress},
     tenant_commands::{self, CommandFailure},
 };
 
@@ -122,7 +122,11 @@ pub(super) fn storage_problem(error: &ObjectStoreError) -> Problem {
         ObjectStoreError::Body(UploadBodyError::Interrupted) | ObjectStoreError::InvalidForm(_) => {
             rejection(StatusCode::BAD_REQUEST, "INVALID_INPUT")
         }
-        ObjectStoreError::Io(_) => CommandFailure::unavailable(error).into(),
+        ObjectStoreError::Io(_)
+        | ObjectStoreError::Unavailable { .. }
+        | ObjectStoreError::AccessDenied { .. }
+        | ObjectStoreError::MissingBucket { .. }
+        | ObjectStoreError::Removed => CommandFailure::unavailable(error).into(),
     }
 }
 
@@ -136,6 +140,17 @@ pub(super) fn reject_content_encoding(headers: &HeaderMap) -> Option<Response> {
         Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "UNSUPPORTED_MEDIA_TYPE", detail).into_response();
     rejection.headers_mut().insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
     Some(rejection)
+}
+
+/// Why a form could not be read.
+fn form_error(error: &multer::Error) -> ObjectStoreError {
+    if let multer::Error::StreamReadFailed(source) = error {
+        return source.downcast_ref::<UploadBodyError>().copied().unwrap_or(UploadBodyError::Interrupted).into();
+    }
+    if let multer::Error::StreamSizeExceeded { limit } = error {
+        return ObjectStoreError::TooLong(*limit);
+    }
+    ObjectStoreError::InvalidForm(error.to_string())
 }
 
 /// A received file, and what was sent with it.
@@ -177,7 +192,7 @@ async fn receive_form(
     content_type: &str,
     body: impl Stream<Item = Result<axum::body::Bytes, UploadBodyError>> + Send + 'static,
 ) -> Result<ReceivedFile, Problem> {
-    let failed = |error: multer::Error| storage_problem(&error.into());
+    let failed = |error| storage_problem(&form_error(&error));
     let boundary = multer::parse_boundary(content_type).map_err(failed)?;
     let limits = multer::SizeLimit::new().whole_stream(MAX_FILE_BYTES + MAX_FORM_BYTES);
     let mut form = multer::Multipart::with_constraints(body, boundary, multer::Constraints::new().size_limit(limits));
@@ -190,7 +205,8 @@ async fn receive_form(
                 return Err(invalid_field("body", "the form has several files: upload one file per request"));
             }
             let media_type = field.content_type().map(|kind| kind.essence_str().to_owned()).unwrap_or_default();
-            let stored = objects.put(owner, field, MAX_FILE_BYTES).await.map_err(|error| storage_problem(&error))?;
+            let content = field.map_err(|error| form_error(&error));
+            let stored = objects.put(owner, content, MAX_FILE_BYTES).await.map_err(|error| storage_problem(&error))?;
             received = Some(ReceivedFile { stored, file_name, media_type, opportunity_id: None });
         } else if field.name() == Some("opportunityId") {
             opportunity_id = Some(read_field(field).await?);
@@ -203,7 +219,7 @@ async fn receive_form(
 /// Reads the text of a short field.
 async fn read_field(mut field: multer::Field<'_>) -> Result<String, Problem> {
     let mut bytes = Vec::new();
-    while let Some(part) = field.chunk().await.map_err(|error| storage_problem(&error.into()))? {
+    while let Some(part) = field.chunk().await.map_err(|error| storage_problem(&form_error(&error)))? {
         bytes.extend_from_slice(&part);
         if u64::try_from(bytes.len()).unwrap_or(u64::MAX) > MAX_FIELD_BYTES {
             return Err(invalid_field("opportunityId", "the field is too long"));

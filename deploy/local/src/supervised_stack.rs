@@ -22,7 +22,7 @@ use uuid::Uuid;
 
 use self::stack_signals::StackSignals;
 use crate::{
-    artifact::{DownloadProgress, GRAPHIQL, PinnedArtifact, WORDLLAMA, ensure_all_cached},
+    artifact::{DownloadProgress, GRAPHIQL, PDFIUM, PinnedArtifact, WORDLLAMA, ensure_all_cached},
     engine::{EngineKind, EngineSettings, LaunchSpec},
     folder::{self, ProcessLock},
     health_probe::HealthProbe,
@@ -43,7 +43,7 @@ const EXTERNAL_ENGINE_TIMEOUT: Duration = Duration::from_secs(10);
 const PRODUCT_STOP_LIMIT: Duration = Duration::from_secs(30);
 
 /// The token with which operators authenticate at the product's API.
-const OPERATOR_TOKEN_VARIABLE: &str = "MEDHUB__ADMIN__TOKEN";
+pub const OPERATOR_TOKEN_VARIABLE: &str = "MEDHUB__ADMIN__TOKEN";
 
 /// The login that the schema registry requires for registering schemas, as `user:password`.
 const REGISTRY_LOGIN_VARIABLE: &str = "MEDHUB__REGISTRY__LOGIN";
@@ -53,9 +53,17 @@ const REGISTRY_USER: &str = "medhub";
 const SIGNING_SECRET_VARIABLE: &str = "MEDHUB__AUTH__HS256_SECRET";
 const DEVELOPMENT_LOGIN_VARIABLE: &str = "MEDHUB__AUTH__DEVELOPMENT_LOGIN";
 
+/// Where mails go: into a folder of the stack, unless this is set outside.
+const MAIL_TRANSPORT_VARIABLE: &str = "MEDHUB__MAIL__TRANSPORT";
+/// Signs the links to unsubscribe in mails.
+const UNSUBSCRIBE_SECRET_VARIABLE: &str = "MEDHUB__MAIL__UNSUBSCRIBE_SECRET";
+
 /// Folders that the product reads: the variable that names each, and the artifact that is used when it is not set.
-pub const ASSET_FOLDERS: [(&str, &PinnedArtifact); 2] =
-    [("MEDHUB__HTTP__ASSETS_DIR", &GRAPHIQL), ("MEDHUB__EMBEDDING__MODEL_DIR", &WORDLLAMA)];
+pub const ASSET_FOLDERS: [(&str, &PinnedArtifact); 3] = [
+    ("MEDHUB__HTTP__ASSETS_DIR", &GRAPHIQL),
+    ("MEDHUB__EMBEDDING__MODEL_DIR", &WORDLLAMA),
+    ("MEDHUB__EXTRACTION__PDFIUM_DIR", &PDFIUM),
+];
 
 /// Configuration of a stack.
 #[derive(Debug, Clone)]
@@ -354,7 +362,14 @@ fn create_initial_state(
         let objects = options.settings.data_folder.join("objects").into_os_string().into_string();
         let objects = objects.map_err(|folder| anyhow!("{} is not UTF-8", folder.display()))?;
         variables.insert("MEDHUB__OBJECTS__DIR".to_owned(), objects);
-        for secret in [OPERATOR_TOKEN_VARIABLE, SIGNING_SECRET_VARIABLE] {
+        if std::env::var_os(MAIL_TRANSPORT_VARIABLE).is_none() {
+            let mails = options.settings.data_folder.join("mails").into_os_string().into_string();
+            let mails = mails.map_err(|folder| anyhow!("{} is not UTF-8", folder.display()))?;
+            variables.insert(MAIL_TRANSPORT_VARIABLE.to_owned(), "folder".to_owned());
+            variables.insert("MEDHUB__MAIL__FOLDER".to_owned(), mails);
+            variables.extend(http.clone().map(|url| ("MEDHUB__MAIL__PUBLIC_URL".to_owned(), url)));
+        }
+        for secret in [OPERATOR_TOKEN_VARIABLE, SIGNING_SECRET_VARIABLE, UNSUBSCRIBE_SECRET_VARIABLE] {
             variables.insert(secret.to_owned(), read_or_create_secret(secret)?);
         }
         variables.insert(DEVELOPMENT_LOGIN_VARIABLE.to_owned(), "true".to_owned());

@@ -11,14 +11,12 @@ mod error;
 mod event;
 #[cfg(test)]
 mod tests;
-mod upcast;
 
 use std::collections::BTreeMap;
 
 use domain::{aggregate::aggregate, value::text_value};
 use serde::{Deserialize, Serialize};
 
-pub(crate) use self::upcast::VERSION_HISTORIES;
 pub use self::{command::ChecklistCommand, error::ChecklistError, event::ChecklistEvent};
 
 text_value!(

@@ -1,6 +1,7 @@
 //! Why a command to a company is refused.
 
 use super::role::Role;
+use crate::refusal_code::RefusalCode;
 
 /// Why a command to a company is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -44,4 +45,27 @@ pub enum CompanyError {
     /// The company is closed.
     #[error("the company is closed")]
     Closed,
+}
+
+impl RefusalCode for CompanyError {
+    fn refusal_code(&self) -> &'static str {
+        match self {
+            Self::AlreadyRegistered => "ALREADY_REGISTERED",
+            Self::NotRegistered => "NOT_FOUND",
+            Self::NotForPeople => "NOT_FOR_PEOPLE",
+            Self::AlreadyMember { .. } => "ALREADY_MEMBER",
+            Self::NoSuchMember => "NO_SUCH_MEMBER",
+            Self::LastAdmin => "LAST_ADMIN",
+            Self::TooManyMembers => "TOO_MANY_MEMBERS",
+            Self::KeyIdTaken => "KEY_ID_TAKEN",
+            Self::KeyNameTaken => "KEY_NAME_TAKEN",
+            Self::TooManyKeys => "TOO_MANY_KEYS",
+            Self::NoSuchKey => "NO_SUCH_KEY",
+            Self::Closed => "CLOSED",
+        }
+    }
+
+    fn is_missing_object(&self) -> bool {
+        matches!(self, Self::NotRegistered)
+    }
 }

@@ -1,10 +1,9 @@
 //! The events of a company.
 //!
 //! These names are a storage format. Add variants and fields; never rename or remove one. A test in `tests/` pins the
-//! stored JSON. A changed shape needs a new version and an upcaster in `upcast.rs`; `schemas/README.md` lists the other
-//! steps.
+//! stored JSON. A changed shape needs a new version with an upcaster, in `event_versions!`; `schemas/README.md` lists the
+//! other steps.
 
-use cqrs_es::DomainEvent;
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -12,7 +11,10 @@ use super::{
     role::Role,
     value::{ClosingReason, CompanyName, CompanyProfile},
 };
-use crate::value::{AuditStamp, UserId};
+use crate::{
+    event_version::event_versions,
+    value::{AuditStamp, UserId},
+};
 
 /// An event of a company.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -82,32 +84,15 @@ pub enum CompanyEvent {
     },
 }
 
-impl DomainEvent for CompanyEvent {
-    fn event_type(&self) -> String {
-        match self {
-            Self::Registered { .. } => "company.registered",
-            Self::ProfileChanged { .. } => "company.profile_changed",
-            Self::MemberAdded { .. } => "company.member_added",
-            Self::RoleChanged { .. } => "company.role_changed",
-            Self::MemberRemoved { .. } => "company.member_removed",
-            Self::ApiKeyIssued { .. } => "company.api_key_issued",
-            Self::ApiKeyRevoked { .. } => "company.api_key_revoked",
-            Self::Closed { .. } => "company.closed",
-        }
-        .to_owned()
-    }
-
-    fn event_version(&self) -> String {
-        match self {
-            Self::Registered { .. }
-            | Self::ProfileChanged { .. }
-            | Self::MemberAdded { .. }
-            | Self::RoleChanged { .. }
-            | Self::MemberRemoved { .. }
-            | Self::ApiKeyIssued { .. }
-            | Self::ApiKeyRevoked { .. }
-            | Self::Closed { .. } => "1.0",
-        }
-        .to_owned()
+event_versions! {
+    CompanyEvent {
+        Registered => "company.registered", "1.0";
+        ProfileChanged => "company.profile_changed", "1.0";
+        MemberAdded => "company.member_added", "1.0";
+        RoleChanged => "company.role_changed", "1.0";
+        MemberRemoved => "company.member_removed", "1.0";
+        ApiKeyIssued => "company.api_key_issued", "1.0";
+        ApiKeyRevoked => "company.api_key_revoked", "1.0";
+        Closed => "company.closed", "1.0";
     }
 }

@@ -1,6 +1,7 @@
 //! Why a command to a document is refused.
 
 use super::uploaded::ProcessingStage;
+use crate::refusal_code::RefusalCode;
 
 /// Why a command to a document is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -26,4 +27,20 @@ pub enum DocumentError {
     /// The document was deleted and cannot be restored.
     #[error("the document was deleted")]
     Deleted,
+}
+
+impl RefusalCode for DocumentError {
+    fn refusal_code(&self) -> &'static str {
+        match self {
+            Self::NotUploaded => "NOT_FOUND",
+            Self::AlreadyUploaded => "ALREADY_UPLOADED",
+            Self::AlreadyDone { .. } => "ALREADY_DONE",
+            Self::OutOfOrder { .. } => "OUT_OF_ORDER",
+            Self::Deleted => "DELETED",
+        }
+    }
+
+    fn is_missing_object(&self) -> bool {
+        matches!(self, Self::NotUploaded | Self::Deleted)
+    }
 }

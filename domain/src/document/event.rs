@@ -1,17 +1,16 @@
 //! The events of a document.
 //!
 //! These names are a storage format. Add variants and fields; never rename or remove one. A test in `tests/` pins the
-//! stored JSON. A changed shape needs a new version and an upcaster in `upcast.rs`; `schemas/README.md` lists the other
-//! steps.
+//! stored JSON. A changed shape needs a new version with an upcaster, in `event_versions!`; `schemas/README.md` lists the
+//! other steps.
 
-use cqrs_es::DomainEvent;
 use serde::{Deserialize, Serialize};
 
 use super::{
     uploaded::ProcessingStage,
     value::{AnalysisReport, FailureReason, RequirementList, TextExtraction, UploadedFile},
 };
-use crate::value::AuditStamp;
+use crate::{event_version::event_versions, value::AuditStamp};
 
 /// An event of a document.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -61,28 +60,14 @@ pub enum DocumentEvent {
     },
 }
 
-impl DomainEvent for DocumentEvent {
-    fn event_type(&self) -> String {
-        match self {
-            Self::Uploaded { .. } => "document.uploaded",
-            Self::TextExtracted { .. } => "document.text_extracted",
-            Self::RequirementsExtracted { .. } => "document.requirements_extracted",
-            Self::Analysed { .. } => "document.analysed",
-            Self::Failed { .. } => "document.failed",
-            Self::Deleted { .. } => "document.deleted",
-        }
-        .to_owned()
-    }
-
-    fn event_version(&self) -> String {
-        match self {
-            Self::Uploaded { .. }
-            | Self::TextExtracted { .. }
-            | Self::RequirementsExtracted { .. }
-            | Self::Analysed { .. }
-            | Self::Failed { .. }
-            | Self::Deleted { .. } => "1.0",
-        }
-        .to_owned()
+event_versions! {
+    DocumentEvent {
+        Uploaded => "document.uploaded", "1.0";
+        TextExtracted => "document.text_extracted", "1.0";
+        // Version 1.1 has more kinds of requirement.
+        RequirementsExtracted => "document.requirements_extracted", "1.1", from "1.0" by |_| {};
+        Analysed => "document.analysed", "1.0";
+        Failed => "document.failed", "1.0";
+        Deleted => "document.deleted", "1.0";
     }
 }

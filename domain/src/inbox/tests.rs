@@ -1,6 +1,7 @@
 //! Tests of an inbox: given events, when a command, then events or a refusal.
 
 mod invariants;
+mod mail;
 mod reading;
 mod stored_form;
 mod values;

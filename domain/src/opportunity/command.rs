@@ -14,6 +14,10 @@ pub enum OpportunityCommand {
     /// Records a published notice, which may be the first one, an amendment or a repetition. Never refused; imports use
     /// this command.
     RecordNotice(Box<Notice>),
+    /// Records a notice that its source lists again after it had left the source's list. As [`Self::RecordNotice`]; in
+    /// addition, an archived opportunity is open again if this is its current notice, even if the notice says nothing
+    /// new.
+    RelistNotice(Box<Notice>),
     /// Creates an opportunity that is not recorded yet.
     Discover(Box<Notice>),
     /// Changes the record.

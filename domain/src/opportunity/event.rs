@@ -1,15 +1,15 @@
 //! The events of an opportunity.
 //!
 //! These names are a storage format. Add variants and fields; never rename or remove one. A test in `tests/` pins the
-//! stored JSON. A changed shape needs a new version and an upcaster in `upcast.rs`; `schemas/README.md` lists the other
-//! steps.
+//! stored JSON. A changed shape needs a new version with an upcaster, in `event_versions!`; `schemas/README.md` lists the
+//! other steps.
 
 use chrono::{DateTime, Utc};
-use cqrs_es::DomainEvent;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use super::value::{Award, CancellationReason, Notice, NoticeDetails, NoticeId, NoticeSource};
-use crate::value::AuditStamp;
+use crate::{event_version::event_versions, value::AuditStamp};
 
 /// An event of an opportunity.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -101,28 +101,16 @@ pub enum AmendmentStanding {
     Earlier,
 }
 
-impl DomainEvent for OpportunityEvent {
-    fn event_type(&self) -> String {
-        match self {
-            Self::Discovered { .. } => "opportunity.discovered",
-            Self::Amended { .. } => "opportunity.amended",
-            Self::DeadlineChanged { .. } => "opportunity.deadline_changed",
-            Self::Awarded { .. } => "opportunity.awarded",
-            Self::Cancelled { .. } => "opportunity.cancelled",
-            Self::Archived { .. } => "opportunity.archived",
-        }
-        .to_owned()
-    }
-
-    fn event_version(&self) -> String {
-        match self {
-            Self::Discovered { .. }
-            | Self::Amended { .. }
-            | Self::Awarded { .. }
-            | Self::Cancelled { .. }
-            | Self::Archived { .. } => "1.0",
-            Self::DeadlineChanged { .. } => "1.1",
-        }
-        .to_owned()
+event_versions! {
+    OpportunityEvent {
+        Discovered => "opportunity.discovered", "1.0";
+        Amended => "opportunity.amended", "1.0";
+        DeadlineChanged => "opportunity.deadline_changed", "1.1", from "1.0" by |fields| {
+            // Version 1.0 has no publication time. The amendment before it has one, but is another event.
+            fields.insert("posted_at".to_owned(), Value::Null);
+        };
+        Awarded => "opportunity.awarded", "1.0";
+        Cancelled => "opportunity.cancelled", "1.0";
+        Archived => "opportunity.archived", "1.0";
     }
 }

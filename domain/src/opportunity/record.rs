@@ -70,6 +70,17 @@ impl OpportunityRecord {
         events
     }
 
+    /// The events of the current notice of an archived opportunity when its source lists it again.
+    pub(super) fn decide_relisting(&self, notice: &Notice) -> Vec<OpportunityEvent> {
+        let events = self.decide_notice(notice.clone());
+        if !events.is_empty() {
+            return events;
+        }
+        let facts = Box::new(notice.facts.clone().with_missing_from(&self.facts));
+        let filing = NoticeFiling { posted_at: self.posted_at, ..NoticeFiling::from_notice(notice) };
+        vec![OpportunityEvent::Amended { filing, standing: AmendmentStanding::Current, facts }]
+    }
+
     fn decide_amendment(&self, notice: Notice, filing: NoticeFiling) -> Vec<OpportunityEvent> {
         let known = self.notices.get(&notice.notice_id);
         if notice.posted_at < self.posted_at {

@@ -1,6 +1,7 @@
 //! Why a command to a proposal is refused.
 
 use super::value::LifecyclePhase;
+use crate::refusal_code::RefusalCode;
 
 /// Why a command to a proposal is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -49,4 +50,27 @@ pub enum ProposalError {
     /// The agency's decision is recorded.
     #[error("the agency's decision is already recorded")]
     AlreadyDecided,
+}
+
+impl RefusalCode for ProposalError {
+    fn refusal_code(&self) -> &'static str {
+        match self {
+            Self::AlreadyDrafted => "ALREADY_DRAFTED",
+            Self::NotDrafted => "NOT_FOUND",
+            Self::WrongPhase { .. } => "WRONG_PHASE",
+            Self::StaleSection { .. } => "STALE_SECTION",
+            Self::TooManySections => "TOO_MANY_SECTIONS",
+            Self::TooManyComments => "TOO_MANY_COMMENTS",
+            Self::NoSuchSection => "NO_SUCH_SECTION",
+            Self::NoSuchComment => "NO_SUCH_COMMENT",
+            Self::CommentIdTaken => "COMMENT_ID_TAKEN",
+            Self::NothingToReview => "NOTHING_TO_REVIEW",
+            Self::OwnReview => "OWN_REVIEW",
+            Self::AlreadyDecided => "ALREADY_DECIDED",
+        }
+    }
+
+    fn is_missing_object(&self) -> bool {
+        matches!(self, Self::NotDrafted)
+    }
 }

@@ -1,10 +1,9 @@
 //! The events of a proposal.
 //!
 //! These names are a storage format. Add variants and fields; never rename or remove one. A test in `tests/` pins the
-//! stored JSON. A changed shape needs a new version and an upcaster in `upcast.rs`; `schemas/README.md` lists the other
-//! steps.
+//! stored JSON. A changed shape needs a new version with an upcaster, in `event_versions!`; `schemas/README.md` lists the
+//! other steps.
 
-use cqrs_es::DomainEvent;
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -14,7 +13,7 @@ use super::{
         SubmissionConfirmation, WithdrawalReason,
     },
 };
-use crate::{opportunity::OpportunityId, value::AuditStamp};
+use crate::{event_version::event_versions, opportunity::OpportunityId, value::AuditStamp};
 
 /// An event of a proposal.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -114,38 +113,18 @@ pub enum ProposalEvent {
     },
 }
 
-impl DomainEvent for ProposalEvent {
-    fn event_type(&self) -> String {
-        match self {
-            Self::Drafted { .. } => "proposal.drafted",
-            Self::SectionEdited { .. } => "proposal.section_edited",
-            Self::SectionRemoved { .. } => "proposal.section_removed",
-            Self::Commented { .. } => "proposal.commented",
-            Self::CommentResolved { .. } => "proposal.comment_resolved",
-            Self::SubmittedForReview { .. } => "proposal.submitted_for_review",
-            Self::Approved { .. } => "proposal.approved",
-            Self::Rejected { .. } => "proposal.rejected",
-            Self::Submitted { .. } => "proposal.submitted",
-            Self::Decided { .. } => "proposal.decided",
-            Self::Withdrawn { .. } => "proposal.withdrawn",
-        }
-        .to_owned()
-    }
-
-    fn event_version(&self) -> String {
-        match self {
-            Self::Drafted { .. }
-            | Self::SectionEdited { .. }
-            | Self::SectionRemoved { .. }
-            | Self::Commented { .. }
-            | Self::CommentResolved { .. }
-            | Self::SubmittedForReview { .. }
-            | Self::Approved { .. }
-            | Self::Rejected { .. }
-            | Self::Submitted { .. }
-            | Self::Decided { .. }
-            | Self::Withdrawn { .. } => "1.0",
-        }
-        .to_owned()
+event_versions! {
+    ProposalEvent {
+        Drafted => "proposal.drafted", "1.0";
+        SectionEdited => "proposal.section_edited", "1.0";
+        SectionRemoved => "proposal.section_removed", "1.0";
+        Commented => "proposal.commented", "1.0";
+        CommentResolved => "proposal.comment_resolved", "1.0";
+        SubmittedForReview => "proposal.submitted_for_review", "1.0";
+        Approved => "proposal.approved", "1.0";
+        Rejected => "proposal.rejected", "1.0";
+        Submitted => "proposal.submitted", "1.0";
+        Decided => "proposal.decided", "1.0";
+        Withdrawn => "proposal.withdrawn", "1.0";
     }
 }

@@ -1,14 +1,13 @@
 //! The events of a resource.
 //!
 //! These names are a storage format. Add variants and fields; never rename or remove one. A test in `tests/` pins the
-//! stored JSON. A changed shape needs a new version and an upcaster in `upcast.rs`; `schemas/README.md` lists the other
-//! steps.
+//! stored JSON. A changed shape needs a new version with an upcaster, in `event_versions!`; `schemas/README.md` lists the
+//! other steps.
 
-use cqrs_es::DomainEvent;
 use serde::{Deserialize, Serialize};
 
 use super::value::ResourceContent;
-use crate::value::AuditStamp;
+use crate::{event_version::event_versions, value::AuditStamp};
 
 /// An event of a resource.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -35,20 +34,10 @@ pub enum ResourceEvent {
     },
 }
 
-impl DomainEvent for ResourceEvent {
-    fn event_type(&self) -> String {
-        match self {
-            Self::Created { .. } => "resource.created",
-            Self::Updated { .. } => "resource.updated",
-            Self::Deleted { .. } => "resource.deleted",
-        }
-        .to_owned()
-    }
-
-    fn event_version(&self) -> String {
-        match self {
-            Self::Created { .. } | Self::Updated { .. } | Self::Deleted { .. } => "1.0",
-        }
-        .to_owned()
+event_versions! {
+    ResourceEvent {
+        Created => "resource.created", "1.0";
+        Updated => "resource.updated", "1.0";
+        Deleted => "resource.deleted", "1.0";
     }
 }

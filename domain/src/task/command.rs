@@ -9,7 +9,7 @@ pub enum TaskCommand {
     /// Requests the task.
     Request {
         /// The work to do.
-        job: TaskSpec,
+        spec: TaskSpec,
         /// Who issues the command, and when.
         stamp: AuditStamp,
     },

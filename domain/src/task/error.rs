@@ -1,6 +1,7 @@
 //! Why a command to a task is refused.
 
 use super::value::WorkerName;
+use crate::refusal_code::RefusalCode;
 
 /// Why a command to a task is refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -23,4 +24,20 @@ pub enum TaskError {
     /// The task is completed, failed for good or cancelled.
     #[error("the task has already ended")]
     AlreadyFinished,
+}
+
+impl RefusalCode for TaskError {
+    fn refusal_code(&self) -> &'static str {
+        match self {
+            Self::AlreadyRequested => "ALREADY_REQUESTED",
+            Self::NotRequested => "NOT_FOUND",
+            Self::AlreadyStarted { .. } => "ALREADY_STARTED",
+            Self::NotStarted => "NOT_STARTED",
+            Self::AlreadyFinished => "OVER",
+        }
+    }
+
+    fn is_missing_object(&self) -> bool {
+        matches!(self, Self::NotRequested)
+    }
 }

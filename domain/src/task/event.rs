@@ -1,14 +1,13 @@
 //! The events of a task.
 //!
 //! These names are a storage format. Add variants and fields; never rename or remove one. A test in `tests/` pins the
-//! stored JSON. A changed shape needs a new version and an upcaster in `upcast.rs`; `schemas/README.md` lists the other
-//! steps.
+//! stored JSON. A changed shape needs a new version with an upcaster, in `event_versions!`; `schemas/README.md` lists the
+//! other steps.
 
-use cqrs_es::DomainEvent;
 use serde::{Deserialize, Serialize};
 
 use super::value::{ProgressPercent, RetryDecision, TaskNote, TaskResult, TaskSpec, WorkerName};
-use crate::value::AuditStamp;
+use crate::{event_version::event_versions, value::AuditStamp};
 
 /// An event of a task.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -17,7 +16,8 @@ pub enum TaskEvent {
     /// The task was requested.
     Requested {
         /// The requested work.
-        job: TaskSpec,
+        #[serde(rename = "job")]
+        spec: TaskSpec,
         /// Who requested it, and when.
         stamp: AuditStamp,
     },
@@ -67,28 +67,13 @@ pub enum TaskEvent {
     },
 }
 
-impl DomainEvent for TaskEvent {
-    fn event_type(&self) -> String {
-        match self {
-            Self::Requested { .. } => "task.requested",
-            Self::Started { .. } => "task.started",
-            Self::ProgressReported { .. } => "task.progress_reported",
-            Self::Completed { .. } => "task.completed",
-            Self::Failed { .. } => "task.failed",
-            Self::Cancelled { .. } => "task.cancelled",
-        }
-        .to_owned()
-    }
-
-    fn event_version(&self) -> String {
-        match self {
-            Self::Requested { .. }
-            | Self::Started { .. }
-            | Self::ProgressReported { .. }
-            | Self::Completed { .. }
-            | Self::Failed { .. }
-            | Self::Cancelled { .. } => "1.0",
-        }
-        .to_owned()
+event_versions! {
+    TaskEvent {
+        Requested => "task.requested", "1.0";
+        Started => "task.started", "1.0";
+        ProgressReported => "task.progress_reported", "1.0";
+        Completed => "task.completed", "1.0";
+        Failed => "task.failed", "1.0";
+        Cancelled => "task.cancelled", "1.0";
     }
 }

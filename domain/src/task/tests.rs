@@ -32,7 +32,7 @@ fn stamp() -> AuditStamp {
     AuditStamp { by: UserId::try_new("ann").unwrap(), at: "2026-03-03T12:00:00Z".parse().unwrap() }
 }
 
-fn job(subject: &str) -> TaskSpec {
+fn spec(subject: &str) -> TaskSpec {
     TaskSpec {
         kind: TaskKind::ExtractText,
         subject: TaskSubject::try_new(SubjectKind::Document, subject).unwrap(),
@@ -49,7 +49,7 @@ fn note(text: &str) -> TaskNote {
 }
 
 fn request(subject: &str) -> TaskCommand {
-    TaskCommand::Request { job: job(subject), stamp: stamp() }
+    TaskCommand::Request { spec: spec(subject), stamp: stamp() }
 }
 
 fn start(name: &str) -> TaskCommand {
@@ -78,7 +78,7 @@ fn cancel() -> TaskCommand {
 }
 
 fn requested(subject: &str) -> TaskEvent {
-    TaskEvent::Requested { job: job(subject), stamp: stamp() }
+    TaskEvent::Requested { spec: spec(subject), stamp: stamp() }
 }
 
 fn started(name: &str, attempt: u32) -> TaskEvent {

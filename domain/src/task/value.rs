@@ -87,6 +87,15 @@ text_value!(
     TaskNote, "note", max 2_000, is_prose, "text"
 );
 
+impl TaskNote {
+    /// A note from any text: control characters become spaces, and a text that is too long is cut.
+    pub fn from_any_text(text: &str) -> Self {
+        let cleaned: String = text.chars().map(|c| if is_prose(c) { c } else { ' ' }).take(2_000).collect();
+        let trimmed = cleaned.trim();
+        Self(if trimmed.is_empty() { "no reason was given" } else { trimmed }.to_owned())
+    }
+}
+
 text_value!(
     /// The result of a task.
     TaskResult, "result", max 10_000, is_prose, "text"

@@ -1,18 +1,17 @@
 //! The events of a visit.
 //!
 //! These names are a storage format. Add variants and fields; never rename or remove one. A test in `tests/` pins the
-//! stored JSON. A changed shape needs a new version and an upcaster in `upcast.rs`; `schemas/README.md` lists the other
-//! steps.
+//! stored JSON. A changed shape needs a new version with an upcaster, in `event_versions!`; `schemas/README.md` lists the
+//! other steps.
 
 use chrono::{DateTime, SubsecRound, Utc};
-use cqrs_es::DomainEvent;
 use serde::{Deserialize, Serialize};
 
 use super::{
     command::{RecordClick, RecordView, VisitCommand},
     value::VisitUrl,
 };
-use crate::{opportunity::OpportunityId, value::UserId};
+use crate::{event_version::event_versions, opportunity::OpportunityId, value::UserId};
 
 /// An event of a visit.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -76,19 +75,9 @@ impl From<VisitCommand> for VisitEvent {
     }
 }
 
-impl DomainEvent for VisitEvent {
-    fn event_type(&self) -> String {
-        match self {
-            Self::PageViewed { .. } => "visit.page_viewed",
-            Self::LinkClicked { .. } => "visit.link_clicked",
-        }
-        .to_owned()
-    }
-
-    fn event_version(&self) -> String {
-        match self {
-            Self::PageViewed { .. } | Self::LinkClicked { .. } => "1.0",
-        }
-        .to_owned()
+event_versions! {
+    VisitEvent {
+        PageViewed => "visit.page_viewed", "1.0";
+        LinkClicked => "visit.link_clicked", "1.0";
     }
 }

@@ -1,5 +1,7 @@
 //! Why a command to a watchlist is refused.
 
+use crate::refusal_code::RefusalCode;
+
 /// Why a command to a watchlist is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum WatchlistError {
@@ -12,4 +14,18 @@ pub enum WatchlistError {
     /// Another saved search has this name.
     #[error("another search has this name")]
     NameTaken,
+}
+
+impl RefusalCode for WatchlistError {
+    fn refusal_code(&self) -> &'static str {
+        match self {
+            Self::Full => "FULL",
+            Self::TooManySearches => "TOO_MANY_SEARCHES",
+            Self::NameTaken => "NAME_TAKEN",
+        }
+    }
+
+    fn is_missing_object(&self) -> bool {
+        false
+    }
 }

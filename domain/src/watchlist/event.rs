@@ -1,15 +1,14 @@
 //! The events of a watchlist.
 //!
 //! These names are a storage format. Add variants and fields; never rename or remove one. A test in `tests/` pins the
-//! stored JSON. A changed shape needs a new version and an upcaster in `upcast.rs`; `schemas/README.md` lists the other
-//! steps.
+//! stored JSON. A changed shape needs a new version with an upcaster, in `event_versions!`; `schemas/README.md` lists the
+//! other steps.
 
 use chrono::{DateTime, Utc};
-use cqrs_es::DomainEvent;
 use serde::{Deserialize, Serialize};
 
 use super::saved_search::{SavedSearch, SearchId};
-use crate::opportunity::OpportunityId;
+use crate::{event_version::event_versions, opportunity::OpportunityId};
 
 /// An event of a watchlist.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -47,24 +46,11 @@ pub enum WatchlistEvent {
     },
 }
 
-impl DomainEvent for WatchlistEvent {
-    fn event_type(&self) -> String {
-        match self {
-            Self::OpportunitySaved { .. } => "watchlist.opportunity_saved",
-            Self::OpportunityUnsaved { .. } => "watchlist.opportunity_unsaved",
-            Self::SearchSaved { .. } => "watchlist.search_saved",
-            Self::SearchRemoved { .. } => "watchlist.search_removed",
-        }
-        .to_owned()
-    }
-
-    fn event_version(&self) -> String {
-        match self {
-            Self::OpportunitySaved { .. }
-            | Self::OpportunityUnsaved { .. }
-            | Self::SearchSaved { .. }
-            | Self::SearchRemoved { .. } => "1.0",
-        }
-        .to_owned()
+event_versions! {
+    WatchlistEvent {
+        OpportunitySaved => "watchlist.opportunity_saved", "1.0";
+        OpportunityUnsaved => "watchlist.opportunity_unsaved", "1.0";
+        SearchSaved => "watchlist.search_saved", "1.0";
+        SearchRemoved => "watchlist.search_removed", "1.0";
     }
 }

@@ -13,7 +13,7 @@ use uuid::Uuid;
 use super::{
     partition_state::PartitionState,
     pending_deliveries::{DeliveryContext, PendingDeliveries},
-    published_ends::PublishedEnds,
+    published_progress::PublishedProgress,
     record_encoder::{build_headers, event_headers},
 };
 use crate::{
@@ -57,7 +57,7 @@ pub(super) struct RecordTarget {
 
 impl KafkaPublisher {
     /// Creates a publisher to partitions that end with `ends`.
-    pub(super) fn new(config: &KafkaConfig, incarnation: Uuid, mut ends: PublishedEnds) -> Result<Self, LogError> {
+    pub(super) fn new(config: &KafkaConfig, incarnation: Uuid, mut ends: PublishedProgress) -> Result<Self, LogError> {
         let producer = config
             .producer_config()
             .create_with_context(DeliveryContext)

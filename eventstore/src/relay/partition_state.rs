@@ -1,18 +1,18 @@
 //! The relay's view of one partition.
 
-use domain::envelope::{PartitionEnd, RawEnvelope};
+use domain::envelope::{PartitionProgress, RawEnvelope};
 use uuid::Uuid;
 
 /// The end of a partition as the relay has written it, acknowledged or not.
 #[derive(Debug, Clone)]
 pub(super) struct PartitionState {
-    pub(super) end: PartitionEnd,
+    pub(super) end: PartitionProgress,
     incarnation: Uuid,
 }
 
 impl PartitionState {
     /// Creates the state of a partition with this end; `None` is an empty partition.
-    pub(super) fn new(end: Option<PartitionEnd>, incarnation: Uuid) -> Self {
+    pub(super) fn new(end: Option<PartitionProgress>, incarnation: Uuid) -> Self {
         Self { end: end.unwrap_or_default(), incarnation }
     }
 
@@ -29,7 +29,7 @@ impl PartitionState {
 
     /// Updates the end after an event was handed to Kafka.
     pub(super) fn advance_to_event(&mut self, event: &RawEnvelope, ordinal: u64) {
-        self.end = PartitionEnd {
+        self.end = PartitionProgress {
             incarnation: Some(self.incarnation),
             ordinal: Some(ordinal),
             last_event: Some((event.position, event.event_id)),
@@ -38,7 +38,7 @@ impl PartitionState {
     }
 
     /// Moves the watermark and returns the new end, which a beacon publishes.
-    pub(super) fn advance_watermark(&mut self, watermark: u64) -> &PartitionEnd {
+    pub(super) fn advance_watermark(&mut self, watermark: u64) -> &PartitionProgress {
         self.end.watermark = watermark;
         self.end.incarnation = Some(self.incarnation);
         self.end.ordinal = Some(self.end.ordinal.unwrap_or_default());
@@ -52,7 +52,7 @@ mod tests {
 
     #[test]
     fn a_partition_contains_its_events_up_to_its_watermark() {
-        let end = PartitionEnd { watermark: 40, ordinal: Some(7), ..PartitionEnd::default() };
+        let end = PartitionProgress { watermark: 40, ordinal: Some(7), ..PartitionProgress::default() };
         let mut partition = PartitionState::new(Some(end), Uuid::nil());
         assert!(partition.contains(40) && !partition.contains(41));
         assert_eq!(partition.next_ordinal(), 8);

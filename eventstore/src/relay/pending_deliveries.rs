@@ -5,7 +5,7 @@ use std::sync::{
     atomic::{AtomicUsize, Ordering},
 };
 
-use domain::envelope::PartitionEnd;
+use domain::envelope::PartitionProgress;
 use rdkafka::{
     ClientContext, Message,
     error::KafkaError,
@@ -97,5 +97,5 @@ impl ProducerContext for DeliveryContext {
 
 fn message_position(message: &BorrowedMessage<'_>) -> u64 {
     let header = |name: &str| message.headers()?.iter().find(|header| header.key == name)?.value;
-    PartitionEnd::from_headers(header).map(|end| end.watermark).unwrap_or_default()
+    PartitionProgress::from_headers(header).map(|end| end.watermark).unwrap_or_default()
 }

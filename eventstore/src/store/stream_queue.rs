@@ -53,22 +53,23 @@ impl<T> StreamTurn<T> {
         &self.stream
     }
 
-    /// Passes the turn to the first waiting append that is not expired. Also returns the expired ones before it.
-    pub(super) fn pass_to_next(mut self, is_expired: impl Fn(&T) -> bool) -> (Option<(Self, T)>, Vec<T>) {
-        let mut expired = Vec::new();
+    /// Passes the turn to the first waiting append that has not timed out. Also returns those before it that
+    /// have.
+    pub(super) fn pass_to_next(mut self, has_timed_out: impl Fn(&T) -> bool) -> (Option<(Self, T)>, Vec<T>) {
+        let mut timed_out = Vec::new();
         let mut streams = lock_streams(&self.waiting);
         let queue = streams.entry(self.stream.clone()).or_default();
         while let Some(next) = queue.pop_front() {
-            if !is_expired(&next) {
+            if !has_timed_out(&next) {
                 drop(streams);
-                return (Some((self, next)), expired);
+                return (Some((self, next)), timed_out);
             }
-            expired.push(next);
+            timed_out.push(next);
         }
         streams.remove(&self.stream);
         drop(streams);
         self.is_finished = true;
-        (None, expired)
+        (None, timed_out)
     }
 }
 
@@ -99,8 +100,8 @@ mod tests {
         let (turn, _) = queue.begin_or_wait(&stream_id("a"), 1).unwrap();
         assert!(queue.begin_or_wait(&stream_id("a"), 2).is_none());
         assert!(queue.begin_or_wait(&stream_id("b"), 9).is_some());
-        let (next, expired) = turn.pass_to_next(|_| false);
-        assert_eq!((next.unwrap().1, expired), (2, vec![]));
+        let (next, timed_out) = turn.pass_to_next(|_| false);
+        assert_eq!((next.unwrap().1, timed_out), (2, vec![]));
     }
 
     #[test]
@@ -108,9 +109,9 @@ mod tests {
         let queue = StreamQueue::default();
         let (turn, _) = queue.begin_or_wait(&stream_id("a"), 1).unwrap();
         assert!(queue.begin_or_wait(&stream_id("a"), 2).is_none());
-        let (next, expired) = turn.pass_to_next(|_| true);
+        let (next, timed_out) = turn.pass_to_next(|_| true);
         assert!(next.is_none());
-        assert_eq!(expired, [2]);
+        assert_eq!(timed_out, [2]);
         assert!(queue.begin_or_wait(&stream_id("a"), 3).is_some());
     }
 

@@ -8,6 +8,7 @@ use domain::opportunity::{
     Agency, Award, Notice, NoticeDetails, NoticeId, NoticeSource, NoticeType, PlaceOfPerformance,
 };
 use serde::{Deserialize, de::IgnoredAny};
+use serde_json::Value;
 
 use self::element::ElementScanner;
 use super::{
@@ -45,8 +46,16 @@ impl ApiNoticeReader {
             self.elements.tally().add_notice(notice_id.trim());
         }
         let outcome = element.and_then(|element| element.to_notice(&mut omitted));
-        Ok(Some(ParsedRow { line, outcome, omitted_values: omitted.into_errors() }))
+        Ok(Some(ParsedRow::new(line, outcome, omitted.into_errors())))
     }
+}
+
+/// Parses one notice of a page that was parsed already.
+pub(crate) fn parse_element(element: &Value, line: u64) -> ParsedRow {
+    let mut omitted = OmittedValues::default();
+    let parsed = NoticeElement::deserialize(element).map_err(|_wrong_shape| NoticeRowError::WrongShape);
+    let outcome = parsed.and_then(|element| element.to_notice(&mut omitted));
+    ParsedRow::new(line, outcome, omitted.into_errors())
 }
 
 /// The keys of a notice that are read. `pointOfContact` is not among them.
@@ -131,7 +140,7 @@ impl NoticeElement {
             posted_at: self.posted_date.to_field("postedDate")?.parse_required(NoticeField::parse_instant)?,
             facts: self.to_details(omitted)?,
             award: omitted
-                .take_optional(self.award.get("award"))
+                .omit_unparsable(self.award.get("award"))
                 .and_then(|award| field::non_empty_award(award.to_award(omitted))),
         })
     }
@@ -140,31 +149,31 @@ impl NoticeElement {
         let hierarchy = self.agency_hierarchy(omitted)?;
         let solicitation_number = self.solicitation_number.to_field("solicitationNumber");
         let set_aside = self.type_of_set_aside.to_field("typeOfSetAside");
-        let place = omitted.take_optional(self.place_of_performance.get("placeOfPerformance"));
+        let place = omitted.omit_unparsable(self.place_of_performance.get("placeOfPerformance"));
         Ok(NoticeDetails {
             title: self.title.to_field("title")?.parse_required(NoticeField::parse_text)?,
             notice_type: self.r#type.to_field("type")?.parse_required_code(NoticeType::try_new)?,
             agency: hierarchy.agency,
             solicitation_number: omitted
-                .take_optional(solicitation_number.and_then(|field| field.as_numeral().parse_text())),
+                .omit_unparsable(solicitation_number.and_then(|field| field.as_numeral().parse_text())),
             base_type: omitted
-                .take_optional(self.base_type.to_field("baseType").and_then(|f| f.parse_code(NoticeType::try_new))),
+                .omit_unparsable(self.base_type.to_field("baseType").and_then(|f| f.parse_code(NoticeType::try_new))),
             sub_tier: hierarchy.sub_tier,
             office: hierarchy.office,
-            set_aside: omitted.take_optional(set_aside.and_then(NoticeField::parse_set_aside)),
-            naics: omitted.take_optional(self.first_naics().to_field("naicsCode").and_then(NoticeField::parse_naics)),
-            psc: omitted.take_optional(
+            set_aside: omitted.omit_unparsable(set_aside.and_then(NoticeField::parse_set_aside)),
+            naics: omitted.omit_unparsable(self.first_naics().to_field("naicsCode").and_then(NoticeField::parse_naics)),
+            psc: omitted.omit_unparsable(
                 self.classification_code.to_field("classificationCode").and_then(|f| f.as_numeral().parse_text()),
             ),
-            response_deadline: omitted.take_optional(
+            response_deadline: omitted.omit_unparsable(
                 self.response_dead_line.to_field("responseDeadLine").and_then(NoticeField::parse_instant),
             ),
             archive_on: omitted
-                .take_optional(self.archive_date.to_field("archiveDate").and_then(NoticeField::parse_day)),
-            active: omitted.take_optional(self.active.to_field("active").and_then(NoticeField::parse_bool)),
+                .omit_unparsable(self.archive_date.to_field("archiveDate").and_then(NoticeField::parse_day)),
+            active: omitted.omit_unparsable(self.active.to_field("active").and_then(NoticeField::parse_bool)),
             place: place.and_then(|place| field::non_empty_place(place.to_place(omitted))),
-            description: omitted.take_optional(self.description_text()),
-            link: omitted.take_optional(self.ui_link.to_field("uiLink").and_then(NoticeField::parse_link)),
+            description: omitted.omit_unparsable(self.description_text()),
+            link: omitted.omit_unparsable(self.ui_link.to_field("uiLink").and_then(NoticeField::parse_link)),
         })
     }
 
@@ -175,8 +184,8 @@ impl NoticeElement {
         }
         Ok(AgencyHierarchy {
             agency: self.department.to_field("department")?.parse_agency()?,
-            sub_tier: omitted.take_optional(self.sub_tier.to_field("subTier").and_then(NoticeField::parse_text)),
-            office: omitted.take_optional(self.office.to_field("office").and_then(NoticeField::parse_text)),
+            sub_tier: omitted.omit_unparsable(self.sub_tier.to_field("subTier").and_then(NoticeField::parse_text)),
+            office: omitted.omit_unparsable(self.office.to_field("office").and_then(NoticeField::parse_text)),
         })
     }
 
@@ -193,14 +202,16 @@ impl NoticeElement {
 
 impl AwardElement {
     fn to_award(&self, omitted: &mut OmittedValues) -> Award {
-        let awardee = omitted.take_optional(self.awardee.get("award.awardee"));
+        let awardee = omitted.omit_unparsable(self.awardee.get("award.awardee"));
         Award {
-            number: omitted
-                .take_optional(self.number.to_field("award.number").and_then(|field| field.as_numeral().parse_text())),
-            date: omitted.take_optional(self.date.to_field("award.date").and_then(NoticeField::parse_day)),
-            amount: omitted.take_optional(self.amount.to_field("award.amount").and_then(NoticeField::parse_amount)),
+            number: omitted.omit_unparsable(
+                self.number.to_field("award.number").and_then(|field| field.as_numeral().parse_text()),
+            ),
+            date: omitted.omit_unparsable(self.date.to_field("award.date").and_then(NoticeField::parse_day)),
+            amount: omitted.omit_unparsable(self.amount.to_field("award.amount").and_then(NoticeField::parse_amount)),
             awardee: awardee.and_then(|company| {
-                omitted.take_optional(company.name.to_field("award.awardee.name").and_then(NoticeField::parse_company))
+                omitted
+                    .omit_unparsable(company.name.to_field("award.awardee.name").and_then(NoticeField::parse_company))
             }),
         }
     }
@@ -209,11 +220,11 @@ impl AwardElement {
 impl PlaceElement {
     /// The place, with the codes of state and country in preference to their names, as in the extract.
     fn to_place(&self, omitted: &mut OmittedValues) -> PlaceOfPerformance {
-        let city = omitted.take_optional(self.city.get("placeOfPerformance.city"));
+        let city = omitted.omit_unparsable(self.city.get("placeOfPerformance.city"));
         let mut code_or_name = |place: &LooseObject<NamedCode>, key| {
-            let place = omitted.take_optional(place.get(key))?;
+            let place = omitted.omit_unparsable(place.get(key))?;
             let name = if place.code.is_blank() { &place.name } else { &place.code };
-            omitted.take_optional(name.to_field(key).and_then(NoticeField::parse_text))
+            omitted.omit_unparsable(name.to_field(key).and_then(NoticeField::parse_text))
         };
         let (state, country) = (
             code_or_name(&self.state, "placeOfPerformance.state"),
@@ -221,10 +232,10 @@ impl PlaceElement {
         );
         PlaceOfPerformance {
             city: city.and_then(|city| {
-                omitted.take_optional(city.name.to_field("placeOfPerformance.city").and_then(NoticeField::parse_text))
+                omitted.omit_unparsable(city.name.to_field("placeOfPerformance.city").and_then(NoticeField::parse_text))
             }),
             state,
-            zip: omitted.take_optional(
+            zip: omitted.omit_unparsable(
                 self.zip.to_field("placeOfPerformance.zip").and_then(|field| field.as_numeral().parse_text()),
             ),
             country,
@@ -248,7 +259,7 @@ impl AgencyHierarchy {
             LooseText::Absent | LooseText::Other => vec![],
         };
         let mut parse_name = |text: Option<&&str>| {
-            omitted.take_optional(NoticeField::new(KEY, text.copied().unwrap_or_default()).parse_text())
+            omitted.omit_unparsable(NoticeField::new(KEY, text.copied().unwrap_or_default()).parse_text())
         };
         path.to_field(KEY)?;
         Ok(Self {

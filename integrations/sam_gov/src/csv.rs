@@ -20,6 +20,9 @@ use super::{
     source,
 };
 
+/// Length of the ids of SAM.gov.
+const ID_DIGITS: usize = 32;
+
 /// Reads the rows after the header. Blank lines are skipped.
 pub(super) struct CsvNoticeReader {
     records: CsvRecordReader,
@@ -56,11 +59,13 @@ impl CsvNoticeReader {
         Ok(match self.records.next_record()? {
             RecordStep::Record { line } => {
                 let mut omitted = OmittedValues::default();
-                let outcome = self.read_notice(&mut omitted);
-                Some(ParsedRow { line, outcome, omitted_values: omitted.into_errors() })
+                let (notice_id, outcome) = self.read_notice(&mut omitted);
+                Some(ParsedRow { line, outcome, notice_id, omitted_values: omitted.into_errors() })
             }
             RecordStep::Broken { line, reason } => {
-                Some(ParsedRow { line, outcome: Err(self.row_error(&reason)), omitted_values: vec![] })
+                let outcome = Err(self.row_error(&reason));
+                let notice_id = self.records.broken_field(self.id_position()).and_then(id_of_damaged_row);
+                Some(ParsedRow { line, outcome, notice_id, omitted_values: vec![] })
             }
             RecordStep::End => None,
         })
@@ -79,15 +84,33 @@ impl CsvNoticeReader {
         }
     }
 
-    fn read_notice(&mut self, omitted: &mut OmittedValues) -> Result<Notice, NoticeRowError> {
+    fn id_position(&self) -> usize {
+        self.columns.position(CsvColumn::NoticeId)
+    }
+
+    /// The notice of the current record, and its id, which may be readable although the notice is not.
+    fn read_notice(&mut self, omitted: &mut OmittedValues) -> (Option<NoticeId>, Result<Notice, NoticeRowError>) {
         let fields = self.records.fields();
         let (expected, found) = (self.header.len(), fields.len());
+        let id_position = self.id_position();
+        let damaged_id = |fields: &[&[u8]]| fields.get(id_position).copied().and_then(id_of_damaged_row);
         if found != expected {
-            return Err(NoticeRowError::FieldCount { expected, found });
+            return (damaged_id(&fields), Err(NoticeRowError::FieldCount { expected, found }));
         }
-        let fields = self.decoder.decode_fields(&fields).ok_or(NoticeRowError::NotUtf8)?;
-        RowCells { fields, columns: &self.columns }.to_notice(omitted)
+        let Some(texts) = self.decoder.decode_fields(&fields) else {
+            return (damaged_id(&fields), Err(NoticeRowError::NotUtf8));
+        };
+        let cells = RowCells { fields: texts, columns: &self.columns };
+        (cells.notice_id().ok(), cells.to_notice(omitted))
     }
+}
+
+/// The id in the column of ids of a damaged row. Those of SAM.gov have 32 hexadecimal digits; text of another form may
+/// belong to another column.
+fn id_of_damaged_row(field: &[u8]) -> Option<NoticeId> {
+    let id = field.trim_ascii();
+    let is_well_formed = id.len() == ID_DIGITS && id.iter().all(u8::is_ascii_hexdigit);
+    std::str::from_utf8(id).ok().filter(|_| is_well_formed).and_then(|id| NoticeId::try_new(id).ok())
 }
 
 fn to_trimmed_names(names: Vec<Cow<'_, str>>) -> Vec<String> {
@@ -106,18 +129,22 @@ impl RowCells<'_> {
         NoticeField::new(column.name(), text)
     }
 
+    fn notice_id(&self) -> Result<NoticeId, NoticeRowError> {
+        self.field(CsvColumn::NoticeId).as_numeral().parse_required_code(NoticeId::try_new)
+    }
+
     /// The notice, without optional values that cannot be parsed.
     fn to_notice(&self, omitted: &mut OmittedValues) -> Result<Notice, NoticeRowError> {
         Ok(Notice {
-            notice_id: self.field(CsvColumn::NoticeId).as_numeral().parse_required_code(NoticeId::try_new)?,
+            notice_id: self.notice_id()?,
             source: NoticeSource::SamCsv,
             posted_at: self.field(CsvColumn::PostedDate).parse_required(NoticeField::parse_instant)?,
             facts: self.to_details(omitted)?,
             award: field::non_empty_award(Award {
-                number: omitted.take_optional(self.field(CsvColumn::AwardNumber).as_numeral().parse_text()),
-                date: omitted.take_optional(self.field(CsvColumn::AwardDate).parse_day()),
-                amount: omitted.take_optional(self.field(CsvColumn::AwardAmount).parse_amount()),
-                awardee: omitted.take_optional(self.field(CsvColumn::Awardee).parse_company()),
+                number: omitted.omit_unparsable(self.field(CsvColumn::AwardNumber).as_numeral().parse_text()),
+                date: omitted.omit_unparsable(self.field(CsvColumn::AwardDate).parse_day()),
+                amount: omitted.omit_unparsable(self.field(CsvColumn::AwardAmount).parse_amount()),
+                awardee: omitted.omit_unparsable(self.field(CsvColumn::Awardee).parse_company()),
             }),
         })
     }
@@ -128,24 +155,24 @@ impl RowCells<'_> {
             notice_type: self.field(CsvColumn::Type).parse_required_code(NoticeType::try_new)?,
             agency: self.field(CsvColumn::Department).parse_agency()?,
             solicitation_number: omitted
-                .take_optional(self.field(CsvColumn::SolicitationNumber).as_numeral().parse_text()),
-            base_type: omitted.take_optional(self.field(CsvColumn::BaseType).parse_code(NoticeType::try_new)),
-            sub_tier: omitted.take_optional(self.field(CsvColumn::SubTier).parse_text()),
-            office: omitted.take_optional(self.field(CsvColumn::Office).parse_text()),
-            set_aside: omitted.take_optional(self.field(CsvColumn::SetAsideCode).parse_set_aside()),
-            naics: omitted.take_optional(self.field(CsvColumn::NaicsCode).parse_naics()),
-            psc: omitted.take_optional(self.field(CsvColumn::ClassificationCode).as_numeral().parse_text()),
-            response_deadline: omitted.take_optional(self.field(CsvColumn::ResponseDeadline).parse_instant()),
-            archive_on: omitted.take_optional(self.field(CsvColumn::ArchiveDate).parse_day()),
-            active: omitted.take_optional(self.field(CsvColumn::Active).parse_bool()),
+                .omit_unparsable(self.field(CsvColumn::SolicitationNumber).as_numeral().parse_text()),
+            base_type: omitted.omit_unparsable(self.field(CsvColumn::BaseType).parse_code(NoticeType::try_new)),
+            sub_tier: omitted.omit_unparsable(self.field(CsvColumn::SubTier).parse_text()),
+            office: omitted.omit_unparsable(self.field(CsvColumn::Office).parse_text()),
+            set_aside: omitted.omit_unparsable(self.field(CsvColumn::SetAsideCode).parse_set_aside()),
+            naics: omitted.omit_unparsable(self.field(CsvColumn::NaicsCode).parse_naics()),
+            psc: omitted.omit_unparsable(self.field(CsvColumn::ClassificationCode).as_numeral().parse_text()),
+            response_deadline: omitted.omit_unparsable(self.field(CsvColumn::ResponseDeadline).parse_instant()),
+            archive_on: omitted.omit_unparsable(self.field(CsvColumn::ArchiveDate).parse_day()),
+            active: omitted.omit_unparsable(self.field(CsvColumn::Active).parse_bool()),
             place: field::non_empty_place(PlaceOfPerformance {
-                city: omitted.take_optional(self.field(CsvColumn::PopCity).parse_text()),
-                state: omitted.take_optional(self.field(CsvColumn::PopState).parse_text()),
-                zip: omitted.take_optional(self.field(CsvColumn::PopZip).as_numeral().parse_text()),
-                country: omitted.take_optional(self.field(CsvColumn::PopCountry).parse_text()),
+                city: omitted.omit_unparsable(self.field(CsvColumn::PopCity).parse_text()),
+                state: omitted.omit_unparsable(self.field(CsvColumn::PopState).parse_text()),
+                zip: omitted.omit_unparsable(self.field(CsvColumn::PopZip).as_numeral().parse_text()),
+                country: omitted.omit_unparsable(self.field(CsvColumn::PopCountry).parse_text()),
             }),
-            description: omitted.take_optional(self.field(CsvColumn::Description).parse_description()),
-            link: omitted.take_optional(self.field(CsvColumn::Link).parse_link()),
+            description: omitted.omit_unparsable(self.field(CsvColumn::Description).parse_description()),
+            link: omitted.omit_unparsable(self.field(CsvColumn::Link).parse_link()),
         })
     }
 }

@@ -159,7 +159,7 @@ pub(super) struct OmittedValues(Vec<NoticeRowError>);
 
 impl OmittedValues {
     /// Returns an optional value. One that cannot be parsed is recorded as omitted and counts as absent.
-    pub(super) fn take_optional<T>(&mut self, parsed: Result<Option<T>, NoticeRowError>) -> Option<T> {
+    pub(super) fn omit_unparsable<T>(&mut self, parsed: Result<Option<T>, NoticeRowError>) -> Option<T> {
         parsed.unwrap_or_else(|error| {
             self.0.push(error);
             None

@@ -1,4 +1,4 @@
-//! Reads notices of SAM.gov from files of every published format, and imports them.
+//! Reads notices of SAM.gov from files of every published format, and imports them; keeps the log in step with SAM.gov.
 //!
 //! ```text
 //! file or pipe ──open──▶ plain bytes ──detect──▶ format ──read──▶ ParsedRow { line, outcome }
@@ -18,8 +18,11 @@ mod field;
 mod loose_json;
 mod ndjson;
 pub mod notice_import;
+mod sam_gov_config;
 mod source;
 mod spreadsheet;
+pub mod sync;
+mod sync_source;
 #[cfg(test)]
 mod tests;
 pub mod time;
@@ -29,13 +32,15 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use domain::opportunity::Notice;
+use domain::opportunity::{Notice, NoticeId};
 
 pub use self::{
     csv::CSV_HEADER,
     encoding::SourceEncoding,
     error::{InvalidFieldReason, NoticeRowError, SourceError},
+    sam_gov_config::{OffsetUnit, SamGovConfig},
     source::{SourceFormat, detect_format, open_source},
+    sync_source::SyncSource,
 };
 
 /// Maximum size of a field in bytes, in any format.
@@ -53,8 +58,18 @@ pub struct ParsedRow {
     pub line: u64,
     /// The notice, or why the record is rejected.
     pub outcome: Result<Notice, NoticeRowError>,
+    /// The id of the record, where it can be read; also of a rejected row.
+    pub notice_id: Option<NoticeId>,
     /// The values that were omitted from the notice, each with its column and the reason.
     pub omitted_values: Vec<NoticeRowError>,
+}
+
+impl ParsedRow {
+    /// A row whose id is known only if it is a notice.
+    fn new(line: u64, outcome: Result<Notice, NoticeRowError>, omitted_values: Vec<NoticeRowError>) -> Self {
+        let notice_id = outcome.as_ref().ok().map(|notice| notice.notice_id.clone());
+        Self { line, outcome, notice_id, omitted_values }
+    }
 }
 
 /// Iterates over the records of a source in their order. Ends after the first [`SourceError`].

@@ -57,7 +57,7 @@ impl NdjsonNoticeReader {
             } else {
                 Err(NoticeRowError::RowTooLarge { limit: MAX_ROW_BYTES })
             };
-            return Ok(Some(ParsedRow { line: self.line, outcome, omitted_values: omitted.into_errors() }));
+            return Ok(Some(ParsedRow::new(self.line, outcome, omitted.into_errors())));
         }
     }
 
@@ -109,13 +109,14 @@ impl NoticeLine {
         let agency = first_non_blank(&self.h_agency, &self.agency);
         let notice_type = first_non_blank(&self.h_type, &self.notice_type);
         let description =
-            omitted.take_optional(self.summary.to_field("summary").and_then(NoticeField::parse_description));
+            omitted.omit_unparsable(self.summary.to_field("summary").and_then(NoticeField::parse_description));
         let solicitation_number =
             self.h_solicitation_number.to_field("h_solicitation_number").and_then(NoticeField::parse_text);
-        let solicitation_number = omitted.take_optional(solicitation_number);
-        let awardee = omitted.take_optional(self.h_awardee.to_field("h_awardee").and_then(NoticeField::parse_company));
+        let solicitation_number = omitted.omit_unparsable(solicitation_number);
+        let awardee =
+            omitted.omit_unparsable(self.h_awardee.to_field("h_awardee").and_then(NoticeField::parse_company));
         let amount =
-            omitted.take_optional(self.h_award_amount.to_field("h_award_amount").and_then(NoticeField::parse_amount));
+            omitted.omit_unparsable(self.h_award_amount.to_field("h_award_amount").and_then(NoticeField::parse_amount));
         Ok(Notice {
             notice_id: self.notice_id.to_field("notice_id")?.parse_required_code(NoticeId::try_new)?,
             source: NoticeSource::SamText,
@@ -136,7 +137,7 @@ impl NoticeLine {
                 active: None,
                 place: None,
                 description: description.filter(|text| text != NO_SUMMARY),
-                link: omitted.take_optional(self.page_link()),
+                link: omitted.omit_unparsable(self.page_link()),
             },
             award: field::non_empty_award(Award { number: None, date: None, amount, awardee }),
         })

@@ -117,11 +117,15 @@ impl<S: BatchStore> NoticeImport<S> {
                 }
                 batch = batches.recv() => batch,
             };
-            let Some((rows, source_error)) = batch else { return Ok(summary) };
-            self.import_batch(caller, rows, observer, &mut summary).await?;
-            observer.on_progress(&summary);
-            if let Some(source) = source_error {
-                return Err(ImportError::Source(source));
+            let RowBatch { rows, end } = batch.unwrap_or_else(RowBatch::cut_off);
+            if !rows.is_empty() {
+                self.import_batch(caller, rows, observer, &mut summary).await?;
+                observer.on_progress(&summary);
+            }
+            match end {
+                None => {}
+                Some(Ok(())) => return Ok(summary),
+                Some(Err(source)) => return Err(ImportError::Source(source)),
             }
         }
     }
@@ -178,32 +182,46 @@ fn notice_events(opportunity: &Opportunity, notice: &Notice) -> Vec<OpportunityE
     opportunity.decide(OpportunityCommand::RecordNotice(Box::new(notice.clone()))).unwrap_or_default()
 }
 
-type RowBatch = (Vec<ParsedRow>, Option<SourceError>);
+/// Parsed rows, in the order of the source.
+pub(crate) struct RowBatch {
+    pub(crate) rows: Vec<ParsedRow>,
+    /// Set in the last batch: whether the source was read to its end, or why not.
+    pub(crate) end: Option<Result<(), SourceError>>,
+}
 
-/// Parses rows on a blocking thread until the receiver is dropped. A batch with a [`SourceError`] is the last one.
-fn spawn_reader(rows: NoticeReader, batch_rows: usize) -> mpsc::Receiver<RowBatch> {
+impl RowBatch {
+    /// What follows if the reader has ended without a last batch: its thread has panicked, or was not run because the
+    /// process ends.
+    pub(crate) fn cut_off() -> Self {
+        let error = std::io::Error::other("the thread that reads the rows has failed");
+        Self { rows: vec![], end: Some(Err(SourceError::Read(error))) }
+    }
+}
+
+/// Parses rows on a blocking thread until the receiver is dropped. The last batch has an end; if the channel is closed
+/// without one, rows are missing.
+pub(crate) fn spawn_reader(rows: NoticeReader, batch_rows: usize) -> mpsc::Receiver<RowBatch> {
     let (sender, receiver) = mpsc::channel(READ_AHEAD);
     tokio::task::spawn_blocking(move || {
         let mut batch = Vec::with_capacity(batch_rows);
+        let mut end = Ok(());
         for row in rows {
             match row {
                 Ok(row) => batch.push(row),
                 Err(error) => {
-                    // After a cancellation the receiver is dropped, and the error no longer matters.
-                    drop(sender.blocking_send((batch, Some(error))));
-                    return;
+                    end = Err(error);
+                    break;
                 }
             }
             if batch.len() == batch_rows {
                 let full = std::mem::replace(&mut batch, Vec::with_capacity(batch_rows));
-                if sender.blocking_send((full, None)).is_err() {
+                if sender.blocking_send(RowBatch { rows: full, end: None }).is_err() {
                     return;
                 }
             }
         }
-        if !batch.is_empty() {
-            drop(sender.blocking_send((batch, None)));
-        }
+        // After a cancellation the receiver is dropped, and the end no longer matters.
+        drop(sender.blocking_send(RowBatch { rows: batch, end: Some(end) }));
     });
     receiver
 }

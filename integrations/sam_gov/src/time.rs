@@ -6,7 +6,10 @@
 //! or `PM`.
 
 use chrono::{DateTime, Datelike, NaiveDate, NaiveTime, TimeDelta, Utc};
-use domain::value::STORABLE_YEARS;
+use domain::{
+    clock::{Clock, SystemClock},
+    value::STORABLE_YEARS,
+};
 
 /// Maximum offset from UTC, in hours. No time zone has a larger one.
 const MAX_OFFSET_HOURS: u32 = 18;
@@ -34,6 +37,11 @@ fn parse_date_time(text: &str) -> Option<(NaiveDate, DateTime<Utc>)> {
     let is_valid =
         scanner.0.is_empty() && STORABLE_YEARS.contains(&date.year()) && STORABLE_YEARS.contains(&instant.year());
     is_valid.then_some((date, instant))
+}
+
+/// Today in UTC.
+pub fn today() -> NaiveDate {
+    SystemClock.now().date_naive()
 }
 
 /// The text that is not parsed yet.

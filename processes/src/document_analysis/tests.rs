@@ -25,7 +25,7 @@ fn task_ended(stage: ProcessingStage) -> DocumentAnalysisEvent {
 
 fn requested_kinds(reaction: &ProcessReaction<DocumentAnalysis>) -> Vec<TaskKind> {
     let kind = |command: &ProcessCommand| {
-        if let ProcessCommand::RequestTask { job, .. } = command { Some(job.kind) } else { None }
+        if let ProcessCommand::RequestTask { spec, .. } = command { Some(spec.kind) } else { None }
     };
     reaction.commands.iter().filter_map(kind).collect()
 }

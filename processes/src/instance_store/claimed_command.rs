@@ -148,7 +148,8 @@ impl InstanceStore {
                 .react_to_refusal(&instance.state, command, reason)
                 .map_err(|source| claimed.key.unreadable_state(process.name(), source))?;
             let id = Uuid::new_v5(&REFUSAL_NAMESPACE, claimed.idempotency_key.as_bytes());
-            batch.add_decision(&claimed.key, decision, InputCause { id, correlation_id: claimed.correlation_id })?;
+            let (causation_id, correlation_id) = (claimed.causation_id, claimed.correlation_id);
+            batch.add_decision(&claimed.key, decision, InputCause { id, causation_id, correlation_id })?;
         }
         batch.write(&mut transaction).await?;
         self.commit(transaction).await

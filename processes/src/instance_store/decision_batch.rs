@@ -56,6 +56,13 @@ impl DecisionBatch {
         self.instances.get(key)
     }
 
+    /// The new instances that no decision is about.
+    pub(super) fn instances_without_input(&self) -> impl Iterator<Item = &InstanceKey> {
+        let is_new =
+            |key: &InstanceKey, instance: &LockedInstance| instance.state.is_null() && !self.changed.contains(key);
+        self.instances.iter().filter(move |(key, instance)| is_new(key, instance)).map(|(key, _)| key)
+    }
+
     /// Notes that an event of the stream was handled; false if it was handled before.
     pub(super) fn mark_handled(&mut self, key: &InstanceKey, stream: &str, sequence: u64) -> bool {
         let Some(instance) = self.instances.get_mut(key) else { return false };
@@ -212,6 +219,7 @@ impl DecisionBatch {
             .bind(set.iter().map(|(_, _, timer)| timer.after_s).collect::<Vec<_>>())
             .bind(set.iter().map(|(_, _, timer)| timer.version).collect::<Vec<_>>())
             .bind(set.iter().map(|(_, _, timer)| timer.cause.correlation_id).collect::<Vec<_>>())
+            .bind(set.iter().map(|(_, _, timer)| timer.cause.causation_id).collect::<Vec<_>>())
             .execute(&mut **transaction)
             .await
             .map(drop)
@@ -270,7 +278,7 @@ impl DecisionBatch {
             .bind(commands.iter().map(|command| command.idempotency_key.as_str()).collect::<Vec<_>>())
             .bind(commands.iter().map(|command| command.command.clone()).collect::<Vec<_>>())
             .bind(commands.iter().map(|command| command.cause.correlation_id).collect::<Vec<_>>())
-            .bind(commands.iter().map(|command| command.cause.id).collect::<Vec<_>>())
+            .bind(commands.iter().map(|command| command.cause.causation_id).collect::<Vec<_>>())
             .execute(&mut **transaction)
             .await
             .map(drop)

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use sqlx::{Postgres, Row, Transaction};
+use uuid::Uuid;
 
 use super::{DecisionBatch, InstanceKey, InstanceStore, InstanceStoreError, LockWait, lock_instances, postgres_error};
 use crate::{InstanceSelector, Process, ProcessInput, any_process::decide, process_projection::ProcessEvent};
@@ -15,11 +16,13 @@ impl InstanceStore {
     ) -> Result<(), InstanceStoreError> {
         let mut transaction = self.begin().await?;
         let keys = self.find_instances::<P>(&mut transaction, events).await?;
-        let starting: BTreeSet<&InstanceKey> = events
+        // In reverse: of several events that start the same instance, the first one's correlation counts.
+        let starting: BTreeMap<&InstanceKey, Uuid> = events
             .iter()
             .zip(&keys)
+            .rev()
             .filter(|(event, _)| P::is_start(&event.event))
-            .filter_map(|(_, key)| key.as_ref())
+            .filter_map(|(event, key)| Some((key.as_ref()?, event.cause.correlation_id)))
             .collect();
         insert_instances(&mut transaction, P::NAME, &starting).await?;
         let all: BTreeSet<&InstanceKey> = keys.iter().flatten().collect();
@@ -105,18 +108,19 @@ fn stream_name<E>(event: &ProcessEvent<E>) -> String {
     format!("{}/{}", event.aggregate_type, event.aggregate_id)
 }
 
-async fn insert_instances(
+pub(super) async fn insert_instances(
     transaction: &mut Transaction<'static, Postgres>,
     process: &str,
-    keys: &BTreeSet<&InstanceKey>,
+    starting: &BTreeMap<&InstanceKey, Uuid>,
 ) -> Result<(), InstanceStoreError> {
-    if keys.is_empty() {
+    if starting.is_empty() {
         return Ok(());
     }
     sqlx::query(include_str!("insert.sql"))
         .bind(process)
-        .bind(keys.iter().map(|key| key.tenant_id.as_str()).collect::<Vec<_>>())
-        .bind(keys.iter().map(|key| key.instance_id.as_str()).collect::<Vec<_>>())
+        .bind(starting.keys().map(|key| key.tenant_id.as_str()).collect::<Vec<_>>())
+        .bind(starting.keys().map(|key| key.instance_id.as_str()).collect::<Vec<_>>())
+        .bind(starting.values().copied().collect::<Vec<_>>())
         .execute(&mut **transaction)
         .await
         .map(drop)

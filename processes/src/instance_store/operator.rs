@@ -112,6 +112,7 @@ impl InstanceStore {
         if !instance.status.is_open() && !instance.stalled {
             return Err(key.not_open(process.name(), instance.status.name()));
         }
+        let correlation_id = instance.correlation_id;
         let decision = if instance.status.is_open() {
             let decision = process.react_to_cancellation(&instance.state, reason);
             Some(decision.map_err(|source| key.unreadable_state(process.name(), source))?)
@@ -129,7 +130,8 @@ impl InstanceStore {
             execute_for_instance(&mut transaction, statement, process.name(), key).await?;
         }
         if let Some(decision) = decision {
-            batch.add_decision(key, decision, InputCause { id, correlation_id: id })?;
+            let correlation_id = correlation_id.unwrap_or(id);
+            batch.add_decision(key, decision, InputCause { id, causation_id: id, correlation_id })?;
             batch.mark_cancelled(key, reason);
         }
         batch.write(&mut transaction).await?;
@@ -185,7 +187,7 @@ fn shown_status(row: &PgRow) -> Result<InstanceStatus, sqlx::Error> {
     Ok(if row.try_get("stalled")? { InstanceStatus::Stalled } else { status })
 }
 
-fn row_from_postgres(row: &PgRow) -> Result<InstanceRow, sqlx::Error> {
+pub(super) fn row_from_postgres(row: &PgRow) -> Result<InstanceRow, sqlx::Error> {
     Ok(InstanceRow {
         process: row.try_get("process")?,
         key: key_from_row(row)?,

@@ -21,6 +21,8 @@ struct DueTimer {
     name: String,
     set_by_version: i64,
     correlation_id: Uuid,
+    /// `None` for timers of earlier releases.
+    causation_id: Option<Uuid>,
     due_at: DateTime<Utc>,
 }
 
@@ -95,7 +97,8 @@ impl DueTimer {
     fn cause(&self, process: &str) -> InputCause {
         let InstanceKey { tenant_id, instance_id } = &self.key;
         let name = format!("{process} {tenant_id} {instance_id} {} {}", self.name, self.set_by_version);
-        InputCause { id: Uuid::new_v5(&TIMER_NAMESPACE, name.as_bytes()), correlation_id: self.correlation_id }
+        let id = Uuid::new_v5(&TIMER_NAMESPACE, name.as_bytes());
+        InputCause { id, causation_id: self.causation_id.unwrap_or(id), correlation_id: self.correlation_id }
     }
 }
 
@@ -105,6 +108,7 @@ fn timer_from_row(row: &PgRow) -> Result<DueTimer, sqlx::Error> {
         name: row.try_get("name")?,
         set_by_version: row.try_get("set_by_version")?,
         correlation_id: row.try_get("correlation_id")?,
+        causation_id: row.try_get("causation_id")?,
         due_at: row.try_get("due_at")?,
     })
 }

@@ -63,7 +63,8 @@ pub(super) struct PointPayload {
 }
 
 impl OpportunityDocument {
-    pub(super) fn from_event(event: &RawEnvelope, filing: &NoticeFiling, facts: NoticeDetails) -> Self {
+    /// The document of an opportunity after an event that states its facts.
+    pub fn from_event(event: &RawEnvelope, filing: &NoticeFiling, facts: NoticeDetails) -> Self {
         let text = NoticeText::new(&facts.title, facts.psc.as_deref(), facts.description.as_deref());
         let naics = facts.naics.map(|code| code.to_string());
         let terms = TermCounts::from_notice(

@@ -81,7 +81,11 @@ impl OpportunitySearch {
     }
 
     /// Corrections of query words that are rare in titles and texts, and resemble more common words.
-    async fn find_corrections(&self, query: &str, titles: &TitleWords) -> Result<Vec<SpellingCorrection>, QueryError> {
+    pub(super) async fn find_corrections(
+        &self,
+        query: &str,
+        titles: &TitleWords,
+    ) -> Result<Vec<SpellingCorrection>, QueryError> {
         let mut corrections = vec![];
         for (term_index, term) in collect_terms(query).iter().enumerate() {
             let title_count = titles.title_count(term);

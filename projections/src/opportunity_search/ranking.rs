@@ -62,11 +62,7 @@ impl OpportunitySearch {
         let mut by_meaning = scores.next().unwrap_or_default();
         by_meaning.extend(scores.next().unwrap_or_default());
         let by_words = scores.next().unwrap_or_default();
-        let weight = match expanded {
-            expanded if expanded.terms.is_empty() => 1.0,
-            expanded if expanded.has_identifier => MEANING_WEIGHT_WITH_IDENTIFIER,
-            _ => MEANING_WEIGHT,
-        };
+        let weight = meaning_weight(expanded);
         self.fetch_points(collection, fuse_scores(vec![(weight, by_meaning), (1.0 - weight, by_words)], first as usize))
             .await
     }
@@ -98,6 +94,15 @@ impl OpportunitySearch {
             Some((points_by_id.remove(point.id.as_ref().and_then(uuid_text)?)?, score))
         };
         Ok(ranked.into_iter().filter_map(with_payload).collect())
+    }
+}
+
+/// The weight of the score by meaning for a query; that of the score by words is the rest to 1.
+pub(super) fn meaning_weight(expanded: &ExpandedQuery) -> f32 {
+    match expanded {
+        expanded if expanded.terms.is_empty() => 1.0,
+        expanded if expanded.has_identifier => MEANING_WEIGHT_WITH_IDENTIFIER,
+        _ => MEANING_WEIGHT,
     }
 }
 

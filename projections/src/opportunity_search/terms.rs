@@ -87,15 +87,31 @@ impl TermCounts {
         self.counts.keys().copied().collect()
     }
 
+    /// The weight of a term that a title of a text of mean length has once.
+    pub(super) fn title_weight() -> f32 {
+        term_weight(TITLE_TIMES, 1.0)
+    }
+
     /// The sparse vector of the text: dimensions and values.
     pub(super) fn to_weights(&self) -> (Vec<u32>, Vec<f32>) {
-        let penalty = 1.0 - LENGTH_PENALTY + LENGTH_PENALTY * f32::from(self.length) / MEAN_LENGTH;
-        let weight = |count: u16| {
-            let count = f32::from(count);
-            count * (SATURATION + 1.0) / (count + SATURATION * penalty)
-        };
-        self.counts.iter().map(|(dimension, count)| (*dimension, weight(*count))).unzip()
+        self.weights().unzip()
     }
+
+    /// The sparse vector of the text: value by dimension, in ascending order.
+    pub(super) fn to_pairs(&self) -> Vec<(u32, f32)> {
+        self.weights().collect()
+    }
+
+    fn weights(&self) -> impl Iterator<Item = (u32, f32)> {
+        let penalty = 1.0 - LENGTH_PENALTY + LENGTH_PENALTY * f32::from(self.length) / MEAN_LENGTH;
+        self.counts.iter().map(move |(dimension, count)| (*dimension, term_weight(*count, penalty)))
+    }
+}
+
+/// The weight of a term that occurs so often in a text of this length penalty.
+fn term_weight(count: u16, penalty: f32) -> f32 {
+    let count = f32::from(count);
+    count * (SATURATION + 1.0) / (count + SATURATION * penalty)
 }
 
 /// The terms of a query, for choosing the passage that has most of them.

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use domain::envelope::{Envelope, EventMetadata, HeaderError, PartitionEnd, RawEnvelope, from_headers, to_headers};
+use domain::envelope::{
+    Envelope, EventMetadata, HeaderError, PartitionProgress, RawEnvelope, from_headers, to_headers,
+};
 use rdkafka::message::{Headers, Message};
 use schemas::{
     registry_client::{RegistryClientError, SchemaRegistryClient},
@@ -26,7 +28,7 @@ pub(super) struct ConsumedRecord {
     pub(super) partition: i32,
     pub(super) offset: i64,
     /// The record's watermark, ordinal and incarnation.
-    pub(super) partition_end: PartitionEnd,
+    pub(super) partition_progress: PartitionProgress,
     /// `None` for a beacon. The payload is empty until [`Self::decode_event`].
     pub(super) event: Option<RawEnvelope>,
     /// Why the headers or the value cannot be decoded.
@@ -77,14 +79,14 @@ impl ConsumedRecord {
         let (key, value) = (message.key().unwrap_or_default(), message.payload().unwrap_or_default());
         let bytes = key.len() + value.len();
         let is_event = header(EVENT_TYPE_HEADER).is_some();
-        let decoded = PartitionEnd::from_headers(header).and_then(|partition_end| {
+        let decoded = PartitionProgress::from_headers(header).and_then(|partition_progress| {
             let event = is_event.then(|| from_headers(header, key, b"")).transpose()?;
-            Ok((partition_end, event))
+            Ok((partition_progress, event))
         });
         let encoded_payload = is_event.then(|| value.to_vec());
         match decoded {
-            Ok((partition_end, event)) => {
-                Self { topic, partition, offset, partition_end, event, decode_error: None, encoded_payload, bytes }
+            Ok((partition_progress, event)) => {
+                Self { topic, partition, offset, partition_progress, event, decode_error: None, encoded_payload, bytes }
             }
             Err(source) => {
                 let event = is_event.then(|| placeholder_event(header, key, &topic, partition, offset));
@@ -93,7 +95,7 @@ impl ConsumedRecord {
                     topic,
                     partition,
                     offset,
-                    partition_end: PartitionEnd::default(),
+                    partition_progress: PartitionProgress::default(),
                     event,
                     decode_error: Some(ProjectionError::poison(error)),
                     encoded_payload,
@@ -105,13 +107,13 @@ impl ConsumedRecord {
 
     /// Wraps an event that was read from the log instead of Kafka; its offset is -1.
     pub(super) fn from_log(topic: String, partition: i32, event: RawEnvelope) -> Self {
-        let partition_end = PartitionEnd { watermark: event.position, ..PartitionEnd::default() };
+        let partition_progress = PartitionProgress { watermark: event.position, ..PartitionProgress::default() };
         let bytes = event.payload.len();
         Self {
             topic,
             partition,
             offset: -1,
-            partition_end,
+            partition_progress,
             event: Some(event),
             decode_error: None,
             encoded_payload: None,
@@ -269,7 +271,7 @@ mod tests {
     #[test]
     fn a_record_without_an_event_type_is_a_beacon() {
         let beacon = ConsumedRecord::from_message(&record(&[("watermark", "9")], b""));
-        assert_eq!((beacon.event, beacon.partition_end.watermark), (None, 9));
+        assert_eq!((beacon.event, beacon.partition_progress.watermark), (None, 9));
     }
 
     #[test]

@@ -12,6 +12,11 @@ use serde_json::Value;
 use super::*;
 use crate::compatibility::check_backward;
 
+/// The build script, for its rules of names.
+#[path = "../../build.rs"]
+#[expect(dead_code, reason = "only cargo runs the script")]
+mod build_script;
+
 const RECORDED: &str = include_str!("../../avro/recorded.ndjson");
 
 /// A line of `recorded.ndjson`.
@@ -205,8 +210,30 @@ fn subjects_are_the_full_names_of_their_records() {
 }
 
 #[test]
+fn file_names_say_event_and_version() {
+    let parse =
+        |folder, file| build_script::SchemaFileName::parse(folder, file).map(|name| (name.record(), name.version()));
+    assert_eq!(parse("company", "company.api_key_issued-1.10.avsc"), Some(("ApiKeyIssued".into(), "1.10".into())));
+    for file in [
+        "api_key_issued-1.0.avsc",
+        "inbox.api_key_issued-1.0.avsc",
+        "company.ApiKeyIssued-1.0.avsc",
+        "company.api__key-1.0.avsc",
+        "company.-1.0.avsc",
+        "company.closed.avsc",
+        "company.closed-1.avsc",
+        "company.closed-01.0.avsc",
+        "company.closed-1.+1.avsc",
+        "company.closed-1.0.json",
+        "company.closed-1.0.avsc~",
+    ] {
+        assert_eq!(parse("company", file), None, "{file}");
+    }
+}
+
+#[test]
 fn the_catalog_has_exactly_the_versions_that_the_domain_knows() {
-    let versions = domain::aggregates::version_histories().flat_map(|history| {
+    let versions = version_histories().flat_map(|history| {
         let earlier = history.earlier.iter().map(|(version, _)| *version);
         earlier.chain([history.current]).map(|version| (history.event_type, version))
     });

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use super::*;
 use crate::{
     catalog::{all_schemas, find_schema},
-    fixture::{AnyEvent, any_event, schema_of, typical_event},
+    fixture::{AnyEvent, any_event, event_generators, schema_of, typical_event},
 };
 
 fn encode_event(event: &AnyEvent, json: &str) -> Vec<u8> {
@@ -126,12 +126,15 @@ fn find_unfilled(schema: &str, events: &[String]) -> Vec<String> {
     expected.difference(&found).cloned().collect()
 }
 
-/// The events of one type among 800 generated ones, the same in each run. They are generated once, since this takes
-/// most of the time of these tests.
+/// The events of one type among 160 generated ones of each aggregate, the same in each run. They are generated once,
+/// since this takes most of the time of these tests.
 fn generate_events(event_type: &str) -> Vec<String> {
     static EVENTS: LazyLock<Vec<AnyEvent>> = LazyLock::new(|| {
-        let mut runner = TestRunner::deterministic();
-        (0..800).map(|_| any_event().new_tree(&mut runner).unwrap().current()).collect()
+        let generate = |generator: BoxedStrategy<AnyEvent>| {
+            let mut runner = TestRunner::deterministic();
+            (0..160).map(move |_| generator.new_tree(&mut runner).unwrap().current())
+        };
+        event_generators().into_iter().flat_map(generate).collect()
     });
     let of_type = EVENTS.iter().filter(|event| schema_of(event).event_type == event_type);
     of_type.map(|event| json!(event).to_string()).collect()

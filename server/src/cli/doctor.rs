@@ -30,6 +30,18 @@ struct DoctorReport {
     engines: Vec<ServiceDiagnosis>,
     /// Why the embedding model cannot be loaded; `None` if it was loaded.
     model: Option<String>,
+    /// What the workers read the files of documents with. One that is missing is no problem of this installation
+    /// unless such files are uploaded.
+    tools: Vec<ToolDiagnosis>,
+}
+
+#[derive(Debug, Serialize)]
+struct ToolDiagnosis {
+    tool: &'static str,
+    /// Where it is, if it can be used.
+    at: Option<String>,
+    /// Why it cannot be used, and how to get it.
+    reason: Option<String>,
 }
 
 #[derive(Debug, Serialize)]
@@ -67,17 +79,26 @@ impl DoctorArgs {
             .await
             .err()
             .map(|failure| format_error_chain(&failure));
+        let extraction = config.extraction.clone();
+        let tools = tokio::task::spawn_blocking(move || documents::check_tools(&extraction)).await?;
+        let tools = tools.into_iter().map(ToolDiagnosis::from).collect();
         let healthy = model.is_none() && engines.iter().all(ServiceDiagnosis::is_healthy);
-        let report = DoctorReport { healthy, engines, model };
+        let report = DoctorReport { healthy, engines, model, tools };
         let text = if self.json { serde_json::to_string(&report)? } else { report.format_table() };
         output::print_result(&text)?;
         Ok(if report.healthy { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     }
 }
 
+impl From<documents::ToolStatus> for ToolDiagnosis {
+    fn from(status: documents::ToolStatus) -> Self {
+        Self { tool: status.name, at: status.found, reason: status.problem }
+    }
+}
+
 impl ServiceDiagnosis {
     fn from_ping(engine: BackingService, at: String, failure: Option<&PingError>) -> Self {
-        let advice = failure.map(|_| {
+        let advice = failure.filter(|_| engine != BackingService::Objects).map(|_| {
             format!(
                 "start it there, or set {} to its address; `medhub-local up` starts every engine that has no URL",
                 engine.env_variable()
@@ -113,6 +134,11 @@ impl DoctorReport {
             None => lines.push(format!("{:<12}loaded", "model")),
             Some(reason) => lines.push(format!("{:<12}MISSING  {reason}", "model")),
         }
+        for tool in &self.tools {
+            let verdict = if tool.at.is_some() { "found" } else { "MISSING" };
+            let detail = tool.at.as_ref().or(tool.reason.as_ref()).map_or("", String::as_str);
+            lines.push(format!("{:<12}{verdict:<9}{detail}", tool.tool));
+        }
         lines.join("\n")
     }
 }
@@ -125,5 +151,6 @@ fn service_address(engine: BackingService, config: &MedhubConfig) -> String {
         BackingService::Qdrant => &config.qdrant.url,
         BackingService::Redis => &config.redis.url,
         BackingService::Registry => &config.registry.url,
+        BackingService::Objects => return config.objects.describe(),
     })
 }

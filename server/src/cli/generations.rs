@@ -28,7 +28,7 @@ enum GenerationSubcommand {
     /// Remove a generation that is not active
     Drop {
         /// Name of the read model
-        #[arg(value_name = "NAME", value_parser = PossibleValuesParser::new(read_models::READ_MODEL_NAMES))]
+        #[arg(value_name = "NAME", value_parser = PossibleValuesParser::new(read_models::read_model_names()))]
         projection: String,
         /// Generation to remove, e.g. g1
         generation: Generation,
@@ -51,7 +51,7 @@ impl GenerationsArgs {
         // Processes have no generations to choose from.
         let builds: Vec<_> = builds
             .into_iter()
-            .filter(|build| read_models::PROJECTION_NAMES.contains(&build.projection.as_str()))
+            .filter(|build| read_models::projection_names().contains(&build.projection.as_str()))
             .collect();
         let line = |build: &GenerationRecord| {
             if self.json { format_json(build, &pointer) } else { format_text(build, &pointer) }

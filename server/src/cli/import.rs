@@ -3,7 +3,7 @@
 mod byte_meter;
 mod import_progress;
 mod import_source;
-mod rejection_report;
+pub(super) mod rejection_report;
 
 use std::{path::PathBuf, process::ExitCode, time::Instant};
 
@@ -193,7 +193,7 @@ impl ImportResult {
 }
 
 /// Cancels `stop` on the first interrupt, so that the current batch is completed; the second ends the process.
-async fn cancel_on_interrupt(stop: CancellationToken) {
+pub(super) async fn cancel_on_interrupt(stop: CancellationToken) {
     if tokio::signal::ctrl_c().await.is_ok() {
         output::print_message("stopping after this batch; press Ctrl-C again to stop immediately");
         stop.cancel();

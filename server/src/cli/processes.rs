@@ -106,7 +106,7 @@ impl ListArgs {
             output::print_message("no instance matches");
             return Ok(ExitCode::SUCCESS);
         }
-        let lines: Vec<_> = rows.iter().map(if self.json { format_json } else { format_text }).collect();
+        let lines: Vec<_> = rows.iter().map(if self.json { format_json } else { format_instance }).collect();
         output::print_result(&lines.join("\n"))?;
         Ok(ExitCode::SUCCESS)
     }
@@ -143,7 +143,8 @@ impl InstanceArgs {
     }
 }
 
-fn format_text(row: &InstanceRow) -> String {
+/// An instance as a line of text.
+pub(super) fn format_instance(row: &InstanceRow) -> String {
     let since = row.waits_since.to_rfc3339_opts(SecondsFormat::Secs, true);
     let mut parts = vec![format!(
         "{} {} {}: {}{} since {since}",

@@ -16,7 +16,7 @@ use crate::{
 #[derive(Debug, Args)]
 pub(super) struct ProjectArgs {
     /// Names of the projections
-    #[arg(required = true, value_name = "NAME", value_parser = PossibleValuesParser::new(read_models::PROJECTION_NAMES))]
+    #[arg(required = true, value_name = "NAME", value_parser = PossibleValuesParser::new(read_models::projection_names()))]
     projections: Vec<String>,
 }
 

@@ -11,7 +11,7 @@ pub(super) const ALL: &str = "all";
 
 /// Returns the names of all read models, and [`ALL`].
 pub(super) fn possible_names() -> Vec<&'static str> {
-    read_models::READ_MODEL_NAMES.into_iter().chain([ALL]).collect()
+    read_models::read_model_names().into_iter().chain([ALL]).collect()
 }
 
 /// Returns the named read models, each once; all of them if `names` is empty or contains [`ALL`].

@@ -43,6 +43,22 @@ fn workers_use_the_brokers_and_topics_of_the_relay() {
 }
 
 #[test]
+fn the_access_key_comes_from_its_usual_variables_and_its_secret_is_never_printed() {
+    let config = load_from_environment(&[
+        ("MEDHUB__OBJECTS__S3__BUCKET", "files"),
+        ("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE"),
+        ("AWS_SECRET_ACCESS_KEY", "12345678"),
+        ("AWS_SESSION_TOKEN", "t0ken"),
+    ])
+    .unwrap();
+    let key = &config.objects.s3;
+    assert_eq!((key.bucket.as_str(), key.access_key_id.expose_secret()), ("files", "AKIDEXAMPLE"));
+    assert_eq!((key.secret_access_key.expose_secret(), key.session_token.expose_secret()), ("12345678", "t0ken"));
+    let printed = format!("{} {:?}", config.to_masked_toml().unwrap(), config.objects);
+    assert!(!printed.contains("12345678") && !printed.contains("t0ken"), "{printed}");
+}
+
+#[test]
 fn a_url_variable_overrides_all_sources_and_an_empty_one_counts_as_unset() {
     let redis = |url: &str| {
         let variables = [("MEDHUB__REDIS__URL", "redis://a"), ("REDIS_URL", url)];

@@ -13,7 +13,7 @@ use super::ServeError;
 /// The order in which parts stop: the edges first, then the parts that process recorded events.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum ShutdownStage {
-    /// Parts that accept requests, and that record what the requests contained.
+    /// Parts that accept requests or claim tasks, and that record what came of them.
     Edges,
     /// The relay, which publishes events.
     Relay,

@@ -17,6 +17,8 @@ pub enum ProcessRole {
     Projections,
     /// Runs processes: reacts to events and timeouts with commands
     Processes,
+    /// Works on tasks: extracts and analyses documents
+    Work,
     /// Serves the schema registry, stored in Postgres, for `SCHEMA_REGISTRY_URL`; not part of `all`
     Registry,
 }
@@ -25,13 +27,26 @@ impl ProcessRole {
     /// Returns the engines that the role requires.
     pub fn required_services(self) -> &'static [BackingService] {
         match self {
-            Self::All | Self::Projections => &BackingService::ALL,
-            Self::Api => {
-                &[BackingService::Postgres, BackingService::ClickHouse, BackingService::Qdrant, BackingService::Redis]
-            }
+            Self::All => &BackingService::ALL,
+            Self::Projections => &[
+                BackingService::Postgres,
+                BackingService::Registry,
+                BackingService::Kafka,
+                BackingService::ClickHouse,
+                BackingService::Qdrant,
+                BackingService::Redis,
+            ],
+            Self::Api => &[
+                BackingService::Postgres,
+                BackingService::ClickHouse,
+                BackingService::Qdrant,
+                BackingService::Redis,
+                BackingService::Objects,
+            ],
             Self::Relay | Self::Processes => {
                 &[BackingService::Postgres, BackingService::Kafka, BackingService::Registry]
             }
+            Self::Work => &[BackingService::Postgres, BackingService::Objects],
             Self::Registry => &[BackingService::Postgres],
         }
     }
@@ -55,5 +70,9 @@ impl ProcessRole {
 
     pub(super) fn runs_processes(self) -> bool {
         matches!(self, Self::All | Self::Processes)
+    }
+
+    pub(super) fn works_on_tasks(self) -> bool {
+        matches!(self, Self::All | Self::Work)
     }
 }

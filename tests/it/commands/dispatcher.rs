@@ -186,8 +186,8 @@ async fn only_workers_record_the_results_of_documents_and_tasks() {
     assert_eq!(dispatcher.dispatch::<Document>(&worker, "d", &none, failure(&worker)).await.unwrap().version, 2);
 
     let subject = TaskSubject::try_new(SubjectKind::Document, "d").unwrap();
-    let job = TaskSpec { kind: TaskKind::ExtractText, subject, parameters: ParameterList::default() };
-    let request = TaskCommand::Request { job, stamp: dispatcher.stamp(&ann) };
+    let spec = TaskSpec { kind: TaskKind::ExtractText, subject, parameters: ParameterList::default() };
+    let request = TaskCommand::Request { spec, stamp: dispatcher.stamp(&ann) };
     dispatcher.dispatch::<Task>(&ann, "t", &none, request).await.unwrap();
     let start = TaskCommand::Start { worker: WorkerName::try_new("w").unwrap(), stamp: dispatcher.stamp(&worker) };
     assert!(is_forbidden(

@@ -112,7 +112,7 @@ async fn offline_with_an_empty_cache_every_missing_artifact_is_named_with_its_re
         .unwrap();
     let stderr = String::from_utf8_lossy(&output.stderr);
     assert!(!output.status.success());
-    for artifact in ["postgres", "redis", "java", "kafka", "qdrant", "chdb", "wordllama", "graphiql"] {
+    for artifact in ["postgres", "redis", "java", "kafka", "qdrant", "chdb", "wordllama", "graphiql", "pdfium"] {
         assert!(stderr.contains(&format!("missing: {artifact} ")), "{artifact}: {stderr}");
         assert!(stderr.contains(&format!("medhub-local fetch {artifact}")), "{artifact}: {stderr}");
     }

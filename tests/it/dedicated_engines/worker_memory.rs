@@ -8,7 +8,7 @@ use std::{
 };
 
 use anyhow::{Context as _, ensure};
-use projections::read_models::PROJECTION_NAMES;
+use projections::read_models::projection_names;
 use sam_gov::CSV_HEADER;
 use synthetic::notice_generator::NoticeGenerator;
 use tests::{EnvironmentVariables, ProductProcess, TestStack, WAIT_TIMEOUT, faults::bounded_wait::wait_until};
@@ -71,7 +71,7 @@ async fn a_worker_far_behind_the_log_stays_within_its_memory_limit() {
         peak
     };
     let mut idle = vec![];
-    for projection in PROJECTION_NAMES {
+    for projection in projection_names() {
         idle.push(peak(projection, &format!("{projection}-idle")).await);
     }
 
@@ -81,7 +81,7 @@ async fn a_worker_far_behind_the_log_stays_within_its_memory_limit() {
     assert!(imported.status.code().is_some_and(|code| code == 0 || code == 3), "{imported:?}");
 
     let mut over = vec![];
-    for (projection, idle) in PROJECTION_NAMES.into_iter().zip(idle) {
+    for (projection, idle) in projection_names().into_iter().zip(idle) {
         let busy = peak(projection, &format!("{projection}-busy")).await;
         let line = format!("{projection}: idle {idle} bytes, busy {busy}, {} more", busy.saturating_sub(idle));
         println!("{line}");

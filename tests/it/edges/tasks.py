@@ -112,6 +112,7 @@ generation = {**task_request, "kind": 4, "subject_kind": 4, "subject_id": "036:X
 requested = call("ProcessTask", writer, request=generation).task_id
 claimed = eventually(lambda: call("ClaimTask", worker, **claim), lambda answer: answer.HasField("task")).task
 assert (claimed.task_id, claimed.subject_id, claimed.parameters["language"]) == (requested, "036:X", "en"), claimed
+assert len(claimed.correlation_id) == len(claimed.request_event_id) == 36, claimed
 assert not call("ClaimTask", worker, **{**claim, "worker": "w2", "wait_seconds": 0}).HasField("task")
 assert call("RenewClaim", worker, task_id=requested, worker="w1", lease_seconds=5).held
 assert not call("RenewClaim", worker, task_id=requested, worker="w2").held

@@ -7,15 +7,24 @@ use domain::{clock::SystemClock, document::Document};
 use eventstore::{postgres::PostgresConfig, store::PgEventStore};
 use sqlx::PgPool;
 use tests::{
-    ProductInstance, ProductProcess, eventually,
+    ProductInstance, ProductProcess, WAIT_TIMEOUT, eventually, eventually_within,
     faults::{run_seed, seeded_choices::SeededChoices},
 };
 use uuid::Uuid;
 
 use super::document_fixture::{DocumentDispatcher, TENANT, program_sender, stage_results, upload_command};
 
+/// The variable with the number of documents of a long run; `docs/faults.md` says how to start one.
+const DOCUMENTS_VARIABLE: &str = "PROCESS_CHAOS_DOCUMENTS";
 const DOCUMENTS: usize = 100;
-const KILLS: usize = 4;
+const MIN_KILLS: usize = 4;
+/// Between two results that are recorded, so that the processes keep up.
+const RESULT_PAUSE: Duration = Duration::from_millis(5);
+
+fn document_count() -> usize {
+    let chosen = std::env::vars().find(|(name, _)| name == DOCUMENTS_VARIABLE);
+    chosen.map_or(DOCUMENTS, |(_, count)| count.parse().expect("a number of documents"))
+}
 
 /// Records the result of a document's stage, as a worker does; how often does not matter.
 async fn record_stage(dispatcher: &DocumentDispatcher, id: &Uuid, stage: usize) {
@@ -52,11 +61,13 @@ async fn each_effect_is_recorded_once_although_both_programs_are_killed_again_an
     let event_store = PgEventStore::new(pool.clone(), &config);
     let dispatcher = Arc::new(CommandDispatcher::new(event_store, Arc::new(SystemClock)));
 
+    let documents = document_count();
+    let patience = WAIT_TIMEOUT + RESULT_PAUSE * 5 * u32::try_from(documents).unwrap();
     let load = tokio::spawn({
         let dispatcher = Arc::clone(&dispatcher);
         async move {
             let (sender, none) = (program_sender(TENANT), CommandPreconditions::default());
-            let ids: Vec<_> = (0..DOCUMENTS).map(|_| Uuid::new_v4()).collect();
+            let ids: Vec<_> = (0..documents).map(|_| Uuid::new_v4()).collect();
             for id in &ids {
                 let command = upload_command(&dispatcher, &sender, &format!("acme/{id}"));
                 dispatcher.dispatch::<Document>(&sender, &id.to_string(), &none, command).await.unwrap();
@@ -64,13 +75,17 @@ async fn each_effect_is_recorded_once_although_both_programs_are_killed_again_an
             for stage in 0..3 {
                 for id in &ids {
                     record_stage(&dispatcher, id, stage).await;
-                    tokio::time::sleep(Duration::from_millis(5)).await;
+                    tokio::time::sleep(RESULT_PAUSE).await;
                 }
             }
         }
     });
-    for kill in 0..KILLS {
-        tokio::time::sleep(choices.millis_between(100, 1_500)).await;
+    let mut kills = 0;
+    while kills < MIN_KILLS || !load.is_finished() {
+        // A long run has pauses in which the processes get far ahead of a kill.
+        tokio::time::sleep(choices.millis_between(100, 1_500 + 500 * (kills % 16) as u64)).await;
+        kills += 1;
+        let kill = kills;
         if kill % 2 == 0 {
             product.restart().await;
         } else {
@@ -80,10 +95,11 @@ async fn each_effect_is_recorded_once_although_both_programs_are_killed_again_an
     }
     load.await.unwrap();
 
-    let documents = i64::try_from(DOCUMENTS).unwrap();
+    let documents = i64::try_from(documents).unwrap();
     let expected =
         BTreeMap::from([("task.requested".to_owned(), 3 * documents), ("inbox.notified".to_owned(), documents)]);
-    eventually(async || {
+    println!("{documents} documents, {kills} kills");
+    eventually_within(patience, async || {
         let found = count_effects(&pool).await;
         if found == expected { Ok(()) } else { Err(format!("{found:?}")) }
     })

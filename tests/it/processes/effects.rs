@@ -1,6 +1,6 @@
 //! Effects of document analysis on the log, with deliveries repeated, interrupted and concurrent.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use commands::precondition::CommandPreconditions;
 use domain::{
@@ -119,6 +119,13 @@ async fn a_stage_that_times_out_is_cancelled_recorded_and_reported_once() {
     let effects = fixture.effects().await;
     assert_eq!(effects, ["task.requested", "task.cancelled", "document.failed", "inbox.notified"]);
     assert_eq!(statuses(&fixture).await, [(InstanceStatus::Finished, String::new())]);
+    let events = fixture.events().await;
+    for effect in &events[1..] {
+        let origin = (&effect.metadata.correlation_id, &effect.metadata.causation_id);
+        // The upload is why the timer was set.
+        let expected = (&events[0].metadata.correlation_id, &events[0].event_id.to_string());
+        assert_eq!(origin, expected, "{}", effect.event_type);
+    }
 }
 
 #[tokio::test]
@@ -160,9 +167,9 @@ async fn tasks_of_others_and_of_other_tenants_reach_no_instance() {
     let (sender, none) = (program_sender("other"), CommandPreconditions::default());
     let stamp = || fixture.dispatcher.stamp(&sender);
     let request: domain::task::TaskEvent = task.decode().unwrap();
-    let domain::task::TaskEvent::Requested { job, .. } = request else { panic!("{task:?}") };
+    let domain::task::TaskEvent::Requested { spec, .. } = request else { panic!("{task:?}") };
     let cancel = TaskCommand::Cancel { reason: TaskNote::try_new("no").unwrap(), stamp: stamp() };
-    for command in [TaskCommand::Request { job, stamp: stamp() }, cancel] {
+    for command in [TaskCommand::Request { spec, stamp: stamp() }, cancel] {
         fixture.dispatcher.dispatch::<Task>(&sender, task.local_id(), &none, command).await.unwrap();
     }
     fixture.run_until_idle().await;
@@ -180,6 +187,9 @@ async fn an_operator_cancels_an_instance_and_what_it_began_is_undone() {
 
     assert_eq!(fixture.effects().await, ["task.requested", "task.cancelled", "document.failed", "inbox.notified"]);
     assert_eq!(statuses(&fixture).await, [(InstanceStatus::Cancelled, String::new())]);
+    let events = fixture.events().await;
+    let correlations: BTreeSet<_> = events.iter().map(|event| &event.metadata.correlation_id).collect();
+    assert_eq!(correlations.len(), 1, "what undoes the analysis belongs to its request");
     let again = fixture.store.cancel_instance(process.as_ref(), &key(&id), "again").await;
     assert!(matches!(again, Err(InstanceStoreError::NotOpen { status: "cancelled", .. })), "{again:?}");
     let unknown = fixture.store.resume_instance(process.name(), &key(&Uuid::new_v4())).await;

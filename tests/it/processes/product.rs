@@ -52,6 +52,12 @@ async fn an_upload_leads_to_tasks_for_a_worker_and_to_a_notification() {
     let table = output_text(&product.run_medhub(&["processes", "list", "--tenant", &company]).await);
     assert!(table.contains("waiting for the text since"), "{table}");
 
+    let trail = product.run_medhub(&["trail", uploaded.header("x-correlation-id"), "--json"]).await;
+    let trail = json_lines(&trail).pop().unwrap_or_else(|| panic!("{}", output_text(&trail)));
+    let events = [&trail["events"][0], &trail["events"][1]];
+    assert_eq!(events.map(|event| &event["eventType"]), ["document.uploaded", "task.requested"], "{trail}");
+    assert_eq!(events[1]["parentId"], events[0]["eventId"], "{trail}");
+
     let path = format!("/api/v1/documents/{id}/text?pages=1&method=native");
     let text = HttpResponse::from_request(build_request(product, "PUT", &path, Some(&worker)).body("Pumps.")).await;
     assert_eq!(text.status.as_u16(), 200, "{}", text.body);

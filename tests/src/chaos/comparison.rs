@@ -8,7 +8,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use projections::{
     opportunity_views::KeyShard,
-    read_models::{PROJECTION_NAMES, READ_MODEL_NAMES},
+    read_models::{projection_names, read_model_names},
 };
 use serde_json::Value;
 use sqlx::{Connection as _, PgConnection};
@@ -28,7 +28,7 @@ pub(super) async fn wait_until_caught_up(stack: &TestStack, timeout: Duration) -
         let output = stack.run_medhub(&["status", "--json"]).await;
         let status = parse_json_lines(&output.stdout)?.pop().context("the status command printed nothing")?;
         // Nothing runs processes here.
-        let is_projection = |row: &Value| PROJECTION_NAMES.iter().any(|name| row["projection"] == *name);
+        let is_projection = |row: &Value| projection_names().iter().any(|name| row["projection"] == *name);
         let behind = |row: &Value| is_projection(row) && (row["lag_records"] != 0 || row["state"] != "running");
         let rows = status["projections"].as_array().context("no projections")?;
         anyhow::ensure!(status["relay"]["lag_events"] == 0, "the relay is behind: {}", status["relay"]);
@@ -43,11 +43,11 @@ pub(super) async fn compare_read_models(stack: &TestStack) -> anyhow::Result<Com
     let output = stack.run_medhub(&["verify", "--json"]).await;
     let reports = parse_json_lines(&output.stdout)?;
     let mut violations = vec![];
-    if reports.len() != READ_MODEL_NAMES.len() {
+    if reports.len() != read_model_names().len() {
         violations.push(format!(
             "{} of {} read models were compared: {}",
             reports.len(),
-            READ_MODEL_NAMES.len(),
+            read_model_names().len(),
             String::from_utf8_lossy(&output.stderr)
         ));
     }

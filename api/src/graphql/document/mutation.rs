@@ -2,6 +2,7 @@
 
 use async_graphql::{Context, Object, Result};
 use domain::document::{Document, DocumentCommand, FailureReason, RequirementList};
+use objects::ObjectOwner;
 use uuid::Uuid;
 
 use super::analysis_input::{DocumentAnalysisInput, DocumentStageEnum, RequirementInput};
@@ -13,7 +14,6 @@ use crate::{
         input_validation::parse_value,
         precondition::{self, PreconditionsInput},
     },
-    object_store::ObjectOwner,
 };
 
 /// Mutations of documents.

@@ -35,6 +35,10 @@ pub(super) enum RequirementKindEnum {
     Evaluation,
     /// A certification to hold.
     Certification,
+    /// An instruction about what an offer contains and how it is submitted.
+    Submission,
+    /// A condition for making an offer: a set-aside, or the industry code with its size standard.
+    Eligibility,
 }
 
 /// An uploaded file and the results of processing it.

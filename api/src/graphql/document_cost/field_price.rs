@@ -2,6 +2,7 @@
 
 use async_graphql::parser::types::OperationType;
 
+use super::paged_fields;
 use crate::graphql::pagination;
 
 /// Cost of a round trip to a store.
@@ -38,7 +39,8 @@ pub(super) struct FieldPrice {
     pub(super) default_entries: Option<u32>,
 }
 
-/// Returns the price of a field. `root` is the type of the operation for root fields, `None` for all others.
+/// Returns the price of a field. A list that is not named here has the price of a page that one round trip returns.
+/// `root` is the type of the operation for root fields, `None` for all others.
 pub(super) fn price_field(root: Option<OperationType>, name: &str) -> FieldPrice {
     let price = |base, default_entries| FieldPrice { base, default_entries };
     match (root, name) {
@@ -48,20 +50,19 @@ pub(super) fn price_field(root: Option<OperationType>, name: &str) -> FieldPrice
         (Some(OperationType::Mutation), _) => price(COMMAND_COST, None),
         (Some(OperationType::Subscription), "opportunityDashboard")
         | (Some(OperationType::Query), "opportunityStats") => price(FULL_SCAN_COST, None),
-        (Some(OperationType::Query), name) => match name {
-            "searchOpportunities" | "similarOpportunities" | "recommendedOpportunities" | "searchWorkspace" => {
-                price(FULL_SCAN_COST, Some(pagination::DEFAULT_HIT_COUNT))
-            }
-            "opportunityHistory" | "proposalHistory" | "documentHistory" | "resourceHistory" | "taskHistory" => {
-                price(HISTORY_COST, Some(pagination::DEFAULT_PAGE_SIZE))
-            }
-            "opportunities" => price(FULL_SCAN_COST, Some(pagination::DEFAULT_PAGE_SIZE)),
-            "proposals" | "documents" | "resources" | "tasks" | "savedOpportunities" | "notifications" => {
-                price(ROUND_TRIP_COST, Some(pagination::DEFAULT_PAGE_SIZE))
-            }
-            _ => price(ROUND_TRIP_COST, None),
-        },
-        (Some(OperationType::Subscription), _) => price(ROUND_TRIP_COST, None),
+        (
+            Some(OperationType::Query),
+            "searchOpportunities" | "similarOpportunities" | "recommendedOpportunities" | "searchWorkspace",
+        ) => price(FULL_SCAN_COST, Some(pagination::DEFAULT_HIT_COUNT)),
+        (Some(OperationType::Query), name) if paged_fields::is_paged(name) => {
+            let base = match name {
+                "opportunities" => FULL_SCAN_COST,
+                name if name.ends_with("History") => HISTORY_COST,
+                _ => ROUND_TRIP_COST,
+            };
+            price(base, Some(pagination::DEFAULT_PAGE_SIZE))
+        }
+        (Some(OperationType::Query | OperationType::Subscription), _) => price(ROUND_TRIP_COST, None),
     }
 }
 

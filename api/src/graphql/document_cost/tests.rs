@@ -36,6 +36,8 @@ fn entries_searches_commands_and_values_count() {
         ("{ searchOpportunities(query: \"x\", first: 1) { id title } }", 200 + 2 + 2),
         ("{ proposal(asOf: { version: 1 }) { title } }", 10 + 50 + 2 + 1),
         ("{ proposals(first: 5) { totalCount } }", 10 + 1 + 5),
+        ("{ notifications { totalCount } }", 10 + 20),
+        ("{ taskHistory(id: \"1\") { totalCount } }", 50 + 1 + 20),
         ("mutation { amendOpportunity(input: { id: \"a\" }) { __typename } }", 50 + 2 + 1),
         ("mutation { amendOpportunity(input: { id: \"a\" }) { consistencyToken consistencyToken } }", 50 + 2 + 2 * 10),
         ("subscription { opportunityDashboard { total } }", 200 + 1),
@@ -215,7 +217,7 @@ fn every_list_of_the_schema_has_a_price() {
         assert_eq!(
             price.default_entries.is_some(),
             is_paged(arguments),
-            "{owner}.{name} needs a line in field_price.rs"
+            "{owner}.{name}: only fields of queries are priced by their argument `first`"
         );
     }
     assert!(fields.iter().any(|(_, _, arguments)| is_paged(arguments)), "the schema has paged fields");

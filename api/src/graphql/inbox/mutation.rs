@@ -53,7 +53,7 @@ impl NotificationMutation {
 }
 
 /// Sends a command to the caller's own inbox, never to another user's.
-async fn dispatch_inbox_command(
+pub(super) async fn dispatch_inbox_command(
     ctx: &Context<'_>,
     conditions: Option<PreconditionsInput>,
     command: impl FnOnce(AuditStamp) -> InboxCommand + Send,

@@ -52,7 +52,18 @@ fn to_notification_delivery(feed_event: &FeedEvent, inbox_id: &str) -> Option<No
             cursor: feed_event.cursor(),
             notification: NotificationNode::from_notification(&notification, stamp.at, None),
         }),
-        Ok(InboxEvent::Read { .. } | InboxEvent::AllRead { .. } | InboxEvent::Dismissed { .. }) => None,
+        Ok(
+            InboxEvent::Read { .. }
+            | InboxEvent::AllRead { .. }
+            | InboxEvent::Dismissed { .. }
+            | InboxEvent::MailPreferencesChanged { .. }
+            | InboxEvent::MailUnsubscribed { .. }
+            | InboxEvent::MailRequested { .. }
+            | InboxEvent::MailAttempted { .. }
+            | InboxEvent::MailSent { .. }
+            | InboxEvent::MailFailed { .. }
+            | InboxEvent::MailSuppressed { .. },
+        ) => None,
         Err(error) => {
             tracing::warn!(
                 error = &error as &dyn std::error::Error,

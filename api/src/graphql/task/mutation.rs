@@ -56,9 +56,9 @@ impl TaskMutation {
         let pairs = input.parameters.iter().map(|parameter| (parameter.name.as_str(), parameter.value.as_str()));
         let parameters =
             ParameterList::try_new(pairs).map_err(|reason| error::invalid_value("input.parameters", &reason))?;
-        let job = TaskSpec { kind: input.kind.into(), subject, parameters };
+        let spec = TaskSpec { kind: input.kind.into(), subject, parameters };
         let id = new_id(ctx, "task", input.id, &conditions)?;
-        dispatch_command::<Task>(ctx, id, &conditions, |stamp| TaskCommand::Request { job, stamp }).await
+        dispatch_command::<Task>(ctx, id, &conditions, |stamp| TaskCommand::Request { spec, stamp }).await
     }
 
     /// Cancels a task. Requires at least the role `CONTRIBUTOR`.

@@ -104,7 +104,7 @@ struct TaskParameterNode {
 impl TaskNode {
     /// The node of a task; `None` if it was never requested.
     pub(super) fn from_stored(id: String, stored: StoredAggregate<record::Task>) -> Option<Self> {
-        let job = stored.state.spec()?.clone();
+        let spec = stored.state.spec()?.clone();
         let (mut worker, mut percent, mut result, mut failure) = (None, None, None, None);
         match &stored.state {
             record::Task::Started { worker: busy, percent: done, .. } => {
@@ -123,10 +123,10 @@ impl TaskNode {
             id,
             version: stored.version,
             status: stored.state.status().into(),
-            kind: job.kind.into(),
-            subject_kind: job.subject.kind.into(),
-            subject_id: job.subject.id.to_string(),
-            parameters: job.parameters.iter().map(parameter).collect(),
+            kind: spec.kind.into(),
+            subject_kind: spec.subject.kind.into(),
+            subject_id: spec.subject.id.to_string(),
+            parameters: spec.parameters.iter().map(parameter).collect(),
             failures: stored.state.failure_count(),
             worker,
             percent,

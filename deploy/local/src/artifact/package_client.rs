@@ -12,10 +12,9 @@ use anyhow::{Context as _, bail};
 use serde::Deserialize;
 use tokio::process::Command;
 
-use super::{FetchMethod, INTERPRETER_FILE, PackageSpec, pinned_artifacts};
+use super::{FetchMethod, INTERPRETER_FILE, JarSpec, PackageSpec};
 use crate::{java, process::find_on_path};
 
-const MAVEN_POM: &str = include_str!("../../kafka/pom.xml");
 const JGO_REQUIREMENTS: &str = include_str!("../../kafka/jgo-requirements.txt");
 
 /// Returns which client the method needs and this machine lacks, and how to install it.
@@ -25,8 +24,11 @@ pub(super) fn describe_missing_client(method: &FetchMethod, use_system: bool) ->
     };
     match method {
         FetchMethod::Npm(_) => need("npm", "install Node.js with npm"),
-        FetchMethod::Jars if find_maven(use_system).is_some() => None,
-        FetchMethod::Jars | FetchMethod::Wheel { .. } | FetchMethod::PythonPackages { .. } => {
+        FetchMethod::Jars(jars) if find_maven_for(jars, use_system).is_some() => None,
+        FetchMethod::Jars(JarSpec { jgo_coordinates: None, .. }) => {
+            Some("`mvn` with Java 17 or newer is needed (Debian: `apt-get install maven`)".to_owned())
+        }
+        FetchMethod::Jars(_) | FetchMethod::Wheel { .. } | FetchMethod::PythonPackages { .. } => {
             need("python3", "install Python 3 with pip")
         }
     }
@@ -35,6 +37,11 @@ pub(super) fn describe_missing_client(method: &FetchMethod, use_system: bool) ->
 /// Finds Maven, if it may be used and there is a Java to run it.
 fn find_maven(use_system: bool) -> Option<PathBuf> {
     use_system.then(java::find_system_java).flatten().and_then(|_| find_on_path("mvn"))
+}
+
+/// Finds Maven for these jars: also where installed programs are not to be used, if nothing else can resolve them.
+fn find_maven_for(jars: &JarSpec, use_system: bool) -> Option<PathBuf> {
+    find_maven(use_system || jars.jgo_coordinates.is_none())
 }
 
 /// Fetches the packages of a method into `staging`; clients download into `work/client`.
@@ -55,7 +62,7 @@ pub(super) async fn fetch_packages(
         FetchMethod::PythonPackages { requirements, files } => {
             install_python_packages(requirements, files, work, staging).await
         }
-        FetchMethod::Jars => fetch_jars(use_system, work, staging).await,
+        FetchMethod::Jars(jars) => fetch_jars(jars, use_system, work, staging).await,
     }
 }
 
@@ -141,12 +148,12 @@ fn pip_command(work: &Path) -> Command {
     command
 }
 
-async fn fetch_jars(use_system: bool, work: &Path, staging: &Path) -> anyhow::Result<()> {
+async fn fetch_jars(jars: &JarSpec, use_system: bool, work: &Path, staging: &Path) -> anyhow::Result<()> {
     let downloaded = work.join("client/jars");
-    match find_maven(use_system) {
-        Some(maven) => {
+    match (find_maven_for(jars, use_system), jars.jgo_coordinates) {
+        (Some(maven), _) => {
             let pom = work.join("pom.xml");
-            fs::write(&pom, MAVEN_POM)?;
+            fs::write(&pom, jars.pom)?;
             let mut command = Command::new(maven);
             command.args(["-q", "-B", "-f"]).arg(pom);
             command.arg(path_option("-Dmaven.repo.local=", &work.join("client/m2")));
@@ -154,7 +161,8 @@ async fn fetch_jars(use_system: bool, work: &Path, staging: &Path) -> anyhow::Re
             command.arg(path_option("-DoutputDirectory=", &downloaded)).arg("-DincludeScope=runtime");
             run_client(command.current_dir(work)).await?;
         }
-        None => resolve_with_jgo(work, &downloaded).await?,
+        (None, Some(coordinates)) => resolve_with_jgo(coordinates, work, &downloaded).await?,
+        (None, None) => bail!("Maven is needed"),
     }
     let target = staging.join("jars");
     fs::create_dir_all(&target)?;
@@ -165,7 +173,7 @@ async fn fetch_jars(use_system: bool, work: &Path, staging: &Path) -> anyhow::Re
     Ok(())
 }
 
-async fn resolve_with_jgo(work: &Path, downloaded: &Path) -> anyhow::Result<()> {
+async fn resolve_with_jgo(coordinates: &str, work: &Path, downloaded: &Path) -> anyhow::Result<()> {
     let requirements = work.join("requirements.txt");
     fs::write(&requirements, JGO_REQUIREMENTS)?;
     let library = work.join("client/jgo");
@@ -174,11 +182,7 @@ async fn resolve_with_jgo(work: &Path, downloaded: &Path) -> anyhow::Result<()> 
     run_client(&mut install).await?;
     let mut resolve = Command::new("python3");
     resolve.args(["-m", "jgo", "--ignore-config", "--links", "copy", "--cache-dir"]).arg(downloaded);
-    resolve.arg("--repo-cache").arg(work.join("client/m2")).args([
-        "info",
-        "classpath",
-        pinned_artifacts::JGO_COORDINATES,
-    ]);
+    resolve.arg("--repo-cache").arg(work.join("client/m2")).args(["info", "classpath", coordinates]);
     run_client(resolve.env("PYTHONPATH", &library).env("PYTHONDONTWRITEBYTECODE", "1").current_dir(work)).await
 }
 

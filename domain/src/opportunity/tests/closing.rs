@@ -69,3 +69,18 @@ fn a_newer_notice_or_an_award_reopens_it_and_an_earlier_notice_does_not() {
         assert!(matches!(reopened, Opportunity::Awarded(_)));
     }
 }
+
+#[test]
+fn a_relisted_notice_reopens_an_archived_opportunity_although_it_says_nothing_new() {
+    let current = notice("n1", 3);
+    let relist = |notice: &Notice| OpportunityCommand::RelistNotice(Box::new(notice.clone()));
+    let given = [first(&current), archived()];
+    let reopened = amended(&current, AmendmentStanding::Current);
+    expect_events(&given, relist(&current), vec![reopened.clone()]);
+    expect_events(&[&given[..], &[reopened]].concat(), relist(&current), vec![]);
+    expect_events(&given, record(&current), vec![]);
+    expect_events(&given[..1], relist(&current), vec![]);
+    expect_events(&[first(&current), cancelled()], relist(&current), vec![]);
+    let superseded = [first(&current), amended(&notice("n2", 4), AmendmentStanding::Current), archived()];
+    expect_events(&superseded, relist(&current), vec![]);
+}

@@ -10,6 +10,8 @@ use crate::{MAX_FIELD_BYTES, MAX_ROW_BYTES, SourceError, SourceReader, source};
 
 /// Maximum number of bytes that are read a second time. Bounds the work for a file with many unmatched quotes.
 const MAX_REREAD_BYTES: usize = 64 << 20;
+/// How much of a broken record is available to [`CsvRecordReader::broken_field`].
+const MAX_BROKEN_BYTES: usize = 4 << 10;
 
 /// The result of reading the next record.
 #[derive(Debug, PartialEq, Eq)]
@@ -46,6 +48,8 @@ pub(super) struct CsvRecordReader {
     bytes: Vec<u8>,
     /// Where each field ends in `bytes`.
     ends: Vec<usize>,
+    /// The beginning of the first line of the last broken record.
+    broken_line: Vec<u8>,
     /// Number of fields of the first record.
     width: Option<usize>,
     reread_bytes: usize,
@@ -73,7 +77,15 @@ enum ScanOutcome {
 impl CsvRecordReader {
     pub(super) fn new(reader: SourceReader, delimiter: u8) -> Self {
         let window = ReadWindow { reader, bytes: Vec::new(), start: 0, line: 1 };
-        Self { window, bytes: Vec::new(), ends: Vec::new(), width: None, reread_bytes: 0, delimiter }
+        Self {
+            window,
+            bytes: Vec::new(),
+            ends: Vec::new(),
+            broken_line: Vec::new(),
+            width: None,
+            reread_bytes: 0,
+            delimiter,
+        }
     }
 
     /// Discards the number of fields of the first record, so that the next record counts as the first.
@@ -112,6 +124,24 @@ impl CsvRecordReader {
         self.ends.iter().map(field).collect()
     }
 
+    /// A field of the last broken record, if it is complete on the record's first line. Delimiters in quotes are not
+    /// respected.
+    pub(super) fn broken_field(&self, index: usize) -> Option<&[u8]> {
+        let mut fields = self.broken_line.split(|byte| *byte == self.delimiter);
+        let field = fields.nth(index)?;
+        // The last one may be cut off.
+        fields.next()?;
+        let unquoted = field.strip_prefix(b"\"").and_then(|rest| rest.strip_suffix(b"\""));
+        Some(unquoted.unwrap_or(field))
+    }
+
+    /// Saves the beginning of the current record, which is broken.
+    fn save_broken_line(&mut self) {
+        let line = self.window.rest().iter().take(MAX_BROKEN_BYTES).take_while(|byte| **byte != b'\n');
+        self.broken_line.clear();
+        self.broken_line.extend(line);
+    }
+
     fn finish_record(&mut self, line: u64, length: usize) -> Result<RecordStep, SourceError> {
         let found = self.ends.len();
         let width = *self.width.get_or_insert(found);
@@ -120,12 +150,16 @@ impl CsvRecordReader {
             if self.contains_record(length, width)? {
                 return self.skip_broken_record(line, length, reason);
             }
+            self.save_broken_line();
             self.window.advance(length);
             return Ok(RecordStep::Broken { line, reason });
         }
-        self.window.advance(length);
         let starts = std::iter::once(0).chain(self.ends.iter().copied());
         let too_large = starts.zip(&self.ends).position(|(start, end)| end - start > MAX_FIELD_BYTES);
+        if too_large.is_some() {
+            self.save_broken_line();
+        }
+        self.window.advance(length);
         Ok(match too_large {
             Some(at) => RecordStep::Broken { line, reason: BrokenRecord::FieldTooLarge { at } },
             None => RecordStep::Record { line },
@@ -158,6 +192,7 @@ impl CsvRecordReader {
         length: usize,
         reason: BrokenRecord,
     ) -> Result<RecordStep, SourceError> {
+        self.save_broken_line();
         let first_line = self.window.line_length(0).unwrap_or(length);
         self.reread_bytes = self.reread_bytes.saturating_add(length.saturating_sub(first_line));
         if self.reread_bytes <= MAX_REREAD_BYTES {

@@ -1,6 +1,9 @@
 //! Imports into an in-memory log: rejected rows, conflicts and interruptions.
 
-use std::{io::Cursor, sync::Mutex};
+use std::{
+    io::{BufReader, Cursor, Read},
+    sync::Mutex,
+};
 
 use commands::in_memory_log::InMemoryLog;
 use synthetic::notice_generator;
@@ -107,6 +110,26 @@ async fn an_interrupted_import_records_whole_batches_and_a_second_import_complet
 
     import(&log, file, &mut RecordingObserver::default()).await.unwrap();
     assert_eq!(log.event_count(), complete.event_count());
+}
+
+#[tokio::test]
+async fn a_reader_that_panics_is_not_the_end_of_the_source() {
+    struct PanickingReader;
+    impl Read for PanickingReader {
+        fn read(&mut self, _: &mut [u8]) -> std::io::Result<usize> {
+            panic!("the reader fails, as the test wants")
+        }
+    }
+    let log = InMemoryLog::default();
+    let source = Cursor::new(generate_csv(300)).chain(BufReader::new(PanickingReader));
+    let rows = crate::read_notices(Box::new(source), SourceFormat::Csv, SourceEncoding::Auto).unwrap();
+    let mut observer = RecordingObserver::default();
+    let import = NoticeImport::new(&log, 100);
+    let outcome =
+        import.import_notices(&Caller::for_program("system:test"), rows, &mut observer, CancellationToken::new()).await;
+
+    assert!(matches!(outcome, Err(ImportError::Source(SourceError::Read(_)))), "{outcome:?}");
+    assert!(observer.batches > 0, "the batches before are recorded");
 }
 
 #[tokio::test]

@@ -147,6 +147,39 @@ fn a_field_or_row_that_is_too_large_is_one_rejected_row() {
 }
 
 #[test]
+fn a_damaged_row_says_which_notice_it_is_where_its_id_is_well_formed() {
+    let id = |n: u32| format!("{n:032x}");
+    let row = |n: u32, values: &[(&str, &str)]| csv_row(&[&[("NoticeId", id(n).as_str())], values].concat());
+    let unclosed = format!("{}\"never closed", row(3, &[]).strip_suffix(',').unwrap().to_owned() + ",");
+    let rows = read(csv_file(&[
+        row(0, &[("PopState", "é")]),
+        format!("{},cut off", id(1)),
+        row(2, &[("Description", "\"one\ntwo\"")]) + ",more",
+        unclosed,
+        row(4, &[("Title", &"x".repeat(MAX_FIELD_BYTES + 1))]),
+        row(5, &[("Title", &"x".repeat(MAX_ROW_BYTES * 2))]),
+        // Text of another column.
+        "Wheelchairs,manual".to_owned(),
+        row(7, &[]),
+    ]));
+    let rows = rows.unwrap();
+    let found: Vec<_> = rows.iter().map(|row| row.notice_id.as_ref().map(ToString::to_string)).collect();
+    assert_eq!(found.len(), 8);
+    assert_eq!(found[..6], [0, 1, 2, 3, 4, 5].map(|n| Some(id(n))));
+    assert_eq!((&found[6], &found[7]), (&None, &Some(id(7))));
+    assert!(rows[1..7].iter().all(|row| row.outcome.is_err()));
+
+    let mut bytes = csv_file(&[row(0, &[("PopState", "é")]), row(1, &[("PopCity", "Mayag?ez")])]).into_bytes();
+    let at = bytes.iter().position(|byte| *byte == b'?').unwrap();
+    bytes[at] = 0xfc;
+    let damaged = read(bytes).unwrap().remove(1);
+    assert_eq!(
+        (damaged.outcome.unwrap_err(), damaged.notice_id.unwrap().to_string()),
+        (NoticeRowError::NotUtf8, id(1))
+    );
+}
+
+#[test]
 fn a_file_of_unmatched_quotes_is_read_in_bounded_time_and_every_line_is_reported() {
     let lines = 2_000_000_u64;
     let file = format!("{}\n{}", CSV_HEADER.join(","), "x\",\"\n".repeat(usize::try_from(lines).unwrap()));

@@ -3,7 +3,7 @@
 //! Every record has its ordinal on the partition, by which a worker notices gaps: records that expired before they were
 //! read, offsets that were lost or moved, topics that were truncated. The log has all events.
 
-use domain::{envelope::PartitionEnd, log_reader::LogRange, partition::partition_for_key};
+use domain::{envelope::PartitionProgress, log_reader::LogRange, partition::partition_for_key};
 
 use super::{AssignmentState, Worker, batch::BatchOutcome, batch_error::BatchError};
 use crate::runtime::{PartitionCheckpoint, consumed_record::ConsumedRecord};
@@ -31,7 +31,12 @@ pub(super) fn last_known_ordinal(applied: Option<&PartitionCheckpoint>, handover
 
 /// The position up to which events are missing before a record, if any are. `last` is the ordinal of the event before
 /// the record, `position` the position up to which all events are applied.
-pub(super) fn gap_end_before(record: &PartitionEnd, is_event: bool, last: Option<u64>, position: u64) -> Option<u64> {
+pub(super) fn gap_end_before(
+    record: &PartitionProgress,
+    is_event: bool,
+    last: Option<u64>,
+    position: u64,
+) -> Option<u64> {
     let (last, ordinal) = (last?, record.ordinal?);
     // An event has its own ordinal; a beacon repeats that of the last event.
     let follows = if is_event { ordinal <= last + 1 } else { ordinal <= last };
@@ -90,8 +95,8 @@ impl Worker {
 mod tests {
     use super::*;
 
-    fn event(ordinal: u64, position: u64) -> PartitionEnd {
-        PartitionEnd { ordinal: Some(ordinal), watermark: position, ..PartitionEnd::default() }
+    fn event(ordinal: u64, position: u64) -> PartitionProgress {
+        PartitionProgress { ordinal: Some(ordinal), watermark: position, ..PartitionProgress::default() }
     }
 
     #[test]
@@ -110,7 +115,7 @@ mod tests {
     #[test]
     fn unknown_ordinals_give_no_gap() {
         assert_eq!(gap_end_before(&event(6, 50), true, None, 40), None);
-        assert_eq!(gap_end_before(&PartitionEnd::default(), true, Some(4), 40), None);
+        assert_eq!(gap_end_before(&PartitionProgress::default(), true, Some(4), 40), None);
     }
 
     #[test]

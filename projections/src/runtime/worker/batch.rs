@@ -90,7 +90,7 @@ impl Worker {
     /// Rejects records of another log: their positions are not comparable.
     fn check_incarnation(&self, batch: &[ConsumedRecord]) -> Result<(), BatchError> {
         let expected = self.build.incarnation;
-        match batch.iter().filter_map(|record| record.partition_end.incarnation).find(|found| *found != expected) {
+        match batch.iter().filter_map(|record| record.partition_progress.incarnation).find(|found| *found != expected) {
             None => Ok(()),
             Some(found) => Err(BatchError::OtherIncarnation {
                 projection: self.projection.name(),
@@ -114,13 +114,13 @@ impl Worker {
                 (last_known_ordinal(applied, self.build.handover), position)
             });
             let is_event = record.event.is_some();
-            if let Some(to) = gap_end_before(&record.partition_end, is_event, *last, *position) {
+            if let Some(to) = gap_end_before(&record.partition_progress, is_event, *last, *position) {
                 let (topic, partition) = (record.topic.clone(), record.partition);
-                let ordinal = record.partition_end.ordinal.map(|ordinal| ordinal - u64::from(is_event));
+                let ordinal = record.partition_progress.ordinal.map(|ordinal| ordinal - u64::from(is_event));
                 return Some((index, PartitionGap { topic, partition, after: *position, to, ordinal }));
             }
-            *last = record.partition_end.ordinal.or(*last).max(*last);
-            *position = (*position).max(record.partition_end.watermark);
+            *last = record.partition_progress.ordinal.or(*last).max(*last);
+            *position = (*position).max(record.partition_progress.watermark);
         }
         None
     }
@@ -259,8 +259,8 @@ fn advance_checkpoint(batch: &[ConsumedRecord], before: &Checkpoint, handover: u
         let partition = (record.topic.as_str(), record.partition);
         let previous = || before.0.get(&(record.topic.clone(), record.partition)).copied().unwrap_or(first);
         let applied = advanced.entry(partition).or_insert_with(previous);
-        applied.position = applied.position.max(record.partition_end.watermark);
-        applied.ordinal = record.partition_end.ordinal.max(applied.ordinal);
+        applied.position = applied.position.max(record.partition_progress.watermark);
+        applied.ordinal = record.partition_progress.ordinal.max(applied.ordinal);
         applied.next_offset = applied.next_offset.max(record.offset + 1);
     }
     let owned = advanced.into_iter().map(|((topic, partition), applied)| ((topic.to_owned(), partition), applied));

@@ -7,20 +7,20 @@ use std::{
 };
 
 /// A report whose file is created with the first entry.
-pub(super) struct RejectionReport {
+pub(in crate::cli) struct RejectionReport {
     path: PathBuf,
     file: Option<BufWriter<File>>,
 }
 
 impl RejectionReport {
     /// Creates a report for `path`; nothing is written yet.
-    pub(super) fn with_path(path: PathBuf) -> Self {
+    pub(in crate::cli) fn with_path(path: PathBuf) -> Self {
         Self { path, file: None }
     }
 
     /// Adds an entry: the line on which the row starts, `rejected` or `left out`, the column or an empty string, and
     /// the reason.
-    pub(super) fn add_entry(&mut self, line: u64, outcome: &str, column: &str, reason: &str) -> io::Result<()> {
+    pub(in crate::cli) fn add_entry(&mut self, line: u64, outcome: &str, column: &str, reason: &str) -> io::Result<()> {
         let file = if let Some(file) = self.file.take() {
             file
         } else {
@@ -34,7 +34,7 @@ impl RejectionReport {
     }
 
     /// Flushes the file and returns its path, if there is a report.
-    pub(super) fn finish(mut self) -> io::Result<Option<PathBuf>> {
+    pub(in crate::cli) fn finish(mut self) -> io::Result<Option<PathBuf>> {
         match self.file.take() {
             None => Ok(None),
             Some(mut file) => file.flush().map(|()| Some(self.path)),

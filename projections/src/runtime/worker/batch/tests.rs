@@ -1,12 +1,12 @@
-use domain::envelope::{PartitionEnd, RawEnvelope};
+use domain::envelope::{PartitionProgress, RawEnvelope};
 
 use super::*;
 use crate::fixture::{awarded, discovered, recorded_event};
 
 fn record(offset: i64, ordinal: Option<u64>, event: RawEnvelope) -> ConsumedRecord {
-    let partition_end = PartitionEnd { ordinal, watermark: event.position, ..PartitionEnd::default() };
+    let partition_progress = PartitionProgress { ordinal, watermark: event.position, ..PartitionProgress::default() };
     let mut record = ConsumedRecord::from_log("t".to_owned(), 0, event);
-    (record.offset, record.partition_end) = (offset, partition_end);
+    (record.offset, record.partition_progress) = (offset, partition_progress);
     record
 }
 

@@ -1,0 +1,84 @@
+//! The matches of a search in a batch that are not recorded yet.
+
+use std::collections::HashSet;
+
+use domain::value::UserId;
+use processes::{
+    InputCause, InstanceKey,
+    saved_search_alerts::{AlertedSearch, MatchAnnouncement, SavedSearchAlertInput, SavedSearchMatch},
+};
+use uuid::Uuid;
+
+use super::match_id;
+use crate::{MatchedOpportunity, SearchMatches, alert_window::AlertWindow};
+
+/// New matches of one search.
+pub(super) struct NewMatches<'a> {
+    pub(super) found: &'a SearchMatches,
+    pub(super) opportunities: Vec<&'a MatchedOpportunity>,
+    /// What causes the instance, and the number of those that are only counted.
+    pub(super) first: &'a MatchedOpportunity,
+    pub(super) window: AlertWindow,
+}
+
+impl<'a> NewMatches<'a> {
+    /// Those whose ids are not among `known`; `None` if there are none.
+    pub(super) fn select(
+        found: &'a SearchMatches,
+        batch: &[&'a MatchedOpportunity],
+        known: &HashSet<Uuid>,
+        window: AlertWindow,
+    ) -> Option<Self> {
+        let mut seen = HashSet::new();
+        let opportunities: Vec<_> = found
+            .opportunities
+            .iter()
+            .filter_map(|index| batch.get(*index).copied())
+            .filter(|opportunity| !known.contains(&match_id(&found.key, &opportunity.id)))
+            .filter(|opportunity| seen.insert(opportunity.id.as_str()))
+            .collect();
+        let counted = || batch.last().copied().filter(|_| found.more > 0);
+        let first = opportunities.first().copied().or_else(counted)?;
+        Some(Self { found, opportunities, first, window })
+    }
+
+    pub(super) fn instance_key(&self) -> InstanceKey {
+        self.window.instance_key(&self.found.key)
+    }
+
+    /// The input of the process; `None` for a user whose id is no id, which no event has.
+    pub(super) fn input(&self, found: SavedSearchMatch) -> Option<SavedSearchAlertInput> {
+        let search = AlertedSearch {
+            search_id: self.found.key.search_id,
+            name: self.found.name.to_string(),
+            user: UserId::try_new(&self.found.key.user_id).ok()?,
+            notify: self.found.notify,
+            window: self.window.name(),
+        };
+        Some(SavedSearchAlertInput { search, found })
+    }
+
+    /// The cause of an input about `subject`, found by an event. The same match may be recorded again: after its
+    /// retention, by an amendment, or when the search has been active again. Its command then has another key, since the
+    /// log knows the first one.
+    pub(super) fn cause(&self, subject: &str, event: &MatchedOpportunity) -> InputCause {
+        let MatchedOpportunity { event_id, correlation_id, .. } = event;
+        let id = match_id(&self.found.key, subject);
+        let id = Uuid::new_v5(&id, format!("{event_id} {}", self.found.active_since).as_bytes());
+        InputCause::from_event(id, *event_id, *correlation_id)
+    }
+}
+
+/// What a notification says about an opportunity.
+pub(super) fn announcement(opportunity: &MatchedOpportunity) -> MatchAnnouncement {
+    let mut summary = format!("{} of {}", opportunity.notice_type, opportunity.agency_name);
+    if let Some(set_aside) = &opportunity.set_aside {
+        summary.push_str(", set aside for ");
+        summary.push_str(set_aside);
+    }
+    if let Some(deadline) = opportunity.response_deadline {
+        summary.push_str(&deadline.format(", responses by %Y-%m-%d %H:%M UTC").to_string());
+    }
+    summary.push('.');
+    MatchAnnouncement { opportunity_id: opportunity.id.clone(), title: opportunity.title.clone(), summary }
+}
