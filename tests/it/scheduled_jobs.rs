@@ -23,7 +23,7 @@ const NAME: &str = "test-job";
 
 /// What a run of the job does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Behaviour {
+enum JobBehaviour {
     Succeed,
     Fail,
     Panic,
@@ -35,14 +35,14 @@ enum Behaviour {
 
 struct TestJob {
     schedule: JobSchedule,
-    behaviour: Behaviour,
+    behaviour: JobBehaviour,
     timeout: Duration,
     runs: AtomicU32,
     started: Notify,
 }
 
 impl TestJob {
-    fn create(behaviour: Behaviour) -> Arc<Self> {
+    fn create(behaviour: JobBehaviour) -> Arc<Self> {
         Arc::new(Self {
             schedule: JobSchedule::parse("0 3 * * *", "UTC").unwrap(),
             behaviour,
@@ -75,11 +75,11 @@ impl ScheduledJob for TestJob {
             let number = self.runs.fetch_add(1, Ordering::SeqCst) + 1;
             self.started.notify_one();
             match self.behaviour {
-                Behaviour::Succeed => Ok(format!("run {number}")),
-                Behaviour::Fail => Err("the disk is full".into()),
-                Behaviour::Panic => panic!("planted"),
-                Behaviour::Hang => std::future::pending().await,
-                Behaviour::FailOnStop => {
+                JobBehaviour::Succeed => Ok(format!("run {number}")),
+                JobBehaviour::Fail => Err("the disk is full".into()),
+                JobBehaviour::Panic => panic!("planted"),
+                JobBehaviour::Hang => std::future::pending().await,
+                JobBehaviour::FailOnStop => {
                     run.stop.cancelled().await;
                     Err("stopped half-way".into())
                 }
@@ -145,7 +145,7 @@ fn now() -> DateTime<Utc> {
 
 #[tokio::test]
 async fn missed_runs_are_caught_up_by_one_run_of_one_runner() {
-    let fixture = JobFixture::create(TestJob::create(Behaviour::Succeed)).await;
+    let fixture = JobFixture::create(TestJob::create(JobBehaviour::Succeed)).await;
     fixture.make_due(5).await;
     let runners: Vec<_> = (0..3).map(|_| fixture.start_runner()).collect();
     let (row, ended) = fixture.wait_for_end().await;
@@ -165,9 +165,9 @@ async fn missed_runs_are_caught_up_by_one_run_of_one_runner() {
 #[tokio::test]
 async fn a_job_that_hangs_fails_or_panics_is_ended_and_due_at_its_next_time() {
     for (behaviour, outcome, message) in [
-        (Behaviour::Hang, JobOutcome::TimedOut, "it took longer than 0.1 s and was ended"),
-        (Behaviour::Fail, JobOutcome::Failed, "the disk is full"),
-        (Behaviour::Panic, JobOutcome::Failed, "a defect of this program"),
+        (JobBehaviour::Hang, JobOutcome::TimedOut, "it took longer than 0.1 s and was ended"),
+        (JobBehaviour::Fail, JobOutcome::Failed, "the disk is full"),
+        (JobBehaviour::Panic, JobOutcome::Failed, "a defect of this program"),
     ] {
         let mut job = TestJob::create(behaviour);
         Arc::get_mut(&mut job).unwrap().timeout = Duration::from_millis(100);
@@ -185,7 +185,7 @@ async fn a_job_that_hangs_fails_or_panics_is_ended_and_due_at_its_next_time() {
 
 #[tokio::test]
 async fn the_job_of_a_runner_that_died_runs_again_when_its_lease_ends() {
-    let fixture = JobFixture::create(TestJob::create(Behaviour::Hang)).await;
+    let fixture = JobFixture::create(TestJob::create(JobBehaviour::Hang)).await;
     fixture.make_due(1).await;
     let (first, _stop) = fixture.start_runner();
     fixture.job.started.notified().await;
@@ -201,7 +201,7 @@ async fn the_job_of_a_runner_that_died_runs_again_when_its_lease_ends() {
 
 #[tokio::test]
 async fn a_run_longer_than_its_lease_keeps_the_job_and_ends_when_another_runner_has_it() {
-    let fixture = JobFixture::create(TestJob::create(Behaviour::Hang)).await;
+    let fixture = JobFixture::create(TestJob::create(JobBehaviour::Hang)).await;
     fixture.make_due(1).await;
     let runners = [fixture.start_runner(), fixture.start_runner()];
     fixture.job.started.notified().await;
@@ -222,7 +222,7 @@ async fn a_run_longer_than_its_lease_keeps_the_job_and_ends_when_another_runner_
 
 #[tokio::test]
 async fn a_run_that_the_stop_of_the_program_interrupts_stays_due() {
-    for behaviour in [Behaviour::Hang, Behaviour::FailOnStop] {
+    for behaviour in [JobBehaviour::Hang, JobBehaviour::FailOnStop] {
         let fixture = JobFixture::create(TestJob::create(behaviour)).await;
         fixture.make_due(1).await;
         let (runner, stop) = fixture.start_runner();
@@ -237,13 +237,13 @@ async fn a_run_that_the_stop_of_the_program_interrupts_stays_due() {
 
 #[tokio::test]
 async fn a_job_can_be_run_at_once_but_not_beside_itself() {
-    let fixture = JobFixture::create(TestJob::create(Behaviour::Succeed)).await;
+    let fixture = JobFixture::create(TestJob::create(JobBehaviour::Succeed)).await;
     let stop = CancellationToken::new();
     let report = fixture.runner().run_now(NAME, &stop).await.unwrap();
     assert_eq!((report.outcome, report.message.as_str()), (JobOutcome::Succeeded, "run 1"));
     assert!(matches!(fixture.runner().run_now("other", &stop).await, Err(RunJobError::Unknown(_))));
 
-    let fixture = JobFixture::create(TestJob::create(Behaviour::Hang)).await;
+    let fixture = JobFixture::create(TestJob::create(JobBehaviour::Hang)).await;
     fixture.make_due(1).await;
     let (runner, stop) = fixture.start_runner();
     fixture.job.started.notified().await;
@@ -254,7 +254,7 @@ async fn a_job_can_be_run_at_once_but_not_beside_itself() {
 
 #[tokio::test]
 async fn a_changed_schedule_moves_the_next_run_and_a_restart_does_not() {
-    let fixture = JobFixture::create(TestJob::create(Behaviour::Succeed)).await;
+    let fixture = JobFixture::create(TestJob::create(JobBehaviour::Succeed)).await;
     fixture.make_due(1).await;
     let due = fixture.row().await.next_run_at;
     fixture.store.register_job(NAME, &fixture.job.schedule).await.unwrap();

@@ -127,12 +127,12 @@ impl Drop for BreakerPermit<'_> {
 mod tests {
     use super::*;
 
-    struct Scenario {
+    struct BreakerScenario {
         breaker: CircuitBreaker,
         now: Instant,
     }
 
-    impl Scenario {
+    impl BreakerScenario {
         fn new() -> Self {
             Self { breaker: CircuitBreaker::new(BreakerConfig { failures: 2, pause_s: 10 }), now: Instant::now() }
         }
@@ -156,7 +156,7 @@ mod tests {
 
     #[test]
     fn failures_in_a_row_open_it_and_one_trial_closes_it() {
-        let mut scenario = Scenario::new();
+        let mut scenario = BreakerScenario::new();
         scenario.fail();
         scenario.permit().unwrap().record_success();
         scenario.fail();
@@ -175,7 +175,7 @@ mod tests {
 
     #[test]
     fn a_failed_trial_doubles_the_pause() {
-        let mut scenario = Scenario::new();
+        let mut scenario = BreakerScenario::new();
         scenario.fail();
         scenario.fail();
         scenario.advance(10);
@@ -188,7 +188,7 @@ mod tests {
 
     #[test]
     fn a_trial_that_is_dropped_lets_the_next_one_try() {
-        let mut scenario = Scenario::new();
+        let mut scenario = BreakerScenario::new();
         scenario.fail();
         scenario.fail();
         scenario.advance(10);
@@ -198,7 +198,7 @@ mod tests {
 
     #[test]
     fn a_pause_that_the_provider_asks_for_is_observed() {
-        let mut scenario = Scenario::new();
+        let mut scenario = BreakerScenario::new();
         scenario.permit().unwrap().record_failure(Some(Duration::from_mins(1)), scenario.now);
         scenario.advance(59);
         assert!(scenario.permit().is_none());

@@ -30,7 +30,7 @@ pub struct ExtractiveProvider {
     name: String,
 }
 
-struct Candidate {
+struct CandidateSentence {
     passage: u32,
     text: String,
     terms: Vec<String>,
@@ -97,7 +97,7 @@ impl TextProvider for ExtractiveProvider {
     }
 }
 
-fn split_candidates(request: &TextRequest) -> Vec<Candidate> {
+fn split_candidates(request: &TextRequest) -> Vec<CandidateSentence> {
     let mut candidates = vec![];
     let mut known = HashSet::new();
     for passage in &request.passages {
@@ -106,7 +106,7 @@ fn split_candidates(request: &TextRequest) -> Vec<Candidate> {
         for sentence in CitedText::parse(&text, 0).sentences {
             let (terms, text) = (to_terms(&sentence.text), sentence.text);
             if SENTENCE_WORDS.contains(&text.split_whitespace().count()) && known.insert(terms.join(" ")) {
-                candidates.push(Candidate { passage: passage.number, text, terms });
+                candidates.push(CandidateSentence { passage: passage.number, text, terms });
             }
             if candidates.len() >= MAX_CANDIDATES {
                 return candidates;
@@ -117,7 +117,7 @@ fn split_candidates(request: &TextRequest) -> Vec<Candidate> {
 }
 
 /// The best candidates, the best one first. One that says what a better one says already is left out.
-fn rank_candidates(candidates: &[Candidate], prompt: &str) -> Vec<usize> {
+fn rank_candidates(candidates: &[CandidateSentence], prompt: &str) -> Vec<usize> {
     let query: HashSet<String> = to_terms(prompt).into_iter().collect();
     let mut frequencies: HashMap<&str, f64> = HashMap::new();
     for candidate in candidates {
@@ -127,7 +127,7 @@ fn rank_candidates(candidates: &[Candidate], prompt: &str) -> Vec<usize> {
     }
     let count = to_float(candidates.len());
     let average = candidates.iter().map(|candidate| to_float(candidate.terms.len())).sum::<f64>() / count.max(1.0);
-    let score = |candidate: &Candidate| {
+    let score = |candidate: &CandidateSentence| {
         let length = to_float(candidate.terms.len()) / average.max(1.0);
         let of_term = |term: &String| {
             let found = to_float(candidate.terms.iter().filter(|known| *known == term).count());

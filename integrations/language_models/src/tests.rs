@@ -21,7 +21,7 @@ use tokio::net::TcpListener;
 use crate::*;
 
 /// What the server answers to one request.
-enum Answer {
+enum PlannedAnswer {
     Stream(Vec<String>),
     /// Sends the parts, and breaks the connection.
     Broken(Vec<String>),
@@ -31,19 +31,19 @@ enum Answer {
 }
 
 #[derive(Clone, Default)]
-struct Script {
-    answers: Arc<Mutex<VecDeque<Answer>>>,
+struct ServerScript {
+    answers: Arc<Mutex<VecDeque<PlannedAnswer>>>,
     requests: Arc<Mutex<Vec<(String, HeaderMap, Value)>>>,
 }
 
 struct StandIn {
-    script: Script,
+    script: ServerScript,
     address: SocketAddr,
 }
 
 impl StandIn {
-    async fn start(answers: Vec<Answer>) -> Self {
-        let script = Script { answers: Arc::new(Mutex::new(answers.into())), ..Script::default() };
+    async fn start(answers: Vec<PlannedAnswer>) -> Self {
+        let script = ServerScript { answers: Arc::new(Mutex::new(answers.into())), ..ServerScript::default() };
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let router = Router::new().fallback(answer_request).with_state(script.clone());
@@ -69,21 +69,26 @@ impl StandIn {
     }
 }
 
-async fn answer_request(State(script): State<Script>, uri: Uri, headers: HeaderMap, body: Bytes) -> Response<Body> {
+async fn answer_request(
+    State(script): State<ServerScript>,
+    uri: Uri,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response<Body> {
     let body = serde_json::from_slice(&body).unwrap();
     script.requests.lock().unwrap().push((uri.path().to_owned(), headers, body));
     let answer = script.answers.lock().unwrap().pop_front().expect("more requests than answers");
     let send = |parts: Vec<String>| stream::iter(parts.into_iter().map(Ok::<_, std::io::Error>));
     match answer {
-        Answer::Stream(parts) => Response::new(Body::from_stream(send(parts))),
-        Answer::Broken(parts) => {
+        PlannedAnswer::Stream(parts) => Response::new(Body::from_stream(send(parts))),
+        PlannedAnswer::Broken(parts) => {
             let broken = stream::once(async { Err(std::io::Error::other("planted")) });
             Response::new(Body::from_stream(futures::StreamExt::chain(send(parts), broken)))
         }
-        Answer::Hanging(parts) => {
+        PlannedAnswer::Hanging(parts) => {
             Response::new(Body::from_stream(futures::StreamExt::chain(send(parts), stream::pending())))
         }
-        Answer::Status(status, body, retry_after) => {
+        PlannedAnswer::Status(status, body, retry_after) => {
             let mut response = Response::new(Body::from(body));
             *response.status_mut() = StatusCode::from_u16(status).unwrap();
             if let Some(seconds) = retry_after {
@@ -148,7 +153,7 @@ async fn generate(provider: &impl TextProvider) -> Result<ProviderOutput, Provid
 #[tokio::test]
 async fn a_text_is_streamed_from_chat_completions() {
     let parts = vec![openai_part("Delivery takes "), openai_part("30 days [1]."), openai_end("stop", Some((60, 7)))];
-    let server = StandIn::start(vec![Answer::Stream(parts)]).await;
+    let server = StandIn::start(vec![PlannedAnswer::Stream(parts)]).await;
     let seen = Mutex::new(vec![]);
     let record = |update: GenerationUpdate<'_>| {
         if let GenerationUpdate::Text(text) = update {
@@ -183,7 +188,7 @@ async fn a_text_is_streamed_from_messages() {
         anthropic_part("30 days."),
         anthropic_end("end_turn"),
     ];
-    let server = StandIn::start(vec![Answer::Stream(parts)]).await;
+    let server = StandIn::start(vec![PlannedAnswer::Stream(parts)]).await;
     let output = generate(&server.anthropic()).await.unwrap();
     assert_eq!(output.text, "Delivery takes 30 days.");
     assert_eq!((output.model_version.as_str(), output.finish), ("claude-x-2026", FinishReason::Complete));
@@ -197,8 +202,8 @@ async fn a_text_is_streamed_from_messages() {
 #[tokio::test]
 async fn a_text_that_ends_at_its_limit_says_so() {
     let server = StandIn::start(vec![
-        Answer::Stream(vec![openai_part("Delivery"), openai_end("length", None)]),
-        Answer::Stream(vec![anthropic_start(), anthropic_part("Delivery"), anthropic_end("max_tokens")]),
+        PlannedAnswer::Stream(vec![openai_part("Delivery"), openai_end("length", None)]),
+        PlannedAnswer::Stream(vec![anthropic_start(), anthropic_part("Delivery"), anthropic_end("max_tokens")]),
     ])
     .await;
     assert_eq!(generate(&server.openai()).await.unwrap().finish, FinishReason::LengthLimit);
@@ -208,8 +213,8 @@ async fn a_text_that_ends_at_its_limit_says_so() {
 #[tokio::test]
 async fn a_server_that_lies_about_its_usage_is_not_believed() {
     let server = StandIn::start(vec![
-        Answer::Stream(vec![openai_part(&"x".repeat(4_000)), openai_end("stop", Some((0, 0)))]),
-        Answer::Stream(vec![openai_part("x"), openai_end("stop", Some((60, u64::MAX)))]),
+        PlannedAnswer::Stream(vec![openai_part(&"x".repeat(4_000)), openai_end("stop", Some((0, 0)))]),
+        PlannedAnswer::Stream(vec![openai_part("x"), openai_end("stop", Some((60, u64::MAX)))]),
     ])
     .await;
     for _ in 0..2 {
@@ -223,19 +228,19 @@ async fn a_server_that_lies_about_its_usage_is_not_believed() {
 async fn every_failure_has_its_name() {
     let half = || openai_part("Delivery").replace("}\n\n", "\n\n");
     let cases = [
-        (Answer::Status(429, "slow down", Some("7")), "overloaded"),
-        (Answer::Status(529, r#"{"type":"error","error":{"type":"overloaded_error"}}"#, None), "overloaded"),
-        (Answer::Status(401, "", None), "unauthorized"),
-        (Answer::Status(400, r#"{"error":{"message":"too long"}}"#, None), "rejected"),
-        (Answer::Status(307, "", None), "rejected"),
-        (Answer::Status(500, "<html>oops</html>", None), "failed"),
-        (Answer::Stream(vec![half()]), "malformed"),
-        (Answer::Stream(vec![openai_part("Delivery")]), "malformed"),
-        (Answer::Stream(vec![event(&json!({ "error": { "message": "planted" } }))]), "failed"),
-        (Answer::Stream(vec![openai_part("x"), openai_end("content_filter", None)]), "failed"),
-        (Answer::Broken(vec![openai_part("Delivery")]), "unreachable"),
-        (Answer::Hanging(vec![openai_part("Delivery")]), "timed_out"),
-        (Answer::Stream(vec!["data: ".to_owned() + &"x".repeat(2 << 20)]), "malformed"),
+        (PlannedAnswer::Status(429, "slow down", Some("7")), "overloaded"),
+        (PlannedAnswer::Status(529, r#"{"type":"error","error":{"type":"overloaded_error"}}"#, None), "overloaded"),
+        (PlannedAnswer::Status(401, "", None), "unauthorized"),
+        (PlannedAnswer::Status(400, r#"{"error":{"message":"too long"}}"#, None), "rejected"),
+        (PlannedAnswer::Status(307, "", None), "rejected"),
+        (PlannedAnswer::Status(500, "<html>oops</html>", None), "failed"),
+        (PlannedAnswer::Stream(vec![half()]), "malformed"),
+        (PlannedAnswer::Stream(vec![openai_part("Delivery")]), "malformed"),
+        (PlannedAnswer::Stream(vec![event(&json!({ "error": { "message": "planted" } }))]), "failed"),
+        (PlannedAnswer::Stream(vec![openai_part("x"), openai_end("content_filter", None)]), "failed"),
+        (PlannedAnswer::Broken(vec![openai_part("Delivery")]), "unreachable"),
+        (PlannedAnswer::Hanging(vec![openai_part("Delivery")]), "timed_out"),
+        (PlannedAnswer::Stream(vec!["data: ".to_owned() + &"x".repeat(2 << 20)]), "malformed"),
     ];
     let (answers, labels): (Vec<_>, Vec<_>) = cases.into_iter().unzip();
     let server = StandIn::start(answers).await;
@@ -245,7 +250,7 @@ async fn every_failure_has_its_name() {
         assert_eq!(error.label(), expected, "{error}");
         assert!(!format!("{error:?}").contains("sk-secret"), "{error:?}");
     }
-    let error = StandIn::start(vec![Answer::Stream(vec![
+    let error = StandIn::start(vec![PlannedAnswer::Stream(vec![
         anthropic_start(),
         event(&json!({ "type": "error", "error": { "type": "overloaded_error", "message": "Overloaded" } })),
     ])])
@@ -256,8 +261,8 @@ async fn every_failure_has_its_name() {
 #[tokio::test]
 async fn the_next_provider_is_asked_when_one_fails() {
     let parts = || vec![anthropic_start(), anthropic_part("Done."), anthropic_end("end_turn")];
-    let broken = StandIn::start(vec![Answer::Status(429, "", Some("60"))]).await;
-    let working = StandIn::start(vec![Answer::Stream(parts()), Answer::Stream(parts())]).await;
+    let broken = StandIn::start(vec![PlannedAnswer::Status(429, "", Some("60"))]).await;
+    let working = StandIn::start(vec![PlannedAnswer::Stream(parts()), PlannedAnswer::Stream(parts())]).await;
     let prices = TokenPrices { input_micros_per_million: 1_000_000, output_micros_per_million: 2_000_000 };
     let chain = ProviderChain::new(
         vec![(Arc::new(broken.openai()), prices), (Arc::new(working.anthropic()), prices)],
@@ -283,8 +288,8 @@ async fn the_next_provider_is_asked_when_one_fails() {
 #[tokio::test]
 async fn a_broken_answer_is_asked_for_once_more() {
     let server = StandIn::start(vec![
-        Answer::Broken(vec![openai_part("Deliv")]),
-        Answer::Stream(vec![openai_part("Delivery."), openai_end("stop", None)]),
+        PlannedAnswer::Broken(vec![openai_part("Deliv")]),
+        PlannedAnswer::Stream(vec![openai_part("Delivery."), openai_end("stop", None)]),
     ])
     .await;
     let chain = ProviderChain::new(vec![(Arc::new(server.openai()), TokenPrices::default())], BreakerConfig::default());
@@ -293,7 +298,7 @@ async fn a_broken_answer_is_asked_for_once_more() {
 
 #[tokio::test]
 async fn without_any_answer_all_reasons_are_given() {
-    let server = StandIn::start(vec![Answer::Status(401, "", None)]).await;
+    let server = StandIn::start(vec![PlannedAnswer::Status(401, "", None)]).await;
     let providers: Vec<(Arc<dyn TextProvider>, TokenPrices)> = vec![
         (Arc::new(server.openai()), TokenPrices::default()),
         (Arc::new(ExtractiveProvider::default()), TokenPrices::default()),
@@ -324,7 +329,7 @@ fn a_passage_cannot_end_itself() {
 
 #[tokio::test]
 async fn time_limits_hold_for_a_server_that_trickles() {
-    let server = StandIn::start(vec![Answer::Hanging(vec![openai_part("a"), openai_part("b")])]).await;
+    let server = StandIn::start(vec![PlannedAnswer::Hanging(vec![openai_part("a"), openai_part("b")])]).await;
     let started = std::time::Instant::now();
     assert_eq!(generate(&server.openai()).await.unwrap_err().label(), "timed_out");
     assert!(started.elapsed() < Duration::from_secs(10));

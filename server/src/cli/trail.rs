@@ -47,7 +47,7 @@ pub(super) struct TrailArgs {
 }
 
 /// What is printed.
-struct Trail {
+struct CorrelationTrail {
     correlation_id: String,
     events: EventTree,
     /// Number of events of the correlation, including those that are not in the tree.
@@ -71,7 +71,7 @@ impl TrailArgs {
         Ok(ExitCode::SUCCESS)
     }
 
-    async fn load(&self, pool: &PgPool) -> anyhow::Result<Trail> {
+    async fn load(&self, pool: &PgPool) -> anyhow::Result<CorrelationTrail> {
         let mut connection = pool.acquire().await.context("connecting to Postgres")?;
         let search = TrailSearch { id: &self.id, tenant: self.tenant.as_deref(), limit: self.limit };
         let found = search.find(&mut connection).await?;
@@ -92,7 +92,7 @@ impl TrailArgs {
             None => (vec![], vec![]),
         };
         let tasks = queue.load_rows(&events.list_tasks(WORK_ROWS as usize)).await?;
-        Ok(Trail {
+        Ok(CorrelationTrail {
             correlation_id: found.correlation_id,
             events,
             total_events: found.events.total,

@@ -13,38 +13,38 @@ use libloading::Library;
 
 use crate::ExtractionError;
 
-type Handle = *mut c_void;
+type PdfiumHandle = *mut c_void;
 
 /// The functions of PDFium that this crate calls. Copied out once; the library is never unloaded.
 #[derive(Clone, Copy)]
 struct PdfiumFunctions {
-    load_document: unsafe extern "C" fn(*const c_void, usize, *const c_char) -> Handle,
-    close_document: unsafe extern "C" fn(Handle),
+    load_document: unsafe extern "C" fn(*const c_void, usize, *const c_char) -> PdfiumHandle,
+    close_document: unsafe extern "C" fn(PdfiumHandle),
     last_error: unsafe extern "C" fn() -> c_ulong,
-    page_count: unsafe extern "C" fn(Handle) -> c_int,
-    load_page: unsafe extern "C" fn(Handle, c_int) -> Handle,
-    close_page: unsafe extern "C" fn(Handle),
-    page_width: unsafe extern "C" fn(Handle) -> c_float,
-    page_height: unsafe extern "C" fn(Handle) -> c_float,
-    load_text: unsafe extern "C" fn(Handle) -> Handle,
-    close_text: unsafe extern "C" fn(Handle),
-    count_chars: unsafe extern "C" fn(Handle) -> c_int,
-    char_code: unsafe extern "C" fn(Handle, c_int) -> c_uint,
-    is_hyphen: unsafe extern "C" fn(Handle, c_int) -> c_int,
-    has_map_error: unsafe extern "C" fn(Handle, c_int) -> c_int,
-    count_objects: unsafe extern "C" fn(Handle) -> c_int,
-    get_object: unsafe extern "C" fn(Handle, c_int) -> Handle,
-    object_type: unsafe extern "C" fn(Handle) -> c_int,
-    object_bounds: unsafe extern "C" fn(Handle, *mut c_float, *mut c_float, *mut c_float, *mut c_float) -> c_int,
-    image_size: unsafe extern "C" fn(Handle, *mut c_uint, *mut c_uint) -> c_int,
-    create_bitmap: unsafe extern "C" fn(c_int, c_int, c_int, *mut c_void, c_int) -> Handle,
-    destroy_bitmap: unsafe extern "C" fn(Handle),
-    render: unsafe extern "C" fn(Handle, Handle, c_int, c_int, c_int, c_int, c_int, c_int),
-    count_annotations: unsafe extern "C" fn(Handle) -> c_int,
-    get_annotation: unsafe extern "C" fn(Handle, c_int) -> Handle,
-    close_annotation: unsafe extern "C" fn(Handle),
-    annotation_type: unsafe extern "C" fn(Handle) -> c_int,
-    annotation_value: unsafe extern "C" fn(Handle, *const c_char, *mut u16, c_ulong) -> c_ulong,
+    page_count: unsafe extern "C" fn(PdfiumHandle) -> c_int,
+    load_page: unsafe extern "C" fn(PdfiumHandle, c_int) -> PdfiumHandle,
+    close_page: unsafe extern "C" fn(PdfiumHandle),
+    page_width: unsafe extern "C" fn(PdfiumHandle) -> c_float,
+    page_height: unsafe extern "C" fn(PdfiumHandle) -> c_float,
+    load_text: unsafe extern "C" fn(PdfiumHandle) -> PdfiumHandle,
+    close_text: unsafe extern "C" fn(PdfiumHandle),
+    count_chars: unsafe extern "C" fn(PdfiumHandle) -> c_int,
+    char_code: unsafe extern "C" fn(PdfiumHandle, c_int) -> c_uint,
+    is_hyphen: unsafe extern "C" fn(PdfiumHandle, c_int) -> c_int,
+    has_map_error: unsafe extern "C" fn(PdfiumHandle, c_int) -> c_int,
+    count_objects: unsafe extern "C" fn(PdfiumHandle) -> c_int,
+    get_object: unsafe extern "C" fn(PdfiumHandle, c_int) -> PdfiumHandle,
+    object_type: unsafe extern "C" fn(PdfiumHandle) -> c_int,
+    object_bounds: unsafe extern "C" fn(PdfiumHandle, *mut c_float, *mut c_float, *mut c_float, *mut c_float) -> c_int,
+    image_size: unsafe extern "C" fn(PdfiumHandle, *mut c_uint, *mut c_uint) -> c_int,
+    create_bitmap: unsafe extern "C" fn(c_int, c_int, c_int, *mut c_void, c_int) -> PdfiumHandle,
+    destroy_bitmap: unsafe extern "C" fn(PdfiumHandle),
+    render: unsafe extern "C" fn(PdfiumHandle, PdfiumHandle, c_int, c_int, c_int, c_int, c_int, c_int),
+    count_annotations: unsafe extern "C" fn(PdfiumHandle) -> c_int,
+    get_annotation: unsafe extern "C" fn(PdfiumHandle, c_int) -> PdfiumHandle,
+    close_annotation: unsafe extern "C" fn(PdfiumHandle),
+    annotation_type: unsafe extern "C" fn(PdfiumHandle) -> c_int,
+    annotation_value: unsafe extern "C" fn(PdfiumHandle, *const c_char, *mut u16, c_ulong) -> c_ulong,
 }
 
 /// Copies one function pointer out of the library; its type is that of the field it is assigned to.

@@ -6,13 +6,13 @@ use serde_json::{Value, json};
 use task_workers::TaskQueueRow;
 
 use super::{
-    Trail,
+    CorrelationTrail,
     event_tree::{EventCause, TreeRow},
     trail_text::seconds_between,
 };
 
 /// The trail as one object. Events are in the order of the tree, and name their parents.
-pub(super) fn format_trail(trail: &Trail) -> Value {
+pub(super) fn format_trail(trail: &CorrelationTrail) -> Value {
     let started_at = trail.events.first().map(|event| event.recorded_at);
     let events = trail.events.rows();
     json!({

@@ -6,7 +6,7 @@ use processes::PendingCommandRow;
 use task_workers::TaskQueueRow;
 
 use super::{
-    Trail,
+    CorrelationTrail,
     event_summary::clean_text,
     event_tree::{EventCause, EventTree, TreeRow},
 };
@@ -69,7 +69,7 @@ impl TextStyle {
 }
 
 /// The trail as lines without a line break at the end.
-pub(super) fn format_trail(trail: &Trail, style: TextStyle) -> String {
+pub(super) fn format_trail(trail: &CorrelationTrail, style: TextStyle) -> String {
     let mut lines = vec![style.paint(&format_header(trail), TextColor::Bold)];
     lines.extend(format_tree(&trail.events, style));
     let hidden = trail.total_events.saturating_sub(trail.events.len() as u64);
@@ -90,7 +90,7 @@ pub(super) fn format_trail(trail: &Trail, style: TextStyle) -> String {
     lines.join("\n")
 }
 
-fn format_header(trail: &Trail) -> String {
+fn format_header(trail: &CorrelationTrail) -> String {
     let events = &trail.events;
     let (shown, streams) = (count(trail.total_events, "event"), count(events.count_streams() as u64, "stream"));
     let times = match (events.first(), events.last()) {
@@ -237,8 +237,8 @@ fn format_time(time: DateTime<Utc>) -> String {
 mod tests {
     use super::{super::event_tree::tests::event, *};
 
-    fn trail(events: EventTree, total_events: u64) -> Trail {
-        Trail {
+    fn trail(events: EventTree, total_events: u64) -> CorrelationTrail {
+        CorrelationTrail {
             correlation_id: "c".into(),
             events,
             total_events,
