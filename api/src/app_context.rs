@@ -4,8 +4,10 @@ mod absent_model;
 mod active_read_models;
 mod background_rebuilds;
 mod backing_service;
+mod document_texts;
 mod embedding_model;
 mod event_feed;
+mod experiment_reports;
 mod kafka_client;
 mod pipeline_status;
 mod registry_client;
@@ -14,7 +16,7 @@ mod service_findings;
 use std::{sync::Arc, time::Duration};
 
 use collaboration::{PeerChannelConfig, ProposalSync, RoomManager, SharedTextStore, TextError};
-use commands::dispatcher::CommandDispatcher;
+use commands::{dispatcher::CommandDispatcher, feature_flags::FeatureFlags};
 use domain::clock::SystemClock;
 use eventstore::{error::LogError, log::PgLogReader, store::PgEventStore};
 use mail::{MailProjection, MailQueue};
@@ -31,18 +33,20 @@ use projections::{
     runtime::{AnyProjection, ControlError, ControlStore, Projection as _, ProjectionRuntime},
     tenant_views::TenantViews,
 };
+use proposal_generation::{PromptLibrary, PromptLibraryError};
 use saved_search_matching::{MatchStore, RegistryConfig, SavedSearchMatching, SearchRegistry};
 use schemas::registry_client::SchemaRegistryClient;
 use sqlx::PgPool;
 use task_workers::{TaskQueue, TaskQueueProjection};
 
-use self::{absent_model::AbsentModel, kafka_client::KafkaClient};
+use self::{absent_model::AbsentModel, document_texts::DocumentTexts, kafka_client::KafkaClient};
 pub use self::{
     active_read_models::{ActiveReadModels, UnknownReadModel},
     background_rebuilds::BackgroundRebuilds,
     backing_service::{BackingService, PingError, is_migrated, ping_postgres},
     embedding_model::load_embedding_model,
     event_feed::{EventFeed, FeedFollower},
+    experiment_reports::ExperimentReportError,
     pipeline_status::{PipelineError, PipelineStatus, ProjectionRow, RelayRow},
     registry_client::{ReadOnlyRegistryClient, RegisteredSchema, RegistryLookupError},
     service_findings::ServiceFinding,
@@ -68,6 +72,12 @@ pub struct AppContext {
     pub task_queue: TaskQueue,
     /// The queue of mails to send.
     pub mail_queue: MailQueue,
+    /// The feature flags: which variant of a behaviour a company has.
+    pub flags: FeatureFlags,
+    /// All versions of the prompt for sections of proposals.
+    pub prompts: Arc<PromptLibrary>,
+    /// Maximum number of generations of one company at the same time.
+    pub max_running_generations: u32,
     /// Feed of the events of the log, for subscriptions.
     pub event_feed: EventFeed,
     /// Runs rebuilds that are started over the API.
@@ -119,6 +129,9 @@ pub enum AppContextError {
     /// The settings of the object store are invalid.
     #[error("setting up the object store")]
     Objects(#[source] ObjectsConfigError),
+    /// The prompts cannot be used.
+    #[error("reading the prompts for proposals")]
+    Prompts(#[source] PromptLibraryError),
     /// The URL of the schema registry is invalid.
     #[error("setting up the client of the schema registry")]
     Registry(#[source] RegistryLookupError),
@@ -152,9 +165,11 @@ impl AppContext {
         model: Arc<dyn Embedder>,
     ) -> Result<Self, AppContextError> {
         let pool = eventstore::postgres::open_pool(&config.postgres).map_err(AppContextError::Log)?;
+        let objects = ObjectStore::new(&config.objects).map_err(AppContextError::Objects)?;
+        let search = OpportunitySearch::new(&config.qdrant, model).map_err(AppContextError::ReadModel)?;
         let models = ReadModels {
             analytics: OpportunityAnalytics::new(&config.clickhouse).map_err(AppContextError::ReadModel)?,
-            search: OpportunitySearch::new(&config.qdrant, model).map_err(AppContextError::ReadModel)?,
+            search: search.with_text_source(Arc::new(DocumentTexts::new(objects.clone()))),
             opportunity_views: OpportunityViews::new(&config.redis).map_err(AppContextError::ReadModel)?,
             tenant_views: TenantViews::new(&config.redis).map_err(AppContextError::ReadModel)?,
             change_feed: ChangeFeed::new(&config.redis).map_err(AppContextError::ReadModel)?,
@@ -163,6 +178,8 @@ impl AppContext {
         let (log, store) =
             (Arc::new(PgLogReader::new(pool.clone())), PgEventStore::<()>::new(pool.clone(), &config.postgres));
         let event_feed = EventFeed::new(log.clone(), models.change_feed.clone());
+        let flags = FeatureFlags::new(log.clone(), config.flags.clone());
+        let prompts = config.proposal_generation.load_prompts().map_err(AppContextError::Prompts)?;
         let runtime = ProjectionRuntime::new(
             ControlStore::new(pool.clone()),
             log,
@@ -178,9 +195,12 @@ impl AppContext {
             dispatcher,
             rooms: Arc::new(rooms),
             event_store: store,
-            objects: ObjectStore::new(&config.objects).map_err(AppContextError::Objects)?,
+            objects,
             consistency_wait,
             read_models: ActiveReadModels::new(models),
+            flags,
+            prompts: Arc::new(prompts),
+            max_running_generations: config.proposal_generation.max_running,
             event_feed,
             rebuilds: BackgroundRebuilds::new(runtime.clone()),
             process_instances: InstanceStore::new(pool.clone()),

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use projections::runtime::{
-    AnyProjection, ConsistencyCheckError, ConsistencyStatus, ConsistencyToken, Generation, GenerationMap,
-    ProjectionRuntime,
+    AnyProjection, ConsistencyCheckError, ConsistencyStatus, ConsistencyToken, GenerationMap, ProjectionRuntime,
+    ReadModelGeneration,
 };
 
 /// Why a read model cannot be queried with a token.
@@ -29,7 +29,7 @@ pub(crate) async fn wait_until_token_reached(
     token: &ConsistencyToken,
     timeout: Duration,
 ) -> Result<(), ConsistencyError> {
-    let generation = active.get(model.name()).copied().unwrap_or(Generation::FIRST);
+    let generation = active.get(model.name()).copied().unwrap_or(ReadModelGeneration::FIRST);
     match runtime.wait_for_token(model, generation, token, timeout).await {
         Ok(ConsistencyStatus::Reached) => Ok(()),
         Ok(ConsistencyStatus::NotYet { position }) => Err(ConsistencyError::Behind(position)),

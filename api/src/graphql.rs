@@ -8,6 +8,8 @@ mod document;
 mod document_cost;
 mod document_parser;
 mod error;
+mod experiment;
+mod feature_flag;
 mod feed_subscription;
 mod history;
 mod inbox;
@@ -20,6 +22,7 @@ mod precondition;
 mod prepared_document;
 mod projection;
 mod proposal;
+mod proposal_generation;
 mod read_models;
 mod resource;
 mod session;
@@ -45,6 +48,8 @@ use self::{
     document::{DocumentMutation, DocumentQuery},
     document_cost::CostLimits,
     document_parser::MAX_NESTING,
+    experiment::ExperimentQuery,
+    feature_flag::{FeatureFlagMutation, FeatureFlagQuery},
     inbox::{
         MailPreferencesMutation, MailPreferencesQuery, NotificationMutation, NotificationQuery,
         NotificationSubscription,
@@ -58,6 +63,7 @@ use self::{
     parsed_document_cache::ParsedDocumentCache,
     projection::{ProjectionMutation, ProjectionQuery, RebuildQuery, RebuildSubscription},
     proposal::{ProposalChangesSubscription, ProposalHistoryQuery, ProposalMutation, ProposalQuery},
+    proposal_generation::{ProposalGenerationMutation, ProposalGenerationQuery, ProposalGenerationSubscription},
     read_models::RequestReadModels,
     resource::{ResourceMutation, ResourceQuery},
     task::{TaskMutation, TaskQuery},
@@ -92,6 +98,7 @@ struct QueryRoot(
     WorkspaceSearchQuery,
     ProposalQuery,
     ProposalHistoryQuery,
+    ProposalGenerationQuery,
     ResourceQuery,
     DocumentQuery,
     TaskQuery,
@@ -101,6 +108,8 @@ struct QueryRoot(
     MailPreferencesQuery,
     ProjectionQuery,
     RebuildQuery,
+    FeatureFlagQuery,
+    ExperimentQuery,
 );
 
 /// Mutations. An `Accepted` outcome means that the change is recorded; read models follow shortly.
@@ -109,6 +118,7 @@ struct QueryRoot(
 struct MutationRoot(
     OpportunityMutation,
     ProposalMutation,
+    ProposalGenerationMutation,
     ResourceMutation,
     DocumentMutation,
     TaskMutation,
@@ -117,6 +127,7 @@ struct MutationRoot(
     NotificationMutation,
     MailPreferencesMutation,
     ProjectionMutation,
+    FeatureFlagMutation,
 );
 
 /// Subscriptions to changes as they happen.
@@ -126,6 +137,7 @@ struct SubscriptionRoot(
     OpportunityChangesSubscription,
     OpportunityDashboardSubscription,
     ProposalChangesSubscription,
+    ProposalGenerationSubscription,
     NotificationSubscription,
     RebuildSubscription,
 );

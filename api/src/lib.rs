@@ -12,6 +12,7 @@ pub mod app_context;
 pub mod auth;
 pub mod config;
 mod consistency;
+mod generation_slots;
 pub mod graphql;
 pub mod grpc;
 pub mod http;

@@ -118,6 +118,25 @@ where
     result.map_err(|error| CommandFailure::from_command_error(error, principal))
 }
 
+/// Dispatches a command of an operator to the aggregate `id`, which belongs to no company.
+pub(crate) async fn dispatch_public<A>(
+    app: &AppContext,
+    principal: &Principal,
+    id: &(impl Display + Sync),
+    preconditions: &CommandPreconditions,
+    command: impl FnOnce(AuditStamp) -> A::Command + Send,
+) -> Result<CommandOutcome, CommandFailure>
+where
+    A: PureAggregate<Command: AuthorizedCommand + Clone, Error: RefusalCode> + Fingerprint,
+{
+    if !principal.is_operator {
+        return Err(access_denied(principal));
+    }
+    let command = command(app.dispatcher.stamp(&principal.sender));
+    let result = app.dispatcher.dispatch::<A>(&principal.sender, &id.to_string(), preconditions, command).await;
+    result.map_err(|error| CommandFailure::from_command_error(error, principal))
+}
+
 /// The tenant whose data the principal may read.
 pub(crate) fn readable_tenant(principal: &Principal) -> Result<&TenantId, CommandFailure> {
     let is_allowed = match &principal.sender.authority {

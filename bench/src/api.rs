@@ -287,7 +287,7 @@ async fn wait_for_projections(app: &AppContext) -> anyhow::Result<()> {
     let deadline = Instant::now() + CATCH_UP_TIMEOUT;
     loop {
         let pipeline = app.pipeline_status().await?;
-        let behind = pipeline.projections.iter().filter(|row| row.live && row.lag_records != Some(0));
+        let behind = pipeline.projections.iter().filter(|row| row.is_active && row.lag_records != Some(0));
         let behind: Vec<_> = behind.map(|row| row.projection.as_str()).collect();
         if pipeline.relay.lag_events == 0 && behind.is_empty() {
             return Ok(());

@@ -10,7 +10,7 @@ use projections::{
     opportunity_analytics::OpportunityAnalytics,
     opportunity_search::OpportunitySearch,
     opportunity_views::OpportunityViews,
-    runtime::{Generation, Projection},
+    runtime::{Projection, ReadModelGeneration},
 };
 
 use super::bench_environment::BenchEnvironment;
@@ -44,7 +44,7 @@ pub(super) async fn remove_analyst_database(environment: &BenchEnvironment) -> a
 pub(super) async fn write_baseline(
     environment: &BenchEnvironment,
     projection: &str,
-    generation: Generation,
+    generation: ReadModelGeneration,
 ) -> anyhow::Result<BaselineRun> {
     match projection {
         "analytics" => clickhouse::write_baseline(environment, generation).await,

@@ -15,7 +15,7 @@ use projections::{
     opportunity_views::OpportunityViews,
     read_models::ReadModels,
     response_cache::ResponseCache,
-    runtime::{AnyProjection, ControlStore, Generation, ProjectionRuntime},
+    runtime::{AnyProjection, ControlStore, ProjectionRuntime, ReadModelGeneration},
     tenant_views::TenantViews,
 };
 use schemas::registry_client::SchemaRegistryClient;
@@ -119,7 +119,10 @@ impl BenchEnvironment {
     }
 
     /// Returns the active generation of a projection.
-    pub(super) async fn active_generation(&self, projection: &dyn AnyProjection) -> anyhow::Result<Generation> {
+    pub(super) async fn active_generation(
+        &self,
+        projection: &dyn AnyProjection,
+    ) -> anyhow::Result<ReadModelGeneration> {
         Ok(self.runtime.control().load_pointer().await?.active_generation(projection.name()))
     }
 }

@@ -8,6 +8,7 @@ mod baseline;
 pub mod bench_database;
 mod bench_environment;
 pub mod cpu_time;
+pub mod documents;
 pub mod latency;
 mod log;
 pub mod memory;

@@ -46,7 +46,7 @@ pub(super) fn sample_payloads() -> anyhow::Result<Vec<String>> {
         // Some rows are invalid on purpose.
         let Ok(notice) = row.context("reading generated notices")?.outcome else { continue };
         let filing = NoticeFiling::from_notice(&notice);
-        let event = OpportunityEvent::Discovered { filing, facts: Box::new(notice.facts) };
+        let event = OpportunityEvent::Discovered { filing, details: Box::new(notice.details) };
         payloads.push(serde_json::to_string(&event)?);
     }
     anyhow::ensure!(!payloads.is_empty(), "no generated notice is valid");

@@ -2,6 +2,8 @@
 //!
 //! The state ends with the connection and is not stored. The room, not the editor, sets the user, as `by` in the state.
 
+mod generator_state;
+
 use std::{
     collections::{HashMap, HashSet},
     sync::Arc,
@@ -15,7 +17,7 @@ use yrs::{
     sync::{AwarenessUpdate, awareness::AwarenessUpdateEntry},
 };
 
-use crate::error::RefusedUpdate;
+use crate::{error::RefusedUpdate, generation_snapshot::GenerationSnapshot};
 
 /// Maximum size of an editor's state, in bytes.
 const MAX_STATE_BYTES: usize = 4_096;
@@ -23,15 +25,22 @@ const MAX_STATE_BYTES: usize = 4_096;
 /// Maximum number of editors of one connection.
 const MAX_EDITORS_PER_CONNECTION: usize = 8;
 
-/// An editor of another process is removed after this time without a message; editors send one every 15 s.
+/// Maximum number of running generations in a room.
+const MAX_GENERATORS: usize = 8;
+
+/// Maximum number of ended generations that a room remembers.
+const MAX_ENDED_GENERATORS: usize = 64;
+
+/// An editor of another process, or a generation, is removed after this time without a message; editors send one every 15 s.
 const REMOTE_EXPIRY: Duration = Duration::from_secs(45);
 
 /// Where an editor is connected: to this process by the connection of a member, or to another process, with the time of
-/// the last message about it.
+/// the last message about it. A running generation is an editor, too.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum AwarenessOwner {
     Member(u64),
     OtherProcess(Instant),
+    Generator(Instant),
 }
 
 struct EditorState {
@@ -42,7 +51,12 @@ struct EditorState {
 
 /// The awareness of all editors in a room.
 #[derive(Default)]
-pub(crate) struct RoomAwareness(HashMap<ClientID, EditorState>);
+pub(crate) struct RoomAwareness {
+    editors: HashMap<ClientID, EditorState>,
+    /// Generations that have ended, with their last clock, for [`REMOTE_EXPIRY`]: editors repeat states that they have
+    /// received, and a repetition after the end would be an editor of that member.
+    ended: HashMap<ClientID, (u32, Instant)>,
+}
 
 impl RoomAwareness {
     /// Applies the states that a connection sends for its editors. Returns what to broadcast.
@@ -60,11 +74,9 @@ impl RoomAwareness {
         for (editor, AwarenessUpdateEntry { clock, json }) in update.clients {
             let json = with_author(&json, by)?;
             // Ignores states for editors of other connections: editors repeat those that they have received.
-            if self
-                .0
-                .get(&editor)
-                .is_some_and(|known| known.owner != AwarenessOwner::Member(member) && !is_removed(&known.json))
-            {
+            let is_of_other =
+                |known: &EditorState| known.owner != AwarenessOwner::Member(member) && !is_removed(&known.json);
+            if self.ended.contains_key(&editor) || self.editors.get(&editor).is_some_and(is_of_other) {
                 continue;
             }
             if !is_removed(&json) {
@@ -82,15 +94,41 @@ impl RoomAwareness {
     /// Applies the states that another process has published.
     pub(crate) fn apply_remote(&mut self, update: &AwarenessUpdate, now: Instant) {
         for (editor, entry) in &update.clients {
-            if self.0.get(editor).is_none_or(|known| matches!(known.owner, AwarenessOwner::OtherProcess(_))) {
+            let is_of_process = |known: &EditorState| matches!(known.owner, AwarenessOwner::OtherProcess(_));
+            if !self.ended.contains_key(editor) && self.editors.get(editor).is_none_or(is_of_process) {
                 self.set_editor(*editor, AwarenessOwner::OtherProcess(now), entry.clock, &entry.json);
             }
         }
     }
 
+    /// Applies what a generation has written so far; removes the generation when it has ended. Returns what to broadcast.
+    pub(crate) fn apply_generation(&mut self, snapshot: &GenerationSnapshot, now: Instant) -> Option<AwarenessUpdate> {
+        let editor = generator_state::editor_id(snapshot.generation);
+        let known = self.editors.get(&editor);
+        let is_ours = known
+            .is_none_or(|known| matches!(known.owner, AwarenessOwner::Generator(_)) && known.clock < snapshot.revision);
+        let is_outdated = self.ended.get(&editor).is_some_and(|(clock, _)| *clock >= snapshot.revision);
+        if !is_ours || is_outdated {
+            return None;
+        }
+        let Some(json) = generator_state::to_json(snapshot) else {
+            self.remember_end(editor, snapshot.revision, now);
+            return self.remove_editors(&[editor]);
+        };
+        let is_generator = |state: &&EditorState| matches!(state.owner, AwarenessOwner::Generator(_));
+        if known.is_none() && self.editors.values().filter(is_generator).count() >= MAX_GENERATORS {
+            return None;
+        }
+        self.ended.remove(&editor);
+        let (clock, json) = (snapshot.revision, Arc::from(json));
+        self.set_editor(editor, AwarenessOwner::Generator(now), clock, &json);
+        Some(AwarenessUpdate { clients: HashMap::from([(editor, AwarenessUpdateEntry { clock, json })]) })
+    }
+
     /// The states of all editors, or with `own_only` of those of this process; `None` where there are none.
     pub(crate) fn to_update(&self, own_only: bool) -> Option<AwarenessUpdate> {
-        let states = self.0.iter().filter(|(_, state)| !own_only || matches!(state.owner, AwarenessOwner::Member(_)));
+        let states =
+            self.editors.iter().filter(|(_, state)| !own_only || matches!(state.owner, AwarenessOwner::Member(_)));
         let states = states.map(|(editor, state)| {
             (*editor, AwarenessUpdateEntry { clock: state.clock, json: Arc::clone(&state.json) })
         });
@@ -106,34 +144,53 @@ impl RoomAwareness {
 
     /// Removes the editors of this process, when the room closes. Returns what to publish.
     pub(crate) fn remove_local(&mut self) -> Option<AwarenessUpdate> {
-        let own = self.0.iter().filter(|(_, state)| matches!(state.owner, AwarenessOwner::Member(_)));
+        let own = self.editors.iter().filter(|(_, state)| matches!(state.owner, AwarenessOwner::Member(_)));
         let own: Vec<_> = own.map(|(editor, _)| *editor).collect();
         self.remove_editors(&own)
     }
 
-    /// Removes editors of other processes without a recent message. Returns what to broadcast.
+    /// Removes editors of other processes, and generations, without a recent message. Returns what to broadcast.
     pub(crate) fn expire_remote(&mut self, now: Instant) -> Option<AwarenessUpdate> {
-        let is_silent = |owner: AwarenessOwner| matches!(owner, AwarenessOwner::OtherProcess(at) if now.duration_since(at) > REMOTE_EXPIRY);
-        let silent = self.0.iter().filter(|(_, state)| is_silent(state.owner)).map(|(editor, _)| *editor);
-        let silent: Vec<_> = silent.collect();
+        let is_silent = |owner: AwarenessOwner| matches!(owner, AwarenessOwner::OtherProcess(at) | AwarenessOwner::Generator(at) if now.duration_since(at) > REMOTE_EXPIRY);
+        self.ended.retain(|_, (_, at)| now.saturating_duration_since(*at) <= REMOTE_EXPIRY);
+        let silent = self.editors.iter().filter(|(_, state)| is_silent(state.owner));
+        let silent: Vec<_> = silent.map(|(editor, state)| (*editor, state.clock, state.owner)).collect();
+        for (editor, clock, owner) in &silent {
+            if matches!(owner, AwarenessOwner::Generator(_)) {
+                self.remember_end(*editor, *clock, now);
+            }
+        }
+        let silent: Vec<_> = silent.into_iter().map(|(editor, ..)| editor).collect();
         self.remove_editors(&silent)
     }
 
+    fn remember_end(&mut self, editor: ClientID, clock: u32, now: Instant) {
+        if self.ended.len() >= MAX_ENDED_GENERATORS
+            && let Some(oldest) = self.ended.iter().min_by_key(|(_, (_, at))| *at).map(|(editor, _)| *editor)
+        {
+            self.ended.remove(&oldest);
+        }
+        self.ended.insert(editor, (clock, now));
+    }
+
     fn editors_of_member(&self, member: u64) -> impl Iterator<Item = ClientID> {
-        self.0.iter().filter(move |(_, state)| state.owner == AwarenessOwner::Member(member)).map(|(editor, _)| *editor)
+        self.editors
+            .iter()
+            .filter(move |(_, state)| state.owner == AwarenessOwner::Member(member))
+            .map(|(editor, _)| *editor)
     }
 
     fn set_editor(&mut self, editor: ClientID, owner: AwarenessOwner, clock: u32, json: &Arc<str>) {
         if is_removed(json) {
-            self.0.remove(&editor);
+            self.editors.remove(&editor);
         } else {
-            self.0.insert(editor, EditorState { owner, clock, json: Arc::clone(json) });
+            self.editors.insert(editor, EditorState { owner, clock, json: Arc::clone(json) });
         }
     }
 
     fn remove_editors(&mut self, editors: &[ClientID]) -> Option<AwarenessUpdate> {
         let removed = editors.iter().filter_map(|editor| {
-            let clock = self.0.remove(editor)?.clock.saturating_add(1);
+            let clock = self.editors.remove(editor)?.clock.saturating_add(1);
             Some((*editor, AwarenessUpdateEntry { clock, json: "null".into() }))
         });
         let clients: HashMap<_, _> = removed.collect();
@@ -161,7 +218,14 @@ fn with_author(json: &str, by: &UserId) -> Result<Arc<str>, RefusedUpdate> {
 
 #[cfg(test)]
 mod tests {
+    use domain::{
+        proposal::SectionKey,
+        value::{ProposalId, TenantId},
+    };
+    use uuid::Uuid;
+
     use super::*;
+    use crate::generation_snapshot::GenerationPhase;
 
     fn awareness_update(editor: u64, clock: u32, json: &str) -> AwarenessUpdate {
         let entry = AwarenessUpdateEntry { clock, json: json.into() };
@@ -209,6 +273,74 @@ mod tests {
         assert_eq!(awareness.to_update(true), None, "they are editors of another process");
         assert_eq!(awareness.expire_remote(now + REMOTE_EXPIRY), None);
         assert_eq!(editor_json(awareness.expire_remote(now + REMOTE_EXPIRY * 2).as_ref(), 9), "null");
+    }
+
+    fn snapshot(generation: u128, revision: u32, phase: GenerationPhase, text: &str) -> GenerationSnapshot {
+        GenerationSnapshot {
+            tenant: TenantId::try_new("acme").unwrap(),
+            proposal: ProposalId::new(Uuid::from_u128(1)),
+            generation: Uuid::from_u128(generation),
+            revision,
+            phase,
+            section: (phase != GenerationPhase::Ended).then(|| SectionKey::try_new("approach").unwrap()),
+            provider: "one".to_owned(),
+            text: text.to_owned(),
+            is_cut: false,
+        }
+    }
+
+    #[test]
+    fn a_generation_is_an_editor_until_it_ends() {
+        let (mut awareness, now) = (RoomAwareness::default(), Instant::now());
+        let writing = awareness.apply_generation(&snapshot(77, 5, GenerationPhase::Writing, "We deliver"), now);
+        let state: Value = serde_json::from_str(&editor_json(writing.as_ref(), 77)).unwrap();
+        assert_eq!(state["user"]["name"], "Proposal generator");
+        assert_eq!(
+            (&state["generation"]["text"], &state["generation"]["section"]),
+            (&"We deliver".into(), &"approach".into())
+        );
+        assert_eq!(awareness.to_update(true), None, "other processes hear of it themselves");
+        let outdated = snapshot(77, 4, GenerationPhase::Writing, "We");
+        assert_eq!(awareness.apply_generation(&outdated, now), None, "a message of an earlier attempt");
+        let taken = awareness.apply_local(1, &user_id("eve"), awareness_update(77, 9, "{}")).unwrap();
+        assert_eq!(taken, None, "a member cannot replace the generator");
+        let ended = awareness.apply_generation(&snapshot(77, 6, GenerationPhase::Ended, ""), now);
+        assert_eq!((editor_json(ended.as_ref(), 77).as_str(), awareness.to_update(false)), ("null", None));
+        assert_eq!(awareness.apply_generation(&snapshot(77, 7, GenerationPhase::Ended, ""), now), None);
+    }
+
+    #[test]
+    fn a_repetition_after_the_end_does_not_revive_the_generator() {
+        let (mut awareness, now) = (RoomAwareness::default(), Instant::now());
+        awareness.apply_generation(&snapshot(77, 5, GenerationPhase::Writing, "We deliver"), now);
+        awareness.apply_generation(&snapshot(77, 6, GenerationPhase::Ended, ""), now);
+        let repeated = || awareness_update(77, 5, r#"{"user":{"name":"Proposal generator"}}"#);
+        assert_eq!(awareness.apply_local(1, &user_id("ann"), repeated()).unwrap(), None);
+        awareness.apply_remote(&repeated(), now);
+        let outdated = snapshot(77, 5, GenerationPhase::Writing, "We deliver");
+        assert_eq!(awareness.apply_generation(&outdated, now), None);
+        assert_eq!(awareness.to_update(false), None);
+        let next_attempt = snapshot(77, 9, GenerationPhase::Writing, "We");
+        assert!(awareness.apply_generation(&next_attempt, now).is_some());
+
+        let later = now + REMOTE_EXPIRY * 2;
+        assert_eq!(editor_json(awareness.expire_remote(later).as_ref(), 77), "null");
+        assert_eq!(awareness.apply_local(1, &user_id("ann"), repeated()).unwrap(), None, "also after its expiry");
+        awareness.expire_remote(later + REMOTE_EXPIRY * 2);
+        assert!(awareness.ended.is_empty());
+    }
+
+    #[test]
+    fn generations_expire_and_are_bounded_in_number_and_size() {
+        let (mut awareness, now) = (RoomAwareness::default(), Instant::now());
+        for generation in 0..20 {
+            awareness.apply_generation(&snapshot(generation, 1, GenerationPhase::Writing, &"\u{1}".repeat(9_000)), now);
+        }
+        let all = awareness.to_update(false).unwrap();
+        assert_eq!(all.clients.len(), MAX_GENERATORS);
+        assert!(all.clients.values().all(|entry| entry.json.len() <= MAX_STATE_BYTES));
+        assert_eq!(awareness.expire_remote(now + REMOTE_EXPIRY * 2).unwrap().clients.len(), MAX_GENERATORS);
+        assert_eq!(awareness.to_update(false), None);
     }
 
     #[test]

@@ -14,15 +14,19 @@
 //! `proposal.section_edited`.
 //!
 //! [`SharedText`] is the document, [`SharedTextStore`] stores it, [`ProposalSync`] synchronizes it with the proposal's
-//! events, [`RoomManager`] manages the rooms of a process.
+//! events, [`RoomManager`] manages the rooms of a process. [`GenerationProgressChannel`] brings what a generation writes
+//! to the rooms and to subscribers while it is written.
 
 mod awareness;
 mod blocking_work;
 mod editor_message;
 mod error;
+mod generation_channel;
+mod generation_snapshot;
 mod merge_cost;
 mod peer_channel;
 mod proposal_sync;
+mod redis_channel;
 mod room;
 mod room_connection;
 mod room_manager;
@@ -35,8 +39,10 @@ mod wire_reader;
 pub(crate) use self::shared_text_store::ProposalRef;
 pub use self::{
     error::{CountedEdits, RefusedUpdate, TextError},
-    peer_channel::PeerChannelConfig,
+    generation_channel::{GenerationFollower, GenerationProgressChannel},
+    generation_snapshot::{GenerationPhase, GenerationSnapshot},
     proposal_sync::{ProposalSync, SyncOutcome},
+    redis_channel::PeerChannelConfig,
     room_connection::{DisconnectReason, RoomConnection, RoomEvent},
     room_manager::{CollaborationConfig, RoomManager},
     shared_text::SharedText,

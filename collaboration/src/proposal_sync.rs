@@ -1,11 +1,11 @@
 //! Synchronizes a shared text with its proposal's events, in both directions.
 //!
 //! ```text
-//! events ──changes by commands since the base, as an update──▶ text
-//! text   ──edits since the base, as one command──────────────▶ events, and the text becomes the new base
+//! events ──changes by commands since the synced state, as an update──▶ text
+//! text   ──edits since the synced state, as one command──────────────▶ events, and the text becomes the synced state
 //! ```
 //!
-//! The base is the document with the content of the events. Changes by commands are computed against the base, not
+//! The synced state is the document with the content of the events. Changes by commands are computed against it, not
 //! against later edits, and merge with these like any editor's update. Before a command is dispatched, it is saved with
 //! its idempotency key. After a crash the next sync dispatches it again with that key, so that the edits are neither
 //! lost nor merged a second time as changes by another command.
@@ -37,7 +37,7 @@ use crate::{
     error::{RefusedUpdate, TextError},
     shared_text::SharedText,
     shared_text_store::{
-        AttributedEdit, ProposalRef, SectionTexts, SharedTextRow, SharedTextStore, StoredUpdate, SyncIntent,
+        AttributedEdit, PendingSyncCommand, ProposalRef, SectionTexts, SharedTextRow, SharedTextStore, StoredUpdate,
     },
 };
 
@@ -84,7 +84,7 @@ impl<S: AggregateStores> ProposalSync<S> {
     pub async fn sync_now(&self, tenant: &TenantId, proposal: ProposalId) -> Result<(), TextError> {
         let proposal_ref = ProposalRef { tenant: tenant.clone(), proposal };
         let row = self.shared_texts.load_row(&proposal_ref).await?;
-        if row.seq == row.base_seq && row.intent.is_none() {
+        if row.seq == row.synced_seq && row.pending_command.is_none() {
             return Ok(());
         }
         self.sync_with_retry(&proposal_ref).await.map(|_| ())
@@ -124,8 +124,8 @@ impl<S: AggregateStores> ProposalSync<S> {
     async fn sync_locked(&self, proposal_ref: &ProposalRef) -> Result<SyncOutcome, TextError> {
         let mut row = self.shared_texts.load_row(proposal_ref).await?;
         let mut recorded_sections = 0;
-        if let Some(intent) = row.intent.take() {
-            recorded_sections += self.record_intent(proposal_ref, &mut row, intent).await?;
+        if let Some(pending) = row.pending_command.take() {
+            recorded_sections += self.record_pending_command(proposal_ref, &mut row, pending).await?;
         }
         let loaded = self
             .dispatcher
@@ -133,16 +133,16 @@ impl<S: AggregateStores> ProposalSync<S> {
             .await?;
         let (version, phase) = (loaded.version, loaded.state.phase());
         let proposal = loaded.state.content().ok_or(TextError::NotFound)?;
-        let base = self.merge_recorded_changes(proposal_ref, &mut row, proposal).await?;
+        let document = self.merge_recorded_changes(proposal_ref, &mut row, proposal).await?;
 
-        let updates = self.shared_texts.load_updates_after(proposal_ref, row.base_seq).await?;
+        let updates = self.shared_texts.load_updates_after(proposal_ref, row.synced_seq).await?;
         let Some(last) = updates.last().map(|update| update.seq) else {
             return Ok(SyncOutcome { version, phase, recorded_sections });
         };
-        let authors = run_blocking(|| merge_and_attribute(proposal_ref, &base, &updates))?;
-        let edits = changed_sections(&base, &row.texts, proposal, &authors);
+        let authors = run_blocking(|| merge_and_attribute(proposal_ref, &document, &updates))?;
+        let edits = changed_sections(&document, &row.texts, proposal, &authors);
         if edits.is_empty() {
-            self.shared_texts.save_base(proposal_ref, last, &base.encode_state(), &row.texts).await?;
+            self.shared_texts.save_synced_state(proposal_ref, last, &document.encode_state(), &row.texts).await?;
             return Ok(SyncOutcome { version, phase, recorded_sections });
         }
         if phase != LifecyclePhase::Draft {
@@ -151,30 +151,36 @@ impl<S: AggregateStores> ProposalSync<S> {
         }
         let mut texts = row.texts.clone();
         texts.extend(edits.iter().map(|edit| (edit.section.clone(), edit.content.to_string())));
-        let intent = SyncIntent { key: new_idempotency_key(), seq: last, texts, edits, base: base.encode_state() };
-        self.shared_texts.save_intent(proposal_ref, &intent).await?;
-        recorded_sections += self.record_intent(proposal_ref, &mut row, intent).await?;
+        let pending = PendingSyncCommand {
+            key: new_idempotency_key(),
+            seq: last,
+            texts,
+            edits,
+            synced_state: document.encode_state(),
+        };
+        self.shared_texts.save_pending_command(proposal_ref, &pending).await?;
+        recorded_sections += self.record_pending_command(proposal_ref, &mut row, pending).await?;
         Ok(SyncOutcome { version: self.proposal_version(proposal_ref).await?, phase, recorded_sections })
     }
 
-    /// Dispatches the command of an intent and saves its base. Returns the number of recorded sections.
-    async fn record_intent(
+    /// Dispatches a pending command and saves the synced state. Returns the number of recorded sections.
+    async fn record_pending_command(
         &self,
         proposal_ref: &ProposalRef,
         row: &mut SharedTextRow,
-        intent: SyncIntent,
+        pending: PendingSyncCommand,
     ) -> Result<usize, TextError> {
         let by =
-            intent.edits.last().map_or_else(|| UserId::from_program("system:collaboration"), |edit| edit.by.clone());
+            pending.edits.last().map_or_else(|| UserId::from_program("system:collaboration"), |edit| edit.by.clone());
         let caller = Caller::new(by, proposal_ref.tenant.clone());
         let sender = CommandSender { caller, authority: CallerAuthority::System };
-        let edits = intent.edits.iter().map(|edit| {
+        let edits = pending.edits.iter().map(|edit| {
             let stamp = domain::value::AuditStamp { by: edit.by.clone(), at: self.dispatcher.now() };
             let AttributedEdit { section, heading, content, based_on, .. } = edit.clone();
             (SectionChange { section, heading, content, based_on }, stamp)
         });
         let command = ProposalCommand::EditSections { edits: edits.collect() };
-        let idempotency_key = IdempotencyKey::try_new(&intent.key, "")
+        let idempotency_key = IdempotencyKey::try_new(&pending.key, "")
             .map_err(|error| TextError::CorruptText { reason: error.to_string() })?;
         let conditions =
             CommandPreconditions { idempotency_key: Some(idempotency_key), ..CommandPreconditions::default() };
@@ -184,20 +190,23 @@ impl<S: AggregateStores> ProposalSync<S> {
             .await;
         match dispatched {
             Ok(_) => {
-                self.shared_texts.save_base(proposal_ref, intent.seq, &intent.base, &intent.texts).await?;
-                (row.base_seq, row.base, row.texts) = (intent.seq, Some(intent.base), intent.texts);
-                Ok(intent.edits.len())
+                self.shared_texts
+                    .save_synced_state(proposal_ref, pending.seq, &pending.synced_state, &pending.texts)
+                    .await?;
+                (row.synced_seq, row.synced_state, row.texts) =
+                    (pending.seq, Some(pending.synced_state), pending.texts);
+                Ok(pending.edits.len())
             }
             // A command has changed the same section: `merge_recorded_changes` merges that change, and the edits are
             // recorded after it.
             Err(CommandError::Refused(ProposalError::StaleSection { .. })) => {
-                self.shared_texts.clear_intent(proposal_ref).await?;
+                self.shared_texts.clear_pending_command(proposal_ref).await?;
                 Ok(0)
             }
             Err(CommandError::Refused(reason)) => {
                 let ProposalRef { tenant, proposal } = proposal_ref;
                 tracing::info!(%reason, %tenant, %proposal, "recording a shared text was refused");
-                self.shared_texts.clear_intent(proposal_ref).await?;
+                self.shared_texts.clear_pending_command(proposal_ref).await?;
                 self.shared_texts.postpone_sync(proposal_ref).await?;
                 Ok(0)
             }
@@ -205,28 +214,28 @@ impl<S: AggregateStores> ProposalSync<S> {
         }
     }
 
-    /// Merges the changes that commands made since the base into the text. Returns the new base.
+    /// Merges the changes that commands made since the synced state into the text. Returns the document with them.
     async fn merge_recorded_changes(
         &self,
         proposal_ref: &ProposalRef,
         row: &mut SharedTextRow,
         proposal: &ProposalContent,
     ) -> Result<SharedText, TextError> {
-        let base = run_blocking(|| SharedText::from_updates(row.base.as_deref()));
-        let base = base.map_err(|error| corrupt_text_error(&error))?;
+        let document = run_blocking(|| SharedText::from_updates(row.synced_state.as_deref()));
+        let document = document.map_err(|error| corrupt_text_error(&error))?;
         let recorded = recorded_texts(proposal);
-        let known = base.state_vector();
+        let known = document.state_vector();
         let removed = row.texts.keys().filter(|key| !recorded.contains_key(*key)).map(|key| (key, ""));
         let changed = recorded.iter().filter(|(key, text)| row.texts.get(*key) != Some(*text));
         let changed: Vec<_> = changed.map(|(key, text)| (key, text.as_str())).chain(removed).collect();
-        let rewritten: Vec<_> = changed.iter().filter_map(|(key, text)| base.rewrite_section(key, text)).collect();
+        let rewritten: Vec<_> = changed.iter().filter_map(|(key, text)| document.rewrite_section(key, text)).collect();
         if !rewritten.is_empty() {
             self.shared_texts
-                .save_recorded_changes(proposal_ref, &base.encode_diff(&known), &base.encode_state(), &recorded)
+                .save_recorded_changes(proposal_ref, &document.encode_diff(&known), &document.encode_state(), &recorded)
                 .await?;
         }
         row.texts = recorded;
-        Ok(base)
+        Ok(document)
     }
 }
 
@@ -239,19 +248,19 @@ fn recorded_texts(proposal: &ProposalContent) -> SectionTexts {
     texts.collect()
 }
 
-/// Merges the updates into the base, and returns the author of the last change of each section.
+/// Merges the updates into the document, and returns the author of the last change of each section.
 fn merge_and_attribute(
     proposal_ref: &ProposalRef,
-    base: &SharedText,
+    document: &SharedText,
     updates: &[StoredUpdate],
 ) -> Result<BTreeMap<SectionKey, UserId>, TextError> {
     let mut authors = BTreeMap::new();
-    let mut before = base.section_texts();
+    let mut before = document.section_texts();
     for (number, update) in updates.iter().enumerate() {
-        update.merge_into(base, proposal_ref)?;
+        update.merge_into(document, proposal_ref)?;
         let is_attributed = updates.len() <= MAX_ATTRIBUTED_UPDATES || number + 1 == updates.len();
         let Some(by) = update.by.as_deref().filter(|_| is_attributed) else { continue };
-        let after = base.section_texts();
+        let after = document.section_texts();
         for (key, text) in &after {
             if before.get(key) != Some(text)
                 && let Ok(by) = UserId::try_new(by)

@@ -8,6 +8,7 @@ mod editor_updates;
 
 use std::{
     collections::BTreeMap,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -24,6 +25,7 @@ use crate::{
     blocking_work::run_blocking,
     editor_message::{self, EditorMessage},
     error::{RefusedUpdate, TextError},
+    generation_snapshot::GenerationSnapshot,
     peer_channel::{PeerChannel, PeerMessage},
     proposal_sync::ProposalSync,
     room_connection::{DisconnectReason, JoinReply, RoomMember},
@@ -51,6 +53,7 @@ pub(crate) enum RoomCommand {
     Message { member: u64, bytes: Vec<u8>, may_write: bool },
     Leave { member: u64 },
     PeerMessage(PeerMessage),
+    GenerationProgress(Arc<GenerationSnapshot>),
 }
 
 /// An open room.
@@ -62,7 +65,7 @@ pub(crate) struct Room<S> {
     size: TextSize,
     /// Maximum size of the text, in bytes.
     max_text_bytes: usize,
-    /// Upper bound of the bytes of updates that are not in the base.
+    /// Upper bound of the bytes of updates that are not in the synced state.
     unrecorded_bytes: usize,
     /// Number of the last update in `text`.
     last_seq: i64,
@@ -174,6 +177,12 @@ impl<S: AggregateStores> Room<S> {
             RoomCommand::PeerMessage(PeerMessage::Awareness(update)) => {
                 self.awareness.apply_remote(&update, Instant::now());
                 self.broadcast(None, &editor_message::encode_awareness(update)).await;
+            }
+            // Not published: each process receives the progress itself.
+            RoomCommand::GenerationProgress(snapshot) => {
+                if let Some(update) = self.awareness.apply_generation(&snapshot, Instant::now()) {
+                    self.broadcast(None, &editor_message::encode_awareness(update)).await;
+                }
             }
         }
         Ok(())

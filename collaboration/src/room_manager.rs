@@ -22,8 +22,10 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     ProposalRef,
     error::TextError,
-    peer_channel::{PeerChannel, PeerChannelConfig, PeerMessage},
+    generation_channel::GenerationProgressChannel,
+    peer_channel::{PeerChannel, PeerMessage},
     proposal_sync::{ProposalSync, SyncOutcome},
+    redis_channel::PeerChannelConfig,
     room::{Room, RoomCommand},
     room_connection::RoomConnection,
 };
@@ -75,6 +77,7 @@ pub struct RoomManager<S> {
     config: CollaborationConfig,
     sync: ProposalSync<S>,
     peers: PeerChannel,
+    generations: GenerationProgressChannel,
     directory: Mutex<RoomDirectory>,
     stopping: CancellationToken,
 }
@@ -93,6 +96,7 @@ impl<S: AggregateStores + 'static> RoomManager<S> {
             config,
             sync,
             peers: PeerChannel::new(peers)?,
+            generations: GenerationProgressChannel::new(peers)?,
             directory: Mutex::default(),
             stopping: CancellationToken::new(),
         })
@@ -101,6 +105,11 @@ impl<S: AggregateStores + 'static> RoomManager<S> {
     /// Returns the sync of shared texts with their proposals.
     pub fn proposal_sync(&self) -> &ProposalSync<S> {
         &self.sync
+    }
+
+    /// Returns the channel of the progress of generations, which the rooms show.
+    pub fn generation_progress(&self) -> &GenerationProgressChannel {
+        &self.generations
     }
 
     /// Joins the room of a proposal, and opens it if necessary.
@@ -167,6 +176,7 @@ impl<S: AggregateStores + 'static> RoomManager<S> {
     pub async fn run(&self, stop: CancellationToken) {
         tokio::select! {
             () = self.receive_peer_messages() => {}
+            () = self.follow_generations() => {}
             () = self.sync_periodically() => {}
             () = stop.cancelled() => {}
         }
@@ -195,6 +205,18 @@ impl<S: AggregateStores + 'static> RoomManager<S> {
                 }
             }
             sleep(RESUBSCRIBE_DELAY).await;
+        }
+    }
+
+    /// Shows the progress of generations in the rooms of their proposals. Returns never.
+    async fn follow_generations(&self) {
+        let mut follower = self.generations.follow();
+        while let Some(snapshot) = follower.next_snapshot().await {
+            let proposal_ref = ProposalRef { tenant: snapshot.tenant.clone(), proposal: snapshot.proposal };
+            if let Some(room) = self.find_open_room(&proposal_ref) {
+                // A full queue loses the snapshot; the next one has its text.
+                let _ = room.try_send(RoomCommand::GenerationProgress(snapshot));
+            }
         }
     }
 

@@ -1,4 +1,5 @@
-//! Stores shared texts in Postgres: the base, whose content the proposal's events contain, and the updates since.
+//! Stores shared texts in Postgres: the synced state, whose content the proposal's events contain, and the updates
+//! since. The columns `base`, `base_seq`, `intent` and `intent_base` are older than these names.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -19,12 +20,12 @@ use crate::{
 const APPEND_UPDATE: &str = include_str!("store/append_update.sql");
 const LOAD_ROW: &str = include_str!("store/load_row.sql");
 const LIST_DUE: &str = include_str!("store/list_due.sql");
-const SAVE_INTENT: &str = include_str!("store/save_intent.sql");
-const CLEAR_INTENT: &str = include_str!("store/clear_intent.sql");
+const SAVE_PENDING_COMMAND: &str = include_str!("store/save_pending_command.sql");
+const CLEAR_PENDING_COMMAND: &str = include_str!("store/clear_pending_command.sql");
 const TRY_LOCK: &str = include_str!("store/try_lock.sql");
 const LOAD_UPDATES_AFTER: &str = include_str!("store/load_updates_after.sql");
 const CREATE_IF_MISSING: &str = include_str!("store/create_if_missing.sql");
-const SAVE_BASE: &str = include_str!("store/save_base.sql");
+const SAVE_SYNCED_STATE: &str = include_str!("store/save_synced_state.sql");
 const POSTPONE_SYNC: &str = include_str!("store/postpone_sync.sql");
 const SAVE_RECORDED_CHANGES: &str = include_str!("store/save_recorded_changes.sql");
 const LOAD_UNRECORDED_BYTES: &str = include_str!("store/load_unrecorded_bytes.sql");
@@ -50,7 +51,7 @@ impl ProposalRef {
 pub(crate) struct StoredUpdate {
     /// Number of the update within its text.
     pub(crate) seq: i64,
-    /// Author; `None` for the base and for changes that come from the proposal's events.
+    /// Author; `None` for the synced state and for changes that come from the proposal's events.
     pub(crate) by: Option<String>,
     pub(crate) body: Vec<u8>,
 }
@@ -61,7 +62,8 @@ impl StoredUpdate {
     /// some without the check.
     ///
     /// # Errors
-    /// [`TextError::CorruptText`] when the base cannot be read, or when merging fails; the text must not be used then.
+    /// [`TextError::CorruptText`] when the synced state cannot be read, or when merging fails; the text must not be used
+    /// then.
     pub(crate) fn merge_into(&self, text: &SharedText, proposal_ref: &ProposalRef) -> Result<(), TextError> {
         let corrupt_text = |error: RefusedUpdate| TextError::CorruptText { reason: error.to_string() };
         if self.by.is_some()
@@ -78,9 +80,9 @@ impl StoredUpdate {
 /// The text of each section, by key.
 pub(crate) type SectionTexts = BTreeMap<SectionKey, String>;
 
-/// A command that is saved before it is dispatched. Once it is recorded, its base becomes the text's base.
+/// A command that is saved before it is dispatched. Once it is recorded, its synced state becomes that of the text.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct SyncIntent {
+pub(crate) struct PendingSyncCommand {
     /// Idempotency key of the command.
     pub(crate) key: String,
     /// Number of the last update that the command contains.
@@ -91,7 +93,7 @@ pub(crate) struct SyncIntent {
     pub(crate) edits: Vec<AttributedEdit>,
     /// The document with all updates up to `seq`.
     #[serde(skip)]
-    pub(crate) base: Vec<u8>,
+    pub(crate) synced_state: Vec<u8>,
 }
 
 /// The new content of a section and its author.
@@ -112,14 +114,14 @@ pub(crate) struct AttributedEdit {
 pub(crate) struct SharedTextRow {
     /// Number of the last update.
     pub(crate) seq: i64,
-    /// Number of the last update in `base`.
-    pub(crate) base_seq: i64,
+    /// Number of the last update in `synced_state`.
+    pub(crate) synced_seq: i64,
     /// The document with the content that the proposal's events have.
-    pub(crate) base: Option<Vec<u8>>,
-    /// The texts of the sections in the base.
+    pub(crate) synced_state: Option<Vec<u8>>,
+    /// The texts of the sections in the synced state.
     pub(crate) texts: SectionTexts,
     /// A command that may or may not be recorded yet.
-    pub(crate) intent: Option<SyncIntent>,
+    pub(crate) pending_command: Option<PendingSyncCommand>,
 }
 
 /// Shared texts in Postgres. Cheap to clone.
@@ -168,26 +170,26 @@ impl SharedTextStore {
         query.bind(body).fetch_one(&self.pool).await.map_err(postgres_error("storing an update of a shared text"))
     }
 
-    /// Stores a change that comes from the proposal's events, with the base and the texts after it, atomically.
+    /// Stores a change that comes from the proposal's events, with the synced state and the texts after it, atomically.
     pub(crate) async fn save_recorded_changes(
         &self,
         proposal_ref: &ProposalRef,
         change: &[u8],
-        base: &[u8],
+        synced_state: &[u8],
         texts: &SectionTexts,
     ) -> Result<(), TextError> {
         let saved = sqlx::query(SAVE_RECORDED_CHANGES)
             .bind(proposal_ref.tenant.as_str())
             .bind(proposal_ref.uuid())
             .bind(change)
-            .bind(base)
+            .bind(synced_state)
             .bind(Json(texts))
             .execute(&self.pool)
             .await;
         saved.map(|_| ()).map_err(postgres_error("storing a recorded change of a shared text"))
     }
 
-    /// Loads the updates after the number `after`, preceded by the base if that contains some of them.
+    /// Loads the updates after the number `after`, preceded by the synced state if that contains some of them.
     pub(crate) async fn load_updates_after(
         &self,
         proposal_ref: &ProposalRef,
@@ -202,7 +204,7 @@ impl SharedTextStore {
             .map_err(postgres_error("reading a shared text"))
     }
 
-    /// Total bytes of the updates that are not in the base.
+    /// Total bytes of the updates that are not in the synced state.
     pub(crate) async fn load_unrecorded_bytes(&self, proposal_ref: &ProposalRef) -> Result<usize, TextError> {
         let query =
             sqlx::query_scalar(LOAD_UNRECORDED_BYTES).bind(proposal_ref.tenant.as_str()).bind(proposal_ref.uuid());
@@ -220,39 +222,44 @@ impl SharedTextStore {
     }
 
     /// Saves a command before it is dispatched.
-    pub(crate) async fn save_intent(&self, proposal_ref: &ProposalRef, intent: &SyncIntent) -> Result<(), TextError> {
-        let saved = sqlx::query(SAVE_INTENT)
+    pub(crate) async fn save_pending_command(
+        &self,
+        proposal_ref: &ProposalRef,
+        pending_command: &PendingSyncCommand,
+    ) -> Result<(), TextError> {
+        let saved = sqlx::query(SAVE_PENDING_COMMAND)
             .bind(proposal_ref.tenant.as_str())
             .bind(proposal_ref.uuid())
-            .bind(Json(intent))
-            .bind(&intent.base)
+            .bind(Json(pending_command))
+            .bind(&pending_command.synced_state)
             .execute(&self.pool)
             .await;
         saved.map(|_| ()).map_err(postgres_error("syncing a shared text"))
     }
 
-    /// Saves a base that contains all updates up to `seq`, deletes these updates, and clears the intent.
-    pub(crate) async fn save_base(
+    /// Saves a synced state that contains all updates up to `seq`, deletes these updates, and clears the pending
+    /// command.
+    pub(crate) async fn save_synced_state(
         &self,
         proposal_ref: &ProposalRef,
         seq: i64,
-        base: &[u8],
+        synced_state: &[u8],
         texts: &SectionTexts,
     ) -> Result<(), TextError> {
-        let saved = sqlx::query(SAVE_BASE)
+        let saved = sqlx::query(SAVE_SYNCED_STATE)
             .bind(proposal_ref.tenant.as_str())
             .bind(proposal_ref.uuid())
             .bind(seq)
-            .bind(base)
+            .bind(synced_state)
             .bind(Json(texts))
             .execute(&self.pool)
             .await;
         saved.map(|_| ()).map_err(postgres_error("syncing a shared text"))
     }
 
-    /// Clears the intent, after its command was refused.
-    pub(crate) async fn clear_intent(&self, proposal_ref: &ProposalRef) -> Result<(), TextError> {
-        self.execute_statement(CLEAR_INTENT, proposal_ref, "syncing a shared text").await
+    /// Clears the pending command, after its command was refused.
+    pub(crate) async fn clear_pending_command(&self, proposal_ref: &ProposalRef) -> Result<(), TextError> {
+        self.execute_statement(CLEAR_PENDING_COMMAND, proposal_ref, "syncing a shared text").await
     }
 
     /// Excludes a text from the periodic sync until the next update, since its content cannot be recorded.
@@ -294,14 +301,16 @@ fn stored_update_from_row(row: &sqlx::postgres::PgRow) -> Result<StoredUpdate, s
 }
 
 fn shared_text_from_row(row: &sqlx::postgres::PgRow) -> Result<SharedTextRow, sqlx::Error> {
-    let intent: Option<Json<SyncIntent>> = row.try_get("intent")?;
-    let intent_base: Option<Vec<u8>> = row.try_get("intent_base")?;
-    let intent = intent.zip(intent_base).map(|(Json(intent), base)| SyncIntent { base, ..intent });
+    let pending_command: Option<Json<PendingSyncCommand>> = row.try_get("intent")?;
+    let state_after: Option<Vec<u8>> = row.try_get("intent_base")?;
+    let pending_command = pending_command
+        .zip(state_after)
+        .map(|(Json(pending_command), synced_state)| PendingSyncCommand { synced_state, ..pending_command });
     Ok(SharedTextRow {
         seq: row.try_get("seq")?,
-        base_seq: row.try_get("base_seq")?,
-        base: row.try_get("base")?,
+        synced_seq: row.try_get("base_seq")?,
+        synced_state: row.try_get("base")?,
         texts: row.try_get::<Json<SectionTexts>, _>("texts")?.0,
-        intent,
+        pending_command,
     })
 }

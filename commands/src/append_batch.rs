@@ -1,4 +1,4 @@
-//! Decides commands on many streams of one aggregate kind and appends their events in one transaction.
+//! Decides commands on many streams of one aggregate type and appends their events in one transaction.
 //!
 //! ```text
 //! load streams ──▶ decide each command ──▶ append all ──┐

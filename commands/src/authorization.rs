@@ -5,13 +5,17 @@
 //! | write a proposal, comment, submit for review | contributors |
 //! | approve, reject, submit, record the outcome of, withdraw a proposal | managers |
 //! | create and update a resource, upload a document, request and cancel a task | contributors |
+//! | request and cancel the generation of a proposal | contributors |
 //! | delete a resource or a document | managers |
 //! | report the outcome of a document's processing or of a task | machines with the scope `tasks` |
 //! | change profile, members and keys of a company, close it | admins |
 //! | register a company | any authenticated user |
 //! | save opportunities and searches, read and dismiss one's own notifications, choose one's mail | members |
+//! | rate the generation of a proposal | members |
 //! | record, amend, award and close opportunities | operators, this program |
+//! | define, switch, change and archive feature flags | operators, this program |
 //! | notify users, send and stop mail, record the edits of a shared text | this program |
+//! | record the sections and the end of a generation | this program |
 //!
 //! Machines with the scope `write` may do what contributors may. A tenant's streams are named after the tenant, so that
 //! no caller reaches those of another tenant, whatever authority they have in their own.
@@ -19,9 +23,11 @@
 use domain::{
     company::{CompanyCommand, Role, Scope, ScopeSet},
     document::DocumentCommand,
+    feature_flag::FeatureFlagCommand,
     inbox::InboxCommand,
     opportunity::OpportunityCommand,
     proposal::ProposalCommand,
+    proposal_generation::ProposalGenerationCommand,
     resource::ResourceCommand,
     task::TaskCommand,
     watchlist::WatchlistCommand,
@@ -89,6 +95,13 @@ impl AuthorizedCommand for OpportunityCommand {
     }
 }
 
+/// Flags belong to the program, and operators change them.
+impl AuthorizedCommand for FeatureFlagCommand {
+    fn required_authority(&self) -> RequiredAuthority {
+        RequiredAuthority::Program
+    }
+}
+
 impl AuthorizedCommand for ProposalCommand {
     fn required_authority(&self) -> RequiredAuthority {
         match self {
@@ -104,6 +117,19 @@ impl AuthorizedCommand for ProposalCommand {
             | Self::Submit { .. }
             | Self::RecordOutcome { .. }
             | Self::Withdraw { .. } => RequiredAuthority::AtLeast(Role::Manager),
+        }
+    }
+}
+
+impl AuthorizedCommand for ProposalGenerationCommand {
+    fn required_authority(&self) -> RequiredAuthority {
+        match self {
+            Self::Request { .. } | Self::Cancel { .. } => RequiredAuthority::AtLeast(Role::Contributor),
+            Self::Rate { .. } => RequiredAuthority::AtLeast(Role::Viewer),
+            Self::RecordSection { .. }
+            | Self::RecordSectionFailure { .. }
+            | Self::Complete { .. }
+            | Self::Fail { .. } => RequiredAuthority::Program,
         }
     }
 }

@@ -18,6 +18,7 @@ use crate::{
     command_execution::execute_command,
     error::CommandError,
     precondition::CommandPreconditions,
+    stream_dispatcher::StreamDispatcher,
 };
 
 pub use crate::command_execution::CommandOutcome;
@@ -46,6 +47,15 @@ impl<S: AggregateStores> CommandDispatcher<S> {
     /// The audit stamp of a command that the sender issues now.
     pub fn stamp(&self, sender: &CommandSender) -> AuditStamp {
         sender.caller.stamp(self.now())
+    }
+
+    /// Dispatches commands that wait for the same stream without loading it for each.
+    pub fn stream_dispatcher(&self) -> StreamDispatcher<'_, S> {
+        StreamDispatcher::new(self)
+    }
+
+    pub(crate) fn store_for<A: PureAggregate + Fingerprint>(&self) -> S::Store<A> {
+        self.stores.store_for::<A>()
     }
 
     /// The current time, by the clock that stamps commands.
@@ -108,7 +118,7 @@ pub struct LoadedAggregate<A> {
 
 /// The stream of an aggregate. Streams of public data have no tenant in their names, and a company's stream is the tenant
 /// itself.
-fn stream_id<A: PureAggregate>(tenant: &TenantId, id: &str) -> String {
+pub(crate) fn stream_id<A: PureAggregate>(tenant: &TenantId, id: &str) -> String {
     if A::TYPE == COMPANY_TYPE {
         tenant.to_string()
     } else if *tenant == TenantId::public() {

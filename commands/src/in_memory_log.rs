@@ -33,9 +33,9 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl BatchStore for &InMemoryLog {
-    async fn load_streams(&self, kind: &'static str, ids: &[String]) -> Result<Vec<StoredEvent>, StoreError> {
+    async fn load_streams(&self, aggregate_type: &'static str, ids: &[String]) -> Result<Vec<StoredEvent>, StoreError> {
         let events = lock(&self.events);
-        let wanted = |event: &&NewEvent| event.aggregate_type == kind && ids.contains(&event.aggregate_id);
+        let wanted = |event: &&NewEvent| event.aggregate_type == aggregate_type && ids.contains(&event.aggregate_id);
         let mut found: Vec<_> = events.iter().filter(wanted).cloned().collect();
         found.sort_by(|a, b| (&a.aggregate_id, a.sequence).cmp(&(&b.aggregate_id, b.sequence)));
         Ok(found
@@ -97,10 +97,15 @@ impl FactStore for &InMemoryLog {
         Ok(outcomes.collect())
     }
 
-    async fn existing_streams(&self, kind: &'static str, ids: &[String]) -> Result<HashSet<String>, StoreError> {
+    async fn existing_streams(
+        &self,
+        aggregate_type: &'static str,
+        ids: &[String],
+    ) -> Result<HashSet<String>, StoreError> {
         *lock(&self.lookup_count) += 1;
         let events = lock(&self.events);
-        let found = events.iter().filter(|event| event.aggregate_type == kind && ids.contains(&event.aggregate_id));
+        let found =
+            events.iter().filter(|event| event.aggregate_type == aggregate_type && ids.contains(&event.aggregate_id));
         Ok(found.map(|event| event.aggregate_id.clone()).collect())
     }
 }

@@ -8,6 +8,8 @@ pub mod caller;
 mod command_execution;
 pub mod dispatcher;
 pub mod error;
+pub mod feature_flags;
 pub mod in_memory_log;
 pub mod precondition;
+pub mod stream_dispatcher;
 pub mod visit;

@@ -2,9 +2,13 @@
 
 use domain::value::InvalidValue;
 use sha2::{Digest, Sha256};
+use uuid::Uuid;
 
 /// Maximum length of an idempotency key, in characters.
 const MAX_KEY_LENGTH: usize = 200;
+
+/// How keys begin that this program gives to its own commands: records of task results, of mails, and others to come.
+const RESERVED_PREFIXES: [&str; 4] = ["task-result:", "mail-attempt-", "mail-outcome-", "medhub:"];
 
 /// Preconditions of a command. The default has none.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -55,6 +59,20 @@ impl IdempotencyKey {
         Ok(Self { key: key.to_owned(), digest: format!("{:x}", Sha256::digest(request)) })
     }
 
+    /// The key that a client has chosen for a request. Keys of a tenant share one namespace, so a client must not take
+    /// one that this program gives to a command of its own: that command would not be executed.
+    ///
+    /// # Errors
+    /// As [`Self::try_new`], and for a key of the form that this program uses itself.
+    pub fn try_from_client(key: &str, request: &str) -> Result<Self, InvalidValue> {
+        if is_reserved(key) {
+            let expected = "free for clients: this service uses such keys for its own commands, take another one, e.g. a \
+                            UUID";
+            return Err(InvalidValue::malformed("idempotency key", key, expected));
+        }
+        Self::try_new(key, request)
+    }
+
     /// The key as the client sent it.
     pub fn key(&self) -> &str {
         &self.key
@@ -66,9 +84,44 @@ impl IdempotencyKey {
     }
 }
 
+/// Whether this program gives such keys to its own commands.
+fn is_reserved(key: &str) -> bool {
+    RESERVED_PREFIXES.iter().any(|prefix| key.starts_with(prefix)) || is_process_key(key)
+}
+
+/// Whether the key is one of a process's command: `<process>.<id of the cause>.<number>`.
+fn is_process_key(key: &str) -> bool {
+    let mut parts = key.rsplitn(3, '.');
+    let (Some(number), Some(cause), Some(_process)) = (parts.next(), parts.next(), parts.next()) else { return false };
+    !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit()) && Uuid::try_parse(cause).is_ok()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_client_cannot_take_the_keys_of_this_programs_commands() {
+        let id = "01890a5d-ac96-774b-bcce-b302099a8057";
+        for reserved in [
+            format!("task-result:{id}"),
+            format!("mail-attempt-{id}"),
+            format!("mail-outcome-{id}"),
+            "medhub:x".to_owned(),
+            format!("document-analysis.{id}.0"),
+            format!("a.b.{id}.12"),
+        ] {
+            let refused = IdempotencyKey::try_from_client(&reserved, "x").unwrap_err().to_string();
+            assert!(refused.contains(&reserved) && refused.contains("take another one"), "{refused}");
+            assert_eq!(IdempotencyKey::try_new(&reserved, "x").unwrap().key(), reserved);
+        }
+        for free in
+            [id, "k-1", "upload.rfp.pdf", "1.2.3", &format!("{id}.0"), &format!("upload.{id}.pdf"), "my-task-result:1"]
+        {
+            assert_eq!(IdempotencyKey::try_from_client(free, "x").unwrap().key(), free);
+        }
+        assert!(IdempotencyKey::try_from_client("a b", "x").is_err());
+    }
 
     #[test]
     fn a_key_is_at_most_200_printable_ascii_characters() {

@@ -13,7 +13,8 @@ use self::{
     summary::{MAX_SUMMARY_SENTENCES, summarise},
 };
 use crate::{
-    AnalysisBudget, AnalysisError, PagedText,
+    AnalysisBudget, AnalysisError, CompanyQualifications, PagedText,
+    fit::FitAssessor,
     requirements::{BlockForm, BlockSplitter, PagedSentence, TextBlock, cut_after_word},
 };
 
@@ -23,11 +24,11 @@ pub const EXTRACTIVE_MODEL: &str = "extractive-1";
 /// Longest quotation in characters.
 const MAX_QUOTED_CHARS: usize = 500;
 
-/// Analyses documents by rules. It writes nothing of its own but the names of risks, and says no fit: that would take
-/// a judgement of the company's work, which no rule here makes.
+/// Analyses documents by rules. It writes nothing of its own but the names of risks and the reasons for the fit.
 pub struct ExtractiveAnalyst {
     splitter: BlockSplitter,
     risks: RiskFinder,
+    fit: FitAssessor,
 }
 
 impl ExtractiveAnalyst {
@@ -36,11 +37,11 @@ impl ExtractiveAnalyst {
     /// # Errors
     /// [`regex::Error`] never: the patterns are constants that tests compile.
     pub fn new() -> Result<Self, regex::Error> {
-        Ok(Self { splitter: BlockSplitter::new()?, risks: RiskFinder::new()? })
+        Ok(Self { splitter: BlockSplitter::new()?, risks: RiskFinder::new()?, fit: FitAssessor::new()? })
     }
 
-    /// Analyses a text with its requirements. `language` is the language of the text, if known; deadlines are compared
-    /// with `now`.
+    /// Analyses a text with its requirements, for a company. `language` is the language of the text, if known; deadlines are
+    /// compared with `now`.
     ///
     /// # Errors
     /// [`AnalysisError`] when the text has no sentence that could be quoted, is too large, or the budget ends.
@@ -48,21 +49,24 @@ impl ExtractiveAnalyst {
         &self,
         text: &PagedText,
         requirements: &RequirementList,
+        company: &CompanyQualifications,
         language: Option<&str>,
         now: DateTime<Utc>,
         budget: &AnalysisBudget,
     ) -> Result<AnalysisReport, AnalysisError> {
         let mut blocks = self.splitter.split(text, budget)?;
-        blocks.retain(|block| block.form != BlockForm::Heading);
+        blocks.retain(|block| !matches!(block.form, BlockForm::Heading | BlockForm::Title));
         let mut risks = RiskFinder::find_in_requirements(requirements, language, now);
         risks.extend(self.risks.find_in_text(&blocks, budget)?);
         risks.truncate(MAX_RISKS);
         let risks = risks.iter().filter_map(|risk| RiskText::try_new(risk).ok()).collect();
         let sentences = first_sentences(&blocks);
         let summary = summarise(&sentences, budget)?;
+        let fit = self.fit.assess(text, requirements, company, budget)?;
         Ok(AnalysisReport {
             summary: DocumentSummary::try_new(&summary).map_err(AnalysisError::NoSentence)?,
-            fit_score: None,
+            fit_score: fit.score,
+            fit_reasons: Some(AnalysisReport::check_fit_reasons(fit.reasons).map_err(AnalysisError::NoSentence)?),
             risks: AnalysisReport::check_risks(risks).map_err(AnalysisError::NoSentence)?,
             model: ModelName::try_new(EXTRACTIVE_MODEL).map_err(AnalysisError::NoSentence)?,
         })

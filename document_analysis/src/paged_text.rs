@@ -26,8 +26,10 @@ pub struct PagedText {
 
 impl PagedText {
     /// Creates a text from its pages. A form feed in a page becomes a line break.
-    pub fn from_pages<S: AsRef<str>>(pages: impl IntoIterator<Item = S>) -> Self {
-        Self { pages: pages.into_iter().map(|page| page.as_ref().replace(PAGE_SEPARATOR, "\n")).collect() }
+    pub fn from_pages(pages: impl IntoIterator<Item = String>) -> Self {
+        let is_clean = |page: &String| !page.contains(PAGE_SEPARATOR);
+        let clean = |page: String| if is_clean(&page) { page } else { page.replace(PAGE_SEPARATOR, "\n") };
+        Self { pages: pages.into_iter().map(clean).collect() }
     }
 
     /// Splits a plain text at its form feeds.
@@ -38,6 +40,12 @@ impl PagedText {
     /// The text with form feeds between its pages.
     pub fn to_plain_text(&self) -> String {
         self.pages.join("\u{c}")
+    }
+
+    /// The parts of the text with form feeds between its pages. No part is copied.
+    pub(crate) fn into_plain_text_parts(self) -> impl Iterator<Item = String> {
+        let pages = self.pages.into_iter().enumerate();
+        pages.flat_map(|(index, page)| (index > 0).then(|| PAGE_SEPARATOR.to_string()).into_iter().chain([page]))
     }
 
     /// The pages in order.
@@ -147,8 +155,9 @@ mod tests {
 
     #[test]
     fn pages_survive_as_plain_text() {
-        let text = PagedText::from_pages(["one\u{c}more", "two"]);
+        let text = PagedText::from_pages(["one\u{c}more", "two"].map(str::to_owned));
         assert_eq!(text.to_plain_text(), "one\nmore\u{c}two");
+        assert_eq!(text.clone().into_plain_text_parts().collect::<String>(), text.to_plain_text());
         assert_eq!(PagedText::from_plain_text(&text.to_plain_text()), text);
     }
 

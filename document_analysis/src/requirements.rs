@@ -10,6 +10,7 @@
 mod agency_names;
 mod clause;
 mod due_date;
+mod list_context;
 mod sentence;
 #[cfg(test)]
 mod tests;
@@ -28,6 +29,7 @@ use regex::Regex;
 use self::{
     agency_names::find_agency_names,
     clause::{ClauseClassifier, ClausePatterns},
+    list_context::{ListContext, ListPatterns},
 };
 pub(crate) use self::{
     due_date::DueDateParser,
@@ -50,6 +52,7 @@ const MAX_ROW_BYTES: usize = 400;
 pub struct RequirementExtractor {
     splitter: BlockSplitter,
     clauses: ClausePatterns,
+    lists: ListPatterns,
     dates: DueDateParser,
     due_words: Regex,
     schedule_heading: Regex,
@@ -83,6 +86,7 @@ impl RequirementExtractor {
         Ok(Self {
             splitter: BlockSplitter::new()?,
             clauses: ClausePatterns::new()?,
+            lists: ListPatterns::new()?,
             dates: DueDateParser::new()?,
             due_words: Regex::new(
                 r"(?i)\b(?:due|deadlines?|(?:no|not) later than|NLT|closing date|closes|closed|(?:received|submitted|delivered) (?:by|before)|on or before)\b",
@@ -183,42 +187,87 @@ impl ExtractionRun<'_> {
         blocks: &[TextBlock],
         collector: &mut RequirementCollector,
     ) -> Result<ControlFlow<()>, AnalysisError> {
-        // The kind that items have because of the sentence that introduces them.
-        let mut open_kind: Option<RequirementKind> = None;
+        let (patterns, mut lists) = (&self.extractor.lists, ListContext::default());
         for (index, block) in blocks.iter().enumerate() {
+            let mut is_quoted = false;
             match block.form {
-                BlockForm::Heading => {
-                    open_kind = None;
+                BlockForm::Heading | BlockForm::Title => {
+                    if let Some(kind) = lists.enter_heading(block, patterns) {
+                        let found = self.found(block, block.first_sentence(), kind, block.text.clone());
+                        if collector.add(found).is_break() {
+                            return Ok(ControlFlow::Break(()));
+                        }
+                    }
                     continue;
                 }
-                BlockForm::Paragraph => open_kind = None,
+                BlockForm::Paragraph => lists.introduce(None),
+                // The row as a whole is no requirement, but its sentences may be.
+                BlockForm::Item if lists.enter_item() => is_quoted = true,
                 BlockForm::Item => {}
             }
             let following = blocks.get(index + 1..).unwrap_or_default();
-            for PagedSentence { page, text } in block.sentences() {
+            for sentence in block.sentences() {
                 self.budget.check()?;
-                let sentence = cut_after_word(text, MAX_QUOTATION_CHARS);
-                let own_kind = self.classify(sentence, block);
-                if self.classifier.is_open_duty(sentence) {
-                    open_kind = own_kind;
-                    continue;
-                }
-                let kind = own_kind.or_else(|| open_kind.filter(|_| block.form == BlockForm::Item));
-                let Some(kind) = kind else { continue };
-                // An item that is a requirement only because of its introduction introduces none: the following items
-                // have the same introduction. So each item is read for one introduction at most.
-                let quotation = if sentence.ends_with(':') && own_kind.is_some() {
-                    self.with_items(sentence, following)
-                } else {
-                    sentence.to_owned()
-                };
-                let found = FoundRequirement { block, page, kind, quotation, due: self.find_due(sentence) };
-                if collector.add(found).is_break() {
+                let sentence = PagedSentence { text: cut_after_word(sentence.text, MAX_QUOTATION_CHARS), ..sentence };
+                if let Some(found) = self.find_in_sentence(sentence, block, following, &mut lists, is_quoted)
+                    && collector.add(found).is_break()
+                {
                     return Ok(ControlFlow::Break(()));
                 }
             }
         }
         Ok(ControlFlow::Continue(()))
+    }
+
+    /// The requirement that a sentence, or a row without a verb, is. Begins the list that the sentence introduces.
+    fn find_in_sentence<'a>(
+        &self,
+        sentence: PagedSentence<'a>,
+        block: &'a TextBlock,
+        following: &[TextBlock],
+        lists: &mut ListContext,
+        is_quoted: bool,
+    ) -> Option<FoundRequirement<'a>> {
+        let text = sentence.text;
+        let own_kind = self.classify(text, block);
+        if self.classifier.is_open_duty(text) {
+            lists.introduce(own_kind);
+            return None;
+        }
+        if own_kind.is_none() && text.ends_with(':') && (block.form == BlockForm::Paragraph || !lists.is_introduced()) {
+            let patterns = &self.extractor.lists;
+            if self.classifier.is_duty_of_others(text) || patterns.is_optional_list(text) {
+                lists.introduce_optional();
+            } else {
+                lists.introduce(patterns.find_introduction(text));
+            }
+        }
+        let row_kind = || {
+            let kind = lists.find_row_kind(text, block.form, &self.extractor.lists);
+            kind.filter(|_| !is_quoted && (lists.is_introduced() || self.classifier.is_row(text)))
+        };
+        let kind = own_kind.or_else(row_kind)?;
+        // An item that is a requirement only because of its introduction introduces none: the following items have the
+        // same introduction. So each item is read for one introduction at most.
+        let (quotation, quoted_items) = if text.ends_with(':') && own_kind.is_some() {
+            self.with_items(text, following)
+        } else {
+            (text.to_owned(), 0)
+        };
+        if quoted_items > 0 {
+            lists.skip_items(quoted_items);
+        }
+        Some(self.found(block, sentence, kind, quotation))
+    }
+
+    fn found<'a>(
+        &self,
+        block: &'a TextBlock,
+        sentence: PagedSentence<'a>,
+        kind: RequirementKind,
+        quotation: String,
+    ) -> FoundRequirement<'a> {
+        FoundRequirement { block, page: sentence.page, kind, quotation, due: self.find_due(sentence.text) }
     }
 
     fn classify(&self, sentence: &str, block: &TextBlock) -> Option<RequirementKind> {
@@ -247,9 +296,9 @@ impl ExtractionRun<'_> {
         point.to_utc(self.default_zone)
     }
 
-    /// A sentence with the items that it introduces, except those that are requirements themselves.
-    fn with_items(&self, sentence: &str, following: &[TextBlock]) -> String {
-        let mut quotation = sentence.to_owned();
+    /// A sentence with the items that it introduces, except those that are requirements themselves, and their number.
+    fn with_items(&self, sentence: &str, following: &[TextBlock]) -> (String, usize) {
+        let (mut quotation, mut count) = (sentence.to_owned(), 0);
         for item in following.iter().take_while(|block| block.form == BlockForm::Item) {
             let stands_alone = item.text.len() > MAX_ITEM_BYTES
                 || split_sentences(&item.text).iter().any(|sentence| self.classify(sentence, item).is_some());
@@ -258,8 +307,9 @@ impl ExtractionRun<'_> {
             }
             quotation.push(' ');
             quotation.push_str(&item.text);
+            count += 1;
         }
-        quotation
+        (quotation, count)
     }
 }
 

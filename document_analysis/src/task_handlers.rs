@@ -6,6 +6,7 @@
 mod computation;
 mod document_analysis;
 mod document_record;
+mod document_task_handler;
 mod requirement_extraction;
 mod stored_text;
 mod text_extraction;
@@ -19,11 +20,10 @@ use objects::ObjectStore;
 use task_workers::TaskHandler;
 
 use self::{
-    document_analysis::DocumentAnalysisHandler, document_record::DocumentRecord,
-    requirement_extraction::RequirementExtractionHandler, stored_text::StoredText,
-    text_extraction::TextExtractionHandler,
+    document_analysis::DocumentAnalysis, document_record::DocumentRecord, document_task_handler::DocumentTaskHandler,
+    requirement_extraction::RequirementExtraction, stored_text::StoredText, text_extraction::DocumentTextExtraction,
 };
-use crate::{ExtractiveAnalyst, RequirementExtractor};
+use crate::{ExtractiveAnalyst, RequirementExtractor, ResourceReader};
 
 /// How many tasks of each kind one program works on at the same time; with 0 it leaves them to others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,6 +44,8 @@ pub struct DocumentTasks<S> {
     pub objects: ObjectStore,
     /// Extracts texts.
     pub extraction: ExtractionProcess,
+    /// Reads the resources of companies, with which documents are compared.
+    pub resources: Arc<dyn ResourceReader>,
 }
 
 impl<S: AggregateStores + 'static> DocumentTasks<S> {
@@ -56,29 +58,24 @@ impl<S: AggregateStores + 'static> DocumentTasks<S> {
         let texts = StoredText::new(self.objects.clone());
         let mut handlers: Vec<Arc<dyn TaskHandler>> = vec![];
         if concurrency.extract_text > 0 {
-            handlers.push(Arc::new(TextExtractionHandler {
-                record: record.clone(),
-                objects: self.objects,
-                texts: texts.clone(),
-                extraction: self.extraction,
-                concurrency: concurrency.extract_text,
-            }));
+            let work =
+                DocumentTextExtraction { objects: self.objects, texts: texts.clone(), extraction: self.extraction };
+            let record = record.clone();
+            handlers.push(Arc::new(DocumentTaskHandler { record, work, concurrency: concurrency.extract_text }));
         }
         if concurrency.extract_requirements > 0 {
-            handlers.push(Arc::new(RequirementExtractionHandler {
-                record: record.clone(),
-                texts: texts.clone(),
-                extractor: Arc::new(RequirementExtractor::new()?),
+            let extractor = Arc::new(RequirementExtractor::new()?);
+            let (record, work) = (record.clone(), RequirementExtraction { texts: texts.clone(), extractor });
+            handlers.push(Arc::new(DocumentTaskHandler {
+                record,
+                work,
                 concurrency: concurrency.extract_requirements,
             }));
         }
         if concurrency.analyse_document > 0 {
-            handlers.push(Arc::new(DocumentAnalysisHandler {
-                record,
-                texts,
-                analyst: Arc::new(ExtractiveAnalyst::new()?),
-                concurrency: concurrency.analyse_document,
-            }));
+            let analyst = Arc::new(ExtractiveAnalyst::new()?);
+            let work = DocumentAnalysis { texts, analyst, resources: self.resources };
+            handlers.push(Arc::new(DocumentTaskHandler { record, work, concurrency: concurrency.analyse_document }));
         }
         Ok(handlers)
     }

@@ -18,9 +18,9 @@ macro_rules! with_aggregates {
         $callback! {
             Opportunities { opportunity::Opportunity, watchlist::Watchlist, }
             Analytics { visit::Visit, }
-            System { company::Company, inbox::Inbox, }
+            System { company::Company, inbox::Inbox, feature_flag::FeatureFlag, }
             Documents { document::Document, }
-            Proposals { proposal::Proposal, }
+            Proposals { proposal::Proposal, proposal_generation::ProposalGeneration, }
             Resources { resource::Resource, }
             Tasks { task::Task, }
         }
@@ -87,10 +87,10 @@ mod tests {
         let types = BoundedContext::ALL.map(BoundedContext::aggregate_types);
         let recorded: [&[&str]; 7] = [
             &["opportunity", "watchlist"],
-            &["proposal"],
+            &["proposal", "proposal_generation"],
             &["document"],
             &["visit"],
-            &["company", "inbox"],
+            &["company", "inbox", "feature_flag"],
             &["resource"],
             &["task"],
         ];

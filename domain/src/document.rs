@@ -24,8 +24,9 @@ pub use self::{
     uploaded::{DocumentStatus, ProcessingStage, StageFailure, UploadedDocument},
     value::{
         AnalysisReport, DocumentRequirement, DocumentSummary, ExtractionMethod, FailureReason, FileDigest, FileName,
-        FitScore, LanguageTag, MAX_FILE_BYTES, MAX_REQUIREMENTS, MAX_RISKS, MediaType, ModelName, ObjectKey,
-        RequirementKind, RequirementList, RequirementNumber, RequirementText, RiskText, TextExtraction, UploadedFile,
+        FitReason, FitScore, LanguageTag, MAX_FILE_BYTES, MAX_FIT_REASONS, MAX_REQUIREMENTS, MAX_RISKS, MediaType,
+        ModelName, ObjectKey, RequirementKind, RequirementList, RequirementNumber, RequirementText, RiskText,
+        TextExtraction, UploadedFile,
     },
 };
 use crate::aggregate::aggregate;

@@ -69,6 +69,19 @@ pub trait LogReader: Send + Sync {
         limit: u32,
     ) -> LogFuture<'a, Vec<RawEnvelope>>;
 
+    /// The number of events of an aggregate type. For types with few events: it reads an index entry for each.
+    fn count_type<'a>(&'a self, aggregate_type: &'a str) -> LogFuture<'a, u64>;
+
+    /// The events of all streams of an aggregate type, ordered by stream and sequence: those after the stream and the
+    /// sequence `after`, at most `limit`. Each stream is complete up to its last event, also beyond the fence. For types
+    /// with few events.
+    fn load_type<'a>(
+        &'a self,
+        aggregate_type: &'a str,
+        after: (&'a str, u64),
+        limit: u32,
+    ) -> LogFuture<'a, Vec<RawEnvelope>>;
+
     /// Starts reading a part of the log; never returns events beyond the completed prefix.
     fn read_batches(&self, part: LogRange) -> LogFuture<'_, Box<dyn LogBatchReader>>;
 }

@@ -128,8 +128,8 @@ impl Opportunity {
 
     /// Folds one event into the state. Never fails and checks no rules, since the event is recorded.
     pub fn evolve(&mut self, event: OpportunityEvent) {
-        if let OpportunityEvent::Discovered { filing, facts } = event {
-            *self = Self::Open(OpportunityRecord::new(&filing, *facts));
+        if let OpportunityEvent::Discovered { filing, details } = event {
+            *self = Self::Open(OpportunityRecord::new(&filing, *details));
             return;
         }
         let (phase, mut record) = match std::mem::take(self) {
@@ -158,7 +158,7 @@ impl Opportunity {
 
 fn discovery_events(notice: Notice) -> Vec<OpportunityEvent> {
     let filing = NoticeFiling::from_notice(&notice);
-    let mut events = vec![OpportunityEvent::Discovered { filing, facts: Box::new(notice.facts) }];
+    let mut events = vec![OpportunityEvent::Discovered { filing, details: Box::new(notice.details) }];
     if let Some(award) = notice.award {
         events.push(OpportunityEvent::Awarded { key: notice.notice_id.to_string(), award });
     }

@@ -46,7 +46,8 @@ pub enum Proposal {
         #[serde(rename = "manuscript")]
         content: Box<ProposalContent>,
         /// Who submitted it for review, and may therefore not end the review.
-        author: UserId,
+        #[serde(rename = "author")]
+        submitted_by: UserId,
     },
     /// The review approved it; it may be submitted to the agency.
     Approved(Box<ProposalContent>),
@@ -139,7 +140,7 @@ impl Proposal {
     /// Checks that the proposal is under review and that the user is not the one who submitted it for review.
     fn check_reviewer(&self, user: &UserId) -> Result<(), ProposalError> {
         match self {
-            Self::InReview { author, .. } if author == user => Err(ProposalError::OwnReview),
+            Self::InReview { submitted_by, .. } if submitted_by == user => Err(ProposalError::OwnReview),
             Self::InReview { .. } => Ok(()),
             Self::Unwritten
             | Self::Draft(_)
@@ -233,10 +234,11 @@ impl Proposal {
             return;
         }
         let phase = before.phase();
-        let author = if let Self::InReview { author, .. } = &before { Some(author.clone()) } else { None };
+        let submitted_by =
+            if let Self::InReview { submitted_by, .. } = &before { Some(submitted_by.clone()) } else { None };
         let Some(mut content) = before.into_content() else { return };
         *self = match event {
-            ProposalEvent::SubmittedForReview { stamp } => Self::InReview { content, author: stamp.by },
+            ProposalEvent::SubmittedForReview { stamp } => Self::InReview { content, submitted_by: stamp.by },
             ProposalEvent::Approved { note, .. } => {
                 content.review = note;
                 Self::Approved(content)
@@ -257,8 +259,8 @@ impl Proposal {
             | ProposalEvent::CommentResolved { .. }
             | ProposalEvent::Drafted { .. }) => {
                 content.evolve(edit);
-                match author {
-                    Some(author) => Self::InReview { content, author },
+                match submitted_by {
+                    Some(submitted_by) => Self::InReview { content, submitted_by },
                     None if phase == LifecyclePhase::Approved => Self::Approved(content),
                     None => Self::Draft(content),
                 }

@@ -27,6 +27,7 @@ use crate::error::{LogError, postgres_error};
 
 const READ_AFTER: &str = include_str!("log/read_after.sql");
 const READ_STREAM: &str = include_str!("log/read_stream.sql");
+const READ_TYPE: &str = include_str!("log/read_type.sql");
 
 /// Reads the position up to which the log is complete: no event at or below it can still appear.
 ///
@@ -122,6 +123,25 @@ pub async fn read_stream(
         .fetch_all(connection)
         .await
         .map_err(postgres_error("reading a stream"))?;
+    rows.iter().map(event_from_row).collect::<Result<_, _>>().map_err(postgres_error("decoding an event"))
+}
+
+/// Reads at most `limit` events of all streams of an aggregate type after the stream and sequence `after`, ordered by
+/// stream and sequence.
+async fn read_type(
+    connection: &mut PgConnection,
+    aggregate_type: &str,
+    (after_id, after_sequence): (&str, u64),
+    limit: u32,
+) -> Result<Vec<RawEnvelope>, LogError> {
+    let rows = sqlx::query(READ_TYPE)
+        .bind(aggregate_type)
+        .bind(after_id)
+        .bind(i64::try_from(after_sequence).unwrap_or(i64::MAX))
+        .bind(i64::from(limit))
+        .fetch_all(connection)
+        .await
+        .map_err(postgres_error("reading the events of a type"))?;
     rows.iter().map(event_from_row).collect::<Result<_, _>>().map_err(postgres_error("decoding an event"))
 }
 

@@ -16,7 +16,7 @@ use cqrs_es::{
     Aggregate, AggregateError, DomainEvent, EventEnvelope, EventStore,
     persist::{EventStoreAggregateContext, PersistedEventStore},
 };
-use domain::{fingerprint::Fingerprint, upcast};
+use domain::{fingerprint::Fingerprint, stream_id::StreamId, upcast};
 use postgres_es::PostgresEventRepository;
 use sqlx::{PgPool, Row, postgres::PgRow};
 
@@ -26,7 +26,6 @@ use self::{
     group_queue::{JobSize, QueueLimits},
     snapshot_writer::{SnapshotWriter, StreamSnapshot},
     stream_loader::{StreamLoader, StreamRow},
-    stream_queue::StreamId,
 };
 use crate::postgres::PostgresConfig;
 
@@ -38,7 +37,7 @@ const GROUP_BYTES: usize = 1024 * 1024;
 /// `postgres-es` over the same table: the baseline that benchmarks compare this module with; not used by the product.
 pub type BaselineEventStore<A> = PersistedEventStore<PostgresEventRepository, A>;
 
-/// Creates the baseline store of one aggregate kind.
+/// Creates the baseline store of one aggregate type.
 pub fn new_baseline_store<A: Aggregate>(pool: PgPool) -> BaselineEventStore<A> {
     PersistedEventStore::new_event_store(PostgresEventRepository::new(pool))
 }
@@ -77,7 +76,7 @@ impl<A> PgEventStore<A> {
         Self { shared: Arc::new(shared), aggregate: PhantomData }
     }
 
-    /// The store of another aggregate kind, over the same connections and groups.
+    /// The store of another aggregate type, over the same connections and groups.
     pub fn store_for<B>(&self) -> PgEventStore<B> {
         PgEventStore { shared: Arc::clone(&self.shared), aggregate: PhantomData }
     }
@@ -109,7 +108,7 @@ impl<A: Aggregate + Fingerprint> EventStore<A> for PgEventStore<A> {
     }
 
     async fn load_aggregate(&self, aggregate_id: &str) -> Result<Self::AC, AggregateError<A::Error>> {
-        let stream = StreamId { aggregate_type: A::TYPE, aggregate_id: aggregate_id.into() };
+        let stream = StreamId::new(A::TYPE, aggregate_id);
         let fingerprint = if self.shared.snapshot_every > 0 { A::FINGERPRINT } else { "" };
         let rows = self.shared.loader.load_stream(stream.clone(), fingerprint).await?;
         let folded = if let Some(folded) = FoldedState::<A>::from_rows(&stream, &rows)? {
@@ -150,7 +149,7 @@ impl<A: Aggregate + Fingerprint> EventStore<A> for PgEventStore<A> {
             let (aggregate_id, metadata) = (context.aggregate_id.clone(), metadata.clone());
             envelopes.push(EventEnvelope { aggregate_id, sequence, payload: event, metadata });
         }
-        let stream = StreamId { aggregate_type: A::TYPE, aggregate_id: context.aggregate_id.into() };
+        let stream = StreamId::new(A::TYPE, context.aggregate_id);
         let metadata = serde_json::to_string(&metadata).map_err(serialization_error)?;
         self.shared.appender.append(stream, pending_events, metadata).await?;
         Ok(envelopes)

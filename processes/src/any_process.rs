@@ -4,7 +4,9 @@ use std::marker::PhantomData;
 
 use serde_json::Value;
 
-use crate::{Process, ProcessCommand, ProcessInput, ProcessReaction, TimerChange};
+use crate::{
+    Process, ProcessCommand, ProcessInput, ProcessReaction, TimerChange, unknown_fields::carry_unknown_fields,
+};
 
 /// A process, type-erased. Implemented for every [`Process`].
 pub trait AnyProcess: Send + Sync {
@@ -72,7 +74,11 @@ pub(crate) fn decide<P: Process>(
     let current = decode_state::<P>(state)?;
     let ProcessReaction { next, commands, timers } = current.react(input);
     let waits_for = next.as_ref().unwrap_or(&current).waits_for();
-    Ok(StoredReaction { state: next.as_ref().map(serde_json::to_value).transpose()?, waits_for, commands, timers })
+    let mut next = next.as_ref().map(serde_json::to_value).transpose()?;
+    if let Some(next) = &mut next {
+        carry_unknown_fields(state, &serde_json::to_value(&current)?, next)?;
+    }
+    Ok(StoredReaction { state: next, waits_for, commands, timers })
 }
 
 impl<P: Process> AnyProcess for ProcessType<P> {

@@ -135,10 +135,10 @@ impl Process for DocumentAnalysis {
                 | DocumentAnalysisEvent::TaskEnded { .. } => ProcessReaction::none(),
             },
             (Self::Running { document, stage }, ProcessInput::Timeout(_)) => {
-                give_up(document, *stage, "no worker completed this stage within 24 hours")
+                fail_running_stage(document, *stage, "no worker completed this stage within 24 hours")
             }
             (Self::Running { document, stage }, ProcessInput::Cancelled { reason }) => {
-                give_up(document, *stage, reason)
+                fail_running_stage(document, *stage, reason)
             }
             // A task with this id exists for other work. The other commands are refused when the document or the task
             // has ended meanwhile, which needs no reaction.
@@ -240,7 +240,11 @@ fn fail(document: &UploadedDocument, stage: ProcessingStage, reason: &str) -> Pr
 }
 
 /// Ends the process with a failure while the task may be running.
-fn give_up(document: &UploadedDocument, stage: ProcessingStage, reason: &str) -> ProcessReaction<DocumentAnalysis> {
+fn fail_running_stage(
+    document: &UploadedDocument,
+    stage: ProcessingStage,
+    reason: &str,
+) -> ProcessReaction<DocumentAnalysis> {
     let mut reaction = fail(document, stage, reason);
     reaction.commands.splice(0..0, cancel_task(document, stage, reason));
     reaction

@@ -18,10 +18,7 @@ use sqlx::{PgPool, Postgres, Row, Transaction, postgres::PgRow};
 use tokio::sync::Notify;
 use uuid::Uuid;
 
-pub(crate) use self::{
-    claimed_command::{ClaimedCommand, CommandRetry},
-    decision_batch::DecisionBatch,
-};
+pub(crate) use self::{claimed_command::ClaimedCommand, decision_batch::DecisionBatch};
 pub use self::{
     correlated_work::PendingCommandRow,
     input_session::InputSession,
@@ -221,6 +218,9 @@ enum LockWait {
     Skip,
 }
 
+/// Characters of a state that cannot be read.
+const MAX_QUOTED_STATE: usize = 100;
+
 /// How long a transaction waits for a lock.
 const LOCK_TIMEOUT: &str = "set local lock_timeout = '5s'";
 
@@ -269,7 +269,7 @@ fn locked_from_row(row: &PgRow) -> Result<(InstanceKey, LockedInstance), sqlx::E
     let instance = LockedInstance {
         status: status_from_row(row)?,
         stalled: row.try_get("stalled")?,
-        state: row.try_get("state")?,
+        state: state_from_text(row.try_get("state")?),
         waits_for: row.try_get("waits_for")?,
         handled: handled.0,
         version: row.try_get("version")?,
@@ -277,6 +277,12 @@ fn locked_from_row(row: &PgRow) -> Result<(InstanceKey, LockedInstance), sqlx::E
         correlation_id: row.try_get("correlation_id")?,
     };
     Ok((key_from_row(row)?, instance))
+}
+
+/// Postgres stores JSON that is nested too deeply for this program, and numbers beyond its range. Such a state is a text
+/// here, which no process can read: its instance delays no other one.
+fn state_from_text(text: &str) -> Value {
+    serde_json::from_str(text).unwrap_or_else(|_| Value::String(text.chars().take(MAX_QUOTED_STATE).collect()))
 }
 
 fn key_from_row(row: &PgRow) -> Result<InstanceKey, sqlx::Error> {

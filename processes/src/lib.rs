@@ -25,7 +25,10 @@ mod process_catalog;
 mod process_command;
 mod process_projection;
 mod process_runner;
+pub mod proposal_generation;
+mod runner_status;
 pub mod saved_search_alerts;
+mod unknown_fields;
 
 pub use self::{
     any_process::AnyProcess,
@@ -38,4 +41,5 @@ pub use self::{
     process_command::ProcessCommand,
     process_projection::ProcessProjection,
     process_runner::{ProcessRunner, ProcessRunnerConfig},
+    runner_status::{RunnerState, RunnerStatus},
 };

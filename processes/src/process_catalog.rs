@@ -6,19 +6,27 @@ use projections::runtime::AnyProjection;
 
 use crate::{
     AnyProcess, InstanceStore, Process as _, ProcessProjection, any_process::ProcessType,
-    document_analysis::DocumentAnalysis, saved_search_alerts::SavedSearchAlerts,
+    document_analysis::DocumentAnalysis, proposal_generation::GenerationSupervision,
+    saved_search_alerts::SavedSearchAlerts,
 };
 
 /// Names of all processes.
-pub const PROCESS_NAMES: [&str; 2] = [DocumentAnalysis::NAME, SavedSearchAlerts::NAME];
+pub const PROCESS_NAMES: [&str; 3] = [DocumentAnalysis::NAME, GenerationSupervision::NAME, SavedSearchAlerts::NAME];
 
 /// All processes.
 pub fn all_processes() -> Vec<Arc<dyn AnyProcess>> {
-    vec![Arc::new(ProcessType::<DocumentAnalysis>::new()), Arc::new(ProcessType::<SavedSearchAlerts>::new())]
+    vec![
+        Arc::new(ProcessType::<DocumentAnalysis>::new()),
+        Arc::new(ProcessType::<GenerationSupervision>::new()),
+        Arc::new(ProcessType::<SavedSearchAlerts>::new()),
+    ]
 }
 
 /// The projections that feed events to the processes that react to events of the log. Inputs of [`SavedSearchAlerts`]
 /// come from `saved_search_matching`.
 pub fn all_process_projections(store: &InstanceStore) -> Vec<Arc<dyn AnyProjection>> {
-    vec![Arc::new(ProcessProjection::<DocumentAnalysis>::new(store.clone()))]
+    vec![
+        Arc::new(ProcessProjection::<DocumentAnalysis>::new(store.clone())),
+        Arc::new(ProcessProjection::<GenerationSupervision>::new(store.clone())),
+    ]
 }

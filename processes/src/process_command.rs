@@ -3,15 +3,17 @@
 use commands::{
     authorization::CallerAuthority,
     caller::Caller,
-    dispatcher::{CommandDispatcher, CommandSender},
+    dispatcher::CommandSender,
     error::CommandError,
     precondition::{CommandPreconditions, IdempotencyKey},
+    stream_dispatcher::StreamDispatcher,
 };
 use cqrs_es::Aggregate;
 use domain::{
     document::{Document, DocumentCommand, FailureReason, ProcessingStage},
     event_store::AggregateStores,
     inbox::{Inbox, InboxCommand, Notification},
+    proposal_generation::{GenerationId, GenerationReason, ProposalGeneration, ProposalGenerationCommand},
     task::{Task, TaskCommand, TaskNote, TaskSpec},
     value::{TenantId, UserId},
 };
@@ -47,6 +49,20 @@ pub enum ProcessCommand {
         /// Why it failed.
         reason: FailureReason,
     },
+    /// Ends a generation of a proposal without success.
+    FailGeneration {
+        /// The generation's id.
+        generation_id: GenerationId,
+        /// Why it failed.
+        reason: GenerationReason,
+    },
+    /// Cancels a generation of a proposal.
+    CancelGeneration {
+        /// The generation's id.
+        generation_id: GenerationId,
+        /// Why it is cancelled.
+        reason: GenerationReason,
+    },
     /// Notifies a user.
     NotifyUser {
         /// The user.
@@ -79,7 +95,11 @@ impl ProcessCommand {
                 let (aggregate_type, id) = self.target();
                 Some((aggregate_type, if *tenant == TenantId::public() { id } else { tenant.stream_id(id) }))
             }
-            Self::CancelTask { .. } | Self::RecordDocumentFailure { .. } | Self::NotifyUser { .. } => None,
+            Self::CancelTask { .. }
+            | Self::RecordDocumentFailure { .. }
+            | Self::FailGeneration { .. }
+            | Self::CancelGeneration { .. }
+            | Self::NotifyUser { .. } => None,
         }
     }
 
@@ -88,6 +108,9 @@ impl ProcessCommand {
         match self {
             Self::RequestTask { task_id, .. } | Self::CancelTask { task_id, .. } => (Task::TYPE, task_id.to_string()),
             Self::RecordDocumentFailure { document_id, .. } => (Document::TYPE, document_id.clone()),
+            Self::FailGeneration { generation_id, .. } | Self::CancelGeneration { generation_id, .. } => {
+                (ProposalGeneration::TYPE, generation_id.to_string())
+            }
             Self::NotifyUser { user, .. } => (Inbox::TYPE, user.as_str().to_owned()),
         }
     }
@@ -95,7 +118,7 @@ impl ProcessCommand {
     /// Executes the command on behalf of this program.
     pub(crate) async fn send<S: AggregateStores>(
         self,
-        dispatcher: &CommandDispatcher<S>,
+        dispatcher: &mut StreamDispatcher<'_, S>,
         caller: Caller,
         key: IdempotencyKey,
     ) -> Result<(), SendError> {
@@ -114,6 +137,14 @@ impl ProcessCommand {
             Self::RecordDocumentFailure { document_id, stage, reason } => {
                 let command = DocumentCommand::RecordFailure { stage, reason, stamp };
                 classify(dispatcher.dispatch::<Document>(&sender, &document_id, &conditions, command).await)
+            }
+            Self::FailGeneration { generation_id, reason } => {
+                let (id, command) = (generation_id.to_string(), ProposalGenerationCommand::Fail { reason, stamp });
+                classify(dispatcher.dispatch::<ProposalGeneration>(&sender, &id, &conditions, command).await)
+            }
+            Self::CancelGeneration { generation_id, reason } => {
+                let (id, command) = (generation_id.to_string(), ProposalGenerationCommand::Cancel { reason, stamp });
+                classify(dispatcher.dispatch::<ProposalGeneration>(&sender, &id, &conditions, command).await)
             }
             Self::NotifyUser { user, notification } => {
                 let command = InboxCommand::Notify { notification, stamp };

@@ -5,10 +5,7 @@ use std::{marker::PhantomData, time::Duration};
 use domain::{context::BoundedContext, envelope::RawEnvelope};
 use projections::{
     QueryError,
-    runtime::{
-        BatchLimits, EmptyFold, FetchStrategy, Generation, Projection, ProjectionError, ReadModelFold, ReadModelRow,
-        VerifyScope,
-    },
+    runtime::{BatchLimits, FetchStrategy, ProjectionError, StatelessProjection, is_rejected_value},
 };
 use uuid::Uuid;
 
@@ -60,11 +57,8 @@ impl<E> ProcessEvent<E> {
     }
 }
 
-impl<P: Process> Projection for ProcessProjection<P> {
+impl<P: Process> StatelessProjection for ProcessProjection<P> {
     const NAME: &'static str = P::NAME;
-
-    /// A process never reacts to past events.
-    const HAS_READ_MODEL: bool = false;
 
     const FETCH_STRATEGY: FetchStrategy = FetchStrategy::AtOnce;
 
@@ -78,11 +72,6 @@ impl<P: Process> Projection for ProcessProjection<P> {
         BatchLimits { batch_events: 500, linger: Duration::from_millis(2), rebuild_events: 500 }
     }
 
-    /// There is only one generation: what was decided cannot be decided again.
-    fn with_generation(&self, _generation: Generation) -> Self {
-        self.clone()
-    }
-
     fn project(event: &RawEnvelope) -> Result<Vec<Self::Change>, ProjectionError> {
         let interpreted = P::interpret(event).map_err(ProjectionError::poison)?;
         Ok(interpreted.map(|(selector, found)| ProcessEvent::new(event, selector, found)).into_iter().collect())
@@ -91,10 +80,10 @@ impl<P: Process> Projection for ProcessProjection<P> {
     async fn apply(&self, changes: &[Self::Change]) -> Result<(), ProjectionError> {
         self.store.handle_events::<P>(changes).await.map_err(|error| match error {
             InstanceStoreError::UnreadableState { .. } | InstanceStoreError::UnreadableCommand { .. } => {
-                ProjectionError::refused(error)
+                ProjectionError::rejected(error)
             }
-            InstanceStoreError::Postgres { ref source, .. } if is_invalid_value(source) => {
-                ProjectionError::refused(error)
+            InstanceStoreError::Postgres { ref source, .. } if is_rejected_value(source) => {
+                ProjectionError::rejected(error)
             }
             InstanceStoreError::Postgres { .. }
             | InstanceStoreError::NoInstance { .. }
@@ -103,37 +92,10 @@ impl<P: Process> Projection for ProcessProjection<P> {
     }
 
     async fn is_applied(&self, change: &Self::Change) -> Result<bool, QueryError> {
-        self.store.has_handled::<P>(change).await.map_err(unavailable_error)
+        self.store.has_handled::<P>(change).await.map_err(QueryError::postgres)
     }
 
     async fn ping(&self) -> Result<(), QueryError> {
-        self.store.ping().await.map_err(unavailable_error)
+        self.store.ping().await.map_err(QueryError::postgres)
     }
-
-    async fn prepare(&self) -> Result<(), QueryError> {
-        self.store.ping().await.map_err(unavailable_error)
-    }
-
-    /// Keeps the instances: they are not derived from the log alone.
-    async fn discard(&self) -> Result<(), QueryError> {
-        Ok(())
-    }
-
-    fn fold(&self, _scope: &VerifyScope) -> Box<dyn ReadModelFold> {
-        Box::new(EmptyFold)
-    }
-
-    async fn read_back(&self, _scope: &VerifyScope) -> Result<Vec<ReadModelRow>, QueryError> {
-        Ok(vec![])
-    }
-}
-
-/// Whether Postgres refuses a value (SQLSTATE classes 22 and 23): it accepts others.
-fn is_invalid_value(error: &sqlx::Error) -> bool {
-    let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
-    code.is_some_and(|code| code.starts_with("22") || code.starts_with("23"))
-}
-
-fn unavailable_error(error: InstanceStoreError) -> QueryError {
-    QueryError::Unavailable { store: "Postgres", source: Box::new(error) }
 }

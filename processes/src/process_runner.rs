@@ -1,8 +1,14 @@
 //! Sends the commands that processes have decided, and fires their timers.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
-use commands::{caller::Caller, dispatcher::CommandDispatcher, precondition::IdempotencyKey};
+use commands::{
+    caller::Caller, dispatcher::CommandDispatcher, precondition::IdempotencyKey, stream_dispatcher::StreamDispatcher,
+};
 use domain::{
     error_chain::format_error_chain,
     event_store::AggregateStores,
@@ -10,13 +16,17 @@ use domain::{
 };
 use futures::{StreamExt as _, stream};
 use metrics::{counter, gauge};
-use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
+use tokio::{
+    sync::watch,
+    time::{Instant, MissedTickBehavior, interval, sleep, timeout},
+};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     AnyProcess, InstanceStore, InstanceStoreError, ProcessCommand,
-    instance_store::{ClaimedCommand, CommandRetry},
+    instance_store::ClaimedCommand,
     process_command::SendError,
+    runner_status::{RunnerStatus, RunnerTask},
 };
 
 /// The settings of the runner.
@@ -48,10 +58,19 @@ impl Default for ProcessRunnerConfig {
 const MAX_PAUSE: Duration = Duration::from_mins(1);
 /// How often the gauges of what is pending are set.
 const BACKLOG_INTERVAL: Duration = Duration::from_secs(15);
-/// Pause after a conflict: the others are done soon.
-const CONFLICT_PAUSE: Duration = Duration::from_millis(100);
+/// Pause after a conflict: another runner sends commands to the same stream, and is done soon.
+const CONFLICT_PAUSE: Duration = Duration::from_millis(300);
+/// What operators read of a command that met a conflict.
+const CONFLICT_REASON: &str = "others keep changing the aggregate";
 /// Commands that are claimed at once.
 const CLAIM_LIMIT: u32 = 64;
+/// Most claims of a round, if none finds a command that can be sent.
+const CLAIMS_PER_ROUND: u32 = 8;
+/// How long a command that this release does not know waits for a runner of another release, before an operator has to
+/// resume it.
+const MAX_UNKNOWN: Duration = Duration::from_hours(1);
+/// Pause before such a command is claimed again.
+const UNKNOWN_PAUSE: Duration = Duration::from_secs(15);
 /// Instances whose timers fire in one transaction.
 const TIMER_LIMIT: u32 = 100;
 
@@ -61,13 +80,20 @@ pub struct ProcessRunner<S> {
     dispatcher: Arc<CommandDispatcher<S>>,
     processes: Vec<Arc<dyn AnyProcess>>,
     config: ProcessRunnerConfig,
+    status: watch::Sender<RunnerStatus>,
+    /// The last tenant whose commands were claimed; empty before the first.
+    last_tenant: Mutex<String>,
 }
 
-/// What a runner repeats.
+/// How sending a command ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum RunnerTask {
-    Timers,
-    Commands,
+enum SendOutcome {
+    /// It was executed; its row can be removed.
+    Executed,
+    /// It was refused or failed, which is recorded.
+    Recorded,
+    /// Others keep changing the stream.
+    Conflict,
 }
 
 impl<S: AggregateStores + 'static> ProcessRunner<S> {
@@ -78,7 +104,13 @@ impl<S: AggregateStores + 'static> ProcessRunner<S> {
         processes: Vec<Arc<dyn AnyProcess>>,
         config: ProcessRunnerConfig,
     ) -> Self {
-        Self { store, dispatcher, processes, config }
+        let (status, _) = watch::channel(RunnerStatus::default());
+        Self { store, dispatcher, processes, config, status, last_tenant: Mutex::default() }
+    }
+
+    /// How the runner is doing, from now on.
+    pub fn status(&self) -> watch::Receiver<RunnerStatus> {
+        self.status.subscribe()
     }
 
     /// Runs until `stop`, then ends after the commands that it has claimed.
@@ -94,10 +126,15 @@ impl<S: AggregateStores + 'static> ProcessRunner<S> {
     async fn repeat_until(&self, stop: &CancellationToken, task: RunnerTask) {
         let mut failures = 0_u32;
         while !stop.is_cancelled() {
+            self.status.send_modify(|status| status.begin_round(task, std::time::Instant::now()));
             let outcome = match task {
                 RunnerTask::Timers => self.fire_timers().await,
                 RunnerTask::Commands => self.send_commands().await,
             };
+            self.status.send_modify(|status| {
+                let error = outcome.as_ref().err().map(|error| format_error_chain(error));
+                status.end_round(task, error);
+            });
             match outcome {
                 Ok(0) => {
                     failures = 0;
@@ -120,7 +157,7 @@ impl<S: AggregateStores + 'static> ProcessRunner<S> {
         }
     }
 
-    /// Sets the gauges of what is pending, again and again.
+    /// Sets the gauges of what is pending, periodically.
     async fn report_backlog(&self, stop: &CancellationToken) {
         let mut ticks = interval(BACKLOG_INTERVAL);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -165,36 +202,95 @@ impl<S: AggregateStores + 'static> ProcessRunner<S> {
     /// Sends due commands; returns how many.
     async fn send_commands(&self) -> Result<usize, InstanceStoreError> {
         let names: Vec<_> = self.processes.iter().map(|process| process.name()).collect();
-        let claimed = self.store.claim_commands(&names, CLAIM_LIMIT, self.config.claim_lease).await?;
-        let count = claimed.len();
-        let outcomes: Vec<_> = stream::iter(group_by_target(claimed))
-            .map(|group| stream::iter(group).then(|claimed| self.send_command(claimed)).collect::<Vec<_>>())
+        let mut after = self.last_tenant.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let mut claims = 0;
+        // The commands of all tenants of a claim may wait behind others of their instances.
+        let claimed = loop {
+            let claimed = self.store.claim_commands(&names, CLAIM_LIMIT, self.config.claim_lease, &after).await?;
+            claims += 1;
+            let is_first = after.is_empty();
+            after = claimed.last_tenant.clone().unwrap_or_default();
+            let is_empty = claimed.commands.is_empty() && claimed.unreadable.is_empty();
+            if !is_empty || is_first && after.is_empty() || claims >= CLAIMS_PER_ROUND {
+                break claimed;
+            }
+        };
+        *self.last_tenant.lock().unwrap_or_else(PoisonError::into_inner) = after;
+        let count = claimed.commands.len() + claimed.unreadable.len();
+        let claimed_at = Instant::now();
+        let mut outcome = Ok(());
+        for (command, error) in &claimed.unreadable {
+            let reason = format!("the command cannot be read: {error}");
+            tracing::error!(process = command.process, instance = command.key.instance_id, reason, "instance stalled");
+            outcome = outcome.and(self.store.stall_command(command, &reason).await);
+        }
+        let sent: Vec<_> = stream::iter(group_by_target(claimed.commands))
+            .map(|group| self.send_group(group, claimed_at))
             .buffer_unordered(self.config.concurrency)
             .collect()
             .await;
-        outcomes.into_iter().flatten().collect::<Result<(), _>>().map(|()| count)
+        sent.into_iter().fold(outcome, Result::and).map(|()| count)
     }
 
-    /// Sends one command and stores how that ended.
-    async fn send_command(&self, claimed: ClaimedCommand) -> Result<(), InstanceStoreError> {
+    /// Sends commands to the same stream one after another, and removes those that were executed. Those that met a
+    /// conflict, or whose claim would end meanwhile, are given back.
+    async fn send_group(&self, group: Vec<ClaimedCommand>, claimed_at: Instant) -> Result<(), InstanceStoreError> {
+        let mut stream = self.dispatcher.stream_dispatcher();
+        let mut executed = vec![];
+        let mut outcome = Ok(());
+        let mut waiting = group.into_iter();
+        let mut released = vec![];
+        let (mut pause, mut reason) = (Duration::ZERO, "");
+        for claimed in waiting.by_ref() {
+            if claimed_at.elapsed() > self.config.claim_lease / 2 {
+                released.push(claimed);
+                break;
+            }
+            match self.send_command(&mut stream, &claimed).await {
+                Ok(SendOutcome::Executed) => executed.push(claimed.id),
+                Ok(SendOutcome::Recorded) => {}
+                Ok(SendOutcome::Conflict) => {
+                    // The other runner sends its commands faster if this one does not interfere.
+                    (pause, reason) = (CONFLICT_PAUSE, CONFLICT_REASON);
+                    released.push(claimed);
+                    break;
+                }
+                Err(error) => outcome = outcome.and(Err(error)),
+            }
+        }
+        released.extend(waiting);
+        let released = self.store.release_commands(&released, pause, reason).await;
+        self.store.remove_commands(&executed).await.and(released).and(outcome)
+    }
+
+    /// Sends one command; unless it was executed or met a conflict, stores how that ended.
+    async fn send_command(
+        &self,
+        stream: &mut StreamDispatcher<'_, S>,
+        claimed: &ClaimedCommand,
+    ) -> Result<SendOutcome, InstanceStoreError> {
         let Some(process) = self.processes.iter().find(|process| process.name() == claimed.process) else {
-            return Ok(());
+            return Ok(SendOutcome::Recorded);
         };
         let count = |outcome: &'static str| {
             counter!("medhub_process_commands_total", "process" => process.name(), "outcome" => outcome).increment(1);
         };
-        let (command, caller, key) = match prepare_command(process.user_id(), &claimed) {
+        let (command, caller, key) = match prepare_command(process.user_id(), claimed) {
             Ok(prepared) => prepared,
-            Err(error) => {
+            Err(PrepareError::Unknown(error)) => {
                 count("failed");
-                return self.retry_or_stall(&claimed, &format_error_chain(&*error)).await;
+                return self.postpone_or_stall_unknown(claimed, &error).await;
+            }
+            Err(PrepareError::Invalid(error)) => {
+                count("failed");
+                return self.retry_or_stall(claimed, &format_error_chain(&*error)).await;
             }
         };
-        let sent = timeout(self.config.claim_lease, command.clone().send(&self.dispatcher, caller, key)).await;
+        let sent = timeout(self.config.claim_lease, command.clone().send(stream, caller, key)).await;
         match sent {
             Ok(Ok(())) => {
                 count("executed");
-                self.store.remove_command(&claimed).await
+                Ok(SendOutcome::Executed)
             }
             Ok(Err(SendError::Refused(reason))) => {
                 count("refused");
@@ -204,44 +300,70 @@ impl<S: AggregateStores + 'static> ProcessRunner<S> {
                     reason,
                     "command refused"
                 );
-                match self.store.handle_refusal(process.as_ref(), &claimed, &command, &reason).await {
+                match self.store.handle_refusal(process.as_ref(), claimed, &command, &reason).await {
                     Err(error @ InstanceStoreError::UnreadableState { .. }) => {
-                        self.retry_or_stall(&claimed, &format_error_chain(&error)).await
+                        self.retry_or_stall(claimed, &format_error_chain(&error)).await
                     }
-                    outcome => outcome,
+                    outcome => outcome.map(|()| SendOutcome::Recorded),
                 }
             }
-            Ok(Err(error @ SendError::Conflict)) => {
+            Ok(Err(SendError::Conflict)) => {
                 count("conflict");
-                self.store
-                    .retry_command(&claimed, CommandRetry::AfterConflict(CONFLICT_PAUSE), &error.to_string())
-                    .await
+                Ok(SendOutcome::Conflict)
             }
             Ok(Err(error @ SendError::Retryable(_))) => {
                 count("failed");
-                self.retry_or_stall(&claimed, &format_error_chain(&error)).await
+                self.retry_or_stall(claimed, &format_error_chain(&error)).await
             }
             Err(_elapsed) => {
                 count("failed");
-                self.retry_or_stall(&claimed, "the event store did not answer in time").await
+                self.retry_or_stall(claimed, "the event store did not answer in time").await
             }
         }
     }
 
-    async fn retry_or_stall(&self, claimed: &ClaimedCommand, reason: &str) -> Result<(), InstanceStoreError> {
+    async fn retry_or_stall(&self, claimed: &ClaimedCommand, reason: &str) -> Result<SendOutcome, InstanceStoreError> {
         if claimed.attempts >= self.config.max_attempts {
-            tracing::error!(
-                process = claimed.process,
-                tenant = claimed.key.tenant_id,
-                instance = claimed.key.instance_id,
-                reason,
-                "process instance stalled; `medhub processes resume` sends its commands again"
-            );
-            return self.store.stall_command(claimed, reason).await;
+            return self.stall(claimed, reason).await;
         }
         let pause = backoff(u32::try_from(claimed.attempts).unwrap_or(1));
-        self.store.retry_command(claimed, CommandRetry::AfterFailure(pause), reason).await
+        self.store.retry_command(claimed, pause, reason).await.map(|()| SendOutcome::Recorded)
     }
+
+    /// Leaves a command that this release does not know to the runners of another one, which run at the same time during
+    /// a roll-out.
+    async fn postpone_or_stall_unknown(
+        &self,
+        claimed: &ClaimedCommand,
+        error: &serde_json::Error,
+    ) -> Result<SendOutcome, InstanceStoreError> {
+        let reason = format!("the command is none of this release: {error}");
+        if claimed.unreadable_for > MAX_UNKNOWN {
+            return self.stall(claimed, &reason).await;
+        }
+        tracing::warn!(process = claimed.process, instance = claimed.key.instance_id, reason, "command postponed");
+        let pause = UNKNOWN_PAUSE;
+        self.store.postpone_unknown_command(claimed, pause, &reason).await.map(|()| SendOutcome::Recorded)
+    }
+
+    async fn stall(&self, claimed: &ClaimedCommand, reason: &str) -> Result<SendOutcome, InstanceStoreError> {
+        tracing::error!(
+            process = claimed.process,
+            tenant = claimed.key.tenant_id,
+            instance = claimed.key.instance_id,
+            reason,
+            "process instance stalled; `medhub processes resume` sends its commands again"
+        );
+        self.store.stall_command(claimed, reason).await.map(|()| SendOutcome::Recorded)
+    }
+}
+
+/// Why a claimed command cannot be sent.
+enum PrepareError {
+    /// It is none of this release.
+    Unknown(serde_json::Error),
+    /// Its tenant or key is invalid.
+    Invalid(Box<dyn std::error::Error + Send + Sync>),
 }
 
 /// Commands to the same stream in one group, in their order: sent at the same time, they would conflict.
@@ -258,18 +380,16 @@ fn group_by_target(claimed: Vec<ClaimedCommand>) -> Vec<Vec<ClaimedCommand>> {
 
 type PreparedCommand = (ProcessCommand, Caller, IdempotencyKey);
 
-fn prepare_command(
-    user_id: &'static str,
-    claimed: &ClaimedCommand,
-) -> Result<PreparedCommand, Box<dyn std::error::Error + Send + Sync>> {
-    let command: ProcessCommand = serde_json::from_value(claimed.command.clone())?;
+fn prepare_command(user_id: &'static str, claimed: &ClaimedCommand) -> Result<PreparedCommand, PrepareError> {
+    let command: ProcessCommand = serde_json::from_value(claimed.command.clone()).map_err(PrepareError::Unknown)?;
     let caller = Caller {
         user_id: UserId::from_program(user_id),
-        tenant_id: TenantId::try_new(&claimed.key.tenant_id)?,
+        tenant_id: TenantId::try_new(&claimed.key.tenant_id).map_err(|error| PrepareError::Invalid(error.into()))?,
         correlation_id: claimed.correlation_id,
         causation_id: Some(claimed.causation_id),
     };
-    let key = IdempotencyKey::try_new(&claimed.idempotency_key, &claimed.command.to_string())?;
+    let key = IdempotencyKey::try_new(&claimed.idempotency_key, &claimed.command.to_string())
+        .map_err(|error| PrepareError::Invalid(error.into()))?;
     Ok((command, caller, key))
 }
 

@@ -25,3 +25,10 @@ pub enum QueryError {
         source: BoxedError,
     },
 }
+
+impl QueryError {
+    /// Wraps the error of a statement in Postgres.
+    pub fn postgres(source: impl Into<BoxedError>) -> Self {
+        Self::Unavailable { store: "Postgres", source: source.into() }
+    }
+}

@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 pub(crate) const OPPORTUNITY_ID: &str = "036:36C10G26R0005";
 
-pub(crate) fn facts(title: &str) -> NoticeDetails {
+pub(crate) fn details(title: &str) -> NoticeDetails {
     NoticeDetails {
         title: title.to_owned(),
         notice_type: NoticeType::try_new("Solicitation").unwrap(),
@@ -44,11 +44,11 @@ pub(crate) fn filing(notice: &str) -> NoticeFiling {
 }
 
 pub(crate) fn discovered(title: &str) -> OpportunityEvent {
-    OpportunityEvent::Discovered { filing: filing("n1"), facts: Box::new(facts(title)) }
+    OpportunityEvent::Discovered { filing: filing("n1"), details: Box::new(details(title)) }
 }
 
 pub(crate) fn amended(title: &str, standing: AmendmentStanding) -> OpportunityEvent {
-    OpportunityEvent::Amended { filing: filing("n2"), standing, facts: Box::new(facts(title)) }
+    OpportunityEvent::Amended { filing: filing("n2"), standing, details: Box::new(details(title)) }
 }
 
 pub(crate) fn awarded(key: &str, cents: i64) -> OpportunityEvent {
@@ -82,7 +82,7 @@ pub(crate) fn unreadable_event() -> RawEnvelope {
     RawEnvelope { payload: r#"{"type":"evaporated"}"#.to_owned(), ..recorded_event(2, &discovered("x")) }
 }
 
-/// An event of an unknown aggregate kind, as a newer release would record it.
+/// An event of an unknown aggregate type, as a newer release would record it.
 pub(crate) fn unknown_aggregate_event() -> RawEnvelope {
     RawEnvelope {
         aggregate_type: "spaceship".to_owned(),

@@ -5,6 +5,7 @@
 
 pub mod change_feed;
 mod error;
+pub mod experiment_statistics;
 #[cfg(test)]
 mod fixture;
 pub mod opportunity_analytics;

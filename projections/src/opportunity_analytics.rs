@@ -1,5 +1,5 @@
 //! The analysts' read model in `ClickHouse`: one row for each event, opportunity, award, view, click, save and unsave,
-//! and figures of engagement by minute and by hour.
+//! figures of engagement by minute and by hour, and rows about generations of proposals.
 //!
 //! Tables of rows are `ReplacingMergeTree`s, keyed by the subject of a row and versioned by the stream's sequence: a
 //! repeated event writes the same row, and `final` returns it once. Figures are counted from sets, so that a repeated
@@ -10,6 +10,9 @@ mod award_row;
 mod cursor;
 mod engagement_row;
 mod event_row;
+mod experiment_report;
+mod experiment_samples;
+mod generation_rows;
 mod migration;
 mod opportunity_item;
 mod opportunity_row;
@@ -25,6 +28,8 @@ mod write;
 
 pub use self::{
     cursor::{InvalidOpportunityCursor, OpportunityCursor},
+    experiment_report::{ExperimentMetric, ExperimentReport, ExperimentSamples, MetricReport, VariantReport},
+    experiment_samples::{GenerationSample, SectionSample, VisitSample},
     opportunity_item::{OpportunityItem, OpportunityPage},
     projection::AnalyticsChange,
     queries::OpportunityAnalytics,

@@ -18,6 +18,7 @@ mod projection;
 mod queries;
 mod ranking;
 mod recommendations;
+mod search_ranking;
 mod tenant_search;
 mod term_rarity;
 mod terms;
@@ -35,6 +36,7 @@ pub use self::{
     projection::SearchChange,
     queries::OpportunityHit,
     recommendations::RecommendationPreferences,
-    tenant_search::{SearchUnit, SearchUnitKind, TenantSearchHit},
+    search_ranking::SearchRanking,
+    tenant_search::{SearchUnit, SearchUnitKind, TenantSearchHit, TextSource, TextSourceError},
     text_query::{OpportunityText, TextQuery, TextQueryBuilder},
 };

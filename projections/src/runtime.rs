@@ -1,6 +1,6 @@
 //! Runs projections: consumes events from Kafka, applies them in batches, retries, parks, rebuilds and verifies.
 //!
-//! A projection is a small type that implements [`Projection`]; everything else is here and common to all of them. Each
+//! A projection is a small type that implements [`Projection`], or [`StatelessProjection`]; everything else is here and common to all of them. Each
 //! generation of each projection has its own worker and consumer group, so that a failing store delays no other
 //! projection. The runtime's own state is in Postgres, beside the log ([`ControlStore`]).
 
@@ -13,12 +13,13 @@ mod consumer_config;
 mod control_store;
 mod dead_letter;
 mod error;
-mod generation;
 mod generation_lag;
 mod projection;
 mod projection_runtime;
+mod read_model_generation;
 mod rebuild;
 mod registration;
+mod stateless_projection;
 mod supervisor;
 mod verify;
 mod worker;
@@ -27,26 +28,25 @@ mod worker_status;
 
 pub use self::{
     any_projection::{AnyProjection, ProjectedChanges},
-    comparison::{BUCKET_COUNT, EmptyFold, ReadModelFold, ReadModelRow, VerifyScope, bucket_of},
+    comparison::{BUCKET_COUNT, ReadModelFold, ReadModelRow, VerifyScope, bucket_of},
     consistency_token::{ConsistencyCheckError, ConsistencyStatus, ConsistencyToken, InvalidConsistencyToken},
     consumer_config::ConsumerConfig,
     control_store::{
         Checkpoint, ControlError, ControlStore, GenerationMap, GenerationPointer, GenerationRecord, GenerationState,
         PartitionCheckpoint, WorkerHeartbeat, WorkerRow,
     },
-    dead_letter::{
-        DeadLetter, ParkedStream, ParkedStreamQuery, RedriveError, RedriveReport, RedrivenStream, StreamKey,
-    },
-    error::{ProjectionError, RuntimeError},
-    generation::{Generation, InvalidGeneration},
+    dead_letter::{DeadLetter, ParkedStream, ParkedStreamQuery, RedriveError, RedriveReport, RedrivenStream},
+    error::{ProjectionError, RuntimeError, is_rejected_value},
     generation_lag::{GenerationLag, LagError},
     projection::{BatchLimits, FetchStrategy, Projection},
     projection_runtime::ProjectionRuntime,
+    read_model_generation::{InvalidGeneration, ReadModelGeneration},
     rebuild::{
         PartPhase, PartProgress, RebuildError, RebuildOptions, RebuildProgress, RebuildRecord, RebuildReport,
         RebuildStatus,
     },
     registration::RegisterError,
+    stateless_projection::StatelessProjection,
     supervisor::Supervisor,
     verify::{Difference, DifferenceKind, VerifyError, VerifyOptions, VerifyProgress, VerifyReport},
     worker::Worker,

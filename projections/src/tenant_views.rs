@@ -31,3 +31,7 @@ pub use self::{
     tenant_aggregate::{ListGroup, TenantAggregate},
     tenant_view_change::TenantViewChange,
 };
+
+/// The name of this read model in keys, settings, metrics and commands. It is older than the name of this module, and
+/// stored.
+const READ_MODEL: &str = "workspace";

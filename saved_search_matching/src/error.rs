@@ -24,7 +24,7 @@ pub enum MatchingError {
     UnknownEvent(#[from] EventDecodeError),
     /// The active generation of the search cannot be read.
     #[error("finding the active generation of the search")]
-    Generation(#[from] ControlError),
+    ReadModelGeneration(#[from] ControlError),
     /// Texts cannot be prepared for comparison.
     #[error("preparing texts for comparison")]
     Search(#[from] QueryError),

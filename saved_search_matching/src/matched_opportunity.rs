@@ -11,7 +11,7 @@ use uuid::Uuid;
 /// Digits of the shortest prefix of a NAICS code that a search can name.
 const NAICS_SECTOR: usize = 2;
 
-/// The facts of an opportunity after an event that states them.
+/// The details of an opportunity after an event that states them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MatchedOpportunity {
     /// The opportunity's id.
@@ -43,22 +43,22 @@ pub struct MatchedOpportunity {
 }
 
 impl MatchedOpportunity {
-    /// The opportunity after an event that states its facts.
-    pub fn from_event(event: &RawEnvelope, filing: &NoticeFiling, facts: NoticeDetails) -> Self {
+    /// The opportunity after an event that states its details.
+    pub fn from_event(event: &RawEnvelope, filing: &NoticeFiling, details: NoticeDetails) -> Self {
         Self {
             id: event.aggregate_id.clone(),
             tenant_id: event.tenant_id.clone(),
             position: event.position,
             event_id: event.event_id,
             correlation_id: Uuid::parse_str(&event.metadata.correlation_id).unwrap_or(event.event_id),
-            title: facts.title.clone(),
-            notice_type: facts.notice_type.to_string(),
-            agency_code: facts.agency.code.clone(),
-            agency_name: facts.agency.name.clone(),
-            naics: facts.naics.as_ref().map(ToString::to_string),
-            set_aside: facts.set_aside.as_ref().map(ToString::to_string),
-            response_deadline: facts.response_deadline,
-            document: Box::new(OpportunityDocument::from_event(event, filing, facts)),
+            title: details.title.clone(),
+            notice_type: details.notice_type.to_string(),
+            agency_code: details.agency.code.clone(),
+            agency_name: details.agency.name.clone(),
+            naics: details.naics.as_ref().map(ToString::to_string),
+            set_aside: details.set_aside.as_ref().map(ToString::to_string),
+            response_deadline: details.response_deadline,
+            document: Box::new(OpportunityDocument::from_event(event, filing, details)),
         }
     }
 

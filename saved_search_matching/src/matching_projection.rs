@@ -15,10 +15,7 @@ use metrics::histogram;
 use processes::{InstanceStoreError, Process as _, saved_search_alerts::SavedSearchAlerts};
 use projections::{
     QueryError,
-    runtime::{
-        BatchLimits, EmptyFold, FetchStrategy, Generation, Projection, ProjectionError, ReadModelFold, ReadModelRow,
-        VerifyScope,
-    },
+    runtime::{BatchLimits, FetchStrategy, ProjectionError, StatelessProjection, is_rejected_value},
 };
 use tokio::sync::Mutex;
 
@@ -34,7 +31,7 @@ pub struct SavedSearchMatching {
 /// What an event means for matching.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum MatchingChange {
-    /// An opportunity has other facts.
+    /// An opportunity has other details.
     Opportunity(Box<MatchedOpportunity>),
     /// Searches have ended: removed, set to notify never, or their user has left.
     Ended(EndedSearches),
@@ -67,12 +64,9 @@ impl SavedSearchMatching {
     }
 }
 
-impl Projection for SavedSearchMatching {
+impl StatelessProjection for SavedSearchMatching {
     /// The name of the process whose inputs it finds.
     const NAME: &'static str = SavedSearchAlerts::NAME;
-
-    /// An opportunity is never announced because the log is replayed.
-    const HAS_READ_MODEL: bool = false;
 
     const FETCH_STRATEGY: FetchStrategy = FetchStrategy::Collect;
 
@@ -84,11 +78,6 @@ impl Projection for SavedSearchMatching {
 
     fn batch_limits() -> BatchLimits {
         BatchLimits { batch_events: 500, linger: Duration::from_millis(10), rebuild_events: 500 }
-    }
-
-    /// There is only one generation: what was announced cannot be announced again.
-    fn with_generation(&self, _generation: Generation) -> Self {
-        self.clone()
     }
 
     fn project(event: &RawEnvelope) -> Result<Vec<MatchingChange>, ProjectionError> {
@@ -104,15 +93,15 @@ impl Projection for SavedSearchMatching {
         self.match_changes(changes).await.map_err(|error| match &error {
             MatchingError::Postgres { source, .. }
             | MatchingError::Process(InstanceStoreError::Postgres { source, .. })
-                if is_invalid_value(source) =>
+                if is_rejected_value(source) =>
             {
-                ProjectionError::refused(error)
+                ProjectionError::rejected(error)
             }
-            MatchingError::Process(InstanceStoreError::UnreadableState { .. }) => ProjectionError::refused(error),
+            MatchingError::Process(InstanceStoreError::UnreadableState { .. }) => ProjectionError::rejected(error),
             MatchingError::Log(_)
             | MatchingError::Postgres { .. }
             | MatchingError::UnknownEvent(_)
-            | MatchingError::Generation(_)
+            | MatchingError::ReadModelGeneration(_)
             | MatchingError::Search(_)
             | MatchingError::Process(_)
             | MatchingError::NoOpenWindow { .. }
@@ -120,38 +109,16 @@ impl Projection for SavedSearchMatching {
         })
     }
 
-    /// Postgres returns what it has committed, and most opportunities match nothing.
-    async fn is_applied(&self, _change: &MatchingChange) -> Result<bool, QueryError> {
-        Ok(true)
-    }
-
     async fn ping(&self) -> Result<(), QueryError> {
-        self.store.ping().await.map_err(unavailable_error)
-    }
-
-    async fn prepare(&self) -> Result<(), QueryError> {
-        self.store.ping().await.map_err(unavailable_error)
-    }
-
-    /// Keeps the matches: they are not derived from the log alone.
-    async fn discard(&self) -> Result<(), QueryError> {
-        Ok(())
-    }
-
-    fn fold(&self, _scope: &VerifyScope) -> Box<dyn ReadModelFold> {
-        Box::new(EmptyFold)
-    }
-
-    async fn read_back(&self, _scope: &VerifyScope) -> Result<Vec<ReadModelRow>, QueryError> {
-        Ok(vec![])
+        self.store.ping().await.map_err(QueryError::postgres)
     }
 }
 
 fn find_opportunity(event: &RawEnvelope) -> Result<Option<MatchingChange>, ProjectionError> {
     Ok(match event.decode::<OpportunityEvent>().map_err(ProjectionError::poison)? {
-        OpportunityEvent::Discovered { filing, facts }
-        | OpportunityEvent::Amended { filing, standing: AmendmentStanding::Current, facts } => {
-            let opportunity = MatchedOpportunity::from_event(event, &filing, *facts);
+        OpportunityEvent::Discovered { filing, details }
+        | OpportunityEvent::Amended { filing, standing: AmendmentStanding::Current, details } => {
+            let opportunity = MatchedOpportunity::from_event(event, &filing, *details);
             Some(MatchingChange::Opportunity(Box::new(opportunity)))
         }
         // They change nothing that searches look at; a new deadline is also part of the amendment before it.
@@ -166,14 +133,4 @@ fn find_opportunity(event: &RawEnvelope) -> Result<Option<MatchingChange>, Proje
 fn find_ended(event: &RawEnvelope) -> Result<Option<MatchingChange>, ProjectionError> {
     let ended = EndedSearches::from_event(event).map_err(ProjectionError::poison)?;
     Ok(ended.map(MatchingChange::Ended))
-}
-
-/// Whether Postgres refuses a value (SQLSTATE classes 22 and 23): it accepts others.
-fn is_invalid_value(error: &sqlx::Error) -> bool {
-    let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
-    code.is_some_and(|code| code.starts_with("22") || code.starts_with("23"))
-}
-
-fn unavailable_error(error: MatchingError) -> QueryError {
-    QueryError::Unavailable { store: "Postgres", source: Box::new(error) }
 }

@@ -109,7 +109,7 @@ impl SearchRegistry {
     /// Reads what the log has of searches and members up to its fence.
     ///
     /// # Errors
-    /// [`MatchingError`] when the log, Qdrant or the embedding model is unavailable; then it goes on from where it was.
+    /// [`MatchingError`] when the log, Qdrant or the embedding model is unavailable; the next call continues.
     pub async fn refresh(&mut self) -> Result<(), MatchingError> {
         let incarnation = self.source.runtime.log().incarnation().await.map_err(MatchingError::Log)?;
         let fence = self.source.runtime.log().completed_prefix().await.map_err(MatchingError::Log)?;
@@ -130,20 +130,20 @@ impl SearchRegistry {
 
     /// The number of opportunities in the collection whose term statistics the queries have; `None` if no search has a
     /// text.
-    pub fn statistics_of(&self) -> Option<u64> {
-        self.loaded.statistics_of
+    pub fn statistics_opportunities(&self) -> Option<u64> {
+        self.loaded.statistics_opportunities
     }
 
     /// Whether it is time to build the queries again. If that cannot be found out now, it is tried again later: the
     /// present queries match.
     async fn has_outgrown_statistics(&mut self) -> bool {
-        let Some(statistics_of) = self.loaded.statistics_of else { return false };
+        let Some(statistics_opportunities) = self.loaded.statistics_opportunities else { return false };
         if !self.replacement.is_empty() || self.statistics_checked_at.elapsed() < self.config.statistics_interval {
             return false;
         }
         self.statistics_checked_at = Instant::now();
         match self.count_opportunities().await {
-            Ok(count) => count >= self.config.min_opportunities && count > statistics_of.saturating_mul(2),
+            Ok(count) => count >= self.config.min_opportunities && count > statistics_opportunities.saturating_mul(2),
             Err(error) => {
                 tracing::debug!(reason = format_error_chain(&error), "the collection's size is not known");
                 false

@@ -49,7 +49,7 @@ pub struct SchemaIncompatibility {
 
 /// Why `reader` cannot read all data that `writer` wrote (BACKWARD); at most 100 reasons, empty if it can. Schemas that
 /// are too large to be compared are incompatible.
-pub fn check_backward(reader: &Schema, writer: &Schema) -> Vec<SchemaIncompatibility> {
+pub fn find_incompatibilities(reader: &Schema, writer: &Schema) -> Vec<SchemaIncompatibility> {
     let mut comparison = SchemaComparison::new(reader, writer);
     let mut found = comparison.compare_whole(reader, writer);
     for incompatibility in found.iter_mut().filter(|found| found.path.is_empty()) {

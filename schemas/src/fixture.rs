@@ -3,9 +3,11 @@
 mod company;
 mod document;
 pub(crate) mod doubling;
+mod feature_flag;
 mod inbox;
 mod opportunity;
 mod proposal;
+mod proposal_generation;
 mod resource;
 mod task;
 mod visit;

@@ -110,7 +110,7 @@ impl RegistryLogin {
 pub enum RegistryClientError {
     /// The registry is unavailable or rejected the request.
     #[error("asking the schema registry at {url} {request}")]
-    Refused {
+    Rejected {
         /// The registry's address.
         url: String,
         /// The request, e.g. `for schema 7`.
@@ -208,7 +208,7 @@ impl SchemaRegistryClient {
     }
 
     fn refused_error(&self, request: String, source: SRCError) -> RegistryClientError {
-        RegistryClientError::Refused { url: self.inner.url.clone(), request, source }
+        RegistryClientError::Rejected { url: self.inner.url.clone(), request, source }
     }
 }
 

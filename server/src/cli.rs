@@ -6,7 +6,9 @@ mod dead_letters;
 mod doctor;
 mod event_line_printer;
 mod event_selection;
+mod experiments;
 mod extract_text;
+mod flags;
 mod generate;
 mod generations;
 mod import;
@@ -27,6 +29,7 @@ mod schemas;
 mod sdl;
 mod serve;
 mod simulate;
+mod source_report_lines;
 mod status;
 mod sync;
 mod tail;
@@ -88,8 +91,12 @@ enum CliSubcommand {
     DeadLetters(dead_letters::DeadLettersArgs),
     /// List, cancel or resume the instances of processes
     Processes(processes::ProcessesArgs),
+    /// Compare the variants of experiments, and say which is better
+    Experiments(experiments::ExperimentsArgs),
     /// List scheduled jobs with their last and next runs, or run one now
     Jobs(jobs::JobsArgs),
+    /// List, define, switch and change feature flags, and show who changed them
+    Flags(flags::FlagsArgs),
     /// Publish the whole log again after it was restored from a backup
     Recover(recover::RecoverArgs),
     /// Check every engine, and say which is unavailable and what to do
@@ -152,7 +159,9 @@ fn execute_cli(cli: MedhubCli) -> anyhow::Result<ExitCode> {
         | CliSubcommand::Verify(_)
         | CliSubcommand::DeadLetters(_)
         | CliSubcommand::Processes(_)
+        | CliSubcommand::Experiments(_)
         | CliSubcommand::Jobs(_)
+        | CliSubcommand::Flags(_)
         | CliSubcommand::Import(_)
         | CliSubcommand::Sync(_)
         | CliSubcommand::Simulate(_)
@@ -189,7 +198,9 @@ async fn run_subcommand(command: CliSubcommand, config: MedhubConfig) -> anyhow:
         CliSubcommand::Verify(command) => command.run(&config).await,
         CliSubcommand::DeadLetters(command) => command.run(&config).await,
         CliSubcommand::Processes(command) => command.run(&config).await,
+        CliSubcommand::Experiments(command) => command.run(&config).await,
         CliSubcommand::Jobs(command) => command.run(&config).await,
+        CliSubcommand::Flags(command) => command.run(&config).await,
         CliSubcommand::Import(command) => command.run(&config).await,
         CliSubcommand::Sync(command) => command.run(&config).await,
         CliSubcommand::Simulate(command) => command.run(&config).await,

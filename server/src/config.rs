@@ -11,9 +11,12 @@ mod masked_settings;
 mod serve;
 mod work;
 
+pub(crate) use self::environment::read_environment_variable;
+
 use std::path::{Path, PathBuf};
 
 use collaboration::CollaborationConfig;
+use commands::feature_flags::FlagPins;
 use documents::ExtractionConfig;
 use eventstore::{postgres::PostgresConfig, relay::RelayConfig, topic::KafkaConfig};
 use figment::{
@@ -21,6 +24,7 @@ use figment::{
     providers::{Format, Serialized, Toml},
     value::{Dict, Value},
 };
+use language_models::LanguageModelConfig;
 use mail::MailConfig;
 use objects::ObjectsConfig;
 use projections::{
@@ -28,6 +32,7 @@ use projections::{
     runtime::ConsumerConfig as WorkerConfig,
     storage::{clickhouse::ClickHouseConfig, qdrant::QdrantConfig, redis::RedisConfig},
 };
+use proposal_generation::ProposalGenerationConfig;
 use sam_gov::SamGovConfig;
 use schemas::registry_client::RegistryConfig;
 use secrecy::ExposeSecret;
@@ -86,6 +91,8 @@ pub struct MedhubConfig {
     pub ingest: IngestConfig,
     /// Shared editing of proposals.
     pub collaboration: CollaborationConfig,
+    /// Variants of feature flags in this program, whatever the log says.
+    pub flags: FlagPins,
     /// Object store, which holds the files of documents.
     pub objects: ObjectsConfig,
     /// Synchronisation with SAM.gov.
@@ -98,6 +105,10 @@ pub struct MedhubConfig {
     pub extraction: ExtractionConfig,
     /// Work on tasks in this program.
     pub work: WorkConfig,
+    /// Providers of generated texts. Their keys are in environment variables of their own.
+    pub language_models: LanguageModelConfig,
+    /// Generation of proposals.
+    pub proposal_generation: ProposalGenerationConfig,
     /// Startup and shutdown of a service.
     pub serve: ServeConfig,
     /// Logging.
@@ -171,6 +182,8 @@ impl MedhubConfig {
             redis: self.redis.clone(),
             objects: self.objects.clone(),
             collaboration: self.collaboration.clone(),
+            flags: self.flags.clone(),
+            proposal_generation: self.proposal_generation.clone(),
         }
     }
 

@@ -5,10 +5,13 @@
 //! ```
 
 mod file_limit;
+mod generation_work;
 pub mod notice_sync;
 mod part_supervisor;
 mod process_role;
+mod recorded_edits;
 mod registry_service;
+mod resource_reader;
 mod startup_wait;
 mod task_worker_part;
 mod termination_signals;
@@ -184,19 +187,19 @@ async fn start_parts(
     app: &AppContext,
     config: &MedhubConfig,
 ) -> Result<PartSupervisor, ServeError> {
-    startup_wait::wait_for_services(app, role.required_services(), config.serve.startup_timeout()).await?;
-    if role.required_services().contains(&BackingService::Postgres) {
+    let required = role.required_services(&config.work);
+    startup_wait::wait_for_services(app, required, config.serve.startup_timeout()).await?;
+    if required.contains(&BackingService::Postgres) {
         startup_wait::wait_for_migration(app, config.serve.startup_timeout()).await?;
-    }
-    if role.required_services().contains(&BackingService::Postgres) {
         app.read_models.refresh_pointer(app.runtime.control()).await.map_err(ServeError::Generations)?;
     }
-    log_findings(app, role);
+    log_findings(app, required);
     // Before any part is started: an address in use is the most likely failure.
     let listener = bind_listener("HTTP", config.http.listen).await?;
     let metrics = routes::install_recorder().map_err(ServeError::Metrics)?;
     let mut parts = PartSupervisor::default();
-    let mut readiness = ReadinessProbe::new(app.clone(), role.required_services(), config.serve.stuck_after());
+    let mut readiness = ReadinessProbe::new(app.clone(), required, config.serve.stuck_after());
+    start_feature_flags(app, &mut parts).await;
     if role.runs_relay() {
         let registry = SchemaRegistryClient::new(&config.registry);
         let relay = Relay::new(app.pool.clone(), config.kafka.clone(), registry, config.relay.clone());
@@ -213,7 +216,7 @@ async fn start_parts(
         Ok(())
     });
     if role.runs_processes() {
-        start_process_runner(app, &mut parts);
+        start_process_runner(app, config.serve.stuck_after(), &mut parts, &mut readiness);
         start_mailer(app, config, &mut parts)?;
         start_job_runner(app, config, &mut parts)?;
         start_notice_sync(app, config, &mut parts);
@@ -259,7 +262,7 @@ async fn start_parts(
     if let Some(services) = &services {
         start_ingest(&services.rest.ingest, config.ingest.drain_timeout(), &mut parts);
         let listener = bind_listener("gRPC", config.grpc.listen).await?;
-        let router = grpc::router(&config.grpc, app, role.required_services(), services.gate.clone());
+        let router = grpc::router(&config.grpc, app, required, services.gate.clone());
         let (router, health) = router.map_err(|error| ServeError::Edges(Box::new(error)))?;
         start_http_server("gRPC", listener, router, connections.clone(), &mut parts);
         parts.spawn_part(ShutdownStage::Edges, "the gRPC health service", |stop| async move {
@@ -272,11 +275,24 @@ async fn start_parts(
     Ok(parts)
 }
 
+/// Reads the feature flags, so that the first requests and tasks are assigned as all others, and starts the part that
+/// follows them.
+async fn start_feature_flags(app: &AppContext, parts: &mut PartSupervisor) {
+    let flags = app.flags.clone();
+    if let Err(error) = flags.refresh().await {
+        tracing::warn!(error = &error as &dyn std::error::Error, "feature flags unavailable, using the controls");
+    }
+    parts.spawn_part(ShutdownStage::Workers, "the feature flags", |stop| async move {
+        flags.run(stop).await;
+        Ok(())
+    });
+}
+
 /// Logs misconfigurations of the engines, in a task of its own: none of them prevents the start.
-fn log_findings(app: &AppContext, role: ProcessRole) {
+fn log_findings(app: &AppContext, required: &'static [BackingService]) {
     let app = app.clone();
     tokio::spawn(async move {
-        for ServiceFinding { engine, text, .. } in app.collect_findings(role.required_services()).await {
+        for ServiceFinding { engine, text, .. } in app.collect_findings(required).await {
             tracing::warn!(engine = engine.name(), "{text}");
         }
     });
@@ -370,13 +386,19 @@ fn start_workers(
 }
 
 /// Starts the part that sends the commands of processes and fires their timers.
-fn start_process_runner(app: &AppContext, parts: &mut PartSupervisor) {
+fn start_process_runner(
+    app: &AppContext,
+    stuck_after: Duration,
+    parts: &mut PartSupervisor,
+    readiness: &mut ReadinessProbe,
+) {
     let runner = ProcessRunner::new(
         app.process_instances.clone(),
         Arc::clone(&app.dispatcher),
         processes::all_processes(),
         ProcessRunnerConfig::default(),
     );
+    readiness.monitor_part(MonitoredPart::ProcessRunner { status: runner.status(), stuck_after });
     parts.spawn_part(ShutdownStage::Workers, "the process runner", |stop| async move {
         runner.run(stop).await;
         Ok(())

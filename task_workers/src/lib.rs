@@ -5,7 +5,7 @@
 //!                                                    └────── gRPC ClaimTask ──▶ workers of companies
 //! ```
 //!
-//! The log decides what a task has come to; the queue only says which tasks to try, and who tries one now. A claim is a
+//! The log has the outcome of each task; the queue only has those to attempt, and who attempts them now. A claim is a
 //! lease that its worker renews. When the worker dies, the lease ends, and another worker takes the task over: it first
 //! records the attempt of the dead one as failed, so that a task that kills its workers ends after its last attempt.
 
@@ -19,6 +19,6 @@ pub use self::{
     claimed_task::ClaimedTask,
     queue_projection::TaskQueueProjection,
     task_handler::{TaskFailure, TaskHandler},
-    task_queue::{ClaimRequest, LeaseState, TaskQueue, TaskQueueError, TaskQueueRow},
+    task_queue::{ClaimRequest, LeaseState, TaskQueue, TaskQueueError, TaskQueueRow, UnreadableTaskRow},
     worker_pool::{WorkerPool, WorkerPoolConfig},
 };

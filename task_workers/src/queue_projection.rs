@@ -10,10 +10,7 @@ use domain::{
 };
 use projections::{
     QueryError,
-    runtime::{
-        BatchLimits, EmptyFold, FetchStrategy, Generation, Projection, ProjectionError, ReadModelFold, ReadModelRow,
-        VerifyScope,
-    },
+    runtime::{BatchLimits, FetchStrategy, ProjectionError, StatelessProjection},
 };
 use sqlx::{Postgres, postgres::PgArguments, query::Query};
 use uuid::Uuid;
@@ -117,11 +114,8 @@ fn retry_pause(attempt: u32) -> TimeDelta {
     FIRST_RETRY_PAUSE * 2_i32.pow(attempt.saturating_sub(1).min(10))
 }
 
-impl Projection for TaskQueueProjection {
+impl StatelessProjection for TaskQueueProjection {
     const NAME: &'static str = "task-queue";
-
-    /// A task is never worked on again because the log is replayed.
-    const HAS_READ_MODEL: bool = false;
 
     const FETCH_STRATEGY: FetchStrategy = FetchStrategy::AtOnce;
 
@@ -135,54 +129,28 @@ impl Projection for TaskQueueProjection {
         BatchLimits { batch_events: 200, linger: Duration::from_millis(2), rebuild_events: 200 }
     }
 
-    /// There is only one generation: a task is claimed once.
-    fn with_generation(&self, _generation: Generation) -> Self {
-        self.clone()
-    }
-
     fn project(event: &RawEnvelope) -> Result<Vec<QueueChange>, ProjectionError> {
         QueueChange::from_event(event).map(|change| vec![change])
     }
 
     async fn apply(&self, changes: &[QueueChange]) -> Result<(), ProjectionError> {
         self.queue.apply_changes(changes).await.map_err(|error| match error {
-            TaskQueueError::Encode(_) => ProjectionError::refused(error),
+            TaskQueueError::Encode(_) => ProjectionError::rejected(error),
             TaskQueueError::Postgres { .. } => ProjectionError::unavailable(error),
         })
     }
 
     async fn is_applied(&self, change: &QueueChange) -> Result<bool, QueryError> {
         let followed = self.queue.followed_sequence(&change.tenant_id, &change.task_id).await;
-        let followed = followed.map_err(unavailable_error)?.and_then(|sequence| i64::try_from(sequence).ok());
+        let followed = followed.map_err(QueryError::postgres)?.and_then(|sequence| i64::try_from(sequence).ok());
         // A task that was requested before the queue existed is not in it.
         let is_request = matches!(change.step, QueueStep::Request(_));
         Ok(followed.map_or(!is_request, |followed| followed >= change.sequence))
     }
 
     async fn ping(&self) -> Result<(), QueryError> {
-        self.queue.ping().await.map_err(unavailable_error)
+        self.queue.ping().await.map_err(QueryError::postgres)
     }
-
-    async fn prepare(&self) -> Result<(), QueryError> {
-        self.queue.ping().await.map_err(unavailable_error)
-    }
-
-    /// Keeps the queue: it is not derived from the log alone.
-    async fn discard(&self) -> Result<(), QueryError> {
-        Ok(())
-    }
-
-    fn fold(&self, _scope: &VerifyScope) -> Box<dyn ReadModelFold> {
-        Box::new(EmptyFold)
-    }
-
-    async fn read_back(&self, _scope: &VerifyScope) -> Result<Vec<ReadModelRow>, QueryError> {
-        Ok(vec![])
-    }
-}
-
-fn unavailable_error(error: TaskQueueError) -> QueryError {
-    QueryError::Unavailable { store: "Postgres", source: Box::new(error) }
 }
 
 #[cfg(test)]

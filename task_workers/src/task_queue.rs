@@ -1,6 +1,7 @@
 //! The queue of tasks in Postgres, beside the log.
 
 mod queue_row;
+mod unreadable_task;
 
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
@@ -18,7 +19,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-pub use self::queue_row::TaskQueueRow;
+pub use self::{queue_row::TaskQueueRow, unreadable_task::UnreadableTaskRow};
 use crate::{ClaimedTask, queue_projection::QueueChange};
 
 /// How long ended tasks stay in the queue. Events that are delivered again within this time change nothing.
@@ -29,6 +30,9 @@ const CLEAN_UP_INTERVAL: Duration = Duration::from_hours(1);
 
 /// Claims of this process that ask Postgres at the same time: waiting workers must not use up its connections.
 const MAX_CONCURRENT_CLAIMS: usize = 4;
+
+/// Rows that one claim sets aside because they cannot be read. The next claim continues behind them.
+const MAX_UNREADABLE_PER_CLAIM: u32 = 100;
 
 /// Access to the queue. Clones share its limits, and the signal that wakes the claims of this program.
 #[derive(Debug, Clone)]
@@ -90,7 +94,7 @@ impl TaskQueue {
         }
     }
 
-    /// Removes tasks that ended long ago, again and again, until `stop`; then also ends all waiting for tasks.
+    /// Removes tasks that ended long ago, periodically, until `stop`; then also ends all waiting for tasks.
     pub async fn run(self, stop: CancellationToken) {
         let _ended = self.stopping.clone().drop_guard();
         let mut ticks = interval(CLEAN_UP_INTERVAL);
@@ -124,16 +128,22 @@ impl TaskQueue {
             Some(_) => include_str!("task_queue/claim_tenant.sql"),
             None => include_str!("task_queue/claim_all.sql"),
         };
-        let query = sqlx::query(statement)
-            .bind(kinds.into_iter().collect::<Vec<_>>())
-            .bind(request.worker.as_str())
-            .bind(request.lease.as_secs_f64());
-        let query = match &request.tenant_id {
-            Some(tenant) => query.bind(tenant.as_str()),
-            None => query,
-        };
-        let row = query.fetch_optional(&self.pool).await.map_err(postgres_error("claiming a task"))?;
-        row.as_ref().map(claimed_from_row).transpose().map_err(postgres_error("decoding a task"))
+        let kinds: Vec<_> = kinds.into_iter().collect();
+        for _ in 0..MAX_UNREADABLE_PER_CLAIM {
+            let query =
+                sqlx::query(statement).bind(&kinds).bind(request.worker.as_str()).bind(request.lease.as_secs_f64());
+            let query = match &request.tenant_id {
+                Some(tenant) => query.bind(tenant.as_str()),
+                None => query,
+            };
+            let row = query.fetch_optional(&self.pool).await.map_err(postgres_error("claiming a task"))?;
+            let Some(row) = row else { return Ok(None) };
+            match claimed_from_row(&row) {
+                Ok(task) => return Ok(Some(task)),
+                Err(error) => self.park_unreadable(&row, request, &error).await?,
+            }
+        }
+        Ok(None)
     }
 
     /// Claims a task, and waits for one until `deadline`, until `cancelled`, or until this program stops.
@@ -273,13 +283,15 @@ const POLL_INTERVAL: Duration = Duration::from_millis(500);
 fn claimed_from_row(row: &PgRow) -> Result<ClaimedTask, sqlx::Error> {
     let decode = |error: domain::value::InvalidValue| sqlx::Error::Decode(error.into());
     let tenant: &str = row.try_get("tenant_id")?;
-    let spec: sqlx::types::Json<TaskSpec> = row.try_get("job")?;
+    // Decoded from text: Postgres stores JSON that is nested too deeply for this program, and numbers beyond its range.
+    let spec: TaskSpec =
+        serde_json::from_str(row.try_get("job")?).map_err(|error| sqlx::Error::Decode(error.into()))?;
     let failures: i32 = row.try_get("failures")?;
     let previous: Option<&str> = row.try_get("previous_worker")?;
     Ok(ClaimedTask {
         tenant_id: TenantId::try_new(tenant).map_err(decode)?,
         task_id: row.try_get("task_id")?,
-        spec: spec.0,
+        spec,
         failures: u32::try_from(failures).unwrap_or(0),
         version: u64::try_from(row.try_get::<i64, _>("sequence")?).unwrap_or(0),
         previous_worker: previous.map(WorkerName::try_new).transpose().map_err(decode)?,

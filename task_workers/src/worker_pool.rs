@@ -183,7 +183,7 @@ enum TaskStep {
 type StepError = Box<dyn std::error::Error + Send + Sync>;
 
 impl<S> WorkerContext<S> {
-    /// A claim under a name of its own, so that attempts of the same pool are told apart.
+    /// A claim under a name of its own, which distinguishes the attempts of one pool.
     fn claim_request(&self, kind: TaskKind) -> Result<ClaimRequest, InvalidValue> {
         let number = self.claims.load(Ordering::Relaxed);
         let worker = WorkerName::try_new(&format!("{}/{number}", self.name))?;

@@ -60,7 +60,7 @@ fn read_golden_events(aggregate: &str) -> Vec<GoldenEvents> {
 
 /// Every schema with the golden events of its version.
 fn schemas_with_golden_events() -> Vec<(&'static EventSchema, GoldenEvents)> {
-    let kinds: BTreeSet<_> = all_schemas().iter().map(aggregate_kind).collect();
+    let kinds: BTreeSet<_> = all_schemas().iter().map(aggregate_of).collect();
     let golden: Vec<_> = kinds.into_iter().flat_map(read_golden_events).collect();
     let find = |schema: &EventSchema| {
         let same = |events: &&GoldenEvents| events.event_type == schema.event_type && events.version == schema.version;
@@ -73,8 +73,8 @@ fn name_version(schema: &EventSchema) -> String {
     format!("{} {}", schema.event_type, schema.version)
 }
 
-/// The aggregate kind, which an event type begins with.
-fn aggregate_kind(schema: &EventSchema) -> &'static str {
+/// The aggregate type, which an event type begins with.
+fn aggregate_of(schema: &EventSchema) -> &'static str {
     schema.event_type.split_once('.').unwrap().0
 }
 
@@ -83,7 +83,7 @@ fn create_envelope(schema: &EventSchema, payload: String) -> RawEnvelope {
         position: 7,
         event_id: Uuid::from_u128(7),
         tenant_id: PUBLIC_TENANT.to_owned(),
-        aggregate_type: aggregate_kind(schema).to_owned(),
+        aggregate_type: aggregate_of(schema).to_owned(),
         aggregate_id: "036:36C10G26R0005".to_owned(),
         sequence: 1,
         event_type: schema.event_type.to_owned(),
@@ -96,14 +96,14 @@ fn create_envelope(schema: &EventSchema, payload: String) -> RawEnvelope {
 
 #[test]
 fn every_version_has_its_golden_events_and_there_are_no_others() {
-    let kinds: BTreeSet<_> = all_schemas().iter().map(aggregate_kind).collect();
+    let kinds: BTreeSet<_> = all_schemas().iter().map(aggregate_of).collect();
     let files: BTreeSet<_> =
         fs::read_dir(golden_folder()).unwrap().map(|file| file.unwrap().file_name().into_string().unwrap()).collect();
     assert_eq!(files, kinds.iter().map(|kind| format!("{kind}.json")).collect());
     for kind in kinds {
         let golden =
             read_golden_events(kind).into_iter().map(|events| format!("{} {}", events.event_type, events.version));
-        let schemas = all_schemas().iter().filter(|schema| aggregate_kind(schema) == kind).map(name_version);
+        let schemas = all_schemas().iter().filter(|schema| aggregate_of(schema) == kind).map(name_version);
         assert_eq!(
             golden.collect::<Vec<_>>(),
             schemas.collect::<Vec<_>>(),
@@ -125,7 +125,7 @@ fn golden_events_are_readable_by_schemas_upcasters_and_every_projection() {
 
             let event = create_envelope(schema, json);
             assert_current_form(&event, &case.current);
-            match aggregate_kind(schema) {
+            match aggregate_of(schema) {
                 Opportunity::TYPE => {
                     let event_of_view = ViewEvent::Opportunity(event.decode().unwrap());
                     let view = ViewChange { id: event.aggregate_id.clone(), sequence: 1, event: event_of_view };

@@ -9,7 +9,7 @@ mod dedicated_engines;
 mod documentation;
 mod edges;
 mod eventstore;
-mod generation_spending;
+mod generation;
 mod graphql;
 mod guides;
 mod mail;

@@ -1,5 +1,6 @@
 //! The work of an operator: rebuild, roll back, verify, handle dead letters, read the status.
 
+mod feature_flags;
 mod graphql_operations;
 mod metrics;
 
@@ -100,8 +101,8 @@ async fn read_models_are_rebuilt_rolled_back_and_dropped_while_queries_are_answe
     };
     assert_eq!((standing(1), standing(2)), (vec!["live".to_owned(); 6], vec!["retained".to_owned(); 4]));
 
-    let live = product.run_medhub(&["generations", "drop", "views", "g1"]).await;
-    assert!(!live.status.success() && output_text(&live).contains("is active"), "{}", output_text(&live));
+    let outcome = product.run_medhub(&["generations", "drop", "views", "g1"]).await;
+    assert!(!outcome.status.success() && output_text(&outcome).contains("is active"), "{}", output_text(&outcome));
     let dropped = product.run_medhub(&["generations", "drop", "views", "g2"]).await;
     assert!(dropped.status.success(), "{}", output_text(&dropped));
     let remaining = json_lines(&product.run_medhub(&["generations", "--json"]).await);
@@ -207,7 +208,7 @@ async fn status_reports_the_relay_and_every_projection() {
 
     assert_eq!((&status["agree"], &status["relay"]["leads"]), (&json!(true), &json!(true)), "{status}");
     let projections = status["projections"].as_array().unwrap();
-    assert_eq!(projections.len(), 10, "six projections, two processes, the queue of tasks, mail: {status}");
+    assert_eq!(projections.len(), 11, "six projections, three processes, the queue of tasks, mail: {status}");
     for row in projections {
         assert_eq!((&row["live"], &row["parked"]), (&json!(true), &json!(0)), "{row}");
     }

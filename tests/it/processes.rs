@@ -2,9 +2,12 @@
 
 mod chaos;
 mod document_fixture;
+mod document_memory;
 mod document_tasks;
 mod document_work;
 mod effects;
-mod pdf_file;
+pub(crate) mod pdf_file;
 mod product;
+mod runner;
 mod trail;
+pub(crate) mod uploads;

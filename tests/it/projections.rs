@@ -35,7 +35,7 @@ async fn apply_with_repetitions<P: Projection>(projection: &P, events: &[RawEnve
     let middle = events.len() / 2;
     apply(projection, &events[..middle]).await;
     apply(projection, &events[..middle]).await;
-    apply(projection, &events[middle - 2..]).await;
+    apply(projection, &events[middle.saturating_sub(2)..]).await;
     apply_live(projection, events).await;
     apply(projection, &[events, events].concat()).await;
 }

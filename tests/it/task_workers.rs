@@ -95,9 +95,19 @@ impl QueueFixture {
     }
 
     async fn request(&self, tenant: &str) -> String {
+        self.request_task(tenant, TaskKind::ExtractText, ParameterList::default()).await
+    }
+
+    /// Requests a generation of a proposal, by its parameter.
+    async fn request_generation(&self, tenant: &str, parameter: &str) -> String {
+        let parameters = ParameterList::try_new([(parameter, "x")]).unwrap();
+        self.request_task(tenant, TaskKind::GenerateProposal, parameters).await
+    }
+
+    async fn request_task(&self, tenant: &str, kind: TaskKind, parameters: ParameterList) -> String {
         let (id, sender) = (Uuid::new_v4().to_string(), Self::sender(tenant));
         let subject = TaskSubject::try_new(SubjectKind::Document, "d").unwrap();
-        let spec = TaskSpec { kind: TaskKind::ExtractText, subject, parameters: ParameterList::default() };
+        let spec = TaskSpec { kind, subject, parameters };
         self.send(&id, TaskCommand::Request { spec, stamp: self.dispatcher.stamp(&sender) }, tenant).await;
         id
     }
@@ -243,6 +253,74 @@ async fn each_task_is_claimed_once_the_oldest_first_and_of_one_tenant_if_asked()
     // Events that are delivered again leave the claims as they are.
     fixture.deliver().await;
     assert_eq!(fixture.claim("w3").await, None);
+}
+
+#[tokio::test]
+async fn one_generation_of_each_tenant_is_claimed_at_a_time() {
+    let fixture = QueueFixture::create().await;
+    let (first, second) = (
+        fixture.request_generation(TENANT, "generation_id").await,
+        fixture.request_generation(TENANT, "generation_id").await,
+    );
+    let other = fixture.request_generation("other", "generation_id").await;
+    fixture.deliver().await;
+    let claim = async |worker: &str| {
+        let request = ClaimRequest { kinds: vec![TaskKind::GenerateProposal], ..claim_request(worker) };
+        fixture.queue.claim_task(&request).await.unwrap().map(|task| task.task_id)
+    };
+    assert_eq!(claim("a").await, Some(first.clone()));
+    assert_eq!(claim("b").await, Some(other));
+    assert_eq!(claim("c").await, None, "the tenant has a running generation");
+    let (tenant, worker) = (TenantId::try_new(TENANT).unwrap(), WorkerName::try_new("a").unwrap());
+    fixture.queue.release_lease(&tenant, &first, &worker).await.unwrap();
+    let next = claim("c").await;
+    assert!(next == Some(first) || next == Some(second), "{next:?}");
+}
+
+#[tokio::test]
+async fn tasks_of_tenants_for_their_own_workers_and_those_of_generations_are_separate() {
+    let fixture = QueueFixture::create().await;
+    let own = fixture.request_generation(TENANT, "tone").await;
+    fixture.deliver().await;
+    let product = ClaimRequest { kinds: vec![TaskKind::GenerateProposal], ..claim_request("a") };
+    let tenant = ClaimRequest { tenant_id: Some(TenantId::try_new(TENANT).unwrap()), ..product.clone() };
+    assert_eq!(fixture.queue.claim_task(&product).await.unwrap(), None);
+    let generation = fixture.request_generation(TENANT, "generation_id").await;
+    fixture.deliver().await;
+    assert_eq!(fixture.queue.claim_task(&tenant).await.unwrap().unwrap().task_id, own);
+    assert_eq!(fixture.queue.claim_task(&tenant).await.unwrap(), None);
+    assert_eq!(fixture.queue.claim_task(&product).await.unwrap().unwrap().task_id, generation);
+}
+
+#[tokio::test]
+async fn a_task_whose_row_cannot_be_read_is_set_aside_with_its_reason() {
+    let fixture = QueueFixture::create().await;
+    let (bad, good) = (fixture.request(TENANT).await, fixture.request(TENANT).await);
+    fixture.deliver().await;
+    let damage = "update task_queue set job = job || '{\"kind\": \"juggle\", \"x\": 1e400}' where task_id = $1";
+    sqlx::query(damage).bind(&bad).execute(&fixture.pool).await.unwrap();
+
+    assert_eq!(fixture.claim("a").await.unwrap().task_id, good, "it delays no other");
+    assert_eq!(fixture.claim("b").await, None, "it is not claimed again");
+    let parked = fixture.queue.list_unreadable(10).await.unwrap();
+    assert_eq!(parked.iter().map(|row| row.task_id.as_str()).collect::<Vec<_>>(), [&bad]);
+    assert!(parked[0].reason.contains("juggle") || parked[0].reason.contains("number out of range"), "{parked:?}");
+    // It is offered again after a minute, and after twice that time if it still cannot be read.
+    let pause = async || {
+        let query = "select extract(epoch from claimable_at - changed_at)::bigint from task_queue where task_id = $1";
+        sqlx::query_scalar::<_, i64>(query).bind(&bad).fetch_one(&fixture.pool).await.unwrap()
+    };
+    assert_eq!(pause().await, 60);
+    let offer = "update task_queue set claimable_at = now() where task_id = $1";
+    sqlx::query(offer).bind(&bad).execute(&fixture.pool).await.unwrap();
+    assert_eq!(fixture.claim("b").await, None);
+    assert_eq!(pause().await, 120);
+    // A release that can read it gets it after the pause.
+    let repair = "update task_queue set job = (select job from task_queue where task_id = $2), claimable_at = now()
+                  where task_id = $1";
+    sqlx::query(repair).bind(&bad).bind(&good).execute(&fixture.pool).await.unwrap();
+    assert_eq!(fixture.claim("b").await.unwrap().task_id, bad);
+    assert_eq!(fixture.queue.list_unreadable(10).await.unwrap(), vec![]);
 }
 
 #[tokio::test]

@@ -22,6 +22,7 @@ pub mod faults;
 mod graphql_subscriber;
 mod guarded_child;
 mod http_response;
+pub mod language_model_server;
 pub mod log_events;
 pub mod notice_import;
 pub mod opportunity_history;

@@ -31,7 +31,7 @@ pub fn history() -> Vec<RawEnvelope> {
     log.record(Notice { award: Some(award("SHIP", 81_930_000)), ..ship });
     log.record(valves);
     let mut amended = notice("w2", "VETERANS AFFAIRS, DEPARTMENT OF", "W-1", "6530--Wheelchairs and lifts", "6530", 6);
-    amended.facts.response_deadline = Some(march(20));
+    amended.details.response_deadline = Some(march(20));
     log.record(Notice { award: Some(award("CHAIR-1", 100)), ..amended });
     log.record(notice("w0", "VETERANS AFFAIRS, DEPARTMENT OF", "W-1", "6530--Wheelchairs (sources)", "6530", 1));
     let last = notice("w3", "VETERANS AFFAIRS, DEPARTMENT OF", "W-1", "6530--Wheelchairs and lifts", "6530", 7);
@@ -59,7 +59,7 @@ pub fn march(day: u32) -> DateTime<Utc> {
 /// # Panics
 /// If the domain refuses a value.
 pub fn notice(id: &str, agency: &str, number: &str, title: &str, psc: &str, day: u32) -> Notice {
-    let facts = NoticeDetails {
+    let details = NoticeDetails {
         title: title.to_owned(),
         notice_type: NoticeType::try_new("Solicitation").unwrap(),
         agency: Agency::from_name(agency).unwrap(),
@@ -78,7 +78,7 @@ pub fn notice(id: &str, agency: &str, number: &str, title: &str, psc: &str, day:
         link: None,
     };
     let notice_id = NoticeId::try_new(id).unwrap();
-    Notice { notice_id, source: NoticeSource::SamCsv, posted_at: march(day), facts, award: None }
+    Notice { notice_id, source: NoticeSource::SamCsv, posted_at: march(day), details, award: None }
 }
 
 /// A log in memory, filled by the domain's own decisions.

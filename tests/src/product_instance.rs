@@ -182,5 +182,6 @@ fn own_settings(namespace: &TestNamespace, engines: &ProductHandle, folder: &Pat
     settings.extend(more.map(|(name, value)| (name.to_owned(), value)));
     // Tests act as the workers of their companies.
     settings.extend(document_work_settings(0));
+    settings.insert("MEDHUB__WORK__GENERATE_PROPOSAL".to_owned(), "0".to_owned());
     settings
 }

@@ -73,6 +73,15 @@ impl RunningRelay {
         .await
     }
 
+    /// Waits until it reports an error with this text: after a restart of the broker it may report a passing one first.
+    pub async fn wait_for_error_with(&self, text: &str) -> String {
+        eventually(async || {
+            let status = self.status.borrow().clone();
+            status.last_error.clone().filter(|error| error.contains(text)).ok_or(format!("{status:?}"))
+        })
+        .await
+    }
+
     /// Stops it and waits for its end.
     ///
     /// # Panics

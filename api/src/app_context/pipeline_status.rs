@@ -40,7 +40,8 @@ pub struct ProjectionRow {
     /// Number of the generation.
     pub generation: i32,
     /// Whether it is the active generation.
-    pub live: bool,
+    #[serde(rename = "live")]
+    pub is_active: bool,
     /// State of its worst worker, or of the generation if it has no worker.
     pub state: String,
     /// Number of workers.
@@ -105,7 +106,7 @@ impl AppContext {
             let lag_seconds = at_work.iter().map(|worker| worker.lag_s).fold(0.0, f64::max);
             let errors = at_work.iter().find_map(|worker| worker.last_error.clone());
             projections.push(ProjectionRow {
-                live: pointer.generations.get(&build.projection) == Some(&build.generation),
+                is_active: pointer.generations.get(&build.projection) == Some(&build.generation),
                 state: worst.unwrap_or(idle_state(build.state.name())).to_owned(),
                 workers: at_work.len(),
                 position: lag.map_or(0, |lag| lag.position),

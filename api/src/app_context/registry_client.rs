@@ -42,7 +42,7 @@ pub enum RegistryLookupError {
     },
     /// The registry responded with an error status.
     #[error("{at} answers {status}: {message}")]
-    Refused {
+    Rejected {
         /// URL of the registry, without a password.
         at: String,
         /// Status of the response.
@@ -102,7 +102,7 @@ impl ReadOnlyRegistryClient {
     pub async fn find_schema(&self, schema: &EventSchema) -> Result<Option<RegisteredSchema>, RegistryLookupError> {
         match self.send_request(self.schema_request(self.endpoint_url(&["subjects", schema.subject]), schema)).await {
             Ok(known) => Ok(Some(known)),
-            Err(RegistryLookupError::Refused { status: StatusCode::NOT_FOUND, .. }) => Ok(None),
+            Err(RegistryLookupError::Rejected { status: StatusCode::NOT_FOUND, .. }) => Ok(None),
             Err(error) => Err(error),
         }
     }
@@ -121,7 +121,7 @@ impl ReadOnlyRegistryClient {
             }
             // A new subject has no versions to be incompatible with.
             Ok(CompatibilityAnswer { is_compatible: true, .. })
-            | Err(RegistryLookupError::Refused { status: StatusCode::NOT_FOUND, .. }) => Ok(vec![]),
+            | Err(RegistryLookupError::Rejected { status: StatusCode::NOT_FOUND, .. }) => Ok(vec![]),
             Err(error) => Err(error),
         }
     }
@@ -159,6 +159,6 @@ impl ReadOnlyRegistryClient {
             Ok(refusal) => format!("{} {}", refusal.error_code, refusal.message),
             Err(_) => "the response is not in the format of Confluent's API".to_owned(),
         };
-        Err(RegistryLookupError::Refused { at: at(), status, message })
+        Err(RegistryLookupError::Rejected { at: at(), status, message })
     }
 }

@@ -1,6 +1,7 @@
 //! The sections of the engines and of what runs on them, together.
 
 use collaboration::CollaborationConfig;
+use commands::feature_flags::FlagPins;
 use eventstore::{postgres::PostgresConfig, relay::RelayConfig, topic::KafkaConfig};
 use objects::ObjectsConfig;
 use projections::{
@@ -8,6 +9,7 @@ use projections::{
     runtime::ConsumerConfig as WorkerConfig,
     storage::{clickhouse::ClickHouseConfig, qdrant::QdrantConfig, redis::RedisConfig},
 };
+use proposal_generation::ProposalGenerationConfig;
 use schemas::registry_client::RegistryConfig;
 
 /// Settings of all engines. Contains secrets, so it is neither serialized nor printed.
@@ -35,4 +37,8 @@ pub struct EngineConfig {
     pub objects: ObjectsConfig,
     /// Shared editing of proposals.
     pub collaboration: CollaborationConfig,
+    /// Variants of feature flags in this program, whatever the log says.
+    pub flags: FlagPins,
+    /// Generation of proposals.
+    pub proposal_generation: ProposalGenerationConfig,
 }

@@ -3,7 +3,7 @@
 use std::fmt::Display;
 
 use async_graphql::{ComplexObject, Context, Result, SimpleObject, Union};
-use commands::{authorization::AuthorizedCommand, precondition::CommandPreconditions};
+use commands::{authorization::AuthorizedCommand, dispatcher::CommandOutcome, precondition::CommandPreconditions};
 use domain::{aggregate::PureAggregate, fingerprint::Fingerprint, refusal_code::RefusalCode, value::AuditStamp};
 use uuid::Uuid;
 
@@ -22,6 +22,13 @@ pub(super) enum ChangeOutcome {
     Accepted(ChangeAccepted),
     /// A business rule forbids the change.
     Rejected(ChangeRejected),
+}
+
+impl ChangeOutcome {
+    /// The outcome of a change that a business rule forbids before there is a command.
+    pub(super) fn refused(refusal: &impl RefusalCode) -> Self {
+        Self::Rejected(ChangeRejected { rule: refusal.refusal_code(), reason: refusal.to_string() })
+    }
 }
 
 /// The change is recorded, now or by an earlier request; read models follow shortly.
@@ -86,7 +93,29 @@ where
     A: PureAggregate<Command: AuthorizedCommand + Clone, Error: RefusalCode> + Fingerprint,
 {
     let app = error::require_context_data(ctx.data::<AppContext>())?;
-    match tenant_commands::dispatch::<A>(app, identity, &id, conditions, command).await {
+    to_outcome::<A>(&id, tenant_commands::dispatch::<A>(app, identity, &id, conditions, command).await)
+}
+
+/// Like [`dispatch_command`], for an aggregate that belongs to no company. Refuses everybody but operators.
+pub(super) async fn dispatch_public_command<A>(
+    ctx: &Context<'_>,
+    id: impl Display + Sync,
+    conditions: &CommandPreconditions,
+    command: impl FnOnce(AuditStamp) -> A::Command + Send,
+) -> Result<ChangeOutcome>
+where
+    A: PureAggregate<Command: AuthorizedCommand + Clone, Error: RefusalCode> + Fingerprint,
+{
+    let app = error::require_context_data(ctx.data::<AppContext>())?;
+    let executed = tenant_commands::dispatch_public::<A>(app, request_identity(ctx)?, &id, conditions, command).await;
+    to_outcome::<A>(&id, executed)
+}
+
+fn to_outcome<A: PureAggregate>(
+    id: &(impl Display + Sync),
+    executed: std::result::Result<CommandOutcome, CommandFailure>,
+) -> Result<ChangeOutcome> {
+    match executed {
         Ok(executed) => Ok(ChangeOutcome::Accepted(ChangeAccepted {
             id: id.to_string(),
             version: executed.version,

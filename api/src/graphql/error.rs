@@ -174,6 +174,11 @@ pub(super) fn rebuild_error(error: &RebuildError) -> Error {
     error_with_code(&error.to_string(), code)
 }
 
+/// The error for a generation that the caller's company does not have.
+pub(super) fn missing_generation() -> Error {
+    error_with_code("your company has no such generation", "NOT_FOUND")
+}
+
 /// The record of a rebuild that has just started is missing: a defect, or a manual deletion of records.
 pub(super) fn missing_rebuild() -> Error {
     tracing::error!("record of a started rebuild is missing");

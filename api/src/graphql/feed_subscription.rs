@@ -66,13 +66,21 @@ where
     T: Send,
     F: Fn(&FeedEvent) -> Option<T> + Send,
 {
-    let identity = super::command_dispatch::request_identity(ctx)?.clone();
     let tenant = super::command_dispatch::reading_tenant(ctx)?.clone();
-    let authenticator = error::require_context_data(ctx.data::<Authenticator>())?.clone();
     let tenant_view = move |feed_event: &FeedEvent| {
         if feed_event.event.tenant_id == tenant.as_str() { view(feed_event) } else { None }
     };
-    let items = Box::pin(subscribe_events(ctx, after, tenant_view).await?);
+    authorize_items(ctx, Box::pin(subscribe_events(ctx, after, tenant_view).await?))
+}
+
+/// Yields the items of a company's stream while the caller may read its data, which is checked before each item. Ends with
+/// an error when the caller may no longer.
+pub(super) fn authorize_items<T, S>(ctx: &Context<'_>, items: S) -> Result<impl Stream<Item = Result<T>> + use<T, S>>
+where
+    S: Stream<Item = Result<T>> + Unpin,
+{
+    let identity = super::command_dispatch::request_identity(ctx)?.clone();
+    let authenticator = error::require_context_data(ctx.data::<Authenticator>())?.clone();
     Ok(stream::unfold(Some((items, identity, authenticator)), next_authorized))
 }
 

@@ -4,7 +4,10 @@ use std::marker::PhantomData;
 
 use async_graphql::{Context, OneofObject, Result, SimpleObject};
 use chrono::{DateTime, Utc};
-use domain::{document::Document, proposal::Proposal, resource::Resource, task::Task, value::TenantId};
+use domain::{
+    document::Document, proposal::Proposal, proposal_generation::ProposalGeneration, resource::Resource, task::Task,
+    value::TenantId,
+};
 use projections::{
     PointInTime,
     tenant_views::{StoredAggregate, TenantAggregate, aggregate_at, aggregate_events},
@@ -52,6 +55,7 @@ pub(super) async fn load_as_of<A: TenantAggregate>(
 #[derive(SimpleObject)]
 #[graphql(
     concrete(name = "ProposalHistory", params(Proposal)),
+    concrete(name = "ProposalGenerationHistory", params(ProposalGeneration)),
     concrete(name = "DocumentHistory", params(Document)),
     concrete(name = "ResourceHistory", params(Resource)),
     concrete(name = "TaskHistory", params(Task))
@@ -70,6 +74,7 @@ where
 #[derive(SimpleObject)]
 #[graphql(
     concrete(name = "ProposalPastChange", params(Proposal)),
+    concrete(name = "ProposalGenerationPastChange", params(ProposalGeneration)),
     concrete(name = "DocumentPastChange", params(Document)),
     concrete(name = "ResourcePastChange", params(Resource)),
     concrete(name = "TaskPastChange", params(Task))

@@ -18,6 +18,14 @@ pub(super) fn parse_page_size(first: Option<i32>, default: u32) -> Result<u32> {
         .map_err(|_| invalid_field("first", format!("first is not between 1 and {MAX_PAGE_SIZE}")))
 }
 
+/// Validates the size of a page of large entries; [`DEFAULT_PAGE_SIZE`] if omitted, and at most that.
+pub(super) fn parse_small_page_size(first: Option<i32>) -> Result<u32> {
+    match parse_page_size(first, DEFAULT_PAGE_SIZE) {
+        Ok(first @ ..=DEFAULT_PAGE_SIZE) => Ok(first),
+        Ok(_) | Err(_) => Err(invalid_field("first", format!("first is not between 1 and {DEFAULT_PAGE_SIZE}"))),
+    }
+}
+
 /// Position of a page in a list.
 #[derive(SimpleObject)]
 pub(super) struct PageInfo {

@@ -35,7 +35,7 @@ pub(super) fn parse_preconditions(
         let field = ctx.field();
         let arguments: Vec<_> = field.arguments()?.iter().map(|(name, value)| format!("{name}: {value}")).collect();
         let request = format!("{}({})", field.name(), arguments.join(", "));
-        IdempotencyKey::try_new(&key, &request)
+        IdempotencyKey::try_from_client(&key, &request)
             .map_err(|reason| error::invalid_value("conditions.idempotencyKey", &reason))
     });
     Ok(CommandPreconditions {

@@ -90,7 +90,8 @@ impl GraphQlSession {
                 Err(refusal) => return answer(*refusal),
             };
             let cost = document.cost().complexity;
-            if let Err(refusal) = session.request_gate.charge_document(&session.identity, &session.address, cost).await
+            if let Err(refusal) =
+                session.request_gate.charge_query_cost(&session.identity, &session.address, cost).await
             {
                 return answer(error_response(refusal.to_string(), "RATE_LIMITED"));
             }

@@ -44,7 +44,7 @@ impl WorkspaceSearchQuery {
 enum WorkspaceKindEnum {
     /// A proposal: its title and each section.
     Proposal,
-    /// A document: its file name, requirements and analysis.
+    /// A document: its file name, requirements, analysis and text.
     Document,
     /// A resource.
     Resource,
@@ -61,11 +61,13 @@ struct WorkspaceHit {
     id: String,
     /// Title of the object; null if the read model with the titles does not contain it yet.
     title: Option<String>,
-    /// Part of the object: `title` or `section:<key>` of a proposal, `file`, `requirements` or `analysis` of a
-    /// document, `whole` of a resource.
+    /// Part of the object: `title` or `section:<key>` of a proposal, `file`, `requirements`, `analysis` or
+    /// `text:<number>` of a document, `whole` of a resource.
     part: String,
     /// Heading of the part.
     heading: String,
+    /// Page of the document, from 1, if the part is of its text; null for other parts.
+    page: Option<u32>,
     /// The passage of the part that contains most of the query's words.
     passage: String,
     /// Version of the object that wrote the part.
@@ -112,8 +114,8 @@ async fn attach_titles(
             Some(HitTitle::Title(title)) => Some(title),
             Some(HitTitle::Unknown) | None => None,
         };
-        let TenantSearchHit { kind, id, part, heading, passage, score, version } = hit;
-        titled_hits.push(WorkspaceHit { score, kind: kind.into(), id, title, part, heading, passage, version });
+        let TenantSearchHit { kind, id, part, heading, page, passage, score, version } = hit;
+        titled_hits.push(WorkspaceHit { score, kind: kind.into(), id, title, part, heading, page, passage, version });
     }
     Ok(titled_hits)
 }

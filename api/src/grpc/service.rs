@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use commands::precondition::{CommandPreconditions, IdempotencyKey};
 use domain::{
+    proposal_generation::check_requested_task,
     task::{
         ParameterList, ProgressPercent, RetryDecision, Task, TaskCommand, TaskNote, TaskResult, TaskSpec, TaskSubject,
         WorkerName,
@@ -70,7 +71,7 @@ impl TaskService for TaskServiceImpl {
         let key = if idempotency_key.is_empty() {
             None
         } else {
-            let key = IdempotencyKey::try_new(&idempotency_key, &format!("ProcessTask {task_id} {step:?}"));
+            let key = IdempotencyKey::try_from_client(&idempotency_key, &format!("ProcessTask {task_id} {step:?}"));
             Some(key.map_err(|reason| invalid_value_status("idempotency_key", &reason))?)
         };
         let preconditions =
@@ -238,6 +239,8 @@ fn step_command(step: Step) -> Result<Box<dyn FnOnce(AuditStamp) -> TaskCommand 
             let parameters = ParameterList::try_new(entries)
                 .map_err(|reason| invalid_value_status("request.parameters", &reason))?;
             let spec = TaskSpec { kind, subject, parameters };
+            check_requested_task(&spec)
+                .map_err(|refusal| invalid_argument("request.parameters", &refusal.to_string()))?;
             Box::new(|stamp| TaskCommand::Request { spec, stamp })
         }
         Step::Start(start) => {

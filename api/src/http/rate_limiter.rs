@@ -111,9 +111,9 @@ impl RateLimiter {
         extra_requests(events, self.config.events_per_request)
     }
 
-    /// Cost of a document of this complexity in requests, beyond the request itself.
-    pub(crate) fn cost_of_document(&self, complexity: usize) -> u32 {
-        extra_requests(complexity, self.config.complexity_per_request)
+    /// What a GraphQL document of this cost counts for, in requests, beyond the request itself.
+    pub(crate) fn cost_of_query(&self, query_cost: usize) -> u32 {
+        extra_requests(query_cost, self.config.complexity_per_request)
     }
 
     /// Charges `cost` requests; `None` if no limit applies. A cost above the limit of a minute is allowed when
@@ -158,7 +158,7 @@ impl RateLimiter {
     }
 
     /// Charges an address for an invalid login; does not use `Redis`.
-    pub fn charge_refused_login(&self, address: &ClientAddress) -> Option<RateLimitStatus> {
+    pub fn charge_failed_login(&self, address: &ClientAddress) -> Option<RateLimitStatus> {
         let limit = self.config.refused_tokens;
         self.config.enabled.then(|| self.charge_locally("refused", address.as_str(), limit, 1))
     }
@@ -215,6 +215,11 @@ fn extra_requests(amount: usize, per_request: usize) -> u32 {
 }
 
 impl RateLimitStatus {
+    /// Whether the charge exceeded the limit, so that the request is not allowed.
+    pub fn is_exceeded(&self) -> bool {
+        self.retry_after_s.is_some()
+    }
+
     fn from_charge(limit: u32, outcome: ChargeOutcome) -> Self {
         Self {
             limit,
@@ -261,7 +266,7 @@ mod tests {
         }
         assert_eq!(outcomes, [(true, 2), (true, 0), (false, 0)]);
         assert_eq!(limiter.charge_unverified_credential(&address).await.unwrap().retry_after_s, None);
-        assert!(limiter.charge_unverified_credential(&address).await.unwrap().retry_after_s.is_some());
+        assert!(limiter.charge_unverified_credential(&address).await.unwrap().is_exceeded());
         limiter.refund_unverified_credential(&address).await;
         assert_eq!(limiter.charge_unverified_credential(&address).await.unwrap().retry_after_s, None);
         assert_eq!(limiter.charge(&RateLimitSubject::Unlimited, &address, 1).await, None);
@@ -273,7 +278,7 @@ mod tests {
         let (user, address) = (RateLimitSubject::User("ann".to_owned()), ClientAddress::from_text("192.0.2.7"));
         let status = limiter.charge(&user, &address, 1_000).await.unwrap();
         assert_eq!((status.retry_after_s, status.remaining), (None, 0));
-        assert!(limiter.charge(&user, &address, 1).await.unwrap().retry_after_s.is_some());
+        assert!(limiter.charge(&user, &address, 1).await.unwrap().is_exceeded());
     }
 
     #[test]

@@ -104,7 +104,7 @@ impl RequestGate {
         address: &ClientAddress,
     ) -> Result<(Principal, Option<RateLimitStatus>), AdmissionError> {
         let rate_limit = self.limiter.charge_unverified_credential(address).await;
-        if let Some(rate_limit) = rate_limit.filter(|rate_limit| rate_limit.retry_after_s.is_some()) {
+        if let Some(rate_limit) = rate_limit.filter(RateLimitStatus::is_exceeded) {
             return Err(AdmissionError::RateLimited(rate_limit));
         }
         // Nothing is refunded while the event store is unavailable, so that retries do not add to its load.
@@ -119,7 +119,7 @@ impl RequestGate {
             return error.into();
         }
         match self.limiter.charge_unverified_credential(address).await {
-            Some(rate_limit) if rate_limit.retry_after_s.is_some() => AdmissionError::RateLimited(rate_limit),
+            Some(rate_limit) if rate_limit.is_exceeded() => AdmissionError::RateLimited(rate_limit),
             Some(_) | None => error.into(),
         }
     }
@@ -140,14 +140,14 @@ impl RequestGate {
         self.charge(&principal.rate_limit_subject, address, 1).await
     }
 
-    /// Charges a document of this complexity, on top of the request that carried it.
-    pub(crate) async fn charge_document(
+    /// Charges a GraphQL document of this cost, on top of the request that carried it.
+    pub(crate) async fn charge_query_cost(
         &self,
         principal: &Principal,
         address: &ClientAddress,
-        complexity: usize,
+        query_cost: usize,
     ) -> Result<Option<RateLimitStatus>, AdmissionError> {
-        match self.limiter.cost_of_document(complexity) {
+        match self.limiter.cost_of_query(query_cost) {
             0 => Ok(None),
             cost => self.charge(&principal.rate_limit_subject, address, cost).await,
         }
@@ -161,7 +161,7 @@ impl RequestGate {
         cost: u32,
     ) -> Result<Option<RateLimitStatus>, AdmissionError> {
         match self.limiter.charge(subject, address, cost).await {
-            Some(rate_limit) if rate_limit.retry_after_s.is_some() => Err(AdmissionError::RateLimited(rate_limit)),
+            Some(rate_limit) if rate_limit.is_exceeded() => Err(AdmissionError::RateLimited(rate_limit)),
             rate_limit => Ok(rate_limit),
         }
     }
@@ -172,7 +172,7 @@ impl RequestGate {
         address: &ClientAddress,
     ) -> Result<Option<RateLimitStatus>, AdmissionError> {
         match self.limiter.charge_public_request(PublicRoute::Other, address) {
-            Some(rate_limit) if rate_limit.retry_after_s.is_some() => Err(AdmissionError::RateLimited(rate_limit)),
+            Some(rate_limit) if rate_limit.is_exceeded() => Err(AdmissionError::RateLimited(rate_limit)),
             rate_limit => Ok(rate_limit),
         }
     }
@@ -224,9 +224,9 @@ impl RequestMeter {
         self.charge(self.gate.limiter.cost_of_events(events)).await
     }
 
-    /// [`Self::charge`] for a document of this complexity.
-    pub(crate) async fn charge_document(&self, complexity: usize) -> Result<(), AdmissionError> {
-        self.charge(self.gate.limiter.cost_of_document(complexity)).await
+    /// [`Self::charge`] for a GraphQL document of this cost.
+    pub(crate) async fn charge_query_cost(&self, query_cost: usize) -> Result<(), AdmissionError> {
+        self.charge(self.gate.limiter.cost_of_query(query_cost)).await
     }
 
     /// The rate limit's status after the latest charge.

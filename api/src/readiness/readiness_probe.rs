@@ -9,7 +9,8 @@ use chrono::{DateTime, Utc};
 use domain::clock::{Clock, SystemClock};
 use eventstore::relay::RelayStatus;
 use futures::future::join_all;
-use projections::runtime::{Generation, GenerationMap, StatusReader, WorkerState, WorkerStatus};
+use processes::{RunnerState, RunnerStatus};
+use projections::runtime::{GenerationMap, ReadModelGeneration, StatusReader, WorkerState, WorkerStatus};
 use serde::Serialize;
 use tokio::sync::{Mutex, watch};
 
@@ -43,6 +44,13 @@ pub enum MonitoredPart {
         /// The statuses of all workers.
         statuses: watch::Receiver<Vec<StatusReader>>,
     },
+    /// The runner that sends the commands of processes.
+    ProcessRunner {
+        /// Its status.
+        status: watch::Receiver<RunnerStatus>,
+        /// A runner that ends no round for so long is stuck.
+        stuck_after: Duration,
+    },
 }
 
 /// The response of `/ready`. Errors are logged and not included: they may disclose internals.
@@ -52,7 +60,7 @@ pub struct ReadinessReport {
     pub ready: bool,
     /// Whether each engine answers.
     engines: BTreeMap<&'static str, bool>,
-    /// State of the relay, and of the worker of each active generation.
+    /// State of the relay, of the worker of each active generation, and of the process runner.
     parts: BTreeMap<&'static str, PartReport>,
 }
 
@@ -60,7 +68,7 @@ pub struct ReadinessReport {
 struct PartReport {
     running: bool,
     state: &'static str,
-    /// Position up to which the part has published or applied the log.
+    /// Position up to which the part has published or applied the log; 0 for the process runner.
     position: u64,
 }
 
@@ -146,7 +154,7 @@ impl ReadinessProbe {
         let end = log.completed_prefix().await.ok()?;
         let mut all = BTreeMap::new();
         for projection in models.read_model_projections() {
-            let generation = generations.get(projection.name()).copied().unwrap_or(Generation::FIRST);
+            let generation = generations.get(projection.name()).copied().unwrap_or(ReadModelGeneration::FIRST);
             let position = runtime.completed_prefix(projection.as_ref(), generation).await.ok()?;
             let next = if position < end { log.load_after(position, end, 1).await.ok()? } else { vec![] };
             all.insert(
@@ -199,6 +207,11 @@ impl MonitoredPart {
                     (*name, status.map_or(PartReport { running: false, state: "starting", position: 0 }, worker_report))
                 };
                 names.iter().map(report).collect()
+            }
+            Self::ProcessRunner { status, stuck_after } => {
+                let state = status.borrow().state(*stuck_after, Instant::now());
+                let running = state == RunnerState::Running;
+                vec![("process-runner", PartReport { running, state: state.name(), position: 0 })]
             }
         }
     }

@@ -117,6 +117,21 @@ impl StoreCounts {
         Ok(Self { agree: counts.all_agree(), ..counts })
     }
 
+    /// The counts as rows of a table: store, what is counted, and the number.
+    pub fn rows(&self) -> [(&'static str, &'static str, u64); 9] {
+        [
+            ("Postgres", "events", self.postgres.events),
+            ("Kafka", "records", self.kafka.records),
+            ("ClickHouse", "facts", self.clickhouse.facts),
+            ("Postgres", "streams", self.postgres.streams),
+            ("Postgres", "opportunities", self.postgres.opportunities),
+            ("ClickHouse", "opportunities", self.clickhouse.opportunities),
+            ("Qdrant", "points", self.qdrant.points),
+            ("Redis", "views", self.redis.views),
+            ("GraphQL", "totalCount", self.graphql.total_count),
+        ]
+    }
+
     /// Whether every event of the log is in Kafka and in the fact table, and every opportunity in every read model.
     fn all_agree(&self) -> bool {
         let events = [self.kafka.records, self.clickhouse.facts];

@@ -118,7 +118,7 @@ fn expected_versions(headers: &HeaderMap) -> Result<Option<Vec<u64>>, Problem> {
 pub(super) fn read_preconditions(headers: &HeaderMap, request_text: &str) -> Result<CommandPreconditions, Problem> {
     let key = headers.get("idempotency-key").map(|value| value.to_str());
     let key = key.transpose().map_err(|_| invalid_field("idempotency-key", "the header is not plain text"))?;
-    let idempotency_key = key.map(|key| IdempotencyKey::try_new(key, request_text)).transpose();
+    let idempotency_key = key.map(|key| IdempotencyKey::try_from_client(key, request_text)).transpose();
     let idempotency_key = idempotency_key.map_err(|reason| invalid_value("Idempotency-Key", &reason))?;
     Ok(CommandPreconditions { expected_versions: expected_versions(headers)?, idempotency_key })
 }

@@ -63,6 +63,17 @@ mod tests {
 
     use super::*;
 
+    #[test]
+    fn the_recorded_description_is_current() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/openapi.json");
+        let current = serde_json::to_string_pretty(&openapi_document().unwrap()).unwrap() + "\n";
+        if std::env::var_os("MEDHUB_RECORD").is_some() {
+            return std::fs::write(path, current).unwrap();
+        }
+        let recorded = std::fs::read_to_string(path).unwrap();
+        assert!(current == recorded, "write it: MEDHUB_RECORD=1 cargo test --workspace --lib recorded");
+    }
+
     /// Generators name a client's methods after them, and OpenAPI requires them to be unique. `utoipa` takes the name of
     /// the function, so that two functions of one name in different files would share an id.
     #[test]

@@ -59,7 +59,7 @@ pub(super) async fn admit_public_request(State(limiter): State<RateLimiter>, req
     let address = ClientAddress::from_request(request.headers(), peer_address(&request), limiter.trusts_forwarded());
     let route = if request.uri().path() == "/health" { PublicRoute::Health } else { PublicRoute::Other };
     match limiter.charge_public_request(route, &address) {
-        Some(rate_limit) if rate_limit.retry_after_s.is_some() => {
+        Some(rate_limit) if rate_limit.is_exceeded() => {
             request_gate::admission_problem(&AdmissionError::RateLimited(rate_limit))
         }
         rate_limit => {

@@ -25,17 +25,7 @@ pub(super) async fn serve_landing_page(State(state): State<HttpState>) -> Respon
 }
 
 fn render_counts(counts: &StoreCounts) -> String {
-    let rows = [
-        ("Postgres", "events", counts.postgres.events),
-        ("Postgres", "streams", counts.postgres.streams),
-        ("Postgres", "opportunities", counts.postgres.opportunities),
-        ("Kafka", "records", counts.kafka.records),
-        ("ClickHouse", "facts", counts.clickhouse.facts),
-        ("ClickHouse", "opportunities", counts.clickhouse.opportunities),
-        ("Qdrant", "points", counts.qdrant.points),
-        ("Redis", "views", counts.redis.views),
-        ("GraphQL", "totalCount", counts.graphql.total_count),
-    ];
+    let rows = counts.rows();
     let rows = rows.map(|(store, what, count)| format!("<tr><td>{store}</td><td>{what}</td><td>{count}</td></tr>"));
     let verdict = if counts.agree { "All stores agree." } else { "Events are still being processed." };
     format!("<table>\n{}\n</table>\n<p>{verdict}</p>", rows.join("\n"))

@@ -51,7 +51,7 @@ impl Workload {
     /// Returns a command that discovers a new opportunity.
     pub(super) fn discover_command(&self, number: u64) -> OpportunityCommand {
         let mut notice = self.notice.clone();
-        notice.facts.solicitation_number = Some(format!("36C10G26R{number:08}"));
+        notice.details.solicitation_number = Some(format!("36C10G26R{number:08}"));
         OpportunityCommand::Discover(Box::new(notice))
     }
 
@@ -105,7 +105,7 @@ fn sample_notice() -> Result<Notice, InvalidValue> {
         notice_id: NoticeId::try_new("f7de794d27e242e89584e27bd9e2b7aa")?,
         source: NoticeSource::SamCsv,
         posted_at,
-        facts: NoticeDetails {
+        details: NoticeDetails {
             title: "Patient lifts, ceiling mounted".to_owned(),
             notice_type: NoticeType::try_new("Solicitation")?,
             agency: Agency::from_name("VETERANS AFFAIRS, DEPARTMENT OF")?,

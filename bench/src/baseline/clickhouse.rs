@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
-use projections::runtime::Generation;
+use projections::runtime::ReadModelGeneration;
 use reqwest::{Client, Url};
 
 use super::BaselineRun;
@@ -14,7 +14,7 @@ const INSERT_ROWS: u64 = 20_000;
 
 pub(super) async fn write_baseline(
     environment: &BenchEnvironment,
-    generation: Generation,
+    generation: ReadModelGeneration,
 ) -> anyhow::Result<BaselineRun> {
     let server = ClickHouseClient::from_url(&environment.config.clickhouse.url)?;
     let (from, to) = (format!("{}_{generation}", environment.name_prefix), format!("{}_raw", environment.name_prefix));

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use projections::runtime::Generation;
+use projections::runtime::ReadModelGeneration;
 use qdrant_client::{
     Qdrant,
     qdrant::{
@@ -19,7 +19,7 @@ const UPSERT_POINTS: u32 = 500;
 
 pub(super) async fn write_baseline(
     environment: &BenchEnvironment,
-    generation: Generation,
+    generation: ReadModelGeneration,
 ) -> anyhow::Result<BaselineRun> {
     let client = Qdrant::from_url(&environment.config.qdrant.url).skip_compatibility_check().build()?;
     let (from, to) =

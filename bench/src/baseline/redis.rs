@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use projections::runtime::Generation;
+use projections::runtime::ReadModelGeneration;
 use redis::{Client, Pipeline, aio::MultiplexedConnection};
 
 use super::BaselineRun;
@@ -13,7 +13,7 @@ const PIPELINE_COMMANDS: usize = 500;
 
 pub(super) async fn write_baseline(
     environment: &BenchEnvironment,
-    generation: Generation,
+    generation: ReadModelGeneration,
 ) -> anyhow::Result<BaselineRun> {
     let client = Client::open(environment.config.redis.url.as_str())?;
     let mut connection = client.get_multiplexed_async_connection().await?;

@@ -7,6 +7,7 @@ use regex::Regex;
 use super::quote;
 use crate::{
     AnalysisBudget, AnalysisError,
+    language_name::describe_foreign_language,
     requirements::{PagedSentence, TextBlock, is_full},
 };
 
@@ -79,13 +80,14 @@ impl RiskFinder {
         Ok(Self { kinds: WORDINGS.iter().map(compile).collect::<Result<_, regex::Error>>()? })
     }
 
-    /// The risks that the requirements show: deadlines first, then what is missing.
+    /// The risks that language and requirements show: another language first, then deadlines, then what is missing.
     pub(super) fn find_in_requirements(
         requirements: &RequirementList,
         language: Option<&str>,
         now: DateTime<Utc>,
     ) -> Vec<String> {
-        let mut risks = find_deadline_risks(requirements, now);
+        let mut risks: Vec<String> = describe_foreign_language(language).into_iter().collect();
+        risks.extend(find_deadline_risks(requirements, now));
         if is_full(requirements) {
             risks.push(format!(
                 "Incomplete list: the document may have more than the {} requirements that were extracted",
@@ -93,11 +95,6 @@ impl RiskFinder {
             ));
         }
         risks.extend(find_gaps(requirements));
-        if let Some(language) = language.filter(|language| !language.starts_with("en")) {
-            risks.push(format!(
-                "The text is not in English but in {language}: requirements are recognised in English only"
-            ));
-        }
         risks
     }
 

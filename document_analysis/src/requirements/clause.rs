@@ -30,6 +30,10 @@ pub(crate) struct ClausePatterns {
     certification: Regex,
     deliverable: Regex,
     user_story: Regex,
+    /// Statements, unlike rows of lists.
+    statement: Regex,
+    /// The bidder as the one by whom something is done.
+    by_bidder: Regex,
 }
 
 /// Who the subject of a clause is.
@@ -78,7 +82,7 @@ impl ClausePatterns {
                 r"(?i)(?:[;:]|,)\s+(?:and|but|or|then|the|an?|each|any|all|it|they|this|no|these|those|such|contractors?|offerors?)\b|[;:—]|\bthen\b|\bthat\b|\band the\b",
             )?,
             bidder: Regex::new(
-                r"(?i)\b(?:(?:sub-?)?contractors?|offer[eo]rs?|vendors?|quoters?|bidders?|proposers?|respondents?|suppliers?|awardees?|applicants?|you|your|firms?|personnel|teams?|leads?|facilitator|partner|employees?|staff|individuals?|members?)\b",
+                r"(?i)\b(?:(?:sub-?)?contractors?|offer[eo]rs?|vendors?|quoters?|bidders?|proposers?|respondents?|suppliers?|awardees?|applicants?|you|your|firms?|personnel|teams?|leads?|facilitator|(?:project|program|task)\s+managers?|scrum\s+masters?|partner|employees?|staff|individuals?|members?)\b",
             )?,
             subject_matter: Regex::new(
                 r"(?ix)\b(?:proposals?|quotes?|quotations?|offers?|bids?|submissions?|responses?|volumes?|r[eé]sum[eé]s?|letters?
@@ -137,6 +141,12 @@ impl ClausePatterns {
                 r"(?i)\b(?:provide|deliver|submit|prepare|furnish)\s+(?:an?\s+|the\s+|all\s+)?(?:\w+\s+){0,3}(?:reports?|plans?|manuals?|deliverables?|minutes|documentation)\b|\bdeliverables?\b",
             )?,
             user_story: Regex::new(r"(?i)^(?:\W*)as an? .{2,60}?, I\s")?,
+            statement: Regex::new(
+                r"(?ix)^\W*(?:we|it|they|there|these|those|this\s+(?:is|was)|note|see)\b | \b(?:is|are|was|were|has\s+been|have\s+been|may|can|could|might|would|includes)\b",
+            )?,
+            by_bidder: Regex::new(
+                r"(?i)^\s+(?:also\s+)?be\s+\w+\s+(?:\w+\s+)?by\s+(?:the\s+|an?\s+)?(?:(?:selected|successful|prime)\s+)?(?:contractor|offeror|vendor|quoter|bidder|supplier)\b",
+            )?,
         })
     }
 
@@ -203,6 +213,18 @@ impl ClauseClassifier<'_> {
             && self.has_duty(sentence)
     }
 
+    /// Whether a sentence says what somebody else than the bidder has to do or does.
+    pub(crate) fn is_duty_of_others(&self, sentence: &str) -> bool {
+        self.patterns.modal.is_match(sentence) && !self.has_duty(sentence)
+    }
+
+    /// Whether a row has no verb by which it would be a sentence about somebody, nor is one of a story.
+    pub(crate) fn is_row(&self, row: &str) -> bool {
+        !(self.patterns.modal.is_match(row)
+            || self.patterns.statement.is_match(row)
+            || self.patterns.user_story.is_match(row))
+    }
+
     /// Whether a clause of the sentence says what a bidder, its offer or its work has to do or to be.
     fn has_duty(&self, sentence: &str) -> bool {
         self.patterns.modal.captures_iter(sentence).any(|captures| {
@@ -213,7 +235,9 @@ impl ClauseClassifier<'_> {
                 return false;
             }
             let subject = self.find_subject(before);
-            if captures.name("strong").is_some() {
+            if self.patterns.by_bidder.is_match(after) {
+                true
+            } else if captures.name("strong").is_some() {
                 subject != ClauseSubject::Government
             } else if captures.name("weak").is_some() {
                 // `This person should`, but not `equipment that cannot`.

@@ -20,8 +20,10 @@ const MAX_BLOCK_BYTES: usize = 8_000;
 /// The form of a block.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum BlockForm {
-    /// The title of a section.
+    /// The title of a section, with a number or marked as a heading.
     Heading,
+    /// A line that is worded as a title: that of a section, or a cell of a table.
+    Title,
     /// A paragraph.
     Paragraph,
     /// An item of a list.
@@ -63,6 +65,12 @@ impl TextBlock {
         sentences
     }
 
+    /// The first sentence.
+    pub(crate) fn first_sentence(&self) -> PagedSentence<'_> {
+        let text = split_sentences(&self.text).first().copied().unwrap_or_default();
+        PagedSentence { page: self.page, text }
+    }
+
     fn page_at(&self, position: usize) -> u32 {
         let begun = self.later_pages.partition_point(|(start, _)| *start <= position);
         let later = begun.checked_sub(1).and_then(|last| self.later_pages.get(last));
@@ -90,6 +98,8 @@ enum LineForm<'a> {
         number: Option<Arc<str>>,
         title: &'a str,
     },
+    /// A line that is worded as a title.
+    Title,
     /// A paragraph with a number of its own.
     Numbered {
         number: Arc<str>,
@@ -175,7 +185,7 @@ impl BlockSplitter {
         }
         let begins_anew = next.chars().next().is_some_and(|first| !first.is_lowercase());
         if is_between_sentences && begins_anew && line.split(' ').count() <= MAX_TITLE_WORDS && is_title(line) {
-            return LineForm::Heading { number: None, title: line };
+            return LineForm::Title;
         }
         LineForm::Text
     }
@@ -220,6 +230,12 @@ impl BlockCollector {
                     self.number = number;
                 }
                 self.open_block(page, BlockForm::Heading, title);
+                self.end_block();
+            }
+            LineForm::Title => {
+                self.end_block();
+                self.heading = line.into();
+                self.open_block(page, BlockForm::Title, line);
                 self.end_block();
             }
             LineForm::Numbered { number, text } => {

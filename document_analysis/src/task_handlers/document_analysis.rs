@@ -3,63 +3,86 @@
 use std::sync::Arc;
 
 use domain::{
-    document::DocumentCommand,
+    company::RegisteredCompany,
+    document::{DocumentCommand, LanguageTag, UploadedDocument},
+    error_chain::format_error_chain,
     event_store::AggregateStores,
     task::{TaskKind, TaskResult},
 };
-use futures::{FutureExt as _, future::BoxFuture};
-use task_workers::{ClaimedTask, TaskFailure, TaskHandler};
+use task_workers::{ClaimedTask, TaskFailure};
 use tokio_util::sync::CancellationToken;
 
-use super::{DocumentRecord, StoredText, computation::compute, document_record::task_result};
-use crate::{AnalysisBudget, EXTRACTIVE_MODEL, ExtractiveAnalyst};
+use super::{
+    DocumentRecord, StoredText, computation::compute, document_record::task_result,
+    document_task_handler::DocumentWork, stored_text::LoadedText,
+};
+use crate::{
+    AnalysisBudget, CompanyQualifications, EXTRACTIVE_MODEL, ExtractiveAnalyst, ResourceReader,
+    fit::read_resource_texts,
+};
 
-/// Does tasks of the kind `analyse_document`.
-pub(super) struct DocumentAnalysisHandler<S> {
-    pub(super) record: DocumentRecord<S>,
+/// After so many failed attempts a document is analysed without the resources of its company, rather than not at all.
+const ATTEMPTS_WITH_RESOURCES: u32 = 3;
+
+/// The work of the kind `analyse_document`.
+pub(super) struct DocumentAnalysis {
     pub(super) texts: StoredText,
     pub(super) analyst: Arc<ExtractiveAnalyst>,
-    pub(super) concurrency: usize,
+    pub(super) resources: Arc<dyn ResourceReader>,
 }
 
-impl<S: AggregateStores + 'static> TaskHandler for DocumentAnalysisHandler<S> {
-    fn kind(&self) -> TaskKind {
-        TaskKind::AnalyseDocument
-    }
+impl<S: AggregateStores> DocumentWork<S> for DocumentAnalysis {
+    const KIND: TaskKind = TaskKind::AnalyseDocument;
 
-    fn concurrency(&self) -> usize {
-        self.concurrency
-    }
-
-    fn run<'a>(
-        &'a self,
-        task: &'a ClaimedTask,
-        cancelled: CancellationToken,
-    ) -> BoxFuture<'a, Result<TaskResult, TaskFailure>> {
-        self.analyse_document(task, cancelled).boxed()
-    }
-}
-
-impl<S: AggregateStores> DocumentAnalysisHandler<S> {
-    async fn analyse_document(
+    async fn work(
         &self,
         task: &ClaimedTask,
-        cancelled: CancellationToken,
+        document: UploadedDocument,
+        record: &DocumentRecord<S>,
+        cancelled: &CancellationToken,
     ) -> Result<TaskResult, TaskFailure> {
-        let Some(document) = self.record.load(task).await? else { return task_result("the document was deleted") };
-        let text = self.texts.read(task, &document).await?;
+        let loaded = self.texts.read(task, &document).await?;
         let Some(requirements) = document.requirements else {
             return Err(TaskFailure::never("the requirements of the document were not extracted"));
         };
         let language = document.text.and_then(|text| text.language);
-        let (analyst, now) = (Arc::clone(&self.analyst), self.record.now());
-        let work = move |budget: &AnalysisBudget| {
-            let language = language.as_ref().map(domain::document::LanguageTag::as_str);
-            analyst.analyse(&text, &requirements, language, now, budget)
+        let (analyst, now) = (Arc::clone(&self.analyst), record.now());
+        let company = self.read_company(task, record).await?;
+        let computation = move |budget: &AnalysisBudget| {
+            let language = language.as_ref().map(LanguageTag::as_str);
+            // With its memory, which is reserved until the computation ends.
+            let LoadedText { text, _memory } = &loaded;
+            analyst.analyse(text, &requirements, &company, language, now, budget)
         };
-        let analysis = compute(&cancelled, work).await?;
+        let analysis = compute(cancelled, computation).await?;
         let outcome = format!("summary and {} risks by {EXTRACTIVE_MODEL}", analysis.risks.len());
-        self.record.record(task, |stamp| DocumentCommand::RecordAnalysis { analysis, stamp }).await?;
+        record.record(task, |stamp| DocumentCommand::RecordAnalysis { analysis, stamp }).await?;
         task_result(&outcome)
+    }
+}
+
+impl DocumentAnalysis {
+    /// The company that the document belongs to, as it is now.
+    async fn read_company<S: AggregateStores>(
+        &self,
+        task: &ClaimedTask,
+        record: &DocumentRecord<S>,
+    ) -> Result<CompanyQualifications, TaskFailure> {
+        let company = record.load_company(task).await?;
+        let profile = company.as_registered().map(RegisteredCompany::profile);
+        match read_resource_texts(&self.resources, &task.tenant_id).await {
+            Ok(texts) => Ok(CompanyQualifications::new(profile, Some(texts))),
+            Err(error) => {
+                tracing::warn!(
+                    task.id = task.task_id,
+                    reason = format_error_chain(&error),
+                    "resources of a company not read"
+                );
+                if task.failures < ATTEMPTS_WITH_RESOURCES {
+                    return Err(TaskFailure::later("the resources of the company cannot be read now"));
+                }
+                Ok(CompanyQualifications::new(profile, None))
+            }
+        }
     }
 }

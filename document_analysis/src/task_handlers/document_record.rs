@@ -11,6 +11,7 @@ use commands::{
     precondition::{CommandPreconditions, IdempotencyKey},
 };
 use domain::{
+    company::Company,
     document::{Document, DocumentCommand, DocumentError, UploadedDocument},
     error_chain::format_error_chain,
     event_store::AggregateStores,
@@ -68,6 +69,18 @@ impl<S: AggregateStores> DocumentRecord<S> {
         }
     }
 
+    /// The company of the task in its present state.
+    ///
+    /// # Errors
+    /// [`TaskFailure`] when the event store does not answer.
+    pub(super) async fn load_company(&self, task: &ClaimedTask) -> Result<Company, TaskFailure> {
+        let loaded = self.dispatcher.load_aggregate::<Company>(&task.tenant_id, task.tenant_id.as_str()).await;
+        loaded.map(|loaded| loaded.state).map_err(|error| {
+            tracing::warn!(task.id = task.task_id, reason = format_error_chain(&error), "company of a task not loaded");
+            TaskFailure::later("the event store does not answer")
+        })
+    }
+
     /// Records the result of the task's stage with the command that `build` makes. Records nothing if an earlier attempt
     /// has recorded one, or if the document was deleted meanwhile.
     ///
@@ -85,7 +98,7 @@ impl<S: AggregateStores> DocumentRecord<S> {
             causation_id: Some(task.request_event_id),
         };
         let sender = CommandSender { caller, authority: CallerAuthority::System };
-        // All attempts at the task are one request, whatever they come to.
+        // All attempts at the task are one request, whatever their outcomes.
         let request = format!("result of {} for {}", task.spec.kind.name(), task.spec.subject.id.as_str());
         let key = IdempotencyKey::try_new(&format!("task-result:{}", task.task_id), &request);
         let key = key.map_err(|error| TaskFailure::never(&format!("the id of the task is invalid: {error}")))?;

@@ -3,60 +3,53 @@
 use std::sync::Arc;
 
 use domain::{
-    document::DocumentCommand,
+    document::{DocumentCommand, LanguageTag, UploadedDocument},
     event_store::AggregateStores,
     task::{TaskKind, TaskResult},
 };
-use futures::{FutureExt as _, future::BoxFuture};
-use task_workers::{ClaimedTask, TaskFailure, TaskHandler};
+use task_workers::{ClaimedTask, TaskFailure};
 use tokio_util::sync::CancellationToken;
 
-use super::{DocumentRecord, StoredText, computation::compute, document_record::task_result};
-use crate::{ExtractedRequirements, RequirementExtractor};
+use super::{
+    DocumentRecord, StoredText, computation::compute, document_record::task_result,
+    document_task_handler::DocumentWork, stored_text::LoadedText,
+};
+use crate::{AnalysisBudget, ExtractedRequirements, RequirementExtractor, language_name::describe_foreign_language};
 
-/// Does tasks of the kind `extract_requirements`.
-pub(super) struct RequirementExtractionHandler<S> {
-    pub(super) record: DocumentRecord<S>,
+/// The work of the kind `extract_requirements`.
+pub(super) struct RequirementExtraction {
     pub(super) texts: StoredText,
     pub(super) extractor: Arc<RequirementExtractor>,
-    pub(super) concurrency: usize,
 }
 
-impl<S: AggregateStores + 'static> TaskHandler for RequirementExtractionHandler<S> {
-    fn kind(&self) -> TaskKind {
-        TaskKind::ExtractRequirements
-    }
+impl<S: AggregateStores> DocumentWork<S> for RequirementExtraction {
+    const KIND: TaskKind = TaskKind::ExtractRequirements;
 
-    fn concurrency(&self) -> usize {
-        self.concurrency
-    }
-
-    fn run<'a>(
-        &'a self,
-        task: &'a ClaimedTask,
-        cancelled: CancellationToken,
-    ) -> BoxFuture<'a, Result<TaskResult, TaskFailure>> {
-        self.extract_requirements(task, cancelled).boxed()
-    }
-}
-
-impl<S: AggregateStores> RequirementExtractionHandler<S> {
-    async fn extract_requirements(
+    async fn work(
         &self,
         task: &ClaimedTask,
-        cancelled: CancellationToken,
+        document: UploadedDocument,
+        record: &DocumentRecord<S>,
+        cancelled: &CancellationToken,
     ) -> Result<TaskResult, TaskFailure> {
-        let Some(document) = self.record.load(task).await? else { return task_result("the document was deleted") };
         if document.requirements.is_some() {
             return task_result("the requirements were already extracted");
         }
-        let text = self.texts.read(task, &document).await?;
+        let loaded = self.texts.read(task, &document).await?;
         let extractor = Arc::clone(&self.extractor);
-        let extracted = compute(&cancelled, move |budget| extractor.extract(&text, budget)).await?;
+        let extract = move |budget: &AnalysisBudget| {
+            // With its memory, which is reserved until the computation ends.
+            let LoadedText { text, _memory } = &loaded;
+            extractor.extract(text, budget)
+        };
+        let extracted = compute(cancelled, extract).await?;
         let ExtractedRequirements { list: requirements, is_complete } = extracted;
         let rest = if is_complete { "" } else { "; the list is incomplete, because the document has more" };
-        let outcome = format!("{} requirements{rest}", requirements.iter().len());
-        self.record.record(task, |stamp| DocumentCommand::RecordRequirements { requirements, stamp }).await?;
+        let language = document.text.as_ref().and_then(|text| text.language.as_ref());
+        let note = describe_foreign_language(language.map(LanguageTag::as_str));
+        let note = note.map_or_else(String::new, |note| format!(". {note}"));
+        let outcome = format!("{} requirements{rest}{note}", requirements.iter().len());
+        record.record(task, |stamp| DocumentCommand::RecordRequirements { requirements, stamp }).await?;
         task_result(&outcome)
     }
 }

@@ -13,7 +13,10 @@ use objects::{ObjectOwner, ObjectStore, ObjectStoreError};
 use task_workers::{ClaimedTask, TaskFailure};
 
 use super::computation::analysis_failure;
-use crate::PagedText;
+use crate::{
+    PagedText,
+    text_memory::{ReservedMemory, TextMemory},
+};
 
 /// Longest text in bytes.
 const MAX_TEXT_BYTES: u64 = 20 << 20;
@@ -22,28 +25,39 @@ const MAX_TEXT_BYTES: u64 = 20 << 20;
 #[derive(Clone)]
 pub(super) struct StoredText {
     objects: ObjectStore,
+    memory: TextMemory,
+}
+
+/// A text with the memory that is reserved for its analysis.
+pub(super) struct LoadedText {
+    pub(super) text: PagedText,
+    pub(super) _memory: ReservedMemory,
 }
 
 impl StoredText {
     pub(super) fn new(objects: ObjectStore) -> Self {
-        Self { objects }
+        Self { objects, memory: TextMemory::new() }
     }
 
     /// Stores a text as a file of the document; returns its key.
     ///
     /// # Errors
     /// [`TaskFailure`] when the text is too long, or the object store does not answer.
-    pub(super) async fn write(&self, owner: &ObjectOwner, text: &PagedText) -> Result<ObjectKey, TaskFailure> {
-        let content = stream::iter([Ok::<_, Infallible>(Bytes::from(text.to_plain_text()))]);
+    pub(super) async fn write(&self, owner: &ObjectOwner, text: PagedText) -> Result<ObjectKey, TaskFailure> {
+        let content = stream::iter(text.into_plain_text_parts().map(|part| Ok::<_, Infallible>(Bytes::from(part))));
         let stored = self.objects.put(owner, content, MAX_TEXT_BYTES).await.map_err(|error| storage_failure(&error))?;
         ObjectKey::try_new(&stored.key).map_err(|error| TaskFailure::never(&error.to_string()))
     }
 
-    /// The text of the task's document.
+    /// The text of the task's document, when there is memory for it.
     ///
     /// # Errors
     /// [`TaskFailure`] when there is no text, it has too many lines, or the object store does not answer.
-    pub(super) async fn read(&self, task: &ClaimedTask, document: &UploadedDocument) -> Result<PagedText, TaskFailure> {
+    pub(super) async fn read(
+        &self,
+        task: &ClaimedTask,
+        document: &UploadedDocument,
+    ) -> Result<LoadedText, TaskFailure> {
         let Some(text) = &document.text else {
             return Err(TaskFailure::never("the text of the document was not extracted"));
         };
@@ -52,10 +66,13 @@ impl StoredText {
             tracing::error!(task.id = task.task_id, key = text.text_key.as_str(), "text of a document is missing");
             return Err(TaskFailure::never("the text of the document is missing in the object store"));
         };
+        let memory = self.memory.reserve(reader.length()).await;
         let content = reader.read_all(MAX_TEXT_BYTES).await.map_err(|error| storage_failure(&error))?;
-        let text = String::from_utf8_lossy(&content);
-        PagedText::check_plain_text(&text).map_err(|error| analysis_failure(&error))?;
-        Ok(PagedText::from_plain_text(&text))
+        // Workers of companies send UTF-8 only; anything else is no text that a page could be found in.
+        let text = std::str::from_utf8(&content)
+            .map_err(|_| TaskFailure::never("the text of the document is not UTF-8; record it again"))?;
+        PagedText::check_plain_text(text).map_err(|error| analysis_failure(&error))?;
+        Ok(LoadedText { text: PagedText::from_plain_text(text), _memory: memory })
     }
 }
 

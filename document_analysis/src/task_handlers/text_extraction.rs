@@ -6,9 +6,9 @@ use domain::{
     event_store::AggregateStores,
     task::{TaskKind, TaskResult},
 };
-use futures::{FutureExt as _, TryStreamExt as _, future::BoxFuture};
+use futures::TryStreamExt as _;
 use objects::ObjectStore;
-use task_workers::{ClaimedTask, TaskFailure, TaskHandler};
+use task_workers::{ClaimedTask, TaskFailure};
 use tempfile::NamedTempFile;
 use tokio::{fs::File, io::AsyncWriteExt as _};
 use tokio_util::sync::CancellationToken;
@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     DocumentRecord, StoredText,
     document_record::{object_owner, task_result},
+    document_task_handler::DocumentWork,
     stored_text::storage_failure,
 };
 use crate::{PagedText, paged_text::UNREAD_PAGE_NOTICE};
@@ -23,63 +24,53 @@ use crate::{PagedText, paged_text::UNREAD_PAGE_NOTICE};
 /// Most pages that were not read whose numbers the result of a task names.
 const MAX_NAMED_PAGES: usize = 10;
 
-/// Does tasks of the kind `extract_text`.
-pub(super) struct TextExtractionHandler<S> {
-    pub(super) record: DocumentRecord<S>,
+/// The work of the kind `extract_text`.
+pub(super) struct DocumentTextExtraction {
     pub(super) objects: ObjectStore,
     pub(super) texts: StoredText,
     pub(super) extraction: ExtractionProcess,
-    pub(super) concurrency: usize,
 }
 
-impl<S: AggregateStores + 'static> TaskHandler for TextExtractionHandler<S> {
-    fn kind(&self) -> TaskKind {
-        TaskKind::ExtractText
-    }
+impl<S: AggregateStores> DocumentWork<S> for DocumentTextExtraction {
+    const KIND: TaskKind = TaskKind::ExtractText;
 
-    fn concurrency(&self) -> usize {
-        self.concurrency
-    }
-
-    fn run<'a>(
-        &'a self,
-        task: &'a ClaimedTask,
-        _cancelled: CancellationToken,
-    ) -> BoxFuture<'a, Result<TaskResult, TaskFailure>> {
-        // When the task is lost, the pool drops this future, which ends the child process.
-        self.extract_text(task).boxed()
-    }
-}
-
-impl<S: AggregateStores> TextExtractionHandler<S> {
-    async fn extract_text(&self, task: &ClaimedTask) -> Result<TaskResult, TaskFailure> {
+    /// When the task is lost, the pool drops this future, which ends the child process.
+    async fn work(
+        &self,
+        task: &ClaimedTask,
+        document: UploadedDocument,
+        record: &DocumentRecord<S>,
+        _cancelled: &CancellationToken,
+    ) -> Result<TaskResult, TaskFailure> {
         let owner = object_owner(task)?;
-        let Some(document) = self.record.load(task).await? else { return task_result("the document was deleted") };
         if document.text.is_some() {
             return task_result("the text was already extracted");
         }
         let file = self.fetch_file(&document).await?;
         let extracted = self.extraction.extract(file.path(), document.upload.file_name.as_str()).await;
-        let extracted = extracted.map_err(|failure| extraction_failure(&failure))?;
-        let text = PagedText::from_pages(extracted.pages.iter().map(|page| {
+        let mut extracted = extracted.map_err(|failure| extraction_failure(&failure))?;
+        let (pages, characters) = (extracted.pages.len(), extracted.character_count());
+        let text = PagedText::from_pages(std::mem::take(&mut extracted.pages).into_iter().map(|page| {
             let is_unread = extracted.unreadable_pages.binary_search(&page.number).is_ok();
-            if is_unread { UNREAD_PAGE_NOTICE } else { page.text.as_str() }
+            if is_unread { UNREAD_PAGE_NOTICE.to_owned() } else { page.text }
         }));
-        let text_key = self.texts.write(&owner, &text).await?;
-        let pages = u32::try_from(extracted.pages.len()).unwrap_or(u32::MAX);
+        let text_key = self.texts.write(&owner, text).await?;
+        let pages = u32::try_from(pages).unwrap_or(u32::MAX);
         let extraction = TextExtraction {
             text_key,
             pages,
-            characters: extracted.character_count(),
+            characters,
             method: method_of(&extracted),
             language: extracted.language.as_deref().and_then(|language| LanguageTag::try_new(language).ok()),
         };
         let mut outcome = format!("{pages} pages with {} characters", extraction.characters);
         outcome.push_str(&describe_unread_pages(&extracted.unreadable_pages));
-        self.record.record(task, |stamp| DocumentCommand::RecordText { text: extraction, stamp }).await?;
+        record.record(task, |stamp| DocumentCommand::RecordText { text: extraction, stamp }).await?;
         task_result(&outcome)
     }
+}
 
+impl DocumentTextExtraction {
     /// Copies the file to a temporary one, which the child process reads.
     async fn fetch_file(&self, document: &UploadedDocument) -> Result<NamedTempFile, TaskFailure> {
         let key = document.upload.object_key.as_str();

@@ -66,7 +66,8 @@ event_versions! {
         TextExtracted => "document.text_extracted", "1.0";
         // Version 1.1 has more kinds of requirement.
         RequirementsExtracted => "document.requirements_extracted", "1.1", from "1.0" by |_| {};
-        Analysed => "document.analysed", "1.0";
+        // Version 1.1 has the reasons for the fit score.
+        Analysed => "document.analysed", "1.1", from "1.0" by |_| {};
         Failed => "document.failed", "1.0";
         Deleted => "document.deleted", "1.0";
     }

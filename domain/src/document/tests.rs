@@ -31,6 +31,9 @@ fn constructors_validate_values() {
     let risk = RiskText::try_new("late").unwrap();
     assert!(AnalysisReport::check_risks(vec![risk.clone(); MAX_RISKS]).is_ok());
     assert!(AnalysisReport::check_risks(vec![risk; MAX_RISKS + 1]).is_err());
+    let reason = FitReason::try_new("40 of 40 points").unwrap();
+    assert!(AnalysisReport::check_fit_reasons(vec![reason.clone(); MAX_FIT_REASONS]).is_ok());
+    assert!(AnalysisReport::check_fit_reasons(vec![reason; MAX_FIT_REASONS + 1]).is_err());
 }
 
 fn stamp() -> AuditStamp {
@@ -73,6 +76,7 @@ fn analysis(model: &str) -> AnalysisReport {
     AnalysisReport {
         summary: DocumentSummary::try_new("Patient lifts for six hospitals.").unwrap(),
         fit_score: Some(FitScore::try_new(80).unwrap()),
+        fit_reasons: Some(vec![FitReason::try_new("NAICS code 339112: 40 of 40 points").unwrap()]),
         risks: vec![RiskText::try_new("A short time for delivery.").unwrap()],
         model: ModelName::try_new(model).unwrap(),
     }

@@ -7,7 +7,7 @@ mod requirement;
 use crate::value::{is_prose, text_value};
 
 pub use self::{
-    analysis::{AnalysisReport, DocumentSummary, FitScore, MAX_RISKS, ModelName, RiskText},
+    analysis::{AnalysisReport, DocumentSummary, FitReason, FitScore, MAX_FIT_REASONS, MAX_RISKS, ModelName, RiskText},
     file::{
         ExtractionMethod, FileDigest, FileName, LanguageTag, MAX_FILE_BYTES, MediaType, ObjectKey, TextExtraction,
         UploadedFile,

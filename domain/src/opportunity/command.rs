@@ -71,20 +71,20 @@ impl AmendOpportunity {
 
     /// Converts the change to a notice, with the unchanged fields of the record.
     pub(super) fn into_notice(self, record: &OpportunityRecord) -> Notice {
-        let mut facts = record.facts.clone();
+        let mut details = record.details.clone();
         if let Some(title) = self.title {
-            facts.title = title;
+            details.title = title;
         }
-        facts.description = self.description.or(facts.description);
-        facts.response_deadline = self.response_deadline.or(facts.response_deadline);
-        facts.set_aside = self.set_aside.or(facts.set_aside);
-        facts.naics = self.naics.or(facts.naics);
+        details.description = self.description.or(details.description);
+        details.response_deadline = self.response_deadline.or(details.response_deadline);
+        details.set_aside = self.set_aside.or(details.set_aside);
+        details.naics = self.naics.or(details.naics);
         Notice {
             notice_id: self.notice_id.unwrap_or_else(|| record.notice_id.clone()),
             source: NoticeSource::Manual,
             // A manual change applies to the current notice, even if that notice has a later date.
             posted_at: self.amended_at.max(record.posted_at),
-            facts,
+            details,
             award: None,
         }
     }

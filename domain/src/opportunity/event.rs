@@ -20,17 +20,19 @@ pub enum OpportunityEvent {
         /// The notice.
         filing: NoticeFiling,
         /// The details that it states.
-        facts: Box<NoticeDetails>,
+        #[serde(rename = "facts")]
+        details: Box<NoticeDetails>,
     },
-    /// A further notice was recorded, or a new wording of a known one. The facts are complete, like the notice: fields
-    /// that the notice does not state are copied from the record.
+    /// A further notice was recorded, or a new wording of a known one. The details are complete, like the notice:
+    /// fields that the notice does not state are copied from the record.
     Amended {
         /// The notice.
         filing: NoticeFiling,
         /// Whether it became the current one.
         standing: AmendmentStanding,
         /// The details after the amendment.
-        facts: Box<NoticeDetails>,
+        #[serde(rename = "facts")]
+        details: Box<NoticeDetails>,
     },
     /// The deadline for responses changed. Always follows the amendment that states it.
     DeadlineChanged {
@@ -66,7 +68,7 @@ pub enum OpportunityEvent {
     },
 }
 
-/// The origin of facts: one notice from one source.
+/// The origin of details: one notice from one source.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NoticeFiling {
     /// The notice.
@@ -91,7 +93,7 @@ impl NoticeFiling {
     }
 }
 
-/// Whether an amendment changes the current facts.
+/// Whether an amendment changes the current details.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum AmendmentStanding {

@@ -10,11 +10,12 @@ use super::{
     value::{Award, Notice, NoticeDetails, NoticeId, NoticeSource},
 };
 
-/// The facts, notices and awards of an opportunity.
+/// The details, notices and awards of an opportunity.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OpportunityRecord {
     /// The details that the current notice states.
-    pub facts: NoticeDetails,
+    #[serde(rename = "facts")]
+    pub details: NoticeDetails,
     /// The current notice.
     pub notice_id: NoticeId,
     /// When the current notice was published.
@@ -28,9 +29,9 @@ pub struct OpportunityRecord {
 }
 
 impl OpportunityRecord {
-    pub(super) fn new(filing: &NoticeFiling, facts: NoticeDetails) -> Self {
+    pub(super) fn new(filing: &NoticeFiling, details: NoticeDetails) -> Self {
         let mut record = Self {
-            facts,
+            details,
             notice_id: filing.notice_id.clone(),
             posted_at: filing.posted_at,
             first_posted_at: filing.posted_at,
@@ -76,9 +77,9 @@ impl OpportunityRecord {
         if !events.is_empty() {
             return events;
         }
-        let facts = Box::new(notice.facts.clone().with_missing_from(&self.facts));
+        let details = Box::new(notice.details.clone().with_missing_from(&self.details));
         let filing = NoticeFiling { posted_at: self.posted_at, ..NoticeFiling::from_notice(notice) };
-        vec![OpportunityEvent::Amended { filing, standing: AmendmentStanding::Current, facts }]
+        vec![OpportunityEvent::Amended { filing, standing: AmendmentStanding::Current, details }]
     }
 
     fn decide_amendment(&self, notice: Notice, filing: NoticeFiling) -> Vec<OpportunityEvent> {
@@ -86,21 +87,21 @@ impl OpportunityRecord {
         if notice.posted_at < self.posted_at {
             // An earlier notice from another source adds nothing: the current one has superseded it.
             let is_duplicate = known.is_some_and(|by_source| !by_source.contains_key(&notice.source));
-            let facts = Box::new(notice.facts);
+            let details = Box::new(notice.details);
             return if is_duplicate {
                 vec![]
             } else {
-                vec![OpportunityEvent::Amended { filing, standing: AmendmentStanding::Earlier, facts }]
+                vec![OpportunityEvent::Amended { filing, standing: AmendmentStanding::Earlier, details }]
             };
         }
-        let facts = notice.facts.with_missing_from(&self.facts);
-        if known.is_some() && facts == self.facts {
+        let details = notice.details.with_missing_from(&self.details);
+        if known.is_some() && details == self.details {
             return vec![];
         }
-        let (from, to) = (self.facts.response_deadline, facts.response_deadline);
+        let (from, to) = (self.details.response_deadline, details.response_deadline);
         let (notice_id, posted_at) = (notice.notice_id, Some(filing.posted_at));
-        let facts = Box::new(facts);
-        let mut events = vec![OpportunityEvent::Amended { filing, standing: AmendmentStanding::Current, facts }];
+        let details = Box::new(details);
+        let mut events = vec![OpportunityEvent::Amended { filing, standing: AmendmentStanding::Current, details }];
         if from != to {
             events.push(OpportunityEvent::DeadlineChanged { notice_id, from, to, posted_at });
         }
@@ -133,17 +134,17 @@ impl OpportunityRecord {
 
     pub(super) fn evolve(&mut self, event: OpportunityEvent) {
         match event {
-            OpportunityEvent::Discovered { filing, facts } => *self = Self::new(&filing, *facts),
-            OpportunityEvent::Amended { filing, standing, facts } => {
+            OpportunityEvent::Discovered { filing, details } => *self = Self::new(&filing, *details),
+            OpportunityEvent::Amended { filing, standing, details } => {
                 self.record_filing(&filing);
                 self.first_posted_at = self.first_posted_at.min(filing.posted_at);
                 if standing == AmendmentStanding::Current {
-                    self.facts = *facts;
+                    self.details = *details;
                     self.notice_id = filing.notice_id;
                     self.posted_at = filing.posted_at;
                 }
             }
-            OpportunityEvent::DeadlineChanged { to, .. } => self.facts.response_deadline = to,
+            OpportunityEvent::DeadlineChanged { to, .. } => self.details.response_deadline = to,
             OpportunityEvent::Awarded { key, award } => {
                 self.awards.insert(key, award);
             }

@@ -42,7 +42,7 @@ fn the_same_notice_again_changes_nothing() {
 #[test]
 fn a_later_notice_amends() {
     let (earlier, mut later) = (notice("n1", 3), notice("n2", 4));
-    later.facts.title = "Patient lifts, revised".into();
+    later.details.title = "Patient lifts, revised".into();
     OpportunityScenario::with(())
         .given(vec![first(&earlier)])
         .when(record(&later))
@@ -52,8 +52,8 @@ fn a_later_notice_amends() {
 #[test]
 fn an_amendment_with_another_deadline_also_records_deadline_changed() {
     let (mut earlier, mut later) = (notice("n1", 3), notice("n2", 4));
-    earlier.facts.response_deadline = Some(march(20));
-    later.facts.response_deadline = Some(march(27));
+    earlier.details.response_deadline = Some(march(20));
+    later.details.response_deadline = Some(march(27));
     OpportunityScenario::with(()).given(vec![first(&earlier)]).when(record(&later)).then_expect_events(vec![
         amended(&later, AmendmentStanding::Current),
         OpportunityEvent::DeadlineChanged {
@@ -82,17 +82,17 @@ fn an_earlier_notice_that_arrives_late_only_completes_the_history() {
 #[test]
 fn a_source_without_a_field_does_not_erase_it() {
     let mut csv = notice("n1", 3);
-    csv.facts.naics = Some(NaicsCode::try_new("339113").unwrap());
+    csv.details.naics = Some(NaicsCode::try_new("339113").unwrap());
     let mut text = notice("n1", 3);
     text.source = NoticeSource::SamText;
-    text.facts.description = Some("Six patient lifts.".into());
+    text.details.description = Some("Six patient lifts.".into());
     let mut merged = text.clone();
-    merged.facts.naics.clone_from(&csv.facts.naics);
+    merged.details.naics.clone_from(&csv.details.naics);
     OpportunityScenario::with(()).given(vec![first(&csv)]).when(record(&text)).then_expect_events(vec![
         OpportunityEvent::Amended {
             filing: NoticeFiling::from_notice(&text),
             standing: AmendmentStanding::Current,
-            facts: Box::new(merged.facts),
+            details: Box::new(merged.details),
         },
     ]);
 }
@@ -141,7 +141,7 @@ fn a_manual_amendment_changes_only_the_given_fields() {
     let mut expected = original.clone();
     expected.source = NoticeSource::Manual;
     expected.posted_at = march(8);
-    expected.facts.title = "Patient lifts, ceiling mounted".into();
+    expected.details.title = "Patient lifts, ceiling mounted".into();
     OpportunityScenario::with(())
         .given(vec![first(&original)])
         .when(amend(8, "Patient lifts, ceiling mounted"))
@@ -153,7 +153,7 @@ fn an_amendment_with_the_recorded_values_changes_nothing() {
     let original = notice("n1", 3);
     OpportunityScenario::with(())
         .given(vec![first(&original)])
-        .when(amend(8, &original.facts.title))
+        .when(amend(8, &original.details.title))
         .then_expect_events(vec![]);
 }
 
@@ -236,12 +236,15 @@ fn archived() -> OpportunityEvent {
 }
 
 fn first(notice: &Notice) -> OpportunityEvent {
-    OpportunityEvent::Discovered { filing: NoticeFiling::from_notice(notice), facts: Box::new(notice.facts.clone()) }
+    OpportunityEvent::Discovered {
+        filing: NoticeFiling::from_notice(notice),
+        details: Box::new(notice.details.clone()),
+    }
 }
 
 fn amended(notice: &Notice, standing: AmendmentStanding) -> OpportunityEvent {
-    let facts = Box::new(notice.facts.clone());
-    OpportunityEvent::Amended { filing: NoticeFiling::from_notice(notice), standing, facts }
+    let details = Box::new(notice.details.clone());
+    OpportunityEvent::Amended { filing: NoticeFiling::from_notice(notice), standing, details }
 }
 
 fn awarded(key: &str, number: &str) -> OpportunityEvent {
@@ -266,7 +269,7 @@ fn notice(id: &str, day: u32) -> Notice {
         notice_id: NoticeId::try_new(id).unwrap(),
         source: NoticeSource::SamCsv,
         posted_at: march(day),
-        facts: NoticeDetails {
+        details: NoticeDetails {
             title: "Patient lifts".into(),
             notice_type: NoticeType::try_new("Solicitation").unwrap(),
             agency: Agency::from_name("VETERANS AFFAIRS, DEPARTMENT OF").unwrap(),

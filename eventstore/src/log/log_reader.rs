@@ -11,7 +11,7 @@ use domain::{
 use sqlx::PgPool;
 use uuid::Uuid;
 
-use super::{EventFilter, LogReplay, ReplayOptions, completed_prefix, read_after, read_stream};
+use super::{EventFilter, LogReplay, ReplayOptions, completed_prefix, read_after, read_stream, read_type};
 use crate::{error::LogError, incarnation, postgres::with_timeout};
 
 /// Time limit of a short query: a server process may hang with its connection open.
@@ -61,6 +61,25 @@ impl PgLogReader {
         read_after(&mut connection, position, fence, limit).await
     }
 
+    async fn count_events_of(&self, aggregate_type: &str) -> Result<u64, LogError> {
+        let count: i64 = sqlx::query_scalar("select count(*) from events where aggregate_type = $1")
+            .bind(aggregate_type)
+            .fetch_one(&self.pool)
+            .await
+            .map_err(crate::error::postgres_error("counting the events of a type"))?;
+        Ok(count.unsigned_abs())
+    }
+
+    async fn read_events_of(
+        &self,
+        aggregate_type: &str,
+        after: (&str, u64),
+        limit: u32,
+    ) -> Result<Vec<RawEnvelope>, LogError> {
+        let mut connection = self.pool.acquire().await.map_err(crate::error::postgres_error("connecting"))?;
+        read_type(&mut connection, aggregate_type, after, limit).await
+    }
+
     async fn start_replay(&self, range: LogRange) -> Result<Box<dyn LogBatchReader>, LogError> {
         let LogRange { contexts, aggregate_id, after, to, batch_events, batch_bytes } = range;
         let filter = EventFilter { contexts, aggregate_id, ..EventFilter::default() };
@@ -103,6 +122,22 @@ impl LogReader for PgLogReader {
             let stream = read_stream(&mut connection, aggregate_type, aggregate_id, after, limit).await;
             stream.map_err(to_store_error)
         })
+    }
+
+    fn count_type<'a>(&'a self, aggregate_type: &'a str) -> LogFuture<'a, u64> {
+        let query = with_timeout(QUERY_TIMEOUT, "counting the events of a type", self.count_events_of(aggregate_type));
+        Box::pin(async { query.await.map_err(to_store_error) })
+    }
+
+    fn load_type<'a>(
+        &'a self,
+        aggregate_type: &'a str,
+        after: (&'a str, u64),
+        limit: u32,
+    ) -> LogFuture<'a, Vec<RawEnvelope>> {
+        let query = self.read_events_of(aggregate_type, after, limit);
+        let query = with_timeout(QUERY_TIMEOUT, "reading the events of a type", query);
+        Box::pin(async { query.await.map_err(to_store_error) })
     }
 
     fn read_batches(&self, range: LogRange) -> LogFuture<'_, Box<dyn LogBatchReader>> {

@@ -3,7 +3,7 @@
 use std::{fmt, str::FromStr};
 
 use apache_avro::Schema;
-use schemas::{compatibility::check_backward, schema_parser::parse_schema};
+use schemas::{compatibility::find_incompatibilities, schema_parser::parse_schema};
 use tokio_util::sync::CancellationToken;
 
 use super::{SchemaStore, SchemaStoreError, SchemaSubject, error::postgres_error};
@@ -116,8 +116,8 @@ impl CompatibilityLevel {
     }
 
     fn find_violations_of_version(self, version: i32, new: &Schema, old: &Schema) -> Vec<CompatibilityViolation> {
-        let backward = if self.is_backward() { check_backward(new, old) } else { vec![] };
-        let forward = if self.is_forward() { check_backward(old, new) } else { vec![] };
+        let backward = if self.is_backward() { find_incompatibilities(new, old) } else { vec![] };
+        let forward = if self.is_forward() { find_incompatibilities(old, new) } else { vec![] };
         let to_violation = |broken: &'static str| {
             move |found: schemas::compatibility::SchemaIncompatibility| CompatibilityViolation {
                 path: found.path,

@@ -17,9 +17,9 @@ pub enum AppendError {
     /// The database could not be reached; nothing was appended.
     #[error("reaching the event store; nothing was appended")]
     Unreachable(#[source] Arc<sqlx::Error>),
-    /// The database refused the statement; nothing was appended.
+    /// The database rejected the statement; nothing was appended.
     #[error("appending events; nothing was appended")]
-    Refused(#[source] Arc<sqlx::Error>),
+    Rejected(#[source] Arc<sqlx::Error>),
     /// The answer was lost: the events may or may not be recorded. Loading the stream again shows which. Repeating the
     /// same append cannot record them twice, because sequences are unique within the stream.
     #[error("appending events: the answer was lost, the events may or may not be recorded")]
@@ -39,7 +39,7 @@ impl AppendError {
             Some(reported) if is_conflict(reported) => Self::Conflict,
             // Severity ERROR means that the statement was rolled back. A server process that terminates (FATAL) may
             // have committed before it reports the error.
-            Some(reported) if reported.severity() == PgSeverity::Error => Self::Refused(Arc::new(error)),
+            Some(reported) if reported.severity() == PgSeverity::Error => Self::Rejected(Arc::new(error)),
             _ => Self::OutcomeUnknown(Arc::new(error)),
         }
     }
@@ -49,7 +49,7 @@ impl AppendError {
     pub(super) fn may_concern_one_member(&self) -> bool {
         match self {
             Self::Conflict => true,
-            Self::Refused(error) => as_postgres_error(error).is_some_and(is_row_error),
+            Self::Rejected(error) => as_postgres_error(error).is_some_and(is_row_error),
             Self::Unreachable(_) | Self::OutcomeUnknown(_) | Self::TaskFailed | Self::Unserializable(_) => false,
         }
     }
@@ -69,7 +69,7 @@ impl<E: std::error::Error> From<AppendError> for AggregateError<E> {
     fn from(error: AppendError) -> Self {
         match error {
             AppendError::Conflict => Self::AggregateConflict,
-            AppendError::Unreachable(_) | AppendError::Refused(_) => Self::DatabaseConnectionError(error.into()),
+            AppendError::Unreachable(_) | AppendError::Rejected(_) => Self::DatabaseConnectionError(error.into()),
             AppendError::OutcomeUnknown(_) | AppendError::TaskFailed | AppendError::Unserializable(_) => {
                 Self::UnexpectedError(error.into())
             }
@@ -89,7 +89,7 @@ pub enum LoadError {
          {position}"
     )]
     Undecodable {
-        /// Aggregate kind of the stream.
+        /// Aggregate type of the stream.
         aggregate_type: &'static str,
         /// Aggregate id of the stream.
         aggregate_id: String,

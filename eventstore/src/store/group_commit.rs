@@ -5,6 +5,7 @@
 
 use std::{collections::HashSet, sync::Arc};
 
+use domain::stream_id::StreamId;
 use sqlx::PgPool;
 use tokio::sync::oneshot;
 
@@ -12,7 +13,7 @@ use super::{
     connection::DedicatedConnection,
     error::AppendError,
     group_queue::{GroupHandler, GroupJob, GroupQueue, JobSize, QueueLimits, QueuePermit},
-    stream_queue::{StreamId, StreamQueue, StreamTurn},
+    stream_queue::{StreamQueue, StreamTurn},
 };
 use crate::{
     append::{EventColumns, NewEventRow},
@@ -33,7 +34,7 @@ pub(super) struct PendingEvent {
 type AppendResult = Result<(), AppendError>;
 
 /// The events of one command, at least one, and the channel that returns the result to the caller.
-pub(super) struct PendingAppend {
+pub(super) struct AppendRequest {
     events: Vec<PendingEvent>,
     metadata: String,
     result: oneshot::Sender<AppendResult>,
@@ -41,12 +42,12 @@ pub(super) struct PendingAppend {
 }
 
 /// An append that has the turn on its stream.
-pub(super) struct QueuedAppend {
-    turn: StreamTurn<PendingAppend>,
-    pending: PendingAppend,
+pub(super) struct ReadyAppend {
+    turn: StreamTurn<AppendRequest>,
+    pending: AppendRequest,
 }
 
-impl PendingAppend {
+impl AppendRequest {
     fn byte_count(&self) -> usize {
         self.events.iter().map(|event| event.payload.len() + self.metadata.len()).sum()
     }
@@ -61,7 +62,7 @@ impl PendingAppend {
     }
 }
 
-impl GroupJob for QueuedAppend {
+impl GroupJob for ReadyAppend {
     fn size(&self) -> JobSize {
         JobSize { rows: self.pending.events.len(), bytes: self.pending.byte_count() }
     }
@@ -69,7 +70,7 @@ impl GroupJob for QueuedAppend {
 
 /// Appends the events of many commands by one statement.
 pub(super) struct GroupCommit {
-    streams: StreamQueue<PendingAppend>,
+    streams: StreamQueue<AppendRequest>,
     queue: GroupQueue<AppendHandler>,
 }
 
@@ -84,9 +85,9 @@ impl GroupCommit {
         let bytes = events.iter().map(|event| event.payload.len() + metadata.len()).sum();
         let permit = self.queue.acquire_permit(bytes).await;
         let (result, receiver) = oneshot::channel();
-        let pending = PendingAppend { events, metadata, result, _permit: permit };
+        let pending = AppendRequest { events, metadata, result, _permit: permit };
         if let Some((turn, pending)) = self.streams.begin_or_wait(&stream, pending) {
-            self.queue.push(QueuedAppend { turn, pending });
+            self.queue.push(ReadyAppend { turn, pending });
         }
         receiver.await.unwrap_or(Err(AppendError::TaskFailed))
     }
@@ -95,9 +96,9 @@ impl GroupCommit {
 struct AppendHandler;
 
 impl GroupHandler for AppendHandler {
-    type Job = QueuedAppend;
+    type Job = ReadyAppend;
 
-    async fn run_group(&self, connection: &mut DedicatedConnection, mut group: Vec<QueuedAppend>) -> Vec<QueuedAppend> {
+    async fn run_group(&self, connection: &mut DedicatedConnection, mut group: Vec<ReadyAppend>) -> Vec<ReadyAppend> {
         // Every writer locks its streams in the same order, which excludes deadlocks between groups.
         group.sort_by(|one, other| one.turn.stream().cmp(other.turn.stream()));
         let mut next = Vec::new();
@@ -114,9 +115,9 @@ impl GroupHandler for AppendHandler {
 /// Determines the result of each append of a failed group.
 async fn append_separately(
     connection: &mut DedicatedConnection,
-    mut group: Vec<QueuedAppend>,
+    mut group: Vec<ReadyAppend>,
     error: &AppendError,
-    next: &mut Vec<QueuedAppend>,
+    next: &mut Vec<ReadyAppend>,
 ) {
     if matches!(error, AppendError::Conflict)
         && let Ok(conflicts) = find_conflicts(connection, &group).await
@@ -138,16 +139,16 @@ async fn append_separately(
 }
 
 /// Appends a group in one statement.
-async fn insert_group(connection: &mut DedicatedConnection, group: &[QueuedAppend]) -> AppendResult {
+async fn insert_group(connection: &mut DedicatedConnection, group: &[ReadyAppend]) -> AppendResult {
     if group.is_empty() {
         return Ok(());
     }
     let ready = connection.ready_connection().await.map_err(|error| AppendError::Unreachable(Arc::new(error)))?;
     let mut columns = EventColumns::with_capacity(group.iter().map(|append| append.pending.events.len()).sum());
-    for QueuedAppend { turn, pending } in group {
+    for ReadyAppend { turn, pending } in group {
         for event in &pending.events {
             columns.push(NewEventRow {
-                aggregate_type: turn.stream().aggregate_type,
+                aggregate_type: &turn.stream().aggregate_type,
                 aggregate_id: &turn.stream().aggregate_id,
                 sequence: event.sequence,
                 event_type: &event.event_type,
@@ -167,11 +168,11 @@ async fn insert_group(connection: &mut DedicatedConnection, group: &[QueuedAppen
 /// Returns the indexes of the appends whose first sequence is taken.
 async fn find_conflicts(
     connection: &mut DedicatedConnection,
-    group: &[QueuedAppend],
+    group: &[ReadyAppend],
 ) -> Result<HashSet<usize>, sqlx::Error> {
     let streams = || group.iter().map(|append| append.turn.stream());
     let query = sqlx::query_scalar(FIND_CONFLICTS)
-        .bind(streams().map(|stream| stream.aggregate_type).collect::<Vec<_>>())
+        .bind(streams().map(|stream| &*stream.aggregate_type).collect::<Vec<_>>())
         .bind(streams().map(|stream| &*stream.aggregate_id).collect::<Vec<_>>())
         .bind(group.iter().map(|append| append.pending.first_sequence().cast_signed()).collect::<Vec<_>>());
     let rows: Result<Vec<i64>, _> = with_append_timeout(query.fetch_all(connection.ready_connection().await?)).await;
@@ -183,18 +184,14 @@ async fn find_conflicts(
 
 /// Sends the result to the callers and passes each turn to the next append on the stream. When the events are recorded,
 /// waiting appends that begin with a sequence of theirs get a conflict at once.
-fn complete_appends(
-    group: impl IntoIterator<Item = QueuedAppend>,
-    result: &AppendResult,
-    next: &mut Vec<QueuedAppend>,
-) {
-    for QueuedAppend { turn, pending } in group {
+fn complete_appends(group: impl IntoIterator<Item = ReadyAppend>, result: &AppendResult, next: &mut Vec<ReadyAppend>) {
+    for ReadyAppend { turn, pending } in group {
         let last = pending.events.last().map_or(0, |event| event.sequence);
         let (following, expired) = turn.pass_to_next(|waiting| result.is_ok() && waiting.first_sequence() <= last);
         pending.complete(result.clone());
         for append in expired {
             append.complete(Err(AppendError::Conflict));
         }
-        next.extend(following.map(|(turn, pending)| QueuedAppend { turn, pending }));
+        next.extend(following.map(|(turn, pending)| ReadyAppend { turn, pending }));
     }
 }

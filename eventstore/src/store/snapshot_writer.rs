@@ -1,12 +1,12 @@
 //! Writes snapshots in the background, best effort. An older snapshot never replaces a newer one of the same
 //! fingerprint.
 
+use domain::stream_id::StreamId;
 use sqlx::PgPool;
 
 use super::{
     connection::DedicatedConnection,
     group_queue::{GroupHandler, GroupJob, GroupQueue, JobSize, QueueLimits, QueuePermit},
-    stream_queue::StreamId,
 };
 use crate::postgres::with_append_timeout;
 
@@ -68,7 +68,7 @@ impl GroupHandler for SnapshotHandler {
 async fn save_group(connection: &mut DedicatedConnection, group: &[QueuedSnapshot]) -> Result<(), sqlx::Error> {
     let snapshots = || group.iter().map(|queued| &queued.snapshot);
     let query = sqlx::query(SAVE_SNAPSHOTS)
-        .bind(snapshots().map(|snapshot| snapshot.stream.aggregate_type).collect::<Vec<_>>())
+        .bind(snapshots().map(|snapshot| &*snapshot.stream.aggregate_type).collect::<Vec<_>>())
         .bind(snapshots().map(|snapshot| &*snapshot.stream.aggregate_id).collect::<Vec<_>>())
         .bind(snapshots().map(|snapshot| snapshot.fingerprint).collect::<Vec<_>>())
         .bind(snapshots().map(|snapshot| snapshot.last_sequence.cast_signed()).collect::<Vec<_>>())

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use domain::stream_id::StreamId;
 use sqlx::{PgPool, Row, postgres::PgRow};
 use tokio::sync::oneshot;
 
@@ -9,7 +10,6 @@ use super::{
     connection::DedicatedConnection,
     error::LoadError,
     group_queue::{GroupHandler, GroupJob, GroupQueue, JobSize, QueueLimits, QueuePermit},
-    stream_queue::StreamId,
 };
 use crate::postgres::with_append_timeout;
 
@@ -111,7 +111,7 @@ fn complete_load(load: QueuedLoad, result: LoadResult) {
 
 async fn load_group(connection: &mut DedicatedConnection, group: &[QueuedLoad]) -> Result<Vec<PgRow>, sqlx::Error> {
     let query = sqlx::query(LOAD_STREAMS)
-        .bind(group.iter().map(|load| load.stream.aggregate_type).collect::<Vec<_>>())
+        .bind(group.iter().map(|load| &*load.stream.aggregate_type).collect::<Vec<_>>())
         .bind(group.iter().map(|load| &*load.stream.aggregate_id).collect::<Vec<_>>())
         .bind(group.iter().map(|load| load.fingerprint).collect::<Vec<_>>());
     let rows = with_append_timeout(query.fetch_all(connection.ready_connection().await?)).await;

@@ -6,12 +6,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-/// Identity of a stream: aggregate kind and aggregate id.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(super) struct StreamId {
-    pub(super) aggregate_type: &'static str,
-    pub(super) aggregate_id: Arc<str>,
-}
+use domain::stream_id::StreamId;
 
 /// The streams that are being appended to, with the appends that wait for each.
 #[derive(Debug)]
@@ -91,7 +86,7 @@ mod tests {
     use super::*;
 
     fn stream_id(id: &str) -> StreamId {
-        StreamId { aggregate_type: "t", aggregate_id: id.into() }
+        StreamId::new("t", id)
     }
 
     #[test]

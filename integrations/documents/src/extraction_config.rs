@@ -6,6 +6,7 @@
 //! | `extraction.tesseract` | `tesseract` | the program tesseract: a path, or a name on PATH |
 //! | `extraction.ocr_languages` | `eng` | languages of scanned pages in tesseract's notation, e.g. `eng+spa` |
 //! | `extraction.folder` | `medhub-extraction-<user id>` in the temporary folder | folder for copies of files while they are read; it belongs to the user that runs the program |
+//! | `extraction.require_confinement` | `false` | refuses to read files where the kernel has no Landlock, without which the child process could read other files of its user |
 //! | `extraction.limits` | see [`ExtractionLimits`] | what one file may cost |
 
 use std::path::{Path, PathBuf};
@@ -28,6 +29,8 @@ pub struct ExtractionConfig {
     /// The folder for copies of files while they are read; without it one in the temporary folder of the system.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub folder: Option<PathBuf>,
+    /// Whether files are read only where the child process can be confined completely.
+    pub require_confinement: bool,
     /// What one file may cost.
     pub limits: ExtractionLimits,
 }
@@ -39,6 +42,7 @@ impl Default for ExtractionConfig {
             tesseract: "tesseract".into(),
             ocr_languages: "eng".to_owned(),
             folder: None,
+            require_confinement: false,
             limits: ExtractionLimits::default(),
         }
     }

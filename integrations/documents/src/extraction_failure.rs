@@ -38,6 +38,8 @@ pub enum FailureKind {
     /// Reading the file took longer than the limit, which is twice of what the largest file takes. The machine may have
     /// been busy; still, another attempt would keep others waiting as long.
     TimeExceeded,
+    /// Reading the file takes more processes or temporary files than the limits.
+    ResourcesExceeded,
     /// A program or library that reads such files is not installed.
     ToolMissing,
     /// The extraction could not be started or was ended from outside.
@@ -65,7 +67,8 @@ impl FailureKind {
             | Self::NoText
             | Self::MemoryExceeded
             | Self::CpuTimeExceeded
-            | Self::TimeExceeded => FaultOrigin::File,
+            | Self::TimeExceeded
+            | Self::ResourcesExceeded => FaultOrigin::File,
             Self::ToolMissing | Self::Interrupted => FaultOrigin::Service,
         }
     }

@@ -122,7 +122,7 @@ mod tests {
         let parent = temporary.path().join("extraction");
         let living = open(&parent).unwrap();
         fs::write(living.path().join("rfp.pdf"), "secret").unwrap();
-        // What is left of a process that was killed: nobody locks it.
+        // The folder of a process that was killed has no lock.
         let abandoned = parent.join("process-killed");
         fs::create_dir_all(abandoned.join("medhub-extraction-x")).unwrap();
         fs::write(abandoned.join("medhub-document-y"), "secret").unwrap();

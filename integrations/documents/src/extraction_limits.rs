@@ -6,6 +6,9 @@ use serde::{Deserialize, Serialize};
 /// at a time, is another process with the same limit.
 pub const MAX_EXTRACTION_MEMORY_BYTES: u64 = 1 << 30;
 
+/// Room in a temporary file for an image beside its header.
+const IMAGE_HEADER_BYTES: u64 = 4096;
+
 /// The limits of one extraction.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -33,6 +36,10 @@ pub struct ExtractionLimits {
     pub ocr_page_cpu_seconds: u64,
     /// Time from start to result in seconds.
     pub wall_clock_seconds: u64,
+    /// Processes and threads at the same time: the child process and one tesseract have four.
+    pub max_tasks: u64,
+    /// Files in the folder of the extraction at the same time; it has one image.
+    pub max_folder_files: usize,
 }
 
 impl Default for ExtractionLimits {
@@ -49,6 +56,8 @@ impl Default for ExtractionLimits {
             cpu_seconds: 300,
             ocr_page_cpu_seconds: 30,
             wall_clock_seconds: 900,
+            max_tasks: 32,
+            max_folder_files: 16,
         }
     }
 }
@@ -57,6 +66,11 @@ impl ExtractionLimits {
     /// The CPU time in seconds of one run of tesseract, which reads so many pages.
     pub(crate) fn recognition_cpu_seconds(&self, pages: u32) -> u64 {
         self.ocr_page_cpu_seconds.saturating_mul(u64::from(pages)).clamp(1, self.wall_clock_seconds.max(1))
+    }
+
+    /// The size in bytes of the largest temporary file: an image of a page, or the file itself.
+    pub(crate) fn largest_temporary_file(&self) -> u64 {
+        self.max_file_bytes.max(self.max_render_pixels * 2) + IMAGE_HEADER_BYTES
     }
 
     /// The most bytes that the child process may print: JSON writes a control character with six bytes, and there are

@@ -25,7 +25,7 @@ use tokio::{
 
 use crate::{
     ExtractedText, ExtractionConfig, ExtractionFailure, ExtractionFolder, ExtractionRequest, FailureKind,
-    extraction_child::ExtractionReport,
+    extraction_child::ExtractionReport, extraction_watch::ExtractionWatch,
 };
 
 /// How long a child process may take to end after its output.
@@ -89,7 +89,13 @@ impl ExtractionProcess {
             .tempdir_in(self.temporary_folder())
             .map_err(|error| interrupted(&format!("a temporary folder cannot be made: {error}")))?;
         let mut running = self.start(file, file_name, &folder)?;
-        let outcome = running.read_outcome(&self.config).await;
+        let limits = self.config.limits.clone();
+        let watch = ExtractionWatch { group: running.group.0, folder: folder.path().to_owned(), limits };
+        let outcome = tokio::select! {
+            outcome = running.read_outcome(&self.config) => outcome,
+            // The process group is killed below.
+            excess = watch.wait_for_excess() => Err(excess),
+        };
         drop(running);
         outcome
     }

@@ -12,6 +12,7 @@
 //! The content of a file decides how it is read, not its name. Files come from strangers, and the libraries that read
 //! them are large: whatever a file does, it costs one child process and at most the limits of [`ExtractionLimits`].
 
+mod confinement_check;
 mod docx;
 mod extract_text;
 mod extracted_text;
@@ -22,6 +23,7 @@ mod extraction_failure;
 mod extraction_folder;
 mod extraction_limits;
 mod extraction_process;
+mod extraction_watch;
 mod file_type;
 mod html;
 mod image_header;
@@ -37,6 +39,7 @@ mod test_tools;
 mod tool_check;
 
 pub use self::{
+    confinement_check::check_confinement,
     extract_text::{SourceFile, extract_text},
     extracted_text::{ExtractedText, PageText, TextMethod, TextSource},
     extraction_child::{ExtractionRequest, run_extraction_child},

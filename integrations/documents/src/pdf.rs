@@ -1,5 +1,7 @@
 //! Reads PDF files: the text that a page contains, or an image of a page that contains none.
 
+mod broken_words;
+mod column_order;
 mod page_content;
 mod page_numbers;
 mod pdfium_ffi;
@@ -74,6 +76,7 @@ pub(crate) fn read_pdf(
     }
     let mut pages = pages?;
     page_content::join_hyphenated_words(&mut pages);
+    broken_words::join_broken_words(&mut pages);
     page_numbers::remove_page_numbers(&mut pages);
     Ok(PdfText { pages, unreadable_pages })
 }

@@ -4,7 +4,8 @@
 use std::{collections::BTreeMap, path::Path};
 
 use landlock::{
-    ABI, Access, AccessFs, AccessNet, Ruleset, RulesetAttr, RulesetCreatedAttr, RulesetError, Scope, path_beneath_rules,
+    ABI, Access, AccessFs, AccessNet, RestrictionStatus, Ruleset, RulesetAttr, RulesetCreated, RulesetCreatedAttr,
+    RulesetError, RulesetStatus, Scope, make_bitflags, path_beneath_rules,
 };
 use nix::{
     libc,
@@ -19,14 +20,14 @@ use crate::{ExtractionError, ExtractionRequest};
 /// The most files that each process may have open.
 const MAX_OPEN_FILES: u64 = 64;
 
-/// Room in a temporary file for an image beside its header.
-const IMAGE_HEADER_BYTES: u64 = 4096;
-
 /// How long after the longest limit of time a process is killed that ignores the signal of its limit of CPU time.
 const CPU_GRACE_SECONDS: u64 = 5;
 
 /// The newest interface of Landlock that is used; older kernels do what they can.
 const LANDLOCK_VERSION: ABI = ABI::V6;
+
+/// Why files cannot be restricted.
+const NO_LANDLOCK: &str = "the kernel has no Landlock (Linux 5.13 and newer have it, unless it is disabled)";
 
 /// Folders with programs, libraries and their data.
 const PROGRAM_FOLDERS: [&str; 9] =
@@ -86,40 +87,57 @@ const FORBIDDEN_CALLS: [libc::c_long; 39] = [
 pub(crate) fn confine_process(request: &ExtractionRequest) -> Result<(), ExtractionError> {
     let error = |step| move |detail: String| ExtractionError::Sandbox { step, detail };
     set_limits(request).map_err(|errno| errno.to_string()).map_err(error("setting limits"))?;
-    restrict_files(request).map_err(|cause| cause.to_string()).map_err(error("restricting files"))?;
+    let status = restrict_files(request).map_err(|cause| cause.to_string()).map_err(error("restricting files"))?;
+    if request.config.require_confinement && status.ruleset == RulesetStatus::NotEnforced {
+        return Err(error("restricting files")(format!("{NO_LANDLOCK}, and the setting require_confinement is on")));
+    }
     forbid_calls().map_err(error("forbidding system calls"))
 }
 
 fn set_limits(request: &ExtractionRequest) -> nix::Result<()> {
     let limits = &request.config.limits;
-    let largest_file = limits.max_file_bytes.max(limits.max_render_pixels * 2) + IMAGE_HEADER_BYTES;
+    let largest_file = limits.largest_temporary_file();
     setrlimit(Resource::RLIMIT_CORE, 0, 0)?;
     setrlimit(Resource::RLIMIT_NOFILE, MAX_OPEN_FILES, MAX_OPEN_FILES)?;
     setrlimit(Resource::RLIMIT_FSIZE, largest_file, largest_file)?;
     // tesseract may have more, when it reads a file of many pages.
     let longest = limits.cpu_seconds.max(limits.wall_clock_seconds).saturating_add(CPU_GRACE_SECONDS);
     setrlimit(Resource::RLIMIT_CPU, limits.cpu_seconds, longest)?;
-    // The number of processes is not limited: the system counts all processes of the user, so that a limit would hit
-    // the worker's other children, and does not apply it to root. All processes of the extraction end with their group.
+    // The number of processes is not limited here: the system counts all processes of the user, so that other programs
+    // would use up the limit, and does not apply it to root. `ExtractionWatch` counts those of the group.
     setrlimit(Resource::RLIMIT_AS, limits.memory_bytes, limits.memory_bytes)
 }
 
-/// Other files cannot be opened: no configuration, no secrets of the worker in `/proc`.
-fn restrict_files(request: &ExtractionRequest) -> Result<(), RulesetError> {
+/// Other files cannot be opened: no configuration, no secrets of the worker in `/proc`. The folder takes plain files only.
+fn restrict_files(request: &ExtractionRequest) -> Result<RestrictionStatus, RulesetError> {
     let read = AccessFs::from_read(LANDLOCK_VERSION);
-    let all = AccessFs::from_all(LANDLOCK_VERSION);
+    let own = make_bitflags!(AccessFs::{ReadFile | ReadDir | WriteFile | MakeReg | RemoveFile | Truncate});
     let tesseract = request.config.tesseract.parent().filter(|folder| folder.is_absolute());
     let readable = PROGRAM_FOLDERS.iter().map(Path::new).chain(request.config.pdfium_dir.as_deref()).chain(tesseract);
-    Ruleset::default()
-        .handle_access(all)?
-        .handle_access(AccessNet::from_all(LANDLOCK_VERSION))?
-        .scope(Scope::from_all(LANDLOCK_VERSION))?
-        .create()?
+    create_ruleset()?
         .add_rules(path_beneath_rules(readable, read))?
         .add_rules(path_beneath_rules([&request.file], read))?
-        .add_rules(path_beneath_rules([&request.folder], all))?
-        .restrict_self()?;
-    Ok(())
+        .add_rules(path_beneath_rules([&request.folder], own))?
+        .restrict_self()
+}
+
+/// Rules that forbid all files, networks and signals, as far as the kernel can.
+fn create_ruleset() -> Result<RulesetCreated, RulesetError> {
+    Ruleset::default()
+        .handle_access(AccessFs::from_all(LANDLOCK_VERSION))?
+        .handle_access(AccessNet::from_all(LANDLOCK_VERSION))?
+        .scope(Scope::from_all(LANDLOCK_VERSION))?
+        .create()
+}
+
+/// Confines the calling thread, and says what is missing; the thread can do nothing else afterwards.
+pub(crate) fn try_confinement() -> [Result<(), String>; 2] {
+    let files = create_ruleset().and_then(RulesetCreated::restrict_self).map_err(|error| error.to_string());
+    let files = files.and_then(|status| match status.ruleset {
+        RulesetStatus::NotEnforced => Err(NO_LANDLOCK.to_owned()),
+        RulesetStatus::FullyEnforced | RulesetStatus::PartiallyEnforced => Ok(()),
+    });
+    [files, forbid_calls()]
 }
 
 fn forbid_calls() -> Result<(), String> {

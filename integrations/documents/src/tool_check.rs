@@ -26,10 +26,15 @@ pub fn check_tools(config: &ExtractionConfig) -> Vec<ToolStatus> {
 
 impl ToolStatus {
     fn new(name: &'static str, outcome: Result<String, ExtractionError>) -> Self {
-        match outcome {
-            Ok(found) => Self { name, found: Some(found), problem: None },
-            Err(error) => Self { name, found: None, problem: Some(crate::ExtractionFailure::from(error).reason) },
-        }
+        Self::from_outcome(name, outcome.map_err(|error| crate::ExtractionFailure::from(error).reason))
+    }
+
+    pub(crate) fn from_outcome(name: &'static str, outcome: Result<String, String>) -> Self {
+        let (found, problem) = match outcome {
+            Ok(found) => (Some(found), None),
+            Err(problem) => (None, Some(problem)),
+        };
+        Self { name, found, problem }
     }
 }
 

@@ -13,6 +13,8 @@ mod hostile_pdf;
 mod pdf_builder;
 #[path = "extraction/real_documents.rs"]
 mod real_documents;
+#[path = "extraction/resource_limits.rs"]
+mod resource_limits;
 #[path = "extraction/test_tools.rs"]
 mod test_tools;
 #[path = "extraction/usual_files.rs"]

@@ -7,20 +7,19 @@ use serde::Deserialize;
 use serde_json::json;
 
 use crate::{
-    FinishReason, GenerationUpdate, ProviderError, ProviderOutput, RequestTimeouts, TextProvider, TextRequest,
-    TokenUsage, UpdateSink, streaming_request::StreamingClient,
+    GenerationUpdate, ProviderError, ProviderOutput, RequestTimeouts, TextProvider, TextRequest, UpdateSink,
+    provider_endpoint::{FinishWords, ProviderEndpoint, StreamedText},
 };
 
 /// The version of the API that the requests are written for.
-const API_VERSION: &str = "2023-06-01";
+pub(crate) const API_VERSION: &str = "2023-06-01";
+
+const FINISH_WORDS: FinishWords = FinishWords { complete: &["end_turn", "stop_sequence"], length_limit: "max_tokens" };
 
 /// A server with the Messages API.
 pub struct AnthropicProvider {
-    name: String,
-    model: String,
-    url: String,
+    endpoint: ProviderEndpoint,
     key: SecretString,
-    client: StreamingClient,
 }
 
 /// An event of the stream. Kinds that are added later are passed over, as the API demands of clients.
@@ -100,9 +99,7 @@ impl AnthropicProvider {
         key: SecretString,
         timeouts: RequestTimeouts,
     ) -> Result<Self, reqwest::Error> {
-        let url = format!("{}/messages", base_url.trim_end_matches('/'));
-        let client = StreamingClient::new(name, timeouts)?;
-        Ok(Self { name: name.to_owned(), model: model.to_owned(), url, key, client })
+        Ok(Self { endpoint: ProviderEndpoint::new(name, base_url, "messages", model, timeouts)?, key })
     }
 
     async fn request_text(
@@ -110,29 +107,28 @@ impl AnthropicProvider {
         request: &TextRequest,
         updates: UpdateSink<'_>,
     ) -> Result<ProviderOutput, ProviderError> {
-        let message = request.to_user_message();
+        let (endpoint, message) = (&self.endpoint, request.to_user_message());
         let body = json!({
-            "model": self.model,
+            "model": endpoint.model,
             "stream": true,
             "max_tokens": request.max_output_tokens,
             "system": request.instructions,
             "messages": [{ "role": "user", "content": message }],
         });
-        let post = self
+        let post = endpoint
             .client
-            .post(&self.url)
+            .post(&endpoint.url)
             .header(CONTENT_TYPE, "application/json")
             .header("anthropic-version", API_VERSION)
             .header("x-api-key", self.key.expose_secret())
             .body(body.to_string());
 
-        let (mut text, mut model_version, mut input, mut output, mut stop_reason) =
-            (String::new(), None, None, None, None);
-        let stream = self.client.stream_events(post, |data| {
-            let event = serde_json::from_str(data).map_err(|error| self.client.malformed(error.to_string()))?;
+        let (mut streamed, mut input, mut output) = (StreamedText::default(), None, None);
+        let stream = endpoint.client.stream_events(post, |data| {
+            let event = serde_json::from_str(data).map_err(|error| endpoint.client.malformed(error.to_string()))?;
             match event {
                 StreamEvent::MessageStart { message } => {
-                    model_version = Some(message.model);
+                    streamed.model_version = Some(message.model);
                     input = message.usage.map(|usage| {
                         let from_cache = usage.read_from_cache.unwrap_or_default();
                         usage.uncached.saturating_add(usage.cached.unwrap_or_default()).saturating_add(from_cache)
@@ -140,10 +136,10 @@ impl AnthropicProvider {
                 }
                 StreamEvent::ContentBlockDelta { delta: ContentDelta::TextDelta { text: part } } => {
                     updates(GenerationUpdate::Text(&part));
-                    text.push_str(&part);
+                    streamed.text.push_str(&part);
                 }
                 StreamEvent::MessageDelta { delta, usage } => {
-                    stop_reason = delta.stop_reason.or(stop_reason.take());
+                    streamed.finish_reason = delta.stop_reason.or(streamed.finish_reason.take());
                     output = usage.map(|usage| usage.output_tokens).or(output);
                 }
                 StreamEvent::MessageStop => return Ok(true),
@@ -153,35 +149,28 @@ impl AnthropicProvider {
             Ok(false)
         });
         stream.await?;
-        let finish = match stop_reason.as_deref() {
-            Some("end_turn" | "stop_sequence") => FinishReason::Complete,
-            Some("max_tokens") => FinishReason::LengthLimit,
-            Some(other) => return Err(self.client.failed(&format!("the text was ended by {other}"))),
-            None => return Err(self.client.malformed("it ended in the middle of the text")),
-        };
-        let characters = request.instructions.chars().count() + message.chars().count();
-        let usage = TokenUsage::from_report(input.zip(output), characters, text.chars().count());
-        Ok(ProviderOutput { text, model_version: model_version.unwrap_or_else(|| self.model.clone()), usage, finish })
+        streamed.reported_tokens = input.zip(output);
+        endpoint.build_output(request, &message, streamed, &FINISH_WORDS)
     }
 
     /// An overload may be reported after the stream has begun with status 200.
     fn stream_error(&self, error: &ErrorReport) -> ProviderError {
         match error.kind.as_deref() {
             Some("overloaded_error") => {
-                ProviderError::Overloaded { provider: self.name.clone(), status: 529, retry_after: None }
+                ProviderError::Overloaded { provider: self.endpoint.name.clone(), status: 529, retry_after: None }
             }
-            Some(_) | None => self.client.failed(error.message.as_deref().unwrap_or_default()),
+            Some(_) | None => self.endpoint.client.failed(error.message.as_deref().unwrap_or_default()),
         }
     }
 }
 
 impl TextProvider for AnthropicProvider {
     fn name(&self) -> &str {
-        &self.name
+        &self.endpoint.name
     }
 
     fn model(&self) -> &str {
-        &self.model
+        &self.endpoint.model
     }
 
     fn generate_text<'a>(

@@ -1,5 +1,5 @@
-//! A circuit breaker, as in *Release It!* (Nygard, 2007): after failures in a row a provider is left alone for a while,
-//! then one request tries it again.
+//! A circuit breaker, as in *Release It!* (Nygard, 2007): after failures in a row a provider is not asked for
+//! a while, then one request tries it again.
 
 use std::{
     sync::{Mutex, PoisonError},
@@ -8,7 +8,7 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-/// Longest time that a provider is left alone.
+/// Longest time that a provider is not asked.
 const MAX_PAUSE: Duration = Duration::from_hours(1);
 
 /// The settings of a breaker.
@@ -76,6 +76,11 @@ impl CircuitBreaker {
             Some(until) if until > now => BreakerState::Open,
             Some(_) => BreakerState::HalfOpen,
         }
+    }
+
+    /// How long it stays open; zero when a request may pass, or one tries.
+    pub(crate) fn remaining_pause(&self, now: Instant) -> Duration {
+        self.lock().open_until.map_or(Duration::ZERO, |until| until.saturating_duration_since(now))
     }
 
     /// A permit, unless it is open or another request tries the provider.
@@ -202,6 +207,7 @@ mod tests {
         scenario.permit().unwrap().record_failure(Some(Duration::from_mins(1)), scenario.now);
         scenario.advance(59);
         assert!(scenario.permit().is_none());
+        assert_eq!(scenario.breaker.remaining_pause(scenario.now), Duration::from_secs(1));
         scenario.advance(1);
         assert!(scenario.permit().is_some());
     }

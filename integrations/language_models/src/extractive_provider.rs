@@ -1,4 +1,4 @@
-//! Texts without a model: the sentences of the passages that fit the prompt best, as quotations with their sources.
+//! Texts without a model: the sentences of the passages that fit the topic best, as quotations with their sources.
 //!
 //! It ranks by BM25 (Robertson and Zaragoza, 2009) with the sentences as documents, invents nothing, and needs neither
 //! network nor key. It is the offline default, and named as such in events and in the text.
@@ -12,6 +12,8 @@ use crate::{
     UpdateSink, estimate_tokens,
 };
 
+/// What the names of all versions begin with.
+const MODEL_PREFIX: &str = "extractive-";
 /// The version of the ranking.
 const VERSION: &str = "extractive-1";
 /// Maximum number of sentences of a text.
@@ -48,9 +50,14 @@ impl ExtractiveProvider {
         Self { name: name.to_owned() }
     }
 
+    /// Whether the model of a recorded text is a version of this provider's ranking.
+    pub fn is_model(name: &str) -> bool {
+        name.starts_with(MODEL_PREFIX)
+    }
+
     fn quote_passages(&self, request: &TextRequest) -> Result<ProviderOutput, ProviderError> {
         let candidates = split_candidates(request);
-        let mut chosen = rank_candidates(&candidates, &request.prompt);
+        let mut chosen = rank_candidates(&candidates, &request.topic);
         let budget = usize::try_from(request.max_output_tokens).unwrap_or(usize::MAX);
         let (mut tokens, mut is_cut) = (0, false);
         chosen.retain(|index| {
@@ -102,7 +109,7 @@ fn split_candidates(request: &TextRequest) -> Vec<CandidateSentence> {
     let mut known = HashSet::new();
     for passage in &request.passages {
         // Brackets would read as marks of sources.
-        let text = passage.text.replace('[', "(").replace(']', ")");
+        let text = join_wrapped_lines(&passage.text).replace('[', "(").replace(']', ")");
         for sentence in CitedText::parse(&text, 0).sentences {
             let (terms, text) = (to_terms(&sentence.text), sentence.text);
             if SENTENCE_WORDS.contains(&text.split_whitespace().count()) && known.insert(terms.join(" ")) {
@@ -116,9 +123,23 @@ fn split_candidates(request: &TextRequest) -> Vec<CandidateSentence> {
     candidates
 }
 
+/// Joins a line with the next one if that continues it: it begins with a lower-case letter, and this one has no full
+/// stop. Texts of PDF files have a line break at the end of each line.
+fn join_wrapped_lines(text: &str) -> String {
+    let mut joined = String::new();
+    for line in text.lines().map(str::trim) {
+        let continues = line.starts_with(char::is_lowercase) && !joined.ends_with(['.', '!', '?', ':', '\n']);
+        if !joined.is_empty() {
+            joined.push(if continues { ' ' } else { '\n' });
+        }
+        joined.push_str(line);
+    }
+    joined
+}
+
 /// The best candidates, the best one first. One that says what a better one says already is left out.
-fn rank_candidates(candidates: &[CandidateSentence], prompt: &str) -> Vec<usize> {
-    let query: HashSet<String> = to_terms(prompt).into_iter().collect();
+fn rank_candidates(candidates: &[CandidateSentence], topic: &str) -> Vec<usize> {
+    let query: HashSet<String> = to_terms(topic).into_iter().collect();
     let mut frequencies: HashMap<&str, f64> = HashMap::new();
     for candidate in candidates {
         for term in candidate.terms.iter().collect::<HashSet<_>>() {
@@ -196,14 +217,15 @@ mod tests {
     use super::*;
     use crate::SourcePassage;
 
-    fn request(prompt: &str, passages: &[&str], max_output_tokens: u32) -> TextRequest {
+    fn request(topic: &str, passages: &[&str], max_output_tokens: u32) -> TextRequest {
         let passage = |(index, text): (usize, &&str)| SourcePassage {
             number: u32::try_from(index).unwrap() + 1,
             title: format!("document {index}"),
             text: (*text).to_owned(),
         };
         let passages = passages.iter().enumerate().map(passage).collect();
-        TextRequest { instructions: String::new(), prompt: prompt.to_owned(), passages, max_output_tokens }
+        let (instructions, prompt) = (String::new(), String::new());
+        TextRequest { instructions, prompt, topic: topic.to_owned(), passages, max_output_tokens }
     }
 
     fn quote(request: &TextRequest) -> Result<ProviderOutput, ProviderError> {
@@ -226,6 +248,15 @@ mod tests {
         }
         assert!(output.text.contains("within thirty days of the order. [1]"), "{}", output.text);
         assert!(!output.text.contains("founded"), "{}", output.text);
+    }
+
+    #[test]
+    fn a_sentence_over_several_lines_is_quoted_whole() {
+        let wrapped =
+            "1.1 Purpose\nThe purpose is to buy ceiling lifts for patients,\nwith installation, for hospitals.";
+        let output = quote(&request("ceiling lifts", &[wrapped], 1_000)).unwrap();
+        let whole = "The purpose is to buy ceiling lifts for patients, with installation, for hospitals. [1]";
+        assert_eq!(output.text, whole);
     }
 
     #[test]

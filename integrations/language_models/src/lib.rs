@@ -18,12 +18,12 @@ mod extractive_provider;
 mod openai_provider;
 mod provider_chain;
 mod provider_config;
+mod provider_endpoint;
 mod provider_error;
+mod provider_status;
 mod server_sent_events;
 mod spending_ledger;
 mod streaming_request;
-#[cfg(test)]
-mod tests;
 mod text_provider;
 mod token_usage;
 
@@ -33,9 +33,10 @@ pub use self::{
     cited_text::{CitedSentence, CitedText},
     extractive_provider::ExtractiveProvider,
     openai_provider::OpenAiProvider,
-    provider_chain::{ChainError, FailedProvider, GeneratedText, ProviderChain},
+    provider_chain::{ChainError, FailedProvider, GeneratedText, ProviderChain, ProviderSelection},
     provider_config::{LanguageModelConfig, ProviderConfig, ProviderConfigError, ProviderProtocol},
     provider_error::ProviderError,
+    provider_status::{ProviderReachability, ProviderStatus, check_providers},
     spending_ledger::{SpendingError, SpendingLedger, SpendingReservation},
     streaming_request::RequestTimeouts,
     text_provider::{

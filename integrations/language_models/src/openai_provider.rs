@@ -7,17 +7,16 @@ use serde::Deserialize;
 use serde_json::json;
 
 use crate::{
-    FinishReason, GenerationUpdate, ProviderError, ProviderOutput, RequestTimeouts, TextProvider, TextRequest,
-    TokenUsage, UpdateSink, streaming_request::StreamingClient,
+    GenerationUpdate, ProviderError, ProviderOutput, RequestTimeouts, TextProvider, TextRequest, UpdateSink,
+    provider_endpoint::{FinishWords, ProviderEndpoint, StreamedText},
 };
+
+const FINISH_WORDS: FinishWords = FinishWords { complete: &["stop"], length_limit: "length" };
 
 /// A server with the Chat Completions API.
 pub struct OpenAiProvider {
-    name: String,
-    model: String,
-    url: String,
+    endpoint: ProviderEndpoint,
     key: Option<SecretString>,
-    client: StreamingClient,
 }
 
 #[derive(Deserialize)]
@@ -63,9 +62,7 @@ impl OpenAiProvider {
         key: Option<SecretString>,
         timeouts: RequestTimeouts,
     ) -> Result<Self, reqwest::Error> {
-        let url = format!("{}/chat/completions", base_url.trim_end_matches('/'));
-        let client = StreamingClient::new(name, timeouts)?;
-        Ok(Self { name: name.to_owned(), model: model.to_owned(), url, key, client })
+        Ok(Self { endpoint: ProviderEndpoint::new(name, base_url, "chat/completions", model, timeouts)?, key })
     }
 
     async fn request_text(
@@ -73,9 +70,9 @@ impl OpenAiProvider {
         request: &TextRequest,
         updates: UpdateSink<'_>,
     ) -> Result<ProviderOutput, ProviderError> {
-        let message = request.to_user_message();
+        let (endpoint, message) = (&self.endpoint, request.to_user_message());
         let body = json!({
-            "model": self.model,
+            "model": endpoint.model,
             "stream": true,
             "stream_options": { "include_usage": true },
             "max_completion_tokens": request.max_output_tokens,
@@ -84,53 +81,47 @@ impl OpenAiProvider {
                 { "role": "user", "content": message },
             ],
         });
-        let mut post = self.client.post(&self.url).header(CONTENT_TYPE, "application/json").body(body.to_string());
+        let mut post =
+            endpoint.client.post(&endpoint.url).header(CONTENT_TYPE, "application/json").body(body.to_string());
         if let Some(key) = &self.key {
             post = post.bearer_auth(key.expose_secret());
         }
 
-        let (mut text, mut model_version, mut reported, mut finish) = (String::new(), None, None, None);
-        let stream = self.client.stream_events(post, |data| {
+        let mut streamed = StreamedText::default();
+        let stream = endpoint.client.stream_events(post, |data| {
             if data == "[DONE]" {
                 return Ok(true);
             }
             let chunk: CompletionChunk =
-                serde_json::from_str(data).map_err(|error| self.client.malformed(error.to_string()))?;
+                serde_json::from_str(data).map_err(|error| endpoint.client.malformed(error.to_string()))?;
             if let Some(error) = chunk.error {
-                return Err(self.client.failed(error.message.as_deref().unwrap_or_default()));
+                return Err(endpoint.client.failed(error.message.as_deref().unwrap_or_default()));
             }
-            model_version = model_version.take().or(chunk.model);
-            reported = chunk.usage.map(|usage| (usage.prompt_tokens, usage.completion_tokens)).or(reported);
+            streamed.model_version = streamed.model_version.take().or(chunk.model);
+            let reported = chunk.usage.map(|usage| (usage.prompt_tokens, usage.completion_tokens));
+            streamed.reported_tokens = reported.or(streamed.reported_tokens);
             for choice in chunk.choices.unwrap_or_default() {
                 if let Some(part) = choice.delta.and_then(|delta| delta.content) {
                     updates(GenerationUpdate::Text(&part));
-                    text.push_str(&part);
+                    streamed.text.push_str(&part);
                 }
-                finish = choice.finish_reason.or(finish.take());
+                streamed.finish_reason = choice.finish_reason.or(streamed.finish_reason.take());
             }
             Ok(false)
         });
         stream.await?;
         // Some servers end the stream without `[DONE]`; none ends a text without a reason.
-        let finish = match finish.as_deref() {
-            Some("stop") => FinishReason::Complete,
-            Some("length") => FinishReason::LengthLimit,
-            Some(other) => return Err(self.client.failed(&format!("the text was ended by {other}"))),
-            None => return Err(self.client.malformed("it ended in the middle of the text")),
-        };
-        let characters = request.instructions.chars().count() + message.chars().count();
-        let usage = TokenUsage::from_report(reported, characters, text.chars().count());
-        Ok(ProviderOutput { text, model_version: model_version.unwrap_or_else(|| self.model.clone()), usage, finish })
+        endpoint.build_output(request, &message, streamed, &FINISH_WORDS)
     }
 }
 
 impl TextProvider for OpenAiProvider {
     fn name(&self) -> &str {
-        &self.name
+        &self.endpoint.name
     }
 
     fn model(&self) -> &str {
-        &self.model
+        &self.endpoint.model
     }
 
     fn generate_text<'a>(

@@ -1,7 +1,10 @@
 //! Providers in their order of preference: when one fails, the next one is asked.
 
 use std::{
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -10,10 +13,12 @@ use metrics::{counter, histogram};
 use tokio::time::sleep;
 
 use crate::{
-    BreakerConfig, BreakerState, CircuitBreaker, FinishReason, GenerationUpdate, ProviderError, TextProvider,
-    TextRequest, TokenPrices, TokenUsage, UpdateSink,
+    BreakerConfig, BreakerState, CircuitBreaker, FinishReason, GenerationUpdate, ProviderError, ProviderOutput,
+    TextProvider, TextRequest, TokenPrices, TokenUsage, UpdateSink, UsageOrigin, estimate_tokens,
 };
 
+/// Most times that one provider is asked for a text.
+const MAX_ATTEMPTS: u64 = 2;
 /// Pause before a provider is asked a second time.
 const SECOND_ATTEMPT_PAUSE: Duration = Duration::from_millis(500);
 
@@ -46,11 +51,13 @@ pub struct GeneratedText {
     pub finish: FinishReason,
     /// The provider that generated it.
     pub provider: String,
-    /// The version of its model.
+    /// The model that was asked for.
+    pub model: String,
+    /// The version of the model that answered.
     pub model_version: String,
     /// What it used.
     pub usage: TokenUsage,
-    /// Cost in micro-dollars, with that of failed attempts as far as it is known.
+    /// Cost in micro-dollars, with that of attempts that failed.
     pub cost_micros: u64,
     /// Time from the request to the last word, failed attempts included.
     pub latency: Duration,
@@ -71,7 +78,30 @@ pub enum ChainError {
         failed: Vec<FailedProvider>,
         /// Whether another attempt may succeed.
         is_temporary: bool,
+        /// When the first of those that may succeed can be asked again; zero when it can be asked at once.
+        retry_after: Duration,
+        /// The cost of the attempts, as far as providers bill them, in micro-dollars.
+        cost_micros: u64,
     },
+}
+
+impl ChainError {
+    /// What the failed attempts have cost, in micro-dollars.
+    pub fn cost_micros(&self) -> u64 {
+        match self {
+            Self::NoProvider => 0,
+            Self::AllFailed { cost_micros, .. } => *cost_micros,
+        }
+    }
+}
+
+/// Which providers are asked, and in which order.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct ProviderSelection<'a> {
+    /// The name of the one to ask first, e.g. that of an experiment; an unknown name changes nothing.
+    pub preferred: Option<&'a str>,
+    /// Whether only providers without prices are asked, because nothing may be spent.
+    pub free_only: bool,
 }
 
 fn describe_failures(failed: &[FailedProvider]) -> String {
@@ -90,44 +120,51 @@ impl ProviderChain {
         self.links.iter().map(|link| (link.provider.name().to_owned(), link.breaker.state(Instant::now()))).collect()
     }
 
-    /// The most that a request can cost, in micro-dollars: with the dearest provider, and the longest text.
+    /// The most that a request is expected to cost, in micro-dollars: if every provider breaks off at the end of the
+    /// longest text each time that it is asked.
     pub fn max_cost_micros(&self, request: &TextRequest) -> u64 {
-        let input = request.instructions.chars().count() + request.to_user_message().chars().count();
         let usage = TokenUsage {
-            input_tokens: crate::estimate_tokens(input),
+            input_tokens: estimate_input_tokens(request),
             output_tokens: u64::from(request.max_output_tokens),
             ..TokenUsage::NONE
         };
-        self.links.iter().map(|link| link.prices.cost_micros(&usage)).max().unwrap_or_default()
+        let costs = self.links.iter().map(|link| link.prices.cost_micros(&usage).saturating_mul(MAX_ATTEMPTS));
+        costs.fold(0, u64::saturating_add)
     }
 
-    /// Generates a text with the first provider that can. `preferred` names the one to ask first, e.g. that of an
-    /// experiment; an unknown name changes nothing.
+    /// Generates a text with the first provider that can.
     ///
     /// # Errors
     /// [`ChainError`] when none can.
     pub async fn generate_text(
         &self,
         request: &TextRequest,
-        preferred: Option<&str>,
+        selection: ProviderSelection<'_>,
         updates: UpdateSink<'_>,
     ) -> Result<GeneratedText, ChainError> {
         if self.links.is_empty() {
             return Err(ChainError::NoProvider);
         }
         let started = Instant::now();
-        let (mut failed, mut is_temporary) = (vec![], false);
-        let is_preferred = |link: &&ChainLink| preferred.is_some_and(|name| link.provider.name() == name);
+        let (mut failed, mut retry_after, mut cost_micros) = (vec![], None::<Duration>, 0_u64);
+        let is_preferred = |link: &&ChainLink| selection.preferred.is_some_and(|name| link.provider.name() == name);
         let (first, others): (Vec<_>, Vec<_>) = self.links.iter().partition(is_preferred);
         for link in first.into_iter().chain(others) {
             let provider = link.provider.name().to_owned();
+            if selection.free_only && link.prices != TokenPrices::default() {
+                let reason = format!("{provider} is not asked: the budget of the month is used up");
+                failed.push(FailedProvider { provider, reason });
+                continue;
+            }
             let Some(permit) = link.breaker.acquire_permit(Instant::now()) else {
-                is_temporary = true;
+                retry_after = Some(earlier_time(retry_after, link.breaker.remaining_pause(Instant::now())));
                 let reason = format!("{provider} is not asked for a while after its failures");
                 failed.push(FailedProvider { provider, reason });
                 continue;
             };
-            match link.ask_provider(request, updates).await {
+            let answer = link.ask_provider(request, updates).await;
+            cost_micros = cost_micros.saturating_add(answer.failed_micros);
+            match answer.outcome {
                 Ok(output) => {
                     permit.record_success();
                     let latency = started.elapsed();
@@ -136,8 +173,9 @@ impl ProviderChain {
                         text: output.text,
                         finish: output.finish,
                         provider,
+                        model: link.provider.model().to_owned(),
                         model_version: output.model_version,
-                        cost_micros: link.prices.cost_micros(&output.usage),
+                        cost_micros: cost_micros.saturating_add(link.prices.cost_micros(&output.usage)),
                         usage: output.usage,
                         latency,
                         failed,
@@ -147,11 +185,13 @@ impl ProviderChain {
                     counter!("medhub_text_generation_failures_total", "provider" => provider.clone(),
                         "reason" => error.label())
                     .increment(1);
-                    is_temporary |= error.is_temporary();
                     if error.is_fault_of_provider() {
                         permit.record_failure(requested_pause(&error), Instant::now());
                     } else {
                         permit.record_success();
+                    }
+                    if error.is_temporary() {
+                        retry_after = Some(earlier_time(retry_after, link.breaker.remaining_pause(Instant::now())));
                     }
                     let reason = format_error_chain(&error);
                     tracing::warn!(provider, reason, "a provider has not generated a text");
@@ -159,28 +199,81 @@ impl ProviderChain {
                 }
             }
         }
-        Err(ChainError::AllFailed { failed, is_temporary })
+        let (is_temporary, retry_after) = (retry_after.is_some(), retry_after.unwrap_or_default());
+        Err(ChainError::AllFailed { failed, is_temporary, retry_after, cost_micros })
     }
+}
+
+fn earlier_time(known: Option<Duration>, other: Duration) -> Duration {
+    known.map_or(other, |known| known.min(other))
+}
+
+/// The outcome of one or two requests to a provider.
+struct ProviderAnswer {
+    outcome: Result<ProviderOutput, ProviderError>,
+    /// The cost of requests that failed.
+    failed_micros: u64,
 }
 
 impl ChainLink {
     /// Asks the provider; a second time when its connection or its answer broke.
-    async fn ask_provider(
-        &self,
-        request: &TextRequest,
-        updates: UpdateSink<'_>,
-    ) -> Result<crate::ProviderOutput, ProviderError> {
-        let provider = self.provider.name();
-        updates(GenerationUpdate::Started { provider });
-        match self.provider.generate_text(request, updates).await {
-            Err(ProviderError::Unreachable { .. } | ProviderError::Failed { .. } | ProviderError::Malformed { .. }) => {
-                sleep(SECOND_ATTEMPT_PAUSE).await;
-                updates(GenerationUpdate::Started { provider });
-                self.provider.generate_text(request, updates).await
-            }
-            outcome => outcome,
+    async fn ask_provider(&self, request: &TextRequest, updates: UpdateSink<'_>) -> ProviderAnswer {
+        let first = self.ask_once(request, updates).await;
+        if !matches!(
+            first.outcome,
+            Err(ProviderError::Unreachable { .. } | ProviderError::Failed { .. } | ProviderError::Malformed { .. })
+        ) {
+            return first;
         }
+        sleep(SECOND_ATTEMPT_PAUSE).await;
+        let second = self.ask_once(request, updates).await;
+        let failed_micros = first.failed_micros.saturating_add(second.failed_micros);
+        ProviderAnswer { failed_micros, ..second }
     }
+
+    async fn ask_once(&self, request: &TextRequest, updates: UpdateSink<'_>) -> ProviderAnswer {
+        updates(GenerationUpdate::Started { provider: self.provider.name() });
+        let received = AtomicUsize::new(0);
+        let count_received = |update: GenerationUpdate<'_>| {
+            if let GenerationUpdate::Text(text) = update {
+                received.fetch_add(text.chars().count(), Ordering::Relaxed);
+            }
+            updates(update);
+        };
+        let outcome = self.provider.generate_text(request, &count_received).await;
+        let failed_usage = outcome.as_ref().err().map(|error| billed_usage(error, request, received.into_inner()));
+        let failed_micros = failed_usage.map_or(0, |usage| self.prices.cost_micros(&usage));
+        ProviderAnswer { outcome, failed_micros }
+    }
+}
+
+/// What a provider bills for a request that failed after `received` characters: what it reports; otherwise what was
+/// received, and the longest text when an answer has begun of which nothing was received, because tokens of hidden
+/// reasoning are billed, too.
+fn billed_usage(error: &ProviderError, request: &TextRequest, received: usize) -> TokenUsage {
+    let estimate = |output_tokens| TokenUsage {
+        input_tokens: estimate_input_tokens(request),
+        output_tokens,
+        origin: UsageOrigin::Estimated,
+    };
+    match error {
+        ProviderError::Declined { usage: Some(usage), .. } => *usage,
+        _ if received > 0 => estimate(estimate_tokens(received)),
+        ProviderError::Declined { .. }
+        | ProviderError::Malformed { .. }
+        | ProviderError::Failed { status: 200, .. } => estimate(u64::from(request.max_output_tokens)),
+        ProviderError::TimedOut { .. } => estimate(0),
+        ProviderError::Unreachable { .. }
+        | ProviderError::Overloaded { .. }
+        | ProviderError::Unauthorized { .. }
+        | ProviderError::Rejected { .. }
+        | ProviderError::Failed { .. }
+        | ProviderError::NoContent { .. } => TokenUsage::NONE,
+    }
+}
+
+fn estimate_input_tokens(request: &TextRequest) -> u64 {
+    estimate_tokens(request.instructions.chars().count() + request.to_user_message().chars().count())
 }
 
 fn requested_pause(error: &ProviderError) -> Option<Duration> {

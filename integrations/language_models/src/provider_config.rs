@@ -2,7 +2,7 @@
 //!
 //! | key | default | |
 //! | --- | --- | --- |
-//! | `providers` | none | the providers in their order of preference; without one, texts are extractive |
+//! | `providers` | none | the providers in their order of preference (`[[language_models.providers]]`, or `MEDHUB__LANGUAGE_MODELS__PROVIDERS__0__NAME` and so on); without one, texts are extractive |
 //! | `providers.N.name` | | its name in events and metrics |
 //! | `providers.N.protocol` | | `openai`, `anthropic` or `extractive` |
 //! | `providers.N.url` | | the base URL, e.g. `https://api.openai.com/v1` |
@@ -13,10 +13,14 @@
 //! | `breaker` | 3, 30 s | failures in a row after which a provider is not asked, and for how long |
 //! | `monthly_budget_micros` | 50,000,000 | what a company may cost in a calendar month (UTC), in micro-dollars |
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
 
+use domain::error_chain::format_error_chain;
 use secrecy::SecretString;
-use serde::{Deserialize, Serialize};
+use serde::{
+    Deserialize, Deserializer, Serialize,
+    de::{Error, MapAccess, SeqAccess, Visitor},
+};
 
 use crate::{
     AnthropicProvider, BreakerConfig, ExtractiveProvider, OpenAiProvider, ProviderChain, RequestTimeouts, TextProvider,
@@ -63,10 +67,11 @@ pub struct ProviderConfig {
 #[serde(default, deny_unknown_fields)]
 pub struct LanguageModelConfig {
     /// The providers in their order of preference.
+    #[serde(deserialize_with = "deserialize_providers")]
     pub providers: Vec<ProviderConfig>,
     /// Time limits of a request.
     pub timeouts: RequestTimeouts,
-    /// When a failing provider is left alone.
+    /// When a failing provider is not asked for a while.
     pub breaker: BreakerConfig,
     /// What a company may cost in a calendar month, in micro-dollars.
     pub monthly_budget_micros: u64,
@@ -81,6 +86,38 @@ impl Default for LanguageModelConfig {
             monthly_budget_micros: 50_000_000,
         }
     }
+}
+
+/// Reads a list, or a map from numbers, as which environment variables write one: `PROVIDERS__0__NAME`.
+fn deserialize_providers<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<ProviderConfig>, D::Error> {
+    struct ProviderListVisitor;
+
+    impl<'de> Visitor<'de> for ProviderListVisitor {
+        type Value = Vec<ProviderConfig>;
+
+        fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+            formatter.write_str("a list of providers, or providers by their numbers")
+        }
+
+        fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
+            let mut providers = vec![];
+            while let Some(provider) = list.next_element()? {
+                providers.push(provider);
+            }
+            Ok(providers)
+        }
+
+        fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+            let mut providers = BTreeMap::new();
+            while let Some((number, provider)) = map.next_entry::<String, _>()? {
+                let number: u32 = number.parse().map_err(|_| Error::custom(format!("{number} is no number")))?;
+                providers.insert(number, provider);
+            }
+            Ok(providers.into_values().collect())
+        }
+    }
+
+    deserializer.deserialize_any(ProviderListVisitor)
 }
 
 /// Settings of providers that cannot be used.
@@ -126,6 +163,20 @@ impl LanguageModelConfig {
             chain.push((Arc::new(ExtractiveProvider::default()), TokenPrices::default()));
         }
         Ok(ProviderChain::new(chain, self.breaker))
+    }
+
+    /// What is wrong with each provider, in their order.
+    pub(crate) fn find_problems(&self, read_variable: impl Fn(&str) -> Option<String>) -> Vec<Option<String>> {
+        let problem = |config: &ProviderConfig| {
+            config.build_provider(self.timeouts, &read_variable).err().map(|error| format_error_chain(&error))
+        };
+        self.providers.iter().map(problem).collect()
+    }
+
+    /// The longest time that a request to all providers takes, with second attempts.
+    pub fn max_duration(&self) -> Duration {
+        let attempts = u32::try_from(self.providers.len()).unwrap_or(u32::MAX).saturating_mul(2).max(1);
+        Duration::from_secs(self.timeouts.total_s.saturating_add(1)).saturating_mul(attempts)
     }
 }
 
@@ -205,6 +256,17 @@ mod tests {
         let read_variable = |name: &str| (name == "MAIN_KEY").then(|| "secret".to_owned());
         let chain = config.build_chain(read_variable).map_err(|error| error.to_string())?;
         Ok(chain.provider_states().into_iter().map(|(name, _)| name).collect())
+    }
+
+    #[test]
+    fn providers_are_read_from_a_list_or_by_number() {
+        let listed = r#"{"providers":[{"name":"b","protocol":"extractive"},{"name":"a","protocol":"openai"}]}"#;
+        let numbered =
+            r#"{"providers":{"10":{"name":"a","protocol":"openai"},"9":{"name":"b","protocol":"extractive"}}}"#;
+        let read = |json| serde_json::from_str::<LanguageModelConfig>(json).unwrap();
+        assert_eq!(read(listed), read(numbered));
+        assert_eq!(read(listed).providers[0].name, "b");
+        assert!(serde_json::from_str::<LanguageModelConfig>(&numbered.replace("10", "x")).is_err());
     }
 
     #[test]

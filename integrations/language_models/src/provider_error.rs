@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::TokenUsage;
+
 /// Why a provider has not generated a text.
 #[derive(Debug, thiserror::Error)]
 pub enum ProviderError {
@@ -68,7 +70,18 @@ pub enum ProviderError {
         /// What is wrong.
         reason: String,
     },
-    /// The provider has nothing to say about the request.
+    /// The server answers the request, and gives no text for it: a filter of contents, a refusal of the model, or a limit
+    /// of tokens that went into hidden reasoning.
+    #[error("{provider} gives no text for this request: {reason}")]
+    Declined {
+        /// The provider's name.
+        provider: String,
+        /// The reason, shortened.
+        reason: String,
+        /// What the answer used, as far as the server reports it plausibly.
+        usage: Option<TokenUsage>,
+    },
+    /// No passage fits the request.
     #[error("{provider} found nothing in the sources")]
     NoContent {
         /// The provider's name.
@@ -85,7 +98,7 @@ impl ProviderError {
             | Self::Overloaded { .. }
             | Self::Failed { .. }
             | Self::Malformed { .. } => true,
-            Self::Unauthorized { .. } | Self::Rejected { .. } | Self::NoContent { .. } => false,
+            Self::Unauthorized { .. } | Self::Rejected { .. } | Self::Declined { .. } | Self::NoContent { .. } => false,
         }
     }
 
@@ -98,7 +111,7 @@ impl ProviderError {
             | Self::Unauthorized { .. }
             | Self::Failed { .. }
             | Self::Malformed { .. } => true,
-            Self::Rejected { .. } | Self::NoContent { .. } => false,
+            Self::Rejected { .. } | Self::Declined { .. } | Self::NoContent { .. } => false,
         }
     }
 
@@ -112,6 +125,7 @@ impl ProviderError {
             Self::Rejected { .. } => "rejected",
             Self::Failed { .. } => "failed",
             Self::Malformed { .. } => "malformed",
+            Self::Declined { .. } => "declined",
             Self::NoContent { .. } => "no_content",
         }
     }

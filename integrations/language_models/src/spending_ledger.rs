@@ -1,7 +1,9 @@
 //! The budget of each company and month, in Postgres.
 //!
 //! Before a generation the most that it can cost is reserved, and afterwards the reservation is replaced by the cost:
-//! generations that run at the same time, in any program, cannot exceed the budget together.
+//! generations that run at the same time, in any program, cannot exceed the budget together. A reservation that is not
+//! replaced until its end, because the generation was cancelled or its program died, counts as spent: what the provider
+//! has billed is not known.
 
 use std::time::Duration;
 
@@ -23,6 +25,7 @@ pub struct SpendingReservation {
     id: Uuid,
     tenant: TenantId,
     month: NaiveDate,
+    max_micros: u64,
 }
 
 /// Why nothing can be reserved or settled.
@@ -45,7 +48,7 @@ pub enum SpendingError {
 }
 
 impl SpendingLedger {
-    /// Uses the tables behind this pool. A reservation that is not settled ends after `reservation_lifetime`.
+    /// Uses the tables behind this pool. A reservation that is not settled counts as spent after `reservation_lifetime`.
     pub fn new(pool: PgPool, monthly_budget_micros: u64, reservation_lifetime: Duration) -> Self {
         Self { pool, monthly_budget_micros, reservation_lifetime }
     }
@@ -61,7 +64,7 @@ impl SpendingLedger {
         max_micros: u64,
         now: DateTime<Utc>,
     ) -> Result<SpendingReservation, SpendingError> {
-        let month = month_of(now);
+        let month = first_day_of_month(now);
         let mut transaction = self.pool.begin().await?;
         sqlx::query("insert into generation_spending (tenant_id, month) values ($1, $2) on conflict do nothing")
             .bind(tenant.as_str())
@@ -69,18 +72,29 @@ impl SpendingLedger {
             .execute(&mut *transaction)
             .await?;
         // Locks the row: reservations of one company are made one after the other.
-        let spent: i64 = sqlx::query_scalar(
-            "select spent_micros from generation_spending where tenant_id = $1 and month = $2 for update",
-        )
-        .bind(tenant.as_str())
-        .bind(month)
-        .fetch_one(&mut *transaction)
-        .await?;
-        sqlx::query("delete from generation_reservations where tenant_id = $1 and expires_at < $2")
+        sqlx::query("select 1 from generation_spending where tenant_id = $1 and month = $2 for update")
             .bind(tenant.as_str())
-            .bind(now)
+            .bind(month)
             .execute(&mut *transaction)
             .await?;
+        sqlx::query(
+            "with expired as (
+                 delete from generation_reservations where tenant_id = $1 and expires_at < $2 returning month, max_micros
+             )
+             update generation_spending set spent_micros = spent_micros + ended.micros
+             from (select month, sum(max_micros)::bigint as micros from expired group by month) as ended
+             where generation_spending.tenant_id = $1 and generation_spending.month = ended.month",
+        )
+        .bind(tenant.as_str())
+        .bind(now)
+        .execute(&mut *transaction)
+        .await?;
+        let spent: i64 =
+            sqlx::query_scalar("select spent_micros from generation_spending where tenant_id = $1 and month = $2")
+                .bind(tenant.as_str())
+                .bind(month)
+                .fetch_one(&mut *transaction)
+                .await?;
         let reserved: i64 = sqlx::query_scalar(
             "select coalesce(sum(max_micros), 0)::bigint from generation_reservations
              where tenant_id = $1 and month = $2",
@@ -107,28 +121,38 @@ impl SpendingLedger {
         .execute(&mut *transaction)
         .await?;
         transaction.commit().await?;
-        Ok(SpendingReservation { id, tenant: tenant.clone(), month })
+        Ok(SpendingReservation { id, tenant: tenant.clone(), month, max_micros })
     }
 
-    /// Replaces a reservation by what the generation has cost; 0 if it failed.
+    /// Replaces a reservation by what the generation has cost, also one that has ended and counts as spent.
     ///
     /// # Errors
     /// [`SpendingError::Postgres`] when Postgres does not answer.
     pub async fn settle_cost(&self, reservation: SpendingReservation, cost_micros: u64) -> Result<(), SpendingError> {
-        let SpendingReservation { id, tenant, month } = reservation;
+        let SpendingReservation { id, tenant, month, max_micros } = reservation;
         let mut transaction = self.pool.begin().await?;
+        // Locked first, as by `reserve_cost`.
+        sqlx::query("select 1 from generation_spending where tenant_id = $1 and month = $2 for update")
+            .bind(tenant.as_str())
+            .bind(month)
+            .execute(&mut *transaction)
+            .await?;
+        let deleted = sqlx::query("delete from generation_reservations where reservation_id = $1")
+            .bind(id)
+            .execute(&mut *transaction)
+            .await?
+            .rows_affected();
+        let counted_micros = if deleted > 0 { 0 } else { max_micros };
         sqlx::query(
-            "update generation_spending set spent_micros = spent_micros + $3 where tenant_id = $1 and month = $2",
+            "update generation_spending set spent_micros = greatest(spent_micros - $4 + $3, 0)
+             where tenant_id = $1 and month = $2",
         )
         .bind(tenant.as_str())
         .bind(month)
         .bind(to_signed(cost_micros))
+        .bind(to_signed(counted_micros))
         .execute(&mut *transaction)
         .await?;
-        sqlx::query("delete from generation_reservations where reservation_id = $1")
-            .bind(id)
-            .execute(&mut *transaction)
-            .await?;
         Ok(transaction.commit().await?)
     }
 
@@ -140,7 +164,7 @@ impl SpendingLedger {
         let spent: Option<i64> =
             sqlx::query_scalar("select spent_micros from generation_spending where tenant_id = $1 and month = $2")
                 .bind(tenant.as_str())
-                .bind(month_of(now))
+                .bind(first_day_of_month(now))
                 .fetch_optional(&self.pool)
                 .await?;
         Ok(spent.map(to_unsigned).unwrap_or_default())
@@ -148,7 +172,7 @@ impl SpendingLedger {
 }
 
 /// The first day of the month.
-fn month_of(now: DateTime<Utc>) -> NaiveDate {
+fn first_day_of_month(now: DateTime<Utc>) -> NaiveDate {
     let day = now.date_naive();
     day.with_day(1).unwrap_or(day)
 }

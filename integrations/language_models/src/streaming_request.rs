@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use tokio::time::{Instant, timeout_at};
 
 use crate::{
-    ProviderError,
+    ProviderError, TokenUsage, UsageOrigin,
     server_sent_events::{EventStreamDecoder, EventStreamError},
 };
 
@@ -137,6 +137,12 @@ impl StreamingClient {
 
     pub(crate) fn malformed(&self, reason: impl Into<String>) -> ProviderError {
         ProviderError::Malformed { provider: self.provider.clone(), reason: reason.into() }
+    }
+
+    /// The end of an answer without a usable text, and what it used.
+    pub(crate) fn declined(&self, reason: &str, usage: TokenUsage) -> ProviderError {
+        let usage = Some(usage).filter(|usage| usage.origin == UsageOrigin::Reported);
+        ProviderError::Declined { provider: self.provider.clone(), reason: shorten_reason(reason), usage }
     }
 
     /// An error that the provider reports within its stream.

@@ -22,6 +22,8 @@ pub struct TextRequest {
     pub instructions: String,
     /// What to write.
     pub prompt: String,
+    /// The words that the text is about, by which passages are ranked where no model reads the prompt.
+    pub topic: String,
     /// What it may be based on.
     pub passages: Vec<SourcePassage>,
     /// Maximum length of the text in tokens.
@@ -30,7 +32,8 @@ pub struct TextRequest {
 
 impl TextRequest {
     /// The prompt followed by the passages, as models read it. Passages are delimited, because their text is not
-    /// ours: a document may contain instructions to a model.
+    /// ours: a document may contain instructions to a model. Their square brackets become round ones: a mark such as `[1]`
+    /// that a model copies from a passage would cite another passage.
     pub fn to_user_message(&self) -> String {
         let mut message = self.prompt.clone();
         for SourcePassage { number, title, text } in &self.passages {
@@ -46,7 +49,8 @@ impl TextRequest {
 }
 
 fn remove_delimiters(text: &str) -> String {
-    text.replace("<passage", "< passage").replace("</passage", "< /passage").replace('"', "'")
+    let text = text.replace("<passage", "< passage").replace("</passage", "< /passage").replace('"', "'");
+    text.replace('[', "(").replace(']', ")")
 }
 
 /// Progress of a generation, for those who watch it.

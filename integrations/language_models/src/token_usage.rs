@@ -34,12 +34,18 @@ impl TokenUsage {
     pub const NONE: Self = Self { input_tokens: 0, output_tokens: 0, origin: UsageOrigin::Reported };
 
     /// The reported figures where they are plausible for the lengths of input and output, and an estimate otherwise:
-    /// budgets do not depend on what a server claims.
-    pub fn from_report(reported: Option<(u64, u64)>, input_characters: usize, output_characters: usize) -> Self {
+    /// budgets do not depend on what a server claims. Up to `max_output_tokens` the output may be longer than its text:
+    /// models bill the tokens of hidden reasoning.
+    pub fn from_report(
+        reported: Option<(u64, u64)>,
+        input_characters: usize,
+        output_characters: usize,
+        max_output_tokens: u64,
+    ) -> Self {
         let (input, output) = (estimate_tokens(input_characters), estimate_tokens(output_characters));
         match reported {
             Some((input_tokens, output_tokens))
-                if is_plausible(input_tokens, input) && is_plausible(output_tokens, output) =>
+                if is_plausible(input_tokens, input, 0) && is_plausible(output_tokens, output, max_output_tokens) =>
             {
                 Self { input_tokens, output_tokens, origin: UsageOrigin::Reported }
             }
@@ -53,8 +59,9 @@ pub fn estimate_tokens(characters: usize) -> u64 {
     u64::try_from(characters).unwrap_or(u64::MAX).div_ceil(CHARACTERS_PER_TOKEN)
 }
 
-fn is_plausible(reported: u64, estimated: u64) -> bool {
-    let most = estimated.saturating_mul(PLAUSIBLE_FACTOR).saturating_add(OVERHEAD_TOKENS);
+/// Whether a report is near the estimate, or above it up to `granted`.
+fn is_plausible(reported: u64, estimated: u64, granted: u64) -> bool {
+    let most = estimated.saturating_mul(PLAUSIBLE_FACTOR).max(granted).saturating_add(OVERHEAD_TOKENS);
     reported <= most && reported >= estimated / PLAUSIBLE_FACTOR
 }
 
@@ -84,7 +91,7 @@ mod tests {
 
     #[test]
     fn a_plausible_report_is_used() {
-        let usage = TokenUsage::from_report(Some((260, 100)), 1_000, 400);
+        let usage = TokenUsage::from_report(Some((260, 100)), 1_000, 400, 500);
         assert_eq!(usage, TokenUsage { input_tokens: 260, output_tokens: 100, origin: UsageOrigin::Reported });
     }
 
@@ -92,8 +99,17 @@ mod tests {
     fn a_missing_or_impossible_report_is_replaced_by_an_estimate() {
         let estimated = TokenUsage { input_tokens: 250, output_tokens: 100, origin: UsageOrigin::Estimated };
         for report in [None, Some((0, 0)), Some((250, u64::MAX)), Some((1, 100)), Some((u64::MAX, 100))] {
-            assert_eq!(TokenUsage::from_report(report, 1_000, 400), estimated, "{report:?}");
+            assert_eq!(TokenUsage::from_report(report, 1_000, 400, 500), estimated, "{report:?}");
         }
+    }
+
+    #[test]
+    fn tokens_of_hidden_reasoning_count_up_to_the_limit() {
+        let usage = |reported| TokenUsage::from_report(Some((250, reported)), 1_000, 400, 1_500);
+        assert_eq!((usage(1_400).output_tokens, usage(1_400).origin), (1_400, UsageOrigin::Reported));
+        assert_eq!((usage(1_701).output_tokens, usage(1_701).origin), (100, UsageOrigin::Estimated));
+        let without_text = TokenUsage::from_report(Some((250, 1_500)), 1_000, 0, 1_500);
+        assert_eq!((without_text.output_tokens, without_text.origin), (1_500, UsageOrigin::Reported));
     }
 
     #[test]

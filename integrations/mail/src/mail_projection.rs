@@ -11,14 +11,11 @@ use domain::{
 };
 use projections::{
     QueryError,
-    runtime::{
-        BatchLimits, EmptyFold, FetchStrategy, Generation, Projection, ProjectionError, ReadModelFold, ReadModelRow,
-        VerifyScope,
-    },
+    runtime::{BatchLimits, FetchStrategy, ProjectionError, StatelessProjection},
 };
 use uuid::Uuid;
 
-use crate::{MailQueue, MailQueueError, digest_schedule::next_digest_at};
+use crate::{MailQueue, digest_schedule::next_digest_at};
 
 /// Keeps the mail queue up to date.
 #[derive(Debug, Clone)]
@@ -118,11 +115,8 @@ impl MailChange {
     }
 }
 
-impl Projection for MailProjection {
+impl StatelessProjection for MailProjection {
     const NAME: &'static str = "mail";
-
-    /// A mail is never sent because the log is replayed.
-    const HAS_READ_MODEL: bool = false;
 
     const FETCH_STRATEGY: FetchStrategy = FetchStrategy::AtOnce;
 
@@ -136,11 +130,6 @@ impl Projection for MailProjection {
         BatchLimits { batch_events: 200, linger: Duration::from_millis(2), rebuild_events: 200 }
     }
 
-    /// There is only one generation: a mail is sent once.
-    fn with_generation(&self, _generation: Generation) -> Self {
-        self.clone()
-    }
-
     fn project(event: &RawEnvelope) -> Result<Vec<MailChange>, ProjectionError> {
         if event.aggregate_type != <Inbox as cqrs_es::Aggregate>::TYPE {
             return Ok(vec![]);
@@ -152,33 +141,7 @@ impl Projection for MailProjection {
         self.queue.apply_changes(changes).await.map_err(ProjectionError::unavailable)
     }
 
-    /// Postgres has committed the change. It cannot be looked up: a mail may have been sent and removed since.
-    async fn is_applied(&self, _change: &MailChange) -> Result<bool, QueryError> {
-        Ok(true)
-    }
-
     async fn ping(&self) -> Result<(), QueryError> {
-        self.queue.ping().await.map_err(unavailable_error)
+        self.queue.ping().await.map_err(QueryError::postgres)
     }
-
-    async fn prepare(&self) -> Result<(), QueryError> {
-        self.queue.ping().await.map_err(unavailable_error)
-    }
-
-    /// Keeps the queue: it is not derived from the log alone.
-    async fn discard(&self) -> Result<(), QueryError> {
-        Ok(())
-    }
-
-    fn fold(&self, _scope: &VerifyScope) -> Box<dyn ReadModelFold> {
-        Box::new(EmptyFold)
-    }
-
-    async fn read_back(&self, _scope: &VerifyScope) -> Result<Vec<ReadModelRow>, QueryError> {
-        Ok(vec![])
-    }
-}
-
-fn unavailable_error(error: MailQueueError) -> QueryError {
-    QueryError::Unavailable { store: "Postgres", source: Box::new(error) }
 }

@@ -4,8 +4,8 @@
 //! claim one ──▶ MailAttempted recorded ──▶ handed to the server ──▶ MailSent or MailFailed recorded ──▶ removed
 //! ```
 //!
-//! The log says before the mail is handed over that this is attempted, and after it how that ended. A mailer that dies
-//! between the two leaves an attempt without an outcome, which the next one records as unknown and does not repeat.
+//! An attempt is recorded before the mail is handed over, and its outcome afterwards. A mailer that dies between the two
+//! leaves an attempt without an outcome, which the next one records as unknown and does not repeat.
 
 use std::{fmt::Display, sync::Arc, time::Duration};
 

@@ -218,7 +218,7 @@ impl S3Storage {
         let path = self.object_path(&format!("{}/.{}", owner.tenant, Uuid::new_v4().simple()))?;
         let storage = self.clone();
         // A task of its own ends also when this request is cancelled, and then drops the upload, which removes it:
-        // otherwise nobody would know its number.
+        // otherwise its number would be lost.
         let started = tokio::spawn(async move {
             let parts = storage.client.put_multipart(&path).await.map_err(|error| storage.request_error(&error))?;
             Ok(UnfinishedUpload::new(storage, path, parts))

@@ -138,7 +138,7 @@ impl NoticeElement {
             notice_id: self.notice_id.to_field("noticeId")?.parse_required_code(NoticeId::try_new)?,
             source: NoticeSource::SamApi,
             posted_at: self.posted_date.to_field("postedDate")?.parse_required(NoticeField::parse_instant)?,
-            facts: self.to_details(omitted)?,
+            details: self.to_details(omitted)?,
             award: omitted
                 .omit_unparsable(self.award.get("award"))
                 .and_then(|award| field::non_empty_award(award.to_award(omitted))),

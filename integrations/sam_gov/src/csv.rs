@@ -139,7 +139,7 @@ impl RowCells<'_> {
             notice_id: self.notice_id()?,
             source: NoticeSource::SamCsv,
             posted_at: self.field(CsvColumn::PostedDate).parse_required(NoticeField::parse_instant)?,
-            facts: self.to_details(omitted)?,
+            details: self.to_details(omitted)?,
             award: field::non_empty_award(Award {
                 number: omitted.omit_unparsable(self.field(CsvColumn::AwardNumber).as_numeral().parse_text()),
                 date: omitted.omit_unparsable(self.field(CsvColumn::AwardDate).parse_day()),

@@ -121,7 +121,7 @@ impl NoticeLine {
             notice_id: self.notice_id.to_field("notice_id")?.parse_required_code(NoticeId::try_new)?,
             source: NoticeSource::SamText,
             posted_at: self.h_posted.to_field("h_posted")?.parse_required(NoticeField::parse_instant)?,
-            facts: NoticeDetails {
+            details: NoticeDetails {
                 title: self.title.to_field("title")?.parse_required(NoticeField::parse_text)?,
                 notice_type: notice_type.to_field("h_type")?.parse_required_code(NoticeType::try_new)?,
                 agency: agency.to_field("h_agency")?.parse_agency()?,

@@ -29,6 +29,7 @@ mod listed_notice_recorder;
 mod notice_id_set;
 mod preview_store;
 mod removed_notices;
+mod source_report;
 mod sync_error;
 mod sync_store;
 
@@ -43,6 +44,7 @@ pub use self::{
     api_error::ApiError,
     date_window::DateWindow,
     download_error::DownloadError,
+    source_report::{QuotaReport, SourceReport},
     sync_error::SyncError,
     sync_store::{SyncStatus, SyncStoreError},
 };

@@ -79,16 +79,16 @@ fn a_csv_row_becomes_a_notice() {
     let notice = read_one(csv_file(&[row])).unwrap();
     assert_eq!(notice.opportunity_id().to_string(), "036:36C24526Q0001");
     assert_eq!(notice.posted_at.to_rfc3339(), "2026-03-03T12:17:50.808+00:00");
-    let (facts, award) = (&notice.facts, notice.award.clone().unwrap());
-    assert_eq!(facts.title, "Wheelchairs, \"manual\"");
-    assert_eq!(facts.set_aside.as_ref().unwrap().as_str(), "SDVOSBC");
-    assert_eq!(facts.naics.as_ref().unwrap().as_str(), "339113");
-    assert_eq!(facts.response_deadline.unwrap().to_rfc3339(), "2026-04-09T00:00:00+00:00");
-    assert_eq!(facts.archive_on.unwrap().to_string(), "2026-04-24");
-    assert_eq!(facts.active, Some(true));
-    assert_eq!(facts.place.as_ref().unwrap().state.as_deref(), Some("FL"));
-    assert_eq!(facts.description.as_deref(), Some("<p>Folding &#8226; chairs</p>"));
-    assert_eq!(facts.base_type, None);
+    let (details, award) = (&notice.details, notice.award.clone().unwrap());
+    assert_eq!(details.title, "Wheelchairs, \"manual\"");
+    assert_eq!(details.set_aside.as_ref().unwrap().as_str(), "SDVOSBC");
+    assert_eq!(details.naics.as_ref().unwrap().as_str(), "339113");
+    assert_eq!(details.response_deadline.unwrap().to_rfc3339(), "2026-04-09T00:00:00+00:00");
+    assert_eq!(details.archive_on.unwrap().to_string(), "2026-04-24");
+    assert_eq!(details.active, Some(true));
+    assert_eq!(details.place.as_ref().unwrap().state.as_deref(), Some("FL"));
+    assert_eq!(details.description.as_deref(), Some("<p>Folding &#8226; chairs</p>"));
+    assert_eq!(details.base_type, None);
     assert_eq!((award.amount, award.awardee), (Some(UsdCents(81_930_050)), None));
     assert!(!format!("{notice:?}").contains("nobody"));
 }
@@ -97,7 +97,7 @@ fn a_csv_row_becomes_a_notice() {
 fn no_set_aside_and_no_awardee_are_absent() {
     let row = csv_row(&[("SetASideCode", "NONE"), ("Awardee", "null ")]);
     let notice = read_one(csv_file(&[row])).unwrap();
-    assert_eq!((notice.facts.set_aside, notice.award), (None, None));
+    assert_eq!((notice.details.set_aside, notice.award), (None, None));
 }
 
 #[test]
@@ -142,7 +142,7 @@ fn an_invalid_optional_value_is_omitted_and_reported_with_its_column() {
         let mut rows = read(csv_file(&[csv_row(&[("Sol#", "S1"), ("Awardee", "Acme"), (column, text)])])).unwrap();
         let row = rows.remove(0);
         let notice = row.outcome.unwrap_or_else(|error| panic!("{column}: {}", error.message_with_cause()));
-        assert_eq!((notice.facts.naics, notice.award.unwrap().amount), (None, None), "{column}");
+        assert_eq!((notice.details.naics, notice.award.unwrap().amount), (None, None), "{column}");
         assert_eq!(row.omitted_values, [rejected_value(column, reason).unwrap_err()]);
         assert_eq!(row.omitted_values[0].column(), Some(column));
     }
@@ -151,7 +151,7 @@ fn an_invalid_optional_value_is_omitted_and_reported_with_its_column() {
 #[test]
 fn changes_of_spreadsheets_to_values_are_reverted() {
     let plain = csv_row(&[("PopCity", "null"), ("Description", "NULL")]);
-    assert_eq!(read_one(csv_file(&[plain])).unwrap().facts.place, None);
+    assert_eq!(read_one(csv_file(&[plain])).unwrap().details.place, None);
     let values = [
         ("Sol#", "36001.0"),
         ("PostedDate", "3/3/2026 7:17"),
@@ -170,12 +170,12 @@ fn changes_of_spreadsheets_to_values_are_reverted() {
         let rows = read(file.clone()).unwrap();
         assert_eq!((rows.len(), rows[0].omitted_values.len()), (1, 0), "{file}");
         let notice = rows[0].outcome.as_ref().unwrap();
-        let (facts, award) = (&notice.facts, notice.award.as_ref().unwrap());
+        let (details, award) = (&notice.details, notice.award.as_ref().unwrap());
         assert_eq!(notice.posted_at.to_rfc3339(), "2026-03-03T07:17:00+00:00");
-        assert_eq!(facts.solicitation_number.as_deref(), Some("36001"));
-        assert_eq!(facts.naics.as_ref().unwrap().as_str(), "339113");
-        assert_eq!((facts.psc.as_deref(), award.amount), (Some("6515"), Some(UsdCents(3_600_000))));
-        assert_eq!(facts.place.as_ref().unwrap().zip.as_deref(), Some("33612"));
+        assert_eq!(details.solicitation_number.as_deref(), Some("36001"));
+        assert_eq!(details.naics.as_ref().unwrap().as_str(), "339113");
+        assert_eq!((details.psc.as_deref(), award.amount), (Some("6515"), Some(UsdCents(3_600_000))));
+        assert_eq!(details.place.as_ref().unwrap().zip.as_deref(), Some("33612"));
         assert_eq!(award.date.unwrap().to_string(), "2026-03-16");
     }
 }
@@ -189,14 +189,14 @@ fn rows_in_windows_1252_are_read_and_counted() {
         read_notices(open_source(Cursor::new(file)).unwrap(), SourceFormat::Csv, SourceEncoding::Auto).unwrap();
     let warnings = rows.warnings();
     let notices: Vec<_> = rows.by_ref().map(|row| row.unwrap().outcome.unwrap()).collect();
-    assert_eq!(notices[1].facts.description.as_deref(), Some("“Beds“"));
+    assert_eq!(notices[1].details.description.as_deref(), Some("“Beds“"));
     assert!(warnings.list()[0].starts_with("1 rows are not UTF-8"), "{:?}", warnings.list());
 }
 
 #[test]
 fn a_title_may_have_a_thousand_characters_of_any_script() {
     let title = "ü".repeat(1_000);
-    assert_eq!(read_one(csv_file(&[csv_row(&[("Title", &title)])])).unwrap().facts.title, title);
+    assert_eq!(read_one(csv_file(&[csv_row(&[("Title", &title)])])).unwrap().details.title, title);
 }
 
 #[test]
@@ -218,7 +218,7 @@ fn columns_may_be_in_another_order_with_others_between_them() {
     let reversed = |line: &str| line.split(',').rev().collect::<Vec<_>>().join(",");
     let row = row.replace("\"VETERANS AFFAIRS, DEPARTMENT OF\"", "PEACE CORPS");
     let file = format!("{},Extra\n{},more\n", reversed(&CSV_HEADER.join(",")), reversed(&row));
-    assert_eq!(read_one(file).unwrap().facts.title, "Beds");
+    assert_eq!(read_one(file).unwrap().details.title, "Beds");
 }
 
 #[test]
@@ -231,7 +231,7 @@ fn contact_columns_may_be_absent() {
         _ => "",
     });
     let file = format!("{}\n{}", header.join(","), row.collect::<Vec<_>>().join(","));
-    assert_eq!(read_one(file).unwrap().facts.title, "Beds");
+    assert_eq!(read_one(file).unwrap().details.title, "Beds");
 }
 
 #[test]

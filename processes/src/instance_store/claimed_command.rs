@@ -26,72 +26,141 @@ pub(crate) struct ClaimedCommand {
     pub(crate) causation_id: Uuid,
     /// Number of this attempt, from 1.
     pub(crate) attempts: i32,
+    /// How long runners could not read it.
+    pub(crate) unreadable_for: Duration,
 }
 
-/// How a command is sent again.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum CommandRetry {
-    /// The attempt failed and counts.
-    AfterFailure(Duration),
-    /// Others changed the aggregate: the attempt does not count.
-    AfterConflict(Duration),
+/// The commands of one claim.
+pub(crate) struct ClaimedCommands {
+    /// Those that can be sent.
+    pub(crate) commands: Vec<ClaimedCommand>,
+    /// Those whose rows cannot be read, with the reason.
+    pub(crate) unreadable: Vec<(ClaimedCommand, serde_json::Error)>,
+    /// The last tenant that was looked at; `None` if that was the last of all, so that the next claim begins with the first.
+    pub(crate) last_tenant: Option<String>,
 }
 
 impl InstanceStore {
     /// Claims due commands of these processes, the first of each instance, `limit` at most. No other runner gets them
-    /// for `lease`.
+    /// for `lease`. Tenants have the same share of a claim, of which `limit` are looked at: those that follow
+    /// `after_tenant`.
     pub(crate) async fn claim_commands(
         &self,
         processes: &[&str],
         limit: u32,
         lease: Duration,
-    ) -> Result<Vec<ClaimedCommand>, InstanceStoreError> {
+        after_tenant: &str,
+    ) -> Result<ClaimedCommands, InstanceStoreError> {
         let rows = sqlx::query(include_str!("claim_commands.sql"))
             .bind(i64::from(limit))
             .bind(lease.as_secs_f64())
             .bind(processes)
+            .bind(after_tenant)
             .fetch_all(&self.pool)
             .await
             .map_err(postgres_error("claiming commands of processes"))?;
-        let decoded = rows.iter().map(claimed_from_row).collect::<Result<_, _>>();
-        decoded.map_err(postgres_error("decoding commands of processes"))
+        let decode = || postgres_error("decoding commands of processes");
+        let mut claimed = ClaimedCommands { commands: vec![], unreadable: vec![], last_tenant: None };
+        for row in &rows {
+            let tenants: i64 = row.try_get("tenant_count").map_err(decode())?;
+            // With fewer tenants, the claim has reached the last one.
+            if tenants >= i64::from(limit) {
+                claimed.last_tenant = row.try_get("last_tenant").map_err(decode())?;
+            }
+            match claimed_from_row(row).map_err(decode())? {
+                None => {}
+                Some((command, None)) => claimed.commands.push(command),
+                Some((command, Some(error))) => claimed.unreadable.push((command, error)),
+            }
+        }
+        Ok(claimed)
     }
 
-    /// Removes a command that was executed.
-    pub(crate) async fn remove_command(&self, command: &ClaimedCommand) -> Result<(), InstanceStoreError> {
-        sqlx::query("delete from process_commands where id = $1")
-            .bind(command.id)
+    /// Removes commands that were executed.
+    pub(crate) async fn remove_commands(&self, ids: &[i64]) -> Result<(), InstanceStoreError> {
+        if ids.is_empty() {
+            return Ok(());
+        }
+        sqlx::query("delete from process_commands where id = any($1)")
+            .bind(ids)
             .execute(&self.pool)
             .await
             .map(drop)
-            .map_err(postgres_error("removing an executed command of a process"))
+            .map_err(postgres_error("removing executed commands of a process"))
     }
 
-    /// Sends a command again after a pause, unless its claim has ended meanwhile.
+    /// Sends a command whose attempt failed again after a pause, unless its claim has ended meanwhile.
     pub(crate) async fn retry_command(
         &self,
         command: &ClaimedCommand,
-        retry: CommandRetry,
+        pause: Duration,
         error: &str,
     ) -> Result<(), InstanceStoreError> {
-        let (pause, uncounted) = match retry {
-            CommandRetry::AfterFailure(pause) => (pause, 0),
-            CommandRetry::AfterConflict(pause) => (pause, 1),
-        };
         sqlx::query(
             "update process_commands
-             set due_at = now() + make_interval(secs => $3), last_error = $4, attempts = attempts - $5
+             set due_at = now() + make_interval(secs => $3), last_error = $4
              where id = $1 and attempts = $2",
         )
         .bind(command.id)
         .bind(command.attempts)
         .bind(pause.as_secs_f64())
         .bind(error)
-        .bind(uncounted)
         .execute(&self.pool)
         .await
         .map(drop)
         .map_err(postgres_error("postponing a command of a process"))
+    }
+
+    /// Gives claims back that were not used. The attempts do not count. `reason` is what operators read meanwhile; if it
+    /// is empty, the last error stays.
+    pub(crate) async fn release_commands(
+        &self,
+        commands: &[ClaimedCommand],
+        pause: Duration,
+        reason: &str,
+    ) -> Result<(), InstanceStoreError> {
+        if commands.is_empty() {
+            return Ok(());
+        }
+        sqlx::query(
+            "update process_commands c
+             set due_at = now() + make_interval(secs => $3), attempts = c.attempts - 1,
+                 last_error = case when $4 = '' then c.last_error else $4 end
+             from unnest($1::bigint[], $2::integer[]) as claimed (id, attempts)
+             where c.id = claimed.id and c.attempts = claimed.attempts",
+        )
+        .bind(commands.iter().map(|command| command.id).collect::<Vec<_>>())
+        .bind(commands.iter().map(|command| command.attempts).collect::<Vec<_>>())
+        .bind(pause.as_secs_f64())
+        .bind(reason)
+        .execute(&self.pool)
+        .await
+        .map(drop)
+        .map_err(postgres_error("releasing commands of processes"))
+    }
+
+    /// Gives a claim of a command back that this release does not know. The attempt does not count: it is one for a runner
+    /// of another release.
+    pub(crate) async fn postpone_unknown_command(
+        &self,
+        command: &ClaimedCommand,
+        pause: Duration,
+        reason: &str,
+    ) -> Result<(), InstanceStoreError> {
+        sqlx::query(
+            "update process_commands
+             set due_at = now() + make_interval(secs => $3), attempts = attempts - 1, last_error = $4,
+                 unreadable_since = coalesce(unreadable_since, now())
+             where id = $1 and attempts = $2",
+        )
+        .bind(command.id)
+        .bind(command.attempts)
+        .bind(pause.as_secs_f64())
+        .bind(reason)
+        .execute(&self.pool)
+        .await
+        .map(drop)
+        .map_err(postgres_error("postponing a command of another release"))
     }
 
     /// Stops sending a command that keeps failing: an operator has to resume or cancel its instance.
@@ -156,15 +225,24 @@ impl InstanceStore {
     }
 }
 
-fn claimed_from_row(row: &PgRow) -> Result<ClaimedCommand, sqlx::Error> {
-    Ok(ClaimedCommand {
-        id: row.try_get("id")?,
+/// The command of a row, and why its content cannot be read, if so. `None` for a row without a command.
+fn claimed_from_row(row: &PgRow) -> Result<Option<(ClaimedCommand, Option<serde_json::Error>)>, sqlx::Error> {
+    let Some(id) = row.try_get("id")? else { return Ok(None) };
+    // As text: Postgres stores JSON that is nested too deeply for this program, and numbers beyond its range.
+    let (command, error) = match serde_json::from_str(row.try_get("command")?) {
+        Ok(command) => (command, None),
+        Err(error) => (serde_json::Value::Null, Some(error)),
+    };
+    let claimed = ClaimedCommand {
+        id,
         process: row.try_get("process")?,
         key: key_from_row(row)?,
         idempotency_key: row.try_get("idempotency_key")?,
-        command: row.try_get("command")?,
+        command,
         correlation_id: row.try_get("correlation_id")?,
         causation_id: row.try_get("causation_id")?,
         attempts: row.try_get("attempts")?,
-    })
+        unreadable_for: Duration::try_from_secs_f64(row.try_get("unreadable_s")?).unwrap_or_default(),
+    };
+    Ok(Some((claimed, error)))
 }

@@ -245,7 +245,7 @@ impl DecisionBatch {
             .map_err(postgres_error("recording the streams that a process follows"))
     }
 
-    /// Events of the streams of closed instances reach nobody.
+    /// Forgets the streams that closed instances followed: no instance expects their events.
     async fn forget_closed_streams(
         &self,
         transaction: &mut Transaction<'static, Postgres>,

@@ -26,6 +26,13 @@ pub struct InstanceQuery {
     pub limit: u32,
 }
 
+impl InstanceQuery {
+    /// Whether it leaves out no process, tenant or open instance.
+    pub fn is_for_all(&self) -> bool {
+        self.process.is_none() && self.tenant_id.is_none() && self.statuses.is_empty()
+    }
+}
+
 /// What is pending in all processes.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct ProcessBacklog {
@@ -146,7 +153,7 @@ impl InstanceStore {
         let mut transaction = self.begin().await?;
         let instances = lock_instances(&mut transaction, process, std::iter::once(key), LockWait::Wait).await?;
         let instance = instances.get(key).ok_or_else(|| key.missing(process))?;
-        let resume = "update process_commands set due_at = now(), attempts = 0
+        let resume = "update process_commands set due_at = now(), attempts = 0, unreadable_since = null
                       where process = $1 and tenant_id = $2 and instance_id = $3";
         let resumed = execute_for_instance(&mut transaction, resume, process, key).await?;
         if resumed == 0 && !instance.status.is_open() {

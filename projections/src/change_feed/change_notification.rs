@@ -17,7 +17,7 @@ pub struct ChangeNotification {
     pub event_id: Uuid,
     /// The tenant that owns the data.
     pub tenant_id: String,
-    /// The aggregate kind.
+    /// The aggregate type.
     pub aggregate_type: String,
     /// Id of the stream.
     pub aggregate_id: String,
@@ -29,7 +29,7 @@ pub struct ChangeNotification {
     pub recorded_at: DateTime<Utc>,
 }
 
-/// The aggregate kind belongs to no context of this release: a newer release recorded the event.
+/// The aggregate type belongs to no context of this release: a newer release recorded the event.
 #[derive(Debug, thiserror::Error)]
 #[error("no context has aggregates of type {0}")]
 struct UnknownContext(String);

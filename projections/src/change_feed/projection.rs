@@ -7,15 +7,11 @@ use domain::{context::BoundedContext, envelope::RawEnvelope};
 use super::{ChangeFeed, ChangeNotification};
 use crate::{
     QueryError,
-    runtime::{
-        BatchLimits, EmptyFold, Generation, Projection, ProjectionError, ReadModelFold, ReadModelRow, VerifyScope,
-    },
+    runtime::{BatchLimits, ProjectionError, StatelessProjection},
 };
 
-impl Projection for ChangeFeed {
+impl StatelessProjection for ChangeFeed {
     const NAME: &'static str = "live";
-
-    const HAS_READ_MODEL: bool = false;
 
     type Change = ChangeNotification;
 
@@ -25,11 +21,6 @@ impl Projection for ChangeFeed {
 
     fn batch_limits() -> BatchLimits {
         BatchLimits { batch_events: 1_000, linger: Duration::from_millis(2), rebuild_events: 1_000 }
-    }
-
-    /// Returns the same projection: there is only one generation, because a published message cannot be replaced.
-    fn with_generation(&self, _generation: Generation) -> Self {
-        self.clone()
     }
 
     fn project(event: &RawEnvelope) -> Result<Vec<ChangeNotification>, ProjectionError> {
@@ -48,19 +39,7 @@ impl Projection for ChangeFeed {
         self.client().ping().await
     }
 
-    async fn prepare(&self) -> Result<(), QueryError> {
-        self.client().ping().await
-    }
-
     async fn discard(&self) -> Result<(), QueryError> {
         self.delete_sequence_keys().await
-    }
-
-    fn fold(&self, _scope: &VerifyScope) -> Box<dyn ReadModelFold> {
-        Box::new(EmptyFold)
-    }
-
-    async fn read_back(&self, _scope: &VerifyScope) -> Result<Vec<ReadModelRow>, QueryError> {
-        Ok(vec![])
     }
 }

@@ -98,7 +98,7 @@ impl ChangeFeed {
 /// Classifies an error: a key of another type affects one stream, any other error the whole server.
 fn classify_error(error: RedisError) -> ProjectionError {
     match error.code() {
-        Some("WRONGTYPE") => ProjectionError::refused(error),
+        Some("WRONGTYPE") => ProjectionError::rejected(error),
         _ => ProjectionError::unavailable(unavailable_error(error)),
     }
 }

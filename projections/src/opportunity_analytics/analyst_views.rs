@@ -8,10 +8,10 @@ use clickhouse::{Row, sql::Identifier};
 use serde::Deserialize;
 
 use super::OpportunityAnalytics;
-use crate::{QueryError, runtime::Generation};
+use crate::{QueryError, runtime::ReadModelGeneration};
 
 /// The views, and whether their tables need `final` to merge the versions of a row.
-const VIEWS: [(&str, bool); 8] = [
+const VIEWS: [(&str, bool); 12] = [
     ("opportunities", true),
     ("awards", true),
     ("events", true),
@@ -20,6 +20,10 @@ const VIEWS: [(&str, bool); 8] = [
     ("engagement_1h", false),
     ("engagement_1m_states", false),
     ("engagement_1h_states", false),
+    ("generation_requests", true),
+    ("generated_sections", true),
+    ("generation_results", true),
+    ("proposal_generations", false),
 ];
 
 /// Tables that releases without generations created in the analysts' database.
@@ -70,13 +74,13 @@ impl OpportunityAnalytics {
     }
 
     /// The generation that the views read; `None` if there is none, or its table of events does not exist.
-    async fn published_generation(&self) -> Result<Option<Generation>, QueryError> {
+    async fn published_generation(&self) -> Result<Option<ReadModelGeneration>, QueryError> {
         let number = self
             .server()
             .query("select toInt32(argMax(number, moved)) from ?.generation")
             .bind(Identifier(self.analyst_database()));
         let number: i32 = self.store().run_statement(number.fetch_one()).await?;
-        let Ok(generation) = Generation::try_new(number) else { return Ok(None) };
+        let Ok(generation) = ReadModelGeneration::try_new(number) else { return Ok(None) };
         let exists = "select count() > 0 from system.tables where database = ? and name = 'events'";
         let exists = self.server().query(exists).bind(self.with_generation(generation).database());
         Ok(self.store().run_statement(exists.fetch_one::<bool>()).await?.then_some(generation))
@@ -94,7 +98,7 @@ impl OpportunityAnalytics {
     }
 
     /// Creates or replaces every view over these generations, with the columns of the last one.
-    async fn create_views(&self, generations: &[Generation]) -> Result<(), QueryError> {
+    async fn create_views(&self, generations: &[ReadModelGeneration]) -> Result<(), QueryError> {
         let databases: Vec<_> =
             generations.iter().map(|generation| self.with_generation(*generation).database()).collect();
         for (name, needs_final) in VIEWS {
@@ -160,7 +164,7 @@ impl OpportunityAnalytics {
 
 /// The table of one generation that a view selects from.
 struct ViewSource<'a> {
-    generation: Generation,
+    generation: ReadModelGeneration,
     database: &'a str,
     table: &'a str,
     needs_final: bool,
@@ -214,7 +218,7 @@ mod tests {
             column("m_g2", "at", "DateTime64(6, 'UTC')"),
         ];
         let source = |number, database| ViewSource {
-            generation: Generation::try_new(number).unwrap(),
+            generation: ReadModelGeneration::try_new(number).unwrap(),
             database,
             table: "awards",
             needs_final: true,

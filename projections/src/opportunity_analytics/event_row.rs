@@ -8,7 +8,7 @@ use domain::{context::BoundedContext, envelope::RawEnvelope};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-/// The context of events of unregistered aggregate kinds; they are stored like all others.
+/// The context of events of unregistered aggregate types; they are stored like all others.
 const UNKNOWN_CONTEXT: &str = "unknown";
 
 /// One event.

@@ -11,6 +11,7 @@ const MIGRATIONS: &[(&str, &str)] = &[
     ("0004_engagement", include_str!("../../../migrations/clickhouse/0004_engagement.sql")),
     ("0005_engagement_aggregates", include_str!("../../../migrations/clickhouse/0005_engagement_aggregates.sql")),
     ("0006_engagement_window", include_str!("../../../migrations/clickhouse/0006_engagement_window.sql")),
+    ("0007_proposal_generations", include_str!("../../../migrations/clickhouse/0007_proposal_generations.sql")),
 ];
 
 impl OpportunityAnalytics {

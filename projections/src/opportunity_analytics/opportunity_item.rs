@@ -22,7 +22,7 @@ pub struct OpportunityPage {
 pub struct OpportunityItem {
     /// Agency code and solicitation number.
     pub id: String,
-    /// Sequence of the event that set these facts.
+    /// Sequence of the event that set these details.
     pub version: u64,
     /// Title.
     pub title: String,

@@ -1,6 +1,6 @@
-//! A row of `opportunities`: the facts of the current notice.
+//! A row of `opportunities`: the details of the current notice.
 //!
-//! Discoveries and current amendments contain all facts, so a row is derived from a single event.
+//! Discoveries and current amendments contain all details, so a row is derived from a single event.
 
 use chrono::{DateTime, NaiveDate, SubsecRound, Utc};
 use clickhouse::Row;
@@ -62,35 +62,35 @@ impl OpportunityRow {
         event: &RawEnvelope,
         notice_id: &NoticeId,
         posted_at: DateTime<Utc>,
-        facts: NoticeDetails,
+        details: NoticeDetails,
     ) -> Self {
-        let place = facts.place.unwrap_or_default();
+        let place = details.place.unwrap_or_default();
         Self {
             id: event.aggregate_id.clone(),
             sequence: event.sequence,
             tenant_id: event.tenant_id.clone(),
             notice_id: notice_id.to_string(),
-            title: facts.title,
-            description: facts.description.unwrap_or_default(),
-            solicitation_number: facts.solicitation_number.unwrap_or_default(),
-            notice_type: facts.notice_type.to_string(),
-            base_type: facts.base_type.map(|code| code.to_string()).unwrap_or_default(),
-            agency_code: facts.agency.code,
-            agency_name: facts.agency.name,
-            sub_tier: facts.sub_tier.unwrap_or_default(),
-            office: facts.office.unwrap_or_default(),
-            set_aside: facts.set_aside.map(|code| code.to_string()).unwrap_or_default(),
-            naics: facts.naics.map(|code| code.to_string()).unwrap_or_default(),
-            psc: facts.psc.unwrap_or_default(),
+            title: details.title,
+            description: details.description.unwrap_or_default(),
+            solicitation_number: details.solicitation_number.unwrap_or_default(),
+            notice_type: details.notice_type.to_string(),
+            base_type: details.base_type.map(|code| code.to_string()).unwrap_or_default(),
+            agency_code: details.agency.code,
+            agency_name: details.agency.name,
+            sub_tier: details.sub_tier.unwrap_or_default(),
+            office: details.office.unwrap_or_default(),
+            set_aside: details.set_aside.map(|code| code.to_string()).unwrap_or_default(),
+            naics: details.naics.map(|code| code.to_string()).unwrap_or_default(),
+            psc: details.psc.unwrap_or_default(),
             posted_at: posted_at.trunc_subsecs(6),
-            response_deadline: facts.response_deadline.map(|deadline| deadline.trunc_subsecs(6)),
-            archive_on: facts.archive_on.and_then(storable_date),
-            active: facts.active,
+            response_deadline: details.response_deadline.map(|deadline| deadline.trunc_subsecs(6)),
+            archive_on: details.archive_on.and_then(storable_date),
+            active: details.active,
             place_city: place.city.unwrap_or_default(),
             place_state: place.state.unwrap_or_default(),
             place_zip: place.zip.unwrap_or_default(),
             place_country: place.country.unwrap_or_default(),
-            link: facts.link.unwrap_or_default(),
+            link: details.link.unwrap_or_default(),
             recorded_at: event.recorded_at.trunc_subsecs(6),
         }
     }
@@ -117,9 +117,9 @@ impl RowDates {
 }
 
 /// The dates of an opportunity as recorded in the log, in the order of [`OpportunityRow::queried_dates`].
-pub(super) fn recorded_dates(posted_at: DateTime<Utc>, facts: &NoticeDetails) -> RowDates {
-    let deadline = facts.response_deadline.map(|deadline| deadline.trunc_subsecs(6));
-    RowDates::from_log(vec![Some(posted_at.trunc_subsecs(6)), deadline], vec![facts.archive_on])
+pub(super) fn recorded_dates(posted_at: DateTime<Utc>, details: &NoticeDetails) -> RowDates {
+    let deadline = details.response_deadline.map(|deadline| deadline.trunc_subsecs(6));
+    RowDates::from_log(vec![Some(posted_at.trunc_subsecs(6)), deadline], vec![details.archive_on])
 }
 
 /// The date, if it is in the range of the column: a typing error such as the year 20226 must not fail a whole batch.

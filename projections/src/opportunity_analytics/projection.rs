@@ -14,6 +14,9 @@ use super::{
     award_row::AwardRow,
     engagement_row::{EngagementRow, is_engagement},
     event_row::EventRow,
+    generation_rows::{
+        GeneratedSectionRow, GenerationRequestRow, GenerationResultRow, is_generation_event, project_generation,
+    },
     opportunity_row::OpportunityRow,
     queries::OpportunityAnalytics,
     retention_cutoffs::{self, RetentionCutoffs},
@@ -21,7 +24,9 @@ use super::{
 };
 use crate::{
     QueryError,
-    runtime::{BatchLimits, Generation, Projection, ProjectionError, ReadModelFold, ReadModelRow, VerifyScope},
+    runtime::{
+        BatchLimits, Projection, ProjectionError, ReadModelFold, ReadModelGeneration, ReadModelRow, VerifyScope,
+    },
 };
 
 /// One row to write.
@@ -29,12 +34,18 @@ use crate::{
 pub enum AnalyticsChange {
     /// A row of `events`: every event has one.
     Event(Box<EventRow>),
-    /// A row of `opportunities`: the facts of the current notice.
+    /// A row of `opportunities`: the details of the current notice.
     Opportunity(Box<OpportunityRow>),
     /// A row of `awards`.
     Award(Box<AwardRow>),
     /// A row of `engagement`: a view, a click, a save or an unsave.
     Engagement(Box<EngagementRow>),
+    /// A row of `generation_requests`.
+    GenerationRequest(Box<GenerationRequestRow>),
+    /// A row of `generated_sections`.
+    GeneratedSection(Box<GeneratedSectionRow>),
+    /// A row of `generation_results`: the end or a rating.
+    GenerationResult(Box<GenerationResultRow>),
 }
 
 impl Projection for OpportunityAnalytics {
@@ -50,7 +61,7 @@ impl Projection for OpportunityAnalytics {
         BatchLimits { batch_events: 10_000, linger: Duration::from_millis(100), rebuild_events: 40_000 }
     }
 
-    fn with_generation(&self, generation: Generation) -> Self {
+    fn with_generation(&self, generation: ReadModelGeneration) -> Self {
         self.with_generation(generation)
     }
 
@@ -61,6 +72,8 @@ impl Projection for OpportunityAnalytics {
         } else if is_engagement(event) {
             let row = EngagementRow::from_event(event).map_err(ProjectionError::poison)?;
             changes.push(AnalyticsChange::Engagement(Box::new(row)));
+        } else if is_generation_event(event) {
+            changes.push(project_generation(event)?);
         }
         // Last, because `events` is written last: a database that has this row has the event's other rows, too.
         changes.push(AnalyticsChange::Event(Box::new(EventRow::from_event(event))));
@@ -79,7 +92,10 @@ impl Projection for OpportunityAnalytics {
             AnalyticsChange::Event(_)
             | AnalyticsChange::Opportunity(_)
             | AnalyticsChange::Award(_)
-            | AnalyticsChange::Engagement(_) => Ok(true),
+            | AnalyticsChange::Engagement(_)
+            | AnalyticsChange::GenerationRequest(_)
+            | AnalyticsChange::GeneratedSection(_)
+            | AnalyticsChange::GenerationResult(_) => Ok(true),
         }
     }
 
@@ -98,7 +114,7 @@ impl Projection for OpportunityAnalytics {
         self.store().run_statement(drop.execute()).await
     }
 
-    async fn publish(&self) -> Result<(), QueryError> {
+    async fn switch_direct_readers(&self) -> Result<(), QueryError> {
         self.publish_views().await
     }
 
@@ -135,13 +151,13 @@ impl OpportunityAnalytics {
 fn project_opportunity(event: &RawEnvelope) -> Result<Option<AnalyticsChange>, ProjectionError> {
     let payload = event.decode::<OpportunityEvent>().map_err(ProjectionError::poison)?;
     Ok(match payload {
-        OpportunityEvent::Discovered { filing, facts }
-        | OpportunityEvent::Amended { filing, standing: AmendmentStanding::Current, facts } => {
+        OpportunityEvent::Discovered { filing, details }
+        | OpportunityEvent::Amended { filing, standing: AmendmentStanding::Current, details } => {
             Some(AnalyticsChange::Opportunity(Box::new(OpportunityRow::from_event(
                 event,
                 &filing.notice_id,
                 filing.posted_at,
-                *facts,
+                *details,
             ))))
         }
         OpportunityEvent::Awarded { key, award } => {

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     QueryError,
-    runtime::Generation,
+    runtime::ReadModelGeneration,
     storage::clickhouse::{ClickHouseClient, ClickHouseConfig},
 };
 
@@ -24,7 +24,7 @@ const STATS: &str = include_str!("sql/stats.sql");
 pub struct OpportunityAnalytics {
     store: ClickHouseClient,
     config: ClickHouseConfig,
-    generation: Generation,
+    generation: ReadModelGeneration,
     comparison_clock: ComparisonClock,
 }
 
@@ -35,16 +35,16 @@ impl OpportunityAnalytics {
     /// [`QueryError`] when the URL is invalid.
     pub fn new(config: &ClickHouseConfig) -> Result<Self, QueryError> {
         let store = ClickHouseClient::new(&config.url, config.timeout(), "analytics")?;
-        Ok(Self::with_store(&store, config.clone(), Generation::FIRST))
+        Ok(Self::with_store(&store, config.clone(), ReadModelGeneration::FIRST))
     }
 
     /// The same read model in another generation.
     #[must_use]
-    pub fn with_generation(&self, generation: Generation) -> Self {
+    pub fn with_generation(&self, generation: ReadModelGeneration) -> Self {
         Self::with_store(&self.store, self.config.clone(), generation)
     }
 
-    fn with_store(store: &ClickHouseClient, config: ClickHouseConfig, generation: Generation) -> Self {
+    fn with_store(store: &ClickHouseClient, config: ClickHouseConfig, generation: ReadModelGeneration) -> Self {
         let store = store.with_database(config.database_name(generation));
         Self { store, config, generation, comparison_clock: ComparisonClock::default() }
     }
@@ -147,7 +147,7 @@ impl OpportunityAnalytics {
         &self.config.database
     }
 
-    pub(super) fn generation(&self) -> Generation {
+    pub(super) fn generation(&self) -> ReadModelGeneration {
         self.generation
     }
 

@@ -11,6 +11,7 @@ use super::{
     award_row::AwardRow,
     engagement_row::EngagementRow,
     event_row::EventRow,
+    generation_rows::{GeneratedSectionRow, GenerationRequestRow, GenerationResultRow},
     opportunity_row::OpportunityRow,
     retention_cutoffs::RetentionCutoffs,
     verify::{HOURS, MINUTES, award_row_key, engagement_row_key},
@@ -58,6 +59,21 @@ impl OpportunityAnalytics {
         self.collect_rows(&mut rows, awards, |row: AwardRow| {
             let (opportunity, key) = row.key();
             ReadModelRow::new(AwardRow::TABLE, award_row_key(opportunity, key), (&row, row.queried_dates()))
+        })
+        .await?;
+        let requests = in_buckets(include_str!("sql/generation_requests_in_buckets.sql"));
+        self.collect_rows(&mut rows, requests, |row: GenerationRequestRow| {
+            ReadModelRow::new(GenerationRequestRow::TABLE, row.row_key(), row)
+        })
+        .await?;
+        let sections = in_buckets(include_str!("sql/generated_sections_in_buckets.sql"));
+        self.collect_rows(&mut rows, sections, |row: GeneratedSectionRow| {
+            ReadModelRow::new(GeneratedSectionRow::TABLE, row.row_key(), row)
+        })
+        .await?;
+        let results = in_buckets(include_str!("sql/generation_results_in_buckets.sql"));
+        self.collect_rows(&mut rows, results, |row: GenerationResultRow| {
+            ReadModelRow::new(GenerationResultRow::TABLE, row.row_key(), row)
         })
         .await?;
         Ok(rows)

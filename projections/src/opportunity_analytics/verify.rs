@@ -1,4 +1,4 @@
-//! The rows that verify expects, folded from the log. Which facts are current is determined by the state of the
+//! The rows that verify expects, folded from the log. Which details are current is determined by the state of the
 //! aggregate, not by versions of rows.
 
 use std::{
@@ -16,7 +16,11 @@ use super::{
     award_row::AwardRow,
     engagement_row::{EngagementPayload, EngagementRow, clamp_to_window, is_engagement},
     event_row::EventRow,
+    generation_rows::{
+        GeneratedSectionRow, GenerationRequestRow, GenerationResultRow, is_generation_event, project_generation,
+    },
     opportunity_row::{OpportunityRow, RowDates, recorded_dates},
+    projection::AnalyticsChange,
     retention_cutoffs::RetentionCutoffs,
 };
 use crate::runtime::{ProjectionError, ReadModelFold, ReadModelRow, VerifyScope};
@@ -42,6 +46,19 @@ impl AnalyticsStreamFold {
         self.rows.insert((table, key.clone()), ReadModelRow::new(table, key, content));
     }
 
+    fn apply_generation_event(&mut self, event: &RawEnvelope) -> Result<(), ProjectionError> {
+        match project_generation(event)? {
+            AnalyticsChange::GenerationRequest(row) => self.insert_row(GenerationRequestRow::TABLE, row.row_key(), row),
+            AnalyticsChange::GeneratedSection(row) => self.insert_row(GeneratedSectionRow::TABLE, row.row_key(), row),
+            AnalyticsChange::GenerationResult(row) => self.insert_row(GenerationResultRow::TABLE, row.row_key(), row),
+            AnalyticsChange::Event(_)
+            | AnalyticsChange::Opportunity(_)
+            | AnalyticsChange::Award(_)
+            | AnalyticsChange::Engagement(_) => {}
+        }
+        Ok(())
+    }
+
     fn apply_opportunity_event(&mut self, event: &RawEnvelope) -> Result<(), ProjectionError> {
         let payload = event.decode::<OpportunityEvent>().map_err(ProjectionError::poison)?;
         let id = event.aggregate_id.clone();
@@ -55,8 +72,9 @@ impl AnalyticsStreamFold {
         match payload {
             OpportunityEvent::Discovered { .. }
             | OpportunityEvent::Amended { standing: AmendmentStanding::Current, .. } => {
-                let row = OpportunityRow::from_event(event, &record.notice_id, record.posted_at, record.facts.clone());
-                let dates = recorded_dates(record.posted_at, &record.facts);
+                let row =
+                    OpportunityRow::from_event(event, &record.notice_id, record.posted_at, record.details.clone());
+                let dates = recorded_dates(record.posted_at, &record.details);
                 self.insert_row(OpportunityRow::TABLE, id, (row, dates));
             }
             OpportunityEvent::Awarded { key, .. } => {
@@ -86,6 +104,9 @@ impl ReadModelFold for AnalyticsStreamFold {
         };
         if event.aggregate_type == <Opportunity as cqrs_es::Aggregate>::TYPE {
             self.apply_opportunity_event(event)?;
+        }
+        if is_generation_event(event) {
+            self.apply_generation_event(event)?;
         }
         if event.recorded_at < self.cutoffs.raw {
             return Ok(());

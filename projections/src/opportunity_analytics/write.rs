@@ -4,8 +4,13 @@ use clickhouse::{RowOwned, RowWrite};
 use uuid::Uuid;
 
 use super::{
-    OpportunityAnalytics, award_row::AwardRow, engagement_row::EngagementRow, event_row::EventRow,
-    opportunity_row::OpportunityRow, projection::AnalyticsChange,
+    OpportunityAnalytics,
+    award_row::AwardRow,
+    engagement_row::EngagementRow,
+    event_row::EventRow,
+    generation_rows::{GeneratedSectionRow, GenerationRequestRow, GenerationResultRow},
+    opportunity_row::OpportunityRow,
+    projection::AnalyticsChange,
 };
 use crate::runtime::ProjectionError;
 
@@ -16,6 +21,9 @@ struct RowsByTable<'a> {
     opportunities: Vec<&'a OpportunityRow>,
     awards: Vec<&'a AwardRow>,
     engagement: Vec<&'a EngagementRow>,
+    generation_requests: Vec<&'a GenerationRequestRow>,
+    generated_sections: Vec<&'a GeneratedSectionRow>,
+    generation_results: Vec<&'a GenerationResultRow>,
 }
 
 impl<'a> RowsByTable<'a> {
@@ -27,6 +35,9 @@ impl<'a> RowsByTable<'a> {
                 AnalyticsChange::Opportunity(row) => tables.opportunities.push(row),
                 AnalyticsChange::Award(row) => tables.awards.push(row),
                 AnalyticsChange::Engagement(row) => tables.engagement.push(row),
+                AnalyticsChange::GenerationRequest(row) => tables.generation_requests.push(row),
+                AnalyticsChange::GeneratedSection(row) => tables.generated_sections.push(row),
+                AnalyticsChange::GenerationResult(row) => tables.generation_results.push(row),
             }
         }
         tables
@@ -40,6 +51,9 @@ impl OpportunityAnalytics {
         tokio::try_join!(
             self.insert_rows(OpportunityRow::TABLE, &batch.opportunities, token),
             self.insert_rows(AwardRow::TABLE, &batch.awards, token),
+            self.insert_rows(GenerationRequestRow::TABLE, &batch.generation_requests, token),
+            self.insert_rows(GeneratedSectionRow::TABLE, &batch.generated_sections, token),
+            self.insert_rows(GenerationResultRow::TABLE, &batch.generation_results, token),
             // Without a token: with one, a repeated batch that is already in the table would not reach the figures that
             // are aggregated from it, even if writing these had failed the first time. A repeated event does not change
             // figures.

@@ -17,14 +17,14 @@ use qdrant_client::{
 };
 
 use super::{
-    Embedder, OpportunityDocument,
+    Embedder, OpportunityDocument, SearchRanking, TextSource,
     opportunity_document::point_id,
     point::{DENSE, StoredPoint, dense_vector},
     title_words_cache::TitleWordsCache,
 };
 use crate::{
     QueryError,
-    runtime::Generation,
+    runtime::ReadModelGeneration,
     storage::qdrant::{POINTS_PER_CALL, QdrantClient, QdrantConfig, point_uuid, to_point_id},
 };
 
@@ -36,8 +36,11 @@ pub struct OpportunitySearch {
     collection: Arc<str>,
     tenant_collection: Arc<str>,
     /// The generation from which vectors may be copied.
-    vector_source: Option<Generation>,
+    vector_source: Option<ReadModelGeneration>,
     embedder: Arc<dyn Embedder>,
+    /// Only needed for applying events.
+    text_source: Option<Arc<dyn TextSource>>,
+    ranking: SearchRanking,
     title_words: Arc<TitleWordsCache>,
     max_titles: u64,
     embedded: Arc<AtomicU64>,
@@ -50,7 +53,7 @@ impl OpportunitySearch {
     /// [`QueryError`] when the URL is invalid.
     pub fn new(config: &QdrantConfig, embedder: Arc<dyn Embedder>) -> Result<Self, QueryError> {
         let collection_prefix: Arc<str> = config.collection_prefix.as_str().into();
-        let (collection, tenant_collection) = collection_names(&collection_prefix, Generation::FIRST);
+        let (collection, tenant_collection) = collection_names(&collection_prefix, ReadModelGeneration::FIRST);
         Ok(Self {
             qdrant: QdrantClient::new(config, "search")?.with_collections(&[&collection, &tenant_collection]),
             collection_prefix,
@@ -58,15 +61,24 @@ impl OpportunitySearch {
             tenant_collection,
             vector_source: None,
             embedder,
+            text_source: None,
+            ranking: SearchRanking::default(),
             title_words: Arc::default(),
             max_titles: config.vocabulary_titles,
             embedded: Arc::default(),
         })
     }
 
+    /// The same read model; it reads the texts of documents from `source` when it applies their events. Without a source
+    /// such events cannot be applied.
+    #[must_use]
+    pub fn with_text_source(self, source: Arc<dyn TextSource>) -> Self {
+        Self { text_source: Some(source), ..self }
+    }
+
     /// The same read model in another generation.
     #[must_use]
-    pub fn with_generation(&self, generation: Generation) -> Self {
+    pub fn with_generation(&self, generation: ReadModelGeneration) -> Self {
         let (collection, tenant_collection) = collection_names(&self.collection_prefix, generation);
         let qdrant = self.qdrant.with_collections(&[&collection, &tenant_collection]);
         Self { qdrant, collection, tenant_collection, vector_source: None, ..self.clone() }
@@ -74,9 +86,15 @@ impl OpportunitySearch {
 
     /// The same generation; it copies the vectors of texts that `source` has embedded with the same model.
     #[must_use]
-    pub fn with_copy_source(&self, source: Generation) -> Self {
+    pub fn with_copy_source(&self, source: ReadModelGeneration) -> Self {
         let is_another = collection_names(&self.collection_prefix, source).0 != self.collection;
         Self { vector_source: is_another.then_some(source), ..self.clone() }
+    }
+
+    /// The same read model; it orders the hits of [`Self::search_opportunities`] by another ranking.
+    #[must_use]
+    pub fn with_ranking(&self, ranking: SearchRanking) -> Self {
+        Self { ranking, ..self.clone() }
     }
 
     /// Checks that the server responds.
@@ -131,6 +149,14 @@ impl OpportunitySearch {
 
     pub(super) fn embedder(&self) -> &dyn Embedder {
         self.embedder.as_ref()
+    }
+
+    pub(super) fn text_source(&self) -> Option<&dyn TextSource> {
+        self.text_source.as_deref()
+    }
+
+    pub(super) fn ranking(&self) -> SearchRanking {
+        self.ranking
     }
 
     pub(super) fn title_words_cache(&self) -> &TitleWordsCache {
@@ -200,6 +226,6 @@ impl OpportunitySearch {
 }
 
 /// The collections of opportunities and of tenants' texts.
-fn collection_names(prefix: &str, generation: Generation) -> (Arc<str>, Arc<str>) {
+fn collection_names(prefix: &str, generation: ReadModelGeneration) -> (Arc<str>, Arc<str>) {
     (format!("{prefix}opportunities_{generation}").into(), format!("{prefix}owned_{generation}").into())
 }

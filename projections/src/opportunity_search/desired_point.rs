@@ -7,14 +7,14 @@ use super::{OpportunityDocument, SearchChange, point::StoredPoint};
 /// The point of one opportunity as a batch requires it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct DesiredPoint {
-    /// The newest facts in the batch, if it has any.
+    /// The newest details in the batch, if it has any.
     pub(super) document: Option<Box<OpportunityDocument>>,
     /// Whether the batch has an award.
     pub(super) awarded: bool,
 }
 
 impl DesiredPoint {
-    /// The facts, if they are newer than those of the stored point.
+    /// The details, if they are newer than those of the stored point.
     pub(super) fn newer_document(&self, stored: Option<&StoredPoint>) -> Option<&OpportunityDocument> {
         let stored_sequence = stored.map_or(0, |stored| stored.sequence);
         self.document.as_deref().filter(|document| document.payload.sequence > stored_sequence)
@@ -26,7 +26,7 @@ impl DesiredPoint {
     }
 }
 
-/// Merges changes by opportunity; later facts replace earlier ones.
+/// Merges changes by opportunity; later details replace earlier ones.
 pub(super) fn merge_changes(changes: &[SearchChange]) -> BTreeMap<String, DesiredPoint> {
     let mut desired = BTreeMap::<String, DesiredPoint>::new();
     for change in changes {
@@ -39,7 +39,7 @@ pub(super) fn merge_changes(changes: &[SearchChange]) -> BTreeMap<String, Desire
                 }
             }
             SearchChange::Awarded { id } => desired.entry(id.clone()).or_default().awarded = true,
-            SearchChange::SearchUnit(_) => {}
+            SearchChange::SearchUnit(_) | SearchChange::DocumentText(_) => {}
         }
     }
     desired

@@ -1,4 +1,4 @@
-//! The searchable facts of an opportunity, and the payload of its point.
+//! The searchable details of an opportunity, and the payload of its point.
 
 use chrono::{DateTime, Utc};
 use domain::{
@@ -17,7 +17,7 @@ const POINT_IDS: Uuid = Uuid::from_u128(0x6d65_6468_7562_5f8f_a1c5_0000_0000_000
 /// Digits of the shortest prefix of a NAICS code that filters can name.
 const NAICS_SECTOR: usize = 2;
 
-/// The facts of one opportunity for its point, and the sources of the point's vectors.
+/// The details of one opportunity for its point, and the sources of the point's vectors.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OpportunityDocument {
     /// The payload; `awarded` and the model are set when it is written.
@@ -33,7 +33,7 @@ pub struct OpportunityDocument {
 pub(super) struct PointPayload {
     pub(super) id: String,
     pub(super) tenant_id: String,
-    /// Sequence of the event that set these facts; a write of older facts is refused.
+    /// Sequence of the event that set these details; a write of older details is refused.
     pub(super) sequence: u64,
     pub(super) title: String,
     pub(super) notice_type: String,
@@ -63,30 +63,30 @@ pub(super) struct PointPayload {
 }
 
 impl OpportunityDocument {
-    /// The document of an opportunity after an event that states its facts.
-    pub fn from_event(event: &RawEnvelope, filing: &NoticeFiling, facts: NoticeDetails) -> Self {
-        let text = NoticeText::new(&facts.title, facts.psc.as_deref(), facts.description.as_deref());
-        let naics = facts.naics.map(|code| code.to_string());
+    /// The document of an opportunity after an event that states its details.
+    pub fn from_event(event: &RawEnvelope, filing: &NoticeFiling, details: NoticeDetails) -> Self {
+        let text = NoticeText::new(&details.title, details.psc.as_deref(), details.description.as_deref());
+        let naics = details.naics.map(|code| code.to_string());
         let terms = TermCounts::from_notice(
-            &facts.title,
-            solicitation_number(event, facts.solicitation_number.as_deref()),
-            facts.psc.as_deref(),
+            &details.title,
+            solicitation_number(event, details.solicitation_number.as_deref()),
+            details.psc.as_deref(),
             naics.as_deref(),
-            facts.description.as_deref(),
+            details.description.as_deref(),
         );
         let payload = PointPayload {
             id: event.aggregate_id.clone(),
             tenant_id: event.tenant_id.clone(),
             sequence: event.sequence,
-            title: facts.title,
-            notice_type: facts.notice_type.to_string(),
-            agency_code: facts.agency.code,
-            agency_name: facts.agency.name,
+            title: details.title,
+            notice_type: details.notice_type.to_string(),
+            agency_code: details.agency.code,
+            agency_name: details.agency.name,
             naics_prefixes: naics.as_deref().map(naics_prefixes).unwrap_or_default(),
             naics,
-            set_aside: facts.set_aside.map(|code| code.to_string()),
+            set_aside: details.set_aside.map(|code| code.to_string()),
             posted_at: filing.posted_at,
-            response_deadline: facts.response_deadline,
+            response_deadline: details.response_deadline,
             awarded: false,
             bucket: bucket_of(&event.aggregate_id),
             content_hash: text.content_hash(),

@@ -14,13 +14,15 @@ use super::{
 };
 use crate::{
     QueryError,
-    runtime::{BatchLimits, Generation, Projection, ProjectionError, ReadModelFold, ReadModelRow, VerifyScope},
+    runtime::{
+        BatchLimits, Projection, ProjectionError, ReadModelFold, ReadModelGeneration, ReadModelRow, VerifyScope,
+    },
 };
 
 /// A change of the search that an event causes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SearchChange {
-    /// The current facts of an opportunity.
+    /// The current details of an opportunity.
     Described(Box<OpportunityDocument>),
     /// An opportunity has an award.
     Awarded {
@@ -29,6 +31,8 @@ pub enum SearchChange {
     },
     /// A search unit of a tenant has another text, or was deleted.
     SearchUnit(Box<SearchUnit>),
+    /// The text of a document was extracted; the unit stands for the whole text.
+    DocumentText(Box<SearchUnit>),
 }
 
 impl Projection for OpportunitySearch {
@@ -49,26 +53,27 @@ impl Projection for OpportunitySearch {
         BatchLimits { batch_events: 1_000, linger: Duration::from_millis(30), rebuild_events: 2_000 }
     }
 
-    fn with_generation(&self, generation: Generation) -> Self {
+    fn with_generation(&self, generation: ReadModelGeneration) -> Self {
         self.with_generation(generation)
     }
 
-    fn with_copy_source(&self, source: Generation) -> Self {
+    fn with_copy_source(&self, source: ReadModelGeneration) -> Self {
         self.with_copy_source(source)
     }
 
     fn project(event: &RawEnvelope) -> Result<Vec<SearchChange>, ProjectionError> {
         if event.aggregate_type != <Opportunity as cqrs_es::Aggregate>::TYPE {
-            return Ok(project_units(event)?
-                .into_iter()
-                .map(|unit| SearchChange::SearchUnit(Box::new(unit)))
-                .collect());
+            let to_change = |unit: SearchUnit| {
+                let (is_whole_text, unit) = (unit.is_whole_text(), Box::new(unit));
+                if is_whole_text { SearchChange::DocumentText(unit) } else { SearchChange::SearchUnit(unit) }
+            };
+            return Ok(project_units(event)?.into_iter().map(to_change).collect());
         }
         let payload = event.decode::<OpportunityEvent>().map_err(ProjectionError::poison)?;
         Ok(match payload {
-            OpportunityEvent::Discovered { filing, facts }
-            | OpportunityEvent::Amended { filing, standing: AmendmentStanding::Current, facts } => {
-                vec![SearchChange::Described(Box::new(OpportunityDocument::from_event(event, &filing, *facts)))]
+            OpportunityEvent::Discovered { filing, details }
+            | OpportunityEvent::Amended { filing, standing: AmendmentStanding::Current, details } => {
+                vec![SearchChange::Described(Box::new(OpportunityDocument::from_event(event, &filing, *details)))]
             }
             OpportunityEvent::Awarded { .. } => vec![SearchChange::Awarded { id: event.aggregate_id.clone() }],
             // An earlier notice changes no current fact; a new deadline is also part of the amendment before it.
@@ -86,22 +91,32 @@ impl Projection for OpportunitySearch {
         }
         let units = changes.iter().filter_map(|change| match change {
             SearchChange::SearchUnit(unit) => Some(&**unit),
-            SearchChange::Described(_) | SearchChange::Awarded { .. } => None,
+            SearchChange::Described(_) | SearchChange::Awarded { .. } | SearchChange::DocumentText(_) => None,
         });
-        self.write_units(&units.collect::<Vec<_>>()).await
+        let units: Vec<_> = units.collect();
+        self.write_units(&units).await?;
+        self.remove_deleted_texts(&units).await?;
+        // After the units, so that texts of documents that the same batch deletes are not read. One at a time, so that
+        // one text is in memory.
+        for change in changes {
+            if let SearchChange::DocumentText(whole) = change {
+                self.write_document_text(whole).await?;
+            }
+        }
+        Ok(())
     }
 
     async fn is_applied(&self, change: &SearchChange) -> Result<bool, QueryError> {
         let id = match change {
             SearchChange::Described(document) => document.payload.id.as_str(),
             SearchChange::Awarded { id } => id.as_str(),
-            SearchChange::SearchUnit(unit) => return self.contains_unit(unit).await,
+            SearchChange::SearchUnit(unit) | SearchChange::DocumentText(unit) => return self.contains_unit(unit).await,
         };
         let stored = self.load_stored_points(&[id]).await?;
         Ok(stored.get(id).is_some_and(|stored| match change {
             SearchChange::Described(document) => stored.sequence >= document.payload.sequence,
             SearchChange::Awarded { .. } => stored.awarded,
-            SearchChange::SearchUnit(_) => false,
+            SearchChange::SearchUnit(_) | SearchChange::DocumentText(_) => false,
         }))
     }
 

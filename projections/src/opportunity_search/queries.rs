@@ -76,7 +76,8 @@ impl OpportunitySearch {
         let titles = self.title_words().await;
         let corrections = self.find_corrections(query, &titles).await?;
         let expanded = ExpandedQuery::expand(query, &corrections, &titles);
-        let ranked = self.rank_points(self.collection(), &expanded, &build_filter(filter, tenant), first).await?;
+        let (weights, conditions) = (self.ranking().weights(&expanded), build_filter(filter, tenant));
+        let ranked = self.rank_points(self.collection(), &expanded, weights, &conditions, first).await?;
         ranked.into_iter().map(|(point, score)| to_opportunity_hit(point.payload, score)).collect()
     }
 

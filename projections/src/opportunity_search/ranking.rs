@@ -1,5 +1,5 @@
-//! Ranks the hits of a query by the weighted sum of two scores, similarity of meaning and match of words, each divided
-//! by the best score of its kind.
+//! Ranks the hits of a query by the weighted sum of their scores, each divided by the best score of its kind: similarity
+//! of meaning, match of words, and with some rankings the date of the notice.
 //!
 //! `Qdrant` returns in one round trip the best points by meaning, the best points by words, and the similarity of
 //! meaning of the latter. The word scores of the former are not requested: a point that is not among the best by words
@@ -8,15 +8,17 @@
 
 use std::collections::{HashMap, HashSet};
 
+use chrono::{DateTime, Utc};
 use qdrant_client::qdrant::{
-    Filter as StoreFilter, GetPointsBuilder, PrefetchQueryBuilder, Query, QueryBatchPointsBuilder, QueryPointsBuilder,
-    RetrievedPoint, ScoredPoint,
+    Filter as StoreFilter, GetPointsBuilder, PayloadIncludeSelector, PrefetchQueryBuilder, Query,
+    QueryBatchPointsBuilder, QueryPointsBuilder, RetrievedPoint, ScoredPoint, with_payload_selector::SelectorOptions,
 };
 
 use super::{
     OpportunitySearch,
     expanded_query::ExpandedQuery,
     point::{DENSE, SPARSE},
+    search_ranking::RankingWeights,
 };
 use crate::{
     QueryError,
@@ -26,12 +28,11 @@ use crate::{
 /// Fewest candidates that are requested by meaning, and by words.
 const CANDIDATES: u64 = 100;
 
-/// Weight of the score by meaning; that of the score by words is the rest to 1. Chosen on real notices (ADR 28): a
-/// smaller weight finds more for the judged queries, a larger one more for long queries.
-const MEANING_WEIGHT: f32 = 0.45;
+/// Age, in seconds relative to the newest candidate, at which the score of a notice's date is a half: 30 days.
+const RECENCY_HALF_LIFE: f32 = 30.0 * 86_400.0;
 
-/// The same for a query with an identifier: points that have it come before all that do not.
-const MEANING_WEIGHT_WITH_IDENTIFIER: f32 = 0.02;
+/// Payload field with the date of a notice.
+const POSTED_AT: &str = "posted_at";
 
 impl OpportunitySearch {
     /// The best points of a collection for a query, with their scores, best first.
@@ -39,14 +40,17 @@ impl OpportunitySearch {
         &self,
         collection: &str,
         expanded: &ExpandedQuery,
+        weights: RankingWeights,
         conditions: &StoreFilter,
         first: u32,
     ) -> Result<Vec<(RetrievedPoint, f32)>, QueryError> {
         let candidates = CANDIDATES.max(u64::from(first));
         let meaning = Query::new_nearest(self.embed_weighted(&expanded.weighted_texts).await?);
+        let dates = (weights.recency > 0.0).then(|| POSTED_AT.to_owned());
+        let payload = SelectorOptions::Include(PayloadIncludeSelector { fields: dates.into_iter().collect() });
         let request = |query: Query, vector: &str| {
             let request = QueryPointsBuilder::new(collection).query(query).using(vector);
-            request.filter(conditions.clone()).limit(candidates).with_payload(false)
+            request.filter(conditions.clone()).limit(candidates).with_payload(payload.clone())
         };
         let mut requests = vec![request(meaning.clone(), DENSE).build()];
         if !expanded.terms.is_empty() {
@@ -62,9 +66,9 @@ impl OpportunitySearch {
         let mut by_meaning = scores.next().unwrap_or_default();
         by_meaning.extend(scores.next().unwrap_or_default());
         let by_words = scores.next().unwrap_or_default();
-        let weight = meaning_weight(expanded);
-        self.fetch_points(collection, fuse_scores(vec![(weight, by_meaning), (1.0 - weight, by_words)], first as usize))
-            .await
+        let by_date = if weights.recency > 0.0 { score_dates(by_meaning.iter().chain(&by_words)) } else { vec![] };
+        let lists = vec![(weights.meaning, by_meaning), (weights.words, by_words), (weights.recency, by_date)];
+        self.fetch_points(collection, fuse_scores(lists, first as usize)).await
     }
 
     /// The weighted sum of the vectors of texts.
@@ -97,13 +101,16 @@ impl OpportunitySearch {
     }
 }
 
-/// The weight of the score by meaning for a query; that of the score by words is the rest to 1.
-pub(super) fn meaning_weight(expanded: &ExpandedQuery) -> f32 {
-    match expanded {
-        expanded if expanded.terms.is_empty() => 1.0,
-        expanded if expanded.has_identifier => MEANING_WEIGHT_WITH_IDENTIFIER,
-        _ => MEANING_WEIGHT,
-    }
+/// The points with the scores of their dates: 1 for the newest. Those without a date are left out.
+fn score_dates<'a>(points: impl Iterator<Item = &'a ScoredPoint>) -> Vec<ScoredPoint> {
+    let dated: Vec<_> = points.filter_map(|point| Some((point, posted_at(point)?))).collect();
+    let newest = dated.iter().map(|(_, at)| *at).max().unwrap_or_default();
+    let score = |at: DateTime<Utc>| (-(newest - at).as_seconds_f32() / RECENCY_HALF_LIFE).exp2();
+    dated.into_iter().map(|(point, at)| ScoredPoint { score: score(at), ..point.clone() }).collect()
+}
+
+fn posted_at(point: &ScoredPoint) -> Option<DateTime<Utc>> {
+    point.payload.get(POSTED_AT)?.as_str()?.parse().ok()
 }
 
 /// Merges weighted lists: the score of a point is the weighted sum of its scores, each divided by the best of its list.
@@ -166,6 +173,18 @@ mod tests {
     #[test]
     fn equal_scores_are_ordered_by_id_and_the_result_is_limited() {
         assert_eq!(fused(&[(4, 0.5), (2, 0.5), (3, 0.5), (1, 0.5)], &[]), [(1, 0.25), (2, 0.25), (3, 0.25)]);
+    }
+
+    #[test]
+    fn the_score_of_a_date_is_halved_every_thirty_days() {
+        let dated = |id: u128, at: &str| ScoredPoint {
+            id: Some(to_point_id(Uuid::from_u128(id))),
+            payload: [(POSTED_AT.to_owned(), at.into())].into(),
+            ..ScoredPoint::default()
+        };
+        let points = [dated(1, "2026-03-01T00:00:00Z"), dated(2, "2026-03-31T00:00:00Z"), dated(3, "tomorrow")];
+        let scores: Vec<_> = score_dates(points.iter()).iter().map(|point| point.score).collect();
+        assert_eq!(scores, [0.5, 1.0]);
     }
 
     #[test]

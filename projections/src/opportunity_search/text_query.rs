@@ -11,7 +11,7 @@ mod tests;
 use std::{collections::HashMap, sync::Arc};
 
 use super::{
-    OpportunityDocument, OpportunitySearch, expanded_query::ExpandedQuery, ranking::meaning_weight, terms::TermCounts,
+    OpportunityDocument, OpportunitySearch, SearchRanking, expanded_query::ExpandedQuery, terms::TermCounts,
     vocabulary::TitleWords,
 };
 use crate::{QueryError, storage::qdrant::unavailable_error};
@@ -99,7 +99,8 @@ impl TextQuery {
             expanded.terms.iter().map(|(dimension, weight)| (*dimension, weight * rarity(*dimension))).collect();
         let own_words = expanded.terms.iter().filter(|(_, weight)| **weight >= OWN_WORD_WEIGHT);
         let own_score: f32 = own_words.map(|(dimension, weight)| weight * rarity(*dimension)).sum();
-        Self::new(vector, terms, own_score * TermCounts::title_weight(), meaning_weight(expanded))
+        let meaning_weight = SearchRanking::Control.weights(expanded).meaning;
+        Self::new(vector, terms, own_score * TermCounts::title_weight(), meaning_weight)
     }
 }
 

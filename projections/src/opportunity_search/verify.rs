@@ -42,7 +42,7 @@ pub(super) struct PointFold {
 #[derive(Default)]
 struct ExpectedPoint {
     awarded: bool,
-    /// `None` if an award came before any facts, which is in no valid log.
+    /// `None` if an award came before any details, which is in no valid log.
     payload_and_terms_hash: Option<(PointPayload, u64)>,
 }
 
@@ -52,28 +52,33 @@ impl PointFold {
         Box::new(Self { model, scope: scope.clone(), points: HashMap::new(), units })
     }
 
-    fn build_payload(&self, event: &RawEnvelope, filing: &NoticeFiling, facts: &NoticeDetails) -> (PointPayload, u64) {
-        let code = facts.naics.as_ref().map(ToString::to_string);
+    fn build_payload(
+        &self,
+        event: &RawEnvelope,
+        filing: &NoticeFiling,
+        details: &NoticeDetails,
+    ) -> (PointPayload, u64) {
+        let code = details.naics.as_ref().map(ToString::to_string);
         let prefixes = code.iter().flat_map(|code| (2..=code.len()).map(|end| code[..end].to_owned()));
-        let number = solicitation_number(event, facts.solicitation_number.as_deref());
-        let (psc, description) = (facts.psc.as_deref(), facts.description.as_deref());
-        let terms = TermCounts::from_notice(&facts.title, number, psc, code.as_deref(), description).to_dimensions();
+        let number = solicitation_number(event, details.solicitation_number.as_deref());
+        let (psc, description) = (details.psc.as_deref(), details.description.as_deref());
+        let terms = TermCounts::from_notice(&details.title, number, psc, code.as_deref(), description).to_dimensions();
         let payload = PointPayload {
             id: event.aggregate_id.clone(),
             tenant_id: event.tenant_id.clone(),
             sequence: event.sequence,
-            title: facts.title.clone(),
-            notice_type: facts.notice_type.to_string(),
-            agency_code: facts.agency.code.clone(),
-            agency_name: facts.agency.name.clone(),
+            title: details.title.clone(),
+            notice_type: details.notice_type.to_string(),
+            agency_code: details.agency.code.clone(),
+            agency_name: details.agency.name.clone(),
             naics_prefixes: prefixes.collect(),
             naics: code,
-            set_aside: facts.set_aside.as_ref().map(ToString::to_string),
+            set_aside: details.set_aside.as_ref().map(ToString::to_string),
             posted_at: filing.posted_at,
-            response_deadline: facts.response_deadline,
+            response_deadline: details.response_deadline,
             awarded: false,
             bucket: bucket_of(&event.aggregate_id),
-            content_hash: NoticeText::new(&facts.title, psc, description).content_hash(),
+            content_hash: NoticeText::new(&details.title, psc, description).content_hash(),
             model: self.model.name.to_owned(),
             model_version: self.model.version.to_owned(),
         };
@@ -91,9 +96,9 @@ impl ReadModelFold for PointFold {
             return self.units.apply_event(event);
         }
         match event.decode::<OpportunityEvent>().map_err(ProjectionError::poison)? {
-            OpportunityEvent::Discovered { filing, facts }
-            | OpportunityEvent::Amended { filing, standing: AmendmentStanding::Current, facts } => {
-                let described = self.build_payload(event, &filing, &facts);
+            OpportunityEvent::Discovered { filing, details }
+            | OpportunityEvent::Amended { filing, standing: AmendmentStanding::Current, details } => {
+                let described = self.build_payload(event, &filing, &details);
                 self.points.entry(event.aggregate_id.clone()).or_default().payload_and_terms_hash = Some(described);
             }
             OpportunityEvent::Awarded { .. } => {
@@ -119,17 +124,18 @@ impl ReadModelFold for PointFold {
 impl OpportunitySearch {
     /// The rows of a scope.
     pub(super) async fn scan_rows(&self, scope: &VerifyScope) -> Result<Vec<ReadModelRow>, QueryError> {
-        let mut rows = self.scroll_rows(self.collection(), scope, |point| self.stored_point_row(point)).await?;
+        let to_row = |point| Some(self.stored_point_row(point));
+        let mut rows = self.scroll_rows(self.collection(), scope, to_row).await?;
         rows.extend(self.scan_unit_rows(scope).await?);
         Ok(rows)
     }
 
-    /// The rows of a collection's points in a scope.
+    /// The rows of a collection's points in a scope; of those that `to_row` makes a row of.
     pub(super) async fn scroll_rows(
         &self,
         collection: &str,
         scope: &VerifyScope,
-        to_row: impl Fn(RetrievedPoint) -> ReadModelRow,
+        mut to_row: impl FnMut(RetrievedPoint) -> Option<ReadModelRow>,
     ) -> Result<Vec<ReadModelRow>, QueryError> {
         let VerifyScope::Buckets(buckets) = scope else { return Ok(vec![]) };
         let filter = bucket_filter(buckets);
@@ -144,7 +150,7 @@ impl OpportunitySearch {
                 scroll = scroll.offset(from);
             }
             let page = self.qdrant().run_request(self.client().scroll(scroll)).await?;
-            rows.extend(page.result.into_iter().map(&to_row));
+            rows.extend(page.result.into_iter().filter_map(&mut to_row));
             match page.next_page_offset {
                 Some(next) => offset = Some(next),
                 None => return Ok(rows),

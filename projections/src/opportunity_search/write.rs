@@ -1,7 +1,7 @@
-//! Writes points; of concurrent writes, the newest facts win, in whatever order they are made.
+//! Writes points; of concurrent writes, the newest details win, in whatever order they are made.
 //!
 //! Another worker may write a point between the read and the write of this one. Therefore every write has a condition,
-//! which `Qdrant` checks atomically: it is refused if the point has facts that are as new, or an award that the writer
+//! which `Qdrant` checks atomically: it is refused if the point has details that are as new, or an award that the writer
 //! has not read. A refused write is not reported; the caller reads the point again.
 
 use std::collections::BTreeMap;
@@ -37,7 +37,7 @@ impl OpportunitySearch {
         for ((sequence, awarded), points) in points_by_condition {
             for chunk in points.chunks(POINTS_PER_CALL) {
                 let chunk = chunk.iter().map(NewPoint::to_point).collect::<Result<Vec<_>, _>>();
-                let chunk = chunk.map_err(ProjectionError::refused)?;
+                let chunk = chunk.map_err(ProjectionError::rejected)?;
                 let upsert = UpsertPointsBuilder::new(self.collection(), chunk)
                     .update_filter(overwrite_condition(sequence, awarded))
                     .wait(true);
@@ -54,7 +54,7 @@ impl OpportunitySearch {
     }
 }
 
-/// The condition for overwriting a point with facts of this sequence; `awarded` is that of the new payload.
+/// The condition for overwriting a point with details of this sequence; `awarded` is that of the new payload.
 fn overwrite_condition(sequence: u64, awarded: bool) -> Filter {
     let mut condition = sequence_condition(sequence);
     condition.must_not.extend((!awarded).then(|| Condition::matches("awarded", true)));

@@ -61,8 +61,8 @@ pub(super) fn count_opportunity(shard: KeyShard, state: &Opportunity, sign: i64,
     };
     for field in [
         TOTAL.to_owned(),
-        format!("{AGENCY}{}", record.facts.agency.code),
-        format!("{TYPE}{}", record.facts.notice_type),
+        format!("{AGENCY}{}", record.details.agency.code),
+        format!("{TYPE}{}", record.details.notice_type),
         format!("{STATUS}{}", status.name()),
     ] {
         deltas.add(FigureKey::Counters(shard), &field, sign);

@@ -41,7 +41,7 @@ impl OpportunityViewStatus {
     }
 }
 
-/// An opportunity with all its recorded facts.
+/// An opportunity with all its recorded details.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OpportunityView {
     /// Agency code and solicitation number.
@@ -51,7 +51,7 @@ pub struct OpportunityView {
     /// Status of the opportunity.
     pub status: OpportunityViewStatus,
     /// Details of the current notice.
-    pub facts: NoticeDetails,
+    pub details: NoticeDetails,
     /// Id of the current notice.
     pub notice_id: NoticeId,
     /// When the current notice was published.
@@ -74,7 +74,7 @@ impl OpportunityView {
             id: id.to_owned(),
             version,
             status,
-            facts: record.facts.clone(),
+            details: record.details.clone(),
             notice_id: record.notice_id.clone(),
             posted_at: record.posted_at,
             first_posted_at: record.first_posted_at,

@@ -11,7 +11,9 @@ use domain::{
 use super::{OpportunityViews, ViewChange, verify, view_state::StateKind};
 use crate::{
     QueryError,
-    runtime::{BatchLimits, Generation, Projection, ProjectionError, ReadModelFold, ReadModelRow, VerifyScope},
+    runtime::{
+        BatchLimits, Projection, ProjectionError, ReadModelFold, ReadModelGeneration, ReadModelRow, VerifyScope,
+    },
 };
 
 impl Projection for OpportunityViews {
@@ -27,7 +29,7 @@ impl Projection for OpportunityViews {
         BatchLimits { batch_events: 2_000, linger: Duration::from_millis(5), rebuild_events: 15_000 }
     }
 
-    fn with_generation(&self, generation: Generation) -> Self {
+    fn with_generation(&self, generation: ReadModelGeneration) -> Self {
         self.with_generation(generation)
     }
 

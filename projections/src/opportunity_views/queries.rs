@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     QueryError,
-    runtime::Generation,
+    runtime::ReadModelGeneration,
     storage::{
         count_query,
         redis::{
@@ -49,7 +49,7 @@ impl OpportunityViews {
 
     /// The same read model in another generation.
     #[must_use]
-    pub fn with_generation(&self, generation: Generation) -> Self {
+    pub fn with_generation(&self, generation: ReadModelGeneration) -> Self {
         Self { store: self.store.with_generation(generation), retention: self.retention }
     }
 

@@ -13,7 +13,7 @@ use super::{
     view_state::{StateKind, ViewState},
 };
 use crate::{
-    runtime::{Generation, ProjectionError, ReadModelFold, ReadModelRow, VerifyScope},
+    runtime::{ProjectionError, ReadModelFold, ReadModelGeneration, ReadModelRow, VerifyScope},
     storage::redis::VersionedState,
 };
 
@@ -27,7 +27,7 @@ pub(super) const DAMAGED: &str = "damaged";
 /// An empty fold for a scope.
 pub(super) fn new_fold(
     scope: &VerifyScope,
-    generation: Generation,
+    generation: ReadModelGeneration,
     retention: RetentionPolicy,
     now: DateTime<Utc>,
 ) -> Box<dyn ReadModelFold> {

@@ -8,9 +8,7 @@ use serde::Deserialize;
 use super::ResponseCache;
 use crate::{
     QueryError,
-    runtime::{
-        BatchLimits, EmptyFold, Generation, Projection, ProjectionError, ReadModelFold, ReadModelRow, VerifyScope,
-    },
+    runtime::{BatchLimits, ProjectionError, StatelessProjection},
 };
 
 /// The invalidation of the cached responses about a user and a page, caused by an event.
@@ -29,10 +27,8 @@ struct InvalidationPayload {
     page_url: Option<String>,
 }
 
-impl Projection for ResponseCache {
+impl StatelessProjection for ResponseCache {
     const NAME: &'static str = "answers";
-
-    const HAS_READ_MODEL: bool = false;
 
     type Change = CacheInvalidation;
 
@@ -42,11 +38,6 @@ impl Projection for ResponseCache {
 
     fn batch_limits() -> BatchLimits {
         BatchLimits { batch_events: 1_000, linger: Duration::from_millis(2), rebuild_events: 1_000 }
-    }
-
-    /// There is only one generation: an invalidation applies to every reader.
-    fn with_generation(&self, _generation: Generation) -> Self {
-        self.clone()
     }
 
     fn project(event: &RawEnvelope) -> Result<Vec<CacheInvalidation>, ProjectionError> {
@@ -71,19 +62,7 @@ impl Projection for ResponseCache {
         self.ping_server().await
     }
 
-    async fn prepare(&self) -> Result<(), QueryError> {
-        self.ping_server().await
-    }
-
     async fn discard(&self) -> Result<(), QueryError> {
         self.delete_keys().await
-    }
-
-    fn fold(&self, _scope: &VerifyScope) -> Box<dyn ReadModelFold> {
-        Box::new(EmptyFold)
-    }
-
-    async fn read_back(&self, _scope: &VerifyScope) -> Result<Vec<ReadModelRow>, QueryError> {
-        Ok(vec![])
     }
 }

@@ -6,7 +6,8 @@ use domain::{context::BoundedContext, envelope::RawEnvelope};
 use futures::{FutureExt, future::BoxFuture};
 
 use super::{
-    BatchLimits, FetchStrategy, Generation, Projection, ProjectionError, ReadModelFold, ReadModelRow, VerifyScope,
+    BatchLimits, FetchStrategy, Projection, ProjectionError, ReadModelFold, ReadModelGeneration, ReadModelRow,
+    VerifyScope,
 };
 use crate::QueryError;
 
@@ -23,9 +24,9 @@ pub trait AnyProjection: Send + Sync {
     /// See [`Projection::FETCH_STRATEGY`].
     fn fetch_strategy(&self) -> FetchStrategy;
     /// See [`Projection::with_generation`].
-    fn with_generation(&self, generation: Generation) -> Arc<dyn AnyProjection>;
+    fn with_generation(&self, generation: ReadModelGeneration) -> Arc<dyn AnyProjection>;
     /// See [`Projection::with_copy_source`].
-    fn with_copy_source(&self, active: Generation) -> Arc<dyn AnyProjection>;
+    fn with_copy_source(&self, active: ReadModelGeneration) -> Arc<dyn AnyProjection>;
     /// Turns events into changes, and collects the errors of those that have none. See [`Projection::project`].
     fn project(&self, events: &[&RawEnvelope]) -> ProjectedChanges;
     /// See [`Projection::apply`].
@@ -40,8 +41,8 @@ pub trait AnyProjection: Send + Sync {
     fn prepare(&self) -> BoxFuture<'_, Result<(), QueryError>>;
     /// See [`Projection::discard`].
     fn discard(&self) -> BoxFuture<'_, Result<(), QueryError>>;
-    /// See [`Projection::publish`].
-    fn publish(&self) -> BoxFuture<'_, Result<(), QueryError>>;
+    /// See [`Projection::switch_direct_readers`].
+    fn switch_direct_readers(&self) -> BoxFuture<'_, Result<(), QueryError>>;
     /// See [`Projection::fold`].
     fn fold(&self, scope: &VerifyScope) -> Box<dyn ReadModelFold>;
     /// See [`Projection::read_back`].
@@ -85,11 +86,11 @@ impl<P: Projection> AnyProjection for P {
         P::FETCH_STRATEGY
     }
 
-    fn with_generation(&self, generation: Generation) -> Arc<dyn AnyProjection> {
+    fn with_generation(&self, generation: ReadModelGeneration) -> Arc<dyn AnyProjection> {
         Arc::new(Projection::with_generation(self, generation))
     }
 
-    fn with_copy_source(&self, active: Generation) -> Arc<dyn AnyProjection> {
+    fn with_copy_source(&self, active: ReadModelGeneration) -> Arc<dyn AnyProjection> {
         Arc::new(Projection::with_copy_source(self, active))
     }
 
@@ -135,8 +136,8 @@ impl<P: Projection> AnyProjection for P {
         Projection::discard(self).boxed()
     }
 
-    fn publish(&self) -> BoxFuture<'_, Result<(), QueryError>> {
-        Projection::publish(self).boxed()
+    fn switch_direct_readers(&self) -> BoxFuture<'_, Result<(), QueryError>> {
+        Projection::switch_direct_readers(self).boxed()
     }
 
     fn fold(&self, scope: &VerifyScope) -> Box<dyn ReadModelFold> {

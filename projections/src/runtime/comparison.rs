@@ -79,7 +79,7 @@ pub trait ReadModelFold: Send {
 
 /// The fold of a stateless projection, which has no rows.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct EmptyFold;
+pub(super) struct EmptyFold;
 
 impl ReadModelFold for EmptyFold {
     fn apply_event(&mut self, _event: &RawEnvelope) -> Result<(), ProjectionError> {

@@ -6,7 +6,7 @@ use domain::{context::BoundedContext, partition::partition_for_key};
 use tokio::time::{Instant, sleep};
 use uuid::Uuid;
 
-use super::{AnyProjection, ControlError, Generation, ProjectionRuntime, consumer::total_partitions};
+use super::{AnyProjection, ControlError, ProjectionRuntime, ReadModelGeneration, consumer::total_partitions};
 
 /// First pause between two reads of the checkpoint; doubles up to [`LONGEST_PAUSE`].
 const FIRST_PAUSE: Duration = Duration::from_millis(3);
@@ -97,7 +97,7 @@ impl ProjectionRuntime {
     pub async fn completed_prefix(
         &self,
         projection: &dyn AnyProjection,
-        generation: Generation,
+        generation: ReadModelGeneration,
     ) -> Result<u64, ConsistencyCheckError> {
         let partitions =
             self.partition_counts(projection).await.map_err(|error| ConsistencyCheckError::Kafka(error.into()))?;
@@ -112,7 +112,7 @@ impl ProjectionRuntime {
     pub async fn wait_for_token(
         &self,
         projection: &dyn AnyProjection,
-        generation: Generation,
+        generation: ReadModelGeneration,
         token: &ConsistencyToken,
         max_wait: Duration,
     ) -> Result<ConsistencyStatus, ConsistencyCheckError> {

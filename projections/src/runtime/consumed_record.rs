@@ -18,7 +18,7 @@ use crate::error::BoxedError;
 /// The header that every event has and beacons do not.
 const EVENT_TYPE_HEADER: &str = "event-type";
 
-/// The aggregate kind of a placeholder event, for a record without the header `aggregate-type`.
+/// The aggregate type of a placeholder event, for a record without the header `aggregate-type`.
 const UNKNOWN_AGGREGATE_TYPE: &str = "unknown";
 
 /// A record with its topic, partition and offset, and the event in it.
@@ -151,7 +151,7 @@ impl ConsumedRecord {
                 Ok(())
             }
             Err(error @ ProjectionError::Unavailable(_)) => Err(error),
-            Err(error @ (ProjectionError::Poison(_) | ProjectionError::Refused(_))) => {
+            Err(error @ (ProjectionError::Poison(_) | ProjectionError::Rejected(_))) => {
                 self.decode_error = Some(error);
                 Ok(())
             }
@@ -223,7 +223,7 @@ async fn decode_value(encoded: &[u8], registry: &SchemaRegistryClient) -> Result
     let (id, datum) = split_frame(encoded).map_err(|error| unreadable(error.into()))?;
     let decoder = match registry.load_decoder(id).await {
         Ok(decoder) => decoder,
-        Err(error @ RegistryClientError::Refused { .. }) => return Err(ValueDecodeError::RegistryUnavailable(error)),
+        Err(error @ RegistryClientError::Rejected { .. }) => return Err(ValueDecodeError::RegistryUnavailable(error)),
         Err(error @ RegistryClientError::Schema { .. }) => return Err(unreadable(error.into())),
     };
     decoder.decode_to_json(datum).map_err(|error| unreadable(error.into()))

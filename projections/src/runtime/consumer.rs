@@ -28,7 +28,7 @@ pub(super) use self::{
 };
 use self::{rebalance_listener::RebalanceListener, stall_detector::StallDetector};
 use super::{
-    BatchLimits, Checkpoint, ConsumerConfig, FetchStrategy, Generation, consumed_record::ConsumedRecord,
+    BatchLimits, Checkpoint, ConsumerConfig, FetchStrategy, ReadModelGeneration, consumed_record::ConsumedRecord,
     worker_status::StatusWriter,
 };
 
@@ -93,7 +93,7 @@ pub(super) struct BatchConsumer {
 impl BatchConsumer {
     pub(super) fn open(
         name: &'static str,
-        generation: Generation,
+        generation: ReadModelGeneration,
         contexts: &[BoundedContext],
         limits: BatchLimits,
         fetch: FetchStrategy,
@@ -228,7 +228,7 @@ impl BatchConsumer {
     /// When the new client cannot be created; the old one is closed by then.
     pub(super) async fn rejoin_group(
         self,
-        generation: Generation,
+        generation: ReadModelGeneration,
         contexts: &[BoundedContext],
         limits: BatchLimits,
     ) -> Result<Self, KafkaError> {

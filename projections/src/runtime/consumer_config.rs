@@ -15,7 +15,7 @@
 //! | `batch_timeout_ms` | 60000 | a batch that takes longer is aborted and retried |
 //! | `retry_min_ms`, `retry_max_ms` | 100, 10000 | shortest and longest pause between retries while a store is unavailable |
 //! | `breaker_failures` | 5 | consecutive failures after which the worker only pings the store until it answers |
-//! | `parked_sequences_max` | 10000 | maximum number of parked streams of a projection; it pauses instead of parking more |
+//! | `parked_streams_max` | 10000 | maximum number of parked streams of a projection; it pauses instead of parking more |
 //!
 //! The memory of a worker beyond an idle process is bounded by 80 MiB, four times `queue_bytes` (each record comes with
 //! headers and the client's bookkeeping) and six times `batch_bytes` (a batch exists in several forms at once): 192 MiB
@@ -27,7 +27,7 @@ use std::time::Duration;
 use domain::context::BoundedContext;
 use serde::{Deserialize, Serialize};
 
-use super::{BatchLimits, Generation};
+use super::{BatchLimits, ReadModelGeneration};
 
 /// Settings of the workers and their consumers.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -68,7 +68,8 @@ pub struct ConsumerConfig {
     pub breaker_failures: u32,
     /// Maximum number of parked streams of a projection. It pauses instead of parking more, because so many indicate a
     /// common cause.
-    pub parked_sequences_max: u32,
+    #[serde(alias = "parked_sequences_max")]
+    pub parked_streams_max: u32,
 }
 
 impl Default for ConsumerConfig {
@@ -88,7 +89,7 @@ impl Default for ConsumerConfig {
             retry_min_ms: 100,
             retry_max_ms: 10_000,
             breaker_failures: 5,
-            parked_sequences_max: 10_000,
+            parked_streams_max: 10_000,
         }
     }
 }
@@ -117,7 +118,7 @@ impl ConsumerConfig {
     }
 
     /// The consumer group id of a generation.
-    pub fn group_id(&self, projection: &str, generation: Generation) -> String {
+    pub fn group_id(&self, projection: &str, generation: ReadModelGeneration) -> String {
         format!("{}{projection}.{generation}", self.group_prefix)
     }
 

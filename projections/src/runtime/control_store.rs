@@ -16,7 +16,7 @@ pub use self::{
     pointer::{GenerationMap, GenerationPointer},
     workers::{WorkerHeartbeat, WorkerRow},
 };
-use super::Generation;
+use super::ReadModelGeneration;
 
 /// Access to the runtime's tables in Postgres.
 #[derive(Debug, Clone)]
@@ -42,7 +42,7 @@ pub enum ControlError {
         /// The projection.
         projection: String,
         /// The generation.
-        generation: Generation,
+        generation: ReadModelGeneration,
     },
     /// The generation is not in a state from which the transition is allowed.
     #[error("generation {generation} of {projection} cannot become {to}: it is {found}")]
@@ -50,7 +50,7 @@ pub enum ControlError {
         /// The projection.
         projection: String,
         /// The generation.
-        generation: Generation,
+        generation: ReadModelGeneration,
         /// Its current state.
         found: String,
         /// The requested state.
@@ -62,7 +62,7 @@ pub enum ControlError {
         /// The projection.
         projection: String,
         /// The generation.
-        generation: Generation,
+        generation: ReadModelGeneration,
     },
     /// Another process has ended, switched or abandoned the rebuild.
     #[error("rebuild {id} is no longer running")]
@@ -108,7 +108,7 @@ impl ControlStore {
     pub(super) async fn begin_shared(
         &self,
         projection: &str,
-        generation: Generation,
+        generation: ReadModelGeneration,
     ) -> Result<Transaction<'static, Postgres>, ControlError> {
         self.begin_locked(LOCK_SHARED, projection, generation).await
     }
@@ -118,7 +118,7 @@ impl ControlStore {
     pub(super) async fn begin_exclusive(
         &self,
         projection: &str,
-        generation: Generation,
+        generation: ReadModelGeneration,
     ) -> Result<Transaction<'static, Postgres>, ControlError> {
         self.begin_locked(LOCK_EXCLUSIVE, projection, generation).await
     }
@@ -127,7 +127,7 @@ impl ControlStore {
         &self,
         statement: &'static str,
         projection: &str,
-        generation: Generation,
+        generation: ReadModelGeneration,
     ) -> Result<Transaction<'static, Postgres>, ControlError> {
         let mut transaction = self.pool.begin().await.map_err(postgres_error("beginning a transaction"))?;
         sqlx::query(statement)
@@ -142,7 +142,7 @@ impl ControlStore {
 }
 
 /// Second key of the advisory lock of a generation.
-fn lock_key(projection: &str, generation: Generation) -> i32 {
+fn lock_key(projection: &str, generation: ReadModelGeneration) -> i32 {
     let hash = crc32fast::hash(format!("{projection}/{generation}").as_bytes());
     hash.cast_signed()
 }

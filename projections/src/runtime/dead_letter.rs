@@ -11,7 +11,7 @@ mod redrive;
 
 use std::collections::HashSet;
 
-use domain::envelope::RawEnvelope;
+use domain::{envelope::RawEnvelope, stream_id::StreamId};
 use sqlx::{PgConnection, PgPool, Row, types::Json};
 
 pub(super) use self::cause_fingerprint::cause_fingerprint;
@@ -19,27 +19,11 @@ pub use self::{
     parked_stream::{DeadLetter, ParkedStream, ParkedStreamQuery},
     redrive::{RedriveError, RedriveReport, RedrivenStream},
 };
-use super::{ControlError, Generation, consumed_record::RawRecord, control_store::postgres_error};
-
-/// Identity of a stream: aggregate kind and id.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct StreamKey {
-    /// The aggregate kind.
-    pub aggregate_type: String,
-    /// The aggregate's id.
-    pub aggregate_id: String,
-}
-
-impl StreamKey {
-    /// The stream of an event.
-    pub fn from_event(event: &RawEnvelope) -> Self {
-        Self { aggregate_type: event.aggregate_type.clone(), aggregate_id: event.aggregate_id.clone() }
-    }
-}
+use super::{ControlError, ReadModelGeneration, consumed_record::RawRecord, control_store::postgres_error};
 
 /// An event to be parked.
 pub(super) struct NewDeadLetter<'a> {
-    pub(super) stream: StreamKey,
+    pub(super) stream: StreamId,
     pub(super) event: &'a RawEnvelope,
     pub(super) raw_record: RawRecord,
     /// Why it cannot be applied; `None` if it is only parked behind another event.
@@ -48,7 +32,7 @@ pub(super) struct NewDeadLetter<'a> {
 
 impl NewDeadLetter<'_> {
     /// Logs the event for operators.
-    pub(super) fn log_parked(&self, projection: &str, generation: Generation) {
+    pub(super) fn log_parked(&self, projection: &str, generation: ReadModelGeneration) {
         tracing::error!(
             projection.name = projection,
             generation = %generation,
@@ -66,7 +50,7 @@ impl NewDeadLetter<'_> {
 pub(super) async fn park_events(
     connection: &mut PgConnection,
     projection: &str,
-    generation: Generation,
+    generation: ReadModelGeneration,
     letters: &[NewDeadLetter<'_>],
 ) -> Result<(), ControlError> {
     for letter in letters {
@@ -76,8 +60,8 @@ pub(super) async fn park_events(
         sqlx::query(include_str!("dead_letter/park_stream.sql"))
             .bind(projection)
             .bind(generation.number())
-            .bind(&stream.aggregate_type)
-            .bind(&stream.aggregate_id)
+            .bind(&*stream.aggregate_type)
+            .bind(&*stream.aggregate_id)
             .bind(cause_fingerprint(&event.event_type, reason))
             .bind(reason)
             .execute(&mut *connection)
@@ -87,8 +71,8 @@ pub(super) async fn park_events(
         sqlx::query(include_str!("dead_letter/park_letter.sql"))
             .bind(projection)
             .bind(generation.number())
-            .bind(&stream.aggregate_type)
-            .bind(&stream.aggregate_id)
+            .bind(&*stream.aggregate_type)
+            .bind(&*stream.aggregate_id)
             .bind(to_bigint(event.sequence))
             .bind(to_bigint(event.position))
             .bind(event.event_id)
@@ -109,8 +93,8 @@ pub(super) async fn park_events(
 pub(super) async fn load_parked_streams(
     pool: &PgPool,
     projection: &str,
-    generation: Generation,
-) -> Result<HashSet<StreamKey>, ControlError> {
+    generation: ReadModelGeneration,
+) -> Result<HashSet<StreamId>, ControlError> {
     let rows = sqlx::query(
         "select aggregate_type, aggregate_id from parked_sequences where projection = $1 and generation = $2",
     )
@@ -119,21 +103,21 @@ pub(super) async fn load_parked_streams(
     .fetch_all(pool)
     .await
     .map_err(postgres_error("reading parked streams"))?;
-    rows.iter().map(stream_key_from_row).collect::<Result<_, _>>().map_err(postgres_error("decoding a parked stream"))
+    rows.iter().map(stream_id_from_row).collect::<Result<_, _>>().map_err(postgres_error("decoding a parked stream"))
 }
 
 /// Returns those of the streams that are still parked, and locks them until the transaction ends.
 pub(super) async fn lock_parked_streams(
     connection: &mut PgConnection,
     projection: &str,
-    generation: Generation,
-    streams: &HashSet<StreamKey>,
-) -> Result<HashSet<StreamKey>, ControlError> {
+    generation: ReadModelGeneration,
+    streams: &HashSet<StreamId>,
+) -> Result<HashSet<StreamId>, ControlError> {
     if streams.is_empty() {
         return Ok(HashSet::new());
     }
     let (types, ids): (Vec<_>, Vec<_>) =
-        streams.iter().map(|key| (key.aggregate_type.as_str(), key.aggregate_id.as_str())).unzip();
+        streams.iter().map(|stream| (&*stream.aggregate_type, &*stream.aggregate_id)).unzip();
     let rows = sqlx::query(include_str!("dead_letter/still_parked.sql"))
         .bind(projection)
         .bind(generation.number())
@@ -142,14 +126,14 @@ pub(super) async fn lock_parked_streams(
         .fetch_all(connection)
         .await
         .map_err(postgres_error("reading parked streams"))?;
-    rows.iter().map(stream_key_from_row).collect::<Result<_, _>>().map_err(postgres_error("decoding a parked stream"))
+    rows.iter().map(stream_id_from_row).collect::<Result<_, _>>().map_err(postgres_error("decoding a parked stream"))
 }
 
 /// Counts the parked streams of a generation.
 pub(super) async fn count_parked_streams(
     connection: &mut PgConnection,
     projection: &str,
-    generation: Generation,
+    generation: ReadModelGeneration,
 ) -> Result<u64, ControlError> {
     let count: i64 =
         sqlx::query_scalar("select count(*) from parked_sequences where projection = $1 and generation = $2")
@@ -161,6 +145,8 @@ pub(super) async fn count_parked_streams(
     Ok(count.unsigned_abs())
 }
 
-fn stream_key_from_row(row: &sqlx::postgres::PgRow) -> Result<StreamKey, sqlx::Error> {
-    Ok(StreamKey { aggregate_type: row.try_get("aggregate_type")?, aggregate_id: row.try_get("aggregate_id")? })
+fn stream_id_from_row(row: &sqlx::postgres::PgRow) -> Result<StreamId, sqlx::Error> {
+    let (aggregate_type, aggregate_id): (String, String) =
+        (row.try_get("aggregate_type")?, row.try_get("aggregate_id")?);
+    Ok(StreamId::new(aggregate_type, aggregate_id))
 }

@@ -11,8 +11,8 @@ pub enum ProjectionError {
     #[error("reaching the read model's store or the schema registry")]
     Unavailable(#[source] BoxedError),
     /// The store accepts other changes, but not this one: the worker finds the event, parks it and logs an error.
-    #[error("the read model's store refuses the change")]
-    Refused(#[source] BoxedError),
+    #[error("the read model's store rejects the change")]
+    Rejected(#[source] BoxedError),
     /// The projection cannot interpret the event: the worker parks it, never skips it, and logs an error.
     #[error("the projection cannot interpret the event")]
     Poison(#[source] BoxedError),
@@ -24,15 +24,21 @@ impl ProjectionError {
         Self::Unavailable(source.into())
     }
 
-    /// Wraps the error of a store that refuses this change while it accepts others.
-    pub fn refused(source: impl Into<BoxedError>) -> Self {
-        Self::Refused(source.into())
+    /// Wraps the error of a store that rejects this change while it accepts others.
+    pub fn rejected(source: impl Into<BoxedError>) -> Self {
+        Self::Rejected(source.into())
     }
 
     /// Wraps the reason why an event cannot be interpreted.
     pub fn poison(source: impl Into<BoxedError>) -> Self {
         Self::Poison(source.into())
     }
+}
+
+/// Whether Postgres rejects a value (SQLSTATE classes 22 and 23), so that it accepts other changes.
+pub fn is_rejected_value(error: &sqlx::Error) -> bool {
+    let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
+    code.is_some_and(|code| code.starts_with("22") || code.starts_with("23"))
 }
 
 /// An error that ends a worker.

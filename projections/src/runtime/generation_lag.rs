@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, sync::Arc};
 
-use super::{AnyProjection, ControlError, Generation, ProjectionRuntime, consumer::fetch_end_offsets};
+use super::{AnyProjection, ControlError, ProjectionRuntime, ReadModelGeneration, consumer::fetch_end_offsets};
 use crate::error::BoxedError;
 
 /// Lag of one generation.
@@ -11,7 +11,7 @@ pub struct GenerationLag {
     /// The projection.
     pub projection: String,
     /// Its generation.
-    pub generation: Generation,
+    pub generation: ReadModelGeneration,
     /// Number of records on its topics that it has not consumed, with beacons.
     pub records: u64,
     /// Position up to which all events are applied or parked.

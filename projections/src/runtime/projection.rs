@@ -4,7 +4,7 @@ use std::{future::Future, time::Duration};
 
 use domain::{context::BoundedContext, envelope::RawEnvelope};
 
-use super::{Generation, ProjectionError, ReadModelFold, ReadModelRow, VerifyScope};
+use super::{ProjectionError, ReadModelFold, ReadModelGeneration, ReadModelRow, VerifyScope};
 use crate::QueryError;
 
 /// Derives a read model from the log. A value of the type is a handle to one generation.
@@ -33,11 +33,11 @@ pub trait Projection: Clone + Send + Sync + 'static {
 
     /// A handle to another generation.
     #[must_use]
-    fn with_generation(&self, generation: Generation) -> Self;
+    fn with_generation(&self, generation: ReadModelGeneration) -> Self;
 
     /// A handle to the same generation that may copy what is expensive to compute from the generation `active`.
     #[must_use]
-    fn with_copy_source(&self, _active: Generation) -> Self {
+    fn with_copy_source(&self, _active: ReadModelGeneration) -> Self {
         self.clone()
     }
 
@@ -50,7 +50,7 @@ pub trait Projection: Clone + Send + Sync + 'static {
     /// Writes changes, in order. Idempotent.
     ///
     /// # Errors
-    /// [`ProjectionError::Unavailable`] when the store did not accept all of them, [`ProjectionError::Refused`] when it
+    /// [`ProjectionError::Unavailable`] when the store did not accept all of them, [`ProjectionError::Rejected`] when it
     /// accepts others but not these, [`ProjectionError::Poison`] when one of them contradicts the store's content.
     fn apply(&self, changes: &[Self::Change]) -> impl Future<Output = Result<(), ProjectionError>> + Send;
 
@@ -92,7 +92,7 @@ pub trait Projection: Clone + Send + Sync + 'static {
     ///
     /// # Errors
     /// [`QueryError`] when the store is unavailable or refuses.
-    fn publish(&self) -> impl Future<Output = Result<(), QueryError>> + Send {
+    fn switch_direct_readers(&self) -> impl Future<Output = Result<(), QueryError>> + Send {
         async { Ok(()) }
     }
 

@@ -63,7 +63,7 @@ pub struct RebuildReport {
     /// The verify reports from before the switch.
     pub verified: Vec<VerifyReport>,
     /// Older generations that were retired.
-    pub dropped: Vec<(String, super::Generation)>,
+    pub dropped: Vec<(String, super::ReadModelGeneration)>,
     /// Events read from the log, over all projections.
     pub events: u64,
 }

@@ -127,7 +127,7 @@ impl Supervisor {
         }
         for projection in &self.projections {
             if let Some(generation) = pointer.generations.get(projection.name())
-                && let Err(error) = projection.with_generation(*generation).publish().await
+                && let Err(error) = projection.with_generation(*generation).switch_direct_readers().await
             {
                 tracing::debug!(
                     projection.name = projection.name(),

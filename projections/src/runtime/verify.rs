@@ -22,7 +22,7 @@ use domain::{
 pub use self::difference::{Difference, DifferenceKind};
 use self::{difference::compare_rows, verify_part::VerifyPart, verify_plan::plan_passes};
 use super::{
-    AnyProjection, ControlError, Generation, ProjectionRuntime, consumer::PartitionCounts, error::error_chain,
+    AnyProjection, ControlError, ProjectionRuntime, ReadModelGeneration, consumer::PartitionCounts, error::error_chain,
 };
 use crate::QueryError;
 
@@ -56,7 +56,7 @@ pub struct VerifyReport {
     /// The projection.
     pub projection: String,
     /// The generation.
-    pub generation: Generation,
+    pub generation: ReadModelGeneration,
     /// Position of the log up to which all parts were compared.
     pub position: u64,
     /// Rows read from the store.
@@ -109,7 +109,7 @@ pub enum VerifyError {
         /// The projection.
         projection: &'static str,
         /// The generation.
-        generation: Generation,
+        generation: ReadModelGeneration,
     },
 }
 
@@ -121,7 +121,7 @@ impl ProjectionRuntime {
     pub async fn verify(
         &self,
         projection: &dyn AnyProjection,
-        generation: Generation,
+        generation: ReadModelGeneration,
         options: VerifyOptions,
         progress: impl Fn(VerifyProgress) + Send + Sync,
     ) -> Result<VerifyReport, VerifyError> {

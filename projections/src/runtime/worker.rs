@@ -10,7 +10,7 @@ mod backfill;
 mod batch;
 mod batch_error;
 mod heartbeat;
-mod refused_event;
+mod rejected_event;
 
 use std::{
     collections::HashSet,
@@ -18,6 +18,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use domain::stream_id::StreamId;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
@@ -26,7 +27,6 @@ use super::{
     AnyProjection, Checkpoint, GenerationRecord, ProjectionRuntime, RuntimeError, StatusReader, WorkerState,
     consumed_record::ConsumedRecord,
     consumer::{BatchConsumer, NextBatch},
-    dead_letter::StreamKey,
     error::error_chain,
     worker_metrics,
     worker_status::StatusWriter,
@@ -50,7 +50,7 @@ pub(super) struct AssignmentState {
     assignment_version: u64,
     checkpoint: Checkpoint,
     /// Streams with dead letters; may be outdated, since another process may have redriven some.
-    parked: HashSet<StreamKey>,
+    parked: HashSet<StreamId>,
 }
 
 impl Worker {

@@ -19,13 +19,13 @@ use std::time::Duration;
 
 use metrics::{counter, gauge, histogram};
 
-use super::{Generation, WorkerState, WorkerStatus, worker_status::BatchProgress};
+use super::{ReadModelGeneration, WorkerState, WorkerStatus, worker_status::BatchProgress};
 
 /// The labels of a worker's metrics.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct WorkerLabels {
     pub(super) projection: &'static str,
-    pub(super) generation: Generation,
+    pub(super) generation: ReadModelGeneration,
 }
 
 impl WorkerLabels {
@@ -54,7 +54,7 @@ pub(super) fn count_stalled_partition(label: &WorkerLabels) {
 
 /// Sets the number of records that a generation has not consumed yet.
 #[expect(clippy::cast_precision_loss, reason = "gauges are floating point")]
-pub(super) fn set_lag_events(projection: &'static str, generation: Generation, events: u64) {
+pub(super) fn set_lag_events(projection: &'static str, generation: ReadModelGeneration, events: u64) {
     let labels = WorkerLabels { projection, generation }.to_pairs();
     gauge!("medhub_projection_lag_events", &labels).set(events as f64);
 }

@@ -2,7 +2,7 @@
 
 use tokio::sync::watch;
 
-use super::Generation;
+use super::ReadModelGeneration;
 
 /// What a worker is doing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,7 +38,7 @@ pub struct WorkerStatus {
     /// The projection.
     pub name: &'static str,
     /// Its generation.
-    pub generation: Generation,
+    pub generation: ReadModelGeneration,
     /// What it is doing.
     pub state: WorkerState,
     /// Number of assigned partitions.
@@ -89,7 +89,7 @@ pub(super) struct BatchProgress {
 pub(super) struct StatusWriter(watch::Sender<WorkerStatus>);
 
 impl StatusWriter {
-    pub(super) fn new(name: &'static str, generation: Generation) -> Self {
+    pub(super) fn new(name: &'static str, generation: ReadModelGeneration) -> Self {
         Self(watch::Sender::new(WorkerStatus {
             name,
             generation,
@@ -160,7 +160,7 @@ mod tests {
 
     #[test]
     fn a_repeated_error_is_reported_once() {
-        let status = StatusWriter::new("x", Generation::FIRST);
+        let status = StatusWriter::new("x", ReadModelGeneration::FIRST);
         assert!(status.record_failure(WorkerState::Retrying, "unavailable".into()));
         assert!(!status.record_failure(WorkerState::Retrying, "unavailable".into()));
         assert!(status.record_failure(WorkerState::Retrying, "refused".into()));

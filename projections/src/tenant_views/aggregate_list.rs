@@ -4,7 +4,7 @@ use std::{fmt, str::FromStr};
 
 use domain::value::TenantId;
 
-use super::{ListGroup, StoredAggregate, TenantAggregate, TenantViews};
+use super::{ListGroup, READ_MODEL, StoredAggregate, TenantAggregate, TenantViews};
 use crate::{QueryError, storage::count_query};
 
 /// The position in a list after one aggregate. It stays valid when aggregates are added or removed.
@@ -74,7 +74,7 @@ impl TenantViews {
         first: u32,
         after: Option<&ListCursor>,
     ) -> Result<AggregatePage<A>, QueryError> {
-        count_query("workspace");
+        count_query(READ_MODEL);
         let key = self.list_key(A::TYPE, tenant.as_str(), group);
         let max_member = after.map_or_else(|| "+".to_owned(), |cursor| format!("({cursor}"));
         let mut range = redis::cmd("ZREVRANGEBYLEX");

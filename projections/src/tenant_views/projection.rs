@@ -5,16 +5,18 @@ use std::time::Duration;
 use domain::{context::BoundedContext, envelope::RawEnvelope};
 
 use super::{
-    queries::TenantViews, tenant_aggregate::AggregateDescriptor, tenant_view_change::TenantViewChange,
+    READ_MODEL, queries::TenantViews, tenant_aggregate::AggregateDescriptor, tenant_view_change::TenantViewChange,
     verify::TenantViewFold,
 };
 use crate::{
     QueryError,
-    runtime::{BatchLimits, Generation, Projection, ProjectionError, ReadModelFold, ReadModelRow, VerifyScope},
+    runtime::{
+        BatchLimits, Projection, ProjectionError, ReadModelFold, ReadModelGeneration, ReadModelRow, VerifyScope,
+    },
 };
 
 impl Projection for TenantViews {
-    const NAME: &'static str = "workspace";
+    const NAME: &'static str = READ_MODEL;
 
     type Change = TenantViewChange;
 
@@ -32,7 +34,7 @@ impl Projection for TenantViews {
         BatchLimits { batch_events: 1_000, linger: Duration::from_millis(5), rebuild_events: 5_000 }
     }
 
-    fn with_generation(&self, generation: Generation) -> Self {
+    fn with_generation(&self, generation: ReadModelGeneration) -> Self {
         self.with_generation(generation)
     }
 

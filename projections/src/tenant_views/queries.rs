@@ -3,12 +3,13 @@
 use domain::value::TenantId;
 
 use super::{
+    READ_MODEL,
     stored_aggregate::{AggregateFold, StoredAggregate, parse_stored},
     tenant_aggregate::{ListGroup, TenantAggregate},
 };
 use crate::{
     QueryError,
-    runtime::Generation,
+    runtime::ReadModelGeneration,
     storage::{
         count_query,
         redis::{RedisClient, RedisConfig, StateKey, StateStoreOptions, VersionedStateStore, unreadable_error},
@@ -29,8 +30,8 @@ impl TenantViews {
     /// [`QueryError`] when the URL is invalid.
     pub fn new(config: &RedisConfig) -> Result<Self, QueryError> {
         let options = StateStoreOptions {
-            read_model: "workspace",
-            prefix: format!("{}workspace:", config.key_prefix),
+            read_model: READ_MODEL,
+            prefix: format!("{}{READ_MODEL}:", config.key_prefix),
             // A tenant's tag is added before its first write.
             fixed_tags: vec![],
             cache_mb: 0,
@@ -40,7 +41,7 @@ impl TenantViews {
 
     /// The same read model in another generation.
     #[must_use]
-    pub fn with_generation(&self, generation: Generation) -> Self {
+    pub fn with_generation(&self, generation: ReadModelGeneration) -> Self {
         Self { store: self.store.with_generation(generation) }
     }
 
@@ -70,7 +71,7 @@ impl TenantViews {
         if ids.is_empty() {
             return Ok(vec![]);
         }
-        count_query("workspace");
+        count_query(READ_MODEL);
         let key = |id: &str| self.stream_key(tenant.as_str(), A::TYPE, &A::stream_name(tenant, id));
         let keys: Vec<_> = ids.iter().map(|id| key(id.as_ref())).collect();
         let parse = |(version, text): (u64, String)| parse_stored(version, &text).map_err(unreadable_error);

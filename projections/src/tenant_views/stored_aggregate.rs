@@ -25,7 +25,7 @@ pub struct StoredAggregate<A> {
     pub state: A,
 }
 
-/// A folded stream of any aggregate kind.
+/// A folded stream of any aggregate type.
 pub(super) trait AggregateFold: Send {
     /// Folds the next event.
     fn apply_event(&mut self, event: &RawEnvelope) -> Result<(), ProjectionError>;
@@ -46,7 +46,7 @@ pub(super) trait AggregateFold: Send {
     fn to_json(&self) -> serde_json::Result<String>;
 }
 
-/// A stream of one aggregate kind; `None` before its first event.
+/// A stream of one aggregate type; `None` before its first event.
 pub(super) struct FoldedStream<A>(Option<StoredAggregate<A>>);
 
 impl<A: TenantAggregate> FoldedStream<A> {

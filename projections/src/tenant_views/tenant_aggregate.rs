@@ -1,11 +1,19 @@
-//! The aggregate kinds that tenants own.
+//! The aggregate types that tenants own.
 
 use std::fmt;
 
 use cqrs_es::Aggregate;
 use domain::{
-    company::Company, document::Document, envelope::RawEnvelope, inbox::Inbox, opportunity::OpportunityId,
-    proposal::Proposal, resource::Resource, task::Task, value::TenantId,
+    company::Company,
+    document::Document,
+    envelope::RawEnvelope,
+    inbox::Inbox,
+    opportunity::OpportunityId,
+    proposal::Proposal,
+    proposal_generation::ProposalGeneration,
+    resource::Resource,
+    task::{SubjectKind, Task},
+    value::TenantId,
 };
 use serde::{Serialize, de::DeserializeOwned};
 
@@ -62,6 +70,14 @@ impl TenantAggregate for Proposal {
     }
 }
 
+impl TenantAggregate for ProposalGeneration {
+    fn groups(&self) -> Vec<ListGroup> {
+        let Some(generation) = self.as_requested() else { return vec![] };
+        let proposal = ListGroup::subject(SubjectKind::Proposal.name(), &generation.request.proposal_id.to_string());
+        vec![ListGroup::all(), ListGroup::named(generation.status().name()), proposal]
+    }
+}
+
 impl TenantAggregate for Document {
     fn groups(&self) -> Vec<ListGroup> {
         let Some(uploaded) = self.as_uploaded() else { return vec![] };
@@ -104,9 +120,9 @@ impl TenantAggregate for Inbox {
 /// Restores a stream from its stored version and state.
 type RestoreAggregate = fn(u64, &str) -> serde_json::Result<Box<dyn AggregateFold>>;
 
-/// The functions that fold streams of one aggregate kind.
+/// The functions that fold streams of one aggregate type.
 pub(super) struct AggregateDescriptor {
-    /// The aggregate kind; part of keys.
+    /// The aggregate type; part of keys.
     pub(super) name: &'static str,
     /// Checks that an event can be decoded.
     pub(super) check_event: fn(&RawEnvelope) -> Result<(), ProjectionError>,
@@ -126,15 +142,16 @@ impl AggregateDescriptor {
         }
     }
 
-    /// The descriptor of an aggregate kind; `None` if it is not part of the read model.
+    /// The descriptor of an aggregate type; `None` if it is not part of the read model.
     pub(super) fn find(aggregate_type: &str) -> Option<&'static Self> {
         KINDS.iter().find(|kind| kind.name == aggregate_type)
     }
 }
 
-/// All aggregate kinds of the read model.
-pub(super) static KINDS: [AggregateDescriptor; 6] = [
+/// All aggregate types of the read model.
+pub(super) static KINDS: &[AggregateDescriptor] = &[
     AggregateDescriptor::new::<Proposal>(),
+    AggregateDescriptor::new::<ProposalGeneration>(),
     AggregateDescriptor::new::<Document>(),
     AggregateDescriptor::new::<Resource>(),
     AggregateDescriptor::new::<Task>(),

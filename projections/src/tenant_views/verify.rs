@@ -11,7 +11,7 @@ use super::{
     tenant_aggregate::AggregateDescriptor,
 };
 use crate::{
-    runtime::{Generation, ProjectionError, ReadModelFold, ReadModelRow, VerifyScope},
+    runtime::{ProjectionError, ReadModelFold, ReadModelGeneration, ReadModelRow, VerifyScope},
     storage::redis::GENERATION_ROW,
 };
 
@@ -21,13 +21,13 @@ type ExpectedStream = (String, String, Box<dyn AggregateFold>);
 /// The expected streams, or the expected entries of lists.
 pub(super) struct TenantViewFold {
     scope: VerifyScope,
-    generation: Generation,
-    /// By aggregate kind and stream.
+    generation: ReadModelGeneration,
+    /// By aggregate type and stream.
     streams: BTreeMap<(&'static str, String), ExpectedStream>,
 }
 
 impl TenantViewFold {
-    pub(super) fn new(scope: VerifyScope, generation: Generation) -> Self {
+    pub(super) fn new(scope: VerifyScope, generation: ReadModelGeneration) -> Self {
         Self { scope, generation, streams: BTreeMap::new() }
     }
 }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use domain::envelope::RawEnvelope;
 
 use super::{
-    TenantViewChange, TenantViews, aggregate_list::ListCursor, stored_aggregate::AggregateFold,
+    READ_MODEL, TenantViewChange, TenantViews, aggregate_list::ListCursor, stored_aggregate::AggregateFold,
     tenant_aggregate::AggregateDescriptor,
 };
 use crate::{
@@ -68,7 +68,7 @@ impl AggregateBatch<'_> {
             }
             if event.sequence != stored + 1 {
                 let stream = event.aggregate_id.clone();
-                let gap = SequenceGap { read_model: "workspace", stream, stored, next: event.sequence };
+                let gap = SequenceGap { read_model: READ_MODEL, stream, stored, next: event.sequence };
                 return Err(ProjectionError::poison(gap));
             }
             state.apply_event(event)?;

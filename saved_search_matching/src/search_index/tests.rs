@@ -28,7 +28,7 @@ fn search_key(number: u128) -> SearchKey {
 }
 
 fn opportunity(tenant: &str, agency: &str, naics: Option<&str>, set_aside: Option<&str>) -> MatchedOpportunity {
-    let facts = NoticeDetails {
+    let details = NoticeDetails {
         title: "Pumps".to_owned(),
         notice_type: NoticeType::try_new("Solicitation").unwrap(),
         agency: Agency { code: agency.to_owned(), name: agency.to_owned() },
@@ -57,9 +57,9 @@ fn opportunity(tenant: &str, agency: &str, naics: Option<&str>, set_aside: Optio
         "opportunity",
         "036:N",
         100,
-        &OpportunityEvent::Discovered { filing: filing.clone(), facts: Box::new(facts.clone()) },
+        &OpportunityEvent::Discovered { filing: filing.clone(), details: Box::new(details.clone()) },
     );
-    MatchedOpportunity::from_event(&event, &filing, facts)
+    MatchedOpportunity::from_event(&event, &filing, details)
 }
 
 /// The query of a text: its terms are its letters.

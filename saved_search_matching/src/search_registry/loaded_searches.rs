@@ -48,7 +48,7 @@ pub(super) struct LoadedSearches {
     pub(super) position: u64,
     builder: Option<TextQueryBuilder>,
     /// Number of opportunities when the builder was created; `None` if no text has been built.
-    pub(super) statistics_of: Option<u64>,
+    pub(super) statistics_opportunities: Option<u64>,
     /// Shared with the threads that match.
     pub(super) searches: Arc<RwLock<RegisteredSearches>>,
 }
@@ -88,13 +88,13 @@ impl RegisteredSearches {
 impl LoadedSearches {
     /// None, of a log in this incarnation.
     pub(super) fn new(incarnation: Option<Uuid>) -> Self {
-        Self { incarnation, position: 0, builder: None, statistics_of: None, searches: Arc::default() }
+        Self { incarnation, position: 0, builder: None, statistics_opportunities: None, searches: Arc::default() }
     }
 
     /// Reads what the log has of searches and members up to its fence.
     ///
     /// # Errors
-    /// [`MatchingError`] when the log, Qdrant or the embedding model is unavailable; then it goes on from where it was.
+    /// [`MatchingError`] when the log, Qdrant or the embedding model is unavailable; the next call continues.
     pub(super) async fn load_up_to(&mut self, source: &SearchSource, fence: u64) -> Result<(), MatchingError> {
         while self.position < fence {
             let events = source.load_events(self.position, fence).await?;
@@ -177,7 +177,7 @@ impl LoadedSearches {
         }
         if self.builder.is_none() {
             let search = source.active_search().await?;
-            self.statistics_of = Some(search.count_opportunities().await?);
+            self.statistics_opportunities = Some(search.count_opportunities().await?);
             self.builder = Some(TextQueryBuilder::create(search).await);
         }
         let Some(builder) = &mut self.builder else { return Ok(vec![]) };

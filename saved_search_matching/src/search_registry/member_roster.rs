@@ -1,4 +1,4 @@
-//! The members of all companies: whoever has left one is not notified.
+//! The members of all companies: a user who has left a company is not notified.
 
 use std::collections::HashMap;
 

@@ -1,7 +1,9 @@
 //! Tests that recorded schemas are never edited, and that every version of an event reads all earlier versions.
 //!
 //! `avro/recorded.ndjson` has a line for each recorded schema. `MEDHUB_RECORD=1 cargo test --workspace --lib recorded`
-//! appends lines for new schemas; it never changes a line.
+//! appends lines for new schemas, and examples of their events to `golden/`; it never changes a line.
+
+mod golden_events;
 
 use std::{collections::BTreeSet, fmt::Write as _, fs, path::Path};
 
@@ -10,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::*;
-use crate::compatibility::check_backward;
+use crate::compatibility::find_incompatibilities;
 
 /// The build script, for its rules of names.
 #[path = "../../build.rs"]
@@ -60,7 +62,7 @@ fn find_problems(recorded: &[RecordedSchema], current: &[RecordedSchema]) -> Vec
             ));
         }
     }
-    find_incompatibilities(current, &mut found);
+    collect_incompatibilities(current, &mut found);
     found
 }
 
@@ -71,7 +73,7 @@ fn find_edits(known: &RecordedSchema, schema: &RecordedSchema, found: &mut Vec<S
     }
     let mut message = format!("{} {} was edited after it was recorded", known.event_type, known.version);
     let (old, new) = (parse_schema(&known.schema), parse_schema(&schema.schema));
-    for problem in check_backward(&new, &old).into_iter().chain(check_backward(&old, &new)) {
+    for problem in find_incompatibilities(&new, &old).into_iter().chain(find_incompatibilities(&old, &new)) {
         let _ = write!(message, "; {problem}");
     }
     if let Some(path) = find_difference(&known.schema, &schema.schema, "") {
@@ -104,10 +106,10 @@ fn find_difference(old: &Value, new: &Value, path: &str) -> Option<String> {
 }
 
 /// Adds a message for each version that cannot read data of an earlier version of its subject.
-fn find_incompatibilities(current: &[RecordedSchema], found: &mut Vec<String>) {
+fn collect_incompatibilities(current: &[RecordedSchema], found: &mut Vec<String>) {
     for (at, new) in current.iter().enumerate() {
         for old in current[..at].iter().filter(|old| old.subject == new.subject) {
-            for problem in check_backward(&parse_schema(&new.schema), &parse_schema(&old.schema)) {
+            for problem in find_incompatibilities(&parse_schema(&new.schema), &parse_schema(&old.schema)) {
                 found.push(format!(
                     "{} {} cannot read data of version {}: {problem}",
                     new.event_type, new.version, old.version
@@ -139,9 +141,10 @@ fn recorded_schemas_are_unchanged_and_compatible() {
     let current = current_schemas();
     if std::env::var_os("MEDHUB_RECORD").is_some() {
         let incompatibilities = &mut vec![];
-        find_incompatibilities(&current, incompatibilities);
+        collect_incompatibilities(&current, incompatibilities);
         assert!(incompatibilities.is_empty(), "{incompatibilities:#?}");
-        return record_new(&current);
+        record_new(&current);
+        return golden_events::record_missing();
     }
     let problems = find_problems(&recorded_schemas(), &current);
     assert!(problems.is_empty(), "{}", problems.join("\n"));

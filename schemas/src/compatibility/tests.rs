@@ -18,7 +18,7 @@ fn library_accepts(reader: &Schema, writer: &Schema) -> bool {
 }
 
 fn find_reasons(reader: &Value, writer: &Value) -> Vec<String> {
-    check_backward(&parse_schema(reader), &parse_schema(writer)).iter().map(ToString::to_string).collect()
+    find_incompatibilities(&parse_schema(reader), &parse_schema(writer)).iter().map(ToString::to_string).collect()
 }
 
 fn record(fields: &Value) -> Value {
@@ -184,7 +184,7 @@ fn the_library_agrees_on_every_mutation_of_every_recorded_schema() {
         for mutant in mutations(&original) {
             let Ok(changed) = Schema::parse_str(&mutant.to_string()) else { continue };
             for (new, old) in [(&changed, &parsed_original), (&parsed_original, &changed)] {
-                let mut problems = check_backward(new, old);
+                let mut problems = find_incompatibilities(new, old);
                 // The library does not compare meanings.
                 problems.retain(|problem| !problem.reason.starts_with("changed its meaning"));
                 assert_eq!(library_accepts(new, old), problems.is_empty(), "{problems:?}\n{mutant}");

@@ -2,6 +2,7 @@
 
 mod api;
 mod append;
+mod documents;
 mod latency;
 mod project;
 mod relay;
@@ -14,7 +15,7 @@ use clap::{Args, Subcommand};
 use crate::config::MedhubConfig;
 
 /// Measures a part of the system beside the raw limit of this machine, and prints its figures as JSON lines. All but
-/// `api` write to databases and topics of their own, and remove them.
+/// `api` and `documents` write to databases and topics of their own, and remove them.
 #[derive(Debug, Args)]
 pub(super) struct BenchArgs {
     #[command(subcommand)]
@@ -37,18 +38,21 @@ enum BenchSubcommand {
     Api(api::ApiBenchArgs),
     /// Append single commands and batches, beside pgbench
     Append(append::AppendBenchArgs),
+    /// Analyse documents in a running service, beside the extraction of their text
+    Documents(documents::DocumentBenchArgs),
 }
 
 impl BenchArgs {
     pub(super) async fn run(self, config: &MedhubConfig) -> anyhow::Result<ExitCode> {
         match self.part {
             BenchSubcommand::Relay(part) => part.run(config).await,
-            BenchSubcommand::Project(part) => part.project(config).await,
+            BenchSubcommand::Project(part) => Box::pin(part.project(config)).await,
             BenchSubcommand::Rebuild(part) => part.rebuild(config).await,
             BenchSubcommand::Latency(part) => part.run(config).await,
             BenchSubcommand::Replay(part) => part.run(config).await,
             BenchSubcommand::Api(part) => part.run(config).await,
             BenchSubcommand::Append(append) => append.run(config).await,
+            BenchSubcommand::Documents(part) => part.run(config).await,
         }
     }
 }

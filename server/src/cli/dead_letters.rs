@@ -9,7 +9,7 @@ use std::process::ExitCode;
 
 use api::app_context::{self, AppContext};
 use clap::{Args, Subcommand, builder::PossibleValuesParser};
-use projections::runtime::{Generation, ParkedStream, ParkedStreamQuery};
+use projections::runtime::{ParkedStream, ParkedStreamQuery, ReadModelGeneration};
 
 use crate::config::MedhubConfig;
 
@@ -41,7 +41,7 @@ struct DeadLetterSelection {
     projection: Option<String>,
     /// Only streams of this generation
     #[arg(long, value_name = "GENERATION")]
-    generation: Option<Generation>,
+    generation: Option<ReadModelGeneration>,
     /// Only streams with this fingerprint of the cause, as `list` prints it
     #[arg(long, value_name = "FINGERPRINT")]
     fingerprint: Option<String>,
@@ -77,7 +77,7 @@ async fn find_parked_stream(
     app: &AppContext,
     projection: &str,
     aggregate_id: &str,
-    generation: Option<Generation>,
+    generation: Option<ReadModelGeneration>,
 ) -> anyhow::Result<ParkedStream> {
     let generation = match generation {
         Some(generation) => generation,

@@ -1,5 +1,7 @@
 //! `medhub doctor`: checks every engine, and says which is unavailable or misconfigured and what to do.
 
+mod mail_check;
+
 use std::process::ExitCode;
 
 use api::{
@@ -9,11 +11,18 @@ use api::{
 use clap::Args;
 use domain::error_chain::format_error_chain;
 use futures::future::join_all;
+use language_models::{ProviderReachability, ProviderStatus};
+use sam_gov::sync::SourceReport;
 use secrecy::ExposeSecret;
 use serde::Serialize;
 
-use super::output;
-use crate::{config::MedhubConfig, engine_clients};
+use self::mail_check::{MailDiagnosis, check_mail};
+use super::{output, source_report_lines::format_source_report};
+use crate::{
+    config::{MedhubConfig, read_environment_variable},
+    engine_clients,
+    serve::notice_sync::NoticeSync,
+};
 
 /// Connects to every engine, checks its settings, and loads the embedding model. Exit code 0 only if no problem was
 /// found.
@@ -30,9 +39,25 @@ struct DoctorReport {
     engines: Vec<ServiceDiagnosis>,
     /// Why the embedding model cannot be loaded; `None` if it was loaded.
     model: Option<String>,
-    /// What the workers read the files of documents with. One that is missing is no problem of this installation
+    /// What the workers read the files of documents with, and confine that by. One that is missing is no problem of this installation
     /// unless such files are uploaded.
     tools: Vec<ToolDiagnosis>,
+    /// The providers of generated texts, in their order of preference.
+    providers: Vec<ProviderDiagnosis>,
+    /// Whether mails can be delivered; `None` if none are sent.
+    mail: Option<MailDiagnosis>,
+    /// The sources of notices that the settings name, and how up to date the log is with them.
+    notice_sources: Vec<SourceReport>,
+}
+
+#[derive(Debug, Serialize)]
+struct ProviderDiagnosis {
+    provider: String,
+    /// Protocol, model and address, without the key.
+    description: String,
+    usable: bool,
+    /// Why it cannot be used at present.
+    reason: Option<String>,
 }
 
 #[derive(Debug, Serialize)]
@@ -80,13 +105,38 @@ impl DoctorArgs {
             .err()
             .map(|failure| format_error_chain(&failure));
         let extraction = config.extraction.clone();
-        let tools = tokio::task::spawn_blocking(move || documents::check_tools(&extraction)).await?;
+        let tools = tokio::task::spawn_blocking(move || {
+            let mut tools = documents::check_tools(&extraction);
+            tools.extend(documents::check_confinement());
+            tools
+        })
+        .await?;
         let tools = tools.into_iter().map(ToolDiagnosis::from).collect();
-        let healthy = model.is_none() && engines.iter().all(ServiceDiagnosis::is_healthy);
-        let report = DoctorReport { healthy, engines, model, tools };
+        let providers = language_models::check_providers(&config.language_models, read_environment_variable).await;
+        let providers: Vec<_> = providers.into_iter().map(ProviderDiagnosis::from).collect();
+        let mail = check_mail(&config.mail).await;
+        // Without Postgres, or before `medhub migrate`, there is nothing to report.
+        let notice_sources = NoticeSync::new(&config.sam_gov, &app.pool).report_sources().await.unwrap_or_default();
+        let healthy = model.is_none()
+            && engines.iter().all(ServiceDiagnosis::is_healthy)
+            && providers.iter().all(|provider| provider.usable)
+            && mail.as_ref().is_none_or(|mail| mail.usable)
+            && !notice_sources.iter().any(SourceReport::has_problem);
+        let report = DoctorReport { healthy, engines, model, tools, providers, mail, notice_sources };
         let text = if self.json { serde_json::to_string(&report)? } else { report.format_table() };
         output::print_result(&text)?;
         Ok(if report.healthy { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    }
+}
+
+impl From<ProviderStatus> for ProviderDiagnosis {
+    fn from(status: ProviderStatus) -> Self {
+        let reason = match status.reachability {
+            ProviderReachability::BuiltIn | ProviderReachability::Reachable => None,
+            ProviderReachability::KeyRefused => Some("it does not accept the API key".to_owned()),
+            ProviderReachability::Unreachable(reason) | ProviderReachability::Misconfigured(reason) => Some(reason),
+        };
+        Self { provider: status.name, description: status.description, usable: reason.is_none(), reason }
     }
 }
 
@@ -139,6 +189,18 @@ impl DoctorReport {
             let detail = tool.at.as_ref().or(tool.reason.as_ref()).map_or("", String::as_str);
             lines.push(format!("{:<12}{verdict:<9}{detail}", tool.tool));
         }
+        for provider in &self.providers {
+            let verdict = if provider.usable { "usable" } else { "WRONG" };
+            lines.push(format!("{:<12}{verdict:<9}{}", provider.provider, provider.description));
+            lines.extend(provider.reason.iter().map(|reason| format!("            {reason}")));
+        }
+        if let Some(mail) = &self.mail {
+            let verdict = if mail.usable { "usable" } else { "WRONG" };
+            lines.push(format!("{:<12}{verdict:<9}{}", "mail", mail.at));
+            let advice = mail.advice.map(str::to_owned);
+            lines.extend(mail.reason.iter().chain(&advice).map(|line| format!("            {line}")));
+        }
+        lines.extend(self.notice_sources.iter().map(format_source_report));
         lines.join("\n")
     }
 }

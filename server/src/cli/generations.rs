@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::{Args, Subcommand, builder::PossibleValuesParser};
 use projections::{
     read_models,
-    runtime::{Generation, GenerationPointer, GenerationRecord},
+    runtime::{GenerationPointer, GenerationRecord, ReadModelGeneration},
 };
 use serde_json::json;
 
@@ -31,7 +31,7 @@ enum GenerationSubcommand {
         #[arg(value_name = "NAME", value_parser = PossibleValuesParser::new(read_models::read_model_names()))]
         projection: String,
         /// Generation to remove, e.g. g1
-        generation: Generation,
+        generation: ReadModelGeneration,
     },
 }
 

@@ -23,33 +23,7 @@ pub(super) enum LogVerbosity {
 impl LogVerbosity {
     /// Services use the filter of the settings; other commands log warnings and errors only, unless `verbose`.
     pub(super) fn for_subcommand(command: &CliSubcommand, verbose: bool) -> Self {
-        let service = match command {
-            CliSubcommand::Serve(_) | CliSubcommand::Project(_) => true,
-            CliSubcommand::Migrate(_)
-            | CliSubcommand::Import(_)
-            | CliSubcommand::Sync(_)
-            | CliSubcommand::Rebuild(_)
-            | CliSubcommand::Rollback(_)
-            | CliSubcommand::Generations(_)
-            | CliSubcommand::Verify(_)
-            | CliSubcommand::DeadLetters(_)
-            | CliSubcommand::Processes(_)
-            | CliSubcommand::Jobs(_)
-            | CliSubcommand::ExtractText(_)
-            | CliSubcommand::Generate(_)
-            | CliSubcommand::Simulate(_)
-            | CliSubcommand::Status(_)
-            | CliSubcommand::Doctor(_)
-            | CliSubcommand::Replay(_)
-            | CliSubcommand::Tail(_)
-            | CliSubcommand::Trail(_)
-            | CliSubcommand::Config(_)
-            | CliSubcommand::Bench(_)
-            | CliSubcommand::Recover(_)
-            | CliSubcommand::Schemas(_)
-            | CliSubcommand::Sdl(_)
-            | CliSubcommand::OpenApi(_) => false,
-        };
+        let service = matches!(command, CliSubcommand::Serve(_) | CliSubcommand::Project(_));
         if service || verbose { Self::Configured } else { Self::Quiet }
     }
 }

@@ -53,7 +53,7 @@ async fn prepare_read_models(app: &AppContext) -> anyhow::Result<()> {
         }
         run_step(
             &format!("the active generation of {name}"),
-            projection.with_generation(pointer.active_generation(name)).publish(),
+            projection.with_generation(pointer.active_generation(name)).switch_direct_readers(),
         )
         .await?;
     }

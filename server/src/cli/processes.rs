@@ -10,6 +10,7 @@ use clap::{
 };
 use processes::{AnyProcess, InstanceKey, InstanceQuery, InstanceRow, InstanceStatus, InstanceStore, PROCESS_NAMES};
 use serde_json::json;
+use task_workers::{TaskQueue, UnreadableTaskRow};
 
 use super::{output, whoami};
 use crate::{config::MedhubConfig, engine_clients};
@@ -32,7 +33,8 @@ enum ProcessSubcommand {
     Resume(ResumeArgs),
 }
 
-/// Lists instances with what each waits for, and since when. Without options: those that are waiting or stalled.
+/// Lists instances with what each waits for, and since when. Without options: those that are waiting or stalled, and the
+/// tasks that no worker can read.
 #[derive(Debug, Args)]
 struct ListArgs {
     /// Only instances of this process
@@ -88,9 +90,10 @@ fn parse_status(name: &str) -> Result<InstanceStatus, String> {
 
 impl ProcessesArgs {
     pub(super) async fn run(self, config: &MedhubConfig) -> anyhow::Result<ExitCode> {
-        let store = engine_clients::open_app_context_without_model(config)?.process_instances;
+        let app = engine_clients::open_app_context_without_model(config)?;
+        let store = app.process_instances;
         match self.action {
-            ProcessSubcommand::List(list) => list.run(&store).await,
+            ProcessSubcommand::List(list) => list.run(&store, &app.task_queue).await,
             ProcessSubcommand::Cancel(cancel) => cancel.run(&store).await,
             ProcessSubcommand::Resume(resume) => resume.run(&store).await,
         }
@@ -98,15 +101,21 @@ impl ProcessesArgs {
 }
 
 impl ListArgs {
-    async fn run(self, store: &InstanceStore) -> anyhow::Result<ExitCode> {
+    async fn run(self, store: &InstanceStore, tasks: &TaskQueue) -> anyhow::Result<ExitCode> {
         let query =
             InstanceQuery { process: self.process, tenant_id: self.tenant, statuses: self.status, limit: self.limit };
         let rows = store.list_instances(&query).await.context("listing the instances of processes")?;
-        if rows.is_empty() {
+        let tasks = if query.is_for_all() {
+            tasks.list_unreadable(query.limit).await.context("listing the tasks that cannot be read")?
+        } else {
+            vec![]
+        };
+        if rows.is_empty() && tasks.is_empty() {
             output::print_message("no instance matches");
             return Ok(ExitCode::SUCCESS);
         }
-        let lines: Vec<_> = rows.iter().map(if self.json { format_json } else { format_instance }).collect();
+        let mut lines: Vec<_> = rows.iter().map(if self.json { format_json } else { format_instance }).collect();
+        lines.extend(tasks.iter().map(if self.json { format_task_json } else { format_task }));
         output::print_result(&lines.join("\n"))?;
         Ok(ExitCode::SUCCESS)
     }
@@ -166,6 +175,27 @@ pub(super) fn format_instance(row: &InstanceRow) -> String {
         }
     }
     parts.join(", ")
+}
+
+/// A task that cannot be read, as a line of text.
+fn format_task(row: &UnreadableTaskRow) -> String {
+    let UnreadableTaskRow { tenant_id, task_id, kind, reason, claimable_at } = row;
+    let again = claimable_at.to_rfc3339_opts(SecondsFormat::Secs, true);
+    format!(
+        "task {kind} {tenant_id} {task_id}: parked, no worker can read it, offered again at {again}, reason: {reason}"
+    )
+}
+
+fn format_task_json(row: &UnreadableTaskRow) -> String {
+    json!({
+        "task": row.task_id,
+        "tenant": row.tenant_id,
+        "kind": row.kind,
+        "status": "parked",
+        "claimable_at": row.claimable_at,
+        "last_error": row.reason,
+    })
+    .to_string()
 }
 
 fn format_json(row: &InstanceRow) -> String {

@@ -14,8 +14,8 @@ use api::{
 use clap::Args;
 use serde_json::json;
 
-use super::output;
-use crate::{config::MedhubConfig, engine_clients};
+use super::{output, source_report_lines::format_source_report};
+use crate::{config::MedhubConfig, engine_clients, serve::notice_sync::NoticeSync};
 
 /// Pause between two counts: short enough to time a propagation of seconds, long enough not to slow it down.
 const POLL_INTERVAL: Duration = Duration::from_millis(500);
@@ -23,8 +23,8 @@ const POLL_INTERVAL: Duration = Duration::from_millis(500);
 /// Characters of an error that are shown in the table.
 const MAX_ERROR_CHARS: usize = 120;
 
-/// Shows the state of the relay and of every generation of every projection, and counts what every engine holds. Exit
-/// code 0 only if all engines hold what the log holds.
+/// Shows the state of the relay, of every generation of every projection, and of the sources of notices, and counts what
+/// every engine holds. Exit code 0 only if all engines hold what the log holds.
 #[derive(Debug, Args)]
 pub(super) struct StatusArgs {
     /// Print one JSON object instead of tables
@@ -48,17 +48,22 @@ impl StatusArgs {
         let counted = count_until_agreed(&app, Duration::from_secs(self.wait)).await;
         let pipeline = app.pipeline_status().await?;
         let findings = app.collect_findings(&BackingService::ALL).await;
+        let sources = NoticeSync::new(&config.sam_gov, &app.pool).report_sources().await?;
         if self.json {
             let counts = counted?;
             let mut all = serde_json::to_value(&counts)?;
             (all["relay"], all["projections"]) = (json!(pipeline.relay), json!(pipeline.projections));
             all["findings"] = json!(findings);
+            all["notice_sources"] = json!(sources);
             output::print_result(&all.to_string())?;
             return Ok(exit_code(counts.agree));
         }
         output::print_result(&format_pipeline(&pipeline))?;
         for finding in &findings {
             output::print_result(&format!("{}: {}", finding.engine.name(), finding.text))?;
+        }
+        for source in &sources {
+            output::print_result(&format_source_report(source))?;
         }
         // An engine that is unavailable must not hide the state of the others.
         let counts =
@@ -120,7 +125,7 @@ fn format_relay_row(relay: &RelayRow) -> String {
 }
 
 fn format_projection_row(row: &ProjectionRow) -> String {
-    let name = format!("{} g{}{}", row.projection, row.generation, if row.live { " *" } else { "" });
+    let name = format!("{} g{}{}", row.projection, row.generation, if row.is_active { " *" } else { "" });
     let lag = row.lag_records.map_or("?".to_owned(), |records| records.to_string());
     let error: String = row.last_error.iter().flat_map(|error| error.chars()).take(MAX_ERROR_CHARS).collect();
     let line =
@@ -142,18 +147,7 @@ async fn count_until_agreed(app: &AppContext, timeout: Duration) -> Result<Store
 }
 
 fn format_counts(counts: &StoreCounts) -> String {
-    let rows = [
-        ("Postgres", "events", counts.postgres.events),
-        ("Kafka", "records", counts.kafka.records),
-        ("ClickHouse", "facts", counts.clickhouse.facts),
-        ("Postgres", "streams", counts.postgres.streams),
-        ("Postgres", "opportunities", counts.postgres.opportunities),
-        ("ClickHouse", "opportunities", counts.clickhouse.opportunities),
-        ("Qdrant", "points", counts.qdrant.points),
-        ("Redis", "views", counts.redis.views),
-        ("GraphQL", "totalCount", counts.graphql.total_count),
-    ];
-    let mut lines = rows.map(|(store, what, count)| format!("{store:<12}{what:<16}{count:>12}")).to_vec();
+    let mut lines = counts.rows().map(|(store, what, count)| format!("{store:<12}{what:<16}{count:>12}")).to_vec();
     lines.push(if counts.agree { "all stores agree" } else { "the stores do not agree (yet)" }.to_owned());
     lines.join("\n")
 }

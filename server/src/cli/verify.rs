@@ -3,7 +3,7 @@
 use std::{process::ExitCode, sync::Mutex};
 
 use clap::{Args, builder::PossibleValuesParser};
-use projections::runtime::{Generation, VerifyOptions, VerifyProgress, VerifyReport};
+use projections::runtime::{ReadModelGeneration, VerifyOptions, VerifyProgress, VerifyReport};
 use serde_json::json;
 
 use super::{
@@ -25,7 +25,7 @@ pub(super) struct VerifyArgs {
     sample: Option<u32>,
     /// Generation to verify [default: the active one]
     #[arg(long, value_name = "GENERATION")]
-    generation: Option<Generation>,
+    generation: Option<ReadModelGeneration>,
     /// Print one JSON object per read model
     #[arg(long)]
     json: bool,

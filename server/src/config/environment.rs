@@ -30,6 +30,11 @@ impl Provider for EnvironmentVariable {
     }
 }
 
+/// The value of a variable that a setting names, such as one with a provider's key.
+pub(crate) fn read_environment_variable(name: &str) -> Option<String> {
+    std::env::vars_os().find(|(known, _)| known == name).and_then(|(_, value)| value.into_string().ok())
+}
+
 /// Returns the variables that name a setting, in increasing precedence. Empty ones count as unset.
 pub(super) fn collect_variables(
     environment: impl IntoIterator<Item = (String, String)>,

@@ -156,7 +156,7 @@ pub(super) async fn authorize_request(
     }
     let has_credentials = request.headers().contains_key(header::AUTHORIZATION);
     let Some(right) = access.authenticate(request.headers()) else {
-        let status = limiter.charge_refused_login(&address).filter(|status| status.retry_after_s.is_some());
+        let status = limiter.charge_failed_login(&address).filter(RateLimitStatus::is_exceeded);
         return status.map_or(RegistryAccessError::Unauthenticated, RegistryAccessError::RateLimited).into_response();
     };
     let status = match right {
@@ -164,7 +164,7 @@ pub(super) async fn authorize_request(
         RegistryRight::Register => limiter.charge_login("registry"),
         RegistryRight::Administer => None,
     };
-    if let Some(status) = status.filter(|status| status.retry_after_s.is_some()) {
+    if let Some(status) = status.filter(RateLimitStatus::is_exceeded) {
         return RegistryAccessError::RateLimited(status).into_response();
     }
     if let Some(error) = access.check_right(required_right(request.method(), path), right, has_credentials) {
@@ -178,7 +178,7 @@ pub(super) async fn authorize_request(
 async fn respond_with_rate_limit(status: Option<RateLimitStatus>, request: Request, next: Next) -> Response {
     match status {
         None => next.run(request).await,
-        Some(status) if status.retry_after_s.is_some() => RegistryAccessError::RateLimited(status).into_response(),
+        Some(status) if status.is_exceeded() => RegistryAccessError::RateLimited(status).into_response(),
         Some(status) => {
             let mut response = next.run(request).await;
             status.write_headers(response.headers_mut());

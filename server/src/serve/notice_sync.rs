@@ -10,10 +10,11 @@ use eventstore::{
     error::LogError,
     lease::{Lease, LeaseAttempt},
 };
+use metrics::gauge;
 use sam_gov::{
     NoticeRowError, SamGovConfig, SyncSource,
     notice_import::{ImportObserver, ImportSummary},
-    sync::{SamGovSync, SyncError, SyncObserver, SyncOptions, SyncStatus, SyncSummary},
+    sync::{SamGovSync, SourceReport, SyncError, SyncObserver, SyncOptions, SyncStatus, SyncStoreError, SyncSummary},
 };
 use sqlx::PgPool;
 use tokio::time::sleep;
@@ -68,6 +69,14 @@ impl NoticeSync {
         SyncSource::ALL.into_iter().any(|source| self.config.interval(source).is_some())
     }
 
+    /// How up to date the log is with each source that the settings name.
+    ///
+    /// # Errors
+    /// [`SyncStoreError`] when Postgres fails.
+    pub async fn report_sources(&self) -> Result<Vec<SourceReport>, SyncStoreError> {
+        self.sync.report_sources(SystemClock.now()).await
+    }
+
     /// Reads a source once. The run stops early when the lease is lost.
     ///
     /// # Errors
@@ -108,15 +117,55 @@ impl NoticeSync {
         let intervals = SyncSource::ALL.into_iter().filter_map(|source| self.config.interval(source));
         let Some(shortest) = intervals.min() else { return };
         let check_interval = (shortest / 4).clamp(MIN_CHECK_INTERVAL, MAX_CHECK_INTERVAL);
-        loop {
-            for source in SyncSource::ALL {
-                if self.is_due(source).await && !stop.is_cancelled() {
-                    self.run_and_log(source, &stop).await;
+        let read_sources = async {
+            while !stop.is_cancelled() {
+                for source in SyncSource::ALL {
+                    if self.is_due(source).await && !stop.is_cancelled() {
+                        self.run_and_log(source, &stop).await;
+                        self.set_gauges().await;
+                    }
+                }
+                tokio::select! {
+                    () = stop.cancelled() => {}
+                    () = sleep(check_interval) => {}
                 }
             }
-            tokio::select! {
-                () = stop.cancelled() => return,
-                () = sleep(check_interval) => {}
+        };
+        // Beside the runs: the lag grows also while one is long or hangs.
+        let measure = async {
+            loop {
+                self.set_gauges().await;
+                sleep(check_interval).await;
+            }
+        };
+        tokio::select! {
+            () = read_sources => {}
+            () = measure => {}
+        }
+    }
+
+    /// Sets the gauges of each source; a source that was never tried has no lag yet.
+    async fn set_gauges(&self) {
+        let reports = match self.report_sources().await {
+            Ok(reports) => reports,
+            Err(error) => {
+                tracing::debug!(error = &error as &dyn std::error::Error, "state of the sources not measured");
+                return;
+            }
+        };
+        for report in reports {
+            let name = report.source.name();
+            if let Some(completed_at) = report.completed_at {
+                let timestamp_s = completed_at.signed_duration_since(DateTime::UNIX_EPOCH).as_seconds_f64();
+                gauge!("medhub_sam_gov_last_success_timestamp_seconds", "source" => name).set(timestamp_s);
+            }
+            if let Some(lag_s) = report.lag_s {
+                gauge!("medhub_sam_gov_lag_seconds", "source" => name).set(lag_s);
+            }
+            let failed = if report.last_error.is_some() { 1.0 } else { 0.0 };
+            gauge!("medhub_sam_gov_last_run_failed", "source" => name).set(failed);
+            if let Some(quota) = &report.quota {
+                gauge!("medhub_sam_gov_quota_left", "source" => name).set(f64::from(quota.left));
             }
         }
     }

@@ -4,6 +4,8 @@ use clap::ValueEnum;
 
 use api::app_context::BackingService;
 
+use crate::config::WorkConfig;
+
 /// The role of a process; roles scale independently. Every role serves `/health` and `/ready`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum ProcessRole {
@@ -17,7 +19,7 @@ pub enum ProcessRole {
     Projections,
     /// Runs processes: reacts to events and timeouts with commands
     Processes,
-    /// Works on tasks: extracts and analyses documents
+    /// Works on tasks: extracts and analyses documents, generates proposals
     Work,
     /// Serves the schema registry, stored in Postgres, for `SCHEMA_REGISTRY_URL`; not part of `all`
     Registry,
@@ -25,7 +27,7 @@ pub enum ProcessRole {
 
 impl ProcessRole {
     /// Returns the engines that the role requires.
-    pub fn required_services(self) -> &'static [BackingService] {
+    pub fn required_services(self, work: &WorkConfig) -> &'static [BackingService] {
         match self {
             Self::All => &BackingService::ALL,
             Self::Projections => &[
@@ -46,14 +48,20 @@ impl ProcessRole {
             Self::Relay | Self::Processes => {
                 &[BackingService::Postgres, BackingService::Kafka, BackingService::Registry]
             }
+            // To generate proposals it searches, and publishes their progress.
+            Self::Work if work.generate_proposal > 0 => {
+                &[BackingService::Postgres, BackingService::Qdrant, BackingService::Redis, BackingService::Objects]
+            }
+            // Analyses read the resources of companies from Redis, but do without them.
             Self::Work => &[BackingService::Postgres, BackingService::Objects],
             Self::Registry => &[BackingService::Postgres],
         }
     }
 
-    /// Whether the role needs the embedding model, to search or to index.
-    pub(crate) fn needs_embedding_model(self) -> bool {
-        self.required_services().contains(&BackingService::Qdrant)
+    /// Whether the role needs the embedding model, to search or to index. Work on tasks searches when it generates
+    /// proposals.
+    pub(crate) fn needs_embedding_model(self, work: &WorkConfig) -> bool {
+        self.required_services(work).contains(&BackingService::Qdrant)
     }
 
     pub(crate) fn serves_graphql(self) -> bool {
@@ -74,5 +82,23 @@ impl ProcessRole {
 
     pub(super) fn works_on_tasks(self) -> bool {
         matches!(self, Self::All | Self::Work)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn work_requires_the_engines_of_its_tasks() {
+        let all = WorkConfig::default();
+        let documents = WorkConfig { generate_proposal: 0, ..WorkConfig::default() };
+        let role = ProcessRole::Work;
+        let expected = [BackingService::Postgres, BackingService::Objects];
+        assert_eq!(role.required_services(&documents), expected);
+        assert!(!role.needs_embedding_model(&documents));
+        let searched = [BackingService::Qdrant, BackingService::Redis];
+        assert!(searched.iter().all(|service| role.required_services(&all).contains(service)));
+        assert!(role.needs_embedding_model(&all) && !ProcessRole::Processes.needs_embedding_model(&all));
     }
 }

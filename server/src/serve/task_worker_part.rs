@@ -4,13 +4,18 @@ use std::{sync::Arc, time::Duration};
 
 use api::app_context::AppContext;
 use document_analysis::DocumentTasks;
-use documents::{ExtractionFolder, ExtractionFolderError, ExtractionProcess, ExtractionProgram};
+use documents::{ExtractionConfig, ExtractionFolder, ExtractionFolderError, ExtractionProcess, ExtractionProgram};
 use domain::{task::WorkerName, value::InvalidValue};
+use language_models::ProviderConfigError;
 use task_workers::WorkerPool;
 use tokio::time::sleep;
 use uuid::Uuid;
 
-use super::part_supervisor::{PartSupervisor, ShutdownStage};
+use super::{
+    generation_work,
+    part_supervisor::{PartSupervisor, ShutdownStage},
+    resource_reader::TenantResourceReader,
+};
 use crate::config::MedhubConfig;
 
 /// How much longer than the drain timeout the part may take to end.
@@ -25,6 +30,12 @@ pub enum TaskWorkError {
     /// There is no folder for copies of files.
     #[error("preparing the folder for copies of files that are read")]
     Folder(#[source] ExtractionFolderError),
+    /// The child process that reads a file cannot be confined, and the settings require it.
+    #[error("confining the process that reads files: {0}")]
+    Unconfined(String),
+    /// The settings of a provider of generated texts are invalid.
+    #[error("setting up the providers of generated texts")]
+    Providers(#[source] ProviderConfigError),
     /// The worker's name is invalid: a defect of this program.
     #[error("naming the worker")]
     WorkerName(#[source] InvalidValue),
@@ -33,11 +44,12 @@ pub enum TaskWorkError {
 /// Starts the part that works on the kinds of task whose concurrency is not 0.
 ///
 /// # Errors
-/// [`TaskWorkError`] when the folder for copies of files cannot be used.
+/// [`TaskWorkError`] when the folder for copies of files or a provider cannot be used.
 pub(super) fn start(app: &AppContext, config: &MedhubConfig, parts: &mut PartSupervisor) -> Result<(), TaskWorkError> {
     let concurrency = config.work.concurrency();
     let mut extraction = ExtractionProcess::new(ExtractionProgram::current(), config.extraction.clone());
     if concurrency.extract_text > 0 {
+        check_confinement(&config.extraction)?;
         let folder = ExtractionFolder::open(&config.extraction).map_err(TaskWorkError::Folder)?;
         if folder.removed_folders() > 0 {
             tracing::info!(
@@ -47,8 +59,16 @@ pub(super) fn start(app: &AppContext, config: &MedhubConfig, parts: &mut PartSup
         }
         extraction = extraction.with_folder(folder);
     }
-    let documents = DocumentTasks { dispatcher: Arc::clone(&app.dispatcher), objects: app.objects.clone(), extraction };
-    let handlers = documents.create_handlers(concurrency).map_err(TaskWorkError::Patterns)?;
+    let documents = DocumentTasks {
+        dispatcher: Arc::clone(&app.dispatcher),
+        objects: app.objects.clone(),
+        extraction,
+        resources: Arc::new(TenantResourceReader { read_models: app.read_models.clone() }),
+    };
+    let mut handlers = documents.create_handlers(concurrency).map_err(TaskWorkError::Patterns)?;
+    if config.work.generate_proposal > 0 {
+        handlers.push(generation_work::create_handler(app, config)?);
+    }
     if handlers.is_empty() {
         return Ok(());
     }
@@ -72,5 +92,17 @@ pub(super) fn start(app: &AppContext, config: &MedhubConfig, parts: &mut PartSup
         }
         Ok(())
     });
+    Ok(())
+}
+
+/// Warns if the process that reads files cannot be confined, or refuses if the settings require it.
+fn check_confinement(extraction: &ExtractionConfig) -> Result<(), TaskWorkError> {
+    for status in documents::check_confinement() {
+        let Some(problem) = status.problem else { continue };
+        if extraction.require_confinement {
+            return Err(TaskWorkError::Unconfined(problem));
+        }
+        tracing::warn!(means = status.name, problem, "files are read with less confinement");
+    }
     Ok(())
 }

@@ -71,28 +71,28 @@ fn all_rows_are_notices_in_realistic_shares() {
 
     let share_of =
         |holds: &dyn Fn(&Notice) -> bool| notices.iter().filter(|notice| holds(notice)).count() * 1_000 / 20_000;
-    let has_type = |kind: &'static str| move |notice: &Notice| notice.facts.notice_type.as_str() == kind;
+    let has_type = |kind: &'static str| move |notice: &Notice| notice.details.notice_type.as_str() == kind;
     let shares: [(&str, usize, std::ops::RangeInclusive<usize>); 12] = [
         ("combined", share_of(&has_type("Combined Synopsis/Solicitation")), 280..=400),
         ("solicitation", share_of(&has_type("Solicitation")), 170..=280),
         ("sources sought", share_of(&has_type("Sources Sought")), 50..=110),
         ("award notice", share_of(&has_type("Award Notice")), 220..=320),
         ("award", share_of(&|notice| notice.award.is_some()), 220..=320),
-        ("no description", share_of(&|notice| notice.facts.description.is_none()), 450..=550),
-        ("no NAICS", share_of(&|notice| notice.facts.naics.is_none()), 15..=45),
+        ("no description", share_of(&|notice| notice.details.description.is_none()), 450..=550),
+        ("no NAICS", share_of(&|notice| notice.details.naics.is_none()), 15..=45),
         (
             "short NAICS",
-            share_of(&|notice| notice.facts.naics.as_ref().is_some_and(|code| code.as_str().len() < 6)),
+            share_of(&|notice| notice.details.naics.as_ref().is_some_and(|code| code.as_str().len() < 6)),
             2..=20,
         ),
         (
             "late deadline",
-            share_of(&|notice| notice.facts.response_deadline.is_some_and(|due| due < notice.posted_at)),
+            share_of(&|notice| notice.details.response_deadline.is_some_and(|due| due < notice.posted_at)),
             5..=40,
         ),
-        ("not ASCII", share_of(&|notice| !notice.facts.title.is_ascii()), 30..=250),
-        ("quote or comma", share_of(&|notice| notice.facts.title.contains(['"', ','])), 100..=500),
-        ("set aside", share_of(&|notice| notice.facts.set_aside.is_some()), 350..=550),
+        ("not ASCII", share_of(&|notice| !notice.details.title.is_ascii()), 30..=250),
+        ("quote or comma", share_of(&|notice| notice.details.title.contains(['"', ','])), 100..=500),
+        ("set aside", share_of(&|notice| notice.details.set_aside.is_some()), 350..=550),
     ];
     for (what, share, expected) in shares {
         println!("{what}: {share} per mille");
@@ -111,10 +111,10 @@ fn assert_solicitations_have_histories(notices: &[Notice]) {
     let with_several = by_opportunity.values().filter(|notices| notices.len() > 1).count();
     let longest = by_opportunity.values().map(Vec::len).max().unwrap();
     let retyped = by_opportunity.values().filter(|notices| {
-        notices.iter().any(|notice| notice.facts.solicitation_number != notices[0].facts.solicitation_number)
+        notices.iter().any(|notice| notice.details.solicitation_number != notices[0].details.solicitation_number)
     });
     let count_amendments = |notices: &Vec<&Notice>| {
-        notices[1..].iter().filter(|notice| notice.facts.notice_type.as_str() != "Award Notice").count()
+        notices[1..].iter().filter(|notice| notice.details.notice_type.as_str() != "Award Notice").count()
     };
     let amendments = by_opportunity.values().map(count_amendments).sum::<usize>() * 1_000 / notices.len();
     println!("{amendments} per mille amendments");

@@ -5,7 +5,7 @@ use sqlx::{Row, postgres::PgRow};
 
 use super::{TaskQueue, TaskQueueError, postgres_error};
 
-/// A task of the queue. What the task has come to is in the log.
+/// A task of the queue. Its outcome is in the log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TaskQueueRow {
     /// The tenant that owns the task.

@@ -30,16 +30,20 @@ fn the_demonstration_fills_all_stores_consistently_answers_every_query_and_shows
     assert_eq!(find_step("upload -> inbox in "), Some("Document analysed: rfq-ceiling-lifts.pdf"), "{text}");
     let analysed = "rfq-ceiling-lifts.pdf, 2 pages, 4 requirements";
     assert_eq!(find_step("upload -> analysed in "), Some(analysed), "{text}");
-    for step in ["notice -> mail in ", "upload -> mail in "] {
+    assert_eq!(find_step("request -> generated in "), Some("2 sections"), "{text}");
+    assert!(text.contains("240 ceiling lifts for patients") && text.contains("] Ceiling lifts 2029"), "{text}");
+    for step in ["notice -> mail in ", "upload -> mail in ", "request -> mail in "] {
         let mail = folder.path().join("demo/mails").join(find_step(step).unwrap_or_else(|| panic!("{text}")));
         assert!(fs::read_to_string(&mail).unwrap().contains("\nTo: ann@demo-"), "{}", mail.display());
     }
     let trails: Vec<_> = text.split("$ medhub trail ").skip(1).collect();
-    for (trail, first) in trails.iter().zip(["opportunity.discovered", "document.uploaded"]) {
+    for (trail, first) in
+        trails.iter().zip(["opportunity.discovered", "document.uploaded", "proposal_generation.requested"])
+    {
         // The tree begins with its cause and has the mail as its last effect.
         let events = trail.lines().skip(2).take_while(|line| !line.is_empty()).collect::<Vec<_>>().join("\n");
         assert!(events.lines().next().unwrap_or_default().contains(first), "{text}");
         assert!(events.contains("└─ inbox.mail_sent"), "{text}");
     }
-    assert_eq!(trails.len(), 2, "{text}");
+    assert_eq!(trails.len(), 3, "{text}");
 }

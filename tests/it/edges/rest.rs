@@ -32,6 +32,8 @@ async fn resources_are_created_read_changed_and_deleted() {
     assert_eq!((&repeated.body["id"], &repeated.body["repeated"]), (&created.body["id"], &json!(true)));
     let other = create("k1", &json!({ "name": "Other", "kind": "other", "body": "x" })).await;
     assert_eq!((other.status.as_u16(), other.problem_code()), (409, "IDEMPOTENCY_KEY_REUSED"));
+    let reserved = create("task-result:01890a5d-ac96-774b-bcce-b302099a8057", &body).await;
+    assert_eq!((reserved.status.as_u16(), reserved.problem_code()), (400, "INVALID_INPUT"), "{}", reserved.body);
 
     let path = format!("/api/v1/resources/{}", created.body["id"].as_str().unwrap());
     let token = created.header("consistency-token").to_owned();

@@ -72,6 +72,7 @@ created = call("ProcessTask", writer, request=task_request, idempotency_key="onc
 repeated = call("ProcessTask", writer, request=task_request, idempotency_key="once")
 assert (repeated.task_id, repeated.repeated, created.repeated) == (created.task_id, True, False), (created, repeated)
 refused(Code.ALREADY_EXISTS, "ProcessTask", writer, request={**task_request, "subject_id": "doc-2"}, idempotency_key="once")
+refused(Code.INVALID_ARGUMENT, "ProcessTask", writer, request=task_request, idempotency_key=f"task-result:{created.task_id}")
 
 task = created.task_id
 refused(Code.PERMISSION_DENIED, "ProcessTask", writer, task_id=task, start={"worker": "w1"})

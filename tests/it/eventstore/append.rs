@@ -37,7 +37,7 @@ fn create_store(pool: &PgPool, lanes: usize) -> PgEventStore<Opportunity> {
 /// A command that leads to two events: the discovery and the award.
 fn discover_command() -> OpportunityCommand {
     let award = Award { number: Some("W1".to_owned()), date: None, amount: None, awardee: None };
-    let facts = NoticeDetails {
+    let details = NoticeDetails {
         title: "Patient lifts".to_owned(),
         notice_type: NoticeType::try_new("Solicitation").unwrap(),
         agency: Agency::from_name("VETERANS AFFAIRS, DEPARTMENT OF").unwrap(),
@@ -59,7 +59,7 @@ fn discover_command() -> OpportunityCommand {
         notice_id: NoticeId::try_new("n1").unwrap(),
         source: NoticeSource::Manual,
         posted_at: noon_of_march_3(),
-        facts,
+        details,
         award: Some(award),
     }))
 }

@@ -176,6 +176,9 @@ async fn a_change_with_an_idempotency_key_is_made_once_and_an_outdated_one_is_re
     let code = |answer: &Value| answer["errors"][0]["extensions"].clone();
     let reused = product.send_graphql(amend, titled("Beds", key)).await;
     assert_eq!(code(&reused)["code"], "IDEMPOTENCY_KEY_REUSED", "{reused}");
+    let process_key = json!({ "idempotencyKey": "document-analysis.01890a5d-ac96-774b-bcce-b302099a8057.0" });
+    let reserved = product.send_graphql(amend, titled("Beds", process_key)).await;
+    assert_eq!(code(&reserved)["code"], "INVALID_INPUT", "{reserved}");
     let outdated = product.send_graphql(amend, titled("Beds", json!({ "expectedVersion": 1 }))).await;
     assert_eq!(code(&outdated), json!({ "code": "CONFLICT", "currentVersion": 3 }), "{outdated}");
     let current = send_mutation(product, amend, titled("Beds", json!({ "expectedVersion": 3 }))).await;

@@ -6,6 +6,7 @@ use mail::{
     ComposedMail, DeliveryError, DeliveryStage, MailComposer, MailContent, MailTransport as _, OutgoingMail,
     SmtpEncryption, SmtpServer, SmtpSetupError, SmtpTransport,
 };
+use tests::{json_lines, shared_product};
 use uuid::Uuid;
 
 use super::smtp_server::TestSmtpServer;
@@ -152,4 +153,37 @@ async fn unusable_settings_are_refused_and_an_absent_server_is_tried_again() {
     assert!(matches!(SmtpTransport::new(no_certificate), Err(SmtpSetupError::Certificates(_))));
     assert_eq!(shape(deliver(&settings, "ann").await), "transient: Connection");
     assert_eq!(DeliveryStage::Connection.to_string(), "connecting");
+}
+
+#[tokio::test]
+async fn doctor_connects_to_the_mail_server_and_sends_no_mail() {
+    let server = TestSmtpServer::start(SmtpEncryption::StartTls);
+    let certificates = server.authority();
+    let product = shared_product().await;
+    let diagnose = async |password: &str, port: u16| {
+        let mut command = product.medhub_command(&["doctor", "--json"]);
+        command
+            .env("MEDHUB__MAIL__TRANSPORT", "smtp")
+            .env("MEDHUB__MAIL__SMTP_PORT", port.to_string())
+            .env("MEDHUB__MAIL__SMTP_CERTIFICATES", &certificates)
+            .env("MEDHUB__MAIL__SMTP_USER", "medhub")
+            .env("MEDHUB__MAIL__SMTP_PASSWORD", password)
+            .env("MEDHUB__MAIL__UNSUBSCRIBE_SECRET", "a secret of the test");
+        let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
+        json_lines(&output)[0]["mail"].clone()
+    };
+    let port = server.settings().port;
+    let (right, wrong, absent) =
+        tokio::join!(diagnose("the right one", port), diagnose("a wrong one", port), diagnose("the right one", 1));
+    assert_eq!((&right["usable"], &right["reason"]), (&true.into(), &serde_json::Value::Null), "{right}");
+    assert_eq!(right["at"], format!("localhost:{port}"));
+    for (diagnosis, reason, advice) in [
+        (&wrong, "failed while authenticating: ", "SMTP_PASSWORD"),
+        (&absent, "failed while connecting: ", "SMTP_PORT"),
+    ] {
+        assert_eq!(diagnosis["usable"], false, "{diagnosis}");
+        assert!(diagnosis["reason"].as_str().unwrap().starts_with(reason), "{diagnosis}");
+        assert!(diagnosis["advice"].as_str().unwrap().contains(advice), "{diagnosis}");
+    }
+    assert_eq!(server.accepted(), vec![]);
 }

@@ -2,6 +2,7 @@
 
 use std::{
     io::{BufRead as _, BufReader},
+    path::PathBuf,
     process::{Child, Command, Stdio},
     time::Duration,
 };
@@ -46,9 +47,14 @@ impl TestSmtpServer {
         Self { child, port, encryption, folder }
     }
 
+    /// The file with the certificate of its authority.
+    pub(super) fn authority(&self) -> PathBuf {
+        self.folder.path().join("authority.pem")
+    }
+
     /// The server's settings for a client that trusts it.
     pub(super) fn settings(&self) -> SmtpServer {
-        let authority = std::fs::read(self.folder.path().join("authority.pem")).unwrap();
+        let authority = std::fs::read(self.authority()).unwrap();
         SmtpServer {
             host: "localhost".to_owned(),
             port: self.port,

@@ -89,7 +89,7 @@ async fn operators_rebuild_watch_and_roll_back_over_graphql_and_others_may_not()
     let read_models = ["analytics", "search", "views", "workspace"];
     let names = rows.iter().filter(|row| row["live"] == true).map(|row| row["projection"].as_str().unwrap());
     let expected: Vec<_> = names.map(|name| if read_models.contains(&name) { json!(2) } else { json!(1) }).collect();
-    assert_eq!((active, rows.len()), (expected.iter().collect(), 10 + read_models.len()), "{live}");
+    assert_eq!((active, rows.len()), (expected.iter().collect(), 11 + read_models.len()), "{live}");
     assert_eq!(live["rebuild"], json!({ "state": "SWITCHED", "startedBy": "operator" }));
     // Readers are switched first; dropping older generations takes longer, and until then a rollback is refused.
     let back = eventually(async || {

@@ -65,6 +65,7 @@ pub(super) fn stage_results(dispatcher: &DocumentDispatcher, sender: &CommandSen
     let analysis = AnalysisReport {
         summary: DocumentSummary::try_new("Pumps.").unwrap(),
         fit_score: None,
+        fit_reasons: None,
         risks: vec![],
         model: ModelName::try_new("none").unwrap(),
     };

@@ -5,7 +5,7 @@ use std::{convert::Infallible, sync::Arc};
 
 use bytes::Bytes;
 use commands::{dispatcher::CommandDispatcher, precondition::CommandPreconditions};
-use document_analysis::{DocumentTasks, HandlerConcurrency};
+use document_analysis::{DocumentTasks, HandlerConcurrency, ResourcePage, ResourceReadError, ResourceReader};
 use documents::{ExtractionConfig, ExtractionProcess, ExtractionProgram};
 use domain::{
     clock::SystemClock,
@@ -14,7 +14,7 @@ use domain::{
     value::TenantId,
 };
 use eventstore::{postgres::PostgresConfig, store::PgEventStore};
-use futures::stream;
+use futures::{future::BoxFuture, stream};
 use objects::{ObjectOwner, ObjectStore, ObjectsConfig};
 use task_workers::{ClaimedTask, TaskFailure, TaskHandler};
 use tempfile::TempDir;
@@ -27,6 +27,34 @@ use super::document_fixture::{DocumentDispatcher, TENANT, program_sender};
 const RFQ: &str =
     "1.1 Scope\nThe contractor shall clean the pumps.\u{c}2.1 Offers\nLate quotes will not be considered.";
 
+/// A company without resources.
+struct NoResources;
+
+impl ResourceReader for NoResources {
+    fn read_page<'a>(
+        &'a self,
+        _: &'a TenantId,
+        _: u32,
+        _: Option<String>,
+    ) -> BoxFuture<'a, Result<ResourcePage, ResourceReadError>> {
+        Box::pin(async { Ok(ResourcePage::default()) })
+    }
+}
+
+/// A read model that does not answer.
+struct UnavailableResources;
+
+impl ResourceReader for UnavailableResources {
+    fn read_page<'a>(
+        &'a self,
+        _: &'a TenantId,
+        _: u32,
+        _: Option<String>,
+    ) -> BoxFuture<'a, Result<ResourcePage, ResourceReadError>> {
+        Box::pin(async { Err(ResourceReadError::new("no connection")) })
+    }
+}
+
 struct TaskFixture {
     dispatcher: Arc<DocumentDispatcher>,
     objects: ObjectStore,
@@ -36,6 +64,10 @@ struct TaskFixture {
 
 impl TaskFixture {
     async fn create() -> Self {
+        Self::with_resources(Arc::new(NoResources)).await
+    }
+
+    async fn with_resources(resources: Arc<dyn ResourceReader>) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let config = ObjectsConfig { dir: folder.path().to_owned(), ..ObjectsConfig::default() };
         let objects = ObjectStore::new(&config).unwrap();
@@ -46,6 +78,7 @@ impl TaskFixture {
             dispatcher: Arc::clone(&dispatcher),
             objects: objects.clone(),
             extraction: ExtractionProcess::new(program, ExtractionConfig::default()),
+            resources,
         };
         let concurrency = HandlerConcurrency { extract_text: 1, extract_requirements: 1, analyse_document: 1 };
         Self { dispatcher, objects, handlers: documents.create_handlers(concurrency).unwrap(), _folder: folder }
@@ -124,6 +157,23 @@ async fn each_stage_is_recorded_once_although_each_task_is_done_twice() {
     assert_eq!(requirements.len(), 2, "{requirements:?}");
     assert_eq!((requirements[1].text.as_str(), requirements[1].page), ("Late quotes will not be considered.", Some(2)));
     assert!(analysed.analysis.unwrap().summary.as_str().contains("(page 1)"));
+}
+
+#[tokio::test]
+async fn a_document_is_analysed_without_resources_that_stay_away() {
+    let fixture = TaskFixture::with_resources(Arc::new(UnavailableResources)).await;
+    let document = fixture.upload("rfq.txt", RFQ.as_bytes()).await;
+    for kind in [TaskKind::ExtractText, TaskKind::ExtractRequirements] {
+        fixture.work(&task(document, kind)).await.unwrap();
+    }
+    let mut analysis = task(document, TaskKind::AnalyseDocument);
+    let failure = fixture.work(&analysis).await.unwrap_err();
+    assert_eq!(failure.retry, RetryDecision::Later, "{failure}");
+    // The fourth attempt of five.
+    analysis.failures = 3;
+    fixture.work(&analysis).await.unwrap();
+    let reasons = fixture.load(document).await.0.analysis.unwrap().fit_reasons.unwrap();
+    assert!(reasons[0].as_str().ends_with("the company's resources could not be read"), "{reasons:?}");
 }
 
 #[tokio::test]

@@ -8,7 +8,7 @@ use tests::{
 use super::pdf_file::write_pdf;
 
 const DOCUMENT: &str = "query($id: UUID!) { document(id: $id) { version status pages failure
-    requirements { kind text page number due } analysis { summary risks model } } }";
+    requirements { kind text page number due } analysis { summary risks model fitScore fitReasons } } }";
 
 /// A request for quotations of two pages.
 fn solicitation() -> Vec<u8> {
@@ -23,8 +23,19 @@ fn solicitation() -> Vec<u8> {
             "Quotes are due by May 5, 2031 at noon Eastern Time.",
             "The contractor shall submit a monthly status report.",
             "Liquidated damages apply.",
+            "The NAICS code is 811210.",
         ],
     ])
+}
+
+/// A request in Spanish.
+fn spanish_solicitation() -> Vec<u8> {
+    write_pdf(&[&[
+        "El contratista debe entregar todos los guantes en el almacen del hospital",
+        "dentro de los treinta dias siguientes a la firma del contrato, y debe enviar",
+        "cada mes un informe sobre las entregas al responsable de la compra.",
+        "Las ofertas se reciben hasta el cinco de mayo en la oficina del hospital.",
+    ]])
 }
 
 async fn upload(user: &SignedInUser<'_>, name: &str, content: Vec<u8>) -> String {
@@ -65,7 +76,10 @@ async fn uploads_are_analysed_by_a_worker_although_it_is_killed_and_a_hostile_fi
     for (name, value) in [("MEDHUB__WORK__LEASE_MS", "1000"), ("MEDHUB__WORK__POLL_INTERVAL_MS", "100")] {
         variables.insert(name.to_owned(), value.to_owned());
     }
+    let profile = "changeCompanyProfile(profile: { name: \"Acme\", naics: [\"811210\"] })";
+    ada.apply_change(profile, json!({})).await;
     let first = upload(&ada, "first.pdf", solicitation()).await;
+    let spanish = upload(&ada, "spanish.pdf", spanish_solicitation()).await;
     let hostile = upload(&ada, "hostile.pdf", b"%PDF-1.7 not much of a document".to_vec()).await;
     let last = upload(&ada, "last.pdf", solicitation()).await;
 
@@ -91,17 +105,31 @@ async fn uploads_are_analysed_by_a_worker_although_it_is_killed_and_a_hostile_fi
               "number": "2.1", "due": "2031-05-05T16:00:00+00:00" },
             { "kind": "DELIVERABLE", "text": "The contractor shall submit a monthly status report.", "page": 2,
               "number": "2.1", "due": null },
+            { "kind": "ELIGIBILITY", "text": "The NAICS code is 811210.", "page": 2, "number": "2.1", "due": null },
         ]);
         assert_eq!(document["requirements"], expected, "{document}");
         let analysis = &document["analysis"];
         assert_eq!(analysis["model"], "extractive-1");
+        assert_eq!(analysis["fitScore"], 100, "{analysis}");
+        let reason = "NAICS code 811210 of the document is one of the company's: 35 of 35 points";
+        assert_eq!(analysis["fitReasons"], json!([reason]));
         let summary = analysis["summary"].as_str().unwrap();
         assert!(summary.contains("maintenance of medical pumps") && summary.contains("(page 1)"), "{summary}");
         assert!(analysis["risks"].to_string().contains("Liquidated damages apply."), "{analysis}");
     }
+    let document = wait_for_status(&ada, &spanish, "ANALYSED").await;
+    assert_eq!(document["requirements"], json!([]));
+    let risk = document["analysis"]["risks"][0].as_str().unwrap();
+    assert!(risk.starts_with("The text is not in English but in Spanish: "), "{document}");
+    let tasks = ada.send_document("{ tasks(first: 50) { edges { node { kind result } } } }", json!({})).await;
+    let stage =
+        "0 requirements. The text is not in English but in Spanish: requirements are recognised in English only";
+    assert!(tasks.to_string().contains(stage), "{tasks}");
     let failed = wait_for_status(&ada, &hostile, "FAILED").await;
     assert!(failed["failure"].as_str().unwrap().contains("damaged"), "{failed}");
-    let analysed = ["Document analysed: first.pdf", "Document analysed: last.pdf"];
-    wait_for_titles(&ada, &[analysed[0], analysed[1], "Document not analysed: hostile.pdf"]).await;
+    let analysed = ["first.pdf", "last.pdf", "spanish.pdf"].map(|name| format!("Document analysed: {name}"));
+    let mut titles: Vec<_> = analysed.iter().map(String::as_str).collect();
+    titles.push("Document not analysed: hostile.pdf");
+    wait_for_titles(&ada, &titles).await;
     worker.stop().await.unwrap();
 }

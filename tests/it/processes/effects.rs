@@ -202,9 +202,8 @@ async fn a_command_that_keeps_failing_stalls_its_instance_until_it_is_resumed() 
     let id = fixture.upload().await;
     fixture.upload().await;
     fixture.deliver(&fixture.events().await).await;
-    // A command that this release cannot read.
-    let corrupt =
-        format!("update process_commands set command = '{{\"type\":\"unknown\"}}' where instance_id = '{id}'");
+    // A command that cannot be sent.
+    let corrupt = format!("update process_commands set idempotency_key = 'not a key' where instance_id = '{id}'");
     fixture.execute("create table saved as select * from process_commands").await;
     fixture.execute(&corrupt).await;
     let runner = fixture.runner_with(ProcessRunnerConfig { max_attempts: 2, ..ProcessRunnerConfig::default() });
@@ -215,9 +214,10 @@ async fn a_command_that_keeps_failing_stalls_its_instance_until_it_is_resumed() 
     let query = InstanceQuery { statuses: vec![InstanceStatus::Stalled], limit: 10, ..InstanceQuery::default() };
     let stalled = fixture.store.list_instances(&query).await.unwrap();
     assert_eq!(stalled.iter().map(|row| &row.key).collect::<Vec<_>>(), [&key(&id)]);
-    assert!(stalled[0].last_error.contains("unknown"), "{stalled:?}");
+    assert!(stalled[0].last_error.contains("idempotency key"), "{stalled:?}");
     assert_eq!(runner.run_once().await.unwrap(), 0, "it is not tried again");
-    fixture.execute("update process_commands c set command = s.command from saved s where s.id = c.id").await;
+    let restore = "update process_commands c set idempotency_key = s.idempotency_key from saved s where s.id = c.id";
+    fixture.execute(restore).await;
     fixture.store.resume_instance("document-analysis", &key(&id)).await.unwrap();
     fixture.run_until_idle().await;
     assert_eq!(fixture.effects().await, ["task.requested", "task.requested"]);
@@ -280,12 +280,13 @@ async fn the_last_command_of_a_finished_instance_can_be_resumed() {
     }
     fixture.deliver(&fixture.events().await).await;
     fixture.execute("create table saved as select * from process_commands").await;
-    fixture.execute("update process_commands set command = '{\"type\":\"unknown\"}'").await;
+    fixture.execute("update process_commands set idempotency_key = 'not a key'").await;
     let runner = fixture.runner_with(ProcessRunnerConfig { max_attempts: 1, ..ProcessRunnerConfig::default() });
     runner.run_once().await.unwrap();
 
     assert_eq!(statuses(&fixture).await, [(InstanceStatus::Stalled, String::new())]);
-    fixture.execute("update process_commands c set command = s.command from saved s where s.id = c.id").await;
+    let restore = "update process_commands c set idempotency_key = s.idempotency_key from saved s where s.id = c.id";
+    fixture.execute(restore).await;
     fixture.store.resume_instance("document-analysis", &key(&id)).await.unwrap();
     fixture.run_until_idle().await;
     assert_eq!(fixture.effects().await.last().map(String::as_str), Some("inbox.notified"));

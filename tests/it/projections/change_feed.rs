@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use projections::{
     change_feed::{ChangeFeed, ChangeNotification, FeedSubscription},
-    runtime::{AnyProjection, Generation, Projection},
+    runtime::{AnyProjection, Projection, ReadModelGeneration},
 };
 use tokio::time::timeout;
 use uuid::Uuid;
@@ -113,7 +113,7 @@ async fn a_log_that_was_put_back_is_followed_from_its_end_on() {
     let field = ProjectionFixture::new().await;
     let control = field.runtime.control();
     let registered = async || {
-        let build = control.load_generation("live", Generation::FIRST).await.unwrap();
+        let build = control.load_generation("live", ReadModelGeneration::FIRST).await.unwrap();
         (build.incarnation, build.handover)
     };
     let (old, new) = (Uuid::from_u128(1), Uuid::from_u128(2));
@@ -123,5 +123,5 @@ async fn a_log_that_was_put_back_is_followed_from_its_end_on() {
     assert_eq!(registered().await, (old, 7), "who follows the log already goes on where it is");
     control.register_stateless("live", new, 5).await.unwrap();
     assert_eq!(registered().await, (new, 5));
-    assert_eq!(control.load_pointer().await.unwrap().active_generation("live"), Generation::FIRST);
+    assert_eq!(control.load_pointer().await.unwrap().active_generation("live"), ReadModelGeneration::FIRST);
 }

@@ -1,7 +1,7 @@
 //! Dead letters: parked in order per stream, inspected, re-driven, given up.
 
 use domain::envelope::RawEnvelope;
-use projections::runtime::{Generation, ParkedStreamQuery};
+use projections::runtime::{ParkedStreamQuery, ReadModelGeneration};
 
 use super::{
     id,
@@ -42,7 +42,7 @@ async fn an_event_that_makes_no_sense_holds_back_its_own_stream_only() {
     assert_eq!(views.get(&id(SHIP)).await.unwrap().unwrap().version, of(&events, SHIP).len() as u64);
     let parked = field.parked().await;
     assert_eq!(parked.len(), 1);
-    assert_eq!((parked[0].stream.aggregate_id.as_str(), parked[0].letters), (WHEELCHAIRS, waiting));
+    assert_eq!((&*parked[0].stream.aggregate_id, parked[0].letters), (WHEELCHAIRS, waiting));
     assert!(parked[0].reason.contains("unknown variant `evaporated`"), "{}", parked[0].reason);
     let letters = field.runtime.control().load_dead_letters(&parked[0]).await.unwrap();
     let sequences: Vec<_> = letters.iter().map(|letter| letter.sequence).collect();
@@ -133,7 +133,7 @@ async fn a_letter_is_given_up_only_with_a_reason_and_stays_on_record() {
 
 #[tokio::test]
 async fn so_much_poison_is_no_accident_and_pauses_the_projection() {
-    let field = ProjectionFixture::with(unreachable_registry(), |config| config.parked_sequences_max = 1).await;
+    let field = ProjectionFixture::with(unreachable_registry(), |config| config.parked_streams_max = 1).await;
     let views = tests::views().await;
     let events = history();
     let worker = field.start(&views).await;
@@ -172,7 +172,10 @@ async fn letters_are_found_by_what_is_wrong_with_them() {
     for none in [
         ParkedStreamQuery { fingerprint: Some("00000000".to_owned()), ..ParkedStreamQuery::default() },
         ParkedStreamQuery { projection: Some("search".to_owned()), ..ParkedStreamQuery::default() },
-        ParkedStreamQuery { generation: Some(Generation::try_new(7).unwrap()), ..ParkedStreamQuery::default() },
+        ParkedStreamQuery {
+            generation: Some(ReadModelGeneration::try_new(7).unwrap()),
+            ..ParkedStreamQuery::default()
+        },
     ] {
         assert_eq!(field.runtime.control().find_parked_streams(&none).await.unwrap(), [], "{none:?}");
     }

@@ -10,7 +10,8 @@ use projections::{
     QueryError,
     opportunity_views::{OpportunityViews, ViewChange},
     runtime::{
-        BatchLimits, Generation, Projection, ProjectionError, ReadModelFold, ReadModelRow, VerifyScope, WorkerState,
+        BatchLimits, Projection, ProjectionError, ReadModelFold, ReadModelGeneration, ReadModelRow, VerifyScope,
+        WorkerState,
     },
 };
 
@@ -58,7 +59,7 @@ impl Projection for FaultyViews {
         OpportunityViews::batch_limits()
     }
 
-    fn with_generation(&self, generation: Generation) -> Self {
+    fn with_generation(&self, generation: ReadModelGeneration) -> Self {
         Self { inner: Projection::with_generation(&self.inner, generation), fault: Arc::clone(&self.fault) }
     }
 
@@ -69,7 +70,7 @@ impl Projection for FaultyViews {
     async fn apply(&self, changes: &[ViewChange]) -> Result<(), ProjectionError> {
         match self.fault.load(Ordering::SeqCst) {
             REFUSES_SHIPS if changes.iter().any(|change| change.id == SHIP) => {
-                Err(ProjectionError::refused("ships are not taken"))
+                Err(ProjectionError::rejected("ships are not taken"))
             }
             FULL => Err(ProjectionError::unavailable("OOM command not allowed when used memory > 'maxmemory'")),
             LIES => Ok(()),
@@ -122,7 +123,7 @@ async fn what_a_store_refuses_is_found_in_its_batch_and_parked_and_the_rest_goes
 
     assert_eq!((version(&sink, WHEELCHAIRS).await, version(&sink, VALVES).await), (events_of(WHEELCHAIRS), 1));
     let parked = field.parked().await;
-    assert_eq!((parked.len(), parked[0].stream.aggregate_id.as_str()), (1, SHIP));
+    assert_eq!((parked.len(), &*parked[0].stream.aggregate_id), (1, SHIP));
     assert!(parked[0].reason.contains("ships are not taken"), "{}", parked[0].reason);
     sink.set(SOUND);
     assert_eq!(field.runtime.redrive(&sink, &parked[0]).await.unwrap().blocked_by, None);

@@ -17,6 +17,7 @@ use tests::{
 mod analyst_guide;
 mod analyst_views;
 mod engagement;
+mod generations;
 
 /// Asks the server as `default`; the answer's lines and their values.
 async fn rows(database: &str, statement: &str) -> Vec<Vec<String>> {

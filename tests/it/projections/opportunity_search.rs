@@ -1,5 +1,6 @@
 //! Qdrant: one point per opportunity, found by what it is about and by the words and numbers in it.
 
+mod document_texts;
 mod queries;
 mod similarity;
 mod verify;
@@ -11,7 +12,7 @@ use domain::{envelope::RawEnvelope, value::PUBLIC_TENANT};
 use projections::{
     OpportunityCriteria,
     opportunity_search::{OpportunityHit, OpportunitySearch},
-    runtime::{Generation, Projection, ReadModelRow, VerifyScope},
+    runtime::{Projection, ReadModelGeneration, ReadModelRow, VerifyScope},
     storage::qdrant::QdrantConfig,
 };
 use qdrant_client::{

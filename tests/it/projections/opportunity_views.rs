@@ -1,7 +1,7 @@
 //! Redis: detail views, counters and leaderboards that move together, exactly once.
 
 mod engagement;
-mod refused_writes;
+mod rejected_writes;
 mod state_cache;
 mod verify;
 
@@ -128,7 +128,7 @@ async fn a_view_shows_what_is_on_record() {
 
     let last = events.iter().filter(|event| event.aggregate_id == WHEELCHAIRS).count() as u64;
     assert_eq!((view.version, view.status, view.notice_count), (last, OpportunityViewStatus::Awarded, 4));
-    assert_eq!((view.facts.title.as_str(), view.awarded_cents), ("6530--Wheelchairs and lifts", Some(111)));
+    assert_eq!((view.details.title.as_str(), view.awarded_cents), ("6530--Wheelchairs and lifts", Some(111)));
 }
 
 #[tokio::test]

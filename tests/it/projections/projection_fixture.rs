@@ -16,8 +16,8 @@ use eventstore::{
 };
 use futures::TryStreamExt as _;
 use projections::runtime::{
-    AnyProjection, ConsumerConfig, ControlStore, Generation, ParkedStream, ParkedStreamQuery, ProjectionRuntime,
-    RuntimeError, StatusReader, Worker, WorkerState,
+    AnyProjection, ConsumerConfig, ControlStore, ParkedStream, ParkedStreamQuery, ProjectionRuntime,
+    ReadModelGeneration, RuntimeError, StatusReader, Worker, WorkerState,
 };
 use rdkafka::{
     message::{Header, OwnedHeaders},
@@ -119,7 +119,8 @@ impl ProjectionFixture {
     /// Waits until the checkpoints of every partition stand at this position.
     pub(crate) async fn reached_on_all_partitions(&self, projection: &str, position: u64) {
         eventually(async || {
-            let checkpoint = self.runtime.control().load_checkpoint(projection, Generation::FIRST).await.unwrap();
+            let checkpoint =
+                self.runtime.control().load_checkpoint(projection, ReadModelGeneration::FIRST).await.unwrap();
             let behind: Vec<_> = self
                 .partitions()
                 .into_iter()
@@ -182,7 +183,7 @@ impl ProjectionFixture {
     pub(crate) async fn start(&self, projection: &dyn AnyProjection) -> RunningWorker {
         let control = self.runtime.control();
         control.register_first_generation(projection.name(), self.incarnation).await.unwrap();
-        let build = control.load_generation(projection.name(), Generation::FIRST).await.unwrap();
+        let build = control.load_generation(projection.name(), ReadModelGeneration::FIRST).await.unwrap();
         let worker = Worker::new(self.runtime.clone(), projection, build);
         let (status, shutdown) = (worker.status(), CancellationToken::new());
         RunningWorker { status, task: tokio::spawn(worker.run(shutdown.clone())), shutdown }

@@ -1,11 +1,11 @@
-//! Rebuilding beside the live generation, verification, switching and rolling back.
+//! Rebuilding beside the active generation, verification, switching and rolling back.
 
 use std::sync::Arc;
 
 use domain::envelope::RawEnvelope;
 use eventstore::relay::{Relay, RelayConfig};
 use projections::runtime::{
-    AnyProjection, DifferenceKind, Generation, Projection, RebuildError, RebuildOptions, RebuildProgress,
+    AnyProjection, DifferenceKind, Projection, ReadModelGeneration, RebuildError, RebuildOptions, RebuildProgress,
     RebuildReport, Supervisor, VerifyOptions,
 };
 use tokio::{sync::watch, task::JoinHandle};
@@ -63,7 +63,7 @@ async fn rebuild(
 }
 
 /// Waits until a generation has taken in the whole log.
-async fn current(field: &ProjectionFixture, projection: &Arc<dyn AnyProjection>, generation: Generation) {
+async fn current(field: &ProjectionFixture, projection: &Arc<dyn AnyProjection>, generation: ReadModelGeneration) {
     let end = field.runtime.log().completed_prefix().await.unwrap();
     eventually(async || {
         let position = field.runtime.completed_prefix(projection.as_ref(), generation).await.unwrap();
@@ -72,8 +72,8 @@ async fn current(field: &ProjectionFixture, projection: &Arc<dyn AnyProjection>,
     .await;
 }
 
-fn g(number: i32) -> Generation {
-    Generation::try_new(number).unwrap()
+fn g(number: i32) -> ReadModelGeneration {
+    ReadModelGeneration::try_new(number).unwrap()
 }
 
 #[tokio::test]
@@ -169,8 +169,8 @@ async fn a_rebuild_can_be_given_up_and_the_live_generation_cannot_be_dropped() {
 
     let generations: Vec<_> = field.runtime.control().load_generations().await.unwrap();
     assert_eq!(generations.iter().map(|build| build.generation).collect::<Vec<_>>(), [g(1)]);
-    let live = field.runtime.drop_generation(&all[0], g(1)).await;
-    assert!(matches!(live, Err(RebuildError::IsActive { .. })), "{live:?}");
+    let outcome = field.runtime.drop_generation(&all[0], g(1)).await;
+    assert!(matches!(outcome, Err(RebuildError::IsActive { .. })), "{outcome:?}");
     // Numbers are never used again.
     assert_eq!(rebuild(&field, &all).await.unwrap().active["views"], g(3));
     field.runtime.drop_generation(&all[0], g(1)).await.unwrap();

@@ -14,7 +14,7 @@ use domain::{context::BoundedContext, envelope::RawEnvelope};
 use projections::{
     QueryError,
     runtime::{
-        AnyProjection, BatchLimits, Generation, GenerationState, Projection, ProjectionError, ReadModelFold,
+        AnyProjection, BatchLimits, GenerationState, Projection, ProjectionError, ReadModelFold, ReadModelGeneration,
         ReadModelRow, RebuildError, RebuildOptions, RebuildProgress, VerifyScope,
     },
 };
@@ -28,8 +28,8 @@ use super::projection_fixture::{ProjectionFixture, unreachable_registry};
 /// What was done to the stores of all generations.
 #[derive(Debug, Default)]
 struct StorageContents {
-    prepared: BTreeSet<Generation>,
-    published: Option<Generation>,
+    prepared: BTreeSet<ReadModelGeneration>,
+    published: Option<ReadModelGeneration>,
     /// Whether the next call of each kind fails.
     failing: BTreeMap<&'static str, bool>,
 }
@@ -37,13 +37,13 @@ struct StorageContents {
 /// A read model of nothing, so that only what the runtime itself does takes time. Each is a projection of its own.
 #[derive(Debug, Clone)]
 struct EmptyProjection<const NUMBER: usize> {
-    generation: Generation,
+    generation: ReadModelGeneration,
     stores: Arc<Mutex<StorageContents>>,
 }
 
 impl<const NUMBER: usize> EmptyProjection<NUMBER> {
     fn new() -> Self {
-        Self { generation: Generation::FIRST, stores: Arc::default() }
+        Self { generation: ReadModelGeneration::FIRST, stores: Arc::default() }
     }
 
     async fn act(&self, what: &'static str, act: impl FnOnce(&mut StorageContents)) -> Result<(), QueryError> {
@@ -91,7 +91,7 @@ impl<const NUMBER: usize> Projection for EmptyProjection<NUMBER> {
         BatchLimits { batch_events: 10, linger: Duration::from_millis(1), rebuild_events: 10 }
     }
 
-    fn with_generation(&self, generation: Generation) -> Self {
+    fn with_generation(&self, generation: ReadModelGeneration) -> Self {
         Self { generation, stores: Arc::clone(&self.stores) }
     }
 
@@ -125,7 +125,7 @@ impl<const NUMBER: usize> Projection for EmptyProjection<NUMBER> {
         .await
     }
 
-    async fn publish(&self) -> Result<(), QueryError> {
+    async fn switch_direct_readers(&self) -> Result<(), QueryError> {
         self.act("publish", |stores| stores.published = Some(self.generation)).await
     }
 
@@ -216,13 +216,16 @@ impl RebuildWorld {
         let (pointer, builds) = (control.load_pointer().await.unwrap(), control.load_generations().await.unwrap());
         for (projection, stores) in self.all.iter().zip(&self.stores) {
             let name = projection.name();
-            let is_kept = |generation: Generation| {
+            let is_kept = |generation: ReadModelGeneration| {
                 let build = builds.iter().find(|build| build.projection == name && build.generation == generation);
                 build.is_some_and(|build| build.state == GenerationState::Following)
                     && stores.lock().unwrap().prepared.contains(&generation)
             };
-            let live = pointer.active_generation(name);
-            assert!(is_kept(live), "{after}: readers of {name} see {live}, which is not kept: {builds:?} {stores:?}");
+            let active = pointer.active_generation(name);
+            assert!(
+                is_kept(active),
+                "{after}: readers of {name} see {active}, which is not kept: {builds:?} {stores:?}"
+            );
             let published = stores.lock().unwrap().published;
             assert!(
                 published.is_none_or(|published| stores.lock().unwrap().prepared.contains(&published)),
@@ -255,7 +258,7 @@ impl RebuildWorld {
 
     async fn act(&self, dice: &mut SeededChoices) -> String {
         let (projection, generation) =
-            (&self.all[0], Generation::try_new(dice.pick_item(&[1, 2, 3, 4, 5, 6])).unwrap());
+            (&self.all[0], ReadModelGeneration::try_new(dice.pick_item(&[1, 2, 3, 4, 5, 6])).unwrap());
         let runtime = &self.field.runtime;
         let (what, polls) = (dice.number_below(10), dice.number_between(1, 120));
         let (name, outcome) = match what {
@@ -317,7 +320,7 @@ async fn giving_up_after_a_failed_publication_gives_up_nothing_and_a_rollback_le
     assert_eq!(world.field.runtime.abandon_rebuild(&world.all).await.unwrap(), None, "there is nothing to give up");
     world.check("giving up").await;
     let back = world.field.runtime.rollback(&world.all).await.unwrap();
-    assert!(back.generations.values().all(|generation| *generation == Generation::FIRST), "{back:?}");
+    assert!(back.generations.values().all(|generation| *generation == ReadModelGeneration::FIRST), "{back:?}");
     world.check("rolling back").await;
 }
 
@@ -352,7 +355,7 @@ async fn what_a_rebuild_makes_is_not_dropped_beside_it_and_two_do_not_work_at_on
     drop(cut_off(world.rebuild(), 6).await);
     world.turn_is_free().await;
 
-    let second = Generation::try_new(2).unwrap();
+    let second = ReadModelGeneration::try_new(2).unwrap();
     let running: i64 = sqlx::query_scalar("select count(*) from projection_rebuilds where state = 'running'")
         .fetch_one(&world.field.pool)
         .await

@@ -94,14 +94,14 @@ fn number(number: u128) -> String {
     uuid::Uuid::from_u128(number).to_string()
 }
 
-async fn workspace() -> TenantViews {
-    let workspace = TenantViews::new(&tests::views_config().await).unwrap();
-    workspace.prepare().await.unwrap();
-    workspace
+async fn tenant_views() -> TenantViews {
+    let views = TenantViews::new(&tests::views_config().await).unwrap();
+    views.prepare().await.unwrap();
+    views
 }
 
-async fn titles(workspace: &TenantViews, of: &str, group: ListGroup) -> Vec<String> {
-    let page = workspace.list_aggregates::<Proposal>(&tenant(of), &group, 10, None).await.unwrap();
+async fn titles(views: &TenantViews, of: &str, group: ListGroup) -> Vec<String> {
+    let page = views.list_aggregates::<Proposal>(&tenant(of), &group, 10, None).await.unwrap();
     assert_eq!((page.total, page.has_more), (page.items.len() as u64, false));
     let title =
         |kept: projections::tenant_views::StoredAggregate<Proposal>| kept.state.content().unwrap().title.to_string();
@@ -109,13 +109,13 @@ async fn titles(workspace: &TenantViews, of: &str, group: ListGroup) -> Vec<Stri
 }
 
 /// What a generation holds and what the log says, compared as `medhub verify` does.
-async fn is_as_the_log_says(workspace: &TenantViews, events: &[RawEnvelope]) {
+async fn is_as_the_log_says(views: &TenantViews, events: &[RawEnvelope]) {
     for scope in [VerifyScope::all_buckets(), VerifyScope::Totals] {
-        let mut fold = Projection::fold(workspace, &scope);
+        let mut fold = Projection::fold(views, &scope);
         for event in events {
             fold.apply_event(event).unwrap();
         }
-        let (mut wanted, mut held) = (fold.expected_rows(), Projection::read_back(workspace, &scope).await.unwrap());
+        let (mut wanted, mut held) = (fold.expected_rows(), Projection::read_back(views, &scope).await.unwrap());
         wanted.sort();
         held.sort();
         assert_eq!(held, wanted, "{scope:?}");
@@ -127,50 +127,50 @@ async fn is_as_the_log_says(workspace: &TenantViews, events: &[RawEnvelope]) {
 async fn what_tenants_own_is_shown_once_however_often_it_comes() {
     let events = worked();
     for way in 0..3 {
-        let workspace = workspace().await;
+        let views = tenant_views().await;
         match way {
-            0 => apply(&workspace, &events).await,
-            1 => apply_live(&workspace, &events).await,
-            _ => apply_with_repetitions(&workspace, &events).await,
+            0 => apply(&views, &events).await,
+            1 => apply_live(&views, &events).await,
+            _ => apply_with_repetitions(&views, &events).await,
         }
-        is_as_the_log_says(&workspace, &events).await;
-        assert_eq!(titles(&workspace, "acme", ListGroup::all()).await, ["Lifts 3", "Lifts 2", "Lifts 1"]);
-        assert_eq!(titles(&workspace, "acme", ListGroup::named("draft")).await, ["Lifts 3", "Lifts 2"]);
-        assert_eq!(titles(&workspace, "acme", ListGroup::named("withdrawn")).await, ["Lifts 1"]);
-        assert_eq!(titles(&workspace, "acme", ListGroup::opportunity(&id("036:W1"))).await.len(), 3);
-        let kept = workspace.get::<Proposal>(&tenant("acme"), &number(1)).await.unwrap().unwrap();
+        is_as_the_log_says(&views, &events).await;
+        assert_eq!(titles(&views, "acme", ListGroup::all()).await, ["Lifts 3", "Lifts 2", "Lifts 1"]);
+        assert_eq!(titles(&views, "acme", ListGroup::named("draft")).await, ["Lifts 3", "Lifts 2"]);
+        assert_eq!(titles(&views, "acme", ListGroup::named("withdrawn")).await, ["Lifts 1"]);
+        assert_eq!(titles(&views, "acme", ListGroup::opportunity(&id("036:W1"))).await.len(), 3);
+        let kept = views.get::<Proposal>(&tenant("acme"), &number(1)).await.unwrap().unwrap();
         assert_eq!((kept.version, kept.state.phase(), kept.created_by.as_str()), (2, LifecyclePhase::Withdrawn, "ann"));
         assert!(kept.created_at < kept.updated_at);
-        let gone = workspace.get::<Resource>(&tenant("acme"), &number(7)).await.unwrap().unwrap();
+        let gone = views.get::<Resource>(&tenant("acme"), &number(7)).await.unwrap().unwrap();
         assert_eq!(gone.state, Resource::Deleted);
-        assert_eq!(workspace.count_aggregates::<Resource>(&tenant("acme"), &ListGroup::all()).await.unwrap(), 0);
+        assert_eq!(views.count_aggregates::<Resource>(&tenant("acme"), &ListGroup::all()).await.unwrap(), 0);
     }
 }
 
 #[tokio::test]
 async fn nobody_sees_what_another_tenant_owns() {
-    let workspace = workspace().await;
-    apply(&workspace, &worked()).await;
-    assert_eq!(titles(&workspace, "other", ListGroup::all()).await, ["Beds"]);
-    assert_eq!(titles(&workspace, "nobody", ListGroup::all()).await, Vec::<String>::new());
+    let views = tenant_views().await;
+    apply(&views, &worked()).await;
+    assert_eq!(titles(&views, "other", ListGroup::all()).await, ["Beds"]);
+    assert_eq!(titles(&views, "nobody", ListGroup::all()).await, Vec::<String>::new());
     for (of, what) in [("other", 2), ("nobody", 1)] {
-        assert!(workspace.get::<Proposal>(&tenant(of), &number(what)).await.unwrap().is_none(), "{of}");
+        assert!(views.get::<Proposal>(&tenant(of), &number(what)).await.unwrap().is_none(), "{of}");
     }
     // A cursor of one tenant's list is nothing but a place in time in another's.
-    let first = workspace.list_aggregates::<Proposal>(&tenant("acme"), &ListGroup::all(), 1, None).await.unwrap();
+    let first = views.list_aggregates::<Proposal>(&tenant("acme"), &ListGroup::all(), 1, None).await.unwrap();
     let behind = &first.items[0].1;
     let foreign =
-        workspace.list_aggregates::<Proposal>(&tenant("other"), &ListGroup::all(), 10, Some(behind)).await.unwrap();
+        views.list_aggregates::<Proposal>(&tenant("other"), &ListGroup::all(), 10, Some(behind)).await.unwrap();
     assert!(foreign.items.is_empty() && foreign.total == 1, "what is newer does not come behind it");
 }
 
 #[tokio::test]
 async fn a_list_is_read_page_by_page_and_keeps_its_places_while_it_grows_and_shrinks() {
-    let (workspace, mut events) = (workspace().await, worked());
-    apply(&workspace, &events).await;
+    let (views, mut events) = (tenant_views().await, worked());
+    apply(&views, &events).await;
     let acme = tenant("acme");
     let page = async |after: Option<&ListCursor>| {
-        let page = workspace.list_aggregates::<Proposal>(&acme, &ListGroup::named("draft"), 1, after).await.unwrap();
+        let page = views.list_aggregates::<Proposal>(&acme, &ListGroup::named("draft"), 1, after).await.unwrap();
         (page.items.into_iter().next(), page.has_more)
     };
     let (first, more) = page(None).await;
@@ -181,24 +181,24 @@ async fn a_list_is_read_page_by_page_and_keeps_its_places_while_it_grows_and_shr
     let withdraw = ProposalCommand::Withdraw { reason: WithdrawalReason::try_new("x").unwrap(), stamp: stamp() };
     record::<Proposal>(&mut events, "acme", 3, 8, withdraw);
     record::<Proposal>(&mut events, "acme", 9, 9, draft("Newest"));
-    apply(&workspace, &events[known..]).await;
+    apply(&views, &events[known..]).await;
 
     let (second, more) = page(Some(&cursor)).await;
     assert!(!more && second.unwrap().0 == number(2), "the entry that the cursor names has left the list");
-    is_as_the_log_says(&workspace, &events).await;
+    is_as_the_log_says(&views, &events).await;
 }
 
 #[tokio::test]
 async fn a_missing_event_is_noticed_and_one_that_was_given_up_is_passed_over() {
-    let (workspace, events) = (workspace().await, worked());
+    let (views, events) = (tenant_views().await, worked());
     let withdrawn = events.iter().position(|event| event.event_type == "proposal.withdrawn").unwrap();
     let change = TenantViews::project(&events[withdrawn]).unwrap();
-    let gap = workspace.apply(&change).await;
+    let gap = views.apply(&change).await;
     assert!(matches!(gap, Err(ProjectionError::Poison(_))), "{gap:?}");
 
-    Projection::skip_event(&workspace, &events[0]).await.unwrap();
-    workspace.apply(&change).await.unwrap();
-    assert!(Projection::is_applied(&workspace, &change[0]).await.unwrap());
+    Projection::skip_event(&views, &events[0]).await.unwrap();
+    views.apply(&change).await.unwrap();
+    assert!(Projection::is_applied(&views, &change[0]).await.unwrap());
     let odd = RawEnvelope { payload: r#"{"type":"evaporated"}"#.to_owned(), ..events[0].clone() };
     assert!(matches!(TenantViews::project(&odd), Err(ProjectionError::Poison(_))));
     assert!(TenantViews::project(&history()[0]).unwrap().is_empty(), "opportunities are nobody's");
@@ -206,10 +206,10 @@ async fn a_missing_event_is_noticed_and_one_that_was_given_up_is_passed_over() {
 
 #[tokio::test]
 async fn a_generation_that_is_lost_or_discarded_takes_nothing_in() {
-    let workspace = workspace().await;
-    apply(&workspace, &worked()).await;
-    Projection::discard(&workspace).await.unwrap();
-    assert_eq!(Projection::read_back(&workspace, &VerifyScope::all_buckets()).await.unwrap(), []);
-    let late = workspace.apply(&TenantViews::project(&worked()[0]).unwrap()).await;
+    let views = tenant_views().await;
+    apply(&views, &worked()).await;
+    Projection::discard(&views).await.unwrap();
+    assert_eq!(Projection::read_back(&views, &VerifyScope::all_buckets()).await.unwrap(), []);
+    let late = views.apply(&TenantViews::project(&worked()[0]).unwrap()).await;
     assert!(matches!(late, Err(ProjectionError::Unavailable(_))), "{late:?}");
 }

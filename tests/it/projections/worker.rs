@@ -5,7 +5,7 @@ use std::time::Duration;
 use domain::{context::BoundedContext, envelope::RawEnvelope};
 use projections::{
     opportunity_views::OpportunityViews,
-    runtime::{ConsistencyStatus, ConsistencyToken, Generation, WorkerState},
+    runtime::{ConsistencyStatus, ConsistencyToken, ReadModelGeneration, WorkerState},
     storage::redis::RedisConfig,
 };
 use rdkafka::message::{Header, OwnedHeaders};
@@ -221,8 +221,9 @@ async fn a_token_is_reached_once_its_event_is_in() {
         position: events.last().unwrap().position,
         stream: Some((BoundedContext::Opportunities, events.last().unwrap().aggregate_id.clone())),
     };
-    let wait =
-        async |patience| field.runtime.wait_for_token(&views, Generation::FIRST, &token, patience).await.unwrap();
+    let wait = async |patience| {
+        field.runtime.wait_for_token(&views, ReadModelGeneration::FIRST, &token, patience).await.unwrap()
+    };
 
     assert!(matches!(wait(Duration::from_millis(50)).await, ConsistencyStatus::NotYet { .. }));
     field.publish(&events).await;
@@ -231,7 +232,7 @@ async fn a_token_is_reached_once_its_event_is_in() {
     let last = views.get(&super::id(&events.last().unwrap().aggregate_id)).await.unwrap().unwrap();
     assert_eq!(last.version, events.last().unwrap().sequence);
     let other = ConsistencyToken { incarnation: Uuid::new_v4(), ..token };
-    let outcome = field.runtime.wait_for_token(&views, Generation::FIRST, &other, WAIT_TIMEOUT).await.unwrap();
+    let outcome = field.runtime.wait_for_token(&views, ReadModelGeneration::FIRST, &other, WAIT_TIMEOUT).await.unwrap();
     assert_eq!(outcome, ConsistencyStatus::OtherIncarnation);
     worker.stop().await;
 }

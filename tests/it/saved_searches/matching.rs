@@ -180,17 +180,24 @@ async fn queries_are_built_again_beside_those_that_match() {
     fixture.record_notice(notice("C", "Sewing machine", "339112", 1)).await;
     let mut registry = fixture.create_registry();
     registry.refresh().await.unwrap();
-    assert_eq!(registry.statistics_of(), Some(1));
+    assert_eq!(registry.statistics_opportunities(), Some(1));
 
     index_all(&fixture).await;
     let events = fixture.events().await;
     let opportunities = matched_opportunities(&events);
     let opportunities: Vec<_> = opportunities.iter().collect();
     let found = registry.find_matches(&opportunities).await.unwrap();
-    assert_eq!((registry.statistics_of(), found.searches[0].opportunities.as_slice()), (Some(1), [1].as_slice()));
+    assert_eq!(
+        (registry.statistics_opportunities(), found.searches[0].opportunities.as_slice()),
+        (Some(1), [1].as_slice())
+    );
     eventually(async || {
         registry.refresh().await.unwrap();
-        if registry.statistics_of() == Some(3) { Ok(()) } else { Err(format!("{:?}", registry.statistics_of())) }
+        if registry.statistics_opportunities() == Some(3) {
+            Ok(())
+        } else {
+            Err(format!("{:?}", registry.statistics_opportunities()))
+        }
     })
     .await;
     assert_eq!(registry.find_matches(&opportunities).await.unwrap(), found);

@@ -50,7 +50,7 @@ pub(super) fn notice(number: &str, title: &str, naics: &str, day: u32) -> Notice
         notice_id: NoticeId::try_new(&format!("{number}-{day}")).unwrap(),
         source: NoticeSource::SamCsv,
         posted_at: format!("2026-03-{day:02}T12:00:00Z").parse().unwrap(),
-        facts: NoticeDetails {
+        details: NoticeDetails {
             title: title.to_owned(),
             notice_type: NoticeType::try_new("Solicitation").unwrap(),
             agency: Agency::from_name("VETERANS AFFAIRS, DEPARTMENT OF").unwrap(),
@@ -199,6 +199,12 @@ impl MatchingFixture {
 
     /// Delivers the events of the contexts that the matching consumes, as one batch, and sends what follows.
     pub(super) async fn deliver(&self, matching: &SavedSearchMatching, events: &[RawEnvelope]) {
+        self.apply(matching, events).await;
+        self.send_commands().await;
+    }
+
+    /// Delivers the events of the contexts that the matching consumes, as one batch.
+    pub(super) async fn apply(&self, matching: &SavedSearchMatching, events: &[RawEnvelope]) {
         let is_subscribed = |event: &&RawEnvelope| {
             let context = BoundedContext::from_aggregate_type(&event.aggregate_type).unwrap();
             SavedSearchMatching::subscribed_contexts().contains(&context)
@@ -209,7 +215,6 @@ impl MatchingFixture {
             .flat_map(|event| SavedSearchMatching::project(event).unwrap())
             .collect();
         matching.apply(&changes).await.unwrap();
-        self.send_commands().await;
     }
 
     /// Delivers all events of the log.

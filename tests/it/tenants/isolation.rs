@@ -6,8 +6,9 @@ use tests::{GraphqlSubscriber, ProductHandle, SignedInUser, error_code, shared_p
 /// A query for everything that a company owns.
 const QUERY_EVERYTHING: &str =
     "query($id: UUID!) { proposal(id: $id) { id } resource(id: $id) { id } document(id: $id) { id }
-    task(id: $id) { id } proposals { totalCount } resources { totalCount } documents { totalCount }
-    tasks { totalCount } savedOpportunities { opportunityId } savedSearches { id } notifications { totalCount } }";
+    task(id: $id) { id } proposalGeneration(id: $id) { id } proposals { totalCount } resources { totalCount } documents { totalCount }
+    tasks { totalCount } savedOpportunities { opportunityId } savedSearches { id } notifications { totalCount }
+    proposalGenerations(proposalId: $id) { totalCount } }";
 
 #[tokio::test]
 async fn aggregates_of_another_company_answer_like_missing_ones() {

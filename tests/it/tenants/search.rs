@@ -1,10 +1,10 @@
-//! Search in a company's own texts, and recommended opportunities.
+//! Search in a company's own texts and in those of its documents, and recommended opportunities.
 
 use serde_json::{Value, json};
-use tests::{AcceptedChange, ProductHandle, ProductInstance, SignedInUser, error_code};
+use tests::{AcceptedChange, HttpResponse, ProductHandle, ProductInstance, SignedInUser, build_request, error_code};
 
 const SEARCH_QUERY: &str = "query($words: String!, $kinds: [WorkspaceKind!]) {
-    searchWorkspace(query: $words, kinds: $kinds, first: 20) { kind id title part heading passage version score } }";
+    searchWorkspace(query: $words, kinds: $kinds, first: 20) { kind id title part heading page passage version score } }";
 
 /// A text of many passages, only one of which is about pumps.
 fn long_text() -> String {
@@ -78,6 +78,9 @@ async fn a_company_finds_its_own_texts_and_none_of_others() {
         assert!(hits.iter().all(|hit| hit["part"] != part), "{words}: {hits:?}");
     }
 
+    let bob = SignedInUser::register_company(&product, "bob", "third").await;
+    let document = texts_of_documents_are_found_until_they_are_deleted(&product, &bob, &ann).await;
+
     let verified = product.run_medhub(&["verify", "search"]).await;
     assert!(verified.status.success(), "{}", String::from_utf8_lossy(&verified.stdout));
     let rebuilt = product.run_medhub(&["rebuild", "search"]).await;
@@ -86,8 +89,80 @@ async fn a_company_finds_its_own_texts_and_none_of_others() {
     assert_eq!(hit_ids(&rebuilt_hits), [proposal_id.as_str()], "the new generation has the same hits");
     assert_eq!(hit_ids(&search_texts(&eve, &deleted, "Tampa", json!(null)).await), [foreign.id.as_str()]);
 
+    let hits = search_texts(&bob, &document, "quench valve", json!(null)).await;
+    assert_eq!((&hits[0]["id"], &hits[0]["page"]), (&json!(document.id), &json!(2)), "{hits:?}");
+
     opportunities_are_recommended_by_profile_and_saves(&product, &ann).await;
+    a_company_has_the_ranking_that_it_is_assigned(&product, &ann, &eve).await;
     aggregates_have_a_history(&ann, &resource).await;
+}
+
+/// Returns the document that remains.
+async fn texts_of_documents_are_found_until_they_are_deleted(
+    product: &ProductHandle,
+    bob: &SignedInUser<'_>,
+    stranger: &SignedInUser<'_>,
+) -> AcceptedChange {
+    let issued =
+        bob.send_document("mutation { issueApiKey(input: { name: \"reader\", scopes: [TASKS] }) { key } }", json!({}));
+    let key = issued.await["data"]["issueApiKey"]["key"].as_str().unwrap().to_owned();
+    let text =
+        "The government buys scanners.\u{c}1. Quenching\nThe quench valve is of niobium titanium.\u{c}Offers by mail.";
+    let mut documents = vec![];
+    for file_name in ["kept.pdf", "deleted.pdf"] {
+        let upload =
+            build_request(product, "POST", &format!("/api/v1/documents?fileName={file_name}"), Some(&bob.token));
+        let upload = upload.header("content-type", "application/pdf").body(format!("%PDF-1.7 {file_name}"));
+        let id = HttpResponse::from_request(upload).await.body["id"].as_str().unwrap().to_owned();
+        let path = format!("/api/v1/documents/{id}/text?pages=3&method=native");
+        let put = HttpResponse::from_request(build_request(product, "PUT", &path, Some(&key)).body(text)).await;
+        assert_eq!(put.status.as_u16(), 200, "{}", put.body);
+        documents.push(AcceptedChange { id, token: put.header("consistency-token").to_owned(), version: 2 });
+    }
+    let (kept, deleted) = (documents.remove(0), documents.remove(0));
+    let hits = search_texts(bob, &deleted, "niobium titanium", json!(["DOCUMENT"])).await;
+    for hit in &hits[..2] {
+        assert_eq!(
+            (&hit["page"], &hit["heading"], &hit["part"]),
+            (&json!(2), &json!("Page 2"), &json!("text:2")),
+            "{hit}"
+        );
+        assert!(hit["passage"].as_str().unwrap().contains("niobium titanium"), "{hit}");
+    }
+    let mut found = hit_ids(&hits[..2]);
+    found.sort_unstable();
+    let mut ids = [kept.id.as_str(), deleted.id.as_str()];
+    ids.sort_unstable();
+    assert_eq!(found, ids);
+    let foreign = search_texts(stranger, &deleted, "niobium titanium", json!(null)).await;
+    assert!(foreign.iter().all(|hit| hit["kind"] != "DOCUMENT"), "a hit of another company: {foreign:?}");
+
+    let deletion = bob.apply_change("deleteDocument(id: $id)", json!({ "id": deleted.id })).await;
+    let hits = search_texts(bob, &deletion, "niobium titanium", json!(null)).await;
+    assert!(!hits.is_empty() && hits.iter().all(|hit| hit["id"] == kept.id.as_str()), "{hits:?}");
+    AcceptedChange { token: deletion.token, ..kept }
+}
+
+async fn a_company_has_the_ranking_that_it_is_assigned(
+    product: &ProductHandle,
+    ann: &SignedInUser<'_>,
+    eve: &SignedInUser<'_>,
+) {
+    let assign = "mutation { define: defineFeatureFlag(key: \"search.ranking\", description: \"Ranking\", variants: [
+            { name: \"control\", weight: 1 }, { name: \"words\", weight: 1 }]) { __typename }
+        set: setFlagOverride(key: \"search.ranking\", tenant: \"acme\", variant: \"words\", reason: \"try\") { __typename } }";
+    let assigned = product.send_graphql_as(Some(product.operator_token()), assign, json!({})).await;
+    assert_eq!(assigned["data"]["set"]["__typename"], "Accepted", "{assigned}");
+    let search = "{ searchOpportunities(query: \"patient lifts\", first: 2) { id ranking } }";
+    let ranking = async |user: &SignedInUser<'_>| {
+        let answer = user.send_document(search, json!({})).await;
+        let hits = answer["data"]["searchOpportunities"].as_array().unwrap().clone();
+        assert!(hits.len() == 2 && hits[0]["ranking"] == hits[1]["ranking"], "{hits:?}");
+        hits[0]["ranking"].clone()
+    };
+    assert_eq!((ranking(ann).await, ranking(eve).await), (json!("words"), json!("control")));
+    let similar = ann.send_document("{ similarOpportunities(id: \"036:R1\", first: 1) { ranking } }", json!({})).await;
+    assert_eq!(similar["data"]["similarOpportunities"], json!([{ "ranking": null }]), "{similar}");
 }
 
 async fn opportunities_are_recommended_by_profile_and_saves(product: &ProductHandle, ann: &SignedInUser<'_>) {

@@ -98,7 +98,7 @@ async fn publish_batch(producer: &FutureProducer, kafka: &KafkaConfig, batch: &[
     let mut deliveries = Vec::new();
     for event in batch {
         let topic = Topic::from_aggregate_type(&event.aggregate_type)
-            .context("unknown aggregate kind")?
+            .context("unknown aggregate type")?
             .topic(&kafka.topic_prefix);
         let headers = to_headers(event)
             .iter()

@@ -57,6 +57,9 @@ pub(super) struct DocumentAnalysisInput {
     summary: String,
     /// How well the document fits the company, 0 to 100.
     fit_score: Option<u32>,
+    /// What the score consists of, at most 20 parts of at most 1,000 characters each.
+    #[graphql(default)]
+    fit_reasons: Vec<String>,
     /// Risks, at most 50 of at most 1,000 characters each.
     #[graphql(default)]
     risks: Vec<String>,
@@ -69,10 +72,15 @@ impl DocumentAnalysisInput {
     pub(super) fn into_analysis(self) -> Result<record::AnalysisReport> {
         let risk = |risk: &String| parse_value("analysis.risks", risk, record::RiskText::try_new);
         let risks: Vec<_> = self.risks.iter().map(risk).collect::<Result<_>>()?;
+        let fit_reason = |reason: &String| parse_value("analysis.fitReasons", reason, record::FitReason::try_new);
+        let fit_reasons: Vec<_> = self.fit_reasons.iter().map(fit_reason).collect::<Result<_>>()?;
+        let fit_reasons = record::AnalysisReport::check_fit_reasons(fit_reasons)
+            .map_err(|reason| error::invalid_value("analysis.fitReasons", &reason))?;
         let score = self.fit_score.map(record::FitScore::try_new).transpose();
         Ok(record::AnalysisReport {
             summary: parse_value("analysis.summary", &self.summary, record::DocumentSummary::try_new)?,
             fit_score: score.map_err(|reason| error::invalid_value("analysis.fitScore", &reason))?,
+            fit_reasons: Some(fit_reasons).filter(|reasons| !reasons.is_empty()),
             risks: record::AnalysisReport::check_risks(risks)
                 .map_err(|reason| error::invalid_value("analysis.risks", &reason))?,
             model: parse_value("analysis.model", &self.model, record::ModelName::try_new)?,

@@ -101,6 +101,8 @@ struct DocumentAnalysisNode {
     summary: String,
     /// How well the document fits the company, 0 to 100.
     fit_score: Option<i32>,
+    /// What the score consists of, with the points of each part and why; without a score, why there is none.
+    fit_reasons: Vec<String>,
     /// Risks.
     risks: Vec<String>,
     /// Name of the model that made the analysis.
@@ -121,6 +123,7 @@ impl DocumentNode {
         let analysis = |analysis: record::AnalysisReport| DocumentAnalysisNode {
             summary: analysis.summary.to_string(),
             fit_score: analysis.fit_score.map(|score| i32::from(score.number())),
+            fit_reasons: analysis.fit_reasons.iter().flatten().map(ToString::to_string).collect(),
             risks: analysis.risks.iter().map(ToString::to_string).collect(),
             model: analysis.model.to_string(),
         };

@@ -14,6 +14,9 @@ const HISTORY_COST: usize = 50;
 /// Cost of a command, which loads, decides and appends.
 const COMMAND_COST: usize = 50;
 
+/// Cost of a request for texts of language models.
+const GENERATION_COST: usize = 500;
+
 /// Cost of counting all rows, as a list of opportunities does for its total, or of ranking all rows by meaning and
 /// words.
 const FULL_SCAN_COST: usize = 200;
@@ -47,9 +50,10 @@ pub(super) fn price_field(root: Option<OperationType>, name: &str) -> FieldPrice
         // The consistency token of a change is looked up in the log.
         (None, name) => price(if name == "consistencyToken" { ROUND_TRIP_COST } else { 1 }, None),
         (Some(_), "__typename") => price(1, None),
+        (Some(OperationType::Mutation), "generateProposal") => price(GENERATION_COST, None),
         (Some(OperationType::Mutation), _) => price(COMMAND_COST, None),
         (Some(OperationType::Subscription), "opportunityDashboard")
-        | (Some(OperationType::Query), "opportunityStats") => price(FULL_SCAN_COST, None),
+        | (Some(OperationType::Query), "opportunityStats" | "experimentReport") => price(FULL_SCAN_COST, None),
         (
             Some(OperationType::Query),
             "searchOpportunities" | "similarOpportunities" | "recommendedOpportunities" | "searchWorkspace",
@@ -90,7 +94,7 @@ pub(super) enum IntrospectionPlace {
 pub(super) fn price_introspection(place: IntrospectionPlace, name: &str) -> (usize, IntrospectionPlace) {
     match (place, name) {
         (IntrospectionPlace::Data, name) if name != "__schema" && name != "__type" => (1, IntrospectionPlace::Data),
-        (_, "types") => (140, IntrospectionPlace::EveryType),
+        (_, "types") => (180, IntrospectionPlace::EveryType),
         (IntrospectionPlace::EveryType, "fields") => (6, IntrospectionPlace::EveryField),
         (IntrospectionPlace::EveryType, "inputFields" | "enumValues" | "interfaces" | "possibleTypes")
         | (_, "interfaces") => (2, IntrospectionPlace::Entry),

@@ -55,7 +55,8 @@ pub(in crate::graphql) struct OpportunityNode {
     /// When the first notice was published.
     first_posted_at: DateTime<Utc>,
     /// Details from the current notice.
-    facts: OpportunityFactsNode,
+    #[graphql(name = "facts")]
+    details: NoticeDetailsNode,
     /// Recorded awards.
     awards: Vec<AwardNode>,
     /// Total value of the awards with a known amount.
@@ -79,7 +80,7 @@ enum OpportunityStatusEnum {
 /// Details of a solicitation as its notice states them; null if not stated.
 #[derive(Clone, SimpleObject)]
 #[graphql(name = "OpportunityFacts")]
-struct OpportunityFactsNode {
+struct NoticeDetailsNode {
     /// Title.
     title: String,
     /// Notice type.
@@ -158,32 +159,32 @@ impl From<OpportunityView> for OpportunityNode {
             notice_id: view.notice_id.to_string(),
             posted_at: view.posted_at,
             first_posted_at: view.first_posted_at,
-            facts: view.facts.into(),
+            details: view.details.into(),
             awards: view.awards.into_values().map(AwardNode::from).collect(),
             awarded: view.awarded_cents.map(CentsScalar),
         }
     }
 }
 
-impl From<record::NoticeDetails> for OpportunityFactsNode {
-    fn from(facts: record::NoticeDetails) -> Self {
+impl From<record::NoticeDetails> for NoticeDetailsNode {
+    fn from(details: record::NoticeDetails) -> Self {
         Self {
-            title: facts.title,
-            notice_type: facts.notice_type.to_string(),
-            base_type: facts.base_type.map(|kind| kind.to_string()),
-            agency: AgencyNode { code: facts.agency.code, name: facts.agency.name },
-            sub_tier: facts.sub_tier,
-            office: facts.office,
-            solicitation_number: facts.solicitation_number,
-            set_aside: facts.set_aside.map(|code| code.to_string()),
-            naics: facts.naics.map(|code| code.to_string()),
-            psc: facts.psc,
-            response_deadline: facts.response_deadline,
-            archive_on: facts.archive_on,
-            active: facts.active,
-            place: facts.place.map(PlaceNode::from),
-            description: facts.description,
-            link: facts.link,
+            title: details.title,
+            notice_type: details.notice_type.to_string(),
+            base_type: details.base_type.map(|kind| kind.to_string()),
+            agency: AgencyNode { code: details.agency.code, name: details.agency.name },
+            sub_tier: details.sub_tier,
+            office: details.office,
+            solicitation_number: details.solicitation_number,
+            set_aside: details.set_aside.map(|code| code.to_string()),
+            naics: details.naics.map(|code| code.to_string()),
+            psc: details.psc,
+            response_deadline: details.response_deadline,
+            archive_on: details.archive_on,
+            active: details.active,
+            place: details.place.map(PlaceNode::from),
+            description: details.description,
+            link: details.link,
         }
     }
 }

@@ -97,7 +97,7 @@ impl DiscoverOpportunityInput {
             source: NoticeSource::Manual,
             posted_at: input_validation::validate_time("input.postedAt", self.posted_at)?,
             award: None,
-            facts: NoticeDetails {
+            details: NoticeDetails {
                 title: input_validation::parse_text("input.title", &self.title, MAX_TITLE_CHARS)?,
                 notice_type: input_validation::parse_value("input.type", &self.notice_type, NoticeType::try_new)?,
                 agency: input_validation::parse_value("input.agency", &self.agency, Agency::from_name)?,

@@ -41,7 +41,7 @@ pub(super) struct OpportunityFilterInput {
 #[graphql(name = "OpportunityTextFilter")]
 pub(super) struct OpportunityTextFilterInput {
     #[graphql(flatten)]
-    facts: OpportunityFilterInput,
+    criteria: OpportunityFilterInput,
     /// Words that must all occur in the title, description or number, ignoring case. For search by meaning see
     /// `searchOpportunities`.
     text: Option<String>,
@@ -69,7 +69,7 @@ impl OpportunityTextFilterInput {
     /// Validates the restrictions and the words.
     pub(super) fn into_selection(self) -> Result<OpportunitySelection> {
         let text = self.text.map(|text| parse_bounded_text("filter.text", &text)).transpose()?;
-        Ok(OpportunitySelection { filter: self.facts.into_filter()?, text: text.filter(|text| !text.is_empty()) })
+        Ok(OpportunitySelection { filter: self.criteria.into_filter()?, text: text.filter(|text| !text.is_empty()) })
     }
 }
 

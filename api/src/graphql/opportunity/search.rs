@@ -2,11 +2,17 @@
 
 use async_graphql::{Context, Object, Result, SimpleObject};
 use chrono::{DateTime, Utc};
-use domain::value::PUBLIC_TENANT;
-use projections::opportunity_search::OpportunityHit;
+use domain::{
+    feature_flag::{AssignmentReason, KnownExperiment},
+    value::PUBLIC_TENANT,
+};
+use projections::opportunity_search::{OpportunityHit, SearchRanking};
 
 use super::{agency::AgencyNode, filter::OpportunityFilterInput};
-use crate::graphql::{error, input_validation, pagination, read_models};
+use crate::{
+    app_context::AppContext,
+    graphql::{command_dispatch::request_identity, error, input_validation, pagination, read_models},
+};
 
 /// Query that searches opportunities.
 #[derive(Default)]
@@ -27,13 +33,28 @@ impl OpportunitySearchQuery {
         let first = pagination::parse_page_size(first, pagination::DEFAULT_HIT_COUNT)?;
         let query = input_validation::parse_search_text("query", &query)?;
         let filter = filter.unwrap_or_default().into_filter()?;
-        let search = read_models::from_context(ctx)?.search().await?;
+        let ranking = assigned_ranking(ctx)?;
+        let search = read_models::from_context(ctx)?.search().await?.with_ranking(ranking);
         let hits = search
             .search_opportunities(&query, &filter, PUBLIC_TENANT, first)
             .await
             .map_err(|error| error::query_error(&error))?;
-        Ok(hits.into_iter().map(SearchHitNode::from).collect())
+        let to_node = |hit| SearchHitNode { ranking: Some(ranking.name()), ..SearchHitNode::from(hit) };
+        Ok(hits.into_iter().map(to_node).collect())
     }
+}
+
+/// The ranking that the caller's company is assigned. Callers without a company are no unit of an experiment: they have the
+/// control, unless an override for the public tenant or a pin names another ranking. A variant that this program does not know is the default ranking,
+/// and named as such in the answer.
+fn assigned_ranking(ctx: &Context<'_>) -> Result<SearchRanking> {
+    let flags = &error::require_context_data(ctx.data::<AppContext>())?.flags;
+    let tenant = request_identity(ctx)?.tenant();
+    let assignment = flags.assignment(KnownExperiment::SearchRanking.name(), tenant);
+    if assignment.reason == AssignmentReason::Weights && tenant.as_str() == PUBLIC_TENANT {
+        return Ok(SearchRanking::Control);
+    }
+    Ok(SearchRanking::from_name(assignment.variant.as_str()).unwrap_or_default())
 }
 
 /// An opportunity found by a search.
@@ -62,6 +83,9 @@ pub(super) struct SearchHitNode {
     response_deadline: Option<DateTime<Utc>>,
     /// Whether a contract was awarded.
     awarded: bool,
+    /// Name of the ranking that `searchOpportunities` has used for your company: `control`, `words`, `meaning` or `recent`.
+    /// Null for other fields. To compare rankings, links to a hit should have it as the URL parameter `ranking`.
+    ranking: Option<&'static str>,
 }
 
 impl From<OpportunityHit> for SearchHitNode {
@@ -77,6 +101,7 @@ impl From<OpportunityHit> for SearchHitNode {
             posted_at: hit.posted_at,
             response_deadline: hit.response_deadline,
             awarded: hit.awarded,
+            ranking: None,
         }
     }
 }

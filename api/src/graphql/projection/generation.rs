@@ -14,7 +14,8 @@ struct ProjectionGenerationNode {
     /// Number of the generation.
     generation: i32,
     /// Whether it is the active generation, the one that queries read.
-    live: bool,
+    #[graphql(name = "live")]
+    is_active: bool,
     /// The worst state of its workers: `running`, `starting`, `retrying`, `paused`, `stopped`; or `no worker`; or the
     /// state of the generation: `building`, `failed`.
     state: String,
@@ -37,7 +38,7 @@ impl From<ProjectionRow> for ProjectionGenerationNode {
         Self {
             projection: row.projection,
             generation: row.generation,
-            live: row.live,
+            is_active: row.is_active,
             state: row.state,
             workers: row.workers,
             position: row.position,

@@ -1,7 +1,10 @@
 //! Mutations of tasks.
 
 use async_graphql::{Context, InputObject, Object, Result};
-use domain::task::{ParameterList, Task, TaskCommand, TaskNote, TaskSpec, TaskSubject};
+use domain::{
+    proposal_generation::check_requested_task,
+    task::{ParameterList, Task, TaskCommand, TaskNote, TaskSpec, TaskSubject},
+};
 use uuid::Uuid;
 
 use super::node::{TaskKindEnum, TaskSubjectKindEnum};
@@ -43,7 +46,8 @@ struct TaskParameterInput {
 
 #[Object]
 impl TaskMutation {
-    /// Requests a task. Requires at least the role `CONTRIBUTOR`.
+    /// Requests a task. Requires at least the role `CONTRIBUTOR`. For a generation of a proposal use `generateProposal`: a
+    /// task of the kind `GENERATE_PROPOSAL` is for workers of your own.
     async fn request_task(
         &self,
         ctx: &Context<'_>,
@@ -57,6 +61,9 @@ impl TaskMutation {
         let parameters =
             ParameterList::try_new(pairs).map_err(|reason| error::invalid_value("input.parameters", &reason))?;
         let spec = TaskSpec { kind: input.kind.into(), subject, parameters };
+        if let Err(refusal) = check_requested_task(&spec) {
+            return Ok(ChangeOutcome::refused(&refusal));
+        }
         let id = new_id(ctx, "task", input.id, &conditions)?;
         dispatch_command::<Task>(ctx, id, &conditions, |stamp| TaskCommand::Request { spec, stamp }).await
     }

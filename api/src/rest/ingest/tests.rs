@@ -49,7 +49,11 @@ impl FactStore for GatedLog {
         Ok(vec![FactOutcome::Recorded; facts.len()])
     }
 
-    async fn existing_streams(&self, _kind: &'static str, _ids: &[String]) -> Result<HashSet<String>, StoreError> {
+    async fn existing_streams(
+        &self,
+        _aggregate_type: &'static str,
+        _ids: &[String],
+    ) -> Result<HashSet<String>, StoreError> {
         Ok(HashSet::new())
     }
 }

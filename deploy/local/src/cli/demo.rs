@@ -96,7 +96,13 @@ impl DemoCommand {
         let mut flows = flows.context("preparing the flows")?;
         flows.process_opportunity().await.context("the flow from a notice to the inbox did not come to its end")?;
         println!("\nanalysis of a document");
-        flows.analyse_document().await.context("the flow from an uploaded file to its analysis did not come to its end")
+        let analysed = flows.analyse_document().await;
+        analysed.context("the flow from an uploaded file to its analysis did not come to its end")?;
+        println!("\ngeneration of a proposal");
+        flows
+            .generate_proposal()
+            .await
+            .context("the flow from a draft to its generated sections did not come to its end")
     }
 
     /// Runs `simulate`, which prints its own summary.

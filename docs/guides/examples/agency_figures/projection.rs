@@ -10,7 +10,9 @@ use domain::{
 };
 use projections::{
     QueryError,
-    runtime::{BatchLimits, Generation, Projection, ProjectionError, ReadModelFold, ReadModelRow, VerifyScope},
+    runtime::{
+        BatchLimits, Projection, ProjectionError, ReadModelFold, ReadModelGeneration, ReadModelRow, VerifyScope,
+    },
 };
 
 use super::{queries::AgencyFigures, verify::AgencyFiguresFold};
@@ -36,7 +38,7 @@ impl Projection for AgencyFigures {
         BatchLimits { batch_events: 1_000, linger: Duration::from_millis(5), rebuild_events: 5_000 }
     }
 
-    fn with_generation(&self, generation: Generation) -> Self {
+    fn with_generation(&self, generation: ReadModelGeneration) -> Self {
         Self { store: self.store.with_generation(generation) }
     }
 

@@ -9,7 +9,7 @@ use domain::{
 };
 use projections::{
     QueryError,
-    runtime::{Generation, ProjectionError, ReadModelFold, ReadModelRow, VerifyScope},
+    runtime::{ProjectionError, ReadModelFold, ReadModelGeneration, ReadModelRow, VerifyScope},
     storage::redis::{GENERATION_ROW, HashFields, tag_name},
 };
 
@@ -20,12 +20,12 @@ const TABLE: &str = "keys";
 /// Version and number of notices of each opportunity, by its stream.
 pub(super) struct AgencyFiguresFold {
     scope: VerifyScope,
-    generation: Generation,
+    generation: ReadModelGeneration,
     streams: BTreeMap<String, (u64, u64)>,
 }
 
 impl AgencyFiguresFold {
-    pub(super) fn new(scope: VerifyScope, generation: Generation) -> Self {
+    pub(super) fn new(scope: VerifyScope, generation: ReadModelGeneration) -> Self {
         Self { scope, generation, streams: BTreeMap::new() }
     }
 }

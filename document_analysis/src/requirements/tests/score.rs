@@ -145,3 +145,17 @@ fn requirements_of_a_state_s_request_for_proposals_are_found() {
     let list = include_str!("../../../tests/requirement_lists/aries-support-rfp.txt");
     check("aries-support-rfp.md", &[224..=535, 1222..=1615], list);
 }
+
+/// Lists without verbs, from which the rules for lists came: sections 3.01 to 3.05.
+#[test]
+fn requirements_of_a_scope_of_work_in_lists_are_found() {
+    let list = include_str!("../../../tests/requirement_lists/aries-support-rfp-scope.txt");
+    check("aries-support-rfp.md", &[587..=919], list);
+}
+
+/// A table of deliverables, by which no rule was corrected: sections 3.06 to 3.13.
+#[test]
+fn requirements_of_a_table_of_deliverables_are_found() {
+    let list = include_str!("../../../tests/requirement_lists/aries-support-rfp-deliverables.txt");
+    check("aries-support-rfp.md", &[920..=1221], list);
+}

@@ -24,8 +24,8 @@ fn events_keep_their_stored_form() {
     }]);
     assert_stored_form(&understood(), json!({ "type": "requirements_extracted", "requirements": requirements }));
     let analysis = json!({
-        "summary": "Patient lifts for six hospitals.", "fit_score": 80, "risks": ["A short time for delivery."],
-        "model": "m 1",
+        "summary": "Patient lifts for six hospitals.", "fit_score": 80,
+        "fit_reasons": ["NAICS code 339112: 40 of 40 points"], "risks": ["A short time for delivery."], "model": "m 1",
     });
     assert_stored_form(&analysed("m 1"), json!({ "type": "analysed", "analysis": analysis }));
     assert_stored_form(

@@ -4,6 +4,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::value::{InvalidValue, is_prose, text_value};
 
+/// Maximum number of reasons for a fit score.
+pub const MAX_FIT_REASONS: usize = 20;
+
 /// Maximum number of risks in one analysis.
 pub const MAX_RISKS: usize = 50;
 
@@ -15,6 +18,11 @@ text_value!(
 text_value!(
     /// A risk for a company that makes an offer.
     RiskText, "risk", max 1_000, is_prose, "text"
+);
+
+text_value!(
+    /// A part of a fit score, with its points and why.
+    FitReason, "fit reason", max 1_000, is_prose, "text"
 );
 
 text_value!(
@@ -53,6 +61,9 @@ pub struct AnalysisReport {
     /// How well the opportunity fits the company, if the model computed it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fit_score: Option<FitScore>,
+    /// What the score consists of, if the model says it; without a score, why there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fit_reasons: Option<Vec<FitReason>>,
     /// The risks.
     pub risks: Vec<RiskText>,
     /// The model that made the analysis.
@@ -60,6 +71,17 @@ pub struct AnalysisReport {
 }
 
 impl AnalysisReport {
+    /// Returns the reasons for the fit score if there are not too many.
+    ///
+    /// # Errors
+    /// [`InvalidValue`] for more than [`MAX_FIT_REASONS`].
+    pub fn check_fit_reasons(reasons: Vec<FitReason>) -> Result<Vec<FitReason>, InvalidValue> {
+        if reasons.len() > MAX_FIT_REASONS {
+            return Err(InvalidValue::TooMany { what: "fit reasons", max: MAX_FIT_REASONS });
+        }
+        Ok(reasons)
+    }
+
     /// Returns the risks if there are not too many.
     ///
     /// # Errors

@@ -51,7 +51,7 @@ fn cancelling_or_archiving_an_undiscovered_opportunity_is_refused() {
 fn the_record_remains_readable_after_the_end() {
     for end in [cancelled(), archived()] {
         let state = state_after(&[first(&notice("n1", 3)), end]);
-        assert_eq!(state.record().unwrap().facts.title, "Patient lifts");
+        assert_eq!(state.record().unwrap().details.title, "Patient lifts");
     }
 }
 

@@ -8,8 +8,8 @@ fn any_notice() -> impl Strategy<Value = Notice> {
     (0_u8..5, 1_u32..28, 0_u8..3, prop::option::of(1_u32..28), prop::option::of(0_u8..3), any::<bool>()).prop_map(
         |(id, day, title, deadline, award_number, text)| {
             let mut notice = notice(&format!("n{id}"), day);
-            notice.facts.title = format!("title {title}");
-            notice.facts.response_deadline = deadline.map(march);
+            notice.details.title = format!("title {title}");
+            notice.details.response_deadline = deadline.map(march);
             notice.award = award_number.map(|number| award(&format!("W{number}")));
             if text {
                 notice.source = NoticeSource::SamText;

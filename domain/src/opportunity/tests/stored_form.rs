@@ -9,7 +9,7 @@ fn assert_stored_form(event: &OpportunityEvent, stored: &Value) {
     assert_eq!(&serde_json::from_value::<OpportunityEvent>(stored.clone()).unwrap(), event);
 }
 
-fn facts() -> Value {
+fn details() -> Value {
     json!({
         "title": "Patient lifts",
         "notice_type": "Solicitation",
@@ -33,7 +33,7 @@ fn filing() -> Value {
 fn discovered_keeps_its_stored_form() {
     assert_stored_form(
         &first(&notice("n1", 3)),
-        &json!({ "type": "discovered", "filing": filing(), "facts": facts() }),
+        &json!({ "type": "discovered", "filing": filing(), "facts": details() }),
     );
 }
 
@@ -41,7 +41,7 @@ fn discovered_keeps_its_stored_form() {
 fn amended_keeps_its_stored_form() {
     assert_stored_form(
         &amended(&notice("n1", 3), AmendmentStanding::Earlier),
-        &json!({ "type": "amended", "filing": filing(), "standing": "earlier", "facts": facts() }),
+        &json!({ "type": "amended", "filing": filing(), "standing": "earlier", "facts": details() }),
     );
 }
 

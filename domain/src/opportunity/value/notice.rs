@@ -34,7 +34,7 @@ pub struct Notice {
     /// When the agency published it.
     pub posted_at: DateTime<Utc>,
     /// The details of the solicitation.
-    pub facts: NoticeDetails,
+    pub details: NoticeDetails,
     /// The award it announces, if any.
     pub award: Option<Award>,
 }
@@ -42,16 +42,16 @@ pub struct Notice {
 impl Notice {
     /// The opportunity this notice is about.
     pub fn opportunity_id(&self) -> OpportunityId {
-        let number = self.facts.solicitation_number.as_deref();
-        OpportunityId::from_notice(&self.facts.agency, number, &self.notice_id)
+        let number = self.details.solicitation_number.as_deref();
+        OpportunityId::from_notice(&self.details.agency, number, &self.notice_id)
     }
 
-    /// Digest of facts, award and publication time: 32 hexadecimal digits of SHA-256 over their JSON.
+    /// Digest of details, award and publication time: 32 hexadecimal digits of SHA-256 over their JSON.
     pub fn digest(&self) -> String {
         let mut hash = Sha256::new();
         // Serialising plain data does not fail. If it did, the digest of an empty text would make the notice count as
         // a repetition, which is safe.
-        hash.update(serde_json::to_vec(&(&self.facts, &self.award, self.posted_at)).unwrap_or_default());
+        hash.update(serde_json::to_vec(&(&self.details, &self.award, self.posted_at)).unwrap_or_default());
         format!("{:x}", hash.finalize()).chars().take(32).collect()
     }
 }
@@ -107,7 +107,7 @@ pub struct NoticeDetails {
 }
 
 impl NoticeDetails {
-    /// Fills fields that are `None` from older facts, so that a format without a field does not erase it.
+    /// Fills fields that are `None` from older details, so that a format without a field does not erase it.
     pub(crate) fn with_missing_from(self, older: &Self) -> Self {
         Self {
             title: self.title,

@@ -40,8 +40,8 @@ proptest! {
                     let last = revisions.insert(section.clone(), *revision).unwrap_or_default();
                     prop_assert_eq!(*revision, last + 1, "a removed section continues its revisions");
                 }
-                if let (Proposal::InReview { author, .. }, ProposalEvent::Approved { stamp, .. }) = (&before, &event) {
-                    prop_assert!(author != &stamp.by);
+                if let (Proposal::InReview { submitted_by, .. }, ProposalEvent::Approved { stamp, .. }) = (&before, &event) {
+                    prop_assert!(submitted_by != &stamp.by);
                 }
                 let has_ended = matches!(before, Proposal::Decided { .. } | Proposal::Withdrawn(_));
                 prop_assert!(!has_ended, "{event:?} after the end");

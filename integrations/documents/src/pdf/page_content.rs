@@ -2,7 +2,10 @@
 
 use std::collections::HashSet;
 
-use super::pdfium_ffi::{PageHandle, PageObject};
+use super::{
+    column_order::{PlacedCharacter, arrange_columns},
+    pdfium_ffi::{PageHandle, PageObject},
+};
 use crate::{ExtractionError, PageText};
 
 /// A page with fewer letters and digits than this has no text of its own, if it shows anything at all.
@@ -21,7 +24,7 @@ const UNREADABLE_SHARE: usize = 5;
 const MAX_OBJECTS: usize = 20_000;
 
 /// Stands for a hyphen at the end of a line, until all words of the document are known.
-const LINE_END_HYPHEN: char = '\u{e000}';
+pub(super) const LINE_END_HYPHEN: char = '\u{e000}';
 
 /// What a page contains.
 #[derive(Debug, Default)]
@@ -49,17 +52,22 @@ impl PageContent {
         let mut content = Self::default();
         if let Some(text) = page.open_text() {
             check_length(text.len())?;
+            let mut placed = Vec::new();
             for character in text.characters() {
+                let mut push = |c| {
+                    placed.push(PlacedCharacter { character: c, left: character.left, right: character.right });
+                };
                 match char::from_u32(character.code) {
-                    _ if character.is_hyphen => content.text.push(LINE_END_HYPHEN),
+                    _ if character.is_hyphen => push(LINE_END_HYPHEN),
                     Some(c) if character.is_unmapped || is_meaningless(c) => content.unreadable += 1,
                     Some(c) => {
                         content.letters += usize::from(c.is_alphanumeric());
-                        content.text.push(c);
+                        push(c);
                     }
                     None => content.unreadable += 1,
                 }
             }
+            content.text = arrange_columns(&placed);
         }
         for value in page.field_values() {
             check_length(content.text.len() + content.field_values.len() + value.len())?;

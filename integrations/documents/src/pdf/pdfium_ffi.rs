@@ -2,7 +2,7 @@
 #![expect(unsafe_code, reason = "PDFium is a C library, loaded at run time")]
 
 use std::{
-    ffi::{c_char, c_float, c_int, c_uint, c_ulong, c_void},
+    ffi::{c_char, c_double, c_float, c_int, c_uint, c_ulong, c_void},
     marker::PhantomData,
     path::Path,
     ptr::NonNull,
@@ -30,6 +30,8 @@ struct PdfiumFunctions {
     close_text: unsafe extern "C" fn(PdfiumHandle),
     count_chars: unsafe extern "C" fn(PdfiumHandle) -> c_int,
     char_code: unsafe extern "C" fn(PdfiumHandle, c_int) -> c_uint,
+    char_box:
+        unsafe extern "C" fn(PdfiumHandle, c_int, *mut c_double, *mut c_double, *mut c_double, *mut c_double) -> c_int,
     is_hyphen: unsafe extern "C" fn(PdfiumHandle, c_int) -> c_int,
     has_map_error: unsafe extern "C" fn(PdfiumHandle, c_int) -> c_int,
     count_objects: unsafe extern "C" fn(PdfiumHandle) -> c_int,
@@ -74,6 +76,7 @@ impl PdfiumFunctions {
             close_text: function!(library, "FPDFText_ClosePage"),
             count_chars: function!(library, "FPDFText_CountChars"),
             char_code: function!(library, "FPDFText_GetUnicode"),
+            char_box: function!(library, "FPDFText_GetCharBox"),
             is_hyphen: function!(library, "FPDFText_IsHyphen"),
             has_map_error: function!(library, "FPDFText_HasUnicodeMapError"),
             count_objects: function!(library, "FPDFPage_CountObjects"),
@@ -335,10 +338,14 @@ pub(super) struct PageCharacters<'a> {
 }
 
 /// A character of a page.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct PageCharacter {
     /// Its Unicode code point.
     pub(super) code: u32,
+    /// Its left end in points; 0 if it is none that the page shows, as a space that was inserted.
+    pub(super) left: f32,
+    /// Its right end in points.
+    pub(super) right: f32,
     /// Whether it is a hyphen that divides a word at the end of a line.
     pub(super) is_hyphen: bool,
     /// Whether its font does not say which character it is.
@@ -353,15 +360,39 @@ impl PageCharacters<'_> {
     pub(super) fn characters(&self) -> impl Iterator<Item = PageCharacter> {
         (0..self.count).map(|index| {
             let text = self.text.as_ptr();
+            let (left, right) = self.char_ends(index);
             // SAFETY: the text is open and the index below the count.
             unsafe {
                 PageCharacter {
+                    left,
+                    right,
                     code: (self.functions.char_code)(text, index),
                     is_hyphen: (self.functions.is_hyphen)(text, index) == 1,
                     is_unmapped: (self.functions.has_map_error)(text, index) == 1,
                 }
             }
         })
+    }
+}
+
+impl PageCharacters<'_> {
+    /// The left and right end of a character.
+    #[expect(clippy::cast_possible_truncation, reason = "lengths on a page, in points")]
+    fn char_ends(&self, index: c_int) -> (f32, f32) {
+        let (mut left, mut right, mut bottom, mut top) = (0.0, 0.0, 0.0, 0.0);
+        // SAFETY: the text is open, the index below the count, and all pointers are valid during the call. On failure
+        // all stay 0.
+        unsafe {
+            (self.functions.char_box)(
+                self.text.as_ptr(),
+                index,
+                &raw mut left,
+                &raw mut right,
+                &raw mut bottom,
+                &raw mut top,
+            )
+        };
+        (left as f32, right as f32)
     }
 }
 

@@ -24,7 +24,7 @@ use tempfile::TempDir;
 
 use crate::{config_with, extraction_program, pdf_builder::image_pdf};
 
-fn write_script(path: &Path, script: &str) {
+pub(crate) fn write_script(path: &Path, script: &str) {
     fs::write(path, script).unwrap();
     fs::set_permissions(path, Permissions::from_mode(0o755)).unwrap();
 }
@@ -45,7 +45,7 @@ async fn what_reads_a_file_reaches_neither_network_nor_secrets_nor_other_process
          cat {secret} 2>/dev/null || echo 'secret: no'\n\
          cat /proc/{pid}/environ >/dev/null 2>&1 && echo 'environment: yes' || echo 'environment: no'\n\
          kill -0 {pid} 2>/dev/null && echo 'signals: yes' || echo 'signals: no'\n\
-         echo \"limits: $(ulimit -v) $(ulimit -c) $(ulimit -t)\"\n\
+         echo \"limits: $(ulimit -v) $(ulimit -c) $(ulimit -t) $(ulimit -n)\"\n\
          echo \"folder: $PWD\"\n",
         port = listener.local_addr().unwrap().port(),
         secret = secret.display(),
@@ -74,7 +74,7 @@ async fn what_reads_a_file_reaches_neither_network_nor_secrets_nor_other_process
         assert!(known.contains(&variable), "{variable}");
     }
     assert_eq!(lines[1..5], ["network: no", "secret: no", "environment: no", "signals: no"]);
-    assert_eq!(lines[5], "limits: 1048576 0 30");
+    assert_eq!(lines[5], "limits: 1048576 0 30 64");
     let temporary = lines[6].strip_prefix("folder: ").unwrap();
     assert!(temporary.contains("medhub-extraction-") && !Path::new(temporary).exists(), "{temporary}");
 }

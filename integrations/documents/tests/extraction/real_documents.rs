@@ -6,6 +6,8 @@ use documents::{ExtractionLimits, ExtractionProcess};
 
 use crate::{config_with, extraction_program, test_tools};
 
+/// The draft's truth is another version of the document, which makes nearly all of the difference: its security requirements
+/// are those of another agency, and it has no numbers of sections.
 #[tokio::test]
 async fn real_documents_are_read_nearly_completely() {
     let Some(folder) = test_tools::real_documents() else { return };
@@ -17,7 +19,7 @@ async fn real_documents_are_read_nearly_completely() {
         let pages: Vec<_> = text.pages.iter().map(|page| page.text.as_str()).collect();
         let score = test_tools::token_f1(&pages.join("\n"), &truth);
         println!("{name}: {} pages, F1 {score:.4}", pages.len());
-        assert!(score >= 0.97, "{name}: {score}");
+        assert!(score >= 0.971, "{name}: {score}");
     }
 }
 

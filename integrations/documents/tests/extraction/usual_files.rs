@@ -1,6 +1,9 @@
 //! Files as people upload them.
 
-use std::time::{Duration, Instant};
+use std::{
+    fmt::Write as _,
+    time::{Duration, Instant},
+};
 
 use documents::{FailureKind, FaultOrigin, FileType, TextMethod, TextSource};
 
@@ -108,4 +111,31 @@ async fn a_page_without_anything_stays_empty_and_a_file_of_such_pages_is_reporte
     assert_eq!((text.pages[0].text.as_str(), text.pages[0].source), ("", TextSource::Native));
     let failure = extract(&text_pdf(&[vec![]]), "rfp.pdf").await.unwrap_err();
     assert_eq!((failure.kind, failure.reason.as_str()), (FailureKind::NoText, "the file contains no readable text"));
+}
+
+/// Two columns of running text, whose lines the file contains in turn.
+#[tokio::test]
+async fn columns_are_read_one_after_the_other() {
+    let left = [
+        "The contractor shall clean the",
+        "pumps of all wards each week,",
+        "and shall report what it has",
+        "found to the nurse who is",
+        "responsible.",
+    ];
+    let right = [
+        "Invoices are sent to the office",
+        "at the end of each month, and",
+        "are paid within thirty days of",
+        "receipt, unless the office has",
+        "objections.",
+    ];
+    let mut content = "BT /F1 10 Tf\n".to_owned();
+    for (index, (left, right)) in left.iter().zip(right).enumerate() {
+        let y = 700 - 14 * index;
+        writeln!(content, "1 0 0 1 72 {y} Tm ({left}) Tj 1 0 0 1 320 {y} Tm ({right}) Tj").unwrap();
+    }
+    content += "ET";
+    let text = extract(&one_page(stream("", content.as_bytes()), "", vec![]), "rfp.pdf").await.unwrap();
+    assert_eq!(text.pages[0].text, [left, right].concat().join("\n"));
 }

@@ -50,7 +50,7 @@ impl ApiPage {
         }
         let page: PageBody = serde_json::from_slice(body).map_err(|error| match error.classify() {
             Category::Data => ApiError::NotAPage { found: "JSON of another shape" },
-            Category::Io | Category::Syntax | Category::Eof => ApiError::Damaged { at: offset_of(body, &error) },
+            Category::Io | Category::Syntax | Category::Eof => ApiError::Damaged { at: error_offset(body, &error) },
         })?;
         let total = page.total_records.ok_or(ApiError::NotAPage { found: "JSON without totalRecords" })?;
         if total > MAX_TOTAL {
@@ -79,7 +79,7 @@ impl ApiPageNotice {
 }
 
 /// The byte at which parsing failed, counted from 1.
-fn offset_of(body: &[u8], error: &serde_json::Error) -> usize {
+fn error_offset(body: &[u8], error: &serde_json::Error) -> usize {
     let lines_before = body.split_inclusive(|byte| *byte == b'\n').take(error.line().saturating_sub(1));
     lines_before.map(<[u8]>::len).sum::<usize>() + error.column()
 }
@@ -102,7 +102,7 @@ mod tests {
         assert_eq!((page.total, page.notices.len()), (2, 2));
         let (notice, other) = (&page.notices[0], &page.notices[1]);
         assert_eq!((notice.key.as_str(), notice.row.line), ("n1", 1_001));
-        assert_eq!(notice.row.outcome.as_ref().unwrap().facts.description, None);
+        assert_eq!(notice.row.outcome.as_ref().unwrap().details.description, None);
         assert_eq!(notice.description_url.as_deref(), Some("https://api.sam.gov/noticedesc?noticeid=n1"));
         assert_eq!((other.key.len(), other.row.line, other.row.outcome.is_err()), (64, 1_002, true));
     }

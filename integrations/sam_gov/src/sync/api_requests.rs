@@ -16,7 +16,8 @@ use super::{
 };
 use crate::SamGovConfig;
 
-/// A run waits this long for the API to accept requests again; if it takes longer, the run ends and a later one goes on.
+/// A run waits this long for the API to accept requests again; if it takes longer, the run ends, and a later one
+/// continues.
 const MAX_WAIT: TimeDelta = TimeDelta::seconds(60);
 /// Pause after a refusal that does not say when requests are accepted again.
 const UNKNOWN_DELAY: TimeDelta = TimeDelta::minutes(15);

@@ -59,7 +59,7 @@ impl DescriptionFetcher {
                     changed.description_url = None;
                     let text = text.unwrap_or_default();
                     match NoticeField::new("description", &text).parse_description() {
-                        Ok(description) => changed.notice.facts.description = description,
+                        Ok(description) => changed.notice.details.description = description,
                         Err(too_long) => observer.on_omitted_value(0, &too_long).map_err(SyncError::Report)?,
                     }
                     summary.descriptions += 1;

@@ -27,6 +27,8 @@ pub struct SyncStoreError {
 /// When a source was read last, and how that ended.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct SyncStatus {
+    /// When the first run began.
+    pub first_attempted_at: Option<DateTime<Utc>>,
     /// When the last run began.
     pub attempted_at: Option<DateTime<Utc>>,
     /// When the last complete run ended.
@@ -65,8 +67,9 @@ impl SyncStore {
     }
 
     pub(super) async fn begin_run(&self, name: &str) -> StoreResult<()> {
-        let statement = "insert into sam_gov_syncs (name, attempted_at) values ($1, now()) \
-                         on conflict (name) do update set attempted_at = now()";
+        let statement = "insert into sam_gov_syncs (name, attempted_at, first_attempted_at) values ($1, now(), now()) \
+                         on conflict (name) do update set attempted_at = now(), \
+                             first_attempted_at = coalesce(sam_gov_syncs.first_attempted_at, now())";
         self.write(sqlx::query(statement).bind(name), "recording the begin of a run").await?;
         let query = sqlx::query(DELETE_STALE_RANGES).bind(name).bind(STALE_RANGE_DAYS);
         self.write(query, "deleting ranges of days that are no longer read").await
@@ -89,12 +92,13 @@ impl SyncStore {
     }
 
     pub(super) async fn load_status(&self, name: &str) -> StoreResult<SyncStatus> {
-        let statement =
-            "select attempted_at, completed_at, last_error, complete_through from sam_gov_syncs where name = $1";
+        let statement = "select first_attempted_at, attempted_at, completed_at, last_error, complete_through \
+             from sam_gov_syncs where name = $1";
         let row = sqlx::query(statement).bind(name).fetch_optional(&self.pool).await;
         let row = row.map_err(failed("reading the state of a source"))?;
         let status = |row: &PgRow| -> Result<SyncStatus, sqlx::Error> {
             Ok(SyncStatus {
+                first_attempted_at: row.try_get("first_attempted_at")?,
                 attempted_at: row.try_get("attempted_at")?,
                 completed_at: row.try_get("completed_at")?,
                 last_error: row.try_get("last_error")?,

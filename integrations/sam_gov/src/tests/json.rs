@@ -27,8 +27,8 @@ fn a_text_line_becomes_a_notice() {
     let notice = read_one(LINE).unwrap();
     assert_eq!(notice.source, NoticeSource::SamText);
     assert_eq!(notice.opportunity_id().to_string(), "PEACE-CORPS:PC26Q1");
-    assert_eq!(notice.facts.link.as_deref(), Some("https://sam.gov/workspace/contract/opp/abc/view"));
-    assert_eq!(notice.facts.description, None);
+    assert_eq!(notice.details.link.as_deref(), Some("https://sam.gov/workspace/contract/opp/abc/view"));
+    assert_eq!(notice.details.description, None);
     let award = notice.award.clone().unwrap();
     assert_eq!((award.amount, award.awardee), (Some(UsdCents(1_250)), None));
     assert!(!format!("{notice:?}").contains("Nobody"));
@@ -68,14 +68,14 @@ fn the_elements_of_a_page_become_notices() {
     let lines: Vec<_> = rows.iter().map(|row| row.line).collect();
     assert_eq!(lines, [4, 9, 10, 11, 11]);
     let notice = rows[0].outcome.as_ref().unwrap();
-    assert_eq!(notice.facts.title, "CT \"scanner\" ]}");
-    assert_eq!(notice.facts.agency.code, "PEACE-CORPS");
-    assert_eq!(notice.facts.sub_tier.as_deref(), Some("FIELD"));
-    assert_eq!(notice.facts.office.as_deref(), Some("U.S. OFFICE"));
-    assert_eq!(notice.facts.naics.as_ref().unwrap().as_str(), "334517");
-    assert_eq!((&notice.facts.description, &notice.facts.set_aside), (&None, &None));
+    assert_eq!(notice.details.title, "CT \"scanner\" ]}");
+    assert_eq!(notice.details.agency.code, "PEACE-CORPS");
+    assert_eq!(notice.details.sub_tier.as_deref(), Some("FIELD"));
+    assert_eq!(notice.details.office.as_deref(), Some("U.S. OFFICE"));
+    assert_eq!(notice.details.naics.as_ref().unwrap().as_str(), "334517");
+    assert_eq!((&notice.details.description, &notice.details.set_aside), (&None, &None));
     assert_eq!(notice.award.as_ref().unwrap().amount, Some(UsdCents(500_000_025)));
-    let place = notice.facts.place.as_ref().unwrap();
+    let place = notice.details.place.as_ref().unwrap();
     assert_eq!((place.state.as_deref(), place.country.as_deref()), (Some("TX"), Some("UNITED STATES")));
     assert!(!format!("{notice:?}").contains("Nobody"));
 }
@@ -189,9 +189,9 @@ fn both_published_shapes_of_a_notice_are_read_and_null_texts_are_absent() {
         "award":{"date":"2018-05-04","amount":"800620","awardee":{"name":"D.G. Beyer, Inc."}},"placeOfPerformance":"null","description":"null","uiLink":"null"}]}"#;
     let notice = read_one(old).unwrap();
     assert_eq!(notice.opportunity_id().to_string(), "047:47PF");
-    assert_eq!(notice.facts.sub_tier.as_deref(), Some("PUBLIC BUILDINGS SERVICE"));
-    assert_eq!(notice.facts.office.as_deref(), Some("PBS R5"));
-    assert_eq!((notice.facts.description, notice.facts.link, notice.facts.place), (None, None, None));
+    assert_eq!(notice.details.sub_tier.as_deref(), Some("PUBLIC BUILDINGS SERVICE"));
+    assert_eq!(notice.details.office.as_deref(), Some("PBS R5"));
+    assert_eq!((notice.details.description, notice.details.link, notice.details.place), (None, None, None));
     assert_eq!(notice.award.unwrap().amount, Some(UsdCents(80_062_000)));
 }
 
@@ -202,7 +202,7 @@ fn values_of_another_type_are_omitted_with_their_columns() {
         r#""award":"none yet","placeOfPerformance":{"city":7,"state":{"code":"TX"}},"naicsCodes":"336","title""#,
     );
     let row = read(format!("[{element}]")).unwrap().remove(0);
-    assert_eq!(row.outcome.unwrap().facts.place.unwrap().state.as_deref(), Some("TX"));
+    assert_eq!(row.outcome.unwrap().details.place.unwrap().state.as_deref(), Some("TX"));
     let columns: Vec<_> = row.omitted_values.iter().filter_map(|value| value.column()).collect();
     assert_eq!(columns, ["placeOfPerformance.city", "award"]);
 }

@@ -52,7 +52,7 @@ fn every_row_of_the_real_csv_is_a_notice() {
     let opportunities: HashSet<_> = notices.iter().map(Notice::opportunity_id).collect();
     assert_eq!(opportunities.len(), 5_945);
     let awards = notices.iter().filter(|notice| notice.award.is_some()).count();
-    let with_text = notices.iter().filter(|notice| notice.facts.description.is_some()).count();
+    let with_text = notices.iter().filter(|notice| notice.details.description.is_some()).count();
     println!("{awards} awards, {with_text} texts");
     assert_eq!(with_text, 6_185 - 3_246);
 }
@@ -61,7 +61,7 @@ fn every_row_of_the_real_csv_is_a_notice() {
 fn every_line_of_the_real_text_is_a_notice() {
     let Some(notices) = read_text() else { return };
     assert_eq!(notices.len(), 30_478);
-    assert!(notices.iter().all(|notice| notice.facts.link.is_some()));
+    assert!(notices.iter().all(|notice| notice.details.link.is_some()));
     let opportunities: HashSet<_> = notices.iter().map(Notice::opportunity_id).collect();
     println!("{} opportunities", opportunities.len());
 }
@@ -70,7 +70,7 @@ fn every_line_of_the_real_text_is_a_notice() {
 fn every_element_of_the_real_page_is_a_notice() {
     let Some(notices) = read_file("api-v2-example/opportunities_v2_page.json", SourceFormat::Json) else { return };
     assert_eq!(notices.len(), 10);
-    assert!(notices.iter().all(|notice| notice.facts.description.is_none()));
+    assert!(notices.iter().all(|notice| notice.details.description.is_none()));
     assert_eq!(notices[0].opportunity_id().to_string(), "097:N0002426SN20");
     assert_eq!(notices.iter().filter(|notice| notice.award.is_some()).count(), 1);
 }

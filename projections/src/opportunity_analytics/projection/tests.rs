@@ -2,7 +2,7 @@ use domain::opportunity::NoticeDetails;
 
 use super::*;
 use crate::fixture::{
-    amended, awarded, deadline_changed, discovered, engagement_event, facts, filing, recorded_event,
+    amended, awarded, deadline_changed, details, discovered, engagement_event, filing, recorded_event,
     unknown_aggregate_event, unreadable_event,
 };
 
@@ -14,22 +14,22 @@ fn event_change(event: &RawEnvelope) -> AnalyticsChange {
     AnalyticsChange::Event(Box::new(EventRow::from_event(event)))
 }
 
-fn opportunity_row(event: &RawEnvelope, notice: &str, facts: NoticeDetails) -> OpportunityRow {
+fn opportunity_row(event: &RawEnvelope, notice: &str, details: NoticeDetails) -> OpportunityRow {
     let filing = filing(notice);
-    OpportunityRow::from_event(event, &filing.notice_id, filing.posted_at, facts)
+    OpportunityRow::from_event(event, &filing.notice_id, filing.posted_at, details)
 }
 
 #[test]
 fn a_discovery_writes_an_event_row_and_an_opportunity_row() {
     let event = recorded_event(1, &discovered("Patient lifts"));
-    let row = opportunity_row(&event, "n1", facts("Patient lifts"));
+    let row = opportunity_row(&event, "n1", details("Patient lifts"));
     assert_eq!(project(&event), [AnalyticsChange::Opportunity(Box::new(row)), event_change(&event)]);
 }
 
 #[test]
 fn a_current_amendment_writes_the_opportunity_row_again() {
     let event = recorded_event(2, &amended("Lifts", AmendmentStanding::Current));
-    let row = opportunity_row(&event, "n2", facts("Lifts"));
+    let row = opportunity_row(&event, "n2", details("Lifts"));
     assert_eq!(project(&event), [AnalyticsChange::Opportunity(Box::new(row)), event_change(&event)]);
 }
 
@@ -61,11 +61,11 @@ fn an_event_that_cannot_be_decoded_is_poison() {
 
 #[test]
 fn a_date_outside_the_range_of_the_column_is_left_out() {
-    let mut facts = facts("x");
-    facts.archive_on = chrono::NaiveDate::from_ymd_opt(20_226, 3, 1);
+    let mut details = details("x");
+    details.archive_on = chrono::NaiveDate::from_ymd_opt(20_226, 3, 1);
     let event = recorded_event(1, &discovered("x"));
-    let expected = opportunity_row(&event, "n1", NoticeDetails { archive_on: None, ..facts.clone() });
-    assert_eq!(opportunity_row(&event, "n1", facts), expected);
+    let expected = opportunity_row(&event, "n1", NoticeDetails { archive_on: None, ..details.clone() });
+    assert_eq!(opportunity_row(&event, "n1", details), expected);
 }
 
 #[test]

@@ -5,13 +5,13 @@ use super::{
     *,
 };
 use crate::fixture::{
-    OPPORTUNITY_ID, amended, awarded, deadline_changed, discovered, facts, filing, recorded_event,
+    OPPORTUNITY_ID, amended, awarded, deadline_changed, details, discovered, filing, recorded_event,
     unknown_aggregate_event, unreadable_event,
 };
 
 fn described_change(sequence: u64, title: &str, notice: &str) -> SearchChange {
     let event = recorded_event(sequence, &discovered(title));
-    SearchChange::Described(Box::new(OpportunityDocument::from_event(&event, &filing(notice), facts(title))))
+    SearchChange::Described(Box::new(OpportunityDocument::from_event(&event, &filing(notice), details(title))))
 }
 
 fn awarded_change() -> SearchChange {
@@ -70,7 +70,7 @@ fn merged_changes_have_the_newest_facts_once() {
 #[test]
 fn the_payload_has_the_fields_that_filters_use() {
     let event = recorded_event(1, &discovered("Lifts"));
-    let payload = OpportunityDocument::from_event(&event, &filing("n1"), facts("Lifts")).payload;
+    let payload = OpportunityDocument::from_event(&event, &filing("n1"), details("Lifts")).payload;
     let json = serde_json::to_value(&payload).unwrap();
     assert_eq!(json["agency_code"], "036");
     assert_eq!(json["naics_prefixes"], serde_json::json!(["33", "339", "3391", "33911", "339113"]));

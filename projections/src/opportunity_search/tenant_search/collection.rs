@@ -14,8 +14,12 @@ use crate::{
 };
 
 /// Payload fields that filters use.
-const INDEXES: &[(&str, FieldType)] =
-    &[("tenant_id", FieldType::Keyword), ("kind", FieldType::Keyword), ("bucket", FieldType::Integer)];
+const INDEXES: &[(&str, FieldType)] = &[
+    ("tenant_id", FieldType::Keyword),
+    ("kind", FieldType::Keyword),
+    ("bucket", FieldType::Integer),
+    ("text_of", FieldType::Keyword),
+];
 
 impl OpportunitySearch {
     /// Creates the collection of tenants' texts and its indexes. Idempotent.

@@ -12,8 +12,7 @@ pub(super) fn split_passages(text: &str) -> Vec<String> {
     let mut rest = text.trim();
     let mut passages = vec![];
     while let Some((limit, _)) = rest.char_indices().nth(PASSAGE_CHARS) {
-        let from = rest[..limit].char_indices().rev().nth(MAX_LOOK_BACK - 1).map_or(0, |(index, _)| index);
-        let end = find_cut(rest, from, limit);
+        let end = find_cut(rest, index_back(rest, limit, MAX_LOOK_BACK), limit);
         passages.extend(trim_passage(&rest[..end]));
         rest = rest[end..].trim_start();
     }
@@ -21,8 +20,13 @@ pub(super) fn split_passages(text: &str) -> Vec<String> {
     passages
 }
 
+/// The index that is so many characters before `end`.
+pub(super) fn index_back(text: &str, end: usize, characters: usize) -> usize {
+    text[..end].char_indices().rev().take(characters).last().map_or(end, |(index, _)| index)
+}
+
 /// The end of a passage that may end between `from` and `limit`.
-fn find_cut(text: &str, from: usize, limit: usize) -> usize {
+pub(super) fn find_cut(text: &str, from: usize, limit: usize) -> usize {
     let window = &text[from..limit];
     let after_last = |mark: &str| window.rfind(mark).map(|index| from + index + mark.len());
     let paragraph_or_sentence = after_last("\n\n").or_else(|| after_last(". "));

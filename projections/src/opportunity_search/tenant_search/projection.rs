@@ -19,6 +19,8 @@ const FILE: &str = "file";
 const REQUIREMENTS: &str = "requirements";
 /// The analysis of a document.
 const ANALYSIS: &str = "analysis";
+/// The text of a document.
+pub(super) const TEXT: &str = "text";
 /// The whole of a resource.
 const WHOLE: &str = "whole";
 
@@ -72,11 +74,15 @@ fn document_units(event: &RawEnvelope, decoded: &DocumentEvent) -> Vec<SearchUni
             let text: Vec<_> = [analysis.summary.as_str()].into_iter().chain(risks).collect();
             vec![SearchUnit::from_event(event, kind, ANALYSIS, "Analysis", &text.join("\n\n"))]
         }
-        DocumentEvent::Deleted { .. } => {
-            [FILE, REQUIREMENTS, ANALYSIS].into_iter().map(|part| SearchUnit::deleted(event, kind, part)).collect()
+        DocumentEvent::Deleted { .. } => [FILE, TEXT, REQUIREMENTS, ANALYSIS]
+            .into_iter()
+            .map(|part| SearchUnit::deleted(event, kind, part))
+            .collect(),
+        // The text itself is in the object store; its chunks are written with this unit.
+        DocumentEvent::TextExtracted { text, .. } => {
+            vec![SearchUnit::whole_text(event, TEXT, text.text_key.as_str())]
         }
-        // The extracted text is in the object store, not in the event.
-        DocumentEvent::TextExtracted { .. } | DocumentEvent::Failed { .. } => vec![],
+        DocumentEvent::Failed { .. } => vec![],
     }
 }
 

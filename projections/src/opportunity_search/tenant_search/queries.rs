@@ -8,7 +8,7 @@ use qdrant_client::{
 use super::search_unit::{SearchUnitKind, UnitPayload};
 use crate::{
     QueryError,
-    opportunity_search::{OpportunitySearch, expanded_query::ExpandedQuery, terms::QueryTerms},
+    opportunity_search::{OpportunitySearch, SearchRanking, expanded_query::ExpandedQuery, terms::QueryTerms},
     storage::qdrant::{unavailable_error, unreadable_error},
 };
 
@@ -19,11 +19,13 @@ pub struct TenantSearchHit {
     pub kind: SearchUnitKind,
     /// Id of the aggregate.
     pub id: String,
-    /// The part of the aggregate: `title` or `section:<key>` of a proposal, `file`, `requirements` or `analysis` of a
-    /// document, `whole` of a resource.
+    /// The part of the aggregate: `title` or `section:<key>` of a proposal, `file`, `requirements`, `analysis` or
+    /// `text:<number>` of a document, `whole` of a resource.
     pub part: String,
     /// Heading of the part.
     pub heading: String,
+    /// Page of a chunk of a document's text, from 1.
+    pub page: Option<u32>,
     /// The passage with the most words of the query.
     pub passage: String,
     /// Relevance, higher is better; computed as for [`OpportunitySearch::search_opportunities`].
@@ -47,8 +49,8 @@ impl OpportunitySearch {
         let terms = QueryTerms::from_query(query);
         // Not expanded: a company's own names are in no table, and public titles do not tell how they are spelled.
         let expanded = ExpandedQuery::from_text(query);
-        let points =
-            self.rank_points(self.tenant_collection(), &expanded, &tenant_filter(kinds, tenant), first).await?;
+        let (weights, conditions) = (SearchRanking::Control.weights(&expanded), tenant_filter(kinds, tenant));
+        let points = self.rank_points(self.tenant_collection(), &expanded, weights, &conditions, first).await?;
         // Searching whole texts for words takes too long for a thread of the async runtime.
         let hits = move || {
             points.into_iter().map(|(point, score)| to_tenant_hit(point, score, &terms)).collect::<Result<Vec<_>, _>>()
@@ -74,6 +76,7 @@ fn to_tenant_hit(point: RetrievedPoint, score: f32, terms: &QueryTerms) -> Resul
         id: payload.id,
         part: payload.part,
         heading: payload.heading,
+        page: payload.page,
         passage: best.unwrap_or_default(),
         score,
         version: payload.sequence,

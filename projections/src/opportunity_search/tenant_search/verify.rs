@@ -1,7 +1,7 @@
 //! The expected rows of search units, and those read back.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, HashMap},
     hash::{DefaultHasher, Hash, Hasher},
 };
 
@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use super::{
     projection::project_units,
-    search_unit::{SearchUnit, UnitPayload},
+    search_unit::{ChunkTotals, SearchUnit, UnitPayload, chunk_terms, chunk_text},
 };
 use crate::{
     QueryError,
@@ -54,16 +54,46 @@ impl UnitFold {
     }
 }
 
+/// The units that belong together in a comparison: chunks are compared with the number and digest that were recorded when
+/// they were written, because the log does not have their text.
+#[derive(Default)]
+struct StoredTexts {
+    /// The units of whole texts, with the number of their vectors and the hash of their terms.
+    wholes: Vec<(UnitPayload, Option<usize>, u64)>,
+    /// The chunks of each document's stream.
+    chunks: HashMap<String, ChunkTotals>,
+}
+
+impl StoredTexts {
+    fn into_rows(mut self) -> Vec<ReadModelRow> {
+        let mut rows = vec![];
+        for (mut payload, vectors, terms) in self.wholes {
+            let found = self.chunks.remove(&payload.stream()).unwrap_or_default();
+            let is_complete = payload.chunks.as_ref().is_some_and(|chunks| chunks.totals == found);
+            payload.forget_chunk_totals();
+            rows.push(unit_row(&payload, vectors.filter(|_| is_complete), terms));
+        }
+        let unexpected = |stream| ReadModelRow::new(TABLE, format!("document:{stream} text"), "chunks without a text");
+        rows.extend(self.chunks.into_keys().map(unexpected));
+        rows
+    }
+}
+
 impl OpportunitySearch {
     /// The rows of the units in a scope.
     pub(in crate::opportunity_search) async fn scan_unit_rows(
         &self,
         scope: &VerifyScope,
     ) -> Result<Vec<ReadModelRow>, QueryError> {
-        self.scroll_rows(self.tenant_collection(), scope, |point| self.stored_unit_row(point)).await
+        let mut texts = StoredTexts::default();
+        let to_row = |point| self.stored_unit_row(point, &mut texts);
+        let mut rows = self.scroll_rows(self.tenant_collection(), scope, to_row).await?;
+        rows.extend(texts.into_rows());
+        Ok(rows)
     }
 
-    fn stored_unit_row(&self, mut point: RetrievedPoint) -> ReadModelRow {
+    /// The row of a point; `None` for a point that was added to `texts`.
+    fn stored_unit_row(&self, mut point: RetrievedPoint, texts: &mut StoredTexts) -> Option<ReadModelRow> {
         let vectors = passage_vectors(&point);
         let is_valid = vectors.iter().all(|vector| {
             vector.len() == self.embedder().dimension()
@@ -73,13 +103,39 @@ impl OpportunitySearch {
         let payload = Payload::from(std::mem::take(&mut point.payload)).deserialize::<UnitPayload>();
         match payload {
             Ok(payload) if point_uuid(&point) == Some(payload.point_id().to_string().as_str()) => {
-                unit_row(&payload, is_valid.then_some(vectors.len()), hash_terms(&term_dimensions(&point)))
+                let (vectors, terms) = (is_valid.then_some(vectors.len()), hash_terms(&term_dimensions(&point)));
+                if payload.chunks.is_some() {
+                    texts.wholes.push((payload, vectors, terms));
+                    return None;
+                }
+                if payload.text_of.is_some() && vectors == Some(1) && payload.is_chunk_with_terms(terms) {
+                    texts.chunks.entry(payload.stream()).or_default().add_chunk(&payload);
+                    return None;
+                }
+                Some(unit_row(&payload, vectors, terms))
             }
             Ok(_) | Err(_) => {
                 let key = point_uuid(&point).map_or_else(|| format!("{:?}", point.id), str::to_owned);
-                ReadModelRow::new(TABLE, key, "invalid payload or id")
+                Some(ReadModelRow::new(TABLE, key, "invalid payload or id"))
             }
         }
+    }
+}
+
+impl UnitPayload {
+    /// Removes what the log does not say of a text.
+    fn forget_chunk_totals(&mut self) {
+        if let Some(chunks) = &mut self.chunks {
+            chunks.totals = ChunkTotals::default();
+        }
+    }
+
+    /// Whether the parts of a chunk agree, and its terms with them.
+    fn is_chunk_with_terms(&self, terms: u64) -> bool {
+        let [text] = self.passages.as_slice() else { return false };
+        self.text_of.as_deref() == Some(self.stream().as_str())
+            && self.content_hash == chunk_text(text).content_hash()
+            && terms == hash_terms(&chunk_terms(text).to_dimensions())
     }
 }
 

@@ -57,7 +57,7 @@ impl OpportunitySearch {
                 ..unit.payload.clone()
             };
             let vectors = vectors.remove(&id).unwrap_or_default();
-            let point = to_unit_point(id, &payload, vectors, unit).map_err(ProjectionError::refused)?;
+            let point = to_unit_point(id, &payload, vectors, unit).map_err(ProjectionError::rejected)?;
             points_by_sequence.entry(unit.payload.sequence).or_default().push(point);
         }
         for (sequence, points) in points_by_sequence {
@@ -76,6 +76,13 @@ impl OpportunitySearch {
         let id = unit.point_id();
         let stored = self.load_units(self.tenant_collection(), &[id]).await?;
         Ok(stored.get(&id).is_some_and(|stored| stored.payload.sequence >= unit.payload.sequence))
+    }
+
+    /// Whether a unit is stored as deleted.
+    pub(super) async fn is_unit_deleted(&self, unit: &SearchUnit) -> Result<bool, QueryError> {
+        let id = unit.point_id();
+        let stored = self.load_units(self.tenant_collection(), &[id]).await?;
+        Ok(stored.get(&id).is_some_and(|stored| stored.payload.gone))
     }
 
     async fn load_units(&self, collection: &str, ids: &[Uuid]) -> Result<HashMap<Uuid, StoredUnit>, QueryError> {

@@ -172,7 +172,7 @@ fn a_view_has_the_facts_of_the_current_notice_and_all_awards() {
     let ViewState::Opportunity(state) = folded_state(&history()).state else { panic!("not an opportunity") };
     let view = OpportunityView::from_state(OPPORTUNITY_ID, 4, &state).unwrap();
     assert_eq!((view.version, view.status, view.notice_count), (4, OpportunityViewStatus::Awarded, 2));
-    assert_eq!((view.facts.title.as_str(), view.awarded_cents), ("b", Some(12)));
+    assert_eq!((view.details.title.as_str(), view.awarded_cents), ("b", Some(12)));
     assert_eq!(view.awards.keys().collect::<Vec<_>>(), ["A1", "A2"]);
     assert_eq!(OpportunityView::from_state(OPPORTUNITY_ID, 0, &Opportunity::default()), None);
 }

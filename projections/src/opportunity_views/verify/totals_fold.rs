@@ -19,12 +19,12 @@ use crate::{
         view_change::{VisitEngagement, WatchlistChange},
         view_state::StateKind,
     },
-    runtime::{Generation, ProjectionError, ReadModelFold, ReadModelRow},
+    runtime::{ProjectionError, ReadModelFold, ReadModelGeneration, ReadModelRow},
     storage::redis::GENERATION_ROW,
 };
 
 pub(super) struct ViewTotalsFold {
-    generation: Generation,
+    generation: ReadModelGeneration,
     retention: RetentionPolicy,
     now: DateTime<Utc>,
     versions: HashMap<(StateKind, String), u64>,
@@ -44,22 +44,22 @@ struct CountedOpportunity {
 }
 
 impl ViewTotalsFold {
-    pub(super) fn new(generation: Generation, retention: RetentionPolicy, now: DateTime<Utc>) -> Self {
+    pub(super) fn new(generation: ReadModelGeneration, retention: RetentionPolicy, now: DateTime<Utc>) -> Self {
         let (versions, opportunities, engagements, saved) = Default::default();
         Self { generation, retention, now, versions, opportunities, engagements, saved }
     }
 
     fn apply_opportunity_event(&mut self, id: String, event: OpportunityEvent) {
         match event {
-            OpportunityEvent::Discovered { facts, .. } => {
-                let (agency, notice_type) = (facts.agency.code.clone(), facts.notice_type.to_string());
+            OpportunityEvent::Discovered { details, .. } => {
+                let (agency, notice_type) = (details.agency.code.clone(), details.notice_type.to_string());
                 self.opportunities
                     .insert(id, CountedOpportunity { agency, notice_type, is_awarded: false, closed_as: None });
             }
-            OpportunityEvent::Amended { standing: AmendmentStanding::Current, facts, .. } => {
+            OpportunityEvent::Amended { standing: AmendmentStanding::Current, details, .. } => {
                 if let Some(counted) = self.opportunities.get_mut(&id) {
-                    counted.agency.clone_from(&facts.agency.code);
-                    counted.notice_type = facts.notice_type.to_string();
+                    counted.agency.clone_from(&details.agency.code);
+                    counted.notice_type = details.notice_type.to_string();
                     counted.closed_as = None;
                 }
             }

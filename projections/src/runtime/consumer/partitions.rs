@@ -9,7 +9,7 @@ use rdkafka::{
 };
 
 use super::{base_client_config, to_partition_list};
-use crate::runtime::{ConsumerConfig, Generation};
+use crate::runtime::{ConsumerConfig, ReadModelGeneration};
 
 const BROKER_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -63,7 +63,7 @@ pub(in crate::runtime) async fn fetch_end_offsets(
 pub(in crate::runtime) async fn commit_group_offsets(
     config: &ConsumerConfig,
     projection: &str,
-    generation: Generation,
+    generation: ReadModelGeneration,
     next_offsets: EndOffsets,
 ) -> Result<(), KafkaError> {
     if next_offsets.is_empty() {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use sqlx::{PgConnection, Row, postgres::PgRow};
 
 use super::{ControlError, ControlStore, postgres_error};
-use crate::runtime::Generation;
+use crate::runtime::ReadModelGeneration;
 
 /// The checkpoint of a generation on one partition.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -44,7 +44,11 @@ impl ControlStore {
     ///
     /// # Errors
     /// [`ControlError`] when Postgres does not answer.
-    pub async fn load_checkpoint(&self, projection: &str, generation: Generation) -> Result<Checkpoint, ControlError> {
+    pub async fn load_checkpoint(
+        &self,
+        projection: &str,
+        generation: ReadModelGeneration,
+    ) -> Result<Checkpoint, ControlError> {
         let mut connection = self.pool().acquire().await.map_err(postgres_error("reading checkpoints"))?;
         Self::load_checkpoint_on(&mut connection, projection, generation).await
     }
@@ -53,7 +57,7 @@ impl ControlStore {
     pub(in crate::runtime) async fn load_checkpoint_on(
         connection: &mut PgConnection,
         projection: &str,
-        generation: Generation,
+        generation: ReadModelGeneration,
     ) -> Result<Checkpoint, ControlError> {
         let rows = sqlx::query(include_str!("checkpoint/load.sql"))
             .bind(projection)
@@ -69,7 +73,7 @@ impl ControlStore {
     pub(in crate::runtime) async fn save_checkpoint(
         connection: &mut PgConnection,
         projection: &str,
-        generation: Generation,
+        generation: ReadModelGeneration,
         checkpoint: &Checkpoint,
     ) -> Result<(), ControlError> {
         let to_bigint = |value: u64| i64::try_from(value).unwrap_or(i64::MAX);

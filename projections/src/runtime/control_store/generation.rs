@@ -4,7 +4,7 @@ use sqlx::{PgConnection, Row, postgres::PgRow};
 use uuid::Uuid;
 
 use super::{ControlError, ControlStore, postgres_error};
-use crate::runtime::Generation;
+use crate::runtime::ReadModelGeneration;
 
 /// The state of a generation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,7 +38,7 @@ pub struct GenerationRecord {
     /// The projection.
     pub projection: String,
     /// The generation.
-    pub generation: Generation,
+    pub generation: ReadModelGeneration,
     /// Its state.
     pub state: GenerationState,
     /// The incarnation of the log that it is built from.
@@ -69,7 +69,7 @@ impl ControlStore {
     pub async fn load_generation(
         &self,
         projection: &str,
-        generation: Generation,
+        generation: ReadModelGeneration,
     ) -> Result<GenerationRecord, ControlError> {
         let found = self
             .load_generations()
@@ -88,7 +88,7 @@ impl ControlStore {
         let mut transaction = self.pool().begin().await.map_err(control_error())?;
         let inserted = sqlx::query(include_str!("generation/first.sql"))
             .bind(projection)
-            .bind(Generation::FIRST.number())
+            .bind(ReadModelGeneration::FIRST.number())
             .bind(incarnation)
             .execute(&mut *transaction)
             .await
@@ -105,14 +105,14 @@ impl ControlStore {
         connection: &mut PgConnection,
         projection: &str,
         incarnation: Uuid,
-    ) -> Result<Generation, ControlError> {
+    ) -> Result<ReadModelGeneration, ControlError> {
         let number: i32 = sqlx::query_scalar(include_str!("generation/add.sql"))
             .bind(projection)
             .bind(incarnation)
             .fetch_one(connection)
             .await
             .map_err(postgres_error("registering a generation"))?;
-        Generation::try_new(number).map_err(|error| ControlError::Postgres {
+        ReadModelGeneration::try_new(number).map_err(|error| ControlError::Postgres {
             doing: "numbering a generation",
             source: sqlx::Error::Decode(error.into()),
         })
@@ -126,7 +126,7 @@ impl ControlStore {
     pub(in crate::runtime) async fn move_generation(
         connection: &mut PgConnection,
         projection: &str,
-        generation: Generation,
+        generation: ReadModelGeneration,
         from: &[GenerationState],
         to: GenerationState,
     ) -> Result<(), ControlError> {
@@ -159,7 +159,7 @@ impl ControlStore {
     pub(in crate::runtime) async fn save_handover(
         connection: &mut PgConnection,
         projection: &str,
-        generation: Generation,
+        generation: ReadModelGeneration,
         position: u64,
     ) -> Result<(), ControlError> {
         let building = GenerationState::Building;
@@ -178,7 +178,7 @@ impl ControlStore {
     pub(in crate::runtime) async fn delete_generation(
         connection: &mut PgConnection,
         projection: &str,
-        generation: Generation,
+        generation: ReadModelGeneration,
     ) -> Result<(), ControlError> {
         sqlx::query(include_str!("generation/delete.sql"))
             .bind(projection)
@@ -197,7 +197,7 @@ fn generation_from_row(row: &PgRow) -> Result<GenerationRecord, sqlx::Error> {
     let generation: i32 = row.try_get("generation")?;
     Ok(GenerationRecord {
         projection: row.try_get("projection")?,
-        generation: Generation::try_new(generation).map_err(|error| sqlx::Error::Decode(error.into()))?,
+        generation: ReadModelGeneration::try_new(generation).map_err(|error| sqlx::Error::Decode(error.into()))?,
         state,
         incarnation: row.try_get("incarnation")?,
         handover: row.try_get::<i64, _>("handover")?.unsigned_abs(),
@@ -207,5 +207,5 @@ fn generation_from_row(row: &PgRow) -> Result<GenerationRecord, sqlx::Error> {
 /// Makes the first generation of a projection the active one.
 pub(super) async fn insert_first_pointer(connection: &mut PgConnection, projection: &str) -> Result<(), sqlx::Error> {
     let insert = sqlx::query(include_str!("generation/first_pointer.sql"));
-    insert.bind(projection).bind(Generation::FIRST.number()).execute(connection).await.map(drop)
+    insert.bind(projection).bind(ReadModelGeneration::FIRST.number()).execute(connection).await.map(drop)
 }

@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use sqlx::{PgConnection, Row, types::Json};
 
 use super::{ControlError, ControlStore, GenerationState, postgres_error};
-use crate::runtime::Generation;
+use crate::runtime::ReadModelGeneration;
 
 /// Generations by projection.
-pub type GenerationMap = BTreeMap<String, Generation>;
+pub type GenerationMap = BTreeMap<String, ReadModelGeneration>;
 
 /// The active and the previous generations.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -26,8 +26,8 @@ pub struct GenerationPointer {
 
 impl GenerationPointer {
     /// The active generation of a projection; the first one where none is recorded.
-    pub fn active_generation(&self, projection: &str) -> Generation {
-        self.generations.get(projection).copied().unwrap_or(Generation::FIRST)
+    pub fn active_generation(&self, projection: &str) -> ReadModelGeneration {
+        self.generations.get(projection).copied().unwrap_or(ReadModelGeneration::FIRST)
     }
 }
 
@@ -103,7 +103,7 @@ fn to_numbers(generations: &GenerationMap) -> BTreeMap<&str, i32> {
 }
 
 fn from_numbers(Json(numbers): Json<BTreeMap<String, i32>>) -> Result<GenerationMap, sqlx::Error> {
-    let decode_entry = |(projection, number)| Ok((projection, Generation::try_new(number)?));
+    let decode_entry = |(projection, number)| Ok((projection, ReadModelGeneration::try_new(number)?));
     let all: Result<_, crate::runtime::InvalidGeneration> = numbers.into_iter().map(decode_entry).collect();
     all.map_err(|error| sqlx::Error::Decode(error.into()))
 }

@@ -3,7 +3,7 @@
 use uuid::Uuid;
 
 use super::{ControlError, ControlStore, generation::insert_first_pointer, postgres_error};
-use crate::runtime::Generation;
+use crate::runtime::ReadModelGeneration;
 
 impl ControlStore {
     /// Registers a stateless projection, which consumes the events recorded after `position` of this log. A projection
@@ -28,7 +28,7 @@ impl ControlStore {
             .map_err(control_error())?;
         let registered = sqlx::query(include_str!("stateless_projection/register.sql"))
             .bind(projection)
-            .bind(Generation::FIRST.number())
+            .bind(ReadModelGeneration::FIRST.number())
             .bind(incarnation)
             .bind(i64::try_from(position).unwrap_or(i64::MAX))
             .execute(&mut *transaction)

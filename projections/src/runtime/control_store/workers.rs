@@ -6,7 +6,7 @@ use sqlx::{Row, postgres::PgRow};
 use uuid::Uuid;
 
 use super::{ControlError, ControlStore, postgres_error};
-use crate::runtime::Generation;
+use crate::runtime::ReadModelGeneration;
 
 /// A worker without a heartbeat for longer than this counts as dead.
 const HEARTBEAT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -19,7 +19,7 @@ pub struct WorkerHeartbeat<'a> {
     /// The projection.
     pub projection: &'a str,
     /// Its generation.
-    pub generation: Generation,
+    pub generation: ReadModelGeneration,
     /// Host name and process id, as `<host>:<pid>`.
     pub host: &'a str,
     /// Name of its [`WorkerState`](crate::runtime::WorkerState).
@@ -85,7 +85,7 @@ impl ControlStore {
         &self,
         instance: Uuid,
         projection: &str,
-        generation: Generation,
+        generation: ReadModelGeneration,
     ) -> Result<(), ControlError> {
         sqlx::query("delete from projection_workers where instance = $1 and projection = $2 and generation = $3")
             .bind(instance)

@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
+use domain::stream_id::StreamId;
 use sqlx::{QueryBuilder, Row, postgres::PgRow, types::Json};
 use uuid::Uuid;
 
-use super::StreamKey;
-use crate::runtime::{ControlError, ControlStore, Generation, control_store::postgres_error};
+use crate::runtime::{ControlError, ControlStore, ReadModelGeneration, control_store::postgres_error};
 
 /// Criteria for parked streams; `None` does not restrict.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -15,7 +15,7 @@ pub struct ParkedStreamQuery {
     /// Only this projection.
     pub projection: Option<String>,
     /// Only this generation.
-    pub generation: Option<Generation>,
+    pub generation: Option<ReadModelGeneration>,
     /// Only this cause.
     pub fingerprint: Option<String>,
     /// Only the stream of this aggregate.
@@ -28,9 +28,9 @@ pub struct ParkedStream {
     /// The projection.
     pub projection: String,
     /// Its generation.
-    pub generation: Generation,
+    pub generation: ReadModelGeneration,
     /// The stream.
-    pub stream: StreamKey,
+    pub stream: StreamId,
     /// Fingerprint of the cause, equal for all failures of one kind.
     pub fingerprint: String,
     /// Why its first event cannot be applied.
@@ -49,7 +49,7 @@ pub struct DeadLetter {
     /// Id among all dead letters.
     pub id: i64,
     /// Its stream.
-    pub stream: StreamKey,
+    pub stream: StreamId,
     /// Sequence of the event in the stream.
     pub sequence: u64,
     /// Position of the event in the log.
@@ -107,8 +107,8 @@ impl ControlStore {
         let rows = sqlx::query(include_str!("letters.sql"))
             .bind(&parked.projection)
             .bind(parked.generation.number())
-            .bind(&parked.stream.aggregate_type)
-            .bind(&parked.stream.aggregate_id)
+            .bind(&*parked.stream.aggregate_type)
+            .bind(&*parked.stream.aggregate_id)
             .fetch_all(self.pool())
             .await
             .map_err(postgres_error("reading dead letters"))?;
@@ -120,11 +120,11 @@ impl ControlStore {
 }
 
 fn parked_stream_from_row(row: &PgRow) -> Result<ParkedStream, sqlx::Error> {
-    let generation = Generation::try_new(row.try_get("generation")?);
+    let generation = ReadModelGeneration::try_new(row.try_get("generation")?);
     Ok(ParkedStream {
         projection: row.try_get("projection")?,
         generation: generation.map_err(|error| sqlx::Error::Decode(error.into()))?,
-        stream: super::stream_key_from_row(row)?,
+        stream: super::stream_id_from_row(row)?,
         fingerprint: row.try_get("fingerprint")?,
         reason: row.try_get("reason")?,
         parked_at: row.try_get("parked_at")?,
@@ -137,7 +137,7 @@ pub(super) fn dead_letter_from_row(row: &PgRow) -> Result<DeadLetter, sqlx::Erro
     let Json(headers) = row.try_get("headers")?;
     Ok(DeadLetter {
         id: row.try_get("id")?,
-        stream: super::stream_key_from_row(row)?,
+        stream: super::stream_id_from_row(row)?,
         sequence: row.try_get::<i64, _>("sequence")?.unsigned_abs(),
         position: row.try_get::<i64, _>("position")?.unsigned_abs(),
         event_id: row.try_get("event_id")?,

@@ -89,7 +89,7 @@ impl ProjectionRuntime {
                 Err(ProjectionError::Unavailable(source)) => {
                     return Err(RedriveError::Unavailable { projection: parked.projection.clone(), source });
                 }
-                Err(reason @ (ProjectionError::Refused(_) | ProjectionError::Poison(_))) => {
+                Err(reason @ (ProjectionError::Rejected(_) | ProjectionError::Poison(_))) => {
                     let reason = error_chain(&reason);
                     record_attempt(&mut transaction, parked, letter, &reason).await?;
                     outcome.blocked_by = Some((letter.position, reason));
@@ -127,7 +127,7 @@ impl ProjectionRuntime {
                 Err(ProjectionError::Unavailable(source)) => {
                     return Err(RedriveError::Unavailable { projection: parked.projection.clone(), source });
                 }
-                Err(reason @ (ProjectionError::Refused(_) | ProjectionError::Poison(_))) => {
+                Err(reason @ (ProjectionError::Rejected(_) | ProjectionError::Poison(_))) => {
                     outcome.blocked_by = Some((letter.position, error_chain(&reason)));
                     break;
                 }
@@ -225,8 +225,8 @@ async fn lock_parked_stream(connection: &mut PgConnection, parked: &ParkedStream
     let found = sqlx::query(include_str!("lock.sql"))
         .bind(&parked.projection)
         .bind(parked.generation.number())
-        .bind(&parked.stream.aggregate_type)
-        .bind(&parked.stream.aggregate_id)
+        .bind(&*parked.stream.aggregate_type)
+        .bind(&*parked.stream.aggregate_id)
         .fetch_optional(connection)
         .await
         .map_err(postgres_error("locking a parked stream"))?;
@@ -240,8 +240,8 @@ async fn load_dead_letters_on(
     let rows = sqlx::query(include_str!("letters.sql"))
         .bind(&parked.projection)
         .bind(parked.generation.number())
-        .bind(&parked.stream.aggregate_type)
-        .bind(&parked.stream.aggregate_id)
+        .bind(&*parked.stream.aggregate_type)
+        .bind(&*parked.stream.aggregate_id)
         .fetch_all(connection)
         .await
         .map_err(postgres_error("reading dead letters"))?;
@@ -272,8 +272,8 @@ async fn record_attempt(
     sqlx::query(include_str!("replace_reason.sql"))
         .bind(&parked.projection)
         .bind(parked.generation.number())
-        .bind(&parked.stream.aggregate_type)
-        .bind(&parked.stream.aggregate_id)
+        .bind(&*parked.stream.aggregate_type)
+        .bind(&*parked.stream.aggregate_id)
         .bind(super::cause_fingerprint(&letter.event_type, reason))
         .bind(reason)
         .execute(connection)
@@ -286,8 +286,8 @@ async fn unpark_stream(connection: &mut PgConnection, parked: &ParkedStream) -> 
     sqlx::query(include_str!("unpark.sql"))
         .bind(&parked.projection)
         .bind(parked.generation.number())
-        .bind(&parked.stream.aggregate_type)
-        .bind(&parked.stream.aggregate_id)
+        .bind(&*parked.stream.aggregate_type)
+        .bind(&*parked.stream.aggregate_id)
         .execute(connection)
         .await
         .map(drop)

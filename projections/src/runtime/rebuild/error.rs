@@ -8,7 +8,8 @@ use crate::{
     QueryError,
     error::BoxedError,
     runtime::{
-        ConsistencyCheckError, ControlError, Generation, RuntimeError, VerifyError, VerifyReport, worker::BatchError,
+        ConsistencyCheckError, ControlError, ReadModelGeneration, RuntimeError, VerifyError, VerifyReport,
+        worker::BatchError,
     },
 };
 
@@ -54,7 +55,7 @@ pub enum RebuildError {
         /// The projection.
         projection: &'static str,
         /// The active generation.
-        generation: Generation,
+        generation: ReadModelGeneration,
         /// The cause.
         #[source]
         source: QueryError,
@@ -71,7 +72,7 @@ pub enum RebuildError {
         /// The projection.
         projection: &'static str,
         /// The generation.
-        generation: Generation,
+        generation: ReadModelGeneration,
         /// The cause.
         #[source]
         source: QueryError,
@@ -82,7 +83,7 @@ pub enum RebuildError {
         /// The projection.
         projection: &'static str,
         /// The generation.
-        generation: Generation,
+        generation: ReadModelGeneration,
         /// The cause.
         #[source]
         source: BoxedError,
@@ -96,7 +97,7 @@ pub enum RebuildError {
         /// The projection.
         projection: &'static str,
         /// The generation.
-        generation: Generation,
+        generation: ReadModelGeneration,
         /// The timeout, in seconds.
         waited_s: u64,
         /// Position up to which the generation has applied events.
@@ -128,7 +129,7 @@ pub enum RebuildError {
         /// The projection.
         projection: &'static str,
         /// The generation.
-        generation: Generation,
+        generation: ReadModelGeneration,
         /// Number of these streams.
         parked: u64,
     },
@@ -144,7 +145,7 @@ pub enum RebuildError {
         /// The projection.
         projection: String,
         /// The generation.
-        generation: Generation,
+        generation: ReadModelGeneration,
     },
     /// A worker still writes to the generation that is to be dropped.
     #[error("generation {generation} of {projection} is still being written to by {host}; try again")]
@@ -152,14 +153,18 @@ pub enum RebuildError {
         /// The projection.
         projection: String,
         /// The generation.
-        generation: Generation,
+        generation: ReadModelGeneration,
         /// Host name and process id of the worker.
         host: String,
     },
 }
 
 impl RebuildError {
-    pub(super) fn from_fill_error(projection: &'static str, generation: Generation, error: BatchError) -> Self {
+    pub(super) fn from_fill_error(
+        projection: &'static str,
+        generation: ReadModelGeneration,
+        error: BatchError,
+    ) -> Self {
         Self::Filling { projection, generation, source: error.into() }
     }
 }

@@ -10,8 +10,8 @@ use super::{RebuildError, RebuildOptions, rebuild_lease::RebuildLease};
 use crate::{
     QueryError,
     runtime::{
-        AnyProjection, ControlError, ControlStore, Generation, GenerationRecord, GenerationState, ProjectionRuntime,
-        control_store::postgres_error,
+        AnyProjection, ControlError, ControlStore, GenerationRecord, GenerationState, ProjectionRuntime,
+        ReadModelGeneration, control_store::postgres_error,
     },
 };
 
@@ -66,7 +66,7 @@ pub struct PartProgress {
     /// The projection.
     pub projection: String,
     /// The generation that is built.
-    pub generation: Generation,
+    pub generation: ReadModelGeneration,
     /// Its phase.
     pub phase: PartPhase,
     /// The position of the log that it has reached.
@@ -99,9 +99,9 @@ impl RebuildProgress {
 pub(super) struct ProjectionRebuild {
     /// Handle to the generation that is built.
     pub(super) projection: Arc<dyn AnyProjection>,
-    pub(super) generation: Generation,
+    pub(super) generation: ReadModelGeneration,
     /// The generation that is active meanwhile.
-    pub(super) replaces: Option<Generation>,
+    pub(super) replaces: Option<ReadModelGeneration>,
     pub(super) phase: PartPhase,
     pub(super) position: u64,
     pub(super) events: u64,
@@ -171,7 +171,7 @@ impl ProjectionRuntime {
                 .bind(id)
                 .bind(projection.name())
                 .bind(generation.number())
-                .bind(replaces.map(Generation::number))
+                .bind(replaces.map(ReadModelGeneration::number))
                 .execute(&mut *transaction)
                 .await
                 .map_err(|error| control_error()(error))?;
@@ -356,8 +356,8 @@ async fn end_rebuild(connection: &mut PgConnection, id: i64, reason: &str) -> Re
 /// A part as stored.
 pub(super) struct PartRow {
     projection: String,
-    generation: Generation,
-    replaces: Option<Generation>,
+    generation: ReadModelGeneration,
+    replaces: Option<ReadModelGeneration>,
     phase: PartPhase,
     position: u64,
     target: u64,
@@ -365,7 +365,7 @@ pub(super) struct PartRow {
 }
 
 impl PartRow {
-    fn new(projection: &str, generation: Generation, replaces: Option<Generation>) -> Self {
+    fn new(projection: &str, generation: ReadModelGeneration, replaces: Option<ReadModelGeneration>) -> Self {
         let (projection, phase) = (projection.to_owned(), PartPhase::Filling);
         Self { projection, generation, replaces, phase, position: 0, target: 0, events: 0 }
     }
@@ -378,7 +378,7 @@ impl PartRow {
     }
 
     /// Whether the part builds this generation.
-    pub(super) fn builds_generation(&self, projection: &str, generation: Generation) -> bool {
+    pub(super) fn builds_generation(&self, projection: &str, generation: ReadModelGeneration) -> bool {
         self.projection == projection && self.generation == generation
     }
 
@@ -419,8 +419,8 @@ fn part_row_from_row(row: &PgRow) -> Result<PartRow, sqlx::Error> {
     let replaces: Option<i32> = row.try_get("replaces")?;
     Ok(PartRow {
         projection: row.try_get("projection")?,
-        generation: Generation::try_new(row.try_get("generation")?).map_err(decode)?,
-        replaces: replaces.map(Generation::try_new).transpose().map_err(decode)?,
+        generation: ReadModelGeneration::try_new(row.try_get("generation")?).map_err(decode)?,
+        replaces: replaces.map(ReadModelGeneration::try_new).transpose().map_err(decode)?,
         phase: PartPhase::from_name(&phase)
             .ok_or_else(|| sqlx::Error::Decode(format!("unknown rebuild phase {phase}").into()))?,
         position: row.try_get::<i64, _>("position")?.unsigned_abs(),

@@ -6,7 +6,7 @@ use tokio::time::{Instant, sleep};
 
 use super::{ProjectionRebuild, RebuildError, progress::PartRow, rebuild_lease::RebuildLease};
 use crate::runtime::{
-    AnyProjection, ControlError, ControlStore, Generation, GenerationMap, GenerationState, ProjectionRuntime,
+    AnyProjection, ControlError, ControlStore, GenerationMap, GenerationState, ProjectionRuntime, ReadModelGeneration,
     control_store::postgres_error,
 };
 
@@ -23,7 +23,7 @@ impl ProjectionRuntime {
     pub async fn drop_generation(
         &self,
         projection: &Arc<dyn AnyProjection>,
-        generation: Generation,
+        generation: ReadModelGeneration,
     ) -> Result<(), RebuildError> {
         let lease = RebuildLease::acquire(&self.control).await?;
         let outcome = self.drop_with_lease(projection, generation, &lease).await;
@@ -34,7 +34,7 @@ impl ProjectionRuntime {
     async fn drop_with_lease(
         &self,
         projection: &Arc<dyn AnyProjection>,
-        generation: Generation,
+        generation: ReadModelGeneration,
         lease: &RebuildLease,
     ) -> Result<(), RebuildError> {
         self.control.load_generation(projection.name(), generation).await?;
@@ -52,7 +52,7 @@ impl ProjectionRuntime {
     pub(super) async fn retire_generation(
         &self,
         projection: &Arc<dyn AnyProjection>,
-        generation: Generation,
+        generation: ReadModelGeneration,
         lease: &RebuildLease,
     ) -> Result<(), RebuildError> {
         let name = projection.name();
@@ -80,9 +80,9 @@ impl ProjectionRuntime {
     async fn detach_generation(
         &self,
         name: &'static str,
-        generation: Generation,
+        generation: ReadModelGeneration,
         lease: &RebuildLease,
-    ) -> Result<Option<Generation>, RebuildError> {
+    ) -> Result<Option<ReadModelGeneration>, RebuildError> {
         let mut transaction = lease.begin_transaction().await?;
         let pointer = ControlStore::lock_pointer(&mut transaction).await?;
         let active = pointer.generations.get(name).copied();
@@ -100,7 +100,7 @@ impl ProjectionRuntime {
         Ok(active)
     }
 
-    async fn wait_for_workers(&self, name: &'static str, generation: Generation) -> Result<(), RebuildError> {
+    async fn wait_for_workers(&self, name: &'static str, generation: ReadModelGeneration) -> Result<(), RebuildError> {
         let deadline = Instant::now() + WORKER_STOP_TIMEOUT;
         loop {
             let workers = self.control.load_workers().await?;
@@ -121,7 +121,7 @@ impl ProjectionRuntime {
         &self,
         parts: &[ProjectionRebuild],
         lease: &RebuildLease,
-    ) -> Result<Vec<(String, Generation)>, RebuildError> {
+    ) -> Result<Vec<(String, ReadModelGeneration)>, RebuildError> {
         let mut dropped = vec![];
         let pointer = self.control.load_pointer().await?;
         for build in self.control.load_generations().await? {

@@ -4,8 +4,8 @@ use std::{sync::Arc, time::Duration};
 
 use super::{ProjectionRebuild, RebuildError, rebuild_lease::RebuildLease};
 use crate::runtime::{
-    AnyProjection, ControlError, ControlStore, Generation, GenerationMap, GenerationPointer, GenerationState,
-    ParkedStreamQuery, ProjectionRuntime, control_store::postgres_error,
+    AnyProjection, ControlError, ControlStore, GenerationMap, GenerationPointer, GenerationState, ParkedStreamQuery,
+    ProjectionRuntime, ReadModelGeneration, control_store::postgres_error,
 };
 
 /// How long a rollback waits for the earlier generation to catch up.
@@ -37,9 +37,9 @@ impl ProjectionRuntime {
     pub(super) async fn publish_generation(
         &self,
         projection: &Arc<dyn AnyProjection>,
-        generation: Generation,
+        generation: ReadModelGeneration,
     ) -> Result<(), RebuildError> {
-        let published = projection.with_generation(generation).publish().await;
+        let published = projection.with_generation(generation).switch_direct_readers().await;
         published.map_err(|source| RebuildError::Unpublished { projection: projection.name(), generation, source })
     }
 
@@ -121,7 +121,7 @@ impl ProjectionRuntime {
     async fn catch_up_before_rollback(
         &self,
         projection: &Arc<dyn AnyProjection>,
-        generation: Generation,
+        generation: ReadModelGeneration,
     ) -> Result<(), RebuildError> {
         let part = ProjectionRebuild {
             projection: projection.with_generation(generation),

@@ -5,12 +5,12 @@ use std::{
     sync::Arc,
 };
 
-use domain::envelope::RawEnvelope;
+use domain::{envelope::RawEnvelope, stream_id::StreamId};
 use sqlx::{PgConnection, Row as _};
 
 use super::{Difference, VerifyError};
 use crate::runtime::{
-    AnyProjection, Checkpoint, ControlError, ControlStore, Generation, ReadModelFold, ReadModelRow, StreamKey,
+    AnyProjection, Checkpoint, ControlError, ControlStore, ReadModelFold, ReadModelGeneration, ReadModelRow,
     VerifyScope, control_store::postgres_error,
 };
 
@@ -19,7 +19,7 @@ pub(super) struct VerifyPart {
     scope: VerifyScope,
     pub(super) checkpoint: Checkpoint,
     /// Streams with dead letters, and the position of the first one: later events are not in the store.
-    parked: HashMap<StreamKey, u64>,
+    parked: HashMap<StreamId, u64>,
     /// Positions of dropped events.
     dropped: HashSet<u64>,
     /// Number of events left out because they are parked or dropped.
@@ -34,7 +34,7 @@ impl VerifyPart {
     pub(super) async fn read(
         control: &ControlStore,
         projection: &Arc<dyn AnyProjection>,
-        generation: Generation,
+        generation: ReadModelGeneration,
         scope: &VerifyScope,
     ) -> Result<Self, VerifyError> {
         let mut transaction = control.begin_exclusive(projection.name(), generation).await?;
@@ -57,7 +57,7 @@ impl VerifyPart {
         }
         let is_left_out = self.dropped.contains(&event.position)
             || !self.parked.is_empty()
-                && self.parked.get(&StreamKey::from_event(event)).is_some_and(|first| event.position >= *first);
+                && self.parked.get(&StreamId::from_event(event)).is_some_and(|first| event.position >= *first);
         self.left_out += u64::from(is_left_out && self.scope != VerifyScope::Totals);
         !is_left_out
     }
@@ -74,8 +74,8 @@ impl VerifyPart {
 async fn load_first_parked_positions(
     connection: &mut PgConnection,
     projection: &str,
-    generation: Generation,
-) -> Result<HashMap<StreamKey, u64>, ControlError> {
+    generation: ReadModelGeneration,
+) -> Result<HashMap<StreamId, u64>, ControlError> {
     let rows = sqlx::query(include_str!("first_parked_positions.sql"))
         .bind(projection)
         .bind(generation.number())
@@ -83,9 +83,10 @@ async fn load_first_parked_positions(
         .await
         .map_err(postgres_error("reading dead letters"))?;
     let read = |row: &sqlx::postgres::PgRow| {
-        let (aggregate_type, aggregate_id) = (row.try_get("aggregate_type")?, row.try_get("aggregate_id")?);
+        let (aggregate_type, aggregate_id): (String, String) =
+            (row.try_get("aggregate_type")?, row.try_get("aggregate_id")?);
         let position: i64 = row.try_get("position")?;
-        Ok((StreamKey { aggregate_type, aggregate_id }, position.unsigned_abs()))
+        Ok((StreamId::new(aggregate_type, aggregate_id), position.unsigned_abs()))
     };
     rows.iter().map(read).collect::<Result<_, _>>().map_err(postgres_error("decoding dead letters"))
 }
@@ -93,7 +94,7 @@ async fn load_first_parked_positions(
 async fn load_dropped_positions(
     connection: &mut PgConnection,
     projection: &str,
-    generation: Generation,
+    generation: ReadModelGeneration,
 ) -> Result<HashSet<u64>, ControlError> {
     let positions: Vec<i64> =
         sqlx::query_scalar("select position from dropped_letters where projection = $1 and generation = $2")

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! records ─▶ incarnation? gap? ─▶ decode ─▶ project ─▶ apply ─▶ is applied? ─▶ checkpoints ─▶ offsets
-//!                          │         │         │         └ refused: find the event
+//!                          │         │         │         └ rejected: find the event
 //!          gap: read from the log    └─────────┴─────────┴▶ park the event and the later ones of its stream
 //! ```
 //! Dead letters and checkpoints are written in one transaction, which holds a shared lock: verify takes the lock
@@ -14,6 +14,7 @@ use std::{
 };
 
 use chrono::{DateTime, Utc};
+use domain::stream_id::StreamId;
 
 use super::{
     AssignmentState, Worker,
@@ -24,7 +25,7 @@ use crate::runtime::{
     Checkpoint, ControlStore, PartitionCheckpoint, ProjectionError,
     consumed_record::ConsumedRecord,
     control_store::postgres_error,
-    dead_letter::{self, NewDeadLetter, StreamKey},
+    dead_letter::{self, NewDeadLetter},
     worker_status::BatchProgress,
 };
 
@@ -138,7 +139,7 @@ impl Worker {
         let mut transaction = self.runtime.control.begin_shared(name, generation).await?;
         let mut candidates = HashSet::new();
         if !assignment.parked.is_empty() {
-            let streams = batch.iter().filter_map(|record| record.event.as_ref().map(StreamKey::from_event));
+            let streams = batch.iter().filter_map(|record| record.event.as_ref().map(StreamId::from_event));
             candidates.extend(streams.filter(|key| assignment.parked.contains(key)));
         }
         let still_parked = dead_letter::lock_parked_streams(&mut transaction, name, generation, &candidates).await?;
@@ -175,7 +176,7 @@ impl Worker {
     async fn apply_or_park<'a>(
         &self,
         batch: &'a [ConsumedRecord],
-        parked_streams: &HashSet<StreamKey>,
+        parked_streams: &HashSet<StreamId>,
     ) -> Result<(Vec<NewDeadLetter<'a>>, u64), BatchError> {
         let mut reasons = BTreeMap::<usize, String>::new();
         loop {
@@ -186,10 +187,10 @@ impl Worker {
                     continue;
                 };
                 if record.decode_error.is_some() || reasons.contains_key(&index) {
-                    blocked_streams.insert(StreamKey::from_event(event));
+                    blocked_streams.insert(StreamId::from_event(event));
                 }
                 // Usually no stream is blocked, and creating a stream key costs more than this check.
-                if blocked_streams.is_empty() || !blocked_streams.contains(&StreamKey::from_event(event)) {
+                if blocked_streams.is_empty() || !blocked_streams.contains(&StreamId::from_event(event)) {
                     indices.push(index);
                     events.push(event);
                 }
@@ -219,7 +220,7 @@ impl Worker {
     async fn check_parked_limit(&self, connection: &mut sqlx::PgConnection) -> Result<(), BatchError> {
         let (name, generation) = (self.projection.name(), self.build.generation);
         let parked = dead_letter::count_parked_streams(connection, name, generation).await?;
-        let limit = self.runtime.config.parked_sequences_max;
+        let limit = self.runtime.config.parked_streams_max;
         if parked > u64::from(limit) { Err(BatchError::TooManyParked { parked, limit }) } else { Ok(()) }
     }
 }
@@ -229,14 +230,14 @@ fn collect_dead_letters<'a>(
     batch: &'a [ConsumedRecord],
     applied: &[usize],
     reasons: &BTreeMap<usize, String>,
-    blocked_streams: &HashSet<StreamKey>,
+    blocked_streams: &HashSet<StreamId>,
     is_before_handover: impl Fn(&ConsumedRecord) -> bool,
 ) -> Vec<NewDeadLetter<'a>> {
     let applied: HashSet<_> = applied.iter().collect();
     let mut letters = vec![];
     for (index, record) in batch.iter().enumerate() {
         let Some(event) = &record.event else { continue };
-        let stream = StreamKey::from_event(event);
+        let stream = StreamId::from_event(event);
         if applied.contains(&index) || !blocked_streams.contains(&stream) || is_before_handover(record) {
             continue;
         }
@@ -287,7 +288,7 @@ fn lag_s(batch: &[ConsumedRecord]) -> f64 {
 
 fn to_batch_error(error: ProjectionError) -> BatchError {
     match error {
-        ProjectionError::Unavailable(source) | ProjectionError::Refused(source) | ProjectionError::Poison(source) => {
+        ProjectionError::Unavailable(source) | ProjectionError::Rejected(source) | ProjectionError::Poison(source) => {
             BatchError::Store(source)
         }
     }

@@ -5,7 +5,7 @@ use uuid::Uuid;
 
 use crate::{
     error::BoxedError,
-    runtime::{ControlError, Generation},
+    runtime::{ControlError, ReadModelGeneration},
 };
 
 /// Why a batch was not applied.
@@ -45,7 +45,7 @@ pub(in crate::runtime) enum BatchError {
     )]
     OtherIncarnation {
         projection: &'static str,
-        generation: Generation,
+        generation: ReadModelGeneration,
         /// Incarnation of the records' log.
         found: Uuid,
         /// Incarnation of the generation's log.
@@ -53,7 +53,7 @@ pub(in crate::runtime) enum BatchError {
     },
     /// The batch would exceed the limit of parked streams; more of them would hide their common cause.
     #[error(
-        "{parked} streams are parked, the limit is {limit} (worker.parked_sequences_max); `medhub dead-letters` lists \
+        "{parked} streams are parked, the limit is {limit} (worker.parked_streams_max); `medhub dead-letters` lists \
          them by cause; no more events are applied until they are redriven or dropped"
     )]
     TooManyParked {

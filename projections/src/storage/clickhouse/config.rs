@@ -13,7 +13,7 @@ use std::{fmt, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{runtime::Generation, storage::RedactedUrl};
+use crate::{runtime::ReadModelGeneration, storage::RedactedUrl};
 
 /// Address and retention of the `ClickHouse` read model.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -48,7 +48,7 @@ impl Default for ClickHouseConfig {
 
 impl ClickHouseConfig {
     /// The name of a generation's database.
-    pub(crate) fn database_name(&self, generation: Generation) -> String {
+    pub(crate) fn database_name(&self, generation: ReadModelGeneration) -> String {
         format!("{}_{generation}", self.database)
     }
 

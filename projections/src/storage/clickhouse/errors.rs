@@ -48,12 +48,12 @@ pub(super) fn unavailable_error(source: impl Into<BoxedError>) -> QueryError {
 /// Classifies an error of an insert.
 pub(super) fn classify_error(error: Error, read_model: &'static str) -> ProjectionError {
     match error_code(&error) {
-        Some(code) if ROW_ERROR_CODES.contains(&code) => ProjectionError::refused(error),
+        Some(code) if ROW_ERROR_CODES.contains(&code) => ProjectionError::rejected(error),
         Some(code) if MISSING_TABLE_CODES.contains(&code) => {
             ProjectionError::unavailable(MissingTables { read_model, source: error })
         }
         // The client could not serialize a row.
-        None if matches!(error, Error::Custom(_)) => ProjectionError::refused(error),
+        None if matches!(error, Error::Custom(_)) => ProjectionError::rejected(error),
         Some(_) | None => ProjectionError::unavailable(error),
     }
 }
@@ -80,11 +80,11 @@ mod tests {
     #[test]
     fn rows_that_cannot_be_converted_are_refused() {
         for code in ROW_ERROR_CODES {
-            assert!(matches!(classify_code(code), ProjectionError::Refused(_)), "{code}");
+            assert!(matches!(classify_code(code), ProjectionError::Rejected(_)), "{code}");
         }
         assert!(matches!(
             classify_error(Error::Custom("year 20226".to_owned()), "analytics"),
-            ProjectionError::Refused(_)
+            ProjectionError::Rejected(_)
         ));
     }
 

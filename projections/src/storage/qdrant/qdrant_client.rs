@@ -76,7 +76,7 @@ impl QdrantClient {
     fn classify_error(&self, error: QdrantError) -> ProjectionError {
         let is_refusal = is_refusal(&error);
         let source = self.explain_error(error);
-        if is_refusal { ProjectionError::refused(source) } else { ProjectionError::unavailable(source) }
+        if is_refusal { ProjectionError::rejected(source) } else { ProjectionError::unavailable(source) }
     }
 
     /// Names the collections and the rebuild command in the error of a missing collection.

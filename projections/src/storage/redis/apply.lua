@@ -4,9 +4,9 @@
 --
 -- KEYS: the tag's marker, the states, the keys of figures and lists ("targets").
 -- ARGV: number of states; number of targets; for each state the version that the transition builds on, the new version,
--- the new state, its time to live in seconds (0 for ever); for each target its kind ('c' shared counts, 'e' own
--- counts, 'z' ranking, 'm' members), when it expires (Unix seconds, 0 never), the number of its fields, and each field
--- with the number to add (for a member, 1 adds it and -1 removes it).
+-- the new state, its time to live in seconds (0 for ever); for each target its kind (shared_counts, own_counts,
+-- ranking, members), when it expires (Unix seconds, 0 never), the number of its fields, and each field with the number
+-- to add (for a member, 1 adds it and -1 removes it).
 -- Returns whether all states were written (1) or none (0), then for each state: 1 if it can be written, 0 if its stored
 -- version is another one, a text if its key is damaged.
 if redis.call('EXISTS', KEYS[1]) == 0 then
@@ -29,11 +29,11 @@ if answers[1] == 0 then
 end
 
 local function add(kind, key, field, number)
-    if kind == 'z' then
+    if kind == 'ranking' then
         return redis.pcall('ZINCRBY', key, number, field)
-    elseif kind == 'm' and number == '1' then
+    elseif kind == 'members' and number == '1' then
         return redis.pcall('ZADD', key, 0, field)
-    elseif kind == 'm' then
+    elseif kind == 'members' then
         return redis.pcall('ZREM', key, field)
     end
     return redis.pcall('HINCRBY', key, field, number)
@@ -54,17 +54,17 @@ for target = 1, targets do
                 add(entry[1], entry[2], entry[3], negated(entry[4]))
             end
             if string.find(sum.err, 'WRONGTYPE', 1, true) or string.find(sum.err, 'not an integer', 1, true) then
-                local code = (kind == 'e' or kind == 'm') and 'ONEKEY ' or 'SHAREDKEY '
+                local code = (kind == 'own_counts' or kind == 'members') and 'ONEKEY ' or 'SHAREDKEY '
                 return redis.error_reply(code .. key .. ': ' .. sum.err)
             end
             return sum
         end
         -- Adding a present member or removing an absent one changed nothing, so there is nothing to undo.
-        if kind ~= 'm' or sum == 1 then
+        if kind ~= 'members' or sum == 1 then
             added[#added + 1] = {kind, key, ARGV[j], ARGV[j + 1]}
         end
-        if kind ~= 'm' and tonumber(sum) == 0 then
-            zeros[#zeros + 1] = {kind == 'z' and 'ZREM' or 'HDEL', key, ARGV[j]}
+        if kind ~= 'members' and tonumber(sum) == 0 then
+            zeros[#zeros + 1] = {kind == 'ranking' and 'ZREM' or 'HDEL', key, ARGV[j]}
         end
     end
     offset = offset + 3 + 2 * fields

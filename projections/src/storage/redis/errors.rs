@@ -5,7 +5,7 @@ use redis::RedisError;
 use crate::{
     QueryError,
     error::BoxedError,
-    runtime::{Generation, ProjectionError},
+    runtime::{ProjectionError, ReadModelGeneration},
 };
 
 const STORE: &str = "Redis";
@@ -15,7 +15,7 @@ const STORE: &str = "Redis";
 #[error("redis lost generation {generation} of the {read_model}; run `medhub rebuild {read_model}`")]
 struct GenerationLost {
     read_model: &'static str,
-    generation: Generation,
+    generation: ReadModelGeneration,
 }
 
 /// The generation was built by a release with other key names.
@@ -26,7 +26,7 @@ struct GenerationLost {
 )]
 struct OutdatedKeyLayout {
     read_model: &'static str,
-    generation: Generation,
+    generation: ReadModelGeneration,
 }
 
 /// A key that most events change has the wrong type or content.
@@ -34,7 +34,7 @@ struct OutdatedKeyLayout {
 #[error("figures in generation {generation} of the {read_model} are damaged; run `medhub rebuild {read_model}`")]
 struct DamagedFigures {
     read_model: &'static str,
-    generation: Generation,
+    generation: ReadModelGeneration,
     #[source]
     source: RedisError,
 }
@@ -74,7 +74,7 @@ impl InvalidStoredState {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct ErrorClassifier {
     pub(super) read_model: &'static str,
-    pub(super) generation: Generation,
+    pub(super) generation: ReadModelGeneration,
 }
 
 impl ErrorClassifier {
@@ -96,7 +96,7 @@ impl ErrorClassifier {
         match error.code() {
             Some("NOGENERATION") => self.generation_lost(),
             Some("SHAREDKEY") => ProjectionError::unavailable(DamagedFigures { read_model, generation, source: error }),
-            Some("WRONGTYPE" | "ONEKEY") => ProjectionError::refused(error),
+            Some("WRONGTYPE" | "ONEKEY") => ProjectionError::rejected(error),
             _ => ProjectionError::unavailable(unavailable_error(error)),
         }
     }
@@ -119,10 +119,10 @@ mod tests {
 
     #[test]
     fn only_an_error_about_one_key_is_refused() {
-        let classifier = ErrorClassifier { read_model: "views", generation: Generation::FIRST };
+        let classifier = ErrorClassifier { read_model: "views", generation: ReadModelGeneration::FIRST };
         let classify_code = |code: &str| classifier.classify_error(make_extension_error(code.to_owned(), None));
         for code in ["WRONGTYPE", "ONEKEY"] {
-            assert!(matches!(classify_code(code), ProjectionError::Refused(_)), "{code}");
+            assert!(matches!(classify_code(code), ProjectionError::Rejected(_)), "{code}");
         }
         for code in ["OOM", "MISCONF", "NOAUTH", "NOGENERATION", "SHAREDKEY", "CROSSSLOT", "ERR"] {
             assert!(matches!(classify_code(code), ProjectionError::Unavailable(_)), "{code}");

@@ -26,13 +26,13 @@ pub enum FigureKind {
 }
 
 impl FigureKind {
-    /// The code of this kind in `apply.lua`.
-    pub(super) fn code(self) -> &'static str {
+    /// The name of this kind in `apply.lua`.
+    pub(super) fn script_name(self) -> &'static str {
         match self {
-            Self::SharedCounts => "c",
-            Self::OwnCounts => "e",
-            Self::Ranking => "z",
-            Self::Members => "m",
+            Self::SharedCounts => "shared_counts",
+            Self::OwnCounts => "own_counts",
+            Self::Ranking => "ranking",
+            Self::Members => "members",
         }
     }
 }

@@ -54,7 +54,7 @@ impl<S: Send> VersionedStateStore<S> {
                 match answer.and_then(|value| Ok(redis::from_redis_value::<Vec<Value>>(value)?)).map_err(classify) {
                     Ok(answers) => writes.extend(self.process_answer(group, &answers, &mut conflicting, refusal)?),
                     Err(error @ ProjectionError::Unavailable(_)) => return Err(error),
-                    Err(error @ (ProjectionError::Refused(_) | ProjectionError::Poison(_))) => {
+                    Err(error @ (ProjectionError::Rejected(_) | ProjectionError::Poison(_))) => {
                         refusal.get_or_insert(error);
                     }
                 }
@@ -94,7 +94,7 @@ impl<S: Send> VersionedStateStore<S> {
                 conflicting.insert(write.batch);
             } else {
                 let reason: String = redis::from_redis_value(answer.clone()).unwrap_or_default();
-                refusal.get_or_insert(ProjectionError::refused(InvalidStoredState::new(&write.key.key, reason)));
+                refusal.get_or_insert(ProjectionError::rejected(InvalidStoredState::new(&write.key.key, reason)));
             }
         }
         Ok(writable)
@@ -126,7 +126,7 @@ impl<S: Send> VersionedStateStore<S> {
             call.add_argument(&transition.text).add_argument(transition.ttl_seconds);
         }
         for (target, fields) in &sums {
-            call.add_argument(target.kind.code()).add_argument(target.expires_at).add_argument(fields.len());
+            call.add_argument(target.kind.script_name()).add_argument(target.expires_at).add_argument(fields.len());
             for (field, sum) in fields {
                 call.add_argument(*field).add_argument(*sum);
             }

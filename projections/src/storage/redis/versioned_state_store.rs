@@ -22,7 +22,7 @@ use super::{
 };
 use crate::{
     QueryError,
-    runtime::{Generation, ProjectionError},
+    runtime::{ProjectionError, ReadModelGeneration},
 };
 
 /// Attempts to write a batch while other workers change the same streams.
@@ -51,7 +51,7 @@ pub struct VersionedStateStore<S> {
     client: RedisClient,
     options: Arc<StateStoreOptions>,
     prefix: Arc<str>,
-    generation: Generation,
+    generation: ReadModelGeneration,
     cache: Arc<StateCache<S>>,
     /// Tags of the generation that are known to have a marker.
     opened_tags: Arc<Mutex<HashSet<String>>>,
@@ -76,16 +76,16 @@ pub(super) type FoldedBatch<B> = (B, Vec<StateTransition<<B as StateBatch>::Stat
 impl<S: Send> VersionedStateStore<S> {
     /// A handle to the first generation.
     pub fn new(client: RedisClient, options: StateStoreOptions) -> Self {
-        Self::open(client, Arc::new(options), Generation::FIRST)
+        Self::open(client, Arc::new(options), ReadModelGeneration::FIRST)
     }
 
     /// A handle to another generation.
     #[must_use]
-    pub fn with_generation(&self, generation: Generation) -> Self {
+    pub fn with_generation(&self, generation: ReadModelGeneration) -> Self {
         Self::open(self.client.clone(), Arc::clone(&self.options), generation)
     }
 
-    fn open(client: RedisClient, options: Arc<StateStoreOptions>, generation: Generation) -> Self {
+    fn open(client: RedisClient, options: Arc<StateStoreOptions>, generation: ReadModelGeneration) -> Self {
         Self {
             client,
             prefix: format!("{}{generation}:", options.prefix).into(),
@@ -102,7 +102,7 @@ impl<S: Send> VersionedStateStore<S> {
     }
 
     /// The generation.
-    pub fn generation(&self) -> Generation {
+    pub fn generation(&self) -> ReadModelGeneration {
         self.generation
     }
 
@@ -276,7 +276,7 @@ impl<S: Send> VersionedStateStore<S> {
                 Ok(transitions) if transitions.is_empty() => {}
                 Ok(transitions) => folded.push((batch, transitions)),
                 Err(error @ ProjectionError::Unavailable(_)) => return Err(error),
-                Err(error @ (ProjectionError::Refused(_) | ProjectionError::Poison(_))) => {
+                Err(error @ (ProjectionError::Rejected(_) | ProjectionError::Poison(_))) => {
                     refusal.get_or_insert(error);
                 }
             }
@@ -316,11 +316,11 @@ impl<S: Send> VersionedStateStore<S> {
         for (index, (key, answer)) in batch.keys().iter().zip(answers).enumerate() {
             let stored = answer.and_then(|value| Ok(redis::from_redis_value::<RawState>(value)?));
             let stored = stored.map_err(|error| self.classifier().classify_error(error))?;
-            let state = match parse_raw_state(&key.key, stored).map_err(ProjectionError::refused)? {
+            let state = match parse_raw_state(&key.key, stored).map_err(ProjectionError::rejected)? {
                 None => VersionedState { version: 0, state: batch.initial_state(index) },
                 Some((version, text)) => {
                     let invalid = |reason: crate::error::BoxedError| {
-                        ProjectionError::refused(InvalidStoredState::new(&key.key, reason.to_string()))
+                        ProjectionError::rejected(InvalidStoredState::new(&key.key, reason.to_string()))
                     };
                     VersionedState { version, state: batch.parse_state(index, version, &text).map_err(invalid)? }
                 }

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use api::app_context;
 use clap::{Args, builder::PossibleValuesParser};
-use projections::runtime::Generation;
+use projections::runtime::ReadModelGeneration;
 
 use super::find_parked_stream;
 use crate::{
@@ -28,7 +28,7 @@ pub(super) struct DropDeadLetterArgs {
     reason: String,
     /// Generation [default: the active one]
     #[arg(long, value_name = "GENERATION")]
-    generation: Option<Generation>,
+    generation: Option<ReadModelGeneration>,
 }
 
 impl DropDeadLetterArgs {

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use api::app_context;
 use clap::{Args, builder::PossibleValuesParser};
-use projections::runtime::{DeadLetter, Generation};
+use projections::runtime::{DeadLetter, ReadModelGeneration};
 use serde_json::{Value, json};
 
 use super::find_parked_stream;
@@ -24,7 +24,7 @@ pub(super) struct InspectDeadLetterArgs {
     aggregate: String,
     /// Generation [default: the active one]
     #[arg(long, value_name = "GENERATION")]
-    generation: Option<Generation>,
+    generation: Option<ReadModelGeneration>,
 }
 
 impl InspectDeadLetterArgs {

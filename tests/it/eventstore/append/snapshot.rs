@@ -73,7 +73,7 @@ async fn a_long_stream_is_loaded_from_its_snapshot_and_the_events_after_it() {
     let (opportunity, sequence) = load_aggregate(&store).await;
     let record = opportunity.record().unwrap();
     assert_eq!(record.awards["n1"].number.as_deref(), Some("W9"));
-    assert_eq!((record.facts.title.as_str(), sequence), ("Patient lifts, revision 500", 268));
+    assert_eq!((record.details.title.as_str(), sequence), ("Patient lifts, revision 500", 268));
 }
 
 #[tokio::test]

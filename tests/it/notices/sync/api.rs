@@ -1,5 +1,6 @@
 //! The API: windows, pages that shift while they are read, texts of notices, the quota.
 
+use domain::clock::{Clock as _, SystemClock};
 use sam_gov::{
     SyncSource,
     sync::{DateWindow, SyncOptions, SyncRunOutcome},
@@ -126,6 +127,10 @@ async fn the_quota_ends_a_run_and_the_next_one_continues_at_its_page() {
         assert!(matches!(summary.outcome, SyncRunOutcome::Paused { throttled: false, .. }), "{:?}", summary.outcome);
     }
     assert_eq!(fixture.server.take_requests().len(), 2, "without quota no request is sent");
+    let reports = fixture.sync().report_sources(SystemClock.now()).await.unwrap();
+    let api = reports.iter().find(|report| report.source == SyncSource::Api).unwrap();
+    let quota = api.quota.as_ref().unwrap();
+    assert_eq!((quota.daily, quota.left, api.completed_at, api.has_problem()), (2, 0, None, false), "{api:?}");
     assert_eq!(fixture.discovered_notices().await, notice_ids(0..20));
 
     fixture.config.daily_quota = 100;

@@ -151,4 +151,34 @@ async fn a_running_service_reads_both_sources_at_intervals() {
     server.state().notices.push(generated_notice(12));
     server.state().extract = (csv_extract(&[csv_row(100, "Surgical beds and rails")]), "\"v2\"".to_owned());
     wait_for_events(15).await;
+    check_reports(&product).await;
+}
+
+/// The state of the sources, as metrics and `medhub status` show it.
+async fn check_reports(product: &ProductInstance) {
+    // Set after each look at whether a run is due.
+    eventually(async || {
+        let text = reqwest::get(format!("{}/metrics", product.http())).await.unwrap().text().await.unwrap();
+        let value = |name: &str, source: &str| -> Option<f64> {
+            let line = format!("medhub_sam_gov_{name}{{source=\"{source}\"}} ");
+            text.lines().find_map(|found| found.strip_prefix(&line))?.parse().ok()
+        };
+        let quota_left = value("quota_left", "api").ok_or("no quota")?;
+        let lags = [value("lag_seconds", "api"), value("lag_seconds", "extract")];
+        let failures = [value("last_run_failed", "api"), value("last_run_failed", "extract")];
+        let are_recent = lags.iter().all(|lag| lag.is_some_and(|lag| lag < 120.0));
+        if (1.0..1_000.0).contains(&quota_left) && are_recent && failures == [Some(0.0); 2] {
+            Ok(())
+        } else {
+            Err(format!("{quota_left} {lags:?} {failures:?}"))
+        }
+    })
+    .await;
+    let status = product.run_medhub(&["status"]).await;
+    let text = String::from_utf8_lossy(&status.stdout).into_owned();
+    for expected in
+        ["SAM.gov extract: read completely at ", "SAM.gov api: read completely at ", " of 1000 requests left today"]
+    {
+        assert!(text.contains(expected), "{text}");
+    }
 }

@@ -2,17 +2,18 @@
 
 use serde_json::Value;
 
-use super::{super::*, engagement::everything};
+use super::{super::*, engagement::everything, generations::generation_history};
 use tests::opportunity_history::WHEELCHAIRS;
 
 const GUIDE: &str = "../docs/guides/analysts.md";
 const DASHBOARD: &str = "../deploy/observability/grafana/dashboards/engagement.json";
 
-/// A database with opportunities, awards and engagement, as analysts see it.
+/// A database with opportunities, awards, engagement and generations of proposals, as analysts see it.
 async fn shown() -> String {
     let analytics = tests::analytics().await;
     apply_with_repetitions(&analytics, &everything()).await;
-    analytics.publish().await.unwrap();
+    apply(&analytics, &generation_history()).await;
+    analytics.switch_direct_readers().await.unwrap();
     analytics.database().strip_suffix("_g1").unwrap().to_owned()
 }
 
@@ -71,6 +72,12 @@ async fn the_guide_s_answers_are_right() {
     let by_agency: u64 = answer("17").await.iter().map(|row| row[1].parse::<u64>().unwrap()).sum();
     assert_eq!(by_agency, 120, "six of ten are views of an opportunity");
     assert_eq!(answer("24").await[0][0], "1199");
+    assert_eq!(answer("25").await, [["main", "gpt-x-2026", "24", "50", "0.006", "1.5"]]);
+    assert_eq!(
+        answer("26").await,
+        [["2", "12", "13", "12", "100", "0.003"], ["control", "12", "12", "12", "16.7", "0.009"]]
+    );
+    assert_eq!(answer("27").await, [["price", "no provider answers", "24"]]);
 }
 
 #[tokio::test]

@@ -5,7 +5,7 @@ use std::sync::{
     atomic::{AtomicBool, AtomicU64, Ordering},
 };
 
-use projections::runtime::Generation;
+use projections::runtime::ReadModelGeneration;
 
 use super::{super::*, engagement::everything, rows};
 use projections::opportunity_analytics::OpportunityAnalytics;
@@ -18,11 +18,11 @@ const QUERY_ACROSS_VIEWS: &str = "select (select count() from events), (select c
 /// Two generations with different rows; the first one is shown.
 async fn two_generations() -> (OpportunityAnalytics, OpportunityAnalytics, String) {
     let first = tests::analytics().await;
-    let second = first.with_generation(Generation::try_new(2).unwrap());
+    let second = first.with_generation(ReadModelGeneration::try_new(2).unwrap());
     second.migrate().await.unwrap();
     apply(&first, &history()).await;
     apply(&second, &everything()).await;
-    first.publish().await.unwrap();
+    first.switch_direct_readers().await.unwrap();
     let shown = first.database().strip_suffix("_g1").unwrap().to_owned();
     (first, second, shown)
 }
@@ -31,7 +31,7 @@ async fn two_generations() -> (OpportunityAnalytics, OpportunityAnalytics, Strin
 async fn all_views_switch_at_once_and_no_query_fails() {
     let (first, second, shown) = two_generations().await;
     let old = rows(&shown, QUERY_ACROSS_VIEWS).await;
-    second.publish().await.unwrap();
+    second.switch_direct_readers().await.unwrap();
     let new = rows(&shown, QUERY_ACROSS_VIEWS).await;
     assert_eq!((old[0][0].as_str(), old[0][2].as_str()), ("10", "0"), "{old:?}");
     assert_ne!(old, new);
@@ -52,8 +52,8 @@ async fn all_views_switch_at_once_and_no_query_fails() {
     let mut switches = 0;
     // On a busy machine readers may be slower than switches, which then go on until there was a query among them.
     tests::eventually(async || {
-        first.publish().await.unwrap();
-        second.publish().await.unwrap();
+        first.switch_direct_readers().await.unwrap();
+        second.switch_direct_readers().await.unwrap();
         switches += 2;
         let asked = asked.load(Ordering::Relaxed);
         if switches >= 10 && asked > 5 { Ok(()) } else { Err(format!("{asked} queries in {switches} switches")) }
@@ -87,7 +87,7 @@ async fn a_generation_that_goes_takes_its_views_along() {
     let left = format!("select name from system.tables where database = '{shown}'");
     assert_eq!(rows("default", &left).await, [["generation"]]);
     first.migrate().await.unwrap();
-    first.publish().await.unwrap();
+    first.switch_direct_readers().await.unwrap();
     assert_eq!(rows(&shown, QUERY_ACROSS_VIEWS).await, [["0", "0", "0", "0"]]);
 }
 
@@ -100,8 +100,8 @@ async fn tables_of_an_earlier_release_are_moved_and_not_dropped() {
     rows(&shown, "create table mine (n UInt8) engine = MergeTree order by n").await;
     rows(&shown, "insert into events values (7)").await;
 
-    analytics.publish().await.unwrap();
-    analytics.publish().await.unwrap();
+    analytics.switch_direct_readers().await.unwrap();
+    analytics.switch_direct_readers().await.unwrap();
 
     assert_eq!(rows(&format!("{shown}_before"), "select n from events").await, [["7"]]);
     assert_eq!(rows(&shown, "select count() from events").await, [["0"]]);
@@ -113,7 +113,7 @@ async fn a_generation_may_lack_columns_that_the_next_one_has() {
     let (first, second, shown) = two_generations().await;
     rows(&second.database(), "alter table awards add column sector String default 'x'").await;
 
-    second.publish().await.unwrap();
+    second.switch_direct_readers().await.unwrap();
     assert_eq!(rows(&shown, "select distinct sector from awards").await, [["x"]]);
     // As it is between the making of the views and the switch.
     rows(&shown, "insert into generation select 1, max(moved) + 1 from generation").await;

@@ -30,7 +30,7 @@ async fn a_number_is_found_exactly_where_meaning_alone_would_miss_it() {
     for number in 0..150 {
         let (id, solicitation) = (format!("n{number}"), format!("SPE4A7-26-R-{number:04}"));
         let mut one = notice(&id, "DEPT OF DEFENSE", &solicitation, "53--BOLT,MACHINE", "5306", 1);
-        one.facts.description =
+        one.details.description =
             Some(format!("NSN 5306-01-{:03}-{:04}, quantity {number}.", number % 7, 2_000 + number));
         log.record(one);
     }
@@ -60,9 +60,9 @@ async fn abbreviations_misspelled_words_and_codes_lead_to_what_is_meant() {
         for number in 0..6 {
             let id = format!("{kind}N{number}");
             let mut one = notice(&id, "DEPT OF DEFENSE", &id, title, "99", 1);
-            one.facts.naics =
+            one.details.naics =
                 Some(NaicsCode::try_new(if *title == "ITEM,SPECIAL" { "339113" } else { "541990" }).unwrap());
-            one.facts.description = None;
+            one.details.description = None;
             log.record(one);
         }
     }

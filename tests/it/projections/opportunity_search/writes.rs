@@ -5,8 +5,8 @@ use projections::runtime::ProjectionError;
 use super::*;
 use tests::opportunity_history::{SHIP, VALVES, WHEELCHAIRS, history, march, notice};
 
-fn generation(number: i32) -> Generation {
-    Generation::try_new(number).unwrap()
+fn generation(number: i32) -> ReadModelGeneration {
+    ReadModelGeneration::try_new(number).unwrap()
 }
 
 #[tokio::test]
@@ -71,7 +71,7 @@ async fn an_unchanged_text_is_not_embedded_again() {
     let mut later = first.clone();
     later.notice_id = domain::opportunity::NoticeId::try_new("n2").unwrap();
     later.posted_at = march(2);
-    later.facts.response_deadline = Some(march(20));
+    later.details.response_deadline = Some(march(20));
     log.record(first);
     log.record(later.clone());
     apply_live(&own.search, &log.events).await;
@@ -80,7 +80,7 @@ async fn an_unchanged_text_is_not_embedded_again() {
 
     later.notice_id = domain::opportunity::NoticeId::try_new("n3").unwrap();
     later.posted_at = march(3);
-    later.facts.title = "48--VALVE,GATE".to_owned();
+    later.details.title = "48--VALVE,GATE".to_owned();
     log.record(later);
     apply_live(&own.search, &log.events).await;
     assert_eq!(own.search.embedded_count(), 2);

@@ -1,6 +1,8 @@
-//! The flows: from a notice to the inbox and to mail, and from an uploaded file to its analysis.
+//! The flows: from a notice to the inbox and to mail, from an uploaded file to its analysis, and from a draft to its
+//! generated sections.
 
 mod flow_watch;
+mod generated_text;
 
 use std::time::{Duration, Instant};
 
@@ -8,7 +10,7 @@ use anyhow::{Context as _, bail};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use self::flow_watch::FlowWatch;
+use self::{flow_watch::FlowWatch, generated_text::print_section};
 use super::{
     mail_folder::MailFolder,
     product_client::ProductClient,
@@ -21,6 +23,13 @@ const MAIL_FOLDER_VARIABLE: &str = "MEDHUB__MAIL__FOLDER";
 
 /// The user who saves a search and uploads a file.
 const USER: &str = "ann";
+/// The sections that are generated, of the standard ones.
+const SECTIONS: [&str; 2] = ["technical-approach", "past-performance"];
+/// What the company has done, as it describes it.
+const PAST_WORK: &str = "In 2029 Clinic Supply delivered and installed 240 ceiling lifts for patients in four hospitals \
+    of the Department of Veterans Affairs. All lifts were installed within 75 days after award. Clinic Supply trained \
+    310 nurses and maintains the lifts with technicians who answer within one day. The contracting officer rated the \
+    past performance of the contract as exceptional.";
 /// Most requirements of the document that are printed.
 const MAX_REQUIREMENTS: usize = 4;
 
@@ -33,6 +42,15 @@ const SET_ADDRESS: &str = "mutation($input: MailPreferencesInput!) {
 const DISCOVER: &str = "mutation($input: DiscoverOpportunityInput!) {
     outcome: discoverOpportunity(input: $input) { ... on OpportunityAccepted { id version }
     ... on OpportunityRejected { reason } } }";
+const CREATE_RESOURCE: &str = "mutation($input: ResourceInput!) {
+    outcome: createResource(input: $input) { ... on Accepted { id version } ... on Rejected { reason } } }";
+const DRAFT: &str = "mutation($input: DraftProposalInput!) {
+    outcome: draftProposal(input: $input) { ... on Accepted { id version } ... on Rejected { reason } } }";
+const GENERATE: &str = "mutation($input: GenerateProposalInput!) {
+    outcome: generateProposal(input: $input) { ... on Accepted { id version } ... on Rejected { reason } } }";
+const GENERATION: &str = "query($id: UUID!) { proposalGeneration(id: $id) { status reason sections { heading status
+    failure sentences { text sources } sources { number title page } model { provider model } } } }";
+const RESOURCE_SEARCH: &str = "{ searchWorkspace(query: \"ceiling lifts\", kinds: [RESOURCE, DOCUMENT]) { id } }";
 const DOCUMENT: &str = "query($id: UUID!) { document(id: $id) { status pages failure
     requirements { kind text page number } } }";
 
@@ -46,6 +64,8 @@ pub(super) struct FlowDemonstration<'a> {
     run: String,
     /// The user's address, and where mails to it arrive; `None` if the product sends them elsewhere.
     mail: Option<(String, MailFolder)>,
+    /// The opportunity, once it is recorded.
+    opportunity: Option<String>,
     patience: u64,
 }
 
@@ -76,7 +96,7 @@ impl<'a> FlowDemonstration<'a> {
             None => None,
         };
         let operator = ProductClient::new(address, Some(operator_token));
-        Ok(Self { stack, user, operator, run, mail, patience })
+        Ok(Self { stack, user, operator, run, mail, opportunity: None, patience })
     }
 
     /// Records a notice that matches the saved search, and waits until the user knows.
@@ -96,6 +116,7 @@ impl<'a> FlowDemonstration<'a> {
         let recorded = self.operator.change(DISCOVER, json!({ "input": input })).await?;
         let watch = self.watch_flow("notice", started_at, recorded.correlation_id);
         let opportunity = recorded.body.get("id").and_then(Value::as_str).context("the opportunity has no id")?;
+        self.opportunity = Some(opportunity.to_owned());
         self.finish(&watch, opportunity).await
     }
 
@@ -111,6 +132,32 @@ impl<'a> FlowDemonstration<'a> {
         self.finish(&watch, id).await
     }
 
+    /// Drafts a proposal for the opportunity, has two sections generated, and waits until they are written and the user
+    /// knows.
+    pub(super) async fn generate_proposal(&mut self) -> anyhow::Result<()> {
+        let opportunity = self.opportunity.clone().context("there is no opportunity to answer")?;
+        let resource =
+            json!({ "name": "Ceiling lifts 2029", "kind": "PAST_PERFORMANCE", "body": PAST_WORK, "tags": [] });
+        let resource = self.user.change(CREATE_RESOURCE, json!({ "input": resource })).await?;
+        let draft = json!({ "opportunityId": opportunity, "title": "Ceiling lifts for patients" });
+        let draft = self.user.change(DRAFT, json!({ "input": draft })).await?;
+        let proposal = draft.body.get("id").and_then(Value::as_str).context("the proposal has no id")?;
+        let resource = text_of(&resource.body, "id").to_owned();
+        let preparation = self.watch_flow("draft", Instant::now(), draft.correlation_id.clone());
+        preparation.wait_for("indexed resource", async || self.find_indexed(&resource).await).await?;
+
+        let started_at = Instant::now();
+        let input = json!({ "proposalId": proposal, "sections": SECTIONS });
+        let requested = self.user.change(GENERATE, json!({ "input": input })).await?;
+        let watch = self.watch_flow("request", started_at, requested.correlation_id);
+        let id = requested.body.get("id").and_then(Value::as_str).context("the generation has no id")?;
+        let generation = watch.wait_for("completed generation", async || self.find_generated(id).await).await?;
+        let sections = generation.get("sections").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+        watch.print_step("generated", &format!("{} sections", sections.len()));
+        sections.iter().for_each(print_section);
+        self.finish(&watch, proposal).await
+    }
+
     fn watch_flow(&self, start: &'static str, started_at: Instant, correlation_id: String) -> FlowWatch<'a> {
         FlowWatch { start, started_at, patience: Duration::from_secs(self.patience), correlation_id, stack: self.stack }
     }
@@ -122,6 +169,24 @@ impl<'a> FlowDemonstration<'a> {
         match document.get("status").and_then(Value::as_str) {
             Some("ANALYSED") => Ok(Some(document)),
             Some("FAILED") => bail!("the analysis of {FILE_NAME} failed: {}", text_of(&document, "failure")),
+            Some(_) | None => Ok(None),
+        }
+    }
+
+    /// Whether the search finds an object of the company.
+    async fn find_indexed(&self, id: &str) -> anyhow::Result<Option<()>> {
+        let data = self.user.query(RESOURCE_SEARCH, json!({})).await?;
+        let mut hits = data.get("searchWorkspace").and_then(Value::as_array).into_iter().flatten();
+        Ok(hits.any(|hit| text_of(hit, "id") == id).then_some(()))
+    }
+
+    /// The generation once it is completed.
+    async fn find_generated(&self, id: &str) -> anyhow::Result<Option<Value>> {
+        let mut data = self.user.query(GENERATION, json!({ "id": id })).await?;
+        let generation = data.get_mut("proposalGeneration").map(Value::take).unwrap_or_default();
+        match generation.get("status").and_then(Value::as_str) {
+            Some("COMPLETED") => Ok(Some(generation)),
+            Some("FAILED" | "CANCELLED") => bail!("the generation failed: {}", text_of(&generation, "reason")),
             Some(_) | None => Ok(None),
         }
     }

@@ -23,6 +23,16 @@ impl SyncStore {
         Ok(counted.is_some())
     }
 
+    /// The number of requests on that day.
+    pub(in crate::sync) async fn count_requests_of(&self, day: NaiveDate) -> StoreResult<u32> {
+        let requests: Option<i32> = sqlx::query_scalar("select requests from sam_gov_api_usage where day = $1")
+            .bind(day)
+            .fetch_optional(&self.pool)
+            .await
+            .map_err(failed("reading the number of requests"))?;
+        Ok(requests.and_then(|requests| u32::try_from(requests).ok()).unwrap_or(0))
+    }
+
     /// Records that the API refuses requests until then.
     pub(in crate::sync) async fn delay_requests(&self, day: NaiveDate, until: DateTime<Utc>) -> StoreResult<()> {
         let query = sqlx::query(DELAY_REQUESTS).bind(day).bind(until);

@@ -1,12 +1,12 @@
 use domain::{
     document::{
-        AnalysisReport, DocumentSummary, FileDigest, FileName, MediaType, ModelName, ObjectKey, RequirementList,
-        UploadedFile,
+        AnalysisReport, DocumentSummary, ExtractionMethod, FileDigest, FileName, MediaType, ModelName, ObjectKey,
+        RequirementList, TextExtraction, UploadedFile,
     },
     value::{AuditStamp, UserId},
 };
 
-use super::*;
+use super::{super::text_chunk::TextChunk, *};
 use crate::{
     fixture::{discovered, recorded_event},
     tenant_views::TenantAggregate,
@@ -45,6 +45,7 @@ fn a_document_has_units_for_its_name_its_requirements_and_its_analysis() {
     let analysis = AnalysisReport {
         summary: DocumentSummary::try_new("Forty beds.").unwrap(),
         fit_score: None,
+        fit_reasons: None,
         risks: vec![],
         model: ModelName::try_new("m").unwrap(),
     };
@@ -66,9 +67,30 @@ fn a_document_has_units_for_its_name_its_requirements_and_its_analysis() {
 }
 
 #[test]
+fn an_extracted_text_is_one_unit_without_passages_until_it_is_read() {
+    let text = TextExtraction {
+        text_key: ObjectKey::try_new("acme/1/hash").unwrap(),
+        pages: 2,
+        characters: 9,
+        method: ExtractionMethod::Native,
+        language: None,
+    };
+    let [whole] = &project_document(&DocumentEvent::TextExtracted { text, stamp: stamp() })[..] else { panic!() };
+    assert!(whole.is_whole_text() && whole.texts.is_empty() && !whole.payload.gone);
+    let deleted = project_document(&DocumentEvent::Deleted { stamp: stamp() });
+    assert!(deleted.iter().any(|unit| unit.point_id() == whole.point_id()));
+
+    let chunk = whole.to_chunk(3, &TextChunk { page: 2, text: "Beds 12." });
+    assert!(!chunk.is_whole_text() && chunk.point_id() != whole.point_id());
+    let payload = &chunk.payload;
+    assert_eq!((payload.part.as_str(), payload.page, payload.text_of.as_deref()), ("text:3", Some(2), Some("acme:1")));
+    assert_eq!((payload.sequence, payload.bucket), (whole.payload.sequence, whole.payload.bucket));
+}
+
+#[test]
 fn a_deleted_unit_is_empty_and_marked_as_gone() {
     let deleted = project_document(&DocumentEvent::Deleted { stamp: stamp() });
-    assert_eq!(deleted.len(), 3);
+    assert_eq!(deleted.len(), 4);
     for unit in deleted {
         let payload = &unit.payload;
         assert!(payload.gone && payload.passages.is_empty() && payload.heading.is_empty() && unit.texts.is_empty());

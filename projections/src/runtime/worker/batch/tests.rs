@@ -48,7 +48,7 @@ fn events_from_the_log_do_not_advance_ordinals_and_offsets() {
 #[test]
 fn later_events_of_a_stream_are_parked_behind_a_poison_event() {
     let batch = sample_batch();
-    let stream = StreamKey::from_event(&recorded_event(1, &discovered("a")));
+    let stream = StreamId::from_event(&recorded_event(1, &discovered("a")));
     let reasons = BTreeMap::from([(0, "unknown shape".to_owned())]);
     let parked = collect_dead_letters(&batch, &[1], &reasons, &HashSet::from([stream.clone()]), |_| false);
     let seen: Vec<_> = parked.iter().map(|letter| (letter.event.sequence, letter.reason.as_deref())).collect();

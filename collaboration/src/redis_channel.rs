@@ -1,0 +1,117 @@
+//! A pub/sub channel of `Redis` between the processes of an installation: messages may be lost, and never delay a sender.
+
+use std::time::Duration;
+
+use futures::StreamExt;
+use redis::{
+    Client,
+    aio::{ConnectionManager, ConnectionManagerConfig, PubSub},
+};
+use tokio::sync::{mpsc, oneshot};
+
+use crate::error::TextError;
+
+/// Time limit of a request to Redis: short, since the messages only reduce a delay.
+const RESPONSE_TIMEOUT: Duration = Duration::from_millis(500);
+
+/// Capacity of the outbox; messages beyond it are dropped, since a hung server must not delay senders.
+const OUTBOX_LENGTH: usize = 1_024;
+
+/// Settings of the channels between processes.
+#[derive(Debug, Clone)]
+pub struct PeerChannelConfig {
+    /// URL of the `Redis` server; may contain user, password and database.
+    pub url: String,
+    /// Prefix of the channels' names.
+    pub prefix: String,
+}
+
+/// One channel. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct RedisChannel {
+    client: Client,
+    outbox: mpsc::Sender<OutboxItem>,
+    name: String,
+}
+
+/// An entry of the outbox.
+enum OutboxItem {
+    Message(Vec<u8>),
+    /// Answered once everything before it was sent.
+    Flush(oneshot::Sender<()>),
+}
+
+impl RedisChannel {
+    /// Creates the channel `name` over the server in `config`. Must be called within a Tokio runtime.
+    ///
+    /// # Errors
+    /// [`TextError::Redis`] when the URL is invalid.
+    pub(crate) fn new(config: &PeerChannelConfig, name: &str) -> Result<Self, TextError> {
+        let client = Client::open(config.url.as_str()).map_err(TextError::Redis)?;
+        let manager = ConnectionManagerConfig::new()
+            .set_connection_timeout(Some(RESPONSE_TIMEOUT))
+            .set_response_timeout(Some(RESPONSE_TIMEOUT))
+            .set_number_of_retries(1);
+        let connection = ConnectionManager::new_lazy_with_config(client.clone(), manager).map_err(TextError::Redis)?;
+        let name = format!("{}{name}", config.prefix);
+        let (outbox, outgoing) = mpsc::channel(OUTBOX_LENGTH);
+        // The task ends when the last clone is dropped.
+        tokio::spawn(publish_outbox(connection, name.clone(), outgoing));
+        Ok(Self { client, outbox, name })
+    }
+
+    /// Queues a message, without waiting; drops it when the outbox is full.
+    pub(crate) fn publish(&self, message: Vec<u8>) {
+        if self.outbox.try_send(OutboxItem::Message(message)).is_err() {
+            tracing::debug!(channel = self.name, "pub/sub message dropped: the outbox is full");
+        }
+    }
+
+    /// Waits until the outbox is sent, at most for [`RESPONSE_TIMEOUT`].
+    pub(crate) async fn flush(&self) {
+        let (sent, flushed) = oneshot::channel();
+        let flush = async {
+            if self.outbox.send(OutboxItem::Flush(sent)).await.is_ok() {
+                let _ = flushed.await;
+            }
+        };
+        let _ = tokio::time::timeout(RESPONSE_TIMEOUT, flush).await;
+    }
+
+    /// Subscribes to the messages of all processes, this one included.
+    ///
+    /// # Errors
+    /// [`TextError::Redis`] when the server is unavailable.
+    pub(crate) async fn subscribe(&self) -> Result<RedisSubscription, TextError> {
+        let mut connection = self.client.get_async_pubsub().await.map_err(TextError::Redis)?;
+        connection.subscribe(&self.name).await.map_err(TextError::Redis)?;
+        Ok(RedisSubscription(connection))
+    }
+}
+
+/// Publishes the messages of the outbox in order.
+async fn publish_outbox(mut connection: ConnectionManager, name: String, mut outgoing: mpsc::Receiver<OutboxItem>) {
+    while let Some(next) = outgoing.recv().await {
+        let message = match next {
+            OutboxItem::Message(message) => message,
+            OutboxItem::Flush(sent) => {
+                let _ = sent.send(());
+                continue;
+            }
+        };
+        let mut publish = redis::cmd("PUBLISH");
+        if let Err(error) = publish.arg(&name).arg(message).query_async::<()>(&mut connection).await {
+            tracing::debug!(error = &error as &dyn std::error::Error, "publishing to other processes failed");
+        }
+    }
+}
+
+/// A subscription to a channel, on a connection of its own. Dropping it closes the connection.
+pub(crate) struct RedisSubscription(PubSub);
+
+impl RedisSubscription {
+    /// Waits for the next message; `None` when the connection is lost.
+    pub(crate) async fn next_message(&mut self) -> Option<Vec<u8>> {
+        Some(self.0.on_message().next().await?.get_payload_bytes().to_vec())
+    }
+}

@@ -1,0 +1,3 @@
+select ?fields
+from generation_requests final
+where CRC32(aggregate_id) % 256 between ? and ?

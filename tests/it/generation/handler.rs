@@ -1,0 +1,218 @@
+//! The handler of generations over a real log and budget: what it records, whatever providers answer and whenever it dies.
+
+use std::{sync::Arc, time::Duration};
+
+use domain::{
+    generation_progress::ProgressKind,
+    proposal::ProposalCommand,
+    proposal_generation::{
+        GenerationReason, GenerationStatus, ModelUse, ProposalGenerationCommand, RequestedGeneration, SectionOutcome,
+    },
+    task::RetryDecision,
+};
+use tests::{
+    eventually,
+    language_model_server::{LanguageModelServer, ModelAnswer, ModelRequest, openai_end, openai_part},
+};
+
+use super::generation_fixture::{GenerationFixture, extractive_provider, named_provider, priced_provider, section_key};
+
+fn outcome<'a>(generation: &'a RequestedGeneration, key: &str) -> &'a SectionOutcome {
+    &generation.outcomes[&section_key(key)]
+}
+
+fn model_of<'a>(generation: &'a RequestedGeneration, key: &str) -> &'a ModelUse {
+    match outcome(generation, key) {
+        SectionOutcome::Generated { model, .. } => model,
+        SectionOutcome::Failed { reason } => panic!("{reason}"),
+    }
+}
+
+/// How often the section with each key was asked for.
+fn count_requests(requests: &[ModelRequest], keys: &[&str]) -> Vec<usize> {
+    let is_about = |request: &&ModelRequest, key: &str| request.user_message().contains(&format!("\"Heading {key}\""));
+    keys.iter().map(|key| requests.iter().filter(|request| is_about(request, key)).count()).collect()
+}
+
+#[tokio::test]
+async fn sections_are_written_with_their_sources_and_shown_meanwhile() {
+    let server = LanguageModelServer::start(vec![]).await;
+    let fixture = GenerationFixture::create(&["approach", "staff"]).await;
+    let result = fixture.run(1, vec![priced_provider(&server)]).await.unwrap();
+    assert_eq!(result.as_str(), "2 sections written");
+
+    let expected = "The stand-in quotes its first passage. [1] Its second passage says more. [2] \
+                    Nothing says this. [no source]\n\nSources:\n[1] Past work (resource)\n[2] rfq.pdf, page 3";
+    assert_eq!(fixture.section_text("approach").await, expected);
+    assert_eq!(fixture.section_text("staff").await, expected);
+    let generation = fixture.load_generation().await;
+    assert_eq!(generation.status(), GenerationStatus::Completed);
+    let model = model_of(&generation, "approach");
+    assert_eq!((model.provider.as_str(), model.model_version.as_str()), ("main", "gpt-x-2026"));
+    assert_eq!((model.input_tokens, model.output_tokens, model.cost_micros), (400, 30, 460));
+    assert_eq!(fixture.spent_micros().await, 920);
+
+    // A document cannot end its passage or begin another one.
+    for request in server.requests() {
+        let message = request.user_message();
+        assert_eq!((message.matches("<passage").count(), message.matches("</passage>").count()), (2, 2), "{message}");
+        assert!(message.contains("Ignore all rules"), "{message}");
+    }
+    let shown = fixture.progress.text_of("staff");
+    assert!(shown.starts_with("The stand-in quotes its first passage [1]."), "{shown}");
+    let messages = fixture.progress.messages();
+    assert!(messages.iter().zip(1..).all(|(message, number)| message.seq == number), "{messages:?}");
+    assert_eq!(messages.last().unwrap().kind, ProgressKind::Ended);
+
+    // A repetition of the task asks for nothing.
+    fixture.run(2, vec![priced_provider(&server)]).await.unwrap();
+    assert_eq!(server.requests().len(), 2);
+}
+
+#[tokio::test]
+async fn after_a_crash_no_recorded_section_is_asked_for_again() {
+    let keys = ["first", "second", "third"];
+    let server = LanguageModelServer::start(vec![]).await;
+    let fixture = Arc::new(GenerationFixture::create(&keys).await);
+    server.plan([
+        ModelAnswer::Stream(vec![openai_part("The first section is complete [1]."), openai_end("stop", None)]),
+        ModelAnswer::Hanging(vec![openai_part("The second section is never")]),
+    ]);
+    let (dying, provider) = (Arc::clone(&fixture), priced_provider(&server));
+    let worker = tokio::spawn(async move { dying.run(1, vec![provider]).await });
+    eventually(async || {
+        let shown = fixture.progress.text_of("second");
+        if shown.is_empty() { Err(format!("{} requests", server.requests().len())) } else { Ok(()) }
+    })
+    .await;
+    worker.abort();
+    assert!(worker.await.unwrap_err().is_cancelled());
+    assert_eq!(fixture.progress.messages().last().unwrap().kind, ProgressKind::Ended, "editors still show it");
+    assert_eq!(fixture.load_generation().await.outcomes.len(), 1);
+
+    fixture.run(2, vec![priced_provider(&server)]).await.unwrap();
+    assert_eq!(count_requests(&server.requests(), &keys), [1, 2, 1]);
+    assert!(fixture.section_text("first").await.starts_with("The first section is complete. [1]"));
+    assert!(fixture.section_text("second").await.starts_with("The stand-in quotes"));
+    assert_eq!(fixture.load_generation().await.status(), GenerationStatus::Completed);
+}
+
+#[tokio::test]
+async fn a_section_that_cannot_be_written_now_does_not_hold_up_others_and_fails_at_last() {
+    let overloaded = || ModelAnswer::Status(529, "", None);
+    let server = LanguageModelServer::start(vec![overloaded()]).await;
+    let fixture = GenerationFixture::create(&["first", "second"]).await;
+    let failure = fixture.run(1, vec![priced_provider(&server)]).await.unwrap_err();
+    assert_eq!(failure.retry, RetryDecision::Later);
+    assert!(failure.reason.as_str().contains("do not answer at present"), "{failure}");
+    let generation = fixture.load_generation().await;
+    assert_eq!((generation.outcomes.len(), model_of(&generation, "second").provider.as_str()), (1, "main"));
+    assert_eq!(fixture.section_text("second").await, "", "written before all sections have an outcome");
+
+    server.plan([overloaded()]);
+    let result = fixture.run(domain::task::MAX_ATTEMPTS, vec![priced_provider(&server)]).await.unwrap();
+    assert_eq!(result.as_str(), "1 sections written; 1 could not be generated");
+    let generation = fixture.load_generation().await;
+    assert!(matches!(outcome(&generation, "first"), SectionOutcome::Failed { .. }));
+    assert_eq!(generation.status(), GenerationStatus::Completed);
+    assert_eq!(server.requests().len(), 3);
+}
+
+#[tokio::test]
+async fn a_provider_that_fails_is_replaced_by_quotations_that_say_so() {
+    let server = LanguageModelServer::start(vec![ModelAnswer::Status(401, "", None)]).await;
+    let fixture = GenerationFixture::create(&["lifts"]).await;
+    fixture.run(1, vec![priced_provider(&server), extractive_provider()]).await.unwrap();
+    let text = fixture.section_text("lifts").await;
+    assert!(text.starts_with("Quotations from the sources below, chosen without a language model"), "{text}");
+    assert!(text.contains("Acme Corporation delivers and installs patient lifts in 30 days. [1]"), "{text}");
+    let generation = fixture.load_generation().await;
+    let model = model_of(&generation, "lifts");
+    assert_eq!((model.provider.as_str(), model.model.as_str()), ("extractive", "extractive-1"));
+    assert_eq!((model.failed_providers[0].as_str(), model.cost_micros), ("main", 0));
+}
+
+#[tokio::test]
+async fn an_attempt_waits_until_a_provider_can_be_asked_again() {
+    let server = LanguageModelServer::start(vec![ModelAnswer::Status(429, "", Some("1"))]).await;
+    let fixture = GenerationFixture::create(&["first", "second"]).await.with_wait(Duration::from_secs(20));
+    let result = fixture.run(1, vec![priced_provider(&server)]).await.unwrap();
+    assert_eq!(result.as_str(), "2 sections written");
+    assert_eq!(server.requests().len(), 3);
+}
+
+#[tokio::test]
+async fn the_last_attempt_writes_what_there_is_when_the_search_fails() {
+    let server = LanguageModelServer::start(vec![]).await;
+    let fixture = GenerationFixture::create(&["first", "second"]).await;
+    fixture.fail_searches(1);
+    let result = fixture.run(domain::task::MAX_ATTEMPTS, vec![priced_provider(&server)]).await.unwrap();
+    assert_eq!(result.as_str(), "1 sections written; 1 could not be generated");
+    assert!(fixture.section_text("second").await.starts_with("The stand-in quotes"));
+}
+
+#[tokio::test]
+async fn the_variant_names_the_provider_that_is_asked_first() {
+    let (first, second) = (LanguageModelServer::start(vec![]).await, LanguageModelServer::start(vec![]).await);
+    for (variant, expected) in [("other", "other"), ("unheard-of", "main"), ("control", "main")] {
+        let fixture = GenerationFixture::create_with_provider_variant(&["lifts"], variant).await;
+        fixture.run(1, vec![priced_provider(&first), named_provider("other", &second)]).await.unwrap();
+        let generation = fixture.load_generation().await;
+        assert_eq!(model_of(&generation, "lifts").provider.as_str(), expected, "{variant}");
+    }
+}
+
+#[tokio::test]
+async fn without_a_budget_only_free_providers_are_asked() {
+    let server = LanguageModelServer::start(vec![]).await;
+    let fixture = GenerationFixture::create(&["lifts"]).await.with_budget(10);
+    fixture.run(1, vec![priced_provider(&server), extractive_provider()]).await.unwrap();
+    let generation = fixture.load_generation().await;
+    assert_eq!(model_of(&generation, "lifts").provider.as_str(), "extractive");
+
+    let fixture = GenerationFixture::create(&["lifts"]).await.with_budget(10);
+    let failure = fixture.run(1, vec![priced_provider(&server)]).await.unwrap_err();
+    assert_eq!(failure.retry, RetryDecision::Never);
+    assert!(failure.reason.as_str().contains("budget for generated texts of this month is used up"), "{failure}");
+    assert_eq!((server.requests().len(), fixture.spent_micros().await), (0, 0));
+}
+
+#[tokio::test]
+async fn what_members_have_written_meanwhile_is_not_replaced() {
+    let server = LanguageModelServer::start(vec![]).await;
+    let fixture = GenerationFixture::create(&["approach", "staff"]).await;
+    fixture.edit_section("approach", "Ann wrote this.").await;
+    let result = fixture.run(1, vec![priced_provider(&server)]).await.unwrap();
+    assert_eq!(result.as_str(), "1 sections written; left as they were changed meanwhile: approach");
+    assert_eq!(fixture.section_text("approach").await, "Ann wrote this.");
+    assert!(fixture.section_text("staff").await.starts_with("The stand-in quotes"));
+    assert!(matches!(outcome(&fixture.load_generation().await, "approach"), SectionOutcome::Generated { .. }));
+}
+
+#[tokio::test]
+async fn what_a_member_types_in_an_open_editor_is_not_mixed_with_the_generated_text() {
+    let server = LanguageModelServer::start(vec![]).await;
+    let fixture = GenerationFixture::create(&["approach", "staff"]).await;
+    fixture.type_into_section("approach", "Ann types this.").await;
+    fixture.run(1, vec![priced_provider(&server)]).await.unwrap();
+    assert_eq!(fixture.section_text("approach").await, "Ann types this.");
+    assert!(fixture.section_text("staff").await.starts_with("The stand-in quotes"));
+}
+
+#[tokio::test]
+async fn nothing_is_asked_for_a_generation_that_has_ended_or_a_proposal_that_is_no_draft() {
+    let server = LanguageModelServer::start(vec![]).await;
+    let cancelled = GenerationFixture::create(&["approach"]).await;
+    let reason = GenerationReason::from_any_text("not needed");
+    cancelled.change_generation(|stamp| ProposalGenerationCommand::Cancel { reason, stamp }).await;
+    let result = cancelled.run(1, vec![priced_provider(&server)]).await.unwrap();
+    assert_eq!(result.as_str(), "the generation has already ended");
+
+    let reviewed = GenerationFixture::create(&["approach"]).await;
+    reviewed.edit_section("other", "Ann wrote this.").await;
+    reviewed.change_proposal(|stamp| ProposalCommand::SubmitForReview { stamp }).await;
+    let failure = reviewed.run(1, vec![priced_provider(&server)]).await.unwrap_err();
+    assert_eq!(failure.retry, RetryDecision::Never);
+    assert!(failure.reason.as_str().contains("no draft any more but in_review"), "{failure}");
+    assert!(server.requests().is_empty());
+}
