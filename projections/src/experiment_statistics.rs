@@ -51,7 +51,7 @@ pub struct VariantComparison {
 /// Which variant is better.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Verdict {
+pub enum ExperimentVerdict {
     /// The interval of the difference is on the better side of 0.
     Better,
     /// The interval of the difference is on the worse side of 0.
@@ -65,12 +65,12 @@ pub enum Verdict {
 
 impl VariantComparison {
     /// Says which is better, if higher values are better or, with `false`, lower ones.
-    pub fn verdict(&self, is_higher_better: bool) -> Verdict {
+    pub fn verdict(&self, is_higher_better: bool) -> ExperimentVerdict {
         let (is_higher, is_lower) = (self.low > 0.0, self.high < 0.0);
         match (is_higher, is_lower) {
-            (false, false) => Verdict::NoClearDifference,
-            _ if is_higher == is_higher_better => Verdict::Better,
-            _ => Verdict::Worse,
+            (false, false) => ExperimentVerdict::NoClearDifference,
+            _ if is_higher == is_higher_better => ExperimentVerdict::Better,
+            _ => ExperimentVerdict::Worse,
         }
     }
 }

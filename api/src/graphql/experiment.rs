@@ -4,7 +4,7 @@ use async_graphql::{Context, Enum, Object, Result, SimpleObject};
 use chrono::{DateTime, Utc};
 use domain::feature_flag::FlagKey;
 use projections::{
-    experiment_statistics::Verdict,
+    experiment_statistics::ExperimentVerdict,
     opportunity_analytics::{ExperimentReport, MetricReport, VariantReport},
 };
 
@@ -97,7 +97,7 @@ struct MetricNode {
 
 /// Which variant is better.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
-#[graphql(name = "ExperimentVerdict", remote = "Verdict")]
+#[graphql(name = "ExperimentVerdict", remote = "ExperimentVerdict")]
 enum VerdictEnum {
     /// The variant is better than the control.
     Better,

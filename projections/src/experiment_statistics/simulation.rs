@@ -6,7 +6,7 @@ use rand_chacha::{
 };
 
 use super::{
-    CompanyTotals, Verdict,
+    CompanyTotals, ExperimentVerdict,
     company_totals::VariantSample,
     compare_means, compare_shares,
     share_comparison::{EffectiveShare, difference_interval},
@@ -15,9 +15,9 @@ use super::{
 /// Experiments of each kind.
 const EXPERIMENTS: u32 = 1_000;
 
-struct Simulation(ChaCha8Rng);
+struct ExperimentSimulation(ChaCha8Rng);
 
-impl Simulation {
+impl ExperimentSimulation {
     fn new(seed: u64) -> Self {
         Self(ChaCha8Rng::seed_from_u64(seed))
     }
@@ -100,7 +100,7 @@ fn percent_of_alarms(mut run: impl FnMut() -> bool) -> u32 {
 fn without_an_effect_a_difference_of_shares_is_reported_in_about_five_percent() {
     // Rare successes, correlated ones, and few companies.
     for (seed, companies, share, spread) in [(1, 40, 0.05, 0.04), (2, 40, 0.4, 0.35), (3, 12, 0.3, 0.25)] {
-        let mut simulation = Simulation::new(seed);
+        let mut simulation = ExperimentSimulation::new(seed);
         let alarms = percent_of_alarms(|| {
             let (control, variant) =
                 (simulation.visits(companies, share, spread), simulation.visits(companies, share, spread));
@@ -113,10 +113,10 @@ fn without_an_effect_a_difference_of_shares_is_reported_in_about_five_percent() 
 
 #[test]
 fn without_an_effect_a_difference_of_costs_is_reported_in_about_five_percent() {
-    let mut simulation = Simulation::new(4);
+    let mut simulation = ExperimentSimulation::new(4);
     let alarms = percent_of_alarms(|| {
         let compared = compare_means(&simulation.costs(20, 5_000.0), &simulation.costs(20, 5_000.0)).unwrap();
-        compared.verdict(false) != Verdict::NoClearDifference
+        compared.verdict(false) != ExperimentVerdict::NoClearDifference
     });
     assert!((1..=7).contains(&alarms), "{alarms} %");
 }
@@ -124,7 +124,7 @@ fn without_an_effect_a_difference_of_costs_is_reported_in_about_five_percent() {
 #[test]
 fn companies_of_very_different_size_give_no_more_differences_by_chance() {
     for (seed, companies, deviation) in [(7, 20, 1.0), (8, 40, 1.0), (9, 40, 1.5), (10, 12, 1.5)] {
-        let mut simulation = Simulation::new(seed);
+        let mut simulation = ExperimentSimulation::new(seed);
         let shares = percent_of_alarms(|| {
             let control = simulation.skewed_visits(companies, deviation);
             is_clear_difference(&control, &simulation.skewed_visits(companies, deviation))
@@ -132,7 +132,7 @@ fn companies_of_very_different_size_give_no_more_differences_by_chance() {
         let costs = percent_of_alarms(|| {
             let control = simulation.skewed_costs(companies, deviation);
             let compared = compare_means(&control, &simulation.skewed_costs(companies, deviation));
-            compared.is_some_and(|compared| compared.verdict(false) != Verdict::NoClearDifference)
+            compared.is_some_and(|compared| compared.verdict(false) != ExperimentVerdict::NoClearDifference)
         });
         assert!(shares <= 8 && costs <= 8, "{shares} % and {costs} % with {companies} companies and {deviation}");
     }
@@ -141,7 +141,7 @@ fn companies_of_very_different_size_give_no_more_differences_by_chance() {
 #[test]
 fn a_comparison_that_ignores_companies_would_report_far_more() {
     // The same visits as if each were made by a company of its own.
-    let mut simulation = Simulation::new(5);
+    let mut simulation = ExperimentSimulation::new(5);
     let single = |companies: Vec<CompanyTotals>| -> Vec<CompanyTotals> {
         let of_company = |company: CompanyTotals| {
             (0..company.trials)
@@ -158,15 +158,15 @@ fn a_comparison_that_ignores_companies_would_report_far_more() {
 
 #[test]
 fn a_large_effect_is_found_and_has_the_right_sign() {
-    let mut simulation = Simulation::new(6);
+    let mut simulation = ExperimentSimulation::new(6);
     let mut found = 0;
     for _ in 0..50 {
         let (control, variant) = (simulation.visits(40, 0.3, 0.2), simulation.visits(40, 0.5, 0.2));
         let compared = compare_shares(&control, &variant).unwrap();
-        found += u32::from(compared.verdict(true) == Verdict::Better && compared.probability_higher > 0.975);
-        assert_ne!(compared.verdict(true), Verdict::Worse);
+        found += u32::from(compared.verdict(true) == ExperimentVerdict::Better && compared.probability_higher > 0.975);
+        assert_ne!(compared.verdict(true), ExperimentVerdict::Worse);
         let costs = compare_means(&simulation.costs(30, 9_000.0), &simulation.costs(30, 3_000.0)).unwrap();
-        assert_eq!(costs.verdict(false), Verdict::Better, "lower costs are better");
+        assert_eq!(costs.verdict(false), ExperimentVerdict::Better, "lower costs are better");
     }
     assert!(found >= 48, "{found} of 50");
 }

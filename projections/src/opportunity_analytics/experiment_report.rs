@@ -7,7 +7,9 @@ use domain::{feature_flag::VariantName, value::TenantId};
 use serde::{Serialize, Serializer};
 
 use super::experiment_samples::{GenerationSample, SectionSample, VisitSample};
-use crate::experiment_statistics::{CompanyTotals, VariantComparison, Verdict, compare_means, compare_shares};
+use crate::experiment_statistics::{
+    CompanyTotals, ExperimentVerdict, VariantComparison, compare_means, compare_shares,
+};
 
 /// What variants are compared by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -140,7 +142,7 @@ pub struct MetricReport {
     /// The probability that the variant is better than the control; `None` as for `comparison`.
     pub probability_better: Option<f64>,
     /// Which is better; `None` for the control itself.
-    pub verdict: Option<Verdict>,
+    pub verdict: Option<ExperimentVerdict>,
 }
 
 /// The companies of each variant by metric.
@@ -257,7 +259,7 @@ fn report_metric(metric: ExperimentMetric, own: &[CompanyTotals], control: Optio
         value,
         comparison,
         probability_better: comparison.map(probability_better),
-        verdict: control.map(|_| comparison.map_or(Verdict::NotEnoughData, verdict)),
+        verdict: control.map(|_| comparison.map_or(ExperimentVerdict::NotEnoughData, verdict)),
     }
 }
 
@@ -304,11 +306,14 @@ mod tests {
         assert_eq!((completed.metric, completed.trials), (ExperimentMetric::CompletedShare, 72));
         let helpful = &two.metrics[2];
         assert_eq!((helpful.metric, helpful.companies, helpful.trials), (ExperimentMetric::HelpfulShare, 12, 60));
-        assert_eq!((helpful.value, helpful.verdict), (0.8, Some(Verdict::Better)));
+        assert_eq!((helpful.value, helpful.verdict), (0.8, Some(ExperimentVerdict::Better)));
         assert!(helpful.probability_better.unwrap() > 0.99);
         let cost = &two.metrics[3];
         assert_eq!(cost.trials, 72, "failed generations cost, too");
-        assert_eq!((cost.metric, cost.verdict), (ExperimentMetric::GenerationCost, Some(Verdict::NoClearDifference)));
+        assert_eq!(
+            (cost.metric, cost.verdict),
+            (ExperimentMetric::GenerationCost, Some(ExperimentVerdict::NoClearDifference))
+        );
         assert_eq!(two.metrics.len(), 5, "nothing is said about sections and visits");
     }
 
@@ -320,7 +325,7 @@ mod tests {
         let report = report(&ExperimentSamples { generations, ..ExperimentSamples::default() });
         let verdicts: Vec<_> =
             report.variants[1].metrics[..2].iter().map(|metric| (metric.metric.name(), metric.verdict)).collect();
-        let worse = Some(Verdict::Worse);
+        let worse = Some(ExperimentVerdict::Worse);
         assert_eq!(verdicts, [("completed_share", worse), ("failed_section_share", worse)]);
     }
 
@@ -346,7 +351,7 @@ mod tests {
             report.variants.iter().map(|variant| (variant.variant.as_str(), variant.metrics[0].trials)).collect();
         assert_eq!(shares, [("control", 10), ("blended", 20)]);
         assert_eq!(report.excluded_companies, 3);
-        assert_eq!(report.variants[1].metrics[0].verdict, Some(Verdict::NotEnoughData));
+        assert_eq!(report.variants[1].metrics[0].verdict, Some(ExperimentVerdict::NotEnoughData));
     }
 
     #[test]
@@ -354,6 +359,6 @@ mod tests {
         let generations = (0..12).map(|company| sample(company, "two", 3)).collect();
         let report = report(&ExperimentSamples { generations, ..ExperimentSamples::default() });
         assert_eq!(report.variants.len(), 1);
-        assert_eq!(report.variants[0].metrics[0].verdict, Some(Verdict::NotEnoughData));
+        assert_eq!(report.variants[0].metrics[0].verdict, Some(ExperimentVerdict::NotEnoughData));
     }
 }

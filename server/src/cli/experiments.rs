@@ -7,7 +7,7 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use clap::{Args, Subcommand};
 use domain::feature_flag::{FlagKey, KnownExperiment};
 use projections::{
-    experiment_statistics::{MIN_COMPANIES, MIN_TRIALS, Verdict},
+    experiment_statistics::{ExperimentVerdict, MIN_COMPANIES, MIN_TRIALS},
     opportunity_analytics::{ExperimentMetric, ExperimentReport, MetricReport},
 };
 
@@ -123,10 +123,10 @@ fn format_metric(report: &MetricReport) -> String {
     }
     match report.verdict {
         None => {}
-        Some(Verdict::Better) => text.push_str(": better"),
-        Some(Verdict::Worse) => text.push_str(": worse"),
-        Some(Verdict::NoClearDifference) => text.push_str(": no clear difference"),
-        Some(Verdict::NotEnoughData) => {
+        Some(ExperimentVerdict::Better) => text.push_str(": better"),
+        Some(ExperimentVerdict::Worse) => text.push_str(": worse"),
+        Some(ExperimentVerdict::NoClearDifference) => text.push_str(": no clear difference"),
+        Some(ExperimentVerdict::NotEnoughData) => {
             let _ = write!(
                 text,
                 ": not enough data, fewer than {MIN_COMPANIES} companies or {MIN_TRIALS} trials on a side, or most of one company"
@@ -169,7 +169,7 @@ mod tests {
             value: 0.701,
             comparison: Some(comparison),
             probability_better: Some(0.989),
-            verdict: Some(Verdict::Better),
+            verdict: Some(ExperimentVerdict::Better),
         };
         assert_eq!(
             format_metric(&report),
@@ -177,7 +177,7 @@ mod tests {
              better with probability 0.989: better"
         );
         (report.comparison, report.probability_better) = (None, None);
-        report.verdict = Some(Verdict::NotEnoughData);
+        report.verdict = Some(ExperimentVerdict::NotEnoughData);
         assert!(format_metric(&report).ends_with("10 companies or 30 trials on a side, or most of one company"));
     }
 }

@@ -57,7 +57,7 @@ enum ColumnSide {
 
 /// The strip between two columns.
 #[derive(Debug, Clone, Copy)]
-struct Gutter {
+struct ColumnGutter {
     left: f32,
     right: f32,
 }
@@ -153,14 +153,14 @@ fn arrange(segments: &[&LineSegment], lines: &mut Vec<String>, depth: usize) -> 
 fn find_columns<'a>(segments: &[&'a LineSegment], on_line: usize) -> Option<ColumnRun<'a>> {
     let gaps = segments.windows(2).take(on_line.saturating_sub(1).min(MAX_GAPS));
     let gutters = gaps.filter_map(|pair| match pair {
-        [before, after] => Some(Gutter { left: before.right, right: after.left }),
+        [before, after] => Some(ColumnGutter { left: before.right, right: after.left }),
         _ => None,
     });
     let runs = gutters.map(|gutter| ColumnRun::follow(gutter, segments)).filter(ColumnRun::is_mixed_text);
     runs.max_by_key(|run| run.length)
 }
 
-impl Gutter {
+impl ColumnGutter {
     /// The side of a segment, and the strip that it leaves; `None` if it crosses the strip.
     fn place(self, segment: &LineSegment) -> Option<(ColumnSide, Self)> {
         if segment.right <= self.right - MIN_GUTTER && segment.left < self.left {
@@ -175,7 +175,7 @@ impl Gutter {
 
 impl<'a> ColumnRun<'a> {
     /// Follows a gutter down the page, until a line crosses it.
-    fn follow(mut gutter: Gutter, segments: &[&'a LineSegment]) -> Self {
+    fn follow(mut gutter: ColumnGutter, segments: &[&'a LineSegment]) -> Self {
         let mut run = Self { left: Vec::new(), right: Vec::new(), length: 0 };
         let mut on_line = Vec::new();
         for line in segments.chunk_by(|one, other| one.line == other.line) {

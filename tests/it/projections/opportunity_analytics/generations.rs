@@ -22,7 +22,7 @@ use domain::{
     visit::{VisitEvent, VisitUrl},
 };
 use projections::{
-    experiment_statistics::Verdict,
+    experiment_statistics::ExperimentVerdict,
     opportunity_analytics::{ExperimentMetric, ExperimentReport, ExperimentSamples},
 };
 use serde::Serialize;
@@ -286,7 +286,7 @@ async fn a_report_says_which_prompt_is_better_and_how_sure() {
     let metric = |metric| second.metrics.iter().find(|known| known.metric == metric).unwrap();
     let helpful = metric(ExperimentMetric::HelpfulShare);
     assert_eq!((helpful.trials, helpful.value), (12, 1.0));
-    assert_eq!(helpful.verdict, Some(Verdict::NotEnoughData), "12 ratings are fewer than 30");
+    assert_eq!(helpful.verdict, Some(ExperimentVerdict::NotEnoughData), "12 ratings are fewer than 30");
     let cost = metric(ExperimentMetric::GenerationCost);
     assert!((cost.value - 36_210.0 / 13.0).abs() < 1.0, "the failed generation counts: {cost:?}");
     let completed = metric(ExperimentMetric::CompletedShare);
