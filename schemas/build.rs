@@ -8,15 +8,12 @@ use std::{
 /// The folder with a folder for each aggregate.
 const SCHEMA_FOLDER: &str = "avro";
 
-/// The file beside the aggregates' folders: the schemas as they were recorded.
-const RECORDED_FILE: &str = "recorded.ndjson";
-
 fn main() -> io::Result<()> {
     println!("cargo::rerun-if-changed=build.rs");
     // The whole folder, so that a new file also triggers a new run.
     println!("cargo::rerun-if-changed={SCHEMA_FOLDER}");
     let mut schemas = Vec::new();
-    for folder in file_names(Path::new(SCHEMA_FOLDER))?.into_iter().filter(|name| name != RECORDED_FILE) {
+    for folder in file_names(Path::new(SCHEMA_FOLDER))? {
         for file in file_names(&Path::new(SCHEMA_FOLDER).join(&folder))? {
             match SchemaFileName::parse(&folder, &file) {
                 Some(schema) => schemas.push(schema),

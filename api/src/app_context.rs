@@ -17,21 +17,16 @@ use std::{sync::Arc, time::Duration};
 
 use collaboration::{PeerChannelConfig, ProposalSync, RoomManager, SharedTextStore, TextError};
 use commands::{dispatcher::CommandDispatcher, feature_flags::FeatureFlags};
-use domain::clock::SystemClock;
+use domain::{clock::SystemClock, feature_flag::ConfiguredVariants};
 use eventstore::{error::LogError, log::PgLogReader, store::PgEventStore};
 use mail::{MailProjection, MailQueue};
 use objects::{ObjectStore, ObjectsConfigError};
 use processes::{InstanceStore, PROCESS_NAMES, all_process_projections};
 use projections::{
     QueryError,
-    change_feed::ChangeFeed,
-    opportunity_analytics::OpportunityAnalytics,
-    opportunity_search::{Embedder, EmbeddingError, OpportunitySearch},
-    opportunity_views::OpportunityViews,
+    opportunity_search::{Embedder, EmbeddingError},
     read_models::{ReadModels, projection_names},
-    response_cache::ResponseCache,
     runtime::{AnyProjection, ControlError, ControlStore, Projection as _, ProjectionRuntime},
-    tenant_views::TenantViews,
 };
 use proposal_generation::{PromptLibrary, PromptLibraryError};
 use saved_search_matching::{MatchStore, RegistryConfig, SavedSearchMatching, SearchRegistry};
@@ -51,7 +46,7 @@ pub use self::{
     registry_client::{ReadOnlyRegistryClient, RegisteredSchema, RegistryLookupError},
     service_findings::ServiceFinding,
 };
-use crate::config::EngineConfig;
+use crate::{config::EngineConfig, opportunity_lists::OpportunityListReader};
 
 /// The clients of all engines and services. Cheap to clone.
 #[derive(Clone)]
@@ -64,6 +59,8 @@ pub struct AppContext {
     pub rooms: Arc<RoomManager<PgEventStore<()>>>,
     /// The read models in their active generations.
     pub read_models: ActiveReadModels,
+    /// Reads lists of opportunities.
+    pub(crate) opportunity_lists: OpportunityListReader,
     /// Runs, rebuilds and verifies projections.
     pub runtime: Arc<ProjectionRuntime>,
     /// The instances of processes.
@@ -76,6 +73,8 @@ pub struct AppContext {
     pub flags: FeatureFlags,
     /// All versions of the prompt for sections of proposals.
     pub prompts: Arc<PromptLibrary>,
+    /// The variants of experiments that the settings of this program name.
+    pub configured_variants: Arc<ConfiguredVariants>,
     /// Maximum number of generations of one company at the same time.
     pub max_running_generations: u32,
     /// Feed of the events of the log, for subscriptions.
@@ -106,7 +105,7 @@ pub struct UnknownProjection {
 pub fn consumer_names() -> Vec<&'static str> {
     projection_names()
         .into_iter()
-        .chain(PROCESS_NAMES)
+        .chain(PROCESS_NAMES.iter().copied())
         .chain([TaskQueueProjection::NAME, MailProjection::NAME])
         .collect()
 }
@@ -166,15 +165,8 @@ impl AppContext {
     ) -> Result<Self, AppContextError> {
         let pool = eventstore::postgres::open_pool(&config.postgres).map_err(AppContextError::Log)?;
         let objects = ObjectStore::new(&config.objects).map_err(AppContextError::Objects)?;
-        let search = OpportunitySearch::new(&config.qdrant, model).map_err(AppContextError::ReadModel)?;
-        let models = ReadModels {
-            analytics: OpportunityAnalytics::new(&config.clickhouse).map_err(AppContextError::ReadModel)?,
-            search: search.with_text_source(Arc::new(DocumentTexts::new(objects.clone()))),
-            opportunity_views: OpportunityViews::new(&config.redis).map_err(AppContextError::ReadModel)?,
-            tenant_views: TenantViews::new(&config.redis).map_err(AppContextError::ReadModel)?,
-            change_feed: ChangeFeed::new(&config.redis).map_err(AppContextError::ReadModel)?,
-            response_cache: ResponseCache::new(&config.redis).map_err(AppContextError::ReadModel)?,
-        };
+        let mut models = ReadModels::new(config.storages(), model).map_err(AppContextError::ReadModel)?;
+        models.search = models.search.with_text_source(Arc::new(DocumentTexts::new(objects.clone())));
         let (log, store) =
             (Arc::new(PgLogReader::new(pool.clone())), PgEventStore::<()>::new(pool.clone(), &config.postgres));
         let event_feed = EventFeed::new(log.clone(), models.change_feed.clone());
@@ -186,6 +178,7 @@ impl AppContext {
             SchemaRegistryClient::new(&config.registry),
             config.worker.clone(),
         );
+        let runtime = Arc::new(runtime);
         let dispatcher = Arc::new(CommandDispatcher::new(store.clone(), Arc::new(SystemClock)));
         let proposal_sync = ProposalSync::new(SharedTextStore::new(pool.clone()), Arc::clone(&dispatcher));
         let peers = PeerChannelConfig { url: config.redis.url.clone(), prefix: config.redis.key_prefix.clone() };
@@ -199,14 +192,19 @@ impl AppContext {
             consistency_wait,
             read_models: ActiveReadModels::new(models),
             flags,
+            configured_variants: Arc::new(ConfiguredVariants {
+                prompt_versions: prompts.versions(),
+                providers: vec![],
+            }),
             prompts: Arc::new(prompts),
             max_running_generations: config.proposal_generation.max_running,
             event_feed,
-            rebuilds: BackgroundRebuilds::new(runtime.clone()),
+            opportunity_lists: OpportunityListReader::new(Arc::clone(&runtime), config.lists.max_connections),
+            rebuilds: BackgroundRebuilds::new(ProjectionRuntime::clone(&runtime)),
             process_instances: InstanceStore::new(pool.clone()),
             task_queue: TaskQueue::new(pool.clone()),
             mail_queue: MailQueue::new(pool.clone()),
-            runtime: Arc::new(runtime),
+            runtime,
             registry_client: ReadOnlyRegistryClient::new(&config.registry).map_err(AppContextError::Registry)?,
             kafka: Arc::new(KafkaClient::new(&config.kafka).map_err(AppContextError::Kafka)?),
             kafka_config: config.kafka.clone(),

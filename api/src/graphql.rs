@@ -27,6 +27,7 @@ mod read_models;
 mod resource;
 mod session;
 mod task;
+mod tenant_node;
 #[cfg(test)]
 mod tests;
 mod watchlist;

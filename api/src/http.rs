@@ -5,6 +5,7 @@ pub mod client_address;
 pub mod connection;
 pub mod inflate;
 pub(crate) mod json_bounds;
+mod observed_body;
 pub(crate) mod problem;
 pub mod rate_limiter;
 pub mod request_gate;

@@ -4,7 +4,7 @@
 //! program `medhub`. The folders depend on each other in one direction (`tests/it/architecture.rs`):
 //!
 //! ```text
-//! routes ──▶ graphql, rest, grpc, readiness ──▶ tenant_commands ──▶ app_context
+//! routes ──▶ graphql, rest, grpc, readiness ──▶ tenant_commands ──▶ app_context ──▶ opportunity_lists
 //!    └──────────────────▶ http ──▶ auth ──▶ config ◀──────────────────────┘
 //! ```
 
@@ -16,6 +16,7 @@ mod generation_slots;
 pub mod graphql;
 pub mod grpc;
 pub mod http;
+mod opportunity_lists;
 mod pagination;
 pub mod readiness;
 pub mod rest;

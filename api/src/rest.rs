@@ -19,6 +19,7 @@ mod ingest;
 mod media_type;
 mod openapi;
 mod opportunity;
+mod opportunity_list;
 mod resource;
 mod responses;
 mod tenant_object;
@@ -84,7 +85,7 @@ impl FromRequestParts<Arc<RestState>> for RestRequest {
 #[openapi(
     info(title = "MedContractHub", description = "What is not offered over GraphQL (`/graphql`)."),
     paths(
-        opportunity::list_opportunities,
+        opportunity_list::list_opportunities,
         opportunity::get_opportunity,
         resource::list_resources,
         resource::get_resource,
@@ -112,7 +113,7 @@ pub(crate) fn routes(rest: RestState, max_body_bytes: usize) -> (Router, Router)
     let max_file_bytes = usize::try_from(MAX_FILE_BYTES).unwrap_or(usize::MAX);
     let max_ingest_bytes = rest.ingest.max_body_bytes().max(max_body_bytes);
     let plain = Router::new()
-        .route("/api/v1/opportunities", get(opportunity::list_opportunities))
+        .route("/api/v1/opportunities", get(opportunity_list::list_opportunities))
         .route("/api/v1/opportunities/{id}", get(opportunity::get_opportunity))
         .route("/api/v1/resources", get(resource::list_resources).post(resource::create_resource))
         .route(

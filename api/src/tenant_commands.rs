@@ -98,38 +98,43 @@ impl CommandFailure {
     }
 }
 
-/// Dispatches a command to the aggregate `id` of the principal's tenant.
-pub(crate) async fn dispatch<A>(
-    app: &AppContext,
-    principal: &Principal,
-    id: &(impl Display + Sync),
-    preconditions: &CommandPreconditions,
-    command: impl FnOnce(AuditStamp) -> A::Command + Send,
-) -> Result<CommandOutcome, CommandFailure>
-where
-    A: PureAggregate<Command: AuthorizedCommand + Clone, Error: RefusalCode> + Fingerprint,
+/// An aggregate whose commands are dispatched for clients.
+pub(crate) trait EdgeAggregate:
+    PureAggregate<Command: AuthorizedCommand + Clone, Error: RefusalCode> + Fingerprint
 {
-    // Public data belongs to no company and is changed by other commands.
-    if *principal.tenant() == TenantId::public() {
-        return Err(access_denied(principal));
-    }
-    let command = command(app.dispatcher.stamp(&principal.sender));
-    let result = app.dispatcher.dispatch::<A>(&principal.sender, &id.to_string(), preconditions, command).await;
-    result.map_err(|error| CommandFailure::from_command_error(error, principal))
 }
 
-/// Dispatches a command of an operator to the aggregate `id`, which belongs to no company.
-pub(crate) async fn dispatch_public<A>(
+impl<A> EdgeAggregate for A where A: PureAggregate<Command: AuthorizedCommand + Clone, Error: RefusalCode> + Fingerprint {}
+
+/// Whose data a command changes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum DataOwner {
+    /// The principal's company.
+    Company,
+    /// No company; only operators change such data.
+    Public,
+}
+
+impl DataOwner {
+    fn admits(self, principal: &Principal) -> bool {
+        match self {
+            // Public data belongs to no company and is changed by other commands.
+            Self::Company => *principal.tenant() != TenantId::public(),
+            Self::Public => principal.is_operator,
+        }
+    }
+}
+
+/// Dispatches a command to the aggregate `id` of `owner`.
+pub(crate) async fn dispatch<A: EdgeAggregate>(
     app: &AppContext,
     principal: &Principal,
+    owner: DataOwner,
     id: &(impl Display + Sync),
     preconditions: &CommandPreconditions,
     command: impl FnOnce(AuditStamp) -> A::Command + Send,
-) -> Result<CommandOutcome, CommandFailure>
-where
-    A: PureAggregate<Command: AuthorizedCommand + Clone, Error: RefusalCode> + Fingerprint,
-{
-    if !principal.is_operator {
+) -> Result<CommandOutcome, CommandFailure> {
+    if !owner.admits(principal) {
         return Err(access_denied(principal));
     }
     let command = command(app.dispatcher.stamp(&principal.sender));

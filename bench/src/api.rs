@@ -3,6 +3,8 @@
 //! The baseline is `/health` of the same service in the same run: the same path through HTTP, with a handler that does
 //! nothing. For changes it is the same command dispatched inside this process.
 
+mod generated_lists;
+mod list_measures;
 mod request_load;
 mod subscribers;
 
@@ -21,7 +23,7 @@ use commands::{
 };
 use domain::{
     company::Role,
-    resource::{Resource, ResourceBody, ResourceCommand, ResourceContent, ResourceKind, ResourceName, ResourceTags},
+    resource::{Resource, ResourceBody, ResourceCommand, ResourceContent, ResourceKind, ResourceName},
     value::{TenantId, UserId},
 };
 use serde::Serialize;
@@ -30,7 +32,10 @@ use tokio::time::sleep;
 use uuid::Uuid;
 
 use self::request_load::{RequestLoad, TargetService};
-use crate::BenchFigures;
+use crate::{
+    BenchFigures,
+    report::{BenchMeasure, MeasureRepetition, MeasureUnit},
+};
 
 /// Requests in flight at once for kinds without a rate.
 const MAX_IN_FLIGHT: usize = 64;
@@ -48,6 +53,10 @@ pub struct ApiBenchOptions {
     pub rate: u32,
     /// Number of subscribers.
     pub subscribers: usize,
+    /// Number of changes that each subscriber receives.
+    pub changes: usize,
+    /// Number of opportunities that the lists have at least; generated ones are added to their read model.
+    pub opportunities: u64,
     /// Kinds to measure; all if empty.
     pub kinds: Vec<String>,
 }
@@ -75,9 +84,48 @@ pub struct ApiBenchReport {
     pub at_once: usize,
 }
 
+impl ApiBenchReport {
+    /// Returns the common result. Where requests are sent at a rate, or one after the other, it is the latency:
+    /// throughput says nothing then.
+    pub fn to_measure(&self) -> BenchMeasure {
+        let name = format!("{}/{}", self.bench, self.kind);
+        let figures = MeasureRepetition::from_figures(&self.figures, None);
+        let measure = if self.rate.is_some() || self.at_once == 1 {
+            let p99_ms = self.figures.p99_ms.unwrap_or_default();
+            BenchMeasure::new(name, MeasureUnit::Milliseconds, vec![MeasureRepetition { value: p99_ms, ..figures }])
+        } else {
+            let is_ingest = self.kind.starts_with("ingest");
+            let unit = if is_ingest { MeasureUnit::EventsPerSecond } else { MeasureUnit::RequestsPerSecond };
+            let raw = self.ratio.filter(|&ratio| ratio > 0.0).map(|ratio| self.figures.events_per_s / ratio);
+            let measure = BenchMeasure::new(name, unit, vec![MeasureRepetition { raw, ..figures }]);
+            measure.with_raw_limit(self.raw_is.unwrap_or_default())
+        };
+        let measure = measure.with_setting("at_once", self.at_once);
+        match self.rate {
+            Some(rate) => measure.with_setting("rate", rate),
+            None => measure,
+        }
+    }
+}
+
 /// Kinds of requests, as the command line names them.
-pub const REQUEST_KINDS: [&str; 9] =
-    ["health", "view", "list", "search", "analytics", "mutation", "ingest", "ingest-batch", "subscribers"];
+pub const REQUEST_KINDS: [&str; 15] = [
+    "health",
+    "view",
+    "list",
+    "list-steady",
+    "list-later",
+    "list-filtered",
+    "list-crowd",
+    "list-facets",
+    "analytics",
+    "analytics-filtered",
+    "search",
+    "mutation",
+    "ingest",
+    "ingest-batch",
+    "subscribers",
+];
 
 /// Measures each kind, and passes each report to `print` as soon as it is complete.
 ///
@@ -91,6 +139,9 @@ pub async fn run(
     let target = TargetService::new(&options.base_url);
     let fixture = ApiBenchFixture::prepare(&target, options).await?;
     wait_for_projections(app).await?;
+    if options.opportunities > 0 {
+        generated_lists::fill_lists(app, options.opportunities).await?;
+    }
     let is_selected = |kind: &str| options.kinds.is_empty() || options.kinds.iter().any(|only| only == kind);
     let full = RequestLoad { requests: options.requests, in_flight: MAX_IN_FLIGHT, rate: None };
     let steady = RequestLoad { rate: Some(options.rate), ..full };
@@ -116,19 +167,9 @@ pub async fn run(
     for (kind, load, document) in [
         ("view", steady, "query($id: String!) { opportunity(id: $id) { id version facts { title } } }"),
         (
-            "list",
-            RequestLoad { requests: options.requests / 10, ..full },
-            "{ opportunities(first: 20) { totalCount edges { node { id title } } } }",
-        ),
-        (
             "search",
             RequestLoad { requests: options.requests / 10, in_flight: 4, rate: None },
             "query($words: String!) { searchOpportunities(query: $words, first: 10) { id score } }",
-        ),
-        (
-            "analytics",
-            RequestLoad { requests: options.requests / 20, in_flight: 2, rate: None },
-            "{ opportunityStats { total { opportunities awarded } byType { type figures { opportunities } } } }",
         ),
     ] {
         if is_selected(kind) {
@@ -144,6 +185,15 @@ pub async fn run(
                 load,
                 1,
             ))?;
+        }
+    }
+    let mut list_kinds = REQUEST_KINDS.iter().filter(|kind| kind.starts_with("list") || kind.starts_with("analytics"));
+    if list_kinds.any(|kind| is_selected(kind)) {
+        let token = &fixture.operator_token;
+        for measure in list_measures::prepare_measures(&target, token, options.requests).await? {
+            if is_selected(measure.kind) {
+                print(&build_report(measure.kind, measure.run(&target, token).await?, measure.load, 1))?;
+            }
         }
     }
     if is_selected("mutation") {
@@ -163,7 +213,7 @@ pub async fn run(
     }
     if is_selected("subscribers") {
         wait_for_projections(app).await?;
-        print(&subscribers::measure_subscribers(&target, &fixture, options.subscribers).await?)?;
+        print(&subscribers::measure_subscribers(&target, &fixture, options.subscribers, options.changes).await?)?;
     }
     Ok(())
 }
@@ -256,13 +306,11 @@ async fn measure_mutations(
     let dispatch = move |_, number| {
         let (dispatcher, sender) = (Arc::clone(&app_dispatcher), Arc::clone(&sender));
         async move {
-            let content = ResourceContent {
-                name: ResourceName::try_new(&generate_words(number))?,
-                kind: ResourceKind::Other,
-                body: ResourceBody::try_new(&generate_words(number))?,
-                tags: ResourceTags::default(),
-                document_id: None,
-            };
+            let content = ResourceContent::new(
+                ResourceName::try_new(&generate_words(number))?,
+                ResourceKind::Other,
+                ResourceBody::try_new(&generate_words(number))?,
+            );
             let command = ResourceCommand::Create { asset: content, stamp: dispatcher.stamp(&sender) };
             let id = Uuid::new_v4().to_string();
             dispatcher.dispatch::<Resource>(&sender, &id, &CommandPreconditions::default(), command).await?;
@@ -283,7 +331,7 @@ async fn measure_mutations(
 }
 
 /// Waits until the read models have caught up, so that their work does not affect the next measurement.
-async fn wait_for_projections(app: &AppContext) -> anyhow::Result<()> {
+pub(crate) async fn wait_for_projections(app: &AppContext) -> anyhow::Result<()> {
     let deadline = Instant::now() + CATCH_UP_TIMEOUT;
     loop {
         let pipeline = app.pipeline_status().await?;

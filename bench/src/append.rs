@@ -16,12 +16,12 @@ use domain::opportunity::InvalidValue;
 use eventstore::error::LogError;
 
 use self::{
-    append_bench::{AppendBench, AppendRound},
+    append_bench::{AppendBench, AppendMeasurement, AppendRound},
     database::AppendBenchDatabase,
     pgbench::PgbenchRunner,
     workload::Workload,
 };
-use super::{BenchFigures, BenchReport};
+use super::{BenchFigures, BenchReport, termination::TerminationSignals};
 
 /// Options of the benchmark.
 #[derive(Debug, Clone)]
@@ -114,7 +114,10 @@ pub enum AppendBenchError {
     /// A measuring task panicked.
     #[error("a measuring task panicked")]
     TaskPanicked(#[source] tokio::task::JoinError),
-    /// Interrupted by Ctrl-C.
+    /// The handlers of signals cannot be installed.
+    #[error("listening for SIGTERM and SIGINT")]
+    Signals(#[source] std::io::Error),
+    /// Interrupted by SIGINT or SIGTERM.
     #[error("interrupted; the database of the benchmark is removed")]
     Interrupted,
 }
@@ -122,17 +125,18 @@ pub enum AppendBenchError {
 /// Runs all rounds, and reports each on `progress`. The database of the benchmark is removed in any case.
 ///
 /// # Errors
-/// [`AppendBenchError`] when the server or pgbench fails, or on Ctrl-C.
+/// [`AppendBenchError`] when the server or pgbench fails, or on SIGINT or SIGTERM.
 pub async fn run(
     config: &EngineConfig,
     options: &AppendBenchOptions,
     progress: &(dyn Fn(String) + Sync),
 ) -> Result<BenchReport, AppendBenchError> {
+    let mut signals = TerminationSignals::install().map_err(AppendBenchError::Signals)?;
     // The connections that the settings allow a process, and one for observing the server.
     let database = AppendBenchDatabase::create_database(config, config.postgres.max_connections + 1).await?;
     let outcome = tokio::select! {
         outcome = measure_rounds(config, options, &database, progress) => outcome,
-        _signal = tokio::signal::ctrl_c() => Err(AppendBenchError::Interrupted),
+        () = signals.recv_signal() => Err(AppendBenchError::Interrupted),
     };
     let dropped = database.drop_database().await;
     outcome.and_then(|report| dropped.map(|()| report))
@@ -150,7 +154,7 @@ async fn measure_rounds(
     let bytes = usize::midpoint(sample.discovered.len(), sample.amended.len());
     let bench = AppendBench::new(config, options, database, workload, sample, pgbench).await;
     progress(format!("warming up; {} in flight, {bytes} bytes of payload", options.in_flight));
-    bench.run_round(Duration::from_secs(1), 0).await?;
+    bench.run_round(options.round_duration.min(Duration::from_secs(1)), 0).await?;
     let mut rounds = Vec::new();
     for number in 1..=options.rounds {
         let round = bench.run_round(options.round_duration, number).await?;
@@ -192,7 +196,15 @@ fn build_report(options: &AppendBenchOptions, payload_bytes: usize, rounds: &[Ap
         .with_figure("payload_bytes", payload_bytes)
         .with_figure("rounds", options.rounds);
     report.ratio = median_of(|round| round.commands.figures.events_per_s / round.pgbench.figures.events_per_s);
-    report
+    let figures_of = |figures: fn(&AppendRound) -> &AppendMeasurement| -> Vec<BenchFigures> {
+        rounds.iter().map(|round| figures(round).figures.clone()).collect()
+    };
+    let raw = figures_of(|round| &round.pgbench);
+    report.with_throughput("append/commands", &figures_of(|round| &round.commands), &raw).with_throughput(
+        "append/batches",
+        &figures_of(|round| &round.batches),
+        &raw,
+    )
 }
 
 /// Returns the figures of the round with the median throughput.

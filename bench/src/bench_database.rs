@@ -10,13 +10,15 @@ use sqlx::{
     ConnectOptions, Connection, Executor, PgConnection, PgPool,
     postgres::{PgConnectOptions, PgPoolOptions},
 };
-use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
+
+use crate::termination::TerminationSignals;
 
 /// A fresh, migrated database.
 pub(super) struct BenchDatabase {
     pub(super) pool: PgPool,
+    pub(super) name: String,
     interrupted: CancellationToken,
 }
 
@@ -49,8 +51,7 @@ pub(super) async fn with_bench_database<T>(
     // Filling the log runs long statements, which are not worth a warning.
     let server = server.disable_statement_logging();
     // Installed before the database is created: from here on a signal cancels the work and does not end the process.
-    let mut terminate = signal(SignalKind::terminate()).context("listening for SIGTERM")?;
-    let mut interrupt = signal(SignalKind::interrupt()).context("listening for SIGINT")?;
+    let mut signals = TerminationSignals::install().context("listening for SIGTERM and SIGINT")?;
     let name = format!("medhub_bench_{}", Uuid::new_v4().simple());
     execute_statement(&server, &format!("create database {name}"))
         .await
@@ -58,17 +59,14 @@ pub(super) async fn with_bench_database<T>(
 
     let pool =
         PgPoolOptions::new().max_connections(config.max_connections).connect_lazy_with(server.clone().database(&name));
-    let database = BenchDatabase { pool, interrupted: CancellationToken::new() };
+    let database = BenchDatabase { pool, name: name.clone(), interrupted: CancellationToken::new() };
     let run = async {
         let migrate = async { Ok(eventstore::postgres::migrate(&database.pool).await?) };
         database.run_until_interrupted(migrate).await.context("preparing the benchmark's database")?;
         work(&database).await
     };
     let listen = async {
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-        }
+        signals.recv_signal().await;
         database.interrupted.cancel();
         std::future::pending::<Infallible>().await
     };

@@ -14,7 +14,11 @@ use tokio::time::sleep;
 use uuid::Uuid;
 
 use self::pdf_file::{write_scanned_page, write_text_pages};
-use crate::{BenchFigures, BenchReport, cpu_time, new_wait_histogram, to_micros};
+use crate::{
+    BenchFigures, BenchReport, cpu_time, new_wait_histogram,
+    report::{BenchMeasure, MeasureRepetition, MeasureUnit},
+    to_micros,
+};
 
 /// Pages of the document with text.
 const TEXT_PAGES: usize = 30;
@@ -72,7 +76,16 @@ pub async fn run(
         let raw = measure_extraction(options, document).await.context("extracting the text alone")?;
         let analysed = user.measure_analyses(options, document).await.context("analysing documents")?;
         let raw_is = "the text extraction alone, in a child process";
-        print(&BenchReport::new(document.name, analysed, raw_is, raw).with_figure("bytes", document.content.len()))?;
+        let repetition = MeasureRepetition {
+            value: analysed.p50_ms.unwrap_or_default(),
+            raw: raw.p50_ms,
+            ..MeasureRepetition::from_figures(&analysed, None)
+        };
+        let measure = BenchMeasure::new(document.name, MeasureUnit::Milliseconds, vec![repetition]);
+        let report = BenchReport::new(document.name, analysed, raw_is, raw)
+            .with_measure(measure.with_raw_limit(raw_is))
+            .with_figure("bytes", document.content.len());
+        print(&report)?;
     }
     Ok(())
 }

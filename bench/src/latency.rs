@@ -20,7 +20,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     bench_environment::{self, BenchEnvironment},
-    log, new_wait_histogram, to_micros,
+    log, new_wait_histogram,
+    report::{BenchMeasure, LatencyPercentiles, MeasureRepetition, MeasureUnit},
+    to_micros,
 };
 
 /// Appends in flight at once.
@@ -61,6 +63,18 @@ pub struct VisibilityLatency {
     pub p99_ms: f64,
     /// Maximum, in milliseconds.
     pub max_ms: f64,
+}
+
+impl VisibilityLatency {
+    /// Returns the common result.
+    pub fn to_measure(&self) -> BenchMeasure {
+        let latency = LatencyPercentiles { p50_ms: self.p50_ms, p99_ms: self.p99_ms };
+        let repetition = MeasureRepetition { latency: Some(latency), ..MeasureRepetition::from_value(self.p99_ms) };
+        BenchMeasure::new(format!("latency/{}", self.projection), MeasureUnit::Milliseconds, vec![repetition])
+            .with_setting("rate", self.rate)
+            .with_setting("appended_per_s", self.appended_per_s)
+            .with_setting("max_ms", self.max_ms)
+    }
 }
 
 /// The newest committed event, and when it was committed.

@@ -12,9 +12,13 @@ pub mod documents;
 pub mod latency;
 mod log;
 pub mod memory;
+mod process_stat;
 pub mod project;
 pub mod relay;
 pub mod replay;
+pub mod report;
+pub mod suite;
+mod termination;
 
 use std::time::Duration;
 
@@ -23,6 +27,7 @@ use hdrhistogram::Histogram;
 use serde::Serialize;
 
 pub use self::baseline::MEASURED_PROJECTIONS;
+use self::report::{BenchMeasure, MeasureRepetition, MeasureUnit};
 
 /// Figures of one measurement.
 #[derive(Debug, Clone, Serialize)]
@@ -105,19 +110,53 @@ pub struct BenchReport {
     /// Figures that only this benchmark has.
     #[serde(flatten)]
     pub extra_figures: serde_json::Map<String, serde_json::Value>,
+    /// The same with each repetition, for `bench all`.
+    #[serde(skip)]
+    pub measures: Vec<BenchMeasure>,
 }
 
 impl BenchReport {
     /// Creates a report without extra figures.
     pub fn new(bench: &'static str, figures: BenchFigures, raw_is: impl Into<String>, raw: BenchFigures) -> Self {
         let ratio = if raw.events_per_s > 0.0 { figures.events_per_s / raw.events_per_s } else { 0.0 };
-        Self { bench, figures, raw, raw_is: raw_is.into(), ratio, extra_figures: serde_json::Map::new() }
+        Self {
+            bench,
+            figures,
+            raw,
+            raw_is: raw_is.into(),
+            ratio,
+            extra_figures: serde_json::Map::new(),
+            measures: vec![],
+        }
     }
 
     /// Adds an extra figure.
     #[must_use]
     pub fn with_figure(mut self, name: &str, value: impl Into<serde_json::Value>) -> Self {
         self.extra_figures.insert(name.to_owned(), value.into());
+        self
+    }
+
+    /// Adds a measure of throughput beside the baseline, from figures of the product and of the baseline in turns.
+    #[must_use]
+    pub(crate) fn with_throughput(mut self, name: &str, ours: &[BenchFigures], raw: &[BenchFigures]) -> Self {
+        let repetitions = ours.iter().zip(raw).map(|(ours, raw)| MeasureRepetition::from_figures(ours, Some(raw)));
+        let measure = BenchMeasure::new(name, MeasureUnit::EventsPerSecond, repetitions.collect());
+        self.measures.push(measure.with_raw_limit(&self.raw_is));
+        self
+    }
+
+    /// Adds a measure of throughput with the figures of this report as the only repetition.
+    #[must_use]
+    pub(crate) fn with_single_throughput(self, name: &str) -> Self {
+        let (ours, raw) = (self.figures.clone(), self.raw.clone());
+        self.with_throughput(name, &[ours], &[raw])
+    }
+
+    /// Adds a measure.
+    #[must_use]
+    pub(crate) fn with_measure(mut self, measure: BenchMeasure) -> Self {
+        self.measures.push(measure);
         self
     }
 }

@@ -8,7 +8,7 @@ use std::{
 
 use anyhow::{Context, ensure};
 use api::config::EngineConfig;
-use projections::runtime::{AnyProjection, PartPhase, RebuildOptions, RebuildProgress, Worker};
+use projections::runtime::{AnyProjection, RebuildOptions, RebuildPhase, RebuildProgress, Worker};
 use tokio::{sync::watch, time::timeout};
 use tokio_util::sync::CancellationToken;
 
@@ -57,7 +57,8 @@ async fn measure_rebuild(
     let (mut receiver, options, stop) = (progress.subscribe(), RebuildOptions::default(), CancellationToken::new());
     let (started, cpu) = (Instant::now(), cpu_time::process_cpu_time());
     let filled = tokio::spawn(async move {
-        let is_filled = |progress: &RebuildProgress| progress.parts.iter().any(|part| part.phase != PartPhase::Filling);
+        let is_filled =
+            |progress: &RebuildProgress| progress.parts.iter().any(|part| part.phase != RebuildPhase::Filling);
         receiver.wait_for(is_filled).await.is_ok().then(|| (Instant::now(), cpu_time::process_cpu_time()))
     });
     let projections = std::slice::from_ref(projection);
@@ -78,6 +79,7 @@ async fn measure_rebuild(
     )
     .with_figure("projection", projection.name())
     .with_figure("rows", raw.rows)
+    .with_single_throughput(&format!("rebuild/{}", projection.name()))
     .with_figure("whole_s", elapsed.as_secs_f64())
     .with_figure("verified_rows", report.verified.iter().map(|verification| verification.rows).sum::<u64>()))
 }
@@ -143,6 +145,7 @@ async fn measure_projection(
         raw.description,
         BenchFigures::new(events, raw.elapsed, Duration::ZERO, None),
     )
+    .with_single_throughput(&format!("project/{}", projection.name()))
     .with_figure("projection", projection.name())
     .with_figure("rows", raw.rows))
 }

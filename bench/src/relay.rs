@@ -77,17 +77,18 @@ impl RelayBench<'_> {
         drop(records);
         let mut report = BenchReport::new(
             "relay",
-            BenchFigures::median(ours)?,
+            BenchFigures::median(ours.clone())?,
             "librdkafka producing the same records from memory, with the same settings",
-            BenchFigures::median(raw)?,
+            BenchFigures::median(raw.clone())?,
         )
+        .with_throughput("relay/publish", &ours, &raw)
         .with_figure("rounds", options.rounds)
         .with_figure("payload_bytes", payload_bytes)
         .with_figure("record_bytes", bytes as u64 / options.events.max(1));
         if options.seconds > 0 {
             let topics = self.create_topics("latency").await?;
             let waits = latency::measure_latency(self.pool, &self.relay_factory(&topics), &topics, options).await?;
-            report = report.with_figure("commit_to_kafka", json!(waits));
+            report = report.with_figure("commit_to_kafka", json!(waits)).with_measure(waits.to_measure());
         }
         Ok(report)
     }

@@ -50,9 +50,10 @@ async fn run_rounds(pool: &PgPool, options: ReplayBenchOptions, payload_bytes: u
         copy_runs.push(measure_copy(pool, options.events).await?);
         reader_runs.push(measure_reader(pool, options.events).await?);
     }
-    let (copy, reader) = (BenchFigures::median(copy_runs)?, BenchFigures::median(reader_runs)?);
+    let (copy, reader) = (BenchFigures::median(copy_runs.clone())?, BenchFigures::median(reader_runs.clone())?);
     let memory_growth = memory::peak_memory_bytes().saturating_sub(peak);
     Ok(BenchReport::new("replay", reader, "COPY events TO STDOUT, read and discarded by the same client", copy)
+        .with_throughput("replay/read", &reader_runs, &copy_runs)
         .with_figure("rounds", options.rounds)
         .with_figure("payload_bytes", payload_bytes)
         .with_figure("memory_growth_bytes", memory_growth))

@@ -50,7 +50,8 @@ where
     }
 }
 
-fn repeated_outcome<A: Aggregate<Error: 'static>>(
+/// The outcome of a command whose key is on record.
+pub(crate) fn repeated_outcome<A: Aggregate<Error: 'static>>(
     key: &IdempotencyKey,
     id: &str,
     processed: ProcessedCommand,
@@ -66,33 +67,6 @@ fn repeated_outcome<A: Aggregate<Error: 'static>>(
     })
 }
 
-/// The state of a stream as it was loaded.
-pub(crate) struct StreamState<A> {
-    aggregate: A,
-    /// The sequence of its last event.
-    sequence: usize,
-}
-
-impl<A: Aggregate> StreamState<A> {
-    /// Applies events that were appended behind this state.
-    pub(crate) fn apply_events(&mut self, events: Vec<A::Event>) {
-        self.sequence = self.sequence.saturating_add(events.len());
-        for event in events {
-            self.aggregate.apply(event);
-        }
-    }
-}
-
-/// Loads the stream `id`.
-pub(crate) async fn load_state<A, S>(store: &S, id: &str) -> Result<StreamState<A>, CommandError<A::Error>>
-where
-    A: Aggregate<Error: 'static>,
-    S: EventStore<A, AC = EventStoreAggregateContext<A>>,
-{
-    let context = store.load_aggregate(id).await?;
-    Ok(StreamState { aggregate: context.aggregate, sequence: context.current_sequence })
-}
-
 async fn attempt_command<A, S>(
     store: &S,
     caller: &Caller,
@@ -104,57 +78,37 @@ where
     A: Aggregate<Error: 'static>,
     S: EventStore<A, AC = EventStoreAggregateContext<A>> + IdempotencyStore,
 {
-    let state = load_state(store, id).await?;
-    let (outcome, _events) = decide_and_append(store, caller, id, preconditions, decide, &state).await?;
-    Ok(outcome)
-}
-
-/// Runs `decide` on a state that was loaded before, and appends the decided events, which it returns too.
-pub(crate) async fn decide_and_append<A, S>(
-    store: &S,
-    caller: &Caller,
-    id: &str,
-    preconditions: &CommandPreconditions,
-    decide: impl Fn(&A) -> Result<Vec<A::Event>, A::Error>,
-    state: &StreamState<A>,
-) -> Result<(CommandOutcome, Vec<A::Event>), CommandError<A::Error>>
-where
-    A: Aggregate<Error: 'static>,
-    S: EventStore<A, AC = EventStoreAggregateContext<A>> + IdempotencyStore,
-{
+    let context = store.load_aggregate(id).await?;
     // Checked after loading: an earlier execution of the same command that is part of the loaded events is found here;
     // one that is appended later makes the append fail with a conflict.
     if let Some(key) = &preconditions.idempotency_key
-        && let Some(processed) = store.find_processed(caller.tenant_id.as_str(), key.key()).await?
+        && let Some(processed) = store.find_processed(caller.tenant_id.as_str(), &[key.key()]).await?.remove(key.key())
     {
-        return Ok((repeated_outcome::<A>(key, id, processed)?, vec![]));
+        return repeated_outcome::<A>(key, id, processed);
     }
-    let current = u64::try_from(state.sequence).unwrap_or(u64::MAX);
+    let current = u64::try_from(context.current_sequence).unwrap_or(u64::MAX);
     if !preconditions.are_met_at(current) {
         return Err(CommandError::Outdated { current });
     }
-    let events = decide(&state.aggregate).map_err(CommandError::Refused)?;
-    let executed = CommandOutcome {
-        aggregate_id: id.to_owned(),
-        version: current.saturating_add(u64::try_from(events.len()).unwrap_or(u64::MAX)),
-        events: events.len(),
-        repeated: false,
-    };
-    if events.is_empty() {
-        return Ok((executed, events));
+    let events = decide(&context.aggregate).map_err(CommandError::Refused)?;
+    let outcome = executed_outcome(id, current, events.len());
+    if !events.is_empty() {
+        store.commit(events, context, command_metadata(caller, preconditions).into_map()).await?;
     }
-    let context = EventStoreAggregateContext {
-        aggregate_id: id.to_owned(),
-        // Stores append the events behind the sequence; they do not look at the state.
-        aggregate: A::default(),
-        current_sequence: state.sequence,
-        current_snapshot: None,
-    };
-    let appended = store.commit(events, context, command_metadata(caller, preconditions).into_map()).await?;
-    Ok((executed, appended.into_iter().map(|envelope| envelope.payload).collect()))
+    Ok(outcome)
 }
 
-fn command_metadata(caller: &Caller, preconditions: &CommandPreconditions) -> EventMetadata {
+/// The outcome of a command that was decided on the version `current` and led to this number of events.
+pub(crate) fn executed_outcome(id: &str, current: u64, events: usize) -> CommandOutcome {
+    CommandOutcome {
+        aggregate_id: id.to_owned(),
+        version: current.saturating_add(u64::try_from(events).unwrap_or(u64::MAX)),
+        events,
+        repeated: false,
+    }
+}
+
+pub(crate) fn command_metadata(caller: &Caller, preconditions: &CommandPreconditions) -> EventMetadata {
     let (idempotency_key, command_digest) = preconditions
         .idempotency_key
         .as_ref()

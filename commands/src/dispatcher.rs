@@ -18,7 +18,6 @@ use crate::{
     command_execution::execute_command,
     error::CommandError,
     precondition::CommandPreconditions,
-    stream_dispatcher::StreamDispatcher,
 };
 
 pub use crate::command_execution::CommandOutcome;
@@ -47,11 +46,6 @@ impl<S: AggregateStores> CommandDispatcher<S> {
     /// The audit stamp of a command that the sender issues now.
     pub fn stamp(&self, sender: &CommandSender) -> AuditStamp {
         sender.caller.stamp(self.now())
-    }
-
-    /// Dispatches commands that wait for the same stream without loading it for each.
-    pub fn stream_dispatcher(&self) -> StreamDispatcher<'_, S> {
-        StreamDispatcher::new(self)
     }
 
     pub(crate) fn store_for<A: PureAggregate + Fingerprint>(&self) -> S::Store<A> {

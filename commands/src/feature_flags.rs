@@ -18,9 +18,10 @@ use domain::{
     log_reader::LogReader,
     value::TenantId,
 };
+use metrics::gauge;
 use tokio::{
     sync::Mutex,
-    time::{Duration, MissedTickBehavior, interval},
+    time::{Duration, Instant, MissedTickBehavior, interval},
 };
 use tokio_util::sync::CancellationToken;
 
@@ -43,6 +44,8 @@ struct SharedFlags {
     records: RwLock<Arc<FlagRecords>>,
     /// Held during a refresh, so that an older result never replaces a newer one.
     refresh: Mutex<()>,
+    /// When the last refresh that succeeded began; at first, when this was created.
+    confirmed_at: RwLock<Instant>,
 }
 
 impl FeatureFlags {
@@ -58,7 +61,8 @@ impl FeatureFlags {
 
     fn with_log(log: Option<Arc<dyn LogReader>>, pins: FlagPins) -> Self {
         let records = RwLock::new(Arc::new(FlagRecords::default()));
-        Self { shared: Arc::new(SharedFlags { log, pins, records, refresh: Mutex::new(()) }) }
+        let confirmed_at = RwLock::new(Instant::now());
+        Self { shared: Arc::new(SharedFlags { log, pins, records, refresh: Mutex::new(()), confirmed_at }) }
     }
 
     /// The variant of a tenant; [`domain::feature_flag::CONTROL`] for a flag that is not known. Without I/O.
@@ -79,7 +83,7 @@ impl FeatureFlags {
             return FlagAssignment { variant: variant.clone(), reason: AssignmentReason::Pinned };
         }
         match self.records().find(key) {
-            Some(record) => record.state.assign_variant(&record.key, tenant),
+            Some(record) => record.state.compute_assignment(&record.key, tenant),
             None => FlagAssignment { variant: VariantName::control(), reason: AssignmentReason::Undefined },
         }
     }
@@ -106,17 +110,37 @@ impl FeatureFlags {
     pub async fn refresh(&self) -> Result<(), StoreError> {
         let Some(log) = &self.shared.log else { return Ok(()) };
         let _guard = self.shared.refresh.lock().await;
-        if log.count_type(FeatureFlag::TYPE).await? == self.records().events() {
-            return Ok(());
+        let began_at = Instant::now();
+        if log.count_type(FeatureFlag::TYPE).await? != self.records().events() {
+            let records = FlagRecords::load(&**log).await?;
+            tracing::info!(events = records.events(), "read the feature flags");
+            *self.shared.records.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(records);
         }
-        let records = FlagRecords::load(&**log).await?;
-        tracing::info!(events = records.events(), "read the feature flags");
-        *self.shared.records.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(records);
+        *self.shared.confirmed_at.write().unwrap_or_else(PoisonError::into_inner) = began_at;
         Ok(())
     }
 
-    /// Refreshes once a second until `stop` is cancelled.
+    /// How long ago the flags were last known to be those of the log. Changes since then may be missing.
+    pub fn age(&self) -> Duration {
+        self.shared.confirmed_at.read().unwrap_or_else(PoisonError::into_inner).elapsed()
+    }
+
+    /// Refreshes once a second until `stop` is cancelled, and reports the age of the flags, also while the log hangs.
     pub async fn run(self, stop: CancellationToken) {
+        tokio::join!(self.refresh_until(&stop), self.report_age_until(&stop));
+    }
+
+    async fn report_age_until(&self, stop: &CancellationToken) {
+        let mut ticks = interval(REFRESH_INTERVAL);
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => return,
+                _ = ticks.tick() => gauge!("medhub_feature_flags_age_seconds").set(self.age()),
+            }
+        }
+    }
+
+    async fn refresh_until(&self, stop: &CancellationToken) {
         let mut ticks = interval(REFRESH_INTERVAL);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut is_outdated = false;

@@ -5,11 +5,11 @@
 pub mod append_batch;
 pub mod authorization;
 pub mod caller;
+pub mod command_batch;
 mod command_execution;
 pub mod dispatcher;
 pub mod error;
 pub mod feature_flags;
 pub mod in_memory_log;
 pub mod precondition;
-pub mod stream_dispatcher;
 pub mod visit;

@@ -17,11 +17,15 @@ use commands::dispatcher::CommandDispatcher;
 use documents::ExtractionProcess;
 use domain::event_store::AggregateStores;
 use objects::ObjectStore;
-use task_workers::TaskHandler;
+use task_workers::PooledHandler;
 
 use self::{
-    document_analysis::DocumentAnalysis, document_record::DocumentRecord, document_task_handler::DocumentTaskHandler,
-    requirement_extraction::RequirementExtraction, stored_text::StoredText, text_extraction::DocumentTextExtraction,
+    document_analysis::DocumentAnalysis,
+    document_record::DocumentRecord,
+    document_task_handler::{DocumentTaskHandler, DocumentWork},
+    requirement_extraction::RequirementExtraction,
+    stored_text::StoredText,
+    text_extraction::DocumentTextExtraction,
 };
 use crate::{ExtractiveAnalyst, RequirementExtractor, ResourceReader};
 
@@ -53,30 +57,33 @@ impl<S: AggregateStores + 'static> DocumentTasks<S> {
     ///
     /// # Errors
     /// [`regex::Error`] never: the patterns are constants that tests compile.
-    pub fn create_handlers(self, concurrency: HandlerConcurrency) -> Result<Vec<Arc<dyn TaskHandler>>, regex::Error> {
+    pub fn create_handlers(self, concurrency: HandlerConcurrency) -> Result<Vec<PooledHandler>, regex::Error> {
         let record = DocumentRecord::new(self.dispatcher);
         let texts = StoredText::new(self.objects.clone());
-        let mut handlers: Vec<Arc<dyn TaskHandler>> = vec![];
+        let mut handlers = vec![];
         if concurrency.extract_text > 0 {
             let work =
                 DocumentTextExtraction { objects: self.objects, texts: texts.clone(), extraction: self.extraction };
-            let record = record.clone();
-            handlers.push(Arc::new(DocumentTaskHandler { record, work, concurrency: concurrency.extract_text }));
+            handlers.push(create_handler(&record, work, concurrency.extract_text));
         }
         if concurrency.extract_requirements > 0 {
             let extractor = Arc::new(RequirementExtractor::new()?);
-            let (record, work) = (record.clone(), RequirementExtraction { texts: texts.clone(), extractor });
-            handlers.push(Arc::new(DocumentTaskHandler {
-                record,
-                work,
-                concurrency: concurrency.extract_requirements,
-            }));
+            let work = RequirementExtraction { texts: texts.clone(), extractor };
+            handlers.push(create_handler(&record, work, concurrency.extract_requirements));
         }
         if concurrency.analyse_document > 0 {
             let analyst = Arc::new(ExtractiveAnalyst::new()?);
             let work = DocumentAnalysis { texts, analyst, resources: self.resources };
-            handlers.push(Arc::new(DocumentTaskHandler { record, work, concurrency: concurrency.analyse_document }));
+            handlers.push(create_handler(&record, work, concurrency.analyse_document));
         }
         Ok(handlers)
     }
+}
+
+fn create_handler<S: AggregateStores + 'static>(
+    record: &DocumentRecord<S>,
+    work: impl DocumentWork<S>,
+    concurrency: usize,
+) -> PooledHandler {
+    PooledHandler::new(Arc::new(DocumentTaskHandler { record: record.clone(), work }), concurrency)
 }

@@ -3,9 +3,12 @@
 //! `cqrs-es` handles one aggregate per command. An import decides over hundreds of streams and appends in one
 //! transaction; it uses [`BatchStore`], which `eventstore` implements.
 
-use std::{collections::HashSet, future::Future};
+use std::{
+    collections::{HashMap, HashSet},
+    future::Future,
+};
 
-use cqrs_es::{Aggregate, EventStore, persist::EventStoreAggregateContext};
+use cqrs_es::{Aggregate, AggregateError, EventStore, persist::EventStoreAggregateContext};
 use uuid::Uuid;
 
 use crate::{envelope::EventMetadata, fingerprint::Fingerprint};
@@ -70,23 +73,48 @@ pub struct ProcessedCommand {
     pub digest: String,
 }
 
-/// Looks up commands by their idempotency key.
+/// Looks up commands by their idempotency keys.
 pub trait IdempotencyStore: Send + Sync {
-    /// The command that a tenant's client sent with this key; `None` if no such command is recorded.
+    /// The commands that a tenant's clients sent with these keys, by key, as far as they are recorded.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`] when the log cannot be read.
     fn find_processed(
         &self,
         tenant_id: &str,
-        key: &str,
-    ) -> impl Future<Output = Result<Option<ProcessedCommand>, StoreError>> + Send;
+        keys: &[&str],
+    ) -> impl Future<Output = Result<HashMap<String, ProcessedCommand>, StoreError>> + Send;
+}
+
+/// The events that one command leads to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DecidedCommand<E> {
+    /// The events, in order.
+    pub events: Vec<E>,
+    /// Who and what caused them.
+    pub metadata: EventMetadata,
+}
+
+/// Appends the events of several commands to one stream.
+pub trait CommandBatchStore<A: Aggregate>: Send + Sync {
+    /// Appends the events of all commands behind `current_sequence`, or none of them.
+    ///
+    /// # Errors
+    /// [`AggregateError::AggregateConflict`] when a sequence is taken; others when the log does not accept the events.
+    fn append_commands(
+        &self,
+        aggregate_id: &str,
+        current_sequence: usize,
+        commands: Vec<DecidedCommand<A::Event>>,
+    ) -> impl Future<Output = Result<(), AggregateError<A::Error>>> + Send;
 }
 
 /// Provides the store of each aggregate type over one log.
 pub trait AggregateStores: Send + Sync {
     /// The store of one aggregate type.
-    type Store<A: Aggregate + Fingerprint>: EventStore<A, AC = EventStoreAggregateContext<A>> + IdempotencyStore;
+    type Store<A: Aggregate + Fingerprint>: EventStore<A, AC = EventStoreAggregateContext<A>>
+        + IdempotencyStore
+        + CommandBatchStore<A>;
 
     /// The store of the aggregate type `A`.
     fn store_for<A: Aggregate + Fingerprint>(&self) -> Self::Store<A>;

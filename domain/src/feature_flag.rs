@@ -29,7 +29,7 @@ pub use self::{
     command::FeatureFlagCommand,
     error::FeatureFlagError,
     event::FeatureFlagEvent,
-    experiment::{KnownExperiment, SEARCH_RANKINGS},
+    experiment::{ConfiguredVariants, KnownExperiment, SEARCH_RANKINGS},
     experiment_run::{ExperimentHistory, ExperimentRun},
     value::{CONTROL, FlagDescription, FlagKey, FlagReason, MAX_OVERRIDES, VariantName},
     variants::{FlagVariant, FlagVariants, MAX_VARIANTS, MAX_WEIGHT},

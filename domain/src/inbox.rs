@@ -6,7 +6,7 @@
 //!                         └──dismiss───────────┴──▶ removed ◀── replaced by newer ones
 //! ```
 //!
-//! A user who has named an address also receives notifications by mail; `mailbox.rs` has the states of a mail.
+//! A user who has named an address also receives notifications by mail; `mail_state.rs` has the states of a mail.
 //!
 //! The stream id is made of tenant and user, so every user has an inbox from the start; without events it is empty.
 //! No command is ever refused. The diagram shows one notification: the inbox itself has no phases.
@@ -15,7 +15,7 @@ mod command;
 mod entry;
 mod event;
 mod mail;
-mod mailbox;
+mod mail_state;
 #[cfg(test)]
 mod tests;
 mod value;
@@ -32,7 +32,7 @@ pub use self::{
         DailyDigest, DigestHour, DigestItem, MAX_DIGEST_ITEMS, MailAddress, MailAttemptId, MailCategory, MailFailure,
         MailId, MailNote, MailOutcome, MailPreferences, RequestedMail, SuppressionCause, TimeZoneName,
     },
-    mailbox::{LastDigest, MAX_OPEN_MAILS, Mailbox, OpenMail},
+    mail_state::{LastDigest, MAX_OPEN_MAILS, MailState, OpenMail},
     value::{
         MAX_MARKED_READ, Notification, NotificationBody, NotificationId, NotificationIds, NotificationKind,
         NotificationLink, NotificationTitle, NotificationTopic,
@@ -58,8 +58,8 @@ pub struct Inbox {
     #[serde(rename = "gone")]
     removed_ids: VecDeque<NotificationId>,
     /// Mail to the user.
-    #[serde(default, skip_serializing_if = "Mailbox::is_empty")]
-    mailbox: Mailbox,
+    #[serde(default, rename = "mailbox", skip_serializing_if = "MailState::is_empty")]
+    mail_state: MailState,
 }
 
 impl Inbox {
@@ -71,7 +71,7 @@ impl Inbox {
         Ok(match command {
             InboxCommand::Notify { notification, .. } if self.is_known(notification.notification_id) => vec![],
             InboxCommand::Notify { notification, stamp } => {
-                let mail = self.mailbox.request_notification(&notification, &stamp);
+                let mail = self.mail_state.request_notification(&notification, &stamp);
                 [Some(InboxEvent::Notified { notification, stamp }), mail].into_iter().flatten().collect()
             }
             InboxCommand::MarkRead { notification_ids, stamp } => self.mark_read(&notification_ids, stamp),
@@ -82,18 +82,18 @@ impl Inbox {
                 vec![InboxEvent::Dismissed { notification_id, stamp }]
             }
             InboxCommand::ChangeMailPreferences { preferences, stamp } => {
-                self.mailbox.change_preferences(preferences, stamp)
+                self.mail_state.change_preferences(preferences, stamp)
             }
-            InboxCommand::UnsubscribeMail { category, stamp } => self.mailbox.unsubscribe(category, stamp),
+            InboxCommand::UnsubscribeMail { category, stamp } => self.mail_state.unsubscribe(category, stamp),
             InboxCommand::RequestDigest { mail, stamp } => {
-                self.mailbox.request_digest(*mail, &stamp).into_iter().collect()
+                self.mail_state.request_digest(*mail, &stamp).into_iter().collect()
             }
             InboxCommand::StartMailAttempt { mail_id, attempt_id, obstacle, stamp } => {
                 let handled = self.is_handled(mail_id).then_some(SuppressionCause::Handled);
-                self.mailbox.start_attempt(mail_id, attempt_id, obstacle.or(handled), stamp)
+                self.mail_state.start_attempt(mail_id, attempt_id, obstacle.or(handled), stamp)
             }
             InboxCommand::RecordMailOutcome { mail_id, attempt_id, outcome, stamp } => {
-                self.mailbox.record_outcome(mail_id, attempt_id, outcome, stamp)
+                self.mail_state.record_outcome(mail_id, attempt_id, outcome, stamp)
             }
         })
     }
@@ -110,13 +110,13 @@ impl Inbox {
     }
 
     /// Mail to the user.
-    pub fn mailbox(&self) -> &Mailbox {
-        &self.mailbox
+    pub fn mail_state(&self) -> &MailState {
+        &self.mail_state
     }
 
     /// Whether the notification that a mail is about is read or no longer in the inbox.
     fn is_handled(&self, mail_id: MailId) -> bool {
-        let about = self.mailbox.find_open(mail_id).and_then(|open| open.mail.notification_id);
+        let about = self.mail_state.find_open(mail_id).and_then(|open| open.mail.notification_id);
         about.is_some_and(|id| self.find_entry(id).is_none_or(|entry| !entry.is_unread()))
     }
 
@@ -150,15 +150,15 @@ impl Inbox {
                 self.entries.retain(|entry| entry.id() != notification_id);
                 self.remember_removed(notification_id);
             }
-            InboxEvent::MailPreferencesChanged { preferences, .. } => self.mailbox.set_preferences(preferences),
-            InboxEvent::MailUnsubscribed { category, .. } => self.mailbox.add_unsubscribed(category),
-            InboxEvent::MailRequested { mail, stamp } => self.mailbox.add_open(mail, stamp.at),
+            InboxEvent::MailPreferencesChanged { preferences, .. } => self.mail_state.set_preferences(preferences),
+            InboxEvent::MailUnsubscribed { category, .. } => self.mail_state.add_unsubscribed(category),
+            InboxEvent::MailRequested { mail, stamp } => self.mail_state.add_open(mail, stamp.at),
             InboxEvent::MailAttempted { mail_id, attempt_id, address, .. } => {
-                self.mailbox.begin_attempt(mail_id, attempt_id, address);
+                self.mail_state.begin_attempt(mail_id, attempt_id, address);
             }
-            InboxEvent::MailFailed { mail_id, failure, .. } => self.mailbox.fail(mail_id, failure),
+            InboxEvent::MailFailed { mail_id, failure, .. } => self.mail_state.fail(mail_id, failure),
             InboxEvent::MailSent { mail_id, .. } | InboxEvent::MailSuppressed { mail_id, .. } => {
-                self.mailbox.close(mail_id);
+                self.mail_state.close(mail_id);
             }
         }
     }

@@ -3,6 +3,22 @@
 //! Pure: no clock, no generated ids, no environment, no I/O. Every other crate may depend on this one; it depends on
 //! none of them. What the crates share (the envelope, the topics, the traits of a log) is defined here.
 
+/// Calls a macro with all aggregates by bounded context, for what has to be written for each of them.
+#[macro_export]
+macro_rules! with_aggregates {
+    ($callback:ident) => {
+        $callback! {
+            Opportunities { opportunity::Opportunity, watchlist::Watchlist, }
+            Analytics { visit::Visit, }
+            System { company::Company, inbox::Inbox, feature_flag::FeatureFlag, }
+            Documents { document::Document, }
+            Proposals { proposal::Proposal, proposal_generation::ProposalGeneration, }
+            Resources { resource::Resource, }
+            Tasks { task::Task, }
+        }
+    };
+}
+
 pub mod aggregate;
 pub mod aggregates;
 pub mod clock;

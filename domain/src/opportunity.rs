@@ -33,8 +33,8 @@ pub use self::{
     id::OpportunityId,
     record::OpportunityRecord,
     value::{
-        Award, CancellationReason, InvalidValue, NaicsCode, Notice, NoticeDetails, NoticeId, NoticeSource, NoticeType,
-        PlaceOfPerformance, SetAside, UsdCents,
+        Award, CancellationReason, InvalidValue, MAX_RESOURCE_LINKS, NaicsCode, Notice, NoticeDetails, NoticeId,
+        NoticeSource, NoticeType, PlaceOfPerformance, ResourceLink, ResourceLinks, SetAside, UsdCents,
     },
 };
 use crate::aggregate::aggregate;

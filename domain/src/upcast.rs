@@ -133,7 +133,8 @@ mod tests {
     #[test]
     fn a_payload_of_the_current_version_is_returned_unchanged() {
         let payload = "not parsed";
-        let unchanged = upcast("opportunity.discovered", "1.0", payload).unwrap();
+        let history = OpportunityEvent::VERSION_HISTORIES[0];
+        let unchanged = upcast(history.event_type, history.current, payload).unwrap();
         assert!(matches!(unchanged, Cow::Borrowed(text) if std::ptr::eq(text, payload)));
     }
 

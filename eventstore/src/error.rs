@@ -243,18 +243,6 @@ impl LogError {
     }
 }
 
-/// Formats an error and all its sources in one line.
-pub(crate) fn format_error_chain(error: &(dyn std::error::Error + 'static)) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        cause = error.source();
-    }
-    text
-}
-
 fn or_unknown(value: Option<&impl Display>) -> String {
     value.map_or_else(|| "unknown".to_owned(), ToString::to_string)
 }

@@ -12,6 +12,7 @@
 
 use std::time::Duration;
 
+use domain::error_chain::format_error_chain;
 use sqlx::{Connection, PgConnection, PgPool};
 use tokio::{
     sync::watch,
@@ -22,7 +23,7 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::{
-    error::{LogError, format_error_chain, postgres_error},
+    error::{LogError, postgres_error},
     postgres::{connect, host_and_pid},
 };
 

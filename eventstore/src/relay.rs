@@ -36,6 +36,7 @@ mod status;
 
 use std::time::Duration;
 
+use domain::error_chain::format_error_chain;
 use schemas::registry_client::SchemaRegistryClient;
 use sqlx::PgPool;
 use tokio::sync::{mpsc, watch};
@@ -54,7 +55,7 @@ pub use self::{
     status::RelayStatus,
 };
 use crate::{
-    error::{LogError, format_error_chain},
+    error::LogError,
     incarnation,
     lease::{Lease, LeaseAttempt},
     postgres::{connect, with_timeout},

@@ -16,7 +16,12 @@ use cqrs_es::{
     Aggregate, AggregateError, DomainEvent, EventEnvelope, EventStore,
     persist::{EventStoreAggregateContext, PersistedEventStore},
 };
-use domain::{fingerprint::Fingerprint, stream_id::StreamId, upcast};
+use domain::{
+    event_store::{CommandBatchStore, DecidedCommand},
+    fingerprint::Fingerprint,
+    stream_id::StreamId,
+    upcast,
+};
 use postgres_es::PostgresEventRepository;
 use sqlx::{PgPool, Row, postgres::PgRow};
 
@@ -136,24 +141,55 @@ impl<A: Aggregate + Fingerprint> EventStore<A> for PgEventStore<A> {
         if events.is_empty() {
             return Ok(Vec::new());
         }
+        let metadata_json: Arc<str> = serde_json::to_string(&metadata).map_err(serialization_error)?.into();
         let mut sequence = context.current_sequence;
         let (mut pending_events, mut envelopes) = (Vec::with_capacity(events.len()), Vec::with_capacity(events.len()));
         for event in events {
             sequence += 1;
-            pending_events.push(PendingEvent {
-                sequence: u64::try_from(sequence).unwrap_or(u64::MAX),
-                event_type: event.event_type(),
-                event_version: event.event_version(),
-                payload: serde_json::to_string(&event).map_err(serialization_error)?,
-            });
+            pending_events.push(pending_event(sequence, &event, &metadata_json).map_err(serialization_error)?);
             let (aggregate_id, metadata) = (context.aggregate_id.clone(), metadata.clone());
             envelopes.push(EventEnvelope { aggregate_id, sequence, payload: event, metadata });
         }
-        let stream = StreamId::new(A::TYPE, context.aggregate_id);
-        let metadata = serde_json::to_string(&metadata).map_err(serialization_error)?;
-        self.shared.appender.append(stream, pending_events, metadata).await?;
+        self.shared.appender.append(StreamId::new(A::TYPE, context.aggregate_id), pending_events).await?;
         Ok(envelopes)
     }
+}
+
+impl<A: Aggregate + Fingerprint> CommandBatchStore<A> for PgEventStore<A> {
+    async fn append_commands(
+        &self,
+        aggregate_id: &str,
+        current_sequence: usize,
+        commands: Vec<DecidedCommand<A::Event>>,
+    ) -> Result<(), AggregateError<A::Error>> {
+        let mut sequence = current_sequence;
+        let mut pending_events = Vec::new();
+        for DecidedCommand { events, metadata } in commands {
+            let metadata_json: Arc<str> = serde_json::to_string(&metadata).map_err(serialization_error)?.into();
+            for event in events {
+                sequence += 1;
+                pending_events.push(pending_event(sequence, &event, &metadata_json).map_err(serialization_error)?);
+            }
+        }
+        if pending_events.is_empty() {
+            return Ok(());
+        }
+        Ok(self.shared.appender.append(StreamId::new(A::TYPE, aggregate_id), pending_events).await?)
+    }
+}
+
+fn pending_event(
+    sequence: usize,
+    event: &impl DomainEvent,
+    metadata: &Arc<str>,
+) -> Result<PendingEvent, serde_json::Error> {
+    Ok(PendingEvent {
+        sequence: u64::try_from(sequence).unwrap_or(u64::MAX),
+        event_type: event.event_type(),
+        event_version: event.event_version(),
+        payload: serde_json::to_string(event)?,
+        metadata: Arc::clone(metadata),
+    })
 }
 
 impl<A: Aggregate + Fingerprint> PgEventStore<A> {

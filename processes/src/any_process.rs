@@ -16,6 +16,12 @@ pub trait AnyProcess: Send + Sync {
     /// See [`Process::USER_ID`].
     fn user_id(&self) -> &'static str;
 
+    /// Checks that this release can read a state.
+    ///
+    /// # Errors
+    /// When it cannot.
+    fn check_state(&self, state: &Value) -> Result<(), serde_json::Error>;
+
     /// Decides what follows when a timer of an instance in this state is due.
     ///
     /// # Errors
@@ -81,6 +87,34 @@ pub(crate) fn decide<P: Process>(
     Ok(StoredReaction { state: next, waits_for, commands, timers })
 }
 
+/// Decides what follows from inputs in their order, until the instance is finished. Only the last reaction has the state.
+pub(crate) fn decide_all<'a, P: Process<Event: 'a>>(
+    state: &Value,
+    inputs: impl IntoIterator<Item = &'a P::Event>,
+) -> Result<Vec<StoredReaction>, serde_json::Error> {
+    let first = decode_state::<P>(state)?;
+    let before = serde_json::to_value(&first)?;
+    let (mut current, mut is_changed) = (first, false);
+    let mut reactions = vec![];
+    for input in inputs {
+        let ProcessReaction { next, commands, timers } = current.react(ProcessInput::Event(input));
+        if let Some(next) = next {
+            (current, is_changed) = (next, true);
+        }
+        let waits_for = current.waits_for();
+        reactions.push(StoredReaction { state: None, waits_for, commands, timers });
+        if waits_for.is_none() {
+            break;
+        }
+    }
+    if let Some(last) = reactions.last_mut().filter(|_| is_changed) {
+        let mut next = serde_json::to_value(&current)?;
+        carry_unknown_fields(state, &before, &mut next)?;
+        last.state = Some(next);
+    }
+    Ok(reactions)
+}
+
 impl<P: Process> AnyProcess for ProcessType<P> {
     fn name(&self) -> &'static str {
         P::NAME
@@ -88,6 +122,10 @@ impl<P: Process> AnyProcess for ProcessType<P> {
 
     fn user_id(&self) -> &'static str {
         P::USER_ID
+    }
+
+    fn check_state(&self, state: &Value) -> Result<(), serde_json::Error> {
+        decode_state::<P>(state).map(drop)
     }
 
     fn react_to_timeout(&self, state: &Value, timer: &str) -> Result<StoredReaction, serde_json::Error> {
@@ -105,5 +143,51 @@ impl<P: Process> AnyProcess for ProcessType<P> {
 
     fn react_to_cancellation(&self, state: &Value, reason: &str) -> Result<StoredReaction, serde_json::Error> {
         decide::<P>(state, ProcessInput::Cancelled { reason })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use domain::{
+        value::UserId,
+        watchlist::{NotificationFrequency, SearchId},
+    };
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::saved_search_alerts::{
+        AlertedSearch, MAX_ALERTS_PER_HOUR, MatchAnnouncement, SavedSearchAlertInput, SavedSearchAlerts,
+        SavedSearchMatch,
+    };
+
+    #[test]
+    fn inputs_together_lead_to_what_they_lead_to_one_by_one() {
+        let search = AlertedSearch {
+            search_id: SearchId::new(Uuid::from_u128(1)),
+            name: "Lifts".to_owned(),
+            user: UserId::try_new("ann").unwrap(),
+            notify: NotificationFrequency::AtOnce,
+            window: "0".to_owned(),
+        };
+        let found = |number: u32| {
+            let opportunity_id = format!("036:{number}");
+            SavedSearchMatch::Opportunity(MatchAnnouncement {
+                opportunity_id,
+                title: "Lifts".to_owned(),
+                summary: "A notice.".to_owned(),
+            })
+        };
+        let found = (0..MAX_ALERTS_PER_HOUR + 3).map(found).chain([SavedSearchMatch::More(7)]);
+        let inputs: Vec<_> = found.map(|found| SavedSearchAlertInput { search: search.clone(), found }).collect();
+
+        let (mut state, mut one_by_one) = (Value::Null, vec![]);
+        for input in &inputs {
+            let mut decision = decide::<SavedSearchAlerts>(&state, ProcessInput::Event(input)).unwrap();
+            state = decision.state.take().unwrap();
+            one_by_one.push(decision);
+        }
+        one_by_one.last_mut().unwrap().state = Some(state);
+        assert_eq!(decide_all::<SavedSearchAlerts>(&Value::Null, &inputs).unwrap(), one_by_one);
+        assert_eq!(decide_all::<SavedSearchAlerts>(&Value::Null, []).unwrap(), []);
     }
 }

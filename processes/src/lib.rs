@@ -19,6 +19,7 @@
 
 mod any_process;
 pub mod document_analysis;
+mod group_sender;
 mod instance_store;
 mod process;
 mod process_catalog;

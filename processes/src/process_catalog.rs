@@ -1,4 +1,4 @@
-//! The list of all processes. A new one is a file or folder beside this one, and its lines here.
+//! The list of all processes. A new one is a file or folder beside this one, and its name in the list below.
 
 use std::sync::Arc;
 
@@ -10,23 +10,30 @@ use crate::{
     saved_search_alerts::SavedSearchAlerts,
 };
 
-/// Names of all processes.
-pub const PROCESS_NAMES: [&str; 3] = [DocumentAnalysis::NAME, GenerationSupervision::NAME, SavedSearchAlerts::NAME];
+/// Declares the lists of processes from one list: those that events of the log are fed to, and those that get their inputs
+/// otherwise.
+macro_rules! processes {
+    (by_events: [$($by_events:ty),+ $(,)?], by_others: [$($by_others:ty),* $(,)?] $(,)?) => {
+        /// Names of all processes.
+        pub const PROCESS_NAMES: &[&str] = &[$(<$by_events>::NAME,)+ $(<$by_others>::NAME,)*];
 
-/// All processes.
-pub fn all_processes() -> Vec<Arc<dyn AnyProcess>> {
-    vec![
-        Arc::new(ProcessType::<DocumentAnalysis>::new()),
-        Arc::new(ProcessType::<GenerationSupervision>::new()),
-        Arc::new(ProcessType::<SavedSearchAlerts>::new()),
-    ]
+        /// All processes.
+        pub fn all_processes() -> Vec<Arc<dyn AnyProcess>> {
+            vec![
+                $(Arc::new(ProcessType::<$by_events>::new()),)+
+                $(Arc::new(ProcessType::<$by_others>::new()),)*
+            ]
+        }
+
+        /// The projections that feed events to the processes that react to events of the log.
+        pub fn all_process_projections(store: &InstanceStore) -> Vec<Arc<dyn AnyProjection>> {
+            vec![$(Arc::new(ProcessProjection::<$by_events>::new(store.clone())),)+]
+        }
+    };
 }
 
-/// The projections that feed events to the processes that react to events of the log. Inputs of [`SavedSearchAlerts`]
-/// come from `saved_search_matching`.
-pub fn all_process_projections(store: &InstanceStore) -> Vec<Arc<dyn AnyProjection>> {
-    vec![
-        Arc::new(ProcessProjection::<DocumentAnalysis>::new(store.clone())),
-        Arc::new(ProcessProjection::<GenerationSupervision>::new(store.clone())),
-    ]
+processes! {
+    by_events: [DocumentAnalysis, GenerationSupervision],
+    // Their inputs come from `saved_search_matching`.
+    by_others: [SavedSearchAlerts],
 }

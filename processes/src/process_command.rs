@@ -1,21 +1,23 @@
 //! The commands that processes send.
 
 use commands::{
-    authorization::CallerAuthority,
+    authorization::{AuthorizedCommand, CallerAuthority},
     caller::Caller,
-    dispatcher::CommandSender,
+    command_batch::BatchedCommand,
+    dispatcher::{CommandDispatcher, CommandSender},
     error::CommandError,
     precondition::{CommandPreconditions, IdempotencyKey},
-    stream_dispatcher::StreamDispatcher,
 };
 use cqrs_es::Aggregate;
 use domain::{
+    aggregate::PureAggregate,
     document::{Document, DocumentCommand, FailureReason, ProcessingStage},
     event_store::AggregateStores,
+    fingerprint::Fingerprint,
     inbox::{Inbox, InboxCommand, Notification},
     proposal_generation::{GenerationId, GenerationReason, ProposalGeneration, ProposalGenerationCommand},
     task::{Task, TaskCommand, TaskNote, TaskSpec},
-    value::{TenantId, UserId},
+    value::{AuditStamp, TenantId, UserId},
 };
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -114,57 +116,126 @@ impl ProcessCommand {
             Self::NotifyUser { user, .. } => (Inbox::TYPE, user.as_str().to_owned()),
         }
     }
+}
 
-    /// Executes the command on behalf of this program.
-    pub(crate) async fn send<S: AggregateStores>(
-        self,
-        dispatcher: &mut StreamDispatcher<'_, S>,
-        caller: Caller,
-        key: IdempotencyKey,
-    ) -> Result<(), SendError> {
-        let sender = CommandSender { caller, authority: CallerAuthority::System };
-        let conditions = CommandPreconditions { expected_versions: None, idempotency_key: Some(key) };
-        let stamp = dispatcher.stamp(&sender);
-        match self {
-            Self::RequestTask { task_id, spec } => {
-                let command = TaskCommand::Request { spec, stamp };
-                classify(dispatcher.dispatch::<Task>(&sender, &task_id.to_string(), &conditions, command).await)
+/// A command that is ready to be sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct PreparedCommand {
+    pub(crate) command: ProcessCommand,
+    pub(crate) caller: Caller,
+    pub(crate) key: IdempotencyKey,
+}
+
+impl PreparedCommand {
+    /// Executes commands to one stream of one tenant on behalf of this program, in their order; returns the outcome of
+    /// each.
+    ///
+    /// # Errors
+    /// [`SendError::Conflict`] and [`SendError::Retryable`]; then none was executed.
+    pub(crate) async fn send_all<S: AggregateStores>(
+        commands: &[&Self],
+        dispatcher: &CommandDispatcher<S>,
+    ) -> Result<Vec<Result<(), SendError>>, SendError> {
+        let Some(first) = commands.first() else { return Ok(vec![]) };
+        match first.command {
+            ProcessCommand::RequestTask { .. } | ProcessCommand::CancelTask { .. } => {
+                send_to::<Task, S>(dispatcher, first, commands).await
             }
-            Self::CancelTask { task_id, reason } => {
-                let command = TaskCommand::Cancel { reason, stamp };
-                classify(dispatcher.dispatch::<Task>(&sender, &task_id.to_string(), &conditions, command).await)
+            ProcessCommand::RecordDocumentFailure { .. } => send_to::<Document, S>(dispatcher, first, commands).await,
+            ProcessCommand::FailGeneration { .. } | ProcessCommand::CancelGeneration { .. } => {
+                send_to::<ProposalGeneration, S>(dispatcher, first, commands).await
             }
-            Self::RecordDocumentFailure { document_id, stage, reason } => {
-                let command = DocumentCommand::RecordFailure { stage, reason, stamp };
-                classify(dispatcher.dispatch::<Document>(&sender, &document_id, &conditions, command).await)
-            }
-            Self::FailGeneration { generation_id, reason } => {
-                let (id, command) = (generation_id.to_string(), ProposalGenerationCommand::Fail { reason, stamp });
-                classify(dispatcher.dispatch::<ProposalGeneration>(&sender, &id, &conditions, command).await)
-            }
-            Self::CancelGeneration { generation_id, reason } => {
-                let (id, command) = (generation_id.to_string(), ProposalGenerationCommand::Cancel { reason, stamp });
-                classify(dispatcher.dispatch::<ProposalGeneration>(&sender, &id, &conditions, command).await)
-            }
-            Self::NotifyUser { user, notification } => {
-                let command = InboxCommand::Notify { notification, stamp };
-                classify(dispatcher.dispatch::<Inbox>(&sender, user.as_str(), &conditions, command).await)
-            }
+            ProcessCommand::NotifyUser { .. } => send_to::<Inbox, S>(dispatcher, first, commands).await,
         }
     }
 }
 
-fn classify<T, E>(result: Result<T, CommandError<E>>) -> Result<(), SendError>
+async fn send_to<A, S>(
+    dispatcher: &CommandDispatcher<S>,
+    first: &PreparedCommand,
+    commands: &[&PreparedCommand],
+) -> Result<Vec<Result<(), SendError>>, SendError>
+where
+    A: CommandTarget<Command: AuthorizedCommand + Clone, Error: Send + Sync + 'static> + Fingerprint,
+    S: AggregateStores,
+{
+    let batch: Option<Vec<_>> = commands
+        .iter()
+        .map(|&PreparedCommand { command, caller, key }| {
+            let sender = CommandSender { caller: caller.clone(), authority: CallerAuthority::System };
+            let stamp = dispatcher.stamp(&sender);
+            let command = A::convert_command(command.clone(), stamp)?;
+            let conditions = CommandPreconditions { expected_versions: None, idempotency_key: Some(key.clone()) };
+            Some(BatchedCommand { sender, conditions, command })
+        })
+        .collect();
+    let batch =
+        batch.ok_or_else(|| SendError::Retryable("commands to several streams were sent as one batch".into()))?;
+    let (_, id) = first.command.target();
+    let outcomes = dispatcher.dispatch_batch::<A>(&first.caller.tenant_id, &id, &batch).await;
+    Ok(outcomes.map_err(classify)?.into_iter().map(|outcome| outcome.map(drop).map_err(classify)).collect())
+}
+
+/// An aggregate that processes send commands to.
+trait CommandTarget: PureAggregate {
+    /// The command in the form of the aggregate; `None` if it is one for another aggregate type.
+    fn convert_command(command: ProcessCommand, stamp: AuditStamp) -> Option<Self::Command>;
+}
+
+impl CommandTarget for Task {
+    fn convert_command(command: ProcessCommand, stamp: AuditStamp) -> Option<TaskCommand> {
+        match command {
+            ProcessCommand::RequestTask { spec, .. } => Some(TaskCommand::Request { spec, stamp }),
+            ProcessCommand::CancelTask { reason, .. } => Some(TaskCommand::Cancel { reason, stamp }),
+            ProcessCommand::RecordDocumentFailure { .. }
+            | ProcessCommand::FailGeneration { .. }
+            | ProcessCommand::CancelGeneration { .. }
+            | ProcessCommand::NotifyUser { .. } => None,
+        }
+    }
+}
+
+impl CommandTarget for Document {
+    fn convert_command(command: ProcessCommand, stamp: AuditStamp) -> Option<DocumentCommand> {
+        let ProcessCommand::RecordDocumentFailure { stage, reason, .. } = command else { return None };
+        Some(DocumentCommand::RecordFailure { stage, reason, stamp })
+    }
+}
+
+impl CommandTarget for ProposalGeneration {
+    fn convert_command(command: ProcessCommand, stamp: AuditStamp) -> Option<ProposalGenerationCommand> {
+        match command {
+            ProcessCommand::FailGeneration { reason, .. } => Some(ProposalGenerationCommand::Fail { reason, stamp }),
+            ProcessCommand::CancelGeneration { reason, .. } => {
+                Some(ProposalGenerationCommand::Cancel { reason, stamp })
+            }
+            ProcessCommand::RequestTask { .. }
+            | ProcessCommand::CancelTask { .. }
+            | ProcessCommand::RecordDocumentFailure { .. }
+            | ProcessCommand::NotifyUser { .. } => None,
+        }
+    }
+}
+
+impl CommandTarget for Inbox {
+    fn convert_command(command: ProcessCommand, stamp: AuditStamp) -> Option<InboxCommand> {
+        let ProcessCommand::NotifyUser { notification, .. } = command else { return None };
+        Some(InboxCommand::Notify { notification, stamp })
+    }
+}
+
+fn classify<E>(error: CommandError<E>) -> SendError
 where
     E: std::error::Error + Send + Sync + 'static,
 {
-    match result {
-        Ok(_) => Ok(()),
-        Err(CommandError::Refused(reason)) => Err(SendError::Refused(reason.to_string())),
+    match error {
+        CommandError::Refused(reason) => SendError::Refused(reason.to_string()),
         // Sent again, it would meet the same key.
-        Err(error @ CommandError::KeyReused) => Err(SendError::Refused(error.to_string())),
-        Err(CommandError::Conflict) => Err(SendError::Conflict),
-        Err(error) => Err(SendError::Retryable(Box::new(error))),
+        CommandError::KeyReused => SendError::Refused(error.to_string()),
+        CommandError::Conflict => SendError::Conflict,
+        CommandError::Forbidden { .. } | CommandError::Outdated { .. } | CommandError::Store(_) => {
+            SendError::Retryable(Box::new(error))
+        }
     }
 }
 
@@ -176,9 +247,9 @@ mod tests {
 
     #[test]
     fn a_command_whose_key_was_used_for_another_is_not_sent_again() {
-        let outcome = classify::<(), Infallible>(Err(CommandError::KeyReused));
-        assert!(matches!(outcome, Err(SendError::Refused(_))), "{outcome:?}");
-        let outcome = classify::<(), Infallible>(Err(CommandError::Outdated { current: 2 }));
-        assert!(matches!(outcome, Err(SendError::Retryable(_))), "{outcome:?}");
+        let error = classify::<Infallible>(CommandError::KeyReused);
+        assert!(matches!(error, SendError::Refused(_)), "{error:?}");
+        let error = classify::<Infallible>(CommandError::Outdated { current: 2 });
+        assert!(matches!(error, SendError::Retryable(_)), "{error:?}");
     }
 }

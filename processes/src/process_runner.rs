@@ -6,26 +6,20 @@ use std::{
     time::Duration,
 };
 
-use commands::{
-    caller::Caller, dispatcher::CommandDispatcher, precondition::IdempotencyKey, stream_dispatcher::StreamDispatcher,
-};
-use domain::{
-    error_chain::format_error_chain,
-    event_store::AggregateStores,
-    value::{TenantId, UserId},
-};
+use commands::dispatcher::CommandDispatcher;
+use domain::{error_chain::format_error_chain, event_store::AggregateStores};
 use futures::{StreamExt as _, stream};
 use metrics::{counter, gauge};
 use tokio::{
     sync::watch,
-    time::{Instant, MissedTickBehavior, interval, sleep, timeout},
+    time::{Instant, MissedTickBehavior, interval, sleep},
 };
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     AnyProcess, InstanceStore, InstanceStoreError, ProcessCommand,
+    group_sender::GroupSender,
     instance_store::ClaimedCommand,
-    process_command::SendError,
     runner_status::{RunnerStatus, RunnerTask},
 };
 
@@ -58,19 +52,10 @@ impl Default for ProcessRunnerConfig {
 const MAX_PAUSE: Duration = Duration::from_mins(1);
 /// How often the gauges of what is pending are set.
 const BACKLOG_INTERVAL: Duration = Duration::from_secs(15);
-/// Pause after a conflict: another runner sends commands to the same stream, and is done soon.
-const CONFLICT_PAUSE: Duration = Duration::from_millis(300);
-/// What operators read of a command that met a conflict.
-const CONFLICT_REASON: &str = "others keep changing the aggregate";
-/// Commands that are claimed at once.
+/// Commands that are claimed at once, and tenants that have a share of them.
 const CLAIM_LIMIT: u32 = 64;
 /// Most claims of a round, if none finds a command that can be sent.
 const CLAIMS_PER_ROUND: u32 = 8;
-/// How long a command that this release does not know waits for a runner of another release, before an operator has to
-/// resume it.
-const MAX_UNKNOWN: Duration = Duration::from_hours(1);
-/// Pause before such a command is claimed again.
-const UNKNOWN_PAUSE: Duration = Duration::from_secs(15);
 /// Instances whose timers fire in one transaction.
 const TIMER_LIMIT: u32 = 100;
 
@@ -83,17 +68,6 @@ pub struct ProcessRunner<S> {
     status: watch::Sender<RunnerStatus>,
     /// The last tenant whose commands were claimed; empty before the first.
     last_tenant: Mutex<String>,
-}
-
-/// How sending a command ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum SendOutcome {
-    /// It was executed; its row can be removed.
-    Executed,
-    /// It was refused or failed, which is recorded.
-    Recorded,
-    /// Others keep changing the stream.
-    Conflict,
 }
 
 impl<S: AggregateStores + 'static> ProcessRunner<S> {
@@ -224,149 +198,24 @@ impl<S: AggregateStores + 'static> ProcessRunner<S> {
             tracing::error!(process = command.process, instance = command.key.instance_id, reason, "instance stalled");
             outcome = outcome.and(self.store.stall_command(command, &reason).await);
         }
+        let sender = GroupSender {
+            store: &self.store,
+            dispatcher: &self.dispatcher,
+            processes: &self.processes,
+            config: self.config,
+        };
         let sent: Vec<_> = stream::iter(group_by_target(claimed.commands))
-            .map(|group| self.send_group(group, claimed_at))
+            .map(|group| sender.send_group(group, claimed_at))
             .buffer_unordered(self.config.concurrency)
             .collect()
             .await;
         sent.into_iter().fold(outcome, Result::and).map(|()| count)
     }
-
-    /// Sends commands to the same stream one after another, and removes those that were executed. Those that met a
-    /// conflict, or whose claim would end meanwhile, are given back.
-    async fn send_group(&self, group: Vec<ClaimedCommand>, claimed_at: Instant) -> Result<(), InstanceStoreError> {
-        let mut stream = self.dispatcher.stream_dispatcher();
-        let mut executed = vec![];
-        let mut outcome = Ok(());
-        let mut waiting = group.into_iter();
-        let mut released = vec![];
-        let (mut pause, mut reason) = (Duration::ZERO, "");
-        for claimed in waiting.by_ref() {
-            if claimed_at.elapsed() > self.config.claim_lease / 2 {
-                released.push(claimed);
-                break;
-            }
-            match self.send_command(&mut stream, &claimed).await {
-                Ok(SendOutcome::Executed) => executed.push(claimed.id),
-                Ok(SendOutcome::Recorded) => {}
-                Ok(SendOutcome::Conflict) => {
-                    // The other runner sends its commands faster if this one does not interfere.
-                    (pause, reason) = (CONFLICT_PAUSE, CONFLICT_REASON);
-                    released.push(claimed);
-                    break;
-                }
-                Err(error) => outcome = outcome.and(Err(error)),
-            }
-        }
-        released.extend(waiting);
-        let released = self.store.release_commands(&released, pause, reason).await;
-        self.store.remove_commands(&executed).await.and(released).and(outcome)
-    }
-
-    /// Sends one command; unless it was executed or met a conflict, stores how that ended.
-    async fn send_command(
-        &self,
-        stream: &mut StreamDispatcher<'_, S>,
-        claimed: &ClaimedCommand,
-    ) -> Result<SendOutcome, InstanceStoreError> {
-        let Some(process) = self.processes.iter().find(|process| process.name() == claimed.process) else {
-            return Ok(SendOutcome::Recorded);
-        };
-        let count = |outcome: &'static str| {
-            counter!("medhub_process_commands_total", "process" => process.name(), "outcome" => outcome).increment(1);
-        };
-        let (command, caller, key) = match prepare_command(process.user_id(), claimed) {
-            Ok(prepared) => prepared,
-            Err(PrepareError::Unknown(error)) => {
-                count("failed");
-                return self.postpone_or_stall_unknown(claimed, &error).await;
-            }
-            Err(PrepareError::Invalid(error)) => {
-                count("failed");
-                return self.retry_or_stall(claimed, &format_error_chain(&*error)).await;
-            }
-        };
-        let sent = timeout(self.config.claim_lease, command.clone().send(stream, caller, key)).await;
-        match sent {
-            Ok(Ok(())) => {
-                count("executed");
-                Ok(SendOutcome::Executed)
-            }
-            Ok(Err(SendError::Refused(reason))) => {
-                count("refused");
-                tracing::info!(
-                    process = claimed.process,
-                    instance = claimed.key.instance_id,
-                    reason,
-                    "command refused"
-                );
-                match self.store.handle_refusal(process.as_ref(), claimed, &command, &reason).await {
-                    Err(error @ InstanceStoreError::UnreadableState { .. }) => {
-                        self.retry_or_stall(claimed, &format_error_chain(&error)).await
-                    }
-                    outcome => outcome.map(|()| SendOutcome::Recorded),
-                }
-            }
-            Ok(Err(SendError::Conflict)) => {
-                count("conflict");
-                Ok(SendOutcome::Conflict)
-            }
-            Ok(Err(error @ SendError::Retryable(_))) => {
-                count("failed");
-                self.retry_or_stall(claimed, &format_error_chain(&error)).await
-            }
-            Err(_elapsed) => {
-                count("failed");
-                self.retry_or_stall(claimed, "the event store did not answer in time").await
-            }
-        }
-    }
-
-    async fn retry_or_stall(&self, claimed: &ClaimedCommand, reason: &str) -> Result<SendOutcome, InstanceStoreError> {
-        if claimed.attempts >= self.config.max_attempts {
-            return self.stall(claimed, reason).await;
-        }
-        let pause = backoff(u32::try_from(claimed.attempts).unwrap_or(1));
-        self.store.retry_command(claimed, pause, reason).await.map(|()| SendOutcome::Recorded)
-    }
-
-    /// Leaves a command that this release does not know to the runners of another one, which run at the same time during
-    /// a roll-out.
-    async fn postpone_or_stall_unknown(
-        &self,
-        claimed: &ClaimedCommand,
-        error: &serde_json::Error,
-    ) -> Result<SendOutcome, InstanceStoreError> {
-        let reason = format!("the command is none of this release: {error}");
-        if claimed.unreadable_for > MAX_UNKNOWN {
-            return self.stall(claimed, &reason).await;
-        }
-        tracing::warn!(process = claimed.process, instance = claimed.key.instance_id, reason, "command postponed");
-        let pause = UNKNOWN_PAUSE;
-        self.store.postpone_unknown_command(claimed, pause, &reason).await.map(|()| SendOutcome::Recorded)
-    }
-
-    async fn stall(&self, claimed: &ClaimedCommand, reason: &str) -> Result<SendOutcome, InstanceStoreError> {
-        tracing::error!(
-            process = claimed.process,
-            tenant = claimed.key.tenant_id,
-            instance = claimed.key.instance_id,
-            reason,
-            "process instance stalled; `medhub processes resume` sends its commands again"
-        );
-        self.store.stall_command(claimed, reason).await.map(|()| SendOutcome::Recorded)
-    }
 }
 
-/// Why a claimed command cannot be sent.
-enum PrepareError {
-    /// It is none of this release.
-    Unknown(serde_json::Error),
-    /// Its tenant or key is invalid.
-    Invalid(Box<dyn std::error::Error + Send + Sync>),
-}
-
-/// Commands to the same stream in one group, in their order: sent at the same time, they would conflict.
+/// Commands to the same stream in one group, in their order: sent at the same time, they would conflict. The first groups
+/// of all tenants come before their second ones, so that those that there is no time to send are not always the same
+/// tenants'.
 fn group_by_target(claimed: Vec<ClaimedCommand>) -> Vec<Vec<ClaimedCommand>> {
     let mut groups: BTreeMap<(String, String), Vec<ClaimedCommand>> = BTreeMap::new();
     for command in claimed {
@@ -375,32 +224,61 @@ fn group_by_target(claimed: Vec<ClaimedCommand>) -> Vec<Vec<ClaimedCommand>> {
         let (aggregate_type, id) = target.unwrap_or(("", command.id.to_string()));
         groups.entry((command.key.tenant_id.clone(), format!("{aggregate_type} {id}"))).or_default().push(command);
     }
-    groups.into_values().collect()
-}
-
-type PreparedCommand = (ProcessCommand, Caller, IdempotencyKey);
-
-fn prepare_command(user_id: &'static str, claimed: &ClaimedCommand) -> Result<PreparedCommand, PrepareError> {
-    let command: ProcessCommand = serde_json::from_value(claimed.command.clone()).map_err(PrepareError::Unknown)?;
-    let caller = Caller {
-        user_id: UserId::from_program(user_id),
-        tenant_id: TenantId::try_new(&claimed.key.tenant_id).map_err(|error| PrepareError::Invalid(error.into()))?,
-        correlation_id: claimed.correlation_id,
-        causation_id: Some(claimed.causation_id),
-    };
-    let key = IdempotencyKey::try_new(&claimed.idempotency_key, &claimed.command.to_string())
-        .map_err(|error| PrepareError::Invalid(error.into()))?;
-    Ok((command, caller, key))
+    let mut turns = BTreeMap::<String, usize>::new();
+    let mut ordered: Vec<_> = groups
+        .into_iter()
+        .map(|((tenant, _), group)| {
+            let turn = turns.entry(tenant).or_default();
+            *turn += 1;
+            (*turn, group)
+        })
+        .collect();
+    ordered.sort_by_key(|(turn, _)| *turn);
+    ordered.into_iter().map(|(_, group)| group).collect()
 }
 
 /// The pause after that many failures: doubled each time, from a second.
-fn backoff(failures: u32) -> Duration {
+pub(crate) fn backoff(failures: u32) -> Duration {
     Duration::from_secs(1 << failures.saturating_sub(1).min(16)).min(MAX_PAUSE)
 }
 
 #[cfg(test)]
 mod tests {
+    use uuid::Uuid;
+
     use super::*;
+    use crate::InstanceKey;
+
+    /// A command of a tenant to the stream of a task.
+    fn command_to(id: i64, tenant: &str, task: u128) -> ClaimedCommand {
+        ClaimedCommand {
+            id,
+            process: "document-analysis".to_owned(),
+            key: InstanceKey { tenant_id: tenant.to_owned(), instance_id: id.to_string() },
+            idempotency_key: id.to_string(),
+            command: serde_json::json!({ "type": "cancel_task", "task_id": Uuid::from_u128(task), "reason": "late" }),
+            correlation_id: Uuid::nil(),
+            causation_id: Uuid::nil(),
+            attempts: 1,
+            unreadable_for: Duration::ZERO,
+        }
+    }
+
+    #[test]
+    fn the_groups_of_tenants_take_turns() {
+        let claimed = vec![
+            command_to(1, "acme", 1),
+            command_to(2, "acme", 2),
+            command_to(3, "acme", 1),
+            command_to(4, "acme", 3),
+            command_to(5, "beta", 1),
+            command_to(6, "zeta", 1),
+            command_to(7, "zeta", 2),
+        ];
+        let groups = group_by_target(claimed);
+        let ids: Vec<Vec<_>> = groups.iter().map(|group| group.iter().map(|command| command.id).collect()).collect();
+        assert_eq!(ids, [vec![1, 3], vec![5], vec![6], vec![2], vec![7], vec![4]]);
+    }
 
     #[test]
     fn pauses_double_up_to_a_minute() {

@@ -5,7 +5,7 @@
 //! NotStarted ─────────────▶ Running ───────────────────────────────────────────▶ Finished
 //!              request task,  │ ▲ │                                                  ▲
 //!              set timer      │ │ ├── cancelled: cancel task, notify if by another ──┤
-//!          section failed ────┘ │ └── failed: notify ────────────────────────────────┤
+//!       section ended: count ─┘ │ └── failed: notify ────────────────────────────────┤
 //!                               │                                                    │
 //!          task failed or cancelled: fail the generation          operator cancels: cancel task and generation, notify
 //!          time-out: cancel the task, fail the generation            an attempt began: set timer anew
@@ -59,6 +59,9 @@ pub enum GenerationSupervision {
         generation: SupervisedGeneration,
         /// Number of sections that no provider could write.
         failed_sections: usize,
+        /// Number of sections that were generated.
+        #[serde(default)]
+        generated_sections: usize,
     },
     /// The generation has ended.
     Finished,
@@ -84,6 +87,8 @@ pub enum GenerationSupervisionEvent {
     Requested(SupervisedGeneration),
     /// A worker has started an attempt at the task.
     TaskStarted,
+    /// A section was generated.
+    SectionGenerated,
     /// No provider could write a section.
     SectionFailed,
     /// The generation was completed.
@@ -142,8 +147,8 @@ impl Process for GenerationSupervision {
             (Self::NotStarted, ProcessInput::Event(GenerationSupervisionEvent::Requested(generation))) => {
                 start(generation)
             }
-            (Self::Running { generation, failed_sections }, ProcessInput::Event(event)) => {
-                react_while_running(generation, *failed_sections, event)
+            (Self::Running { generation, failed_sections, generated_sections }, ProcessInput::Event(event)) => {
+                react_while_running(generation, *failed_sections, *generated_sections, event)
             }
             (Self::Running { generation, .. }, ProcessInput::Timeout(timer)) => {
                 let reason = if timer == START_TIMER {
@@ -196,6 +201,7 @@ fn interpret_generation_event(id: GenerationId, event: ProposalGenerationEvent) 
                 requested_by: stamp.by,
             })
         }
+        ProposalGenerationEvent::SectionGenerated { .. } => GenerationSupervisionEvent::SectionGenerated,
         ProposalGenerationEvent::SectionFailed { .. } => GenerationSupervisionEvent::SectionFailed,
         ProposalGenerationEvent::Completed { .. } => GenerationSupervisionEvent::Completed,
         ProposalGenerationEvent::Failed { reason, .. } => {
@@ -204,7 +210,7 @@ fn interpret_generation_event(id: GenerationId, event: ProposalGenerationEvent) 
         ProposalGenerationEvent::Cancelled { reason, stamp } => {
             GenerationSupervisionEvent::Cancelled { reason: reason.to_string(), by: stamp.by }
         }
-        ProposalGenerationEvent::SectionGenerated { .. } | ProposalGenerationEvent::Rated { .. } => return None,
+        ProposalGenerationEvent::Rated { .. } => return None,
     })
 }
 
@@ -222,9 +228,7 @@ fn interpret_task_event(event: TaskEvent) -> Option<GenerationSupervisionEvent> 
 }
 
 fn start(generation: &SupervisedGeneration) -> ProcessReaction<GenerationSupervision> {
-    let running =
-        ProcessReaction::to(GenerationSupervision::Running { generation: generation.clone(), failed_sections: 0 })
-            .with_timer(START_TIMER, START_TIMEOUT);
+    let running = ProcessReaction::to(running(generation, 0, 0)).with_timer(START_TIMER, START_TIMEOUT);
     let subject = TaskSubject::try_new(SubjectKind::Proposal, &generation.proposal_id.to_string());
     let parameters = ParameterList::try_new([(GENERATION_PARAMETER, generation.id.to_string().as_str())]);
     match (subject, parameters) {
@@ -238,9 +242,18 @@ fn start(generation: &SupervisedGeneration) -> ProcessReaction<GenerationSupervi
     }
 }
 
+fn running(
+    generation: &SupervisedGeneration,
+    failed_sections: usize,
+    generated_sections: usize,
+) -> GenerationSupervision {
+    GenerationSupervision::Running { generation: generation.clone(), failed_sections, generated_sections }
+}
+
 fn react_while_running(
     generation: &SupervisedGeneration,
     failed_sections: usize,
+    generated_sections: usize,
     event: &GenerationSupervisionEvent,
 ) -> ProcessReaction<GenerationSupervision> {
     let finished = || ProcessReaction::to(GenerationSupervision::Finished);
@@ -248,16 +261,19 @@ fn react_while_running(
         GenerationSupervisionEvent::TaskStarted => {
             ProcessReaction::none().without_timer(START_TIMER).with_timer(END_TIMER, END_TIMEOUT)
         }
-        GenerationSupervisionEvent::SectionFailed => ProcessReaction::to(GenerationSupervision::Running {
-            generation: generation.clone(),
-            failed_sections: failed_sections.saturating_add(1),
-        }),
+        GenerationSupervisionEvent::SectionGenerated => {
+            ProcessReaction::to(running(generation, failed_sections, generated_sections.saturating_add(1)))
+        }
+        GenerationSupervisionEvent::SectionFailed => {
+            ProcessReaction::to(running(generation, failed_sections.saturating_add(1), generated_sections))
+        }
         GenerationSupervisionEvent::Completed => {
             let body = describe_completion(generation.sections, failed_sections);
             finished().with_commands(notify(generation, "Proposal generated", &body))
         }
         GenerationSupervisionEvent::Failed { reason } => {
-            finished().with_commands(notify(generation, "Proposal not generated", reason))
+            let body = describe_failure(reason, generation.sections, generated_sections);
+            finished().with_commands(notify(generation, "Proposal not generated", &body))
         }
         GenerationSupervisionEvent::Cancelled { reason, by } => {
             let notification = (*by != generation.requested_by)
@@ -280,6 +296,18 @@ fn describe_completion(sections: usize, failed: usize) -> String {
     } else {
         format!("{} generated, {failed} could not be. {advice}", count_sections(generated))
     }
+}
+
+fn describe_failure(reason: &str, sections: usize, generated: usize) -> String {
+    if generated == 0 {
+        return reason.to_owned();
+    }
+    // First, since a reason may be long.
+    format!(
+        "{} of {sections} sections were generated before it failed: they are in the generation, and in the proposal if its \
+         last attempt could write them. Reason: {reason}",
+        generated.min(sections)
+    )
 }
 
 fn count_sections(count: usize) -> String {

@@ -15,22 +15,17 @@ pub(crate) const OPPORTUNITY_ID: &str = "036:36C10G26R0005";
 
 pub(crate) fn details(title: &str) -> NoticeDetails {
     NoticeDetails {
-        title: title.to_owned(),
-        notice_type: NoticeType::try_new("Solicitation").unwrap(),
-        agency: Agency::from_name("VETERANS AFFAIRS, DEPARTMENT OF").unwrap(),
         solicitation_number: Some("36C10G26R0005".to_owned()),
-        base_type: None,
-        sub_tier: None,
-        office: None,
         set_aside: Some(SetAside::try_new("SDVOSBC").unwrap()),
         naics: Some(NaicsCode::try_new("339113").unwrap()),
         psc: Some("6515".to_owned()),
-        response_deadline: None,
-        archive_on: None,
         active: Some(true),
-        place: None,
         description: Some("Lifts for Patients".to_owned()),
-        link: None,
+        ..NoticeDetails::new(
+            title.to_owned(),
+            NoticeType::try_new("Solicitation").unwrap(),
+            Agency::from_name("VETERANS AFFAIRS, DEPARTMENT OF").unwrap(),
+        )
     }
 }
 

@@ -8,19 +8,23 @@ mod error;
 pub mod experiment_statistics;
 #[cfg(test)]
 mod fixture;
+mod listed_opportunity;
 pub mod opportunity_analytics;
 mod opportunity_criteria;
+pub mod opportunity_lists;
 pub mod opportunity_search;
 pub mod opportunity_views;
 mod point_in_time;
 pub mod read_models;
 pub mod response_cache;
 pub mod runtime;
+mod selection_stats;
 pub mod storage;
 pub mod tenant_views;
 
 pub use self::{
     error::QueryError,
+    listed_opportunity::ListedOpportunity,
     opportunity_criteria::{OpportunityCriteria, TimeRange},
     point_in_time::PointInTime,
 };

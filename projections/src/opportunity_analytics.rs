@@ -34,6 +34,6 @@ pub use self::{
     projection::AnalyticsChange,
     queries::OpportunityAnalytics,
     selection::OpportunitySelection,
-    stats::{AgencyStats, DailyStats, NoticeTypeStats, SelectionStats, SelectionTotals},
     visit_actions::VisitAction,
 };
+pub use crate::selection_stats::{AgencyStats, DailyStats, NoticeTypeStats, SelectionStats, SelectionTotals};

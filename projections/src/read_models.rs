@@ -1,16 +1,35 @@
-//! The list of all projections. A new projection is a folder beside this file and one entry in the list below.
+//! The list of all projections. A new projection is a folder beside this file, one entry in the list below, and its
+//! constructor in [`ReadModels::new`].
 
 use std::sync::Arc;
 
 use crate::{
+    QueryError,
     change_feed::ChangeFeed,
     opportunity_analytics::OpportunityAnalytics,
-    opportunity_search::OpportunitySearch,
+    opportunity_lists::OpportunityLists,
+    opportunity_search::{Embedder, OpportunitySearch},
     opportunity_views::OpportunityViews,
     response_cache::ResponseCache,
     runtime::{AnyProjection, GenerationPointer, Projection},
+    storage::{clickhouse::ClickHouseConfig, postgres::ListsConfig, qdrant::QdrantConfig, redis::RedisConfig},
     tenant_views::TenantViews,
 };
+
+/// The settings of the storages that hold read models.
+#[derive(Clone, Copy)]
+pub struct StorageSettings<'a> {
+    /// `ClickHouse`.
+    pub clickhouse: &'a ClickHouseConfig,
+    /// `Qdrant`.
+    pub qdrant: &'a QdrantConfig,
+    /// `Redis`.
+    pub redis: &'a RedisConfig,
+    /// Lists in `Postgres`.
+    pub lists: &'a ListsConfig,
+    /// The event store's database, which has the lists unless their settings name another.
+    pub event_store_url: &'a str,
+}
 
 /// Declares [`ReadModels`] and the lists of projections from one list of fields.
 macro_rules! read_models {
@@ -45,8 +64,10 @@ macro_rules! read_models {
 }
 
 read_models! {
-    /// Figures and lists in `ClickHouse`.
+    /// Figures for analysts in `ClickHouse`.
     analytics: OpportunityAnalytics,
+    /// Lists, their counts and figures in `Postgres`.
+    opportunity_lists: OpportunityLists,
     /// Search in `Qdrant`.
     search: OpportunitySearch,
     /// Detail views, counters and leaderboards in `Redis`.
@@ -60,6 +81,22 @@ read_models! {
 }
 
 impl ReadModels {
+    /// Handles to the first generation of each projection. Storages are connected to on first use.
+    ///
+    /// # Errors
+    /// [`QueryError`] when a setting is invalid.
+    pub fn new(storages: StorageSettings<'_>, embedder: Arc<dyn Embedder>) -> Result<Self, QueryError> {
+        Ok(Self {
+            analytics: OpportunityAnalytics::new(storages.clickhouse)?,
+            opportunity_lists: OpportunityLists::new(storages.lists, storages.event_store_url)?,
+            search: OpportunitySearch::new(storages.qdrant, embedder)?,
+            opportunity_views: OpportunityViews::new(storages.redis)?,
+            tenant_views: TenantViews::new(storages.redis)?,
+            change_feed: ChangeFeed::new(storages.redis)?,
+            response_cache: ResponseCache::new(storages.redis)?,
+        })
+    }
+
     /// The projections that have a read model, which can be rebuilt and verified.
     pub fn read_model_projections(&self) -> Vec<Arc<dyn AnyProjection>> {
         self.all_projections().into_iter().filter(|projection| projection.has_read_model()).collect()

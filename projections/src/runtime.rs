@@ -42,8 +42,8 @@ pub use self::{
     projection_runtime::ProjectionRuntime,
     read_model_generation::{InvalidGeneration, ReadModelGeneration},
     rebuild::{
-        PartPhase, PartProgress, RebuildError, RebuildOptions, RebuildProgress, RebuildRecord, RebuildReport,
-        RebuildStatus,
+        ProjectionRebuildProgress, RebuildError, RebuildOptions, RebuildPhase, RebuildProgress, RebuildRecord,
+        RebuildReport, RebuildStatus,
     },
     registration::RegisterError,
     stateless_projection::StatelessProjection,

@@ -2,6 +2,7 @@
 //! models of one database have in common. Nothing here depends on a projection.
 
 pub mod clickhouse;
+pub mod postgres;
 pub mod qdrant;
 mod query_metrics;
 mod redacted_url;

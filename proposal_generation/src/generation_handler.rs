@@ -6,15 +6,15 @@ use commands::dispatcher::CommandDispatcher;
 use domain::{
     error_chain::format_error_chain,
     event_store::AggregateStores,
+    feature_flag::KnownExperiment,
     generation_progress::{ProgressKind, ProgressPublisher},
     proposal::SectionKey,
     proposal_generation::{
         GenerationReason, ProposalGenerationCommand, RequestedGeneration, RequestedSection, SectionOutcome,
     },
-    task::{TaskKind, TaskResult},
+    task::{RetryDecision, TaskKind, TaskResult},
     value::ProposalId,
 };
-use futures::{FutureExt as _, future::BoxFuture};
 use language_models::GenerationUpdate;
 use metrics::counter;
 use task_workers::{ClaimedTask, TaskFailure, TaskHandler};
@@ -29,9 +29,6 @@ use crate::{
     retry_wait::RetryWait,
     section_writer::SectionTask,
 };
-
-/// The experiment whose variants name the provider that is asked first.
-const PROVIDER_EXPERIMENT: &str = "proposal-generation.provider";
 
 /// How long an attempt waits, in all, for providers and the search of texts. The pauses of a rate limit and of the circuit
 /// breaker are shorter, or end in a later attempt.
@@ -51,36 +48,21 @@ pub struct GenerationHandler<S> {
     pub edits: Arc<dyn SharedEdits>,
     /// Shows the text as it is written.
     pub progress: Arc<dyn ProgressPublisher>,
-    /// How many generations run at the same time.
-    pub concurrency: usize,
     /// How long an attempt waits, in all, before sections that could not be written are tried again.
     pub max_wait: Duration,
 }
 
 impl<S: AggregateStores + 'static> TaskHandler for GenerationHandler<S> {
-    fn kind(&self) -> TaskKind {
-        TaskKind::GenerateProposal
-    }
+    const KIND: TaskKind = TaskKind::GenerateProposal;
 
-    fn concurrency(&self) -> usize {
-        self.concurrency
-    }
-
-    fn run<'a>(
-        &'a self,
-        task: &'a ClaimedTask,
-        cancelled: CancellationToken,
-    ) -> BoxFuture<'a, Result<TaskResult, TaskFailure>> {
-        async move {
-            let record = GenerationRecord::from_task(&self.dispatcher, task)?;
-            let generation = record.load_generation().await?;
-            let run = GenerationRun::new(self, task, record, &generation);
-            let outcome = run.generate(&generation, &cancelled).await;
-            let label = if outcome.is_ok() { "ended" } else { "failed" };
-            counter!("medhub_generation_attempts_total", "outcome" => label).increment(1);
-            outcome
-        }
-        .boxed()
+    async fn run(&self, task: &ClaimedTask, cancelled: CancellationToken) -> Result<TaskResult, TaskFailure> {
+        let record = GenerationRecord::from_task(&self.dispatcher, task)?;
+        let generation = record.load_generation().await?;
+        let run = GenerationRun::new(self, task, record, &generation);
+        let outcome = run.generate(&generation, &cancelled).await;
+        let label = if outcome.is_ok() { "ended" } else { "failed" };
+        counter!("medhub_generation_attempts_total", "outcome" => label).increment(1);
+        outcome
     }
 }
 
@@ -91,6 +73,16 @@ enum SectionPass {
     Postponed(SectionError),
     /// The generation has ended.
     Ended,
+}
+
+/// What all sections of an attempt have in common.
+#[derive(Clone, Copy)]
+struct SectionContext<'a> {
+    generation: &'a RequestedGeneration,
+    prompt: &'a SectionPrompt,
+    opportunity: &'a OpportunitySummary,
+    /// The provider to ask first.
+    preferred: Option<&'a str>,
 }
 
 /// One attempt at a generation.
@@ -125,6 +117,12 @@ impl<'a, S: AggregateStores> GenerationRun<'a, S> {
         }
         // Ask no provider for a proposal that cannot be written.
         self.record.load_draft(self.proposal).await?;
+        self.write_recorded_texts().await?;
+        // Prompt and provider of a generation may be gone when nothing is left to ask.
+        if generation.pending_sections().next().is_none() {
+            return self.finish().await;
+        }
+        let preferred = preferred_provider(generation, &self.handler.writer)?;
         let prompt = self.handler.prompts.find(&generation.request.prompt).ok_or_else(|| {
             let version = &generation.request.prompt.version;
             tracing::error!(task.id = self.task.task_id, prompt.version = %version, "unknown version of the prompt");
@@ -143,8 +141,9 @@ impl<'a, S: AggregateStores> GenerationRun<'a, S> {
                     return Err(TaskFailure::later("the generation was interrupted"));
                 }
                 let spent: &mut u64 = failed_micros.entry(&section.key).or_default();
-                match self.generate_section(generation, section, prompt, &opportunity, spent).await? {
-                    SectionPass::Recorded => {}
+                let context = SectionContext { generation, prompt, opportunity: &opportunity, preferred };
+                match self.generate_section(context, section, spent).await? {
+                    SectionPass::Recorded => self.write_recorded_texts().await?,
                     SectionPass::Postponed(error) => postponed.push((section, error)),
                     SectionPass::Ended => return task_result("the generation has ended meanwhile"),
                 }
@@ -153,7 +152,7 @@ impl<'a, S: AggregateStores> GenerationRun<'a, S> {
                 return self.finish().await;
             };
             let Some(pause) = wait.take_pause(retry_after) else {
-                return self.end_attempt(&postponed).await;
+                return self.end_attempt(&postponed, &failed_micros).await;
             };
             sleep(pause).await;
             pending = postponed.into_iter().map(|(section, _)| section).collect();
@@ -162,13 +161,18 @@ impl<'a, S: AggregateStores> GenerationRun<'a, S> {
 
     /// Leaves sections to the next attempt, or records that they failed when this is the last one: the others are written
     /// into the proposal then.
-    async fn end_attempt(&self, postponed: &[(&RequestedSection, SectionError)]) -> Result<TaskResult, TaskFailure> {
+    async fn end_attempt(
+        &self,
+        postponed: &[(&RequestedSection, SectionError)],
+        failed_micros: &BTreeMap<&SectionKey, u64>,
+    ) -> Result<TaskResult, TaskFailure> {
         if !self.task.is_last_attempt() {
             let reason = postponed.first().map_or("the generation was interrupted", |(_, error)| error.user_reason());
             return Err(TaskFailure::later(reason));
         }
         for (section, error) in postponed {
-            if self.record_failure(section, error).await? == RecordOutcome::Ended {
+            let cost_micros = failed_micros.get(&section.key).copied().unwrap_or_default();
+            if self.record_failure(section, error, cost_micros).await? == RecordOutcome::Ended {
                 return task_result("the generation has ended meanwhile");
             }
         }
@@ -179,39 +183,48 @@ impl<'a, S: AggregateStores> GenerationRun<'a, S> {
         &self,
         section: &RequestedSection,
         error: &SectionError,
+        cost_micros: u64,
     ) -> Result<RecordOutcome, TaskFailure> {
-        let (key, reason) = (section.key.clone(), GenerationReason::from_any_text(error.user_reason()));
-        let build = |stamp| ProposalGenerationCommand::RecordSectionFailure { section: key, reason, stamp };
+        let (key, reason) = (&section.key, GenerationReason::from_any_text(error.user_reason()));
+        let build = |stamp| ProposalGenerationCommand::RecordSectionFailure {
+            section: key.clone(),
+            reason: reason.clone(),
+            cost_micros,
+            stamp,
+        };
         self.record.record(&section_step(&section.key), build).await
     }
 
     /// Writes and records a section. `failed_micros` is the cost of earlier passes of this attempt.
     async fn generate_section(
         &self,
-        generation: &RequestedGeneration,
+        context: SectionContext<'_>,
         section: &RequestedSection,
-        prompt: &SectionPrompt,
-        opportunity: &OpportunitySummary,
         failed_micros: &mut u64,
     ) -> Result<SectionPass, TaskFailure> {
-        let written = self.write_section(generation, section, prompt, opportunity).await?;
-        let key = section.key.clone();
+        let written = self.write_section(context, section).await?;
+        let key = &section.key;
         let recorded = match written {
             Ok(WrittenSection { draft, mut model }) => {
                 model.cost_micros = model.cost_micros.saturating_add(*failed_micros);
-                let build = |stamp| ProposalGenerationCommand::RecordSection { section: key, draft, model, stamp };
+                let build = |stamp| ProposalGenerationCommand::RecordSection {
+                    section: key.clone(),
+                    draft: draft.clone(),
+                    model: model.clone(),
+                    stamp,
+                };
                 self.record.record(&section_step(&section.key), build).await?
             }
             Err(error) => {
                 let section_key = section.key.as_str();
                 let reason = format_error_chain(&error);
                 tracing::warn!(task.id = self.task.task_id, section = section_key, reason, "section not generated");
+                *failed_micros = failed_micros.saturating_add(error.cost_micros());
                 if error.is_temporary() {
-                    *failed_micros = failed_micros.saturating_add(error.cost_micros());
                     self.progress.publish(Some(&section.key), ProgressKind::SectionEnded);
                     return Ok(SectionPass::Postponed(error));
                 }
-                self.record_failure(section, &error).await?
+                self.record_failure(section, &error, *failed_micros).await?
             }
         };
         self.progress.publish(Some(&section.key), ProgressKind::SectionEnded);
@@ -223,10 +236,8 @@ impl<'a, S: AggregateStores> GenerationRun<'a, S> {
 
     async fn write_section(
         &self,
-        generation: &RequestedGeneration,
+        SectionContext { generation, prompt, opportunity, preferred }: SectionContext<'_>,
         section: &RequestedSection,
-        prompt: &SectionPrompt,
-        opportunity: &OpportunitySummary,
     ) -> Result<Result<WrittenSection, SectionError>, TaskFailure> {
         let query = PassageQuery {
             tenant: self.task.tenant_id.clone(),
@@ -248,13 +259,30 @@ impl<'a, S: AggregateStores> GenerationRun<'a, S> {
             };
             self.progress.publish(Some(&section.key), kind);
         };
-        let section_task = SectionTask {
-            passages: &passages,
-            prompt: prompt.reference(),
-            preferred: preferred_provider(generation, &self.handler.writer),
-            now: self.record.now(),
-        };
+        let section_task =
+            SectionTask { passages: &passages, prompt: prompt.reference(), preferred, now: self.record.now() };
         Ok(self.handler.writer.write_section(&self.task.tenant_id, &request, section_task, &publish).await)
+    }
+
+    /// In the last attempt, writes the texts that are recorded so far into the proposal: if its worker dies, the generation
+    /// fails, and nobody else writes them.
+    async fn write_recorded_texts(&self) -> Result<(), TaskFailure> {
+        if !self.task.is_last_attempt() {
+            return Ok(());
+        }
+        let generation = self.record.load_generation().await?;
+        let count = generation.generated_count();
+        if count == 0 || generation.end.is_some() {
+            return Ok(());
+        }
+        match self.record.write_proposal(&generation, &format!("text:{count}"), &*self.handler.edits).await {
+            Err(failure) if failure.retry == RetryDecision::Never => Err(failure),
+            Err(failure) => {
+                tracing::warn!(task.id = self.task.task_id, reason = %failure, "texts are written at the end only");
+                Ok(())
+            }
+            Ok(_) => Ok(()),
+        }
     }
 
     /// Writes the texts into the proposal and completes the generation.
@@ -264,16 +292,15 @@ impl<'a, S: AggregateStores> GenerationRun<'a, S> {
             return task_result("the generation has ended meanwhile");
         }
         let mut reasons = generation.outcomes.values().filter_map(|outcome| match outcome {
-            SectionOutcome::Failed { reason } => Some(reason.as_str()),
+            SectionOutcome::Failed { reason, .. } => Some(reason.as_str()),
             SectionOutcome::Generated { .. } => None,
         });
-        let has_text = generation.outcomes.values().any(|outcome| matches!(outcome, SectionOutcome::Generated { .. }));
-        if !has_text {
+        if generation.generated_count() == 0 {
             let reason = reasons.next().unwrap_or("it has no sections");
             return Err(TaskFailure::never(&format!("no section was generated: {reason}")));
         }
         let failed = reasons.count();
-        let writing = self.record.write_proposal(&generation, &*self.handler.edits).await?;
+        let writing = self.record.write_proposal(&generation, "text", &*self.handler.edits).await?;
         let ended = self.record.record("end", |stamp| ProposalGenerationCommand::Complete { stamp }).await?;
         if ended == RecordOutcome::Ended {
             return task_result("the generation ended while its texts were written into the proposal");
@@ -288,18 +315,24 @@ fn section_step(key: &SectionKey) -> String {
 }
 
 /// The provider to ask first, by the company's variant; `None` for the configured order.
-fn preferred_provider<'a>(generation: &'a RequestedGeneration, writer: &SectionWriter) -> Option<&'a str> {
-    let mut assignments = generation.request.assignments.iter();
-    let assigned = assignments.find(|assignment| assignment.experiment.as_str() == PROVIDER_EXPERIMENT)?;
-    let variant = Some(assigned.variant.as_str()).filter(|variant| *variant != CONTROL_VARIANT)?;
-    if !writer.has_provider(variant) {
-        tracing::warn!(
-            variant,
-            "a variant of {PROVIDER_EXPERIMENT} names no configured provider, the order is that of control"
-        );
-        return None;
+///
+/// # Errors
+/// [`TaskFailure`] when this program has no such provider. In another order the texts would count for a variant that
+/// did not write them.
+fn preferred_provider<'a>(
+    generation: &'a RequestedGeneration,
+    writer: &SectionWriter,
+) -> Result<Option<&'a str>, TaskFailure> {
+    let experiment = KnownExperiment::ProposalProvider.name();
+    let assigned = generation.request.assignments.iter().find(|known| known.experiment.as_str() == experiment);
+    let variant = assigned.map(|assigned| assigned.variant.as_str()).filter(|variant| *variant != CONTROL_VARIANT);
+    if let Some(variant) = variant
+        && !writer.has_provider(variant)
+    {
+        tracing::error!(variant, "the company's variant of {experiment} is no provider in `language_models.providers`");
+        return Err(TaskFailure::later("the provider that was chosen for this generation is not known here"));
     }
-    Some(variant)
+    Ok(variant)
 }
 
 fn retrieval_failure(error: &crate::RetrievalError) -> TaskFailure {

@@ -1,6 +1,6 @@
 //! The generation and the proposal of a task: their states, and the commands that record results.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use chrono::{DateTime, Utc};
 use commands::{
@@ -22,14 +22,19 @@ use domain::{
         GENERATOR_USER_ID, GenerationId, ProposalGeneration, ProposalGenerationCommand, ProposalGenerationError,
         RequestedGeneration, RequestedSection, SectionOutcome, find_generation_parameter,
     },
+    task::RetryDecision,
     value::{AuditStamp, ProposalId, UserId},
 };
 use task_workers::{ClaimedTask, TaskFailure};
+use tokio::time::sleep;
 
-use crate::{proposal_text::format_section, shared_edits::SharedEdits};
+use crate::{section_content::format_section_content, shared_edits::SharedEdits};
 
 /// Attempts to write the texts into the proposal while members edit it.
 const WRITE_ATTEMPTS: usize = 5;
+
+/// Pauses before a result is sent again that the event store has not accepted.
+const RECORD_PAUSES: [Duration; 3] = [Duration::from_secs(1), Duration::from_secs(4), Duration::from_secs(15)];
 
 /// Reads and changes the generation of one task, and its proposal.
 pub(crate) struct GenerationRecord<'a, S> {
@@ -109,34 +114,46 @@ impl<'a, S: AggregateStores> GenerationRecord<'a, S> {
         }
     }
 
-    /// Records a result of the generation, under a key of its `step`: it is recorded once, also when several attempts send it.
+    /// Records a result of the generation, under a key of its `step`: it is recorded once, also when several attempts
+    /// send it. A provider may have been paid for it, so it is sent several times while the event store does not answer.
     ///
     /// # Errors
     /// [`TaskFailure`] when its state forbids it, or the event store does not answer.
     pub(crate) async fn record(
         &self,
         step: &str,
-        build: impl FnOnce(AuditStamp) -> ProposalGenerationCommand,
+        build: impl Fn(AuditStamp) -> ProposalGenerationCommand,
     ) -> Result<RecordOutcome, TaskFailure> {
         let id = self.id.to_string();
-        match self.dispatch::<ProposalGeneration>(&id, step, build).await? {
-            Ok(()) | Err(CommandError::Refused(ProposalGenerationError::AlreadyRecorded { .. })) => {
-                Ok(RecordOutcome::Recorded)
+        let mut pauses = RECORD_PAUSES.into_iter();
+        loop {
+            match self.dispatch::<ProposalGeneration>(&id, step, &build).await? {
+                Ok(()) | Err(CommandError::Refused(ProposalGenerationError::AlreadyRecorded { .. })) => {
+                    return Ok(RecordOutcome::Recorded);
+                }
+                Err(CommandError::Refused(ProposalGenerationError::AlreadyEnded)) => return Ok(RecordOutcome::Ended),
+                Err(CommandError::Refused(reason)) => return Err(TaskFailure::never(&reason.to_string())),
+                Err(error) => {
+                    let failure = self.command_failure(&error);
+                    if failure.retry == RetryDecision::Never {
+                        return Err(failure);
+                    }
+                    sleep(pauses.next().ok_or(failure)?).await;
+                }
             }
-            Err(CommandError::Refused(ProposalGenerationError::AlreadyEnded)) => Ok(RecordOutcome::Ended),
-            Err(CommandError::Refused(reason)) => Err(TaskFailure::never(&reason.to_string())),
-            Err(error) => Err(self.store_failure(&error)),
         }
     }
 
-    /// Writes the generated texts into the proposal with one command. Sections that have another revision than at the
-    /// request, or were removed, are left as they are. The edits of open editors are recorded first, so that they count.
+    /// Writes the generated texts into the proposal with one command, under a key of the `step`. Sections that have
+    /// another revision than at the request, or were removed, are left as they are. The edits of open editors are recorded
+    /// first, so that they count.
     ///
     /// # Errors
     /// [`TaskFailure`] when the proposal is no draft any more, keeps changing, or the event store does not answer.
     pub(crate) async fn write_proposal(
         &self,
         generation: &RequestedGeneration,
+        step: &str,
         edits: &dyn SharedEdits,
     ) -> Result<ProposalWriting, TaskFailure> {
         for _ in 0..WRITE_ATTEMPTS {
@@ -154,7 +171,7 @@ impl<'a, S: AggregateStores> GenerationRecord<'a, S> {
                 edits: edits.into_iter().map(|edit| (edit, stamp.clone())).collect(),
             };
             let id = generation.request.proposal_id.to_string();
-            match self.dispatch::<Proposal>(&id, "text", build).await? {
+            match self.dispatch::<Proposal>(&id, step, build).await? {
                 Ok(()) => return Ok(writing),
                 // A member has changed the proposal in between.
                 Err(CommandError::Refused(ProposalError::StaleSection { .. }) | CommandError::Conflict) => {}
@@ -162,7 +179,7 @@ impl<'a, S: AggregateStores> GenerationRecord<'a, S> {
                     return Err(no_draft_failure(phase));
                 }
                 Err(CommandError::Refused(reason)) => return Err(TaskFailure::never(&reason.to_string())),
-                Err(error) => return Err(self.store_failure(&error)),
+                Err(error) => return Err(self.command_failure(&error)),
             }
         }
         Err(TaskFailure::later("the proposal keeps changing while the generated texts are written into it"))
@@ -198,12 +215,18 @@ impl<'a, S: AggregateStores> GenerationRecord<'a, S> {
         A: PureAggregate<Error: 'static> + Fingerprint,
     {
         let loaded = self.dispatcher.load_aggregate::<A>(&self.task.tenant_id, id).await;
-        loaded.map(|loaded| loaded.state).map_err(|error| self.store_failure(&error))
+        loaded.map(|loaded| loaded.state).map_err(|error| self.command_failure(&error))
     }
 
-    fn store_failure<E: std::error::Error + 'static>(&self, error: &CommandError<E>) -> TaskFailure {
+    fn command_failure<E: std::error::Error + 'static>(&self, error: &CommandError<E>) -> TaskFailure {
         tracing::warn!(task.id = self.task.task_id, reason = format_error_chain(error), "generation not recorded");
-        TaskFailure::later("the event store does not answer")
+        match error {
+            CommandError::Store(_) | CommandError::Conflict => TaskFailure::later("the event store does not answer"),
+            CommandError::Refused(_)
+            | CommandError::Forbidden { .. }
+            | CommandError::Outdated { .. }
+            | CommandError::KeyReused => TaskFailure::never(&error.to_string()),
+        }
     }
 }
 
@@ -230,7 +253,7 @@ fn plan_edits(
     let (mut edits, mut writing) = (vec![], ProposalWriting::default());
     for requested in &generation.request.sections {
         let Some(SectionOutcome::Generated { draft, model }) = outcomes.get(&requested.key) else { continue };
-        let text = format_section(draft, model).map_err(|error| TaskFailure::never(&error.to_string()))?;
+        let text = format_section_content(draft, model).map_err(|error| TaskFailure::never(&error.to_string()))?;
         let current = content.section(&requested.key);
         if current.is_some_and(|section| section.content.as_ref() == Some(&text)) {
             writing.written += 1;

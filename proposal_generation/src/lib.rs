@@ -11,6 +11,7 @@
 //!
 //! What is recorded is not generated again: another attempt at the task continues with the section that comes next.
 
+mod generated_draft;
 mod generation_config;
 mod generation_handler;
 mod generation_record;
@@ -18,9 +19,8 @@ mod opportunity_passages;
 mod passage_source;
 mod progress_reporter;
 mod prompt_library;
-mod proposal_text;
 mod retry_wait;
-mod section_draft;
+mod section_content;
 mod section_prompt;
 mod section_writer;
 mod shared_edits;

@@ -130,14 +130,10 @@ impl PromptLibrary {
         self.prompts.values().find(|prompt| is_version(prompt, variant)).unwrap_or(&self.default)
     }
 
-    /// The variant as a generation records it: the control variant when there is no version with that name, so that
-    /// reports compare what was used.
-    pub fn recorded_variant<'a>(&self, variant: &'a str) -> &'a str {
-        if variant == CONTROL_VARIANT || self.prompts.values().any(|prompt| is_version(prompt, variant)) {
-            return variant;
-        }
-        tracing::warn!(variant, "a variant of the experiment of prompts names no version, it counts as control");
-        CONTROL_VARIANT
+    /// The versions of the prompt: the names of the variants of `proposal-generation.prompt`.
+    pub fn versions(&self) -> Vec<String> {
+        let of_sections = self.prompts.keys().filter(|known| known.name.as_str() == PROMPT_NAME);
+        of_sections.map(|known| known.version.to_string()).collect()
     }
 }
 
@@ -220,10 +216,7 @@ mod tests {
         let library = PromptLibrary::load(None, "1").unwrap();
         let version = |variant| library.prompt_for_variant(variant).reference().version.to_string();
         assert_eq!([version(CONTROL_VARIANT), version("2"), version("unheard-of")], ["1", "2", "1"]);
-        assert_eq!(
-            [CONTROL_VARIANT, "2", "unheard-of"].map(|variant| library.recorded_variant(variant)),
-            [CONTROL_VARIANT, "2", CONTROL_VARIANT]
-        );
+        assert_eq!(library.versions(), ["1", "2"]);
         let second = library.prompt_for_variant("2").reference().clone();
         assert_eq!(library.find(&second).unwrap().reference(), &second);
         let unknown = PromptRef { version: PromptVersion::try_new("99").unwrap(), ..second };

@@ -14,7 +14,7 @@ use language_models::{
 };
 use metrics::counter;
 
-use crate::{RetrievalError, SourcedPassage, section_draft::build_draft};
+use crate::{RetrievalError, SourcedPassage, generated_draft::build_generated_draft};
 
 /// Pause before a store that does not answer is asked again.
 const STORE_RETRY_PAUSE: Duration = Duration::from_secs(10);
@@ -137,7 +137,7 @@ impl SectionWriter {
         }
         let generated = outcome?;
         count_section(&generated);
-        let draft = build_draft(&generated.text, generated.finish, task.passages)?;
+        let draft = build_generated_draft(&generated.text, generated.finish, task.passages)?;
         Ok(WrittenSection { draft, model: to_model_use(&generated, task.prompt)? })
     }
 

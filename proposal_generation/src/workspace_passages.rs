@@ -33,7 +33,7 @@ use crate::{
     OpportunitySummary, PassageQuery, PassageSource, RetrievalError, SourcedPassage,
     opportunity_passages::{TopicWords, notice_passages, requirement_passages, source_title},
     passage_source::PassageCollector,
-    proposal_text::remove_marks,
+    section_content::remove_source_marks,
 };
 
 /// The read models in their active generations.
@@ -124,7 +124,7 @@ impl<S: AggregateStores> WorkspacePassages<S> {
                     SearchUnitKind::Resource => SourceKind::Resource,
                     SearchUnitKind::Proposal => SourceKind::Proposal,
                 };
-                let text = if kind == SourceKind::Proposal { remove_marks(&hit.passage) } else { hit.passage };
+                let text = if kind == SourceKind::Proposal { remove_source_marks(&hit.passage) } else { hit.passage };
                 if !text.trim().is_empty() {
                     passages.push(SourcedPassage { kind, id, title, page: hit.page, text });
                 }

@@ -102,8 +102,8 @@ impl MatchStore {
         for new in &new_matches {
             let window = session.state(&new.instance_key())?;
             let recordable = window.as_ref().map_or(0, SavedSearchAlerts::recordable) as usize;
-            for opportunity in new.opportunities.iter().take(recordable) {
-                rows.add(new.found, opportunity);
+            for (id, opportunity) in new.opportunities.iter().take(recordable) {
+                rows.add(*id, new.found, opportunity);
             }
         }
         let inserted = rows.insert(session.connection()).await?;
@@ -112,23 +112,25 @@ impl MatchStore {
         for new in &new_matches {
             let key = new.instance_key();
             let mut counted = new.found.more;
-            for opportunity in &new.opportunities {
-                let id = match_id(&new.found.key, &opportunity.id);
-                if !rows.contains(id) {
+            let (mut ids, mut inputs) = (vec![], vec![]);
+            for (id, opportunity) in &new.opportunities {
+                if !rows.contains(*id) {
                     counted += 1;
-                } else if inserted.contains(&id)
+                } else if inserted.contains(id)
                     && let Some(input) = new.input(SavedSearchMatch::Opportunity(announcement(opportunity)))
-                    && session.react(&key, &input, new.cause(&opportunity.id, opportunity))? > 0
                 {
-                    announced.insert(id);
+                    ids.push(*id);
+                    inputs.push((input, new.cause(*id, opportunity)));
                 }
             }
             if counted > 0
                 && let Some(input) = new.input(SavedSearchMatch::More(counted))
             {
-                session.react(&key, &input, new.cause("more", new.first))?;
+                inputs.push((input, new.cause(match_id(&new.found.key, "more"), new.first)));
                 overflows.add(new.found, counted);
             }
+            let commands = session.react_all(&key, &inputs)?;
+            announced.extend(ids.into_iter().zip(commands).filter(|(_, count)| *count > 0).map(|(id, _)| id));
         }
         rows.mark_announced(session.connection(), &announced).await?;
         let counted = overflows.total();

@@ -124,7 +124,7 @@ impl SearchIndex {
 
     /// The searches that an opportunity matches, each once, in the order of their slots. `scores` is reused between
     /// calls.
-    pub fn find_matches<'a>(
+    pub fn match_opportunity<'a>(
         &'a self,
         opportunity: &MatchedOpportunity,
         text: &OpportunityText,

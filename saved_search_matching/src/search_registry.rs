@@ -97,7 +97,7 @@ impl SearchRegistry {
             let searches = searches.read().unwrap_or_else(PoisonError::into_inner);
             let (mut scores, mut matches) = (WordScores::default(), BTreeMap::new());
             for (number, (opportunity, text)) in opportunities.iter().zip(&texts).enumerate() {
-                let found = searches.index.find_matches(opportunity, text, &mut scores);
+                let found = searches.index.match_opportunity(opportunity, text, &mut scores);
                 let active = found.into_iter().filter_map(|entry| searches.find_active(entry, opportunity.position));
                 collect_matches(&mut matches, number, active);
             }

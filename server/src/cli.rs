@@ -204,7 +204,7 @@ async fn run_subcommand(command: CliSubcommand, config: MedhubConfig) -> anyhow:
         CliSubcommand::Import(command) => command.run(&config).await,
         CliSubcommand::Sync(command) => command.run(&config).await,
         CliSubcommand::Simulate(command) => command.run(&config).await,
-        CliSubcommand::Status(command) => command.run(&config).await,
+        CliSubcommand::Status(command) => Box::pin(command.run(&config)).await,
         CliSubcommand::Doctor(command) => command.run(&config).await,
         CliSubcommand::Replay(command) => command.run(&config).await,
         CliSubcommand::Tail(command) => command.run(&config).await,

@@ -1,10 +1,11 @@
 //! The configuration, composed of the sections of all crates.
 //!
 //! A later source overrides an earlier one: defaults in code, the TOML file, `MEDHUB__SECTION__KEY`, and the engines'
-//! well-known URL variables of [`WELL_KNOWN_VARIABLES`]. The module of each section has a table of its keys.
+//! well-known URL variables of [`EngineKind::variable`]. The module of each section has a table of its keys.
 
 mod environment;
 mod error;
+mod field_names;
 mod jobs;
 mod logging;
 mod masked_settings;
@@ -12,13 +13,13 @@ mod serve;
 mod work;
 
 pub(crate) use self::environment::read_environment_variable;
+use self::field_names::list_field_names;
 
 use std::path::{Path, PathBuf};
 
-use collaboration::CollaborationConfig;
-use commands::feature_flags::FlagPins;
 use documents::ExtractionConfig;
-use eventstore::{postgres::PostgresConfig, relay::RelayConfig, topic::KafkaConfig};
+use engine_kinds::EngineKind;
+use eventstore::postgres::PostgresConfig;
 use figment::{
     Figment,
     providers::{Format, Serialized, Toml},
@@ -26,15 +27,7 @@ use figment::{
 };
 use language_models::LanguageModelConfig;
 use mail::MailConfig;
-use objects::ObjectsConfig;
-use projections::{
-    opportunity_search::EmbeddingConfig,
-    runtime::ConsumerConfig as WorkerConfig,
-    storage::{clickhouse::ClickHouseConfig, qdrant::QdrantConfig, redis::RedisConfig},
-};
-use proposal_generation::ProposalGenerationConfig;
 use sam_gov::SamGovConfig;
-use schemas::registry_client::RegistryConfig;
 use secrecy::ExposeSecret;
 use serde::{Deserialize, Serialize};
 
@@ -52,14 +45,8 @@ pub use self::{
     work::WorkConfig,
 };
 
-/// Environment variables that the engines' own tools use, and the settings that they override.
-pub const WELL_KNOWN_VARIABLES: [(&str, &str); 9] = [
-    ("DATABASE_URL", "postgres.url"),
-    ("KAFKA_BROKERS", "kafka.brokers"),
-    ("CLICKHOUSE_URL", "clickhouse.url"),
-    ("QDRANT_URL", "qdrant.url"),
-    ("REDIS_URL", "redis.url"),
-    ("SCHEMA_REGISTRY_URL", "registry.url"),
+/// Environment variables of the object store's own tools, and the settings that they override.
+const OBJECT_STORE_VARIABLES: [(&str, &str); 3] = [
     ("AWS_ACCESS_KEY_ID", "objects.s3.access_key_id"),
     ("AWS_SECRET_ACCESS_KEY", "objects.s3.secret_access_key"),
     ("AWS_SESSION_TOKEN", "objects.s3.session_token"),
@@ -73,8 +60,11 @@ const SHARED_WITH_WORKERS: [&str; 3] = ["brokers", "topic_prefix", "partitions"]
 
 /// The whole configuration.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[serde(default)]
 pub struct MedhubConfig {
+    /// Engines, and what runs on them: sections beside those of this struct.
+    #[serde(skip)]
+    pub engines: EngineConfig,
     /// HTTP edge.
     pub http: HttpConfig,
     /// Operators' access over the API. Contains a secret, so it is not serialized.
@@ -89,12 +79,6 @@ pub struct MedhubConfig {
     pub grpc: GrpcConfig,
     /// Ingest of views and clicks.
     pub ingest: IngestConfig,
-    /// Shared editing of proposals.
-    pub collaboration: CollaborationConfig,
-    /// Variants of feature flags in this program, whatever the log says.
-    pub flags: FlagPins,
-    /// Object store, which holds the files of documents.
-    pub objects: ObjectsConfig,
     /// Synchronisation with SAM.gov.
     pub sam_gov: SamGovConfig,
     /// Mail to users.
@@ -107,31 +91,10 @@ pub struct MedhubConfig {
     pub work: WorkConfig,
     /// Providers of generated texts. Their keys are in environment variables of their own.
     pub language_models: LanguageModelConfig,
-    /// Generation of proposals.
-    pub proposal_generation: ProposalGenerationConfig,
     /// Startup and shutdown of a service.
     pub serve: ServeConfig,
     /// Logging.
     pub log: LoggingConfig,
-    /// Postgres, which holds the event store. Its URL is a secret, so it is not serialized.
-    #[serde(skip_serializing)]
-    pub postgres: PostgresConfig,
-    /// Kafka topics of the events.
-    pub kafka: KafkaConfig,
-    /// Relay from the event store to Kafka.
-    pub relay: RelayConfig,
-    /// Schema registry.
-    pub registry: RegistryConfig,
-    /// Workers, which consume the topics.
-    pub worker: WorkerConfig,
-    /// ClickHouse: read models of analytics and lists.
-    pub clickhouse: ClickHouseConfig,
-    /// Qdrant: read model of the semantic search.
-    pub qdrant: QdrantConfig,
-    /// Embedding model of the semantic search.
-    pub embedding: EmbeddingConfig,
-    /// Redis: read models of detail views.
-    pub redis: RedisConfig,
     /// All merged settings, for [`Self::to_masked_toml`].
     #[serde(skip)]
     merged: Dict,
@@ -155,7 +118,7 @@ impl MedhubConfig {
             std::fs::File::open(&path).map_err(|source| ConfigError::File { path: path.clone(), source })?;
             settings = settings.merge(Toml::file_exact(path));
         }
-        for variable in environment::collect_variables(environment, &WELL_KNOWN_VARIABLES) {
+        for variable in environment::collect_variables(environment, &well_known_variables()) {
             settings = settings.merge(variable);
         }
         for key in SHARED_WITH_WORKERS {
@@ -163,28 +126,14 @@ impl MedhubConfig {
                 settings = settings.join(Serialized::default(&format!("worker.{key}"), shared));
             }
         }
-        let mut config: Self = settings.extract_lossy().map_err(|error| ConfigError::from_figment(error, &settings))?;
-        config.merged = settings.extract().map_err(|error| ConfigError::from_figment(error, &settings))?;
-        Ok(config)
-    }
-
-    /// Returns the sections of the engines.
-    pub fn engines(&self) -> EngineConfig {
-        EngineConfig {
-            postgres: self.postgres.clone(),
-            kafka: self.kafka.clone(),
-            relay: self.relay.clone(),
-            registry: self.registry.clone(),
-            worker: self.worker.clone(),
-            clickhouse: self.clickhouse.clone(),
-            qdrant: self.qdrant.clone(),
-            embedding: self.embedding.clone(),
-            redis: self.redis.clone(),
-            objects: self.objects.clone(),
-            collaboration: self.collaboration.clone(),
-            flags: self.flags.clone(),
-            proposal_generation: self.proposal_generation.clone(),
+        let to_error = |error| ConfigError::from_figment(error, &settings);
+        let merged: Dict = settings.extract().map_err(to_error)?;
+        let sections = [list_field_names::<Self>(), list_field_names::<EngineConfig>()].concat();
+        if let Some(unknown) = merged.keys().find(|section| !sections.contains(&section.as_str())) {
+            return Err(ConfigError::unknown_setting(unknown, &sections, &settings));
         }
+        let engines = settings.extract_lossy().map_err(to_error)?;
+        Ok(Self { engines, merged, ..settings.extract_lossy().map_err(to_error)? })
     }
 
     /// Formats the merged settings as TOML, with secrets and passwords in URLs masked.
@@ -196,9 +145,16 @@ impl MedhubConfig {
     }
 }
 
+/// Environment variables that the engines' own tools use, and the settings that they override.
+fn well_known_variables() -> Vec<(&'static str, &'static str)> {
+    let of_engines = EngineKind::ALL.into_iter().map(|engine| (engine.variable(), engine.setting()));
+    of_engines.chain(OBJECT_STORE_VARIABLES).collect()
+}
+
 /// Returns all defaults but those that workers take from the section `kafka`.
 fn default_settings() -> Result<Dict, ConfigError> {
-    let settings = Figment::from(Serialized::defaults(MedhubConfig::default()));
+    let settings = Figment::from(Serialized::defaults(MedhubConfig::default()))
+        .merge(Serialized::defaults(EngineConfig::default()));
     let mut defaults: Dict = settings.extract().map_err(|error| ConfigError::from_figment(error, &settings))?;
     if let Some(Value::Dict(_, worker)) = defaults.get_mut("worker") {
         worker.retain(|key, _| !SHARED_WITH_WORKERS.contains(&key.as_str()));

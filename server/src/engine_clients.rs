@@ -1,6 +1,9 @@
 //! Opens the clients of all engines with the settings.
 
+use std::sync::Arc;
+
 use api::app_context::{AppContext, AppContextError};
+use domain::feature_flag::ConfiguredVariants;
 
 use crate::config::MedhubConfig;
 
@@ -9,7 +12,8 @@ use crate::config::MedhubConfig;
 /// # Errors
 /// [`AppContextError`] when a setting is invalid or the embedding model cannot be loaded.
 pub async fn open_app_context(config: &MedhubConfig) -> Result<AppContext, AppContextError> {
-    AppContext::open_with_model(&config.engines(), config.http.consistency_wait()).await
+    let app = AppContext::open_with_model(&config.engines, config.http.consistency_wait()).await?;
+    Ok(with_provider_names(app, config))
 }
 
 /// Opens the clients of all engines without an embedding model, for commands that embed nothing.
@@ -17,5 +21,13 @@ pub async fn open_app_context(config: &MedhubConfig) -> Result<AppContext, AppCo
 /// # Errors
 /// [`AppContextError`] when a setting is invalid.
 pub fn open_app_context_without_model(config: &MedhubConfig) -> Result<AppContext, AppContextError> {
-    AppContext::open_without_model(&config.engines(), config.http.consistency_wait())
+    let app = AppContext::open_without_model(&config.engines, config.http.consistency_wait())?;
+    Ok(with_provider_names(app, config))
+}
+
+/// Adds the names of the providers of generated texts, by which variants of an experiment are checked.
+fn with_provider_names(mut app: AppContext, config: &MedhubConfig) -> AppContext {
+    let providers = config.language_models.provider_names();
+    app.configured_variants = Arc::new(ConfiguredVariants { providers, ..(*app.configured_variants).clone() });
+    app
 }

@@ -189,7 +189,7 @@ async fn start_parts(
 ) -> Result<PartSupervisor, ServeError> {
     let required = role.required_services(&config.work);
     startup_wait::wait_for_services(app, required, config.serve.startup_timeout()).await?;
-    if required.contains(&BackingService::Postgres) {
+    if required.contains(&BackingService::POSTGRES) {
         startup_wait::wait_for_migration(app, config.serve.startup_timeout()).await?;
         app.read_models.refresh_pointer(app.runtime.control()).await.map_err(ServeError::Generations)?;
     }
@@ -201,8 +201,8 @@ async fn start_parts(
     let mut readiness = ReadinessProbe::new(app.clone(), required, config.serve.stuck_after());
     start_feature_flags(app, &mut parts).await;
     if role.runs_relay() {
-        let registry = SchemaRegistryClient::new(&config.registry);
-        let relay = Relay::new(app.pool.clone(), config.kafka.clone(), registry, config.relay.clone());
+        let registry = SchemaRegistryClient::new(&config.engines.registry);
+        let relay = Relay::new(app.pool.clone(), config.engines.kafka.clone(), registry, config.engines.relay.clone());
         readiness.monitor_part(MonitoredPart::Relay(relay.status()));
         parts.spawn_part(ShutdownStage::Relay, "the relay", |stop| async move {
             relay.run(stop).await;
@@ -256,7 +256,7 @@ async fn start_parts(
         Ok(())
     });
     let limiter =
-        RateLimiter::new(&config.limits, &config.redis).map_err(|error| ServeError::Edges(Box::new(error)))?;
+        RateLimiter::new(&config.limits, &config.engines.redis).map_err(|error| ServeError::Edges(Box::new(error)))?;
     let services = if role.serves_graphql() { Some(build_edges(app, config, limiter.clone())?) } else { None };
     let connections = connection_limits(config);
     if let Some(services) = &services {
@@ -303,7 +303,8 @@ fn build_edges(
     config: &MedhubConfig,
     limiter: RateLimiter,
 ) -> Result<routes::ApiServices, ServeError> {
-    let authenticator = Authenticator::new(&config.auth, &config.admin, app.event_store.store_for(), &config.redis);
+    let authenticator =
+        Authenticator::new(&config.auth, &config.admin, app.event_store.store_for(), &config.engines.redis);
     let authenticator = authenticator.map_err(|error| ServeError::Edges(Box::new(error)))?;
     if config.auth.development_login {
         tracing::warn!("development login is enabled: every client of this service can log in as any user");

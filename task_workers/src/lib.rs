@@ -18,7 +18,7 @@ mod worker_pool;
 pub use self::{
     claimed_task::ClaimedTask,
     queue_projection::TaskQueueProjection,
-    task_handler::{TaskFailure, TaskHandler},
-    task_queue::{ClaimRequest, LeaseState, TaskQueue, TaskQueueError, TaskQueueRow, UnreadableTaskRow},
+    task_handler::{PooledHandler, TaskFailure, TaskHandler},
+    task_queue::{ClaimRequest, ClaimState, TaskQueue, TaskQueueError, TaskQueueRow, UnreadableTaskRow},
     worker_pool::{WorkerPool, WorkerPoolConfig},
 };

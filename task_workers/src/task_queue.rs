@@ -11,7 +11,11 @@ use domain::{
     task::{TaskKind, TaskSpec, WorkerName},
     value::TenantId,
 };
-use sqlx::{PgPool, Row, postgres::PgRow};
+use sqlx::{
+    PgPool, Postgres, Row,
+    postgres::{PgArguments, PgRow},
+    query::Query,
+};
 use tokio::{
     sync::{Notify, Semaphore},
     time::{Instant, MissedTickBehavior, interval, sleep_until},
@@ -33,6 +37,10 @@ const MAX_CONCURRENT_CLAIMS: usize = 4;
 
 /// Rows that one claim sets aside because they cannot be read. The next claim continues behind them.
 const MAX_UNREADABLE_PER_CLAIM: u32 = 100;
+
+/// Takes the lock of claims of generations, until the end of the transaction. The server process that holds it may hang.
+const LOCK_CLAIMS: &str = "select set_config('lock_timeout', '5s', true),
+    pg_advisory_xact_lock(hashtext('medhub'), hashtext('generation_claims'))";
 
 /// Access to the queue. Clones share its limits, and the signal that wakes the claims of this program.
 #[derive(Debug, Clone)]
@@ -59,7 +67,7 @@ pub struct ClaimRequest {
 
 /// The state of a claim when it is renewed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum LeaseState {
+pub enum ClaimState {
     /// The claim holds.
     Held,
     /// Another worker has the task, or it has ended.
@@ -129,6 +137,8 @@ impl TaskQueue {
             None => include_str!("task_queue/claim_all.sql"),
         };
         let kinds: Vec<_> = kinds.into_iter().collect();
+        // Otherwise two claims at the same instant, which do not see each other, could take two generations of a tenant.
+        let needs_claim_lock = request.tenant_id.is_none() && request.kinds.contains(&TaskKind::GenerateProposal);
         for _ in 0..MAX_UNREADABLE_PER_CLAIM {
             let query =
                 sqlx::query(statement).bind(&kinds).bind(request.worker.as_str()).bind(request.lease.as_secs_f64());
@@ -136,14 +146,30 @@ impl TaskQueue {
                 Some(tenant) => query.bind(tenant.as_str()),
                 None => query,
             };
-            let row = query.fetch_optional(&self.pool).await.map_err(postgres_error("claiming a task"))?;
-            let Some(row) = row else { return Ok(None) };
+            let row = if needs_claim_lock {
+                self.fetch_under_claim_lock(query).await
+            } else {
+                query.fetch_optional(&self.pool).await
+            };
+            let Some(row) = row.map_err(postgres_error("claiming a task"))? else { return Ok(None) };
             match claimed_from_row(&row) {
                 Ok(task) => return Ok(Some(task)),
                 Err(error) => self.park_unreadable(&row, request, &error).await?,
             }
         }
         Ok(None)
+    }
+
+    /// Runs the statement of a claim after the claims of other programs have ended, so that it sees what they claimed.
+    async fn fetch_under_claim_lock(
+        &self,
+        query: Query<'_, Postgres, PgArguments>,
+    ) -> Result<Option<PgRow>, sqlx::Error> {
+        let mut transaction = self.pool.begin().await?;
+        sqlx::query(LOCK_CLAIMS).execute(&mut *transaction).await?;
+        let row = query.fetch_optional(&mut *transaction).await?;
+        transaction.commit().await?;
+        Ok(row)
     }
 
     /// Claims a task, and waits for one until `deadline`, until `cancelled`, or until this program stops.
@@ -192,7 +218,7 @@ impl TaskQueue {
         task_id: &str,
         worker: &WorkerName,
         lease: Duration,
-    ) -> Result<LeaseState, TaskQueueError> {
+    ) -> Result<ClaimState, TaskQueueError> {
         let renewed = sqlx::query(include_str!("task_queue/renew.sql"))
             .bind(tenant_id.as_str())
             .bind(task_id)
@@ -201,7 +227,7 @@ impl TaskQueue {
             .execute(&self.pool)
             .await
             .map_err(postgres_error("renewing the claim of a task"))?;
-        Ok(if renewed.rows_affected() > 0 { LeaseState::Held } else { LeaseState::Lost })
+        Ok(if renewed.rows_affected() > 0 { ClaimState::Held } else { ClaimState::Lost })
     }
 
     /// Gives a claim back, so that another worker need not wait for its end.

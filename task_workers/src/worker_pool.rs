@@ -29,8 +29,8 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    ClaimedTask, TaskHandler, TaskQueue,
-    task_queue::{ClaimRequest, LeaseState},
+    ClaimedTask, PooledHandler, TaskQueue,
+    task_queue::{ClaimRequest, ClaimState},
 };
 
 /// The user id that the pool's commands are recorded under.
@@ -61,7 +61,7 @@ impl Default for WorkerPoolConfig {
 /// Runs handlers of tasks, as many of each kind at the same time as the handler says.
 pub struct WorkerPool<S> {
     context: Arc<WorkerContext<S>>,
-    handlers: Vec<Arc<dyn TaskHandler>>,
+    handlers: Vec<PooledHandler>,
 }
 
 struct WorkerContext<S> {
@@ -87,7 +87,7 @@ impl<S: AggregateStores + 'static> WorkerPool<S> {
         queue: TaskQueue,
         dispatcher: Arc<CommandDispatcher<S>>,
         worker: WorkerName,
-        handlers: Vec<Arc<dyn TaskHandler>>,
+        handlers: Vec<PooledHandler>,
         config: WorkerPoolConfig,
     ) -> Self {
         let claims = AtomicU64::new(1);
@@ -108,13 +108,13 @@ impl<S: AggregateStores + 'static> WorkerPool<S> {
 /// Claims and runs tasks of one handler until `stop` or until the queue stops, then waits for those that run.
 async fn run_handler<S: AggregateStores + 'static>(
     context: Arc<WorkerContext<S>>,
-    handler: Arc<dyn TaskHandler>,
+    handler: PooledHandler,
     stop: CancellationToken,
 ) {
     let mut running = JoinSet::new();
     // A queue that has stopped answers at once.
     while !stop.is_cancelled() && !context.queue.is_stopping() {
-        if running.len() >= handler.concurrency().max(1) {
+        if running.len() >= handler.concurrency() {
             tokio::select! {
                 () = stop.cancelled() => break,
                 _ = running.join_next() => continue,
@@ -131,7 +131,7 @@ async fn run_handler<S: AggregateStores + 'static>(
         match context.queue.claim_before(&claim, poll_until, &stop).await {
             Ok(Some(task)) => {
                 context.claims.fetch_add(1, Ordering::Relaxed);
-                running.spawn(run_task(Arc::clone(&context), Arc::clone(&handler), task, claim.worker));
+                running.spawn(run_task(Arc::clone(&context), handler.clone(), task, claim.worker));
             }
             Ok(None) => {}
             Err(error) => {
@@ -149,14 +149,14 @@ async fn run_handler<S: AggregateStores + 'static>(
 
 async fn run_task<S: AggregateStores>(
     context: Arc<WorkerContext<S>>,
-    handler: Arc<dyn TaskHandler>,
+    handler: PooledHandler,
     task: ClaimedTask,
     worker: WorkerName,
 ) {
     let kind = handler.kind().name();
     let attempt = TaskAttempt { context: &context, task: &task, worker };
     let cancelled = CancellationToken::new();
-    let work = attempt.work(&*handler, cancelled.clone());
+    let work = attempt.work(&handler, cancelled.clone());
     // Dropped at the end, so that the handler learns why it is interrupted.
     tokio::pin!(work);
     let ended = tokio::select! {
@@ -200,7 +200,7 @@ struct TaskAttempt<'a, S> {
 
 impl<S: AggregateStores> TaskAttempt<'_, S> {
     /// Starts the task, does its work and records how it ended; returns the outcome for metrics.
-    async fn work(&self, handler: &dyn TaskHandler, cancelled: CancellationToken) -> &'static str {
+    async fn work(&self, handler: &PooledHandler, cancelled: CancellationToken) -> &'static str {
         match self.begin().await {
             Ok(StepOutcome::Recorded) => {}
             Ok(StepOutcome::Refused(reason)) => {
@@ -246,8 +246,8 @@ impl<S: AggregateStores> TaskAttempt<'_, S> {
             let sent_at = Instant::now();
             let renewal = queue.renew_lease(&self.task.tenant_id, &self.task.task_id, &self.worker, lease);
             match timeout_at(held_until, renewal).await {
-                Ok(Ok(LeaseState::Held)) => held_until = sent_at + lease,
-                Ok(Ok(LeaseState::Lost)) | Err(_) => return,
+                Ok(Ok(ClaimState::Held)) => held_until = sent_at + lease,
+                Ok(Ok(ClaimState::Lost)) | Err(_) => return,
                 Ok(Err(error)) => {
                     tracing::debug!(reason = format_error_chain(&error), "lease of a task not renewed");
                     if Instant::now() >= held_until {

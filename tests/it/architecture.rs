@@ -11,6 +11,7 @@ use self::module_graph::ModuleGraph;
 /// Which packages of ours a package may use. Anything not listed is forbidden.
 const ALLOWED_DEPENDENCIES: &[(&str, &[&str])] = &[
     ("domain", &[]),
+    ("engine_kinds", &[]),
     ("schemas", &["domain"]),
     ("commands", &["domain"]),
     ("collaboration", &["domain", "commands"]),
@@ -35,6 +36,7 @@ const ALLOWED_DEPENDENCIES: &[(&str, &[&str])] = &[
             "schemas",
             "commands",
             "collaboration",
+            "engine_kinds",
             "eventstore",
             "mail",
             "objects",
@@ -54,6 +56,7 @@ const ALLOWED_DEPENDENCIES: &[(&str, &[&str])] = &[
         &[
             "domain",
             "document_analysis",
+            "engine_kinds",
             "schemas",
             "commands",
             "collaboration",
@@ -75,7 +78,7 @@ const ALLOWED_DEPENDENCIES: &[(&str, &[&str])] = &[
         ],
     ),
     ("medhub-engines", &[]),
-    ("medhub-local", &["medhub-engines"]),
+    ("medhub-local", &["engine_kinds", "medhub-engines"]),
     ("medhub-local-program", &["server", "medhub-local"]),
     (
         "tests",
@@ -164,6 +167,7 @@ const FOLDER_LAYERS: &[(&str, &[&[&str]])] = &[
             &["consistency", "pagination"],
             &["auth"],
             &["app_context"],
+            &["opportunity_lists"],
             &["config"],
         ],
     ),
@@ -171,11 +175,25 @@ const FOLDER_LAYERS: &[(&str, &[&[&str]])] = &[
         "projections",
         &[
             &["read_models"],
-            &["opportunity_analytics", "opportunity_search", "opportunity_views", "change_feed", "response_cache"],
+            &[
+                "opportunity_analytics",
+                "opportunity_lists",
+                "opportunity_search",
+                "opportunity_views",
+                "change_feed",
+                "response_cache",
+            ],
             &["tenant_views"],
             &["storage"],
             &["runtime"],
-            &["error", "experiment_statistics", "opportunity_criteria", "point_in_time"],
+            &[
+                "error",
+                "experiment_statistics",
+                "listed_opportunity",
+                "opportunity_criteria",
+                "point_in_time",
+                "selection_stats",
+            ],
         ],
     ),
     ("server", &[&["cli"], &["serve"], &["jobs"], &["schema_registry"], &["engine_clients"], &["config"]]),

@@ -69,6 +69,7 @@ async fn retitle(
         response_deadline: None,
         set_aside: None,
         naics: None,
+        resource_links: None,
     };
     let command = OpportunityCommand::Amend(Box::new(amendment));
     dispatcher.dispatch::<Opportunity>(&system_sender("public"), id.as_str(), &conditions, command).await

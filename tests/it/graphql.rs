@@ -4,6 +4,7 @@ mod changes;
 mod client_documents;
 mod opportunity_history;
 mod opportunity_lifecycle;
+mod opportunity_lists;
 
 use std::time::Duration;
 

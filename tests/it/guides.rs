@@ -30,7 +30,9 @@ use tokio_util::sync::CancellationToken;
 
 use self::examples::{
     agency_figures::{AgencyFigures, AgencyTotals},
-    checklist::{Checklist, ChecklistCommand, ChecklistEvent, ChecklistItem, ChecklistNote, ItemCompletion},
+    checklist::{
+        Checklist, ChecklistCommand, ChecklistEvent, ChecklistItem, ChecklistNote, ItemCompletion, ItemEvidence,
+    },
 };
 use tests::{RunningRelay, eventually, opportunity_history::history};
 
@@ -41,7 +43,7 @@ mod examples {
     pub(super) mod checklist;
 }
 
-// What an aggregate has from its line in `domain/src/aggregates.rs`.
+// What an aggregate has from its line in `domain/src/lib.rs`.
 impl Fingerprint for Checklist {
     const FINGERPRINT: &'static str = "example";
 }
@@ -67,8 +69,11 @@ fn item(text: &str) -> ChecklistItem {
     ChecklistItem::try_new(text).unwrap()
 }
 
-fn note() -> Option<ChecklistNote> {
-    ChecklistNote::try_new("checked").ok()
+fn completion(note: Option<&str>) -> ItemCompletion {
+    ItemCompletion {
+        evidence: ItemEvidence::try_new("prices.xlsx").unwrap(),
+        note: note.map(|note| ChecklistNote::try_new(note).unwrap()),
+    }
 }
 
 #[tokio::test]
@@ -90,17 +95,20 @@ async fn the_aggregate_is_stored_and_an_event_of_an_earlier_version_is_lifted_wh
         sequence: 2,
         event_type: "checklist.item_ticked".to_owned(),
         event_version: "1.0".to_owned(),
-        payload: r#"{"type":"item_ticked","item":"price","stamp":{"by":"ann","at":"2026-03-03T12:00:00Z"}}"#.to_owned(),
+        payload: r#"{"type":"item_ticked","item":"price","completion":{"evidence":"prices.xlsx"},
+            "stamp":{"by":"ann","at":"2026-03-03T12:00:00Z"}}"#
+            .to_owned(),
         metadata: contributor.caller.metadata(),
     };
     PgBatchStore::new(pool.clone()).append_events(vec![stored]).await.unwrap();
-    let tick = ChecklistCommand::Tick { item: item("resumes"), note: note(), stamp: stamp.clone() };
+    let completion_with_note = completion(Some("checked"));
+    let tick = ChecklistCommand::Tick { item: item("resumes"), completion: completion_with_note, stamp: stamp.clone() };
     dispatch(&contributor, tick).await.unwrap();
 
     let load = async |sender: &CommandSender| {
         dispatcher.load_aggregate::<Checklist>(&sender.caller.tenant_id, CHECKLIST).await.unwrap()
     };
-    let done = [("price", None), ("resumes", note())].map(|(text, note)| (item(text), Some(ItemCompletion { note })));
+    let done = [("price", None), ("resumes", Some("checked"))].map(|(text, note)| (item(text), Some(completion(note))));
     let loaded = load(&contributor).await;
     assert_eq!((loaded.state, loaded.version), (Checklist::Open(done.into()), 3));
     let elsewhere = load(&member("other", Role::Admin)).await;
@@ -140,9 +148,9 @@ fn every_version_has_a_schema_and_the_new_one_reads_what_the_old_one_wrote() {
     let new = example_schema!("item_ticked", "1.1", "ItemTicked");
     for (schema, fields) in [
         (&example_schema!("created", "1.0", "Created"), r#"{"type":"created","items":["price"],"#),
-        (&old, r#"{"type":"item_ticked","item":"price","#),
-        (&new, r#"{"type":"item_ticked","item":"price","#),
-        (&new, r#"{"type":"item_ticked","item":"price","note":"checked","#),
+        (&old, r#"{"type":"item_ticked","item":"price","completion":{"evidence":"prices.xlsx"},"#),
+        (&new, r#"{"type":"item_ticked","item":"price","completion":{"evidence":"prices.xlsx"},"#),
+        (&new, r#"{"type":"item_ticked","item":"price","completion":{"evidence":"prices.xlsx","note":"checked"},"#),
         (&example_schema!("closed", "1.0", "Closed"), r#"{"type":"closed","#),
     ] {
         let payload = format!("{fields}{stamp}}}");
@@ -284,7 +292,7 @@ fn the_patch_that_registers_the_aggregate_applies() {
     let patch = read_document("docs/guides/examples/checklist_edges.diff");
     // What the guide counts: new files, one of which is recorded, and edits.
     let new_files = patch.matches("\nnew file mode").count();
-    assert_eq!((new_files, patch.matches("diff --git ").count() - new_files), (4, 7));
+    assert_eq!((new_files, patch.matches("diff --git ").count() - new_files), (3, 5));
     let conflicts = patch_conflicts(&patch, |name| fs::read_to_string(workspace.join(name)).ok());
     assert_eq!(conflicts, Vec::<String>::new(), "the patch changes with the lines around its own");
 }

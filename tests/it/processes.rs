@@ -1,6 +1,7 @@
 //! Process managers on a real log: each effect is recorded once, whatever is repeated, killed or run twice.
 
 mod chaos;
+mod confinement;
 mod document_fixture;
 mod document_memory;
 mod document_tasks;

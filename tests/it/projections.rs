@@ -5,6 +5,7 @@ mod change_feed;
 mod dead_letter;
 mod faulty_storage;
 mod opportunity_analytics;
+mod opportunity_lists;
 mod opportunity_search;
 mod opportunity_views;
 mod projection_fixture;

@@ -26,12 +26,11 @@ use domain::{
     value::{TenantId, UserId},
 };
 use eventstore::{log::PgLogReader, postgres::PostgresConfig, store::PgEventStore};
-use futures::{FutureExt as _, future::BoxFuture};
 use projections::runtime::Projection as _;
 use sqlx::PgPool;
 use task_workers::{
-    ClaimRequest, ClaimedTask, LeaseState, TaskFailure, TaskHandler, TaskQueue, TaskQueueProjection, WorkerPool,
-    WorkerPoolConfig,
+    ClaimRequest, ClaimState, ClaimedTask, PooledHandler, TaskFailure, TaskHandler, TaskQueue, TaskQueueProjection,
+    WorkerPool, WorkerPoolConfig,
 };
 use tests::{database, eventually};
 use tokio::{
@@ -124,7 +123,7 @@ impl QueueFixture {
     fn pool_of(&self, worker: &str, handler: &Arc<TestHandler>) -> (JoinHandle<()>, CancellationToken) {
         let (name, stop) = (WorkerName::try_new(worker).unwrap(), CancellationToken::new());
         let config = WorkerPoolConfig { lease: LEASE, poll_interval: Duration::from_millis(50) };
-        let handlers: Vec<Arc<dyn TaskHandler>> = vec![handler.clone()];
+        let handlers = vec![PooledHandler::new(Arc::clone(handler), 3)];
         let pool = WorkerPool::new(self.queue.clone(), Arc::clone(&self.dispatcher), name, handlers, config);
         (tokio::spawn(pool.run(stop.clone())), stop)
     }
@@ -189,38 +188,25 @@ struct TestHandler {
 }
 
 impl TaskHandler for TestHandler {
-    fn kind(&self) -> TaskKind {
-        TaskKind::ExtractText
-    }
+    const KIND: TaskKind = TaskKind::ExtractText;
 
-    fn concurrency(&self) -> usize {
-        3
-    }
-
-    fn run<'a>(
-        &'a self,
-        task: &'a ClaimedTask,
-        cancelled: CancellationToken,
-    ) -> BoxFuture<'a, Result<TaskResult, TaskFailure>> {
-        async move {
-            let running = self.running.fetch_add(1, Ordering::SeqCst) + 1;
-            self.most_running.fetch_max(running, Ordering::SeqCst);
-            // Dropped with the future, whatever ends it.
-            let _ended = EndOfRun { handler: self, cancelled };
-            if self.holds {
-                self.may_end.notified().await;
-            } else if let Some(group) = &self.group {
-                group.wait().await;
-            } else {
-                tokio::time::sleep(Duration::from_millis(20)).await;
-            }
-            if (task.failures as usize) < self.fails_until {
-                let reason = TaskNote::try_new("not yet").unwrap();
-                return Err(TaskFailure { reason, retry: RetryDecision::Later });
-            }
-            Ok(TaskResult::try_new("done").unwrap())
+    async fn run(&self, task: &ClaimedTask, cancelled: CancellationToken) -> Result<TaskResult, TaskFailure> {
+        let running = self.running.fetch_add(1, Ordering::SeqCst) + 1;
+        self.most_running.fetch_max(running, Ordering::SeqCst);
+        // Dropped with the future, whatever ends it.
+        let _ended = EndOfRun { handler: self, cancelled };
+        if self.holds {
+            self.may_end.notified().await;
+        } else if let Some(group) = &self.group {
+            group.wait().await;
+        } else {
+            tokio::time::sleep(Duration::from_millis(20)).await;
         }
-        .boxed()
+        if (task.failures as usize) < self.fails_until {
+            let reason = TaskNote::try_new("not yet").unwrap();
+            return Err(TaskFailure { reason, retry: RetryDecision::Later });
+        }
+        Ok(TaskResult::try_new("done").unwrap())
     }
 }
 
@@ -275,6 +261,26 @@ async fn one_generation_of_each_tenant_is_claimed_at_a_time() {
     fixture.queue.release_lease(&tenant, &first, &worker).await.unwrap();
     let next = claim("c").await;
     assert!(next == Some(first) || next == Some(second), "{next:?}");
+}
+
+#[tokio::test]
+async fn claims_at_the_same_instant_take_one_generation_of_a_tenant() {
+    const TENANTS: usize = 10;
+    let fixture = QueueFixture::create().await;
+    for tenant in 0..TENANTS {
+        for _ in 0..2 {
+            fixture.request_generation(&format!("tenant-{tenant}"), "generation_id").await;
+        }
+    }
+    fixture.deliver().await;
+    let claim = async |worker: usize| {
+        let worker = format!("w{worker}");
+        let request = ClaimRequest { kinds: vec![TaskKind::GenerateProposal], ..claim_request(&worker) };
+        fixture.queue.claim_task(&request).await.unwrap().map(|task| task.tenant_id)
+    };
+    let claimed: Vec<_> = futures::future::join_all((0..2 * TENANTS).map(claim)).await.into_iter().flatten().collect();
+    let tenants: std::collections::BTreeSet<_> = claimed.iter().map(ToString::to_string).collect();
+    assert_eq!((claimed.len(), tenants.len()), (TENANTS, TENANTS), "{claimed:?}");
 }
 
 #[tokio::test]
@@ -432,12 +438,12 @@ async fn a_lease_is_renewed_by_its_worker_only_and_not_after_the_end() {
     let renew = async |worker: &str| {
         fixture.queue.renew_lease(&tenant, &id, &WorkerName::try_new(worker).unwrap(), LEASE).await.unwrap()
     };
-    assert_eq!((renew("w1").await, renew("w2").await), (LeaseState::Held, LeaseState::Lost));
+    assert_eq!((renew("w1").await, renew("w2").await), (ClaimState::Held, ClaimState::Lost));
     let stamp = fixture.dispatcher.stamp(&QueueFixture::sender(TENANT));
     let cancel = TaskCommand::Cancel { reason: TaskNote::try_new("no").unwrap(), stamp };
     fixture.send(&id, cancel, TENANT).await;
     fixture.deliver().await;
-    assert_eq!(renew("w1").await, LeaseState::Lost);
+    assert_eq!(renew("w1").await, ClaimState::Lost);
     sqlx::query("update task_queue set changed_at = now() - interval '8 days'").execute(&fixture.pool).await.unwrap();
     assert_eq!(fixture.queue.remove_ended().await.unwrap(), 1);
 }

@@ -60,22 +60,17 @@ pub fn march(day: u32) -> DateTime<Utc> {
 /// If the domain refuses a value.
 pub fn notice(id: &str, agency: &str, number: &str, title: &str, psc: &str, day: u32) -> Notice {
     let details = NoticeDetails {
-        title: title.to_owned(),
-        notice_type: NoticeType::try_new("Solicitation").unwrap(),
-        agency: Agency::from_name(agency).unwrap(),
         solicitation_number: Some(number.to_owned()),
-        base_type: None,
-        sub_tier: None,
-        office: None,
         set_aside: (psc == "6530").then(|| SetAside::try_new("SDVOSBC").unwrap()),
         naics: NaicsCode::try_new(if psc == "6530" { "339113" } else { "336611" }).ok(),
         psc: Some(psc.to_owned()),
-        response_deadline: None,
-        archive_on: None,
         active: Some(true),
-        place: None,
         description: Some(format!("What notice {id} is about.")),
-        link: None,
+        ..NoticeDetails::new(
+            title.to_owned(),
+            NoticeType::try_new("Solicitation").unwrap(),
+            Agency::from_name(agency).unwrap(),
+        )
     };
     let notice_id = NoticeId::try_new(id).unwrap();
     Notice { notice_id, source: NoticeSource::SamCsv, posted_at: march(day), details, award: None }

@@ -8,8 +8,9 @@ use tokio::sync::OnceCell;
 use crate::{
     EnvironmentVariables, ProductEdge, ProductHandle, ProductProcess, TestNamespace, WAIT_TIMEOUT, engines, eventually,
     failure::or_fail,
-    test_database::{create_database, delete_topics},
+    test_database::{create_migrated_database, delete_topics},
     test_folder::TestFolder,
+    test_stack::IDLE_SETTINGS,
     test_turn,
 };
 
@@ -59,7 +60,7 @@ impl ProductInstance {
         let mut variables = engines.variables().clone();
         variables.extend(own_settings(&namespace, engines, folder.path()));
         variables.extend(environment);
-        create_database(engines.variable("DATABASE_URL"), namespace.name()).await;
+        create_migrated_database(engines.variable("DATABASE_URL"), &namespace).await;
         let unstarted = ProductHandle::new(None, variables.clone(), folder.path().to_owned());
         let migrated = unstarted.run_medhub(&["migrate"]).await;
         assert!(migrated.status.success(), "medhub migrate: {}", String::from_utf8_lossy(&migrated.stderr));
@@ -174,12 +175,12 @@ fn own_settings(namespace: &TestNamespace, engines: &ProductHandle, folder: &Pat
         ("MEDHUB__POSTGRES__ACQUIRE_TIMEOUT_MS", timeout_ms.to_string()),
         ("MEDHUB__KAFKA__PARTITIONS", "2".to_owned()),
         // Several idle products share the engines, and each polls Kafka and Postgres continuously.
-        ("MEDHUB__WORKER__FETCH_WAIT_MS", "120".to_owned()),
         ("MEDHUB__RELAY__POLL_MAX_MS", "100".to_owned()),
-        // All products and tests that run at the same time share the 200 connections of one server.
+        // All products and tests that run at the same time share the 300 connections of one server.
         ("MEDHUB__POSTGRES__MAX_CONNECTIONS", "12".to_owned()),
     ];
     settings.extend(more.map(|(name, value)| (name.to_owned(), value)));
+    settings.extend(IDLE_SETTINGS.map(|(name, value)| (name.to_owned(), value.to_owned())));
     // Tests act as the workers of their companies.
     settings.extend(document_work_settings(0));
     settings.insert("MEDHUB__WORK__GENERATE_PROPOSAL".to_owned(), "0".to_owned());

@@ -4,10 +4,11 @@ use std::{path::PathBuf, sync::Arc};
 
 use projections::{
     opportunity_analytics::OpportunityAnalytics,
+    opportunity_lists::OpportunityLists,
     opportunity_search::{OpportunitySearch, StaticModel},
     opportunity_views::OpportunityViews,
     runtime::Projection as _,
-    storage::{clickhouse::ClickHouseConfig, qdrant::QdrantConfig, redis::RedisConfig},
+    storage::{clickhouse::ClickHouseConfig, postgres::ListsConfig, qdrant::QdrantConfig, redis::RedisConfig},
 };
 use tokio::sync::OnceCell;
 
@@ -18,12 +19,33 @@ use crate::{TestNamespace, engines, failure::or_fail};
 /// # Panics
 /// If ClickHouse refuses or is unavailable.
 pub async fn analytics() -> OpportunityAnalytics {
-    let url = engines().await.variable("CLICKHOUSE_URL").to_owned();
-    let config =
-        ClickHouseConfig { url, database: TestNamespace::new().name().to_owned(), ..ClickHouseConfig::default() };
-    let analytics = or_fail(OpportunityAnalytics::new(&config), "connecting to ClickHouse");
+    let analytics = analytics_in(TestNamespace::new().name()).await;
     or_fail(analytics.migrate().await, "migrating ClickHouse");
     analytics
+}
+
+/// A client of a ClickHouse database that several tests share. Each test has a client of its own, whose connections end
+/// with the test.
+///
+/// # Panics
+/// If ClickHouse's URL is invalid.
+pub async fn analytics_in(database: &str) -> OpportunityAnalytics {
+    let url = engines().await.variable("CLICKHOUSE_URL").to_owned();
+    let config = ClickHouseConfig { url, database: database.to_owned(), ..ClickHouseConfig::default() };
+    or_fail(OpportunityAnalytics::new(&config), "connecting to ClickHouse")
+}
+
+/// Lists of the test's own, in the database of [`crate::shared_database`].
+///
+/// # Panics
+/// If Postgres refuses or is unavailable.
+pub async fn lists() -> OpportunityLists {
+    let schema_prefix = format!("{}_", TestNamespace::new().name());
+    let config = ListsConfig { schema_prefix, ..ListsConfig::default() };
+    let lists = OpportunityLists::new(&config, engines().await.variable("DATABASE_URL"));
+    let lists = or_fail(lists, "connecting to Postgres");
+    or_fail(lists.prepare().await, "creating the tables of the lists");
+    lists
 }
 
 /// Migrated Qdrant collections of the test's own.

@@ -16,13 +16,18 @@ use nix::sys::signal::Signal;
 use tokio::sync::OnceCell;
 
 use crate::{
-    ProductHandle, blocking::run_blocking, failure::or_fail, medhub_local, test_folder::TestFolder, test_turn,
+    ProductHandle, blocking::run_blocking, failure::or_fail, medhub_local, test_database, test_folder::TestFolder,
+    test_turn,
 };
 
 /// Includes the time to fetch engines at the first start.
 const START_LIMIT: Duration = Duration::from_mins(15);
 const STOP_LIMIT: Duration = Duration::from_mins(2);
 const POLL_INTERVAL: Duration = Duration::from_millis(20);
+
+/// Settings with which a broker answers a worker when there is a record, and otherwise seldom.
+pub(crate) const IDLE_SETTINGS: [(&str, &str); 2] =
+    [("MEDHUB__WORKER__FETCH_WAIT_MS", "500"), ("MEDHUB__WORKER__FETCH_MIN_BYTES", "1")];
 
 /// Environment variables for the program, in addition to those of this process.
 pub type EnvironmentVariables = BTreeMap<String, String>;
@@ -78,7 +83,11 @@ impl TestStack {
         Self { product, _own_folder: None, args: Vec::new(), environment: EnvironmentVariables::new(), child: None }
     }
 
-    fn start_in_new_folder(args: Vec<String>, environment: EnvironmentVariables) -> Self {
+    fn start_in_new_folder(args: Vec<String>, mut environment: EnvironmentVariables) -> Self {
+        // As in a `ProductInstance`: an idle product with the default settings takes a third of a processor.
+        for (name, value) in IDLE_SETTINGS {
+            environment.entry(name.to_owned()).or_insert_with(|| value.to_owned());
+        }
         let folder = TestFolder::new();
         or_fail(fs::create_dir(folder.path().join("log")), "creating the folder for logs");
         let product = ProductHandle::new(None, BTreeMap::new(), folder.path().to_owned());
@@ -275,7 +284,10 @@ pub async fn engines() -> &'static TestStack {
             }
             // Statics are never dropped: `--discard` removes the folder when this process ends.
             let args = ["--engines-only", "--discard"].map(str::to_owned).to_vec();
-            run_blocking(move || TestStack::start_in_new_folder(args, EnvironmentVariables::new())).await
+            let start = move || TestStack::start_in_new_folder(args, EnvironmentVariables::new());
+            let stack = run_blocking(start).await;
+            test_database::slow_down_autovacuum(stack.variable("DATABASE_URL")).await;
+            stack
         })
         .await
 }

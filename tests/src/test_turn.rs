@@ -18,7 +18,7 @@ use std::{
 };
 
 /// The total weight of tests that may run at the same time; further tests wait.
-const MAX_WEIGHT: usize = 6;
+const MAX_WEIGHT: usize = 8;
 
 /// The part of it for tests with engines of their own.
 const MAX_OWN_ENGINES_WEIGHT: usize = 4;

@@ -2,9 +2,10 @@
 
 use std::{fmt, time::Duration};
 
+use engine_kinds::EngineKind;
 use objects::ObjectStoreError;
 use projections::QueryError;
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use sqlx::{Connection, PgConnection, PgPool};
 
 use super::{AppContext, RegistryLookupError};
@@ -12,22 +13,13 @@ use super::{AppContext, RegistryLookupError};
 /// Timeout of a ping.
 const ANSWER_WITHIN: Duration = Duration::from_secs(3);
 
-/// An engine: an external server that the product needs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
+/// What the product needs beside itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BackingService {
-    /// The event store.
-    Postgres,
-    /// The event topics.
-    Kafka,
-    /// Read models for analytics and lists.
-    ClickHouse,
-    /// Read models for search.
-    Qdrant,
-    /// Detail views, tenant views, the change feed and caches.
-    Redis,
-    /// The schema registry.
-    Registry,
+    /// An engine.
+    Engine(EngineKind),
+    /// The database of the lists: that of the event store unless `lists.database_url` names another.
+    Lists,
     /// The object store, which holds the files of documents: a bucket or a folder.
     Objects,
 }
@@ -56,19 +48,36 @@ pub enum PingError {
 }
 
 impl BackingService {
-    /// All engines, in the order in which an event passes through them.
-    pub const ALL: [Self; 7] =
-        [Self::Postgres, Self::Registry, Self::Kafka, Self::ClickHouse, Self::Qdrant, Self::Redis, Self::Objects];
+    /// The event store, and the lists unless they have a database of their own.
+    pub const POSTGRES: Self = Self::Engine(EngineKind::Postgres);
+    /// The schema registry.
+    pub const REGISTRY: Self = Self::Engine(EngineKind::Registry);
+    /// The event topics.
+    pub const KAFKA: Self = Self::Engine(EngineKind::Kafka);
+    /// Read models for analytics.
+    pub const CLICKHOUSE: Self = Self::Engine(EngineKind::ClickHouse);
+    /// Read models for search.
+    pub const QDRANT: Self = Self::Engine(EngineKind::Qdrant);
+    /// Detail views, tenant views, the change feed and caches.
+    pub const REDIS: Self = Self::Engine(EngineKind::Redis);
+
+    /// All engines, in the order in which an event passes through them, the database of the lists, and the object store.
+    pub const ALL: [Self; 8] = {
+        let mut all = [Self::Objects; EngineKind::ALL.len() + 2];
+        all[EngineKind::ALL.len()] = Self::Lists;
+        let mut index = 0;
+        while index < EngineKind::ALL.len() {
+            all[index] = Self::Engine(EngineKind::ALL[index]);
+            index += 1;
+        }
+        all
+    };
 
     /// Returns the display name.
     pub fn name(self) -> &'static str {
         match self {
-            Self::Postgres => "Postgres",
-            Self::Kafka => "Kafka",
-            Self::ClickHouse => "ClickHouse",
-            Self::Qdrant => "Qdrant",
-            Self::Redis => "Redis",
-            Self::Registry => "Registry",
+            Self::Engine(engine) => engine.display_name(),
+            Self::Lists => "Lists",
             Self::Objects => "Objects",
         }
     }
@@ -76,14 +85,20 @@ impl BackingService {
     /// Returns the environment variable with its address.
     pub fn env_variable(self) -> &'static str {
         match self {
-            Self::Postgres => "DATABASE_URL",
-            Self::Kafka => "KAFKA_BROKERS",
-            Self::ClickHouse => "CLICKHOUSE_URL",
-            Self::Qdrant => "QDRANT_URL",
-            Self::Redis => "REDIS_URL",
-            Self::Registry => "SCHEMA_REGISTRY_URL",
+            Self::Engine(engine) => engine.variable(),
+            Self::Lists => "MEDHUB__LISTS__DATABASE_URL",
             Self::Objects => "MEDHUB__OBJECTS__S3__ENDPOINT",
         }
+    }
+}
+
+impl Serialize for BackingService {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(match self {
+            Self::Engine(engine) => engine.name(),
+            Self::Lists => "lists",
+            Self::Objects => "objects",
+        })
     }
 }
 
@@ -104,16 +119,25 @@ impl AppContext {
 
     async fn send_ping(&self, engine: BackingService) -> Result<(), PingError> {
         match engine {
-            BackingService::Postgres => ping_postgres(&self.pool).await.map_err(PingError::Postgres),
-            BackingService::Kafka => self.kafka.ping(ANSWER_WITHIN).await.map_err(PingError::Kafka),
-            BackingService::ClickHouse => {
+            BackingService::POSTGRES => ping_postgres(&self.pool).await.map_err(PingError::Postgres),
+            BackingService::Lists => {
+                let models = self.read_models.current();
+                let lists = &models.opportunity_lists;
+                if lists.has_own_database() {
+                    lists.ping().await.map_err(PingError::ReadModel)
+                } else {
+                    ping_postgres(&self.pool).await.map_err(PingError::Postgres)
+                }
+            }
+            BackingService::KAFKA => self.kafka.ping(ANSWER_WITHIN).await.map_err(PingError::Kafka),
+            BackingService::CLICKHOUSE => {
                 self.read_models.current().analytics.ping().await.map_err(PingError::ReadModel)
             }
-            BackingService::Qdrant => self.read_models.current().search.ping().await.map_err(PingError::ReadModel),
-            BackingService::Redis => {
+            BackingService::QDRANT => self.read_models.current().search.ping().await.map_err(PingError::ReadModel),
+            BackingService::REDIS => {
                 self.read_models.current().opportunity_views.ping().await.map_err(PingError::ReadModel)
             }
-            BackingService::Registry => self.registry_client.ping().await.map_err(PingError::Registry),
+            BackingService::REGISTRY => self.registry_client.ping().await.map_err(PingError::Registry),
             BackingService::Objects => self.objects.ping().await.map_err(PingError::Objects),
         }
     }

@@ -26,13 +26,14 @@ pub struct ServiceFinding {
 impl AppContext {
     /// Checks the settings of these engines. Engines that do not answer have no findings.
     pub async fn collect_findings(&self, engines: &[BackingService]) -> Vec<ServiceFinding> {
-        let check = |engine: &BackingService| match engine {
-            BackingService::Postgres => self.check_pooler().boxed(),
-            BackingService::Kafka => self.check_topics().boxed(),
-            BackingService::Redis => self.check_eviction().boxed(),
-            BackingService::ClickHouse
-            | BackingService::Qdrant
-            | BackingService::Registry
+        let check = |engine: &BackingService| match *engine {
+            BackingService::POSTGRES => self.check_pooler().boxed(),
+            BackingService::KAFKA => self.check_topics().boxed(),
+            BackingService::REDIS => self.check_eviction().boxed(),
+            BackingService::CLICKHOUSE
+            | BackingService::QDRANT
+            | BackingService::REGISTRY
+            | BackingService::Lists
             | BackingService::Objects => async { vec![] }.boxed(),
         };
         let found = join_all(engines.iter().map(|engine| check_with_timeout(*engine, check(engine)))).await;
@@ -42,22 +43,22 @@ impl AppContext {
     async fn check_pooler(&self) -> Vec<ServiceFinding> {
         match pooler::detect_pooler(&self.pool).await {
             Ok(Some(shared)) => vec![ServiceFinding {
-                engine: BackingService::Postgres,
+                engine: BackingService::POSTGRES,
                 text: shared.advice().to_owned(),
                 harmful: !shared.keeps_prepared_statements,
             }],
             Ok(None) => vec![],
-            Err(error) => log_unavailable(BackingService::Postgres, &error),
+            Err(error) => log_unavailable(BackingService::POSTGRES, &error),
         }
     }
 
     async fn check_topics(&self) -> Vec<ServiceFinding> {
         match topic::diagnose_topics(&self.kafka_config).await {
             Ok(found) => {
-                let finding = |(text, harmful)| ServiceFinding { engine: BackingService::Kafka, text, harmful };
+                let finding = |(text, harmful)| ServiceFinding { engine: BackingService::KAFKA, text, harmful };
                 found.into_iter().map(finding).collect()
             }
-            Err(error) => log_unavailable(BackingService::Kafka, &error),
+            Err(error) => log_unavailable(BackingService::KAFKA, &error),
         }
     }
 
@@ -65,9 +66,9 @@ impl AppContext {
         match self.read_models.current().opportunity_views.eviction_warning().await {
             Ok(evicts) => evicts
                 .into_iter()
-                .map(|text| ServiceFinding { engine: BackingService::Redis, text, harmful: true })
+                .map(|text| ServiceFinding { engine: BackingService::REDIS, text, harmful: true })
                 .collect(),
-            Err(error) => log_unavailable(BackingService::Redis, &error),
+            Err(error) => log_unavailable(BackingService::REDIS, &error),
         }
     }
 }

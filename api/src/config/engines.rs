@@ -6,16 +6,21 @@ use eventstore::{postgres::PostgresConfig, relay::RelayConfig, topic::KafkaConfi
 use objects::ObjectsConfig;
 use projections::{
     opportunity_search::EmbeddingConfig,
+    read_models::StorageSettings,
     runtime::ConsumerConfig as WorkerConfig,
-    storage::{clickhouse::ClickHouseConfig, qdrant::QdrantConfig, redis::RedisConfig},
+    storage::{clickhouse::ClickHouseConfig, postgres::ListsConfig, qdrant::QdrantConfig, redis::RedisConfig},
 };
 use proposal_generation::ProposalGenerationConfig;
 use schemas::registry_client::RegistryConfig;
+use secrecy::ExposeSecret as _;
+use serde::{Deserialize, Serialize};
 
-/// Settings of all engines. Contains secrets, so it is neither serialized nor printed.
-#[derive(Clone, Default)]
+/// Settings of all engines. Each field is a section of the configuration; unknown sections are those of the program.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub struct EngineConfig {
-    /// Postgres, which holds the event store.
+    /// Postgres, which holds the event store. Its URL is a secret, so it is not serialized.
+    #[serde(skip_serializing)]
     pub postgres: PostgresConfig,
     /// Kafka topics of the events.
     pub kafka: KafkaConfig,
@@ -25,14 +30,16 @@ pub struct EngineConfig {
     pub registry: RegistryConfig,
     /// Workers, which consume the topics.
     pub worker: WorkerConfig,
-    /// ClickHouse.
+    /// ClickHouse: read model of analysts.
     pub clickhouse: ClickHouseConfig,
-    /// Qdrant.
+    /// Qdrant: read model of the semantic search.
     pub qdrant: QdrantConfig,
     /// Embedding model of the semantic search.
     pub embedding: EmbeddingConfig,
-    /// Redis.
+    /// Redis: read models of detail views.
     pub redis: RedisConfig,
+    /// Postgres: read model of lists.
+    pub lists: ListsConfig,
     /// Object store, which holds the files of documents.
     pub objects: ObjectsConfig,
     /// Shared editing of proposals.
@@ -41,4 +48,17 @@ pub struct EngineConfig {
     pub flags: FlagPins,
     /// Generation of proposals.
     pub proposal_generation: ProposalGenerationConfig,
+}
+
+impl EngineConfig {
+    /// Settings of the storages of read models.
+    pub fn storages(&self) -> StorageSettings<'_> {
+        StorageSettings {
+            clickhouse: &self.clickhouse,
+            qdrant: &self.qdrant,
+            redis: &self.redis,
+            lists: &self.lists,
+            event_store_url: self.postgres.url.expose_secret(),
+        }
+    }
 }

@@ -20,7 +20,7 @@
 //! | `MEDHUB__HTTP__MAX_QUERY_BYTES` | `16384` | maximum length of a GraphQL document, in bytes |
 //! | `MEDHUB__HTTP__MAX_DEPTH` | `20` | nesting of fields in a GraphQL document, 40 at most; introspection by GraphiQL needs 15 |
 //! | `MEDHUB__HTTP__MAX_ALIASES` | `50` | aliases in a GraphQL document, counted each time a fragment is spread |
-//! | `MEDHUB__HTTP__MAX_COMPLEXITY` | `5000` | maximum query cost of a GraphQL document; a field of an entry costs 1, a command 50, a search or a list of opportunities 200 |
+//! | `MEDHUB__HTTP__MAX_COMPLEXITY` | `5000` | maximum query cost of a GraphQL document; a field of an entry costs 1, a command or a list of opportunities 50, a search 200 |
 
 use std::{
     net::{Ipv4Addr, SocketAddr},

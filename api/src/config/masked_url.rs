@@ -7,7 +7,18 @@ pub const MASK: &str = "***";
 
 /// Replaces the password of each URL in a text (a list separated by commas) by `***`.
 pub fn mask_url(text: &str) -> String {
-    text.split(',').map(mask_single_url).collect::<Vec<_>>().join(",")
+    let mut urls: Vec<String> = vec![];
+    for part in text.split(',') {
+        match urls.last_mut() {
+            // A comma in a URL, for example in its password: the next URL begins with a scheme.
+            Some(last) if last.contains("://") && !part.contains("://") => {
+                last.push(',');
+                last.push_str(part);
+            }
+            _ => urls.push(part.to_owned()),
+        }
+    }
+    urls.iter().map(|url| mask_single_url(url)).collect::<Vec<_>>().join(",")
 }
 
 /// Whether a setting of this name is a secret.
@@ -19,7 +30,11 @@ pub fn is_secret_key(key: &str) -> bool {
 }
 
 fn mask_single_url(text: &str) -> String {
-    let Ok(mut url) = Url::parse(text) else { return text.to_owned() };
+    let Ok(mut url) = Url::parse(text) else {
+        // Where the password begins and ends is unknown.
+        let may_contain_password = text.contains("://") && text.contains('@');
+        return if may_contain_password { MASK.to_owned() } else { text.to_owned() };
+    };
     let parameters: Vec<(String, String)> = url.query_pairs().into_owned().collect();
     let has_secret_parameter = parameters.iter().any(|(name, _)| is_secret_key(name));
     if url.password().is_none() && !has_secret_parameter {
@@ -49,6 +64,9 @@ mod tests {
             ("http://127.0.0.1:8123", "http://127.0.0.1:8123"),
             ("http://h:8123/?user=a&password=s3cret", "http://h:8123/?user=a&password=***"),
             ("127.0.0.1:9092,127.0.0.1:9093", "127.0.0.1:9092,127.0.0.1:9093"),
+            ("redis://:a@h:1/,redis://:b@h:2/", "redis://:***@h:1/,redis://:***@h:2/"),
+            ("postgres://u:a,b@h/db", "postgres://u:***@h/db"),
+            ("postgres://u:p#ss@h/db", "***"),
             ("plain text", "plain text"),
         ] {
             assert_eq!(mask_url(text), masked);

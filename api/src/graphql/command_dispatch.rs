@@ -3,15 +3,15 @@
 use std::fmt::Display;
 
 use async_graphql::{ComplexObject, Context, Result, SimpleObject, Union};
-use commands::{authorization::AuthorizedCommand, dispatcher::CommandOutcome, precondition::CommandPreconditions};
-use domain::{aggregate::PureAggregate, fingerprint::Fingerprint, refusal_code::RefusalCode, value::AuditStamp};
+use commands::{dispatcher::CommandOutcome, precondition::CommandPreconditions};
+use domain::{aggregate::PureAggregate, refusal_code::RefusalCode, value::AuditStamp};
 use uuid::Uuid;
 
 use super::{consistency_token, error};
 use crate::{
     app_context::AppContext,
     auth::Principal,
-    tenant_commands::{self, CommandFailure},
+    tenant_commands::{self, CommandFailure, DataOwner, EdgeAggregate},
 };
 
 /// Outcome of a mutation.
@@ -68,47 +68,27 @@ pub(super) struct ChangeRejected {
 
 /// Dispatches a command to the aggregate `id` of the caller's company. A refusal becomes [`ChangeOutcome::Rejected`];
 /// other failures are errors.
-pub(super) async fn dispatch_command<A>(
+pub(super) async fn dispatch_command<A: EdgeAggregate>(
     ctx: &Context<'_>,
     id: impl Display + Sync,
     conditions: &CommandPreconditions,
     command: impl FnOnce(AuditStamp) -> A::Command + Send,
-) -> Result<ChangeOutcome>
-where
-    A: PureAggregate<Command: AuthorizedCommand + Clone, Error: RefusalCode> + Fingerprint,
-{
-    dispatch_command_as::<A>(ctx, request_identity(ctx)?, id, conditions, command).await
+) -> Result<ChangeOutcome> {
+    dispatch_command_as::<A>(ctx, request_identity(ctx)?, DataOwner::Company, id, conditions, command).await
 }
 
-/// Like [`dispatch_command`], with a principal other than the request's: a founder acts for a company that does not
-/// exist yet.
-pub(super) async fn dispatch_command_as<A>(
+/// Like [`dispatch_command`], for data of any owner, and with a principal other than the request's: a founder acts for a
+/// company that does not exist yet.
+pub(super) async fn dispatch_command_as<A: EdgeAggregate>(
     ctx: &Context<'_>,
     identity: &Principal,
+    owner: DataOwner,
     id: impl Display + Sync,
     conditions: &CommandPreconditions,
     command: impl FnOnce(AuditStamp) -> A::Command + Send,
-) -> Result<ChangeOutcome>
-where
-    A: PureAggregate<Command: AuthorizedCommand + Clone, Error: RefusalCode> + Fingerprint,
-{
+) -> Result<ChangeOutcome> {
     let app = error::require_context_data(ctx.data::<AppContext>())?;
-    to_outcome::<A>(&id, tenant_commands::dispatch::<A>(app, identity, &id, conditions, command).await)
-}
-
-/// Like [`dispatch_command`], for an aggregate that belongs to no company. Refuses everybody but operators.
-pub(super) async fn dispatch_public_command<A>(
-    ctx: &Context<'_>,
-    id: impl Display + Sync,
-    conditions: &CommandPreconditions,
-    command: impl FnOnce(AuditStamp) -> A::Command + Send,
-) -> Result<ChangeOutcome>
-where
-    A: PureAggregate<Command: AuthorizedCommand + Clone, Error: RefusalCode> + Fingerprint,
-{
-    let app = error::require_context_data(ctx.data::<AppContext>())?;
-    let executed = tenant_commands::dispatch_public::<A>(app, request_identity(ctx)?, &id, conditions, command).await;
-    to_outcome::<A>(&id, executed)
+    to_outcome::<A>(&id, tenant_commands::dispatch::<A>(app, identity, owner, &id, conditions, command).await)
 }
 
 fn to_outcome<A: PureAggregate>(

@@ -47,6 +47,9 @@ const MAX_DIRECTIVES: usize = 8;
 /// queries a store. If more aliases are allowed, their limit applies instead.
 const MAX_ROOT_FIELDS: usize = 64;
 
+/// Number of dimensions by which opportunities are counted.
+const MAX_DIMENSIONS: usize = 5;
+
 /// Maximum number of arguments of one field and of variables of one operation. Validation compares each with all
 /// others.
 const MAX_ARGUMENTS: usize = 100;
@@ -54,8 +57,8 @@ const MAX_ARGUMENTS: usize = 100;
 /// The cost of a document.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct DocumentCost {
-    /// Number of returned fields, plus other work in units of a field: 200 for a search, a list of opportunities or a
-    /// count over everything, 50 for a command or a history, 10 for another round trip to a store, 1 for a value of an
+    /// Number of returned fields, plus other work in units of a field: 200 for a search or statistics, 50 for a command,
+    /// a history, a list of opportunities or its facets, 10 for another round trip to a store, 1 for a value of an
     /// argument.
     pub complexity: usize,
     /// Whether the document queries the schema.
@@ -140,6 +143,8 @@ fn check_unused_fragments(document: &ExecutableDocument, limits: &CostLimits) ->
 struct PartCost {
     /// See [`DocumentCost::complexity`].
     complexity: usize,
+    /// What counts once for the list around it, in the unit of [`Self::complexity`].
+    once_per_list: usize,
     /// Number of selections that validation visits.
     visited: usize,
     /// Number of entries of the schema that introspection returns.
@@ -158,6 +163,7 @@ impl PartCost {
     fn combine(self, other: Self) -> Self {
         Self {
             complexity: self.complexity.saturating_add(other.complexity),
+            once_per_list: self.once_per_list.saturating_add(other.once_per_list),
             visited: self.visited.saturating_add(other.visited),
             entries: self.entries.saturating_add(other.entries),
             aliases: self.aliases.saturating_add(other.aliases),
@@ -309,15 +315,25 @@ impl<'a> CostVisitor<'a> {
         }
         let is_about_schema = place != IntrospectionPlace::Data;
         let entries = if is_about_schema { inner.entries.saturating_add(1).saturating_mul(list_entries) } else { 0 };
-        let page_entries = price.default_entries.map_or(1, |default| self.requested_entries(field, default));
-        let complexity =
-            price.base.saturating_add(values).saturating_add(inner.complexity.saturating_mul(page_entries));
+        let mut page_entries =
+            price.default_entries.map_or(1, |default| self.requested_entries(field, price.page_argument(), default));
+        if price.is_about_list {
+            page_entries = page_entries.saturating_mul(self.dimension_count(field));
+        }
+        let complexity = price
+            .base
+            .saturating_add(values)
+            .saturating_add(inner.complexity.saturating_mul(page_entries))
+            .saturating_add(inner.once_per_list);
+        let is_data = scope.place == IntrospectionPlace::Data;
+        let once_per_list = if is_data && price.is_about_list { complexity } else { 0 };
         let depth = inner.depth + 1;
         if depth > self.limits.depth {
             return Err(CostError::TooDeep { limit: self.limits.depth, at: pos });
         }
         Ok(PartCost {
-            complexity: if scope.place == IntrospectionPlace::Data { complexity } else { values },
+            complexity: if is_data { complexity - once_per_list } else { values },
+            once_per_list,
             visited: inner.visited.saturating_add(own.visited).saturating_add(1).saturating_add(field.arguments.len()),
             entries,
             aliases: inner.aliases.saturating_add(usize::from(field.alias.is_some())),
@@ -336,9 +352,27 @@ impl<'a> CostVisitor<'a> {
         Ok(PartCost { complexity, visited: 1 + directives.len(), ..PartCost::default() })
     }
 
-    /// Returns the number of entries of a page; an invalid `first` counts as the maximum.
-    fn requested_entries(&self, field: &Field, default: u32) -> usize {
-        let first = field.get_argument("first").map(|value| match &value.node {
+    /// Returns the number of dimensions of a facet; an unknown number counts as the maximum.
+    fn dimension_count(&self, field: &Field) -> usize {
+        let count = field.get_argument("dimensions").and_then(|value| match &value.node {
+            Value::List(values) => Some(values.len()),
+            Value::Variable(name) => self
+                .resolve_variable(name)
+                .and_then(|value| if let ConstValue::List(values) = value { Some(values.len()) } else { None }),
+            Value::Enum(_) => Some(1),
+            Value::Null
+            | Value::Number(_)
+            | Value::String(_)
+            | Value::Boolean(_)
+            | Value::Binary(_)
+            | Value::Object(_) => None,
+        });
+        count.unwrap_or(MAX_DIMENSIONS).min(MAX_DIMENSIONS)
+    }
+
+    /// Returns the number of entries of a page; an invalid `argument` counts as the maximum.
+    fn requested_entries(&self, field: &Field, argument: &str, default: u32) -> usize {
+        let first = field.get_argument(argument).map(|value| match &value.node {
             Value::Variable(name) => self.resolve_variable(name).cloned(),
             Value::Number(number) => Some(ConstValue::Number(number.clone())),
             Value::Null => Some(ConstValue::Null),

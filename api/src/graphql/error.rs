@@ -9,7 +9,7 @@ use projections::{
 };
 
 use super::parsed_document_cache::{PersistedQueryError, PrepareDocumentError};
-use crate::tenant_commands::CommandFailure;
+use crate::{opportunity_lists::OpportunityListError, tenant_commands::CommandFailure};
 
 /// The caller sent an invalid value.
 const INVALID_INPUT: &str = "INVALID_INPUT";
@@ -195,6 +195,18 @@ pub(super) fn query_error(error: &QueryError) -> Error {
     match error {
         QueryError::Unavailable { .. } => unavailable(error),
         QueryError::Unreadable { .. } => internal(error),
+    }
+}
+
+/// A list of opportunities is not answered.
+pub(super) fn list_error(error: &OpportunityListError) -> Error {
+    match error {
+        OpportunityListError::Query(failed) => query_error(failed),
+        OpportunityListError::BeingBuilt => error_with_code(&error.to_string(), UNAVAILABLE),
+        OpportunityListError::TooManyQueries(refusal) => {
+            let seconds = refusal.retry_after_s;
+            error_with_code(&error.to_string(), UNAVAILABLE).extend_with(|_, e| e.set("retryAfterSeconds", seconds))
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 use async_graphql::Result;
 use chrono::{DateTime, NaiveDate, Utc};
 use domain::{
-    opportunity::{InvalidValue, OpportunityId},
+    opportunity::{InvalidValue, MAX_RESOURCE_LINKS, OpportunityId, ResourceLink, ResourceLinks},
     value::{ensure_storable_day, ensure_storable_time},
 };
 
@@ -101,6 +101,22 @@ pub(super) fn parse_link(field: &str, text: Option<String>) -> Result<Option<Str
     }
 }
 
+/// Parses the URLs of a notice's files; an error names the URL's place in the list.
+pub(super) fn parse_resource_links(field: &str, links: Option<Vec<String>>) -> Result<Option<ResourceLinks>> {
+    let Some(links) = links else { return Ok(None) };
+    if links.len() > MAX_RESOURCE_LINKS {
+        let too_many = InvalidValue::TooMany { what: "resource links", max: MAX_RESOURCE_LINKS };
+        return Err(invalid_value(field, &too_many));
+    }
+    let parse = |(index, link): (usize, String)| {
+        let place = format!("{field}[{index}]");
+        let link = parse_link(&place, Some(link))?.unwrap_or_default();
+        parse_value(&place, &link, ResourceLink::try_new)
+    };
+    let links = links.into_iter().enumerate().map(parse).collect::<Result<Vec<_>>>()?;
+    ResourceLinks::try_new(links).map(Some).map_err(|reason| invalid_value(field, &reason))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -136,5 +152,20 @@ mod tests {
         assert!(parse_link("f", Some("javascript:alert(1)".to_owned())).is_err());
         assert!(parse_link("f", Some("https://sam.gov/opp/1".to_owned())).is_ok());
         assert_eq!(parse_link("f", Some(" ".to_owned())).unwrap(), None);
+    }
+
+    #[test]
+    fn a_resource_link_that_is_invalid_is_named_by_its_place() {
+        let parse = |links: &[&str]| {
+            let links = links.iter().map(|link| (*link).to_owned()).collect();
+            parse_resource_links("f", Some(links))
+        };
+        assert_eq!(parse(&["https://sam.gov/1", "https://sam.gov/1"]).unwrap().unwrap().iter().count(), 1);
+        assert!(parse(&[]).unwrap().unwrap().is_empty());
+        for bad in ["javascript:alert(1)", " ", "https://[::1"] {
+            let extensions = parse(&["https://sam.gov/1", bad]).unwrap_err().extensions.unwrap();
+            assert_eq!(extensions.get("field"), Some(&"f[1]".into()), "{bad:?}");
+        }
+        assert!(parse(&["https://sam.gov/1"; MAX_RESOURCE_LINKS + 1]).is_err());
     }
 }

@@ -5,7 +5,6 @@ use std::{sync::Arc, time::Duration};
 
 use async_graphql::{Context, Request, Result};
 use projections::{
-    opportunity_analytics::OpportunityAnalytics,
     opportunity_search::OpportunitySearch,
     opportunity_views::OpportunityViews,
     read_models::ReadModels,
@@ -18,6 +17,7 @@ use super::error;
 use crate::{
     app_context::AppContext,
     consistency::{self, ConsistencyError},
+    opportunity_lists::{OpportunityListReader, RequestLists},
 };
 
 /// Request extension that holds the consistency token.
@@ -34,7 +34,9 @@ pub(super) struct RequestReadModels {
     required_token: Option<Result<ConsistencyToken, InvalidConsistencyToken>>,
     wait_timeout: Duration,
     /// Whether each read model has reached the token, so that a document waits once per read model.
-    reached_models: [OnceCell<()>; 4],
+    reached_models: [OnceCell<()>; 3],
+    list_reader: OpportunityListReader,
+    lists: OnceCell<RequestLists>,
 }
 
 impl RequestReadModels {
@@ -67,19 +69,30 @@ impl RequestReadModels {
             required_token,
             wait_timeout,
             reached_models: Default::default(),
+            list_reader: app.opportunity_lists.clone(),
+            lists: OnceCell::new(),
         }
     }
 
-    pub(super) async fn analytics(&self) -> Result<&OpportunityAnalytics> {
-        self.wait_for_model(0, &self.models.analytics).await
+    /// The lists of opportunities, from the read model that has them now.
+    pub(super) async fn opportunity_lists(&self) -> Result<&RequestLists> {
+        self.lists.get_or_try_init(|| self.open_lists()).await
+    }
+
+    async fn open_lists(&self) -> Result<RequestLists> {
+        let lists = self.list_reader.open(&self.models, &self.generations).await;
+        let Some(token) = self.required_token()? else { return Ok(lists) };
+        self.wait_until_caught_up(lists.read_model(), token).await?;
+        // An answer to another request may be older than the token.
+        Ok(lists.without_shared_answers())
     }
 
     pub(super) async fn search(&self) -> Result<&OpportunitySearch> {
-        self.wait_for_model(1, &self.models.search).await
+        self.wait_for_model(0, &self.models.search).await
     }
 
     pub(super) async fn opportunity_views(&self) -> Result<&OpportunityViews> {
-        self.wait_for_model(2, &self.models.opportunity_views).await
+        self.wait_for_model(1, &self.models.opportunity_views).await
     }
 
     /// The opportunity views without waiting for the token.
@@ -88,17 +101,19 @@ impl RequestReadModels {
     }
 
     pub(super) async fn tenant_views(&self) -> Result<&TenantViews> {
-        self.wait_for_model(3, &self.models.tenant_views).await
+        self.wait_for_model(2, &self.models.tenant_views).await
     }
 
     async fn wait_for_model<'a, P: Projection>(&self, index: usize, model: &'a P) -> Result<&'a P> {
-        if let Some(token) = &self.required_token {
-            let token = token
-                .as_ref()
-                .map_err(|invalid| error::invalid_field(CONSISTENCY_TOKEN_EXTENSION, invalid.to_string()))?;
+        if let Some(token) = self.required_token()? {
             self.reached_models[index].get_or_try_init(|| self.wait_until_caught_up(model, token)).await?;
         }
         Ok(model)
+    }
+
+    fn required_token(&self) -> Result<Option<&ConsistencyToken>> {
+        let token = self.required_token.as_ref().map(Result::as_ref).transpose();
+        token.map_err(|invalid| error::invalid_field(CONSISTENCY_TOKEN_EXTENSION, invalid.to_string()))
     }
 
     async fn wait_until_caught_up(&self, model: &dyn AnyProjection, token: &ConsistencyToken) -> Result<()> {

@@ -88,6 +88,13 @@ async fn an_invalid_value_is_refused_with_its_field() {
         ("{ opportunities(first: 101) { totalCount } }", "first"),
         ("{ opportunities(after: \"x\") { totalCount } }", "after"),
         ("{ opportunities(filter: { naics: [\"33x\"] }) { totalCount } }", "filter.naics"),
+        ("{ opportunities(filter: { text: \"a\\u0000b\" }) { totalCount } }", "filter.text"),
+        ("{ opportunities(filter: { text: \"***\" }) { totalCount } }", "filter.text"),
+        ("{ opportunities(orderBy: RELEVANCE) { totalCount } }", "orderBy"),
+        ("{ opportunities(orderBy: RELEVANCE, filter: { text: \" \" }) { totalCount } }", "orderBy"),
+        ("{ opportunities(orderBy: CHEAPEST) { totalCount } }", "orderBy"),
+        // A cursor of the list in the default order.
+        ("{ opportunities(orderBy: DEADLINE_SOONEST, after: \"317e30333a58\") { totalCount } }", "after"),
         ("{ opportunity(id: \"no id\") { id } }", "id"),
         ("{ searchOpportunities(query: \" \") { id } }", "query"),
         ("{ opportunityStats(filter: { setAside: \"!\" }) { total { opportunities } } }", "filter.setAside"),

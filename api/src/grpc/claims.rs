@@ -19,7 +19,7 @@ use super::service::{failure_status, unavailable_status};
 use crate::{
     app_context::AppContext,
     auth::Principal,
-    tenant_commands::{self, CommandFailure},
+    tenant_commands::{self, CommandFailure, DataOwner},
 };
 
 /// Most calls of one company that wait for a task in this process.
@@ -131,7 +131,9 @@ async fn fail_previous_attempt_of(
     let is_last = task.is_last_attempt();
     let conditions = CommandPreconditions::with_version(Some(task.version));
     let abandon = move |_stamp: AuditStamp| -> TaskCommand { command };
-    match tenant_commands::dispatch::<Task>(app, principal, &task.task_id, &conditions, abandon).await {
+    match tenant_commands::dispatch::<Task>(app, principal, DataOwner::Company, &task.task_id, &conditions, abandon)
+        .await
+    {
         Ok(_) => Ok(!is_last),
         Err(CommandFailure::Rejected { .. } | CommandFailure::Outdated { .. }) => Ok(false),
         Err(failure) => Err(failure_status(&failure)),

@@ -21,7 +21,7 @@ const SERVER_NAME: &str = "";
 const TASK_SERVICE_NAME: &str = <TaskServiceServer<TaskServiceImpl> as NamedService>::NAME;
 
 /// Engines that tasks need: Postgres for commands, Redis for queries.
-const NEEDED_BY_TASKS: [BackingService; 2] = [BackingService::Postgres, BackingService::Redis];
+const NEEDED_BY_TASKS: [BackingService; 2] = [BackingService::POSTGRES, BackingService::REDIS];
 
 /// Keeps the health service up to date.
 pub struct HealthMonitor {

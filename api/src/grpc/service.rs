@@ -13,7 +13,7 @@ use domain::{
 };
 use projections::tenant_views::{ListCursor, ListGroup};
 use prost::Message as _;
-use task_workers::{ClaimRequest, LeaseState};
+use task_workers::{ClaimRequest, ClaimState};
 use tokio::time::Instant;
 use tonic::{Request, Response, Status};
 use uuid::Uuid;
@@ -32,7 +32,7 @@ use crate::{
     app_context::AppContext,
     auth::Principal,
     pagination::{DEFAULT_PAGE_SIZE, check_page_size},
-    tenant_commands::{self, CommandFailure},
+    tenant_commands::{self, CommandFailure, DataOwner},
 };
 
 /// How long a claim holds if the worker does not say.
@@ -83,9 +83,10 @@ impl TaskService for TaskServiceImpl {
             (_, None) => return Err(invalid_argument("task_id", "it is missing")),
         };
         let command = step_command(step)?;
-        let outcome = tenant_commands::dispatch::<Task>(&self.app, &principal, &id, &preconditions, command)
-            .await
-            .map_err(|failure| failure_status(&failure))?;
+        let outcome =
+            tenant_commands::dispatch::<Task>(&self.app, &principal, DataOwner::Company, &id, &preconditions, command)
+                .await
+                .map_err(|failure| failure_status(&failure))?;
         Ok(Response::new(ProcessTaskResponse {
             task_id: id.to_string(),
             version: outcome.version,
@@ -168,7 +169,7 @@ impl TaskService for TaskServiceImpl {
         let (id, worker, lease) =
             (parse_task_id(&task_id)?.to_string(), parse_worker(&worker)?, parse_lease(lease_seconds)?);
         let state = self.app.task_queue.renew_lease(principal.tenant(), &id, &worker, lease).await;
-        let held = state.map_err(|error| unavailable_status(&error))? == LeaseState::Held;
+        let held = state.map_err(|error| unavailable_status(&error))? == ClaimState::Held;
         Ok(Response::new(RenewClaimResponse { held }))
     }
 }

@@ -5,11 +5,7 @@
 //! reserves nothing; short bodies are not counted. When the memory is used up, long bodies are refused with 503 until
 //! other requests end.
 
-use std::{
-    pin::Pin,
-    sync::{Arc, Mutex, PoisonError},
-    task::{Context, Poll, ready},
-};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::{
     body::{Body, Bytes},
@@ -18,10 +14,13 @@ use axum::{
     middleware::Next,
     response::{IntoResponse, Response},
 };
-use hyper::body::{Frame, SizeHint};
+use hyper::body::Frame;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::problem::Problem;
+use super::{
+    observed_body::{FrameObserver, ObservedBody},
+    problem::Problem,
+};
 
 /// Bodies up to this length are not counted, in bytes.
 const UNCOUNTED_BYTES: usize = 64 * 1024;
@@ -98,7 +97,7 @@ impl BodyShare {
 /// Meters the body of a request; layers inside find its [`BodyShare`] in the request's extensions.
 pub(crate) async fn limit_body_memory(State(memory): State<BodyMemory>, request: Request, next: Next) -> Response {
     let share = memory.open_share();
-    let mut request = request.map(|body| Body::new(MeteredBody { body, share: share.clone() }));
+    let mut request = request.map(|body| Body::new(ObservedBody::new(body, share.clone())));
     request.extensions_mut().insert(share.clone());
     let response = next.run(request).await;
     if !share.is_refused() {
@@ -110,36 +109,11 @@ pub(crate) async fn limit_body_memory(State(memory): State<BodyMemory>, request:
     response
 }
 
-/// A body that reserves memory as it arrives.
-struct MeteredBody {
-    body: Body,
-    share: BodyShare,
-}
-
-impl hyper::body::Body for MeteredBody {
-    type Data = Bytes;
-    type Error = axum::Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        let frame = ready!(Pin::new(&mut self.body).poll_frame(context));
-        if let Some(Ok(frame)) = &frame
-            && let Some(bytes) = frame.data_ref()
-            && let Err(exhausted) = self.share.reserve(bytes.len())
-        {
-            return Poll::Ready(Some(Err(axum::Error::new(exhausted))));
-        }
-        Poll::Ready(frame)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
+/// Reserves memory for a body as it arrives.
+impl FrameObserver for BodyShare {
+    fn observe_frame(&mut self, frame: &Frame<Bytes>) -> Result<(), axum::Error> {
+        let bytes = frame.data_ref().map_or(0, Bytes::len);
+        self.reserve(bytes).map_err(axum::Error::new)
     }
 }
 

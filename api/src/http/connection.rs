@@ -33,10 +33,10 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tower::Service;
 
 use self::{
-    connection_monitor::{ConnectionMonitor, MonitoredStream, ResponseBodyGuard},
+    connection_monitor::{ConnectionMonitor, MonitoredStream},
     connection_permits::ConnectionPermits,
 };
-use super::client_address::ClientAddress;
+use super::{client_address::ClientAddress, observed_body::ObservedBody};
 use crate::config::HttpConfig;
 
 /// Concurrent requests of one HTTP/2 connection.
@@ -168,7 +168,7 @@ impl ConnectionServer {
                 let mut request = request.map(Body::new);
                 request.extensions_mut().insert(ConnectInfo(peer));
                 let response: Response<Body> = router.call(request).await?;
-                Ok::<_, Infallible>(response.map(|body| ResponseBodyGuard::new(body, guard)))
+                Ok::<_, Infallible>(response.map(|body| ObservedBody::new(body, guard)))
             }
         });
         let mut connection = pin!(self.builder.serve_connection_with_upgrades(TokioIo::new(stream), service));

@@ -1,5 +1,7 @@
 //! Errors of all HTTP routes except GraphQL, as problem details (RFC 9457).
 
+use std::num::NonZeroU16;
+
 use axum::{
     Json,
     http::{HeaderValue, StatusCode, header},
@@ -30,6 +32,10 @@ pub(crate) struct Problem {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Vec<RefusedItem>>)]
     refused: Option<Box<[RefusedItem]>>,
+    /// Seconds after which the request may succeed; a header of the response.
+    #[serde(skip)]
+    #[schema(ignore)]
+    retry_after_s: Option<NonZeroU16>,
 }
 
 /// An item of a list that was not accepted.
@@ -72,6 +78,7 @@ impl Problem {
             field: None,
             current_version: None,
             refused: None,
+            retry_after_s: None,
         }
     }
 
@@ -85,6 +92,11 @@ impl Problem {
         Self { refused: Some(refused.into_boxed_slice()), ..self }
     }
 
+    /// Says after how many seconds the request may succeed.
+    pub(crate) fn with_retry_after(self, seconds: u64) -> Self {
+        Self { retry_after_s: NonZeroU16::new(u16::try_from(seconds).unwrap_or(u16::MAX)), ..self }
+    }
+
     /// Adds the current version, where another one was expected.
     pub(crate) fn with_current_version(self, version: u64) -> Self {
         Self { current_version: Some(version), ..self }
@@ -94,8 +106,12 @@ impl Problem {
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let retry_after_s = self.retry_after_s;
         let mut response = (status, Json(self)).into_response();
         response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        if let Some(seconds) = retry_after_s {
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds.get()));
+        }
         response
     }
 }

@@ -225,7 +225,7 @@ impl RequestMeter {
     }
 
     /// [`Self::charge`] for a GraphQL document of this cost.
-    pub(crate) async fn charge_query_cost(&self, query_cost: usize) -> Result<(), AdmissionError> {
+    pub(crate) async fn charge_document(&self, query_cost: usize) -> Result<(), AdmissionError> {
         self.charge(self.gate.limiter.cost_of_query(query_cost)).await
     }
 

@@ -106,7 +106,7 @@ impl ReadinessProbe {
         let mut engines: BTreeMap<_, _> = engines.into_iter().collect();
         if lags.is_none() {
             // The ping may have used a connection that works while the others hang.
-            engines.entry(BackingService::Postgres.name()).and_modify(|answers| *answers = false);
+            engines.entry(BackingService::POSTGRES.name()).and_modify(|answers| *answers = false);
         }
         let active = self.app.read_models.active_generations();
         let mut parts: BTreeMap<_, _> =
@@ -146,7 +146,7 @@ impl ReadinessProbe {
 
     /// Returns the progress of the active generation of each read model; `None` if the log or the runtime fails.
     async fn projection_lags(&self) -> Option<BTreeMap<&'static str, ProjectionLag>> {
-        if !self.required_services.contains(&BackingService::Postgres) {
+        if !self.required_services.contains(&BackingService::POSTGRES) {
             return Some(BTreeMap::new());
         }
         let (models, generations) = self.app.read_models.current_with_generations();

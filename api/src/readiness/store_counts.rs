@@ -9,7 +9,7 @@ use crate::{app_context::AppContext, config::HttpConfig, graphql::GraphQl};
 /// What every engine holds, as `medhub status --json` prints it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct StoreCounts {
-    /// Counts of the event log.
+    /// Counts of the event log and of the lists.
     pub postgres: PostgresCounts,
     /// Counts of the event topics.
     pub kafka: KafkaCounts,
@@ -25,7 +25,7 @@ pub struct StoreCounts {
     pub agree: bool,
 }
 
-/// Counts of the event log.
+/// Counts of the event log, and of the lists.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct PostgresCounts {
     /// Number of events.
@@ -34,6 +34,8 @@ pub struct PostgresCounts {
     pub streams: u64,
     /// Number of streams of opportunities.
     pub opportunities: u64,
+    /// Number of opportunities in the active generation of the lists.
+    pub listed: u64,
 }
 
 /// Counts of the event topics.
@@ -96,17 +98,23 @@ impl StoreCounts {
     pub async fn load(app: &AppContext) -> Result<Self, CountError> {
         let model = CountError::ReadModel;
         let active = app.read_models.current();
-        let (log, records, facts, opportunities, views, points, total_count) = tokio::try_join!(
+        let (log, records, facts, opportunities, listed, views, points, total_count) = tokio::try_join!(
             async { eventstore::count::count_log(&app.pool).await.map_err(CountError::Log) },
             async { eventstore::count::count_published(&app.kafka_config).await.map_err(CountError::Log) },
             async { active.analytics.count_events().await.map_err(model) },
             async { active.analytics.count_opportunities().await.map_err(model) },
+            async { active.opportunity_lists.count_opportunities().await.map_err(model) },
             async { active.opportunity_views.count_views().await.map_err(model) },
             async { active.search.count_opportunities().await.map_err(model) },
             count_graphql_opportunities(app),
         )?;
         let counts = Self {
-            postgres: PostgresCounts { events: log.events, streams: log.streams, opportunities: log.opportunities },
+            postgres: PostgresCounts {
+                events: log.events,
+                streams: log.streams,
+                opportunities: log.opportunities,
+                listed,
+            },
             kafka: KafkaCounts { records },
             clickhouse: ClickHouseCounts { facts, opportunities },
             redis: RedisCounts { views },
@@ -118,13 +126,14 @@ impl StoreCounts {
     }
 
     /// The counts as rows of a table: store, what is counted, and the number.
-    pub fn rows(&self) -> [(&'static str, &'static str, u64); 9] {
+    pub fn rows(&self) -> [(&'static str, &'static str, u64); 10] {
         [
             ("Postgres", "events", self.postgres.events),
             ("Kafka", "records", self.kafka.records),
             ("ClickHouse", "facts", self.clickhouse.facts),
             ("Postgres", "streams", self.postgres.streams),
             ("Postgres", "opportunities", self.postgres.opportunities),
+            ("Postgres", "listed", self.postgres.listed),
             ("ClickHouse", "opportunities", self.clickhouse.opportunities),
             ("Qdrant", "points", self.qdrant.points),
             ("Redis", "views", self.redis.views),
@@ -135,8 +144,13 @@ impl StoreCounts {
     /// Whether every event of the log is in Kafka and in the fact table, and every opportunity in every read model.
     fn all_agree(&self) -> bool {
         let events = [self.kafka.records, self.clickhouse.facts];
-        let opportunities =
-            [self.clickhouse.opportunities, self.redis.views, self.qdrant.points, self.graphql.total_count];
+        let opportunities = [
+            self.postgres.listed,
+            self.clickhouse.opportunities,
+            self.redis.views,
+            self.qdrant.points,
+            self.graphql.total_count,
+        ];
         events.iter().all(|count| *count == self.postgres.events)
             && opportunities.iter().all(|count| *count == self.postgres.opportunities)
     }
@@ -155,7 +169,7 @@ mod tests {
     /// 12 events of 3 opportunities, a watchlist and a visit.
     fn agreeing_counts() -> StoreCounts {
         StoreCounts {
-            postgres: PostgresCounts { events: 12, streams: 5, opportunities: 3 },
+            postgres: PostgresCounts { events: 12, streams: 5, opportunities: 3, listed: 3 },
             kafka: KafkaCounts { records: 12 },
             clickhouse: ClickHouseCounts { facts: 12, opportunities: 3 },
             redis: RedisCounts { views: 3 },
@@ -172,9 +186,10 @@ mod tests {
 
     #[test]
     fn a_store_with_fewer_entries_does_not_agree() {
-        let compared_counts: [fn(&mut StoreCounts) -> &mut u64; 6] = [
+        let compared_counts: [fn(&mut StoreCounts) -> &mut u64; 7] = [
             |counts| &mut counts.kafka.records,
             |counts| &mut counts.clickhouse.facts,
+            |counts| &mut counts.postgres.listed,
             |counts| &mut counts.clickhouse.opportunities,
             |counts| &mut counts.redis.views,
             |counts| &mut counts.qdrant.points,

@@ -5,8 +5,8 @@ use axum::{
     http::{HeaderMap, StatusCode},
     response::Response,
 };
-use commands::{authorization::AuthorizedCommand, precondition::CommandPreconditions};
-use domain::{aggregate::PureAggregate, fingerprint::Fingerprint, refusal_code::RefusalCode, value::AuditStamp};
+use commands::precondition::CommandPreconditions;
+use domain::value::AuditStamp;
 use projections::tenant_views::{ListGroup, StoredAggregate, TenantAggregate};
 use serde::Serialize;
 use uuid::Uuid;
@@ -18,7 +18,11 @@ use super::{
         view_response,
     },
 };
-use crate::{auth::Principal, http::problem::Problem, tenant_commands};
+use crate::{
+    auth::Principal,
+    http::problem::Problem,
+    tenant_commands::{self, DataOwner, EdgeAggregate},
+};
 
 /// The representation of an object of a company.
 pub(super) trait ObjectView: Serialize + Sized {
@@ -73,18 +77,16 @@ pub(super) async fn get_object<V: ObjectView>(
 }
 
 /// Dispatches a command to an object of the caller's company; responds with its new version.
-pub(super) async fn change_object<A>(
+pub(super) async fn change_object<A: EdgeAggregate>(
     rest: &RestState,
     principal: &Principal,
     id: Uuid,
     preconditions: &CommandPreconditions,
     success: StatusCode,
     command: impl FnOnce(AuditStamp) -> A::Command + Send,
-) -> Result<Response, Problem>
-where
-    A: PureAggregate<Command: AuthorizedCommand + Clone, Error: RefusalCode> + Fingerprint,
-{
-    let outcome = tenant_commands::dispatch::<A>(&rest.app, principal, &id, preconditions, command).await?;
+) -> Result<Response, Problem> {
+    let (app, owner) = (&rest.app, DataOwner::Company);
+    let outcome = tenant_commands::dispatch::<A>(app, principal, owner, &id, preconditions, command).await?;
     let body = ChangeResponse { id: id.to_string(), version: outcome.version, repeated: outcome.repeated };
     change_response(&rest.app, success, A::TYPE, &outcome.aggregate_id, body).await
 }

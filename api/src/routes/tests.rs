@@ -50,9 +50,9 @@ pub(super) async fn start_server_with(routes: ServedRoutes, change: impl FnOnce(
     });
     let required: &[_] = match routes {
         ServedRoutes::Api => {
-            &[BackingService::Postgres, BackingService::ClickHouse, BackingService::Qdrant, BackingService::Redis]
+            &[BackingService::POSTGRES, BackingService::CLICKHOUSE, BackingService::QDRANT, BackingService::REDIS]
         }
-        ServedRoutes::Monitoring => &[BackingService::Postgres, BackingService::Kafka, BackingService::Registry],
+        ServedRoutes::Monitoring => &[BackingService::POSTGRES, BackingService::KAFKA, BackingService::REGISTRY],
     };
     let readiness = Arc::new(ReadinessProbe::new(app, required, Duration::from_mins(1)));
     let app = router(&http, services, readiness, None, RateLimiter::local_only(&limits));

@@ -76,7 +76,8 @@ impl TargetService {
     }
 
     /// Sends the requests of `load` with `send_request`, which returns the number of events. At a rate, the latency of a
-    /// request starts when it is due, so that waiting for earlier requests counts (no coordinated omission).
+    /// request starts when it is due, so that waiting for earlier requests counts (no coordinated omission). A refused
+    /// request has no events; where the latency is the result, it counts as one that took [`REQUEST_TIMEOUT`].
     pub(super) async fn measure_load<F, A>(&self, load: RequestLoad, send_request: F) -> anyhow::Result<BenchFigures>
     where
         F: Fn(Self, u64) -> A + Clone + Send + Sync + 'static,
@@ -89,6 +90,7 @@ impl TargetService {
                 (self.clone(), send_request.clone(), Arc::clone(&next), Arc::clone(&events));
             tokio::spawn(async move {
                 let mut waits = new_wait_histogram()?;
+                let is_latency_measured = load.rate.is_some() || load.in_flight == 1;
                 loop {
                     let number = next.fetch_add(1, Ordering::Relaxed);
                     if number >= load.requests {
@@ -103,8 +105,13 @@ impl TargetService {
                             due
                         }
                     };
-                    events.fetch_add(send_request(target.clone(), number).await?, Ordering::Relaxed);
-                    waits.saturating_record(to_micros(due.elapsed()).max(1));
+                    let answered = send_request(target.clone(), number).await?;
+                    events.fetch_add(answered, Ordering::Relaxed);
+                    if answered > 0 {
+                        waits.saturating_record(to_micros(due.elapsed()).max(1));
+                    } else if is_latency_measured {
+                        waits.saturating_record(to_micros(REQUEST_TIMEOUT));
+                    }
                 }
             })
         });
@@ -126,4 +133,24 @@ pub(super) fn steady_interval(period: Duration) -> tokio::time::Interval {
     let mut ticks = interval(period);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     ticks
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn refused_requests_are_no_fast_answers() {
+        let measure = async |rate| {
+            let load = RequestLoad { requests: 100, in_flight: 4, rate };
+            let refuse_half = |_: TargetService, number: u64| async move { Ok(number % 2) };
+            TargetService::new("http://127.0.0.1:1").measure_load(load, refuse_half).await.unwrap()
+        };
+        let steady = measure(Some(100_000)).await;
+        assert_eq!(steady.events, 50);
+        assert!(steady.p99_ms.unwrap() >= 29_000.0, "{steady:?}");
+        let unlimited = measure(None).await;
+        assert_eq!(unlimited.events, 50);
+        assert!(unlimited.p99_ms.unwrap() < 29_000.0, "{unlimited:?}");
+    }
 }

@@ -20,20 +20,18 @@ use super::{
 };
 use crate::{BenchFigures, cpu_time, new_wait_histogram, to_micros};
 
-/// Number of changes.
-const CHANGE_COUNT: usize = 20;
-
 /// Pause between two changes.
 const CHANGE_INTERVAL: Duration = Duration::from_millis(500);
 
 type SubscriberSocket = WebSocketStream<MaybeTlsStream<tokio::net::TcpStream>>;
 
-/// Opens `count` subscriptions, changes opportunities, and times from the request of a change until each subscriber
+/// Opens `count` subscriptions, changes opportunities `change_count` times, and times from the request of a change until each subscriber
 /// receives it.
 pub(super) async fn measure_subscribers(
     target: &TargetService,
     fixture: &ApiBenchFixture,
     count: usize,
+    change_count: usize,
 ) -> anyhow::Result<ApiBenchReport> {
     let mut sockets = Vec::with_capacity(count);
     for _ in 0..count {
@@ -43,9 +41,10 @@ pub(super) async fn measure_subscribers(
     tokio::time::sleep(Duration::from_secs(1)).await;
     let (started, cpu_before) = (Instant::now(), cpu_time::process_cpu_time());
     let sent_times = Arc::new(Mutex::new(std::collections::HashMap::<(String, u64), Instant>::new()));
-    let receivers: Vec<_> = sockets.into_iter().map(|socket| tokio::spawn(receive_changes(socket))).collect();
+    let receivers: Vec<_> =
+        sockets.into_iter().map(|socket| tokio::spawn(receive_changes(socket, change_count))).collect();
     let mut ticks = steady_interval(CHANGE_INTERVAL);
-    for number in 0..CHANGE_COUNT {
+    for number in 0..change_count {
         ticks.tick().await;
         let id = fixture.opportunity_ids.get(number % fixture.opportunity_ids.len()).cloned().unwrap_or_default();
         let document = json!({
@@ -63,8 +62,8 @@ pub(super) async fn measure_subscribers(
         let changes = receiver.await??;
         let sent_times = sent_times.lock().await;
         anyhow::ensure!(
-            changes.len() == CHANGE_COUNT,
-            "a subscriber received {} of {CHANGE_COUNT} changes",
+            changes.len() == change_count,
+            "a subscriber received {} of {change_count} changes",
             changes.len()
         );
         for (change, received_at) in changes {
@@ -103,9 +102,12 @@ async fn open_subscription(base_url: &str) -> anyhow::Result<SubscriberSocket> {
 }
 
 /// Receives all changes, with the time of arrival.
-async fn receive_changes(mut socket: SubscriberSocket) -> anyhow::Result<Vec<((String, u64), Instant)>> {
-    let mut changes = Vec::with_capacity(CHANGE_COUNT);
-    while changes.len() < CHANGE_COUNT {
+async fn receive_changes(
+    mut socket: SubscriberSocket,
+    change_count: usize,
+) -> anyhow::Result<Vec<((String, u64), Instant)>> {
+    let mut changes = Vec::with_capacity(change_count);
+    while changes.len() < change_count {
         let message =
             timeout(REQUEST_TIMEOUT, next_message(&mut socket)).await.context("waiting for a change timed out")??;
         let change = &message["payload"]["data"]["opportunityChanges"];

@@ -65,6 +65,7 @@ impl Workload {
             response_deadline: None,
             set_aside: None,
             naics: None,
+            resource_links: None,
         }))
     }
 
@@ -106,18 +107,11 @@ fn sample_notice() -> Result<Notice, InvalidValue> {
         source: NoticeSource::SamCsv,
         posted_at,
         details: NoticeDetails {
-            title: "Patient lifts, ceiling mounted".to_owned(),
-            notice_type: NoticeType::try_new("Solicitation")?,
-            agency: Agency::from_name("VETERANS AFFAIRS, DEPARTMENT OF")?,
-            solicitation_number: None,
-            base_type: None,
             sub_tier: Some("VETERANS AFFAIRS, DEPARTMENT OF".to_owned()),
             office: Some("PCAC HEALTH INFORMATION".to_owned()),
-            set_aside: None,
             naics: Some(NaicsCode::try_new("339113")?),
             psc: Some("6530".to_owned()),
             response_deadline: Some(posted_at + TimeDelta::days(30)),
-            archive_on: None,
             active: Some(true),
             place: Some(PlaceOfPerformance {
                 city: Some("Tampa".to_owned()),
@@ -125,7 +119,11 @@ fn sample_notice() -> Result<Notice, InvalidValue> {
                 ..PlaceOfPerformance::default()
             }),
             description: Some(DESCRIPTION.to_owned()),
-            link: None,
+            ..NoticeDetails::new(
+                "Patient lifts, ceiling mounted".to_owned(),
+                NoticeType::try_new("Solicitation")?,
+                Agency::from_name("VETERANS AFFAIRS, DEPARTMENT OF")?,
+            )
         },
         award: None,
     })

@@ -22,7 +22,11 @@ use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
 
 use super::{PROGRESS_TIMEOUT, RelayBenchOptions, topics};
-use crate::{log, new_wait_histogram, to_micros};
+use crate::{
+    log, new_wait_histogram,
+    report::{BenchMeasure, LatencyPercentiles, MeasureRepetition, MeasureUnit},
+    to_micros,
+};
 
 /// Appends in flight at once.
 const WRITERS: u32 = 4;
@@ -36,6 +40,16 @@ pub(super) struct RelayLatency {
     p50_ms: f64,
     p99_ms: f64,
     max_ms: f64,
+}
+
+impl RelayLatency {
+    pub(super) fn to_measure(&self) -> BenchMeasure {
+        let latency = LatencyPercentiles { p50_ms: self.p50_ms, p99_ms: self.p99_ms };
+        let repetition = MeasureRepetition { latency: Some(latency), ..MeasureRepetition::from_value(self.p99_ms) };
+        BenchMeasure::new("relay/commit-to-kafka", MeasureUnit::Milliseconds, vec![repetition])
+            .with_setting("rate", self.events_per_s)
+            .with_setting("max_ms", self.max_ms)
+    }
 }
 
 type CommitTimes = Arc<Mutex<Vec<Option<Instant>>>>;

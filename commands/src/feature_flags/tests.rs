@@ -134,10 +134,16 @@ async fn flags_follow_the_log_and_stay_when_it_is_away() {
 
     log.append("print", &switched(false));
     log.is_down.store(true, Ordering::Relaxed);
+    let confirmed_at = || *flags.shared.confirmed_at.read().unwrap();
+    let confirmed = confirmed_at();
     assert!(flags.refresh().await.is_err() && flags.is_on("print", &acme()));
+    assert_eq!(confirmed_at(), confirmed, "their age grows");
     log.is_down.store(false, Ordering::Relaxed);
     flags.refresh().await.unwrap();
     assert!(!flags.is_on("print", &acme()));
+    let read = confirmed_at();
+    flags.refresh().await.unwrap();
+    assert!(confirmed < read && read < confirmed_at(), "also without a change");
 }
 
 #[tokio::test]

@@ -12,9 +12,9 @@ mod registry;
 
 use std::{collections::BTreeMap, ffi::OsString, path::PathBuf, time::Duration};
 
-use clap::ValueEnum;
+pub use engine_kinds::EngineKind;
 use nix::sys::signal::Signal;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use crate::{
     artifact::{ArtifactCache, PinnedArtifact},
@@ -25,64 +25,34 @@ use crate::{
 /// Default time for a program to stop gracefully.
 const STOP_LIMIT: Duration = Duration::from_secs(15);
 
-/// An engine of a stack, in the order of starting.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ValueEnum)]
-#[serde(rename_all = "lowercase")]
-pub enum EngineKind {
-    /// PostgreSQL: the event store.
-    Postgres,
-    /// The schema registry: the Avro schemas of the events, served from Postgres by the product's own program.
-    Registry,
-    /// Redis: views and counters.
-    Redis,
-    /// Kafka: the published events that projections read.
-    Kafka,
-    /// ClickHouse: facts and analytics.
-    #[value(name = "clickhouse")]
-    ClickHouse,
-    /// Qdrant: semantic search.
-    Qdrant,
+/// An engine as a part of a local stack.
+pub trait LocalEngine {
+    /// The port for clients.
+    fn port(self) -> ServicePort;
+
+    /// The address at which clients reach the local engine.
+    fn url(self, port: u16) -> String;
+
+    /// Chooses the program to run.
+    ///
+    /// # Errors
+    /// If no available program can read the data that exists already.
+    fn choose_program(self, settings: &EngineSettings) -> anyhow::Result<EngineProgram>;
+
+    /// Prepares the engine's data folder and returns how to run the engine.
+    ///
+    /// # Errors
+    /// If the folder cannot be created, or the engine's own preparation fails.
+    fn prepare_launch(
+        self,
+        choice: &EngineProgram,
+        settings: &EngineSettings,
+        ports: &AllocatedPorts,
+    ) -> impl Future<Output = anyhow::Result<LaunchSpec>> + Send;
 }
 
-impl EngineKind {
-    /// All engines, in start order.
-    pub const ALL: [Self; 6] =
-        [Self::Postgres, Self::Registry, Self::Redis, Self::Kafka, Self::ClickHouse, Self::Qdrant];
-
-    /// The name in outputs, logs and file names.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Postgres => "postgres",
-            Self::Registry => "registry",
-            Self::Redis => "redis",
-            Self::Kafka => "kafka",
-            Self::ClickHouse => "clickhouse",
-            Self::Qdrant => "qdrant",
-        }
-    }
-
-    /// The environment variable with the engine's address. When it is set, no local engine of this kind is started.
-    pub fn variable(self) -> &'static str {
-        match self {
-            Self::Postgres => "DATABASE_URL",
-            Self::Registry => "SCHEMA_REGISTRY_URL",
-            Self::Redis => "REDIS_URL",
-            Self::Kafka => "KAFKA_BROKERS",
-            Self::ClickHouse => "CLICKHOUSE_URL",
-            Self::Qdrant => "QDRANT_URL",
-        }
-    }
-
-    /// The engine that stores this one's data. It starts first, and its address is passed to this one.
-    pub fn storing_engine(self) -> Option<Self> {
-        match self {
-            Self::Registry => Some(Self::Postgres),
-            Self::Postgres | Self::Redis | Self::Kafka | Self::ClickHouse | Self::Qdrant => None,
-        }
-    }
-
-    /// The port for clients.
-    pub fn port(self) -> ServicePort {
+impl LocalEngine for EngineKind {
+    fn port(self) -> ServicePort {
         match self {
             Self::Postgres => ServicePort::Postgres,
             Self::Registry => ServicePort::Registry,
@@ -93,8 +63,7 @@ impl EngineKind {
         }
     }
 
-    /// The address at which clients reach the local engine.
-    pub fn url(self, port: u16) -> String {
+    fn url(self, port: u16) -> String {
         match self {
             Self::Postgres => format!("postgres://{0}@127.0.0.1:{port}/{0}", postgres::USER_AND_DATABASE),
             Self::Redis => format!("redis://127.0.0.1:{port}/"),
@@ -103,11 +72,7 @@ impl EngineKind {
         }
     }
 
-    /// Chooses the program to run.
-    ///
-    /// # Errors
-    /// If no available program can read the data that exists already.
-    pub fn choose_program(self, settings: &EngineSettings) -> anyhow::Result<EngineProgram> {
+    fn choose_program(self, settings: &EngineSettings) -> anyhow::Result<EngineProgram> {
         match self {
             Self::Postgres => postgres::choose_program(settings),
             Self::Registry => Ok(registry::choose_program()),
@@ -118,11 +83,7 @@ impl EngineKind {
         }
     }
 
-    /// Prepares the engine's data folder and returns how to run the engine.
-    ///
-    /// # Errors
-    /// If the folder cannot be created, or the engine's own preparation fails.
-    pub async fn prepare_launch(
+    async fn prepare_launch(
         self,
         choice: &EngineProgram,
         settings: &EngineSettings,
@@ -237,9 +198,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_engine_has_its_own_port_and_variable() {
+    fn every_engine_has_its_own_port() {
         let ports: std::collections::BTreeSet<_> = EngineKind::ALL.iter().map(|engine| engine.port()).collect();
-        let variables: std::collections::BTreeSet<_> = EngineKind::ALL.iter().map(|engine| engine.variable()).collect();
-        assert_eq!((ports.len(), variables.len()), (EngineKind::ALL.len(), EngineKind::ALL.len()));
+        assert_eq!(ports.len(), EngineKind::ALL.len());
     }
 }

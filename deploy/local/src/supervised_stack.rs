@@ -23,7 +23,7 @@ use uuid::Uuid;
 use self::stack_signals::StackSignals;
 use crate::{
     artifact::{DownloadProgress, GRAPHIQL, PDFIUM, PinnedArtifact, WORDLLAMA, ensure_all_cached},
-    engine::{EngineKind, EngineSettings, LaunchSpec},
+    engine::{EngineKind, EngineSettings, LaunchSpec, LocalEngine},
     folder::{self, ProcessLock},
     health_probe::HealthProbe,
     process::{self, ProcessIdentity, THIS_PROGRAM},
@@ -103,7 +103,7 @@ impl StackConfig {
     }
 
     fn wanted_ports(&self) -> Vec<ServicePort> {
-        let mut ports: Vec<ServicePort> = self.own_engines().map(EngineKind::port).collect();
+        let mut ports: Vec<ServicePort> = self.own_engines().map(LocalEngine::port).collect();
         if ports.contains(&ServicePort::Kafka) {
             ports.push(ServicePort::KafkaController);
         }

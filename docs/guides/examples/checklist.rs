@@ -25,6 +25,11 @@ text_value!(
 );
 
 text_value!(
+    /// What shows that an item is done, such as the name of a file.
+    ItemEvidence, "evidence", max 200, |c| !c.is_control(), "text on one line"
+);
+
+text_value!(
     /// What somebody notes about an item that is done.
     ChecklistNote, "note", max 1_000, |c| !c.is_control(), "text on one line"
 );
@@ -35,16 +40,19 @@ pub enum Checklist {
     /// The checklist does not exist yet.
     #[default]
     Absent,
-    /// The items, each with its note if it is done.
+    /// The items, each with its completion if it is done.
     Open(BTreeMap<ChecklistItem, Option<ItemCompletion>>),
     /// All items are done.
     Closed,
 }
 
-/// An item that is done.
+/// How an item was done: the command says it, the event records it, and the state has it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ItemCompletion {
-    /// A note; `None` without one, and for events of version 1.0.
+    /// What shows it.
+    pub evidence: ItemEvidence,
+    /// A note about it; `None` in events of version 1.0.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub note: Option<ChecklistNote>,
 }
 
@@ -62,10 +70,10 @@ impl Checklist {
                 Err(ChecklistError::NotCreated)
             }
             (Self::Open(_), ChecklistCommand::Create { .. }) => Err(ChecklistError::AlreadyCreated),
-            (Self::Open(items), ChecklistCommand::Tick { item, note, stamp }) => match items.get(&item) {
+            (Self::Open(items), ChecklistCommand::Tick { item, completion, stamp }) => match items.get(&item) {
                 None => Err(ChecklistError::UnknownItem),
                 Some(Some(_)) => Ok(vec![]),
-                Some(None) => Ok(vec![ChecklistEvent::ItemTicked { item, note, stamp }]),
+                Some(None) => Ok(vec![ChecklistEvent::ItemTicked { item, completion, stamp }]),
             },
             (Self::Open(items), ChecklistCommand::Close { .. }) if items.values().any(Option::is_none) => {
                 Err(ChecklistError::ItemsOpen)
@@ -81,8 +89,8 @@ impl Checklist {
     /// Folds one event into the state. Never fails and checks no rules, since the event is recorded.
     pub fn evolve(&mut self, event: ChecklistEvent) {
         match (self, event) {
-            (Self::Open(items), ChecklistEvent::ItemTicked { item, note, .. }) => {
-                items.insert(item, Some(ItemCompletion { note }));
+            (Self::Open(items), ChecklistEvent::ItemTicked { item, completion, .. }) => {
+                items.insert(item, Some(completion));
             }
             (state, ChecklistEvent::Created { items, .. }) => {
                 *state = Self::Open(items.into_iter().map(|item| (item, None)).collect());

@@ -95,7 +95,7 @@ pub(super) fn format_resource(content: &ResourceContent) -> String {
 mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
 
-    use domain::resource::{ResourceBody, ResourceKind, ResourceName, ResourceTags};
+    use domain::resource::{ResourceBody, ResourceKind, ResourceName};
     use futures::FutureExt as _;
 
     use super::*;
@@ -116,12 +116,9 @@ mod tests {
             let begin = after.map_or(0, |after| after.parse::<usize>().unwrap());
             let end = begin + limit as usize;
             self.read.fetch_add(limit as usize, Ordering::Relaxed);
-            let resource = |number: usize| ResourceContent {
-                name: ResourceName::try_new(&format!("resource {number}")).unwrap(),
-                kind: ResourceKind::Certification,
-                body: self.body.clone(),
-                tags: ResourceTags::default(),
-                document_id: None,
+            let resource = |number: usize| {
+                let name = ResourceName::try_new(&format!("resource {number}")).unwrap();
+                ResourceContent::new(name, ResourceKind::Certification, self.body.clone())
             };
             let next = (end < 1_000).then(|| end.to_string());
             async move { Ok(ResourcePage { resources: (begin..end).map(resource).collect(), next }) }.boxed()

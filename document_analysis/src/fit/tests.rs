@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 use domain::{
     company::{CapabilityText, CompanyName, CompanyProfile},
     opportunity::{NaicsCode, SetAside},
-    resource::{ResourceBody, ResourceContent, ResourceKind, ResourceName, ResourceTags},
+    resource::{ResourceBody, ResourceContent, ResourceKind, ResourceName},
 };
 
 use super::*;
@@ -26,13 +26,8 @@ fn profile(naics: &[&str], set_asides: &[&str], capabilities: Option<&str>) -> C
 }
 
 fn certificate() -> ResourceContent {
-    ResourceContent {
-        name: ResourceName::try_new("ISO 13485 certificate").unwrap(),
-        kind: ResourceKind::Certification,
-        body: ResourceBody::try_new("Valid until 2030.").unwrap(),
-        tags: ResourceTags::default(),
-        document_id: None,
-    }
+    let name = ResourceName::try_new("ISO 13485 certificate").unwrap();
+    ResourceContent::new(name, ResourceKind::Certification, ResourceBody::try_new("Valid until 2030.").unwrap())
 }
 
 fn assess(text: &str, profile: &CompanyProfile, resources: Vec<ResourceContent>) -> (Option<u8>, String) {

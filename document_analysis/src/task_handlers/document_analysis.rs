@@ -4,17 +4,19 @@ use std::sync::Arc;
 
 use domain::{
     company::RegisteredCompany,
-    document::{DocumentCommand, LanguageTag, UploadedDocument},
+    document::{DocumentCommand, LanguageTag},
     error_chain::format_error_chain,
     event_store::AggregateStores,
     task::{TaskKind, TaskResult},
 };
 use task_workers::{ClaimedTask, TaskFailure};
-use tokio_util::sync::CancellationToken;
 
 use super::{
-    DocumentRecord, StoredText, computation::compute, document_record::task_result,
-    document_task_handler::DocumentWork, stored_text::LoadedText,
+    DocumentRecord, StoredText,
+    computation::compute,
+    document_record::task_result,
+    document_task_handler::{DocumentWork, StageTask},
+    stored_text::LoadedText,
 };
 use crate::{
     AnalysisBudget, CompanyQualifications, EXTRACTIVE_MODEL, ExtractiveAnalyst, ResourceReader,
@@ -34,13 +36,8 @@ pub(super) struct DocumentAnalysis {
 impl<S: AggregateStores> DocumentWork<S> for DocumentAnalysis {
     const KIND: TaskKind = TaskKind::AnalyseDocument;
 
-    async fn work(
-        &self,
-        task: &ClaimedTask,
-        document: UploadedDocument,
-        record: &DocumentRecord<S>,
-        cancelled: &CancellationToken,
-    ) -> Result<TaskResult, TaskFailure> {
+    async fn work(&self, stage: StageTask<'_, S>) -> Result<TaskResult, TaskFailure> {
+        let StageTask { task, document, record, cancelled } = stage;
         let loaded = self.texts.read(task, &document).await?;
         let Some(requirements) = document.requirements else {
             return Err(TaskFailure::never("the requirements of the document were not extracted"));

@@ -3,16 +3,18 @@
 use std::sync::Arc;
 
 use domain::{
-    document::{DocumentCommand, LanguageTag, UploadedDocument},
+    document::{DocumentCommand, LanguageTag},
     event_store::AggregateStores,
     task::{TaskKind, TaskResult},
 };
-use task_workers::{ClaimedTask, TaskFailure};
-use tokio_util::sync::CancellationToken;
+use task_workers::TaskFailure;
 
 use super::{
-    DocumentRecord, StoredText, computation::compute, document_record::task_result,
-    document_task_handler::DocumentWork, stored_text::LoadedText,
+    StoredText,
+    computation::compute,
+    document_record::task_result,
+    document_task_handler::{DocumentWork, StageTask},
+    stored_text::LoadedText,
 };
 use crate::{AnalysisBudget, ExtractedRequirements, RequirementExtractor, language_name::describe_foreign_language};
 
@@ -25,13 +27,8 @@ pub(super) struct RequirementExtraction {
 impl<S: AggregateStores> DocumentWork<S> for RequirementExtraction {
     const KIND: TaskKind = TaskKind::ExtractRequirements;
 
-    async fn work(
-        &self,
-        task: &ClaimedTask,
-        document: UploadedDocument,
-        record: &DocumentRecord<S>,
-        cancelled: &CancellationToken,
-    ) -> Result<TaskResult, TaskFailure> {
+    async fn work(&self, stage: StageTask<'_, S>) -> Result<TaskResult, TaskFailure> {
+        let StageTask { task, document, record, cancelled } = stage;
         if document.requirements.is_some() {
             return task_result("the requirements were already extracted");
         }

@@ -8,15 +8,14 @@ use domain::{
 };
 use futures::TryStreamExt as _;
 use objects::ObjectStore;
-use task_workers::{ClaimedTask, TaskFailure};
+use task_workers::TaskFailure;
 use tempfile::NamedTempFile;
 use tokio::{fs::File, io::AsyncWriteExt as _};
-use tokio_util::sync::CancellationToken;
 
 use super::{
-    DocumentRecord, StoredText,
+    StoredText,
     document_record::{object_owner, task_result},
-    document_task_handler::DocumentWork,
+    document_task_handler::{DocumentWork, StageTask},
     stored_text::storage_failure,
 };
 use crate::{PagedText, paged_text::UNREAD_PAGE_NOTICE};
@@ -35,13 +34,8 @@ impl<S: AggregateStores> DocumentWork<S> for DocumentTextExtraction {
     const KIND: TaskKind = TaskKind::ExtractText;
 
     /// When the task is lost, the pool drops this future, which ends the child process.
-    async fn work(
-        &self,
-        task: &ClaimedTask,
-        document: UploadedDocument,
-        record: &DocumentRecord<S>,
-        _cancelled: &CancellationToken,
-    ) -> Result<TaskResult, TaskFailure> {
+    async fn work(&self, stage: StageTask<'_, S>) -> Result<TaskResult, TaskFailure> {
+        let StageTask { task, document, record, cancelled: _ } = stage;
         let owner = object_owner(task)?;
         if document.text.is_some() {
             return task_result("the text was already extracted");

@@ -40,19 +40,19 @@ pub struct FlagAssignment {
 
 impl FeatureFlag {
     /// The variant of a tenant, by the flag with this key.
-    pub fn assign_variant(&self, key: &FlagKey, tenant: &TenantId) -> FlagAssignment {
+    pub fn compute_assignment(&self, key: &FlagKey, tenant: &TenantId) -> FlagAssignment {
         match self {
             Self::Absent => FlagAssignment { variant: VariantName::control(), reason: AssignmentReason::Undefined },
             Self::Archived(definition) => {
                 FlagAssignment { variant: definition.variants.control(), reason: AssignmentReason::Undefined }
             }
-            Self::Active(definition) => definition.assign_variant(key, tenant),
+            Self::Active(definition) => definition.compute_active_assignment(key, tenant),
         }
     }
 }
 
 impl FlagDefinition {
-    fn assign_variant(&self, key: &FlagKey, tenant: &TenantId) -> FlagAssignment {
+    fn compute_active_assignment(&self, key: &FlagKey, tenant: &TenantId) -> FlagAssignment {
         if let Some(variant) = self.overrides.get(tenant) {
             FlagAssignment { variant: variant.clone(), reason: AssignmentReason::Override }
         } else if self.enabled {

@@ -22,31 +22,67 @@ vocabulary!(
     }
 );
 
+/// The variants of experiments that the settings of a program name.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ConfiguredVariants {
+    /// The versions of the prompt for sections of proposals.
+    pub prompt_versions: Vec<String>,
+    /// The names of the providers of generated texts.
+    pub providers: Vec<String>,
+}
+
 impl KnownExperiment {
     /// The key of its flag.
     pub fn key(self) -> FlagKey {
         FlagKey::from_program(self.name())
     }
 
-    /// Checks the variants of a flag: those of an experiment of this release begin with `control`, and all variants of
-    /// `search.ranking` are among [`SEARCH_RANKINGS`]. An unknown variant would be used as the control, and compared with it
-    /// as if it differed. Providers and versions of prompts are settings of programs, and not checked.
+    /// Checks the variants of a flag: those of an experiment of this release begin with `control`, and all of them are
+    /// known. An unknown variant would be used as the control, and compared with it as if it differed.
     ///
     /// # Errors
     /// [`InvalidValue`] for other variants.
-    pub fn check_variants(key: &FlagKey, variants: &FlagVariants) -> Result<(), InvalidValue> {
+    pub fn check_variants(
+        key: &FlagKey,
+        variants: &FlagVariants,
+        configured: &ConfiguredVariants,
+    ) -> Result<(), InvalidValue> {
         let Some(experiment) = Self::ALL.iter().find(|experiment| experiment.name() == key.as_str()) else {
             return Ok(());
         };
-        let malformed = |expected| InvalidValue::malformed("list of variants", &variants.to_string(), expected);
         if variants.control().as_str() != CONTROL {
-            return Err(malformed("a list that begins with `control`, as this experiment needs"));
+            let expected = "a list that begins with `control`, as this experiment needs";
+            return Err(InvalidValue::malformed("list of variants", &variants.to_string(), expected));
         }
-        let is_known = |name: &str| *experiment != Self::SearchRanking || SEARCH_RANKINGS.contains(&name);
-        if !variants.iter().all(|variant| is_known(variant.name.as_str())) {
-            return Err(malformed("a list of rankings: control, words, meaning, recent"));
+        match variants.iter().find(|variant| !experiment.has_variant(variant.name.as_str(), configured)) {
+            Some(unknown) => Err(InvalidValue::malformed("variant", unknown.name.as_str(), experiment.known_names())),
+            None => Ok(()),
         }
-        Ok(())
+    }
+
+    /// Whether it has a variant of this name, with these settings.
+    pub fn has_variant(self, name: &str, configured: &ConfiguredVariants) -> bool {
+        let is_known = |known: &[String]| name == CONTROL || known.iter().any(|known| known == name);
+        match self {
+            Self::ProposalProvider => is_known(&configured.providers),
+            Self::ProposalPrompt => is_known(&configured.prompt_versions),
+            Self::SearchRanking => SEARCH_RANKINGS.contains(&name),
+        }
+    }
+
+    /// What the names of its variants may be.
+    fn known_names(self) -> &'static str {
+        match self {
+            Self::ProposalProvider => {
+                "`control` or a provider in the settings of this program (`language_models.providers`; `medhub config` \
+                 shows them)"
+            }
+            Self::ProposalPrompt => {
+                "`control` or a version of the prompt that this program has (built in, or in the folder \
+                 `proposal_generation.prompts_folder`)"
+            }
+            Self::SearchRanking => "one of the rankings: control, words, meaning, recent",
+        }
     }
 
     /// What it compares.
@@ -67,18 +103,25 @@ mod tests {
     };
 
     #[test]
-    fn flags_of_experiments_have_a_control_and_known_rankings() {
+    fn flags_of_experiments_have_a_control_and_known_variants() {
+        let configured =
+            ConfiguredVariants { prompt_versions: vec!["3".to_owned()], providers: vec!["main".to_owned()] };
         let check = |key: &str, names: &[&str]| {
             let variant = |name: &&str| FlagVariant { name: VariantName::try_new(name).unwrap(), weight: 1 };
             let variants = FlagVariants::try_new(names.iter().map(variant).collect()).unwrap();
-            KnownExperiment::check_variants(&FlagKey::try_new(key).unwrap(), &variants)
+            let checked = KnownExperiment::check_variants(&FlagKey::try_new(key).unwrap(), &variants, &configured);
+            checked.map_err(|error| error.to_string())
         };
-        for key in ["search.ranking", "proposal-generation.prompt", "proposal-generation.provider"] {
-            assert!(check(key, &["words", "control"]).unwrap_err().to_string().contains("begins with `control`"));
-            assert_eq!(check(key, &["control", "words"]), Ok(()));
+        for (key, known, unknown, explanation) in [
+            ("search.ranking", "words", "word", "rankings: control, words, meaning, recent"),
+            ("proposal-generation.prompt", "3", "4", "a version of the prompt that this program has"),
+            ("proposal-generation.provider", "main", "mian", "language_models.providers"),
+        ] {
+            assert!(check(key, &[known, "control"]).unwrap_err().contains("begins with `control`"));
+            assert_eq!(check(key, &["control", known]), Ok(()));
+            let refused = check(key, &["control", known, unknown]).unwrap_err();
+            assert!(refused.contains(&format!("{unknown:?}")) && refused.contains(explanation), "{refused}");
         }
-        assert!(check("search.ranking", &["control", "word"]).unwrap_err().to_string().contains("rankings"));
-        assert_eq!(check("proposal-generation.prompt", &["control", "3"]), Ok(()));
         assert_eq!(check("another.flag", &["off", "on"]), Ok(()));
     }
 }

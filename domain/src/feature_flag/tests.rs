@@ -129,7 +129,7 @@ fn fold(events: Vec<FeatureFlagEvent>) -> FeatureFlag {
 }
 
 fn assigned(flag: &FeatureFlag, tenant_id: &str) -> (String, AssignmentReason) {
-    let assignment = flag.assign_variant(&key(), &tenant(tenant_id));
+    let assignment = flag.compute_assignment(&key(), &tenant(tenant_id));
     (assignment.variant.to_string(), assignment.reason)
 }
 

@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 
 use super::{
     record::OpportunityRecord,
-    value::{Award, CancellationReason, NaicsCode, Notice, NoticeId, NoticeSource, SetAside},
+    value::{Award, CancellationReason, NaicsCode, Notice, NoticeId, NoticeSource, ResourceLinks, SetAside},
 };
 use crate::value::AuditStamp;
 
@@ -55,18 +55,22 @@ pub struct AmendOpportunity {
     pub set_aside: Option<SetAside>,
     /// New NAICS code.
     pub naics: Option<NaicsCode>,
+    /// New URLs of files; an empty list removes them.
+    pub resource_links: Option<ResourceLinks>,
 }
 
 impl AmendOpportunity {
     /// Whether every field stays as it is.
     pub fn changes_nothing(&self) -> bool {
-        let Self { amended_at: _, notice_id, title, description, response_deadline, set_aside, naics } = self;
+        let Self { amended_at: _, notice_id, title, description, response_deadline, set_aside, naics, resource_links } =
+            self;
         notice_id.is_none()
             && title.is_none()
             && description.is_none()
             && response_deadline.is_none()
             && set_aside.is_none()
             && naics.is_none()
+            && resource_links.is_none()
     }
 
     /// Converts the change to a notice, with the unchanged fields of the record.
@@ -79,6 +83,7 @@ impl AmendOpportunity {
         details.response_deadline = self.response_deadline.or(details.response_deadline);
         details.set_aside = self.set_aside.or(details.set_aside);
         details.naics = self.naics.or(details.naics);
+        details.resource_links = self.resource_links.or(details.resource_links);
         Notice {
             notice_id: self.notice_id.unwrap_or_else(|| record.notice_id.clone()),
             source: NoticeSource::Manual,

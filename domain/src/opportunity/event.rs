@@ -105,8 +105,8 @@ pub enum AmendmentStanding {
 
 event_versions! {
     OpportunityEvent {
-        Discovered => "opportunity.discovered", "1.0";
-        Amended => "opportunity.amended", "1.0";
+        Discovered => "opportunity.discovered", "1.1", from "1.0" by |_| {};
+        Amended => "opportunity.amended", "1.1", from "1.0" by |_| {};
         DeadlineChanged => "opportunity.deadline_changed", "1.1", from "1.0" by |fields| {
             // Version 1.0 has no publication time. The amendment before it has one, but is another event.
             fields.insert("posted_at".to_owned(), Value::Null);

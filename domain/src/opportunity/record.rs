@@ -2,13 +2,17 @@
 
 use std::collections::BTreeMap;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::{
     event::{AmendmentStanding, NoticeFiling, OpportunityEvent},
     value::{Award, Notice, NoticeDetails, NoticeId, NoticeSource},
 };
+
+/// How long after a day's midnight in UTC a notice may be published whose source states that day: until the day ends in
+/// the westernmost time zone.
+const LONGEST_DAY: TimeDelta = TimeDelta::hours(36);
 
 /// The details, notices and awards of an opportunity.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -85,6 +89,9 @@ impl OpportunityRecord {
     fn decide_amendment(&self, notice: Notice, filing: NoticeFiling) -> Vec<OpportunityEvent> {
         let known = self.notices.get(&notice.notice_id);
         if notice.posted_at < self.posted_at {
+            if let Some(event) = self.decide_links(&notice, &filing) {
+                return vec![event];
+            }
             // An earlier notice from another source adds nothing: the current one has superseded it.
             let is_duplicate = known.is_some_and(|by_source| !by_source.contains_key(&notice.source));
             let details = Box::new(notice.details);
@@ -106,6 +113,18 @@ impl OpportunityRecord {
             events.push(OpportunityEvent::DeadlineChanged { notice_id, from, to, posted_at });
         }
         events
+    }
+
+    /// The amendment by the links of the current notice from a source that states only its day of publication, so that
+    /// it appears to be earlier; `None` if it is another notice or changes no links.
+    fn decide_links(&self, notice: &Notice, filing: &NoticeFiling) -> Option<OpportunityEvent> {
+        let is_current = notice.notice_id == self.notice_id && self.posted_at - notice.posted_at < LONGEST_DAY;
+        let links = notice.details.resource_links.clone().filter(|_| is_current)?;
+        let details = NoticeDetails { resource_links: Some(links), ..self.details.clone() };
+        let details = Box::new(details.with_missing_from(&self.details));
+        let filing = NoticeFiling { posted_at: self.posted_at, ..filing.clone() };
+        let standing = AmendmentStanding::Current;
+        (*details != self.details).then_some(OpportunityEvent::Amended { filing, standing, details })
     }
 
     /// The event of an award; `None` if it adds nothing to the recorded one.

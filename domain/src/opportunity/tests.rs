@@ -2,6 +2,7 @@
 
 mod closing;
 mod invariants;
+mod resource_links;
 mod stored_form;
 
 use chrono::{DateTime, Utc};
@@ -210,6 +211,7 @@ fn amend(day: u32, title: &str) -> OpportunityCommand {
         response_deadline: None,
         set_aside: None,
         naics: None,
+        resource_links: None,
     }))
 }
 
@@ -270,22 +272,14 @@ fn notice(id: &str, day: u32) -> Notice {
         source: NoticeSource::SamCsv,
         posted_at: march(day),
         details: NoticeDetails {
-            title: "Patient lifts".into(),
-            notice_type: NoticeType::try_new("Solicitation").unwrap(),
-            agency: Agency::from_name("VETERANS AFFAIRS, DEPARTMENT OF").unwrap(),
             solicitation_number: Some("36C10G26R0005".into()),
-            base_type: None,
-            sub_tier: None,
-            office: None,
-            set_aside: None,
-            naics: None,
             psc: Some("6530".into()),
-            response_deadline: None,
-            archive_on: None,
             active: Some(true),
-            place: None,
-            description: None,
-            link: None,
+            ..NoticeDetails::new(
+                "Patient lifts".into(),
+                NoticeType::try_new("Solicitation").unwrap(),
+                Agency::from_name("VETERANS AFFAIRS, DEPARTMENT OF").unwrap(),
+            )
         },
         award: None,
     }

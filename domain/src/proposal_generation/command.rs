@@ -34,6 +34,8 @@ pub enum ProposalGenerationCommand {
         section: SectionKey,
         /// Why not.
         reason: GenerationReason,
+        /// Cost of the attempt that gives up, in millionths of a US dollar.
+        cost_micros: u64,
         /// Who reports it, and when.
         stamp: AuditStamp,
     },

@@ -23,7 +23,7 @@ pub const MAX_DRAFT_CHARACTERS: usize = 60_000;
 const MAX_FAILED_PROVIDERS: usize = 20;
 
 /// The largest count that is recorded: larger ones are not exact in JSON readers that use floating-point numbers.
-const MAX_COUNT: u64 = 1 << 53;
+pub(super) const MAX_COUNT: u64 = 1 << 53;
 
 /// A sentence with its sources.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -47,6 +47,9 @@ pub enum ProposalGenerationEvent {
         section: SectionKey,
         /// Why not.
         reason: GenerationReason,
+        /// Cost of the attempt that gave up, in millionths of a US dollar; 0 in events of version 1.0.
+        #[serde(default)]
+        cost_micros: u64,
         /// Who reported it, and when.
         stamp: AuditStamp,
     },
@@ -85,7 +88,10 @@ event_versions! {
     ProposalGenerationEvent {
         Requested => "proposal_generation.requested", "1.0";
         SectionGenerated => "proposal_generation.section_generated", "1.0";
-        SectionFailed => "proposal_generation.section_failed", "1.0";
+        SectionFailed => "proposal_generation.section_failed", "1.1", from "1.0" by |fields| {
+            // Version 1.0 has no cost.
+            fields.insert("cost_micros".to_owned(), 0.into());
+        };
         Completed => "proposal_generation.completed", "1.0";
         Failed => "proposal_generation.failed", "1.0";
         Cancelled => "proposal_generation.cancelled", "1.0";

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     command::ProposalGenerationCommand,
-    draft::{GeneratedDraft, ModelUse},
+    draft::{GeneratedDraft, MAX_COUNT, ModelUse},
     error::ProposalGenerationError,
     event::ProposalGenerationEvent,
     request::{GenerationRequest, RequestedSection},
@@ -20,7 +20,6 @@ use crate::{
 /// The recorded outcome of a section.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-#[expect(clippy::large_enum_variant, reason = "hardly any section fails")]
 pub enum SectionOutcome {
     /// It was generated.
     Generated {
@@ -33,7 +32,15 @@ pub enum SectionOutcome {
     Failed {
         /// Why not.
         reason: GenerationReason,
+        /// Cost of the attempt that gave up, in millionths of a US dollar.
+        #[serde(default, skip_serializing_if = "is_zero")]
+        cost_micros: u64,
     },
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_zero(count: &u64) -> bool {
+    *count == 0
 }
 
 /// The end of a generation.
@@ -88,18 +95,18 @@ impl RequestedGeneration {
         self.request.sections.iter().filter(|section| !self.outcomes.contains_key(&section.key))
     }
 
-    /// Cost of the generated sections in millionths of a US dollar.
+    /// Cost of the sections in millionths of a US dollar.
     pub fn cost_micros(&self) -> u64 {
         let cost = |outcome: &SectionOutcome| match outcome {
             SectionOutcome::Generated { model, .. } => model.cost_micros,
-            SectionOutcome::Failed { .. } => 0,
+            SectionOutcome::Failed { cost_micros, .. } => *cost_micros,
         };
         self.outcomes.values().map(cost).fold(0, u64::saturating_add)
     }
 
-    /// Whether a section was generated.
-    fn has_text(&self) -> bool {
-        self.outcomes.values().any(|outcome| matches!(outcome, SectionOutcome::Generated { .. }))
+    /// The number of sections that were generated.
+    pub fn generated_count(&self) -> usize {
+        self.outcomes.values().filter(|outcome| matches!(outcome, SectionOutcome::Generated { .. })).count()
     }
 
     pub(super) fn decide(
@@ -114,13 +121,14 @@ impl RequestedGeneration {
                 let Some(heading) = self.check_outcome(&section, &outcome)? else { return Ok(vec![]) };
                 Ok(vec![ProposalGenerationEvent::SectionGenerated { section, heading, draft, model, stamp }])
             }
-            ProposalGenerationCommand::RecordSectionFailure { section, reason, stamp } => {
-                let outcome = SectionOutcome::Failed { reason: reason.clone() };
+            ProposalGenerationCommand::RecordSectionFailure { section, reason, cost_micros, stamp } => {
+                let cost_micros = cost_micros.min(MAX_COUNT);
+                let outcome = SectionOutcome::Failed { reason: reason.clone(), cost_micros };
                 let recorded = self.check_outcome(&section, &outcome)?.is_none();
                 Ok(if recorded {
                     vec![]
                 } else {
-                    vec![ProposalGenerationEvent::SectionFailed { section, reason, stamp }]
+                    vec![ProposalGenerationEvent::SectionFailed { section, reason, cost_micros, stamp }]
                 })
             }
             ProposalGenerationCommand::Complete { stamp } => {
@@ -131,7 +139,7 @@ impl RequestedGeneration {
                 if count > 0 {
                     return Err(ProposalGenerationError::SectionsPending { count });
                 }
-                if !self.has_text() {
+                if self.generated_count() == 0 {
                     return Err(ProposalGenerationError::NothingGenerated);
                 }
                 Ok(vec![ProposalGenerationEvent::Completed { stamp }])
@@ -197,8 +205,8 @@ impl RequestedGeneration {
             ProposalGenerationEvent::SectionGenerated { section, draft, model, .. } => {
                 self.outcomes.insert(section, SectionOutcome::Generated { draft, model });
             }
-            ProposalGenerationEvent::SectionFailed { section, reason, .. } => {
-                self.outcomes.insert(section, SectionOutcome::Failed { reason });
+            ProposalGenerationEvent::SectionFailed { section, reason, cost_micros, .. } => {
+                self.outcomes.insert(section, SectionOutcome::Failed { reason, cost_micros });
             }
             ProposalGenerationEvent::Completed { stamp } => self.set_end(GenerationStatus::Completed, None, stamp),
             ProposalGenerationEvent::Failed { reason, stamp } => {

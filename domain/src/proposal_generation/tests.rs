@@ -114,7 +114,12 @@ fn record(section: &str, text: &str) -> ProposalGenerationCommand {
 }
 
 fn record_failure(section: &str) -> ProposalGenerationCommand {
-    ProposalGenerationCommand::RecordSectionFailure { section: key(section), reason: reason("429"), stamp: stamp() }
+    ProposalGenerationCommand::RecordSectionFailure {
+        section: key(section),
+        reason: reason("429"),
+        cost_micros: 12,
+        stamp: stamp(),
+    }
 }
 
 fn complete() -> ProposalGenerationCommand {
@@ -148,7 +153,12 @@ fn generated(section: &str, text: &str) -> ProposalGenerationEvent {
 }
 
 fn section_failed(section: &str) -> ProposalGenerationEvent {
-    ProposalGenerationEvent::SectionFailed { section: key(section), reason: reason("429"), stamp: stamp() }
+    ProposalGenerationEvent::SectionFailed {
+        section: key(section),
+        reason: reason("429"),
+        cost_micros: 12,
+        stamp: stamp(),
+    }
 }
 
 fn completed() -> ProposalGenerationEvent {

@@ -82,12 +82,10 @@ fn stamp() -> AuditStamp {
 }
 
 fn asset(name: &str) -> ResourceContent {
+    let body = ResourceBody::try_new("Delivered 200 patient lifts.").unwrap();
     ResourceContent {
-        name: ResourceName::try_new(name).unwrap(),
-        kind: ResourceKind::PastPerformance,
-        body: ResourceBody::try_new("Delivered 200 patient lifts.").unwrap(),
         tags: ResourceTags::try_new(["lifts", "va"]).unwrap(),
-        document_id: None,
+        ..ResourceContent::new(ResourceName::try_new(name).unwrap(), ResourceKind::PastPerformance, body)
     }
 }
 

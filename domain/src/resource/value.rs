@@ -84,3 +84,10 @@ pub struct ResourceContent {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub document_id: Option<DocumentId>,
 }
+
+impl ResourceContent {
+    /// Content with what every resource has; the rest is empty.
+    pub fn new(name: ResourceName, kind: ResourceKind, body: ResourceBody) -> Self {
+        Self { name, kind, body, tags: ResourceTags::default(), document_id: None }
+    }
+}

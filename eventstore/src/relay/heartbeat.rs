@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use domain::error_chain::format_error_chain;
 use sqlx::PgPool;
 use tokio::{
     sync::watch,
@@ -11,7 +12,7 @@ use uuid::Uuid;
 
 use super::RelayStatus;
 use crate::{
-    error::{format_error_chain, postgres_error},
+    error::postgres_error,
     postgres::{host_and_pid, with_timeout},
 };
 

@@ -5,6 +5,7 @@
 
 use std::{collections::HashMap, time::Duration};
 
+use domain::error_chain::format_error_chain;
 use serde::Serialize;
 use sqlx::{FromRow, PgPool, Row as _, postgres::PgRow};
 use tokio::{
@@ -14,7 +15,7 @@ use tokio::{
 
 use super::{RelayStatus, relay_metrics};
 use crate::{
-    error::{LogError, format_error_chain, postgres_error},
+    error::{LogError, postgres_error},
     postgres::with_timeout,
 };
 

@@ -29,14 +29,19 @@ pub(super) struct PendingEvent {
     pub(super) event_type: String,
     pub(super) event_version: String,
     pub(super) payload: String,
+    /// The JSON of its metadata; the events of a command share it.
+    pub(super) metadata: Arc<str>,
+}
+
+fn count_bytes(events: &[PendingEvent]) -> usize {
+    events.iter().map(|event| event.payload.len() + event.metadata.len()).sum()
 }
 
 type AppendResult = Result<(), AppendError>;
 
-/// The events of one command, at least one, and the channel that returns the result to the caller.
+/// The events of one call, at least one, and the channel that returns the result to the caller.
 pub(super) struct AppendRequest {
     events: Vec<PendingEvent>,
-    metadata: String,
     result: oneshot::Sender<AppendResult>,
     _permit: QueuePermit,
 }
@@ -48,10 +53,6 @@ pub(super) struct ReadyAppend {
 }
 
 impl AppendRequest {
-    fn byte_count(&self) -> usize {
-        self.events.iter().map(|event| event.payload.len() + self.metadata.len()).sum()
-    }
-
     fn first_sequence(&self) -> u64 {
         self.events.first().map_or(0, |event| event.sequence)
     }
@@ -64,7 +65,7 @@ impl AppendRequest {
 
 impl GroupJob for ReadyAppend {
     fn size(&self) -> JobSize {
-        JobSize { rows: self.pending.events.len(), bytes: self.pending.byte_count() }
+        JobSize { rows: self.pending.events.len(), bytes: count_bytes(&self.pending.events) }
     }
 }
 
@@ -79,13 +80,12 @@ impl GroupCommit {
         Self { streams: StreamQueue::default(), queue: GroupQueue::new(pool, limits, AppendHandler) }
     }
 
-    /// Appends the events of one command, all or none, and waits for the result. Cancelling the call does not cancel
-    /// the append.
-    pub(super) async fn append(&self, stream: StreamId, events: Vec<PendingEvent>, metadata: String) -> AppendResult {
-        let bytes = events.iter().map(|event| event.payload.len() + metadata.len()).sum();
-        let permit = self.queue.acquire_permit(bytes).await;
+    /// Appends the events of one call, all or none, and waits for the result. Cancelling the call does not cancel the
+    /// append.
+    pub(super) async fn append(&self, stream: StreamId, events: Vec<PendingEvent>) -> AppendResult {
+        let permit = self.queue.acquire_permit(count_bytes(&events)).await;
         let (result, receiver) = oneshot::channel();
-        let pending = AppendRequest { events, metadata, result, _permit: permit };
+        let pending = AppendRequest { events, result, _permit: permit };
         if let Some((turn, pending)) = self.streams.begin_or_wait(&stream, pending) {
             self.queue.push(ReadyAppend { turn, pending });
         }
@@ -154,7 +154,7 @@ async fn insert_group(connection: &mut DedicatedConnection, group: &[ReadyAppend
                 event_type: &event.event_type,
                 event_version: &event.event_version,
                 payload: &event.payload,
-                metadata: &pending.metadata,
+                metadata: &event.metadata,
             });
         }
     }

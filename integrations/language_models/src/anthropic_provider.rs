@@ -1,24 +1,24 @@
 //! Text from servers with Anthropic's Messages API.
 
-use futures::future::BoxFuture;
-use reqwest::header::CONTENT_TYPE;
+use reqwest::RequestBuilder;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::{
-    GenerationUpdate, ProviderError, ProviderOutput, RequestTimeouts, TextProvider, TextRequest, UpdateSink,
+    ProviderError, RequestTimeouts, TextRequest,
     provider_endpoint::{FinishWords, ProviderEndpoint, StreamedText},
+    streaming_provider::{StreamingProtocol, StreamingProvider},
 };
 
 /// The version of the API that the requests are written for.
 pub(crate) const API_VERSION: &str = "2023-06-01";
 
-const FINISH_WORDS: FinishWords = FinishWords { complete: &["end_turn", "stop_sequence"], length_limit: "max_tokens" };
-
 /// A server with the Messages API.
-pub struct AnthropicProvider {
-    endpoint: ProviderEndpoint,
+pub type AnthropicProvider = StreamingProvider<AnthropicProtocol>;
+
+/// The Messages API, with the key of an account.
+pub struct AnthropicProtocol {
     key: SecretString,
 }
 
@@ -99,85 +99,59 @@ impl AnthropicProvider {
         key: SecretString,
         timeouts: RequestTimeouts,
     ) -> Result<Self, reqwest::Error> {
-        Ok(Self { endpoint: ProviderEndpoint::new(name, base_url, "messages", model, timeouts)?, key })
+        let endpoint = ProviderEndpoint::new(name, base_url, "messages", model, timeouts)?;
+        Ok(Self { endpoint, protocol: AnthropicProtocol { key } })
     }
+}
 
-    async fn request_text(
-        &self,
-        request: &TextRequest,
-        updates: UpdateSink<'_>,
-    ) -> Result<ProviderOutput, ProviderError> {
-        let (endpoint, message) = (&self.endpoint, request.to_user_message());
-        let body = json!({
-            "model": endpoint.model,
+impl StreamingProtocol for AnthropicProtocol {
+    const FINISH_WORDS: FinishWords =
+        FinishWords { complete: &["end_turn", "stop_sequence"], length_limit: "max_tokens" };
+
+    fn build_body(&self, model: &str, request: &TextRequest, message: &str) -> Value {
+        json!({
+            "model": model,
             "stream": true,
             "max_tokens": request.max_output_tokens,
             "system": request.instructions,
             "messages": [{ "role": "user", "content": message }],
-        });
-        let post = endpoint
-            .client
-            .post(&endpoint.url)
-            .header(CONTENT_TYPE, "application/json")
-            .header("anthropic-version", API_VERSION)
-            .header("x-api-key", self.key.expose_secret())
-            .body(body.to_string());
-
-        let (mut streamed, mut input, mut output) = (StreamedText::default(), None, None);
-        let stream = endpoint.client.stream_events(post, |data| {
-            let event = serde_json::from_str(data).map_err(|error| endpoint.client.malformed(error.to_string()))?;
-            match event {
-                StreamEvent::MessageStart { message } => {
-                    streamed.model_version = Some(message.model);
-                    input = message.usage.map(|usage| {
-                        let from_cache = usage.read_from_cache.unwrap_or_default();
-                        usage.uncached.saturating_add(usage.cached.unwrap_or_default()).saturating_add(from_cache)
-                    });
-                }
-                StreamEvent::ContentBlockDelta { delta: ContentDelta::TextDelta { text: part } } => {
-                    updates(GenerationUpdate::Text(&part));
-                    streamed.text.push_str(&part);
-                }
-                StreamEvent::MessageDelta { delta, usage } => {
-                    streamed.finish_reason = delta.stop_reason.or(streamed.finish_reason.take());
-                    output = usage.map(|usage| usage.output_tokens).or(output);
-                }
-                StreamEvent::MessageStop => return Ok(true),
-                StreamEvent::Error { error } => return Err(self.stream_error(&error)),
-                StreamEvent::ContentBlockDelta { delta: ContentDelta::Other } | StreamEvent::Other => {}
-            }
-            Ok(false)
-        });
-        stream.await?;
-        streamed.reported_tokens = input.zip(output);
-        endpoint.build_output(request, &message, streamed, &FINISH_WORDS)
+        })
     }
 
-    /// An overload may be reported after the stream has begun with status 200.
-    fn stream_error(&self, error: &ErrorReport) -> ProviderError {
-        match error.kind.as_deref() {
-            Some("overloaded_error") => {
-                ProviderError::Overloaded { provider: self.endpoint.name.clone(), status: 529, retry_after: None }
+    fn add_headers(&self, post: RequestBuilder) -> RequestBuilder {
+        post.header("anthropic-version", API_VERSION).header("x-api-key", self.key.expose_secret())
+    }
+
+    fn read_event(&self, data: &str, streamed: &mut StreamedText<'_>) -> Result<bool, ProviderError> {
+        match streamed.parse_event(data)? {
+            StreamEvent::MessageStart { message } => {
+                streamed.model_version = Some(message.model);
+                streamed.input_tokens = message.usage.map(|usage| {
+                    let from_cache = usage.read_from_cache.unwrap_or_default();
+                    usage.uncached.saturating_add(usage.cached.unwrap_or_default()).saturating_add(from_cache)
+                });
             }
-            Some(_) | None => self.endpoint.client.failed(error.message.as_deref().unwrap_or_default()),
+            StreamEvent::ContentBlockDelta { delta: ContentDelta::TextDelta { text: part } } => {
+                streamed.add_text(&part);
+            }
+            StreamEvent::MessageDelta { delta, usage } => {
+                streamed.finish_reason = delta.stop_reason.or(streamed.finish_reason.take());
+                streamed.output_tokens = usage.map(|usage| usage.output_tokens).or(streamed.output_tokens);
+            }
+            StreamEvent::MessageStop => return Ok(true),
+            StreamEvent::Error { error } => return Err(to_provider_error(streamed.endpoint, &error)),
+            StreamEvent::ContentBlockDelta { delta: ContentDelta::Other } | StreamEvent::Other => {}
         }
+        Ok(false)
     }
 }
 
-impl TextProvider for AnthropicProvider {
-    fn name(&self) -> &str {
-        &self.endpoint.name
-    }
-
-    fn model(&self) -> &str {
-        &self.endpoint.model
-    }
-
-    fn generate_text<'a>(
-        &'a self,
-        request: &'a TextRequest,
-        updates: UpdateSink<'a>,
-    ) -> BoxFuture<'a, Result<ProviderOutput, ProviderError>> {
-        Box::pin(self.request_text(request, updates))
+/// An overload may be reported after the stream has begun with status 200.
+fn to_provider_error(endpoint: &ProviderEndpoint, error: &ErrorReport) -> ProviderError {
+    match error.kind.as_deref() {
+        Some("overloaded_error") => {
+            ProviderError::Overloaded { provider: endpoint.name.clone(), status: 529, retry_after: None }
+        }
+        Some(_) | None => endpoint.client.failed(error.message.as_deref().unwrap_or_default()),
     }
 }

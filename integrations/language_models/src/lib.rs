@@ -23,6 +23,7 @@ mod provider_error;
 mod provider_status;
 mod server_sent_events;
 mod spending_ledger;
+mod streaming_provider;
 mod streaming_request;
 mod text_provider;
 mod token_usage;

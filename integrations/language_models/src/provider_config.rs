@@ -165,6 +165,14 @@ impl LanguageModelConfig {
         Ok(ProviderChain::new(chain, self.breaker))
     }
 
+    /// The names of the providers, in their order; that of the built-in one if none is configured.
+    pub fn provider_names(&self) -> Vec<String> {
+        if self.providers.is_empty() {
+            return vec![ExtractiveProvider::default().name().to_owned()];
+        }
+        self.providers.iter().map(|config| config.name.clone()).collect()
+    }
+
     /// What is wrong with each provider, in their order.
     pub(crate) fn find_problems(&self, read_variable: impl Fn(&str) -> Option<String>) -> Vec<Option<String>> {
         let problem = |config: &ProviderConfig| {

@@ -1,8 +1,10 @@
 //! What providers with different protocols have in common: where they are, and what a streamed text comes to.
 
+use serde::de::DeserializeOwned;
+
 use crate::{
-    FinishReason, ProviderError, ProviderOutput, RequestTimeouts, TextRequest, TokenUsage,
-    streaming_request::StreamingClient,
+    FinishReason, GenerationUpdate, ProviderError, ProviderOutput, RequestTimeouts, TextRequest, TokenUsage,
+    UpdateSink, streaming_request::StreamingClient,
 };
 
 /// A model of a server, and the client that sends requests to it.
@@ -13,20 +15,48 @@ pub(crate) struct ProviderEndpoint {
     pub(crate) client: StreamingClient,
 }
 
-/// What a stream contained.
-#[derive(Default)]
-pub(crate) struct StreamedText {
-    pub(crate) text: String,
+/// What a stream has contained so far.
+pub struct StreamedText<'a> {
+    pub(crate) endpoint: &'a ProviderEndpoint,
+    updates: UpdateSink<'a>,
+    text: String,
     /// The exact model, if the server names it.
     pub(crate) model_version: Option<String>,
-    /// Tokens of the request and of the text, if the server counts them.
-    pub(crate) reported_tokens: Option<(u64, u64)>,
+    /// Tokens of the request, if the server counts them.
+    pub(crate) input_tokens: Option<u64>,
+    /// Tokens of the text, if the server counts them.
+    pub(crate) output_tokens: Option<u64>,
     /// Why the text ended, in the words of the protocol.
     pub(crate) finish_reason: Option<String>,
 }
 
+impl<'a> StreamedText<'a> {
+    pub(crate) fn new(endpoint: &'a ProviderEndpoint, updates: UpdateSink<'a>) -> Self {
+        Self {
+            endpoint,
+            updates,
+            text: String::new(),
+            model_version: None,
+            input_tokens: None,
+            output_tokens: None,
+            finish_reason: None,
+        }
+    }
+
+    /// Adds the next part of the text, and reports it.
+    pub(crate) fn add_text(&mut self, part: &str) {
+        (self.updates)(GenerationUpdate::Text(part));
+        self.text.push_str(part);
+    }
+
+    /// The event of the stream, or the error that it is none of the protocol.
+    pub(crate) fn parse_event<T: DeserializeOwned>(&self, data: &str) -> Result<T, ProviderError> {
+        serde_json::from_str(data).map_err(|error| self.endpoint.client.malformed(error.to_string()))
+    }
+}
+
 /// The words of a protocol for the end of a text.
-pub(crate) struct FinishWords {
+pub struct FinishWords {
     pub(crate) complete: &'static [&'static str],
     pub(crate) length_limit: &'static str,
 }
@@ -49,13 +79,13 @@ impl ProviderEndpoint {
         &self,
         request: &TextRequest,
         message: &str,
-        streamed: StreamedText,
+        streamed: StreamedText<'_>,
         words: &FinishWords,
     ) -> Result<ProviderOutput, ProviderError> {
-        let StreamedText { text, model_version, reported_tokens, finish_reason } = streamed;
+        let StreamedText { text, model_version, input_tokens, output_tokens, finish_reason, .. } = streamed;
         let characters = request.instructions.chars().count() + message.chars().count();
         let usage = TokenUsage::from_report(
-            reported_tokens,
+            input_tokens.zip(output_tokens),
             characters,
             text.chars().count(),
             u64::from(request.max_output_tokens),

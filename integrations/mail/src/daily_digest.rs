@@ -20,7 +20,7 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::{
-    DigestResults, DigestSource, MailQueue, MailQueueError,
+    DigestPeriod, DigestResults, DigestSource, MailQueue, MailQueueError,
     digest_schedule::{local_date, next_digest_at},
     mail_queue::DueRecipient,
 };
@@ -115,21 +115,22 @@ impl<S: AggregateStores + 'static> DigestRequester<S> {
         let inbox = self.dispatcher.load_aggregate::<Inbox>(tenant, user.as_str()).await?.state;
         let mut since = *digested_until;
         // Of a digest that was requested by a program that died before it recorded this in the tables.
-        if let Some(last) = inbox.mailbox().last_digest().filter(|last| last.covered_until > since) {
-            self.source.mark_announced(tenant, user, since, last.covered_until).await?;
+        if let Some(last) = inbox.mail_state().last_digest().filter(|last| last.covered_until > since) {
+            self.source.mark_announced(DigestPeriod { tenant, user, since, until: last.covered_until }).await?;
             since = last.covered_until;
         }
         let until = since.max(now - SETTLING_TIME);
+        let period = DigestPeriod { tenant, user, since, until };
         let is_member = company.as_registered().is_some_and(|company| company.role_of(user).is_some());
         let mut is_requested = false;
         // Who receives none now does not receive these results later.
         let mut covered_until = until;
-        if is_member && inbox.mailbox().accepts(MailCategory::DailyDigest) {
-            let found = self.source.find_results(tenant, user, since, until, MAX_DIGEST_ITEMS).await?;
+        if is_member && inbox.mail_state().accepts(MailCategory::DailyDigest) {
+            let found = self.source.find_results(period, MAX_DIGEST_ITEMS).await?;
             if !found.items.is_empty() || found.more > 0 {
                 is_requested = self.request_digest(recipient, until, found).await?;
                 if is_requested {
-                    self.source.mark_announced(tenant, user, since, until).await?;
+                    self.source.mark_announced(period).await?;
                 } else {
                     // There was one on this day, or the preferences have changed meanwhile: the next one has these results.
                     covered_until = since;

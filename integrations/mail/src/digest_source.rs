@@ -7,6 +7,19 @@ use domain::{
 };
 use futures::future::BoxFuture;
 
+/// The user whom a digest is for, and the time whose results it announces.
+#[derive(Debug, Clone, Copy)]
+pub struct DigestPeriod<'a> {
+    /// The user's company.
+    pub tenant: &'a TenantId,
+    /// The user.
+    pub user: &'a UserId,
+    /// Results that were found after this time.
+    pub since: DateTime<Utc>,
+    /// Results that were found up to this time.
+    pub until: DateTime<Utc>,
+}
+
 /// The results of one user's searches in a period.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct DigestResults {
@@ -21,22 +34,13 @@ pub type DigestSourceError = Box<dyn std::error::Error + Send + Sync>;
 
 /// Finds what a daily digest is about.
 pub trait DigestSource: Send + Sync {
-    /// Finds the results of the user's searches with daily notification that were found after `since`, up to `until`.
+    /// Finds the results of the user's searches with daily notification.
     fn find_results<'a>(
         &'a self,
-        tenant: &'a TenantId,
-        user: &'a UserId,
-        since: DateTime<Utc>,
-        until: DateTime<Utc>,
+        period: DigestPeriod<'a>,
         limit: usize,
     ) -> BoxFuture<'a, Result<DigestResults, DigestSourceError>>;
 
     /// Records that a digest has announced the results of this period.
-    fn mark_announced<'a>(
-        &'a self,
-        tenant: &'a TenantId,
-        user: &'a UserId,
-        since: DateTime<Utc>,
-        until: DateTime<Utc>,
-    ) -> BoxFuture<'a, Result<(), DigestSourceError>>;
+    fn mark_announced<'a>(&'a self, period: DigestPeriod<'a>) -> BoxFuture<'a, Result<(), DigestSourceError>>;
 }

@@ -31,7 +31,7 @@ pub use self::{
     address_digest::AddressDigest,
     daily_digest::{DigestRequester, DigestSummary},
     digest_schedule::is_known_time_zone,
-    digest_source::{DigestResults, DigestSource, DigestSourceError},
+    digest_source::{DigestPeriod, DigestResults, DigestSource, DigestSourceError},
     folder_transport::FolderTransport,
     mail_config::{MailConfig, MailServices, MailSetupError, MailTransportKind},
     mail_message::{ComposeError, ComposedMail, MailComposer, OutgoingMail},

@@ -176,14 +176,14 @@ impl<S: AggregateStores + 'static> Mailer<S> {
 
     async fn handle_mail(&self, mail: &ClaimedMail) -> Result<(), MailerError> {
         let before = self.load_inbox(mail).await?;
-        let (open, preferences) = (before.mailbox().find_open(mail.mail_id), before.mailbox().preferences());
+        let (open, preferences) = (before.mail_state().find_open(mail.mail_id), before.mail_state().preferences());
         let Some((open, MailPreferences { address, .. })) = open.zip(preferences) else { return self.skip(mail).await };
         let obstacle = self.find_obstacle(mail, address, open.mail.category).await?;
         let attempt_id = MailAttemptId::new(Uuid::new_v4());
         let start = |stamp| InboxCommand::StartMailAttempt { mail_id: mail.mail_id, attempt_id, obstacle, stamp };
         self.record(mail, &format!("mail-attempt-{attempt_id}"), "recording an attempt to send a mail", start).await?;
         let inbox = self.load_inbox(mail).await?;
-        let open = inbox.mailbox().find_open(mail.mail_id).filter(|open| open.attempt == Some(attempt_id));
+        let open = inbox.mail_state().find_open(mail.mail_id).filter(|open| open.attempt == Some(attempt_id));
         // Suppressed, or its last attempt is recorded as unknown just now.
         let Some(open) = open else { return self.skip(mail).await };
         let outcome = if open.address.as_ref() == Some(address) {

@@ -1,17 +1,22 @@
 //! The matches of saved searches with daily notification, as the content of daily digests.
 
-use chrono::{DateTime, Utc};
 use domain::{
     inbox::{DigestItem, NotificationLink, NotificationTitle},
-    value::{InvalidValue, TenantId, UserId},
+    value::InvalidValue,
 };
 use futures::future::BoxFuture;
-use sqlx::{PgPool, Row, postgres::PgRow};
+use sqlx::{
+    PgPool, Postgres, Row,
+    postgres::{PgArguments, PgRow},
+    query::Query,
+};
 
-use crate::{DigestResults, DigestSource, DigestSourceError};
+use crate::{DigestPeriod, DigestResults, DigestSource, DigestSourceError};
 
 /// Longest title in characters, as that of a notification.
 const MAX_TITLE: usize = 200;
+
+type PgQuery<'q> = Query<'q, Postgres, PgArguments>;
 
 /// Reads the tables that the matching of saved searches writes.
 #[derive(Debug, Clone)]
@@ -25,29 +30,13 @@ impl SearchMatchSource {
         Self { pool }
     }
 
-    async fn load_results(
-        &self,
-        tenant: &TenantId,
-        user: &UserId,
-        since: DateTime<Utc>,
-        until: DateTime<Utc>,
-        limit: usize,
-    ) -> Result<DigestResults, DigestSourceError> {
-        let rows = sqlx::query(include_str!("search_match_source/find.sql"))
-            .bind(tenant.as_str())
-            .bind(user.as_str())
-            .bind(since)
-            .bind(until)
+    async fn load_results(&self, period: DigestPeriod<'_>, limit: usize) -> Result<DigestResults, DigestSourceError> {
+        let rows = bind_period(sqlx::query(include_str!("search_match_source/find.sql")), period)
             .bind(i64::try_from(limit).unwrap_or(i64::MAX))
             .fetch_all(&self.pool)
             .await?;
-        let total: i64 = sqlx::query_scalar(include_str!("search_match_source/count.sql"))
-            .bind(tenant.as_str())
-            .bind(user.as_str())
-            .bind(since)
-            .bind(until)
-            .fetch_one(&self.pool)
-            .await?;
+        let counted = bind_period(sqlx::query(include_str!("search_match_source/count.sql")), period);
+        let total: i64 = counted.fetch_one(&self.pool).await?.try_get(0)?;
         let items = rows.iter().map(item_from_row).collect::<Result<Vec<_>, _>>()?;
         let more = u64::try_from(total).unwrap_or(0).saturating_sub(items.len() as u64);
         Ok(DigestResults { items, more })
@@ -57,33 +46,24 @@ impl SearchMatchSource {
 impl DigestSource for SearchMatchSource {
     fn find_results<'a>(
         &'a self,
-        tenant: &'a TenantId,
-        user: &'a UserId,
-        since: DateTime<Utc>,
-        until: DateTime<Utc>,
+        period: DigestPeriod<'a>,
         limit: usize,
     ) -> BoxFuture<'a, Result<DigestResults, DigestSourceError>> {
-        Box::pin(self.load_results(tenant, user, since, until, limit))
+        Box::pin(self.load_results(period, limit))
     }
 
-    fn mark_announced<'a>(
-        &'a self,
-        tenant: &'a TenantId,
-        user: &'a UserId,
-        since: DateTime<Utc>,
-        until: DateTime<Utc>,
-    ) -> BoxFuture<'a, Result<(), DigestSourceError>> {
+    fn mark_announced<'a>(&'a self, period: DigestPeriod<'a>) -> BoxFuture<'a, Result<(), DigestSourceError>> {
         Box::pin(async move {
-            sqlx::query(include_str!("search_match_source/mark_announced.sql"))
-                .bind(tenant.as_str())
-                .bind(user.as_str())
-                .bind(since)
-                .bind(until)
-                .execute(&self.pool)
-                .await?;
+            let marked = bind_period(sqlx::query(include_str!("search_match_source/mark_announced.sql")), period);
+            marked.execute(&self.pool).await?;
             Ok(())
         })
     }
+}
+
+/// Binds the first four parameters of each statement.
+fn bind_period<'q>(statement: PgQuery<'q>, period: DigestPeriod<'q>) -> PgQuery<'q> {
+    statement.bind(period.tenant.as_str()).bind(period.user.as_str()).bind(period.since).bind(period.until)
 }
 
 fn item_from_row(row: &PgRow) -> Result<DigestItem, DigestSourceError> {

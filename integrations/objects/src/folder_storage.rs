@@ -12,8 +12,6 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use bytes::Bytes;
-use futures::{Stream, StreamExt};
 use tokio::{
     fs::{self, File},
     io::AsyncWriteExt,
@@ -22,9 +20,9 @@ use uuid::Uuid;
 
 use super::{
     ObjectOwner, ObjectReader, ObjectStoreError, StoredObject,
-    content_meter::ContentMeter,
     durable_folder::create_folder,
     file_walker::{FileWalker, StoredFile},
+    metered_content::MeteredContent,
     object_key::FileOwner,
     unfinished_file::UnfinishedFile,
 };
@@ -40,19 +38,16 @@ impl FolderStorage {
         Self { dir: dir.into() }
     }
 
-    pub(crate) async fn put<E>(
+    pub(crate) async fn put(
         &self,
         owner: &ObjectOwner,
-        mut body: impl Stream<Item = Result<Bytes, E>> + Unpin,
-        max_bytes: u64,
-    ) -> Result<StoredObject, ObjectStoreError>
-    where
-        ObjectStoreError: From<E>,
-    {
+        mut content: MeteredContent<'_>,
+    ) -> Result<StoredObject, ObjectStoreError> {
         let tenant = self.dir.join(owner.tenant.as_str());
         create_folder(&tenant).await?;
         let unfinished = UnfinishedFile::new(tenant.join(format!(".{}", Uuid::new_v4().simple())));
-        let stored = write_file(unfinished.path(), &mut body, max_bytes).await?.finish(owner);
+        write_file(unfinished.path(), &mut content).await?;
+        let stored = content.finish(owner);
         unfinished.publish_as(&self.dir.join(&stored.key)).await?;
         Ok(stored)
     }
@@ -113,30 +108,21 @@ impl FolderStorage {
     }
 }
 
-async fn write_file<E>(
-    path: &Path,
-    body: &mut (impl Stream<Item = Result<Bytes, E>> + Unpin),
-    max_bytes: u64,
-) -> Result<ContentMeter, ObjectStoreError>
-where
-    ObjectStoreError: From<E>,
-{
+async fn write_file(path: &Path, content: &mut MeteredContent<'_>) -> Result<(), ObjectStoreError> {
     // Not in the background, where it would go on when the request is cancelled, after the file was removed.
     let mut file = File::from_std(std::fs::File::create_new(path)?);
-    let mut meter = ContentMeter::new(max_bytes);
-    while let Some(part) = body.next().await {
-        let part = part?;
-        meter.add(&part)?;
+    while let Some(part) = content.next_part().await? {
         file.write_all(&part).await?;
     }
     file.sync_all().await?;
-    Ok(meter)
+    Ok(())
 }
 
 #[cfg(test)]
 mod tests {
+    use bytes::Bytes;
     use domain::value::TenantId;
-    use futures::stream;
+    use futures::{Stream, StreamExt as _, stream};
 
     use super::*;
     use crate::{ObjectStore, ObjectsConfig, UploadBodyError};

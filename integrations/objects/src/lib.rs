@@ -26,11 +26,11 @@
 //! | `MEDHUB__OBJECTS__SWEEP_EVERY_S` | `3600` | interval of sweeps for files without a document; the first one begins at most five minutes after the start |
 //! | `MEDHUB__OBJECTS__ORPHANED_AFTER_S` | `3600` | minimum age of files that are swept, so that uploads in progress are not removed |
 
-mod content_meter;
 mod durable_folder;
 mod error;
 mod file_walker;
 mod folder_storage;
+mod metered_content;
 mod multipart_upload;
 mod object_key;
 mod object_reader;

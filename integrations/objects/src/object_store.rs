@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use super::{
     ObjectReader, ObjectStoreError, ObjectsConfig, ObjectsConfigError, folder_storage::FolderStorage,
-    object_key::is_valid_key, object_storage::ObjectStorage, s3_storage::S3Storage,
+    metered_content::MeteredContent, object_key::is_valid_key, object_storage::ObjectStorage, s3_storage::S3Storage,
 };
 
 /// Most queued removals of deleted documents; beyond it the next sweep removes the files.
@@ -78,15 +78,16 @@ impl ObjectStore {
     pub async fn put<E>(
         &self,
         owner: &ObjectOwner,
-        body: impl Stream<Item = Result<Bytes, E>> + Unpin,
+        body: impl Stream<Item = Result<Bytes, E>> + Send,
         max_bytes: u64,
     ) -> Result<StoredObject, ObjectStoreError>
     where
         ObjectStoreError: From<E>,
     {
+        let content = MeteredContent::new(body, max_bytes);
         match &self.storage {
-            ObjectStorage::Folder(folder) => folder.put(owner, body, max_bytes).await,
-            ObjectStorage::Bucket(bucket) => bucket.put(owner, body, max_bytes).await,
+            ObjectStorage::Folder(folder) => folder.put(owner, content).await,
+            ObjectStorage::Bucket(bucket) => bucket.put(owner, content).await,
         }
     }
 

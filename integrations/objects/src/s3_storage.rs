@@ -18,7 +18,7 @@ use std::{
 
 use bytes::Bytes;
 use futures::{
-    Stream, StreamExt, TryStreamExt,
+    StreamExt, TryStreamExt,
     stream::{self, BoxStream},
 };
 use object_store::{
@@ -32,7 +32,7 @@ use uuid::Uuid;
 
 use super::{
     ObjectOwner, ObjectReader, ObjectStoreError, ObjectsConfigError, S3Config, StoredObject,
-    content_meter::ContentMeter,
+    metered_content::MeteredContent,
     multipart_upload::UnfinishedUpload,
     s3_failure::{FailureKind, S3Failure},
 };
@@ -94,20 +94,14 @@ impl S3Storage {
         Ok(Self { client: Arc::new(client), prefix, at: config.describe().into() })
     }
 
-    pub(crate) async fn put<E>(
+    pub(crate) async fn put(
         &self,
         owner: &ObjectOwner,
-        mut body: impl Stream<Item = Result<Bytes, E>> + Unpin,
-        max_bytes: u64,
-    ) -> Result<StoredObject, ObjectStoreError>
-    where
-        ObjectStoreError: From<E>,
-    {
-        let (mut meter, mut buffer) = (ContentMeter::new(max_bytes), PutPayloadMut::new());
+        mut content: MeteredContent<'_>,
+    ) -> Result<StoredObject, ObjectStoreError> {
+        let mut buffer = PutPayloadMut::new();
         let mut upload: Option<UnfinishedUpload> = None;
-        while let Some(part) = body.next().await {
-            let part = part?;
-            meter.add(&part)?;
+        while let Some(part) = content.next_part().await? {
             let mut rest = part.as_ref();
             while !rest.is_empty() {
                 let (now, later) = rest.split_at(rest.len().min(PART_BYTES - buffer.content_length()));
@@ -123,7 +117,7 @@ impl S3Storage {
                 }
             }
         }
-        let stored = meter.finish(owner);
+        let stored = content.finish(owner);
         let target = self.object_path(&stored.key)?;
         match upload {
             None => {

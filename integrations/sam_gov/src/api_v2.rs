@@ -5,9 +5,10 @@ mod element;
 mod page_tally;
 
 use domain::opportunity::{
-    Agency, Award, Notice, NoticeDetails, NoticeId, NoticeSource, NoticeType, PlaceOfPerformance,
+    Agency, Award, MAX_RESOURCE_LINKS, Notice, NoticeDetails, NoticeId, NoticeSource, NoticeType, PlaceOfPerformance,
+    ResourceLink, ResourceLinks,
 };
-use serde::{Deserialize, de::IgnoredAny};
+use serde::Deserialize;
 use serde_json::Value;
 
 use self::element::ElementScanner;
@@ -15,7 +16,7 @@ use super::{
     NoticeRowError, ParsedRow, SourceError, SourceReader,
     encoding::{SourceEncoding, TextDecoder},
     field::{self, NoticeField, OmittedValues},
-    loose_json::{self, LooseObject, LooseText},
+    loose_json::{self, LooseList, LooseObject, LooseText},
 };
 
 /// Reads the notices of a source as rows, page after page.
@@ -76,13 +77,15 @@ struct NoticeElement {
     type_of_set_aside: LooseText,
     response_dead_line: LooseText,
     naics_code: LooseText,
-    naics_codes: CodeList,
+    naics_codes: LooseList,
     classification_code: LooseText,
     active: LooseText,
     award: LooseObject<AwardElement>,
     description: LooseText,
     place_of_performance: LooseObject<PlaceElement>,
     ui_link: LooseText,
+    additional_info_link: LooseText,
+    resource_links: LooseList,
 }
 
 #[derive(Default, Deserialize)]
@@ -109,26 +112,6 @@ struct PlaceElement {
 struct NamedCode {
     code: LooseText,
     name: LooseText,
-}
-
-/// A list of codes; any other value counts as an empty list.
-#[derive(Default, Deserialize)]
-#[serde(untagged)]
-enum CodeList {
-    List(Vec<LooseText>),
-    Other(IgnoredAny),
-    #[default]
-    #[serde(skip)]
-    Absent,
-}
-
-impl CodeList {
-    fn first(&self) -> Option<&LooseText> {
-        match self {
-            Self::List(list) => list.first(),
-            Self::Other(_) | Self::Absent => None,
-        }
-    }
 }
 
 impl NoticeElement {
@@ -174,6 +157,7 @@ impl NoticeElement {
             place: place.and_then(|place| field::non_empty_place(place.to_place(omitted))),
             description: omitted.omit_unparsable(self.description_text()),
             link: omitted.omit_unparsable(self.ui_link.to_field("uiLink").and_then(NoticeField::parse_link)),
+            resource_links: self.resource_links(omitted),
         })
     }
 
@@ -191,6 +175,32 @@ impl NoticeElement {
 
     fn first_naics(&self) -> &LooseText {
         if self.naics_code.is_blank() { self.naics_codes.first().unwrap_or(&self.naics_code) } else { &self.naics_code }
+    }
+
+    /// The URLs of the notice's files, then that of further information. The API writes null both for no files and for
+    /// an unknown value, so only an empty list removes files. Without a list, or if all of its URLs are invalid, the files
+    /// are unknown, and further information alone would replace those on record.
+    fn resource_links(&self, omitted: &mut OmittedValues) -> Option<ResourceLinks> {
+        const KEY: &str = "resourceLinks";
+        let items = omitted.omit_unparsable(self.resource_links.items(KEY))?;
+        if items.len() > MAX_RESOURCE_LINKS {
+            let too_many = NoticeField::new(KEY, "").malformed_error("a list of at most 250 URLs");
+            omitted.omit_unparsable::<()>(Err(too_many));
+        }
+        let mut links = Vec::new();
+        for item in items.iter().take(MAX_RESOURCE_LINKS) {
+            let link = item.to_field(KEY).and_then(|field| field.parse_code(ResourceLink::try_new));
+            links.extend(omitted.omit_unparsable(link));
+        }
+        if links.is_empty() && !items.is_empty() {
+            return None;
+        }
+        if links.len() < MAX_RESOURCE_LINKS {
+            let link = self.additional_info_link.to_field("additionalInfoLink").and_then(NoticeField::parse_link);
+            // Agencies write other text there, too.
+            links.extend(omitted.omit_unparsable(link).and_then(|link| ResourceLink::try_new(&link).ok()));
+        }
+        ResourceLinks::try_new(links).ok()
     }
 
     /// The notice's text; absent if the API gives only the address of the text.

@@ -173,6 +173,7 @@ impl RowCells<'_> {
             }),
             description: omitted.omit_unparsable(self.field(CsvColumn::Description).parse_description()),
             link: omitted.omit_unparsable(self.field(CsvColumn::Link).parse_link()),
+            resource_links: None,
         })
     }
 }

@@ -92,6 +92,51 @@ impl<'de, T: DeserializeOwned> Deserialize<'de> for LooseObject<T> {
     }
 }
 
+/// A value that is expected to be a list of texts.
+#[derive(Debug, Default)]
+pub(super) enum LooseList {
+    /// Absent, null or blank.
+    #[default]
+    Absent,
+    /// A list.
+    List(Vec<LooseText>),
+    /// Any other value.
+    Other,
+}
+
+impl LooseList {
+    /// The items, if the value is present.
+    pub(super) fn items(&self, key: &'static str) -> Result<Option<&[LooseText]>, NoticeRowError> {
+        match self {
+            Self::Absent => Ok(None),
+            Self::List(items) => Ok(Some(items)),
+            Self::Other => Err(NoticeField::new(key, "").malformed_error("a list")),
+        }
+    }
+
+    /// The first item; any other value than a list counts as an empty one.
+    pub(super) fn first(&self) -> Option<&LooseText> {
+        match self {
+            Self::List(items) => items.first(),
+            Self::Absent | Self::Other => None,
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for LooseList {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Ok(match Value::deserialize(deserializer)? {
+            Value::Null => Self::Absent,
+            Value::String(text) if matches!(text.trim(), "" | "null") => Self::Absent,
+            Value::Array(items) => {
+                let items = items.into_iter().map(serde_json::from_value);
+                items.collect::<Result<_, _>>().map_or(Self::Other, Self::List)
+            }
+            Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Object(_) => Self::Other,
+        })
+    }
+}
+
 impl<'de> Deserialize<'de> for LooseText {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_any(LooseTextVisitor)

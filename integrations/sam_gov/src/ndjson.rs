@@ -122,22 +122,14 @@ impl NoticeLine {
             source: NoticeSource::SamText,
             posted_at: self.h_posted.to_field("h_posted")?.parse_required(NoticeField::parse_instant)?,
             details: NoticeDetails {
-                title: self.title.to_field("title")?.parse_required(NoticeField::parse_text)?,
-                notice_type: notice_type.to_field("h_type")?.parse_required_code(NoticeType::try_new)?,
-                agency: agency.to_field("h_agency")?.parse_agency()?,
                 solicitation_number,
-                base_type: None,
-                sub_tier: None,
-                office: None,
-                set_aside: None,
-                naics: None,
-                psc: None,
-                response_deadline: None,
-                archive_on: None,
-                active: None,
-                place: None,
                 description: description.filter(|text| text != NO_SUMMARY),
                 link: omitted.omit_unparsable(self.page_link()),
+                ..NoticeDetails::new(
+                    self.title.to_field("title")?.parse_required(NoticeField::parse_text)?,
+                    notice_type.to_field("h_type")?.parse_required_code(NoticeType::try_new)?,
+                    agency.to_field("h_agency")?.parse_agency()?,
+                )
             },
             award: field::non_empty_award(Award { number: None, date: None, amount, awardee }),
         })

@@ -30,12 +30,12 @@ mod notice_id_set;
 mod preview_store;
 mod removed_notices;
 mod source_report;
+mod source_run;
 mod sync_error;
 mod sync_store;
 
 use chrono::{DateTime, Utc};
-use commands::caller::Caller;
-use domain::event_store::BatchStore;
+use domain::{error_chain::format_error_chain, event_store::BatchStore};
 use serde::Serialize;
 use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
@@ -48,7 +48,10 @@ pub use self::{
     sync_error::SyncError,
     sync_store::{SyncStatus, SyncStoreError},
 };
-use self::{api_sync::ApiSync, extract_sync::ExtractSync, preview_store::PreviewStore, sync_store::SyncStore};
+use self::{
+    api_sync::ApiSync, extract_sync::ExtractSync, preview_store::PreviewStore, source_run::SourceRun,
+    sync_store::SyncStore,
+};
 use crate::{
     SamGovConfig, SyncSource,
     notice_import::{ImportObserver, ImportSummary},
@@ -205,7 +208,7 @@ impl<S: BatchStore + Clone> SamGovSync<S> {
             }
             Ok(_) => state.fail_run(&name, None).await?,
             Err(error) => {
-                let recorded = state.fail_run(&name, Some(&sync_error::format_chain(error))).await;
+                let recorded = state.fail_run(&name, Some(&format_error_chain(error))).await;
                 if let Err(error) = recorded {
                     tracing::warn!(error = &error as &dyn std::error::Error, "saving the error of the run failed");
                 }
@@ -225,12 +228,10 @@ impl<S: BatchStore + Clone> SamGovSync<S> {
         observer: &mut dyn SyncObserver,
         stop: &CancellationToken,
     ) -> Result<SyncSummary, SyncError> {
-        let caller = Caller::for_program("system:sam-gov-sync");
+        let run = SourceRun::new(source, name, &self.config, options, log, state);
         match source {
-            SyncSource::Api => ApiSync::new(&self.config, options, log, state, caller)?.run(name, observer, stop).await,
-            SyncSource::Extract => {
-                ExtractSync::new(&self.config, options, log, state, caller)?.run(name, observer, stop).await
-            }
+            SyncSource::Api => ApiSync::new(run)?.run(observer, stop).await,
+            SyncSource::Extract => ExtractSync::new(run)?.run(observer, stop).await,
         }
     }
 }

@@ -29,7 +29,8 @@ with recursive tenants as (
               where earlier.process = c.process and earlier.tenant_id = c.tenant_id
                 and earlier.instance_id = c.instance_id and earlier.id < c.id)
         order by c.due_at, c.id
-        limit $1 / (select max(number) from tenants)
+        -- Some of each tenant, also with many: commands to one stream are sent together.
+        limit greatest($5, $1 / (select max(number) from tenants))
         for update skip locked
     ) found
 ), claimed as (

@@ -14,6 +14,9 @@ use crate::{AnyProcess, ProcessCommand};
 /// Namespace of ids derived from refused commands, which are the causes of further commands.
 const REFUSAL_NAMESPACE: Uuid = Uuid::from_u128(0x6d65_6468_7562_5f70_726f_6365_7373_5f72);
 
+/// Commands of each tenant that one claim takes, as far as there are so many.
+const MIN_SHARE: i64 = 16;
+
 /// A pending command that a runner sends.
 pub(crate) struct ClaimedCommand {
     pub(crate) id: i64,
@@ -41,9 +44,9 @@ pub(crate) struct ClaimedCommands {
 }
 
 impl InstanceStore {
-    /// Claims due commands of these processes, the first of each instance, `limit` at most. No other runner gets them
-    /// for `lease`. Tenants have the same share of a claim, of which `limit` are looked at: those that follow
-    /// `after_tenant`.
+    /// Claims due commands of these processes, the first of each instance. No other runner gets them for `lease`. Of
+    /// `limit` tenants at most, those that follow `after_tenant`, each has the same share of `limit` commands, and at least
+    /// [`MIN_SHARE`].
     pub(crate) async fn claim_commands(
         &self,
         processes: &[&str],
@@ -56,6 +59,7 @@ impl InstanceStore {
             .bind(lease.as_secs_f64())
             .bind(processes)
             .bind(after_tenant)
+            .bind(MIN_SHARE)
             .fetch_all(&self.pool)
             .await
             .map_err(postgres_error("claiming commands of processes"))?;

@@ -10,8 +10,8 @@ use super::{
     event_handling::insert_instances, lock_instances, postgres_error,
 };
 use crate::{
-    Process, ProcessInput,
-    any_process::{decide, decode_state},
+    Process,
+    any_process::{decide_all, decode_state},
 };
 
 /// A transaction in which instances of the process `P` react to inputs that the caller records by statements of its own,
@@ -59,24 +59,27 @@ impl<P: Process> InputSession<P> {
         decode_state(&instance.state).map(Some).map_err(|source| key.unreadable_state(P::NAME, source))
     }
 
-    /// Lets an instance react to an input; returns how many commands it decided. A closed instance ignores it.
+    /// Lets an instance react to inputs in their order; returns how many commands each of them decided. A closed instance
+    /// ignores them, and those behind the one that finishes it.
     ///
     /// # Errors
     /// [`InstanceStoreError::UnreadableState`] for a state of another release.
-    pub fn react(
+    pub fn react_all(
         &mut self,
         key: &InstanceKey,
-        input: &P::Event,
-        cause: InputCause,
-    ) -> Result<usize, InstanceStoreError> {
+        inputs: &[(P::Event, InputCause)],
+    ) -> Result<Vec<usize>, InstanceStoreError> {
+        let mut counts = vec![0; inputs.len()];
         let Some(instance) = self.batch.instance(key).filter(|instance| instance.status.is_open()) else {
-            return Ok(0);
+            return Ok(counts);
         };
-        let decision = decide::<P>(&instance.state, ProcessInput::Event(input))
+        let decisions = decide_all::<P>(&instance.state, inputs.iter().map(|(input, _)| input))
             .map_err(|source| key.unreadable_state(P::NAME, source))?;
-        let commands = decision.commands.len();
-        self.batch.add_decision(key, decision, cause)?;
-        Ok(commands)
+        for ((decision, (_, cause)), count) in decisions.into_iter().zip(inputs).zip(&mut counts) {
+            *count = decision.commands.len();
+            self.batch.add_decision(key, decision, *cause)?;
+        }
+        Ok(counts)
     }
 
     /// Ends the transaction without a change, and unlocks the instances at once.

@@ -8,7 +8,7 @@ use super::{
     DecisionBatch, InputCause, InstanceKey, InstanceStatus, InstanceStore, InstanceStoreError, LockWait,
     execute_for_instance, key_from_row, lock_instances, postgres_error, status_from_row,
 };
-use crate::AnyProcess;
+use crate::{AnyProcess, all_processes};
 
 /// Namespace of ids derived from cancellations, which are the causes of their commands.
 const CANCELLATION_NAMESPACE: Uuid = Uuid::from_u128(0x6d65_6468_7562_5f70_726f_6365_7373_5f63);
@@ -65,6 +65,9 @@ pub struct InstanceRow {
     pub last_error: String,
     /// Why an operator cancelled it; empty if none did.
     pub note: String,
+    /// Why this release cannot read its state, so that it handles neither its events nor its timers. Empty if it can, and
+    /// for instances that have ended.
+    pub unreadable_because: String,
 }
 
 impl InstanceStore {
@@ -206,5 +209,19 @@ pub(super) fn row_from_postgres(row: &PgRow) -> Result<InstanceRow, sqlx::Error>
         pending_commands: row.try_get("pending_commands")?,
         last_error: row.try_get("last_error")?,
         note: row.try_get("note")?,
+        unreadable_because: unreadable_because(row)?.unwrap_or_default(),
     })
+}
+
+/// Why this release cannot read the state of an open instance; `None` if it can.
+fn unreadable_because(row: &PgRow) -> Result<Option<String>, sqlx::Error> {
+    if !status_from_row(row)?.is_open() {
+        return Ok(None);
+    }
+    let (name, state): (&str, &str) = (row.try_get("process")?, row.try_get("state")?);
+    let Some(process) = all_processes().into_iter().find(|process| process.name() == name) else {
+        return Ok(Some("this release has no such process".to_owned()));
+    };
+    let checked = serde_json::from_str(state).and_then(|state| process.check_state(&state));
+    Ok(checked.err().map(|error| error.to_string()))
 }

@@ -16,7 +16,7 @@ fn generation() -> SupervisedGeneration {
 }
 
 fn running(failed_sections: usize) -> GenerationSupervision {
-    GenerationSupervision::Running { generation: generation(), failed_sections }
+    super::running(&generation(), failed_sections, 0)
 }
 
 fn when(state: &GenerationSupervision, event: &GenerationSupervisionEvent) -> ProcessReaction<GenerationSupervision> {
@@ -89,6 +89,12 @@ fn the_generation_fails_when_its_task_does_and_then_the_user_is_notified() {
     let reaction = when(&running(0), &failed);
     assert_eq!(reaction.next, Some(GenerationSupervision::Finished));
     assert_eq!(notifications(&reaction), to_ann("Proposal not generated", "no provider answers"));
+
+    let generated = when(&running(0), &GenerationSupervisionEvent::SectionGenerated).next.unwrap();
+    assert_eq!(generated, super::running(&generation(), 0, 1));
+    let [(_, _, body)] = notifications(&when(&generated, &failed)).try_into().unwrap();
+    assert!(body.starts_with("1 of 3 sections were generated before it failed"), "{body}");
+    assert!(body.ends_with("Reason: no provider answers"), "{body}");
 }
 
 #[test]
@@ -167,9 +173,12 @@ fn the_stored_state_is_as_released() {
     let stored = serde_json::to_string(&running(1)).unwrap();
     assert_eq!(
         stored,
-        r#"{"status":"running","generation":{"id":"0199a0d2-0000-7000-8000-000000000001","proposal_id":"0199a0d2-0000-7000-8000-000000000002","sections":3,"requested_by":"ann"},"failed_sections":1}"#
+        r#"{"status":"running","generation":{"id":"0199a0d2-0000-7000-8000-000000000001","proposal_id":"0199a0d2-0000-7000-8000-000000000002","sections":3,"requested_by":"ann"},"failed_sections":1,"generated_sections":0}"#
     );
-    assert_eq!(serde_json::from_str::<GenerationSupervision>(&stored).unwrap(), running(1));
+    let of_the_release_before = stored.replace(",\"generated_sections\":0", "");
+    for stored in [stored, of_the_release_before] {
+        assert_eq!(serde_json::from_str::<GenerationSupervision>(&stored).unwrap(), running(1));
+    }
 }
 
 #[test]

@@ -17,7 +17,8 @@ pub struct OpportunityCursor {
 pub struct InvalidOpportunityCursor;
 
 impl OpportunityCursor {
-    pub(super) fn after(posted_at: DateTime<Utc>, id: &str) -> Self {
+    /// The cursor of the page that begins after an opportunity.
+    pub fn after(posted_at: DateTime<Utc>, id: &str) -> Self {
         Self { posted_at_micros: posted_at.timestamp_micros(), id: id.to_owned() }
     }
 

@@ -102,8 +102,8 @@ pub(super) fn project_generation(event: &RawEnvelope) -> Result<AnalyticsChange,
         ProposalGenerationEvent::SectionGenerated { section: key, draft, model, .. } => {
             section(GeneratedSectionRow::generated(event, &key, &draft, &model))
         }
-        ProposalGenerationEvent::SectionFailed { section: key, reason, .. } => {
-            section(GeneratedSectionRow::failed(event, &key, &reason))
+        ProposalGenerationEvent::SectionFailed { section: key, reason, cost_micros, .. } => {
+            section(GeneratedSectionRow::failed(event, &key, &reason, cost_micros))
         }
         ProposalGenerationEvent::Completed { .. } => result("end", GenerationStatus::Completed.name(), None),
         ProposalGenerationEvent::Failed { reason, .. } => result("end", GenerationStatus::Failed.name(), Some(&reason)),
@@ -172,8 +172,8 @@ impl GeneratedSectionRow {
         }
     }
 
-    fn failed(event: &RawEnvelope, section: &SectionKey, reason: &GenerationReason) -> Self {
-        Self { reason: reason.to_string(), ..Self::without_text(event, section, "failed") }
+    fn failed(event: &RawEnvelope, section: &SectionKey, reason: &GenerationReason, cost_micros: u64) -> Self {
+        Self { reason: reason.to_string(), cost_micros, ..Self::without_text(event, section, "failed") }
     }
 
     fn without_text(event: &RawEnvelope, section: &SectionKey, outcome: &'static str) -> Self {

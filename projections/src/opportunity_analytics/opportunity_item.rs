@@ -5,6 +5,7 @@ use clickhouse::Row;
 use serde::Deserialize;
 
 use super::OpportunityCursor;
+use crate::listed_opportunity::ListedOpportunity;
 
 /// A page of a list of opportunities.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,60 +19,7 @@ pub struct OpportunityPage {
 }
 
 /// An opportunity as an item of a list.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct OpportunityItem {
-    /// Agency code and solicitation number.
-    pub id: String,
-    /// Sequence of the event that set these details.
-    pub version: u64,
-    /// Title.
-    pub title: String,
-    /// Description.
-    pub description: Option<String>,
-    /// The solicitation's number at the agency.
-    pub solicitation_number: Option<String>,
-    /// Id of the current notice.
-    pub notice_id: String,
-    /// Type of the current notice, as published.
-    pub notice_type: String,
-    /// The agency's code.
-    pub agency_code: String,
-    /// The agency's name.
-    pub agency_name: String,
-    /// The agency below the department.
-    pub sub_tier: Option<String>,
-    /// The contracting office.
-    pub office: Option<String>,
-    /// Set-aside code.
-    pub set_aside: Option<String>,
-    /// Industry code.
-    pub naics: Option<String>,
-    /// Product or service code.
-    pub psc: Option<String>,
-    /// When the current notice was published.
-    pub posted_at: DateTime<Utc>,
-    /// Response deadline.
-    pub response_deadline: Option<DateTime<Utc>>,
-    /// Whether SAM.gov lists it as active.
-    pub active: Option<bool>,
-    /// URL of its page on SAM.gov.
-    pub link: Option<String>,
-    /// City where the work is done.
-    pub place_city: Option<String>,
-    /// State where the work is done.
-    pub place_state: Option<String>,
-    /// Number of recorded awards.
-    pub awards: u64,
-    /// Sum of the awards in US cents; `None` while none has an amount.
-    pub awarded_cents: Option<i64>,
-}
-
-impl OpportunityItem {
-    /// The cursor of the page that begins after this item.
-    pub fn cursor(&self) -> OpportunityCursor {
-        OpportunityCursor::after(self.posted_at, &self.id)
-    }
-}
+pub type OpportunityItem = ListedOpportunity<OpportunityCursor>;
 
 /// The row that `page_ids.sql` selects: the ids of a page, found without reading the opportunities' texts.
 #[derive(Debug, Row, Deserialize)]
@@ -115,6 +63,7 @@ impl From<OpportunityItemRow> for OpportunityItem {
         // An empty column means that the notice does not have the value.
         let to_option = |text: String| (!text.is_empty()).then_some(text);
         Self {
+            cursor: OpportunityCursor::after(row.posted_at, &row.id),
             id: row.id,
             version: row.sequence,
             title: row.title,

@@ -2,7 +2,7 @@
 
 use std::{
     borrow::Cow,
-    collections::{BTreeMap, HashMap, HashSet},
+    collections::{BTreeMap, HashMap},
 };
 
 use chrono::{DateTime, Utc};
@@ -12,7 +12,7 @@ use super::{
     OpportunityViews,
     figure_deltas::FigureKey,
     key_shard::KeyShard,
-    verify::{DAMAGED, FIGURES, UNKNOWN, figure_row_key, is_expired, state_row},
+    verify::{DAMAGED, FIGURES, UNKNOWN, figure_row_key, may_be_expired, state_row},
     view_state::{StateKind, ViewState},
 };
 use crate::{
@@ -71,21 +71,14 @@ impl OpportunityViews {
         scope: &VerifyScope,
         now: DateTime<Utc>,
     ) -> Result<Vec<ReadModelRow>, QueryError> {
-        let (mut rows, mut seen, mut cursor) = (vec![], HashSet::new(), Some(0));
-        if *scope == VerifyScope::Totals {
-            rows.push(ReadModelRow::new(GENERATION_ROW, GENERATION_ROW, self.store.describe_markers().await?));
-        }
-        while let Some(position) = cursor {
-            let (next, keys) = self.store.client().scan_keys(self.store.prefix(), position).await?;
-            cursor = next;
+        let (mut rows, mut scan) = (self.store.read_marker_row(scope).await?, self.store.scan_generation());
+        let select = |name: &str| {
+            let parsed = ViewKey::parse(name);
+            parsed.is_in_scope(scope, name).then(|| (parsed, name.to_owned()))
+        };
+        while let Some(keys) = scan.next_page(select).await? {
             let (mut states, mut figures) = (vec![], vec![]);
-            for key in keys {
-                let name = String::from_utf8_lossy(key.strip_prefix(self.store.prefix().as_bytes()).unwrap_or(&key));
-                let parsed = ViewKey::parse(&name);
-                // A scan may return a key twice.
-                if !parsed.is_in_scope(scope, &name) || !seen.insert(key.clone()) {
-                    continue;
-                }
+            for (key, (parsed, name)) in keys {
                 match parsed {
                     ViewKey::Marker => {}
                     ViewKey::State(kind, shard, id) => states.push((key, (kind, shard), id)),
@@ -116,7 +109,7 @@ impl OpportunityViews {
                 // The key expired after the scan.
                 Ok(fields) if fields.is_empty() => {}
                 Ok(fields) => match parse_state_hash(state.0, &fields) {
-                    Some(stored) if is_expired(&stored.state, self.retention, now) => {}
+                    Some(stored) if may_be_expired(&stored.state, self.retention, now) => {}
                     Some(stored) => rows.extend(state_row(state, &id, &stored)),
                     None => rows.push(damaged(format!("{:?}", fields.into_iter().collect::<BTreeMap<_, _>>()))),
                 },

@@ -66,7 +66,7 @@ fn is_next(id: &str, version: u64, sequence: u64) -> Result<bool, ProjectionErro
 }
 
 /// Whether a state may have expired.
-pub(super) fn is_expired(state: &ViewState, retention: RetentionPolicy, now: DateTime<Utc>) -> bool {
+pub(super) fn may_be_expired(state: &ViewState, retention: RetentionPolicy, now: DateTime<Utc>) -> bool {
     match state {
         ViewState::Visit(day) => !retention.keeps_visit(*day, now),
         ViewState::Opportunity(_) | ViewState::Watchlist(_) => false,

@@ -1,8 +1,8 @@
-//! The projection of visit events to invalidations of cached responses.
+//! The projection of events to invalidations of cached responses.
 
 use std::time::Duration;
 
-use domain::{context::BoundedContext, envelope::RawEnvelope};
+use domain::{context::BoundedContext, envelope::RawEnvelope, value::PUBLIC_TENANT};
 use serde::Deserialize;
 
 use super::ResponseCache;
@@ -11,13 +11,23 @@ use crate::{
     runtime::{BatchLimits, ProjectionError, StatelessProjection},
 };
 
-/// The invalidation of the cached responses about a user and a page, caused by an event.
+/// The invalidation of the cached responses about some subjects of a tenant, caused by an event.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CacheInvalidation {
     pub(super) position: u64,
     pub(super) tenant_id: String,
-    pub(super) user_id: Option<String>,
-    pub(super) page_url: Option<String>,
+    pub(super) subjects: Vec<CacheSubject>,
+}
+
+/// What cached responses are about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CacheSubject {
+    /// The visits of a user.
+    User(String),
+    /// The visits on a page.
+    Page(String),
+    /// All opportunities, which are public.
+    Opportunities,
 }
 
 /// The fields of a visit event's payload that select the cached responses to invalidate.
@@ -33,7 +43,7 @@ impl StatelessProjection for ResponseCache {
     type Change = CacheInvalidation;
 
     fn subscribed_contexts() -> &'static [BoundedContext] {
-        &[BoundedContext::Analytics]
+        &[BoundedContext::Analytics, BoundedContext::Opportunities]
     }
 
     fn batch_limits() -> BatchLimits {
@@ -41,13 +51,12 @@ impl StatelessProjection for ResponseCache {
     }
 
     fn project(event: &RawEnvelope) -> Result<Vec<CacheInvalidation>, ProjectionError> {
-        if event.aggregate_type != "visit" {
-            return Ok(vec![]);
-        }
-        let InvalidationPayload { user_id, page_url } =
-            serde_json::from_str(&event.payload).map_err(ProjectionError::poison)?;
-        let tenant_id = event.tenant_id.clone();
-        Ok(vec![CacheInvalidation { position: event.position, tenant_id, user_id, page_url }])
+        let (tenant_id, subjects) = match event.aggregate_type.as_str() {
+            "visit" => (event.tenant_id.clone(), visit_subjects(event)?),
+            "opportunity" => (PUBLIC_TENANT.to_owned(), vec![CacheSubject::Opportunities]),
+            _ => return Ok(vec![]),
+        };
+        Ok(vec![CacheInvalidation { position: event.position, tenant_id, subjects }])
     }
 
     async fn apply(&self, changes: &[CacheInvalidation]) -> Result<(), ProjectionError> {
@@ -65,4 +74,11 @@ impl StatelessProjection for ResponseCache {
     async fn discard(&self) -> Result<(), QueryError> {
         self.delete_keys().await
     }
+}
+
+fn visit_subjects(event: &RawEnvelope) -> Result<Vec<CacheSubject>, ProjectionError> {
+    let InvalidationPayload { user_id, page_url } =
+        serde_json::from_str(&event.payload).map_err(ProjectionError::poison)?;
+    let user = user_id.map(CacheSubject::User);
+    Ok(user.into_iter().chain(page_url.map(CacheSubject::Page)).collect())
 }

@@ -1,10 +1,11 @@
-//! The `Redis` client of the response cache: positions of invalidations, and cached responses.
+//! The `Redis` client of the response cache: positions of invalidations, and cached responses about visits.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
+use domain::value::PUBLIC_TENANT;
 use sha2::{Digest, Sha256};
 
-use super::CacheInvalidation;
+use super::{CacheInvalidation, CacheSubject};
 use crate::{
     QueryError,
     runtime::ProjectionError,
@@ -95,6 +96,17 @@ impl ResponseCache {
         })
     }
 
+    /// The position of the last event about an opportunity; 0 when none is known. What is derived from opportunities up to
+    /// this position is valid while it stays the same.
+    ///
+    /// # Errors
+    /// [`QueryError`] when the server is unavailable or the stored value is unreadable.
+    pub async fn opportunities_position(&self) -> Result<u64, QueryError> {
+        let key = self.position_key(PUBLIC_TENANT, &CacheSubject::Opportunities);
+        let (position,): (Option<u64>,) = self.client.run_pipeline(redis::pipe().get(key)).await?;
+        Ok(position.unwrap_or_default())
+    }
+
     /// Stores a response that is valid for `position`, the one of the [`CacheLookup::Miss`]; ignores one above the size
     /// limit.
     ///
@@ -117,14 +129,20 @@ impl ResponseCache {
     }
 
     pub(super) async fn record_invalidations(&self, changes: &[CacheInvalidation]) -> Result<(), ProjectionError> {
-        let mut calls = vec![];
+        // A batch of events about the same subject is one call.
+        let mut positions = BTreeMap::<String, u64>::new();
         for change in changes {
             for key in self.invalidation_keys(change) {
-                let mut call = ScriptCall::default();
-                call.add_key(key).add_argument(change.position).add_argument(POSITION_TTL_S);
-                calls.push(call);
+                let position = positions.entry(key).or_default();
+                *position = change.position.max(*position);
             }
         }
+        let calls = positions.into_iter().map(|(key, position)| {
+            let mut call = ScriptCall::default();
+            call.add_key(key).add_argument(position).add_argument(POSITION_TTL_S);
+            call
+        });
+        let calls: Vec<_> = calls.collect();
         let unavailable = |error| ProjectionError::unavailable(unavailable_error(error));
         let answers = self.client.call_script(&RECORD_POSITION, &calls).await.map_err(unavailable)?;
         answers.into_iter().try_for_each(|answer| answer.map(drop)).map_err(unavailable)
@@ -149,20 +167,23 @@ impl ResponseCache {
     }
 
     fn invalidation_keys(&self, change: &CacheInvalidation) -> Vec<String> {
-        let user = change.user_id.as_ref().map(|user| self.position_key(&change.tenant_id, "user", user));
-        let page = change.page_url.as_ref().map(|page| self.position_key(&change.tenant_id, "page", page));
-        user.into_iter().chain(page).collect()
+        change.subjects.iter().map(|subject| self.position_key(&change.tenant_id, subject)).collect()
     }
 
     fn position_keys(&self, query: &VisitActionsQuery) -> Vec<String> {
-        let user = query.user_id.as_ref().map(|user| self.position_key(&query.tenant, "user", user));
-        let page = query.page_url.as_ref().map(|page| self.position_key(&query.tenant, "page", page));
-        user.into_iter().chain(page).collect()
+        let user = query.user_id.clone().map(CacheSubject::User);
+        let subjects = user.into_iter().chain(query.page_url.clone().map(CacheSubject::Page));
+        subjects.map(|subject| self.position_key(&query.tenant, &subject)).collect()
     }
 
     /// The name is hashed, because names of users and pages may have any length and any characters.
-    fn position_key(&self, tenant: &str, kind: &str, name: &str) -> String {
-        format!("{}{{{tenant}}}:last:{kind}:{:x}", self.prefix, Sha256::digest(name))
+    fn position_key(&self, tenant: &str, subject: &CacheSubject) -> String {
+        let subject = match subject {
+            CacheSubject::User(name) => format!("user:{:x}", Sha256::digest(name)),
+            CacheSubject::Page(url) => format!("page:{:x}", Sha256::digest(url)),
+            CacheSubject::Opportunities => "opportunities".to_owned(),
+        };
+        format!("{}{{{tenant}}}:last:{subject}", self.prefix)
     }
 
     fn response_key(&self, query: &VisitActionsQuery) -> String {

@@ -48,9 +48,6 @@ const FETCH_BYTES_FLOOR: usize = 1 << 20;
 /// records since the last commit again, which changes nothing: the checkpoints say what is applied.
 const COMMIT_INTERVAL: Duration = Duration::from_millis(100);
 
-/// The broker answers a fetch at once when it has this many bytes, before `fetch_wait_ms` is over.
-const FETCH_MIN_BYTES: usize = 32 << 10;
-
 /// How long the broker waits for an event with [`FetchStrategy::AtOnce`], in milliseconds.
 const IDLE_FETCH_WAIT_MS: u64 = 500;
 
@@ -103,7 +100,7 @@ impl BatchConsumer {
         // At most the queue's size, because the records of one response are held in addition to the queue.
         let fetch_bytes = config.queue_bytes.clamp(FETCH_BYTES_FLOOR, MAX_FETCH_BYTES);
         let (fetch_wait_ms, fetch_min_bytes) = match fetch {
-            FetchStrategy::Collect => (config.fetch_wait_ms, FETCH_MIN_BYTES),
+            FetchStrategy::Collect => (config.fetch_wait_ms, config.fetch_min_bytes()),
             FetchStrategy::AtOnce => (config.fetch_wait_ms.max(IDLE_FETCH_WAIT_MS), 1),
         };
         let consumer: StreamConsumer<RebalanceListener> = base_client_config(config)

@@ -10,6 +10,7 @@
 //! | `batch_bytes` | 8388608 | size in bytes at which a batch is full |
 //! | `linger_ms` | set by the projection | how long a batch waits for more events |
 //! | `fetch_wait_ms` | 15 | how long a broker collects records before it answers a worker: a lower value reduces latency, a higher one idle load |
+//! | `fetch_min_bytes` | 32768 | a broker that has this many bytes answers at once; with 1 and a long `fetch_wait_ms`, a worker with few events has them sooner and costs less while idle |
 //! | `queue_bytes` | 16777216 | records fetched ahead of a worker, in bytes |
 //! | `stall_after_ms` | 30000 | a partition that has records and delivers none for this long is stalled: the worker rejoins its group |
 //! | `batch_timeout_ms` | 60000 | a batch that takes longer is aborted and retried |
@@ -53,6 +54,8 @@ pub struct ConsumerConfig {
     /// How long a broker collects records before it answers a small fetch, in milliseconds. If it answered for
     /// every single record, a few hundred events a second would keep a core busy in broker and workers.
     pub fetch_wait_ms: u64,
+    /// A broker that has this many bytes answers a fetch at once, before `fetch_wait_ms` is over.
+    pub fetch_min_bytes: usize,
     /// Size of the records fetched ahead of a worker, in bytes.
     pub queue_bytes: usize,
     /// How long an assigned partition may deliver nothing although it has records, in milliseconds, before the worker
@@ -83,6 +86,7 @@ impl Default for ConsumerConfig {
             batch_bytes: 8 << 20,
             linger_ms: None,
             fetch_wait_ms: 15,
+            fetch_min_bytes: 32 << 10,
             queue_bytes: 16 << 20,
             stall_after_ms: 30_000,
             batch_timeout_ms: 60_000,
@@ -99,6 +103,11 @@ impl ConsumerConfig {
     pub(super) fn retry_pause(&self, attempt: u32) -> Duration {
         let factor = 1_u64.checked_shl(attempt.saturating_sub(1)).unwrap_or(u64::MAX);
         Duration::from_millis(self.retry_min_ms.saturating_mul(factor).min(self.retry_max_ms).max(1))
+    }
+
+    /// The smallest answer of a broker that the client library accepts as a setting, or more.
+    pub(super) fn fetch_min_bytes(&self) -> usize {
+        self.fetch_min_bytes.clamp(1, 100_000_000)
     }
 
     pub(super) fn batch_timeout(&self) -> Duration {

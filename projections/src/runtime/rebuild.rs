@@ -26,7 +26,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use self::{
     error::RebuildError,
-    progress::{PartPhase, PartProgress, RebuildProgress},
+    progress::{ProjectionRebuildProgress, RebuildPhase, RebuildProgress},
     record::{RebuildRecord, RebuildStatus},
 };
 use self::{progress::ProjectionRebuild, rebuild_lease::RebuildLease};
@@ -124,24 +124,24 @@ impl ProjectionRuntime {
         progress: &watch::Sender<RebuildProgress>,
         stop: &CancellationToken,
     ) -> Result<RebuildReport, RebuildError> {
-        let rebuilds = parts.iter().map(|part| self.rebuild_part(id, part, options, lease, progress, stop));
-        let verified_parts = try_join_all(rebuilds).await?;
+        let rebuilds = parts.iter().map(|part| self.rebuild_projection(id, part, options, lease, progress, stop));
+        let verified_rebuilds = try_join_all(rebuilds).await?;
         self.check_dead_letters(&parts, options).await?;
         let (active, retained) = self.switch_generations(id, &parts, lease).await?;
         for part in &parts {
-            part.update_progress(progress, |entry| entry.phase = PartPhase::Switched);
+            part.update_progress(progress, |entry| entry.phase = RebuildPhase::Switched);
         }
         for part in &parts {
             self.publish_generation(&part.projection, part.generation).await?;
         }
         let dropped = self.retire_old_generations(&parts, lease).await?;
-        let events = verified_parts.iter().map(|part| part.events).sum();
-        let verified = verified_parts.into_iter().map(|part| part.verification).collect();
+        let events = verified_rebuilds.iter().map(|part| part.events).sum();
+        let verified = verified_rebuilds.into_iter().map(|part| part.verification).collect();
         Ok(RebuildReport { id, continued, active, retained, verified, dropped, events })
     }
 
     /// Fills, catches up and verifies the generation of one projection. Its worker runs until verify is done.
-    async fn rebuild_part(
+    async fn rebuild_projection(
         &self,
         id: i64,
         part: &ProjectionRebuild,
@@ -149,19 +149,19 @@ impl ProjectionRuntime {
         lease: &RebuildLease,
         progress: &watch::Sender<RebuildProgress>,
         stop: &CancellationToken,
-    ) -> Result<VerifiedPart, RebuildError> {
-        if part.phase == PartPhase::Filling {
+    ) -> Result<VerifiedRebuild, RebuildError> {
+        if part.phase == RebuildPhase::Filling {
             part.projection.prepare().await.map_err(|source| part.to_store_error(source))?;
             self.fill_from_log(id, part, lease, progress, stop).await?;
             self.hand_over_to_kafka(id, part, lease).await?;
         }
-        part.update_progress(progress, |entry| entry.phase = PartPhase::CatchingUp);
+        part.update_progress(progress, |entry| entry.phase = RebuildPhase::CatchingUp);
         let worker = self.start_catch_up_worker(part).await?;
         let outcome = self.catch_up_and_verify(id, part, options, lease, progress, stop).await;
         worker.stop().await?;
         let verification = outcome?;
-        let events = progress.borrow().part_events(part.name());
-        Ok(VerifiedPart { verification, events })
+        let events = progress.borrow().count_projection_events(part.name());
+        Ok(VerifiedRebuild { verification, events })
     }
 
     async fn catch_up_and_verify(
@@ -174,8 +174,8 @@ impl ProjectionRuntime {
         stop: &CancellationToken,
     ) -> Result<VerifyReport, RebuildError> {
         self.catch_up(part, options.catch_up_timeout, stop).await?;
-        self.save_phase(id, part, PartPhase::Verifying, lease).await?;
-        part.update_progress(progress, |entry| entry.phase = PartPhase::Verifying);
+        self.save_phase(id, part, RebuildPhase::Verifying, lease).await?;
+        part.update_progress(progress, |entry| entry.phase = RebuildPhase::Verifying);
         let report_progress = |verified: super::VerifyProgress| {
             part.update_progress(progress, |entry| (entry.position, entry.target) = (verified.position, verified.end));
         };
@@ -190,14 +190,14 @@ impl ProjectionRuntime {
             self.mark_generation_failed(part, lease).await?;
             return Err(RebuildError::Differs { verification: Box::new(verification) });
         }
-        self.save_phase(id, part, PartPhase::Verified, lease).await?;
-        part.update_progress(progress, |entry| entry.phase = PartPhase::Verified);
+        self.save_phase(id, part, RebuildPhase::Verified, lease).await?;
+        part.update_progress(progress, |entry| entry.phase = RebuildPhase::Verified);
         Ok(verification)
     }
 }
 
-/// A part that is ready for the switch.
-struct VerifiedPart {
+/// A projection that is ready for the switch.
+struct VerifiedRebuild {
     verification: VerifyReport,
     events: u64,
 }

@@ -1,15 +1,15 @@
 //! Compares a read model with the log, and lists the differences.
 //!
 //! ```text
-//! for each part of the store:  exclusive lock ─▶ read checkpoints, dead letters, rows ─▶ unlock
-//! then once through the log:   every event at or below the checkpoint of its partition ─▶ the part's fold
+//! for each scope of the store: exclusive lock ─▶ read checkpoints, dead letters, rows ─▶ unlock
+//! then once through the log:   every event at or below the checkpoint of its partition ─▶ the scope's fold
 //! finally:                     rows of the store against rows of the fold
 //! ```
-//! Workers are blocked only while one part is read. The comparison is exact while events arrive: a part matches its
+//! Workers are blocked only while one scope is read. The comparison is exact while events arrive: a scope matches its
 //! checkpoints when it is read, and its fold ends at the same checkpoints.
 
 mod difference;
-mod verify_part;
+mod scope_comparison;
 mod verify_plan;
 
 use std::sync::Arc;
@@ -20,14 +20,11 @@ use domain::{
 };
 
 pub use self::difference::{Difference, DifferenceKind};
-use self::{difference::compare_rows, verify_part::VerifyPart, verify_plan::plan_passes};
+use self::{difference::compare_rows, scope_comparison::ScopeComparison, verify_plan::plan_passes};
 use super::{
     AnyProjection, ControlError, ProjectionRuntime, ReadModelGeneration, consumer::PartitionCounts, error::error_chain,
 };
 use crate::QueryError;
-
-/// Approximate number of events that are folded in one pass through the log. Bounds memory: each takes some 500 bytes.
-const EVENTS_PER_PASS: u64 = 500_000;
 
 /// Maximum number of differences that are listed; all are counted.
 const MAX_DIFFERENCES: usize = 1_000;
@@ -35,7 +32,7 @@ const MAX_DIFFERENCES: usize = 1_000;
 /// Options of verify.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct VerifyOptions {
-    /// Number of verify buckets to compare, chosen at random each time, without totals; `None` compares everything.
+    /// Number of verify buckets to compare, from a random one on, without totals; `None` compares everything.
     pub sample: Option<u32>,
 }
 
@@ -57,7 +54,7 @@ pub struct VerifyReport {
     pub projection: String,
     /// The generation.
     pub generation: ReadModelGeneration,
-    /// Position of the log up to which all parts were compared.
+    /// Position of the log up to which all scopes were compared.
     pub position: u64,
     /// Rows read from the store.
     pub rows: u64,
@@ -145,26 +142,27 @@ impl ProjectionRuntime {
             differences: vec![],
             difference_count: 0,
         };
-        let passes = plan_passes(options, end.div_ceil(EVENTS_PER_PASS).max(1));
+        let passes = plan_passes(options, end);
         let total = end.saturating_mul(passes.len() as u64);
         for (completed_passes, scopes) in (0_u64..).zip(&passes) {
             let start = completed_passes * end;
-            let mut parts = vec![];
+            let mut comparisons = vec![];
             for scope in scopes {
-                let part = VerifyPart::read(&self.control, &handle, generation, scope).await?;
-                report.rows += part.rows.len() as u64;
+                let comparison = ScopeComparison::read(&self.control, &handle, generation, scope).await?;
+                report.rows += comparison.rows.len() as u64;
                 progress(VerifyProgress { position: start, end: total, rows: report.rows });
-                parts.push(part);
+                comparisons.push(comparison);
             }
             let report_position = |position: u64| {
                 progress(VerifyProgress { position: (start + position).min(total), end: total, rows: report.rows });
             };
-            report.events += self.fold_events(&handle, &mut parts, &partitions, report_position).await?;
-            for part in parts {
-                report.buckets += part.bucket_count();
-                report.parked += part.left_out;
-                report.position = report.position.min(part.checkpoint.completed_prefix(0));
-                let differences = compare_rows(part.fold.expected_rows(), part.rows).chain(part.unreadable);
+            report.events += self.fold_events(&handle, &mut comparisons, &partitions, report_position).await?;
+            for comparison in comparisons {
+                report.buckets += comparison.bucket_count();
+                report.parked += comparison.left_out;
+                report.position = report.position.min(comparison.checkpoint.completed_prefix(0));
+                let differences =
+                    compare_rows(comparison.fold.expected_rows(), comparison.rows).chain(comparison.unreadable);
                 for difference in differences {
                     report.difference_count += 1;
                     if report.differences.len() < MAX_DIFFERENCES {
@@ -176,16 +174,17 @@ impl ProjectionRuntime {
         Ok(report)
     }
 
-    /// Reads the log, and applies to the fold of each part the events that the part includes. Returns the number of
+    /// Reads the log, and applies to the fold of each scope the events that the scope includes. Returns the number of
     /// events read.
     async fn fold_events(
         &self,
         projection: &Arc<dyn AnyProjection>,
-        parts: &mut [VerifyPart],
+        comparisons: &mut [ScopeComparison],
         partitions: &PartitionCounts,
         progress: impl Fn(u64),
     ) -> Result<u64, VerifyError> {
-        let to = parts.iter().map(|part| part.checkpoint.highest_position()).max().unwrap_or_default();
+        let to =
+            comparisons.iter().map(|comparison| comparison.checkpoint.highest_position()).max().unwrap_or_default();
         let range = LogRange {
             contexts: projection.subscribed_contexts().to_vec(),
             aggregate_id: None,
@@ -200,12 +199,12 @@ impl ProjectionRuntime {
             for event in &batch.events {
                 events += 1;
                 let Some(partition) = self.topic_partition_of(event, partitions) else { continue };
-                for part in &mut *parts {
-                    if !part.includes_event(event, &partition) {
+                for comparison in &mut *comparisons {
+                    if !comparison.includes_event(event, &partition) {
                         continue;
                     }
-                    if let Err(error) = part.fold.apply_event(event) {
-                        part.unreadable.push(Difference::unreadable(event, &error_chain(&error)));
+                    if let Err(error) = comparison.fold.apply_event(event) {
+                        comparison.unreadable.push(Difference::unreadable(event, &error_chain(&error)));
                     }
                 }
             }

@@ -10,7 +10,7 @@ mod backfill;
 mod batch;
 mod batch_error;
 mod heartbeat;
-mod rejected_event;
+mod rejected_event_search;
 
 use std::{
     collections::HashSet,
@@ -45,7 +45,7 @@ pub struct Worker {
 
 /// State that a worker caches between batches; reloaded from Postgres when the assigned partitions change.
 #[derive(Default)]
-pub(super) struct AssignmentState {
+pub(super) struct PartitionAssignmentState {
     /// The assignment version for which it was loaded; 0 before the first load and after a failed batch.
     assignment_version: u64,
     checkpoint: Checkpoint,
@@ -75,7 +75,7 @@ impl Worker {
     pub(super) async fn apply_from_log(
         &self,
         batch: &mut [ConsumedRecord],
-        assignment: &mut AssignmentState,
+        assignment: &mut PartitionAssignmentState,
     ) -> Result<(), BatchError> {
         self.apply_gapless_batch(batch, assignment).await.map(drop)
     }
@@ -99,7 +99,7 @@ impl Worker {
             .map_err(|source| RuntimeError::Consumer { projection: name, source: source.into() })?;
         tracing::info!(projection.name = name, generation = %self.build.generation, "projection started");
         let heartbeat_task = heartbeat::spawn_heartbeat(&self.runtime.control, self.status.reader());
-        let mut assignment = AssignmentState::default();
+        let mut assignment = PartitionAssignmentState::default();
         loop {
             match consumer.next_batch(&shutdown).await {
                 NextBatch::Batch(mut batch) => {
@@ -175,7 +175,7 @@ impl Worker {
         &self,
         consumer: &mut BatchConsumer,
         batch: &mut [ConsumedRecord],
-        assignment: &mut AssignmentState,
+        assignment: &mut PartitionAssignmentState,
         shutdown: &CancellationToken,
     ) -> bool {
         let mut failures = 0;

@@ -14,6 +14,7 @@ mod errors;
 mod eviction;
 mod figure_delta;
 mod generation_markers;
+mod generation_scan;
 mod hash_scan;
 mod hash_tag;
 mod redis_client;
@@ -30,6 +31,7 @@ pub use self::{
     config::RedisConfig,
     errors::{SequenceGap, unreadable_error},
     figure_delta::{FigureDelta, FigureKind, FigureTarget},
+    generation_scan::GenerationScan,
     hash_scan::HashFields,
     hash_tag::tag_name,
     redis_client::RedisClient,

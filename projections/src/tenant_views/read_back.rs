@@ -1,7 +1,5 @@
 //! Reads a generation's keys back as rows, for verify.
 
-use std::collections::HashSet;
-
 use redis::{RedisResult, Value};
 
 use super::{queries::TenantViews, tenant_aggregate::AggregateDescriptor};
@@ -74,20 +72,10 @@ impl<'a> TenantViewKey<'a> {
 impl TenantViews {
     /// The rows of a scope.
     pub(super) async fn scan_rows(&self, scope: &VerifyScope) -> Result<Vec<ReadModelRow>, QueryError> {
-        let (mut rows, mut seen, mut cursor) = (vec![], HashSet::new(), Some(0));
-        if *scope == VerifyScope::Totals {
-            rows.push(ReadModelRow::new(GENERATION_ROW, GENERATION_ROW, self.store.describe_markers().await?));
-        }
-        while let Some(position) = cursor {
-            let (next, keys) = self.store.client().scan_keys(self.store.prefix(), position).await?;
-            cursor = next;
-            let name = |key: &Vec<u8>| {
-                let name = key.strip_prefix(self.store.prefix().as_bytes()).unwrap_or(key);
-                String::from_utf8_lossy(name).into_owned()
-            };
-            // A scan may return a key twice.
-            let names = keys.iter().map(name).filter(|name| TenantViewKey::parse(name).is_in_scope(scope, name));
-            let names: Vec<_> = names.filter(|name| seen.insert(name.clone())).collect();
+        let (mut rows, mut scan) = (self.store.read_marker_row(scope).await?, self.store.scan_generation());
+        let select = |name: &str| TenantViewKey::parse(name).is_in_scope(scope, name).then(|| name.to_owned());
+        while let Some(keys) = scan.next_page(select).await? {
+            let names: Vec<String> = keys.into_iter().map(|(_, name)| name).collect();
             self.append_rows(&names, &mut rows).await?;
         }
         Ok(rows)

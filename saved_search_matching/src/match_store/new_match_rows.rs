@@ -20,8 +20,8 @@ pub(super) struct NewMatchRows<'a> {
 }
 
 impl<'a> NewMatchRows<'a> {
-    pub(super) fn add(&mut self, found: &'a SearchMatches, opportunity: &'a MatchedOpportunity) {
-        let id = match_id(&found.key, &opportunity.id);
+    /// Adds the match with this id.
+    pub(super) fn add(&mut self, id: Uuid, found: &'a SearchMatches, opportunity: &'a MatchedOpportunity) {
         self.ids.insert(id);
         self.rows.push((id, found, opportunity));
     }

@@ -15,7 +15,8 @@ use crate::{MatchedOpportunity, SearchMatches, alert_window::AlertWindow};
 /// New matches of one search.
 pub(super) struct NewMatches<'a> {
     pub(super) found: &'a SearchMatches,
-    pub(super) opportunities: Vec<&'a MatchedOpportunity>,
+    /// With the ids of the matches.
+    pub(super) opportunities: Vec<(Uuid, &'a MatchedOpportunity)>,
     /// What causes the instance, and the number of those that are only counted.
     pub(super) first: &'a MatchedOpportunity,
     pub(super) window: AlertWindow,
@@ -34,11 +35,11 @@ impl<'a> NewMatches<'a> {
             .opportunities
             .iter()
             .filter_map(|index| batch.get(*index).copied())
-            .filter(|opportunity| !known.contains(&match_id(&found.key, &opportunity.id)))
-            .filter(|opportunity| seen.insert(opportunity.id.as_str()))
+            .map(|opportunity| (match_id(&found.key, &opportunity.id), opportunity))
+            .filter(|(id, _)| !known.contains(id) && seen.insert(*id))
             .collect();
         let counted = || batch.last().copied().filter(|_| found.more > 0);
-        let first = opportunities.first().copied().or_else(counted)?;
+        let first = opportunities.first().map(|(_, opportunity)| *opportunity).or_else(counted)?;
         Some(Self { found, opportunities, first, window })
     }
 
@@ -58,12 +59,11 @@ impl<'a> NewMatches<'a> {
         Some(SavedSearchAlertInput { search, found })
     }
 
-    /// The cause of an input about `subject`, found by an event. The same match may be recorded again: after its
+    /// The cause of an input about the match with this id, found by an event. The same match may be recorded again: after its
     /// retention, by an amendment, or when the search has been active again. Its command then has another key, since the
     /// log knows the first one.
-    pub(super) fn cause(&self, subject: &str, event: &MatchedOpportunity) -> InputCause {
+    pub(super) fn cause(&self, id: Uuid, event: &MatchedOpportunity) -> InputCause {
         let MatchedOpportunity { event_id, correlation_id, .. } = event;
-        let id = match_id(&self.found.key, subject);
         let id = Uuid::new_v5(&id, format!("{event_id} {}", self.found.active_since).as_bytes());
         InputCause::from_event(id, *event_id, *correlation_id)
     }

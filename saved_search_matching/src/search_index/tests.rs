@@ -29,22 +29,13 @@ fn search_key(number: u128) -> SearchKey {
 
 fn opportunity(tenant: &str, agency: &str, naics: Option<&str>, set_aside: Option<&str>) -> MatchedOpportunity {
     let details = NoticeDetails {
-        title: "Pumps".to_owned(),
-        notice_type: NoticeType::try_new("Solicitation").unwrap(),
-        agency: Agency { code: agency.to_owned(), name: agency.to_owned() },
-        solicitation_number: None,
-        base_type: None,
-        sub_tier: None,
-        office: None,
         set_aside: set_aside.map(|code| SetAside::try_new(code).unwrap()),
         naics: naics.map(|code| NaicsCode::try_new(code).unwrap()),
-        psc: None,
-        response_deadline: None,
-        archive_on: None,
-        active: None,
-        place: None,
-        description: None,
-        link: None,
+        ..NoticeDetails::new(
+            "Pumps".to_owned(),
+            NoticeType::try_new("Solicitation").unwrap(),
+            Agency { code: agency.to_owned(), name: agency.to_owned() },
+        )
     };
     let filing = NoticeFiling {
         notice_id: NoticeId::try_new("n1").unwrap(),
@@ -160,7 +151,7 @@ proptest! {
                 let is_about = |words: &str| letter_query(letters(words)).score(&text) >= MATCH_THRESHOLD;
                 entry.matches_structure(&opportunity) && entry.text.as_deref().is_none_or(is_about)
             }));
-            let found = index.find_matches(&opportunity, &text, &mut scores);
+            let found = index.match_opportunity(&opportunity, &text, &mut scores);
             prop_assert_eq!(sorted_keys(found.into_iter()), expected);
         }
     }
@@ -196,7 +187,7 @@ fn the_query_of_a_text_is_kept_when_its_search_is_replaced_and_returned_when_no_
     };
     let found = opportunity("public", "036", None, None);
     let count = |index: &SearchIndex, text: &str| {
-        index.find_matches(&found, &letter_text(text), &mut WordScores::default()).len()
+        index.match_opportunity(&found, &letter_text(text), &mut WordScores::default()).len()
     };
     assert_eq!(index.insert(entry("ab", "first"), Some(letter_query("ab"))), None);
     assert_eq!(index.insert(entry("ab", "renamed"), None), None);
@@ -218,7 +209,7 @@ fn criteria_of_one_kind_are_alternatives_and_kinds_add_up() {
     };
     insert(&mut index, 0, criteria, 0);
     let matches =
-        |found: &MatchedOpportunity| index.find_matches(found, &letter_text(""), &mut WordScores::default()).len();
+        |found: &MatchedOpportunity| index.match_opportunity(found, &letter_text(""), &mut WordScores::default()).len();
     assert_eq!(matches(&opportunity("public", "036", Some("339112"), None)), 1);
     assert_eq!(matches(&opportunity("public", "036", Some("621111"), Some("SBA"))), 1);
     assert_eq!(matches(&opportunity("public", "097", Some("339112"), None)), 0);
@@ -304,7 +295,7 @@ fn an_opportunity_is_matched_against_100_000_searches_within_milliseconds() {
             .collect();
         let (mut scores, mut matches, started) = (WordScores::default(), 0, Instant::now());
         for (notice, text) in &notices {
-            matches += index.find_matches(notice, text, &mut scores).len();
+            matches += index.match_opportunity(notice, text, &mut scores).len();
         }
         let micros = started.elapsed().as_micros() / notices.len() as u128;
         let texts = index.size().texts;

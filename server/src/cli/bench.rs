@@ -1,7 +1,9 @@
 //! `medhub bench`: measures a part of the system beside its baseline.
 
+mod all;
 mod api;
 mod append;
+mod compare;
 mod documents;
 mod latency;
 mod project;
@@ -10,12 +12,14 @@ mod replay;
 
 use std::process::ExitCode;
 
+use bench::report::BuildDescription;
 use clap::{Args, Subcommand};
 
+use super::output;
 use crate::config::MedhubConfig;
 
-/// Measures a part of the system beside the raw limit of this machine, and prints its figures as JSON lines. All but
-/// `api` and `documents` write to databases and topics of their own, and remove them.
+/// Measures a part of the system beside the raw limit of this machine, and prints its figures as JSON lines. `all` writes a
+/// report, which `compare` compares with another one. All but `api` and `documents` write to databases and topics of their own, and remove them.
 #[derive(Debug, Args)]
 pub(super) struct BenchArgs {
     #[command(subcommand)]
@@ -24,6 +28,10 @@ pub(super) struct BenchArgs {
 
 #[derive(Debug, Subcommand)]
 enum BenchSubcommand {
+    /// Run all benchmarks, and write a report
+    All(all::AllBenchArgs),
+    /// Compare two reports, and say what became slower
+    Compare(compare::CompareBenchArgs),
     /// Publish the log to Kafka, beside a plain producer
     Relay(relay::RelayBenchArgs),
     /// Apply events from Kafka to the read models, beside plain clients
@@ -44,7 +52,12 @@ enum BenchSubcommand {
 
 impl BenchArgs {
     pub(super) async fn run(self, config: &MedhubConfig) -> anyhow::Result<ExitCode> {
+        if !matches!(self.part, BenchSubcommand::Compare(_)) {
+            warn_of_development_build();
+        }
         match self.part {
+            BenchSubcommand::All(part) => Box::pin(part.run(config)).await,
+            BenchSubcommand::Compare(part) => part.run(),
             BenchSubcommand::Relay(part) => part.run(config).await,
             BenchSubcommand::Project(part) => Box::pin(part.project(config)).await,
             BenchSubcommand::Rebuild(part) => part.rebuild(config).await,
@@ -54,5 +67,15 @@ impl BenchArgs {
             BenchSubcommand::Append(append) => append.run(config).await,
             BenchSubcommand::Documents(part) => part.run(config).await,
         }
+    }
+}
+
+fn warn_of_development_build() {
+    if !BuildDescription::is_installed_profile(BuildDescription::PROFILE) {
+        output::print_message(&format!(
+            "WARNING: this program is built with the profile `{}`, which optimises little. These are not the figures of the \
+             program that people install: build with --release.",
+            BuildDescription::PROFILE
+        ));
     }
 }

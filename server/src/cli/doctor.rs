@@ -100,7 +100,7 @@ impl DoctorArgs {
                 engine.findings.push(finding.clone());
             });
         }
-        let model = app_context::load_embedding_model(&config.embedding)
+        let model = app_context::load_embedding_model(&config.engines.embedding)
             .await
             .err()
             .map(|failure| format_error_chain(&failure));
@@ -207,12 +207,16 @@ impl DoctorReport {
 
 fn service_address(engine: BackingService, config: &MedhubConfig) -> String {
     mask_url(match engine {
-        BackingService::Postgres => config.postgres.url.expose_secret(),
-        BackingService::Kafka => &config.kafka.brokers,
-        BackingService::ClickHouse => &config.clickhouse.url,
-        BackingService::Qdrant => &config.qdrant.url,
-        BackingService::Redis => &config.redis.url,
-        BackingService::Registry => &config.registry.url,
-        BackingService::Objects => return config.objects.describe(),
+        BackingService::POSTGRES => config.engines.postgres.url.expose_secret(),
+        BackingService::KAFKA => &config.engines.kafka.brokers,
+        BackingService::CLICKHOUSE => &config.engines.clickhouse.url,
+        BackingService::QDRANT => &config.engines.qdrant.url,
+        BackingService::REDIS => &config.engines.redis.url,
+        BackingService::REGISTRY => &config.engines.registry.url,
+        BackingService::Lists => {
+            let own = config.engines.lists.database_url.as_deref();
+            own.unwrap_or_else(|| config.engines.postgres.url.expose_secret())
+        }
+        BackingService::Objects => return config.engines.objects.describe(),
     })
 }

@@ -50,7 +50,7 @@ impl EventSelection {
 
 /// Connects to Postgres only, so that a command works while other engines are unavailable.
 pub(super) async fn open_log(config: &MedhubConfig) -> anyhow::Result<PgPool> {
-    let pool = eventstore::postgres::open_pool(&config.postgres)?;
+    let pool = eventstore::postgres::open_pool(&config.engines.postgres)?;
     app_context::ping_postgres(&pool).await.context("connecting to Postgres; DATABASE_URL is its address")?;
     if !app_context::is_migrated(&pool).await.context("reading the table of migrations in Postgres")? {
         anyhow::bail!("the database is not prepared; run `medhub migrate`");

@@ -194,7 +194,7 @@ impl ShowArgs {
 
 /// Reads all flags, with the pins of the settings.
 async fn load_flags(config: &MedhubConfig, pool: &PgPool) -> anyhow::Result<FeatureFlags> {
-    let flags = FeatureFlags::new(Arc::new(PgLogReader::new(pool.clone())), config.flags.clone());
+    let flags = FeatureFlags::new(Arc::new(PgLogReader::new(pool.clone())), config.engines.flags.clone());
     flags.refresh().await.context("reading the feature flags")?;
     Ok(flags)
 }

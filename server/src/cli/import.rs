@@ -99,7 +99,7 @@ impl ImportArgs {
         let report = RejectionReport::with_path(self.report.unwrap_or_else(|| source.default_report_path()));
         let mut progress = ImportProgressReporter::new(source.meter.clone(), source.size_bytes, report);
 
-        let pool = eventstore::postgres::open_pool(&config.postgres)?;
+        let pool = eventstore::postgres::open_pool(&config.engines.postgres)?;
         app_context::ping_postgres(&pool).await.context("connecting to Postgres; DATABASE_URL is its address")?;
         if !app_context::is_migrated(&pool).await.context("reading the table of migrations in Postgres")? {
             bail!("the database is not prepared; run `medhub migrate`");

@@ -21,8 +21,8 @@ use crate::{config::MedhubConfig, engine_clients};
 const REGISTRY_TIMEOUT: Duration = Duration::from_secs(15);
 const RETRY_PAUSE: Duration = Duration::from_millis(200);
 
-/// Prepares every engine: the Postgres schema, the event schemas in the registry, the Kafka topics, the `ClickHouse`
-/// tables, the Qdrant collections. Safe to repeat and to run concurrently.
+/// Prepares every engine: the Postgres schema and that of the lists, the event schemas in the registry, the Kafka
+/// topics, the `ClickHouse` tables, the Qdrant collections. Safe to repeat and to run concurrently.
 #[derive(Debug, Args)]
 pub(super) struct MigrateArgs {}
 
@@ -32,7 +32,7 @@ impl MigrateArgs {
         let app = engine_clients::open_app_context(config).await?;
         run_step("Postgres schema", eventstore::postgres::migrate(&app.pool)).await?;
         register_schemas(&app, config).await?;
-        run_step("Kafka topics", eventstore::topic::ensure_topics(&config.kafka)).await?;
+        run_step("Kafka topics", eventstore::topic::ensure_topics(&config.engines.kafka)).await?;
         prepare_read_models(&app).await?;
         output::print_message("every engine is prepared");
         Ok(ExitCode::SUCCESS)
@@ -63,7 +63,7 @@ async fn prepare_read_models(app: &AppContext) -> anyhow::Result<()> {
 /// Registers all event schemas: an incompatible one must fail here rather than with the first event that uses it.
 async fn register_schemas(app: &AppContext, config: &MedhubConfig) -> anyhow::Result<()> {
     wait_for_registry(app, config).await?;
-    let registry = SchemaRegistryClient::new(&config.registry);
+    let registry = SchemaRegistryClient::new(&config.engines.registry);
     for schema in catalog::all_schemas() {
         let (event_type, version) = (schema.event_type, schema.version);
         let id = registry.resolve_schema_id(schema).await;
@@ -75,14 +75,14 @@ async fn register_schemas(app: &AppContext, config: &MedhubConfig) -> anyhow::Re
 
 async fn wait_for_registry(app: &AppContext, config: &MedhubConfig) -> anyhow::Result<()> {
     let deadline = Instant::now() + REGISTRY_TIMEOUT;
-    while let Err(error) = app.ping(BackingService::Registry).await {
+    while let Err(error) = app.ping(BackingService::REGISTRY).await {
         if Instant::now() > deadline {
             return Err(error).with_context(|| {
                 format!(
                     "the schema registry does not answer at {}; start `medhub serve --role registry`, or set {} to \
                      the address of another registry",
-                    mask_url(&config.registry.url),
-                    BackingService::Registry.env_variable()
+                    mask_url(&config.engines.registry.url),
+                    BackingService::REGISTRY.env_variable()
                 )
             });
         }

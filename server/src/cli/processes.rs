@@ -38,7 +38,7 @@ enum ProcessSubcommand {
 #[derive(Debug, Args)]
 struct ListArgs {
     /// Only instances of this process
-    #[arg(long, value_name = "NAME", value_parser = PossibleValuesParser::new(PROCESS_NAMES))]
+    #[arg(long, value_name = "NAME", value_parser = PossibleValuesParser::new(PROCESS_NAMES.iter().copied()))]
     process: Option<String>,
     /// Only instances of this tenant
     #[arg(long, value_name = "TENANT")]
@@ -58,7 +58,7 @@ struct ListArgs {
 #[derive(Debug, Args)]
 struct InstanceArgs {
     /// Name of the process
-    #[arg(value_name = "NAME", value_parser = PossibleValuesParser::new(PROCESS_NAMES))]
+    #[arg(value_name = "NAME", value_parser = PossibleValuesParser::new(PROCESS_NAMES.iter().copied()))]
     process: String,
     /// Id of the tenant
     #[arg(value_name = "TENANT")]
@@ -169,7 +169,11 @@ pub(super) fn format_instance(row: &InstanceRow) -> String {
     parts.extend(
         row.next_timer_at.map(|due| format!("times out at {}", due.to_rfc3339_opts(SecondsFormat::Secs, true))),
     );
-    for (label, text) in [("last error", &row.last_error), ("cancelled because", &row.note)] {
+    for (label, text) in [
+        ("last error", &row.last_error),
+        ("cancelled because", &row.note),
+        ("not handled by this release, which cannot read its state", &row.unreadable_because),
+    ] {
         if !text.is_empty() {
             parts.push(format!("{label}: {text}"));
         }
@@ -211,6 +215,7 @@ fn format_json(row: &InstanceRow) -> String {
         "pending_commands": row.pending_commands,
         "last_error": row.last_error,
         "note": row.note,
+        "unreadable_because": row.unreadable_because,
     })
     .to_string()
 }

@@ -22,7 +22,7 @@ impl RecoverArgs {
     pub(super) async fn run(self, config: &MedhubConfig) -> anyhow::Result<ExitCode> {
         let app = engine_clients::open_app_context_without_model(config)?;
         let events = eventstore::count::count_log(&app.pool).await.context("counting the events of the log")?.events;
-        let prefix = &config.kafka.topic_prefix;
+        let prefix = &config.engines.kafka.topic_prefix;
         if !self.yes {
             output::print_message(&format!(
                 "would give the log ({events} events) a new incarnation, delete and create the topics {prefix}.*.events, \
@@ -30,7 +30,7 @@ impl RecoverArgs {
             ));
             return Ok(ExitCode::FAILURE);
         }
-        let incarnation = eventstore::relay::recover_log(&app.pool, &config.kafka)
+        let incarnation = eventstore::relay::recover_log(&app.pool, &config.engines.kafka)
             .await
             .context("recovering; it is safe to repeat")?;
         // Stateless projections follow the new incarnation from here on; read models have to be rebuilt.

@@ -47,7 +47,7 @@ enum RegistrationState {
 
 impl SchemasArgs {
     pub(super) async fn run(self, config: &MedhubConfig) -> anyhow::Result<ExitCode> {
-        let registry = ReadOnlyRegistryClient::new(&config.registry)?;
+        let registry = ReadOnlyRegistryClient::new(&config.engines.registry)?;
         let mut rows = Vec::new();
         for schema in catalog::all_schemas() {
             let row = SchemaRow::load(schema, &registry).await;

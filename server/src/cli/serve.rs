@@ -23,7 +23,7 @@ impl ServeArgs {
     pub(super) async fn run(self, mut config: MedhubConfig) -> anyhow::Result<ExitCode> {
         if self.role == ProcessRole::Registry {
             // It needs Postgres only, neither the embedding model nor another engine.
-            serve::run_registry(eventstore::postgres::open_pool(&config.postgres)?, &config).await?;
+            serve::run_registry(eventstore::postgres::open_pool(&config.engines.postgres)?, &config).await?;
             return Ok(ExitCode::SUCCESS);
         }
         let app = if self.role.needs_embedding_model(&config.work) {

@@ -142,7 +142,7 @@ impl SimulationRecorder {
             },
             visits: VisitRecorder::new(PgBatchStore::new(pool.clone()), config.ingest.visit_events),
             dispatcher: CommandDispatcher::new(
-                PgEventStore::new(pool.clone(), &config.postgres),
+                PgEventStore::new(pool.clone(), &config.engines.postgres),
                 Arc::new(SystemClock),
             ),
             summary: SimulationSummary { opportunities: to_u64(opportunities), ..SimulationSummary::default() },

@@ -72,7 +72,7 @@ impl SyncArgs {
     pub(super) async fn run(self, config: &MedhubConfig) -> anyhow::Result<ExitCode> {
         let days = self.days()?;
         let sources = self.sources(config)?;
-        let pool = eventstore::postgres::open_pool(&config.postgres)?;
+        let pool = eventstore::postgres::open_pool(&config.engines.postgres)?;
         app_context::ping_postgres(&pool).await.context("connecting to Postgres; DATABASE_URL is its address")?;
         if !app_context::is_migrated(&pool).await.context("reading the table of migrations in Postgres")? {
             bail!("the database is not prepared; run `medhub migrate`");

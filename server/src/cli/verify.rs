@@ -20,7 +20,7 @@ pub(super) struct VerifyArgs {
     /// Read models to verify [default: all]
     #[arg(value_name = "NAME", value_parser = PossibleValuesParser::new(projection_names::possible_names()))]
     projections: Vec<String>,
-    /// Compare only this many of the 256 verify buckets, chosen at random, and no totals
+    /// Compare only this many of the 256 verify buckets, from a random one on, and no totals
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=256))]
     sample: Option<u32>,
     /// Generation to verify [default: the active one]

@@ -32,17 +32,22 @@ impl ConfigError {
     pub(super) fn from_figment(error: figment::Error, settings: &Figment) -> Self {
         Self::Invalid { problems: error.into_iter().map(|problem| describe_error(&problem, settings)).collect() }
     }
+
+    /// Names a key that is not among the known ones, and where it was set.
+    pub(super) fn unknown_setting(key: &str, known: &[&str], settings: &Figment) -> Self {
+        Self::Invalid { problems: vec![describe_unknown(key, known, settings)] }
+    }
+}
+
+fn describe_unknown(key: &str, known: &[&str], settings: &Figment) -> String {
+    format!("unknown setting {key}{}; known here: {}", describe_origin(key, settings), known.join(", "))
 }
 
 fn describe_error(error: &figment::Error, settings: &Figment) -> String {
     let section = error.path.join(".");
     if let Kind::UnknownField(_, known) = &error.kind {
         // The path of an unknown key ends with the key itself.
-        return format!(
-            "unknown setting {section}{}; known here: {}",
-            describe_origin(&section, settings),
-            known.join(", ")
-        );
+        return describe_unknown(&section, known, settings);
     }
     if section.is_empty() {
         return error.kind.to_string();

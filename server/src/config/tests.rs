@@ -1,5 +1,7 @@
 //! Tests of the configuration and its sources.
 
+use projections::runtime::ConsumerConfig as WorkerConfig;
+
 use super::*;
 
 fn load_from_environment(variables: &[(&str, &str)]) -> Result<MedhubConfig, ConfigError> {
@@ -15,8 +17,8 @@ fn without_settings_the_defaults_apply() {
     let config = load_from_environment(&[]).unwrap();
     assert_eq!(config.http, HttpConfig::default());
     // Workers expect the number of partitions that the relay creates.
-    let worker = WorkerConfig { partitions: Some(config.kafka.partitions), ..WorkerConfig::default() };
-    assert_eq!(config.worker, worker);
+    let worker = WorkerConfig { partitions: Some(config.engines.kafka.partitions), ..WorkerConfig::default() };
+    assert_eq!(config.engines.worker, worker);
 }
 
 #[test]
@@ -31,15 +33,18 @@ fn variables_are_parsed_as_the_type_of_their_setting() {
     .unwrap();
     assert_eq!(config.http.request_timeout().as_millis(), 250);
     assert_eq!(config.log.format, LoggingFormat::Json);
-    assert_eq!(config.kafka.topic_prefix, "12345");
-    assert_eq!(config.embedding.model_dir, Path::new("/models"));
+    assert_eq!(config.engines.kafka.topic_prefix, "12345");
+    assert_eq!(config.engines.embedding.model_dir, Path::new("/models"));
 }
 
 #[test]
 fn workers_use_the_brokers_and_topics_of_the_relay() {
     let config =
         load_from_environment(&[("KAFKA_BROKERS", "10.0.0.1:9092"), ("MEDHUB__KAFKA__TOPIC_PREFIX", "t")]).unwrap();
-    assert_eq!((config.worker.brokers.as_str(), config.worker.topic_prefix.as_str()), ("10.0.0.1:9092", "t"));
+    assert_eq!(
+        (config.engines.worker.brokers.as_str(), config.engines.worker.topic_prefix.as_str()),
+        ("10.0.0.1:9092", "t")
+    );
 }
 
 #[test]
@@ -51,10 +56,10 @@ fn the_access_key_comes_from_its_usual_variables_and_its_secret_is_never_printed
         ("AWS_SESSION_TOKEN", "t0ken"),
     ])
     .unwrap();
-    let key = &config.objects.s3;
+    let key = &config.engines.objects.s3;
     assert_eq!((key.bucket.as_str(), key.access_key_id.expose_secret()), ("files", "AKIDEXAMPLE"));
     assert_eq!((key.secret_access_key.expose_secret(), key.session_token.expose_secret()), ("12345678", "t0ken"));
-    let printed = format!("{} {:?}", config.to_masked_toml().unwrap(), config.objects);
+    let printed = format!("{} {:?}", config.to_masked_toml().unwrap(), config.engines.objects);
     assert!(!printed.contains("12345678") && !printed.contains("t0ken"), "{printed}");
 }
 
@@ -62,7 +67,7 @@ fn the_access_key_comes_from_its_usual_variables_and_its_secret_is_never_printed
 fn a_url_variable_overrides_all_sources_and_an_empty_one_counts_as_unset() {
     let redis = |url: &str| {
         let variables = [("MEDHUB__REDIS__URL", "redis://a"), ("REDIS_URL", url)];
-        load_from_environment(&variables).unwrap().redis.url
+        load_from_environment(&variables).unwrap().engines.redis.url
     };
     assert_eq!(redis("redis://b"), "redis://b");
     assert_eq!(redis(""), "redis://a");
@@ -93,6 +98,7 @@ fn the_error_of_a_missing_file_names_the_file() {
 fn the_masked_settings_can_be_loaded_and_contain_no_password() {
     let printed = load_from_environment(&[
         ("DATABASE_URL", "postgres://medhub:s3cr3t@127.0.0.1:5432/medhub"),
+        ("MEDHUB__LISTS__DATABASE_URL", "postgres://lists:a,s3cr3t@127.0.0.1:5433/lists"),
         ("CLICKHOUSE_URL", "http://me:s3cr3t@127.0.0.1:8123"),
         ("REDIS_URL", "redis://:s3cr3t@127.0.0.1:6379"),
     ])
@@ -101,6 +107,7 @@ fn the_masked_settings_can_be_loaded_and_contain_no_password() {
     .unwrap();
     assert!(!printed.contains("s3cr3t"), "{printed}");
     assert!(printed.contains("postgres://medhub:***@127.0.0.1:5432/medhub"), "{printed}");
+    assert!(printed.contains("postgres://lists:***@127.0.0.1:5433/lists"), "{printed}");
     let loaded: MedhubConfig = toml::from_str(&printed).unwrap();
     assert_eq!(loaded.http, HttpConfig::default());
 }

@@ -25,6 +25,6 @@ pub(super) async fn get_readiness(State(store): State<SchemaStore>) -> Response 
         }
     };
     let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    let report = json!({ "ready": ready, "engines": { BackingService::Postgres.name(): ready }, "parts": {} });
+    let report = json!({ "ready": ready, "engines": { BackingService::POSTGRES.name(): ready }, "parts": {} });
     (status, Json(report)).into_response()
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use api::app_context::AppContext;
 use language_models::SpendingLedger;
 use proposal_generation::{GenerationHandler, MAX_RETRY_WAIT, SectionWriter, WorkspacePassages};
-use task_workers::TaskHandler;
+use task_workers::PooledHandler;
 
 use super::{TaskWorkError, recorded_edits::RecordedEdits};
 use crate::config::{MedhubConfig, read_environment_variable};
@@ -14,7 +14,7 @@ use crate::config::{MedhubConfig, read_environment_variable};
 ///
 /// # Errors
 /// [`TaskWorkError`] when a provider is invalid.
-pub(super) fn create_handler(app: &AppContext, config: &MedhubConfig) -> Result<Arc<dyn TaskHandler>, TaskWorkError> {
+pub(super) fn create_handler(app: &AppContext, config: &MedhubConfig) -> Result<PooledHandler, TaskWorkError> {
     let models = &config.language_models;
     let chain = models.build_chain(read_environment_variable).map_err(TaskWorkError::Providers)?;
     let names: Vec<_> = chain.provider_states().into_iter().map(|(name, _)| name).collect();
@@ -25,14 +25,14 @@ pub(super) fn create_handler(app: &AppContext, config: &MedhubConfig) -> Result<
     let ledger = SpendingLedger::new(app.pool.clone(), models.monthly_budget_micros, models.max_duration());
     let read_models = app.read_models.clone();
     let passages = WorkspacePassages::new(Arc::clone(&app.dispatcher), Arc::new(move || read_models.current()));
-    Ok(Arc::new(GenerationHandler {
+    let handler = GenerationHandler {
         dispatcher: Arc::clone(&app.dispatcher),
         passages: Arc::new(passages),
         prompts: Arc::clone(&app.prompts),
         writer: SectionWriter::new(chain, ledger),
         edits: Arc::new(RecordedEdits(Arc::clone(&app.rooms))),
         progress: Arc::new(app.rooms.generation_progress().clone()),
-        concurrency: config.work.generate_proposal,
         max_wait: MAX_RETRY_WAIT,
-    }))
+    };
+    Ok(PooledHandler::new(Arc::new(handler), config.work.generate_proposal))
 }

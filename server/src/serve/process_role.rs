@@ -15,7 +15,7 @@ pub enum ProcessRole {
     Api,
     /// Publishes events from Postgres to Kafka; one process leads, the others stand by
     Relay,
-    /// Applies events from Kafka to the read models in `ClickHouse`, Qdrant and Redis
+    /// Applies events from Kafka to the read models in Postgres, `ClickHouse`, Qdrant and Redis
     Projections,
     /// Runs processes: reacts to events and timeouts with commands
     Processes,
@@ -31,37 +31,39 @@ impl ProcessRole {
         match self {
             Self::All => &BackingService::ALL,
             Self::Projections => &[
-                BackingService::Postgres,
-                BackingService::Registry,
-                BackingService::Kafka,
-                BackingService::ClickHouse,
-                BackingService::Qdrant,
-                BackingService::Redis,
+                BackingService::POSTGRES,
+                BackingService::REGISTRY,
+                BackingService::KAFKA,
+                BackingService::CLICKHOUSE,
+                BackingService::QDRANT,
+                BackingService::REDIS,
+                BackingService::Lists,
             ],
             Self::Api => &[
-                BackingService::Postgres,
-                BackingService::ClickHouse,
-                BackingService::Qdrant,
-                BackingService::Redis,
+                BackingService::POSTGRES,
+                BackingService::CLICKHOUSE,
+                BackingService::QDRANT,
+                BackingService::REDIS,
+                BackingService::Lists,
                 BackingService::Objects,
             ],
             Self::Relay | Self::Processes => {
-                &[BackingService::Postgres, BackingService::Kafka, BackingService::Registry]
+                &[BackingService::POSTGRES, BackingService::KAFKA, BackingService::REGISTRY]
             }
             // To generate proposals it searches, and publishes their progress.
             Self::Work if work.generate_proposal > 0 => {
-                &[BackingService::Postgres, BackingService::Qdrant, BackingService::Redis, BackingService::Objects]
+                &[BackingService::POSTGRES, BackingService::QDRANT, BackingService::REDIS, BackingService::Objects]
             }
             // Analyses read the resources of companies from Redis, but do without them.
-            Self::Work => &[BackingService::Postgres, BackingService::Objects],
-            Self::Registry => &[BackingService::Postgres],
+            Self::Work => &[BackingService::POSTGRES, BackingService::Objects],
+            Self::Registry => &[BackingService::POSTGRES],
         }
     }
 
     /// Whether the role needs the embedding model, to search or to index. Work on tasks searches when it generates
     /// proposals.
     pub(crate) fn needs_embedding_model(self, work: &WorkConfig) -> bool {
-        self.required_services(work).contains(&BackingService::Qdrant)
+        self.required_services(work).contains(&BackingService::QDRANT)
     }
 
     pub(crate) fn serves_graphql(self) -> bool {
@@ -90,14 +92,23 @@ mod tests {
     use super::*;
 
     #[test]
+    fn only_roles_that_read_or_write_lists_require_their_database() {
+        let roles = ProcessRole::value_variants().iter().copied();
+        let requiring: Vec<_> = roles
+            .filter(|role| role.required_services(&WorkConfig::default()).contains(&BackingService::Lists))
+            .collect();
+        assert_eq!(requiring, [ProcessRole::All, ProcessRole::Api, ProcessRole::Projections]);
+    }
+
+    #[test]
     fn work_requires_the_engines_of_its_tasks() {
         let all = WorkConfig::default();
         let documents = WorkConfig { generate_proposal: 0, ..WorkConfig::default() };
         let role = ProcessRole::Work;
-        let expected = [BackingService::Postgres, BackingService::Objects];
+        let expected = [BackingService::POSTGRES, BackingService::Objects];
         assert_eq!(role.required_services(&documents), expected);
         assert!(!role.needs_embedding_model(&documents));
-        let searched = [BackingService::Qdrant, BackingService::Redis];
+        let searched = [BackingService::QDRANT, BackingService::REDIS];
         assert!(searched.iter().all(|service| role.required_services(&all).contains(service)));
         assert!(role.needs_embedding_model(&all) && !ProcessRole::Processes.needs_embedding_model(&all));
     }

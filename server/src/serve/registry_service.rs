@@ -28,7 +28,7 @@ async fn start_registry(pool: &PgPool, config: &MedhubConfig) -> Result<PartSupe
     store.create_tables().await.map_err(ServeError::Registry)?;
     let listener = bind_listener("HTTP", config.http.listen).await?;
     let mut parts = PartSupervisor::default();
-    let access = RegistryAccess::new(&config.registry, &config.admin, RateLimiter::local_only(&config.limits));
+    let access = RegistryAccess::new(&config.engines.registry, &config.admin, RateLimiter::local_only(&config.limits));
     access.warn_if_read_only();
     start_http_server(
         "HTTP",

@@ -40,7 +40,7 @@ pub(super) async fn wait_for_postgres(pool: &PgPool, timeout: Duration) -> Resul
     while let Err(error) = app_context::ping_postgres(pool).await {
         if Instant::now() + pause > deadline {
             return Err(ServeError::ServicesUnavailable {
-                engines: vec![BackingService::Postgres],
+                engines: vec![BackingService::POSTGRES],
                 waited_s: timeout.as_secs(),
             });
         }

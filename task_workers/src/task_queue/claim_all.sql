@@ -1,6 +1,6 @@
 -- One look at the index for each kind, however many tasks wait. Without the tasks that tenants have requested for workers
 -- of their own. Generations take long: one of each tenant is claimed at a time, so that those of others need not wait
--- for it. Two claims at the same instant may make an exception.
+-- for it. Claims of generations are made under a lock, so that each sees what the one before has claimed.
 with next as (
     select found.*
     from unnest($1::text[]) as wanted (kind)

@@ -2,6 +2,7 @@
 
 use commands::{
     authorization::{CallerAuthority, RequiredAuthority},
+    command_batch::BatchedCommand,
     dispatcher::{CommandDispatcher, CommandOutcome, CommandSender},
 };
 use domain::{
@@ -221,4 +222,53 @@ async fn preconditions_apply_to_aggregates_of_tenants() {
         matches!(late, Err(CommandError::Refused(error)) if error == expected),
         "the aggregate refuses, not the dispatcher"
     );
+}
+
+#[tokio::test]
+async fn commands_of_a_batch_are_decided_one_after_another_and_appended_at_once() {
+    let (pool, dispatcher) = create_dispatcher().await;
+    let ann = member_sender("ann", Role::Contributor);
+    let eve = create_sender("eve", "other", CallerAuthority::Member(Role::Admin));
+    let batched = |sender: &CommandSender, key: &str, command: ProposalCommand| BatchedCommand {
+        sender: sender.clone(),
+        conditions: key_precondition(key, key),
+        command,
+    };
+    let batch = [
+        batched(&ann, "draft", draft_command(&dispatcher, &ann)),
+        batched(&ann, "edit", edit_command(&dispatcher, &ann)),
+        batched(&ann, "approve", ProposalCommand::Approve { note: None, stamp: dispatcher.stamp(&ann) }),
+        batched(&eve, "by-another", edit_command(&dispatcher, &eve)),
+        batched(&ann, "submit", ProposalCommand::SubmitForReview { stamp: dispatcher.stamp(&ann) }),
+        batched(&ann, "late-edit", edit_command(&dispatcher, &ann)),
+        batched(&ann, "edit", edit_command(&dispatcher, &ann)),
+    ];
+    let send = async || {
+        let outcomes = dispatcher.dispatch_batch::<Proposal>(&ann.caller.tenant_id, PROPOSAL, &batch).await.unwrap();
+        let describe = |outcome: Result<CommandOutcome, CommandError<ProposalError>>| match outcome {
+            Ok(done) => format!("version {}, {} events, repeated: {}", done.version, done.events, done.repeated),
+            Err(error) => error.to_string(),
+        };
+        outcomes.into_iter().map(describe).collect::<Vec<_>>()
+    };
+    let forbidden = "the sender lacks the authority that the command requires";
+    let expected = |repeated: bool| {
+        [
+            format!("version 1, 1 events, repeated: {repeated}"),
+            format!("version 2, 1 events, repeated: {repeated}"),
+            forbidden.to_owned(),
+            forbidden.to_owned(),
+            format!("version 3, 1 events, repeated: {repeated}"),
+            "the command was refused".to_owned(),
+            "version 2, 1 events, repeated: true".to_owned(),
+        ]
+    };
+    assert_eq!(send().await, expected(false));
+    let query = "select metadata ->> 'idempotency_key', transaction_id::text from events order by sequence";
+    let recorded: Vec<(String, String)> = sqlx::query_as(query).fetch_all(&pool).await.unwrap();
+    assert_eq!(recorded.iter().map(|(key, _)| key.as_str()).collect::<Vec<_>>(), ["draft", "edit", "submit"]);
+    assert!(recorded.iter().all(|(_, transaction)| *transaction == recorded[0].1), "{recorded:?}");
+
+    assert_eq!(send().await, expected(true));
+    assert_eq!(count_events(&pool).await, 3);
 }

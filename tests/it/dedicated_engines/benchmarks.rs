@@ -1,15 +1,9 @@
-//! The benchmarks of the read models: their output, and that they remove their data.
-
-use std::time::Instant;
+//! The benchmarks: that everything is measured and reported, and that they remove their data.
 
 use nix::sys::signal::Signal;
-use tests::faults::bounded_wait::wait_until;
-
 use qdrant_client::Qdrant;
 use serde_json::Value;
-use tests::{ProductProcess, TestStack, WAIT_TIMEOUT, json_lines, output_text};
-
-const EVENT_COUNT: u64 = 1_000;
+use tests::{ProductProcess, TestStack, WAIT_TIMEOUT, faults::bounded_wait::wait_until, json_lines, output_text};
 
 /// The names of all databases, collections and keys that benchmarks create contain this.
 const BENCH_PREFIX: &str = "bench_";
@@ -34,105 +28,121 @@ async fn list_leftovers(stack: &TestStack) -> Vec<String> {
     leftovers
 }
 
-#[tokio::test]
-async fn read_models_are_measured_beside_plain_clients() {
-    let stack = TestStack::start_with(&["--engines-only"], tests::EnvironmentVariables::new()).await;
+/// The parts of `bench all` that the test measures. The others take longest: `rebuild` differs from `project` only in where
+/// the events come from, and `documents` from `api` only in the requests.
+const PARTS: [&str; 6] = ["append", "replay", "relay", "project", "latency", "api"];
 
-    for bench in ["rebuild", "project"] {
-        let output = stack.run_medhub(&["bench", bench, "--events", &EVENT_COUNT.to_string()]).await;
-        assert!(output.status.success(), "{}", output_text(&output));
-        let reports = json_lines(&output);
-        let projections: Vec<_> = reports.iter().map(|report| report["projection"].as_str().unwrap()).collect();
-        assert_eq!(projections, ["analytics", "search", "views"]);
-        for report in &reports {
-            let number =
-                |path: &str| report.pointer(path).and_then(Value::as_f64).unwrap_or_else(|| panic!("{report}"));
-            assert_eq!(
-                (report["bench"].as_str(), report["events"].as_u64()),
-                (Some(bench), Some(EVENT_COUNT)),
-                "{report}"
-            );
-            assert!(number("/rows") > 0.0 && number("/cpu_s") > 0.0, "{report}");
-            let ratio = number("/events_per_s") / number("/raw/events_per_s");
-            assert!(ratio > 0.0 && (number("/ratio") - ratio).abs() < 0.001 * ratio, "{report}");
-            assert!(!report["raw_is"].as_str().unwrap().is_empty(), "{report}");
-        }
-        assert_eq!(list_leftovers(&stack).await, Vec::<String>::new(), "after {bench}");
+/// What these parts measure, in this order.
+const MEASURES: [&str; 29] = [
+    "append/commands",
+    "append/batches",
+    "replay/read",
+    "relay/publish",
+    "relay/commit-to-kafka",
+    "project/analytics",
+    "project/search",
+    "project/views",
+    "latency/analytics",
+    "latency/search",
+    "latency/views",
+    "api/health",
+    "api/view",
+    "api/search",
+    "api/list",
+    "api/list-steady",
+    "api/list-later",
+    "api/list-filtered",
+    "api/list-crowd",
+    "api/list-facets",
+    "api/analytics",
+    "api/analytics-filtered",
+    "api/mutation",
+    "api/ingest",
+    "api/ingest-batch",
+    "api/subscribers",
+    "idle/service",
+    "idle/machine",
+    "api/memory",
+];
+
+/// Checks that a measure has values that are possible.
+fn check_measure(measure: &Value) {
+    let number = |path: &str| measure.pointer(path).and_then(Value::as_f64).unwrap_or_else(|| panic!("{measure}"));
+    let name = measure["name"].as_str().unwrap();
+    if name.starts_with("idle/") {
+        // An idle service may use less than one tick of the kernel.
+        assert!(number("/value") >= 0.0 && measure["unit"] == "cores", "{measure}");
+        return;
     }
+    assert!(number("/value") > 0.0, "{measure}");
+    if !measure["ratio"].is_null() {
+        assert!(number("/ratio") > 0.0 && number("/raw/value") > 0.0, "{measure}");
+        assert_ne!(measure["raw"]["description"], "", "{measure}");
+    }
+    if !measure["latency"].is_null() {
+        let ordered = [0.0, number("/latency/p50_ms"), number("/latency/p99_ms")];
+        assert!(ordered.is_sorted() && ordered[1] > 0.0, "{measure}");
+    }
+    if name.starts_with("latency/") {
+        assert!(number("/latency/p99_ms") <= number("/settings/max_ms"), "{measure}");
+    }
+    assert!(!measure["ratio"].is_null() || !measure["latency"].is_null() || name == "api/memory", "{measure}");
 }
 
 #[tokio::test]
-async fn the_latency_from_a_commit_to_each_store_is_measured() {
+async fn several_parts_are_measured_in_one_go_and_compared() {
     let stack = TestStack::start_with(&["--engines-only"], tests::EnvironmentVariables::new()).await;
-    let started = Instant::now();
+    let file = stack.data_folder().join("report.json");
+    let name = file.to_str().unwrap();
 
-    let output = stack.run_medhub(&["bench", "latency", "--rate", "100", "--seconds", "2"]).await;
+    let mut arguments = vec!["bench", "all", "--quick", "--out", name];
+    arguments.extend(PARTS.iter().flat_map(|part| ["--part", part]));
+    let output = stack.run_medhub(&arguments).await;
 
-    assert!(output.status.success(), "{}", output_text(&output));
-    let whole_ms = started.elapsed().as_secs_f64() * 1_000.0;
-    let reports = json_lines(&output);
-    assert_eq!(reports.len(), 3, "{reports:?}");
-    for report in &reports {
-        let number = |name: &str| report[name].as_f64().unwrap_or_else(|| panic!("{report}"));
-        assert!(number("samples") > 0.0 && number("appended_per_s") > 0.0, "{report}");
-        let ordered = [0.0, number("p50_ms"), number("p99_ms"), number("max_ms"), whole_ms];
-        assert!(ordered.is_sorted() && number("p50_ms") > 0.0, "{report}");
+    let text = output_text(&output);
+    assert!(text.contains("WARNING: this program is built with the profile `dev`"), "{text}");
+    let mut report: Value = serde_json::from_str(&std::fs::read_to_string(&file).unwrap()).unwrap();
+    let failures = report["failures"].as_object().unwrap();
+    // Fetched engines come without pgbench.
+    let only_pgbench_is_absent =
+        failures.len() == 1 && failures.get("append").is_some_and(|it| it.to_string().contains("pgbench is not on"));
+    assert!(failures.is_empty() || only_pgbench_is_absent, "{failures:?}");
+    assert_eq!(output.status.code(), Some(i32::from(only_pgbench_is_absent)), "{text}");
+    let measures = report["measures"].as_array().unwrap();
+    let names: Vec<_> = measures.iter().map(|measure| measure["name"].as_str().unwrap()).collect();
+    let expected = MEASURES.into_iter().filter(|name| !only_pgbench_is_absent || !name.starts_with("append/"));
+    assert_eq!(names, expected.collect::<Vec<_>>());
+    measures.iter().for_each(check_measure);
+    assert_eq!(report["build"]["profile"], "dev");
+    for engine in ["Postgres", "ClickHouse", "Qdrant", "Redis"] {
+        assert!(report["engines"][engine].is_string(), "{engine}: {}", report["engines"]);
     }
+    let picture = std::fs::read_to_string(file.with_extension("svg")).unwrap();
+    assert!(names.iter().all(|name| picture.contains(name)), "{picture}");
     assert_eq!(list_leftovers(&stack).await, Vec::<String>::new());
+
+    let slower = stack.data_folder().join("slower.json");
+    let relay = names.iter().position(|&name| name == "relay/publish").unwrap();
+    for repetition in report["measures"][relay]["repetitions"].as_array_mut().unwrap() {
+        repetition["value"] = (repetition["value"].as_f64().unwrap() / 2.0).into();
+    }
+    std::fs::write(&slower, report.to_string()).unwrap();
+    let same = stack.run_medhub(&["bench", "compare", name, name]).await;
+    assert!(same.status.success(), "{}", output_text(&same));
+    let compared = stack.run_medhub(&["bench", "compare", name, slower.to_str().unwrap(), "--threshold", "40%"]).await;
+    let table = output_text(&compared);
+    assert!(compared.status.code() == Some(1) && table.contains("-50.0%  LOSS"), "{table}");
 }
 
 #[tokio::test]
-async fn the_api_is_measured_by_kind_of_request() {
-    let mut environment = tests::EnvironmentVariables::new();
-    environment.insert("MEDHUB__LIMITS__ENABLED".into(), "false".into());
-    let stack = TestStack::start_with(&[], environment).await;
-    let notices = stack.data_folder().join("notices.csv");
-    let notices = notices.to_str().unwrap();
-    for args in [&["generate", "--rows", "60", "--out", notices][..], &["import", notices]] {
-        let output = stack.run_medhub(args).await;
-        assert!(output.status.success(), "{}", output_text(&output));
-    }
-    wait_until(WAIT_TIMEOUT, async || {
-        let answer = stack.send_graphql("{ opportunities(first: 1) { totalCount } }", serde_json::json!({})).await;
-        let count = answer["data"]["opportunities"]["totalCount"].as_u64().unwrap_or_default();
-        anyhow::ensure!(count > 0, "{answer}");
-        Ok(())
-    })
-    .await
-    .unwrap();
-
-    let args = ["bench", "api", "--requests", "100", "--rate", "100", "--subscribers", "3"];
-    let operator = stack.operator_token();
-    let output = stack.run_medhub(&[&args[..], &["--operator", operator]].concat()).await;
-
-    assert!(output.status.success(), "{}", output_text(&output));
-    let lines = json_lines(&output);
-    let events_by_kind: Vec<_> =
-        lines.iter().map(|line| (line["kind"].as_str().unwrap(), line["events"].as_u64().unwrap())).collect();
-    let expected = [
-        ("health", 100),
-        ("view", 100),
-        ("list", 10),
-        ("search", 10),
-        ("analytics", 5),
-        ("mutation", 50),
-        ("ingest", 10),
-        ("ingest-batch", 1_000),
-        ("subscribers", 60),
-    ];
-    assert_eq!(events_by_kind, expected, "each of three subscribers receives twenty changes");
-    for line in &lines {
-        let number = |name: &str| line[name].as_f64().unwrap_or_else(|| panic!("{line}"));
-        assert!(
-            number("events_per_s") > 0.0 && 0.0 < number("p50_ms") && number("p50_ms") <= number("p99_ms"),
-            "{line}"
-        );
-    }
-}
-
-#[tokio::test]
-async fn an_interrupted_benchmark_removes_its_data() {
+async fn an_interrupted_benchmark_removes_its_data_and_reports_what_was_measured() {
     let stack = TestStack::start_with(&["--engines-only"], tests::EnvironmentVariables::new()).await;
+    let single = stack.run_medhub(&["bench", "replay", "--events", "1000", "--rounds", "1"]).await;
+    let figures = json_lines(&single).remove(0);
+    let number = |path: &str| figures.pointer(path).and_then(Value::as_f64).unwrap_or_else(|| panic!("{figures}"));
+    let ratio = number("/events_per_s") / number("/raw/events_per_s");
+    assert!(figures["events"] == 1_000 && (number("/ratio") - ratio).abs() < 0.001 * ratio, "{figures}");
+
     let logs = tempfile::tempdir().unwrap();
     let args = ["bench", "rebuild", "--events", "1000000"];
     let mut bench = ProductProcess::start(stack.variables(), logs.path(), "bench", &args).unwrap();
@@ -148,5 +158,25 @@ async fn an_interrupted_benchmark_removes_its_data() {
     let ended = bench.stop_with_signal(Signal::SIGINT).await.unwrap_err();
 
     assert!(ended.to_string().contains("the data of the benchmark is removed"), "{ended}");
+    assert_eq!(list_leftovers(&stack).await, Vec::<String>::new());
+
+    let file = logs.path().join("report.json");
+    let read_report = || -> anyhow::Result<Value> { Ok(serde_json::from_str(&std::fs::read_to_string(&file)?)?) };
+    let parts = ["replay", "rebuild", "project", "latency"].map(|part| ["--part", part]);
+    let args = [&["bench", "all", "--quick", "--out", file.to_str().unwrap()][..], parts.as_flattened()].concat();
+    let mut bench = ProductProcess::start(stack.variables(), logs.path(), "all", &args).unwrap();
+    wait_until(WAIT_TIMEOUT, async || {
+        let report = read_report()?;
+        anyhow::ensure!(report["measures"][0]["name"] == "replay/read", "{report}");
+        Ok(())
+    })
+    .await
+    .unwrap();
+
+    let ended = bench.stop_with_signal(Signal::SIGTERM).await.unwrap_err();
+
+    let report = read_report().unwrap();
+    assert!(ended.to_string().contains("exit status: 130"), "{ended}");
+    assert!(report["complete"] == false && report["measures"][0]["name"] == "replay/read", "{report}");
     assert_eq!(list_leftovers(&stack).await, Vec::<String>::new());
 }

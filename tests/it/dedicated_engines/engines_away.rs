@@ -64,6 +64,8 @@ async fn without_redis_users_can_query_and_edit_and_a_sign_out_is_refused() {
     assert_eq!(error_code(&out), "UNAVAILABLE", "the client may try again");
     let me = ann.send_document("{ me { user } }", json!({})).await;
     assert_eq!(me["data"]["me"]["user"], "ann", "{me}");
+    let list = ann.send_document("{ opportunities(first: 1) { totalCount } }", json!({})).await;
+    assert_eq!(list["data"]["opportunities"]["totalCount"], 0, "the store of the lists is asked: {list}");
     first.write_section("approach", "Written without Redis.").await.unwrap();
     second
         .receive_until(|editor| editor.section_text("approach").is_ok_and(|text| text == "Written without Redis."))

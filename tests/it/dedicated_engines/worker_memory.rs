@@ -10,6 +10,7 @@ use std::{
 use anyhow::{Context as _, ensure};
 use projections::read_models::projection_names;
 use sam_gov::CSV_HEADER;
+use sqlx::{Connection as _, PgConnection};
 use synthetic::notice_generator::NoticeGenerator;
 use tests::{EnvironmentVariables, ProductProcess, TestStack, WAIT_TIMEOUT, faults::bounded_wait::wait_until};
 
@@ -19,15 +20,17 @@ const WORKER_BUFFER_BYTES: u64 = 1 << 20;
 /// The limit that `runtime/consumer_config.rs` documents for them. A queue of the default size alone exceeds it.
 const MEMORY_LIMIT: u64 = (80 << 20) + 4 * WORKER_BUFFER_BYTES + 6 * WORKER_BUFFER_BYTES;
 
-/// The number of notices that wait, and the length of each one's link: together more than a worker may hold. They are
-/// few and large, because processing many would take long.
-const NOTICE_COUNT: u64 = 6_000;
-const LINK_BYTES: usize = 16_000;
+/// The number of notices that wait, and the length of each one's description: together more than a worker may hold. They
+/// are few and large, because processing many would take long.
+const NOTICE_COUNT: u64 = 2_000;
+const DESCRIPTION_BYTES: usize = 50_000;
+
+/// Pauses before a probe, which starts a process and takes time from the worker.
+const FIRST_PAUSE: Duration = Duration::from_millis(500);
+const LONGEST_PAUSE: Duration = Duration::from_secs(3);
 
 /// Checks that a projection has reached the end of the log.
 async fn check_caught_up(stack: &TestStack, projection: &str) -> anyhow::Result<()> {
-    // Each probe starts a process, which takes time from the worker.
-    tokio::time::sleep(Duration::from_millis(500)).await;
     let output = stack.run_medhub(&["status", "--json"]).await;
     let line = String::from_utf8_lossy(&output.stdout).lines().next().unwrap_or_default().to_owned();
     let status: serde_json::Value = serde_json::from_str(&line).context(line)?;
@@ -37,18 +40,25 @@ async fn check_caught_up(stack: &TestStack, projection: &str) -> anyhow::Result<
     Ok(())
 }
 
-/// Writes generated notices in the format of SAM.gov's CSV extract, each with a long link.
+/// Writes generated notices in the format of SAM.gov's CSV extract, each with a long description.
 fn write_large_notices(file: &Path) -> std::io::Result<()> {
     let mut out = BufWriter::new(File::create(file)?);
-    let link = CSV_HEADER.iter().position(|name| *name == "Link").unwrap();
+    let description = CSV_HEADER.iter().position(|name| *name == "Description").unwrap();
+    let long_text = "x".repeat(DESCRIPTION_BYTES);
     writeln!(out, "{}", CSV_HEADER.join(","))?;
     for record in NoticeGenerator::new(NOTICE_COUNT, 7) {
-        let long_link = format!("https://sam.gov/{}", "x".repeat(LINK_BYTES));
-        let fields = record.iter().enumerate().map(|(at, field)| if at == link { &long_link } else { field });
+        let fields = record.iter().enumerate().map(|(at, field)| if at == description { &long_text } else { field });
         let quoted: Vec<_> = fields.map(|field| format!("\"{}\"", field.replace('"', "\"\""))).collect();
         writeln!(out, "{}", quoted.join(","))?;
     }
     out.flush()
+}
+
+/// Sums the lengths of all events' payloads.
+async fn count_log_bytes(stack: &TestStack) -> u64 {
+    let mut connection = PgConnection::connect(stack.variable("DATABASE_URL")).await.unwrap();
+    let query = sqlx::query_scalar("select coalesce(sum(octet_length(payload::text)), 0)::bigint from events");
+    query.fetch_one(&mut connection).await.map(i64::unsigned_abs).unwrap()
 }
 
 #[tokio::test]
@@ -65,7 +75,13 @@ async fn a_worker_far_behind_the_log_stays_within_its_memory_limit() {
     let mut relay = process("relay", &["serve", "--role", "relay"]);
     let peak = async |projection: &str, name: &str| {
         let mut worker = process(name, &["project", projection]);
-        wait_until(WAIT_TIMEOUT, async || check_caught_up(&stack, projection).await).await.unwrap();
+        let mut pause = FIRST_PAUSE;
+        let probe = async || {
+            tokio::time::sleep(pause).await;
+            pause = (pause * 3 / 2).min(LONGEST_PAUSE);
+            check_caught_up(&stack, projection).await
+        };
+        wait_until(WAIT_TIMEOUT, probe).await.unwrap();
         let peak = worker.peak_memory().unwrap();
         worker.stop().await.unwrap();
         peak
@@ -79,6 +95,8 @@ async fn a_worker_far_behind_the_log_stays_within_its_memory_limit() {
     write_large_notices(&file).unwrap();
     let imported = stack.run_medhub(&["import", file.to_str().unwrap()]).await;
     assert!(imported.status.code().is_some_and(|code| code == 0 || code == 3), "{imported:?}");
+    let waiting = count_log_bytes(&stack).await;
+    assert!(waiting > MEMORY_LIMIT, "{waiting} bytes wait, which a worker may hold");
 
     let mut over = vec![];
     for (projection, idle) in projection_names().into_iter().zip(idle) {

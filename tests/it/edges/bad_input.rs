@@ -77,7 +77,7 @@ async fn invalid_requests_are_refused_at_every_edge_and_no_data_is_lost() {
     let number = |path: &str| slo.body.pointer(path).and_then(Value::as_f64).unwrap_or_else(|| panic!("{}", slo.body));
     assert!(number("/availability/requests") >= 300.0 && number("/availability/failed") <= 50.0, "{}", slo.body);
     assert!(number("/latency/p99_ms") >= number("/latency/p50_ms"), "{}", slo.body);
-    assert_eq!(slo.body["freshness"]["read_models"].as_object().unwrap().len(), 4, "{}", slo.body);
+    assert_eq!(slo.body["freshness"]["read_models"].as_object().unwrap().len(), 5, "{}", slo.body);
 }
 
 /// Sends documents of random pieces, the same in every run.

@@ -83,7 +83,8 @@ async fn anonymous_requests_read_opportunities(product: &ProductHandle) {
     let discover = "mutation($input: DiscoverOpportunityInput!) { discoverOpportunity(input: $input) {
         ... on OpportunityAccepted { id consistencyToken } } }";
     let input = json!({ "input": { "noticeId": "n-1", "title": "Cryogenic freezers", "type": "Solicitation",
-        "agency": "VETERANS AFFAIRS, DEPARTMENT OF", "solicitationNumber": "36C24526Q7100", "postedAt": "2026-03-03T12:00:00Z" } });
+        "agency": "VETERANS AFFAIRS, DEPARTMENT OF", "solicitationNumber": "36C24526Q7100", "postedAt": "2026-03-03T12:00:00Z",
+        "resourceLinks": ["https://sam.gov/files/1", "https://sam.gov/files/2", "https://sam.gov/files/1"] } });
     let created = product.send_graphql(discover, input).await["data"]["discoverOpportunity"].clone();
     let token = created["consistencyToken"].as_str().unwrap();
     let get = async |path: &str| {
@@ -91,8 +92,21 @@ async fn anonymous_requests_read_opportunities(product: &ProductHandle) {
     };
     let list = get("/api/v1/opportunities?text=cryogenic&agency=036").await;
     assert_eq!((&list.body["total"], &list.body["items"][0]["id"]), (&json!(1), &created["id"]), "{}", list.body);
+    let sorted = get("/api/v1/opportunities?text=cryogenic&order=deadline_soonest&facets=agency,set_aside").await;
+    let agency = json!({ "dimension": "agency", "hasMore": false, "values": [
+        { "value": "036", "label": "VETERANS AFFAIRS, DEPARTMENT OF", "count": 1, "isExact": true } ] });
+    assert_eq!(sorted.body["facets"][0], agency, "{}", sorted.body);
+    assert_eq!(sorted.body["facets"][1]["values"], json!([]), "{}", sorted.body);
+    assert_eq!((&sorted.body["total"], &sorted.body["totalIsExact"]), (&json!(1), &json!(true)), "{}", sorted.body);
+    for refused in ["order=cheapest", "order=relevance", "facets=colour", "text=a%00b", "text=***"] {
+        assert_eq!(get(&format!("/api/v1/opportunities?{refused}")).await.problem_code(), "INVALID_INPUT", "{refused}");
+    }
     let one = get(&format!("/api/v1/opportunities/{}", created["id"].as_str().unwrap())).await;
     assert_eq!((one.status.as_u16(), &one.body["status"]), (200, &json!("open")));
+    assert_eq!(one.body["resourceLinks"], json!(["https://sam.gov/files/1", "https://sam.gov/files/2"]));
+    let detail = "query($id: String!) { opportunity(id: $id) { facts { resourceLinks } } }";
+    let answer = product.send_graphql_since(token, detail, json!({ "id": created["id"] })).await;
+    assert_eq!(answer["data"]["opportunity"]["facts"]["resourceLinks"], one.body["resourceLinks"], "{answer}");
     assert_eq!(get("/api/v1/opportunities/036:NONE").await.status.as_u16(), 404);
     assert_eq!(get("/api/v1/opportunities?first=0").await.problem_code(), "INVALID_INPUT");
 }

@@ -38,22 +38,13 @@ fn create_store(pool: &PgPool, lanes: usize) -> PgEventStore<Opportunity> {
 fn discover_command() -> OpportunityCommand {
     let award = Award { number: Some("W1".to_owned()), date: None, amount: None, awardee: None };
     let details = NoticeDetails {
-        title: "Patient lifts".to_owned(),
-        notice_type: NoticeType::try_new("Solicitation").unwrap(),
-        agency: Agency::from_name("VETERANS AFFAIRS, DEPARTMENT OF").unwrap(),
         solicitation_number: Some("36C10G26R0005".to_owned()),
-        base_type: None,
-        sub_tier: None,
-        office: None,
-        set_aside: None,
-        naics: None,
-        psc: None,
-        response_deadline: None,
-        archive_on: None,
         active: Some(true),
-        place: None,
-        description: None,
-        link: None,
+        ..NoticeDetails::new(
+            "Patient lifts".to_owned(),
+            NoticeType::try_new("Solicitation").unwrap(),
+            Agency::from_name("VETERANS AFFAIRS, DEPARTMENT OF").unwrap(),
+        )
     };
     OpportunityCommand::Discover(Box::new(Notice {
         notice_id: NoticeId::try_new("n1").unwrap(),
@@ -75,6 +66,7 @@ fn amend_command(number: u64) -> OpportunityCommand {
         response_deadline: Some(noon_of_march_3() + delay),
         set_aside: None,
         naics: None,
+        resource_links: None,
     }))
 }
 

@@ -235,6 +235,25 @@ impl GenerationFixture {
         self.passage_failures.store(count, Ordering::SeqCst);
     }
 
+    /// The first append of an event of this type fails.
+    pub(super) async fn refuse_first_append(&self, event_type: &str) {
+        // A sequence does not go back with its transaction.
+        for statement in [
+            "create sequence refusals",
+            "create function refuse_once() returns trigger language plpgsql as $$
+             begin
+                 if nextval('refusals') = 1 then raise exception 'planted'; end if;
+                 return new;
+             end $$",
+            &format!(
+                "create trigger refuse_once before insert on events for each row
+                 when (new.event_type = '{event_type}') execute function refuse_once()"
+            ),
+        ] {
+            sqlx::query(statement).execute(&self.pool).await.unwrap();
+        }
+    }
+
     /// Runs the task in this attempt (from 1) with these providers.
     pub(super) async fn run(
         &self,
@@ -252,7 +271,6 @@ impl GenerationFixture {
             ),
             edits: Arc::new(StoredEdits(self.proposal_sync())),
             progress: Arc::clone(&self.progress) as Arc<dyn ProgressPublisher>,
-            concurrency: 1,
             max_wait: self.max_wait,
         };
         handler.run(&self.claimed_task(attempt), CancellationToken::new()).await

@@ -8,7 +8,7 @@ use domain::{
     proposal_generation::{
         GenerationReason, GenerationStatus, ModelUse, ProposalGenerationCommand, RequestedGeneration, SectionOutcome,
     },
-    task::RetryDecision,
+    task::{MAX_ATTEMPTS, RetryDecision},
 };
 use tests::{
     eventually,
@@ -24,7 +24,7 @@ fn outcome<'a>(generation: &'a RequestedGeneration, key: &str) -> &'a SectionOut
 fn model_of<'a>(generation: &'a RequestedGeneration, key: &str) -> &'a ModelUse {
     match outcome(generation, key) {
         SectionOutcome::Generated { model, .. } => model,
-        SectionOutcome::Failed { reason } => panic!("{reason}"),
+        SectionOutcome::Failed { reason, .. } => panic!("{reason}"),
     }
 }
 
@@ -69,32 +69,73 @@ async fn sections_are_written_with_their_sources_and_shown_meanwhile() {
     assert_eq!(server.requests().len(), 2);
 }
 
-#[tokio::test]
-async fn after_a_crash_no_recorded_section_is_asked_for_again() {
-    let keys = ["first", "second", "third"];
-    let server = LanguageModelServer::start(vec![]).await;
-    let fixture = Arc::new(GenerationFixture::create(&keys).await);
-    server.plan([
-        ModelAnswer::Stream(vec![openai_part("The first section is complete [1]."), openai_end("stop", None)]),
-        ModelAnswer::Hanging(vec![openai_part("The second section is never")]),
-    ]);
-    let (dying, provider) = (Arc::clone(&fixture), priced_provider(&server));
-    let worker = tokio::spawn(async move { dying.run(1, vec![provider]).await });
+/// Runs an attempt, and kills its worker while it writes this section, the text of which never ends.
+async fn run_until_killed_in(
+    fixture: &Arc<GenerationFixture>,
+    attempt: u32,
+    section: &str,
+    server: &LanguageModelServer,
+) {
+    let (dying, provider) = (Arc::clone(fixture), priced_provider(server));
+    let worker = tokio::spawn(async move { dying.run(attempt, vec![provider]).await });
     eventually(async || {
-        let shown = fixture.progress.text_of("second");
+        let shown = fixture.progress.text_of(section);
         if shown.is_empty() { Err(format!("{} requests", server.requests().len())) } else { Ok(()) }
     })
     .await;
     worker.abort();
     assert!(worker.await.unwrap_err().is_cancelled());
     assert_eq!(fixture.progress.messages().last().unwrap().kind, ProgressKind::Ended, "editors still show it");
+}
+
+fn complete_answer(text: &str) -> ModelAnswer {
+    ModelAnswer::Stream(vec![openai_part(text), openai_end("stop", None)])
+}
+
+#[tokio::test]
+async fn after_a_crash_no_recorded_section_is_asked_for_again() {
+    let keys = ["first", "second", "third"];
+    let server = LanguageModelServer::start(vec![]).await;
+    let fixture = Arc::new(GenerationFixture::create(&keys).await);
+    server.plan([
+        complete_answer("The first section is complete [1]."),
+        ModelAnswer::Hanging(vec![openai_part("The second section is never")]),
+    ]);
+    run_until_killed_in(&fixture, 1, "second", &server).await;
     assert_eq!(fixture.load_generation().await.outcomes.len(), 1);
+    assert_eq!(fixture.section_text("first").await, "", "all are written at the end");
 
     fixture.run(2, vec![priced_provider(&server)]).await.unwrap();
     assert_eq!(count_requests(&server.requests(), &keys), [1, 2, 1]);
     assert!(fixture.section_text("first").await.starts_with("The first section is complete. [1]"));
     assert!(fixture.section_text("second").await.starts_with("The stand-in quotes"));
     assert_eq!(fixture.load_generation().await.status(), GenerationStatus::Completed);
+}
+
+#[tokio::test]
+async fn what_was_recorded_is_in_the_proposal_when_the_worker_of_the_last_attempt_dies() {
+    let server = LanguageModelServer::start(vec![]).await;
+    let fixture = Arc::new(GenerationFixture::create(&["first", "second", "third"]).await);
+    server.plan([
+        complete_answer("The first section is complete [1]."),
+        ModelAnswer::Hanging(vec![openai_part("The second section is never")]),
+        complete_answer("The second section is complete, too [1]."),
+        ModelAnswer::Hanging(vec![openai_part("The third section is never")]),
+    ]);
+    run_until_killed_in(&fixture, 1, "second", &server).await;
+    run_until_killed_in(&fixture, MAX_ATTEMPTS, "third", &server).await;
+    assert!(fixture.section_text("first").await.starts_with("The first section is complete. [1]"));
+    assert!(fixture.section_text("second").await.starts_with("The second section is complete, too. [1]"));
+    assert_eq!(fixture.section_text("third").await, "");
+}
+
+#[tokio::test]
+async fn a_text_that_was_paid_for_is_sent_again_to_an_event_store_that_has_not_accepted_it() {
+    let server = LanguageModelServer::start(vec![]).await;
+    let fixture = GenerationFixture::create(&["lifts"]).await;
+    fixture.refuse_first_append("proposal_generation.section_generated").await;
+    let result = fixture.run(1, vec![priced_provider(&server)]).await.unwrap();
+    assert_eq!((result.as_str(), server.requests().len()), ("1 sections written", 1));
 }
 
 #[tokio::test]
@@ -109,13 +150,16 @@ async fn a_section_that_cannot_be_written_now_does_not_hold_up_others_and_fails_
     assert_eq!((generation.outcomes.len(), model_of(&generation, "second").provider.as_str()), (1, "main"));
     assert_eq!(fixture.section_text("second").await, "", "written before all sections have an outcome");
 
-    server.plan([overloaded()]);
-    let result = fixture.run(domain::task::MAX_ATTEMPTS, vec![priced_provider(&server)]).await.unwrap();
+    // Asked a second time, and paid for twice.
+    let broken = || ModelAnswer::Broken(vec![openai_part("It begins")]);
+    server.plan([broken(), broken()]);
+    let result = fixture.run(MAX_ATTEMPTS, vec![priced_provider(&server)]).await.unwrap();
     assert_eq!(result.as_str(), "1 sections written; 1 could not be generated");
     let generation = fixture.load_generation().await;
-    assert!(matches!(outcome(&generation, "first"), SectionOutcome::Failed { .. }));
+    assert!(matches!(outcome(&generation, "first"), SectionOutcome::Failed { cost_micros: 1.., .. }));
+    assert_eq!(generation.cost_micros(), fixture.spent_micros().await, "the events have what was spent");
     assert_eq!(generation.status(), GenerationStatus::Completed);
-    assert_eq!(server.requests().len(), 3);
+    assert_eq!(server.requests().len(), 4);
 }
 
 #[tokio::test]
@@ -146,7 +190,7 @@ async fn the_last_attempt_writes_what_there_is_when_the_search_fails() {
     let server = LanguageModelServer::start(vec![]).await;
     let fixture = GenerationFixture::create(&["first", "second"]).await;
     fixture.fail_searches(1);
-    let result = fixture.run(domain::task::MAX_ATTEMPTS, vec![priced_provider(&server)]).await.unwrap();
+    let result = fixture.run(MAX_ATTEMPTS, vec![priced_provider(&server)]).await.unwrap();
     assert_eq!(result.as_str(), "1 sections written; 1 could not be generated");
     assert!(fixture.section_text("second").await.starts_with("The stand-in quotes"));
 }
@@ -154,12 +198,18 @@ async fn the_last_attempt_writes_what_there_is_when_the_search_fails() {
 #[tokio::test]
 async fn the_variant_names_the_provider_that_is_asked_first() {
     let (first, second) = (LanguageModelServer::start(vec![]).await, LanguageModelServer::start(vec![]).await);
-    for (variant, expected) in [("other", "other"), ("unheard-of", "main"), ("control", "main")] {
+    for (variant, expected) in [("other", "other"), ("control", "main")] {
         let fixture = GenerationFixture::create_with_provider_variant(&["lifts"], variant).await;
         fixture.run(1, vec![priced_provider(&first), named_provider("other", &second)]).await.unwrap();
         let generation = fixture.load_generation().await;
         assert_eq!(model_of(&generation, "lifts").provider.as_str(), expected, "{variant}");
     }
+    // A text of another provider would count for a variant that did not write it.
+    let fixture = GenerationFixture::create_with_provider_variant(&["lifts"], "unheard-of").await;
+    let failure = fixture.run(1, vec![priced_provider(&first)]).await.unwrap_err();
+    assert_eq!(failure.retry, RetryDecision::Later);
+    assert!(failure.reason.as_str().contains("provider that was chosen for this generation is not known"), "{failure}");
+    assert_eq!(first.requests().len(), 1);
 }
 
 #[tokio::test]

@@ -1,9 +1,11 @@
 //! The flow through the product: a member requests a generation, workers write it with a provider over HTTP, and the
 //! sections are in the proposal with their sources.
 
+use std::path::Path;
+
 use serde_json::{Value, json};
 use tests::{
-    AcceptedChange, EnvironmentVariables, ProductInstance, ProductProcess, SignedInUser, eventually,
+    AcceptedChange, EnvironmentVariables, ProductInstance, ProductProcess, SignedInUser, eventually, json_lines,
     language_model_server::{LanguageModelServer, ModelAnswer, openai_end, openai_part},
     output_text,
 };
@@ -38,6 +40,22 @@ fn provider_settings(server: &LanguageModelServer) -> EnvironmentVariables {
         ("MEDHUB__WORK__POLL_INTERVAL_MS", "100"),
     ];
     providers.into_iter().chain(others.map(|(name, value)| (name.to_owned(), value.to_owned()))).collect()
+}
+
+/// Mail as files in a folder, as settings of the product.
+fn mail_settings(folder: &Path) -> EnvironmentVariables {
+    let settings = [
+        ("TRANSPORT", "folder".to_owned()),
+        ("FOLDER", folder.display().to_string()),
+        ("PUBLIC_URL", "https://medhub.example".to_owned()),
+        ("UNSUBSCRIBE_SECRET", "a secret of the test".to_owned()),
+    ];
+    settings.into_iter().map(|(key, value)| (format!("MEDHUB__MAIL__{key}"), value)).collect()
+}
+
+fn count_mails(folder: &Path) -> usize {
+    let files = std::fs::read_dir(folder).unwrap().map(|file| file.unwrap().path());
+    files.filter(|path| path.extension().is_some_and(|extension| extension == "eml")).count()
 }
 
 async fn create_resource(user: &SignedInUser<'_>, name: &str, body: &str) -> AcceptedChange {
@@ -79,9 +97,12 @@ async fn wait_for_text(user: &SignedInUser<'_>, words: &str) {
 
 #[tokio::test]
 async fn a_worker_writes_a_proposal_from_what_the_company_has_although_it_is_killed_and_asks_nothing_twice() {
-    let product = ProductInstance::start().await;
+    let mails = tempfile::tempdir().unwrap();
+    let product = ProductInstance::start_with(mail_settings(mails.path())).await;
     let ada = SignedInUser::register_company(&product, "ada", "acme").await;
     let eve = SignedInUser::register_company(&product, "eve", "rival").await;
+    let preferences = "changeMailPreferences(input: { address: \"ada@acme.example\", timeZone: \"UTC\" })";
+    ada.apply_change(preferences, json!({})).await;
     let own = create_resource(&ada, "Lifts 2029", PAST_WORK).await;
     create_resource(&eve, "Secret lifts", SECRET_WORK).await;
     wait_for_text(&ada, "ceiling lifts for patients").await;
@@ -159,10 +180,24 @@ async fn a_worker_writes_a_proposal_from_what_the_company_has_although_it_is_kil
     assert!(!section.to_string().contains("Lifts 2029"), "{section}");
     assert_eq!(server.requests().len(), before + 1);
 
-    // A rebuild of everything reads the whole log, and asks no provider.
-    let rebuilt = product.run_medhub(&["rebuild", "all"]).await;
-    assert!(rebuilt.status.success(), "{}", output_text(&rebuilt));
-    assert_eq!(server.requests().len(), before + 1);
+    // What reads the whole log again asks no provider, and sends no notification and no mail: those of Ada are an event
+    // and a file each.
+    let effects = async || {
+        let counted =
+            product.run_medhub(&["replay", "--type", "inbox.notified", "--type", "inbox.mail_requested"]).await;
+        assert!(counted.status.success(), "{}", output_text(&counted));
+        (json_lines(&counted).len(), count_mails(mails.path()), server.requests().len())
+    };
+    eventually(async || {
+        let found = effects().await;
+        if found == (3, 1, before + 1) { Ok(()) } else { Err(format!("{found:?}")) }
+    })
+    .await;
+    for args in [["replay", "--from", "1"], ["rebuild", "all", "--json"]] {
+        let output = product.run_medhub(&args).await;
+        assert!(output.status.success(), "{}", output_text(&output));
+    }
+    assert_eq!(effects().await, (3, 1, before + 1));
     let metrics = reqwest::get(format!("{}/metrics", worker.http().unwrap())).await.unwrap().text().await.unwrap();
     for name in ["medhub_generated_sections_total", "medhub_generation_cost_micros_total"] {
         assert!(metrics.contains(&format!("{name}{{provider=\"main\"}}")), "{name} is missing in {metrics}");

@@ -3,12 +3,11 @@
 use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use domain::{
-    inbox::{Inbox, InboxCommand, MailCategory},
-    value::{TenantId, UserId},
-};
+use domain::inbox::{Inbox, InboxCommand, MailCategory};
 use futures::future::BoxFuture;
-use mail::{DigestRequester, DigestResults, DigestSource, DigestSourceError, DigestSummary, SearchMatchSource};
+use mail::{
+    DigestPeriod, DigestRequester, DigestResults, DigestSource, DigestSourceError, DigestSummary, SearchMatchSource,
+};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -220,22 +219,13 @@ struct FailingSource;
 impl DigestSource for FailingSource {
     fn find_results<'a>(
         &'a self,
-        _tenant: &'a TenantId,
-        _user: &'a UserId,
-        _since: DateTime<Utc>,
-        _until: DateTime<Utc>,
+        _period: DigestPeriod<'a>,
         _limit: usize,
     ) -> BoxFuture<'a, Result<DigestResults, DigestSourceError>> {
         Box::pin(async { Err("planted".into()) })
     }
 
-    fn mark_announced<'a>(
-        &'a self,
-        _tenant: &'a TenantId,
-        _user: &'a UserId,
-        _since: DateTime<Utc>,
-        _until: DateTime<Utc>,
-    ) -> BoxFuture<'a, Result<(), DigestSourceError>> {
+    fn mark_announced<'a>(&'a self, _period: DigestPeriod<'a>) -> BoxFuture<'a, Result<(), DigestSourceError>> {
         Box::pin(async { Ok(()) })
     }
 }

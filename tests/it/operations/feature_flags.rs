@@ -200,7 +200,12 @@ async fn the_command_line_defines_and_changes_flags_and_explains_refusals() {
         "{history}"
     );
 
+    let misnamed = |key: &'static str, variant: &'static str| {
+        vec!["define", key, "--description", "x", "--variant", "control=1", "--variant", variant]
+    };
     for (args, explanation) in [
+        (misnamed("proposal-generation.prompt", "99=1"), "a version of the prompt that this program has"),
+        (misnamed("proposal-generation.provider", "mian=1"), "language_models.providers"),
         (vec!["show", "no-such-flag"], "`medhub flags list` lists all"),
         (vec!["switch", "no-such-flag", "on", "--reason", "x"], "the flag is not defined; define it first"),
         (vec!["override", &key, "acme", "d", "--reason", "x"], "the flag has no such variant"),

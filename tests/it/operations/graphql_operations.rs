@@ -79,17 +79,17 @@ async fn operators_rebuild_watch_and_roll_back_over_graphql_and_others_may_not()
     let progress = collect_rebuild_progress(&product, bearer_payload(&token)).await;
     let last = &progress.last().unwrap()["data"]["rebuildProgress"];
     assert_eq!((&last["state"], &last["error"]), (&json!("SWITCHED"), &Value::Null), "{progress:?}");
-    assert_eq!(last["parts"].as_array().unwrap().len(), 4, "{last}");
+    assert_eq!(last["parts"].as_array().unwrap().len(), 5, "{last}");
     assert!(progress.len() > 1, "intermediate progress is reported: {progress:?}");
 
     let live =
         operator("{ projections { projection generation live } rebuild { state startedBy } }").await["data"].clone();
     let rows = live["projections"].as_array().unwrap();
     let active: Vec<_> = rows.iter().filter(|row| row["live"] == true).map(|row| &row["generation"]).collect();
-    let read_models = ["analytics", "search", "views", "workspace"];
+    let read_models = ["analytics", "lists", "search", "views", "workspace"];
     let names = rows.iter().filter(|row| row["live"] == true).map(|row| row["projection"].as_str().unwrap());
     let expected: Vec<_> = names.map(|name| if read_models.contains(&name) { json!(2) } else { json!(1) }).collect();
-    assert_eq!((active, rows.len()), (expected.iter().collect(), 11 + read_models.len()), "{live}");
+    assert_eq!((active, rows.len()), (expected.iter().collect(), 12 + read_models.len()), "{live}");
     assert_eq!(live["rebuild"], json!({ "state": "SWITCHED", "startedBy": "operator" }));
     // Readers are switched first; dropping older generations takes longer, and until then a rollback is refused.
     let back = eventually(async || {
@@ -97,7 +97,7 @@ async fn operators_rebuild_watch_and_roll_back_over_graphql_and_others_may_not()
         back["data"]["rollbackProjections"].as_array().cloned().ok_or(back)
     })
     .await;
-    assert_eq!(back.len(), 4);
+    assert_eq!(back.len(), 5);
     assert!(back.iter().all(|row| row["generation"] == 1 && row["previous"] == 2), "{back:?}");
 }
 

@@ -25,6 +25,9 @@ async fn metrics_report_the_progress_of_each_projection() {
         let kind = answer.headers()["content-type"].to_str().unwrap().to_owned();
         assert!(kind.starts_with("text/plain; version=0.0.4"), "{kind}");
         let text = answer.text().await.unwrap();
+        let flags_age = text.lines().find_map(|line| line.strip_prefix("medhub_feature_flags_age_seconds "));
+        let flags_age: f64 = flags_age.ok_or("the age of the feature flags is missing")?.parse().unwrap();
+        assert!(flags_age >= 0.0, "{flags_age}");
         ["analytics", "search", "views"].iter().try_for_each(|projection| check_metrics(projection, events, &text))
     })
     .await;

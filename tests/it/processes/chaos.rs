@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use commands::{dispatcher::CommandDispatcher, precondition::CommandPreconditions};
 use domain::{clock::SystemClock, document::Document};
 use eventstore::{postgres::PostgresConfig, store::PgEventStore};
+use futures::{StreamExt as _, stream};
 use sqlx::PgPool;
 use tests::{
     ProductInstance, ProductProcess, WAIT_TIMEOUT, eventually, eventually_within,
@@ -12,7 +13,9 @@ use tests::{
 };
 use uuid::Uuid;
 
-use super::document_fixture::{DocumentDispatcher, TENANT, program_sender, stage_results, upload_command};
+use super::document_fixture::{
+    DocumentDispatcher, TENANT, program_sender, program_sender_as, stage_results, upload_command,
+};
 
 /// The variable with the number of documents of a long run; `docs/faults.md` says how to start one.
 const DOCUMENTS_VARIABLE: &str = "PROCESS_CHAOS_DOCUMENTS";
@@ -20,6 +23,20 @@ const DOCUMENTS: usize = 100;
 const MIN_KILLS: usize = 4;
 /// Between two results that are recorded, so that the processes keep up.
 const RESULT_PAUSE: Duration = Duration::from_millis(5);
+/// For so many documents there is one more who uploads and records at the same time.
+const DOCUMENTS_PER_UPLOADER: usize = 1_000;
+const MAX_UPLOADERS: usize = 8;
+
+/// Who uploads a document. As in a company, a few do most: of ten documents one has three, one two, one one, and those
+/// of the others are spread over a tenth as many users as there are documents.
+fn uploader(number: usize, documents: usize) -> String {
+    match number % 10 {
+        0..3 => "ann".to_owned(),
+        3..5 => "bob".to_owned(),
+        5 => "eve".to_owned(),
+        _ => format!("user-{}", number / 10 % documents.div_ceil(10)),
+    }
+}
 
 fn document_count() -> usize {
     let chosen = std::env::vars().find(|(name, _)| name == DOCUMENTS_VARIABLE);
@@ -66,17 +83,21 @@ async fn each_effect_is_recorded_once_although_both_programs_are_killed_again_an
     let load = tokio::spawn({
         let dispatcher = Arc::clone(&dispatcher);
         async move {
-            let (sender, none) = (program_sender(TENANT), CommandPreconditions::default());
+            let none = CommandPreconditions::default();
             let ids: Vec<_> = (0..documents).map(|_| Uuid::new_v4()).collect();
-            for id in &ids {
+            let uploaders = documents.div_ceil(DOCUMENTS_PER_UPLOADER).min(MAX_UPLOADERS);
+            let upload = async |(number, id): (usize, &Uuid)| {
+                let sender = program_sender_as(&uploader(number, documents), TENANT);
                 let command = upload_command(&dispatcher, &sender, &format!("acme/{id}"));
                 dispatcher.dispatch::<Document>(&sender, &id.to_string(), &none, command).await.unwrap();
-            }
+            };
+            stream::iter(ids.iter().enumerate()).for_each_concurrent(uploaders, upload).await;
             for stage in 0..3 {
-                for id in &ids {
+                let record = async |id| {
                     record_stage(&dispatcher, id, stage).await;
                     tokio::time::sleep(RESULT_PAUSE).await;
-                }
+                };
+                stream::iter(&ids).for_each_concurrent(uploaders, record).await;
             }
         }
     });
@@ -116,4 +137,23 @@ async fn each_effect_is_recorded_once_although_both_programs_are_killed_again_an
         .unwrap();
     assert_eq!(open, 0);
     second.kill9().unwrap();
+    readiness_names_a_fault_of_the_runner(&product, &pool).await;
+}
+
+/// Takes a table away from the running program, and gives it back.
+async fn readiness_names_a_fault_of_the_runner(product: &ProductInstance, pool: &PgPool) {
+    let wait_for = async |expected: &str| {
+        eventually(async || {
+            let report: serde_json::Value =
+                reqwest::get(format!("{}/ready", product.http())).await.unwrap().json().await.unwrap();
+            let state = &report["parts"]["process-runner"]["state"];
+            if state == expected { Ok(()) } else { Err(report.to_string()) }
+        })
+        .await;
+    };
+    wait_for("running").await;
+    sqlx::query("alter table process_timers rename to process_timers_away").execute(pool).await.unwrap();
+    wait_for("retrying").await;
+    sqlx::query("alter table process_timers_away rename to process_timers").execute(pool).await.unwrap();
+    wait_for("running").await;
 }

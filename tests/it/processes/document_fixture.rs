@@ -35,7 +35,12 @@ pub(super) type DocumentDispatcher = CommandDispatcher<PgEventStore<()>>;
 
 /// A sender with the authority of this program.
 pub(super) fn program_sender(tenant: &str) -> CommandSender {
-    let caller = Caller::new(UserId::from_program("ann"), TenantId::try_new(tenant).unwrap());
+    program_sender_as("ann", tenant)
+}
+
+/// The same as another user.
+pub(super) fn program_sender_as(user: &str, tenant: &str) -> CommandSender {
+    let caller = Caller::new(UserId::try_new(user).unwrap(), TenantId::try_new(tenant).unwrap());
     CommandSender { caller, authority: CallerAuthority::System }
 }
 

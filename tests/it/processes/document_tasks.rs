@@ -16,7 +16,7 @@ use domain::{
 use eventstore::{postgres::PostgresConfig, store::PgEventStore};
 use futures::{future::BoxFuture, stream};
 use objects::{ObjectOwner, ObjectStore, ObjectsConfig};
-use task_workers::{ClaimedTask, TaskFailure, TaskHandler};
+use task_workers::{ClaimedTask, PooledHandler, TaskFailure};
 use tempfile::TempDir;
 use tests::{database, medhub_local};
 use tokio_util::sync::CancellationToken;
@@ -58,7 +58,7 @@ impl ResourceReader for UnavailableResources {
 struct TaskFixture {
     dispatcher: Arc<DocumentDispatcher>,
     objects: ObjectStore,
-    handlers: Vec<Arc<dyn TaskHandler>>,
+    handlers: Vec<PooledHandler>,
     _folder: TempDir,
 }
 

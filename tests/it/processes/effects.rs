@@ -257,6 +257,12 @@ async fn an_instance_whose_state_cannot_be_read_delays_no_other() {
         "update process_instances set state = '{{\"status\":\"of a newer release\"}}' where instance_id = '{unreadable}'"
     );
     fixture.execute(&newer).await;
+    let open = InstanceQuery { limit: 10, ..InstanceQuery::default() };
+    for row in fixture.store.list_instances(&open).await.unwrap() {
+        let expected = if row.key == key(&unreadable) { "unknown variant `of a newer release`" } else { "" };
+        assert!(row.unreadable_because.starts_with(expected), "{row:?}");
+        assert_eq!(row.unreadable_because.is_empty(), row.key == key(&other), "{row:?}");
+    }
     fixture.execute("update process_timers set due_at = now()").await;
     fixture.runner().run_once().await.unwrap();
     fixture.run_until_idle().await;

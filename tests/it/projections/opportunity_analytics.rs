@@ -74,7 +74,7 @@ async fn a_list_shows_current_facts_newest_first_page_by_page() {
     loop {
         let page = analytics.list_opportunities(&all, after.as_ref(), 1).await.unwrap();
         assert_eq!((page.total, page.items.len()), (3, 1));
-        after = Some(page.items[0].cursor().to_string().parse().unwrap());
+        after = Some(page.items[0].cursor.to_string().parse().unwrap());
         pages.extend(page.items);
         if !page.has_next {
             break;

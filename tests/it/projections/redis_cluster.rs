@@ -27,7 +27,7 @@ async fn every_read_model_is_written_read_and_removed() {
     apply(&views, &events).await;
     apply(&tenant_views, &worked()).await;
     apply(&feed, &[events.clone(), worked()].concat()).await;
-    apply(&cache, &engagement()).await;
+    apply(&cache, &events).await;
 
     for scope in [VerifyScope::all_buckets(), VerifyScope::Totals] {
         let mut fold = views.fold(&scope);
@@ -46,6 +46,8 @@ async fn every_read_model_is_written_read_and_removed() {
     let query = VisitActionsQuery { tenant: "public".to_owned(), user_id: None, page_url: None, first: 1 };
     cache.store_response(&query, 0, "[]").await.unwrap();
     assert_eq!(cache.look_up(&query).await.unwrap(), CacheLookup::Hit("[]".to_owned()));
+    let last = history().iter().map(|event| event.position).max();
+    assert_eq!(cache.opportunities_position().await.unwrap(), last.unwrap());
 
     Projection::discard(&views).await.unwrap();
     Projection::discard(&tenant_views).await.unwrap();

@@ -6,7 +6,7 @@ use cqrs_es::DomainEvent;
 use domain::{
     envelope::RawEnvelope,
     proposal::{LifecyclePhase, Proposal, ProposalCommand, ProposalOutline, ProposalTitle, WithdrawalReason},
-    resource::{Resource, ResourceBody, ResourceCommand, ResourceContent, ResourceKind, ResourceName, ResourceTags},
+    resource::{Resource, ResourceBody, ResourceCommand, ResourceContent, ResourceKind, ResourceName},
     value::{AuditStamp, TenantId, UserId},
 };
 use projections::{
@@ -77,13 +77,8 @@ fn draft(title: &str) -> ProposalCommand {
 }
 
 fn asset() -> ResourceContent {
-    ResourceContent {
-        name: ResourceName::try_new("Past work").unwrap(),
-        kind: ResourceKind::PastPerformance,
-        body: ResourceBody::try_new("Lifts in 2024.").unwrap(),
-        tags: ResourceTags::default(),
-        document_id: None,
-    }
+    let body = ResourceBody::try_new("Lifts in 2024.").unwrap();
+    ResourceContent::new(ResourceName::try_new("Past work").unwrap(), ResourceKind::PastPerformance, body)
 }
 
 fn tenant(name: &str) -> TenantId {

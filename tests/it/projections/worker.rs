@@ -159,7 +159,8 @@ async fn a_value_that_nobody_can_read_is_parked_and_named() {
     worker.parked(1).await;
 
     let reason = field.parked().await.remove(0).reason;
-    assert!(reason.contains("decoding opportunity.discovered 1.0 at position 1"), "{reason}");
+    let named = format!("decoding opportunity.discovered {} at position 1", events[0].event_version);
+    assert!(reason.contains(&named), "{reason}");
     worker.stop().await;
     assert_eq!(views.count_views().await.unwrap(), 0);
 }

@@ -51,22 +51,14 @@ pub(super) fn notice(number: &str, title: &str, naics: &str, day: u32) -> Notice
         source: NoticeSource::SamCsv,
         posted_at: format!("2026-03-{day:02}T12:00:00Z").parse().unwrap(),
         details: NoticeDetails {
-            title: title.to_owned(),
-            notice_type: NoticeType::try_new("Solicitation").unwrap(),
-            agency: Agency::from_name("VETERANS AFFAIRS, DEPARTMENT OF").unwrap(),
             solicitation_number: Some(number.to_owned()),
-            base_type: None,
-            sub_tier: None,
-            office: None,
-            set_aside: None,
             naics: Some(NaicsCode::try_new(naics).unwrap()),
-            psc: None,
-            response_deadline: None,
-            archive_on: None,
             active: Some(true),
-            place: None,
-            description: None,
-            link: None,
+            ..NoticeDetails::new(
+                title.to_owned(),
+                NoticeType::try_new("Solicitation").unwrap(),
+                Agency::from_name("VETERANS AFFAIRS, DEPARTMENT OF").unwrap(),
+            )
         },
         award: None,
     }

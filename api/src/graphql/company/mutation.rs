@@ -18,6 +18,7 @@ use crate::{
         input_validation::{parse_optional, parse_value},
         precondition::{self, PreconditionsInput},
     },
+    tenant_commands::DataOwner,
 };
 
 /// Tenant names that are reserved for data that belongs to no company.
@@ -113,7 +114,8 @@ impl CompanyAccountMutation {
         let acting = Principal { sender: CommandSender { caller, authority }, ..founder.clone() };
         let user = founder.user().clone();
         let register = |stamp| CompanyCommand::Register { name, founder: user, stamp };
-        let outcome = dispatch_command_as::<Company>(ctx, &acting, &tenant, &conditions, register).await;
+        let outcome =
+            dispatch_command_as::<Company>(ctx, &acting, DataOwner::Company, &tenant, &conditions, register).await;
         error::require_context_data(ctx.data::<Authenticator>())?.invalidate_tenant(&tenant);
         outcome
     }

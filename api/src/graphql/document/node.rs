@@ -5,6 +5,8 @@ use chrono::{DateTime, Utc};
 use domain::document as record;
 use projections::tenant_views::StoredAggregate;
 
+use crate::graphql::tenant_node::TenantNode;
+
 /// Processing status of a document.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
 #[graphql(name = "DocumentStatus", remote = "record::DocumentStatus")]
@@ -109,9 +111,10 @@ struct DocumentAnalysisNode {
     model: String,
 }
 
-impl DocumentNode {
-    /// The node of a document; `None` if it was never uploaded or is deleted.
-    pub(super) fn from_stored(id: String, stored: StoredAggregate<record::Document>) -> Option<Self> {
+impl TenantNode for DocumentNode {
+    type Aggregate = record::Document;
+
+    fn from_stored(id: String, stored: StoredAggregate<Self::Aggregate>) -> Option<Self> {
         let uploaded = stored.state.as_uploaded()?.clone();
         let requirement = |requirement: &record::DocumentRequirement| RequirementNode {
             number: requirement.number.as_ref().map(ToString::to_string),

@@ -11,8 +11,8 @@ use crate::graphql::{
     error,
     history::{self, AggregateHistory, PastMoment},
     input_validation,
-    pagination::{self, NodeConnection},
-    read_models,
+    pagination::NodeConnection,
+    tenant_node::{self, PageRequest},
 };
 
 /// Queries of documents.
@@ -28,9 +28,7 @@ impl DocumentQuery {
         #[graphql(desc = "The document's id.")] id: Uuid,
         #[graphql(desc = "A past state to read; the current one by default.")] as_of: Option<PastMoment>,
     ) -> Result<Option<DocumentNode>> {
-        let (tenant, id) = (reading_tenant(ctx)?, id.to_string());
-        let found = history::load_as_of(ctx, tenant, &id, as_of).await?;
-        Ok(found.and_then(|stored| DocumentNode::from_stored(id, stored)))
+        tenant_node::load_node(ctx, reading_tenant(ctx)?, id, as_of).await
     }
 
     /// Recorded changes of a document of your company, oldest first; empty if it has none with that id.
@@ -54,11 +52,7 @@ impl DocumentQuery {
         #[graphql(desc = "Only documents of this opportunity; cannot be combined with `status`.")]
         opportunity_id: Option<String>,
     ) -> Result<NodeConnection<DocumentNode>> {
-        let (tenant, first, after) = (
-            reading_tenant(ctx)?,
-            pagination::parse_page_size(first, pagination::DEFAULT_PAGE_SIZE)?,
-            pagination::parse_cursor(after)?,
-        );
+        let (tenant, page) = (reading_tenant(ctx)?, PageRequest::parse(first, after)?);
         let group = match (status, opportunity_id) {
             (None, None) => ListGroup::all(),
             (Some(status), None) => ListGroup::named(record::DocumentStatus::from(status).name()),
@@ -67,11 +61,6 @@ impl DocumentQuery {
                 return Err(error::invalid_field("opportunityId", "it cannot be combined with status".to_owned()));
             }
         };
-        let tenant_views = read_models::from_context(ctx)?.tenant_views().await?;
-        let found = tenant_views
-            .list_aggregates(tenant, &group, first, after.as_ref())
-            .await
-            .map_err(|error| error::query_error(&error))?;
-        Ok(NodeConnection::new(found, after.is_some(), DocumentNode::from_stored))
+        tenant_node::list_nodes(ctx, tenant, &group, page).await
     }
 }

@@ -17,8 +17,10 @@ const COMMAND_COST: usize = 50;
 /// Cost of a request for texts of language models.
 const GENERATION_COST: usize = 500;
 
-/// Cost of counting all rows, as a list of opportunities does for its total, or of ranking all rows by meaning and
-/// words.
+/// Cost of a page by an index with a count of bounded size, and of counts by dimensions.
+const COUNT_COST: usize = 50;
+
+/// Cost of reading all rows, or of ranking them by meaning and words.
 const FULL_SCAN_COST: usize = 200;
 
 /// How introspection is charged, and how many entries of the schema one document may request. The documents of GraphiQL
@@ -38,15 +40,27 @@ pub(super) struct IntrospectionScale {
 pub(super) struct FieldPrice {
     /// Cost of the field itself.
     pub(super) base: usize,
-    /// Number of entries of its list without the argument `first`; `None` if it has no such list.
+    /// Number of entries of its list without the argument [`Self::page_argument`]; `None` if it has no such list.
     pub(super) default_entries: Option<u32>,
+    /// Whether its cost counts once for the list that it is a field of, and not for each entry.
+    pub(super) is_about_list: bool,
+}
+
+impl FieldPrice {
+    /// The argument that says how many entries its list has.
+    pub(super) fn page_argument(self) -> &'static str {
+        if self.is_about_list { "limit" } else { "first" }
+    }
 }
 
 /// Returns the price of a field. A list that is not named here has the price of a page that one round trip returns.
 /// `root` is the type of the operation for root fields, `None` for all others.
 pub(super) fn price_field(root: Option<OperationType>, name: &str) -> FieldPrice {
-    let price = |base, default_entries| FieldPrice { base, default_entries };
+    let price = |base, default_entries| FieldPrice { base, default_entries, is_about_list: false };
     match (root, name) {
+        (None, "facets") => {
+            FieldPrice { base: COUNT_COST, default_entries: Some(pagination::DEFAULT_PAGE_SIZE), is_about_list: true }
+        }
         // The consistency token of a change is looked up in the log.
         (None, name) => price(if name == "consistencyToken" { ROUND_TRIP_COST } else { 1 }, None),
         (Some(_), "__typename") => price(1, None),
@@ -60,7 +74,7 @@ pub(super) fn price_field(root: Option<OperationType>, name: &str) -> FieldPrice
         ) => price(FULL_SCAN_COST, Some(pagination::DEFAULT_HIT_COUNT)),
         (Some(OperationType::Query), name) if paged_fields::is_paged(name) => {
             let base = match name {
-                "opportunities" => FULL_SCAN_COST,
+                "opportunities" => COUNT_COST,
                 name if name.ends_with("History") => HISTORY_COST,
                 _ => ROUND_TRIP_COST,
             };

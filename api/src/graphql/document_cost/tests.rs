@@ -28,11 +28,21 @@ fn entries_searches_commands_and_values_count() {
     for (text, expected) in [
         ("{ __typename }", 1),
         ("{ a { b c { d } } }", 10 + 4 - 1),
-        ("{ opportunities { totalCount } }", 200 + 20),
-        ("{ opportunities(first: 5) { totalCount } }", 200 + 1 + 5),
-        ("{ opportunities(first: null) { totalCount } }", 200 + 1 + 20),
-        ("{ opportunities(first: 99999999999) { totalCount } }", 200 + 1 + 100),
-        ("{ opportunities(first: -1) { totalCount } }", 200 + 1 + 100),
+        ("{ opportunities { totalCount } }", 50 + 20),
+        ("{ opportunities(first: 5) { totalCount } }", 50 + 1 + 5),
+        ("{ opportunities(first: null) { totalCount } }", 50 + 1 + 20),
+        ("{ opportunities(first: 99999999999) { totalCount } }", 50 + 1 + 100),
+        ("{ opportunities(first: -1) { totalCount } }", 50 + 1 + 100),
+        (
+            "{ opportunities(first: 1) { facets(dimensions: [AGENCY, TYPE], limit: 5) { values { count } } } }",
+            50 + 1 + 50 + 4 + 2 * 5 * 2,
+        ),
+        // Facets count the whole list once, whatever the size of the page.
+        (
+            "{ opportunities(first: 100) { ...F } } fragment F on OpportunityConnection {
+                facets(dimensions: TYPE, limit: 5) { values { count } } }",
+            50 + 1 + 50 + 2 + 5 * 2,
+        ),
         ("{ searchOpportunities(query: \"x\", first: 1) { id title } }", 200 + 2 + 2),
         ("{ proposal(asOf: { version: 1 }) { title } }", 10 + 50 + 2 + 1),
         ("{ proposals(first: 5) { totalCount } }", 10 + 1 + 5),
@@ -57,11 +67,8 @@ fn entries_searches_commands_and_values_count() {
 fn variables_count_as_often_as_they_are_read() {
     let text =
         "query($n: Int = 7, $ids: [String]) { opportunities(first: $n) { totalCount } a(ids: $ids) b(ids: $ids) }";
-    assert_eq!(measure_with_variables(text, value!({})).unwrap(), 200 + 1 + 7 + 2 * 11);
-    assert_eq!(
-        measure_with_variables(text, value!({ "n": 3, "ids": ["a", "b"] })).unwrap(),
-        200 + 1 + 3 + 2 * (10 + 3)
-    );
+    assert_eq!(measure_with_variables(text, value!({})).unwrap(), 50 + 1 + 7 + 2 * 11);
+    assert_eq!(measure_with_variables(text, value!({ "n": 3, "ids": ["a", "b"] })).unwrap(), 50 + 1 + 3 + 2 * (10 + 3));
     let (many, long) = (vec![1; 2_600], "x".repeat(3_000_000));
     assert!(measure_with_variables(text, value!({ "ids": many })).is_err(), "2,600 entries count twice");
     assert!(measure_with_variables(text, value!({ "ids": [long] })).is_err(), "three megabytes count twice");
@@ -95,13 +102,13 @@ fn documents_that_multiply_their_cost_are_refused() {
 
 #[test]
 fn a_repeated_field_counts_each_time_it_is_executed() {
-    let (list, read) = ("opportunities(first: 1) { totalCount } ", "opportunity(id: \"036:X\") { id } ");
+    let (search, read) = ("searchOpportunities(query: \"x\", first: 1) { id } ", "opportunity(id: \"036:X\") { id } ");
     let repeat = |field: &str, times: usize| format!("{{ {} }}", field.repeat(times));
     let spread = |field: &str, spreads: usize, times: usize| {
         format!("{{ {} }} fragment f on Query {{ {} }}", "...f ".repeat(spreads), field.repeat(times))
     };
-    assert_eq!(cost(&repeat(list, 24)), 24 * 202);
-    for text in [repeat(list, 25), spread(list, 5, 5), spread(list, 47, 8)] {
+    assert_eq!(cost(&repeat(search, 24)), 24 * 203);
+    for text in [repeat(search, 25), spread(search, 5, 5), spread(search, 47, 8)] {
         assert!(matches!(measure_error(&text), CostError::TooComplex { .. }), "{text}");
     }
     // Cheap root fields are limited by their number.
@@ -205,7 +212,7 @@ fn parse_sdl_fields(sdl: &str) -> Vec<(String, String, String)> {
 #[test]
 fn every_list_of_the_schema_has_a_price() {
     let fields = parse_sdl_fields(&crate::graphql::sdl());
-    let is_paged = |arguments: &str| arguments.contains("first: Int");
+    let has_argument = |arguments: &str, name: &str| arguments.contains(&format!("{name}: Int"));
     for (owner, name, arguments) in &fields {
         let root = match owner.as_str() {
             "Query" => Some(OperationType::Query),
@@ -216,11 +223,11 @@ fn every_list_of_the_schema_has_a_price() {
         let price = field_price::price_field(root, name);
         assert_eq!(
             price.default_entries.is_some(),
-            is_paged(arguments),
-            "{owner}.{name}: only fields of queries are priced by their argument `first`"
+            has_argument(arguments, price.page_argument()),
+            "{owner}.{name}: only fields of queries are priced by their argument `first`, and facets by `limit`"
         );
     }
-    assert!(fields.iter().any(|(_, _, arguments)| is_paged(arguments)), "the schema has paged fields");
+    assert!(fields.iter().any(|(_, _, arguments)| has_argument(arguments, "first")), "the schema has paged fields");
 }
 
 #[test]

@@ -10,12 +10,16 @@ use domain::{
 };
 
 use super::node::{self, FlagVariantInput};
-use crate::graphql::{
-    command_dispatch::{ChangeOutcome, dispatch_public_command},
-    error,
-    input_validation::parse_value,
-    precondition::{self, PreconditionsInput},
-    projection::guard::OperatorOnly,
+use crate::{
+    app_context::AppContext,
+    graphql::{
+        command_dispatch::{ChangeOutcome, dispatch_command_as, request_identity},
+        error,
+        input_validation::parse_value,
+        precondition::{self, PreconditionsInput},
+        projection::guard::OperatorOnly,
+    },
+    tenant_commands::DataOwner,
 };
 
 /// Mutations of feature flags. Every program follows them within a second.
@@ -40,7 +44,7 @@ impl FeatureFlagMutation {
         let description = parse_value("description", &description, FlagDescription::try_new)?;
         let variants = variants.map(|variants| node::parse_variants("variants", variants)).transpose()?;
         let variants = variants.unwrap_or_else(FlagVariants::plain);
-        check_variants(&key, &variants)?;
+        check_variants(ctx, &key, &variants)?;
         let define = |stamp| FeatureFlagCommand::Define { description, variants, enabled, stamp };
         dispatch_flag_command(ctx, &key, conditions, define).await
     }
@@ -71,7 +75,7 @@ impl FeatureFlagMutation {
         #[graphql(desc = "Preconditions.")] conditions: Option<PreconditionsInput>,
     ) -> Result<ChangeOutcome> {
         let (variants, reason) = (node::parse_variants("variants", variants)?, parse_reason(&reason)?);
-        check_variants(&key, &variants)?;
+        check_variants(ctx, &key, &variants)?;
         let change = |stamp| FeatureFlagCommand::ChangeVariants { variants, reason, stamp };
         dispatch_flag_command(ctx, &key, conditions, change).await
     }
@@ -122,9 +126,11 @@ impl FeatureFlagMutation {
     }
 }
 
-fn check_variants(key: &str, variants: &FlagVariants) -> Result<()> {
+fn check_variants(ctx: &Context<'_>, key: &str, variants: &FlagVariants) -> Result<()> {
     let key = parse_value("key", key, FlagKey::try_new)?;
-    KnownExperiment::check_variants(&key, variants).map_err(|reason| error::invalid_value("variants", &reason))
+    let configured = &error::require_context_data(ctx.data::<AppContext>())?.configured_variants;
+    let checked = KnownExperiment::check_variants(&key, variants, configured);
+    checked.map_err(|reason| error::invalid_value("variants", &reason))
 }
 
 fn parse_reason(reason: &str) -> Result<FlagReason> {
@@ -140,7 +146,8 @@ async fn dispatch_flag_command(
 ) -> Result<ChangeOutcome> {
     let conditions = precondition::parse_preconditions(ctx, conditions)?;
     let key = parse_value("key", key, FlagKey::try_new)?;
-    let outcome = dispatch_public_command::<FeatureFlag>(ctx, key, &conditions, command).await?;
+    let (operator, owner) = (request_identity(ctx)?, DataOwner::Public);
+    let outcome = dispatch_command_as::<FeatureFlag>(ctx, operator, owner, key, &conditions, command).await?;
     if let Err(error) = node::from_context(ctx)?.refresh().await {
         tracing::warn!(error = &error as &dyn std::error::Error, "a changed feature flag takes effect later");
     }

@@ -107,13 +107,13 @@ impl MailPreferencesQuery {
         let (tenant, user) = (reading_tenant(ctx)?, request_identity(ctx)?.user().to_string());
         let found = read_models::from_context(ctx)?.tenant_views().await?.get::<record::Inbox>(tenant, &user).await;
         let inbox = found.map_err(|error| error::query_error(&error))?.map(|stored| stored.state).unwrap_or_default();
-        let mailbox = inbox.mailbox();
-        Ok(mailbox.preferences().map(|preferences| MailPreferences {
+        let mail_state = inbox.mail_state();
+        Ok(mail_state.preferences().map(|preferences| MailPreferences {
             address: preferences.address.as_str().to_owned(),
             time_zone: preferences.time_zone.to_string(),
             digest_hour: preferences.digest_hour.number(),
             unsubscribed: preferences.unsubscribed.iter().copied().map(MailCategoryEnum::from).collect(),
-            bounced: mailbox.has_bounced(),
+            bounced: mail_state.has_bounced(),
         }))
     }
 }

@@ -55,6 +55,8 @@ struct AmendOpportunityInput {
     set_aside: Option<String>,
     /// New NAICS code.
     naics: Option<String>,
+    /// New URLs of files, at most 250 of at most 2,000 characters; an empty list removes them.
+    resource_links: Option<Vec<String>>,
 }
 
 impl AmendOpportunityInput {
@@ -78,6 +80,7 @@ impl AmendOpportunityInput {
             )?,
             set_aside: input_validation::parse_optional("input.setAside", self.set_aside, SetAside::try_new)?,
             naics: input_validation::parse_optional("input.naics", self.naics, NaicsCode::try_new)?,
+            resource_links: input_validation::parse_resource_links("input.resourceLinks", self.resource_links)?,
         };
         if amendment.changes_nothing() {
             return Err(error::invalid_field("input", "the input changes nothing".to_owned()));

@@ -114,6 +114,9 @@ struct NoticeDetailsNode {
     description: Option<String>,
     /// URL of its page on SAM.gov.
     link: Option<String>,
+    /// URLs of its files and of further information, in the order of the notice; empty if it has none, null if that is
+    /// not known.
+    resource_links: Option<Vec<String>>,
 }
 
 /// A place of performance.
@@ -185,6 +188,9 @@ impl From<record::NoticeDetails> for NoticeDetailsNode {
             place: details.place.map(PlaceNode::from),
             description: details.description,
             link: details.link,
+            resource_links: details
+                .resource_links
+                .map(|links| links.iter().map(|link| link.as_str().to_owned()).collect()),
         }
     }
 }

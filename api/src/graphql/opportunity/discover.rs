@@ -75,6 +75,8 @@ struct DiscoverOpportunityInput {
     description: Option<String>,
     /// URL of its web page.
     link: Option<String>,
+    /// URLs of its files, at most 250 of at most 2,000 characters; repeated ones count once.
+    resource_links: Option<Vec<String>>,
 }
 
 /// A place of performance.
@@ -121,6 +123,7 @@ impl DiscoverOpportunityInput {
                     MAX_DESCRIPTION_CHARS,
                 )?,
                 link: input_validation::parse_link("input.link", self.link)?,
+                resource_links: input_validation::parse_resource_links("input.resourceLinks", self.resource_links)?,
             },
         })
     }

@@ -42,8 +42,8 @@ pub(super) struct OpportunityFilterInput {
 pub(super) struct OpportunityTextFilterInput {
     #[graphql(flatten)]
     criteria: OpportunityFilterInput,
-    /// Words that must all occur in the title, description or number, ignoring case. For search by meaning see
-    /// `searchOpportunities`.
+    /// Words that must all occur in the title, description or number, ignoring case; a word of three characters or more
+    /// also matches longer words that begin with it. For search by meaning see `searchOpportunities`.
     text: Option<String>,
 }
 
@@ -69,7 +69,15 @@ impl OpportunityTextFilterInput {
     /// Validates the restrictions and the words.
     pub(super) fn into_selection(self) -> Result<OpportunitySelection> {
         let text = self.text.map(|text| parse_bounded_text("filter.text", &text)).transpose()?;
-        Ok(OpportunitySelection { filter: self.criteria.into_filter()?, text: text.filter(|text| !text.is_empty()) })
+        if text.as_ref().is_some_and(|text| text.contains('\0')) {
+            // Postgres cannot compare with it, and no stored text contains it.
+            return Err(invalid_field("filter.text", "the text contains a NUL character".to_owned()));
+        }
+        let text = text.filter(|text| !text.is_empty());
+        if text.as_ref().is_some_and(|text| !text.chars().any(char::is_alphanumeric)) {
+            return Err(invalid_field("filter.text", "the text has no letter and no digit".to_owned()));
+        }
+        Ok(OpportunitySelection { filter: self.criteria.into_filter()?, text })
     }
 }
 
@@ -137,5 +145,13 @@ mod tests {
         let filter =
             OpportunityTextFilterInput { text: Some("  ".to_owned()), ..OpportunityTextFilterInput::default() };
         assert_eq!(filter.into_selection().unwrap().text, None);
+    }
+
+    #[test]
+    fn text_without_a_word_is_refused() {
+        let filter =
+            OpportunityTextFilterInput { text: Some("***".to_owned()), ..OpportunityTextFilterInput::default() };
+        let extensions = filter.into_selection().unwrap_err().extensions.unwrap();
+        assert_eq!(extensions.get("field"), Some(&"filter.text".into()));
     }
 }

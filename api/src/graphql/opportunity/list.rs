@@ -1,15 +1,26 @@
-//! Paginated lists of opportunities, newest first; one `ClickHouse` query per page.
+//! Paginated lists of opportunities in several orders, with counts by dimensions.
 
-use async_graphql::{Context, Object, Result, SimpleObject};
+use async_graphql::{ComplexObject, Context, Object, Result, SimpleObject};
 use chrono::{DateTime, Utc};
-use projections::opportunity_analytics::{OpportunityCursor, OpportunityItem, OpportunityPage};
+use projections::{
+    opportunity_analytics::OpportunitySelection,
+    opportunity_lists::{OpportunityItem, OpportunityListCursor, OpportunityPage},
+};
 
-use super::{agency::AgencyNode, filter::OpportunityTextFilterInput};
-use crate::graphql::{
-    cents::CentsScalar,
-    error,
-    pagination::{self, PageInfo},
-    read_models,
+use super::{
+    agency::AgencyNode,
+    facets::{self, FacetDimensionInput, FacetNode},
+    filter::OpportunityTextFilterInput,
+    order::{OpportunityOrderInput, parse_order},
+};
+use crate::{
+    graphql::{
+        cents::CentsScalar,
+        error::{self, invalid_field},
+        pagination::{self, PageInfo},
+        read_models,
+    },
+    opportunity_lists::PageQuestion,
 };
 
 /// Query of lists of opportunities.
@@ -18,35 +29,73 @@ pub(in crate::graphql) struct OpportunityListQuery;
 
 #[Object]
 impl OpportunityListQuery {
-    /// Opportunities, newest notice first.
+    /// Opportunities, newest notice first unless another order is requested.
     async fn opportunities(
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "Page size, 1 to 100; 20 by default.")] first: Option<i32>,
-        #[graphql(desc = "Continue after the entry with this cursor.")] after: Option<String>,
+        #[graphql(desc = "Continue after the entry with this cursor, in the order in which it was returned.")]
+        after: Option<String>,
         #[graphql(desc = "Only opportunities that match.")] filter: Option<OpportunityTextFilterInput>,
+        #[graphql(desc = "Order of the list; `POSTED_NEWEST` by default.")] order_by: Option<OpportunityOrderInput>,
     ) -> Result<OpportunityConnection> {
         let first = pagination::parse_page_size(first, pagination::DEFAULT_PAGE_SIZE)?;
-        let after = pagination::parse_cursor::<OpportunityCursor>(after)?;
+        let after = pagination::parse_cursor::<OpportunityListCursor>(after)?;
         let selection = filter.unwrap_or_default().into_selection()?;
-        let analytics = read_models::from_context(ctx)?.analytics().await?;
-        let found = analytics
-            .list_opportunities(&selection, after.as_ref(), first)
-            .await
-            .map_err(|error| error::query_error(&error))?;
-        Ok(OpportunityConnection::new(found, after.is_some()))
+        let order = parse_order(order_by, &selection)?;
+        let continued = after.is_some();
+        let question = PageQuestion::try_new(selection.clone(), order, after, first)
+            .map_err(|mismatch| invalid_field("after", mismatch.to_string()))?;
+        let lists = read_models::from_context(ctx)?.opportunity_lists().await?;
+        let found = lists.fetch_page(question).await.map_err(|error| error::list_error(&error))?;
+        Ok(OpportunityConnection::new(&found, continued, selection))
     }
 }
 
 /// A page of opportunities.
 #[derive(SimpleObject)]
+#[graphql(complex)]
 struct OpportunityConnection {
     /// The entries of the page with their cursors.
     edges: Vec<OpportunityEdge>,
     /// Position of the page in the list.
     page_info: PageInfo,
-    /// Number of opportunities that match the filter, over all pages.
+    /// Number of opportunities that match the filter, over all pages; at least so many if `totalCountIsExact` is false.
     total_count: u64,
+    /// Whether `totalCount` is exact. It always is without words, without a restriction of the deadline, with `postedFrom`
+    /// and `postedTo` at the bounds of UTC days, and with at most two restrictions, or one if it is a NAICS code of more
+    /// than two digits. Otherwise it is exact up to 1,000.
+    total_count_is_exact: bool,
+    /// What the list selects.
+    #[graphql(skip)]
+    selection: OpportunitySelection,
+}
+
+#[ComplexObject]
+impl OpportunityConnection {
+    /// The whole list counted by dimensions, in their order. A restriction of the filter applies to the counts of its own
+    /// dimension, too.
+    async fn facets(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "What to count by.")] dimensions: Vec<FacetDimensionInput>,
+        #[graphql(desc = "Maximum number of values of each dimension, 1 to 100; 20 by default.")] limit: Option<i32>,
+    ) -> Result<Vec<FacetNode>> {
+        facets::load_facets(ctx, &self.selection, dimensions, limit).await
+    }
+}
+
+impl OpportunityConnection {
+    fn new(found: &OpportunityPage, continued: bool, selection: OpportunitySelection) -> Self {
+        let edges: Vec<OpportunityEdge> = found.items.iter().cloned().map(OpportunityEdge::from).collect();
+        let page_info = PageInfo {
+            has_next_page: found.has_next,
+            has_previous_page: continued,
+            start_cursor: edges.first().map(|edge| edge.cursor.clone()),
+            end_cursor: edges.last().map(|edge| edge.cursor.clone()),
+        };
+        Self { edges, page_info, total_count: found.total.count, total_count_is_exact: found.total.exact, selection }
+    }
 }
 
 /// An entry of a page.
@@ -58,23 +107,9 @@ struct OpportunityEdge {
     node: OpportunitySummaryNode,
 }
 
-impl OpportunityConnection {
-    fn new(found: OpportunityPage, continued: bool) -> Self {
-        let total_count = found.total;
-        let edges: Vec<OpportunityEdge> = found.items.into_iter().map(OpportunityEdge::from).collect();
-        let page_info = PageInfo {
-            has_next_page: found.has_next,
-            has_previous_page: continued,
-            start_cursor: edges.first().map(|edge| edge.cursor.clone()),
-            end_cursor: edges.last().map(|edge| edge.cursor.clone()),
-        };
-        Self { edges, page_info, total_count }
-    }
-}
-
 impl From<OpportunityItem> for OpportunityEdge {
     fn from(item: OpportunityItem) -> Self {
-        Self { cursor: item.cursor().to_string(), node: OpportunitySummaryNode::from(item) }
+        Self { cursor: item.cursor.to_string(), node: OpportunitySummaryNode::from(item) }
     }
 }
 

@@ -1,11 +1,14 @@
-//! Statistics of opportunities, from `ClickHouse`.
+//! Statistics of opportunities.
 
 use async_graphql::{Context, Object, Result, SimpleObject};
 use chrono::NaiveDate;
-use projections::opportunity_analytics::{SelectionStats, SelectionTotals};
+use projections::opportunity_lists::{SelectionStats, SelectionTotals};
 
 use super::{agency::AgencyNode, filter::OpportunityTextFilterInput};
-use crate::graphql::{cents::CentsScalar, error, read_models};
+use crate::{
+    graphql::{cents::CentsScalar, error, read_models},
+    opportunity_lists::StatisticsQuestion,
+};
 
 /// Query of statistics of opportunities.
 #[derive(Default)]
@@ -20,13 +23,10 @@ impl OpportunityStatsQuery {
         #[graphql(desc = "Only opportunities that match.")] filter: Option<OpportunityTextFilterInput>,
     ) -> Result<OpportunityStatsNode> {
         let selection = filter.unwrap_or_default().into_selection()?;
-        let stats = read_models::from_context(ctx)?
-            .analytics()
-            .await?
-            .load_stats(&selection)
-            .await
-            .map_err(|error| error::query_error(&error))?;
-        Ok(OpportunityStatsNode::from(stats))
+        let lists = read_models::from_context(ctx)?.opportunity_lists().await?;
+        let stats = lists.fetch_statistics(StatisticsQuestion { selection }).await;
+        let stats = stats.map_err(|error| error::list_error(&error))?;
+        Ok(OpportunityStatsNode::from(SelectionStats::clone(&stats)))
     }
 }
 

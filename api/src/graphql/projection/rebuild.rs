@@ -2,7 +2,9 @@
 
 use async_graphql::{Context, Enum, ID, Object, Result, SimpleObject};
 use commands::caller::Caller;
-use projections::runtime::{PartPhase, PartProgress, RebuildOptions, RebuildRecord, RebuildStatus as Recorded};
+use projections::runtime::{
+    ProjectionRebuildProgress, RebuildOptions, RebuildPhase, RebuildRecord, RebuildStatus as Recorded,
+};
 
 use super::{guard::OperatorOnly, selection};
 use crate::graphql::error;
@@ -48,14 +50,14 @@ enum RebuildPhaseEnum {
     Switched,
 }
 
-impl From<PartPhase> for RebuildPhaseEnum {
-    fn from(phase: PartPhase) -> Self {
+impl From<RebuildPhase> for RebuildPhaseEnum {
+    fn from(phase: RebuildPhase) -> Self {
         match phase {
-            PartPhase::Filling => Self::Filling,
-            PartPhase::CatchingUp => Self::CatchingUp,
-            PartPhase::Verifying => Self::Verifying,
-            PartPhase::Verified => Self::Verified,
-            PartPhase::Switched => Self::Switched,
+            RebuildPhase::Filling => Self::Filling,
+            RebuildPhase::CatchingUp => Self::CatchingUp,
+            RebuildPhase::Verifying => Self::Verifying,
+            RebuildPhase::Verified => Self::Verified,
+            RebuildPhase::Switched => Self::Switched,
         }
     }
 }
@@ -78,8 +80,8 @@ struct RebuildPartNode {
     events: u64,
 }
 
-impl From<PartProgress> for RebuildPartNode {
-    fn from(part: PartProgress) -> Self {
+impl From<ProjectionRebuildProgress> for RebuildPartNode {
+    fn from(part: ProjectionRebuildProgress) -> Self {
         Self {
             projection: part.projection,
             generation: part.generation.number(),

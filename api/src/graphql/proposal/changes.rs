@@ -16,6 +16,7 @@ use crate::{
         error,
         feed_subscription::{self, FeedEvent},
         read_models,
+        tenant_node::TenantNode as _,
     },
 };
 

@@ -8,6 +8,7 @@ use uuid::Uuid;
 
 use crate::graphql::{
     cents::CentsScalar, error, opportunity::OpportunityNode, opportunity_loader::OpportunityLoader, read_models,
+    tenant_node::TenantNode,
 };
 
 /// Phase of a proposal.
@@ -122,9 +123,10 @@ struct ProposalDecisionNode {
     reason: Option<String>,
 }
 
-impl ProposalNode {
-    /// The node of a proposal; `None` if it was never created.
-    pub(super) fn from_stored(id: String, stored: StoredAggregate<record::Proposal>) -> Option<Self> {
+impl TenantNode for ProposalNode {
+    type Aggregate = record::Proposal;
+
+    fn from_stored(id: String, stored: StoredAggregate<Self::Aggregate>) -> Option<Self> {
         let content = stored.state.content()?.clone();
         let section = |section: record::Section| ProposalSectionNode {
             key: section.key.to_string(),

@@ -11,9 +11,9 @@ use super::{
 };
 use crate::graphql::{
     command_dispatch::reading_tenant,
-    error, history, input_validation,
-    pagination::{self, NodeConnection},
-    read_models,
+    error, input_validation,
+    pagination::NodeConnection,
+    tenant_node::{self, PageRequest},
 };
 
 /// Queries of proposals.
@@ -29,9 +29,7 @@ impl ProposalQuery {
         #[graphql(desc = "The proposal's id.")] id: Uuid,
         #[graphql(desc = "A past state to read; the current one by default.")] as_of: Option<ProposalMoment>,
     ) -> Result<Option<ProposalNode>> {
-        let (tenant, id) = (reading_tenant(ctx)?, id.to_string());
-        let found = history::load_as_of(ctx, tenant, &id, as_of).await?;
-        Ok(found.and_then(|stored| ProposalNode::from_stored(id, stored)))
+        tenant_node::load_node(ctx, reading_tenant(ctx)?, id, as_of).await
     }
 
     /// The proposals of your company, newest first.
@@ -44,11 +42,7 @@ impl ProposalQuery {
         #[graphql(desc = "Only proposals for this opportunity; cannot be combined with `phase`.")]
         opportunity_id: Option<String>,
     ) -> Result<NodeConnection<ProposalNode>> {
-        let (tenant, first, after) = (
-            reading_tenant(ctx)?,
-            pagination::parse_page_size(first, pagination::DEFAULT_PAGE_SIZE)?,
-            pagination::parse_cursor(after)?,
-        );
+        let (tenant, page) = (reading_tenant(ctx)?, PageRequest::parse(first, after)?);
         let group = match (phase, opportunity_id) {
             (None, None) => ListGroup::all(),
             (Some(phase), None) => ListGroup::named(record::LifecyclePhase::from(phase).name()),
@@ -57,12 +51,7 @@ impl ProposalQuery {
                 return Err(error::invalid_field("opportunityId", "it cannot be combined with phase".to_owned()));
             }
         };
-        let tenant_views = read_models::from_context(ctx)?.tenant_views().await?;
-        let found = tenant_views
-            .list_aggregates(tenant, &group, first, after.as_ref())
-            .await
-            .map_err(|error| error::query_error(&error))?;
-        Ok(NodeConnection::new(found, after.is_some(), ProposalNode::from_stored))
+        tenant_node::list_nodes(ctx, tenant, &group, page).await
     }
 }
 

@@ -143,7 +143,7 @@ async fn plan_generation(
     let loaded = app.dispatcher.load_aggregate::<Proposal>(tenant, &proposal_id.to_string()).await;
     let proposal = loaded.map_err(|error| error::command_error(&error))?.state;
 
-    let assignments = assign_variants(app, tenant).map_err(|invalid| error::internal(&invalid))?;
+    let assignments = collect_assignments(app, tenant).map_err(|invalid| error::internal(&invalid))?;
     let variant = find_variant(&assignments, KnownExperiment::ProposalPrompt);
     let prompt = app.prompts.prompt_for_variant(variant);
     let sections = match plan_sections(&proposal, selected, &standard_sections(prompt)) {
@@ -199,14 +199,17 @@ async fn free_ended_slot(
     freed.map_err(|error| error::unavailable(&error))
 }
 
-/// The company's variants of the experiments that concern generations.
-fn assign_variants(app: &AppContext, tenant: &TenantId) -> Result<Vec<ExperimentAssignment>, InvalidValue> {
+/// The company's variants of the experiments that concern generations, as they are recorded: one that the settings do not
+/// name has the control, so that reports compare what was used.
+fn collect_assignments(app: &AppContext, tenant: &TenantId) -> Result<Vec<ExperimentAssignment>, InvalidValue> {
     let assign = |experiment: KnownExperiment| {
         let assigned = app.flags.variant(experiment.name(), tenant);
-        let variant = if experiment == KnownExperiment::ProposalPrompt {
-            app.prompts.recorded_variant(assigned.as_str())
-        } else {
+        let variant = if experiment.has_variant(assigned.as_str(), &app.configured_variants) {
             assigned.as_str()
+        } else {
+            let (flag, variant) = (experiment.name(), assigned.as_str());
+            tracing::warn!(flag, variant, "the settings name no such variant of the experiment, it counts as control");
+            CONTROL_VARIANT
         };
         Ok(ExperimentAssignment {
             experiment: ExperimentName::try_new(experiment.name())?,

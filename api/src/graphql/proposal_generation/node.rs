@@ -5,6 +5,8 @@ use chrono::{DateTime, Utc};
 use domain::proposal_generation as record;
 use projections::tenant_views::StoredAggregate;
 
+use crate::graphql::tenant_node::TenantNode;
+
 /// Status of a generation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
 #[graphql(name = "ProposalGenerationStatus", remote = "record::GenerationStatus")]
@@ -191,9 +193,10 @@ struct RatingNode {
     at: DateTime<Utc>,
 }
 
-impl ProposalGenerationNode {
-    /// The node of a generation; `None` if it was never requested.
-    pub(super) fn from_stored(id: String, stored: StoredAggregate<record::ProposalGeneration>) -> Option<Self> {
+impl TenantNode for ProposalGenerationNode {
+    type Aggregate = record::ProposalGeneration;
+
+    fn from_stored(id: String, stored: StoredAggregate<Self::Aggregate>) -> Option<Self> {
         let generation = stored.state.as_requested()?;
         let request = &generation.request;
         let section = |section| SectionNode::new(section, generation.outcomes.get(&section.key));
@@ -243,7 +246,7 @@ impl SectionNode {
                 node.unsourced_count = draft.unsourced_count();
                 node.model = Some(model.into());
             }
-            Some(record::SectionOutcome::Failed { reason }) => {
+            Some(record::SectionOutcome::Failed { reason, .. }) => {
                 node.status = SectionStatusEnum::Failed;
                 node.failure = Some(reason.to_string());
             }

@@ -8,10 +8,9 @@ use uuid::Uuid;
 use super::node::ProposalGenerationNode;
 use crate::graphql::{
     command_dispatch::reading_tenant,
-    error,
     history::{self, AggregateHistory, PastMoment},
-    pagination::{self, NodeConnection},
-    read_models,
+    pagination::NodeConnection,
+    tenant_node::{self, PageRequest},
 };
 
 /// Queries of generations of proposals.
@@ -27,9 +26,7 @@ impl ProposalGenerationQuery {
         #[graphql(desc = "The generation's id.")] id: Uuid,
         #[graphql(desc = "A past state to read; the current one by default.")] as_of: Option<PastMoment>,
     ) -> Result<Option<ProposalGenerationNode>> {
-        let (tenant, id) = (reading_tenant(ctx)?, id.to_string());
-        let found = history::load_as_of(ctx, tenant, &id, as_of).await?;
-        Ok(found.and_then(|stored| ProposalGenerationNode::from_stored(id, stored)))
+        tenant_node::load_node(ctx, reading_tenant(ctx)?, id, as_of).await
     }
 
     /// The generations of a proposal of your company, newest first, with all their texts.
@@ -40,15 +37,9 @@ impl ProposalGenerationQuery {
         #[graphql(desc = "Page size, 1 to 20; 20 by default.")] first: Option<i32>,
         #[graphql(desc = "Continue after the entry with this cursor.")] after: Option<String>,
     ) -> Result<NodeConnection<ProposalGenerationNode>> {
-        let (tenant, first, after) =
-            (reading_tenant(ctx)?, pagination::parse_small_page_size(first)?, pagination::parse_cursor(after)?);
+        let (tenant, page) = (reading_tenant(ctx)?, PageRequest::parse_small(first, after)?);
         let group = ListGroup::subject(SubjectKind::Proposal.name(), &proposal_id.to_string());
-        let tenant_views = read_models::from_context(ctx)?.tenant_views().await?;
-        let found = tenant_views
-            .list_aggregates(tenant, &group, first, after.as_ref())
-            .await
-            .map_err(|error| error::query_error(&error))?;
-        Ok(NodeConnection::new(found, after.is_some(), ProposalGenerationNode::from_stored))
+        tenant_node::list_nodes(ctx, tenant, &group, page).await
     }
 
     /// Recorded changes of a generation of your company, oldest first; empty if it has none with that id.

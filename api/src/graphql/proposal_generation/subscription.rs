@@ -99,7 +99,7 @@ impl GenerationProgressNode {
                 text: Some(plain_text(draft)),
                 ..Self::running(ProgressKindEnum::SectionGenerated, section)
             },
-            SectionOutcome::Failed { reason } => {
+            SectionOutcome::Failed { reason, .. } => {
                 Self { reason: Some(reason.to_string()), ..Self::running(ProgressKindEnum::SectionFailed, section) }
             }
         }
@@ -135,8 +135,8 @@ impl GenerationProgressNode {
             ProposalGenerationEvent::SectionGenerated { section, draft, model, .. } => {
                 Some(Self::from_outcome(&section, &SectionOutcome::Generated { draft, model }))
             }
-            ProposalGenerationEvent::SectionFailed { section, reason, .. } => {
-                Some(Self::from_outcome(&section, &SectionOutcome::Failed { reason }))
+            ProposalGenerationEvent::SectionFailed { section, reason, cost_micros, .. } => {
+                Some(Self::from_outcome(&section, &SectionOutcome::Failed { reason, cost_micros }))
             }
             ProposalGenerationEvent::Completed { .. } => Some(Self::ended(GenerationStatus::Completed, None)),
             ProposalGenerationEvent::Failed { reason, .. } => {

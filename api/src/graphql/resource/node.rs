@@ -5,6 +5,8 @@ use chrono::{DateTime, Utc};
 use domain::resource as record;
 use projections::tenant_views::StoredAggregate;
 
+use crate::graphql::tenant_node::TenantNode;
+
 /// Kind of resource.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
 #[graphql(name = "ResourceKind", remote = "record::ResourceKind")]
@@ -53,9 +55,10 @@ pub(super) struct ResourceNode {
     updated_by: String,
 }
 
-impl ResourceNode {
-    /// The node of a resource; `None` if it was never created or is deleted.
-    pub(super) fn from_stored(id: String, stored: StoredAggregate<record::Resource>) -> Option<Self> {
+impl TenantNode for ResourceNode {
+    type Aggregate = record::Resource;
+
+    fn from_stored(id: String, stored: StoredAggregate<Self::Aggregate>) -> Option<Self> {
         let asset = stored.state.content()?.clone();
         Some(Self {
             id,

@@ -8,10 +8,9 @@ use uuid::Uuid;
 use super::node::{ResourceKindEnum, ResourceNode};
 use crate::graphql::{
     command_dispatch::reading_tenant,
-    error,
     history::{self, AggregateHistory, PastMoment},
-    pagination::{self, NodeConnection},
-    read_models,
+    pagination::NodeConnection,
+    tenant_node::{self, PageRequest},
 };
 
 /// Queries of resources.
@@ -27,9 +26,7 @@ impl ResourceQuery {
         #[graphql(desc = "The resource's id.")] id: Uuid,
         #[graphql(desc = "A past state to read; the current one by default.")] as_of: Option<PastMoment>,
     ) -> Result<Option<ResourceNode>> {
-        let (tenant, id) = (reading_tenant(ctx)?, id.to_string());
-        let found = history::load_as_of(ctx, tenant, &id, as_of).await?;
-        Ok(found.and_then(|stored| ResourceNode::from_stored(id, stored)))
+        tenant_node::load_node(ctx, reading_tenant(ctx)?, id, as_of).await
     }
 
     /// Recorded changes of a resource of your company, oldest first; empty if it has none with that id.
@@ -51,17 +48,8 @@ impl ResourceQuery {
         #[graphql(desc = "Continue after the entry with this cursor.")] after: Option<String>,
         #[graphql(desc = "Only resources of this kind.")] kind: Option<ResourceKindEnum>,
     ) -> Result<NodeConnection<ResourceNode>> {
-        let (tenant, first, after) = (
-            reading_tenant(ctx)?,
-            pagination::parse_page_size(first, pagination::DEFAULT_PAGE_SIZE)?,
-            pagination::parse_cursor(after)?,
-        );
+        let (tenant, page) = (reading_tenant(ctx)?, PageRequest::parse(first, after)?);
         let group = kind.map_or_else(ListGroup::all, |kind| ListGroup::named(record::ResourceKind::from(kind).name()));
-        let tenant_views = read_models::from_context(ctx)?.tenant_views().await?;
-        let found = tenant_views
-            .list_aggregates(tenant, &group, first, after.as_ref())
-            .await
-            .map_err(|error| error::query_error(&error))?;
-        Ok(NodeConnection::new(found, after.is_some(), ResourceNode::from_stored))
+        tenant_node::list_nodes(ctx, tenant, &group, page).await
     }
 }

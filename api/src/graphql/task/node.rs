@@ -5,6 +5,8 @@ use chrono::{DateTime, Utc};
 use domain::task as record;
 use projections::tenant_views::StoredAggregate;
 
+use crate::graphql::tenant_node::TenantNode;
+
 /// Kind of task.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
 #[graphql(name = "TaskKind", remote = "record::TaskKind")]
@@ -101,9 +103,10 @@ struct TaskParameterNode {
     value: String,
 }
 
-impl TaskNode {
-    /// The node of a task; `None` if it was never requested.
-    pub(super) fn from_stored(id: String, stored: StoredAggregate<record::Task>) -> Option<Self> {
+impl TenantNode for TaskNode {
+    type Aggregate = record::Task;
+
+    fn from_stored(id: String, stored: StoredAggregate<Self::Aggregate>) -> Option<Self> {
         let spec = stored.state.spec()?.clone();
         let (mut worker, mut percent, mut result, mut failure) = (None, None, None, None);
         match &stored.state {

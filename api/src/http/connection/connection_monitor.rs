@@ -9,14 +9,13 @@ use std::{
     time::Duration,
 };
 
-use axum::body::{Body, Bytes};
-use hyper::body::{Frame, SizeHint};
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     time::{Instant, Sleep, sleep, sleep_until},
 };
 
 use super::connection_permits::ConnectionPermit;
+use crate::http::observed_body::FrameObserver;
 
 /// The preface of a client's HTTP/2 connection (RFC 9113, section 3.4).
 const HTTP2_PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
@@ -164,37 +163,8 @@ impl Drop for RequestGuard {
     }
 }
 
-/// The body of a response, which ends the request when it is dropped.
-pub(super) struct ResponseBodyGuard {
-    body: Body,
-    _guard: RequestGuard,
-}
-
-impl ResponseBodyGuard {
-    pub(super) fn new(body: Body, guard: RequestGuard) -> Self {
-        Self { body, _guard: guard }
-    }
-}
-
-impl hyper::body::Body for ResponseBodyGuard {
-    type Data = Bytes;
-    type Error = axum::Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        Pin::new(&mut self.body).poll_frame(context)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
-    }
-}
+/// The request ends when the body of its response is dropped.
+impl FrameObserver for RequestGuard {}
 
 /// A monitored connection; it holds its permit until it is dropped, also as a WebSocket.
 pub(super) struct MonitoredStream<S> {

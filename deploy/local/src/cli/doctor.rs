@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     artifact::{ArtifactCache, PinnedArtifact},
-    engine::{EngineKind, ProgramOrigin},
+    engine::{EngineKind, LocalEngine as _, ProgramOrigin},
     stack_state::StackState,
     supervised_stack::{ASSET_FOLDERS, StackConfig},
 };

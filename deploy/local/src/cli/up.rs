@@ -15,7 +15,7 @@ pub(super) struct UpCommand {
     #[arg(long)]
     engines_only: bool,
     /// Start these engines only, neither migrating nor serving, e.g. `postgres,registry,kafka`.
-    #[arg(long, value_name = "ENGINE,..", value_delimiter = ',')]
+    #[arg(long, value_name = "ENGINE,..", value_delimiter = ',', value_parser = parse_engine)]
     only: Vec<EngineKind>,
     /// Stop when standard input ends: for programs that start a stack and may die themselves.
     #[arg(long, hide = true)]
@@ -46,6 +46,11 @@ impl UpCommand {
         }
         outcome
     }
+}
+
+fn parse_engine(name: &str) -> Result<EngineKind, String> {
+    let found = EngineKind::ALL.into_iter().find(|engine| engine.name() == name);
+    found.ok_or_else(|| format!("no such engine; known: {}", EngineKind::ALL.map(EngineKind::name).join(", ")))
 }
 
 /// Resolves when standard input ends. The thread that reads it is never joined: the read cannot be interrupted.

@@ -30,7 +30,7 @@ const OLDEST_POSTGRES_VERSION: u32 = 14;
 const SERVER_SETTINGS: &[&str] = &[
     "listen_addresses=127.0.0.1",
     "unix_socket_directories=",
-    "max_connections=200",
+    "max_connections=300",
     // The fence also covers prepared appends; Postgres refuses those by default, and tests need them.
     "max_prepared_transactions=64",
     "shared_buffers=128MB",

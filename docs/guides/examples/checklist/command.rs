@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use domain::value::AuditStamp;
 
-use super::{ChecklistItem, ChecklistNote};
+use super::{ChecklistItem, ItemCompletion};
 
 /// A command for one checklist.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,8 +20,8 @@ pub enum ChecklistCommand {
     Tick {
         /// The item.
         item: ChecklistItem,
-        /// A note about it.
-        note: Option<ChecklistNote>,
+        /// How it was done.
+        completion: ItemCompletion,
         /// Who issues the command, and when.
         stamp: AuditStamp,
     },

@@ -4,9 +4,8 @@ use std::collections::BTreeSet;
 
 use domain::{event_version::event_versions, value::AuditStamp};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
-use super::{ChecklistItem, ChecklistNote};
+use super::{ChecklistItem, ItemCompletion};
 
 /// An event of a checklist.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -23,9 +22,8 @@ pub enum ChecklistEvent {
     ItemTicked {
         /// The item.
         item: ChecklistItem,
-        /// A note about it; `None` in events of version 1.0.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        note: Option<ChecklistNote>,
+        /// How it was done.
+        completion: ItemCompletion,
         /// Who did it, and when.
         stamp: AuditStamp,
     },
@@ -39,10 +37,8 @@ pub enum ChecklistEvent {
 event_versions! {
     ChecklistEvent {
         Created => "checklist.created", "1.0";
-        ItemTicked => "checklist.item_ticked", "1.1", from "1.0" by |fields| {
-            // Version 1.0 has no note.
-            fields.insert("note".to_owned(), Value::Null);
-        };
+        // Version 1.1 has a note.
+        ItemTicked => "checklist.item_ticked", "1.1", from "1.0" by |_| {};
         Closed => "checklist.closed", "1.0";
     }
 }

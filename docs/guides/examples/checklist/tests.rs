@@ -41,9 +41,10 @@ fn commands_that_the_state_forbids_are_refused() {
 #[test]
 fn events_keep_their_stored_form() {
     let stamp = json!({ "by": "ann", "at": "2026-03-03T12:00:00Z" });
+    let completion = json!({ "evidence": "prices.xlsx", "note": "checked" });
     for (event, stored) in [
         (created(), json!({ "type": "created", "items": ["price", "resumes"], "stamp": stamp })),
-        (ticked("price"), json!({ "type": "item_ticked", "item": "price", "note": "checked", "stamp": stamp })),
+        (ticked("price"), json!({ "type": "item_ticked", "item": "price", "completion": completion, "stamp": stamp })),
         (closed(), json!({ "type": "closed", "stamp": stamp })),
     ] {
         assert_eq!(serde_json::to_value(&event).unwrap(), stored);
@@ -59,8 +60,11 @@ fn item(text: &str) -> ChecklistItem {
     ChecklistItem::try_new(text).unwrap()
 }
 
-fn note() -> Option<ChecklistNote> {
-    ChecklistNote::try_new("checked").ok()
+fn completion() -> ItemCompletion {
+    ItemCompletion {
+        evidence: ItemEvidence::try_new("prices.xlsx").unwrap(),
+        note: ChecklistNote::try_new("checked").ok(),
+    }
 }
 
 fn create() -> ChecklistCommand {
@@ -68,7 +72,7 @@ fn create() -> ChecklistCommand {
 }
 
 fn tick(text: &str) -> ChecklistCommand {
-    ChecklistCommand::Tick { item: item(text), note: note(), stamp: stamp() }
+    ChecklistCommand::Tick { item: item(text), completion: completion(), stamp: stamp() }
 }
 
 fn close() -> ChecklistCommand {
@@ -80,7 +84,7 @@ fn created() -> ChecklistEvent {
 }
 
 fn ticked(text: &str) -> ChecklistEvent {
-    ChecklistEvent::ItemTicked { item: item(text), note: note(), stamp: stamp() }
+    ChecklistEvent::ItemTicked { item: item(text), completion: completion(), stamp: stamp() }
 }
 
 fn closed() -> ChecklistEvent {

@@ -42,7 +42,7 @@ proptest! {
             prop_assert!(control.is_none_or(|control| control == definition.variants.control()));
             prop_assert!(definition.overrides.values().all(|variant| definition.variants.contains(variant)));
             for id in ["a", "b", "c", "d"] {
-                let assignment = flag.assign_variant(&key(), &tenant(id));
+                let assignment = flag.compute_assignment(&key(), &tenant(id));
                 prop_assert!(definition.variants.contains(&assignment.variant), "{:?}", assignment);
                 let is_control = assignment.variant == definition.variants.control();
                 let by_control = [AssignmentReason::Disabled, AssignmentReason::Undefined];

@@ -165,7 +165,7 @@ fn a_postponed_mail_is_attempted_again() {
     expect_events(&postponed, start(1, 11), vec![attempted(1, 11)]);
     let mut inbox = state_after(&postponed);
     inbox.evolve(attempted(1, 11));
-    let open = inbox.mailbox().find_open(mail_id(1)).unwrap();
+    let open = inbox.mail_state().find_open(mail_id(1)).unwrap();
     assert_eq!((open.attempts, open.attempt), (2, Some(attempt(11))));
 }
 
@@ -222,7 +222,7 @@ fn a_mail_that_waited_for_days_is_suppressed() {
 #[test]
 fn an_address_that_bounced_receives_nothing_until_the_preferences_change() {
     let bounced = given(&[notified(2, 0), requested(2), attempted(1, 10), failed(1, MailFailure::Bounced)]);
-    assert!(state_after(&bounced).mailbox().has_bounced());
+    assert!(state_after(&bounced).mail_state().has_bounced());
     expect_events(&bounced, start(2, 11), vec![suppressed(2, SuppressionCause::Bounced)]);
     expect_events(&bounced, notify(3, 0), vec![notified(3, 0)]);
     // Confirming the same address counts as a change.
@@ -237,8 +237,19 @@ fn a_late_bounce_of_an_earlier_address_does_not_block_the_new_one() {
     let moved = MailPreferences { address: MailAddress::try_new("ann@new.example").unwrap(), ..preferences(&[]) };
     let moved = InboxEvent::MailPreferencesChanged { preferences: moved, stamp: stamp(0) };
     let events = given(&[attempted(1, 10), moved, failed(1, MailFailure::Bounced)]);
-    assert!(!state_after(&events).mailbox().has_bounced());
+    assert!(!state_after(&events).mail_state().has_bounced());
     expect_events(&events, notify(2, 0), vec![notified(2, 0), requested(2)]);
+}
+
+/// Inboxes are stored in Redis, by earlier releases, too.
+#[test]
+fn stored_inboxes_have_the_mail_under_mailbox() {
+    let inbox = state_after(&[changed(&[]), notified(1, 0), requested(1)]);
+    let stored = serde_json::to_value(&inbox).unwrap();
+    let keys: Vec<_> = stored.as_object().unwrap().keys().map(String::as_str).collect();
+    assert_eq!(BTreeSet::from_iter(keys), BTreeSet::from(["gone", "kept", "mailbox"]));
+    assert_eq!(stored["mailbox"]["preferences"]["address"], json!("ann@clinic.example"));
+    assert_eq!(serde_json::from_value::<Inbox>(stored).unwrap(), inbox);
 }
 
 #[test]
@@ -270,7 +281,7 @@ fn there_is_one_digest_a_day() {
     counted.digest.as_mut().unwrap().more = 5_000;
     let counted_event = InboxEvent::MailRequested { mail: counted.clone(), stamp: stamp(0) };
     expect_events(&had_one, request_digest(counted), vec![counted_event]);
-    let last = state_after(&had_one).mailbox().last_digest().unwrap();
+    let last = state_after(&had_one).mail_state().last_digest().unwrap();
     assert_eq!((last.date, last.covered_until), (NaiveDate::from_ymd_opt(2026, 3, 9).unwrap(), minute(9)));
 }
 

@@ -7,6 +7,7 @@ use sha2::{Digest, Sha256};
 use super::{
     Award,
     code::{NaicsCode, NoticeId, NoticeType, SetAside},
+    resource_link::ResourceLinks,
 };
 use crate::opportunity::{Agency, OpportunityId};
 
@@ -104,9 +105,35 @@ pub struct NoticeDetails {
     /// The URL of its page on SAM.gov.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub link: Option<String>,
+    /// The URLs of its files; `None` in events before version 1.1, and for sources that do not have them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resource_links: Option<ResourceLinks>,
 }
 
 impl NoticeDetails {
+    /// Details with what every notice says; the rest is not stated.
+    pub fn new(title: String, notice_type: NoticeType, agency: Agency) -> Self {
+        Self {
+            title,
+            notice_type,
+            agency,
+            solicitation_number: None,
+            base_type: None,
+            sub_tier: None,
+            office: None,
+            set_aside: None,
+            naics: None,
+            psc: None,
+            response_deadline: None,
+            archive_on: None,
+            active: None,
+            place: None,
+            description: None,
+            link: None,
+            resource_links: None,
+        }
+    }
+
     /// Fills fields that are `None` from older details, so that a format without a field does not erase it.
     pub(crate) fn with_missing_from(self, older: &Self) -> Self {
         Self {
@@ -126,6 +153,11 @@ impl NoticeDetails {
             place: self.place.or_else(|| older.place.clone()),
             description: self.description.or_else(|| older.description.clone()),
             link: self.link.or_else(|| older.link.clone()),
+            // That there are no files says nothing new about a record without any.
+            resource_links: self
+                .resource_links
+                .filter(|links| !links.is_empty() || older.resource_links.is_some())
+                .or_else(|| older.resource_links.clone()),
         }
     }
 }

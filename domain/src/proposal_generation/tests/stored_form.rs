@@ -42,7 +42,8 @@ fn events_keep_their_stored_form() {
     let section =
         json!({ "type": "section_generated", "section": "a", "heading": "a", "draft": draft, "model": model });
     assert_stored_form(&generated("a", "x"), section);
-    assert_stored_form(&section_failed("a"), json!({ "type": "section_failed", "section": "a", "reason": "429" }));
+    let failed_section = json!({ "type": "section_failed", "section": "a", "reason": "429", "cost_micros": 12 });
+    assert_stored_form(&section_failed("a"), failed_section);
     assert_stored_form(&completed(), json!({ "type": "completed" }));
     assert_stored_form(&failed(), json!({ "type": "failed", "reason": "no provider" }));
     assert_stored_form(&cancelled(), json!({ "type": "cancelled", "reason": "not needed" }));

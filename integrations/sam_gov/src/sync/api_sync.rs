@@ -13,7 +13,6 @@
 //! between two pages is missing among the ids, which are counted, and found when the window is read again.
 
 use chrono::{Days, NaiveDate};
-use commands::caller::Caller;
 use domain::{
     clock::{Clock, SystemClock},
     event_store::BatchStore,
@@ -21,16 +20,16 @@ use domain::{
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    DateWindow, SyncError, SyncObserver, SyncOptions, SyncRunOutcome, SyncSource, SyncSummary,
+    DateWindow, SyncError, SyncObserver, SyncRunOutcome, SyncSummary,
     api_client::ApiClient,
     api_page::ApiPage,
     api_requests::{ApiRequests, PageAnswer},
     description_fetcher::DescriptionFetcher,
-    listed_notice_recorder::{ListedNoticeRecorder, SourceNotice},
+    listed_notice_recorder::SourceNotice,
     notice_id_set::NoticeIdSet,
-    sync_store::{SyncStore, WindowProgress},
+    source_run::SourceRun,
+    sync_store::WindowProgress,
 };
-use crate::SamGovConfig;
 
 /// How often a window is read before it counts as incomplete.
 const MAX_PASSES: u32 = 4;
@@ -46,13 +45,9 @@ const NOTICES_WITH_TEXT: usize = 25;
 
 /// One run over the API.
 pub(super) struct ApiSync<'a, L> {
-    config: &'a SamGovConfig,
-    options: &'a SyncOptions,
+    run: SourceRun<'a, L>,
     client: ApiClient,
     requests: ApiRequests<'a>,
-    state: &'a SyncStore,
-    recorder: ListedNoticeRecorder<'a, L>,
-    summary: SyncSummary,
     descriptions: DescriptionFetcher,
     /// The notices of the window in a preview, which saves nothing.
     previewed: NoticeIdSet,
@@ -61,25 +56,12 @@ pub(super) struct ApiSync<'a, L> {
 impl<'a, L: BatchStore> ApiSync<'a, L> {
     /// # Errors
     /// [`SyncError`] when the settings have no key, or no valid address.
-    pub(super) fn new(
-        config: &'a SamGovConfig,
-        options: &'a SyncOptions,
-        log: L,
-        state: &'a SyncStore,
-        caller: Caller,
-    ) -> Result<Self, SyncError> {
-        Ok(Self {
-            config,
-            options,
-            client: ApiClient::new(config)?,
-            requests: ApiRequests::new(config, state),
-            state,
-            recorder: ListedNoticeRecorder::new(config, log, state, caller, SyncSource::Api),
-            summary: SyncSummary::new(SyncSource::Api),
-            // A preview spends no requests on texts.
-            descriptions: DescriptionFetcher::new(config.fetch_descriptions && !state.is_preview()),
-            previewed: NoticeIdSet::default(),
-        })
+    pub(super) fn new(run: SourceRun<'a, L>) -> Result<Self, SyncError> {
+        let client = ApiClient::new(run.config)?;
+        let requests = ApiRequests::new(run.config, run.state);
+        // A preview spends no requests on texts.
+        let descriptions = DescriptionFetcher::new(run.config.fetch_descriptions && !run.state.is_preview());
+        Ok(Self { run, client, requests, descriptions, previewed: NoticeIdSet::default() })
     }
 
     /// Reads the days of the options, or what follows the last run.
@@ -88,15 +70,15 @@ impl<'a, L: BatchStore> ApiSync<'a, L> {
     /// [`SyncError`]; what was recorded stays, and the next run continues.
     pub(super) async fn run(
         mut self,
-        name: &str,
         observer: &mut dyn SyncObserver,
         stop: &CancellationToken,
     ) -> Result<SyncSummary, SyncError> {
+        let name = self.run.name;
         let today = SystemClock.now().date_naive();
-        let range = self.options.days;
+        let range = self.run.options.days;
         let last = range.map_or(today, DateWindow::to);
-        let mut complete_through = self.state.load_status(name).await?.complete_through;
-        let mut unfinished = self.state.load_window(name).await?;
+        let mut complete_through = self.run.state.load_status(name).await?.complete_through;
+        let mut unfinished = self.run.state.load_window(name).await?;
         loop {
             let window = unfinished
                 .take()
@@ -105,7 +87,7 @@ impl<'a, L: BatchStore> ApiSync<'a, L> {
                 return Ok(self.finish(outcome));
             }
             let window_end = window.days.to();
-            self.state.finish_window(name, Some(window_end)).await?;
+            self.run.state.finish_window(name, Some(window_end)).await?;
             self.previewed.clear();
             if window_end >= last {
                 return Ok(self.finish(SyncRunOutcome::Complete));
@@ -115,8 +97,8 @@ impl<'a, L: BatchStore> ApiSync<'a, L> {
     }
 
     fn finish(mut self, outcome: SyncRunOutcome) -> SyncSummary {
-        self.summary.requests = self.requests.sent();
-        self.summary.with_outcome(outcome)
+        self.run.summary.requests = self.requests.sent();
+        self.run.summary.with_outcome(outcome)
     }
 
     /// The days of the next request, after those that were read completely.
@@ -130,10 +112,10 @@ impl<'a, L: BatchStore> ApiSync<'a, L> {
         let (from, last) = match (range, complete_through) {
             (Some(range), None) => (range.from(), range.to()),
             // The last day of an earlier run was not over when it was read.
-            (Some(range), Some(day)) if self.options.ends_today => (day, range.to()),
+            (Some(range), Some(day)) if self.run.options.ends_today => (day, range.to()),
             (Some(range), Some(day)) => (day.succ_opt().unwrap_or(day), range.to()),
-            (None, None) => (days_before(today, self.config.first_days), today),
-            (None, Some(day)) => (days_before(day, self.config.overlap_days.min(MAX_OVERLAP_DAYS)), today),
+            (None, None) => (days_before(today, self.run.config.first_days), today),
+            (None, Some(day)) => (days_before(day, self.run.config.overlap_days.min(MAX_OVERLAP_DAYS)), today),
         };
         // After a correction of the clock the last day may be in the future.
         DateWindow::new(from, last.max(from)).map_or_else(|| DateWindow::single(last), DateWindow::first_request)
@@ -161,8 +143,8 @@ impl<'a, L: BatchStore> ApiSync<'a, L> {
             }
             window.next_offset += size;
             let listed = self.save_page(name, &mut window, &keys).await?;
-            observer.on_progress(&self.summary.counts);
-            let max_pages = 20 + 4 * total / u64::from(self.config.page_size.max(1));
+            observer.on_progress(&self.run.summary.counts);
+            let max_pages = 20 + 4 * total / u64::from(self.run.config.page_size.max(1));
             let repeats_itself = window.passes == 0 && window.pass.repeated_pages >= MAX_REPEATED_PAGES;
             if size > 0 && window.next_offset < total && window.pass.pages < max_pages && !repeats_itself {
                 continue;
@@ -170,7 +152,7 @@ impl<'a, L: BatchStore> ApiSync<'a, L> {
             if listed >= total {
                 return Ok(None);
             }
-            if self.state.is_preview() {
+            if self.run.state.is_preview() {
                 // One pass tells enough. A window that an earlier run has begun lacks the pages before.
                 if begins_window {
                     self.warn_incomplete(window.days, total, listed);
@@ -184,22 +166,22 @@ impl<'a, L: BatchStore> ApiSync<'a, L> {
             }
             window = window.next_pass();
             if found_nothing || window.passes >= MAX_PASSES {
-                self.state.finish_window(name, None).await?;
+                self.run.state.finish_window(name, None).await?;
                 return Err(SyncError::Incomplete { from: window.days.from(), to: window.days.to(), total, listed });
             }
-            self.state.save_window(name, &window).await?;
+            self.run.state.save_window(name, &window).await?;
         }
     }
 
     fn warn_incomplete(&mut self, days: DateWindow, total: u64, listed: u64) {
         let (from, to) = (days.from(), days.to());
-        self.summary.warn(format!("SAM.gov announces {total} notices for {from} to {to} and lists {listed}"));
+        self.run.summary.warn(format!("SAM.gov announces {total} notices for {from} to {to} and lists {listed}"));
     }
 
     /// Counts a page with these notices; returns the number of different notices of the window so far.
     async fn save_page(&mut self, name: &str, window: &mut WindowProgress, keys: &[String]) -> Result<u64, SyncError> {
-        if !self.state.is_preview() {
-            return Ok(self.state.save_page(name, window, keys).await?);
+        if !self.run.state.is_preview() {
+            return Ok(self.run.state.save_page(name, window, keys).await?);
         }
         let mut new = 0;
         for key in keys {
@@ -217,7 +199,7 @@ impl<'a, L: BatchStore> ApiSync<'a, L> {
         observer: &mut dyn SyncObserver,
         stop: &CancellationToken,
     ) -> Result<bool, SyncError> {
-        let counts = &mut self.summary.counts;
+        let counts = &mut self.run.summary.counts;
         let mut notices = Vec::with_capacity(page.notices.len());
         for listed in page.notices {
             match listed.row.outcome {
@@ -236,14 +218,14 @@ impl<'a, L: BatchStore> ApiSync<'a, L> {
             }
         }
         let with_texts = self.descriptions.is_active();
-        let mut changed = self.recorder.select_changed(notices, with_texts, counts).await?;
+        let mut changed = self.run.recorder.select_changed(notices, with_texts, counts).await?;
         let size = if with_texts { NOTICES_WITH_TEXT } else { changed.len().max(1) };
         for portion in changed.chunks_mut(size) {
-            let (requests, summary) = (&mut self.requests, &mut self.summary);
+            let (requests, summary) = (&mut self.requests, &mut self.run.summary);
             let complete =
                 self.descriptions.fetch_all(portion, &self.client, requests, summary, observer, stop).await?;
             let recorded = portion.get(..complete).unwrap_or_default();
-            self.recorder.record_changed(recorded, &mut self.summary.counts).await?;
+            self.run.recorder.record_changed(recorded, &mut self.run.summary.counts).await?;
             if recorded.len() < portion.len() {
                 return Ok(false);
             }

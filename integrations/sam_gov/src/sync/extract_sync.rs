@@ -2,21 +2,21 @@
 
 use std::sync::atomic::Ordering;
 
-use commands::caller::Caller;
 use domain::event_store::BatchStore;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    DownloadError, SyncError, SyncObserver, SyncOptions, SyncRunOutcome, SyncSource, SyncSummary,
+    DownloadError, SyncError, SyncObserver, SyncRunOutcome, SyncSummary,
     extract_download::{ExtractAnswer, ExtractDownloader, RunningDownload},
     extract_transfer::ChunkReader,
-    listed_notice_recorder::{ListedNoticeRecorder, SourceNotice},
+    listed_notice_recorder::SourceNotice,
     notice_id_set::NoticeIdSet,
     removed_notices::{RemovalLimits, RemovedNotices},
-    sync_store::{ExtractVersion, SyncStore},
+    source_run::SourceRun,
+    sync_store::ExtractVersion,
 };
 use crate::{
-    NoticeReader, NoticeRowError, ParsedRow, SamGovConfig, SourceEncoding, SourceError, SourceFormat,
+    NoticeReader, NoticeRowError, ParsedRow, SourceEncoding, SourceError, SourceFormat,
     notice_import::{self, RowBatch},
 };
 
@@ -27,12 +27,8 @@ const ROWS_PER_UNIDENTIFIED: u64 = 1_000;
 
 /// One run over the extract.
 pub(super) struct ExtractSync<'a, L> {
-    config: &'a SamGovConfig,
-    options: &'a SyncOptions,
+    run: SourceRun<'a, L>,
     downloader: ExtractDownloader,
-    state: &'a SyncStore,
-    recorder: ListedNoticeRecorder<'a, L>,
-    summary: SyncSummary,
     present: NoticeIdSet,
     /// Rejected rows, and lines that were skipped, whose notice is not known.
     unidentified_rows: u64,
@@ -41,22 +37,12 @@ pub(super) struct ExtractSync<'a, L> {
 impl<'a, L: BatchStore> ExtractSync<'a, L> {
     /// # Errors
     /// [`SyncError`] when the settings have no valid address of the extract.
-    pub(super) fn new(
-        config: &'a SamGovConfig,
-        options: &'a SyncOptions,
-        log: L,
-        state: &'a SyncStore,
-        caller: Caller,
-    ) -> Result<Self, SyncError> {
+    pub(super) fn new(run: SourceRun<'a, L>) -> Result<Self, SyncError> {
         Ok(Self {
-            config,
-            options,
-            downloader: ExtractDownloader::new(config)?,
-            state,
-            recorder: ListedNoticeRecorder::new(config, log, state, caller, SyncSource::Extract),
-            summary: SyncSummary::new(SyncSource::Extract),
+            downloader: ExtractDownloader::new(run.config)?,
             present: NoticeIdSet::default(),
             unidentified_rows: 0,
+            run,
         })
     }
 
@@ -66,24 +52,23 @@ impl<'a, L: BatchStore> ExtractSync<'a, L> {
     /// [`SyncError`]; what was recorded stays, and the next run starts at the first row, which costs little.
     pub(super) async fn run(
         mut self,
-        name: &str,
         observer: &mut dyn SyncObserver,
         stop: &CancellationToken,
     ) -> Result<SyncSummary, SyncError> {
-        let known = self.state.load_extract_version(name).await?;
-        self.summary.requests = 1;
+        let known = self.run.state.load_extract_version(self.run.name).await?;
+        self.run.summary.requests = 1;
         let answer = tokio::select! {
             biased;
-            () = stop.cancelled() => return Ok(self.summary.with_outcome(SyncRunOutcome::Interrupted)),
+            () = stop.cancelled() => return Ok(self.run.summary.with_outcome(SyncRunOutcome::Interrupted)),
             answer = self.downloader.request(&known) => answer.map_err(SyncError::Download)?,
         };
         let response = match answer {
-            ExtractAnswer::NotModified => return Ok(self.summary.with_outcome(SyncRunOutcome::NotModified)),
+            ExtractAnswer::NotModified => return Ok(self.run.summary.with_outcome(SyncRunOutcome::NotModified)),
             ExtractAnswer::Modified(response) => response,
         };
         let (reader, mut download) = self.downloader.clone().start(response);
         let read = self.read_rows(reader, &download, observer, stop).await;
-        self.summary.bytes = download.received.load(Ordering::Relaxed);
+        self.run.summary.bytes = download.received.load(Ordering::Relaxed);
         let is_complete = match read {
             // The reader knows only that the download failed; the download knows why.
             Err(SyncError::Extract(source)) => return Err(self.explain_failure(source, download).await),
@@ -92,16 +77,16 @@ impl<'a, L: BatchStore> ExtractSync<'a, L> {
         if !is_complete {
             // Wakes the thread that reads the rows.
             download.task.abort();
-            return Ok(self.summary.with_outcome(SyncRunOutcome::Interrupted));
+            return Ok(self.run.summary.with_outcome(SyncRunOutcome::Interrupted));
         }
         let digest = (&mut download.task).await.unwrap_or(Err(DownloadError::Stopped)).map_err(SyncError::Download)?;
         // The same content again says nothing about absent notices.
         if known.content_sha256.as_ref() != Some(&digest) && !self.archive_removed(&digest, stop).await? {
-            return Ok(self.summary.with_outcome(SyncRunOutcome::Interrupted));
+            return Ok(self.run.summary.with_outcome(SyncRunOutcome::Interrupted));
         }
         let version = ExtractVersion { content_sha256: Some(digest), ..download.version };
-        self.state.save_extract_version(name, &version).await?;
-        Ok(self.summary.with_outcome(SyncRunOutcome::Complete))
+        self.run.state.save_extract_version(self.run.name, &version).await?;
+        Ok(self.run.summary.with_outcome(SyncRunOutcome::Complete))
     }
 
     async fn explain_failure(&self, source: SourceError, download: RunningDownload) -> SyncError {
@@ -137,7 +122,7 @@ impl<'a, L: BatchStore> ExtractSync<'a, L> {
             if !rows.is_empty() {
                 self.record_rows(rows, observer).await?;
                 observer.on_download(download.received.load(Ordering::Relaxed), download.total);
-                observer.on_progress(&self.summary.counts);
+                observer.on_progress(&self.run.summary.counts);
             }
             match end {
                 None => {}
@@ -145,12 +130,12 @@ impl<'a, L: BatchStore> ExtractSync<'a, L> {
                 Some(Err(error)) => return Err(SyncError::Extract(error)),
             }
         }
-        self.summary.warnings.extend(warnings.list());
+        self.run.summary.warnings.extend(warnings.list());
         Ok(true)
     }
 
     async fn record_rows(&mut self, rows: Vec<ParsedRow>, observer: &mut dyn SyncObserver) -> Result<(), SyncError> {
-        let counts = &mut self.summary.counts;
+        let counts = &mut self.run.summary.counts;
         let mut notices = Vec::with_capacity(rows.len());
         for row in rows {
             match &row.notice_id {
@@ -177,30 +162,30 @@ impl<'a, L: BatchStore> ExtractSync<'a, L> {
                 }
             }
         }
-        let changed = self.recorder.select_changed(notices, false, counts).await?;
-        self.recorder.record_changed(&changed, counts).await
+        let changed = self.run.recorder.select_changed(notices, false, counts).await?;
+        self.run.recorder.record_changed(&changed, counts).await
     }
 
     /// Archives the opportunities of notices that have left; `false` if it was stopped before the end.
     async fn archive_removed(&mut self, version: &str, stop: &CancellationToken) -> Result<bool, SyncError> {
         let unidentified = self.unidentified_rows;
-        if unidentified.saturating_mul(ROWS_PER_UNIDENTIFIED) > self.summary.counts.rows {
-            self.summary.warn(format!(
+        if unidentified.saturating_mul(ROWS_PER_UNIDENTIFIED) > self.run.summary.counts.rows {
+            self.run.summary.warn(format!(
                 "{unidentified} rejected rows do not say which notice they are; nothing that is absent from this extract \
                  is archived"
             ));
             return Ok(true);
         }
         if unidentified > 0 {
-            self.summary.warn(format!(
+            self.run.summary.warn(format!(
                 "{unidentified} rejected rows do not say which notice they are; their notices count as absent"
             ));
         }
-        let (config, allowed) = (self.config, self.options.max_removed_percent);
+        let (config, allowed) = (self.run.config, self.run.options.max_removed_percent);
         let removed = RemovedNotices {
-            state: self.state,
-            log: self.recorder.log(),
-            caller: self.recorder.caller(),
+            state: self.run.state,
+            log: self.run.recorder.log(),
+            caller: self.run.recorder.caller(),
             limits: RemovalLimits {
                 max_absent_percent: allowed.unwrap_or(config.max_removed_percent),
                 max_due_percent: allowed.unwrap_or(config.max_archived_percent),
@@ -212,9 +197,9 @@ impl<'a, L: BatchStore> ExtractSync<'a, L> {
             return Ok(false);
         }
         let counts = removed.archive_absent(&self.present, stop).await?;
-        self.summary.missing = counts.missing;
-        self.summary.archived = counts.archived;
-        self.summary.counts.events += counts.archived;
+        self.run.summary.missing = counts.missing;
+        self.run.summary.archived = counts.archived;
+        self.run.summary.counts.events += counts.archived;
         Ok(!counts.is_stopped)
     }
 }

@@ -1,7 +1,5 @@
 //! Why a run of the synchronisation ended early.
 
-use std::error::Error;
-
 use chrono::NaiveDate;
 use commands::error::BatchAppendError;
 
@@ -114,16 +112,4 @@ pub enum SyncError {
     /// The observer could not record a rejected row or an omitted value.
     #[error("writing the report of rejected rows")]
     Report(#[source] std::io::Error),
-}
-
-/// An error and its causes in one line.
-pub(super) fn format_chain(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        cause = error.source();
-    }
-    text
 }

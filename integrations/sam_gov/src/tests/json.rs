@@ -81,6 +81,44 @@ fn the_elements_of_a_page_become_notices() {
 }
 
 #[test]
+fn links_are_read_from_a_list_and_invalid_ones_are_omitted() {
+    let page = |links: &str| PAGE.replace("\"naicsCodes\"", &format!("{links}, \"naicsCodes\""));
+    let read_links = |links: &str| {
+        let row = read(page(links)).unwrap().remove(0);
+        let found = row.outcome.unwrap().details.resource_links;
+        let found = found.map(|links| links.iter().map(|link| link.as_str().to_owned()).collect::<Vec<_>>());
+        (found, row.omitted_values)
+    };
+    let expected = |urls: &[&str]| Some(urls.iter().map(|url| (*url).to_owned()).collect::<Vec<_>>());
+    let malformed =
+        |expected| vec![rejected_value("resourceLinks", InvalidFieldReason::Malformed { expected }).unwrap_err()];
+    assert_eq!(read_links(r#""resourceLinks": null, "additionalInfoLink": "see below""#), (None, vec![]));
+    assert_eq!(read_links(r#""resourceLinks": null, "additionalInfoLink": "http://c""#), (None, vec![]));
+    assert_eq!(read_links(r#""resourceLinks": []"#), (Some(vec![]), vec![]));
+    assert_eq!(
+        read_links(r#""resourceLinks": [], "additionalInfoLink": "http://c""#),
+        (expected(&["http://c"]), vec![])
+    );
+    assert_eq!(
+        read_links(r#""resourceLinks": ["https://b", "https://a", "https://b"], "additionalInfoLink": "http://c""#),
+        (expected(&["https://b", "https://a", "http://c"]), vec![])
+    );
+    assert_eq!(
+        read_links(r#""resourceLinks": ["https://a", "javascript:alert(1)", null, "https://b"]"#),
+        (expected(&["https://a", "https://b"]), malformed("an http or https URL"))
+    );
+    assert_eq!(read_links(r#""resourceLinks": ["file:///etc"]"#), (None, malformed("an http or https URL")));
+    assert_eq!(
+        read_links(r#""resourceLinks": ["file:///etc"], "additionalInfoLink": "http://c""#),
+        (None, malformed("an http or https URL"))
+    );
+    assert_eq!(read_links(r#""resourceLinks": {"a": 1}"#), (None, malformed("a list")));
+    let many: Vec<_> = (0..300).map(|number| format!("https://a/{number}")).collect();
+    let (found, omitted) = read_links(&format!("\"resourceLinks\": {}", serde_json::to_string(&many).unwrap()));
+    assert_eq!((found.unwrap(), omitted), (many[..250].to_vec(), malformed("a list of at most 250 URLs")));
+}
+
+#[test]
 fn an_element_that_is_not_a_notice_is_one_rejected_row() {
     let rows = read(PAGE).unwrap();
     let errors: Vec<_> = rows[1..].iter().map(|row| row.outcome.clone().unwrap_err()).collect();

@@ -73,6 +73,13 @@ fn every_element_of_the_real_page_is_a_notice() {
     assert!(notices.iter().all(|notice| notice.details.description.is_none()));
     assert_eq!(notices[0].opportunity_id().to_string(), "097:N0002426SN20");
     assert_eq!(notices.iter().filter(|notice| notice.award.is_some()).count(), 1);
+    let links: Vec<_> = notices.iter().map(|notice| notice.details.resource_links.as_ref()).collect();
+    let counts: Vec<_> = links.iter().map(|links| links.map(|links| links.iter().count())).collect();
+    assert_eq!(counts, [None, None, Some(5), Some(1), Some(7), None, None, Some(1), Some(7), None]);
+    assert_eq!(
+        links[3].unwrap().iter().next().unwrap().as_str(),
+        "https://sam.gov/api/prod/opps/v3/opportunities/resources/files/7b17df63f70f443ca7f469c503e25619/download"
+    );
 }
 
 #[test]

@@ -6,6 +6,10 @@
 //! ```
 //! The unit of the whole text is written last, so that it says that all chunks are written. A worker that continues with
 //! an older batch finds the tombstone before or after it has written chunks, and removes them.
+//!
+//! Memory is bounded by one text and the chunks of one write. The time of a batch is not: a batch that exceeds the runtime's
+//! limit (`batch_timeout_ms`) is tried again, and then skips the texts and embeds none of the chunks that are stored already,
+//! so that each attempt gets further.
 
 use qdrant_client::qdrant::{Condition, DeletePointsBuilder, Filter};
 

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use chrono::{DateTime, Utc};
 use domain::envelope::RawEnvelope;
 
-use super::{is_expired, is_next, state_row};
+use super::{is_next, may_be_expired, state_row};
 use crate::{
     opportunity_views::{
         ViewChange, ViewEvent,
@@ -73,7 +73,8 @@ impl ReadModelFold for ViewStreamFold {
     }
 
     fn expected_rows(&self) -> Vec<ReadModelRow> {
-        let unexpired = self.states.iter().filter(|(_, stored)| !is_expired(&stored.state, self.retention, self.now));
+        let unexpired =
+            self.states.iter().filter(|(_, stored)| !may_be_expired(&stored.state, self.retention, self.now));
         unexpired.filter_map(|((kind, shard, id), stored)| state_row((*kind, *shard), id, stored)).collect()
     }
 }

@@ -18,7 +18,7 @@ use crate::runtime::{
     GenerationRecord, GenerationState, ProjectionRuntime, Worker, bucket_of,
     consumed_record::ConsumedRecord,
     consumer::PartitionCounts,
-    worker::{AssignmentState, BatchError},
+    worker::{BatchError, PartitionAssignmentState},
 };
 
 /// Size in bytes at which a batch is full. Stores handle few large batches better than many small ones.
@@ -122,7 +122,7 @@ enum LaneError {
 /// One of the lanes, which write concurrently.
 struct FillLane {
     worker: Arc<Worker>,
-    assignment: Option<AssignmentState>,
+    assignment: Option<PartitionAssignmentState>,
     pending: Vec<ConsumedRecord>,
 }
 
@@ -130,7 +130,7 @@ impl FillLane {
     fn new(runtime: &ProjectionRuntime, part: &ProjectionRebuild, build: &GenerationRecord) -> Self {
         let build = GenerationRecord { state: GenerationState::Building, handover: 0, ..build.clone() };
         let worker = Arc::new(Worker::without_consumer(runtime.clone(), Arc::clone(&part.projection), build));
-        Self { worker, assignment: Some(AssignmentState::default()), pending: vec![] }
+        Self { worker, assignment: Some(PartitionAssignmentState::default()), pending: vec![] }
     }
 
     /// Applies the pending records, on a separate task so that lanes use different cores.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::{task::JoinHandle, time::Instant};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use super::{PartPhase, ProjectionRebuild, RebuildError, progress::advance_phase, rebuild_lease::RebuildLease};
+use super::{ProjectionRebuild, RebuildError, RebuildPhase, progress::advance_phase, rebuild_lease::RebuildLease};
 use crate::runtime::{
     Checkpoint, ControlStore, GenerationState, PartitionCheckpoint, ProjectionRuntime, RuntimeError, Worker,
     consumer::{EndOffsets, commit_group_offsets, fetch_end_offsets},
@@ -87,7 +87,7 @@ impl ProjectionRuntime {
         let mut transaction = lease.begin_transaction().await?;
         let (building, following) = (GenerationState::Building, GenerationState::Following);
         ControlStore::move_generation(&mut transaction, part.name(), part.generation, &[building], following).await?;
-        advance_phase(&mut transaction, id, part, PartPhase::CatchingUp).await?;
+        advance_phase(&mut transaction, id, part, RebuildPhase::CatchingUp).await?;
         transaction.commit().await.map_err(postgres_error("handing a new generation over to workers"))?;
         Ok(())
     }

@@ -17,7 +17,7 @@ use crate::{
 
 /// Phase of one projection in a rebuild.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum PartPhase {
+pub enum RebuildPhase {
     /// Its generation is filled from the log.
     Filling,
     /// It follows Kafka and has not caught up yet.
@@ -30,7 +30,7 @@ pub enum PartPhase {
     Switched,
 }
 
-impl PartPhase {
+impl RebuildPhase {
     /// Its name in tables and API responses.
     pub fn name(self) -> &'static str {
         match self {
@@ -62,13 +62,13 @@ impl PartPhase {
 
 /// Progress of one projection in a rebuild.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PartProgress {
+pub struct ProjectionRebuildProgress {
     /// The projection.
     pub projection: String,
     /// The generation that is built.
     pub generation: ReadModelGeneration,
     /// Its phase.
-    pub phase: PartPhase,
+    pub phase: RebuildPhase,
     /// The position of the log that it has reached.
     pub position: u64,
     /// The position of the log that it has to reach; 0 while unknown.
@@ -85,11 +85,11 @@ pub struct RebuildProgress {
     /// Whether it resumed an interrupted one.
     pub continued: bool,
     /// Progress of each projection.
-    pub parts: Vec<PartProgress>,
+    pub parts: Vec<ProjectionRebuildProgress>,
 }
 
 impl RebuildProgress {
-    pub(super) fn part_events(&self, projection: &str) -> u64 {
+    pub(super) fn count_projection_events(&self, projection: &str) -> u64 {
         self.parts.iter().find(|part| part.projection == projection).map_or(0, |part| part.events)
     }
 }
@@ -102,7 +102,7 @@ pub(super) struct ProjectionRebuild {
     pub(super) generation: ReadModelGeneration,
     /// The generation that is active meanwhile.
     pub(super) replaces: Option<ReadModelGeneration>,
-    pub(super) phase: PartPhase,
+    pub(super) phase: RebuildPhase,
     pub(super) position: u64,
     pub(super) events: u64,
 }
@@ -112,8 +112,8 @@ impl ProjectionRebuild {
         self.projection.name()
     }
 
-    pub(super) fn progress(&self) -> PartProgress {
-        PartProgress {
+    pub(super) fn progress(&self) -> ProjectionRebuildProgress {
+        ProjectionRebuildProgress {
             projection: self.name().to_owned(),
             generation: self.generation,
             phase: self.phase,
@@ -127,7 +127,7 @@ impl ProjectionRebuild {
     pub(super) fn update_progress(
         &self,
         progress: &watch::Sender<RebuildProgress>,
-        change: impl FnOnce(&mut PartProgress),
+        change: impl FnOnce(&mut ProjectionRebuildProgress),
     ) {
         progress.send_modify(|all| {
             if let Some(entry) = all.parts.iter_mut().find(|part| part.projection == self.name()) {
@@ -273,7 +273,7 @@ impl ProjectionRuntime {
         &self,
         id: i64,
         part: &ProjectionRebuild,
-        phase: PartPhase,
+        phase: RebuildPhase,
         lease: &RebuildLease,
     ) -> Result<(), ControlError> {
         let mut transaction = lease.begin_transaction().await?;
@@ -329,13 +329,13 @@ pub(super) async fn advance_phase(
     connection: &mut PgConnection,
     id: i64,
     part: &ProjectionRebuild,
-    phase: PartPhase,
+    phase: RebuildPhase,
 ) -> Result<(), ControlError> {
     let moved: Option<i64> = sqlx::query_scalar(include_str!("progress/phase.sql"))
         .bind(id)
         .bind(part.name())
         .bind(phase.name())
-        .bind(phase.allowed_predecessors().map(PartPhase::name).to_vec())
+        .bind(phase.allowed_predecessors().map(RebuildPhase::name).to_vec())
         .fetch_optional(connection)
         .await
         .map_err(postgres_error("saving the progress of a rebuild"))?;
@@ -358,7 +358,7 @@ pub(super) struct PartRow {
     projection: String,
     generation: ReadModelGeneration,
     replaces: Option<ReadModelGeneration>,
-    phase: PartPhase,
+    phase: RebuildPhase,
     position: u64,
     target: u64,
     events: u64,
@@ -366,7 +366,7 @@ pub(super) struct PartRow {
 
 impl PartRow {
     fn new(projection: &str, generation: ReadModelGeneration, replaces: Option<ReadModelGeneration>) -> Self {
-        let (projection, phase) = (projection.to_owned(), PartPhase::Filling);
+        let (projection, phase) = (projection.to_owned(), RebuildPhase::Filling);
         Self { projection, generation, replaces, phase, position: 0, target: 0, events: 0 }
     }
 
@@ -386,9 +386,9 @@ impl PartRow {
         self.projection
     }
 
-    pub(super) fn progress(&self) -> PartProgress {
+    pub(super) fn progress(&self) -> ProjectionRebuildProgress {
         let Self { generation, phase, position, target, events, .. } = *self;
-        PartProgress { projection: self.projection.clone(), generation, phase, position, target, events }
+        ProjectionRebuildProgress { projection: self.projection.clone(), generation, phase, position, target, events }
     }
 }
 
@@ -421,7 +421,7 @@ fn part_row_from_row(row: &PgRow) -> Result<PartRow, sqlx::Error> {
         projection: row.try_get("projection")?,
         generation: ReadModelGeneration::try_new(row.try_get("generation")?).map_err(decode)?,
         replaces: replaces.map(ReadModelGeneration::try_new).transpose().map_err(decode)?,
-        phase: PartPhase::from_name(&phase)
+        phase: RebuildPhase::from_name(&phase)
             .ok_or_else(|| sqlx::Error::Decode(format!("unknown rebuild phase {phase}").into()))?,
         position: row.try_get::<i64, _>("position")?.unsigned_abs(),
         target: row.try_get::<i64, _>("target")?.unsigned_abs(),

@@ -127,7 +127,7 @@ impl ProjectionRuntime {
             projection: projection.with_generation(generation),
             generation,
             replaces: None,
-            phase: super::PartPhase::CatchingUp,
+            phase: super::RebuildPhase::CatchingUp,
             position: 0,
             events: 0,
         };

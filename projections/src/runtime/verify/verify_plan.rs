@@ -1,40 +1,64 @@
-//! Plans which parts are compared in which pass through the log.
+//! Plans which scopes are compared in which pass through the log.
+
+use std::ops::RangeInclusive;
 
 use uuid::Uuid;
 
 use super::VerifyOptions;
 use crate::runtime::{BUCKET_COUNT, VerifyScope};
 
-/// Buckets of one part, when everything is compared.
-const BUCKETS_PER_PART: u32 = 16;
+/// Approximate number of events that are folded in one pass through the log. Bounds memory: each takes some 500 bytes.
+const EVENTS_PER_PASS: u64 = 500_000;
 
-/// The parts to compare in each pass through the log: one pass for a sample, otherwise at most `max_passes`.
-pub(super) fn plan_passes(options: VerifyOptions, max_passes: u64) -> Vec<Vec<VerifyScope>> {
+/// Approximate number of events whose rows are read as one part, while workers are blocked. Not fewer, because each part
+/// costs a scan of the store and some queries, whatever it holds.
+const EVENTS_PER_PART: u64 = 30_000;
+
+/// The fewest buckets of a part in a long log: the number of scans of the store is bounded.
+const MIN_BUCKETS_PER_PART: u32 = 16;
+
+/// The parts to compare in each pass through a log that ends at this position: one pass for a sample.
+pub(super) fn plan_passes(options: VerifyOptions, log_end: u64) -> Vec<Vec<VerifyScope>> {
+    let buckets_per_part = bucket_share(EVENTS_PER_PART, log_end).max(MIN_BUCKETS_PER_PART);
     if let Some(sample) = options.sample {
-        let chosen = sample_buckets(sample.clamp(1, BUCKET_COUNT));
-        return vec![chosen.into_iter().map(|bucket| VerifyScope::Buckets(bucket..=bucket)).collect()];
+        let ranges = sample_buckets(sample.clamp(1, BUCKET_COUNT));
+        return vec![ranges.into_iter().flat_map(|range| split_range(range, buckets_per_part)).collect()];
     }
-    let max_passes = u32::try_from(max_passes).unwrap_or(BUCKET_COUNT).clamp(1, BUCKET_COUNT);
-    let buckets_per_pass = BUCKET_COUNT.div_ceil(max_passes);
-    let mut passes: Vec<Vec<VerifyScope>> = vec![];
-    for start in (0..BUCKET_COUNT).step_by(buckets_per_pass as usize) {
+    let buckets_per_pass = bucket_share(EVENTS_PER_PASS, log_end);
+    let pass_ranges = (0..BUCKET_COUNT).step_by(buckets_per_pass as usize).map(|start| {
         let end = (start + buckets_per_pass).min(BUCKET_COUNT);
-        let parts = (start..end).step_by(BUCKETS_PER_PART as usize);
-        passes.push(parts.map(|from| VerifyScope::Buckets(from..=(from + BUCKETS_PER_PART).min(end) - 1)).collect());
-    }
+        start..=end - 1
+    });
+    let mut passes: Vec<Vec<VerifyScope>> = pass_ranges.map(|range| split_range(range, buckets_per_part)).collect();
     if let Some(last) = passes.last_mut() {
         last.push(VerifyScope::Totals);
     }
     passes
 }
 
-/// Chooses `count` different buckets at random.
-fn sample_buckets(count: u32) -> Vec<u32> {
-    let mut chosen: Vec<(Uuid, u32)> = (0..BUCKET_COUNT).map(|bucket| (Uuid::new_v4(), bucket)).collect();
-    chosen.sort_unstable();
-    let mut chosen: Vec<u32> = chosen.into_iter().take(count as usize).map(|(_, bucket)| bucket).collect();
-    chosen.sort_unstable();
-    chosen
+/// The number of buckets that hold about this many events of the log, at least one.
+fn bucket_share(events: u64, log_end: u64) -> u32 {
+    let share = events.saturating_mul(BUCKET_COUNT.into()) / log_end.max(1);
+    u32::try_from(share).unwrap_or(BUCKET_COUNT).clamp(1, BUCKET_COUNT)
+}
+
+fn split_range(range: RangeInclusive<u32>, buckets_per_part: u32) -> Vec<VerifyScope> {
+    let last = *range.end();
+    let starts = range.step_by(buckets_per_part as usize);
+    starts.map(|start| VerifyScope::Buckets(start..=last.min(start + buckets_per_part - 1))).collect()
+}
+
+/// Consecutive buckets from a random one on, the first following the last. A bucket is a hash of the stream, so they
+/// are as random a sample as separate ones, and are read together.
+fn sample_buckets(count: u32) -> Vec<RangeInclusive<u32>> {
+    // The last byte of a version 4 UUID is random.
+    let [.., random_byte] = Uuid::new_v4().into_bytes();
+    let start = u32::from(random_byte) % BUCKET_COUNT;
+    let end = start + count;
+    if end <= BUCKET_COUNT {
+        return vec![start..=end - 1];
+    }
+    vec![0..=end - BUCKET_COUNT - 1, start..=BUCKET_COUNT - 1]
 }
 
 #[cfg(test)]
@@ -51,23 +75,41 @@ mod tests {
 
     #[test]
     fn every_bucket_and_the_totals_are_compared_once() {
-        for max_passes in [1, 2, 3, 17, 200, 256, 100_000] {
-            let passes = plan_passes(VerifyOptions::default(), max_passes);
-            assert_eq!(buckets(&passes), (0..BUCKET_COUNT).collect::<Vec<_>>(), "{max_passes}");
+        for log_end in [0, 1, 29_999, 60_001, 500_000, 500_001, 7_654_321, 128_000_000, u64::MAX] {
+            let passes = plan_passes(VerifyOptions::default(), log_end);
+            assert_eq!(buckets(&passes), (0..BUCKET_COUNT).collect::<Vec<_>>(), "{log_end}");
             let totals = passes.iter().flatten().filter(|scope| **scope == VerifyScope::Totals).count();
-            assert_eq!(totals, 1, "{max_passes}");
+            assert_eq!(totals, 1, "{log_end}");
         }
-        assert_eq!(plan_passes(VerifyOptions::default(), 1).len(), 1);
+    }
+
+    #[test]
+    fn a_longer_log_is_compared_in_more_passes_and_parts() {
+        let plan = |log_end| {
+            let passes = plan_passes(VerifyOptions::default(), log_end);
+            (passes.len(), passes.iter().flatten().count() - 1)
+        };
+        assert_eq!([0, 30_000, 60_000, 500_000].map(plan), [(1, 1), (1, 1), (1, 2), (1, 16)]);
+        assert_eq!([1_000_000, 8_000_000, u64::MAX].map(plan), [(2, 16), (16, 16), (256, 256)]);
     }
 
     #[test]
     fn a_sample_has_the_requested_number_of_different_buckets() {
-        for (requested, expected) in [(0, 1), (1, 1), (7, 7), (256, 256), (9_999, 256)] {
-            let chosen = buckets(&plan_passes(VerifyOptions { sample: Some(requested) }, 5));
-            assert_eq!(chosen.len(), expected);
-            assert!(
-                chosen.is_sorted_by(|bucket, next| bucket < next) && chosen.iter().all(|bucket| *bucket < BUCKET_COUNT)
-            );
+        for (requested, expected) in [(0, 1), (1, 1), (7, 7), (100, 100), (256, 256), (9_999, 256)] {
+            for log_end in [5, 5_000_000] {
+                let chosen = buckets(&plan_passes(VerifyOptions { sample: Some(requested) }, log_end));
+                assert_eq!(chosen.len(), expected);
+                let (is_sorted, is_bucket) =
+                    (chosen.is_sorted_by(|bucket, next| bucket < next), |bucket: &u32| *bucket < BUCKET_COUNT);
+                assert!(is_sorted && chosen.iter().all(is_bucket), "{chosen:?}");
+            }
         }
+    }
+
+    #[test]
+    fn every_bucket_is_in_some_sample() {
+        let sample = || buckets(&plan_passes(VerifyOptions { sample: Some(100) }, 1));
+        let chosen: std::collections::BTreeSet<_> = (0..200).flat_map(|_| sample()).collect();
+        assert_eq!(chosen.len(), BUCKET_COUNT as usize);
     }
 }

@@ -5,7 +5,7 @@
 
 use domain::{envelope::PartitionProgress, log_reader::LogRange, partition::partition_for_key};
 
-use super::{AssignmentState, Worker, batch::BatchOutcome, batch_error::BatchError};
+use super::{PartitionAssignmentState, Worker, batch::BatchOutcome, batch_error::BatchError};
 use crate::runtime::{PartitionCheckpoint, consumed_record::ConsumedRecord};
 
 /// Events missing on a partition: those at positions above `after`, up to and including `to`.
@@ -49,7 +49,7 @@ impl Worker {
     pub(super) async fn backfill_gap(
         &self,
         gap: &PartitionGap,
-        assignment: &mut AssignmentState,
+        assignment: &mut PartitionAssignmentState,
     ) -> Result<BatchOutcome, BatchError> {
         let PartitionGap { topic, partition, after, to, ordinal } = gap;
         tracing::warn!(

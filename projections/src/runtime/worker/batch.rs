@@ -17,7 +17,7 @@ use chrono::{DateTime, Utc};
 use domain::stream_id::StreamId;
 
 use super::{
-    AssignmentState, Worker,
+    PartitionAssignmentState, Worker,
     backfill::{PartitionGap, gap_end_before, last_known_ordinal},
     batch_error::BatchError,
 };
@@ -53,7 +53,7 @@ impl Worker {
     pub(super) async fn apply_batch(
         &self,
         batch: &mut [ConsumedRecord],
-        assignment: &mut AssignmentState,
+        assignment: &mut PartitionAssignmentState,
         assignment_version: u64,
     ) -> Result<BatchOutcome, BatchError> {
         self.reload_assignment_state(assignment, assignment_version).await?;
@@ -75,7 +75,7 @@ impl Worker {
     /// Reloads the cached state if the assigned partitions have changed since it was loaded.
     async fn reload_assignment_state(
         &self,
-        assignment: &mut AssignmentState,
+        assignment: &mut PartitionAssignmentState,
         assignment_version: u64,
     ) -> Result<(), BatchError> {
         if assignment.assignment_version == assignment_version {
@@ -103,7 +103,11 @@ impl Worker {
     }
 
     /// Finds the first record before which events are missing: its index, and the gap.
-    fn find_first_gap(&self, batch: &[ConsumedRecord], assignment: &AssignmentState) -> Option<(usize, PartitionGap)> {
+    fn find_first_gap(
+        &self,
+        batch: &[ConsumedRecord],
+        assignment: &PartitionAssignmentState,
+    ) -> Option<(usize, PartitionGap)> {
         let mut reached = BTreeMap::<(&str, i32), (Option<u64>, u64)>::new();
         for (index, record) in batch.iter().enumerate() {
             let partition = (record.topic.as_str(), record.partition);
@@ -130,7 +134,7 @@ impl Worker {
     pub(super) async fn apply_gapless_batch(
         &self,
         batch: &mut [ConsumedRecord],
-        assignment: &mut AssignmentState,
+        assignment: &mut PartitionAssignmentState,
     ) -> Result<BatchOutcome, BatchError> {
         for record in &mut *batch {
             record.decode_event(&self.runtime.registry).await.map_err(to_batch_error)?;
@@ -197,8 +201,8 @@ impl Worker {
             }
             let projected = self.projection.project(&events);
             let failed: Vec<_> = if projected.poison.is_empty() {
-                let refused = self.apply_or_isolate(&projected, &events).await?;
-                refused.into_iter().map(|event| (event.index, event.reason)).collect()
+                let rejected = self.apply_or_isolate(&projected, &events).await?;
+                rejected.into_iter().map(|event| (event.index, event.reason)).collect()
             } else {
                 projected.poison
             };

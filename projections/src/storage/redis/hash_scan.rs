@@ -1,6 +1,6 @@
 //! Reads the hashes of a generation back, for verify.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 
 use redis::RedisResult;
 
@@ -20,18 +20,12 @@ impl<S: Send> VersionedStateStore<S> {
         &self,
         selects: impl Fn(&str) -> bool + Send + Sync,
     ) -> Result<Vec<(String, HashFields)>, QueryError> {
-        let (mut hashes, mut seen, mut cursor) = (vec![], HashSet::new(), Some(0));
-        while let Some(at) = cursor {
-            let (next, keys) = self.client().scan_keys(self.prefix(), at).await?;
-            cursor = next;
+        let (mut hashes, mut scan) = (vec![], self.scan_generation());
+        while let Some(keys) = scan.next_page(|name| selects(name).then(|| name.to_owned())).await? {
             let (mut names, mut pipeline) = (vec![], redis::pipe());
-            for key in keys {
-                let name = String::from_utf8_lossy(key.strip_prefix(self.prefix().as_bytes()).unwrap_or(&key));
-                // A scan may return a key twice.
-                if selects(&name) && seen.insert(key.clone()) {
-                    pipeline.hgetall(&key);
-                    names.push(name.into_owned());
-                }
+            for (key, name) in keys {
+                pipeline.hgetall(key);
+                names.push(name);
             }
             let answers: Vec<RedisResult<BTreeMap<Vec<u8>, Vec<u8>>>> = self.client().run_commands(pipeline).await?;
             for (name, answer) in names.into_iter().zip(answers) {

@@ -1,16 +1,21 @@
-//! Golden events of new versions: examples from their schemas, which `MEDHUB_RECORD=1` adds to `golden/`.
+//! The files of `golden/`: recorded versions, each with its schema and with examples of its events. `MEDHUB_RECORD=1`
+//! adds new versions, with examples from their schemas.
 //!
 //! A text is the name of its field, an id is always the same. Whoever adds the event replaces them by what the event
 //! is about, and by the right form where the field has one.
 
-use std::{collections::BTreeMap, fs, path::Path};
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+    sync::LazyLock,
+};
 
-use cqrs_es::Aggregate;
-use domain::{aggregates::with_aggregates, upcast::decode_event_of};
-use serde::Serialize;
-use serde_json::{Map, Value, json};
+use domain::upcast::decode_event_of;
+use serde::Deserialize;
+use serde_json::{Map, json};
 
-use super::super::{EventSchema, all_schemas};
+use super::*;
 use crate::codec::EventDecoder;
 
 /// Which fields an example has.
@@ -98,7 +103,7 @@ macro_rules! define_current_form {
         /// The payload of a recorded event in its newest version; as it is, where its values have the wrong form.
         fn current_form(schema: &EventSchema, stored: &Value) -> Value {
             let (event_type, version, text) = (schema.event_type, schema.version, stored.to_string());
-            let decoded = match aggregate_of(schema) {
+            let decoded = match aggregate_of(schema.event_type) {
                 $($(<domain::$module::$aggregate as Aggregate>::TYPE => {
                     let event = decode_event_of::<domain::$module::$aggregate>(event_type, version, &text);
                     event.ok().map(|event| serde_json::to_value(event).unwrap())
@@ -112,45 +117,83 @@ macro_rules! define_current_form {
 
 with_aggregates!(define_current_form);
 
-/// The golden events of a version.
-#[derive(Serialize)]
-struct GoldenEvents {
-    event_type: &'static str,
-    version: &'static str,
-    full: GoldenPayload,
-    sparse: GoldenPayload,
+/// A version that was recorded.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RecordedVersion {
+    pub(super) event_type: String,
+    pub(super) version: String,
+    /// The bounded context of the aggregate.
+    pub(super) context: String,
+    /// Its schema as it was recorded.
+    pub(super) schema: Value,
+    /// An event that has every field.
+    pub(super) full: GoldenPayload,
+    /// An event that has only the fields without which it cannot be read.
+    #[serde(rename = "sparse")]
+    _sparse: GoldenPayload,
 }
 
 /// A payload as it was recorded, and the same in the newest version.
-#[derive(Serialize)]
-struct GoldenPayload {
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct GoldenPayload {
     stored: Value,
-    current: Value,
+    pub(super) current: Value,
+}
+
+/// All recorded versions.
+pub(super) fn recorded_versions() -> &'static [RecordedVersion] {
+    static RECORDED: LazyLock<Vec<RecordedVersion>> = LazyLock::new(|| {
+        let files = fs::read_dir(golden_folder()).unwrap();
+        let parse = |path: PathBuf| -> Vec<RecordedVersion> {
+            let parsed = serde_json::from_str(&fs::read_to_string(&path).unwrap());
+            parsed.unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+        };
+        files.flat_map(|file| parse(file.unwrap().path())).collect()
+    });
+    &RECORDED
+}
+
+fn golden_folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("golden")
 }
 
 /// The aggregate type, with which an event type begins.
-fn aggregate_of(schema: &EventSchema) -> &'static str {
-    schema.event_type.split('.').next().unwrap_or_default()
+pub(super) fn aggregate_of(event_type: &str) -> &str {
+    event_type.split('.').next().unwrap_or_default()
+}
+
+/// The bounded context of the aggregate with such events.
+pub(super) fn context_of(event_type: &str) -> &'static str {
+    BoundedContext::from_aggregate_type(aggregate_of(event_type)).map_or("none", BoundedContext::name)
 }
 
 fn build_example(schema: &EventSchema, size: ExampleSize) -> Value {
     ExampleBuilder::build(size, &serde_json::from_str(schema.json).unwrap())
 }
 
-/// The entry of a version, as the files of golden events have them.
+/// The entry of a version, as the files of golden events have them: the schema is a single line, as nobody edits it.
 fn build_entry(schema: &EventSchema) -> String {
     let build_payload = |size| {
         let stored = build_example(schema, size);
         GoldenPayload { current: current_form(schema, &stored), stored }
     };
-    let entry = GoldenEvents {
-        event_type: schema.event_type,
-        version: schema.version,
-        full: build_payload(ExampleSize::Full),
-        sparse: build_payload(ExampleSize::Sparse),
-    };
-    let text = serde_json::to_string_pretty(&entry).unwrap();
-    text.lines().map(|line| format!("  {line}")).collect::<Vec<_>>().join("\n")
+    let parsed: Value = serde_json::from_str(schema.json).unwrap();
+    let entry = [
+        format!("\"event_type\": \"{}\"", schema.event_type),
+        format!("\"version\": \"{}\"", schema.version),
+        format!("\"context\": \"{}\"", context_of(schema.event_type)),
+        format!("\"schema\": {parsed}"),
+        format!("\"full\": {}", to_indented_json(&build_payload(ExampleSize::Full))),
+        format!("\"sparse\": {}", to_indented_json(&build_payload(ExampleSize::Sparse))),
+    ];
+    format!("  {{\n    {}\n  }}", entry.join(",\n    "))
+}
+
+/// The JSON of a value in a field that is indented by four.
+fn to_indented_json(value: &impl Serialize) -> String {
+    serde_json::to_string_pretty(value).unwrap().replace('\n', "\n    ")
 }
 
 /// The entries of a file by event type and version. An entry begins and ends with a brace that is indented by two.
@@ -169,32 +212,38 @@ fn split_entries(text: &str) -> BTreeMap<(String, String), String> {
     entries
 }
 
-/// The text of a file of golden events, with entries for the versions that have none.
+/// The event type and the version of a schema.
+fn version_key(schema: &EventSchema) -> (String, String) {
+    (schema.event_type.to_owned(), schema.version.to_owned())
+}
+
+/// The text of a file of golden events, with entries for the versions that have none. Entries without a schema stay, at
+/// the end, so that a removed schema is still reported.
 fn complete_file(text: &str, schemas: &[&EventSchema]) -> String {
-    let known = split_entries(text);
-    let entries = schemas.iter().map(|schema| {
-        let key = (schema.event_type.to_owned(), schema.version.to_owned());
-        known.get(&key).cloned().unwrap_or_else(|| build_entry(schema))
-    });
-    format!("[\n{}\n]\n", entries.collect::<Vec<_>>().join(",\n"))
+    let mut known = split_entries(text);
+    let entries =
+        schemas.iter().map(|schema| known.remove(&version_key(schema)).unwrap_or_else(|| build_entry(schema)));
+    let mut entries: Vec<_> = entries.collect();
+    entries.extend(known.into_values());
+    format!("[\n{}\n]\n", entries.join(",\n"))
 }
 
 /// Adds examples of the versions that have no golden events to the files of `golden/`.
 pub(super) fn record_missing() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("golden");
-    for (path, schemas) in files_of(&folder) {
+    for (path, schemas) in files_of(&golden_folder()) {
         let text = fs::read_to_string(&path).unwrap_or_default();
-        if schemas.len() > split_entries(&text).len() {
+        let known = split_entries(&text);
+        if schemas.iter().any(|schema| !known.contains_key(&version_key(schema))) {
             fs::write(&path, complete_file(&text, &schemas)).unwrap();
         }
     }
 }
 
 /// The files of golden events, with the schemas whose events they have.
-fn files_of(folder: &Path) -> BTreeMap<std::path::PathBuf, Vec<&'static EventSchema>> {
+fn files_of(folder: &Path) -> BTreeMap<PathBuf, Vec<&'static EventSchema>> {
     let mut files = BTreeMap::<_, Vec<_>>::new();
     for schema in all_schemas() {
-        files.entry(folder.join(format!("{}.json", aggregate_of(schema)))).or_default().push(schema);
+        files.entry(folder.join(format!("{}.json", aggregate_of(schema.event_type)))).or_default().push(schema);
     }
     files
 }
@@ -214,9 +263,11 @@ fn examples_of_every_schema_can_be_encoded_and_are_the_same_afterwards() {
 
 #[test]
 fn known_entries_stay_and_missing_ones_get_examples_in_the_order_of_the_catalogue() {
-    let schemas: Vec<_> = all_schemas().iter().filter(|schema| aggregate_of(schema) == "resource").collect();
+    let schemas: Vec<_> = all_schemas().iter().filter(|schema| aggregate_of(schema.event_type) == "resource").collect();
     let text = include_str!("../../../golden/resource.json");
     assert_eq!(complete_file(text, &schemas), text);
+    let without_first = complete_file(text, &schemas[1..]);
+    assert_eq!(split_entries(&without_first), split_entries(text));
 
     let first = complete_file("", &schemas[..1]);
     let edited = first.replace("\"by\": \"bob\"", "\"by\": \"carl\"");
@@ -226,4 +277,5 @@ fn known_entries_stay_and_missing_ones_get_examples_in_the_order_of_the_catalogu
     let types: Vec<_> = entries.iter().map(|entry| entry["event_type"].as_str().unwrap()).collect();
     assert_eq!(types, ["resource.created", "resource.updated", "resource.deleted"]);
     assert_eq!(entries[2]["full"]["current"], entries[2]["full"]["stored"]);
+    assert_eq!(entries[2]["schema"], serde_json::from_str::<Value>(schemas[2].json).unwrap());
 }

@@ -52,7 +52,7 @@ impl AppendBenchArgs {
                 CommandStoreChoice::PostgresEs => CommandStoreKind::PostgresEs,
             },
         };
-        let report = append::run(&config.engines(), &options, &|line| output::print_message(&line)).await?;
+        let report = append::run(&config.engines, &options, &|line| output::print_message(&line)).await?;
         output::print_result(&serde_json::to_string(&report)?)?;
         Ok(ExitCode::SUCCESS)
     }

@@ -22,7 +22,7 @@ pub(super) struct LatencyBenchArgs {
 impl LatencyBenchArgs {
     pub(super) async fn run(self, config: &MedhubConfig) -> anyhow::Result<ExitCode> {
         let Self { rate, seconds } = self;
-        for report in latency::run(&config.engines(), LatencyBenchOptions { rate, seconds }).await? {
+        for report in latency::run(&config.engines, LatencyBenchOptions { rate, seconds }).await? {
             output::print_result(&serde_json::to_string(&report)?)?;
         }
         Ok(ExitCode::SUCCESS)

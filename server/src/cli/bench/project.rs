@@ -25,8 +25,7 @@ pub(super) struct ProjectionBenchArgs {
 impl ProjectionBenchArgs {
     pub(super) async fn project(self, config: &MedhubConfig) -> anyhow::Result<ExitCode> {
         let Self { events, projections } = self;
-        for report in
-            project::bench_projection(&config.engines(), ProjectionBenchOptions { events, projections }).await?
+        for report in project::bench_projection(&config.engines, ProjectionBenchOptions { events, projections }).await?
         {
             output::print_result(&serde_json::to_string(&report)?)?;
         }
@@ -35,7 +34,7 @@ impl ProjectionBenchArgs {
 
     pub(super) async fn rebuild(self, config: &MedhubConfig) -> anyhow::Result<ExitCode> {
         let Self { events, projections } = self;
-        for report in project::bench_rebuild(&config.engines(), ProjectionBenchOptions { events, projections }).await? {
+        for report in project::bench_rebuild(&config.engines, ProjectionBenchOptions { events, projections }).await? {
             output::print_result(&serde_json::to_string(&report)?)?;
         }
         Ok(ExitCode::SUCCESS)

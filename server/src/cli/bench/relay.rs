@@ -28,7 +28,7 @@ pub(super) struct RelayBenchArgs {
 impl RelayBenchArgs {
     pub(super) async fn run(self, config: &MedhubConfig) -> anyhow::Result<ExitCode> {
         let Self { events, rounds, rate, seconds } = self;
-        let report = relay::run(&config.engines(), RelayBenchOptions { events, rounds, rate, seconds }).await?;
+        let report = relay::run(&config.engines, RelayBenchOptions { events, rounds, rate, seconds }).await?;
         output::print_result(&serde_json::to_string(&report)?)?;
         Ok(ExitCode::SUCCESS)
     }

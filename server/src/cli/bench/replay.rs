@@ -22,7 +22,7 @@ pub(super) struct ReplayBenchArgs {
 impl ReplayBenchArgs {
     pub(super) async fn run(self, config: &MedhubConfig) -> anyhow::Result<ExitCode> {
         let Self { events, rounds } = self;
-        let report = replay::run(&config.postgres, ReplayBenchOptions { events, rounds }).await?;
+        let report = replay::run(&config.engines.postgres, ReplayBenchOptions { events, rounds }).await?;
         output::print_result(&serde_json::to_string(&report)?)?;
         Ok(ExitCode::SUCCESS)
     }

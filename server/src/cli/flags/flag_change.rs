@@ -11,7 +11,10 @@ use commands::{
 };
 use domain::{
     clock::SystemClock,
-    feature_flag::{FeatureFlag, FeatureFlagCommand, FlagKey, FlagVariant, FlagVariants, KnownExperiment, VariantName},
+    feature_flag::{
+        ConfiguredVariants, FeatureFlag, FeatureFlagCommand, FlagKey, FlagVariant, FlagVariants, KnownExperiment,
+        VariantName,
+    },
     value::{AuditStamp, TenantId, UserId},
 };
 use eventstore::store::PgEventStore;
@@ -22,21 +25,32 @@ use super::{ArchiveArgs, DefineArgs, OverrideArgs, SwitchArgs, WeightsArgs};
 use crate::{cli::whoami, config::MedhubConfig};
 
 /// Sends commands to feature flags as the user of the command line.
-pub(super) struct FlagChange {
+pub(super) struct FlagChange<'a> {
     dispatcher: CommandDispatcher<PgEventStore<()>>,
+    config: &'a MedhubConfig,
     json: bool,
 }
 
-impl FlagChange {
-    pub(super) fn new(config: &MedhubConfig, pool: &PgPool, json: bool) -> Self {
-        let store = PgEventStore::new(pool.clone(), &config.postgres);
-        Self { dispatcher: CommandDispatcher::new(store, Arc::new(SystemClock)), json }
+impl<'a> FlagChange<'a> {
+    pub(super) fn new(config: &'a MedhubConfig, pool: &PgPool, json: bool) -> Self {
+        let store = PgEventStore::new(pool.clone(), &config.engines.postgres);
+        Self { dispatcher: CommandDispatcher::new(store, Arc::new(SystemClock)), config, json }
+    }
+
+    /// Returns what the variants of experiments may name. Only changes of variants need it: a flag can be disabled while
+    /// the prompts cannot be loaded.
+    fn load_configured_variants(&self) -> anyhow::Result<ConfiguredVariants> {
+        let prompts = self.config.engines.proposal_generation.load_prompts()?;
+        Ok(ConfiguredVariants {
+            prompt_versions: prompts.versions(),
+            providers: self.config.language_models.provider_names(),
+        })
     }
 
     pub(super) async fn define(self, args: DefineArgs) -> anyhow::Result<String> {
         let DefineArgs { key, description, variants, enabled } = args;
         let variants = if variants.is_empty() { FlagVariants::plain() } else { FlagVariants::try_new(variants)? };
-        KnownExperiment::check_variants(&key, &variants)?;
+        KnownExperiment::check_variants(&key, &variants, &self.load_configured_variants()?)?;
         let define = |stamp| FeatureFlagCommand::Define { description, variants, enabled, stamp };
         self.dispatch(&key, CommandPreconditions::default(), "is defined", define).await
     }
@@ -56,7 +70,7 @@ impl FlagChange {
             bail!("the flag {key} is not defined; `medhub flags define` defines it");
         };
         let variants = merge_variants(&definition.variants, weights, &remove)?;
-        KnownExperiment::check_variants(&key, &variants)?;
+        KnownExperiment::check_variants(&key, &variants, &self.load_configured_variants()?)?;
         // The variants that stay are those that were read.
         let conditions = CommandPreconditions::with_version(Some(loaded.version));
         let effect = format!("has the variants {variants}");

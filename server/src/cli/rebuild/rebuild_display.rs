@@ -7,7 +7,7 @@ use std::{
 };
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
-use projections::runtime::{PartPhase, PartProgress, RebuildProgress};
+use projections::runtime::{ProjectionRebuildProgress, RebuildPhase, RebuildProgress};
 use tokio::{
     sync::watch::{Receiver, Sender},
     task::JoinHandle,
@@ -67,7 +67,7 @@ struct ProjectionProgressBar {
     bar: ProgressBar,
     phase_started_at: Instant,
     initial_events: u64,
-    phase: PartPhase,
+    phase: RebuildPhase,
 }
 
 impl RebuildProgressView {
@@ -99,7 +99,7 @@ impl RebuildProgressView {
 }
 
 impl ProjectionProgressBar {
-    fn new(part: &PartProgress, bars: &MultiProgress, drawn: bool) -> Self {
+    fn new(part: &ProjectionRebuildProgress, bars: &MultiProgress, drawn: bool) -> Self {
         let bar = if drawn { bars.add(ProgressBar::new(0)) } else { ProgressBar::hidden() };
         bar.set_style(ProgressStyle::with_template(BAR_TEMPLATE).unwrap_or_else(|_| ProgressStyle::default_bar()));
         bar.set_prefix(format!("{} {}", part.projection, part.generation));
@@ -107,24 +107,24 @@ impl ProjectionProgressBar {
     }
 
     /// Updates the bar and returns its text.
-    fn update_bar(&mut self, part: &PartProgress) -> String {
+    fn update_bar(&mut self, part: &ProjectionRebuildProgress) -> String {
         if self.phase != part.phase {
             (self.phase, self.phase_started_at) = (part.phase, Instant::now());
         }
         self.bar.set_length(part.target);
         self.bar.set_position(part.position.min(part.target));
         let text = match part.phase {
-            PartPhase::Filling => self.format_filling(part),
-            PartPhase::CatchingUp => "catching up with Kafka".to_owned(),
-            PartPhase::Verifying => format!("verifying {}", format_percent(part)),
-            PartPhase::Verified => "verified".to_owned(),
-            PartPhase::Switched => "switched".to_owned(),
+            RebuildPhase::Filling => self.format_filling(part),
+            RebuildPhase::CatchingUp => "catching up with Kafka".to_owned(),
+            RebuildPhase::Verifying => format!("verifying {}", format_percent(part)),
+            RebuildPhase::Verified => "verified".to_owned(),
+            RebuildPhase::Switched => "switched".to_owned(),
         };
         self.bar.set_message(text.clone());
         format!("{} {}: {text}", part.projection, part.generation)
     }
 
-    fn format_filling(&self, part: &PartProgress) -> String {
+    fn format_filling(&self, part: &ProjectionRebuildProgress) -> String {
         let elapsed = self.phase_started_at.elapsed().as_secs().max(1);
         let rate = (part.events - self.initial_events.min(part.events)) / elapsed;
         let left = part.target.saturating_sub(part.position);
@@ -136,7 +136,7 @@ impl ProjectionProgressBar {
     }
 }
 
-fn format_percent(part: &PartProgress) -> String {
+fn format_percent(part: &ProjectionRebuildProgress) -> String {
     let share = part.position.saturating_mul(100).checked_div(part.target).unwrap_or_default();
     format!("{} %", share.min(100))
 }

@@ -72,8 +72,15 @@ async fn a_late_amendment_is_found_because_days_overlap() {
     let first = fixture.server.take_requests();
 
     fixture.server.state().notices[1]["title"] = json!("Infusion pumps, revised");
+    // A file is added, and nothing else changes.
+    let links = json!(["https://sam.gov/files/2/download"]);
+    fixture.server.state().notices[2]["resourceLinks"] = links.clone();
     let summary = fixture.run(SyncSource::Api).await.unwrap();
-    assert_eq!((summary.counts.imported, summary.counts.unchanged, summary.counts.events), (1, 2, 1));
+    assert_eq!((summary.counts.imported, summary.counts.unchanged, summary.counts.events), (2, 1, 2));
+    let statement = "select payload #> '{facts,resource_links}' from events where event_type = 'opportunity.amended' \
+                     and payload #>> '{filing,notice_id}' = 'notice00002'";
+    let recorded: serde_json::Value = sqlx::query_scalar(statement).fetch_one(&fixture.pool).await.unwrap();
+    assert_eq!(recorded, links);
     let second = fixture.server.take_requests();
     let days = |request: &tests::sam_gov_server::ReceivedRequest| {
         ["postedFrom", "postedTo"]

@@ -6,7 +6,7 @@ use serde_json::Value;
 use sqlx::{ConnectOptions, Connection as _, PgConnection};
 use tests::{
     EnvironmentVariables, ProductInstance, eventually,
-    sam_gov_server::{API_KEY, ApiFault, csv_extract, csv_row, generated_notice},
+    sam_gov_server::{API_KEY, ApiFault, SamGovServer, csv_extract, csv_row, generated_notice},
 };
 use tokio::process::Command;
 
@@ -122,7 +122,7 @@ async fn a_killed_command_is_continued_and_a_second_one_at_a_time_is_refused() {
 
 #[tokio::test]
 async fn a_running_service_reads_both_sources_at_intervals() {
-    let server = tests::sam_gov_server::SamGovServer::start().await;
+    let server = SamGovServer::start().await;
     {
         let mut state = server.state();
         state.notices = (0..12).map(generated_notice).collect();
@@ -152,17 +152,41 @@ async fn a_running_service_reads_both_sources_at_intervals() {
     server.state().extract = (csv_extract(&[csv_row(100, "Surgical beds and rails")]), "\"v2\"".to_owned());
     wait_for_events(15).await;
     check_reports(&product).await;
+    check_lag_beside_a_hanging_run(&server, &product).await;
+}
+
+/// The lag grows also while an answer of SAM.gov does not end.
+async fn check_lag_beside_a_hanging_run(server: &SamGovServer, product: &ProductInstance) {
+    server.state().api_faults.push_back(ApiFault::Stall);
+    eventually(async || if server.state().api_faults.is_empty() { Ok(()) } else { Err("no request") }).await;
+    let hanging = SamGovGauges::read(product).await.value("lag_seconds", "api").unwrap();
+    eventually(async || {
+        let lag = SamGovGauges::read(product).await.value("lag_seconds", "api");
+        if lag > Some(hanging) { Ok(()) } else { Err(format!("{lag:?} after {hanging}")) }
+    })
+    .await;
+}
+
+/// The text of `/metrics`.
+struct SamGovGauges(String);
+
+impl SamGovGauges {
+    async fn read(product: &ProductInstance) -> Self {
+        Self(reqwest::get(format!("{}/metrics", product.http())).await.unwrap().text().await.unwrap())
+    }
+
+    fn value(&self, name: &str, source: &str) -> Option<f64> {
+        let line = format!("medhub_sam_gov_{name}{{source=\"{source}\"}} ");
+        self.0.lines().find_map(|found| found.strip_prefix(&line))?.parse().ok()
+    }
 }
 
 /// The state of the sources, as metrics and `medhub status` show it.
 async fn check_reports(product: &ProductInstance) {
     // Set after each look at whether a run is due.
     eventually(async || {
-        let text = reqwest::get(format!("{}/metrics", product.http())).await.unwrap().text().await.unwrap();
-        let value = |name: &str, source: &str| -> Option<f64> {
-            let line = format!("medhub_sam_gov_{name}{{source=\"{source}\"}} ");
-            text.lines().find_map(|found| found.strip_prefix(&line))?.parse().ok()
-        };
+        let gauges = SamGovGauges::read(product).await;
+        let value = |name: &str, source: &str| gauges.value(name, source);
         let quota_left = value("quota_left", "api").ok_or("no quota")?;
         let lags = [value("lag_seconds", "api"), value("lag_seconds", "extract")];
         let failures = [value("last_run_failed", "api"), value("last_run_failed", "extract")];

@@ -1,20 +1,27 @@
 //! What analysts are told works: every question of the guide, every panel of the dashboard, as their login.
 
 use serde_json::Value;
+use tokio::sync::OnceCell;
 
 use super::{super::*, engagement::everything, generations::generation_history};
-use tests::opportunity_history::WHEELCHAIRS;
+use tests::{opportunity_history::WHEELCHAIRS, run_beside_others};
 
 const GUIDE: &str = "../docs/guides/analysts.md";
 const DASHBOARD: &str = "../deploy/observability/grafana/dashboards/engagement.json";
 
-/// A database with opportunities, awards, engagement and generations of proposals, as analysts see it.
+/// A database with opportunities, awards, engagement and generations of proposals, as analysts see it. All tests share
+/// it, because they only read it.
 async fn shown() -> String {
-    let analytics = tests::analytics().await;
-    apply_with_repetitions(&analytics, &everything()).await;
-    apply(&analytics, &generation_history()).await;
-    analytics.switch_direct_readers().await.unwrap();
-    analytics.database().strip_suffix("_g1").unwrap().to_owned()
+    static SHARED: OnceCell<String> = OnceCell::const_new();
+    let fill = async || {
+        let analytics = tests::analytics().await;
+        apply_with_repetitions(&analytics, &everything()).await;
+        apply(&analytics, &generation_history()).await;
+        analytics.switch_direct_readers().await.unwrap();
+        analytics.database().strip_suffix("_g1").unwrap().to_owned()
+    };
+    run_beside_others();
+    SHARED.get_or_init(fill).await.clone()
 }
 
 /// Asks as login `analyst`.

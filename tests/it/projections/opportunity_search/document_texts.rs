@@ -160,6 +160,24 @@ async fn a_text_is_found_by_page_once_and_in_the_next_generation() {
 }
 
 #[tokio::test]
+async fn a_text_that_was_written_in_part_is_completed_and_no_chunk_is_embedded_twice() {
+    let (own, _) = SearchFixture::with_texts(SourceAnswer::Text(TEXT)).await;
+    let events = own_events();
+    apply(&own.search, &events[..2]).await;
+    // What a batch leaves behind that exceeds its time: the last chunk and the unit of the whole text are missing.
+    for part in ["text", "text:3"] {
+        own.delete_chunks(part).await;
+    }
+    assert!(!own.matches(&events[..2]).await);
+    let embedded = own.search.embedded_count();
+
+    apply(&own.search, &events[..2]).await;
+
+    assert_eq!(own.search.embedded_count() - embedded, 1);
+    assert!(own.matches(&events[..2]).await);
+}
+
+#[tokio::test]
 async fn a_deleted_text_stays_deleted_in_any_order() {
     let events = own_events();
     let (late, source) = SearchFixture::with_texts(SourceAnswer::Text(TEXT)).await;

@@ -19,7 +19,7 @@ use commands::{
 use cqrs_es::{Aggregate, AggregateError, EventEnvelope, EventStore, persist::EventStoreAggregateContext};
 use domain::{
     clock::SystemClock,
-    event_store::{AggregateStores, IdempotencyStore, ProcessedCommand, StoreError},
+    event_store::{AggregateStores, CommandBatchStore, DecidedCommand, IdempotencyStore, ProcessedCommand, StoreError},
     fingerprint::Fingerprint,
     opportunity::OpportunityId,
     proposal::{Proposal, ProposalCommand, ProposalOutline, ProposalTitle, SectionKey},
@@ -84,9 +84,24 @@ impl<A: Aggregate + Fingerprint> EventStore<A> for FailingStore<PgEventStore<A>>
     }
 }
 
+impl<A: Aggregate + Fingerprint> CommandBatchStore<A> for FailingStore<PgEventStore<A>> {
+    async fn append_commands(
+        &self,
+        id: &str,
+        current_sequence: usize,
+        commands: Vec<DecidedCommand<A::Event>>,
+    ) -> Result<(), AggregateError<A::Error>> {
+        self.inner.append_commands(id, current_sequence, commands).await
+    }
+}
+
 impl<A: Aggregate + Fingerprint> IdempotencyStore for FailingStore<PgEventStore<A>> {
-    async fn find_processed(&self, tenant_id: &str, key: &str) -> Result<Option<ProcessedCommand>, StoreError> {
-        self.inner.find_processed(tenant_id, key).await
+    async fn find_processed(
+        &self,
+        tenant_id: &str,
+        keys: &[&str],
+    ) -> Result<HashMap<String, ProcessedCommand>, StoreError> {
+        self.inner.find_processed(tenant_id, keys).await
     }
 }
 

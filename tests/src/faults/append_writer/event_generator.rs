@@ -81,24 +81,22 @@ fn create_opportunity_event(
 fn create_notice_details(choices: &mut SeededChoices) -> anyhow::Result<NoticeDetails> {
     let long = choices.random_bool(5);
     Ok(NoticeDetails {
-        title: format!("Wheelchairs, manual; lot {}", choices.number_below(1_000)),
-        notice_type: NoticeType::try_new("Combined Synopsis/Solicitation")?,
-        agency: Agency::from_name("DEPT OF DEFENSE")?,
         solicitation_number: Some(format!("SPE2D1-26-R-{:04}", choices.number_below(10_000))),
-        base_type: None,
         sub_tier: choices.random_bool(50).then(|| "DEFENSE LOGISTICS AGENCY".to_owned()),
-        office: None,
         set_aside: if choices.random_bool(40) { Some(SetAside::try_new("SDVOSBC")?) } else { None },
         naics: Some(NaicsCode::try_new("339112")?),
         psc: Some("6530".to_owned()),
         response_deadline: Some(random_time(choices)?),
-        archive_on: None,
         active: Some(true),
         place: choices
             .random_bool(60)
             .then(|| PlaceOfPerformance { state: Some("VA".to_owned()), ..PlaceOfPerformance::default() }),
         description: Some("Deliver \t and\ninstall; 'as is' — größer. ".repeat(if long { 400 } else { 4 })),
-        link: None,
+        ..NoticeDetails::new(
+            format!("Wheelchairs, manual; lot {}", choices.number_below(1_000)),
+            NoticeType::try_new("Combined Synopsis/Solicitation")?,
+            Agency::from_name("DEPT OF DEFENSE")?,
+        )
     })
 }
 

@@ -3,6 +3,7 @@ use domain::{
         AnalysisReport, DocumentSummary, ExtractionMethod, FileDigest, FileName, MediaType, ModelName, ObjectKey,
         RequirementList, TextExtraction, UploadedFile,
     },
+    resource::{ResourceBody, ResourceKind, ResourceName},
     value::{AuditStamp, UserId},
 };
 
@@ -109,12 +110,9 @@ fn an_event_that_cannot_be_decoded_is_poison_and_other_aggregates_have_no_units(
 
 #[test]
 fn a_part_has_the_same_point_when_created_updated_and_deleted() {
-    let asset = |body: &str| ResourceContent {
-        name: domain::resource::ResourceName::try_new("Beds").unwrap(),
-        kind: domain::resource::ResourceKind::Other,
-        body: domain::resource::ResourceBody::try_new(body).unwrap(),
-        tags: domain::resource::ResourceTags::default(),
-        document_id: None,
+    let asset = |body: &str| {
+        let body = ResourceBody::try_new(body).unwrap();
+        ResourceContent::new(ResourceName::try_new("Beds").unwrap(), ResourceKind::Other, body)
     };
     let project =
         |sequence, decoded: &ResourceEvent| project_units(&event::<Resource>(sequence, decoded)).unwrap().remove(0);

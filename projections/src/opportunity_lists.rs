@@ -1,0 +1,37 @@
+//! Lists of opportunities, their counts and figures, in `Postgres`: pages in every order by an index, and counts from
+//! counters that change in the transaction of the row (ADR 47).
+//!
+//! | table of a generation's schema | what it holds |
+//! | --- | --- |
+//! | `generation` | one row, which every transaction that writes locks; whether the tables were ever complete |
+//! | `opportunities` | the details of the current notice, its search terms and the sums of its awards |
+//! | `awards` | the awards |
+//! | `counters` | number of opportunities and awards by one or two values |
+
+mod count;
+mod counter;
+mod facet;
+mod list_change;
+mod list_cursor;
+mod list_entry;
+mod list_request;
+mod opportunity_item;
+mod page;
+mod projection;
+mod queries;
+mod read_back;
+mod search_terms;
+mod selection;
+mod statistics;
+mod verify;
+mod write;
+
+pub use self::{
+    facet::{FacetCount, FacetDimension},
+    list_change::ListChange,
+    list_cursor::{CursorOfAnotherOrder, InvalidOpportunityListCursor, OpportunityListCursor},
+    list_request::{OpportunityListRequest, OpportunityOrder},
+    opportunity_item::{OpportunityItem, OpportunityPage, TotalCount},
+    queries::OpportunityLists,
+};
+pub use crate::selection_stats::{AgencyStats, DailyStats, NoticeTypeStats, SelectionStats, SelectionTotals};

@@ -1,0 +1,111 @@
+//! The changes of the lists that an event causes.
+
+use domain::{
+    envelope::RawEnvelope,
+    opportunity::{AmendmentStanding, Opportunity, OpportunityEvent},
+};
+
+use super::list_entry::ListEntry;
+use crate::runtime::ProjectionError;
+
+/// One change of the lists.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ListChange {
+    /// The details of the current notice.
+    Details(Box<ListEntry>),
+    /// An award.
+    Award(ListedAward),
+}
+
+/// An award of an opportunity.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct ListedAward {
+    pub(super) opportunity_id: String,
+    pub(super) key: String,
+    pub(super) sequence: i64,
+    pub(super) amount_cents: Option<i64>,
+}
+
+impl ListedAward {
+    pub(super) const TABLE: &'static str = "awards";
+}
+
+impl ListChange {
+    /// The change that an event causes, if any.
+    pub(super) fn from_event(event: &RawEnvelope) -> Result<Option<Self>, ProjectionError> {
+        if event.aggregate_type != <Opportunity as cqrs_es::Aggregate>::TYPE {
+            return Ok(None);
+        }
+        Ok(match event.decode::<OpportunityEvent>().map_err(ProjectionError::poison)? {
+            OpportunityEvent::Discovered { filing, details }
+            | OpportunityEvent::Amended { filing, standing: AmendmentStanding::Current, details } => {
+                let entry = ListEntry::from_event(event, &filing.notice_id, filing.posted_at, *details);
+                Some(Self::Details(Box::new(entry)))
+            }
+            OpportunityEvent::Awarded { key, award } => Some(Self::Award(ListedAward {
+                opportunity_id: event.aggregate_id.clone(),
+                key,
+                sequence: event.sequence.cast_signed(),
+                amount_cents: award.amount.map(|amount| amount.0),
+            })),
+            // An earlier notice changes no current detail; a new deadline is also part of the amendment before it.
+            OpportunityEvent::Amended { standing: AmendmentStanding::Earlier, .. }
+            | OpportunityEvent::DeadlineChanged { .. }
+            | OpportunityEvent::Cancelled { .. }
+            | OpportunityEvent::Archived { .. } => None,
+        })
+    }
+
+    pub(super) fn opportunity_id(&self) -> &str {
+        match self {
+            Self::Details(entry) => &entry.id,
+            Self::Award(award) => &award.opportunity_id,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use domain::opportunity::PlaceOfPerformance;
+
+    use super::*;
+    use crate::fixture::{
+        amended, awarded, deadline_changed, discovered, recorded_event, unknown_aggregate_event, unreadable_event,
+    };
+
+    #[test]
+    fn discoveries_current_amendments_and_awards_change_the_lists() {
+        let change = |event: &OpportunityEvent| ListChange::from_event(&recorded_event(3, event)).unwrap();
+        for event in [discovered("Lifts"), amended("Lifts", AmendmentStanding::Current)] {
+            let Some(ListChange::Details(entry)) = change(&event) else { panic!("no details") };
+            assert_eq!(
+                (entry.title.as_str(), entry.sequence, entry.naics_sector().as_deref()),
+                ("Lifts", 3, Some("33"))
+            );
+        }
+        let Some(ListChange::Award(award)) = change(&awarded("A1", 111)) else { panic!("no award") };
+        assert_eq!((award.key.as_str(), award.amount_cents, award.sequence), ("A1", Some(111), 3));
+        for event in [amended("Lifts", AmendmentStanding::Earlier), deadline_changed()] {
+            assert_eq!(change(&event), None);
+        }
+    }
+
+    #[test]
+    fn a_long_state_is_cut() {
+        let mut event = discovered("Lifts");
+        let OpportunityEvent::Discovered { details, .. } = &mut event else { panic!("no details") };
+        details.place = Some(PlaceOfPerformance { state: Some("é".repeat(1_000)), ..PlaceOfPerformance::default() });
+
+        let Ok(Some(ListChange::Details(entry))) = ListChange::from_event(&recorded_event(3, &event)) else {
+            panic!("no details")
+        };
+
+        assert_eq!(entry.place_state, Some("é".repeat(100)));
+    }
+
+    #[test]
+    fn an_event_of_another_aggregate_changes_nothing_and_an_unreadable_one_is_poison() {
+        assert_eq!(ListChange::from_event(&unknown_aggregate_event()).unwrap(), None);
+        assert!(matches!(ListChange::from_event(&unreadable_event()), Err(ProjectionError::Poison(_))));
+    }
+}

@@ -1,0 +1,296 @@
+//! The selection of opportunities that a list, a count or a statistic covers, and its conditions in SQL.
+
+use chrono::{DateTime, Datelike as _, NaiveTime, TimeDelta, Utc};
+use sqlx::{Postgres, QueryBuilder, Row as _};
+
+use super::{
+    counter::{CounterDimension, posted_day},
+    list_entry::facet,
+    queries::ListReader,
+    search_terms::format_query,
+};
+use crate::{OpportunityCriteria, TimeRange};
+
+/// A restriction to some values of one dimension.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct ValueRestriction {
+    pub(super) dimension: CounterDimension,
+    /// Distinct values; none matches nothing.
+    pub(super) values: Vec<String>,
+}
+
+impl ValueRestriction {
+    fn new(dimension: CounterDimension, values: &[String]) -> Option<Self> {
+        let mut values = values.to_vec();
+        values.sort_unstable();
+        values.dedup();
+        (!values.is_empty()).then_some(Self { dimension, values })
+    }
+
+    /// The column that has the values.
+    pub(super) fn column(&self) -> &'static str {
+        column_of(self.dimension)
+    }
+}
+
+/// The column of `opportunities` that has the values of a dimension.
+pub(super) fn column_of(dimension: CounterDimension) -> &'static str {
+    match dimension {
+        CounterDimension::All => "''::text",
+        CounterDimension::Agency => "agency_code",
+        CounterDimension::NoticeType => "notice_type",
+        CounterDimension::SetAside => "set_aside",
+        CounterDimension::NaicsSector => "naics_sector",
+        CounterDimension::State => "place_state",
+        CounterDimension::PostedDay => "to_char(posted_at at time zone 'UTC', 'YYYY-MM-DD')",
+        CounterDimension::Naics => "naics",
+    }
+}
+
+/// The selected opportunities.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct ListSelection {
+    pub(super) restrictions: Vec<ValueRestriction>,
+    pub(super) posted: TimeRange,
+    pub(super) deadline: TimeRange,
+    /// The words, as a `tsquery`.
+    pub(super) words: Option<String>,
+    /// The same words, which must be in the title or the number.
+    pub(super) title_words: Option<String>,
+}
+
+/// A restriction that counters answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum CounterFilter {
+    /// None.
+    All,
+    /// Some values of a dimension.
+    Values(ValueRestriction),
+    /// Days of publication, both inclusive.
+    Days(String, String),
+}
+
+impl CounterFilter {
+    pub(super) fn dimension(&self) -> CounterDimension {
+        match self {
+            Self::All => CounterDimension::All,
+            Self::Values(restriction) => restriction.dimension,
+            Self::Days(..) => CounterDimension::PostedDay,
+        }
+    }
+
+    /// Appends the condition on the column `value`.
+    pub(super) fn push_condition<'a>(&'a self, value: &str, sql: &mut QueryBuilder<'a, Postgres>) {
+        match self {
+            Self::All => {
+                sql.push(format!("{value} = ''"));
+            }
+            Self::Values(restriction) => {
+                sql.push(format!("{value} = any(")).push_bind(&restriction.values).push(")");
+            }
+            Self::Days(from, to) => {
+                sql.push(format!("{value} between ")).push_bind(from).push(" and ").push_bind(to);
+            }
+        }
+    }
+}
+
+impl ListSelection {
+    /// The restrictions as filters of counters; `None` if counters do not have all of them.
+    pub(super) fn counter_filters(&self) -> Option<Vec<CounterFilter>> {
+        if self.words.is_some() || !self.deadline.is_open() {
+            return None;
+        }
+        let mut filters: Vec<_> = self.restrictions.iter().cloned().map(CounterFilter::Values).collect();
+        if !self.posted.is_open() {
+            filters.push(whole_days(self.posted)?);
+        }
+        Some(filters)
+    }
+
+    /// Whether more than one condition decides about an opportunity.
+    pub(super) fn has_several_conditions(&self) -> bool {
+        let ranges = [self.posted, self.deadline].iter().filter(|range| !range.is_open()).count();
+        self.restrictions.len() + ranges + usize::from(self.words.is_some()) > 1
+    }
+
+    /// Appends all conditions, each after ` and `: those by which all selected rows are found together.
+    pub(super) fn push_lookup_conditions<'a>(&'a self, sql: &mut QueryBuilder<'a, Postgres>) {
+        if self.restrictions.len() < 2 {
+            return self.push_conditions(None, sql);
+        }
+        let facets = |restriction: &ValueRestriction| -> Vec<String> {
+            restriction.values.iter().map(|value| facet(restriction.dimension, value)).collect()
+        };
+        let (single, several): (Vec<_>, Vec<_>) =
+            self.restrictions.iter().partition(|restriction| restriction.values.len() == 1);
+        if !single.is_empty() {
+            let all: Vec<_> = single.into_iter().flat_map(facets).collect();
+            sql.push(" and facets @> ").push_bind(all);
+        }
+        for restriction in several {
+            sql.push(" and facets && ").push_bind(facets(restriction));
+        }
+        self.push_other_conditions(sql);
+    }
+
+    /// Appends all conditions, each after ` and `, without the restriction with the index `except`: those with which an
+    /// index is read in the order of the list.
+    pub(super) fn push_conditions<'a>(&'a self, except: Option<usize>, sql: &mut QueryBuilder<'a, Postgres>) {
+        for (index, restriction) in self.restrictions.iter().enumerate() {
+            if Some(index) == except {
+                continue;
+            }
+            match restriction.values.as_slice() {
+                [value] => sql.push(format!(" and {} = ", restriction.column())).push_bind(value),
+                values => {
+                    sql.push(format!(" and {} = any(", restriction.column())).push_bind(values.to_vec()).push(")")
+                }
+            };
+        }
+        self.push_other_conditions(sql);
+    }
+
+    /// Appends the conditions that are no restrictions to values.
+    fn push_other_conditions<'a>(&'a self, sql: &mut QueryBuilder<'a, Postgres>) {
+        for (column, range) in [("posted_rank", self.posted), ("response_deadline", self.deadline)] {
+            let is_rank = column == "posted_rank";
+            for (bound, is_lower) in [(range.from, true), (range.to, false)] {
+                let Some(time) = bound else { continue };
+                // The rank is negated, so its bounds change sides.
+                let operator = if is_lower == is_rank { "<=" } else { ">=" };
+                sql.push(format!(" and {column} {operator} "));
+                if is_rank {
+                    sql.push_bind(time.timestamp_micros().saturating_neg());
+                } else {
+                    sql.push_bind(time);
+                }
+            }
+        }
+        if let Some(words) = &self.words {
+            sql.push(" and terms @@ ").push_bind(words).push("::tsquery");
+        }
+    }
+}
+
+/// The range as whole UTC days; `None` if it begins or ends within a day, or in a year whose days are not in order as
+/// texts.
+fn whole_days(range: TimeRange) -> Option<CounterFilter> {
+    let is_midnight = |time: DateTime<Utc>| time.time() == NaiveTime::MIN && (0..=9_999).contains(&time.year());
+    let from = match range.from {
+        None => String::new(),
+        Some(from) if is_midnight(from) => posted_day(from),
+        Some(_) => return None,
+    };
+    let to = match range.to {
+        // Above every day.
+        None => "~".to_owned(),
+        // Inclusive, and times have microseconds.
+        Some(to) if is_midnight(to.checked_add_signed(TimeDelta::microseconds(1))?) => posted_day(to),
+        Some(_) => return None,
+    };
+    Some(CounterFilter::Days(from, to))
+}
+
+impl ListReader<'_> {
+    /// Translates criteria and words. Prefixes of industry codes become the codes that begin with them.
+    pub(super) async fn resolve_selection(
+        &mut self,
+        criteria: &OpportunityCriteria,
+        text: Option<&str>,
+    ) -> Result<ListSelection, sqlx::Error> {
+        let mut restrictions: Vec<_> = [
+            (CounterDimension::Agency, &criteria.agencies),
+            (CounterDimension::NoticeType, &criteria.notice_types),
+            (CounterDimension::SetAside, &criteria.set_asides),
+        ]
+        .into_iter()
+        .filter_map(|(dimension, values)| ValueRestriction::new(dimension, values))
+        .collect();
+        if !criteria.naics.is_empty() {
+            restrictions.push(self.resolve_naics(&criteria.naics).await?);
+        }
+        let text = text.unwrap_or_default();
+        Ok(ListSelection {
+            restrictions,
+            posted: criteria.posted,
+            deadline: criteria.deadline,
+            words: format_query(text, false),
+            title_words: format_query(text, true),
+        })
+    }
+
+    async fn resolve_naics(&mut self, prefixes: &[String]) -> Result<ValueRestriction, sqlx::Error> {
+        if let Some(sectors) = ValueRestriction::new(CounterDimension::NaicsSector, prefixes)
+            && sectors.values.iter().all(|prefix| prefix.len() == 2)
+        {
+            return Ok(sectors);
+        }
+        let sql = self.client.in_schema(include_str!("sql/naics_codes.sql"));
+        let rows = sqlx::query(&sql)
+            .bind(CounterDimension::Naics.number())
+            .bind(prefixes)
+            .fetch_all(&mut *self.transaction)
+            .await?;
+        let values = rows.iter().map(|row| row.try_get("value")).collect::<Result<_, _>>()?;
+        Ok(ValueRestriction { dimension: CounterDimension::Naics, values })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn range(from: &str, to: &str) -> TimeRange {
+        TimeRange { from: from.parse().ok(), to: to.parse().ok() }
+    }
+
+    #[test]
+    fn only_whole_days_are_counted_by_day() {
+        let days = |from, to| whole_days(range(from, to));
+        assert_eq!(
+            days("2026-03-01T00:00:00Z", "2026-03-02T23:59:59.999999Z"),
+            Some(CounterFilter::Days("2026-03-01".to_owned(), "2026-03-02".to_owned()))
+        );
+        assert_eq!(
+            days("2026-03-01T00:00:00Z", ""),
+            Some(CounterFilter::Days("2026-03-01".to_owned(), "~".to_owned()))
+        );
+        assert_eq!(days("2026-03-01T00:00:01Z", ""), None);
+        assert_eq!(days("", "2026-03-02T00:00:00Z"), None);
+        assert_eq!(days("+10000-01-01T00:00:00Z", ""), None);
+        assert_eq!(days("", "9999-12-31T23:59:59.999999Z"), None);
+    }
+
+    #[test]
+    fn the_conditions_name_columns_with_indexes() {
+        let restriction = |dimension, values: &[&str]| ValueRestriction {
+            dimension,
+            values: values.iter().map(|value| (*value).to_owned()).collect(),
+        };
+        let selection = ListSelection {
+            restrictions: vec![
+                restriction(CounterDimension::Agency, &["036"]),
+                restriction(CounterDimension::SetAside, &["SBA", "WOSB"]),
+            ],
+            posted: range("2026-03-01T00:00:00Z", ""),
+            deadline: range("", "2026-03-01T00:00:00Z"),
+            words: Some("'lift':*".to_owned()),
+            title_words: None,
+        };
+        let mut sql = QueryBuilder::new("true");
+        selection.push_conditions(None, &mut sql);
+        assert_eq!(
+            sql.sql(),
+            "true and agency_code = $1 and set_aside = any($2) and posted_rank <= $3 and response_deadline <= $4 \
+             and terms @@ $5::tsquery"
+        );
+        let mut sql = QueryBuilder::new("true");
+        selection.push_lookup_conditions(&mut sql);
+        assert_eq!(
+            sql.sql(),
+            "true and facets @> $1 and facets && $2 and posted_rank <= $3 and response_deadline <= $4 \
+             and terms @@ $5::tsquery"
+        );
+    }
+}

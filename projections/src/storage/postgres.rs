@@ -1,0 +1,8 @@
+//! `Postgres` as a storage of read models: a schema for each generation, and connections of their own.
+
+mod config;
+mod errors;
+mod postgres_client;
+
+pub use self::config::ListsConfig;
+pub(crate) use self::postgres_client::PostgresClient;
