@@ -6,7 +6,7 @@ use std::{
 };
 
 /// Sources that take part in folding every aggregate.
-const SHARED: [&str; 3] = ["event_version", "upcast", "value"];
+const SHARED: [&str; 4] = ["event_version", "tagged_enum", "upcast", "value"];
 
 fn main() -> io::Result<()> {
     println!("cargo::rerun-if-changed=build.rs");

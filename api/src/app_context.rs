@@ -29,7 +29,7 @@ use projections::{
     runtime::{AnyProjection, ControlError, ControlStore, Projection as _, ProjectionRuntime},
 };
 use proposal_generation::{PromptLibrary, PromptLibraryError};
-use saved_search_matching::{MatchStore, RegistryConfig, SavedSearchMatching, SearchRegistry};
+use saved_search_matching::{MatchStore, SavedSearchMatching, SearchRegistry, SearchRegistryConfig};
 use schemas::registry_client::SchemaRegistryClient;
 use sqlx::PgPool;
 use task_workers::{TaskQueue, TaskQueueProjection};
@@ -233,7 +233,7 @@ impl AppContext {
     pub fn matching_projection(&self) -> Arc<dyn AnyProjection> {
         let search = self.read_models.current().search.clone();
         let registry =
-            SearchRegistry::new(self.pool.clone(), Arc::clone(&self.runtime), search, RegistryConfig::default());
+            SearchRegistry::new(self.pool.clone(), Arc::clone(&self.runtime), search, SearchRegistryConfig::default());
         let store = MatchStore::new(self.pool.clone(), self.process_instances.clone());
         Arc::new(SavedSearchMatching::new(registry, store))
     }

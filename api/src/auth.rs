@@ -19,6 +19,7 @@ mod jwks_cache;
 mod known_keys;
 mod signed_out_tokens;
 mod token_verifier;
+mod verified_tokens;
 
 pub use self::{
     api_key::ApiKeySecret,

@@ -10,14 +10,15 @@
 
 mod admission_queue;
 mod analytics_fallback;
-mod answer_cache;
 mod applied_position;
-mod list_question;
+mod list_order;
+mod list_query;
 mod list_readiness;
 mod list_source;
 mod position_reader;
-mod request_lists;
-mod shared_answers;
+mod query_result_cache;
+mod request_list_reader;
+mod shared_results;
 mod single_flight;
 
 use std::{sync::Arc, time::Duration};
@@ -31,12 +32,13 @@ use projections::{
 
 use self::{
     admission_queue::AdmissionQueue, applied_position::AppliedPosition, list_readiness::ListReadiness,
-    list_source::ListSource, position_reader::PositionReader, shared_answers::SharedAnswers,
+    list_source::ListSource, position_reader::PositionReader, shared_results::SharedResults,
 };
 pub(crate) use self::{
     admission_queue::TooManyQueries,
-    list_question::{FacetQuestion, PageQuestion, StatisticsQuestion},
-    request_lists::RequestLists,
+    list_order::OpportunityOrderInput,
+    list_query::{ListFacetQuery, ListPageQuery, ListStatisticsQuery},
+    request_list_reader::RequestListReader,
 };
 
 /// Queries of `ClickHouse` at once: each uses several threads of the server.
@@ -84,12 +86,12 @@ struct ReaderState {
     applied: AppliedPosition,
     positions: PositionReader,
     lists_queue: AdmissionQueue,
-    /// Statistics that no counter has read every selected row: they must not delay pages.
+    /// Statistics that no counter has read thousands of rows: they must not delay pages.
     statistics_queue: AdmissionQueue,
     analytics_queue: AdmissionQueue,
-    pages: SharedAnswers<OpportunityPage>,
-    facets: SharedAnswers<Vec<FacetCount>>,
-    statistics: SharedAnswers<SelectionStats>,
+    pages: SharedResults<OpportunityPage>,
+    facets: SharedResults<Vec<FacetCount>>,
+    statistics: SharedResults<SelectionStats>,
 }
 
 impl OpportunityListReader {
@@ -105,15 +107,15 @@ impl OpportunityListReader {
             lists_queue: AdmissionQueue::new(max_running.saturating_sub(statistics), MAX_ADMISSION_WAIT),
             statistics_queue: AdmissionQueue::new(statistics, MAX_ADMISSION_WAIT),
             analytics_queue: AdmissionQueue::new(MAX_RUNNING_ANALYTICS_QUERIES, MAX_ADMISSION_WAIT),
-            pages: SharedAnswers::default(),
-            facets: SharedAnswers::default(),
-            statistics: SharedAnswers::default(),
+            pages: SharedResults::default(),
+            facets: SharedResults::default(),
+            statistics: SharedResults::default(),
         };
         Self { shared: Arc::new(shared) }
     }
 
     /// The lists for a request with these read models, of which the generations in `active` are active.
-    pub(crate) async fn open(&self, models: &ReadModels, active: &GenerationMap) -> RequestLists {
+    pub(crate) async fn open(&self, models: &ReadModels, active: &GenerationMap) -> RequestListReader {
         let generation_of =
             |model: &dyn AnyProjection| active.get(model.name()).copied().unwrap_or(ReadModelGeneration::FIRST);
         let lists = &models.opportunity_lists;
@@ -123,6 +125,6 @@ impl OpportunityListReader {
         } else {
             ListSource::analytics(models.analytics.clone(), generation_of(&models.analytics))
         };
-        RequestLists::new(self.clone(), source, models.response_cache.clone())
+        RequestListReader::new(self.clone(), source, models.response_cache.clone())
     }
 }

@@ -1,4 +1,4 @@
-//! REST: what is not offered over GraphQL. Described by `OpenAPI` at `/api/v1/openapi.json`.
+//! REST: for files, machines and trackers. Described by `OpenAPI` at `/api/v1/openapi.json`.
 //!
 //! Versions are entity tags: a response has the `ETag` of the object, and a change with `If-Match` is recorded only if
 //! that tag is still current (RFC 9110, section 13.1.1). Weak tags are accepted, because proxies weaken strong ones
@@ -83,7 +83,7 @@ impl FromRequestParts<Arc<RestState>> for RestRequest {
 /// The description of all routes, before [`openapi`] marks its error content.
 #[derive(OpenApi)]
 #[openapi(
-    info(title = "MedContractHub", description = "What is not offered over GraphQL (`/graphql`)."),
+    info(title = "MedContractHub", description = "For files, machines and trackers. Others use GraphQL (`/graphql`)."),
     paths(
         opportunity_list::list_opportunities,
         opportunity::get_opportunity,

@@ -210,6 +210,17 @@ pub(crate) fn new_id(
     given.or_else(|| preconditions.idempotency_key.as_ref().map(keyed)).unwrap_or_else(Uuid::now_v7)
 }
 
+/// [`new_id`] for the aggregate that the command creates: with a random id there is nothing to load.
+pub(crate) fn new_aggregate_id(
+    principal: &Principal,
+    kind: &str,
+    given: Option<Uuid>,
+    preconditions: &mut CommandPreconditions,
+) -> Uuid {
+    preconditions.is_new_aggregate = given.is_none() && preconditions.idempotency_key.is_none();
+    new_id(principal, kind, given, preconditions)
+}
+
 fn access_denied(principal: &Principal) -> CommandFailure {
     if principal.sender.authority == CallerAuthority::Anonymous {
         CommandFailure::Unauthenticated

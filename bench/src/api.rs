@@ -5,6 +5,7 @@
 
 mod generated_lists;
 mod list_measures;
+mod read_requests;
 mod request_load;
 mod subscribers;
 
@@ -31,6 +32,7 @@ use serde_json::{Value, json};
 use tokio::time::sleep;
 use uuid::Uuid;
 
+pub(crate) use self::read_requests::measure_reads;
 use self::request_load::{RequestLoad, TargetService};
 use crate::{
     BenchFigures,
@@ -168,8 +170,8 @@ pub async fn run(
         ("view", steady, "query($id: String!) { opportunity(id: $id) { id version facts { title } } }"),
         (
             "search",
-            RequestLoad { requests: options.requests / 10, in_flight: 4, rate: None },
-            "query($words: String!) { searchOpportunities(query: $words, first: 10) { id score } }",
+            RequestLoad { requests: options.requests / 10, in_flight: SEARCHES_AT_ONCE, rate: None },
+            SEARCH_DOCUMENT,
         ),
     ] {
         if is_selected(kind) {
@@ -226,6 +228,11 @@ struct ApiBenchFixture {
     tenant: TenantId,
     opportunity_ids: Arc<[String]>,
 }
+
+/// Searches in flight at once.
+const SEARCHES_AT_ONCE: usize = 4;
+
+const SEARCH_DOCUMENT: &str = "query($words: String!) { searchOpportunities(query: $words, first: 10) { id score } }";
 
 /// Queries of search requests.
 const SEARCH_PHRASES: [&str; 5] =
@@ -313,7 +320,8 @@ async fn measure_mutations(
             );
             let command = ResourceCommand::Create { asset: content, stamp: dispatcher.stamp(&sender) };
             let id = Uuid::new_v4().to_string();
-            dispatcher.dispatch::<Resource>(&sender, &id, &CommandPreconditions::default(), command).await?;
+            let conditions = CommandPreconditions { is_new_aggregate: true, ..CommandPreconditions::default() };
+            dispatcher.dispatch::<Resource>(&sender, &id, &conditions, command).await?;
             Ok(1)
         }
     };

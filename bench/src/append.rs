@@ -1,4 +1,4 @@
-//! Measures appends: single commands through `cqrs-es`, and batches, beside pgbench.
+//! Measures appends: single commands through the dispatcher, and batches, beside pgbench.
 //!
 //! All three take turns in rounds, on one server and one database created for the benchmark, so that changes of the
 //! machine's speed affect all of them; a ratio is the median over the rounds.

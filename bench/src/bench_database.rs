@@ -39,6 +39,9 @@ impl BenchDatabase {
     }
 }
 
+/// Sessions with a name like this wake the relay up, as those of the product do.
+const APPLICATION_NAME: &str = "medhub bench";
+
 /// Runs `work` on a fresh, migrated database on the server of `config`, and drops the database in any case.
 ///
 /// # Errors
@@ -49,7 +52,7 @@ pub(super) async fn with_bench_database<T>(
 ) -> anyhow::Result<T> {
     let server: PgConnectOptions = config.url.expose_secret().parse().context("reading postgres.url")?;
     // Filling the log runs long statements, which are not worth a warning.
-    let server = server.disable_statement_logging();
+    let server = server.disable_statement_logging().application_name(APPLICATION_NAME);
     // Installed before the database is created: from here on a signal cancels the work and does not end the process.
     let mut signals = TerminationSignals::install().context("listening for SIGTERM and SIGINT")?;
     let name = format!("medhub_bench_{}", Uuid::new_v4().simple());

@@ -25,10 +25,10 @@ use super::{
     to_micros,
 };
 
-/// Appends in flight at once.
-const WRITERS: u32 = 4;
+/// Appends in flight at once. Enough that a commit may take some milliseconds at a thousand a second.
+const WRITERS: u32 = 8;
 
-/// Pause between two polls of a read model, and between two samples.
+/// Shortest pause between two polls of a read model, and pause between two samples.
 const POLL_INTERVAL: Duration = Duration::from_millis(2);
 const SAMPLE_INTERVAL: Duration = Duration::from_millis(20);
 
@@ -77,6 +77,12 @@ impl VisibilityLatency {
     }
 }
 
+/// What all appended events have in common.
+struct SampleEvent {
+    version: &'static str,
+    payload: String,
+}
+
 /// The newest committed event, and when it was committed.
 type NewestCommit = Arc<Mutex<Option<(u64, Instant)>>>;
 
@@ -103,11 +109,9 @@ async fn measure_latency(
     environment: &BenchEnvironment,
     options: LatencyBenchOptions,
 ) -> anyhow::Result<Vec<VisibilityLatency>> {
-    let payload = log::sample_payloads()?.swap_remove(0);
+    let sample = SampleEvent { version: log::sample_event_version()?, payload: log::sample_payloads()?.swap_remove(0) };
     // The first event warms up connections, consumer groups and caches, and is not measured.
-    PgBatchStore::new(environment.pool.clone())
-        .append_events(vec![discovered_event("warm", 0, payload.clone())])
-        .await?;
+    PgBatchStore::new(environment.pool.clone()).append_events(vec![discovered_event("warm", 0, &sample)]).await?;
     for projection in environment.select_projections(&[]) {
         wait_until_visible(environment, &projection, &bench_aggregate_id("warm", 0)).await?;
     }
@@ -117,7 +121,7 @@ async fn measure_latency(
         .into_iter()
         .map(|projection| measure_projection(environment, projection, &newest, &done));
     let append = async {
-        let appended = append_at_rate(environment, options, &payload, &newest).await;
+        let appended = append_at_rate(environment, options, &sample, &newest).await;
         done.cancel();
         appended
     };
@@ -146,7 +150,7 @@ async fn measure_latency(
 async fn append_at_rate(
     environment: &BenchEnvironment,
     options: LatencyBenchOptions,
-    payload: &str,
+    sample: &SampleEvent,
     newest: &NewestCommit,
 ) -> anyhow::Result<f64> {
     let events = u64::from(options.rate) * u64::from(options.seconds);
@@ -157,7 +161,7 @@ async fn append_at_rate(
         async move {
             for (turn, number) in (0_u32..).zip((writer..events).step_by(usize::try_from(WRITERS)?)) {
                 tokio::time::sleep_until((started + period * turn).into()).await;
-                store.append_events(vec![discovered_event("steady", number, payload.to_owned())]).await?;
+                store.append_events(vec![discovered_event("steady", number, sample)]).await?;
                 *newest.lock().unwrap_or_else(PoisonError::into_inner) = Some((number, Instant::now()));
             }
             Ok::<_, anyhow::Error>(())
@@ -198,11 +202,15 @@ async fn wait_until_visible(
     let active = projection.with_generation(environment.active_generation(projection.as_ref()).await?);
     let changes = active.project(&[&event]);
     let started = Instant::now();
-    while !active.is_applied(&changes).await? {
+    loop {
+        let asked = Instant::now();
+        if active.is_applied(&changes).await? {
+            return Ok(());
+        }
         ensure!(started.elapsed() < VISIBILITY_TIMEOUT, "{} does not show {aggregate_id}", projection.name());
-        tokio::time::sleep(POLL_INTERVAL).await;
+        // Polls keep a store busy for half of the time at most.
+        tokio::time::sleep(POLL_INTERVAL.max(asked.elapsed())).await;
     }
-    Ok(())
 }
 
 /// Loads the event from the log once it is below the fence.
@@ -239,14 +247,14 @@ fn bench_aggregate_id(kind: &str, number: u64) -> String {
     format!("bench:{kind}-{number}")
 }
 
-fn discovered_event(kind: &str, number: u64, payload: String) -> NewEvent {
+fn discovered_event(kind: &str, number: u64, sample: &SampleEvent) -> NewEvent {
     NewEvent {
         aggregate_type: "opportunity",
         aggregate_id: bench_aggregate_id(kind, number),
         sequence: 1,
         event_type: "opportunity.discovered".to_owned(),
-        event_version: "1.0".to_owned(),
-        payload,
+        event_version: sample.version.to_owned(),
+        payload: sample.payload.clone(),
         metadata: EventMetadata::default(),
     }
 }

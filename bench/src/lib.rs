@@ -9,6 +9,8 @@ pub mod bench_database;
 mod bench_environment;
 pub mod cpu_time;
 pub mod documents;
+pub mod growth;
+pub mod idle;
 pub mod latency;
 mod log;
 pub mod memory;

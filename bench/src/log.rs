@@ -3,7 +3,10 @@
 use std::io::Cursor;
 
 use anyhow::Context;
-use domain::opportunity::{NoticeFiling, OpportunityEvent};
+use domain::{
+    event_version::VersionedEvents,
+    opportunity::{NoticeFiling, OpportunityEvent},
+};
 use sqlx::{Executor, PgPool};
 use synthetic::notice_generator;
 
@@ -23,6 +26,7 @@ pub(super) async fn fill_log(pool: &PgPool, events: u64) -> anyhow::Result<u64> 
             .bind(i64::try_from(first)?)
             .bind(i64::try_from(last)?)
             .bind(&payloads)
+            .bind(sample_event_version()?)
             .execute(pool)
             .await
             .context("inserting events")?;
@@ -32,6 +36,13 @@ pub(super) async fn fill_log(pool: &PgPool, events: u64) -> anyhow::Result<u64> 
     pool.execute("vacuum (analyze) events").await.context("gathering statistics")?;
     let bytes: usize = payloads.iter().map(String::len).sum();
     Ok(bytes as u64 / payloads.len().max(1) as u64)
+}
+
+/// Returns the schema version of the sample payloads: the one that is recorded now, so that nothing is upcast.
+pub(super) fn sample_event_version() -> anyhow::Result<&'static str> {
+    let mut histories = OpportunityEvent::VERSION_HISTORIES.iter();
+    let history = histories.find(|history| history.event_type == "opportunity.discovered");
+    history.map(|history| history.current).context("opportunity.discovered has no version")
 }
 
 /// Returns payloads of `opportunity.discovered` as an import of generated notices records them.

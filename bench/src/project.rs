@@ -8,7 +8,7 @@ use std::{
 
 use anyhow::{Context, ensure};
 use api::config::EngineConfig;
-use projections::runtime::{AnyProjection, RebuildOptions, RebuildPhase, RebuildProgress, Worker};
+use projections::runtime::{AnyProjection, RebuildOptions, RebuildPhase, RebuildProgress, RebuildReport, Worker};
 use tokio::{sync::watch, time::timeout};
 use tokio_util::sync::CancellationToken;
 
@@ -48,11 +48,20 @@ pub async fn bench_rebuild(config: &EngineConfig, options: ProjectionBenchOption
     .await
 }
 
-async fn measure_rebuild(
+/// A rebuild, and what its filling took.
+pub(super) struct TimedRebuild {
+    pub(super) report: RebuildReport,
+    /// Figures of the filling.
+    pub(super) figures: BenchFigures,
+    /// Elapsed time including verify.
+    pub(super) elapsed: Duration,
+}
+
+/// Rebuilds a read model.
+pub(super) async fn time_rebuild(
     environment: &BenchEnvironment,
     projection: &Arc<dyn AnyProjection>,
-    events: u64,
-) -> anyhow::Result<BenchReport> {
+) -> anyhow::Result<TimedRebuild> {
     let progress = watch::Sender::new(RebuildProgress::default());
     let (mut receiver, options, stop) = (progress.subscribe(), RebuildOptions::default(), CancellationToken::new());
     let (started, cpu) = (Instant::now(), cpu_time::process_cpu_time());
@@ -65,7 +74,16 @@ async fn measure_rebuild(
     let report = environment.runtime.rebuild(projections, &options, &progress, &stop).await?;
     let elapsed = started.elapsed();
     let (filled_at, filled_cpu) = filled.await?.context("the rebuild reported no progress")?;
-    let figures = BenchFigures::new(events, filled_at - started, filled_cpu.saturating_sub(cpu), None);
+    let figures = BenchFigures::new(report.events, filled_at - started, filled_cpu.saturating_sub(cpu), None);
+    Ok(TimedRebuild { report, figures, elapsed })
+}
+
+async fn measure_rebuild(
+    environment: &BenchEnvironment,
+    projection: &Arc<dyn AnyProjection>,
+    events: u64,
+) -> anyhow::Result<BenchReport> {
+    let TimedRebuild { report, figures, elapsed } = time_rebuild(environment, projection).await?;
     ensure!(report.events == events, "{} of {events} events were read", report.events);
     let active = environment.active_generation(projection.as_ref()).await?;
     let raw = baseline::write_baseline(environment, projection.name(), active)
@@ -151,8 +169,8 @@ async fn measure_projection(
 }
 
 /// Publishes the whole log to the topics of the environment.
-async fn publish_log(environment: &BenchEnvironment) -> anyhow::Result<()> {
-    let end = environment.runtime.log().completed_prefix().await?;
+pub(super) async fn publish_log(environment: &BenchEnvironment) -> anyhow::Result<()> {
+    let end = environment.runtime.log().load_fence().await?;
     let relay = environment.new_relay();
     let (mut status, stop) = (relay.status(), CancellationToken::new());
     let task = tokio::spawn(relay.run(stop.clone()));

@@ -60,7 +60,7 @@ async fn run_rounds(pool: &PgPool, options: ReplayBenchOptions, payload_bytes: u
 }
 
 /// Reads every event with the log reader. Latencies are those of a batch.
-async fn measure_reader(pool: &PgPool, expected: u64) -> anyhow::Result<BenchFigures> {
+pub(super) async fn measure_reader(pool: &PgPool, expected: u64) -> anyhow::Result<BenchFigures> {
     let mut waits = new_wait_histogram()?;
     let (started, cpu) = (Instant::now(), cpu_time::process_cpu_time());
     let mut replay = LogReplay::start(pool, ReplayOptions::default()).await?;

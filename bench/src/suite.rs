@@ -6,7 +6,6 @@
 mod bench_part;
 mod bench_scale;
 mod engine_versions;
-mod idle_load;
 mod measured_service;
 
 use std::{
@@ -19,13 +18,14 @@ use api::{app_context::AppContext, config::EngineConfig};
 use chrono::{DateTime, Utc};
 use documents::ExtractionConfig;
 
-use self::measured_service::MeasuredService;
+pub(crate) use self::measured_service::{MeasuredService, import_notices};
 pub use self::{bench_part::BenchPart, bench_scale::BenchScale, measured_service::ServiceProgram};
 use crate::{
     api::{self as api_bench, ApiBenchOptions},
     append::{self, AppendBenchOptions, CommandStoreKind},
     bench_environment::{self, BenchEnvironment},
     documents::{self as document_bench, DocumentBenchOptions},
+    idle,
     latency::{self, LatencyBenchOptions},
     project::{self, ProjectionBenchOptions},
     relay::{self, RelayBenchOptions},
@@ -226,7 +226,7 @@ impl BenchSuite<'_> {
     async fn measure_requests(&self) -> anyhow::Result<Vec<BenchMeasure>> {
         let scale = self.options.scale;
         Box::pin(self.with_service(async |environment, service| {
-            measured_service::import_notices(environment, scale.api_notices).await?;
+            import_notices(environment, scale.api_notices).await?;
             let app = AppContext::open_without_model(&environment.config, CONSISTENCY_WAIT)?;
             api_bench::wait_for_projections(&app).await?;
             let options = ApiBenchOptions {
@@ -248,7 +248,10 @@ impl BenchSuite<'_> {
                 };
                 Box::pin(api_bench::run(&app, &options, collect)).await?;
                 api_bench::wait_for_projections(&app).await?;
-                measures.extend(idle_load::measure_idle_load(service.process_id()?, idle_seconds).await);
+                // A system that does not count CPU time in `/proc` has no such figures.
+                if let Ok(load) = idle::measure_idle_load(Some(service.process_id()?), idle_seconds).await {
+                    measures.extend(load.to_measures());
+                }
                 measures.extend(service.peak_memory());
                 Ok(measures)
             });

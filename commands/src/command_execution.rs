@@ -3,7 +3,7 @@
 use cqrs_es::{Aggregate, EventStore, persist::EventStoreAggregateContext};
 use domain::{
     envelope::EventMetadata,
-    event_store::{IdempotencyStore, ProcessedCommand},
+    event_store::{CommandBatchStore, DecidedCommand, IdempotencyStore, ProcessedCommand},
 };
 
 use crate::{
@@ -38,15 +38,27 @@ pub(crate) async fn execute_command<A, S>(
 ) -> Result<CommandOutcome, CommandError<A::Error>>
 where
     A: Aggregate<Error: 'static>,
-    S: EventStore<A, AC = EventStoreAggregateContext<A>> + IdempotencyStore,
+    S: EventStore<A, AC = EventStoreAggregateContext<A>> + IdempotencyStore + CommandBatchStore<A>,
 {
     let mut attempts_left = MAX_ATTEMPTS;
+    let mut is_new = preconditions.is_new_aggregate;
     loop {
         attempts_left -= 1;
-        match attempt_command(store, caller, id, preconditions, &decide).await {
-            Err(CommandError::Conflict) if attempts_left > 0 => {}
+        let context = if is_new { new_context(id) } else { store.load_aggregate(id).await? };
+        match attempt_command(store, caller, context, preconditions, &decide).await {
+            Err(CommandError::Conflict) if attempts_left > 0 => is_new = false,
             outcome => return outcome,
         }
+    }
+}
+
+/// The context of an aggregate without events.
+fn new_context<A: Aggregate>(id: &str) -> EventStoreAggregateContext<A> {
+    EventStoreAggregateContext {
+        aggregate_id: id.to_owned(),
+        aggregate: A::default(),
+        current_sequence: 0,
+        current_snapshot: None,
     }
 }
 
@@ -70,15 +82,15 @@ pub(crate) fn repeated_outcome<A: Aggregate<Error: 'static>>(
 async fn attempt_command<A, S>(
     store: &S,
     caller: &Caller,
-    id: &str,
+    context: EventStoreAggregateContext<A>,
     preconditions: &CommandPreconditions,
     decide: impl Fn(&A) -> Result<Vec<A::Event>, A::Error>,
 ) -> Result<CommandOutcome, CommandError<A::Error>>
 where
     A: Aggregate<Error: 'static>,
-    S: EventStore<A, AC = EventStoreAggregateContext<A>> + IdempotencyStore,
+    S: IdempotencyStore + CommandBatchStore<A>,
 {
-    let context = store.load_aggregate(id).await?;
+    let id = &context.aggregate_id;
     // Checked after loading: an earlier execution of the same command that is part of the loaded events is found here;
     // one that is appended later makes the append fail with a conflict.
     if let Some(key) = &preconditions.idempotency_key
@@ -93,7 +105,8 @@ where
     let events = decide(&context.aggregate).map_err(CommandError::Refused)?;
     let outcome = executed_outcome(id, current, events.len());
     if !events.is_empty() {
-        store.commit(events, context, command_metadata(caller, preconditions).into_map()).await?;
+        let decided = DecidedCommand { events, metadata: command_metadata(caller, preconditions) };
+        store.append_commands(id, context.current_sequence, vec![decided]).await?;
     }
     Ok(outcome)
 }

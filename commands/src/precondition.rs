@@ -18,12 +18,15 @@ pub struct CommandPreconditions {
     pub expected_versions: Option<Vec<u64>>,
     /// The client's idempotency key: a repeated command gets the first one's outcome and is not executed again.
     pub idempotency_key: Option<IdempotencyKey>,
+    /// Whether the id of the aggregate was generated at random for this command, so that it has no events: then nothing
+    /// is loaded before the command is decided.
+    pub is_new_aggregate: bool,
 }
 
 impl CommandPreconditions {
     /// Preconditions that accept only this version; `None` accepts every version.
     pub fn with_version(version: Option<u64>) -> Self {
-        Self { expected_versions: version.map(|version| vec![version]), idempotency_key: None }
+        Self { expected_versions: version.map(|version| vec![version]), ..Self::default() }
     }
 
     /// Whether a command may be decided when the aggregate has this version.

@@ -8,6 +8,7 @@
 //! The text of each requirement is a quotation: white space aside, the document contains it.
 
 mod agency_names;
+mod block_splitter;
 mod clause;
 mod due_date;
 mod list_context;
@@ -32,9 +33,10 @@ use self::{
     list_context::{ListContext, ListPatterns},
 };
 pub(crate) use self::{
+    block_splitter::BlockSplitter,
     due_date::DueDateParser,
     sentence::split_sentences,
-    text_block::{BlockForm, BlockSplitter, PagedSentence, TextBlock},
+    text_block::{BlockForm, PagedSentence, TextBlock},
 };
 use crate::{AnalysisBudget, AnalysisError, PagedText};
 

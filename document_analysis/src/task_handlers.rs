@@ -4,9 +4,9 @@
 //! The process `document-analysis` requests the tasks, and records a failed task in the document.
 
 mod computation;
-mod document_analysis;
 mod document_record;
 mod document_task_handler;
+mod extractive_analysis;
 mod requirement_extraction;
 mod stored_text;
 mod text_extraction;
@@ -20,9 +20,9 @@ use objects::ObjectStore;
 use task_workers::PooledHandler;
 
 use self::{
-    document_analysis::DocumentAnalysis,
     document_record::DocumentRecord,
     document_task_handler::{DocumentTaskHandler, DocumentWork},
+    extractive_analysis::ExtractiveAnalysis,
     requirement_extraction::RequirementExtraction,
     stored_text::StoredText,
     text_extraction::DocumentTextExtraction,
@@ -73,7 +73,7 @@ impl<S: AggregateStores + 'static> DocumentTasks<S> {
         }
         if concurrency.analyse_document > 0 {
             let analyst = Arc::new(ExtractiveAnalyst::new()?);
-            let work = DocumentAnalysis { texts, analyst, resources: self.resources };
+            let work = ExtractiveAnalysis { texts, analyst, resources: self.resources };
             handlers.push(create_handler(&record, work, concurrency.analyse_document));
         }
         Ok(handlers)

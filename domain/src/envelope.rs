@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 pub use self::{
-    header::{HeaderError, from_headers, to_headers},
+    header::{HeaderError, NumberText, from_headers, to_headers, visit_headers},
     partition_progress::{INCARNATION_HEADER, ORDINAL_HEADER, PartitionProgress, WATERMARK_HEADER},
 };
 use crate::upcast::{self, UpcastError};

@@ -41,6 +41,7 @@ pub mod proposal_generation;
 pub mod refusal_code;
 pub mod resource;
 pub mod stream_id;
+mod tagged_enum;
 pub mod task;
 pub mod upcast;
 pub mod value;

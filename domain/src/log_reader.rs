@@ -50,13 +50,13 @@ pub trait LogReader: Send + Sync {
     fn incarnation(&self) -> LogFuture<'_, Uuid>;
 
     /// The position up to which the log is complete: no event at or below it can still appear.
-    fn completed_prefix(&self) -> LogFuture<'_, u64>;
+    fn load_fence(&self) -> LogFuture<'_, u64>;
 
     /// The number of events after a position, counted up to `limit`.
     fn count_after(&self, position: u64, contexts: &'static [BoundedContext], limit: u64) -> LogFuture<'_, u64>;
 
     /// The next events after a position, at most `limit` and none beyond `fence`. For small reads, where
-    /// [`Self::read_batches`] would cost too much. `fence` must be a result of [`Self::completed_prefix`]. A page is
+    /// [`Self::read_batches`] would cost too much. `fence` must be a result of [`Self::load_fence`]. A page is
     /// also bounded in bytes: only an empty page means that there are no more events.
     fn load_after(&self, position: u64, fence: u64, limit: u32) -> LogFuture<'_, Vec<RawEnvelope>>;
 

@@ -29,7 +29,7 @@ pub use self::{
     agency::Agency,
     command::{AmendOpportunity, AwardOpportunity, OpportunityCommand},
     error::OpportunityError,
-    event::{AmendmentStanding, NoticeFiling, OpportunityEvent},
+    event::{AmendmentStanding, NoticeFiling, OpportunityContent, OpportunityEvent},
     id::OpportunityId,
     record::OpportunityRecord,
     value::{

@@ -2,6 +2,7 @@
 //!
 //! [`LogReplay`] streams any part of the log through `COPY`; the functions of this file read single pages.
 
+mod append_wakeups;
 mod copy_decoder;
 mod correlation;
 mod event_filter;
@@ -33,7 +34,7 @@ const READ_TYPE: &str = include_str!("log/read_type.sql");
 ///
 /// # Errors
 /// [`LogError::Postgres`] when the database does not answer.
-pub async fn completed_prefix(connection: &mut PgConnection) -> Result<u64, LogError> {
+pub async fn load_fence(connection: &mut PgConnection) -> Result<u64, LogError> {
     let position: i64 = sqlx::query_scalar("select log_completed_prefix()")
         .fetch_one(connection)
         .await
@@ -64,7 +65,7 @@ pub async fn position_before_last(
     filter: &EventFilter,
     count: u32,
 ) -> Result<u64, LogError> {
-    let fence = completed_prefix(connection).await?;
+    let fence = load_fence(connection).await?;
     let conditions = filter.to_sql().map_err(LogError::Filter)?;
     let statement = format!(
         "select min(position) from (select position from events where position <= {fence}{conditions} \
@@ -83,7 +84,7 @@ const PAGE_BYTES: i64 = 4 << 20;
 /// Reads events after the position `after` up to and including `fence`, ordered by position: at most `limit`, and fewer
 /// when they are large. Only an empty result means that there are no more.
 ///
-/// `fence` must be a result of [`completed_prefix`] that was returned before this call.
+/// `fence` must be a result of [`load_fence`] that was returned before this call.
 ///
 /// # Errors
 /// [`LogError::Postgres`] when the database does not answer or a row cannot be decoded.

@@ -50,12 +50,7 @@ pub async fn detect_pooler(pool: &PgPool) -> Result<Option<SessionSharingPooler>
     with_timeout(PROBE_TIMEOUT, "detecting a pooler", async {
         let mut one = connect(pool, APPLICATION_NAME).await?;
         let mut other = connect(pool, APPLICATION_NAME).await?;
-        let (mut first, mut shared) = (None, false);
-        for _ in 0..PROBE_COUNT {
-            let (mine, others) = (backend_pid(&mut one).await?, backend_pid(&mut other).await?);
-            let (known, known_other) = *first.get_or_insert((mine, others));
-            shared |= mine == others || mine != known || others != known_other;
-        }
+        let shared = shares_sessions(&mut one, &mut other).await?;
         let found = if shared {
             Some(SessionSharingPooler {
                 keeps_prepared_statements: keeps_prepared_statements(&mut one, &mut other).await,
@@ -70,6 +65,23 @@ pub async fn detect_pooler(pool: &PgPool) -> Result<Option<SessionSharingPooler>
         Ok(found)
     })
     .await
+}
+
+/// Whether two clients that are connected at the same time are answered by the same server process, or one of them by
+/// several.
+///
+/// # Errors
+/// [`LogError::Postgres`] when Postgres does not answer.
+pub(crate) async fn shares_sessions(one: &mut PgConnection, other: &mut PgConnection) -> Result<bool, LogError> {
+    let mut first = None;
+    for _ in 0..PROBE_COUNT {
+        let (mine, others) = (backend_pid(one).await?, backend_pid(other).await?);
+        let (known, known_other) = *first.get_or_insert((mine, others));
+        if mine == others || mine != known || others != known_other {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// Returns the id of the server process that answers. Uses the simple protocol, which needs no prepared statement.

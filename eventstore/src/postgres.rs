@@ -1,6 +1,6 @@
 //! Connects to Postgres and migrates its schema.
 
-use std::{borrow::Cow, time::Duration};
+use std::{borrow::Cow, str::FromStr, time::Duration};
 
 use futures::future::BoxFuture;
 use secrecy::{ExposeSecret, SecretString};
@@ -9,7 +9,7 @@ use sqlx::{
     Connection, Executor as _, PgConnection, PgPool, Row as _,
     error::BoxDynError,
     migrate::{Migration, MigrationSource, MigrationType, Migrator},
-    postgres::PgPoolOptions,
+    postgres::{PgConnectOptions, PgPoolOptions},
 };
 use tokio::time::timeout;
 
@@ -27,7 +27,8 @@ pub struct PostgresConfig {
     pub acquire_timeout_ms: u64,
     /// Number of additional connections that append the events of single commands.
     pub append_lanes: usize,
-    /// Number of additional connections that load streams for single commands.
+    /// Number of additional connections that load streams for single commands, and of those that look up idempotency
+    /// keys.
     pub load_lanes: usize,
     /// Maximum number of events that one statement appends for several commands, and of streams that one statement
     /// loads.
@@ -50,6 +51,10 @@ impl Default for PostgresConfig {
     }
 }
 
+/// `application_name` of pooled connections; a name in the URL is added to it. Only sessions whose name begins like this
+/// wake the relay up (`migrations/postgres/0029_append_wakeups.sql`); it finds the appends of others when it polls.
+const APPLICATION_NAME: &str = "medhub";
+
 /// True outside of any transaction: then the statement begins a transaction of its own, at the same time. Must be sent
 /// by the simple protocol, since a prepared statement begins later than its transaction.
 const IS_OUTSIDE_TRANSACTION: &str = "select transaction_timestamp() = statement_timestamp()";
@@ -62,14 +67,22 @@ const IS_OUTSIDE_TRANSACTION: &str = "select transaction_timestamp() = statement
 /// # Errors
 /// [`LogError::Postgres`] when the URL cannot be parsed.
 pub fn open_pool(config: &PostgresConfig) -> Result<PgPool, LogError> {
-    PgPoolOptions::new()
+    let options = PgConnectOptions::from_str(config.url.expose_secret());
+    let options = options.map_err(postgres_error("parsing the connection URL"))?;
+    let name = match options.get_application_name() {
+        Some(name) if name.starts_with(APPLICATION_NAME) => name.to_owned(),
+        Some(name) => format!("{APPLICATION_NAME} {name}"),
+        None => APPLICATION_NAME.to_owned(),
+    };
+    let options = options.application_name(&name);
+    let pool = PgPoolOptions::new()
         .max_connections(config.max_connections)
         .acquire_timeout(Duration::from_millis(config.acquire_timeout_ms))
         .after_release(|connection, _| {
             Box::pin(async move { connection.fetch_one(IS_OUTSIDE_TRANSACTION).await?.try_get(0) })
         })
-        .connect_lazy(config.url.expose_secret())
-        .map_err(postgres_error("parsing the connection URL"))
+        .connect_lazy_with(options);
+    Ok(pool)
 }
 
 /// Key of the advisory lock that serializes migrations: 'MHMG'.

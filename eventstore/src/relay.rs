@@ -15,8 +15,9 @@
 //! One relay leads, by a lease that it renews (module `lease`). It sends nothing to Kafka once its term may be over.
 //! It moves the checkpoint under its epoch; an earlier leader has a lower epoch and cannot move it. After a crash the
 //! checkpoint may be behind Kafka. Positions only grow within a partition, so the next leader reads the last record of
-//! every partition and skips the events up to it. Every stage waits for the next one, so while Kafka is unavailable the
-//! relay holds a bounded number of events, and it resumes without intervention.
+//! every partition and skips the events up to it. If a former leader resumed and sent that record late, the checkpoint
+//! shows that the partition has more. Every stage waits for the next one, so while Kafka is unavailable the relay holds a
+//! bounded number of events, and it resumes without intervention.
 
 mod acknowledgement_tracker;
 mod checkpoint;
@@ -27,6 +28,7 @@ mod log_source;
 mod open_append;
 mod partition_state;
 mod pending_deliveries;
+mod polled_producer;
 mod progress;
 mod published_progress;
 mod record_encoder;
@@ -177,22 +179,37 @@ impl Relay {
                 Ok((incarnation, checkpoint::load_checkpoint(&mut connection, incarnation, epoch).await?))
             })
             .await?;
-        let (ends, ()) =
+        let (mut ends, ()) =
             tokio::try_join!(read_published_progress(&self.kafka), topic::check_cleanup_policies(&self.kafka))?;
         let verifying = published_progress::check_published_progress(&mut connection, incarnation, &ends);
         with_timeout(self.config.answer_timeout(), "checking the events that the topics end with", verifying).await?;
+        let (term, answer_timeout) = (lease.term(), self.config.answer_timeout());
+        let advancing =
+            published_progress::advance_to_checkpoint(&self.pool, &self.kafka, answer_timeout, position, &mut ends);
+        // Reads the log, perhaps much of it.
+        let late_ends = tokio::select! {
+            advanced = advancing => advanced?,
+            () = shutdown.cancelled() => return Ok(()),
+            lost = term.clone().wait_until_lost() => return Err(lost),
+        };
         let publisher = KafkaPublisher::new(&self.kafka, incarnation, ends)?;
         tracing::info!(relay.position = position, relay.epoch = epoch, log.incarnation = %incarnation, "relay leads");
         relay_metrics::set_leading(true);
         self.status.send_modify(|status| *status = RelayStatus::leading_from(position, status));
 
-        let mut source = LogSource::new(connection, &self.config, position)?;
+        let mut source = LogSource::new(connection, &self.pool, &self.config, position)?;
         let (batches, to_send) = mpsc::channel(READ_AHEAD);
         // Unbounded: permits already bound the events in flight, and these may be in many small batches.
         let (sent, to_acknowledge) = mpsc::unbounded_channel();
         let (checkpoint_sender, checkpoint) = watch::channel(position);
-        let term = lease.term();
-        let sender = RecordSender::new(publisher, self.registry.clone(), &self.config, checkpoint, term.clone());
+        let mut sender = RecordSender::new(publisher, self.registry.clone(), &self.config, checkpoint, term.clone());
+        if late_ends > 0 {
+            tracing::warn!(
+                kafka.partitions = late_ends,
+                "partitions end with a former leader's records, or lost newer ones"
+            );
+            sender.refresh_beacons_at_once();
+        }
         let sender = AbortOnDropHandle::new(tokio::spawn(sender.run(to_send, sent)));
         let (pool, status) = (self.pool.clone(), self.status.clone());
         let acknowledger = AcknowledgementTracker::new(

@@ -29,6 +29,7 @@ pub use self::error::{AppendError, LoadError};
 use self::{
     group_commit::{GroupCommit, PendingEvent},
     group_queue::{JobSize, QueueLimits},
+    idempotency::ProcessedCommandFinder,
     snapshot_writer::{SnapshotWriter, StreamSnapshot},
     stream_loader::{StreamLoader, StreamRow},
 };
@@ -59,13 +60,14 @@ struct EventStoreInner {
     pool: PgPool,
     appender: GroupCommit,
     loader: StreamLoader,
+    processed_commands: ProcessedCommandFinder,
     snapshots: SnapshotWriter,
     snapshot_every: usize,
 }
 
 impl<A> PgEventStore<A> {
     /// Creates a store over the log in the database of `pool`. It opens its own connections when it first needs them:
-    /// up to `append_lanes` for appends, up to `load_lanes` for loads, and one for snapshots.
+    /// up to `append_lanes` for appends, up to `load_lanes` each for loads and for idempotency keys, and one for snapshots.
     pub fn new(pool: PgPool, config: &PostgresConfig) -> Self {
         let limits = |lanes: usize| QueueLimits {
             lanes: lanes.max(1),
@@ -74,6 +76,7 @@ impl<A> PgEventStore<A> {
         let shared = EventStoreInner {
             appender: GroupCommit::new(&pool, limits(config.append_lanes)),
             loader: StreamLoader::new(&pool, limits(config.load_lanes)),
+            processed_commands: ProcessedCommandFinder::new(&pool, limits(config.load_lanes)),
             snapshots: SnapshotWriter::new(&pool, limits(1)),
             snapshot_every: config.snapshot_every,
             pool,

@@ -20,6 +20,16 @@ use crate::error::{LogError, kafka_error};
 /// Time limit of requests to the broker about topics.
 pub(crate) const BROKER_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// How long a topic that was created may stay without partitions or leaders. A broker that gets little of the processor
+/// knows of them long after it has acknowledged the creation.
+const CREATION_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Time limit of one look at a topic that was created, so that there are several within [`CREATION_TIMEOUT`].
+const LOOK_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Pause between two looks at a topic that changes.
+const LOOK_PAUSE: Duration = Duration::from_millis(50);
+
 /// Maximum size of a record, in bytes. Kafka's default, a tenth of it, is too small: the text of a solicitation is a
 /// part of its event.
 const MAX_RECORD_BYTES: &str = "10485760";
@@ -41,6 +51,9 @@ pub struct KafkaConfig {
     pub replication: i32,
     /// Retention of records, in hours; 0 is without limit. The log in Postgres keeps all events in any case.
     pub retention_hours: u64,
+    /// How long the relay's producer waits for further records before it sends a batch, in milliseconds. More means fewer
+    /// requests while there is much to send, and later records while there is little.
+    pub linger_ms: u32,
 }
 
 impl Default for KafkaConfig {
@@ -51,6 +64,7 @@ impl Default for KafkaConfig {
             partitions: 4,
             replication: 1,
             retention_hours: 0,
+            linger_ms: 2,
         }
     }
 }
@@ -61,6 +75,9 @@ impl KafkaConfig {
         let mut config = ClientConfig::new();
         config.set("bootstrap.servers", &self.brokers);
         config.set("client.id", "medhub");
+        // When all brokers are away, keeps those that it knows instead of removing them and asking the addresses of the
+        // settings again: in this version of the client library a client may be left without any broker.
+        config.set("metadata.recovery.strategy", "none");
         config
     }
 
@@ -70,7 +87,7 @@ impl KafkaConfig {
         config
             .set("enable.idempotence", "true")
             .set("acks", "all")
-            .set("linger.ms", "2")
+            .set("linger.ms", self.linger_ms.to_string())
             // No time-out: if a record were dropped and later ones succeeded, an aggregate's events would be out of
             // order.
             .set("message.timeout.ms", "0")
@@ -153,7 +170,7 @@ fn await_deletion(config: &KafkaConfig) -> Result<(), LogError> {
             if Instant::now() > deadline {
                 return Err(LogError::Topic { topic, reason: "it still exists after its deletion".to_owned() });
             }
-            std::thread::sleep(Duration::from_millis(50));
+            std::thread::sleep(LOOK_PAUSE);
         }
     }
     Ok(())
@@ -257,32 +274,41 @@ fn check_partition_counts(config: &KafkaConfig, expected: &[(String, i32)]) -> R
 }
 
 /// Like [`partition_count`], for a topic that was just created: brokers acknowledge a creation before all of them know
-/// the topic, and before its partitions have leaders.
+/// the topic, and before its partitions have leaders. A number other than zero is final.
 fn await_partition_count(consumer: &BaseConsumer, topic: &str) -> Result<usize, LogError> {
-    let deadline = Instant::now() + BROKER_TIMEOUT;
+    let deadline = Instant::now() + CREATION_TIMEOUT;
     loop {
-        let found = partition_count(consumer, topic)?;
-        let leaders = check_partition_leaders(consumer, topic, found);
-        if leaders.is_ok() && found > 0 || Instant::now() > deadline {
-            return leaders.map(|()| found);
+        let found = look_up_partitions(consumer, topic);
+        let is_known = found.as_ref().is_ok_and(|found| *found > 0);
+        if is_known || Instant::now() > deadline {
+            return found;
         }
-        std::thread::sleep(Duration::from_millis(50));
+        std::thread::sleep(LOOK_PAUSE);
     }
+}
+
+/// The number of partitions of a topic, all of which have leaders; 0 when it does not exist.
+fn look_up_partitions(consumer: &BaseConsumer, topic: &str) -> Result<usize, LogError> {
+    let found = fetch_partition_count(consumer, topic, LOOK_TIMEOUT)?;
+    check_partition_leaders(consumer, topic, found)?;
+    Ok(found)
 }
 
 fn check_partition_leaders(consumer: &BaseConsumer, topic: &str, partitions: usize) -> Result<(), LogError> {
     for partition in 0..i32::try_from(partitions).unwrap_or(i32::MAX) {
-        consumer
-            .fetch_watermarks(topic, partition, BROKER_TIMEOUT)
-            .map_err(kafka_error("reading a partition's end"))?;
+        consumer.fetch_watermarks(topic, partition, LOOK_TIMEOUT).map_err(kafka_error("reading a partition's end"))?;
     }
     Ok(())
 }
 
 /// The number of partitions of a topic; 0 when it does not exist.
 pub(crate) fn partition_count(consumer: &BaseConsumer, topic: &str) -> Result<usize, LogError> {
+    fetch_partition_count(consumer, topic, BROKER_TIMEOUT)
+}
+
+fn fetch_partition_count(consumer: &BaseConsumer, topic: &str, timeout: Duration) -> Result<usize, LogError> {
     let metadata =
-        consumer.fetch_metadata(Some(topic), BROKER_TIMEOUT).map_err(kafka_error("reading a topic's partitions"))?;
+        consumer.fetch_metadata(Some(topic), timeout).map_err(kafka_error("reading a topic's partitions"))?;
     Ok(metadata.topics().iter().find(|found| found.name() == topic).map_or(0, |found| found.partitions().len()))
 }
 

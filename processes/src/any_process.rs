@@ -155,8 +155,8 @@ mod tests {
     use uuid::Uuid;
 
     use super::*;
-    use crate::saved_search_alerts::{
-        AlertedSearch, MAX_ALERTS_PER_HOUR, MatchAnnouncement, SavedSearchAlertInput, SavedSearchAlerts,
+    use crate::saved_search_alert_process::{
+        AlertedSearch, MAX_ALERTS_PER_HOUR, MatchAnnouncement, SavedSearchAlertInput, SavedSearchAlertProcess,
         SavedSearchMatch,
     };
 
@@ -182,12 +182,12 @@ mod tests {
 
         let (mut state, mut one_by_one) = (Value::Null, vec![]);
         for input in &inputs {
-            let mut decision = decide::<SavedSearchAlerts>(&state, ProcessInput::Event(input)).unwrap();
+            let mut decision = decide::<SavedSearchAlertProcess>(&state, ProcessInput::Event(input)).unwrap();
             state = decision.state.take().unwrap();
             one_by_one.push(decision);
         }
         one_by_one.last_mut().unwrap().state = Some(state);
-        assert_eq!(decide_all::<SavedSearchAlerts>(&Value::Null, &inputs).unwrap(), one_by_one);
-        assert_eq!(decide_all::<SavedSearchAlerts>(&Value::Null, []).unwrap(), []);
+        assert_eq!(decide_all::<SavedSearchAlertProcess>(&Value::Null, &inputs).unwrap(), one_by_one);
+        assert_eq!(decide_all::<SavedSearchAlertProcess>(&Value::Null, []).unwrap(), []);
     }
 }

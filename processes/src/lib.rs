@@ -14,21 +14,21 @@
 //!
 //! A decision is recorded before its commands are sent, and a command is deleted after it was sent. A crash between the
 //! two repeats the command under the same idempotency key, which the log executes once. Events are consumed by a
-//! stateless projection with the process's name, so order, retries and dead letters are those of projections, and past
+//! forwarding projection with the process's name, so order, retries and dead letters are those of projections, and past
 //! events are never reacted to: neither a replay nor a rebuild has an effect.
 
 mod any_process;
-pub mod document_analysis;
-mod group_sender;
+mod claimed_command_sender;
+pub mod document_analysis_process;
 mod instance_store;
 mod process;
 mod process_catalog;
 mod process_command;
 mod process_projection;
 mod process_runner;
-pub mod proposal_generation;
+pub mod proposal_generation_process;
 mod runner_status;
-pub mod saved_search_alerts;
+pub mod saved_search_alert_process;
 mod unknown_fields;
 
 pub use self::{

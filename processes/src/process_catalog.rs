@@ -6,8 +6,8 @@ use projections::runtime::AnyProjection;
 
 use crate::{
     AnyProcess, InstanceStore, Process as _, ProcessProjection, any_process::ProcessType,
-    document_analysis::DocumentAnalysis, proposal_generation::GenerationSupervision,
-    saved_search_alerts::SavedSearchAlerts,
+    document_analysis_process::DocumentAnalysisProcess, proposal_generation_process::ProposalGenerationProcess,
+    saved_search_alert_process::SavedSearchAlertProcess,
 };
 
 /// Declares the lists of processes from one list: those that events of the log are fed to, and those that get their inputs
@@ -33,7 +33,7 @@ macro_rules! processes {
 }
 
 processes! {
-    by_events: [DocumentAnalysis, GenerationSupervision],
+    by_events: [DocumentAnalysisProcess, ProposalGenerationProcess],
     // Their inputs come from `saved_search_matching`.
-    by_others: [SavedSearchAlerts],
+    by_others: [SavedSearchAlertProcess],
 }

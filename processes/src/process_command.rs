@@ -165,7 +165,8 @@ where
             let sender = CommandSender { caller: caller.clone(), authority: CallerAuthority::System };
             let stamp = dispatcher.stamp(&sender);
             let command = A::convert_command(command.clone(), stamp)?;
-            let conditions = CommandPreconditions { expected_versions: None, idempotency_key: Some(key.clone()) };
+            let conditions =
+                CommandPreconditions { idempotency_key: Some(key.clone()), ..CommandPreconditions::default() };
             Some(BatchedCommand { sender, conditions, command })
         })
         .collect();

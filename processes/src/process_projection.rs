@@ -1,11 +1,11 @@
-//! Feeds events to a process, as a stateless projection.
+//! Feeds events to a process, as a forwarding projection.
 
 use std::{marker::PhantomData, time::Duration};
 
 use domain::{context::BoundedContext, envelope::RawEnvelope};
 use projections::{
     QueryError,
-    runtime::{BatchLimits, FetchStrategy, ProjectionError, StatelessProjection, is_rejected_value},
+    runtime::{BatchLimits, FetchStrategy, ForwardingProjection, ProjectionError, is_rejected_value},
 };
 use uuid::Uuid;
 
@@ -57,7 +57,7 @@ impl<E> ProcessEvent<E> {
     }
 }
 
-impl<P: Process> StatelessProjection for ProcessProjection<P> {
+impl<P: Process> ForwardingProjection for ProcessProjection<P> {
     const NAME: &'static str = P::NAME;
 
     const FETCH_STRATEGY: FetchStrategy = FetchStrategy::AtOnce;

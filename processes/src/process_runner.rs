@@ -12,13 +12,13 @@ use futures::{StreamExt as _, stream};
 use metrics::{counter, gauge};
 use tokio::{
     sync::watch,
-    time::{Instant, MissedTickBehavior, interval, sleep},
+    time::{Instant, MissedTickBehavior, interval, sleep, timeout_at},
 };
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     AnyProcess, InstanceStore, InstanceStoreError, ProcessCommand,
-    group_sender::GroupSender,
+    claimed_command_sender::ClaimedCommandSender,
     instance_store::ClaimedCommand,
     runner_status::{RunnerStatus, RunnerTask},
 };
@@ -42,7 +42,7 @@ impl Default for ProcessRunnerConfig {
         Self {
             poll_interval: Duration::from_millis(500),
             claim_lease: Duration::from_secs(10),
-            concurrency: 16,
+            concurrency: 64,
             max_attempts: 12,
         }
     }
@@ -50,6 +50,8 @@ impl Default for ProcessRunnerConfig {
 
 /// Longest pause between two attempts to execute a command, or to reach Postgres.
 const MAX_PAUSE: Duration = Duration::from_mins(1);
+/// Shortest pause between two removals of executed commands while others of the claim are being sent.
+const MIN_REMOVAL_PAUSE: Duration = Duration::from_millis(10);
 /// How often the gauges of what is pending are set.
 const BACKLOG_INTERVAL: Duration = Duration::from_secs(15);
 /// Commands that are claimed at once, and tenants that have a share of them.
@@ -198,18 +200,34 @@ impl<S: AggregateStores + 'static> ProcessRunner<S> {
             tracing::error!(process = command.process, instance = command.key.instance_id, reason, "instance stalled");
             outcome = outcome.and(self.store.stall_command(command, &reason).await);
         }
-        let sender = GroupSender {
+        let sender = ClaimedCommandSender {
             store: &self.store,
             dispatcher: &self.dispatcher,
             processes: &self.processes,
             config: self.config,
         };
-        let sent: Vec<_> = stream::iter(group_by_target(claimed.commands))
-            .map(|group| sender.send_group(group, claimed_at))
-            .buffer_unordered(self.config.concurrency)
-            .collect()
-            .await;
-        sent.into_iter().fold(outcome, Result::and).map(|()| count)
+        let mut sent = stream::iter(group_by_target(claimed.commands))
+            .map(|group| sender.send_commands(group, claimed_at))
+            .buffer_unordered(self.config.concurrency);
+        let mut executed = vec![];
+        // Usually one statement removes all of a claim. If a stream is slow, the others' commands do not wait for it until
+        // another runner claims them.
+        let mut remove_at = claimed_at + self.config.claim_lease / 4;
+        loop {
+            // A group that is being sent goes on after the wait for it has ended.
+            match timeout_at(remove_at, sent.next()).await {
+                Ok(Some(group)) => {
+                    executed.extend(group.executed);
+                    outcome = outcome.and(group.outcome);
+                }
+                Ok(None) => break,
+                Err(_) => {
+                    outcome = outcome.and(self.store.remove_commands(&std::mem::take(&mut executed)).await);
+                    remove_at = Instant::now() + (self.config.claim_lease / 8).max(MIN_REMOVAL_PAUSE);
+                }
+            }
+        }
+        self.store.remove_commands(&executed).await.and(outcome).map(|()| count)
     }
 }
 

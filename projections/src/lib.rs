@@ -24,7 +24,7 @@ pub mod tenant_views;
 
 pub use self::{
     error::QueryError,
-    listed_opportunity::ListedOpportunity,
+    listed_opportunity::{ListEntry, ListedOpportunity},
     opportunity_criteria::{OpportunityCriteria, TimeRange},
     point_in_time::PointInTime,
 };

@@ -2,15 +2,13 @@
 
 use chrono::{DateTime, Utc};
 
-/// An opportunity as an item of a list; `C` is the form of the list's cursors.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ListedOpportunity<C> {
-    /// The cursor of the page that begins after this item.
-    pub cursor: C,
+/// The details of an opportunity, as its current notice states them. An empty text counts as absent.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct ListEntry {
     /// Agency code and solicitation number.
     pub id: String,
     /// Sequence of the event that set these details.
-    pub version: u64,
+    pub sequence: i64,
     /// Title.
     pub title: String,
     /// Description.
@@ -47,6 +45,15 @@ pub struct ListedOpportunity<C> {
     pub place_city: Option<String>,
     /// State where the work is done.
     pub place_state: Option<String>,
+}
+
+/// An opportunity as an item of a list; `C` is the form of the list's cursors.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListedOpportunity<C> {
+    /// The cursor of the page that begins after this item.
+    pub cursor: C,
+    /// Its details.
+    pub entry: ListEntry,
     /// Number of recorded awards.
     pub awards: u64,
     /// Sum of the awards in US cents; `None` while none has an amount.
@@ -56,30 +63,7 @@ pub struct ListedOpportunity<C> {
 impl<C> ListedOpportunity<C> {
     /// The same item with the cursor of another list.
     pub fn with_cursor<D>(self, cursor: D) -> ListedOpportunity<D> {
-        ListedOpportunity {
-            cursor,
-            id: self.id,
-            version: self.version,
-            title: self.title,
-            description: self.description,
-            solicitation_number: self.solicitation_number,
-            notice_id: self.notice_id,
-            notice_type: self.notice_type,
-            agency_code: self.agency_code,
-            agency_name: self.agency_name,
-            sub_tier: self.sub_tier,
-            office: self.office,
-            set_aside: self.set_aside,
-            naics: self.naics,
-            psc: self.psc,
-            posted_at: self.posted_at,
-            response_deadline: self.response_deadline,
-            active: self.active,
-            link: self.link,
-            place_city: self.place_city,
-            place_state: self.place_state,
-            awards: self.awards,
-            awarded_cents: self.awarded_cents,
-        }
+        let Self { cursor: _, entry, awards, awarded_cents } = self;
+        ListedOpportunity { cursor, entry, awards, awarded_cents }
     }
 }

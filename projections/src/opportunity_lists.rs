@@ -6,11 +6,14 @@
 //! | `generation` | one row, which every transaction that writes locks; whether the tables were ever complete |
 //! | `opportunities` | the details of the current notice, its search terms and the sums of its awards |
 //! | `awards` | the awards |
-//! | `counters` | number of opportunities and awards by one or two values |
+//! | `counters`, `triple_counters` | number of opportunities and awards by up to two values, and by three |
+//! | `deferred_indexes`, `filled_changes` | the state of a filling |
 
+mod copied_rows;
 mod count;
 mod counter;
 mod facet;
+mod generation_fill;
 mod list_change;
 mod list_cursor;
 mod list_entry;

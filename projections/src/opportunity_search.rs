@@ -16,6 +16,7 @@ mod point;
 mod point_filter;
 mod projection;
 mod queries;
+mod query_vector_cache;
 mod ranking;
 mod recommendations;
 mod search_ranking;

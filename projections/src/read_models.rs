@@ -74,9 +74,9 @@ read_models! {
     opportunity_views: OpportunityViews,
     /// Aggregates of tenants, in `Redis`.
     tenant_views: TenantViews,
-    /// Publishes changes to subscribers; stateless.
+    /// Publishes changes to subscribers; a forwarding projection.
     change_feed: ChangeFeed,
-    /// Cached responses, which events invalidate; stateless.
+    /// Cached responses, which events invalidate; a forwarding projection.
     response_cache: ResponseCache,
 }
 

@@ -1,6 +1,6 @@
 //! Runs projections: consumes events from Kafka, applies them in batches, retries, parks, rebuilds and verifies.
 //!
-//! A projection is a small type that implements [`Projection`], or [`StatelessProjection`]; everything else is here and common to all of them. Each
+//! A projection is a small type that implements [`Projection`], or [`ForwardingProjection`]; everything else is here and common to all of them. Each
 //! generation of each projection has its own worker and consumer group, so that a failing store delays no other
 //! projection. The runtime's own state is in Postgres, beside the log ([`ControlStore`]).
 
@@ -13,13 +13,13 @@ mod consumer_config;
 mod control_store;
 mod dead_letter;
 mod error;
+mod forwarding_projection;
 mod generation_lag;
 mod projection;
 mod projection_runtime;
 mod read_model_generation;
 mod rebuild;
 mod registration;
-mod stateless_projection;
 mod supervisor;
 mod verify;
 mod worker;
@@ -37,16 +37,16 @@ pub use self::{
     },
     dead_letter::{DeadLetter, ParkedStream, ParkedStreamQuery, RedriveError, RedriveReport, RedrivenStream},
     error::{ProjectionError, RuntimeError, is_rejected_value},
+    forwarding_projection::ForwardingProjection,
     generation_lag::{GenerationLag, LagError},
     projection::{BatchLimits, FetchStrategy, Projection},
     projection_runtime::ProjectionRuntime,
     read_model_generation::{InvalidGeneration, ReadModelGeneration},
     rebuild::{
-        ProjectionRebuildProgress, RebuildError, RebuildOptions, RebuildPhase, RebuildProgress, RebuildRecord,
-        RebuildReport, RebuildStatus,
+        RebuildError, RebuildOptions, RebuildPartProgress, RebuildPhase, RebuildProgress, RebuildRecord, RebuildReport,
+        RebuildStatus,
     },
     registration::RegisterError,
-    stateless_projection::StatelessProjection,
     supervisor::Supervisor,
     verify::{Difference, DifferenceKind, VerifyError, VerifyOptions, VerifyProgress, VerifyReport},
     worker::Worker,

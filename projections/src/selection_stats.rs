@@ -5,6 +5,8 @@ use chrono::NaiveDate;
 /// Figures over selected opportunities.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct SelectionStats {
+    /// Whether more opportunities are selected than the figures are of.
+    pub is_lower_bound: bool,
     /// Totals of the whole selection.
     pub total: SelectionTotals,
     /// By agency, the one with the most opportunities first; equal counts in the order of the code.

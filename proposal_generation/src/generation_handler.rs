@@ -1,6 +1,6 @@
 //! Does tasks of the kind `generate_proposal`.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use commands::dispatcher::CommandDispatcher;
 use domain::{
@@ -15,7 +15,7 @@ use domain::{
     task::{RetryDecision, TaskKind, TaskResult},
     value::ProposalId,
 };
-use language_models::GenerationUpdate;
+use language_models::{GenerationUpdate, PaidSection};
 use metrics::counter;
 use task_workers::{ClaimedTask, TaskFailure, TaskHandler};
 use tokio::time::sleep;
@@ -24,7 +24,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     CONTROL_VARIANT, OpportunitySummary, PassageQuery, PassageSource, PromptLibrary, SectionError, SectionPrompt,
     SectionWriter, SharedEdits, WrittenSection,
-    generation_record::{GenerationRecord, ProposalWriting, RecordOutcome},
+    generation_recorder::{GenerationRecorder, ProposalWriting, RECORD_PAUSES, RecordOutcome},
     progress_reporter::ProgressReporter,
     retry_wait::RetryWait,
     section_writer::SectionTask,
@@ -50,13 +50,15 @@ pub struct GenerationHandler<S> {
     pub progress: Arc<dyn ProgressPublisher>,
     /// How long an attempt waits, in all, before sections that could not be written are tried again.
     pub max_wait: Duration,
+    /// The pauses before a result is sent again that the event store has not accepted.
+    pub record_pauses: [Duration; RECORD_PAUSES.len()],
 }
 
 impl<S: AggregateStores + 'static> TaskHandler for GenerationHandler<S> {
     const KIND: TaskKind = TaskKind::GenerateProposal;
 
     async fn run(&self, task: &ClaimedTask, cancelled: CancellationToken) -> Result<TaskResult, TaskFailure> {
-        let record = GenerationRecord::from_task(&self.dispatcher, task)?;
+        let record = GenerationRecorder::from_task(&self.dispatcher, task, self.record_pauses)?;
         let generation = record.load_generation().await?;
         let run = GenerationRun::new(self, task, record, &generation);
         let outcome = run.generate(&generation, &cancelled).await;
@@ -89,7 +91,7 @@ struct SectionContext<'a> {
 struct GenerationRun<'a, S> {
     handler: &'a GenerationHandler<S>,
     task: &'a ClaimedTask,
-    record: GenerationRecord<'a, S>,
+    record: GenerationRecorder<'a, S>,
     proposal: ProposalId,
     progress: ProgressReporter,
 }
@@ -98,7 +100,7 @@ impl<'a, S: AggregateStores> GenerationRun<'a, S> {
     fn new(
         handler: &'a GenerationHandler<S>,
         task: &'a ClaimedTask,
-        record: GenerationRecord<'a, S>,
+        record: GenerationRecorder<'a, S>,
         generation: &RequestedGeneration,
     ) -> Self {
         let proposal = generation.request.proposal_id;
@@ -132,7 +134,6 @@ impl<'a, S: AggregateStores> GenerationRun<'a, S> {
         let opportunity = passages.summarize_opportunity(&generation.request.opportunity_id).await;
         let opportunity = opportunity.map_err(|error| retrieval_failure(&error))?;
         let mut wait = RetryWait::new(self.handler.max_wait);
-        let mut failed_micros = BTreeMap::new();
         let mut pending: Vec<&RequestedSection> = generation.pending_sections().collect();
         loop {
             let mut postponed: Vec<(&RequestedSection, SectionError)> = vec![];
@@ -140,9 +141,8 @@ impl<'a, S: AggregateStores> GenerationRun<'a, S> {
                 if cancelled.is_cancelled() {
                     return Err(TaskFailure::later("the generation was interrupted"));
                 }
-                let spent: &mut u64 = failed_micros.entry(&section.key).or_default();
                 let context = SectionContext { generation, prompt, opportunity: &opportunity, preferred };
-                match self.generate_section(context, section, spent).await? {
+                match self.generate_section(context, section).await? {
                     SectionPass::Recorded => self.write_recorded_texts().await?,
                     SectionPass::Postponed(error) => postponed.push((section, error)),
                     SectionPass::Ended => return task_result("the generation has ended meanwhile"),
@@ -152,7 +152,7 @@ impl<'a, S: AggregateStores> GenerationRun<'a, S> {
                 return self.finish().await;
             };
             let Some(pause) = wait.take_pause(retry_after) else {
-                return self.end_attempt(&postponed, &failed_micros).await;
+                return self.end_attempt(&postponed).await;
             };
             sleep(pause).await;
             pending = postponed.into_iter().map(|(section, _)| section).collect();
@@ -161,30 +161,28 @@ impl<'a, S: AggregateStores> GenerationRun<'a, S> {
 
     /// Leaves sections to the next attempt, or records that they failed when this is the last one: the others are written
     /// into the proposal then.
-    async fn end_attempt(
-        &self,
-        postponed: &[(&RequestedSection, SectionError)],
-        failed_micros: &BTreeMap<&SectionKey, u64>,
-    ) -> Result<TaskResult, TaskFailure> {
+    async fn end_attempt(&self, postponed: &[(&RequestedSection, SectionError)]) -> Result<TaskResult, TaskFailure> {
         if !self.task.is_last_attempt() {
             let reason = postponed.first().map_or("the generation was interrupted", |(_, error)| error.user_reason());
             return Err(TaskFailure::later(reason));
         }
         for (section, error) in postponed {
-            let cost_micros = failed_micros.get(&section.key).copied().unwrap_or_default();
-            if self.record_failure(section, error, cost_micros).await? == RecordOutcome::Ended {
+            if self.record_failure(section, error).await? == RecordOutcome::Ended {
                 return task_result("the generation has ended meanwhile");
             }
         }
         self.finish().await
     }
 
+    /// Records that a section has failed, with the cost of all attempts at it.
     async fn record_failure(
         &self,
         section: &RequestedSection,
         error: &SectionError,
-        cost_micros: u64,
     ) -> Result<RecordOutcome, TaskFailure> {
+        let (writer, paid) = (&self.handler.writer, self.paid_section(section));
+        let cost_micros = writer.unrecorded_micros(paid).await;
+        let cost_micros = cost_micros.map_err(|error| TaskFailure::later(error.user_reason()))?;
         let (key, reason) = (&section.key, GenerationReason::from_any_text(error.user_reason()));
         let build = |stamp| ProposalGenerationCommand::RecordSectionFailure {
             section: key.clone(),
@@ -192,39 +190,32 @@ impl<'a, S: AggregateStores> GenerationRun<'a, S> {
             cost_micros,
             stamp,
         };
-        self.record.record(&section_step(&section.key), build).await
+        let recorded = self.record.record(&section_step(&section.key), build).await?;
+        writer.close_section(paid).await;
+        Ok(recorded)
     }
 
-    /// Writes and records a section. `failed_micros` is the cost of earlier passes of this attempt.
+    fn paid_section<'s>(&'s self, section: &'s RequestedSection) -> PaidSection<'s> {
+        PaidSection { tenant: &self.task.tenant_id, generation: self.record.id(), section: &section.key }
+    }
+
+    /// Writes and records a section.
     async fn generate_section(
         &self,
         context: SectionContext<'_>,
         section: &RequestedSection,
-        failed_micros: &mut u64,
     ) -> Result<SectionPass, TaskFailure> {
-        let written = self.write_section(context, section).await?;
-        let key = &section.key;
-        let recorded = match written {
-            Ok(WrittenSection { draft, mut model }) => {
-                model.cost_micros = model.cost_micros.saturating_add(*failed_micros);
-                let build = |stamp| ProposalGenerationCommand::RecordSection {
-                    section: key.clone(),
-                    draft: draft.clone(),
-                    model: model.clone(),
-                    stamp,
-                };
-                self.record.record(&section_step(&section.key), build).await?
-            }
+        let recorded = match self.find_or_write_section(context, section).await? {
+            Ok(written) => self.record_section(section, written).await?,
             Err(error) => {
                 let section_key = section.key.as_str();
                 let reason = format_error_chain(&error);
                 tracing::warn!(task.id = self.task.task_id, section = section_key, reason, "section not generated");
-                *failed_micros = failed_micros.saturating_add(error.cost_micros());
                 if error.is_temporary() {
                     self.progress.publish(Some(&section.key), ProgressKind::SectionEnded);
                     return Ok(SectionPass::Postponed(error));
                 }
-                self.record_failure(section, &error, *failed_micros).await?
+                self.record_failure(section, &error).await?
             }
         };
         self.progress.publish(Some(&section.key), ProgressKind::SectionEnded);
@@ -232,6 +223,42 @@ impl<'a, S: AggregateStores> GenerationRun<'a, S> {
             RecordOutcome::Recorded => SectionPass::Recorded,
             RecordOutcome::Ended => SectionPass::Ended,
         })
+    }
+
+    async fn record_section(
+        &self,
+        section: &RequestedSection,
+        WrittenSection { draft, model, payment }: WrittenSection,
+    ) -> Result<RecordOutcome, TaskFailure> {
+        let key = &section.key;
+        let build = |stamp| ProposalGenerationCommand::RecordSection {
+            section: key.clone(),
+            draft: draft.clone(),
+            model: model.clone(),
+            stamp,
+        };
+        let recorded = self.record.record(&section_step(&section.key), build).await;
+        // What the next attempt may record stays in the ledger, or in memory.
+        if recorded.as_ref().is_err_and(|failure| failure.retry == RetryDecision::Later) {
+            let written = WrittenSection { draft, model, payment };
+            self.handler.writer.keep_unstored(self.paid_section(section), written);
+        } else if let Some(payment) = payment {
+            self.handler.writer.settle_payment(payment).await;
+        }
+        recorded
+    }
+
+    /// The section as an earlier attempt has written it, otherwise as a provider writes it now.
+    async fn find_or_write_section(
+        &self,
+        context: SectionContext<'_>,
+        section: &RequestedSection,
+    ) -> Result<Result<WrittenSection, SectionError>, TaskFailure> {
+        match self.handler.writer.find_written(self.paid_section(section)).await {
+            Ok(None) => self.write_section(context, section).await,
+            Ok(Some(written)) => Ok(Ok(written)),
+            Err(error) => Ok(Err(error)),
+        }
     }
 
     async fn write_section(
@@ -261,7 +288,7 @@ impl<'a, S: AggregateStores> GenerationRun<'a, S> {
         };
         let section_task =
             SectionTask { passages: &passages, prompt: prompt.reference(), preferred, now: self.record.now() };
-        Ok(self.handler.writer.write_section(&self.task.tenant_id, &request, section_task, &publish).await)
+        Ok(self.handler.writer.write_section(self.paid_section(section), &request, section_task, &publish).await)
     }
 
     /// In the last attempt, writes the texts that are recorded so far into the proposal: if its worker dies, the generation

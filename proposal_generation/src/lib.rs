@@ -14,7 +14,7 @@
 mod generated_draft;
 mod generation_config;
 mod generation_handler;
-mod generation_record;
+mod generation_recorder;
 mod opportunity_passages;
 mod passage_source;
 mod progress_reporter;
@@ -24,15 +24,17 @@ mod section_content;
 mod section_prompt;
 mod section_writer;
 mod shared_edits;
+mod unstored_sections;
 mod workspace_passages;
 
 pub use self::{
     generation_config::ProposalGenerationConfig,
     generation_handler::{GenerationHandler, MAX_RETRY_WAIT},
+    generation_recorder::RECORD_PAUSES,
     passage_source::{PassageQuery, PassageSource, RetrievalError, SourcedPassage},
     prompt_library::{CONTROL_VARIANT, PROMPT_NAME, PromptLibrary, PromptLibraryError},
     section_prompt::{OpportunitySummary, PromptError, PromptLimits, SectionPrompt, StandardSection},
-    section_writer::{SectionError, SectionTask, SectionWriter, WrittenSection},
+    section_writer::{SectionError, SectionPayment, SectionTask, SectionWriter, WrittenSection},
     shared_edits::{SharedEdits, SharedEditsError},
     workspace_passages::{CurrentReadModels, WorkspacePassages},
 };

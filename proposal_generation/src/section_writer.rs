@@ -6,15 +6,18 @@ use chrono::{DateTime, Utc};
 use domain::{
     error_chain::format_error_chain,
     proposal_generation::{GeneratedDraft, ModelName, ModelUse, PromptRef, ProviderName},
-    value::{InvalidValue, TenantId},
+    value::InvalidValue,
 };
 use language_models::{
-    ChainError, GeneratedText, ProviderChain, ProviderSelection, SpendingError, SpendingLedger, SpendingReservation,
-    TextRequest, UpdateSink, UsageOrigin,
+    ChainError, GeneratedText, PaidSection, ProviderChain, ProviderSelection, SpendingError, SpendingLedger,
+    SpendingReservation, TextRequest, UpdateSink, UsageOrigin,
 };
 use metrics::counter;
+use serde::{Deserialize, Serialize};
 
-use crate::{RetrievalError, SourcedPassage, generated_draft::build_generated_draft};
+use crate::{
+    RetrievalError, SourcedPassage, generated_draft::build_generated_draft, unstored_sections::UnstoredSections,
+};
 
 /// Pause before a store that does not answer is asked again.
 const STORE_RETRY_PAUSE: Duration = Duration::from_secs(10);
@@ -24,8 +27,26 @@ const STORE_RETRY_PAUSE: Duration = Duration::from_secs(10);
 pub struct WrittenSection {
     /// The text with its sources.
     pub draft: GeneratedDraft,
-    /// The provider and model, and what they used.
+    /// The provider and model, and what they used. The cost is that of all attempts at the section that no event has.
     pub model: ModelUse,
+    /// What is settled when the section is recorded; `None` if nothing was paid.
+    pub payment: Option<SectionPayment>,
+}
+
+/// What a section has cost, and the reservation that it replaces.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SectionPayment {
+    reservation: SpendingReservation,
+    cost_micros: u64,
+    /// Whether the ledger has the section.
+    is_stored: bool,
+}
+
+/// A section that was paid for, as it is stored until the log has it. Fields are added with defaults.
+#[derive(Debug, Serialize, Deserialize)]
+struct StoredSection {
+    draft: GeneratedDraft,
+    model: ModelUse,
 }
 
 /// Why a section was not written.
@@ -68,14 +89,6 @@ impl SectionError {
         }
     }
 
-    /// What the requests have cost, in micro-dollars.
-    pub fn cost_micros(&self) -> u64 {
-        match self {
-            Self::Providers(error) => error.cost_micros(),
-            Self::Budget(_) | Self::Passages(_) | Self::Text(_) => 0,
-        }
-    }
-
     /// The reason for the user. Details of providers concern operators.
     pub fn user_reason(&self) -> &'static str {
         match self {
@@ -101,12 +114,13 @@ impl SectionError {
 pub struct SectionWriter {
     chain: ProviderChain,
     ledger: SpendingLedger,
+    unstored: UnstoredSections,
 }
 
 impl SectionWriter {
     /// Asks the providers of `chain`, and spends what `ledger` allows.
     pub fn new(chain: ProviderChain, ledger: SpendingLedger) -> Self {
-        Self { chain, ledger }
+        Self { chain, ledger, unstored: UnstoredSections::default() }
     }
 
     /// Whether a provider has this name.
@@ -114,36 +128,112 @@ impl SectionWriter {
         self.chain.provider_states().iter().any(|(known, _)| known == name)
     }
 
-    /// Writes a section. When the budget of the month is used up, only providers without prices are asked.
+    /// The section as an earlier attempt has written it and not recorded, from memory or from the ledger; `None` if there is
+    /// none.
+    ///
+    /// # Errors
+    /// [`SectionError::Budget`] when Postgres does not answer.
+    pub async fn find_written(&self, section: PaidSection<'_>) -> Result<Option<WrittenSection>, SectionError> {
+        if let Some(written) = self.unstored.take(section) {
+            return Ok(Some(written));
+        }
+        let found = self.ledger.find_answer::<StoredSection>(section).await?;
+        Ok(found.map(|(reservation, StoredSection { draft, model })| {
+            let payment = SectionPayment { cost_micros: reservation.max_micros(), reservation, is_stored: true };
+            WrittenSection { draft, model, payment: Some(payment) }
+        }))
+    }
+
+    /// Writes a section, and stores it until [`Self::settle_payment`]. When the budget of the month is used up, only
+    /// providers without prices are asked.
     ///
     /// # Errors
     /// [`SectionError`] when no provider has generated a text that can be recorded.
     pub async fn write_section(
         &self,
-        tenant: &TenantId,
+        section: PaidSection<'_>,
         request: &TextRequest,
         task: SectionTask<'_>,
         updates: UpdateSink<'_>,
     ) -> Result<WrittenSection, SectionError> {
-        let budget = self.reserve_budget(tenant, request, task.now).await?;
+        let budget = self.reserve_budget(section, request, task.now).await?;
         let free_only = matches!(budget, BudgetShare::UsedUp(_));
         let selection = ProviderSelection { preferred: task.preferred, free_only };
         let outcome = self.chain.generate_text(request, selection, updates).await;
         let cost_micros = outcome.as_ref().map_or_else(ChainError::cost_micros, |generated| generated.cost_micros);
-        if let BudgetShare::Reserved(reservation) = budget {
-            self.settle_budget(reservation, cost_micros).await;
-        } else if let (BudgetShare::UsedUp(error), Err(_)) = (budget, &outcome) {
-            return Err(error.into());
+        let reservation = match budget {
+            BudgetShare::Reserved(reservation) => Some(reservation),
+            BudgetShare::UsedUp(error) if outcome.is_err() => return Err(error.into()),
+            BudgetShare::NotNeeded | BudgetShare::UsedUp(_) => None,
+        };
+        match outcome.map_err(SectionError::from).and_then(|generated| to_stored_section(&generated, task)) {
+            Ok(stored) => Ok(match reservation {
+                Some(reservation) => self.store_section(stored, reservation, cost_micros).await,
+                None => WrittenSection { draft: stored.draft, model: stored.model, payment: None },
+            }),
+            Err(error) => {
+                if let Some(reservation) = reservation {
+                    let carried = self.ledger.carry_cost(reservation, cost_micros).await;
+                    log_unsettled(carried, cost_micros);
+                }
+                Err(error)
+            }
         }
-        let generated = outcome?;
-        count_section(&generated);
-        let draft = build_generated_draft(&generated.text, generated.finish, task.passages)?;
-        Ok(WrittenSection { draft, model: to_model_use(&generated, task.prompt)? })
+    }
+
+    /// Stores a section that was paid for. If that fails, [`Self::keep_unstored`] keeps it for a later attempt of this
+    /// program; when the program dies before the log has it, or another one makes that attempt, it is paid again.
+    async fn store_section(
+        &self,
+        mut stored: StoredSection,
+        reservation: SpendingReservation,
+        cost_micros: u64,
+    ) -> WrittenSection {
+        stored.model.cost_micros = stored.model.cost_micros.saturating_add(reservation.earlier_micros());
+        let (reservation, is_stored) = match self.ledger.store_answer(reservation.clone(), cost_micros, &stored).await {
+            Ok(reservation) => (reservation, true),
+            Err(error) => {
+                tracing::warn!(
+                    reason = format_error_chain(&error),
+                    "a generated text is not stored before it is recorded"
+                );
+                (reservation, false)
+            }
+        };
+        let StoredSection { draft, model } = stored;
+        WrittenSection { draft, model, payment: Some(SectionPayment { reservation, cost_micros, is_stored }) }
+    }
+
+    /// Keeps a section that was paid for and could not be recorded, unless the ledger has it: what makes the append fail
+    /// usually makes that fail as well.
+    pub fn keep_unstored(&self, section: PaidSection<'_>, written: WrittenSection) {
+        if written.payment.as_ref().is_some_and(|payment| !payment.is_stored) {
+            self.unstored.keep(section, written);
+        }
+    }
+
+    /// Records what was spent on a section that is recorded. If that fails, the whole reservation counts until it ends.
+    pub async fn settle_payment(&self, payment: SectionPayment) {
+        let SectionPayment { reservation, cost_micros, .. } = payment;
+        log_unsettled(self.ledger.settle_cost(reservation, cost_micros).await, cost_micros);
+    }
+
+    /// What attempts at a section have cost, as far as no event has it, in micro-dollars.
+    ///
+    /// # Errors
+    /// [`SectionError::Budget`] when Postgres does not answer.
+    pub async fn unrecorded_micros(&self, section: PaidSection<'_>) -> Result<u64, SectionError> {
+        Ok(self.ledger.unrecorded_micros(section).await?)
+    }
+
+    /// Ends what is stored of a section that has failed for good, after its event.
+    pub async fn close_section(&self, section: PaidSection<'_>) {
+        log_unsettled(self.ledger.close_section(section).await, 0);
     }
 
     async fn reserve_budget(
         &self,
-        tenant: &TenantId,
+        section: PaidSection<'_>,
         request: &TextRequest,
         now: DateTime<Utc>,
     ) -> Result<BudgetShare, SectionError> {
@@ -151,7 +241,7 @@ impl SectionWriter {
         if max_micros == 0 {
             return Ok(BudgetShare::NotNeeded);
         }
-        match self.ledger.reserve_cost(tenant, max_micros, now).await {
+        match self.ledger.reserve_cost(section, max_micros, now).await {
             Ok(reservation) => Ok(BudgetShare::Reserved(reservation)),
             Err(error @ SpendingError::BudgetExceeded { .. }) => {
                 counter!("medhub_generation_budget_exceeded_total").increment(1);
@@ -160,13 +250,19 @@ impl SectionWriter {
             Err(error @ SpendingError::Postgres(_)) => Err(error.into()),
         }
     }
+}
 
-    /// Records what was spent. If that fails, the whole reservation counts until it ends.
-    async fn settle_budget(&self, reservation: SpendingReservation, cost_micros: u64) {
-        if let Err(error) = self.ledger.settle_cost(reservation, cost_micros).await {
-            tracing::error!(reason = format_error_chain(&error), cost_micros, "cost of a generated text not recorded");
-        }
+/// What was not settled counts as spent, with all that is reserved, when its reservation ends.
+fn log_unsettled(settled: Result<(), SpendingError>, cost_micros: u64) {
+    if let Err(error) = settled {
+        tracing::error!(reason = format_error_chain(&error), cost_micros, "cost of a generated text not recorded");
     }
+}
+
+fn to_stored_section(generated: &GeneratedText, task: SectionTask<'_>) -> Result<StoredSection, SectionError> {
+    count_section(generated);
+    let draft = build_generated_draft(&generated.text, generated.finish, task.passages)?;
+    Ok(StoredSection { draft, model: to_model_use(generated, task.prompt)? })
 }
 
 /// What may be spent on a section.

@@ -10,7 +10,7 @@
 //!
 //! A match is recorded once for each search and opportunity, together with the command that notifies the user, so that
 //! neither redelivery nor a second program nor an amendment notifies again. Past opportunities are never matched: the
-//! projection is stateless. The design and its reasons are in ADR 37.
+//! projection is a forwarding one. The design and its reasons are in ADR 37.
 
 mod alert_window;
 mod ended_searches;
@@ -32,5 +32,5 @@ pub use self::{
     matching_projection::{MatchingChange, SavedSearchMatching},
     search_entry::{SearchEntry, SearchKey},
     search_index::{IndexSize, MATCH_THRESHOLD, SearchIndex, WordScores},
-    search_registry::{RegistryConfig, SearchRegistry},
+    search_registry::{SearchRegistry, SearchRegistryConfig},
 };

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use domain::watchlist::NotificationFrequency;
-pub use processes::saved_search_alerts::MAX_RECORDED_PER_HOUR;
+pub use processes::saved_search_alert_process::MAX_RECORDED_PER_HOUR;
 
 use crate::{SearchEntry, SearchKey};
 

@@ -11,7 +11,7 @@ use chrono::{DateTime, Utc};
 use metrics::counter;
 use processes::{
     InputSession, InstanceStore,
-    saved_search_alerts::{SavedSearchAlerts, SavedSearchMatch},
+    saved_search_alert_process::{SavedSearchAlertProcess, SavedSearchMatch},
 };
 use sqlx::{PgPool, Row};
 use uuid::Uuid;
@@ -101,7 +101,7 @@ impl MatchStore {
         let mut rows = NewMatchRows::default();
         for new in &new_matches {
             let window = session.state(&new.instance_key())?;
-            let recordable = window.as_ref().map_or(0, SavedSearchAlerts::recordable) as usize;
+            let recordable = window.as_ref().map_or(0, SavedSearchAlertProcess::recordable) as usize;
             for (id, opportunity) in new.opportunities.iter().take(recordable) {
                 rows.add(*id, new.found, opportunity);
             }
@@ -151,10 +151,10 @@ impl MatchStore {
     async fn begin_open_windows(
         &self,
         new_matches: &mut [NewMatches<'_>],
-    ) -> Result<InputSession<SavedSearchAlerts>, MatchingError> {
+    ) -> Result<InputSession<SavedSearchAlertProcess>, MatchingError> {
         loop {
             let windows = new_matches.iter().map(|new| (new.instance_key(), new.first.correlation_id)).collect();
-            let session = self.instances.begin_inputs::<SavedSearchAlerts>(&windows).await?;
+            let session = self.instances.begin_inputs::<SavedSearchAlertProcess>(&windows).await?;
             let mut is_any_closed = false;
             for new in &mut *new_matches {
                 let key = new.instance_key();

@@ -1,4 +1,4 @@
-//! Feeds opportunities to the matching, as a stateless projection: past opportunities are never matched.
+//! Feeds opportunities to the matching, as a forwarding projection: past opportunities are never matched.
 
 use std::{
     sync::Arc,
@@ -9,13 +9,13 @@ use domain::{
     clock::{Clock as _, SystemClock},
     context::BoundedContext,
     envelope::RawEnvelope,
-    opportunity::{AmendmentStanding, OpportunityEvent},
+    opportunity::{OpportunityContent, OpportunityEvent},
 };
 use metrics::histogram;
-use processes::{InstanceStoreError, Process as _, saved_search_alerts::SavedSearchAlerts};
+use processes::{InstanceStoreError, Process as _, saved_search_alert_process::SavedSearchAlertProcess};
 use projections::{
     QueryError,
-    runtime::{BatchLimits, FetchStrategy, ProjectionError, StatelessProjection, is_rejected_value},
+    runtime::{BatchLimits, FetchStrategy, ForwardingProjection, ProjectionError, is_rejected_value},
 };
 use tokio::sync::Mutex;
 
@@ -64,16 +64,16 @@ impl SavedSearchMatching {
     }
 }
 
-impl StatelessProjection for SavedSearchMatching {
+impl ForwardingProjection for SavedSearchMatching {
     /// The name of the process whose inputs it finds.
-    const NAME: &'static str = SavedSearchAlerts::NAME;
+    const NAME: &'static str = SavedSearchAlertProcess::NAME;
 
     const FETCH_STRATEGY: FetchStrategy = FetchStrategy::Collect;
 
     type Change = MatchingChange;
 
     fn subscribed_contexts() -> &'static [BoundedContext] {
-        SavedSearchAlerts::subscribed_contexts()
+        SavedSearchAlertProcess::subscribed_contexts()
     }
 
     fn batch_limits() -> BatchLimits {
@@ -115,18 +115,13 @@ impl StatelessProjection for SavedSearchMatching {
 }
 
 fn find_opportunity(event: &RawEnvelope) -> Result<Option<MatchingChange>, ProjectionError> {
-    Ok(match event.decode::<OpportunityEvent>().map_err(ProjectionError::poison)? {
-        OpportunityEvent::Discovered { filing, details }
-        | OpportunityEvent::Amended { filing, standing: AmendmentStanding::Current, details } => {
+    Ok(match event.decode::<OpportunityEvent>().map_err(ProjectionError::poison)?.into_content() {
+        Some(OpportunityContent::CurrentNotice { filing, details }) => {
             let opportunity = MatchedOpportunity::from_event(event, &filing, *details);
             Some(MatchingChange::Opportunity(Box::new(opportunity)))
         }
-        // They change nothing that searches look at; a new deadline is also part of the amendment before it.
-        OpportunityEvent::Amended { standing: AmendmentStanding::Earlier, .. }
-        | OpportunityEvent::DeadlineChanged { .. }
-        | OpportunityEvent::Awarded { .. }
-        | OpportunityEvent::Cancelled { .. }
-        | OpportunityEvent::Archived { .. } => None,
+        // Searches do not look at awards.
+        Some(OpportunityContent::Award { .. }) | None => None,
     })
 }
 

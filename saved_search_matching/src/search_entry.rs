@@ -78,13 +78,13 @@ impl SearchEntry {
 
     /// Whether everything but the text matches. An absent value of the opportunity matches no criterion.
     pub fn matches_structure(&self, opportunity: &MatchedOpportunity) -> bool {
+        let document = &opportunity.document;
         let is_visible = opportunity.tenant_id == PUBLIC_TENANT || opportunity.tenant_id == *self.key.tenant_id;
         let has = |codes: &[Box<str>], code: &str| codes.binary_search_by(|found| (**found).cmp(code)).is_ok();
         is_visible
             && opportunity.position > self.saved_at_position
-            && (self.agencies.is_empty() || has(&self.agencies, &opportunity.agency_code))
-            && (self.set_asides.is_empty()
-                || opportunity.set_aside.as_deref().is_some_and(|code| has(&self.set_asides, code)))
-            && (self.naics.is_empty() || opportunity.naics_prefixes().any(|prefix| has(&self.naics, prefix)))
+            && (self.agencies.is_empty() || has(&self.agencies, document.agency_code()))
+            && (self.set_asides.is_empty() || document.set_aside().is_some_and(|code| has(&self.set_asides, code)))
+            && (self.naics.is_empty() || document.naics_prefixes().iter().any(|prefix| has(&self.naics, prefix)))
     }
 }

@@ -130,10 +130,10 @@ impl SearchIndex {
         text: &OpportunityText,
         scores: &mut WordScores,
     ) -> Vec<&'a SearchEntry> {
-        let mut found = vec![];
-        let agency = self.agencies.get(opportunity.agency_code.as_str());
-        let set_aside = opportunity.set_aside.as_deref().and_then(|code| self.set_asides.get(code));
-        let naics = opportunity.naics_prefixes().filter_map(|prefix| self.naics.get(prefix));
+        let (document, mut found) = (&opportunity.document, vec![]);
+        let agency = self.agencies.get(document.agency_code());
+        let set_aside = document.set_aside().and_then(|code| self.set_asides.get(code));
+        let naics = document.naics_prefixes().iter().filter_map(|prefix| self.naics.get(prefix.as_str()));
         for slot in naics.chain(agency).chain(set_aside).flatten() {
             found.extend(self.find_structural_match(*slot, opportunity));
         }

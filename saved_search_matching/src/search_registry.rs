@@ -32,7 +32,7 @@ use crate::{BatchMatches, MatchedOpportunity, MatchingError, match_batch::collec
 
 /// The settings of a registry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct RegistryConfig {
+pub struct SearchRegistryConfig {
     /// How often it compares the size of the collection with that when the queries were built. When the collection has
     /// more than twice as many opportunities, the queries are built again, with its present term statistics.
     pub statistics_interval: Duration,
@@ -40,7 +40,7 @@ pub struct RegistryConfig {
     pub min_opportunities: u64,
 }
 
-impl Default for RegistryConfig {
+impl Default for SearchRegistryConfig {
     fn default() -> Self {
         Self { statistics_interval: Duration::from_mins(5), min_opportunities: 1_000 }
     }
@@ -49,7 +49,7 @@ impl Default for RegistryConfig {
 /// The saved searches and members of all companies.
 pub struct SearchRegistry {
     source: SearchSource,
-    config: RegistryConfig,
+    config: SearchRegistryConfig,
     loaded: LoadedSearches,
     /// Loads the searches with new term statistics, while those that are loaded match.
     replacement: JoinSet<Result<LoadedSearches, MatchingError>>,
@@ -62,7 +62,7 @@ impl SearchRegistry {
         pool: PgPool,
         runtime: Arc<ProjectionRuntime>,
         search: OpportunitySearch,
-        config: RegistryConfig,
+        config: SearchRegistryConfig,
     ) -> Self {
         Self {
             source: SearchSource { pool, runtime, search },
@@ -112,7 +112,7 @@ impl SearchRegistry {
     /// [`MatchingError`] when the log, Qdrant or the embedding model is unavailable; the next call continues.
     pub async fn refresh(&mut self) -> Result<(), MatchingError> {
         let incarnation = self.source.runtime.log().incarnation().await.map_err(MatchingError::Log)?;
-        let fence = self.source.runtime.log().completed_prefix().await.map_err(MatchingError::Log)?;
+        let fence = self.source.runtime.log().load_fence().await.map_err(MatchingError::Log)?;
         if self.loaded.incarnation != Some(incarnation) {
             self.replacement = JoinSet::new();
             self.loaded = LoadedSearches::new(Some(incarnation));

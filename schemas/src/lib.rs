@@ -12,4 +12,5 @@ mod fixture;
 mod named_schemas;
 pub mod registry_client;
 pub mod schema_parser;
+mod storage_form;
 pub mod wire_format;

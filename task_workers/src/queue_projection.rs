@@ -1,4 +1,4 @@
-//! Feeds the events of tasks to the queue, as a stateless projection.
+//! Feeds the events of tasks to the queue, as a forwarding projection.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use domain::{
 };
 use projections::{
     QueryError,
-    runtime::{BatchLimits, FetchStrategy, ProjectionError, StatelessProjection},
+    runtime::{BatchLimits, FetchStrategy, ForwardingProjection, ProjectionError},
 };
 use sqlx::{Postgres, postgres::PgArguments, query::Query};
 use uuid::Uuid;
@@ -114,7 +114,7 @@ fn retry_pause(attempt: u32) -> TimeDelta {
     FIRST_RETRY_PAUSE * 2_i32.pow(attempt.saturating_sub(1).min(10))
 }
 
-impl StatelessProjection for TaskQueueProjection {
+impl ForwardingProjection for TaskQueueProjection {
     const NAME: &'static str = "task-queue";
 
     const FETCH_STRATEGY: FetchStrategy = FetchStrategy::AtOnce;

@@ -52,6 +52,17 @@ pub struct TaskQueue {
     stopping: CancellationToken,
 }
 
+/// The statement that claims the task that has waited the longest of those for which a condition holds.
+macro_rules! claim_statement {
+    ($condition:literal) => {
+        concat!(
+            include_str!("task_queue/claim_candidates.sql"),
+            include_str!($condition),
+            include_str!("task_queue/claim_oldest.sql")
+        )
+    };
+}
+
 /// Which tasks to claim, and for whom.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ClaimRequest {
@@ -133,8 +144,8 @@ impl TaskQueue {
         let _slot = self.claim_slots.acquire().await;
         let kinds: BTreeSet<_> = request.kinds.iter().map(|kind| kind.name()).collect();
         let statement = match request.tenant_id {
-            Some(_) => include_str!("task_queue/claim_tenant.sql"),
-            None => include_str!("task_queue/claim_all.sql"),
+            Some(_) => claim_statement!("task_queue/claim_tenant.sql"),
+            None => claim_statement!("task_queue/claim_all.sql"),
         };
         let kinds: Vec<_> = kinds.into_iter().collect();
         // Otherwise two claims at the same instant, which do not see each other, could take two generations of a tenant.
@@ -212,7 +223,7 @@ impl TaskQueue {
     ///
     /// # Errors
     /// [`TaskQueueError::Postgres`] when Postgres does not answer.
-    pub async fn renew_lease(
+    pub async fn renew_claim(
         &self,
         tenant_id: &TenantId,
         task_id: &str,
@@ -234,7 +245,7 @@ impl TaskQueue {
     ///
     /// # Errors
     /// [`TaskQueueError::Postgres`] when Postgres does not answer.
-    pub async fn release_lease(
+    pub async fn release_claim(
         &self,
         tenant_id: &TenantId,
         task_id: &str,
@@ -304,7 +315,7 @@ impl TaskQueue {
 }
 
 /// How often a claim that waits looks for tasks that other programs have added, and for leases that have ended.
-const POLL_INTERVAL: Duration = Duration::from_millis(500);
+const POLL_INTERVAL: Duration = Duration::from_secs(1);
 
 fn claimed_from_row(row: &PgRow) -> Result<ClaimedTask, sqlx::Error> {
     let decode = |error: domain::value::InvalidValue| sqlx::Error::Decode(error.into());

@@ -1,4 +1,4 @@
-//! Runs the handlers of this program: claims tasks, renews their leases, records how each attempt ended.
+//! Runs the handlers of this program: claims tasks, renews the claims, records how each attempt ended.
 
 use std::{
     sync::{
@@ -244,12 +244,12 @@ impl<S: AggregateStores> TaskAttempt<'_, S> {
         loop {
             ticks.tick().await;
             let sent_at = Instant::now();
-            let renewal = queue.renew_lease(&self.task.tenant_id, &self.task.task_id, &self.worker, lease);
+            let renewal = queue.renew_claim(&self.task.tenant_id, &self.task.task_id, &self.worker, lease);
             match timeout_at(held_until, renewal).await {
                 Ok(Ok(ClaimState::Held)) => held_until = sent_at + lease,
                 Ok(Ok(ClaimState::Lost)) | Err(_) => return,
                 Ok(Err(error)) => {
-                    tracing::debug!(reason = format_error_chain(&error), "lease of a task not renewed");
+                    tracing::debug!(reason = format_error_chain(&error), "claim of a task not renewed");
                     if Instant::now() >= held_until {
                         return;
                     }

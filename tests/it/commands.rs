@@ -13,14 +13,15 @@ use commands::{
 };
 use domain::{
     clock::SystemClock,
+    event_store::BatchStore,
     opportunity::{AmendOpportunity, Opportunity, OpportunityCommand, OpportunityError, OpportunityId},
     value::{TenantId, UserId},
     watchlist::{Watchlist, WatchlistCommand},
 };
-use eventstore::{postgres::PostgresConfig, store::PgEventStore};
+use eventstore::{append::PgBatchStore, postgres::PostgresConfig, store::PgEventStore};
 use sqlx::PgPool;
 
-use tests::{database, opportunity_history::notice};
+use tests::{database, log_events::discovered_event, opportunity_history::notice};
 
 type PgDispatcher = CommandDispatcher<PgEventStore<()>>;
 type DispatchResult = Result<CommandOutcome, CommandError<OpportunityError>>;
@@ -145,4 +146,46 @@ async fn a_command_on_an_outdated_or_future_version_is_refused_with_the_current_
         assert!(matches!(refused, Err(CommandError::Outdated { current: 2 })), "{refused:?}");
     }
     assert!(retitle(&dispatcher, &id, "Ramps", version_precondition(2)).await.is_ok());
+}
+
+#[tokio::test]
+async fn a_key_is_looked_up_in_its_index_however_long_the_log_is() {
+    let pool = database().await;
+    let store = PgBatchStore::new(pool.clone());
+    store.append_events((0..2_000).map(|number| discovered_event(&format!("o{number}"), 1)).collect()).await.unwrap();
+    let mut connection = pool.acquire().await.unwrap();
+    // Statistics of a log without keys, from which the planner expects many events of each.
+    for statement in ["analyze events", "set enable_seqscan = off"] {
+        sqlx::query(statement).execute(&mut *connection).await.unwrap();
+    }
+    let plan: serde_json::Value = sqlx::query_scalar(concat!(
+        "explain (analyze, buffers, format json) ",
+        include_str!("../../eventstore/src/store/find_processed_commands.sql")
+    ))
+    .bind([0_i64])
+    .bind(["public"])
+    .bind(["unknown"])
+    .fetch_one(&mut *connection)
+    .await
+    .unwrap();
+    let plan = &plan[0]["Plan"];
+    let pages = plan["Shared Hit Blocks"].as_u64().unwrap() + plan["Shared Read Blocks"].as_u64().unwrap();
+    assert!(pages < 10, "{pages} pages read for one key: {plan}");
+}
+
+#[tokio::test]
+async fn a_new_aggregate_whose_id_is_taken_after_all_is_loaded() {
+    let pool = database().await;
+    let dispatcher = new_dispatcher(&pool);
+    let notice = notice("w1", "VETERANS AFFAIRS, DEPARTMENT OF", "W-1", "Wheelchairs", "6530", 3);
+    let conditions = CommandPreconditions { is_new_aggregate: true, ..CommandPreconditions::default() };
+    let discover_as_new = async || {
+        let (id, sender) = (notice.opportunity_id(), system_sender("public"));
+        let command = OpportunityCommand::Discover(Box::new(notice.clone()));
+        dispatcher.dispatch::<Opportunity>(&sender, id.as_str(), &conditions, command).await
+    };
+    let (first, second) = (discover_as_new().await.unwrap(), discover_as_new().await.unwrap());
+    assert_eq!((first.version, first.events), (1, 1));
+    assert_eq!((second.version, second.events), (1, 0), "it is decided again, on the loaded state");
+    assert_eq!(count_events(&pool).await, 1);
 }

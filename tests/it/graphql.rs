@@ -6,27 +6,24 @@ mod opportunity_history;
 mod opportunity_lifecycle;
 mod opportunity_lists;
 
-use std::time::Duration;
-
 use serde_json::{Value, json};
-use tests::{ProductHandle, ProductInstance, eventually_within, run_alone};
+use tests::{ProductHandle, shared_product};
 
-/// Limit for the time from a mutation's answer until every read model shows the change.
-const VISIBILITY_LIMIT: Duration = Duration::from_secs(20);
-
-const DISCOVER_MUTATION: &str =
+pub(crate) const DISCOVER_MUTATION: &str =
     "mutation($input: DiscoverOpportunityInput!) { outcome: discoverOpportunity(input: $input) {
     __typename ... on OpportunityAccepted { id version } ... on OpportunityRejected { rule reason }
 } }";
-const AMEND_MUTATION: &str = "mutation($input: AmendOpportunityInput!) { outcome: amendOpportunity(input: $input) {
+pub(crate) const AMEND_MUTATION: &str =
+    "mutation($input: AmendOpportunityInput!) { outcome: amendOpportunity(input: $input) {
     __typename ... on OpportunityAccepted { id version } ... on OpportunityRejected { rule reason }
 } }";
-const AWARD_MUTATION: &str = "mutation($input: AwardOpportunityInput!) { outcome: awardOpportunity(input: $input) {
+pub(crate) const AWARD_MUTATION: &str =
+    "mutation($input: AwardOpportunityInput!) { outcome: awardOpportunity(input: $input) {
     __typename ... on OpportunityAccepted { id version } ... on OpportunityRejected { rule reason }
 } }";
 
 /// The input of an opportunity with this solicitation number, as entered by hand.
-fn bed_opportunity_input(notice: &str, number: &str) -> Value {
+pub(crate) fn bed_opportunity_input(notice: &str, number: &str) -> Value {
     json!({ "input": {
         "noticeId": notice,
         "title": "Bariatric beds with built-in scale",
@@ -40,61 +37,15 @@ fn bed_opportunity_input(notice: &str, number: &str) -> Value {
 }
 
 /// Sends a mutation as the operator and returns its field `outcome`, accepted or rejected.
-async fn send_mutation(product: &ProductHandle, mutation: &str, variables: Value) -> Value {
+pub(crate) async fn send_mutation(product: &ProductHandle, mutation: &str, variables: Value) -> Value {
     let answer = product.send_graphql(mutation, variables).await;
     assert!(answer["errors"].is_null(), "{answer}");
     answer["data"]["outcome"].clone()
 }
 
 #[tokio::test]
-async fn an_opportunity_is_entered_amended_and_awarded_by_hand_and_shows_in_every_read_model() {
-    run_alone();
-    let product = ProductInstance::start().await;
-
-    let entered = send_mutation(&product, DISCOVER_MUTATION, bed_opportunity_input("manual-1", "36C24526Q0001")).await;
-    assert_eq!(entered, json!({ "__typename": "OpportunityAccepted", "id": "036:36C24526Q0001", "version": 1 }));
-    let id = &entered["id"];
-    assert_eq!(
-        send_mutation(&product, DISCOVER_MUTATION, bed_opportunity_input("manual-1", "36C24526Q0001")).await,
-        entered,
-        "a repetition changes nothing"
-    );
-    let refused = send_mutation(&product, DISCOVER_MUTATION, bed_opportunity_input("manual-2", "36C24526Q0001")).await;
-    assert_eq!(refused["__typename"], "OpportunityRejected", "{refused}");
-
-    let change = json!({ "input": { "id": id, "responseDeadline": "2026-03-27T17:00:00Z" } });
-    let amended = send_mutation(&product, AMEND_MUTATION, change.clone()).await;
-    assert_eq!(amended["version"], 3, "an amendment and a moved deadline: {amended}");
-    assert_eq!(send_mutation(&product, AMEND_MUTATION, change).await, amended, "a repetition changes nothing");
-    let award = json!({ "input": { "id": id, "number": "36C24526C0099", "amount": "81930000" } });
-    assert_eq!(send_mutation(&product, AWARD_MUTATION, award).await["version"], 4);
-
-    let read = "query($id: String!) {
-        opportunity(id: $id) { version status facts { responseDeadline } awards { number amount } }
-        opportunities(filter: { text: \"bariatric\" }) { totalCount edges { node { id awarded } } }
-        searchOpportunities(query: \"hospital beds\", first: 1) { id awarded }
-        opportunityStats { total { opportunities awardedOpportunities awarded } }
-    }";
-    let expected = json!({
-        "opportunity": {
-            "version": 4, "status": "AWARDED", "facts": { "responseDeadline": "2026-03-27T17:00:00+00:00" },
-            "awards": [{ "number": "36C24526C0099", "amount": "81930000" }],
-        },
-        "opportunities": { "totalCount": 1, "edges": [{ "node": { "id": id, "awarded": "81930000" } }] },
-        "searchOpportunities": [{ "id": id, "awarded": true }],
-        "opportunityStats": { "total": { "opportunities": 1, "awardedOpportunities": 1, "awarded": "81930000" } },
-    });
-    eventually_within(VISIBILITY_LIMIT, async || {
-        let answer = product.send_graphql(read, json!({ "id": id })).await;
-        if answer["data"] == expected { Ok(()) } else { Err(format!("{answer:#}\nexpected {expected:#}")) }
-    })
-    .await;
-
-    invalid_input_is_refused_with_a_code(&product).await;
-    the_playground_needs_no_internet(&product).await;
-}
-
-async fn invalid_input_is_refused_with_a_code(product: &ProductHandle) {
+async fn invalid_input_is_refused_with_a_code() {
+    let product = shared_product().await;
     let mut without_agency = bed_opportunity_input("manual-3", "36C24526Q0001");
     without_agency["input"]["agency"] = json!(" ,. ");
     let answer = product.send_graphql(DISCOVER_MUTATION, without_agency).await;
@@ -114,7 +65,9 @@ async fn invalid_input_is_refused_with_a_code(product: &ProductHandle) {
     assert_eq!(missing["data"]["opportunity"], Value::Null, "{missing}");
 }
 
-async fn the_playground_needs_no_internet(product: &ProductHandle) {
+#[tokio::test]
+async fn the_playground_needs_no_internet() {
+    let product = shared_product().await;
     let http = product.http();
     let client = reqwest::Client::new();
     let page = client.get(format!("{http}/graphql")).header("accept", "text/html").send().await.unwrap();

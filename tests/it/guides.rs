@@ -192,9 +192,9 @@ async fn the_projection_counts_each_event_once_and_differences_are_found() {
     let relay = RunningRelay::start(&pool, &topics).await;
     let shutdown = CancellationToken::new();
     let workers = tokio::spawn(Supervisor::new(service.clone(), projections).run(shutdown.clone()));
-    let end = service.log().completed_prefix().await.unwrap();
+    let end = service.log().load_fence().await.unwrap();
     eventually(async || {
-        let position = service.completed_prefix(&figures, ReadModelGeneration::FIRST).await.unwrap();
+        let position = service.load_applied_position(&figures, ReadModelGeneration::FIRST).await.unwrap();
         if position >= end { Ok(()) } else { Err(format!("{position} of {end}")) }
     })
     .await;

@@ -3,6 +3,7 @@
 mod feature_flags;
 mod first_build;
 mod graphql_operations;
+mod list_service;
 mod metrics;
 
 use std::sync::{

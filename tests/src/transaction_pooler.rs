@@ -7,23 +7,31 @@
 //! Sessions are assigned in turn, so that a client that relies on keeping one soon gets another. Session state
 //! (locks, settings) stays on the session after its client has released it.
 
+mod protocol_message;
+mod session_pool;
+
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::HashMap,
     io,
     net::SocketAddr,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex,
         atomic::{AtomicU64, Ordering},
     },
 };
 
-use anyhow::{Context as _, bail};
+use anyhow::Context as _;
 use sqlx::postgres::PgConnectOptions;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::{TcpListener, TcpStream},
-    sync::{OwnedSemaphorePermit, Semaphore},
+    sync::Semaphore,
     task::JoinHandle,
+};
+
+use self::{
+    protocol_message::{ProtocolMessage, read_message},
+    session_pool::{AttachedSession, SessionPool, is_closed},
 };
 
 /// Sessions to the server: fewer than a few processes of the product open connections.
@@ -32,7 +40,6 @@ const MAX_SESSIONS: usize = 24;
 const SSL_REQUEST: i32 = 80_877_103;
 const GSS_REQUEST: i32 = 80_877_104;
 const CANCEL_REQUEST: i32 = 80_877_102;
-const PROTOCOL_VERSION: i32 = 196_608;
 
 /// A running pooler; dropping it closes all of its connections.
 #[derive(Debug)]
@@ -90,140 +97,6 @@ impl Drop for TransactionPooler {
     fn drop(&mut self) {
         self.task.abort();
     }
-}
-
-struct SessionPool {
-    server: String,
-    user: String,
-    database: String,
-    /// Sessions without a transaction, the one that has been free longest first.
-    free: Mutex<VecDeque<ServerSession>>,
-    permits: Arc<Semaphore>,
-    clients: AtomicU64,
-}
-
-/// A session on the server.
-struct ServerSession {
-    stream: TcpStream,
-    /// Names of the statements prepared on this session, by client and the client's name for them.
-    prepared: HashMap<(u64, String), String>,
-    /// Statements whose preparation no answer has confirmed yet.
-    unconfirmed: Vec<(u64, String)>,
-    /// Number of statements prepared on this session, for unique names.
-    prepared_count: u64,
-    /// The server's messages at the start of the session, repeated to clients.
-    startup_messages: Vec<u8>,
-}
-
-impl ServerSession {
-    /// Gives a client's statement a name that is unique on this session: two clients may use one name for different
-    /// ones.
-    fn prepare(&mut self, client: u64, name: &str) -> String {
-        if name.is_empty() {
-            return String::new();
-        }
-        self.prepared_count += 1;
-        let (statement, renamed) = ((client, name.to_owned()), format!("p{}", self.prepared_count));
-        self.unconfirmed.push(statement.clone());
-        self.prepared.insert(statement, renamed.clone());
-        renamed
-    }
-}
-
-/// A session that is attached to a client.
-struct AttachedSession {
-    session: ServerSession,
-    /// Number of `ReadyForQuery` answers that are still expected.
-    pending_ready: usize,
-    /// For each expected `ParseComplete`, in order: whether the client did not send its `Parse`, so that it is not
-    /// forwarded.
-    hidden_completions: VecDeque<bool>,
-    _permit: OwnedSemaphorePermit,
-}
-
-impl SessionPool {
-    async fn attach(&self) -> anyhow::Result<AttachedSession> {
-        let permit = Arc::clone(&self.permits).acquire_owned().await?;
-        let session = loop {
-            let free = self.free.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
-            match free {
-                // The server has closed it meanwhile.
-                Some(session) if is_closed(&session.stream).unwrap_or(true) => {}
-                Some(session) => break session,
-                None => break self.connect().await?,
-            }
-        };
-        Ok(AttachedSession { session, pending_ready: 0, hidden_completions: VecDeque::new(), _permit: permit })
-    }
-
-    fn detach(&self, attached: AttachedSession) {
-        self.free.lock().unwrap_or_else(PoisonError::into_inner).push_back(attached.session);
-    }
-
-    async fn connect(&self) -> anyhow::Result<ServerSession> {
-        let mut stream = TcpStream::connect(&self.server).await?;
-        stream.set_nodelay(true)?;
-        let mut startup = PROTOCOL_VERSION.to_be_bytes().to_vec();
-        for (name, value) in [("user", &self.user), ("database", &self.database)] {
-            startup.extend([name.as_bytes(), b"\0", value.as_bytes(), b"\0"].concat());
-        }
-        startup.push(0);
-        let length = i32::try_from(startup.len() + 4)?;
-        stream.write_all(&[&length.to_be_bytes(), startup.as_slice()].concat()).await?;
-        let mut startup_messages = vec![];
-        loop {
-            let message = read_message(&mut stream).await?;
-            match message.kind {
-                b'R' | b'S' => startup_messages.extend(message.bytes()),
-                b'K' => {}
-                b'Z' => {
-                    return Ok(ServerSession {
-                        stream,
-                        prepared: HashMap::new(),
-                        unconfirmed: vec![],
-                        prepared_count: 0,
-                        startup_messages,
-                    });
-                }
-                _ => bail!("unexpected message from the server: {}", String::from_utf8_lossy(&message.body)),
-            }
-        }
-    }
-}
-
-/// A message of the protocol.
-struct ProtocolMessage {
-    kind: u8,
-    body: Vec<u8>,
-}
-
-impl ProtocolMessage {
-    fn bytes(&self) -> Vec<u8> {
-        let length = i32::try_from(self.body.len() + 4).unwrap_or(i32::MAX);
-        [&[self.kind], length.to_be_bytes().as_slice(), &self.body].concat()
-    }
-
-    /// The text that begins at `at`, and the offset after its terminator.
-    fn text(&self, at: usize) -> (String, usize) {
-        let rest = self.body.get(at..).unwrap_or_default();
-        let end = rest.iter().position(|byte| *byte == 0).unwrap_or(rest.len());
-        (String::from_utf8_lossy(&rest[..end]).into_owned(), at + end + 1)
-    }
-
-    /// The same message with another text at `at`.
-    fn with_text(&self, at: usize, text: &str) -> Self {
-        let (_, next) = self.text(at);
-        let body = [&self.body[..at], text.as_bytes(), b"\0", self.body.get(next..).unwrap_or_default()].concat();
-        Self { kind: self.kind, body }
-    }
-}
-
-async fn read_message(stream: &mut TcpStream) -> io::Result<ProtocolMessage> {
-    let kind = stream.read_u8().await?;
-    let length = stream.read_i32().await?;
-    let mut body = vec![0; usize::try_from(length - 4).unwrap_or_default()];
-    stream.read_exact(&mut body).await?;
-    Ok(ProtocolMessage { kind, body })
 }
 
 async fn serve_client(mut client: TcpStream, pool: &SessionPool) -> anyhow::Result<()> {
@@ -397,14 +270,5 @@ fn has_no_data(stream: &TcpStream) -> io::Result<bool> {
         Some(Ok(_)) => Ok(false),
         Some(Err(error)) => Err(error),
         None => Ok(true),
-    }
-}
-
-fn is_closed(stream: &TcpStream) -> io::Result<bool> {
-    let mut byte = [0];
-    match futures::FutureExt::now_or_never(stream.peek(&mut byte)) {
-        Some(Ok(read)) => Ok(read == 0),
-        Some(Err(error)) => Err(error),
-        None => Ok(false),
     }
 }

@@ -99,7 +99,7 @@ impl EventFeed {
     /// Publishes everything up to the current fence.
     async fn publish_new_events(&self) -> Result<(), StoreError> {
         let FeedState { log, events, position, .. } = &*self.state;
-        let fence = log.completed_prefix().await?;
+        let fence = log.load_fence().await?;
         // The first read starts at the end, and so does the first one after a restore has shortened the log.
         let mut at = (*position.borrow()).filter(|at| *at <= fence).unwrap_or(fence);
         while at < fence && events.receiver_count() > 0 {

@@ -18,6 +18,7 @@ use super::{
     known_keys::KnownKeys,
     signed_out_tokens::{SignedOutTokens, TokenId},
     token_verifier::{TokenSubject, TokenVerifier},
+    verified_tokens::VerifiedTokens,
 };
 use crate::config::{AdminConfig, AuthConfig};
 
@@ -35,6 +36,7 @@ pub struct Credentials {
 pub struct Authenticator {
     admin: AdminConfig,
     tokens: TokenVerifier,
+    verified_tokens: VerifiedTokens,
     companies: CompanyCache,
     development_login: DevelopmentLogin,
     signed_out: SignedOutTokens,
@@ -57,10 +59,12 @@ impl Authenticator {
         if let Some(setting) = config.missing_claim_setting() {
             return Err(AuthenticatorSetupError::MissingClaimSetting { setting });
         }
+        let tokens = TokenVerifier::new(config)?;
         Ok(Self {
             signed_out: SignedOutTokens::new(redis, config.roster_cache())?,
             admin: admin.clone(),
-            tokens: TokenVerifier::new(config)?,
+            verified_tokens: VerifiedTokens::new(config.roster_cache(), tokens.leeway()),
+            tokens,
             companies: CompanyCache::new(store, config.roster_cache()),
             development_login: DevelopmentLogin::new(config),
             known_keys: KnownKeys::default(),
@@ -97,12 +101,22 @@ impl Authenticator {
             let is_known = self.known_keys.contains(&key);
             return Ok(CheckedCredentials(CheckedClaim::Machine { key, is_known }));
         }
-        let TokenSubject { user, tenant: token_tenant, expires_at } = self.tokens.verify_token(token).await?;
+        let token_id = TokenId::from_token(token);
+        let TokenSubject { user, tenant: token_tenant, expires_at } = self.verify_token(token, token_id).await?;
         let tenant = match (token_tenant, requested_tenant) {
             (Some(named), Some(requested)) if named != requested => return Err(AuthenticationError::TenantMismatch),
             (named, requested) => named.or(requested).unwrap_or_else(TenantId::public),
         };
-        Ok(CheckedCredentials(CheckedClaim::Person { user, tenant, expires_at, token: TokenId::from_token(token) }))
+        Ok(CheckedCredentials(CheckedClaim::Person { user, tenant, expires_at, token: token_id }))
+    }
+
+    async fn verify_token(&self, token: &str, id: TokenId) -> Result<TokenSubject, AuthenticationError> {
+        if let Some(subject) = self.verified_tokens.find(id, SystemClock.now()) {
+            return Ok(subject);
+        }
+        let subject = self.tokens.verify_token(token).await?;
+        self.verified_tokens.remember(id, subject.clone());
+        Ok(subject)
     }
 
     /// Returns the principal of verified credentials, with the authority that its company grants.

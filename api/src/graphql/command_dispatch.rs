@@ -130,3 +130,13 @@ pub(super) fn new_id(
 ) -> Result<Uuid> {
     Ok(tenant_commands::new_id(request_identity(ctx)?, kind, client_id, conditions))
 }
+
+/// [`new_id`] for the aggregate that the mutation creates.
+pub(super) fn new_aggregate_id(
+    ctx: &Context<'_>,
+    kind: &str,
+    client_id: Option<Uuid>,
+    conditions: &mut CommandPreconditions,
+) -> Result<Uuid> {
+    Ok(tenant_commands::new_aggregate_id(request_identity(ctx)?, kind, client_id, conditions))
+}

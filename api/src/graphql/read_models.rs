@@ -17,7 +17,7 @@ use super::error;
 use crate::{
     app_context::AppContext,
     consistency::{self, ConsistencyError},
-    opportunity_lists::{OpportunityListReader, RequestLists},
+    opportunity_lists::{OpportunityListReader, RequestListReader},
 };
 
 /// Request extension that holds the consistency token.
@@ -36,7 +36,7 @@ pub(super) struct RequestReadModels {
     /// Whether each read model has reached the token, so that a document waits once per read model.
     reached_models: [OnceCell<()>; 3],
     list_reader: OpportunityListReader,
-    lists: OnceCell<RequestLists>,
+    lists: OnceCell<RequestListReader>,
 }
 
 impl RequestReadModels {
@@ -75,16 +75,16 @@ impl RequestReadModels {
     }
 
     /// The lists of opportunities, from the read model that has them now.
-    pub(super) async fn opportunity_lists(&self) -> Result<&RequestLists> {
+    pub(super) async fn opportunity_lists(&self) -> Result<&RequestListReader> {
         self.lists.get_or_try_init(|| self.open_lists()).await
     }
 
-    async fn open_lists(&self) -> Result<RequestLists> {
+    async fn open_lists(&self) -> Result<RequestListReader> {
         let lists = self.list_reader.open(&self.models, &self.generations).await;
         let Some(token) = self.required_token()? else { return Ok(lists) };
         self.wait_until_caught_up(lists.read_model(), token).await?;
-        // An answer to another request may be older than the token.
-        Ok(lists.without_shared_answers())
+        // A result of another request may be older than the token.
+        Ok(lists.without_shared_results())
     }
 
     pub(super) async fn search(&self) -> Result<&OpportunitySearch> {

@@ -88,7 +88,7 @@ pub(super) async fn claim_for_worker(
             }
         };
         if let Err(Ok(Some(task))) = reply.send(claimed) {
-            let released = app.task_queue.release_lease(&task.tenant_id, &task.task_id, &claim.worker).await;
+            let released = app.task_queue.release_claim(&task.tenant_id, &task.task_id, &claim.worker).await;
             if let Err(error) = released {
                 tracing::debug!(
                     error = &error as &dyn std::error::Error,

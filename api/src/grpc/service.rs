@@ -168,7 +168,7 @@ impl TaskService for TaskServiceImpl {
         let RenewClaimRequest { task_id, worker, lease_seconds } = request.into_inner();
         let (id, worker, lease) =
             (parse_task_id(&task_id)?.to_string(), parse_worker(&worker)?, parse_lease(lease_seconds)?);
-        let state = self.app.task_queue.renew_lease(principal.tenant(), &id, &worker, lease).await;
+        let state = self.app.task_queue.renew_claim(principal.tenant(), &id, &worker, lease).await;
         let held = state.map_err(|error| unavailable_status(&error))? == ClaimState::Held;
         Ok(Response::new(RenewClaimResponse { held }))
     }

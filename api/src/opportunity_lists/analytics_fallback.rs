@@ -37,7 +37,7 @@ fn to_list_item(item: analytics::OpportunityItem) -> Option<OpportunityItem> {
 
 #[cfg(test)]
 mod tests {
-    use projections::opportunity_lists::OpportunityOrder;
+    use projections::{ListEntry, opportunity_lists::OpportunityOrder};
 
     use super::*;
 
@@ -46,26 +46,28 @@ mod tests {
         let posted_at = "2026-03-03T12:17:50.808123Z".parse().unwrap();
         let item = analytics::OpportunityItem {
             cursor: OpportunityCursor::after(posted_at, "036:Ä~1"),
-            id: "036:Ä~1".to_owned(),
-            version: 1,
-            title: String::new(),
-            description: None,
-            solicitation_number: None,
-            notice_id: String::new(),
-            notice_type: String::new(),
-            agency_code: String::new(),
-            agency_name: String::new(),
-            sub_tier: None,
-            office: None,
-            set_aside: None,
-            naics: None,
-            psc: None,
-            posted_at,
-            response_deadline: None,
-            active: None,
-            link: None,
-            place_city: None,
-            place_state: None,
+            entry: ListEntry {
+                id: "036:Ä~1".to_owned(),
+                sequence: 1,
+                title: String::new(),
+                description: None,
+                solicitation_number: None,
+                notice_id: String::new(),
+                notice_type: String::new(),
+                agency_code: String::new(),
+                agency_name: String::new(),
+                sub_tier: None,
+                office: None,
+                set_aside: None,
+                naics: None,
+                psc: None,
+                posted_at,
+                response_deadline: None,
+                active: None,
+                link: None,
+                place_city: None,
+                place_state: None,
+            },
             awards: 0,
             awarded_cents: None,
         };

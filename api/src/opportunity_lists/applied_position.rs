@@ -10,7 +10,7 @@ use tokio::time::timeout;
 
 use super::list_source::ListSource;
 
-/// Minimum time between two readings: while events are recorded continuously, no answer stays valid, and asking for each
+/// Minimum time between two readings: while events are recorded continuously, no result stays valid, and asking for each
 /// would only add load.
 const READ_INTERVAL: Duration = Duration::from_millis(100);
 
@@ -48,7 +48,8 @@ impl AppliedPosition {
             *latest = Some(AppliedReading { source: key.clone(), position: known, read_at: Instant::now() });
             known
         };
-        let reading = timeout(READ_TIMEOUT, runtime.completed_prefix(source.read_model(), source.generation)).await;
+        let reading =
+            timeout(READ_TIMEOUT, runtime.load_applied_position(source.read_model(), source.generation)).await;
         let Ok(Ok(applied)) = reading else { return false };
         let applied = applied.max(known);
         *self.lock() = Some(AppliedReading { source: key, position: applied, read_at: Instant::now() });

@@ -129,7 +129,7 @@ async fn has_caught_up(
     target: &mut Option<u64>,
 ) -> Result<bool, LagError> {
     if target.is_none() {
-        *target = runtime.log().completed_prefix().await.ok();
+        *target = runtime.log().load_fence().await.ok();
     }
     let projection: Arc<dyn AnyProjection> = Arc::new(lists.clone());
     let lags = runtime.measure_lags(&[projection]).await?;

@@ -38,7 +38,7 @@ impl ListSource {
         }
     }
 
-    /// Distinguishes the answers of read models and their generations.
+    /// Distinguishes the results of read models and their generations.
     pub(super) fn key(&self) -> String {
         format!("{}:{}", self.read_model().name(), self.generation)
     }

@@ -1,4 +1,4 @@
-//! The position by which cached answers are valid.
+//! The position by which cached results are valid.
 
 use std::{
     sync::{Mutex, PoisonError},
@@ -21,7 +21,7 @@ pub(super) struct PositionReader {
 }
 
 impl PositionReader {
-    /// The position; `None` if it cannot be read soon, so that no cached answer is valid.
+    /// The position; `None` if it cannot be read soon, so that no cached result is valid.
     pub(super) async fn read(&self, invalidations: &ResponseCache) -> Option<u64> {
         let failed_at = *self.failed_at.lock().unwrap_or_else(PoisonError::into_inner);
         if failed_at.is_some_and(|failed_at| failed_at.elapsed() < FAILURE_PAUSE) {

@@ -11,7 +11,7 @@ use futures::{
     future::{BoxFuture, Shared, WeakShared},
 };
 
-/// Answers that are being determined, by question. An answer is the same for everybody, so it is cheap to clone.
+/// Results that are being determined, by key. A result is the same for everybody, so it is cheap to clone.
 pub(super) struct SingleFlight<K, T: Clone> {
     flights: Mutex<HashMap<K, WeakShared<BoxFuture<'static, T>>>>,
 }
@@ -23,14 +23,14 @@ impl<K, T: Clone> Default for SingleFlight<K, T> {
 }
 
 impl<K: Eq + Hash + Clone, T: Clone> SingleFlight<K, T> {
-    /// Waits for the answer of the query that runs for `key`, or starts one. The query ends early only when every
+    /// Waits for the result of the query that runs for `key`, or starts one. The query ends early only when every
     /// request that waits for it is cancelled.
     pub(super) async fn join(&self, key: K, start: impl FnOnce() -> BoxFuture<'static, T>) -> T {
         let flight = self.find_or_start(&key, start);
-        let answer = flight.clone().await;
+        let result = flight.clone().await;
         drop(flight);
         self.remove_finished(&key);
-        answer
+        result
     }
 
     fn find_or_start(&self, key: &K, start: impl FnOnce() -> BoxFuture<'static, T>) -> Shared<BoxFuture<'static, T>> {

@@ -151,11 +151,11 @@ impl ReadinessProbe {
         }
         let (models, generations) = self.app.read_models.current_with_generations();
         let (log, runtime) = (self.app.runtime.log(), &self.app.runtime);
-        let end = log.completed_prefix().await.ok()?;
+        let end = log.load_fence().await.ok()?;
         let mut all = BTreeMap::new();
         for projection in models.read_model_projections() {
             let generation = generations.get(projection.name()).copied().unwrap_or(ReadModelGeneration::FIRST);
-            let position = runtime.completed_prefix(projection.as_ref(), generation).await.ok()?;
+            let position = runtime.load_applied_position(projection.as_ref(), generation).await.ok()?;
             let next = if position < end { log.load_after(position, end, 1).await.ok()? } else { vec![] };
             all.insert(
                 projection.name(),

@@ -120,7 +120,11 @@ pub(super) fn read_preconditions(headers: &HeaderMap, request_text: &str) -> Res
     let key = key.transpose().map_err(|_| invalid_field("idempotency-key", "the header is not plain text"))?;
     let idempotency_key = key.map(|key| IdempotencyKey::try_from_client(key, request_text)).transpose();
     let idempotency_key = idempotency_key.map_err(|reason| invalid_value("Idempotency-Key", &reason))?;
-    Ok(CommandPreconditions { expected_versions: expected_versions(headers)?, idempotency_key })
+    Ok(CommandPreconditions {
+        expected_versions: expected_versions(headers)?,
+        idempotency_key,
+        ..CommandPreconditions::default()
+    })
 }
 
 #[cfg(test)]

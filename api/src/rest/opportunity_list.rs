@@ -23,7 +23,9 @@ use super::{
 };
 use crate::{
     http::problem::Problem,
-    opportunity_lists::{FacetQuestion, OpportunityListError, PageQuestion, RequestLists},
+    opportunity_lists::{
+        ListFacetQuery, ListPageQuery, OpportunityListError, OpportunityOrderInput, RequestListReader,
+    },
     tenant_commands::CommandFailure,
 };
 
@@ -57,30 +59,10 @@ pub(super) struct OpportunityListParams {
     posted_to: Option<DateTime<Utc>>,
     /// Order; `posted_newest` by default. Opportunities without the value are last in every order.
     #[param(inline)]
-    order: Option<OpportunityOrderParam>,
+    order: Option<OpportunityOrderInput>,
     /// What to count the whole list by, separated by commas: `agency`, `type`, `set_aside`, `naics_sector`, `state`.
     #[param(max_length = 100)]
     facets: Option<String>,
-}
-
-/// Order of a list of opportunities.
-#[derive(Debug, Clone, Copy, Deserialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-enum OpportunityOrderParam {
-    /// Newest notice first.
-    PostedNewest,
-    /// Oldest notice first.
-    PostedOldest,
-    /// Earliest response deadline first.
-    DeadlineSoonest,
-    /// Latest response deadline first.
-    DeadlineLatest,
-    /// Highest total of the award amounts first.
-    AmountHighest,
-    /// Lowest total of the award amounts first.
-    AmountLowest,
-    /// Best match of `text` first, which is required.
-    Relevance,
 }
 
 /// An opportunity in a list.
@@ -171,36 +153,23 @@ const DIMENSION_NAMES: [(&str, FacetDimension); 5] = [
     ("state", FacetDimension::State),
 ];
 
-impl From<OpportunityOrderParam> for OpportunityOrder {
-    fn from(order: OpportunityOrderParam) -> Self {
-        match order {
-            OpportunityOrderParam::PostedNewest => Self::PostedNewest,
-            OpportunityOrderParam::PostedOldest => Self::PostedOldest,
-            OpportunityOrderParam::DeadlineSoonest => Self::DeadlineSoonest,
-            OpportunityOrderParam::DeadlineLatest => Self::DeadlineLatest,
-            OpportunityOrderParam::AmountHighest => Self::AmountHighest,
-            OpportunityOrderParam::AmountLowest => Self::AmountLowest,
-            OpportunityOrderParam::Relevance => Self::Relevance,
-        }
-    }
-}
-
 impl From<OpportunityItem> for OpportunityListEntry {
     fn from(item: OpportunityItem) -> Self {
+        let OpportunityItem { cursor: _, entry, awards, awarded_cents } = item;
         Self {
-            id: item.id,
-            version: item.version,
-            title: item.title,
-            notice_type: item.notice_type,
-            agency_code: item.agency_code,
-            agency_name: item.agency_name,
-            solicitation_number: item.solicitation_number,
-            set_aside: item.set_aside,
-            naics: item.naics,
-            posted_at: item.posted_at,
-            response_deadline: item.response_deadline,
-            awards: item.awards,
-            awarded_cents: item.awarded_cents,
+            id: entry.id,
+            version: entry.sequence.cast_unsigned(),
+            title: entry.title,
+            notice_type: entry.notice_type,
+            agency_code: entry.agency_code,
+            agency_name: entry.agency_name,
+            solicitation_number: entry.solicitation_number,
+            set_aside: entry.set_aside,
+            naics: entry.naics,
+            posted_at: entry.posted_at,
+            response_deadline: entry.response_deadline,
+            awards,
+            awarded_cents,
         }
     }
 }
@@ -258,14 +227,14 @@ pub(super) async fn list_opportunities(
         return Err(invalid_field("order", "the order relevance needs text"));
     }
     let dimensions = query.facets.as_deref().map(parse_dimensions).transpose()?;
-    let question = PageQuestion::try_new(selection.clone(), order, after, first)
+    let query = ListPageQuery::try_new(selection.clone(), order, after, first)
         .map_err(|mismatch| invalid_field("after", mismatch.to_string()))?;
     let lists = open_lists(&rest, &headers).await?;
-    let page = lists.fetch_page(question).await?;
+    let page = lists.fetch_page(query).await?;
     let facets = match dimensions {
         None => None,
         Some(dimensions) => {
-            let counts = lists.fetch_facets(FacetQuestion { selection, dimensions: dimensions.clone() }).await?;
+            let counts = lists.fetch_facets(ListFacetQuery { selection, dimensions: dimensions.clone() }).await?;
             Some(dimensions.into_iter().map(|dimension| to_facet(dimension, &counts)).collect())
         }
     };
@@ -279,14 +248,14 @@ pub(super) async fn list_opportunities(
 }
 
 /// The lists, once they contain what the request's consistency token demands.
-async fn open_lists(rest: &RestState, headers: &HeaderMap) -> Result<RequestLists, Problem> {
+async fn open_lists(rest: &RestState, headers: &HeaderMap) -> Result<RequestListReader, Problem> {
     let (models, active) = rest.app.read_models.current_with_generations();
     let lists = rest.app.opportunity_lists.open(&models, &active).await;
     if !headers.contains_key(CONSISTENCY_TOKEN) {
         return Ok(lists);
     }
     wait_for_consistency(&rest.app, headers, lists.read_model()).await?;
-    Ok(lists.without_shared_answers())
+    Ok(lists.without_shared_results())
 }
 
 /// Parses names of dimensions, separated by commas; each counts once.

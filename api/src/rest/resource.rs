@@ -167,8 +167,8 @@ pub(super) async fn create_resource(
     RestRequest { rest, principal, headers }: RestRequest,
     ValidJson(input): ValidJson<ResourceRequest>,
 ) -> Result<Response, Problem> {
-    let preconditions = read_preconditions(&headers, &input.idempotency_text("POST /api/v1/resources"))?;
-    let id = tenant_commands::new_id(&principal, "resource", None, &preconditions);
+    let mut preconditions = read_preconditions(&headers, &input.idempotency_text("POST /api/v1/resources"))?;
+    let id = tenant_commands::new_aggregate_id(&principal, "resource", None, &mut preconditions);
     let content = input.into_content()?;
     let create = |stamp| ResourceCommand::Create { asset: content, stamp };
     change_object::<Resource>(&rest, &principal, id, &preconditions, StatusCode::CREATED, create).await

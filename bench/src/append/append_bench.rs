@@ -10,10 +10,17 @@ use std::{
 };
 
 use api::config::EngineConfig;
-use cqrs_es::{CqrsFramework, EventStore};
+use commands::{
+    authorization::CallerAuthority,
+    caller::Caller,
+    dispatcher::{CommandDispatcher, CommandSender},
+    precondition::CommandPreconditions,
+};
+use cqrs_es::CqrsFramework;
 use domain::{
+    clock::SystemClock,
     event_store::{BatchStore as _, NewEvent},
-    opportunity::Opportunity,
+    opportunity::{Opportunity, OpportunityCommand},
 };
 use eventstore::{append::PgBatchStore, store::PgEventStore};
 use hdrhistogram::Histogram;
@@ -103,37 +110,55 @@ impl AppendBench {
     async fn measure_commands(&self, duration: Duration) -> Result<AppendMeasurement, AppendBenchError> {
         match self.options.store {
             CommandStoreKind::Medhub => {
-                self.measure_framework(CqrsFramework::new(self.event_store.clone(), vec![], ()), duration).await
+                let dispatcher = CommandDispatcher::new(self.event_store.store_for::<()>(), Arc::new(SystemClock));
+                let caller = Caller::for_program("system:bench");
+                let sender = CommandSender { caller, authority: CallerAuthority::System };
+                let shared = Arc::new((dispatcher, sender));
+                let execute = move |id: String, command| {
+                    let shared = Arc::clone(&shared);
+                    async move {
+                        let ((dispatcher, sender), conditions) = (&*shared, CommandPreconditions::default());
+                        let outcome = dispatcher.dispatch::<Opportunity>(sender, &id, &conditions, command).await;
+                        outcome.map(drop).map_err(append_failure("dispatching a command"))
+                    }
+                };
+                self.measure_command_pairs(duration, execute).await
             }
             CommandStoreKind::PostgresEs => {
-                let store = eventstore::store::new_baseline_store(self.pool.clone());
-                self.measure_framework(CqrsFramework::new(store, vec![], ()), duration).await
+                let store = eventstore::store::new_baseline_store::<Opportunity>(self.pool.clone());
+                let cqrs = Arc::new(CqrsFramework::new(store, vec![], ()));
+                let metadata = self.workload.origin.clone().into_map();
+                let execute = move |id: String, command| {
+                    let (cqrs, metadata) = (Arc::clone(&cqrs), metadata.clone());
+                    async move {
+                        let outcome = cqrs.execute_with_metadata(&id, command, metadata).await;
+                        outcome.map_err(append_failure("executing a command"))
+                    }
+                };
+                self.measure_command_pairs(duration, execute).await
             }
         }
     }
 
-    async fn measure_framework<S>(
+    /// Discovers opportunities and amends each.
+    async fn measure_command_pairs<E, Fut>(
         &self,
-        cqrs: CqrsFramework<Opportunity, S>,
         duration: Duration,
+        execute: E,
     ) -> Result<AppendMeasurement, AppendBenchError>
     where
-        S: EventStore<Opportunity> + 'static,
-        S::AC: Send,
+        E: Fn(String, OpportunityCommand) -> Fut + Clone + Send + 'static,
+        Fut: Future<Output = Result<(), AppendBenchError>> + Send,
     {
-        let cqrs = Arc::new(cqrs);
         self.run_writers(self.options.in_flight, duration, || {
-            let (cqrs, workload) = (Arc::clone(&cqrs), Arc::clone(&self.workload));
+            let (execute, workload) = (execute.clone(), Arc::clone(&self.workload));
             async move |deadline: Instant| {
                 let mut waits = new_wait_histogram()?;
                 while Instant::now() < deadline {
                     let number = NEXT_STREAM_NUMBER.fetch_add(1, Ordering::Relaxed);
-                    let id = stream_id(number);
                     for command in [workload.discover_command(number), workload.amend_command()] {
                         let start = Instant::now();
-                        cqrs.execute_with_metadata(&id, command, workload.origin.clone().into_map())
-                            .await
-                            .map_err(append_failure("executing a command"))?;
+                        execute(stream_id(number), command).await?;
                         waits.saturating_record(elapsed_micros(start));
                     }
                 }

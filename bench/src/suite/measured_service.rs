@@ -58,13 +58,13 @@ pub struct ServiceProgram {
 }
 
 /// A running service. It is killed when dropped.
-pub(super) struct MeasuredService {
+pub(crate) struct MeasuredService {
     child: Child,
     folder: TempDir,
     /// Base URL of its HTTP edge.
-    pub(super) base_url: String,
+    pub(crate) base_url: String,
     /// The operators' token.
-    pub(super) operator_token: String,
+    pub(crate) operator_token: String,
 }
 
 impl MeasuredService {
@@ -73,6 +73,18 @@ impl MeasuredService {
     /// # Errors
     /// When it does not start, with the end of its log.
     pub(super) async fn start(environment: &BenchEnvironment, program: &ServiceProgram) -> anyhow::Result<Self> {
+        Self::start_as(environment, program, &["serve"]).await
+    }
+
+    /// Starts the service by this command.
+    ///
+    /// # Errors
+    /// As [`Self::start`].
+    pub(crate) async fn start_as(
+        environment: &BenchEnvironment,
+        program: &ServiceProgram,
+        serve: &[&str],
+    ) -> anyhow::Result<Self> {
         // The child inherits the bucket, and removes files in it that its log does not name.
         ensure!(
             !environment.config.objects.s3.is_enabled(),
@@ -82,19 +94,19 @@ impl MeasuredService {
         let operator_token = format!("operator-{}", Uuid::new_v4().simple());
         let log = File::create(log_file(folder.path())).context("creating the log of the measured service")?;
         let variables = service_variables(environment, &operator_token, folder.path())?;
-        let spawn = |subcommand: &str| -> anyhow::Result<Child> {
+        let spawn = |subcommand: &[&str]| -> anyhow::Result<Child> {
             let mut command = Command::new(&program.path);
-            command.args(&program.arguments).arg(subcommand).envs(variables.iter().cloned());
+            command.args(&program.arguments).args(subcommand).envs(variables.iter().cloned());
             command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log.try_clone()?);
             // A group of its own: Ctrl-C reaches this process only, which then stops the service.
             command.process_group(0).kill_on_drop(true);
-            command.spawn().with_context(|| format!("starting `medhub {subcommand}`"))
+            command.spawn().with_context(|| format!("starting `medhub {}`", subcommand.join(" ")))
         };
         // The environment has prepared the measured read models only.
-        let migrated = timeout(START_TIMEOUT, spawn("migrate")?.wait()).await;
+        let migrated = timeout(START_TIMEOUT, spawn(&["migrate"])?.wait()).await;
         let status = migrated.with_context(|| format!("`medhub migrate` did not end within {START_TIMEOUT:?}"))??;
         ensure!(status.success(), "`medhub migrate` ended with {status}");
-        let child = spawn("serve")?;
+        let child = spawn(serve)?;
         let mut service = Self { child, folder, base_url: String::new(), operator_token };
         let ready = match timeout(START_TIMEOUT, service.wait_until_ready()).await {
             Ok(ready) => ready,
@@ -156,7 +168,7 @@ impl MeasuredService {
     ///
     /// # Errors
     /// When it does not end by itself, or with an error.
-    pub(super) async fn stop(mut self) -> anyhow::Result<()> {
+    pub(crate) async fn stop(mut self) -> anyhow::Result<()> {
         kill(Pid::from_raw(i32::try_from(self.process_id()?)?), Signal::SIGTERM)
             .context("stopping the measured service")?;
         let ended = timeout(STOP_TIMEOUT, self.child.wait()).await;
@@ -215,7 +227,7 @@ fn service_variables(
 ///
 /// # Errors
 /// When Postgres fails.
-pub(super) async fn import_notices(environment: &BenchEnvironment, notices: u64) -> anyhow::Result<()> {
+pub(crate) async fn import_notices(environment: &BenchEnvironment, notices: u64) -> anyhow::Result<()> {
     let mut csv = Vec::new();
     notice_generator::write_csv(&mut csv, notices, 1, |_| {}).context("generating notices")?;
     let rows =

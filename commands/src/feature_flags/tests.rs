@@ -59,7 +59,7 @@ impl LogReader for FlagLog {
         Box::pin(async { Ok(Uuid::nil()) })
     }
 
-    fn completed_prefix(&self) -> LogFuture<'_, u64> {
+    fn load_fence(&self) -> LogFuture<'_, u64> {
         Box::pin(async { Ok(0) })
     }
 

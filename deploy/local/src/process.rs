@@ -23,7 +23,7 @@ use serde::{Deserialize, Serialize};
 use tokio::time::{Instant, sleep};
 
 /// Path of the running program; it stays valid after a newer build has replaced the file.
-pub const THIS_PROGRAM: &str = "/proc/self/exe";
+pub const CURRENT_EXE: &str = "/proc/self/exe";
 
 /// An unprivileged user to run a program as.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -23,7 +23,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     engine::LaunchSpec,
     health_probe::HealthProbe,
-    process::{ProcessIdentity, THIS_PROGRAM, wait_until_ended},
+    process::{CURRENT_EXE, ProcessIdentity, wait_until_ended},
     stack_state::{ProcessState, StackStateFile},
 };
 
@@ -246,7 +246,7 @@ fn unexpected_exit(name: &str, status: ExitStatus) -> anyhow::Error {
 fn spawn_guarded(spec: &ProcessSpec) -> anyhow::Result<Child> {
     let launch = &spec.launch;
     let log = open_log(&spec.log_path)?;
-    let mut command = Command::new(THIS_PROGRAM);
+    let mut command = Command::new(CURRENT_EXE);
     command.as_std_mut().arg0("medhub-local").process_group(0);
     command.args(["guard", "--parent", &std::process::id().to_string(), "--signal", launch.orphan_signal.as_str()]);
     if let Some(user) = &launch.run_as {

@@ -7,6 +7,8 @@ mod child_process;
 mod conditions;
 #[path = "qdrant/durability.rs"]
 mod durability;
+#[path = "qdrant/large_vectors.rs"]
+mod large_vectors;
 #[path = "qdrant/requests.rs"]
 mod requests;
 #[path = "qdrant_server/process.rs"]

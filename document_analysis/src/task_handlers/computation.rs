@@ -7,7 +7,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{AnalysisBudget, AnalysisError};
 
-/// Longest computation: far more than real documents take, since the lease of the task is renewed meanwhile and another
+/// Longest computation: far more than real documents take, since the claim of the task is renewed meanwhile and another
 /// attempt would take as long.
 const MAX_DURATION: Duration = Duration::from_mins(2);
 

@@ -102,7 +102,7 @@ impl<S: AggregateStores> DocumentRecord<S> {
         let request = format!("result of {} for {}", task.spec.kind.name(), task.spec.subject.id.as_str());
         let key = IdempotencyKey::try_new(&format!("task-result:{}", task.task_id), &request);
         let key = key.map_err(|error| TaskFailure::never(&format!("the id of the task is invalid: {error}")))?;
-        let conditions = CommandPreconditions { expected_versions: None, idempotency_key: Some(key) };
+        let conditions = CommandPreconditions { idempotency_key: Some(key), ..CommandPreconditions::default() };
         let command = build(self.dispatcher.stamp(&sender));
         let id = task.spec.subject.id.as_str();
         let outcome = self.dispatcher.dispatch::<Document>(&sender, id, &conditions, command).await;

@@ -3,6 +3,7 @@
 use std::str::FromStr;
 
 use chrono::{DateTime, SecondsFormat, Utc};
+use uuid::Uuid;
 
 use super::{Envelope, EventMetadata, RawEnvelope};
 
@@ -41,18 +42,23 @@ pub enum HeaderError {
 
 /// The headers of a recorded event, in a fixed order and without empty ones.
 pub fn to_headers<E>(event: &Envelope<E>) -> Vec<(&'static str, String)> {
-    let mut headers = vec![
-        (POSITION, event.position.to_string()),
-        (EVENT_ID, event.event_id.to_string()),
-        (TENANT_ID, event.tenant_id.clone()),
-        (AGGREGATE_TYPE, event.aggregate_type.clone()),
-        (SEQUENCE, event.sequence.to_string()),
-        (EVENT_TYPE, event.event_type.clone()),
-        (EVENT_VERSION, event.event_version.clone()),
-        (RECORDED_AT, event.recorded_at.to_rfc3339_opts(SecondsFormat::Micros, true)),
-    ];
+    let mut headers = Vec::new();
+    visit_headers(event, |name, value| headers.push((name, value.to_owned())));
+    headers
+}
+
+/// Passes each header of [`to_headers`] to `visit`, without a copy of it.
+pub fn visit_headers<E>(event: &Envelope<E>, mut visit: impl FnMut(&'static str, &str)) {
+    visit(POSITION, NumberText::new(event.position).as_str());
+    visit(EVENT_ID, event.event_id.hyphenated().encode_lower(&mut Uuid::encode_buffer()));
+    visit(TENANT_ID, &event.tenant_id);
+    visit(AGGREGATE_TYPE, &event.aggregate_type);
+    visit(SEQUENCE, NumberText::new(event.sequence).as_str());
+    visit(EVENT_TYPE, &event.event_type);
+    visit(EVENT_VERSION, &event.event_version);
+    visit(RECORDED_AT, &event.recorded_at.to_rfc3339_opts(SecondsFormat::Micros, true));
     if event.metadata.about_unknown {
-        headers.push((ABOUT_UNKNOWN, true.to_string()));
+        visit(ABOUT_UNKNOWN, "true");
     }
     let optional = [
         (CORRELATION_ID, &event.metadata.correlation_id),
@@ -60,9 +66,41 @@ pub fn to_headers<E>(event: &Envelope<E>) -> Vec<(&'static str, String)> {
         (USER_ID, &event.metadata.user_id),
         (TRACEPARENT, &event.metadata.traceparent),
     ];
-    headers
-        .extend(optional.into_iter().filter(|(_, value)| !value.is_empty()).map(|(name, value)| (name, value.clone())));
-    headers
+    for (name, value) in optional.into_iter().filter(|(_, value)| !value.is_empty()) {
+        visit(name, value);
+    }
+}
+
+/// Decimal text of a number, without an allocation.
+#[derive(Debug, Clone, Copy)]
+pub struct NumberText {
+    digits: [u8; Self::LENGTH],
+    start: usize,
+}
+
+impl NumberText {
+    /// Digits of the largest number.
+    const LENGTH: usize = 20;
+
+    /// The text of `number`.
+    pub fn new(number: u64) -> Self {
+        let (mut digits, mut start, mut rest) = ([b'0'; Self::LENGTH], Self::LENGTH, number);
+        while let Some(place) = start.checked_sub(1).and_then(|place| digits.get_mut(place)) {
+            // A remainder of a division by ten is one digit.
+            *place = b'0' + u8::try_from(rest % 10).unwrap_or_default();
+            (rest, start) = (rest / 10, start - 1);
+            if rest == 0 {
+                break;
+            }
+        }
+        Self { digits, start }
+    }
+
+    /// The text.
+    pub fn as_str(&self) -> &str {
+        let digits = self.digits.get(self.start..).unwrap_or_default();
+        std::str::from_utf8(digits).unwrap_or_default()
+    }
 }
 
 /// Rebuilds a recorded event from the headers, key and value of a Kafka record.
@@ -123,9 +161,14 @@ fn parse_value<T: FromStr>(name: &'static str, value: String) -> Result<T, Heade
 mod tests {
     use std::collections::HashMap;
 
-    use uuid::Uuid;
-
     use super::*;
+
+    #[test]
+    fn numbers_are_written_in_decimal() {
+        for number in [0, 7, 10, 99, 1_000, 123_456_789, u64::MAX] {
+            assert_eq!(NumberText::new(number).as_str(), number.to_string());
+        }
+    }
 
     fn recorded() -> RawEnvelope {
         Envelope {

@@ -4,6 +4,8 @@
 //! stored JSON. A changed shape needs a new version with an upcaster, in `event_versions!`; `schemas/README.md` lists the
 //! other steps.
 
+mod decoding;
+
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -12,7 +14,7 @@ use super::value::{Award, CancellationReason, Notice, NoticeDetails, NoticeId, N
 use crate::{event_version::event_versions, value::AuditStamp};
 
 /// An event of an opportunity.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum OpportunityEvent {
     /// The first notice was recorded.
@@ -65,6 +67,43 @@ pub enum OpportunityEvent {
     Archived {
         /// Who reported it, and when.
         stamp: AuditStamp,
+    },
+}
+
+impl OpportunityEvent {
+    /// What read models show of an opportunity, if this event changes it. An earlier notice completes the history only,
+    /// and a new deadline is also part of the amendment before it.
+    pub fn into_content(self) -> Option<OpportunityContent> {
+        match self {
+            Self::Discovered { filing, details }
+            | Self::Amended { filing, standing: AmendmentStanding::Current, details } => {
+                Some(OpportunityContent::CurrentNotice { filing, details })
+            }
+            Self::Awarded { key, award } => Some(OpportunityContent::Award { key, award }),
+            Self::Amended { standing: AmendmentStanding::Earlier, .. }
+            | Self::DeadlineChanged { .. }
+            | Self::Cancelled { .. }
+            | Self::Archived { .. } => None,
+        }
+    }
+}
+
+/// What an event says about an opportunity besides its status.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum OpportunityContent {
+    /// The notice that is the current one from this event on.
+    CurrentNotice {
+        /// The notice.
+        filing: NoticeFiling,
+        /// Its details, which are complete.
+        details: Box<NoticeDetails>,
+    },
+    /// An award, or further details of one.
+    Award {
+        /// Identifies the award among those of one opportunity.
+        key: String,
+        /// The award.
+        award: Award,
     },
 }
 

@@ -27,11 +27,14 @@ pub(super) fn decode_event_row(row: &CopyRow<'_, COLUMN_COUNT>) -> Result<RawEnv
     let unreadable = |source| LogError::UnreadableEvent { position: identity.0, event_id: identity.1, source };
     let event = || {
         let tenant_id = decode_text("tenant_id", row[2])?;
-        let metadata = decode_metadata(require_value("metadata", row[9])?)?;
+        let mut metadata = decode_metadata(require_value("metadata", row[9])?)?;
+        if metadata.tenant_id != tenant_id {
+            metadata.tenant_id.clone_from(&tenant_id);
+        }
         Ok(Envelope {
             position: position?,
             event_id: event_id?,
-            metadata: EventMetadata { tenant_id: tenant_id.clone(), ..metadata },
+            metadata,
             tenant_id,
             aggregate_type: decode_text("aggregate_type", row[3])?,
             aggregate_id: decode_text("aggregate_id", row[4])?,

@@ -11,7 +11,7 @@ use domain::{
 use sqlx::PgPool;
 use uuid::Uuid;
 
-use super::{EventFilter, LogReplay, ReplayOptions, completed_prefix, read_after, read_stream, read_type};
+use super::{EventFilter, LogReplay, ReplayOptions, load_fence, read_after, read_stream, read_type};
 use crate::{error::LogError, incarnation, postgres::with_timeout};
 
 /// Time limit of a short query: a server process may hang with its connection open.
@@ -34,9 +34,9 @@ impl PgLogReader {
         incarnation::load_incarnation(&mut connection).await
     }
 
-    async fn load_completed_prefix(&self) -> Result<u64, LogError> {
+    async fn query_fence(&self) -> Result<u64, LogError> {
         let mut connection = self.pool.acquire().await.map_err(crate::error::postgres_error("connecting"))?;
-        completed_prefix(&mut connection).await
+        load_fence(&mut connection).await
     }
 
     async fn count_events_after(
@@ -95,8 +95,8 @@ impl LogReader for PgLogReader {
         Box::pin(async { query.await.map_err(to_store_error) })
     }
 
-    fn completed_prefix(&self) -> LogFuture<'_, u64> {
-        let query = with_timeout(QUERY_TIMEOUT, "reading the fence", self.load_completed_prefix());
+    fn load_fence(&self) -> LogFuture<'_, u64> {
+        let query = with_timeout(QUERY_TIMEOUT, "reading the fence", self.query_fence());
         Box::pin(async { query.await.map_err(to_store_error) })
     }
 

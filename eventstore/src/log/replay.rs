@@ -17,7 +17,7 @@ use sqlx::{PgConnection, PgPool};
 use tokio::{sync::mpsc, task::JoinHandle};
 
 use self::page_reader::PageReader;
-use super::event_filter::EventFilter;
+use super::{append_wakeups::AppendWakeups, event_filter::EventFilter};
 use crate::error::{LogError, postgres_error};
 
 /// Which part of the log a replay reads, and how it returns it.
@@ -67,11 +67,17 @@ pub struct FollowOptions {
     pub poll_min: Duration,
     /// The longest pause.
     pub poll_max: Duration,
+    /// The longest pause of a reader that appends wake up: other programs append without waking it.
+    pub poll_idle: Duration,
 }
 
 impl Default for FollowOptions {
     fn default() -> Self {
-        Self { poll_min: Duration::from_millis(5), poll_max: Duration::from_millis(100) }
+        Self {
+            poll_min: Duration::from_millis(5),
+            poll_max: Duration::from_millis(100),
+            poll_idle: Duration::from_millis(250),
+        }
     }
 }
 
@@ -111,9 +117,30 @@ impl LogReplay {
     /// # Errors
     /// [`LogError::Filter`] when the filter cannot be expressed in SQL.
     pub fn start_on_connection(connection: PgConnection, options: ReplayOptions) -> Result<Self, LogError> {
+        Self::start_reader(connection, options, None)
+    }
+
+    /// Starts a replay on `connection` that appends wake up at the end of the log, where it polls seldom; it listens to
+    /// them on another connection, with the options of `pool`.
+    ///
+    /// # Errors
+    /// [`LogError::Filter`] when the filter cannot be expressed in SQL.
+    pub(crate) fn start_with_wakeups(
+        connection: PgConnection,
+        pool: &PgPool,
+        options: ReplayOptions,
+    ) -> Result<Self, LogError> {
+        Self::start_reader(connection, options, Some(AppendWakeups::new(pool)))
+    }
+
+    fn start_reader(
+        connection: PgConnection,
+        options: ReplayOptions,
+        wakeups: Option<AppendWakeups>,
+    ) -> Result<Self, LogError> {
         // One batch waits in the channel while the task fills the next one.
         let (sender, batches) = mpsc::channel(1);
-        let pages = PageReader::new(connection, options, sender)?;
+        let pages = PageReader::new(connection, options, wakeups, sender)?;
         Ok(Self { batches, task: Some(tokio::spawn(pages.run())) })
     }
 

@@ -18,8 +18,12 @@ pub struct RelayConfig {
     /// Pause between polls of the log, in milliseconds; events that arrive meanwhile are sent together. It grows up to
     /// `poll_max_ms` while there are none.
     pub poll_min_ms: u64,
-    /// Maximum pause between polls, in milliseconds.
+    /// Maximum pause between polls while appends do not wake the relay, in milliseconds: while one is open, and behind a
+    /// session-sharing pooler.
     pub poll_max_ms: u64,
+    /// Pause between polls while appends wake the relay, in milliseconds: programs whose `application_name` does not begin
+    /// with `medhub` append without waking it.
+    pub poll_idle_ms: u64,
     /// How long a partition's watermark may lag behind the checkpoint before it gets a beacon, in milliseconds.
     pub beacon_ms: u64,
     /// Pause before a retry after a failure, and between a standby's attempts to lead, in milliseconds.
@@ -44,6 +48,7 @@ impl Default for RelayConfig {
             in_flight_events: 20_000,
             poll_min_ms: 4,
             poll_max_ms: 20,
+            poll_idle_ms: 250,
             beacon_ms: 500,
             retry_ms: 1_000,
             poison_retry_ms: 10_000,
@@ -67,6 +72,10 @@ impl RelayConfig {
     pub(super) fn poll_intervals(&self) -> (Duration, Duration) {
         let shortest = self.poll_min_ms.max(1);
         (Duration::from_millis(shortest), Duration::from_millis(self.poll_max_ms.max(shortest)))
+    }
+
+    pub(super) fn idle_poll_interval(&self) -> Duration {
+        Duration::from_millis(self.poll_idle_ms.max(1))
     }
 
     pub(super) fn beacon_interval(&self) -> Duration {

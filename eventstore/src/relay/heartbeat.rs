@@ -1,4 +1,4 @@
-//! Writes the state of a relay to Postgres once a second, so that `medhub status` shows it on any host.
+//! Writes the state of a relay to Postgres, so that `medhub status` shows it on any host: once a second while it changes.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use domain::error_chain::format_error_chain;
 use sqlx::PgPool;
 use tokio::{
     sync::watch,
-    time::{MissedTickBehavior, interval},
+    time::{Instant, MissedTickBehavior, interval},
 };
 use uuid::Uuid;
 
@@ -17,17 +17,27 @@ use crate::{
 };
 
 const HEARTBEAT_INTERVAL: Duration = Duration::from_secs(1);
+/// A state that has not changed is written again after this time: a third of the time after which a relay without a
+/// heartbeat counts as dead.
+const UNCHANGED_INTERVAL: Duration = Duration::from_secs(3);
 /// Time limit of writing a heartbeat.
 const HEARTBEAT_WRITE_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Writes `status` once a second until the task is cancelled.
+/// Writes `status` until the task is cancelled.
 pub(super) async fn send_heartbeats(pool: PgPool, status: watch::Receiver<RelayStatus>, instance: Uuid) {
     let host = host_and_pid();
     let mut ticks = interval(HEARTBEAT_INTERVAL);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut written = None;
     loop {
         ticks.tick().await;
         let current = status.borrow().clone();
+        let shown = (current.state(), current.position, current.last_error.clone());
+        let is_written = |(before, at): &(_, Instant)| *before == shown && at.elapsed() < UNCHANGED_INTERVAL;
+        if written.as_ref().is_some_and(is_written) {
+            continue;
+        }
+        let written_at = Instant::now();
         let writing = async {
             sqlx::query(include_str!("heartbeat/save.sql"))
                 .bind(instance)
@@ -37,12 +47,17 @@ pub(super) async fn send_heartbeats(pool: PgPool, status: watch::Receiver<RelayS
                 .bind(&current.last_error)
                 .execute(&pool)
                 .await
+                .map(drop)
                 .map_err(postgres_error("writing a relay's heartbeat"))
         };
-        if let Err(error) = with_timeout(HEARTBEAT_WRITE_TIMEOUT, "writing a relay's heartbeat", writing).await {
-            // If Postgres remains unavailable, the relay itself reports it.
-            tracing::debug!(error = format_error_chain(&error), "heartbeat not written");
-        }
+        written = match with_timeout(HEARTBEAT_WRITE_TIMEOUT, "writing a relay's heartbeat", writing).await {
+            Ok(()) => Some((shown, written_at)),
+            Err(error) => {
+                // If Postgres remains unavailable, the relay itself reports it.
+                tracing::debug!(error = format_error_chain(&error), "heartbeat not written");
+                None
+            }
+        };
     }
 }
 

@@ -3,30 +3,24 @@
 use std::{sync::Arc, time::Duration};
 
 use domain::{context::BoundedContext, envelope::RawEnvelope, partition::partition_for_key};
-use rdkafka::{
-    error::KafkaError,
-    producer::{BaseRecord, Producer, PurgeConfig, ThreadedProducer},
-    types::RDKafkaErrorCode,
-};
+use rdkafka::{error::KafkaError, producer::BaseRecord, types::RDKafkaErrorCode};
 use uuid::Uuid;
 
 use super::{
     partition_state::PartitionState,
-    pending_deliveries::{DeliveryContext, PendingDeliveries},
+    pending_deliveries::PendingDeliveries,
+    polled_producer::{OutgoingRecord, PolledProducer},
     published_progress::PublishedProgress,
     record_encoder::{build_headers, event_headers},
 };
-use crate::{
-    error::{LogError, kafka_error},
-    topic::KafkaConfig,
-};
+use crate::{error::LogError, topic::KafkaConfig};
 
 /// Pause while the client library's queue is full.
 const QUEUE_PAUSE: Duration = Duration::from_millis(5);
 
 /// A producer with the end of every partition.
 pub(super) struct KafkaPublisher {
-    producer: ThreadedProducer<DeliveryContext>,
+    producer: PolledProducer,
     incarnation: String,
     topics: Vec<TopicState>,
     /// Index of the partition that is the first candidate for the next beacon, counted across all topics.
@@ -58,10 +52,7 @@ pub(super) struct RecordTarget {
 impl KafkaPublisher {
     /// Creates a publisher to partitions that end with `ends`.
     pub(super) fn new(config: &KafkaConfig, incarnation: Uuid, mut ends: PublishedProgress) -> Result<Self, LogError> {
-        let producer = config
-            .producer_config()
-            .create_with_context(DeliveryContext)
-            .map_err(kafka_error("creating the producer"))?;
+        let producer = PolledProducer::start(config)?;
         let topics = BoundedContext::ALL.into_iter().map(|context| {
             let name = context.topic(&config.topic_prefix);
             let partitions = (0..config.partitions)
@@ -172,7 +163,7 @@ impl KafkaPublisher {
             return Ok(false);
         }
         let watermark = position.max(partition.end.watermark);
-        let record: BaseRecord<'_, [u8], [u8], _> = BaseRecord::with_opaque_to(&topic.name, Arc::clone(outstanding))
+        let record: OutgoingRecord<'_> = BaseRecord::with_opaque_to(&topic.name, Arc::clone(outstanding))
             .partition(number)
             .headers(build_headers(&partition.advance_watermark(watermark).to_beacon_headers()));
         outstanding.add_record();
@@ -181,20 +172,10 @@ impl KafkaPublisher {
     }
 }
 
-impl Drop for KafkaPublisher {
-    fn drop(&mut self) {
-        // No record of this relay may arrive after the next leader has started.
-        self.producer.purge(PurgeConfig::default().queue().inflight());
-    }
-}
-
 /// Hands a record to the producer, waiting while the client library's queue is full.
-async fn enqueue(
-    producer: &ThreadedProducer<DeliveryContext>,
-    mut record: BaseRecord<'_, [u8], [u8], Arc<PendingDeliveries>>,
-) -> Result<(), KafkaError> {
+async fn enqueue(producer: &PolledProducer, mut record: OutgoingRecord<'_>) -> Result<(), KafkaError> {
     loop {
-        match producer.send(record) {
+        match producer.client().send(record) {
             Ok(()) => return Ok(()),
             Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), refused)) => record = refused,
             Err((source, refused)) => {

@@ -1,6 +1,6 @@
 //! The first stage: reads the completed prefix of the log and passes it on, batch by batch.
 
-use sqlx::PgConnection;
+use sqlx::{PgConnection, PgPool};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
@@ -19,17 +19,23 @@ pub(super) struct LogSource {
 }
 
 impl LogSource {
-    pub(super) fn new(connection: PgConnection, config: &RelayConfig, position: u64) -> Result<Self, LogError> {
+    pub(super) fn new(
+        connection: PgConnection,
+        pool: &PgPool,
+        config: &RelayConfig,
+        position: u64,
+    ) -> Result<Self, LogError> {
         let (poll_min, poll_max) = config.poll_intervals();
+        let poll_idle = config.idle_poll_interval().max(poll_max);
         let options = ReplayOptions {
             after: position,
-            follow: Some(FollowOptions { poll_min, poll_max }),
+            follow: Some(FollowOptions { poll_min, poll_max, poll_idle }),
             batch_events: config.batch_events(),
             batch_bytes: BATCH_BYTES,
             answer_timeout: Some(config.answer_timeout()),
             ..ReplayOptions::default()
         };
-        Ok(Self { replay: LogReplay::start_on_connection(connection, options)? })
+        Ok(Self { replay: LogReplay::start_with_wakeups(connection, pool, options)? })
     }
 
     /// Reads until `shutdown`, or until the receiver of the batches is dropped.

@@ -1,21 +1,22 @@
-//! Reads the end of every partition from Kafka, and checks that it belongs to this log.
+//! Reads the end of every partition from Kafka, checks that it belongs to this log, and adds what the checkpoint covers.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     time::{Duration, Instant},
 };
 
-use domain::{context::BoundedContext, envelope::PartitionProgress};
+use domain::{context::BoundedContext, envelope::PartitionProgress, partition::partition_for_key};
 use rdkafka::{
     Message, Offset, TopicPartitionList,
     consumer::{BaseConsumer, Consumer},
     message::{BorrowedMessage, Headers},
 };
-use sqlx::PgConnection;
+use sqlx::{PgConnection, PgPool};
 use uuid::Uuid;
 
 use crate::{
     error::{LogError, kafka_error, postgres_error},
+    log::{LogReplay, ReplayOptions},
     topic::{BROKER_TIMEOUT, KafkaConfig, check_partitions, partition_count, run_blocking},
 };
 
@@ -64,6 +65,41 @@ pub(super) async fn check_published_progress(
         }
     }
     Ok(())
+}
+
+/// Advances the ends of partitions that end with a late record: one that a former leader handed to its producer, and that was
+/// sent after records of the next leader because the former one had been suspended. Such a record counts fewer events than
+/// the partition has. Every event up to the checkpoint is on its partition, so the log has those that follow the record's
+/// watermark. Empty partitions have no late record and are left out. Returns the number of advanced partitions.
+///
+/// # Errors
+/// [`LogError`] when the log cannot be read.
+pub(super) async fn advance_to_checkpoint(
+    pool: &PgPool,
+    config: &KafkaConfig,
+    answer_timeout: Duration,
+    checkpoint: u64,
+    ends: &mut PublishedProgress,
+) -> Result<usize, LogError> {
+    let lagging = ends.values().map(|end| end.watermark).filter(|watermark| *watermark < checkpoint);
+    let Some(after) = lagging.min() else { return Ok(0) };
+    let options =
+        ReplayOptions { after, to: Some(checkpoint), answer_timeout: Some(answer_timeout), ..ReplayOptions::default() };
+    let mut replay = LogReplay::start(pool, options).await?;
+    let mut advanced = HashSet::new();
+    while let Some(batch) = replay.next_batch().await? {
+        for event in batch.events {
+            let Some(context) = BoundedContext::from_aggregate_type(&event.aggregate_type) else { continue };
+            let partition =
+                (context.topic(&config.topic_prefix), partition_for_key(&event.aggregate_id, config.partitions));
+            let Some(end) = ends.get_mut(&partition).filter(|end| end.watermark < event.position) else { continue };
+            end.ordinal = end.ordinal.map(|ordinal| ordinal + 1);
+            end.last_event = Some((event.position, event.event_id));
+            end.watermark = event.position;
+            advanced.insert(partition);
+        }
+    }
+    Ok(advanced.len())
 }
 
 fn read_ends_blocking(config: &KafkaConfig) -> Result<PublishedProgress, LogError> {

@@ -1,6 +1,6 @@
 //! Encodes events as Kafka records: the payload in Avro, the envelope in headers.
 
-use domain::envelope::{INCARNATION_HEADER, ORDINAL_HEADER, RawEnvelope, to_headers};
+use domain::envelope::{INCARNATION_HEADER, NumberText, ORDINAL_HEADER, RawEnvelope, visit_headers};
 use rdkafka::message::{Header, OwnedHeaders};
 use schemas::{
     catalog::{self, EventSchema},
@@ -62,13 +62,19 @@ impl RecordEncoder {
     }
 }
 
+/// Number of headers of most records: those of the envelope, the incarnation, and the ordinal.
+const HEADERS: usize = 14;
+
 /// Builds the headers of an event's record.
 pub(super) fn event_headers(event: &RawEnvelope, incarnation: &str, ordinal: u64) -> OwnedHeaders {
-    let envelope = to_headers(event);
-    let headers = OwnedHeaders::new_with_capacity(envelope.len() + 2);
-    let headers = envelope.iter().fold(headers, |headers, (key, value)| insert_header(headers, key, value));
+    // The visitor cannot take the headers by value, as `insert` does.
+    let mut headers = Some(OwnedHeaders::new_with_capacity(HEADERS));
+    visit_headers(event, |name, value| {
+        headers = headers.take().map(|headers| insert_header(headers, name, value));
+    });
+    let headers = headers.unwrap_or_default();
     let headers = insert_header(headers, INCARNATION_HEADER, incarnation);
-    insert_header(headers, ORDINAL_HEADER, &ordinal.to_string())
+    insert_header(headers, ORDINAL_HEADER, NumberText::new(ordinal).as_str())
 }
 
 /// Builds the headers of a beacon.

@@ -102,6 +102,11 @@ impl RecordSender {
         }
     }
 
+    /// Makes [`Self::run`] begin with a beacon to every partition.
+    pub(super) fn refresh_beacons_at_once(&mut self) {
+        self.refresh_due = Instant::now();
+    }
+
     /// Runs until the source or the next stage ends.
     pub(super) async fn run(
         mut self,

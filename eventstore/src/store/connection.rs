@@ -28,6 +28,8 @@ impl ConnectionFactory {
             ("lock_timeout", LOCK_TIMEOUT),
             // Otherwise a generic plan that was made while the log was empty would scan the whole table later.
             ("enable_seqscan", "off"),
+            // Otherwise Postgres plans the statement again for most groups, which takes longer than loading a group.
+            ("plan_cache_mode", "force_generic_plan"),
             ("jit", "off"),
         ]);
         Self { options: Arc::new(options), connect_timeout: pool.options().get_acquire_timeout() }

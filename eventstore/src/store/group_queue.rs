@@ -2,25 +2,39 @@
 //!
 //! ```text
 //! push ──▶ queue ──▶ lane 1: a group, its statement, its results, the next group … ends when the queue is empty
-//!                └─▶ lane 2: the same on another connection
+//!                └─▶ lane 2: the same on another connection, while many jobs wait or a statement is slow
 //! ```
 //!
 //! A lane is a task that runs while there are jobs. It does not wait for a group to fill, so a single job starts at
-//! once. The [`QueuePermit`]s of the jobs bound the queue.
+//! once. Further lanes join only for large groups, because most of the cost of a small group is that of its statement
+//! (ADR 52). The [`QueuePermit`]s of the jobs bound the queue.
 
 use std::{
     collections::VecDeque,
     future::Future,
+    pin::pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
+use futures::future::BoxFuture;
 use sqlx::PgPool;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::{
+    runtime::Handle,
+    sync::{OwnedSemaphorePermit, Semaphore},
+};
 
 use super::connection::{ConnectionFactory, DedicatedConnection};
 
 /// Maximum size of queued jobs over all lanes, in KiB; beyond it callers wait.
 const MAX_QUEUED_KIB: u32 = 32 * 1024;
+
+/// Number of waiting jobs from which on another lane takes them, although a lane is active.
+const JOBS_OF_ANOTHER_LANE: usize = 32;
+
+/// A statement that takes longer than this waits for the disk, for a lock or for a long stream: until it ends, its lane
+/// does not count, and another one takes the jobs that wait, however few.
+const SLOW_STATEMENT: Duration = Duration::from_millis(5);
 
 /// One unit of work.
 pub(super) trait GroupJob: Send + 'static {
@@ -74,12 +88,14 @@ struct QueueInner<H: GroupHandler> {
 struct QueueState<J> {
     queue: VecDeque<J>,
     active_lanes: usize,
+    /// Those of the active lanes whose statement is slow.
+    slow_lanes: usize,
     idle_connections: Vec<DedicatedConnection>,
 }
 
 impl<H: GroupHandler> GroupQueue<H> {
     pub(super) fn new(pool: &PgPool, limits: QueueLimits, handler: H) -> Self {
-        let state = QueueState { queue: VecDeque::new(), active_lanes: 0, idle_connections: Vec::new() };
+        let state = QueueState { queue: VecDeque::new(), active_lanes: 0, slow_lanes: 0, idle_connections: Vec::new() };
         Self {
             shared: Arc::new(QueueInner {
                 handler,
@@ -106,57 +122,104 @@ impl<H: GroupHandler> GroupQueue<H> {
 
     /// Queues a job. Must be called within a Tokio runtime.
     pub(super) fn push(&self, job: H::Job) {
-        let connection = {
-            let mut state = self.shared.lock_state();
-            state.queue.push_back(job);
-            if state.active_lanes >= self.shared.limits.lanes {
-                return;
-            }
-            state.active_lanes += 1;
-            state.idle_connections.pop().unwrap_or_else(|| self.shared.connections.new_connection())
-        };
-        tokio::spawn(run_lane(Arc::clone(&self.shared), connection));
+        self.shared.lock_state().queue.push_back(job);
+        open_lane(&self.shared);
     }
 }
 
-async fn run_lane<H: GroupHandler>(shared: Arc<QueueInner<H>>, connection: DedicatedConnection) {
-    let mut lane = ActiveLane { shared: &shared, connection: Some(connection) };
-    loop {
-        // Lets tasks that are ready to push do so first: the group grows at no delay.
-        tokio::task::yield_now().await;
-        let Some((connection, group)) = lane.next_group() else { return };
-        let next = shared.handler.run_group(connection, group).await;
-        shared.lock_state().queue.extend(next);
-    }
+/// Starts a lane if there are jobs for one more.
+fn open_lane<H: GroupHandler>(shared: &Arc<QueueInner<H>>) {
+    let connection = {
+        let mut state = shared.lock_state();
+        if !state.has_jobs_for_lane(state.active_lanes) || state.active_lanes >= shared.limits.lanes {
+            return;
+        }
+        state.active_lanes += 1;
+        state.idle_connections.pop().unwrap_or_else(|| shared.connections.new_connection())
+    };
+    tokio::spawn(run_lane(Arc::clone(shared), connection));
+}
+
+/// Boxed, because a lane may start another one.
+fn run_lane<H: GroupHandler>(shared: Arc<QueueInner<H>>, connection: DedicatedConnection) -> BoxFuture<'static, ()> {
+    Box::pin(async move {
+        let mut lane = ActiveLane { shared: &shared, has_ended: false, is_slow: false };
+        let mut connection = Some(connection);
+        loop {
+            // Lets tasks that are ready to push do so first: the group grows at no delay.
+            tokio::task::yield_now().await;
+            let Some((mut used, group)) = connection.take().and_then(|connection| lane.next_group(connection)) else {
+                return;
+            };
+            let next = {
+                let mut running = pin!(shared.handler.run_group(&mut used, group));
+                tokio::select! {
+                    biased;
+                    next = &mut running => next,
+                    () = tokio::time::sleep(SLOW_STATEMENT) => {
+                        lane.set_slow(true);
+                        open_lane(&shared);
+                        let next = running.await;
+                        lane.set_slow(false);
+                        next
+                    }
+                }
+            };
+            connection = Some(used);
+            shared.lock_state().queue.extend(next);
+        }
+    })
 }
 
 /// Counts as an active lane until the lane ends or its task panics.
 struct ActiveLane<'a, H: GroupHandler> {
-    shared: &'a QueueInner<H>,
-    connection: Option<DedicatedConnection>,
+    shared: &'a Arc<QueueInner<H>>,
+    has_ended: bool,
+    is_slow: bool,
 }
 
 impl<H: GroupHandler> ActiveLane<'_, H> {
-    /// Returns the next group; `None` ends the lane, and a job that is pushed later starts another one.
-    fn next_group(&mut self) -> Option<(&mut DedicatedConnection, Vec<H::Job>)> {
+    /// Returns the next group with the lane's connection. `None` ends the lane: no job waits, or only few, for another
+    /// lane.
+    fn next_group(&mut self, connection: DedicatedConnection) -> Option<(DedicatedConnection, Vec<H::Job>)> {
         let mut state = self.shared.lock_state();
-        let group = take_group(&mut state.queue, self.shared.limits.group_limit);
-        if group.is_empty() {
-            state.active_lanes -= 1;
-            state.idle_connections.extend(self.connection.take());
-            return None;
+        let others = state.active_lanes - 1;
+        if state.has_jobs_for_lane(others) {
+            return Some((connection, take_group(&mut state.queue, self.shared.limits.group_limit)));
         }
-        drop(state);
-        self.connection.as_mut().map(|connection| (connection, group))
+        state.active_lanes -= 1;
+        state.idle_connections.push(connection);
+        self.has_ended = true;
+        None
+    }
+
+    fn set_slow(&mut self, is_slow: bool) {
+        if self.is_slow != is_slow {
+            self.is_slow = is_slow;
+            let mut state = self.shared.lock_state();
+            state.slow_lanes = if is_slow { state.slow_lanes + 1 } else { state.slow_lanes - 1 };
+        }
     }
 }
 
 impl<H: GroupHandler> Drop for ActiveLane<'_, H> {
     fn drop(&mut self) {
-        // Present only when the lane did not end through `next_group`.
-        if self.connection.is_some() {
+        self.set_slow(false);
+        if !self.has_ended {
             self.shared.lock_state().active_lanes -= 1;
+            // The jobs that wait have relied on this lane. There is no runtime when a program ends.
+            if Handle::try_current().is_ok() {
+                open_lane(self.shared);
+            }
         }
+    }
+}
+
+impl<J> QueueState<J> {
+    /// Whether enough jobs wait for a lane beside `active_lanes` others. Lanes with a slow statement do not count.
+    fn has_jobs_for_lane(&self, active_lanes: usize) -> bool {
+        let needed = if active_lanes > self.slow_lanes { JOBS_OF_ANOTHER_LANE } else { 1 };
+        self.queue.len() >= needed
     }
 }
 
@@ -180,6 +243,8 @@ fn take_group<J: GroupJob>(queue: &mut VecDeque<J>, limit: JobSize) -> Vec<J> {
 
 #[cfg(test)]
 mod tests {
+    use tokio::sync::mpsc;
+
     use super::*;
 
     impl GroupJob for (usize, usize) {
@@ -202,5 +267,75 @@ mod tests {
     #[test]
     fn a_job_over_the_limit_is_a_group_of_its_own() {
         assert_eq!(group_lengths(&[(1, 1), (50, 1), (1, 5_000), (1, 1)]), [1, 1, 1, 1]);
+    }
+
+    /// Reports the number of jobs of each group when it starts, and ends it when there is a permit.
+    struct GatedHandler {
+        started: mpsc::UnboundedSender<usize>,
+        permits: Arc<Semaphore>,
+    }
+
+    impl GroupHandler for GatedHandler {
+        type Job = (usize, usize);
+
+        async fn run_group(&self, _: &mut DedicatedConnection, group: Vec<Self::Job>) -> Vec<Self::Job> {
+            self.started.send(group.len()).unwrap();
+            self.permits.acquire().await.unwrap().forget();
+            Vec::new()
+        }
+    }
+
+    /// A queue, the sizes of its groups, and the permits that end them.
+    fn gated_queue(lanes: usize) -> (GroupQueue<GatedHandler>, mpsc::UnboundedReceiver<usize>, Arc<Semaphore>) {
+        let (started, groups) = mpsc::unbounded_channel();
+        let permits = Arc::new(Semaphore::new(0));
+        let limits = QueueLimits { lanes, group_limit: JobSize { rows: 1_000, bytes: 1_000 } };
+        let pool = PgPool::connect_lazy("postgres://127.0.0.1/never-connected").unwrap();
+        (GroupQueue::new(&pool, limits, GatedHandler { started, permits: Arc::clone(&permits) }), groups, permits)
+    }
+
+    #[tokio::test]
+    async fn another_lane_takes_many_waiting_jobs() {
+        let (queue, mut groups, permits) = gated_queue(2);
+        queue.push((1, 1));
+        assert_eq!(groups.recv().await, Some(1));
+        // Nothing else runs meanwhile: the second lane starts with the last job.
+        for _ in 0..JOBS_OF_ANOTHER_LANE {
+            assert!(!queue.shared.lock_state().has_jobs_for_lane(1));
+            queue.push((1, 1));
+        }
+        assert_eq!(groups.recv().await, Some(JOBS_OF_ANOTHER_LANE));
+        queue.push((1, 1));
+        permits.add_permits(3);
+        assert_eq!(groups.recv().await, Some(1), "the lane that ends last takes the rest");
+    }
+
+    #[tokio::test]
+    async fn a_slow_statement_does_not_delay_the_next_job() {
+        let (queue, mut groups, permits) = gated_queue(2);
+        for _ in 0..2 {
+            queue.push((1, 1));
+            assert_eq!(groups.recv().await, Some(1));
+        }
+        queue.push((1, 1));
+        permits.add_permits(1);
+        assert_eq!(groups.recv().await, Some(1), "no more than two at once");
+        permits.add_permits(2);
+        while queue.shared.lock_state().active_lanes > 0 {
+            tokio::task::yield_now().await;
+        }
+        let state = queue.shared.lock_state();
+        assert_eq!((state.slow_lanes, state.idle_connections.len()), (0, 2));
+    }
+
+    #[tokio::test]
+    async fn jobs_that_wait_for_a_lane_that_panics_are_taken_by_another_one() {
+        let (queue, mut groups, permits) = gated_queue(1);
+        queue.push((1, 1));
+        assert_eq!(groups.recv().await, Some(1));
+        queue.push((1, 1));
+        queue.push((1, 1));
+        permits.close();
+        assert_eq!(groups.recv().await, Some(2));
     }
 }

@@ -38,7 +38,7 @@ pub use self::{
     provider_config::{LanguageModelConfig, ProviderConfig, ProviderConfigError, ProviderProtocol},
     provider_error::ProviderError,
     provider_status::{ProviderReachability, ProviderStatus, check_providers},
-    spending_ledger::{SpendingError, SpendingLedger, SpendingReservation},
+    spending_ledger::{PaidSection, SpendingError, SpendingLedger, SpendingReservation},
     streaming_request::RequestTimeouts,
     text_provider::{
         FinishReason, GenerationUpdate, ProviderOutput, SourcePassage, TextProvider, TextRequest, UpdateSink,

@@ -1,4 +1,4 @@
-//! Feeds the events of inboxes to the mail queue, as a stateless projection: neither a replay of the log nor a rebuild
+//! Feeds the events of inboxes to the mail queue, as a forwarding projection: neither a replay of the log nor a rebuild
 //! requests a mail.
 
 use std::time::Duration;
@@ -11,7 +11,7 @@ use domain::{
 };
 use projections::{
     QueryError,
-    runtime::{BatchLimits, FetchStrategy, ProjectionError, StatelessProjection},
+    runtime::{BatchLimits, FetchStrategy, ForwardingProjection, ProjectionError},
 };
 use uuid::Uuid;
 
@@ -115,7 +115,7 @@ impl MailChange {
     }
 }
 
-impl StatelessProjection for MailProjection {
+impl ForwardingProjection for MailProjection {
     const NAME: &'static str = "mail";
 
     const FETCH_STRATEGY: FetchStrategy = FetchStrategy::AtOnce;

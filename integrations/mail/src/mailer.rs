@@ -291,7 +291,7 @@ impl<S: AggregateStores + 'static> Mailer<S> {
         };
         let sender = CommandSender { caller, authority: CallerAuthority::System };
         let key = IdempotencyKey::try_new(key, key).map_err(log_error(doing))?;
-        let conditions = CommandPreconditions { expected_versions: None, idempotency_key: Some(key) };
+        let conditions = CommandPreconditions { idempotency_key: Some(key), ..CommandPreconditions::default() };
         let mut attempt = 1;
         loop {
             let command = command(self.dispatcher.stamp(&sender));

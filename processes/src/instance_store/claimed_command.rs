@@ -14,6 +14,10 @@ use crate::{AnyProcess, ProcessCommand};
 /// Namespace of ids derived from refused commands, which are the causes of further commands.
 const REFUSAL_NAMESPACE: Uuid = Uuid::from_u128(0x6d65_6468_7562_5f70_726f_6365_7373_5f72);
 
+/// The setting ends with the statement, which is a transaction of its own.
+const REMOVE_COMMANDS: &str = "delete from process_commands where id = any($1)
+    and (select set_config('synchronous_commit', 'off', true)) is not null";
+
 /// Commands of each tenant that one claim takes, as far as there are so many.
 const MIN_SHARE: i64 = 16;
 
@@ -80,12 +84,13 @@ impl InstanceStore {
         Ok(claimed)
     }
 
-    /// Removes commands that were executed.
+    /// Removes commands that were executed. Does not wait until that is durable: one that is back after a crash of Postgres is
+    /// sent again under its key, and has no second effect.
     pub(crate) async fn remove_commands(&self, ids: &[i64]) -> Result<(), InstanceStoreError> {
         if ids.is_empty() {
             return Ok(());
         }
-        sqlx::query("delete from process_commands where id = any($1)")
+        sqlx::query(REMOVE_COMMANDS)
             .bind(ids)
             .execute(&self.pool)
             .await

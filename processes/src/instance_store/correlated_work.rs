@@ -41,7 +41,7 @@ impl InstanceStore {
         tenant_id: Option<&str>,
         limit: u32,
     ) -> Result<Vec<InstanceRow>, InstanceStoreError> {
-        let rows = sqlx::query(include_str!("list_correlated.sql"))
+        let rows = sqlx::query(concat!(include_str!("select_instances.sql"), include_str!("list_correlated.sql")))
             .bind(correlation_id)
             .bind(tenant_id)
             .bind(i64::from(limit))

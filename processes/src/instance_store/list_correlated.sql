@@ -1,20 +1,9 @@
--- Like list.sql, the instances that events of a request started, and those with a pending command of it.
-with found as (
+-- Follows select_instances.sql: the instances that events of a request started, and those with a pending command of it.
+from (
     select process, tenant_id, instance_id from process_instances where correlation_id = $1
     union
     select process, tenant_id, instance_id from process_commands where correlation_id = $1
-)
-select i.process, i.tenant_id, i.instance_id, i.status, i.stalled, i.waits_for, i.waits_since, i.started_at, i.note,
-       i.state::text as state,
-       (select min(t.due_at) from process_timers t
-        where t.process = i.process and t.tenant_id = i.tenant_id and t.instance_id = i.instance_id) as next_timer_at,
-       (select count(*) from process_commands c
-        where c.process = i.process and c.tenant_id = i.tenant_id and c.instance_id = i.instance_id)
-           as pending_commands,
-       coalesce((select c.last_error from process_commands c
-        where c.process = i.process and c.tenant_id = i.tenant_id and c.instance_id = i.instance_id
-        order by c.id limit 1), '') as last_error
-from found
+) found
 join process_instances i using (process, tenant_id, instance_id)
 where $2::text is null or i.tenant_id = $2
 order by i.started_at

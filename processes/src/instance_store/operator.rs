@@ -92,7 +92,7 @@ impl InstanceStore {
     pub async fn list_instances(&self, query: &InstanceQuery) -> Result<Vec<InstanceRow>, InstanceStoreError> {
         let open: Vec<_> = InstanceStatus::ALL.into_iter().filter(|status| status.is_open()).collect();
         let statuses = if query.statuses.is_empty() { &open } else { &query.statuses };
-        let rows = sqlx::query(include_str!("list.sql"))
+        let rows = sqlx::query(concat!(include_str!("select_instances.sql"), include_str!("list.sql")))
             .bind(&query.process)
             .bind(&query.tenant_id)
             .bind(statuses.iter().map(|status| status.name()).collect::<Vec<_>>())
@@ -156,8 +156,15 @@ impl InstanceStore {
         let mut transaction = self.begin().await?;
         let instances = lock_instances(&mut transaction, process, std::iter::once(key), LockWait::Wait).await?;
         let instance = instances.get(key).ok_or_else(|| key.missing(process))?;
-        let resume = "update process_commands set due_at = now(), attempts = 0, unreadable_since = null
-                      where process = $1 and tenant_id = $2 and instance_id = $3";
+        // Of an instance that is not open only commands that were given up: others are sent anyway, or have just been
+        // executed and wait for their removal.
+        let resume = if instance.status.is_open() {
+            "update process_commands set due_at = now(), attempts = 0, unreadable_since = null
+             where process = $1 and tenant_id = $2 and instance_id = $3"
+        } else {
+            "update process_commands set due_at = now(), attempts = 0, unreadable_since = null
+             where process = $1 and tenant_id = $2 and instance_id = $3 and due_at = 'infinity'"
+        };
         let resumed = execute_for_instance(&mut transaction, resume, process, key).await?;
         if resumed == 0 && !instance.status.is_open() {
             return Err(key.not_open(process, instance.status.name()));

@@ -7,10 +7,10 @@ use domain::{context::BoundedContext, envelope::RawEnvelope};
 use super::{ChangeFeed, ChangeNotification};
 use crate::{
     QueryError,
-    runtime::{BatchLimits, ProjectionError, StatelessProjection},
+    runtime::{BatchLimits, ForwardingProjection, ProjectionError},
 };
 
-impl StatelessProjection for ChangeFeed {
+impl ForwardingProjection for ChangeFeed {
     const NAME: &'static str = "live";
 
     type Change = ChangeNotification;

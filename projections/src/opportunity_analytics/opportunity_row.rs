@@ -6,10 +6,13 @@ use chrono::{DateTime, NaiveDate, SubsecRound, Utc};
 use clickhouse::Row;
 use domain::{
     envelope::RawEnvelope,
-    opportunity::{NoticeDetails, NoticeId},
+    opportunity::{NoticeDetails, NoticeFiling},
     value::{ensure_storable_day, ensure_storable_time},
 };
 use serde::{Deserialize, Serialize};
+
+use super::{OpportunityCursor, OpportunityItem, opportunity_item::AwardTotalsRow};
+use crate::ListEntry;
 
 /// One opportunity.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Row, Serialize, Deserialize)]
@@ -58,18 +61,13 @@ impl OpportunityRow {
         &self.id
     }
 
-    pub(super) fn from_event(
-        event: &RawEnvelope,
-        notice_id: &NoticeId,
-        posted_at: DateTime<Utc>,
-        details: NoticeDetails,
-    ) -> Self {
+    pub(super) fn from_event(event: &RawEnvelope, filing: &NoticeFiling, details: NoticeDetails) -> Self {
         let place = details.place.unwrap_or_default();
         Self {
             id: event.aggregate_id.clone(),
             sequence: event.sequence,
             tenant_id: event.tenant_id.clone(),
-            notice_id: notice_id.to_string(),
+            notice_id: filing.notice_id.to_string(),
             title: details.title,
             description: details.description.unwrap_or_default(),
             solicitation_number: details.solicitation_number.unwrap_or_default(),
@@ -82,7 +80,7 @@ impl OpportunityRow {
             set_aside: details.set_aside.map(|code| code.to_string()).unwrap_or_default(),
             naics: details.naics.map(|code| code.to_string()).unwrap_or_default(),
             psc: details.psc.unwrap_or_default(),
-            posted_at: posted_at.trunc_subsecs(6),
+            posted_at: filing.posted_at.trunc_subsecs(6),
             response_deadline: details.response_deadline.map(|deadline| deadline.trunc_subsecs(6)),
             archive_on: details.archive_on.and_then(storable_date),
             active: details.active,
@@ -92,6 +90,41 @@ impl OpportunityRow {
             place_country: place.country.unwrap_or_default(),
             link: details.link.unwrap_or_default(),
             recorded_at: event.recorded_at.trunc_subsecs(6),
+        }
+    }
+
+    /// The item of a list, with the awards of the opportunity if it has any.
+    pub(super) fn into_item(self, awards: Option<&AwardTotalsRow>) -> OpportunityItem {
+        // An empty column means that the notice does not have the value.
+        let to_option = |text: String| (!text.is_empty()).then_some(text);
+        let cursor = OpportunityCursor::after(self.posted_at, &self.id);
+        let entry = ListEntry {
+            id: self.id,
+            sequence: self.sequence.cast_signed(),
+            notice_id: self.notice_id,
+            notice_type: self.notice_type,
+            title: self.title,
+            description: to_option(self.description),
+            solicitation_number: to_option(self.solicitation_number),
+            agency_code: self.agency_code,
+            agency_name: self.agency_name,
+            sub_tier: to_option(self.sub_tier),
+            office: to_option(self.office),
+            set_aside: to_option(self.set_aside),
+            naics: to_option(self.naics),
+            psc: to_option(self.psc),
+            posted_at: self.posted_at,
+            response_deadline: self.response_deadline,
+            active: self.active,
+            link: to_option(self.link),
+            place_city: to_option(self.place_city),
+            place_state: to_option(self.place_state),
+        };
+        OpportunityItem {
+            cursor,
+            entry,
+            awards: awards.map_or(0, |totals| totals.awards),
+            awarded_cents: awards.and_then(|totals| totals.awarded_cents),
         }
     }
 }

@@ -7,7 +7,7 @@ use clickhouse::sql::Identifier;
 use domain::{
     context::BoundedContext,
     envelope::RawEnvelope,
-    opportunity::{AmendmentStanding, Opportunity, OpportunityEvent},
+    opportunity::{Opportunity, OpportunityContent, OpportunityEvent},
 };
 
 use super::{
@@ -51,6 +51,9 @@ pub enum AnalyticsChange {
 impl Projection for OpportunityAnalytics {
     const NAME: &'static str = "analytics";
 
+    // Every row belongs to one event or one stream.
+    const CONCURRENT_WRITES: usize = 2;
+
     type Change = AnalyticsChange;
 
     fn subscribed_contexts() -> &'static [BoundedContext] {
@@ -58,7 +61,7 @@ impl Projection for OpportunityAnalytics {
     }
 
     fn batch_limits() -> BatchLimits {
-        BatchLimits { batch_events: 10_000, linger: Duration::from_millis(100), rebuild_events: 40_000 }
+        BatchLimits { batch_events: 10_000, linger: Duration::from_millis(30), rebuild_events: 40_000 }
     }
 
     fn with_generation(&self, generation: ReadModelGeneration) -> Self {
@@ -150,25 +153,14 @@ impl OpportunityAnalytics {
 
 fn project_opportunity(event: &RawEnvelope) -> Result<Option<AnalyticsChange>, ProjectionError> {
     let payload = event.decode::<OpportunityEvent>().map_err(ProjectionError::poison)?;
-    Ok(match payload {
-        OpportunityEvent::Discovered { filing, details }
-        | OpportunityEvent::Amended { filing, standing: AmendmentStanding::Current, details } => {
-            Some(AnalyticsChange::Opportunity(Box::new(OpportunityRow::from_event(
-                event,
-                &filing.notice_id,
-                filing.posted_at,
-                *details,
-            ))))
+    Ok(payload.into_content().map(|content| match content {
+        OpportunityContent::CurrentNotice { filing, details } => {
+            AnalyticsChange::Opportunity(Box::new(OpportunityRow::from_event(event, &filing, *details)))
         }
-        OpportunityEvent::Awarded { key, award } => {
-            Some(AnalyticsChange::Award(Box::new(AwardRow::from_event(event, key, award))))
+        OpportunityContent::Award { key, award } => {
+            AnalyticsChange::Award(Box::new(AwardRow::from_event(event, key, award)))
         }
-        // An earlier notice changes no current fact; a new deadline is also part of the amendment before it.
-        OpportunityEvent::Amended { standing: AmendmentStanding::Earlier, .. }
-        | OpportunityEvent::DeadlineChanged { .. }
-        | OpportunityEvent::Cancelled { .. }
-        | OpportunityEvent::Archived { .. } => None,
-    })
+    }))
 }
 
 #[cfg(test)]

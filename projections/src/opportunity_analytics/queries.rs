@@ -1,10 +1,13 @@
 //! The handle to the read model, and its queries.
 
+use std::collections::HashMap;
+
 use clickhouse::Client;
 
 use super::{
     OpportunityCursor, OpportunityItem, OpportunityPage, OpportunitySelection, SelectionStats,
-    opportunity_item::{OpportunityIdRow, OpportunityItemRow},
+    opportunity_item::{AwardTotalsRow, OpportunityIdRow},
+    opportunity_row::OpportunityRow,
     retention_cutoffs::{ComparisonClock, RetentionCutoffs},
     stats::StatsRow,
 };
@@ -15,7 +18,8 @@ use crate::{
 };
 
 const PAGE_IDS: &str = include_str!("sql/page_ids.sql");
-const LIST: &str = include_str!("sql/list.sql");
+const OPPORTUNITIES_BY_ID: &str = include_str!("sql/opportunities_by_id.sql");
+const AWARD_TOTALS: &str = include_str!("sql/award_totals.sql");
 const COUNT: &str = include_str!("sql/count.sql");
 const STATS: &str = include_str!("sql/stats.sql");
 
@@ -93,9 +97,16 @@ impl OpportunityAnalytics {
 
     /// Loads the opportunities with these ids, newest first.
     async fn load_items(&self, ids: &[String]) -> Result<Vec<OpportunityItem>, QueryError> {
-        let rows: Vec<OpportunityItemRow> =
-            self.store.run_statement(self.client().query(LIST).bind(ids).fetch_all()).await?;
-        Ok(rows.into_iter().map(Into::into).collect())
+        let opportunities = self.client().query(OPPORTUNITIES_BY_ID).bind(ids);
+        let opportunities: Vec<OpportunityRow> = self.store.run_statement(opportunities.fetch_all()).await?;
+        let totals = self.client().query(AWARD_TOTALS).bind(ids);
+        let totals: Vec<AwardTotalsRow> = self.store.run_statement(totals.fetch_all()).await?;
+        let totals: HashMap<_, _> = totals.iter().map(|row| (row.opportunity_id.as_str(), row)).collect();
+        let to_item = |row: OpportunityRow| {
+            let awards = totals.get(row.id()).copied();
+            row.into_item(awards)
+        };
+        Ok(opportunities.into_iter().map(to_item).collect())
     }
 
     /// Returns figures over the selected opportunities.

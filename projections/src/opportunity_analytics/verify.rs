@@ -70,10 +70,9 @@ impl AnalyticsStreamFold {
         state.evolve(payload.clone());
         let Some(record) = state.record() else { return Ok(()) };
         match payload {
-            OpportunityEvent::Discovered { .. }
-            | OpportunityEvent::Amended { standing: AmendmentStanding::Current, .. } => {
-                let row =
-                    OpportunityRow::from_event(event, &record.notice_id, record.posted_at, record.details.clone());
+            OpportunityEvent::Discovered { filing, .. }
+            | OpportunityEvent::Amended { filing, standing: AmendmentStanding::Current, .. } => {
+                let row = OpportunityRow::from_event(event, &filing, record.details.clone());
                 let dates = recorded_dates(record.posted_at, &record.details);
                 self.insert_row(OpportunityRow::TABLE, id, (row, dates));
             }

@@ -1,15 +1,15 @@
 //! Counts: from counters, or up to a bound through the indexes.
 
-use std::collections::BTreeMap;
+use std::{cmp::Reverse, collections::BTreeMap};
 
 use sqlx::{Postgres, QueryBuilder, Row as _, postgres::PgRow};
 
 use super::{
     FacetCount, FacetDimension, SelectionTotals, TotalCount,
-    counter::CounterDimension,
+    counter::{CounterDimension, CounterTable, MAX_COUNTED_VALUES, is_counted},
     list_entry::clamp_cents,
     queries::ListReader,
-    selection::{CounterFilter, ListSelection, column_of},
+    selection::{CountedSelection, CounterFilter, ListSelection, column_of},
 };
 
 /// Opportunities that are counted at most where no counter has the number.
@@ -18,19 +18,44 @@ pub(super) const COUNT_LIMIT: u64 = 1_000;
 /// Values of one dimension that are returned at most.
 const MAX_FACET_VALUES: usize = 500;
 
+/// The columns of a counter's key: dimension and value of each part.
+pub(super) const KEY_COLUMNS: [(&str, &str); MAX_COUNTED_VALUES] =
+    [("dimension", "value"), ("other_dimension", "other_value"), ("third_dimension", "third_value")];
+
 /// The counts of the values of one dimension.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 struct ValueCounts {
     rows: Vec<(String, u64)>,
     exact: bool,
 }
 
 impl ValueCounts {
-    /// The counts of `read` opportunities by value, one of which is their absence.
-    fn of_rows(rows: Vec<(Option<String>, u64)>, read: u64) -> Self {
-        let present = rows.into_iter().filter_map(|(value, count)| value.map(|value| (value, count)));
+    /// Counts the values of all opportunities that were read, of which some have none.
+    fn of_values(values: Vec<Option<String>>) -> Self {
         // What was read decides, also of opportunities without a value: more may follow that have one.
-        Self { rows: present.take(MAX_FACET_VALUES).collect(), exact: read <= COUNT_LIMIT }
+        let exact = values.len() as u64 <= COUNT_LIMIT;
+        let mut counts = BTreeMap::<String, u64>::new();
+        for value in values.into_iter().flatten() {
+            *counts.entry(value).or_default() += 1;
+        }
+        Self::of_counts(counts, exact)
+    }
+
+    /// The sum of both.
+    fn add(self, other: &Self) -> Self {
+        let mut counts: BTreeMap<_, _> = self.rows.into_iter().collect();
+        for (value, count) in &other.rows {
+            *counts.entry(value.clone()).or_default() += count;
+        }
+        Self::of_counts(counts, self.exact && other.exact)
+    }
+
+    fn of_counts(counts: BTreeMap<String, u64>, exact: bool) -> Self {
+        let mut rows: Vec<_> = counts.into_iter().collect();
+        // Stable: equal counts stay in the order of their values.
+        rows.sort_by_key(|(_, count)| Reverse(*count));
+        rows.truncate(MAX_FACET_VALUES);
+        Self { rows, exact }
     }
 }
 
@@ -40,68 +65,61 @@ pub(super) struct ValueTotals {
     pub(super) totals: SelectionTotals,
 }
 
-/// How figures by the values of a dimension are read from the counters: the restriction of its own values, and that of
-/// the other dimension.
+/// How figures are read from the counters: by the values of some dimensions together, some of which are restricted.
 pub(super) struct CounterQuery {
-    dimension: CounterDimension,
-    own: Option<CounterFilter>,
-    other: CounterFilter,
+    /// In the order of the dimensions, as in the key of a counter.
+    parts: BTreeMap<CounterDimension, Option<CounterFilter>>,
+    /// The dimension by whose values figures are grouped.
+    grouped: Option<CounterDimension>,
 }
 
 impl CounterQuery {
     /// The figures of all values together under these filters; `None` if there is no counter for them.
     fn for_total(filters: Vec<CounterFilter>) -> Option<Self> {
-        let mut filters = filters.into_iter();
-        match (filters.next(), filters.next(), filters.next()) {
-            (None, _, _) => Some(Self {
-                dimension: CounterDimension::All,
-                own: Some(CounterFilter::All),
-                other: CounterFilter::All,
-            }),
-            (Some(own), other, None) => Self::new(own.dimension(), Some(own), other.unwrap_or(CounterFilter::All)),
-            (Some(_), _, Some(_)) => None,
-        }
+        Self::new(None, filters)
     }
 
     /// The figures by the values of `dimension` under these filters; `None` if there is no counter for them.
     pub(super) fn by_value(dimension: CounterDimension, filters: Vec<CounterFilter>) -> Option<Self> {
-        let (own, others): (Vec<_>, Vec<_>) = filters.into_iter().partition(|filter| filter.dimension() == dimension);
-        let (mut own, mut others) = (own.into_iter(), others.into_iter());
-        match (own.next(), own.next(), others.next(), others.next()) {
-            (own, None, other, None) => Self::new(dimension, own, other.unwrap_or(CounterFilter::All)),
-            _ => None,
-        }
+        Self::new(Some(dimension), filters)
     }
 
-    fn new(dimension: CounterDimension, own: Option<CounterFilter>, other: CounterFilter) -> Option<Self> {
-        let is_paired = other != CounterFilter::All;
-        let has_no_pairs = |dimension| dimension == CounterDimension::Naics;
-        (!is_paired || !(has_no_pairs(dimension) || has_no_pairs(other.dimension()))).then_some(Self {
-            dimension,
-            own,
-            other,
-        })
+    fn new(grouped: Option<CounterDimension>, filters: Vec<CounterFilter>) -> Option<Self> {
+        let mut parts = BTreeMap::new();
+        for filter in filters {
+            if parts.insert(filter.dimension(), Some(filter)).is_some() {
+                return None;
+            }
+        }
+        if let Some(grouped) = grouped {
+            parts.entry(grouped).or_insert(None);
+        }
+        let dimensions: Vec<_> = parts.keys().copied().collect();
+        is_counted(&dimensions).then_some(Self { parts, grouped })
     }
 
-    /// The statement that selects from the counters; `{value}` is the column of the dimension's own values.
-    fn select<'a>(&'a self, table: &str, selected: &str) -> QueryBuilder<'a, Postgres> {
-        // The smaller dimension is first in a key, except that a single value stands before dimension 0.
-        let other = self.other.dimension();
-        let is_first = other == CounterDimension::All || self.dimension.number() <= other.number();
-        let (own_columns, other_columns) = (("dimension", "value"), ("other_dimension", "other_value"));
-        let (own_columns, other_columns) =
-            if is_first { (own_columns, other_columns) } else { (other_columns, own_columns) };
-        let mut sql = QueryBuilder::new(format!(
-            "select {} from {table} where {} = ",
-            selected.replace("{value}", own_columns.1),
-            own_columns.0
-        ));
-        sql.push_bind(self.dimension.number());
-        if let Some(own) = &self.own {
-            own.push_condition(own_columns.1, sql.push(" and "));
+    /// The statement that selects from the counters in a schema; `{value}` is the column of the grouped values.
+    fn select<'a>(&'a self, schema: &str, selected: &str) -> QueryBuilder<'a, Postgres> {
+        let table = CounterTable::of_values(self.parts.len());
+        let is_grouped = |dimension: &CounterDimension| Some(*dimension) == self.grouped;
+        let grouped = self.parts.keys().position(is_grouped).and_then(|index| KEY_COLUMNS.get(index).copied());
+        let value = grouped.map_or("''", |(_, value)| value);
+        let selected = selected.replace("{value}", value);
+        let mut sql = QueryBuilder::new(format!("select {selected} from {schema}.{} where true", table.name()));
+        let mut parts = self.parts.iter();
+        for (dimension, value) in KEY_COLUMNS.into_iter().take(table.key_parts()) {
+            match parts.next() {
+                None => {
+                    sql.push(format!(" and {dimension} = 0 and {value} = ''"));
+                }
+                Some((counted, filter)) => {
+                    sql.push(format!(" and {dimension} = {}", counted.number()));
+                    if let Some(filter) = filter {
+                        filter.push_condition(value, sql.push(" and "));
+                    }
+                }
+            }
         }
-        sql.push(format!(" and {} = ", other_columns.0)).push_bind(other.number());
-        self.other.push_condition(other_columns.1, sql.push(" and "));
         sql
     }
 }
@@ -131,14 +149,24 @@ pub(super) fn read_totals(row: &PgRow) -> Result<SelectionTotals, sqlx::Error> {
 }
 
 impl ListReader<'_> {
-    /// The number of selected opportunities.
+    /// The number of selected opportunities: counters of whole days, and what the index has of the days that a range of
+    /// times selects in part.
     pub(super) async fn count_selection(&mut self, selection: &ListSelection) -> Result<TotalCount, sqlx::Error> {
-        if let Some(query) = selection.counter_filters().and_then(CounterQuery::for_total) {
-            let table = self.client.in_schema("{schema}.counters");
-            let mut sql = query.select(&table, "sum(opportunities)::bigint as opportunities");
-            let count = read_count(&sql.build().fetch_one(&mut *self.transaction).await?)?;
-            return Ok(TotalCount { count, exact: true });
+        let CountedSelection { filters, partial_days } = selection.counted_selection();
+        let Some(query) = filters.and_then(CounterQuery::for_total) else {
+            return self.count_up_to_limit(selection).await;
+        };
+        let mut sql = query.select(self.client.schema(), "sum(opportunities)::bigint as opportunities");
+        let count = read_count(&sql.build().fetch_one(&mut *self.transaction).await?)?;
+        let mut total = TotalCount { count, exact: true };
+        for partial_day in &partial_days {
+            let more = self.count_up_to_limit(partial_day).await?;
+            total = TotalCount { count: total.count + more.count, exact: total.exact && more.exact };
         }
+        Ok(total)
+    }
+
+    async fn count_up_to_limit(&mut self, selection: &ListSelection) -> Result<TotalCount, sqlx::Error> {
         let table = self.client.in_schema("{schema}.opportunities");
         let mut sql =
             QueryBuilder::new(format!("select count(*) as opportunities from (select from {table} where true"));
@@ -154,13 +182,29 @@ impl ListReader<'_> {
         selection: &ListSelection,
         dimensions: &[FacetDimension],
     ) -> Result<Vec<FacetCount>, sqlx::Error> {
+        let CountedSelection { filters, partial_days } = selection.counted_selection();
+        let query = |dimension: FacetDimension| CounterQuery::by_value(dimension.into(), filters.clone()?);
+        let queries: Vec<_> = dimensions.iter().map(|dimension| (*dimension, query(*dimension))).collect();
+        let uncounted = queries.iter().filter(|(_, query)| query.is_none()).map(|(dimension, _)| *dimension);
+        let read_counts = self.count_by_index(selection, uncounted.collect()).await?;
+        let counted: Vec<_> =
+            queries.iter().filter(|(_, query)| query.is_some()).map(|(dimension, _)| *dimension).collect();
+        let mut partial_counts = vec![];
+        for partial_day in &partial_days {
+            partial_counts.push(self.count_by_index(partial_day, counted.clone()).await?);
+        }
         let mut facets = Vec::new();
-        for dimension in dimensions {
-            let counted = CounterDimension::from(*dimension);
-            let query = selection.counter_filters().and_then(|filters| CounterQuery::by_value(counted, filters));
-            let ValueCounts { rows, exact } = match &query {
-                Some(query) => ValueCounts { rows: self.count_by_counters(query).await?, exact: true },
-                None => self.count_by_index(selection, counted).await?,
+        for (dimension, query) in &queries {
+            let ValueCounts { rows, exact } = match query {
+                Some(query) => {
+                    let rows = self.count_by_counters(query).await?;
+                    // A partial day may have a value that is not among the most frequent ones.
+                    let exact = partial_days.is_empty() || rows.len() < MAX_FACET_VALUES;
+                    let whole_days = ValueCounts { rows, exact };
+                    let parts = partial_counts.iter().filter_map(|counts| counts.get(dimension));
+                    parts.fold(whole_days, ValueCounts::add)
+                }
+                None => read_counts.get(dimension).cloned().unwrap_or_default(),
             };
             let mut agency_names = if *dimension == FacetDimension::Agency {
                 self.load_agency_names(rows.iter().map(|(value, _)| value.as_str())).await?
@@ -176,40 +220,39 @@ impl ListReader<'_> {
     }
 
     async fn count_by_counters(&mut self, query: &CounterQuery) -> Result<Vec<(String, u64)>, sqlx::Error> {
-        let table = self.client.in_schema("{schema}.counters");
-        let mut sql = query.select(&table, "{value} as value, sum(opportunities)::bigint as opportunities");
+        let mut sql =
+            query.select(self.client.schema(), "{value} as value, sum(opportunities)::bigint as opportunities");
         sql.push(format!(" group by 1 having sum(opportunities) > 0 order by 2 desc, 1 limit {MAX_FACET_VALUES}"));
         let rows = sql.build().fetch_all(&mut *self.transaction).await?;
         rows.iter().map(|row| Ok((row.try_get("value")?, read_count(row)?))).collect()
     }
 
+    /// Counts the values of all these dimensions from the same rows.
     async fn count_by_index(
         &mut self,
         selection: &ListSelection,
-        dimension: CounterDimension,
-    ) -> Result<ValueCounts, sqlx::Error> {
-        let (table, column) = (self.client.in_schema("{schema}.opportunities"), column_of(dimension));
-        // `read` is computed before the limit of values.
-        let mut sql = QueryBuilder::new(format!(
-            "select value, count(*) as opportunities, (sum(count(*)) over ())::bigint as read \
-             from (select {column} as value from {table} where true"
-        ));
+        dimensions: Vec<FacetDimension>,
+    ) -> Result<BTreeMap<FacetDimension, ValueCounts>, sqlx::Error> {
+        if dimensions.is_empty() {
+            return Ok(BTreeMap::new());
+        }
+        let table = self.client.in_schema("{schema}.opportunities");
+        let columns: Vec<_> = dimensions.iter().map(|dimension| column_of((*dimension).into())).collect();
+        let mut sql = QueryBuilder::new(format!("select {} from {table} where true", columns.join(", ")));
         selection.push_lookup_conditions(&mut sql);
-        sql.push(format!(
-            " limit {}) as selected group by value order by 2 desc, 1 limit {}",
-            COUNT_LIMIT + 1,
-            MAX_FACET_VALUES + 1
-        ));
+        sql.push(format!(" limit {}", COUNT_LIMIT + 1));
         let rows = sql.build().fetch_all(&mut *self.transaction).await?;
-        let read = rows.first().map(|row| row.try_get::<i64, _>("read")).transpose()?.unwrap_or_default();
-        let rows = rows.iter().map(|row| Ok((row.try_get::<Option<String>, _>("value")?, read_count(row)?)));
-        Ok(ValueCounts::of_rows(rows.collect::<Result<Vec<_>, sqlx::Error>>()?, read.cast_unsigned()))
+        let count = |(index, dimension): (usize, FacetDimension)| {
+            let values =
+                rows.iter().map(|row| row.try_get::<Option<String>, _>(index)).collect::<Result<Vec<_>, _>>()?;
+            Ok((dimension, ValueCounts::of_values(values)))
+        };
+        dimensions.into_iter().enumerate().map(count).collect()
     }
 
     /// The figures by the values of a dimension, in the order of the values.
     pub(super) async fn fetch_value_totals(&mut self, query: &CounterQuery) -> Result<Vec<ValueTotals>, sqlx::Error> {
-        let table = self.client.in_schema("{schema}.counters");
-        let mut sql = query.select(&table, SUMS);
+        let mut sql = query.select(self.client.schema(), SUMS);
         sql.push(" group by 1 having sum(opportunities) > 0 order by 1");
         let rows = sql.build().fetch_all(&mut *self.transaction).await?;
         rows.iter().map(|row| Ok(ValueTotals { value: row.try_get("value")?, totals: read_totals(row)? })).collect()
@@ -233,16 +276,17 @@ mod tests {
 
     #[test]
     fn counts_are_exact_if_all_selected_opportunities_were_read() {
-        let row = |value: Option<&str>, count| (value.map(str::to_owned), count);
-        let counts = |without| ValueCounts::of_rows(vec![row(None, without), row(Some("SBA"), 201)], without + 201);
+        let counts =
+            |without| ValueCounts::of_values([vec![None; without], vec![Some("SBA".to_owned()); 201]].concat());
         let rows = vec![("SBA".to_owned(), 201)];
         assert_eq!(counts(799), ValueCounts { rows: rows.clone(), exact: true });
         assert_eq!(counts(800), ValueCounts { rows, exact: false }, "more may follow that have the value");
     }
 
     #[test]
-    fn the_number_of_values_is_bounded() {
-        let rows = (0..=MAX_FACET_VALUES).map(|value| (Some(value.to_string()), 1)).collect();
-        assert_eq!(ValueCounts::of_rows(rows, 501).rows.len(), MAX_FACET_VALUES);
+    fn the_number_of_values_is_bounded_and_the_most_frequent_is_first() {
+        let values = (0..=MAX_FACET_VALUES).map(|value| Some(value.to_string())).chain([Some("7".to_owned())]);
+        let counts = ValueCounts::of_values(values.collect());
+        assert_eq!((counts.rows.len(), &counts.rows[0]), (MAX_FACET_VALUES, &("7".to_owned(), 2)));
     }
 }

@@ -2,11 +2,10 @@
 
 use domain::{
     envelope::RawEnvelope,
-    opportunity::{AmendmentStanding, Opportunity, OpportunityEvent},
+    opportunity::{Opportunity, OpportunityContent, OpportunityEvent},
 };
 
-use super::list_entry::ListEntry;
-use crate::runtime::ProjectionError;
+use crate::{ListEntry, runtime::ProjectionError};
 
 /// One change of the lists.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,24 +35,18 @@ impl ListChange {
         if event.aggregate_type != <Opportunity as cqrs_es::Aggregate>::TYPE {
             return Ok(None);
         }
-        Ok(match event.decode::<OpportunityEvent>().map_err(ProjectionError::poison)? {
-            OpportunityEvent::Discovered { filing, details }
-            | OpportunityEvent::Amended { filing, standing: AmendmentStanding::Current, details } => {
-                let entry = ListEntry::from_event(event, &filing.notice_id, filing.posted_at, *details);
-                Some(Self::Details(Box::new(entry)))
+        let payload = event.decode::<OpportunityEvent>().map_err(ProjectionError::poison)?;
+        Ok(payload.into_content().map(|content| match content {
+            OpportunityContent::CurrentNotice { filing, details } => {
+                Self::Details(Box::new(ListEntry::from_event(event, &filing, *details)))
             }
-            OpportunityEvent::Awarded { key, award } => Some(Self::Award(ListedAward {
+            OpportunityContent::Award { key, award } => Self::Award(ListedAward {
                 opportunity_id: event.aggregate_id.clone(),
                 key,
                 sequence: event.sequence.cast_signed(),
                 amount_cents: award.amount.map(|amount| amount.0),
-            })),
-            // An earlier notice changes no current detail; a new deadline is also part of the amendment before it.
-            OpportunityEvent::Amended { standing: AmendmentStanding::Earlier, .. }
-            | OpportunityEvent::DeadlineChanged { .. }
-            | OpportunityEvent::Cancelled { .. }
-            | OpportunityEvent::Archived { .. } => None,
-        })
+            }),
+        }))
     }
 
     pub(super) fn opportunity_id(&self) -> &str {
@@ -66,7 +59,7 @@ impl ListChange {
 
 #[cfg(test)]
 mod tests {
-    use domain::opportunity::PlaceOfPerformance;
+    use domain::opportunity::{AmendmentStanding, PlaceOfPerformance};
 
     use super::*;
     use crate::fixture::{

@@ -1,58 +1,32 @@
 //! A row of `opportunities`: the details of the current notice, without its awards.
 
-use chrono::{DateTime, SubsecRound, Utc};
+use chrono::SubsecRound;
 use domain::{
     envelope::RawEnvelope,
-    opportunity::{NoticeDetails, NoticeId},
+    opportunity::{NoticeDetails, NoticeFiling},
     value::ensure_storable_time,
 };
+use sqlx::{Row as _, postgres::PgRow};
 
-use super::counter::{CountedValues, CounterDimension};
-use crate::runtime::bucket_of;
+use super::{
+    OpportunityItem, OpportunityListCursor,
+    counter::{CountedValues, CounterDimension},
+};
+use crate::{ListEntry, runtime::bucket_of};
 
 /// Characters of a state beyond this number are ignored: it is a key of counters, whose size is limited.
 const MAX_STATE_CHARS: usize = 100;
 
-/// The details of one opportunity, as lists show them. An empty text counts as absent.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct ListEntry {
-    pub(super) id: String,
-    pub(super) sequence: i64,
-    pub(super) notice_id: String,
-    pub(super) notice_type: String,
-    pub(super) title: String,
-    pub(super) description: Option<String>,
-    pub(super) solicitation_number: Option<String>,
-    pub(super) agency_code: String,
-    pub(super) agency_name: String,
-    pub(super) sub_tier: Option<String>,
-    pub(super) office: Option<String>,
-    pub(super) set_aside: Option<String>,
-    pub(super) naics: Option<String>,
-    pub(super) psc: Option<String>,
-    pub(super) posted_at: DateTime<Utc>,
-    pub(super) response_deadline: Option<DateTime<Utc>>,
-    pub(super) active: Option<bool>,
-    pub(super) link: Option<String>,
-    pub(super) place_city: Option<String>,
-    pub(super) place_state: Option<String>,
-}
-
 impl ListEntry {
     pub(super) const TABLE: &'static str = "opportunities";
 
-    pub(super) fn from_event(
-        event: &RawEnvelope,
-        notice_id: &NoticeId,
-        posted_at: DateTime<Utc>,
-        details: NoticeDetails,
-    ) -> Self {
+    pub(super) fn from_event(event: &RawEnvelope, filing: &NoticeFiling, details: NoticeDetails) -> Self {
         let present = |text: Option<String>| text.filter(|text| !text.is_empty());
         let place = details.place.unwrap_or_default();
         Self {
             id: event.aggregate_id.clone(),
             sequence: event.sequence.cast_signed(),
-            notice_id: notice_id.to_string(),
+            notice_id: filing.notice_id.to_string(),
             notice_type: details.notice_type.to_string(),
             title: details.title,
             description: present(details.description),
@@ -64,7 +38,7 @@ impl ListEntry {
             set_aside: present(details.set_aside.map(|code| code.to_string())),
             naics: present(details.naics.map(|code| code.to_string())),
             psc: present(details.psc),
-            posted_at: posted_at.trunc_subsecs(6),
+            posted_at: filing.posted_at.trunc_subsecs(6),
             // A typing error such as the year 20226 must not fail a whole batch.
             response_deadline: details
                 .response_deadline
@@ -75,6 +49,38 @@ impl ListEntry {
             place_city: present(place.city),
             place_state: present(place.state).map(|state| state.chars().take(MAX_STATE_CHARS).collect()),
         }
+    }
+
+    /// Decodes the columns of `opportunities`.
+    pub(super) fn from_row(row: &PgRow) -> Result<Self, sqlx::Error> {
+        Ok(Self {
+            id: row.try_get("id")?,
+            sequence: row.try_get("sequence")?,
+            notice_id: row.try_get("notice_id")?,
+            notice_type: row.try_get("notice_type")?,
+            title: row.try_get("title")?,
+            description: row.try_get("description")?,
+            solicitation_number: row.try_get("solicitation_number")?,
+            agency_code: row.try_get("agency_code")?,
+            agency_name: row.try_get("agency_name")?,
+            sub_tier: row.try_get("sub_tier")?,
+            office: row.try_get("office")?,
+            set_aside: row.try_get("set_aside")?,
+            naics: row.try_get("naics")?,
+            psc: row.try_get("psc")?,
+            posted_at: row.try_get("posted_at")?,
+            response_deadline: row.try_get("response_deadline")?,
+            active: row.try_get("active")?,
+            link: row.try_get("link")?,
+            place_city: row.try_get("place_city")?,
+            place_state: row.try_get("place_state")?,
+        })
+    }
+
+    /// The item of a list whose cursor this is.
+    pub(super) fn into_item(self, cursor: OpportunityListCursor, awards: AwardTotals) -> OpportunityItem {
+        let AwardTotals { count, cents } = awards;
+        OpportunityItem { cursor, entry: self, awards: u64::from(count.max(0).cast_unsigned()), awarded_cents: cents }
     }
 
     /// The verify bucket.
@@ -115,6 +121,7 @@ impl ListEntry {
             naics: self.naics.clone(),
             state: self.place_state.clone(),
             posted_at: self.posted_at,
+            response_deadline: self.response_deadline,
             awards,
         }
     }
@@ -144,6 +151,11 @@ pub(super) struct AwardTotals {
 }
 
 impl AwardTotals {
+    /// Decodes the columns of `opportunities`.
+    pub(super) fn from_row(row: &PgRow) -> Result<Self, sqlx::Error> {
+        Ok(Self { count: row.try_get("awards")?, cents: row.try_get("awarded_cents")? })
+    }
+
     /// Sums the amounts of all awards.
     pub(super) fn from_amounts(amounts: impl Iterator<Item = Option<i64>>) -> Self {
         let (mut count, mut sum) = (0_i32, None::<i128>);

@@ -3,13 +3,14 @@
 //! A page is read by an index that has its order: from the cursor on, as many rows as the page has and one more. Where
 //! several conditions leave few opportunities, all of them are read and sorted instead.
 
-use chrono::{DateTime, Utc};
+use chrono::DateTime;
 use sqlx::{Postgres, QueryBuilder, Row as _, postgres::PgRow};
 
 use super::{
     OpportunityItem, OpportunityListCursor, OpportunityListRequest, OpportunityOrder, OpportunityPage, TotalCount,
-    count::COUNT_LIMIT, queries::ListReader, selection::ListSelection,
+    count::COUNT_LIMIT, list_entry::AwardTotals, queries::ListReader, selection::ListSelection,
 };
+use crate::ListEntry;
 
 /// The newest matches that are ranked by relevance, of all words and of those in the title.
 const RANKED_CANDIDATES: u32 = 300;
@@ -238,46 +239,18 @@ impl<'a> PageQuery<'a> {
 }
 
 fn read_item(row: &PgRow, order: OpportunityOrder, rank: Option<i64>) -> Result<OpportunityItem, sqlx::Error> {
-    let id: String = row.try_get("id")?;
-    let posted_at: DateTime<Utc> = row.try_get("posted_at")?;
-    let response_deadline: Option<DateTime<Utc>> = row.try_get("response_deadline")?;
-    let awarded_cents = row.try_get("awarded_cents")?;
-    let posted_micros = posted_at.timestamp_micros();
+    let (entry, awards) = (ListEntry::from_row(row)?, AwardTotals::from_row(row)?);
+    let posted_micros = entry.posted_at.timestamp_micros();
     let key = match order {
         OpportunityOrder::PostedNewest | OpportunityOrder::PostedOldest => Some(posted_micros),
         OpportunityOrder::DeadlineSoonest | OpportunityOrder::DeadlineLatest => {
-            response_deadline.map(|deadline| deadline.timestamp_micros())
+            entry.response_deadline.map(|deadline| deadline.timestamp_micros())
         }
-        OpportunityOrder::AmountHighest | OpportunityOrder::AmountLowest => awarded_cents,
+        OpportunityOrder::AmountHighest | OpportunityOrder::AmountLowest => awards.cents,
         OpportunityOrder::Relevance => rank,
     };
-    let awards: i32 = row.try_get("awards")?;
-    let version: i64 = row.try_get("sequence")?;
-    Ok(OpportunityItem {
-        cursor: OpportunityListCursor { order, key, posted_micros, id: id.clone() },
-        id,
-        version: version.cast_unsigned(),
-        title: row.try_get("title")?,
-        description: row.try_get("description")?,
-        solicitation_number: row.try_get("solicitation_number")?,
-        notice_id: row.try_get("notice_id")?,
-        notice_type: row.try_get("notice_type")?,
-        agency_code: row.try_get("agency_code")?,
-        agency_name: row.try_get("agency_name")?,
-        sub_tier: row.try_get("sub_tier")?,
-        office: row.try_get("office")?,
-        set_aside: row.try_get("set_aside")?,
-        naics: row.try_get("naics")?,
-        psc: row.try_get("psc")?,
-        posted_at,
-        response_deadline,
-        active: row.try_get("active")?,
-        link: row.try_get("link")?,
-        place_city: row.try_get("place_city")?,
-        place_state: row.try_get("place_state")?,
-        awards: u64::from(awards.max(0).cast_unsigned()),
-        awarded_cents,
-    })
+    let cursor = OpportunityListCursor { order, key, posted_micros, id: entry.id.clone() };
+    Ok(entry.into_item(cursor, awards))
 }
 
 #[cfg(test)]

@@ -16,8 +16,11 @@ use crate::{
     },
 };
 
-/// The tables of a generation.
-const SCHEMA_SCRIPT: &str = include_str!("../../../migrations/lists/0001_opportunity_lists.sql");
+/// The scripts that make the schema of a generation. One that was released is never changed.
+const SCHEMA_SCRIPTS: [&str; 2] = [
+    include_str!("../../../migrations/lists/0001_opportunity_lists.sql"),
+    include_str!("../../../migrations/lists/0002_fast_filling_and_more_counters.sql"),
+];
 
 impl Projection for OpportunityLists {
     const NAME: &'static str = "lists";
@@ -53,17 +56,23 @@ impl Projection for OpportunityLists {
     }
 
     async fn prepare(&self) -> Result<(), QueryError> {
-        self.client.create_schema(SCHEMA_SCRIPT).await
+        let Some(mut transaction) = self.client.migrate_schema(&SCHEMA_SCRIPTS).await? else { return Ok(()) };
+        let failed = |error| self.client.query_error(error);
+        self.count_counters(&mut transaction).await.map_err(failed)?;
+        transaction.commit().await.map_err(failed)
+    }
+
+    async fn begin_fill(&self) -> Result<(), QueryError> {
+        self.prepare().await?;
+        self.defer_indexes().await
+    }
+
+    async fn end_fill(&self) -> Result<(), QueryError> {
+        self.complete_generation().await
     }
 
     async fn discard(&self) -> Result<(), QueryError> {
         self.client.drop_schema().await
-    }
-
-    /// Has no direct readers; updates the planner's statistics, which a table that was just filled does not have yet.
-    async fn switch_direct_readers(&self) -> Result<(), QueryError> {
-        self.client.analyze("opportunities").await?;
-        self.client.analyze("counters").await
     }
 
     fn fold(&self, scope: &VerifyScope) -> Box<dyn ReadModelFold> {

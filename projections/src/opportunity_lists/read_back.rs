@@ -7,13 +7,14 @@ use sqlx::{Row as _, postgres::PgRow};
 
 use super::{
     OpportunityLists,
-    counter::{CounterDelta, CounterKey},
+    count::KEY_COLUMNS,
+    counter::{CounterDelta, CounterKey, CounterValue},
     list_change::ListedAward,
-    list_entry::{AwardTotals, ListEntry},
+    list_entry::AwardTotals,
     search_terms::format_terms,
     verify::{award_row, counter_row, entry_row},
 };
-use crate::{QueryError, runtime::ReadModelRow};
+use crate::{ListEntry, QueryError, runtime::ReadModelRow};
 
 impl OpportunityLists {
     /// Reads the rows of the opportunities of these buckets.
@@ -26,7 +27,8 @@ impl OpportunityLists {
         let sql = self.client.in_schema(include_str!("sql/opportunities_in_buckets.sql"));
         let mut entries = sqlx::query(&sql).bind(first).bind(last).fetch(&mut *transaction);
         while let Some(row) = entries.try_next().await.map_err(failed)? {
-            let (entry, awards) = read_entry(&row).map_err(failed)?;
+            let (entry, awards) =
+                (ListEntry::from_row(&row).map_err(failed)?, AwardTotals::from_row(&row).map_err(failed)?);
             let is_derived = has_derived_columns(&row, &entry).map_err(failed)?;
             rows.push(entry_row(&entry, awards, is_derived));
         }
@@ -64,32 +66,6 @@ fn has_derived_columns(row: &PgRow, entry: &ListEntry) -> Result<bool, sqlx::Err
         && row.try_get::<String, _>("terms")? == terms)
 }
 
-fn read_entry(row: &PgRow) -> Result<(ListEntry, AwardTotals), sqlx::Error> {
-    let entry = ListEntry {
-        id: row.try_get("id")?,
-        sequence: row.try_get("sequence")?,
-        notice_id: row.try_get("notice_id")?,
-        notice_type: row.try_get("notice_type")?,
-        title: row.try_get("title")?,
-        description: row.try_get("description")?,
-        solicitation_number: row.try_get("solicitation_number")?,
-        agency_code: row.try_get("agency_code")?,
-        agency_name: row.try_get("agency_name")?,
-        sub_tier: row.try_get("sub_tier")?,
-        office: row.try_get("office")?,
-        set_aside: row.try_get("set_aside")?,
-        naics: row.try_get("naics")?,
-        psc: row.try_get("psc")?,
-        posted_at: row.try_get("posted_at")?,
-        response_deadline: row.try_get("response_deadline")?,
-        active: row.try_get("active")?,
-        link: row.try_get("link")?,
-        place_city: row.try_get("place_city")?,
-        place_state: row.try_get("place_state")?,
-    };
-    Ok((entry, AwardTotals { count: row.try_get("awards")?, cents: row.try_get("awarded_cents")? }))
-}
-
 fn read_award(row: &PgRow) -> Result<ListedAward, sqlx::Error> {
     Ok(ListedAward {
         opportunity_id: row.try_get("opportunity_id")?,
@@ -100,12 +76,10 @@ fn read_award(row: &PgRow) -> Result<ListedAward, sqlx::Error> {
 }
 
 fn read_counter(row: &PgRow) -> Result<(CounterKey, CounterDelta), sqlx::Error> {
-    let key = CounterKey {
-        dimension: row.try_get("dimension")?,
-        value: row.try_get("value")?,
-        other_dimension: row.try_get("other_dimension")?,
-        other_value: row.try_get("other_value")?,
-    };
+    let mut key = CounterKey::default();
+    for (part, (dimension, value)) in key.0.iter_mut().zip(KEY_COLUMNS) {
+        *part = CounterValue { dimension: row.try_get(dimension)?, value: row.try_get(value)? };
+    }
     let cents: String = row.try_get("awarded_cents")?;
     let cents = cents.parse().map_err(|error| sqlx::Error::Decode(Box::new(error)))?;
     Ok((key, CounterDelta { opportunities: row.try_get("opportunities")?, awarded: row.try_get("awarded")?, cents }))

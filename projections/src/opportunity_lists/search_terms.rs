@@ -18,33 +18,57 @@ const MAX_WORD_CHARS: usize = 60;
 const MIN_PREFIX_CHARS: usize = 3;
 
 /// Postgres counts positions up to this one.
-const MAX_POSITION: usize = 16_383;
+const MAX_POSITION: u16 = 16_383;
 
 /// Splits a text into words.
 fn split_words(text: &str) -> impl Iterator<Item = String> {
-    text.split(|c: char| !c.is_alphanumeric())
-        .filter(|word| !word.is_empty())
-        .map(|word| word.chars().flat_map(char::to_lowercase).take(MAX_WORD_CHARS).collect())
-        // Lower case of a few letters has marks that are no letters.
-        .map(|word: String| word.replace(|c: char| !c.is_alphanumeric(), ""))
-        .filter(|word| !word.is_empty())
+    text.split(|c: char| !c.is_alphanumeric()).map(normalize_word).filter(|word| !word.is_empty())
+}
+
+fn normalize_word(word: &str) -> String {
+    if word.is_ascii() {
+        return word.get(..MAX_WORD_CHARS).unwrap_or(word).to_ascii_lowercase();
+    }
+    let word: String = word.chars().flat_map(char::to_lowercase).take(MAX_WORD_CHARS).collect();
+    // Lower case of a few letters has marks that are no letters.
+    word.replace(|c: char| !c.is_alphanumeric(), "")
+}
+
+/// Where a word occurs first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct TermPosition {
+    /// From 1; beyond the greatest position that the server counts, that one.
+    pub(super) position: u16,
+    /// Whether the word is in the title or the number; it has weight A then, else D.
+    pub(super) is_title: bool,
+}
+
+/// The words that an opportunity is found by, in the order of their bytes.
+pub(super) fn collect_terms(
+    title: &str,
+    number: Option<&str>,
+    description: Option<&str>,
+) -> BTreeMap<String, TermPosition> {
+    let title_words = split_words(title).chain(split_words(number.unwrap_or_default())).map(|word| (word, true));
+    let all = title_words.chain(split_words(description.unwrap_or_default()).map(|word| (word, false)));
+    let mut terms = BTreeMap::new();
+    for (position, (word, is_title)) in (1..=MAX_POSITION).chain(std::iter::repeat(MAX_POSITION)).zip(all) {
+        if terms.len() >= MAX_WORDS {
+            break;
+        }
+        terms.entry(word).or_insert(TermPosition { position, is_title });
+    }
+    terms
 }
 
 /// A `tsvector` in the form in which the server returns it, with the words of title and number, of weight A, and those
 /// of the description. Each word has the position at which it occurs first.
 pub(super) fn format_terms(title: &str, number: Option<&str>, description: Option<&str>) -> String {
-    let title_words = split_words(title).chain(split_words(number.unwrap_or_default())).map(|word| (word, "A"));
-    let all = title_words.chain(split_words(description.unwrap_or_default()).map(|word| (word, "")));
-    let mut terms = BTreeMap::<String, (usize, &str)>::new();
-    for (position, (word, weight)) in all.enumerate() {
-        if terms.len() >= MAX_WORDS {
-            break;
-        }
-        terms.entry(word).or_insert(((position + 1).min(MAX_POSITION), weight));
-    }
-    let terms: Vec<_> =
-        terms.into_iter().map(|(word, (position, weight))| format!("'{word}':{position}{weight}")).collect();
-    terms.join(" ")
+    let terms = collect_terms(title, number, description);
+    let format_term = |(word, TermPosition { position, is_title }): (&String, &TermPosition)| {
+        format!("'{word}':{position}{}", if *is_title { "A" } else { "" })
+    };
+    terms.iter().map(format_term).collect::<Vec<_>>().join(" ")
 }
 
 /// The text form of the `tsquery` for all words of a search text; `None` if it has no word.

@@ -4,7 +4,7 @@ use chrono::{DateTime, Datelike as _, NaiveTime, TimeDelta, Utc};
 use sqlx::{Postgres, QueryBuilder, Row as _};
 
 use super::{
-    counter::{CounterDimension, posted_day},
+    counter::{CounterDimension, counter_day},
     list_entry::facet,
     queries::ListReader,
     search_terms::format_query,
@@ -33,17 +33,23 @@ impl ValueRestriction {
     }
 }
 
-/// The column of `opportunities` that has the values of a dimension.
+/// The days of [`counter_day`] in SQL.
+const POSTED_DAY: &str =
+    "to_char(greatest(least(posted_at at time zone 'UTC', '9999-12-31'), '0001-01-01'), 'YYYY-MM-DD')";
+const DEADLINE_DAY: &str = "case when response_deadline is not null then to_char(\
+    greatest(least(response_deadline at time zone 'UTC', '9999-12-31'), '0001-01-01'), 'YYYY-MM-DD') end";
+
+/// The column of `opportunities`, or the expression, that has the values of a dimension.
 pub(super) fn column_of(dimension: CounterDimension) -> &'static str {
     match dimension {
-        CounterDimension::All => "''::text",
         CounterDimension::Agency => "agency_code",
         CounterDimension::NoticeType => "notice_type",
         CounterDimension::SetAside => "set_aside",
         CounterDimension::NaicsSector => "naics_sector",
         CounterDimension::State => "place_state",
-        CounterDimension::PostedDay => "to_char(posted_at at time zone 'UTC', 'YYYY-MM-DD')",
+        CounterDimension::PostedDay => POSTED_DAY,
         CounterDimension::Naics => "naics",
+        CounterDimension::DeadlineDay => DEADLINE_DAY,
     }
 }
 
@@ -62,50 +68,71 @@ pub(super) struct ListSelection {
 /// A restriction that counters answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum CounterFilter {
-    /// None.
-    All,
     /// Some values of a dimension.
     Values(ValueRestriction),
-    /// Days of publication, both inclusive.
-    Days(String, String),
+    /// Days of publication or of deadlines, both inclusive.
+    Days(CounterDimension, String, String),
 }
 
 impl CounterFilter {
     pub(super) fn dimension(&self) -> CounterDimension {
         match self {
-            Self::All => CounterDimension::All,
             Self::Values(restriction) => restriction.dimension,
-            Self::Days(..) => CounterDimension::PostedDay,
+            Self::Days(dimension, ..) => *dimension,
         }
     }
 
     /// Appends the condition on the column `value`.
     pub(super) fn push_condition<'a>(&'a self, value: &str, sql: &mut QueryBuilder<'a, Postgres>) {
         match self {
-            Self::All => {
-                sql.push(format!("{value} = ''"));
-            }
             Self::Values(restriction) => {
                 sql.push(format!("{value} = any(")).push_bind(&restriction.values).push(")");
             }
-            Self::Days(from, to) => {
+            Self::Days(_, from, to) => {
                 sql.push(format!("{value} between ")).push_bind(from).push(" and ").push_bind(to);
             }
         }
     }
 }
 
+/// A selection as counters have it.
+pub(super) struct CountedSelection {
+    /// The restrictions, with ranges of whole days; `None` if counters do not have all of them.
+    pub(super) filters: Option<Vec<CounterFilter>>,
+    /// What else is selected: the same on days that the range has in part. Empty if there are no filters.
+    pub(super) partial_days: Vec<ListSelection>,
+}
+
 impl ListSelection {
-    /// The restrictions as filters of counters; `None` if counters do not have all of them.
-    pub(super) fn counter_filters(&self) -> Option<Vec<CounterFilter>> {
-        if self.words.is_some() || !self.deadline.is_open() {
-            return None;
+    /// The restrictions as filters of counters, and what they leave out.
+    pub(super) fn counted_selection(&self) -> CountedSelection {
+        let uncounted = CountedSelection { filters: None, partial_days: vec![] };
+        if self.words.is_some() {
+            return uncounted;
         }
         let mut filters: Vec<_> = self.restrictions.iter().cloned().map(CounterFilter::Values).collect();
-        if !self.posted.is_open() {
-            filters.push(whole_days(self.posted)?);
+        let mut partial_days = vec![];
+        for (dimension, range) in
+            [(CounterDimension::PostedDay, self.posted), (CounterDimension::DeadlineDay, self.deadline)]
+        {
+            if range.is_open() {
+                continue;
+            }
+            let Some(days) = WholeDays::of_range(range) else { return uncounted };
+            // Days that two ranges have in part would be counted twice.
+            if !partial_days.is_empty() && !days.rest.is_empty() {
+                return uncounted;
+            }
+            filters.push(CounterFilter::Days(dimension, days.from, days.to));
+            partial_days.extend(days.rest.into_iter().map(|rest| {
+                if dimension == CounterDimension::PostedDay {
+                    Self { posted: rest, ..self.clone() }
+                } else {
+                    Self { deadline: rest, ..self.clone() }
+                }
+            }));
         }
-        Some(filters)
+        CountedSelection { filters: Some(filters), partial_days }
     }
 
     /// Whether more than one condition decides about an opportunity.
@@ -173,23 +200,61 @@ impl ListSelection {
     }
 }
 
-/// The range as whole UTC days; `None` if it begins or ends within a day, or in a year whose days are not in order as
-/// texts.
-fn whole_days(range: TimeRange) -> Option<CounterFilter> {
-    let is_midnight = |time: DateTime<Utc>| time.time() == NaiveTime::MIN && (0..=9_999).contains(&time.year());
-    let from = match range.from {
-        None => String::new(),
-        Some(from) if is_midnight(from) => posted_day(from),
-        Some(_) => return None,
-    };
-    let to = match range.to {
-        // Above every day.
-        None => "~".to_owned(),
+/// The whole UTC days of a range of times.
+#[derive(Debug, PartialEq, Eq)]
+struct WholeDays {
+    /// The first and the last one, as values of counters; both inclusive.
+    from: String,
+    to: String,
+    /// The rest of the range: the end of a day before, and the beginning of one after them.
+    rest: Vec<TimeRange>,
+}
+
+impl WholeDays {
+    /// `None` if the range has no whole day, or begins or ends in a year that [`counter_day`] may have moved.
+    fn of_range(range: TimeRange) -> Option<Self> {
+        let mut rest = vec![];
+        let from = match range.from {
+            None => None,
+            Some(from) if from.time() == NaiveTime::MIN => Some(from),
+            Some(from) => {
+                let next_day = midnight_of(from).checked_add_signed(TimeDelta::days(1))?;
+                rest.push(TimeRange { from: Some(from), to: Some(last_time_before(next_day)?) });
+                Some(next_day)
+            }
+        };
         // Inclusive, and times have microseconds.
-        Some(to) if is_midnight(to.checked_add_signed(TimeDelta::microseconds(1))?) => posted_day(to),
-        Some(_) => return None,
-    };
-    Some(CounterFilter::Days(from, to))
+        let end = match range.to {
+            None => None,
+            Some(to) => {
+                let end = to.checked_add_signed(TimeDelta::microseconds(1))?;
+                let day = midnight_of(end);
+                if day != end {
+                    rest.push(TimeRange { from: Some(day), to: Some(to) });
+                }
+                Some(day)
+            }
+        };
+        let is_moved = |time: DateTime<Utc>| !(2..=9_998).contains(&time.year());
+        let is_empty = matches!((from, end), (Some(from), Some(end)) if from >= end);
+        if is_empty || from.is_some_and(is_moved) || end.is_some_and(is_moved) {
+            return None;
+        }
+        Some(Self {
+            from: from.map(counter_day).unwrap_or_default(),
+            // Above every day.
+            to: end.map_or(Some("~".to_owned()), |end| last_time_before(end).map(counter_day))?,
+            rest,
+        })
+    }
+}
+
+fn midnight_of(time: DateTime<Utc>) -> DateTime<Utc> {
+    time.date_naive().and_time(NaiveTime::MIN).and_utc()
+}
+
+fn last_time_before(time: DateTime<Utc>) -> Option<DateTime<Utc>> {
+    time.checked_sub_signed(TimeDelta::microseconds(1))
 }
 
 impl ListReader<'_> {
@@ -246,18 +311,35 @@ mod tests {
     }
 
     #[test]
-    fn only_whole_days_are_counted_by_day() {
-        let days = |from, to| whole_days(range(from, to));
+    fn a_range_is_whole_days_and_the_rest() {
+        let days = |from, to| WholeDays::of_range(range(from, to));
+        let expected = |from: &str, to: &str, rest: &[(&str, &str)]| {
+            let rest = rest.iter().map(|(from, to)| range(from, to)).collect();
+            Some(WholeDays { from: from.to_owned(), to: to.to_owned(), rest })
+        };
         assert_eq!(
             days("2026-03-01T00:00:00Z", "2026-03-02T23:59:59.999999Z"),
-            Some(CounterFilter::Days("2026-03-01".to_owned(), "2026-03-02".to_owned()))
+            expected("2026-03-01", "2026-03-02", &[])
+        );
+        assert_eq!(days("2026-03-01T00:00:00Z", ""), expected("2026-03-01", "~", &[]));
+        assert_eq!(
+            days("2026-03-01T08:00:00Z", ""),
+            expected("2026-03-02", "~", &[("2026-03-01T08:00:00Z", "2026-03-01T23:59:59.999999Z")])
         );
         assert_eq!(
-            days("2026-03-01T00:00:00Z", ""),
-            Some(CounterFilter::Days("2026-03-01".to_owned(), "~".to_owned()))
+            days("2026-03-01T08:00:00Z", "2026-03-03T00:00:00Z"),
+            expected(
+                "2026-03-02",
+                "2026-03-02",
+                &[
+                    ("2026-03-01T08:00:00Z", "2026-03-01T23:59:59.999999Z"),
+                    ("2026-03-03T00:00:00Z", "2026-03-03T00:00:00Z")
+                ]
+            )
         );
-        assert_eq!(days("2026-03-01T00:00:01Z", ""), None);
-        assert_eq!(days("", "2026-03-02T00:00:00Z"), None);
+        assert_eq!(days("2026-03-01T08:00:00Z", "2026-03-02T07:00:00Z"), None, "no whole day");
+        assert_eq!(days("2026-03-01T08:00:00Z", "2026-03-01T07:00:00Z"), None);
+        assert_eq!(days("2026-03-02T00:00:00Z", "2026-03-01T23:59:59.999999Z"), None);
         assert_eq!(days("+10000-01-01T00:00:00Z", ""), None);
         assert_eq!(days("", "9999-12-31T23:59:59.999999Z"), None);
     }

@@ -1,4 +1,4 @@
-//! Figures over a selection: from counters under at most one restriction, else from all selected rows.
+//! Figures over a selection: from counters where there are counters for it, else from a bounded number of rows.
 
 use std::{cmp::Reverse, collections::BTreeMap};
 
@@ -10,45 +10,85 @@ use super::{
     count::{CounterQuery, ValueTotals, read_totals},
     counter::CounterDimension,
     queries::ListReader,
-    selection::ListSelection,
+    selection::{CountedSelection, ListSelection, column_of},
 };
+
+/// Opportunities that are read at most for figures that no counter has.
+const MAX_READ_OPPORTUNITIES: u64 = 10_000;
+
+/// Figures by value, and whether they are of all selected opportunities.
+struct ReadFigures {
+    by_agency: Vec<ValueTotals>,
+    by_type: Vec<ValueTotals>,
+    by_day: Vec<ValueTotals>,
+    is_lower_bound: bool,
+}
+
+impl ReadFigures {
+    fn add(&mut self, others: Self) {
+        add_totals(&mut self.by_agency, others.by_agency);
+        add_totals(&mut self.by_type, others.by_type);
+        add_totals(&mut self.by_day, others.by_day);
+        self.is_lower_bound |= others.is_lower_bound;
+    }
+}
+
+/// Adds figures by value; both are in the order of the values.
+fn add_totals(sums: &mut Vec<ValueTotals>, others: Vec<ValueTotals>) {
+    for other in others {
+        match sums.binary_search_by(|sum| sum.value.cmp(&other.value)) {
+            Ok(index) => {
+                if let Some(sum) = sums.get_mut(index) {
+                    sum.totals.opportunities += other.totals.opportunities;
+                    sum.totals.awarded += other.totals.awarded;
+                    sum.totals.awarded_cents = sum.totals.awarded_cents.saturating_add(other.totals.awarded_cents);
+                }
+            }
+            Err(index) => sums.insert(index, other),
+        }
+    }
+}
 
 impl ListReader<'_> {
     /// Figures over the selected opportunities.
     pub(super) async fn fetch_statistics(&mut self, selection: &ListSelection) -> Result<SelectionStats, sqlx::Error> {
-        let query = |dimension| {
-            // Two restrictions would need counters by three values.
-            let filters = selection.counter_filters().filter(|filters| filters.len() <= 1)?;
-            CounterQuery::by_value(dimension, filters)
-        };
+        let CountedSelection { filters, partial_days } = selection.counted_selection();
+        let query = |dimension| CounterQuery::by_value(dimension, filters.clone()?);
         let queries =
             (query(CounterDimension::Agency), query(CounterDimension::NoticeType), query(CounterDimension::PostedDay));
-        let (by_agency, by_type, by_day) = match queries {
-            (Some(by_agency), Some(by_type), Some(by_day)) => (
-                self.fetch_value_totals(&by_agency).await?,
-                self.fetch_value_totals(&by_type).await?,
-                self.fetch_value_totals(&by_day).await?,
-            ),
+        let figures = match queries {
+            (Some(by_agency), Some(by_type), Some(by_day)) => {
+                let mut figures = ReadFigures {
+                    by_agency: self.fetch_value_totals(&by_agency).await?,
+                    by_type: self.fetch_value_totals(&by_type).await?,
+                    by_day: self.fetch_value_totals(&by_day).await?,
+                    is_lower_bound: false,
+                };
+                for partial_day in &partial_days {
+                    figures.add(self.aggregate_selection(partial_day).await?);
+                }
+                figures
+            }
             _ => self.aggregate_selection(selection).await?,
         };
-        let names = self.load_agency_names(by_agency.iter().map(|agency| agency.value.as_str())).await?;
-        Ok(assemble_statistics(by_agency, by_type, by_day, names))
+        let names = self.load_agency_names(figures.by_agency.iter().map(|agency| agency.value.as_str())).await?;
+        Ok(assemble_statistics(figures, names))
     }
 
-    /// Reads every selected row, within the time limit of a query.
-    async fn aggregate_selection(
-        &mut self,
-        selection: &ListSelection,
-    ) -> Result<(Vec<ValueTotals>, Vec<ValueTotals>, Vec<ValueTotals>), sqlx::Error> {
+    /// Reads the selected rows, up to a bound.
+    async fn aggregate_selection(&mut self, selection: &ListSelection) -> Result<ReadFigures, sqlx::Error> {
         let table = self.client.in_schema("{schema}.opportunities");
+        let day = column_of(CounterDimension::PostedDay);
         let mut sql = QueryBuilder::new(format!(
             "select agency_code, notice_type, day, count(*) as opportunities, \
              count(*) filter (where awards > 0) as awarded, sum(awarded_cents)::text as awarded_cents \
-             from (select agency_code, notice_type, awards, awarded_cents, \
-             to_char(posted_at at time zone 'UTC', 'YYYY-MM-DD') as day from {table} where true"
+             from (select agency_code, notice_type, awards, awarded_cents, {day} as day from {table} where true"
         ));
         selection.push_lookup_conditions(&mut sql);
-        sql.push(") as selected group by grouping sets ((agency_code), (notice_type), (day)) order by 1, 2, 3");
+        sql.push(format!(
+            " limit {}) as selected group by grouping sets ((agency_code), (notice_type), (day)) order by 1, 2, 3",
+            MAX_READ_OPPORTUNITIES + 1
+        ));
         let (mut by_agency, mut by_type, mut by_day) = (vec![], vec![], vec![]);
         for row in sql.build().fetch_all(&mut *self.transaction).await? {
             let totals = read_totals(&row)?;
@@ -60,16 +100,14 @@ impl ListReader<'_> {
                 }
             }
         }
-        Ok((by_agency, by_type, by_day))
+        // Every opportunity has exactly one type.
+        let read: u64 = by_type.iter().map(|by_type| by_type.totals.opportunities).sum();
+        Ok(ReadFigures { by_agency, by_type, by_day, is_lower_bound: read > MAX_READ_OPPORTUNITIES })
     }
 }
 
-fn assemble_statistics(
-    by_agency: Vec<ValueTotals>,
-    by_type: Vec<ValueTotals>,
-    by_day: Vec<ValueTotals>,
-    mut names: BTreeMap<String, String>,
-) -> SelectionStats {
+fn assemble_statistics(figures: ReadFigures, mut names: BTreeMap<String, String>) -> SelectionStats {
+    let ReadFigures { by_agency, by_type, by_day, is_lower_bound } = figures;
     // Every opportunity has exactly one type.
     let total = by_type.iter().fold(SelectionTotals::default(), |sum, by_type| SelectionTotals {
         opportunities: sum.opportunities + by_type.totals.opportunities,
@@ -85,6 +123,7 @@ fn assemble_statistics(
     };
     let notice_type = |ValueTotals { value, totals }: ValueTotals| NoticeTypeStats { notice_type: value, totals };
     let mut stats = SelectionStats {
+        is_lower_bound,
         total,
         by_agency: by_agency.into_iter().map(agency).collect(),
         by_type: by_type.into_iter().map(notice_type).collect(),

@@ -4,18 +4,18 @@ use std::collections::{BTreeMap, HashMap};
 
 use domain::{
     envelope::RawEnvelope,
-    opportunity::{AmendmentStanding, Opportunity, OpportunityEvent, OpportunityRecord},
+    opportunity::{AmendmentStanding, Opportunity, OpportunityContent, OpportunityEvent, OpportunityRecord},
 };
 
 use super::{
     counter::{CountedValues, CounterDelta, CounterDeltas, CounterKey},
     list_change::ListedAward,
-    list_entry::{AwardTotals, ListEntry},
+    list_entry::AwardTotals,
 };
-use crate::runtime::{ProjectionError, ReadModelFold, ReadModelRow, VerifyScope};
-
-/// Table of counters.
-pub(super) const COUNTERS: &str = "counters";
+use crate::{
+    ListEntry,
+    runtime::{ProjectionError, ReadModelFold, ReadModelRow, VerifyScope},
+};
 
 /// Folds the rows of opportunities and awards.
 pub(super) struct ListStreamFold {
@@ -43,10 +43,9 @@ impl FoldedOpportunity {
         self.state.evolve(payload.clone());
         let Some(record) = self.state.record() else { return Ok(()) };
         match payload {
-            OpportunityEvent::Discovered { .. }
-            | OpportunityEvent::Amended { standing: AmendmentStanding::Current, .. } => {
-                let details = record.details.clone();
-                self.entry = Some(ListEntry::from_event(event, &record.notice_id, record.posted_at, details));
+            OpportunityEvent::Discovered { filing, .. }
+            | OpportunityEvent::Amended { filing, standing: AmendmentStanding::Current, .. } => {
+                self.entry = Some(ListEntry::from_event(event, &filing, record.details.clone()));
             }
             OpportunityEvent::Awarded { key, .. } => {
                 self.awards.insert(key, event.sequence.cast_signed());
@@ -90,7 +89,7 @@ pub(super) fn award_row(award: &ListedAward) -> ReadModelRow {
 
 /// The row of a counter.
 pub(super) fn counter_row(key: &CounterKey, count: &CounterDelta) -> ReadModelRow {
-    ReadModelRow::new(COUNTERS, key.describe(), count)
+    ReadModelRow::new(key.table().name(), key.describe(), count)
 }
 
 impl ListStreamFold {
@@ -141,19 +140,15 @@ impl ReadModelFold for ListTotalsFold {
             return Ok(());
         }
         folded.sequence = event.sequence;
-        match payload {
-            OpportunityEvent::Discovered { filing, details }
-            | OpportunityEvent::Amended { filing, standing: AmendmentStanding::Current, details } => {
-                let entry = ListEntry::from_event(event, &filing.notice_id, filing.posted_at, *details);
+        match payload.into_content() {
+            Some(OpportunityContent::CurrentNotice { filing, details }) => {
+                let entry = ListEntry::from_event(event, &filing, *details);
                 folded.values = Some(entry.counted_values(AwardTotals::default()));
             }
-            OpportunityEvent::Awarded { key, award } => {
+            Some(OpportunityContent::Award { key, award }) => {
                 folded.amounts.insert(key, award.amount.map(|amount| amount.0));
             }
-            OpportunityEvent::Amended { standing: AmendmentStanding::Earlier, .. }
-            | OpportunityEvent::DeadlineChanged { .. }
-            | OpportunityEvent::Cancelled { .. }
-            | OpportunityEvent::Archived { .. } => {}
+            None => {}
         }
         Ok(())
     }
@@ -166,6 +161,6 @@ impl ReadModelFold for ListTotalsFold {
                 counters.add(&CountedValues { awards, ..values.clone() });
             }
         }
-        counters.changed().map(|(key, count)| counter_row(key, count)).collect()
+        counters.changed().map(|(key, count)| counter_row(&key, &count)).collect()
     }
 }

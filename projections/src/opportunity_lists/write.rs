@@ -10,21 +10,33 @@ use sqlx::{PgConnection, Row as _};
 
 use super::{
     OpportunityLists,
-    counter::{CountedValues, CounterDelta, CounterDeltas, CounterKey},
+    counter::{CountedValues, CounterDelta, CounterDeltas, CounterKey, CounterTable},
     list_change::{ListChange, ListedAward},
-    list_entry::{AwardTotals, ListEntry, verify_bucket},
+    list_entry::{AwardTotals, verify_bucket},
     search_terms::format_terms,
 };
-use crate::{QueryError, runtime::ProjectionError};
+use crate::{ListEntry, QueryError, runtime::ProjectionError, storage::postgres::FillState};
 
 /// Opportunities of one transaction: a few megabytes.
 const OPPORTUNITIES_PER_TRANSACTION: usize = 2_000;
 
+/// Bytes that the values of one row that are in indexes may have together: the server refuses longer entries, and in a
+/// generation that is being filled only when its indexes are created.
+const MAX_KEY_BYTES: usize = 2_400;
+
+/// The values of an opportunity or an award do not fit into an index.
+#[derive(Debug, thiserror::Error)]
+#[error("codes and ids of opportunity {id} have {bytes} bytes together; an index takes {MAX_KEY_BYTES}")]
+struct KeyTooLong {
+    id: String,
+    bytes: usize,
+}
+
 /// The newest changes of one opportunity in a batch.
 #[derive(Default)]
-struct PendingChanges<'a> {
-    details: Option<&'a ListEntry>,
-    awards: BTreeMap<&'a str, &'a ListedAward>,
+pub(super) struct PendingChanges<'a> {
+    pub(super) details: Option<&'a ListEntry>,
+    pub(super) awards: BTreeMap<&'a str, &'a ListedAward>,
 }
 
 /// What is stored about an opportunity.
@@ -46,9 +58,15 @@ struct WritePlan<'a> {
 type StoredAwards = BTreeMap<String, BTreeMap<String, (i64, Option<i64>)>>;
 
 impl OpportunityLists {
-    /// Writes changes, in transactions of a bounded number of opportunities.
+    /// Writes changes: to a generation that is being filled all at once, otherwise in transactions of a bounded number
+    /// of opportunities.
     pub(super) async fn write_changes(&self, changes: &[ListChange]) -> Result<(), ProjectionError> {
-        let mut pending: Vec<_> = collect_pending(changes).into_iter().collect();
+        changes.iter().try_for_each(check_key_size)?;
+        let pending = collect_pending(changes);
+        if self.client.is_filling().await? {
+            return self.copy_changes(changes, &pending).await;
+        }
+        let mut pending: Vec<_> = pending.into_iter().collect();
         while !pending.is_empty() {
             let rest = pending.split_off(pending.len().min(OPPORTUNITIES_PER_TRANSACTION));
             self.write_transaction(&pending).await?;
@@ -58,7 +76,7 @@ impl OpportunityLists {
     }
 
     async fn write_transaction(&self, pending: &[(&str, PendingChanges<'_>)]) -> Result<(), ProjectionError> {
-        let mut transaction = self.client.begin_write().await?;
+        let mut transaction = self.client.begin_write(FillState::Complete).await?;
         let failed = |error| self.client.classify_error(error);
         let ids: Vec<_> = pending.iter().map(|(id, _)| *id).collect();
         let stored = self.load_entries(&mut transaction, &ids).await.map_err(failed)?;
@@ -76,15 +94,7 @@ impl OpportunityLists {
         let sql = self.client.in_schema(include_str!("sql/load_counted_values.sql"));
         let rows = sqlx::query(&sql).bind(ids).fetch_all(connection).await?;
         let entry = |row: &sqlx::postgres::PgRow| {
-            let values = CountedValues {
-                agency: row.try_get("agency_code")?,
-                notice_type: row.try_get("notice_type")?,
-                set_aside: row.try_get("set_aside")?,
-                naics: row.try_get("naics")?,
-                state: row.try_get("place_state")?,
-                posted_at: row.try_get("posted_at")?,
-                awards: AwardTotals { count: row.try_get("awards")?, cents: row.try_get("awarded_cents")? },
-            };
+            let values = CountedValues::from_row(row)?;
             Ok((row.try_get("id")?, StoredEntry { sequence: row.try_get("sequence")?, values }))
         };
         rows.iter().map(entry).collect()
@@ -124,19 +134,43 @@ impl OpportunityLists {
                 .execute(&mut *connection)
                 .await?;
         }
-        let (keys, deltas): (Vec<&CounterKey>, Vec<&CounterDelta>) = plan.counters.changed().unzip();
-        if keys.is_empty() {
+        let changes = plan.counters.sorted_changes();
+        for table in CounterTable::ALL {
+            let of_table: Vec<_> = changes.iter().filter(|(key, _)| key.table() == table).collect();
+            self.change_counters(connection, table, &of_table).await?;
+        }
+        Ok(())
+    }
+
+    /// Changes the counters of one table.
+    async fn change_counters(
+        &self,
+        connection: &mut PgConnection,
+        table: CounterTable,
+        changes: &[&(CounterKey, CounterDelta)],
+    ) -> Result<(), sqlx::Error> {
+        if changes.is_empty() {
             return Ok(());
         }
-        sqlx::query(&self.client.in_schema(include_str!("sql/change_counters.sql")))
-            .bind(keys.iter().map(|key| key.dimension).collect::<Vec<_>>())
-            .bind(keys.iter().map(|key| key.value.as_str()).collect::<Vec<_>>())
-            .bind(keys.iter().map(|key| key.other_dimension).collect::<Vec<_>>())
-            .bind(keys.iter().map(|key| key.other_value.as_str()).collect::<Vec<_>>())
-            .bind(deltas.iter().map(|delta| delta.opportunities).collect::<Vec<_>>())
-            .bind(deltas.iter().map(|delta| delta.awarded).collect::<Vec<_>>())
-            .bind(deltas.iter().map(|delta| delta.cents.to_string()).collect::<Vec<_>>())
-            .execute(&mut *connection)
+        let columns = |part: usize| -> (Vec<i16>, Vec<&str>) {
+            let parts = changes.iter().filter_map(|(key, _)| key.0.get(part));
+            parts.map(|part| (part.dimension, part.value.as_str())).unzip()
+        };
+        let sql = match table {
+            CounterTable::UpToTwoValues => include_str!("sql/change_counters.sql"),
+            CounterTable::ThreeValues => include_str!("sql/change_triple_counters.sql"),
+        };
+        let sql = self.client.in_schema(sql);
+        let mut query = sqlx::query(&sql);
+        for part in 0..table.key_parts() {
+            let (dimensions, values) = columns(part);
+            query = query.bind(dimensions).bind(values);
+        }
+        query
+            .bind(changes.iter().map(|(_, delta)| delta.opportunities).collect::<Vec<_>>())
+            .bind(changes.iter().map(|(_, delta)| delta.awarded).collect::<Vec<_>>())
+            .bind(changes.iter().map(|(_, delta)| delta.cents.to_string()).collect::<Vec<_>>())
+            .execute(connection)
             .await
             .map(drop)
     }
@@ -192,7 +226,7 @@ impl OpportunityLists {
         let mut transaction = self.client.begin_scan().await?;
         let query = match change {
             ListChange::Details(entry) => {
-                let sql = "select exists (select from {schema}.opportunities where id = $1 and sequence >= $2)";
+                let sql = include_str!("sql/contains_details.sql");
                 sqlx::query(&self.client.in_schema(sql))
                     .bind(&entry.id)
                     .bind(entry.sequence)
@@ -200,8 +234,7 @@ impl OpportunityLists {
                     .await
             }
             ListChange::Award(award) => {
-                let sql = "select exists (select from {schema}.awards \
-                           where opportunity_id = $1 and award_key = $2 and sequence >= $3)";
+                let sql = include_str!("sql/contains_award.sql");
                 sqlx::query(&self.client.in_schema(sql))
                     .bind(&award.opportunity_id)
                     .bind(&award.key)
@@ -218,6 +251,22 @@ impl OpportunityLists {
 fn format_array(values: &[String]) -> String {
     let quoted = values.iter().map(|value| format!("\"{}\"", value.replace('\\', "\\\\").replace('"', "\\\"")));
     format!("{{{}}}", quoted.collect::<Vec<_>>().join(","))
+}
+
+/// Whether the values that are in indexes fit there.
+fn check_key_size(change: &ListChange) -> Result<(), ProjectionError> {
+    let (id, bytes) = match change {
+        ListChange::Details(entry) => {
+            let optional = [&entry.set_aside, &entry.naics, &entry.place_state].into_iter().flatten();
+            let required = [&entry.id, &entry.agency_code, &entry.notice_type].into_iter();
+            (&entry.id, required.chain(optional).map(String::len).sum())
+        }
+        ListChange::Award(award) => (&award.opportunity_id, award.opportunity_id.len() + award.key.len()),
+    };
+    if bytes <= MAX_KEY_BYTES {
+        return Ok(());
+    }
+    Err(ProjectionError::rejected(KeyTooLong { id: id.chars().take(100).collect(), bytes }))
 }
 
 /// The newest changes of each opportunity.

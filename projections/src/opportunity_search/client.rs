@@ -20,6 +20,7 @@ use super::{
     Embedder, OpportunityDocument, SearchRanking, TextSource,
     opportunity_document::point_id,
     point::{DENSE, StoredPoint, dense_vector},
+    query_vector_cache::QueryVectorCache,
     title_words_cache::TitleWordsCache,
 };
 use crate::{
@@ -42,6 +43,7 @@ pub struct OpportunitySearch {
     text_source: Option<Arc<dyn TextSource>>,
     ranking: SearchRanking,
     title_words: Arc<TitleWordsCache>,
+    query_vectors: Arc<QueryVectorCache>,
     max_titles: u64,
     embedded: Arc<AtomicU64>,
 }
@@ -64,6 +66,7 @@ impl OpportunitySearch {
             text_source: None,
             ranking: SearchRanking::default(),
             title_words: Arc::default(),
+            query_vectors: Arc::default(),
             max_titles: config.vocabulary_titles,
             embedded: Arc::default(),
         })
@@ -161,6 +164,10 @@ impl OpportunitySearch {
 
     pub(super) fn title_words_cache(&self) -> &TitleWordsCache {
         &self.title_words
+    }
+
+    pub(super) fn query_vectors(&self) -> &QueryVectorCache {
+        &self.query_vectors
     }
 
     /// Most titles from which the spelling vocabulary is built.

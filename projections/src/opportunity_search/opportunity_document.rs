@@ -95,6 +95,41 @@ impl OpportunityDocument {
         };
         Self { payload, text, terms }
     }
+
+    /// Title.
+    pub fn title(&self) -> &str {
+        &self.payload.title
+    }
+
+    /// Type of the current notice.
+    pub fn notice_type(&self) -> &str {
+        &self.payload.notice_type
+    }
+
+    /// The agency's code.
+    pub fn agency_code(&self) -> &str {
+        &self.payload.agency_code
+    }
+
+    /// The agency's name.
+    pub fn agency_name(&self) -> &str {
+        &self.payload.agency_name
+    }
+
+    /// The prefixes of the industry code by which criteria may name it, shortest first.
+    pub fn naics_prefixes(&self) -> &[String] {
+        &self.payload.naics_prefixes
+    }
+
+    /// Set-aside code.
+    pub fn set_aside(&self) -> Option<&str> {
+        self.payload.set_aside.as_deref()
+    }
+
+    /// Response deadline.
+    pub fn response_deadline(&self) -> Option<DateTime<Utc>> {
+        self.payload.response_deadline
+    }
 }
 
 /// The solicitation number that the notice has, or else the one in the opportunity's id.

@@ -5,6 +5,7 @@ use std::{
     hash::{DefaultHasher, Hash, Hasher},
 };
 
+use chrono::{DateTime, SecondsFormat, Utc};
 use qdrant_client::{
     Payload,
     qdrant::{NamedVectors, PointStruct, RetrievedPoint, Value, Vector, VectorsOutput, vector_output},
@@ -14,24 +15,13 @@ use serde::Deserialize;
 use super::{
     embedding::EmbeddingModelId,
     opportunity_document::{OpportunityDocument, PointPayload, point_id},
-    terms::TermCounts,
 };
-use crate::{
-    QueryError,
-    storage::qdrant::{to_point_id, unreadable_error},
-};
+use crate::storage::qdrant::to_point_id;
 
 /// Name of the vector of a notice's meaning.
 pub(super) const DENSE: &str = "dense";
 /// Name of the vector of the words and numbers in it.
 pub(super) const SPARSE: &str = "sparse";
-
-/// A point to write.
-pub(super) struct NewPoint {
-    pub(super) payload: PointPayload,
-    pub(super) dense: Vec<f32>,
-    pub(super) terms: TermCounts,
-}
 
 /// The fields of a stored point that a write depends on. A missing field has its default, so that the point is
 /// overwritten.
@@ -62,16 +52,50 @@ impl StoredPoint {
     }
 }
 
-impl NewPoint {
-    pub(super) fn to_point(&self) -> Result<PointStruct, QueryError> {
-        let payload = serde_json::to_value(&self.payload).map_err(unreadable_error)?;
-        let payload = Payload::try_from(payload).map_err(unreadable_error)?;
-        let (indices, weights) = self.terms.to_weights();
-        let vectors = NamedVectors::default()
-            .add_vector(DENSE, Vector::new_dense(self.dense.clone()))
-            .add_vector(SPARSE, Vector::new_sparse(indices, weights));
-        Ok(PointStruct::new(to_point_id(point_id(&self.payload.id)), vectors, payload))
+/// The point to write for a document, in the form in which it is sent.
+pub(super) fn new_point(
+    document: &OpportunityDocument,
+    awarded: bool,
+    model: &EmbeddingModelId,
+    dense: Vec<f32>,
+) -> PointStruct {
+    let (indices, weights) = document.terms.to_weights();
+    let vectors = NamedVectors::default()
+        .add_vector(DENSE, Vector::new_dense(dense))
+        .add_vector(SPARSE, Vector::new_sparse(indices, weights));
+    PointStruct {
+        id: Some(to_point_id(point_id(&document.payload.id))),
+        vectors: Some(vectors.into()),
+        payload: payload_fields(&document.payload, awarded, model),
     }
+}
+
+/// The fields of a payload, as `PointPayload` is serialized. Going through JSON took longer than embedding the text.
+fn payload_fields(payload: &PointPayload, awarded: bool, model: &EmbeddingModelId) -> HashMap<String, Value> {
+    let time = |at: DateTime<Utc>| at.to_rfc3339_opts(SecondsFormat::AutoSi, true);
+    let required: [(&str, Value); 14] = [
+        ("id", payload.id.as_str().into()),
+        ("tenant_id", payload.tenant_id.as_str().into()),
+        ("sequence", i64::try_from(payload.sequence).unwrap_or(i64::MAX).into()),
+        ("title", payload.title.as_str().into()),
+        ("notice_type", payload.notice_type.as_str().into()),
+        ("agency_code", payload.agency_code.as_str().into()),
+        ("agency_name", payload.agency_name.as_str().into()),
+        ("naics_prefixes", payload.naics_prefixes.clone().into()),
+        ("posted_at", time(payload.posted_at).into()),
+        ("awarded", awarded.into()),
+        ("bucket", i64::from(payload.bucket).into()),
+        ("content_hash", payload.content_hash.as_str().into()),
+        ("model", model.name.into()),
+        ("model_version", model.version.into()),
+    ];
+    let optional: [(&str, Option<Value>); 3] = [
+        ("naics", payload.naics.as_deref().map(Value::from)),
+        ("set_aside", payload.set_aside.as_deref().map(Value::from)),
+        ("response_deadline", payload.response_deadline.map(|at| time(at).into())),
+    ];
+    let optional = optional.into_iter().filter_map(|(name, value)| Some((name, value?)));
+    required.into_iter().chain(optional).map(|(name, value)| (name.to_owned(), value)).collect()
 }
 
 /// The dense vector of a point; empty if it has none.
@@ -107,4 +131,31 @@ pub(super) fn hash_terms(terms: &[u32]) -> u64 {
     let mut hasher = DefaultHasher::new();
     terms.hash(&mut hasher);
     hasher.finish()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixture::{details, discovered, filing, recorded_event};
+
+    #[test]
+    fn the_fields_are_those_of_the_serialized_payload() {
+        let event = recorded_event(7, &discovered("Lifts"));
+        let mut payload = OpportunityDocument::from_event(&event, &filing("n1"), details("Lifts")).payload;
+        let model = EmbeddingModelId { name: "a model", version: "2" };
+        for is_complete in [true, false] {
+            payload.set_aside = is_complete.then(|| "SBA".to_owned());
+            payload.response_deadline = is_complete.then_some(payload.posted_at);
+            payload.naics = payload.naics.filter(|_| is_complete);
+            payload.naics_prefixes.truncate(if is_complete { 9 } else { 0 });
+            let written = PointPayload {
+                awarded: true,
+                model: model.name.to_owned(),
+                model_version: model.version.to_owned(),
+                ..payload.clone()
+            };
+            let serialized = Payload::try_from(serde_json::to_value(&written).unwrap()).unwrap();
+            assert_eq!(payload_fields(&payload, true, &model), HashMap::from(serialized));
+        }
+    }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use domain::{
     context::BoundedContext,
     envelope::RawEnvelope,
-    opportunity::{AmendmentStanding, Opportunity, OpportunityEvent},
+    opportunity::{Opportunity, OpportunityContent, OpportunityEvent},
 };
 
 use super::{
@@ -38,6 +38,9 @@ pub enum SearchChange {
 impl Projection for OpportunitySearch {
     const NAME: &'static str = "search";
 
+    /// The points of an event are those of its stream.
+    const CONCURRENT_WRITES: usize = 2;
+
     type Change = SearchChange;
 
     fn subscribed_contexts() -> &'static [BoundedContext] {
@@ -50,7 +53,7 @@ impl Projection for OpportunitySearch {
     }
 
     fn batch_limits() -> BatchLimits {
-        BatchLimits { batch_events: 1_000, linger: Duration::from_millis(30), rebuild_events: 2_000 }
+        BatchLimits { batch_events: 1_000, linger: Duration::from_millis(30), rebuild_events: 3_000 }
     }
 
     fn with_generation(&self, generation: ReadModelGeneration) -> Self {
@@ -70,18 +73,13 @@ impl Projection for OpportunitySearch {
             return Ok(project_units(event)?.into_iter().map(to_change).collect());
         }
         let payload = event.decode::<OpportunityEvent>().map_err(ProjectionError::poison)?;
-        Ok(match payload {
-            OpportunityEvent::Discovered { filing, details }
-            | OpportunityEvent::Amended { filing, standing: AmendmentStanding::Current, details } => {
-                vec![SearchChange::Described(Box::new(OpportunityDocument::from_event(event, &filing, *details)))]
+        let change = payload.into_content().map(|content| match content {
+            OpportunityContent::CurrentNotice { filing, details } => {
+                SearchChange::Described(Box::new(OpportunityDocument::from_event(event, &filing, *details)))
             }
-            OpportunityEvent::Awarded { .. } => vec![SearchChange::Awarded { id: event.aggregate_id.clone() }],
-            // An earlier notice changes no current fact; a new deadline is also part of the amendment before it.
-            OpportunityEvent::Amended { standing: AmendmentStanding::Earlier, .. }
-            | OpportunityEvent::DeadlineChanged { .. }
-            | OpportunityEvent::Cancelled { .. }
-            | OpportunityEvent::Archived { .. } => vec![],
-        })
+            OpportunityContent::Award { .. } => SearchChange::Awarded { id: event.aggregate_id.clone() },
+        });
+        Ok(change.into_iter().collect())
     }
 
     async fn apply(&self, changes: &[SearchChange]) -> Result<(), ProjectionError> {

@@ -1,6 +1,6 @@
 //! Searches opportunities by meaning, and by words and numbers.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, sync::Arc};
 
 use chrono::{DateTime, Utc};
 use domain::value::PUBLIC_TENANT;
@@ -124,8 +124,24 @@ impl OpportunitySearch {
     }
 
     /// Embeds the text of a query.
-    pub(super) async fn embed_query(&self, text: &str) -> Result<Vec<f32>, QueryError> {
-        self.embedder().embed_query(text).await.map_err(|source: EmbeddingError| unavailable_error(source))
+    pub(super) async fn embed_query(&self, text: &str) -> Result<Arc<[f32]>, QueryError> {
+        if let Some(vector) = self.query_vectors().get(text) {
+            return Ok(vector);
+        }
+        let vector: Arc<[f32]> =
+            self.embedder().embed_query(text).await.map_err(|source: EmbeddingError| unavailable_error(source))?.into();
+        self.query_vectors().insert(text, &vector);
+        Ok(vector)
+    }
+
+    /// The weighted sum of the vectors of texts.
+    pub(super) async fn embed_weighted(&self, texts: &[(String, f32)]) -> Result<Vec<f32>, QueryError> {
+        let mut sum = vec![0.0; self.embedder().dimension()];
+        for (text, weight) in texts {
+            let vector = self.embed_query(text).await?;
+            sum.iter_mut().zip(&*vector).for_each(|(sum, value)| *sum += weight * value);
+        }
+        Ok(sum)
     }
 
     pub(super) async fn run_query(&self, query: QueryPointsBuilder) -> Result<Vec<OpportunityHit>, QueryError> {

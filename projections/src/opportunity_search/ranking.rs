@@ -6,11 +6,11 @@
 //! has a low one. The sum is computed here, because it needs the best score of each kind, which
 //! `Qdrant`'s formulas do not have.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
 use qdrant_client::qdrant::{
-    Filter as StoreFilter, GetPointsBuilder, PayloadIncludeSelector, PrefetchQueryBuilder, Query,
+    Filter as StoreFilter, GetPointsBuilder, PayloadIncludeSelector, PointId, PrefetchQueryBuilder, Query,
     QueryBatchPointsBuilder, QueryPointsBuilder, RetrievedPoint, ScoredPoint, with_payload_selector::SelectorOptions,
 };
 
@@ -46,8 +46,12 @@ impl OpportunitySearch {
     ) -> Result<Vec<(RetrievedPoint, f32)>, QueryError> {
         let candidates = CANDIDATES.max(u64::from(first));
         let meaning = Query::new_nearest(self.embed_weighted(&expanded.weighted_texts).await?);
-        let dates = (weights.recency > 0.0).then(|| POSTED_AT.to_owned());
-        let payload = SelectorOptions::Include(PayloadIncludeSelector { fields: dates.into_iter().collect() });
+        // Not a selection of no field, for which the engine reads the whole payload of each candidate.
+        let payload = if weights.recency > 0.0 {
+            SelectorOptions::Include(PayloadIncludeSelector { fields: vec![POSTED_AT.to_owned()] })
+        } else {
+            SelectorOptions::Enable(false)
+        };
         let request = |query: Query, vector: &str| {
             let request = QueryPointsBuilder::new(collection).query(query).using(vector);
             request.filter(conditions.clone()).limit(candidates).with_payload(payload.clone())
@@ -67,36 +71,24 @@ impl OpportunitySearch {
         by_meaning.extend(scores.next().unwrap_or_default());
         let by_words = scores.next().unwrap_or_default();
         let by_date = if weights.recency > 0.0 { score_dates(by_meaning.iter().chain(&by_words)) } else { vec![] };
-        let lists = vec![(weights.meaning, by_meaning), (weights.words, by_words), (weights.recency, by_date)];
-        self.fetch_points(collection, fuse_scores(lists, first as usize)).await
-    }
-
-    /// The weighted sum of the vectors of texts.
-    async fn embed_weighted(&self, texts: &[(String, f32)]) -> Result<Vec<f32>, QueryError> {
-        let mut sum = vec![0.0; self.embedder().dimension()];
-        for (text, weight) in texts {
-            let vector = self.embed_query(text).await?;
-            sum.iter_mut().zip(vector).for_each(|(sum, value)| *sum += weight * value);
-        }
-        Ok(sum)
+        let lists = [(weights.meaning, by_meaning), (weights.words, by_words), (weights.recency, by_date)];
+        self.fetch_points(collection, fuse_scores(&lists, first as usize)).await
     }
 
     /// Loads ranked points with their payloads, in the same order. Points that were deleted meanwhile are left out.
     async fn fetch_points(
         &self,
         collection: &str,
-        ranked: Vec<(ScoredPoint, f32)>,
+        ranked: Vec<(PointId, f32)>,
     ) -> Result<Vec<(RetrievedPoint, f32)>, QueryError> {
-        let ids: Vec<_> = ranked.iter().filter_map(|(point, _)| point.id.clone()).collect();
+        let ids: Vec<_> = ranked.iter().map(|(id, _)| id.clone()).collect();
         let mut points_by_id = HashMap::with_capacity(ids.len());
         for ids in ids.chunks(POINTS_PER_CALL) {
             let get = GetPointsBuilder::new(collection, ids).with_payload(true);
             let points = self.qdrant().run_request(self.client().get_points(get)).await?.result;
             points_by_id.extend(points.into_iter().filter_map(|point| Some((point_uuid(&point)?.to_owned(), point))));
         }
-        let with_payload = |(point, score): (ScoredPoint, f32)| {
-            Some((points_by_id.remove(point.id.as_ref().and_then(uuid_text)?)?, score))
-        };
+        let with_payload = |(id, score): (PointId, f32)| Some((points_by_id.remove(uuid_text(&id)?)?, score));
         Ok(ranked.into_iter().filter_map(with_payload).collect())
     }
 }
@@ -115,29 +107,29 @@ fn posted_at(point: &ScoredPoint) -> Option<DateTime<Utc>> {
 
 /// Merges weighted lists: the score of a point is the weighted sum of its scores, each divided by the best of its list.
 /// A point that is twice in a list counts once.
-fn fuse_scores(lists: Vec<(f32, Vec<ScoredPoint>)>, first: usize) -> Vec<(ScoredPoint, f32)> {
-    let mut sums = HashMap::<String, (ScoredPoint, f32)>::new();
-    for (weight, list) in lists {
+fn fuse_scores(lists: &[(f32, Vec<ScoredPoint>)], first: usize) -> Vec<(PointId, f32)> {
+    // By id: the sum, and the list that was added last.
+    let mut sums = HashMap::<&str, (f32, usize)>::new();
+    for (list_index, (weight, list)) in lists.iter().enumerate() {
         let best = list.iter().map(|point| point.score).fold(0.0, f32::max);
         // A list without a positive score has no relevant point.
         if best <= f32::EPSILON {
             continue;
         }
-        let mut seen = HashSet::with_capacity(list.len());
         for point in list {
-            let Some(id) = point.id.as_ref().and_then(uuid_text).map(str::to_owned) else { continue };
-            if !seen.insert(id.clone()) {
-                continue;
+            let Some(id) = point.id.as_ref().and_then(uuid_text) else { continue };
+            let (sum, last_list) = sums.entry(id).or_insert((0.0, usize::MAX));
+            if *last_list != list_index {
+                *sum += weight * point.score.max(0.0) / best;
+                *last_list = list_index;
             }
-            let share = weight * point.score.max(0.0) / best;
-            sums.entry(id).or_insert((point, 0.0)).1 += share;
         }
     }
-    let mut ranked: Vec<_> = sums.into_iter().collect();
+    let mut ranked: Vec<(&str, f32)> = sums.into_iter().map(|(id, (sum, _))| (id, sum)).collect();
     // Equal scores are ordered by id, so that the order is always the same.
-    ranked.sort_by(|(left_id, (_, left)), (right_id, (_, right))| right.total_cmp(left).then(left_id.cmp(right_id)));
+    ranked.sort_unstable_by(|(left_id, left), (right_id, right)| right.total_cmp(left).then(left_id.cmp(right_id)));
     ranked.truncate(first);
-    ranked.into_iter().map(|(_, ranked)| ranked).collect()
+    ranked.into_iter().map(|(id, score)| (id.into(), score)).collect()
 }
 
 #[cfg(test)]
@@ -157,9 +149,9 @@ mod tests {
     }
 
     fn fused(meaning: &[(u128, f32)], words: &[(u128, f32)]) -> Vec<(u128, f32)> {
-        let ranked = fuse_scores(vec![(0.25, list(meaning)), (0.75, list(words))], 3);
-        let id = |point: &ScoredPoint| point.id.as_ref().and_then(uuid_text)?.parse::<Uuid>().ok();
-        ranked.iter().map(|(point, score)| (id(point).unwrap().as_u128(), *score)).collect()
+        let ranked = fuse_scores(&[(0.25, list(meaning)), (0.75, list(words))], 3);
+        let number = |id: &PointId| uuid_text(id).unwrap().parse::<Uuid>().unwrap().as_u128();
+        ranked.iter().map(|(id, score)| (number(id), *score)).collect()
     }
 
     #[test]

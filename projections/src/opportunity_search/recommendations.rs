@@ -69,7 +69,7 @@ impl OpportunitySearch {
         };
         let (mut positive, negative) = (inputs(&preferences.likes), inputs(&preferences.dislikes));
         if let Some(text) = &preferences.text {
-            positive.push(self.embed_query(text).await?.into());
+            positive.push(self.embed_query(text).await?.to_vec().into());
         }
         if positive.is_empty() {
             return Ok(vec![]);

@@ -121,20 +121,18 @@ impl OpportunityText {
     }
 }
 
-/// Builds text queries. It caches what several queries have in common, and the statistics of the collection.
+/// Builds text queries. It keeps the statistics of the collection that several queries need.
 pub struct TextQueryBuilder {
     search: OpportunitySearch,
     titles: Arc<TitleWords>,
     rarities: HashMap<u32, f32>,
-    /// Vectors of texts that were added to queries: phrases of the table of synonyms.
-    vectors: HashMap<String, Vec<f32>>,
 }
 
 impl TextQueryBuilder {
     /// Creates a builder with the present statistics of the collection.
     pub async fn create(search: OpportunitySearch) -> Self {
         let titles = search.title_words().await;
-        Self { search, titles, rarities: HashMap::new(), vectors: HashMap::new() }
+        Self { search, titles, rarities: HashMap::new() }
     }
 
     /// Builds the queries of texts, in their order.
@@ -154,27 +152,11 @@ impl TextQueryBuilder {
         self.rarities.extend(self.search.load_term_rarities(&unknown).await?);
         let mut queries = Vec::with_capacity(texts.len());
         for query in &expanded {
-            let vector = self.embed_weighted(&query.weighted_texts).await?;
+            let vector = self.search.embed_weighted(&query.weighted_texts).await?;
             let rarity = |dimension| self.rarities.get(&dimension).copied().unwrap_or_default();
             queries.push(TextQuery::from_expanded(query, &vector, rarity));
         }
         Ok(queries)
-    }
-
-    /// The weighted sum of the vectors of texts, of which the first is the query.
-    async fn embed_weighted(&mut self, texts: &[(String, f32)]) -> Result<Vec<f32>, QueryError> {
-        let mut sum = vec![0.0; self.search.embedder().dimension()];
-        for (index, (text, weight)) in texts.iter().enumerate() {
-            let vector = match self.vectors.get(text) {
-                Some(vector) => vector.clone(),
-                None => self.search.embed_query(text).await?,
-            };
-            sum.iter_mut().zip(&vector).for_each(|(sum, value)| *sum += weight * value);
-            if index > 0 {
-                self.vectors.entry(text.clone()).or_insert(vector);
-            }
-        }
-        Ok(sum)
     }
 }
 

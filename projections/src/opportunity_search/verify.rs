@@ -4,7 +4,7 @@ use std::{collections::HashMap, ops::RangeInclusive};
 
 use domain::{
     envelope::RawEnvelope,
-    opportunity::{AmendmentStanding, NoticeDetails, NoticeFiling, Opportunity, OpportunityEvent},
+    opportunity::{NoticeDetails, NoticeFiling, Opportunity, OpportunityContent, OpportunityEvent},
 };
 use qdrant_client::{
     Payload,
@@ -95,19 +95,15 @@ impl ReadModelFold for PointFold {
         if event.aggregate_type != <Opportunity as cqrs_es::Aggregate>::TYPE {
             return self.units.apply_event(event);
         }
-        match event.decode::<OpportunityEvent>().map_err(ProjectionError::poison)? {
-            OpportunityEvent::Discovered { filing, details }
-            | OpportunityEvent::Amended { filing, standing: AmendmentStanding::Current, details } => {
+        match event.decode::<OpportunityEvent>().map_err(ProjectionError::poison)?.into_content() {
+            Some(OpportunityContent::CurrentNotice { filing, details }) => {
                 let described = self.build_payload(event, &filing, &details);
                 self.points.entry(event.aggregate_id.clone()).or_default().payload_and_terms_hash = Some(described);
             }
-            OpportunityEvent::Awarded { .. } => {
+            Some(OpportunityContent::Award { .. }) => {
                 self.points.entry(event.aggregate_id.clone()).or_default().awarded = true;
             }
-            OpportunityEvent::Amended { standing: AmendmentStanding::Earlier, .. }
-            | OpportunityEvent::DeadlineChanged { .. }
-            | OpportunityEvent::Cancelled { .. }
-            | OpportunityEvent::Archived { .. } => {}
+            None => {}
         }
         Ok(())
     }

@@ -2,14 +2,20 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use qdrant_client::qdrant::{Condition, CountPointsBuilder, Filter, PointId};
+
 use super::{
     OpportunityDocument, OpportunitySearch,
     desired_point::DesiredPoint,
     opportunity_document::point_id,
-    point::{NewPoint, StoredPoint},
-    write::PointWrites,
+    point::{StoredPoint, new_point},
+    write::{PointWrites, has_sequence},
 };
-use crate::runtime::ProjectionError;
+use crate::{
+    QueryError,
+    runtime::ProjectionError,
+    storage::qdrant::{POINTS_PER_CALL, to_point_id},
+};
 
 /// Attempts to write a batch while other workers change the same points.
 const ATTEMPTS: usize = 10;
@@ -38,8 +44,37 @@ impl OpportunitySearch {
             }
             self.find_vectors(&desired, &stored, &mut vectors).await?;
             self.write_points(self.plan_writes(&desired, &stored, &vectors)?).await?;
+            // Otherwise another writer was faster for some of them, or the store has lost a write.
+            if self.contains_all(&desired).await.map_err(ProjectionError::unavailable)? {
+                return Ok(());
+            }
         }
         Err(ProjectionError::unavailable("another writer keeps changing the same points"))
+    }
+
+    /// Whether the collection has all of these points, as desired or newer. They are counted, which takes a third of
+    /// the time of reading them.
+    async fn contains_all(&self, desired: &BTreeMap<String, DesiredPoint>) -> Result<bool, QueryError> {
+        let desired: Vec<_> = desired.iter().collect();
+        for chunk in desired.chunks(POINTS_PER_CALL) {
+            let mut ids_by_state = BTreeMap::<(u64, bool), Vec<PointId>>::new();
+            for (id, point) in chunk {
+                let sequence = point.document.as_ref().map_or(0, |document| document.payload.sequence);
+                ids_by_state.entry((sequence, point.awarded)).or_default().push(to_point_id(point_id(id)));
+            }
+            let is_in_state = |((sequence, awarded), ids): ((u64, bool), Vec<PointId>)| {
+                let awarded = awarded.then(|| Condition::matches("awarded", true));
+                let conditions = [Condition::has_id(ids), has_sequence(sequence)].into_iter().chain(awarded);
+                Condition::from(Filter::must(conditions))
+            };
+            let filter = Filter::should(ids_by_state.into_iter().map(is_in_state));
+            let count = CountPointsBuilder::new(self.collection()).filter(filter).exact(true);
+            let response = self.qdrant().run_request(self.client().count(count)).await?;
+            if response.result.map_or(0, |result| result.count) != chunk.len() as u64 {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     fn plan_writes(
@@ -54,14 +89,12 @@ impl OpportunitySearch {
             let stored = stored.get(id.as_str());
             match (point.newer_document(stored), vectors.get(id)) {
                 (Some(document), Some(dense)) => {
-                    let mut payload = document.payload.clone();
-                    payload.awarded = point.awarded || stored.is_some_and(|stored| stored.awarded);
-                    model.name.clone_into(&mut payload.model);
-                    model.version.clone_into(&mut payload.model_version);
-                    writes.points.push(NewPoint { payload, dense: dense.clone(), terms: document.terms.clone() });
+                    let awarded = point.awarded || stored.is_some_and(|stored| stored.awarded);
+                    let sequence = document.payload.sequence;
+                    writes.add_point(sequence, awarded, new_point(document, awarded, &model, dense.clone()));
                 }
                 (Some(_), None) => return Err(ProjectionError::unavailable("the model returned too few vectors")),
-                (None, _) if stored.is_some() => writes.awarded.push(point_id(id)),
+                (None, _) if stored.is_some() => writes.add_award(to_point_id(point_id(id))),
                 (None, _) => return Err(ProjectionError::poison(UndescribedOpportunity { id: id.clone() })),
             }
         }

@@ -19,6 +19,9 @@ use crate::{
 impl Projection for OpportunityViews {
     const NAME: &'static str = "views";
 
+    // Streams share figures only, to which the script adds.
+    const CONCURRENT_WRITES: usize = 2;
+
     type Change = ViewChange;
 
     fn subscribed_contexts() -> &'static [BoundedContext] {
@@ -26,7 +29,7 @@ impl Projection for OpportunityViews {
     }
 
     fn batch_limits() -> BatchLimits {
-        BatchLimits { batch_events: 2_000, linger: Duration::from_millis(5), rebuild_events: 15_000 }
+        BatchLimits { batch_events: 2_000, linger: Duration::from_millis(2), rebuild_events: 15_000 }
     }
 
     fn with_generation(&self, generation: ReadModelGeneration) -> Self {

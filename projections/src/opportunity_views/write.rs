@@ -100,11 +100,17 @@ impl StreamBatch<'_> {
         let ViewTransition { from, to, deltas } = transition;
         let retention = self.views.retention;
         let text = to.state.to_json().map_err(ProjectionError::poison)?;
-        let to_target = |key: &FigureKey| -> FigureTarget { key.to_target(self.views.figure_key(key), retention) };
-        let figures = deltas
-            .iter()
-            .map(|(key, field, delta)| FigureDelta { target: to_target(key), field: field.to_owned(), delta })
-            .collect();
+        let mut figures = vec![];
+        // The fields of one key follow each other.
+        let mut last: Option<(&FigureKey, FigureTarget)> = None;
+        for (key, field, delta) in deltas.iter() {
+            let target = match &last {
+                Some((last_key, target)) if *last_key == key => target.clone(),
+                _ => key.to_target(self.views.figure_key(key), retention),
+            };
+            figures.push(FigureDelta { target: target.clone(), field: field.to_owned(), delta });
+            last = Some((key, target));
+        }
         let ttl_seconds = if kind.may_expire() { retention.visit_ttl_seconds() } else { 0 };
         Ok(StateTransition { index, from, to, text, ttl_seconds, figures })
     }

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use super::ResponseCache;
 use crate::{
     QueryError,
-    runtime::{BatchLimits, ProjectionError, StatelessProjection},
+    runtime::{BatchLimits, ForwardingProjection, ProjectionError},
 };
 
 /// The invalidation of the cached responses about some subjects of a tenant, caused by an event.
@@ -37,7 +37,7 @@ struct InvalidationPayload {
     page_url: Option<String>,
 }
 
-impl StatelessProjection for ResponseCache {
+impl ForwardingProjection for ResponseCache {
     const NAME: &'static str = "answers";
 
     type Change = CacheInvalidation;

@@ -23,6 +23,8 @@ pub trait AnyProjection: Send + Sync {
     fn batch_limits(&self) -> BatchLimits;
     /// See [`Projection::FETCH_STRATEGY`].
     fn fetch_strategy(&self) -> FetchStrategy;
+    /// See [`Projection::CONCURRENT_WRITES`].
+    fn concurrent_writes(&self) -> usize;
     /// See [`Projection::with_generation`].
     fn with_generation(&self, generation: ReadModelGeneration) -> Arc<dyn AnyProjection>;
     /// See [`Projection::with_copy_source`].
@@ -39,6 +41,10 @@ pub trait AnyProjection: Send + Sync {
     fn ping(&self) -> BoxFuture<'_, Result<(), QueryError>>;
     /// See [`Projection::prepare`].
     fn prepare(&self) -> BoxFuture<'_, Result<(), QueryError>>;
+    /// See [`Projection::begin_fill`].
+    fn begin_fill(&self) -> BoxFuture<'_, Result<(), QueryError>>;
+    /// See [`Projection::end_fill`].
+    fn end_fill(&self) -> BoxFuture<'_, Result<(), QueryError>>;
     /// See [`Projection::discard`].
     fn discard(&self) -> BoxFuture<'_, Result<(), QueryError>>;
     /// See [`Projection::switch_direct_readers`].
@@ -86,6 +92,10 @@ impl<P: Projection> AnyProjection for P {
         P::FETCH_STRATEGY
     }
 
+    fn concurrent_writes(&self) -> usize {
+        P::CONCURRENT_WRITES
+    }
+
     fn with_generation(&self, generation: ReadModelGeneration) -> Arc<dyn AnyProjection> {
         Arc::new(Projection::with_generation(self, generation))
     }
@@ -130,6 +140,14 @@ impl<P: Projection> AnyProjection for P {
 
     fn prepare(&self) -> BoxFuture<'_, Result<(), QueryError>> {
         Projection::prepare(self).boxed()
+    }
+
+    fn begin_fill(&self) -> BoxFuture<'_, Result<(), QueryError>> {
+        Projection::begin_fill(self).boxed()
+    }
+
+    fn end_fill(&self) -> BoxFuture<'_, Result<(), QueryError>> {
+        Projection::end_fill(self).boxed()
     }
 
     fn discard(&self) -> BoxFuture<'_, Result<(), QueryError>> {

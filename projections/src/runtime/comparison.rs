@@ -77,7 +77,7 @@ pub trait ReadModelFold: Send {
     fn expected_rows(&self) -> Vec<ReadModelRow>;
 }
 
-/// The fold of a stateless projection, which has no rows.
+/// The fold of a forwarding projection, which has no rows.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct EmptyFold;
 

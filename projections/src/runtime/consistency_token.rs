@@ -94,7 +94,7 @@ impl ProjectionRuntime {
     ///
     /// # Errors
     /// [`ConsistencyCheckError`] when Postgres or the broker does not answer.
-    pub async fn completed_prefix(
+    pub async fn load_applied_position(
         &self,
         projection: &dyn AnyProjection,
         generation: ReadModelGeneration,
@@ -102,7 +102,7 @@ impl ProjectionRuntime {
         let partitions =
             self.partition_counts(projection).await.map_err(|error| ConsistencyCheckError::Kafka(error.into()))?;
         let checkpoint = self.control.load_checkpoint(projection.name(), generation).await?;
-        Ok(checkpoint.completed_prefix(total_partitions(&partitions)))
+        Ok(checkpoint.applied_position(total_partitions(&partitions)))
     }
 
     /// Waits until a generation has reached a token's position, for at most `max_wait`.
@@ -134,7 +134,7 @@ impl ProjectionRuntime {
                 let partition = partition_for_key(aggregate_id, partitions.get(&topic).copied().unwrap_or_default());
                 checkpoint.0.get(&(topic, partition)).map_or(0, |reached| reached.position)
             } else {
-                checkpoint.completed_prefix(total_partitions(&partitions))
+                checkpoint.applied_position(total_partitions(&partitions))
             };
             if position >= token.position {
                 return Ok(ConsistencyStatus::Reached);

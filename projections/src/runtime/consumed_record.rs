@@ -71,10 +71,9 @@ struct EnvelopeError {
 
 impl ConsumedRecord {
     pub(super) fn from_message(message: &impl Message) -> Self {
-        let header = |name: &str| {
-            let headers = message.headers()?;
-            headers.iter().find(|header| header.key == name)?.value
-        };
+        // Each access to a header is a call of the client library: they are read once.
+        let headers: Vec<_> = message.headers().map(|headers| headers.iter().collect()).unwrap_or_default();
+        let header = |name: &str| headers.iter().find(|header| header.key == name)?.value;
         let (topic, partition, offset) = (message.topic().to_owned(), message.partition(), message.offset());
         let (key, value) = (message.key().unwrap_or_default(), message.payload().unwrap_or_default());
         let bytes = key.len() + value.len();

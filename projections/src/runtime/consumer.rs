@@ -1,32 +1,41 @@
-//! The Kafka consumer of a worker: returns batches, and stays in its group while the worker waits.
+//! The Kafka consumer of a worker: forms batches and hands them over, and stays in its group while they cannot be
+//! written.
 
+mod forming_batch;
+mod partition_assignment;
 mod partitions;
 mod rebalance_listener;
 mod stall_detector;
 
-use std::{
-    collections::{BTreeMap, VecDeque},
-    sync::{Arc, atomic::Ordering},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use domain::context::BoundedContext;
+use futures::FutureExt;
 use rdkafka::{
-    ClientConfig, Offset, TopicPartitionList,
-    config::RDKafkaLogLevel,
+    TopicPartitionList,
     consumer::{CommitMode, Consumer, StreamConsumer},
     error::KafkaError,
 };
-use tokio::time::{Instant, sleep_until, timeout, timeout_at};
+use tokio::{
+    sync::{OwnedSemaphorePermit, mpsc},
+    time::{Instant, sleep_until, timeout},
+};
 use tokio_util::sync::CancellationToken;
 
 pub(super) use self::{
+    forming_batch::FetchedBatch,
+    partition_assignment::{BatchSlot, NextOffsets, PartitionAssignment},
     partitions::{
         EndOffsets, PartitionCounts, commit_group_offsets, fetch_end_offsets, fetch_partition_counts, total_partitions,
     },
     stall_detector::StalledPartition,
 };
-use self::{rebalance_listener::RebalanceListener, stall_detector::StallDetector};
+use self::{
+    forming_batch::{FormingBatch, FormingLimits},
+    partitions::{base_client_config, to_partition_list},
+    rebalance_listener::RebalanceListener,
+    stall_detector::{StallDetector, TopicPartition},
+};
 use super::{
     BatchLimits, Checkpoint, ConsumerConfig, FetchStrategy, ReadModelGeneration, consumed_record::ConsumedRecord,
     worker_status::StatusWriter,
@@ -54,49 +63,55 @@ const IDLE_FETCH_WAIT_MS: u64 = 500;
 /// Number of checks for silent partitions within `stall_after_ms`.
 const STALL_CHECKS_PER_TIMEOUT: u32 = 3;
 
-/// The outcome of waiting for a batch.
-pub(super) enum NextBatch {
-    /// Records, at least one.
-    Batch(Vec<ConsumedRecord>),
+/// How long a full batch waits before the consumer pauses its partitions and polls again: it has to stay in its group.
+/// Pausing drops what was fetched ahead.
+const PAUSE_AFTER: Duration = Duration::from_secs(1);
+
+/// Why [`BatchConsumer::hand_over_batches`] returns.
+pub(super) enum FetchInterruption {
     /// A partition has delivered nothing for some time: the caller checks whether it is stalled.
-    Idle,
-    /// Shutdown was requested.
+    Silence,
+    /// Shutdown was requested, or nobody takes batches any more.
     Stop,
+}
+
+/// What a consumer consumes, and how.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Subscription {
+    pub(super) name: &'static str,
+    pub(super) generation: ReadModelGeneration,
+    pub(super) contexts: &'static [BoundedContext],
+    pub(super) limits: BatchLimits,
+    pub(super) fetch: FetchStrategy,
 }
 
 /// Consumes for one generation of one projection.
 pub(super) struct BatchConsumer {
-    consumer: Arc<StreamConsumer<RebalanceListener>>,
+    consumer: StreamConsumer<RebalanceListener>,
     config: ConsumerConfig,
     topics: Vec<String>,
+    assignment: Arc<PartitionAssignment>,
+    /// The version of the assignment under which the forming batch was checked.
+    checked_version: u64,
     stall_detector: StallDetector,
     next_stall_check: Instant,
     name: &'static str,
+    subscription: Subscription,
     status: StatusWriter,
-    batch_events: usize,
-    batch_bytes: usize,
-    linger: Duration,
-    /// Records that arrived while the worker waited.
-    buffered: VecDeque<ConsumedRecord>,
+    forming: FormingBatch,
+    /// Whether the partitions are paused because the forming batch is full.
     paused: bool,
-    fetch: FetchStrategy,
-    /// The offset after the last applied record of each partition.
-    applied_offsets: BTreeMap<(String, i32), i64>,
-    /// The applied offsets that are not committed yet.
-    pending_offsets: BTreeMap<(String, i32), i64>,
     last_flush: Instant,
 }
 
 impl BatchConsumer {
     pub(super) fn open(
-        name: &'static str,
-        generation: ReadModelGeneration,
-        contexts: &[BoundedContext],
-        limits: BatchLimits,
-        fetch: FetchStrategy,
+        subscription: Subscription,
         config: &ConsumerConfig,
         status: &StatusWriter,
+        assignment: &Arc<PartitionAssignment>,
     ) -> Result<Self, KafkaError> {
+        let Subscription { name, generation, contexts, limits, fetch } = subscription;
         // At most the queue's size, because the records of one response are held in addition to the queue.
         let fetch_bytes = config.queue_bytes.clamp(FETCH_BYTES_FLOOR, MAX_FETCH_BYTES);
         let (fetch_wait_ms, fetch_min_bytes) = match fetch {
@@ -122,68 +137,119 @@ impl BatchConsumer {
             .set("fetch.wait.max.ms", fetch_wait_ms.to_string())
             .set("fetch.min.bytes", fetch_min_bytes.to_string())
             .set("fetch.error.backoff.ms", "50")
-            .create_with_context(RebalanceListener::new(name, status.clone()))?;
+            // How long a full queue stops fetching. With the client's default, 1,000, a worker that empties its queue sooner
+            // waits for the rest of a second.
+            .set("fetch.queue.backoff.ms", "20")
+            .create_with_context(RebalanceListener::new(name, status.clone(), Arc::clone(assignment)))?;
         let topics = config.topics(contexts);
         consumer.subscribe(&topics.iter().map(String::as_str).collect::<Vec<_>>())?;
+        let limits = FormingLimits {
+            events: config.batch_events(limits),
+            bytes: config.batch_bytes.max(1),
+            linger: config.linger(limits),
+        };
         Ok(Self {
-            consumer: Arc::new(consumer),
+            consumer,
             config: config.clone(),
             topics,
+            assignment: Arc::clone(assignment),
+            checked_version: assignment.version(),
             stall_detector: StallDetector::default(),
             next_stall_check: Instant::now() + config.stall_after() / STALL_CHECKS_PER_TIMEOUT,
             name,
+            subscription,
             status: status.clone(),
-            batch_events: config.batch_events(limits),
-            batch_bytes: config.batch_bytes.max(1),
-            linger: config.linger(limits),
-            buffered: VecDeque::new(),
+            forming: FormingBatch::new(limits),
             paused: false,
-            fetch,
-            applied_offsets: BTreeMap::new(),
-            pending_offsets: BTreeMap::new(),
             last_flush: Instant::now(),
         })
     }
 
-    /// Grows with every change of the assigned partitions.
-    pub(super) fn assignment_version(&self) -> u64 {
-        self.consumer.context().assignment_version.load(Ordering::Acquire)
-    }
-
-    /// Waits for the next batch.
-    pub(super) async fn next_batch(&mut self, shutdown: &CancellationToken) -> NextBatch {
-        self.resume();
-        let first = loop {
+    /// Forms batches and hands them over, and commits the offsets of applied ones. A batch grows until the one before it
+    /// is taken, so that it is small when there is little to do and large when there is much.
+    pub(super) async fn hand_over_batches(
+        &mut self,
+        batches: &mpsc::Sender<FetchedBatch>,
+        shutdown: &CancellationToken,
+    ) -> FetchInterruption {
+        loop {
             if self.should_check_stalls() {
-                return NextBatch::Idle;
+                return FetchInterruption::Silence;
             }
-            let (flush_at, has_pending) = (self.last_flush + COMMIT_INTERVAL, !self.pending_offsets.is_empty());
+            // Here, because a record may be ready each time.
+            self.flush_due_offsets();
+            let (due_at, full_since) = (self.forming.due_at(), self.forming.full_since());
+            let is_due = due_at.is_some_and(|due_at| due_at <= Instant::now());
+            let (flush_at, has_pending) = (self.last_flush + COMMIT_INTERVAL, self.assignment.has_pending_offsets());
             let stall_check_at = self.next_stall_check;
             tokio::select! {
                 biased;
-                () = shutdown.cancelled() => return NextBatch::Stop,
-                first = self.next_record() => break first,
-                () = sleep_until(flush_at), if has_pending => self.flush_offsets(),
+                () = shutdown.cancelled() => return FetchInterruption::Stop,
+                () = batches.closed() => return FetchInterruption::Stop,
+                record = receive_record(&self.consumer, self.name, &self.status),
+                    if full_since.is_none() || self.paused => self.collect(record),
+                permit = self.assignment.wait_for_permit(), if is_due => {
+                    let Some(permit) = permit else { return FetchInterruption::Stop };
+                    self.hand_over(permit, batches);
+                }
+                () = sleep_until(due_at.unwrap_or(stall_check_at)), if due_at.is_some() && !is_due => {}
+                () = sleep_until(full_since.unwrap_or(stall_check_at) + PAUSE_AFTER),
+                    if full_since.is_some() && !self.paused => self.pause(),
+                () = sleep_until(flush_at), if has_pending => {}
+                () = self.assignment.wait_for_pending_offsets(), if !has_pending => {}
                 () = sleep_until(stall_check_at) => {}
             }
-        };
-        let mut bytes = first.bytes;
-        let mut batch = vec![first];
-        let deadline = Instant::now() + self.linger;
-        while batch.len() < self.batch_events && bytes < self.batch_bytes && !shutdown.is_cancelled() {
-            match timeout_at(deadline, self.next_record()).await {
-                Ok(record) => {
-                    bytes += record.bytes;
-                    batch.push(record);
-                }
-                Err(_) => break,
-            }
+        }
+    }
+
+    /// Adds a record and those that have arrived with it.
+    fn collect(&mut self, first: ConsumedRecord) {
+        let mut received = vec![];
+        self.add_record(first, &mut received);
+        while self.forming.full_since().is_none() {
+            let arrived = receive_record(&self.consumer, self.name, &self.status).now_or_never();
+            let Some(record) = arrived else { break };
+            self.add_record(record, &mut received);
         }
         let now = Instant::now().into_std();
-        for record in &batch {
-            self.stall_detector.record_activity((record.topic.clone(), record.partition), record.offset + 1, now);
+        for (partition, next) in received {
+            self.stall_detector.record_activity(partition, next, now);
         }
-        NextBatch::Batch(batch)
+        if self.paused {
+            // Partitions that were assigned meanwhile are not paused yet.
+            self.pause();
+        }
+    }
+
+    /// Adds a record, and the offset after it to `received`: one entry for each row of records of the same partition.
+    fn add_record(&mut self, record: ConsumedRecord, received: &mut Vec<(TopicPartition, i64)>) {
+        // Receiving a record may have changed the assignment.
+        let version = self.assignment.version();
+        if self.checked_version != version {
+            self.checked_version = version;
+            self.forming.drop_revoked(&self.assignment);
+            // Records that were dropped have not been consumed.
+            self.stall_detector.reset();
+            received.clear();
+        }
+        let next = record.offset + 1;
+        match received.last_mut() {
+            Some(((topic, partition), last)) if *topic == record.topic && *partition == record.partition => {
+                *last = next;
+            }
+            _ => received.push(((record.topic.clone(), record.partition), next)),
+        }
+        self.forming.push(record);
+    }
+
+    fn hand_over(&mut self, permit: OwnedSemaphorePermit, batches: &mpsc::Sender<FetchedBatch>) {
+        let (records, slot) = (self.forming.take(), self.assignment.open_slot(permit));
+        if records.is_empty() {
+            return;
+        }
+        // The channel has room for as many batches as there are slots. A receiver that is gone ends the consumer.
+        drop(batches.try_send(FetchedBatch { records, assignment_version: self.checked_version, slot }));
+        self.resume();
     }
 
     /// Whether a check is due and a partition has been silent for `stall_after_ms`.
@@ -193,6 +259,13 @@ impl BatchConsumer {
             return false;
         }
         self.next_stall_check = now + stall_after / STALL_CHECKS_PER_TIMEOUT;
+        let waits_for_slot =
+            self.forming.due_at().is_some_and(|due_at| due_at + PAUSE_AFTER <= now) && !self.assignment.has_free_slot();
+        if self.paused || waits_for_slot {
+            // The store does not answer, and the time without records begins anew.
+            self.stall_detector.reset();
+            return false;
+        }
         let Ok(assigned) = self.consumer.assignment() else { return false };
         let partitions: Vec<_> =
             assigned.elements().iter().map(|element| (element.topic().to_owned(), element.partition())).collect();
@@ -200,7 +273,8 @@ impl BatchConsumer {
         self.stall_detector.has_silent_partition(stall_after, now.into_std())
     }
 
-    /// Finds an assigned partition that has records after `checkpoint` and has delivered none for `stall_after_ms`.
+    /// Finds an assigned partition that has had records after `checkpoint` in two checks and has delivered none for
+    /// `stall_after_ms`.
     ///
     /// # Errors
     /// When the broker does not return the end offsets.
@@ -223,51 +297,20 @@ impl BatchConsumer {
     ///
     /// # Errors
     /// When the new client cannot be created; the old one is closed by then.
-    pub(super) async fn rejoin_group(
-        self,
-        generation: ReadModelGeneration,
-        contexts: &[BoundedContext],
-        limits: BatchLimits,
-    ) -> Result<Self, KafkaError> {
-        let (name, fetch, config, status) = (self.name, self.fetch, self.config.clone(), self.status.clone());
-        let assignment_version = self.assignment_version();
+    pub(super) async fn rejoin_group(self) -> Result<Self, KafkaError> {
+        let (subscription, config, status) = (self.subscription, self.config.clone(), self.status.clone());
+        let assignment = Arc::clone(&self.assignment);
         let mut stall_detector = self.close().await;
         stall_detector.reset();
-        let opened = Self::open(name, generation, contexts, limits, fetch, &config, &status)?;
-        // A version above that of the old client makes the worker reload its checkpoints.
-        opened.consumer.context().assignment_version.fetch_add(assignment_version, Ordering::AcqRel);
+        let opened = Self::open(subscription, &config, &status, &assignment)?;
         Ok(Self { stall_detector, ..opened })
     }
 
-    /// Waits without fetching, but stays in the consumer group. Returns false on shutdown.
-    pub(super) async fn wait_paused(&mut self, pause: Duration, shutdown: &CancellationToken) -> bool {
-        let end = Instant::now() + pause;
-        self.pause();
-        loop {
-            tokio::select! {
-                biased;
-                () = shutdown.cancelled() => return false,
-                () = sleep_until(end) => return true,
-                record = receive_record(&self.consumer, self.name, &self.status) => {
-                    self.buffered.push_back(record);
-                    // Partitions that were assigned meanwhile are not paused yet.
-                    self.pause();
-                }
-            }
+    fn flush_due_offsets(&mut self) {
+        if self.last_flush.elapsed() < COMMIT_INTERVAL || !self.assignment.has_pending_offsets() {
+            return;
         }
-    }
-
-    /// Schedules a commit of these next offsets, within [`COMMIT_INTERVAL`].
-    pub(super) fn commit_offsets(&mut self, next_offsets: &BTreeMap<(String, i32), i64>) {
-        self.applied_offsets.extend(next_offsets.iter().map(|(partition, offset)| (partition.clone(), *offset)));
-        self.pending_offsets.extend(next_offsets.iter().map(|(partition, offset)| (partition.clone(), *offset)));
-        if self.last_flush.elapsed() >= COMMIT_INTERVAL {
-            self.flush_offsets();
-        }
-    }
-
-    fn flush_offsets(&mut self) {
-        let pending = std::mem::take(&mut self.pending_offsets);
+        let pending = self.assignment.take_pending_offsets();
         self.last_flush = Instant::now();
         // After a failed commit, events may be consumed again, which changes nothing.
         if let Err(error) =
@@ -279,18 +322,13 @@ impl BatchConsumer {
 
     /// Commits synchronously and leaves the group, within [`CLOSE_TIMEOUT`]. Returns the stall detector.
     pub(super) async fn close(self) -> StallDetector {
-        let Self { consumer, applied_offsets: mut offsets, name, stall_detector, .. } = self;
+        let Self { consumer, assignment, name, stall_detector, .. } = self;
         let closing = tokio::task::spawn_blocking(move || {
-            let committed = consumer.assignment().and_then(|assigned| {
-                // Partitions that are no longer assigned have a new owner, which may have committed higher offsets.
-                offsets.retain(|(topic, partition), _| assigned.find_partition(topic, *partition).is_some());
-                if offsets.is_empty() {
-                    Ok(())
-                } else {
-                    consumer.commit(&to_partition_list(&offsets)?, CommitMode::Sync)
-                }
-            });
-            if let Err(error) = committed {
+            let offsets = assignment.applied_offsets();
+            if !offsets.is_empty()
+                && let Err(error) =
+                    to_partition_list(&offsets).and_then(|list| consumer.commit(&list, CommitMode::Sync))
+            {
                 tracing::warn!(projection.name = name, error = %error, "committing the last offsets failed");
             }
             drop(consumer);
@@ -299,13 +337,6 @@ impl BatchConsumer {
             tracing::warn!(projection.name = name, "timed out while leaving the consumer group");
         }
         stall_detector
-    }
-
-    async fn next_record(&mut self) -> ConsumedRecord {
-        match self.buffered.pop_front() {
-            Some(record) => record,
-            None => receive_record(&self.consumer, self.name, &self.status).await,
-        }
     }
 
     fn pause(&mut self) {
@@ -331,15 +362,6 @@ impl BatchConsumer {
     }
 }
 
-/// The settings that all Kafka clients of the runtime share.
-fn base_client_config(config: &ConsumerConfig) -> ClientConfig {
-    let mut client = ClientConfig::new();
-    client.set("bootstrap.servers", &config.brokers);
-    client.set("reconnect.backoff.max.ms", "2000");
-    client.set_log_level(RDKafkaLogLevel::Error);
-    client
-}
-
 /// Waits for the next record without a time limit. Errors are logged; the client library reconnects.
 async fn receive_record(
     consumer: &StreamConsumer<RebalanceListener>,
@@ -356,12 +378,4 @@ async fn receive_record(
             }
         }
     }
-}
-
-fn to_partition_list(next_offsets: &BTreeMap<(String, i32), i64>) -> Result<TopicPartitionList, KafkaError> {
-    let mut list = TopicPartitionList::new();
-    for ((topic, partition), offset) in next_offsets {
-        list.add_partition_offset(topic, *partition, Offset::Offset(*offset))?;
-    }
-    Ok(list)
 }

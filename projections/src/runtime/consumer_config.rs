@@ -8,9 +8,9 @@
 //! | `group_prefix` | `medhub.` | consumer groups are `<prefix><projection>.<generation>` |
 //! | `batch_events` | set by the projection | maximum number of events in a batch |
 //! | `batch_bytes` | 8388608 | size in bytes at which a batch is full |
-//! | `linger_ms` | set by the projection | how long a batch waits for more events |
-//! | `fetch_wait_ms` | 15 | how long a broker collects records before it answers a worker: a lower value reduces latency, a higher one idle load |
-//! | `fetch_min_bytes` | 32768 | a broker that has this many bytes answers at once; with 1 and a long `fetch_wait_ms`, a worker with few events has them sooner and costs less while idle |
+//! | `linger_ms` | set by the projection | the shortest time between two batches that are not full |
+//! | `fetch_wait_ms` | 15 | how long a broker collects records before it answers a worker: a lower value reduces latency, a higher one the load while there are few events |
+//! | `fetch_min_bytes` | 32768 | a broker that has this many bytes answers at once; with 1 and a long `fetch_wait_ms`, a worker with few events has them sooner |
 //! | `queue_bytes` | 16777216 | records fetched ahead of a worker, in bytes |
 //! | `stall_after_ms` | 30000 | a partition that has records and delivers none for this long is stalled: the worker rejoins its group |
 //! | `batch_timeout_ms` | 60000 | a batch that takes longer is aborted and retried |
@@ -19,7 +19,7 @@
 //! | `parked_streams_max` | 10000 | maximum number of parked streams of a projection; it pauses instead of parking more |
 //!
 //! The memory of a worker beyond an idle process is bounded by 80 MiB, four times `queue_bytes` (each record comes with
-//! headers and the client's bookkeeping) and six times `batch_bytes` (a batch exists in several forms at once): 192 MiB
+//! headers and the client's bookkeeping) and twelve times `batch_bytes` (up to four batches, each in several forms): 240 MiB
 //! with the defaults, independent of the backlog. `tests/it/dedicated_engines/worker_memory.rs` measures it for each
 //! projection.
 
@@ -48,7 +48,8 @@ pub struct ConsumerConfig {
     pub batch_events: Option<usize>,
     /// Size in bytes at which a batch is full.
     pub batch_bytes: usize,
-    /// How long a batch waits for more events, in milliseconds. Default: [`BatchLimits::linger`] of the projection.
+    /// The shortest time between two batches that are not full, in milliseconds. Default: [`BatchLimits::linger`] of the
+    /// projection.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub linger_ms: Option<u64>,
     /// How long a broker collects records before it answers a small fetch, in milliseconds. If it answered for

@@ -3,12 +3,12 @@
 //! It is in the database of the log, so that both are lost or restored together: one is meaningless without the other.
 
 mod checkpoint;
+mod forwarding_projection;
 mod generation;
 mod pointer;
-mod stateless_projection;
 mod workers;
 
-use sqlx::{PgPool, Postgres, Transaction};
+use sqlx::{PgConnection, PgPool, Postgres, Transaction};
 
 pub use self::{
     checkpoint::{Checkpoint, PartitionCheckpoint},
@@ -90,6 +90,9 @@ pub(super) const LOCK_NAMESPACE: i32 = 0x4d48_7001;
 const LOCK_TIMEOUT: &str = "60s";
 /// Takes the lock of a generation in shared mode.
 const LOCK_SHARED: &str = "select set_config('lock_timeout', $3, true), pg_advisory_xact_lock_shared($1, $2)";
+/// The same in a transaction whose commit does not wait for the disk.
+const LOCK_SHARED_FOR_BATCH: &str = "select set_config('lock_timeout', $3, true), \
+     set_config('synchronous_commit', 'off', true), pg_advisory_xact_lock_shared($1, $2)";
 /// Takes the lock of a generation in exclusive mode.
 const LOCK_EXCLUSIVE: &str = "select set_config('lock_timeout', $3, true), pg_advisory_xact_lock($1, $2)";
 
@@ -111,6 +114,23 @@ impl ControlStore {
         generation: ReadModelGeneration,
     ) -> Result<Transaction<'static, Postgres>, ControlError> {
         self.begin_locked(LOCK_SHARED, projection, generation).await
+    }
+
+    /// As [`Self::begin_shared`], for the checkpoints of a batch. A crash of Postgres may lose the newest ones. Then events
+    /// are consumed again or backfilled, which changes nothing.
+    pub(super) async fn begin_batch(
+        &self,
+        projection: &str,
+        generation: ReadModelGeneration,
+    ) -> Result<Transaction<'static, Postgres>, ControlError> {
+        self.begin_locked(LOCK_SHARED_FOR_BATCH, projection, generation).await
+    }
+
+    /// Makes the commit of a transaction of [`Self::begin_batch`] wait for the disk, because it has more than
+    /// checkpoints.
+    pub(super) async fn commit_durably(connection: &mut PgConnection) -> Result<(), ControlError> {
+        let statement = sqlx::query("set local synchronous_commit to default").execute(connection);
+        statement.await.map(drop).map_err(postgres_error("parking events"))
     }
 
     /// Begins a transaction that holds the generation's lock in exclusive mode: no worker writes to the generation

@@ -49,7 +49,7 @@ impl ProjectionRuntime {
                 let next = checkpoint.0.get(partition).map_or(0, |applied| applied.next_offset);
                 (**end - next).max(0).unsigned_abs()
             });
-            let (records, position) = (unconsumed.sum(), checkpoint.completed_prefix(own_ends.len()));
+            let (records, position) = (unconsumed.sum(), checkpoint.applied_position(own_ends.len()));
             lags.push(GenerationLag { projection: build.projection, generation: build.generation, records, position });
         }
         Ok(lags)

@@ -15,12 +15,16 @@ pub trait Projection: Clone + Send + Sync + 'static {
     /// Its name in consumer groups, metric labels and command line arguments. Never reused for another projection.
     const NAME: &'static str;
 
-    /// Whether it has a read model, which can be rebuilt and verified. A stateless projection only passes events on,
+    /// Whether it has a read model, which can be rebuilt and verified. A forwarding projection only passes events on,
     /// and starts with the events that are recorded after its registration.
     const HAS_READ_MODEL: bool = true;
 
     /// How a broker delivers its events.
     const FETCH_STRATEGY: FetchStrategy = FetchStrategy::Collect;
+
+    /// How many batches are written at the same time. More than one only if the changes of two streams never depend on
+    /// each other: batches that are written together have no stream in common.
+    const CONCURRENT_WRITES: usize = 1;
 
     /// A change of the store that an event causes.
     type Change: Send + Sync + 'static;
@@ -82,6 +86,24 @@ pub trait Projection: Clone + Send + Sync + 'static {
     /// [`QueryError`] when the store is unavailable or refuses.
     fn prepare(&self) -> impl Future<Output = Result<(), QueryError>> + Send;
 
+    /// Creates what this generation is stored in, for a rebuild: it is filled from the log and read by nobody until
+    /// [`Self::end_fill`]. Idempotent.
+    ///
+    /// # Errors
+    /// As [`Self::prepare`].
+    fn begin_fill(&self) -> impl Future<Output = Result<(), QueryError>> + Send {
+        self.prepare()
+    }
+
+    /// Completes this generation after it was filled from the log, e.g. creates its indexes; events follow afterwards.
+    /// Idempotent.
+    ///
+    /// # Errors
+    /// [`QueryError`] when the store is unavailable or refuses.
+    fn end_fill(&self) -> impl Future<Output = Result<(), QueryError>> + Send {
+        async { Ok(()) }
+    }
+
     /// Removes all data of this generation. Idempotent.
     ///
     /// # Errors
@@ -123,7 +145,7 @@ pub enum FetchStrategy {
 pub struct BatchLimits {
     /// Maximum number of events in a batch.
     pub batch_events: usize,
-    /// How long a batch waits for more events after its first.
+    /// The shortest time between two batches that are not full. The first event after a pause does not wait.
     pub linger: Duration,
     /// Maximum number of events in a batch of a rebuild.
     pub rebuild_events: usize,

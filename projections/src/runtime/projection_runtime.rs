@@ -5,11 +5,16 @@ use std::sync::{Arc, Mutex, PoisonError};
 use domain::log_reader::LogReader;
 use rdkafka::error::KafkaError;
 use schemas::registry_client::SchemaRegistryClient;
+use tokio::sync::Semaphore;
 
 use super::{
     AnyProjection, ConsumerConfig, ControlStore,
     consumer::{PartitionCounts, fetch_partition_counts},
 };
+
+/// How many batches the rebuilds of a process write at the same time: half of the connections of a pool of the default
+/// size. Readers of the log, leases and workers need the others.
+const MAX_FILL_WRITES: usize = 10;
 
 /// The clients and settings that all parts of the runtime share. Cheap to clone.
 #[derive(Clone)]
@@ -18,6 +23,8 @@ pub struct ProjectionRuntime {
     pub(super) log: Arc<dyn LogReader>,
     pub(super) registry: SchemaRegistryClient,
     pub(super) config: ConsumerConfig,
+    /// One permit for each batch that rebuilds may write.
+    pub(super) fill_writes: Arc<Semaphore>,
     /// Partition counts fetched so far: the count is fixed for the life of a topic.
     known_partitions: Arc<Mutex<PartitionCounts>>,
 }
@@ -30,7 +37,8 @@ impl ProjectionRuntime {
         registry: SchemaRegistryClient,
         config: ConsumerConfig,
     ) -> Self {
-        Self { control, log, registry, config, known_partitions: Arc::default() }
+        let fill_writes = Arc::new(Semaphore::new(MAX_FILL_WRITES));
+        Self { control, log, registry, config, fill_writes, known_partitions: Arc::default() }
     }
 
     /// The runtime's state in Postgres.

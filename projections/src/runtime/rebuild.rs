@@ -11,11 +11,14 @@
 
 mod error;
 mod fill;
+mod fill_lane;
 mod handover;
 mod progress;
 mod rebuild_lease;
+mod rebuild_part;
 mod record;
 mod retire;
+mod stored_progress;
 mod switch;
 
 use std::{sync::Arc, time::Duration};
@@ -26,10 +29,10 @@ use tokio_util::sync::CancellationToken;
 
 pub use self::{
     error::RebuildError,
-    progress::{ProjectionRebuildProgress, RebuildPhase, RebuildProgress},
+    progress::{RebuildPartProgress, RebuildPhase, RebuildProgress},
     record::{RebuildRecord, RebuildStatus},
 };
-use self::{progress::ProjectionRebuild, rebuild_lease::RebuildLease};
+use self::{rebuild_lease::RebuildLease, rebuild_part::RebuildPart};
 use super::{AnyProjection, ControlError, GenerationMap, ProjectionRuntime, VerifyOptions, VerifyReport};
 
 /// Options of a rebuild.
@@ -93,7 +96,7 @@ impl ProjectionRuntime {
 
     async fn rebuild_with_lease(
         &self,
-        (id, continued, parts): (i64, bool, Vec<ProjectionRebuild>),
+        (id, continued, parts): (i64, bool, Vec<RebuildPart>),
         options: &RebuildOptions,
         lease: &RebuildLease,
         progress: &watch::Sender<RebuildProgress>,
@@ -102,7 +105,7 @@ impl ProjectionRuntime {
         progress.send_replace(RebuildProgress {
             id,
             continued,
-            parts: parts.iter().map(ProjectionRebuild::progress).collect(),
+            parts: parts.iter().map(RebuildPart::progress).collect(),
         });
         let lost = lease.lost();
         let outcome = tokio::select! {
@@ -118,7 +121,7 @@ impl ProjectionRuntime {
     async fn rebuild_parts(
         &self,
         (id, continued): (i64, bool),
-        parts: Vec<ProjectionRebuild>,
+        parts: Vec<RebuildPart>,
         options: &RebuildOptions,
         lease: &RebuildLease,
         progress: &watch::Sender<RebuildProgress>,
@@ -144,15 +147,20 @@ impl ProjectionRuntime {
     async fn rebuild_projection(
         &self,
         id: i64,
-        part: &ProjectionRebuild,
+        part: &RebuildPart,
         options: &RebuildOptions,
         lease: &RebuildLease,
         progress: &watch::Sender<RebuildProgress>,
         stop: &CancellationToken,
     ) -> Result<VerifiedRebuild, RebuildError> {
         if part.phase == RebuildPhase::Filling {
-            part.projection.prepare().await.map_err(|source| part.to_store_error(source))?;
+            part.projection.begin_fill().await.map_err(|source| part.to_store_error(source))?;
             self.fill_from_log(id, part, lease, progress, stop).await?;
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => return Err(RebuildError::Interrupted),
+                completed = part.projection.end_fill() => completed.map_err(|source| part.to_store_error(source))?,
+            }
             self.hand_over_to_kafka(id, part, lease).await?;
         }
         part.update_progress(progress, |entry| entry.phase = RebuildPhase::CatchingUp);
@@ -167,7 +175,7 @@ impl ProjectionRuntime {
     async fn catch_up_and_verify(
         &self,
         id: i64,
-        part: &ProjectionRebuild,
+        part: &RebuildPart,
         options: &RebuildOptions,
         lease: &RebuildLease,
         progress: &watch::Sender<RebuildProgress>,

@@ -19,19 +19,19 @@ pub enum RegisterError {
 
 impl ProjectionRuntime {
     /// Registers the first generation of each projection that has none. A read model starts with the first event of the
-    /// log, a stateless projection with the next event that is recorded, so that it publishes no past events.
+    /// log, a forwarding projection with the next event that is recorded, so that it publishes no past events.
     /// Idempotent.
     ///
     /// # Errors
     /// [`RegisterError`] when Postgres does not answer.
     pub async fn register_projections(&self, projections: &[Arc<dyn AnyProjection>]) -> Result<(), RegisterError> {
         let incarnation = self.log.incarnation().await.map_err(RegisterError::Log)?;
-        let end = self.log.completed_prefix().await.map_err(RegisterError::Log)?;
+        let end = self.log.load_fence().await.map_err(RegisterError::Log)?;
         for projection in projections {
             if projection.has_read_model() {
                 self.control.register_first_generation(projection.name(), incarnation).await?;
             } else {
-                self.control.register_stateless(projection.name(), incarnation, end).await?;
+                self.control.register_forwarding(projection.name(), incarnation, end).await?;
             }
         }
         Ok(())

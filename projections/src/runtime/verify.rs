@@ -129,7 +129,7 @@ impl ProjectionRuntime {
         }
         let handle = projection.with_generation(generation);
         let partitions = self.partition_counts(projection).await.map_err(|error| VerifyError::Kafka(error.into()))?;
-        let end = self.log.completed_prefix().await?;
+        let end = self.log.load_fence().await?;
         let mut report = VerifyReport {
             projection: name.to_owned(),
             generation,
@@ -160,7 +160,7 @@ impl ProjectionRuntime {
             for comparison in comparisons {
                 report.buckets += comparison.bucket_count();
                 report.parked += comparison.left_out;
-                report.position = report.position.min(comparison.checkpoint.completed_prefix(0));
+                report.position = report.position.min(comparison.checkpoint.applied_position(0));
                 let differences =
                     compare_rows(comparison.fold.expected_rows(), comparison.rows).chain(comparison.unreadable);
                 for difference in differences {

@@ -1,5 +1,14 @@
 //! Runs one generation of one projection until shutdown.
 //!
+//! Three stages run at the same time, each one batch or more ahead of the next. The number of batches between them is
+//! bounded by slots ([`PartitionAssignment`]).
+//!
+//! ```text
+//! fetch ──▶ decode and project ──▶ write and commit
+//! (thread)  (prepared_batch)       (batch_pipeline, in_flight; alone: batch)
+//! ```
+//! Its states:
+//!
 //! ```text
 //! Starting ──assigned──▶ Running ◀──batch applied── Retrying ──breaker_failures──▶ Paused
 //!                           └─────────failure──────────▲  ▲                           │
@@ -9,24 +18,25 @@
 mod backfill;
 mod batch;
 mod batch_error;
+mod batch_pipeline;
 mod heartbeat;
+mod in_flight;
+mod prepared_batch;
 mod rejected_event_search;
 
-use std::{
-    collections::HashSet,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use domain::stream_id::StreamId;
-use tokio::time::timeout;
+use rdkafka::error::KafkaError;
+use tokio::{runtime::Handle, sync::mpsc, time::timeout};
 use tokio_util::sync::CancellationToken;
 
+use self::batch_pipeline::BatchPipeline;
 pub(super) use self::{batch_error::BatchError, heartbeat::host_and_pid};
 use super::{
     AnyProjection, Checkpoint, GenerationRecord, ProjectionRuntime, RuntimeError, StatusReader, WorkerState,
     consumed_record::ConsumedRecord,
-    consumer::{BatchConsumer, NextBatch},
+    consumer::{BatchConsumer, FetchInterruption, FetchedBatch, PartitionAssignment, Subscription},
     error::error_chain,
     worker_metrics,
     worker_status::StatusWriter,
@@ -74,10 +84,10 @@ impl Worker {
     /// Applies events that were read from the log.
     pub(super) async fn apply_from_log(
         &self,
-        batch: &mut [ConsumedRecord],
+        batch: &[ConsumedRecord],
         assignment: &mut PartitionAssignmentState,
     ) -> Result<(), BatchError> {
-        self.apply_gapless_batch(batch, assignment).await.map(drop)
+        self.apply_gapless_batch(batch, assignment, None).await.map(drop)
     }
 
     /// A reader of its status, for use while it runs.
@@ -85,41 +95,59 @@ impl Worker {
         self.status.reader()
     }
 
-    /// Consumes until `shutdown`; then finishes the current batch, commits offsets and leaves its group.
+    /// Consumes until `shutdown`; then finishes the batches that are being written, commits offsets and leaves its group.
     ///
     /// # Errors
     /// [`RuntimeError`] when the consumer cannot be created. An unavailable broker or store is retried.
     pub async fn run(self, shutdown: CancellationToken) -> Result<(), RuntimeError> {
-        let name = self.projection.name();
         if self.projection.subscribed_contexts().is_empty() {
             return self.run_idle(shutdown).await;
         }
-        let mut consumer = self
-            .open_consumer()
-            .map_err(|source| RuntimeError::Consumer { projection: name, source: source.into() })?;
-        tracing::info!(projection.name = name, generation = %self.build.generation, "projection started");
-        let heartbeat_task = heartbeat::spawn_heartbeat(&self.runtime.control, self.status.reader());
-        let mut assignment = PartitionAssignmentState::default();
+        let worker = Arc::new(self);
+        let name = worker.projection.name();
+        // One batch is prepared while the others are written.
+        let slots = worker.projection.concurrent_writes().max(1) + 1;
+        let assignment = Arc::new(PartitionAssignment::new(slots));
+        let consumer = worker.open_consumer(&assignment).map_err(|error| worker.consumer_error(error))?;
+        tracing::info!(projection.name = name, generation = %worker.build.generation, "projection started");
+        let heartbeat_task = heartbeat::spawn_heartbeat(&worker.runtime.control, worker.status.reader());
+        let (fetched, to_prepare) = mpsc::channel(slots);
+        let (prepared, to_write) = mpsc::channel(slots);
+        // A thread of its own, because a revocation of partitions blocks it until the batches in flight have ended.
+        let fetching = tokio::task::spawn_blocking({
+            let (worker, shutdown, runtime) = (Arc::clone(&worker), shutdown.clone(), Handle::current());
+            move || runtime.block_on(worker.fetch_batches(consumer, &fetched, &shutdown))
+        });
+        let preparing = tokio::spawn(Arc::clone(&worker).prepare_batches(to_prepare, prepared, shutdown.clone()));
+        BatchPipeline::new(Arc::clone(&worker), assignment, shutdown).run(to_write).await;
+        let ended = preparing.await.and(fetching.await);
+        let closed = match ended {
+            Ok(Ok(consumer)) => {
+                consumer.close().await;
+                Ok(())
+            }
+            Ok(Err(error)) => Err(worker.consumer_error(error)),
+            Err(source) => Err(RuntimeError::BrokeOff { projection: name.to_owned(), source }),
+        };
+        worker.status.mark_stopped();
+        heartbeat_task.stop().await;
+        tracing::info!(projection.name = name, generation = %worker.build.generation, "projection stopped");
+        closed
+    }
+
+    /// Fetches batches until shutdown. Returns the consumer, whose group it has not left.
+    async fn fetch_batches(
+        &self,
+        mut consumer: BatchConsumer,
+        fetched: &mpsc::Sender<FetchedBatch>,
+        shutdown: &CancellationToken,
+    ) -> Result<BatchConsumer, KafkaError> {
         loop {
-            match consumer.next_batch(&shutdown).await {
-                NextBatch::Batch(mut batch) => {
-                    if !self.apply_with_retry(&mut consumer, &mut batch, &mut assignment, &shutdown).await {
-                        break;
-                    }
-                }
-                NextBatch::Idle => {
-                    let rejoined = self.rejoin_if_stalled(consumer, &shutdown).await;
-                    consumer = rejoined
-                        .map_err(|source| RuntimeError::Consumer { projection: name, source: source.into() })?;
-                }
-                NextBatch::Stop => break,
+            match consumer.hand_over_batches(fetched, shutdown).await {
+                FetchInterruption::Silence => consumer = self.rejoin_if_stalled(consumer, shutdown).await?,
+                FetchInterruption::Stop => return Ok(consumer),
             }
         }
-        consumer.close().await;
-        self.status.mark_stopped();
-        heartbeat_task.stop().await;
-        tracing::info!(projection.name = name, generation = %self.build.generation, "projection stopped");
-        Ok(())
     }
 
     /// Runs a projection that subscribes to no context.
@@ -132,11 +160,19 @@ impl Worker {
         Ok(())
     }
 
-    fn open_consumer(&self) -> Result<BatchConsumer, rdkafka::error::KafkaError> {
-        let (name, generation) = (self.projection.name(), self.build.generation);
-        let (contexts, limits) = (self.projection.subscribed_contexts(), self.projection.batch_limits());
-        let fetch = self.projection.fetch_strategy();
-        BatchConsumer::open(name, generation, contexts, limits, fetch, &self.runtime.config, &self.status)
+    fn consumer_error(&self, error: KafkaError) -> RuntimeError {
+        RuntimeError::Consumer { projection: self.projection.name(), source: error.into() }
+    }
+
+    fn open_consumer(&self, assignment: &Arc<PartitionAssignment>) -> Result<BatchConsumer, KafkaError> {
+        let subscription = Subscription {
+            name: self.projection.name(),
+            generation: self.build.generation,
+            contexts: self.projection.subscribed_contexts(),
+            limits: self.projection.batch_limits(),
+            fetch: self.projection.fetch_strategy(),
+        };
+        BatchConsumer::open(subscription, &self.runtime.config, &self.status, assignment)
     }
 
     /// Rejoins the consumer group when a partition is stalled.
@@ -144,7 +180,7 @@ impl Worker {
         &self,
         mut consumer: BatchConsumer,
         shutdown: &CancellationToken,
-    ) -> Result<BatchConsumer, rdkafka::error::KafkaError> {
+    ) -> Result<BatchConsumer, KafkaError> {
         let (name, generation) = (self.projection.name(), self.build.generation);
         let check = async {
             let checkpoint = self.runtime.control.load_checkpoint(name, generation).await.ok()?;
@@ -167,50 +203,7 @@ impl Worker {
             "partition stalled, rejoining the consumer group"
         );
         worker_metrics::count_stalled_partition(&self.metric_labels());
-        consumer.rejoin_group(generation, self.projection.subscribed_contexts(), self.projection.batch_limits()).await
-    }
-
-    /// Applies a batch, retrying without limit. Returns false when shutdown comes first.
-    async fn apply_with_retry(
-        &self,
-        consumer: &mut BatchConsumer,
-        batch: &mut [ConsumedRecord],
-        assignment: &mut PartitionAssignmentState,
-        shutdown: &CancellationToken,
-    ) -> bool {
-        let mut failures = 0;
-        loop {
-            let started = Instant::now();
-            let batch_timeout = self.runtime.config.batch_timeout();
-            let applying = self.apply_batch(batch, assignment, consumer.assignment_version());
-            let timed_out = || BatchError::TimedOut { waited_s: batch_timeout.as_secs_f64() };
-            let outcome = timeout(batch_timeout, applying).await.unwrap_or_else(|_elapsed| Err(timed_out()));
-            let error = match outcome {
-                Ok(outcome) => {
-                    consumer.commit_offsets(&outcome.next_offsets);
-                    worker_metrics::record_batch(&self.metric_labels(), &outcome.progress, started.elapsed());
-                    self.status.record_progress(outcome.progress);
-                    return true;
-                }
-                Err(error) => error,
-            };
-            failures += 1;
-            // The cached state may have caused the failure: the retry reloads it.
-            assignment.assignment_version = 0;
-            worker_metrics::count_retry(&self.metric_labels());
-            let is_circuit_open = failures >= self.runtime.config.breaker_failures.max(1);
-            self.report_failure(&error, if is_circuit_open { WorkerState::Paused } else { WorkerState::Retrying });
-            loop {
-                if !consumer.wait_paused(self.runtime.config.retry_pause(failures), shutdown).await {
-                    return false;
-                }
-                // While the circuit is open, the batch is retried only after the store has answered a ping.
-                if !is_circuit_open || self.projection.ping().await.is_ok() {
-                    break;
-                }
-                failures = failures.saturating_add(1);
-            }
-        }
+        consumer.rejoin_group().await
     }
 
     fn report_failure(&self, error: &BatchError, state: WorkerState) {

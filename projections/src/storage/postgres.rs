@@ -5,4 +5,4 @@ mod errors;
 mod postgres_client;
 
 pub use self::config::ListsConfig;
-pub(crate) use self::postgres_client::PostgresClient;
+pub(crate) use self::postgres_client::{FillState, PostgresClient, RowLock};

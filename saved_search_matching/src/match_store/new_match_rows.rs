@@ -41,8 +41,15 @@ impl<'a> NewMatchRows<'a> {
             .bind(self.rows.iter().map(|(_, found, _)| found.key.search_id.uuid()).collect::<Vec<_>>())
             .bind(self.rows.iter().map(|(_, _, opportunity)| opportunity.id.as_str()).collect::<Vec<_>>())
             .bind(self.rows.iter().map(|(_, found, _)| &*found.name).collect::<Vec<_>>())
-            .bind(self.rows.iter().map(|(_, _, opportunity)| printable(&opportunity.title)).collect::<Vec<_>>())
-            .bind(self.rows.iter().map(|(_, _, opportunity)| printable(&opportunity.agency_name)).collect::<Vec<_>>())
+            .bind(
+                self.rows.iter().map(|(_, _, opportunity)| printable(opportunity.document.title())).collect::<Vec<_>>(),
+            )
+            .bind(
+                self.rows
+                    .iter()
+                    .map(|(_, _, opportunity)| printable(opportunity.document.agency_name()))
+                    .collect::<Vec<_>>(),
+            )
             .bind(self.rows.iter().map(|(_, found, _)| found.notify.name()).collect::<Vec<_>>())
             .bind(self.rows.iter().map(|(_, _, opportunity)| opportunity.event_id).collect::<Vec<_>>())
             .fetch_all(connection)

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use domain::value::UserId;
 use processes::{
     InputCause, InstanceKey,
-    saved_search_alerts::{AlertedSearch, MatchAnnouncement, SavedSearchAlertInput, SavedSearchMatch},
+    saved_search_alert_process::{AlertedSearch, MatchAnnouncement, SavedSearchAlertInput, SavedSearchMatch},
 };
 use uuid::Uuid;
 
@@ -71,14 +71,15 @@ impl<'a> NewMatches<'a> {
 
 /// What a notification says about an opportunity.
 pub(super) fn announcement(opportunity: &MatchedOpportunity) -> MatchAnnouncement {
-    let mut summary = format!("{} of {}", opportunity.notice_type, opportunity.agency_name);
-    if let Some(set_aside) = &opportunity.set_aside {
+    let document = &opportunity.document;
+    let mut summary = format!("{} of {}", document.notice_type(), document.agency_name());
+    if let Some(set_aside) = document.set_aside() {
         summary.push_str(", set aside for ");
         summary.push_str(set_aside);
     }
-    if let Some(deadline) = opportunity.response_deadline {
+    if let Some(deadline) = document.response_deadline() {
         summary.push_str(&deadline.format(", responses by %Y-%m-%d %H:%M UTC").to_string());
     }
     summary.push('.');
-    MatchAnnouncement { opportunity_id: opportunity.id.clone(), title: opportunity.title.clone(), summary }
+    MatchAnnouncement { opportunity_id: opportunity.id.clone(), title: document.title().to_owned(), summary }
 }

@@ -3,7 +3,8 @@
 use std::{collections::BTreeSet, sync::Arc};
 
 use processes::{
-    AnyProcess, InputSession, InstanceKey, InstanceStoreError, Process as _, saved_search_alerts::SavedSearchAlerts,
+    AnyProcess, InputSession, InstanceKey, InstanceStoreError, Process as _,
+    saved_search_alert_process::SavedSearchAlertProcess,
 };
 
 use super::{MatchStore, new_matches::NewMatches};
@@ -31,7 +32,7 @@ impl MatchStore {
         self.wait_for_recording().await?;
         let (from, to) = instance_id_range(ended.user_id.as_deref(), ended.search.as_ref());
         let open: Vec<String> = sqlx::query_scalar(include_str!("open_windows.sql"))
-            .bind(SavedSearchAlerts::NAME)
+            .bind(SavedSearchAlertProcess::NAME)
             .bind(&ended.tenant_id)
             .bind(from)
             .bind(to)
@@ -79,7 +80,7 @@ impl MatchStore {
 /// Removes the matches of searches that have ended since this position of the log, and prevents others from ending any
 /// until the transaction is over.
 pub(super) async fn remove_ended(
-    session: &mut InputSession<SavedSearchAlerts>,
+    session: &mut InputSession<SavedSearchAlertProcess>,
     new_matches: &mut Vec<NewMatches<'_>>,
     mut position: u64,
 ) -> Result<(), MatchingError> {
@@ -115,5 +116,5 @@ pub(super) async fn remove_ended(
 }
 
 fn find_process() -> Option<Arc<dyn AnyProcess>> {
-    processes::all_processes().into_iter().find(|process| process.name() == SavedSearchAlerts::NAME)
+    processes::all_processes().into_iter().find(|process| process.name() == SavedSearchAlertProcess::NAME)
 }

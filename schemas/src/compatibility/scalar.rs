@@ -1,25 +1,8 @@
 //! Compares types without fields.
 
-use apache_avro::{
-    Schema,
-    schema::{DecimalSchema, FixedSchema, InnerDecimalSchema, UuidSchema},
-};
+use apache_avro::{Schema, schema::FixedSchema};
 
-/// How values of a type are encoded, independently of their meaning.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum StorageForm {
-    Null,
-    Boolean,
-    Int,
-    Long,
-    Float,
-    Double,
-    /// Text or bytes; each can be read as the other.
-    Bytes,
-    Fixed(usize),
-    /// A type with inner types, or an undefined one.
-    Other,
-}
+use crate::storage_form::{StorageForm, storage_form};
 
 /// Why a reader cannot read a writer's values; `None` if it can.
 pub(super) fn find_difference(reader: &Schema, writer: &Schema) -> Option<String> {
@@ -52,41 +35,6 @@ fn can_read(reader: StorageForm, writer: StorageForm) -> bool {
         }
     };
     wider.contains(&reader)
-}
-
-fn storage_form(schema: &Schema) -> StorageForm {
-    match schema {
-        Schema::Null => StorageForm::Null,
-        Schema::Boolean => StorageForm::Boolean,
-        Schema::Int | Schema::Date | Schema::TimeMillis => StorageForm::Int,
-        Schema::Long
-        | Schema::TimeMicros
-        | Schema::TimestampMillis
-        | Schema::TimestampMicros
-        | Schema::TimestampNanos
-        | Schema::LocalTimestampMillis
-        | Schema::LocalTimestampMicros
-        | Schema::LocalTimestampNanos => StorageForm::Long,
-        Schema::Float => StorageForm::Float,
-        Schema::Double => StorageForm::Double,
-        Schema::Bytes
-        | Schema::String
-        | Schema::BigDecimal
-        | Schema::Uuid(UuidSchema::String | UuidSchema::Bytes)
-        | Schema::Decimal(DecimalSchema { inner: InnerDecimalSchema::Bytes, .. }) => StorageForm::Bytes,
-        Schema::Fixed(fixed)
-        | Schema::Duration(fixed)
-        | Schema::Uuid(UuidSchema::Fixed(fixed))
-        | Schema::Decimal(DecimalSchema { inner: InnerDecimalSchema::Fixed(fixed), .. }) => {
-            StorageForm::Fixed(fixed.size)
-        }
-        Schema::Array(_)
-        | Schema::Map(_)
-        | Schema::Union(_)
-        | Schema::Record(_)
-        | Schema::Enum(_)
-        | Schema::Ref { .. } => StorageForm::Other,
-    }
 }
 
 fn as_fixed(schema: &Schema) -> Option<&FixedSchema> {

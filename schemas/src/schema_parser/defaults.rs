@@ -13,7 +13,10 @@ use apache_avro::{
 use serde_json::{Map, Value};
 
 use super::SchemaParseError;
-use crate::named_schemas::NamedSchemas;
+use crate::{
+    named_schemas::NamedSchemas,
+    storage_form::{StorageForm, storage_form},
+};
 
 /// The attribute that holds a field's default while the library parses: it retains attributes that it does not know.
 const HIDDEN_DEFAULT: &str = "medhub:hidden-default";
@@ -196,35 +199,23 @@ fn any_holds<T>(
 /// Whether a value matches a type without inner types. As lenient as the library, since existing schemas use what the
 /// library accepts.
 fn is_simple_value(value: &Value, schema: &Schema) -> bool {
-    match schema {
-        Schema::Null => value.is_null(),
-        Schema::Boolean => value.is_boolean(),
-        Schema::Int | Schema::Date | Schema::TimeMillis => value.as_i64().is_some_and(|n| i32::try_from(n).is_ok()),
-        Schema::Long
-        | Schema::TimeMicros
-        | Schema::TimestampMillis
-        | Schema::TimestampMicros
-        | Schema::TimestampNanos
-        | Schema::LocalTimestampMillis
-        | Schema::LocalTimestampMicros
-        | Schema::LocalTimestampNanos => value.as_i64().is_some(),
-        Schema::Float | Schema::Double => {
+    match storage_form(schema) {
+        StorageForm::Null => value.is_null(),
+        StorageForm::Boolean => value.is_boolean(),
+        StorageForm::Int => value.as_i64().is_some_and(|n| i32::try_from(n).is_ok()),
+        StorageForm::Long => value.as_i64().is_some(),
+        StorageForm::Float | StorageForm::Double => {
             let not_finite = ["NaN", "INF", "Infinity", "-INF", "-Infinity"];
             value.is_number() || value.as_str().is_some_and(|text| not_finite.contains(&text))
         }
-        Schema::Bytes => {
+        StorageForm::Bytes if matches!(schema, Schema::Bytes) => {
             let is_byte = |item: &Value| item.as_u64().is_some_and(|n| u8::try_from(n).is_ok());
             value.is_string() || value.as_array().is_some_and(|items| items.iter().all(is_byte))
         }
-        Schema::String
-        | Schema::Fixed(_)
-        | Schema::Decimal(_)
-        | Schema::BigDecimal
-        | Schema::Uuid(_)
-        | Schema::Duration(_) => value.is_string(),
-        Schema::Enum(EnumSchema { symbols, default, .. }) => {
+        StorageForm::Bytes | StorageForm::Fixed(_) => value.is_string(),
+        StorageForm::Other => {
+            let Schema::Enum(EnumSchema { symbols, default, .. }) = schema else { return false };
             value.as_str().is_some_and(|text| default.is_some() || symbols.iter().any(|symbol| symbol == text))
         }
-        Schema::Array(_) | Schema::Map(_) | Schema::Union(_) | Schema::Record(_) | Schema::Ref { .. } => false,
     }
 }

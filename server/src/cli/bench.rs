@@ -5,6 +5,8 @@ mod api;
 mod append;
 mod compare;
 mod documents;
+mod growth;
+mod idle;
 mod latency;
 mod project;
 mod relay;
@@ -46,6 +48,10 @@ enum BenchSubcommand {
     Api(api::ApiBenchArgs),
     /// Append single commands and batches, beside pgbench
     Append(append::AppendBenchArgs),
+    /// Cores that the programs of this machine use while nobody asks for anything
+    Idle(idle::IdleBenchArgs),
+    /// Costs with many events, beside those with a tenth of them
+    Growth(growth::GrowthBenchArgs),
     /// Analyse documents in a running service, beside the extraction of their text
     Documents(documents::DocumentBenchArgs),
 }
@@ -65,6 +71,8 @@ impl BenchArgs {
             BenchSubcommand::Replay(part) => part.run(config).await,
             BenchSubcommand::Api(part) => part.run(config).await,
             BenchSubcommand::Append(append) => append.run(config).await,
+            BenchSubcommand::Idle(part) => part.run().await,
+            BenchSubcommand::Growth(part) => part.run(config).await,
             BenchSubcommand::Documents(part) => part.run(config).await,
         }
     }

@@ -33,7 +33,7 @@ impl RecoverArgs {
         let incarnation = eventstore::relay::recover_log(&app.pool, &config.engines.kafka)
             .await
             .context("recovering; it is safe to repeat")?;
-        // Stateless projections follow the new incarnation from here on; read models have to be rebuilt.
+        // Forwarding projections follow the new incarnation from here on; read models have to be rebuilt.
         app.runtime
             .register_projections(&app.all_projections())
             .await

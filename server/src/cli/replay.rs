@@ -39,7 +39,7 @@ impl ReplayArgs {
         let pool = open_log(config).await?;
         let fence = {
             let mut connection = pool.acquire().await.context("connecting to Postgres")?;
-            log::completed_prefix(&mut connection).await?
+            log::load_fence(&mut connection).await?
         };
         let after = self.from.saturating_sub(1);
         let options = ReplayOptions {

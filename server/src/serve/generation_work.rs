@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use api::app_context::AppContext;
 use language_models::SpendingLedger;
-use proposal_generation::{GenerationHandler, MAX_RETRY_WAIT, SectionWriter, WorkspacePassages};
+use proposal_generation::{GenerationHandler, MAX_RETRY_WAIT, RECORD_PAUSES, SectionWriter, WorkspacePassages};
 use task_workers::PooledHandler;
 
 use super::{TaskWorkError, recorded_edits::RecordedEdits};
@@ -33,6 +33,7 @@ pub(super) fn create_handler(app: &AppContext, config: &MedhubConfig) -> Result<
         edits: Arc::new(RecordedEdits(Arc::clone(&app.rooms))),
         progress: Arc::new(app.rooms.generation_progress().clone()),
         max_wait: MAX_RETRY_WAIT,
+        record_pauses: RECORD_PAUSES,
     };
     Ok(PooledHandler::new(Arc::new(handler), config.work.generate_proposal))
 }

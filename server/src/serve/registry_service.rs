@@ -5,8 +5,10 @@ use eventstore::registry::SchemaStore;
 use sqlx::PgPool;
 
 use super::{
-    ServeError, bind_listener, connection_limits, part_supervisor::PartSupervisor, run_until_signal, start_http_server,
-    startup_wait,
+    ServeError,
+    http_server::{bind_listener, connection_limits, start_http_server},
+    part_supervisor::PartSupervisor,
+    run_until_signal, startup_wait,
 };
 use crate::{
     config::MedhubConfig,

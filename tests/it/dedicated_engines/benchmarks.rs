@@ -132,6 +132,24 @@ async fn several_parts_are_measured_in_one_go_and_compared() {
     let compared = stack.run_medhub(&["bench", "compare", name, slower.to_str().unwrap(), "--threshold", "40%"]).await;
     let table = output_text(&compared);
     assert!(compared.status.code() == Some(1) && table.contains("-50.0%  LOSS"), "{table}");
+    check_growth(&stack).await;
+}
+
+/// Checks that costs are measured at two sizes.
+async fn check_growth(stack: &TestStack) {
+    let size = ["bench", "growth", "--events", "400", "--opportunities", "200", "--requests", "200"];
+    let parts = ["--projection", "lists", "--part", "replay", "--part", "rebuild", "--part", "requests"];
+    let output = stack.run_medhub(&[size.as_slice(), parts.as_slice()].concat()).await;
+    let measures = json_lines(&output);
+    for name in ["fill", "replay", "rebuild/lists", "requests/list-filtered", "requests/analytics"] {
+        let measure = measures.iter().find(|measure| measure["measure"] == name);
+        let is_compared = measure.is_some_and(|measure| {
+            let number = |field: &str| measure[field].as_f64().unwrap_or_default();
+            (number("at_all") / number("at_a_tenth") - number("growth")).abs() < 0.001 * number("growth")
+        });
+        assert!(is_compared, "{name}: {}", output_text(&output));
+    }
+    assert_eq!(list_leftovers(stack).await, Vec::<String>::new());
 }
 
 #[tokio::test]

@@ -1,6 +1,6 @@
 //! The completed prefix of the log, while transactions append in various ways.
 
-use eventstore::log::{completed_prefix, read_after};
+use eventstore::log::{load_fence, read_after};
 use sqlx::Executor;
 
 use tests::{database, log_events::insert_event};
@@ -13,11 +13,11 @@ async fn an_open_append_holds_back_later_events_until_it_commits() {
     insert_event(&mut slow, "slow", 1).await;
     insert_event(&mut writer, "fast", 1).await;
 
-    let fence = completed_prefix(&mut reader).await.unwrap();
+    let fence = load_fence(&mut reader).await.unwrap();
     assert_eq!(fence, 0, "position 2 is visible, but 1 may still appear");
 
     slow.commit().await.unwrap();
-    let fence = completed_prefix(&mut reader).await.unwrap();
+    let fence = load_fence(&mut reader).await.unwrap();
     let events = read_after(&mut reader, 0, fence, 10).await.unwrap();
     let order: Vec<_> = events.iter().map(|event| (event.position, event.aggregate_id.as_str())).collect();
     assert_eq!(order, [(1, "slow"), (2, "fast")]);
@@ -48,7 +48,7 @@ async fn a_rolled_back_append_leaves_a_gap_that_does_not_hold_back_the_fence() {
     insert_event(&mut writer, "kept", 1).await;
     rolled_back.rollback().await.unwrap();
 
-    let fence = completed_prefix(&mut reader).await.unwrap();
+    let fence = load_fence(&mut reader).await.unwrap();
     let events = read_after(&mut reader, 0, fence, 10).await.unwrap();
 
     assert_eq!((fence, events.len()), (2, 1));
@@ -66,9 +66,9 @@ async fn a_savepoint_rolled_back_inside_an_open_append_does_not_free_its_other_p
     open.execute("rollback to savepoint s").await.unwrap();
     insert_event(&mut writer, "other", 1).await;
 
-    assert_eq!(completed_prefix(&mut reader).await.unwrap(), 0);
+    assert_eq!(load_fence(&mut reader).await.unwrap(), 0);
     open.commit().await.unwrap();
-    assert_eq!(completed_prefix(&mut reader).await.unwrap(), 3);
+    assert_eq!(load_fence(&mut reader).await.unwrap(), 3);
 }
 
 #[tokio::test]
@@ -80,7 +80,7 @@ async fn a_foreign_transaction_that_wrote_and_idles_delays_nothing() {
     idle.execute("insert into foreign_table values (1)").await.unwrap();
     insert_event(&mut writer, "a", 1).await;
 
-    assert_eq!(completed_prefix(&mut reader).await.unwrap(), 1);
+    assert_eq!(load_fence(&mut reader).await.unwrap(), 1);
     idle.rollback().await.unwrap();
 }
 
@@ -91,14 +91,14 @@ async fn a_transaction_that_took_its_id_early_and_appends_late_is_not_skipped() 
     let mut early = pool.begin().await.unwrap();
     early.execute("select pg_current_xact_id()").await.unwrap();
     insert_event(&mut writer, "first", 1).await;
-    assert_eq!(completed_prefix(&mut reader).await.unwrap(), 1);
+    assert_eq!(load_fence(&mut reader).await.unwrap(), 1);
 
     insert_event(&mut early, "late", 1).await;
     insert_event(&mut writer, "after", 1).await;
-    assert_eq!(completed_prefix(&mut reader).await.unwrap(), 1);
+    assert_eq!(load_fence(&mut reader).await.unwrap(), 1);
     early.commit().await.unwrap();
 
-    let fence = completed_prefix(&mut reader).await.unwrap();
+    let fence = load_fence(&mut reader).await.unwrap();
     let rest = read_after(&mut reader, 1, fence, 10).await.unwrap();
     let order: Vec<_> = rest.iter().map(|event| event.aggregate_id.as_str()).collect();
     assert_eq!(order, ["late", "after"]);
@@ -125,7 +125,7 @@ async fn a_session_without_ordinary_triggers_still_registers_its_append() {
     insert_event(&mut replica, "slow", 1).await;
     insert_event(&mut writer, "fast", 1).await;
 
-    assert_eq!(completed_prefix(&mut reader).await.unwrap(), 0);
+    assert_eq!(load_fence(&mut reader).await.unwrap(), 0);
     replica.commit().await.unwrap();
-    assert_eq!(completed_prefix(&mut reader).await.unwrap(), 2);
+    assert_eq!(load_fence(&mut reader).await.unwrap(), 2);
 }

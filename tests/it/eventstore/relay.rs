@@ -1,5 +1,6 @@
 //! The relay publishes every event to Kafka, once and in order.
 
+mod append_wakeups;
 mod bad_input;
 mod leadership;
 mod open_append;

@@ -235,23 +235,31 @@ impl GenerationFixture {
         self.passage_failures.store(count, Ordering::SeqCst);
     }
 
-    /// The first append of an event of this type fails.
-    pub(super) async fn refuse_first_append(&self, event_type: &str) {
+    /// The first `count` appends of an event of this type fail.
+    pub(super) async fn refuse_appends(&self, event_type: &str, count: u32) {
         // A sequence does not go back with its transaction.
         for statement in [
             "create sequence refusals",
-            "create function refuse_once() returns trigger language plpgsql as $$
-             begin
-                 if nextval('refusals') = 1 then raise exception 'planted'; end if;
-                 return new;
-             end $$",
             &format!(
-                "create trigger refuse_once before insert on events for each row
-                 when (new.event_type = '{event_type}') execute function refuse_once()"
+                "create function refuse_append() returns trigger language plpgsql as $$
+                 begin
+                     if nextval('refusals') <= {count} then raise exception 'planted'; end if;
+                     return new;
+                 end $$"
+            ),
+            &format!(
+                "create trigger refuse_append before insert on events for each row
+                 when (new.event_type = '{event_type}') execute function refuse_append()"
             ),
         ] {
             sqlx::query(statement).execute(&self.pool).await.unwrap();
         }
+    }
+
+    /// How many appends were refused or accepted since [`Self::refuse_appends`].
+    pub(super) async fn counted_appends(&self) -> i64 {
+        let count = "select case when is_called then last_value else 0 end from refusals";
+        sqlx::query_scalar(count).fetch_one(&self.pool).await.unwrap()
     }
 
     /// Runs the task in this attempt (from 1) with these providers.
@@ -272,6 +280,7 @@ impl GenerationFixture {
             edits: Arc::new(StoredEdits(self.proposal_sync())),
             progress: Arc::clone(&self.progress) as Arc<dyn ProgressPublisher>,
             max_wait: self.max_wait,
+            record_pauses: [Duration::from_millis(10); 3],
         };
         handler.run(&self.claimed_task(attempt), CancellationToken::new()).await
     }

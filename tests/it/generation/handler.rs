@@ -109,7 +109,12 @@ async fn after_a_crash_no_recorded_section_is_asked_for_again() {
     assert_eq!(count_requests(&server.requests(), &keys), [1, 2, 1]);
     assert!(fixture.section_text("first").await.starts_with("The first section is complete. [1]"));
     assert!(fixture.section_text("second").await.starts_with("The stand-in quotes"));
-    assert_eq!(fixture.load_generation().await.status(), GenerationStatus::Completed);
+    let generation = fixture.load_generation().await;
+    assert_eq!(generation.status(), GenerationStatus::Completed);
+    // The attempt of the dead worker counts with all that it had reserved.
+    let (second, third) = (model_of(&generation, "second").cost_micros, model_of(&generation, "third").cost_micros);
+    assert!(second > third, "{second} is not more than {third}");
+    assert_eq!(generation.cost_micros(), fixture.spent_micros().await, "the events have what was spent");
 }
 
 #[tokio::test]
@@ -133,15 +138,48 @@ async fn what_was_recorded_is_in_the_proposal_when_the_worker_of_the_last_attemp
 async fn a_text_that_was_paid_for_is_sent_again_to_an_event_store_that_has_not_accepted_it() {
     let server = LanguageModelServer::start(vec![]).await;
     let fixture = GenerationFixture::create(&["lifts"]).await;
-    fixture.refuse_first_append("proposal_generation.section_generated").await;
+    fixture.refuse_appends("proposal_generation.section_generated", 3).await;
     let result = fixture.run(1, vec![priced_provider(&server)]).await.unwrap();
     assert_eq!((result.as_str(), server.requests().len()), ("1 sections written", 1));
+    assert_eq!(fixture.counted_appends().await, 4);
+}
+
+#[tokio::test]
+async fn a_text_that_was_paid_for_outlives_its_attempt() {
+    let server = LanguageModelServer::start(vec![]).await;
+    let fixture = GenerationFixture::create(&["lifts", "staff"]).await;
+    // The event store stays away for two attempts.
+    fixture.refuse_appends("proposal_generation.section_generated", 8).await;
+    for attempt in [1, 2] {
+        let failure = fixture.run(attempt, vec![priced_provider(&server)]).await.unwrap_err();
+        assert_eq!(failure.retry, RetryDecision::Later);
+        assert_eq!(fixture.counted_appends().await, i64::from(attempt) * 4);
+    }
+    let result = fixture.run(3, vec![priced_provider(&server)]).await.unwrap();
+    assert_eq!(result.as_str(), "2 sections written");
+    assert_eq!(count_requests(&server.requests(), &["lifts", "staff"]), [1, 1]);
+    let generation = fixture.load_generation().await;
+    assert_eq!((generation.cost_micros(), fixture.spent_micros().await), (920, 920));
+}
+
+#[tokio::test]
+async fn a_generation_with_nothing_to_ask_needs_no_provider() {
+    let server = LanguageModelServer::start(vec![]).await;
+    let fixture = GenerationFixture::create_with_provider_variant(&["lifts"], "other").await;
+    fixture.refuse_appends("proposal_generation.completed", 4).await;
+    let failure = fixture.run(1, vec![named_provider("other", &server)]).await.unwrap_err();
+    assert_eq!(failure.retry, RetryDecision::Later);
+    // The provider of the variant is gone when nothing but the end is missing.
+    let result = fixture.run(2, vec![priced_provider(&server)]).await.unwrap();
+    assert_eq!((result.as_str(), server.requests().len()), ("1 sections written", 1));
+    assert_eq!(fixture.load_generation().await.status(), GenerationStatus::Completed);
 }
 
 #[tokio::test]
 async fn a_section_that_cannot_be_written_now_does_not_hold_up_others_and_fails_at_last() {
-    let overloaded = || ModelAnswer::Status(529, "", None);
-    let server = LanguageModelServer::start(vec![overloaded()]).await;
+    let broken = || ModelAnswer::Broken(vec![openai_part("It begins")]);
+    // Asked a second time, and paid for twice.
+    let server = LanguageModelServer::start(vec![broken(), broken()]).await;
     let fixture = GenerationFixture::create(&["first", "second"]).await;
     let failure = fixture.run(1, vec![priced_provider(&server)]).await.unwrap_err();
     assert_eq!(failure.retry, RetryDecision::Later);
@@ -150,16 +188,17 @@ async fn a_section_that_cannot_be_written_now_does_not_hold_up_others_and_fails_
     assert_eq!((generation.outcomes.len(), model_of(&generation, "second").provider.as_str()), (1, "main"));
     assert_eq!(fixture.section_text("second").await, "", "written before all sections have an outcome");
 
-    // Asked a second time, and paid for twice.
-    let broken = || ModelAnswer::Broken(vec![openai_part("It begins")]);
+    let first_attempt = fixture.spent_micros().await - model_of(&generation, "second").cost_micros;
+    assert!(first_attempt > 0);
     server.plan([broken(), broken()]);
     let result = fixture.run(MAX_ATTEMPTS, vec![priced_provider(&server)]).await.unwrap();
     assert_eq!(result.as_str(), "1 sections written; 1 could not be generated");
     let generation = fixture.load_generation().await;
-    assert!(matches!(outcome(&generation, "first"), SectionOutcome::Failed { cost_micros: 1.., .. }));
+    let SectionOutcome::Failed { cost_micros, .. } = outcome(&generation, "first") else { panic!("{generation:?}") };
+    assert_eq!(*cost_micros, 2 * first_attempt, "the event has the cost of both attempts");
     assert_eq!(generation.cost_micros(), fixture.spent_micros().await, "the events have what was spent");
     assert_eq!(generation.status(), GenerationStatus::Completed);
-    assert_eq!(server.requests().len(), 4);
+    assert_eq!(server.requests().len(), 5);
 }
 
 #[tokio::test]

@@ -95,6 +95,34 @@ async fn wait_for_text(user: &SignedInUser<'_>, words: &str) {
     .await;
 }
 
+/// Starts a worker whose first section cannot be appended, and kills it as soon as the answer is stored. Then it is started again,
+/// and the section can be appended.
+async fn start_worker_and_kill_it_before_its_append(
+    product: &ProductInstance,
+    variables: &EnvironmentVariables,
+) -> ProductProcess {
+    let pool = sqlx::PgPool::connect(product.variable("DATABASE_URL")).await.unwrap();
+    for statement in [
+        "create function refuse_append() returns trigger language plpgsql as $$ begin raise 'planted'; end $$",
+        "create trigger refuse_append before insert on events for each row
+         when (new.event_type = 'proposal_generation.section_generated') execute function refuse_append()",
+    ] {
+        sqlx::query(statement).execute(&pool).await.unwrap();
+    }
+    let mut worker =
+        ProductProcess::start(variables, product.folder(), "worker", &["serve", "--role", "work"]).unwrap();
+    let stored = "select count(*) from generation_reservations where answer is not null";
+    eventually(async || {
+        let stored: i64 = sqlx::query_scalar(stored).fetch_one(&pool).await.unwrap();
+        if stored == 1 { Ok(()) } else { Err(worker.log_tail()) }
+    })
+    .await;
+    worker.kill9().unwrap();
+    sqlx::query("drop trigger refuse_append on events").execute(&pool).await.unwrap();
+    worker.launch().unwrap();
+    worker
+}
+
 #[tokio::test]
 async fn a_worker_writes_a_proposal_from_what_the_company_has_although_it_is_killed_and_asks_nothing_twice() {
     let mails = tempfile::tempdir().unwrap();
@@ -113,7 +141,7 @@ async fn a_worker_writes_a_proposal_from_what_the_company_has_although_it_is_kil
     variables.extend(provider_settings(&server));
     let proposal = draft_proposal(&ada).await;
     let keys = ["technical-approach", "past-performance"];
-    // The first section is answered, and the worker is killed while it waits for the second one.
+    // The worker is killed when the first section is answered and not recorded yet, and while it waits for the second one.
     server.plan([
         ModelAnswer::Stream(vec![
             openai_part("Acme installed its lifts within 75 days [1]. "),
@@ -123,8 +151,7 @@ async fn a_worker_writes_a_proposal_from_what_the_company_has_although_it_is_kil
         ModelAnswer::Hanging(vec![openai_part("Acme has")]),
     ]);
     let generation = request_generation(&ada, &proposal, &keys).await;
-    let args = ["serve", "--role", "work"];
-    let mut worker = ProductProcess::start(&variables, product.folder(), "worker", &args).unwrap();
+    let mut worker = start_worker_and_kill_it_before_its_append(&product, &variables).await;
     eventually(async || if server.requests().len() == 2 { Ok(()) } else { Err(worker.log_tail()) }).await;
     worker.kill9().unwrap();
     worker.launch().unwrap();

@@ -98,7 +98,7 @@ impl MailFixture {
     /// Delivers the whole log from its beginning, as a broker that repeats everything would.
     pub(super) async fn deliver(&self) {
         let log = PgLogReader::new(self.pool.clone());
-        let fence = log.completed_prefix().await.unwrap();
+        let fence = log.load_fence().await.unwrap();
         let events = log.load_after(0, fence, 10_000).await.unwrap();
         let is_subscribed = |kind: &str| {
             BoundedContext::from_aggregate_type(kind)

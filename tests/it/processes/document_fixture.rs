@@ -22,7 +22,7 @@ use domain::{
 use eventstore::{log::PgLogReader, postgres::PostgresConfig, store::PgEventStore};
 use processes::{
     InstanceStore, ProcessProjection, ProcessRunner, ProcessRunnerConfig, all_processes,
-    document_analysis::DocumentAnalysis,
+    document_analysis_process::DocumentAnalysisProcess,
 };
 use projections::runtime::Projection as _;
 use sqlx::PgPool;
@@ -86,7 +86,7 @@ pub(super) struct DocumentFixture {
     pub(super) pool: PgPool,
     pub(super) dispatcher: Arc<DocumentDispatcher>,
     pub(super) store: InstanceStore,
-    pub(super) projection: ProcessProjection<DocumentAnalysis>,
+    pub(super) projection: ProcessProjection<DocumentAnalysisProcess>,
     log: PgLogReader,
 }
 
@@ -130,7 +130,7 @@ impl DocumentFixture {
 
     /// All events of the log, in order.
     pub(super) async fn events(&self) -> Vec<RawEnvelope> {
-        let fence = self.log.completed_prefix().await.unwrap();
+        let fence = self.log.load_fence().await.unwrap();
         let (mut events, mut position) = (vec![], 0);
         loop {
             let page = self.log.load_after(position, fence, 1_000).await.unwrap();
@@ -144,12 +144,12 @@ impl DocumentFixture {
     pub(super) async fn deliver(&self, events: &[RawEnvelope]) {
         let is_subscribed = |event: &&RawEnvelope| {
             let context = BoundedContext::from_aggregate_type(&event.aggregate_type).unwrap();
-            ProcessProjection::<DocumentAnalysis>::subscribed_contexts().contains(&context)
+            ProcessProjection::<DocumentAnalysisProcess>::subscribed_contexts().contains(&context)
         };
         let changes: Vec<_> = events
             .iter()
             .filter(is_subscribed)
-            .flat_map(|event| ProcessProjection::<DocumentAnalysis>::project(event).unwrap())
+            .flat_map(|event| ProcessProjection::<DocumentAnalysisProcess>::project(event).unwrap())
             .collect();
         self.projection.apply(&changes).await.unwrap();
         for change in &changes {

@@ -183,19 +183,53 @@ async fn fields_that_a_newer_release_has_added_to_a_state_stay_there() {
     assert_eq!(shown, expected, "{state}");
 }
 
-#[tokio::test]
-async fn two_runners_that_send_many_commands_to_one_stream_repeat_none() {
-    const NOTIFICATIONS: u32 = 150;
-    let fixture = DocumentFixture::create().await;
+/// Lets the only pending commands be this many notifications of one user.
+async fn add_notifications(fixture: &DocumentFixture, count: u32) {
     fixture.upload().await;
     fixture.deliver(&fixture.events().await).await;
-    add_due_commands(&fixture, "unnest(array['acme'])", NOTIFICATIONS).await;
-    for command in notifications(NOTIFICATIONS) {
+    add_due_commands(fixture, "unnest(array['acme'])", count).await;
+    for command in notifications(count) {
         let change = "update process_commands set command = $1, attempts = 0
                       where id = (select id from process_commands where command ->> 'type' = 'request_task' limit 1)";
         sqlx::query(change).bind(command).execute(&fixture.pool).await.unwrap();
     }
     fixture.execute("delete from process_commands where command ->> 'type' = 'request_task'").await;
+}
+
+#[tokio::test]
+async fn commands_that_take_too_long_together_are_sent_in_smaller_batches() {
+    const NOTIFICATIONS: u32 = 16;
+    let fixture = DocumentFixture::create().await;
+    add_notifications(&fixture, NOTIFICATIONS).await;
+    // More than four in a transaction end as a statement does that takes too long.
+    for statement in [
+        "create function end_long_statement() returns trigger language plpgsql as $$
+         declare appended constant int := coalesce(nullif(current_setting('test.appended', true), ''), '0')::int + 1;
+         begin
+             perform set_config('test.appended', appended::text, true);
+             if appended > 4 then raise exception 'planted' using errcode = 'query_canceled'; end if;
+             return new;
+         end $$",
+        "create trigger end_long_statement before insert on events for each row
+         when (new.event_type = 'inbox.notified') execute function end_long_statement()",
+    ] {
+        fixture.execute(statement).await;
+    }
+    let runner = fixture.runner();
+    let pending = "select count(*) from process_commands";
+    while sqlx::query_scalar::<_, i64>(pending).fetch_one(&fixture.pool).await.unwrap() > 0 {
+        // Without the pauses between attempts. Commands of a stalled instance would not be sent any more.
+        fixture.execute("update process_commands set due_at = now() where due_at < 'infinity'").await;
+        assert!(runner.run_once().await.unwrap() > 0, "the instances are stalled");
+    }
+    assert_eq!(fixture.effects().await, vec!["inbox.notified"; NOTIFICATIONS as usize]);
+}
+
+#[tokio::test]
+async fn two_runners_that_send_many_commands_to_one_stream_repeat_none() {
+    const NOTIFICATIONS: u32 = 150;
+    let fixture = DocumentFixture::create().await;
+    add_notifications(&fixture, NOTIFICATIONS).await;
 
     let (one, other) = (fixture.runner(), fixture.runner());
     let drain = async |runner: &ProcessRunner<_>| {

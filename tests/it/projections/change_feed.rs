@@ -118,10 +118,10 @@ async fn a_log_that_was_put_back_is_followed_from_its_end_on() {
     };
     let (old, new) = (Uuid::from_u128(1), Uuid::from_u128(2));
 
-    control.register_stateless("live", old, 7).await.unwrap();
-    control.register_stateless("live", old, 9).await.unwrap();
+    control.register_forwarding("live", old, 7).await.unwrap();
+    control.register_forwarding("live", old, 9).await.unwrap();
     assert_eq!(registered().await, (old, 7), "who follows the log already goes on where it is");
-    control.register_stateless("live", new, 5).await.unwrap();
+    control.register_forwarding("live", new, 5).await.unwrap();
     assert_eq!(registered().await, (new, 5));
     assert_eq!(control.load_pointer().await.unwrap().active_generation("live"), ReadModelGeneration::FIRST);
 }

@@ -45,7 +45,7 @@ async fn seen(analytics: &OpportunityAnalytics) -> (u64, u64, Vec<OpportunityIte
 async fn ids(analytics: &OpportunityAnalytics, selection: &OpportunitySelection) -> Vec<String> {
     let page = analytics.list_opportunities(selection, None, 100).await.unwrap();
     assert_eq!(page.total, page.items.len() as u64);
-    page.items.into_iter().map(|item| item.id).collect()
+    page.items.into_iter().map(|item| item.entry.id).collect()
 }
 
 #[tokio::test]
@@ -83,13 +83,13 @@ async fn a_list_shows_current_facts_newest_first_page_by_page() {
 
     let behind = analytics.list_opportunities(&all, after.as_ref(), 1).await.unwrap();
     assert_eq!((behind.items, behind.total, behind.has_next), (vec![], 3, false));
-    assert_eq!(pages.iter().map(|item| item.id.as_str()).collect::<Vec<_>>(), [WHEELCHAIRS, VALVES, SHIP]);
+    assert_eq!(pages.iter().map(|item| item.entry.id.as_str()).collect::<Vec<_>>(), [WHEELCHAIRS, VALVES, SHIP]);
     let wheelchairs = &pages[0];
-    assert_eq!(wheelchairs.title, "6530--Wheelchairs and lifts");
-    assert_eq!((wheelchairs.notice_id.as_str(), wheelchairs.posted_at), ("w3", march(7)));
-    assert_eq!((wheelchairs.response_deadline, wheelchairs.active), (Some(march(20)), Some(true)));
+    assert_eq!(wheelchairs.entry.title, "6530--Wheelchairs and lifts");
+    assert_eq!((wheelchairs.entry.notice_id.as_str(), wheelchairs.entry.posted_at), ("w3", march(7)));
+    assert_eq!((wheelchairs.entry.response_deadline, wheelchairs.entry.active), (Some(march(20)), Some(true)));
     assert_eq!((wheelchairs.awards, wheelchairs.awarded_cents), (2, Some(111)));
-    assert_eq!((wheelchairs.office.as_ref(), wheelchairs.set_aside.as_deref()), (None, Some("SDVOSBC")));
+    assert_eq!((wheelchairs.entry.office.as_ref(), wheelchairs.entry.set_aside.as_deref()), (None, Some("SDVOSBC")));
     assert_eq!((pages[1].awards, pages[1].awarded_cents), (0, None));
 }
 

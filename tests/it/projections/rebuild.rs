@@ -64,9 +64,9 @@ async fn rebuild(
 
 /// Waits until a generation has taken in the whole log.
 async fn current(field: &ProjectionFixture, projection: &Arc<dyn AnyProjection>, generation: ReadModelGeneration) {
-    let end = field.runtime.log().completed_prefix().await.unwrap();
+    let end = field.runtime.log().load_fence().await.unwrap();
     eventually(async || {
-        let position = field.runtime.completed_prefix(projection.as_ref(), generation).await.unwrap();
+        let position = field.runtime.load_applied_position(projection.as_ref(), generation).await.unwrap();
         if position >= end { Ok(()) } else { Err(format!("{position} of {end}")) }
     })
     .await;

@@ -5,7 +5,7 @@ use domain::{
     envelope::RawEnvelope,
     watchlist::{NotificationFrequency, SearchCriteria},
 };
-use processes::saved_search_alerts::{MAX_ALERTS_PER_HOUR, MAX_RECORDED_PER_HOUR};
+use processes::saved_search_alert_process::{MAX_ALERTS_PER_HOUR, MAX_RECORDED_PER_HOUR};
 use projections::runtime::Projection as _;
 use saved_search_matching::{MatchedOpportunity, MatchingChange, SavedSearchMatching};
 use tests::eventually;

@@ -29,7 +29,7 @@ use projections::{
     opportunity_search::OpportunitySearch,
     runtime::{ConsumerConfig, ControlStore, Projection as _, ProjectionRuntime},
 };
-use saved_search_matching::{MatchStore, RegistryConfig, SavedSearchMatching, SearchRegistry};
+use saved_search_matching::{MatchStore, SavedSearchMatching, SearchRegistry, SearchRegistryConfig};
 use schemas::registry_client::SchemaRegistryClient;
 use sqlx::PgPool;
 use tests::database;
@@ -113,7 +113,7 @@ impl MatchingFixture {
             SchemaRegistryClient::new(&schemas::registry_client::RegistryConfig::default()),
             ConsumerConfig::default(),
         );
-        let config = RegistryConfig { statistics_interval: Duration::ZERO, min_opportunities: 0 };
+        let config = SearchRegistryConfig { statistics_interval: Duration::ZERO, min_opportunities: 0 };
         SearchRegistry::new(self.pool.clone(), Arc::new(runtime), self.search.clone(), config)
     }
 
@@ -179,7 +179,7 @@ impl MatchingFixture {
 
     /// All events of the log, in order.
     pub(super) async fn events(&self) -> Vec<RawEnvelope> {
-        let fence = self.log.completed_prefix().await.unwrap();
+        let fence = self.log.load_fence().await.unwrap();
         let (mut events, mut position) = (vec![], 0);
         loop {
             let page = self.log.load_after(position, fence, 1_000).await.unwrap();

@@ -39,6 +39,8 @@ pub struct FaultReport {
     pub records: usize,
     /// Beacons on the topics.
     pub beacons: usize,
+    /// Beacons of a former leader behind events of the next one, around a kill or a change of the leader.
+    pub late_beacons: usize,
     /// Records with an ordinal.
     pub numbered: usize,
     /// Events of the log that are on no topic.
@@ -86,6 +88,7 @@ impl FaultReport {
             gaps: last.saturating_sub(u64::try_from(evidence.log.len()).unwrap_or(u64::MAX)),
             records: evidence.records.len(),
             beacons: findings.beacons,
+            late_beacons: findings.late_beacons,
             numbered: findings.numbered,
             lost: findings.count_violations("lost"),
             reordered: findings.count_violations("reordered"),

@@ -106,6 +106,8 @@ pub struct AuditFindings {
     pub explained_duplicates: usize,
     /// Number of beacons.
     pub beacons: usize,
+    /// Beacons of a former leader behind events of the next one, which a disturbance explains.
+    pub late_beacons: usize,
     /// Number of events with an ordinal.
     pub numbered: usize,
 }
@@ -154,7 +156,7 @@ impl AuditEvidence {
             self.check_incarnation(record, findings);
             if record.is_beacon() {
                 findings.beacons += 1;
-                partition.check_beacon(record, findings);
+                partition.check_beacon(record, |at| self.is_disturbed(at), findings);
                 continue;
             }
             let id = record.headers.get("event-id").map(String::as_str).unwrap_or_default();
@@ -206,17 +208,20 @@ impl AuditEvidence {
             });
         }
         // The repetition may come from the new leader, or late from the old one: the later timestamp is compared.
-        let repeated_at = first.timestamp_ms.max(repetition.timestamp_ms);
-        let explained = self.disturbances.iter().any(|disturbance| match repeated_at {
-            Some(at) => (disturbance.from_ms..=disturbance.until_ms).contains(&at),
-            None => true,
-        });
-        if explained {
+        if self.is_disturbed(first.timestamp_ms.max(repetition.timestamp_ms)) {
             findings.explained_duplicates += 1;
         } else {
             let (position, event_id) = (event.position, event.event_id.clone());
             findings.violations.push(AuditViolation::Duplicate { location: repetition.location(), position, event_id });
         }
+    }
+
+    /// Whether a time is within a disturbance; an unknown time may be, if there is any.
+    fn is_disturbed(&self, at_ms: Option<i64>) -> bool {
+        self.disturbances.iter().any(|disturbance| match at_ms {
+            Some(at) => (disturbance.from_ms..=disturbance.until_ms).contains(&at),
+            None => true,
+        })
     }
 
     fn check_incarnation(&self, record: &AuditedRecord, findings: &mut AuditFindings) {

@@ -27,7 +27,7 @@ impl EventFeed {
     pub async fn follow(&self, after: Option<u64>) -> Result<FeedFollower, StoreError> {
         let at = match after {
             Some(after) => after,
-            None => self.state.log.completed_prefix().await?,
+            None => self.state.log.load_fence().await?,
         };
         Ok(FeedFollower { feed: self.clone(), position: at, catch_up_to: None, page: VecDeque::new(), receiver: None })
     }
@@ -68,7 +68,7 @@ impl FeedFollower {
     async fn join_feed(&mut self) -> Result<(), StoreError> {
         let receiver = self.feed.state.events.subscribe();
         // Set both or neither: with a receiver but no end to catch up to, events in between would be missed.
-        self.catch_up_to = Some(self.feed.state.log.completed_prefix().await?);
+        self.catch_up_to = Some(self.feed.state.log.load_fence().await?);
         self.receiver = Some(receiver);
         Ok(())
     }

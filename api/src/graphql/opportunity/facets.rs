@@ -11,7 +11,7 @@ use crate::{
         error::{self, invalid_field},
         pagination, read_models,
     },
-    opportunity_lists::FacetQuestion,
+    opportunity_lists::ListFacetQuery,
 };
 
 /// A dimension by which opportunities are counted.
@@ -82,12 +82,12 @@ pub(super) async fn load_facets(
     if dimensions.is_empty() {
         return Ok(vec![]);
     }
-    let question = FacetQuestion {
+    let query = ListFacetQuery {
         selection: selection.clone(),
         dimensions: dimensions.iter().map(|dimension| dimension.to_dimension()).collect(),
     };
     let lists = read_models::from_context(ctx)?.opportunity_lists().await?;
-    let counts = lists.fetch_facets(question).await.map_err(|error| error::list_error(&error))?;
+    let counts = lists.fetch_facets(query).await.map_err(|error| error::list_error(&error))?;
     let limit = usize::try_from(limit).unwrap_or(usize::MAX);
     Ok(dimensions.into_iter().map(|dimension| to_facet(dimension, &counts, limit)).collect())
 }

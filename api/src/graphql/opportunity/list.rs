@@ -11,7 +11,7 @@ use super::{
     agency::AgencyNode,
     facets::{self, FacetDimensionInput, FacetNode},
     filter::OpportunityTextFilterInput,
-    order::{OpportunityOrderInput, parse_order},
+    order::parse_order,
 };
 use crate::{
     graphql::{
@@ -20,7 +20,7 @@ use crate::{
         pagination::{self, PageInfo},
         read_models,
     },
-    opportunity_lists::PageQuestion,
+    opportunity_lists::{ListPageQuery, OpportunityOrderInput},
 };
 
 /// Query of lists of opportunities.
@@ -44,10 +44,10 @@ impl OpportunityListQuery {
         let selection = filter.unwrap_or_default().into_selection()?;
         let order = parse_order(order_by, &selection)?;
         let continued = after.is_some();
-        let question = PageQuestion::try_new(selection.clone(), order, after, first)
+        let query = ListPageQuery::try_new(selection.clone(), order, after, first)
             .map_err(|mismatch| invalid_field("after", mismatch.to_string()))?;
         let lists = read_models::from_context(ctx)?.opportunity_lists().await?;
-        let found = lists.fetch_page(question).await.map_err(|error| error::list_error(&error))?;
+        let found = lists.fetch_page(query).await.map_err(|error| error::list_error(&error))?;
         Ok(OpportunityConnection::new(&found, continued, selection))
     }
 }
@@ -107,12 +107,6 @@ struct OpportunityEdge {
     node: OpportunitySummaryNode,
 }
 
-impl From<OpportunityItem> for OpportunityEdge {
-    fn from(item: OpportunityItem) -> Self {
-        Self { cursor: item.cursor.to_string(), node: OpportunitySummaryNode::from(item) }
-    }
-}
-
 /// Summary of an opportunity in a list. `opportunity(id)` returns all details.
 #[derive(SimpleObject)]
 #[graphql(name = "OpportunitySummary")]
@@ -158,28 +152,30 @@ struct OpportunitySummaryNode {
     awarded: Option<CentsScalar>,
 }
 
-impl From<OpportunityItem> for OpportunitySummaryNode {
+impl From<OpportunityItem> for OpportunityEdge {
     fn from(item: OpportunityItem) -> Self {
-        Self {
-            id: item.id,
-            version: item.version,
-            title: item.title,
-            description: item.description,
-            solicitation_number: item.solicitation_number,
-            notice_id: item.notice_id,
-            notice_type: item.notice_type,
-            agency: AgencyNode { code: item.agency_code, name: item.agency_name },
-            sub_tier: item.sub_tier,
-            office: item.office,
-            set_aside: item.set_aside,
-            naics: item.naics,
-            psc: item.psc,
-            posted_at: item.posted_at,
-            response_deadline: item.response_deadline,
-            active: item.active,
-            link: item.link,
-            award_count: item.awards,
-            awarded: item.awarded_cents.map(CentsScalar),
-        }
+        let OpportunityItem { cursor, entry, awards, awarded_cents } = item;
+        let node = OpportunitySummaryNode {
+            id: entry.id,
+            version: entry.sequence.cast_unsigned(),
+            title: entry.title,
+            description: entry.description,
+            solicitation_number: entry.solicitation_number,
+            notice_id: entry.notice_id,
+            notice_type: entry.notice_type,
+            agency: AgencyNode { code: entry.agency_code, name: entry.agency_name },
+            sub_tier: entry.sub_tier,
+            office: entry.office,
+            set_aside: entry.set_aside,
+            naics: entry.naics,
+            psc: entry.psc,
+            posted_at: entry.posted_at,
+            response_deadline: entry.response_deadline,
+            active: entry.active,
+            link: entry.link,
+            award_count: awards,
+            awarded: awarded_cents.map(CentsScalar),
+        };
+        Self { cursor: cursor.to_string(), node }
     }
 }

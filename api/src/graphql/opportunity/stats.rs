@@ -7,7 +7,7 @@ use projections::opportunity_lists::{SelectionStats, SelectionTotals};
 use super::{agency::AgencyNode, filter::OpportunityTextFilterInput};
 use crate::{
     graphql::{cents::CentsScalar, error, read_models},
-    opportunity_lists::StatisticsQuestion,
+    opportunity_lists::ListStatisticsQuery,
 };
 
 /// Query of statistics of opportunities.
@@ -24,7 +24,7 @@ impl OpportunityStatsQuery {
     ) -> Result<OpportunityStatsNode> {
         let selection = filter.unwrap_or_default().into_selection()?;
         let lists = read_models::from_context(ctx)?.opportunity_lists().await?;
-        let stats = lists.fetch_statistics(StatisticsQuestion { selection }).await;
+        let stats = lists.fetch_statistics(ListStatisticsQuery { selection }).await;
         let stats = stats.map_err(|error| error::list_error(&error))?;
         Ok(OpportunityStatsNode::from(SelectionStats::clone(&stats)))
     }
@@ -42,6 +42,8 @@ struct OpportunityStatsNode {
     by_type: Vec<TypeFigures>,
     /// By the UTC day on which the current notice was published, oldest first.
     by_day: Vec<DayFigures>,
+    /// Whether the figures are of all of them; otherwise of a part, because there are too many that no counter has.
+    is_exact: bool,
 }
 
 /// Number of opportunities and their awarded value.
@@ -111,6 +113,7 @@ impl From<SelectionStats> for OpportunityStatsNode {
             by_agency: by_agency.collect(),
             by_type: by_type.collect(),
             by_day: by_day.collect(),
+            is_exact: !stats.is_lower_bound,
         }
     }
 }

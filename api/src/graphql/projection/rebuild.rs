@@ -3,7 +3,7 @@
 use async_graphql::{Context, Enum, ID, Object, Result, SimpleObject};
 use commands::caller::Caller;
 use projections::runtime::{
-    ProjectionRebuildProgress, RebuildOptions, RebuildPhase, RebuildRecord, RebuildStatus as Recorded,
+    RebuildOptions, RebuildPartProgress, RebuildPhase, RebuildRecord, RebuildStatus as Recorded,
 };
 
 use super::{guard::OperatorOnly, selection};
@@ -80,8 +80,8 @@ struct RebuildPartNode {
     events: u64,
 }
 
-impl From<ProjectionRebuildProgress> for RebuildPartNode {
-    fn from(part: ProjectionRebuildProgress) -> Self {
+impl From<RebuildPartProgress> for RebuildPartNode {
+    fn from(part: RebuildPartProgress) -> Self {
         Self {
             projection: part.projection,
             generation: part.generation.number(),

@@ -16,7 +16,7 @@ use crate::{
     app_context::AppContext,
     graphql::{
         cents::CentsScalar,
-        command_dispatch::{self, ChangeOutcome, dispatch_command, new_id},
+        command_dispatch::{self, ChangeOutcome, dispatch_command, new_aggregate_id, new_id},
         error,
         input_validation::{self, parse_optional, parse_value},
         precondition::{self, PreconditionsInput},
@@ -101,7 +101,7 @@ impl ProposalMutation {
         #[graphql(desc = "The proposal to create.")] input: DraftProposalInput,
         #[graphql(desc = "Preconditions.")] conditions: Option<PreconditionsInput>,
     ) -> Result<ChangeOutcome> {
-        let conditions = precondition::parse_preconditions(ctx, conditions)?;
+        let mut conditions = precondition::parse_preconditions(ctx, conditions)?;
         let opportunity_id = input_validation::parse_opportunity_id("input.opportunityId", &input.opportunity_id)?;
         let title = parse_value("input.title", &input.title, ProposalTitle::try_new)?;
         let planned = |planned: PlannedSectionInput| {
@@ -111,7 +111,7 @@ impl ProposalMutation {
         let sections: Vec<_> = input.outline.into_iter().map(planned).collect::<Result<_>>()?;
         let outline =
             ProposalOutline::try_new(sections).map_err(|reason| error::invalid_value("input.outline", &reason))?;
-        let id = new_id(ctx, "proposal", input.id, &conditions)?;
+        let id = new_aggregate_id(ctx, "proposal", input.id, &mut conditions)?;
         dispatch_command::<Proposal>(ctx, id, &conditions, |stamp| ProposalCommand::Draft {
             opportunity_id,
             title,

@@ -1,52 +1,18 @@
 //! Mutations of resources.
 
-use async_graphql::{Context, InputObject, Object, Result};
-use domain::{
-    resource::{Resource, ResourceBody, ResourceCommand, ResourceContent, ResourceName, ResourceTags},
-    value::DocumentId,
-};
+use async_graphql::{Context, Object, Result};
+use domain::resource::{Resource, ResourceCommand};
 use uuid::Uuid;
 
-use super::node::ResourceKindEnum;
+use super::node::ResourceContentInput;
 use crate::graphql::{
-    command_dispatch::{ChangeOutcome, dispatch_command, new_id},
-    error,
-    input_validation::parse_value,
+    command_dispatch::{ChangeOutcome, dispatch_command, new_aggregate_id},
     precondition::{self, PreconditionsInput},
 };
 
 /// Mutations of resources.
 #[derive(Default)]
 pub(in crate::graphql) struct ResourceMutation;
-
-/// The content of a resource.
-#[derive(InputObject)]
-#[graphql(name = "ResourceInput")]
-struct ResourceContentInput {
-    /// Name, at most 200 characters.
-    name: String,
-    /// Kind of resource.
-    kind: ResourceKindEnum,
-    /// Text, at most 100,000 characters.
-    body: String,
-    /// Tags, at most 20: lower-case letters, digits and hyphens.
-    #[graphql(default)]
-    tags: Vec<String>,
-    /// Id of the document that it was taken from.
-    document_id: Option<Uuid>,
-}
-
-impl ResourceContentInput {
-    fn into_content(self) -> Result<ResourceContent> {
-        Ok(ResourceContent {
-            name: parse_value("input.name", &self.name, ResourceName::try_new)?,
-            kind: self.kind.into(),
-            body: parse_value("input.body", &self.body, ResourceBody::try_new)?,
-            tags: ResourceTags::try_new(self.tags).map_err(|reason| error::invalid_value("input.tags", &reason))?,
-            document_id: self.document_id.map(DocumentId::new),
-        })
-    }
-}
 
 #[Object]
 impl ResourceMutation {
@@ -58,8 +24,8 @@ impl ResourceMutation {
         #[graphql(desc = "The content.")] input: ResourceContentInput,
         #[graphql(desc = "Preconditions.")] conditions: Option<PreconditionsInput>,
     ) -> Result<ChangeOutcome> {
-        let (conditions, asset) = (precondition::parse_preconditions(ctx, conditions)?, input.into_content()?);
-        let id = new_id(ctx, "resource", id, &conditions)?;
+        let (mut conditions, asset) = (precondition::parse_preconditions(ctx, conditions)?, input.into_content()?);
+        let id = new_aggregate_id(ctx, "resource", id, &mut conditions)?;
         dispatch_command::<Resource>(ctx, id, &conditions, |stamp| ResourceCommand::Create { asset, stamp }).await
     }
 

@@ -1,11 +1,15 @@
-//! The resource as clients see it.
+//! The resource as clients see it, and as they set it.
 
-use async_graphql::{Enum, SimpleObject};
+use async_graphql::{Enum, InputObject, Result, SimpleObject};
 use chrono::{DateTime, Utc};
-use domain::resource as record;
+use domain::{
+    resource::{self as record, ResourceBody, ResourceContent, ResourceName, ResourceTags},
+    value::DocumentId,
+};
 use projections::tenant_views::StoredAggregate;
+use uuid::Uuid;
 
-use crate::graphql::tenant_node::TenantNode;
+use crate::graphql::{error, input_validation::parse_value, tenant_node::TenantNode};
 
 /// Kind of resource.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
@@ -25,6 +29,35 @@ pub(in crate::graphql) enum ResourceKindEnum {
     PriceList,
     /// Anything else.
     Other,
+}
+
+/// The content of a resource.
+#[derive(InputObject)]
+#[graphql(name = "ResourceInput")]
+pub(super) struct ResourceContentInput {
+    /// Name, at most 200 characters.
+    name: String,
+    /// Kind of resource.
+    kind: ResourceKindEnum,
+    /// Text, at most 100,000 characters.
+    body: String,
+    /// Tags, at most 20: lower-case letters, digits and hyphens.
+    #[graphql(default)]
+    tags: Vec<String>,
+    /// Id of the document that it was taken from.
+    document_id: Option<Uuid>,
+}
+
+impl ResourceContentInput {
+    pub(super) fn into_content(self) -> Result<ResourceContent> {
+        Ok(ResourceContent {
+            name: parse_value("input.name", &self.name, ResourceName::try_new)?,
+            kind: self.kind.into(),
+            body: parse_value("input.body", &self.body, ResourceBody::try_new)?,
+            tags: ResourceTags::try_new(self.tags).map_err(|reason| error::invalid_value("input.tags", &reason))?,
+            document_id: self.document_id.map(DocumentId::new),
+        })
+    }
 }
 
 /// Content that a company reuses in its proposals.

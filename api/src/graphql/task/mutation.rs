@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use super::node::{TaskKindEnum, TaskSubjectKindEnum};
 use crate::graphql::{
-    command_dispatch::{ChangeOutcome, dispatch_command, new_id},
+    command_dispatch::{ChangeOutcome, dispatch_command, new_aggregate_id},
     error,
     input_validation::parse_value,
     precondition::{self, PreconditionsInput},
@@ -54,7 +54,7 @@ impl TaskMutation {
         #[graphql(desc = "The task to request.")] input: RequestTaskInput,
         #[graphql(desc = "Preconditions.")] conditions: Option<PreconditionsInput>,
     ) -> Result<ChangeOutcome> {
-        let conditions = precondition::parse_preconditions(ctx, conditions)?;
+        let mut conditions = precondition::parse_preconditions(ctx, conditions)?;
         let subject = TaskSubject::try_new(input.subject_kind.into(), &input.subject_id);
         let subject = subject.map_err(|reason| error::invalid_value("input.subjectId", &reason))?;
         let pairs = input.parameters.iter().map(|parameter| (parameter.name.as_str(), parameter.value.as_str()));
@@ -64,7 +64,7 @@ impl TaskMutation {
         if let Err(refusal) = check_requested_task(&spec) {
             return Ok(ChangeOutcome::refused(&refusal));
         }
-        let id = new_id(ctx, "task", input.id, &conditions)?;
+        let id = new_aggregate_id(ctx, "task", input.id, &mut conditions)?;
         dispatch_command::<Task>(ctx, id, &conditions, |stamp| TaskCommand::Request { spec, stamp }).await
     }
 

@@ -16,7 +16,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import qdrant_edge as edge
-from qdrant_grpc import collections_pb2
+from qdrant_grpc import collections_pb2, qdrant_common_pb2
 
 from .collection_manifest import CollectionManifest
 from .conversion.collection_settings import read_engine_config, read_vector_schema
@@ -24,6 +24,7 @@ from .conversion.operations import ShardChange
 from .errors import collection_not_found
 from .optimization import OptimizationError, ShardOptimization
 from .optimization_trigger import OptimizationTrigger
+from .repeated_filters import RepeatedFilters
 
 _log = logging.getLogger(__name__)
 
@@ -46,6 +47,7 @@ class Collection:
         #: Held by changes, and while the shard must not change during several iterations of the event loop.
         self._write_lock = asyncio.Lock()
         self._change_count = 0
+        self._search_filters = RepeatedFilters()
         self._last_change = time.monotonic()
         self._unflushed_bytes = 0
         self._trigger = OptimizationTrigger(manifest.settings, self.schema, shard)
@@ -83,6 +85,10 @@ class Collection:
         if self._shard is None:
             raise collection_not_found(self.name)
         return self._shard
+
+    def read_search_filter(self, message: qdrant_common_pb2.Filter) -> edge.Filter | None:
+        """Reads the filter of a search; `None` if it matches every point."""
+        return self._search_filters.read(message, self.shard, self._change_count)
 
     async def apply_changes(self, changes: Sequence[ShardChange]) -> list[int]:
         """Applies changes in order, up to the first that is refused; returns their numbers."""

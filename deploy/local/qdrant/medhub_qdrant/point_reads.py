@@ -60,7 +60,7 @@ def count_facet_values(collection: Collection, request: points_pb2.FacetCounts) 
 
 def query_points(collection: Collection, request: points_pb2.QueryPoints) -> list[edge.ScoredPoint]:
     """Returns the points with the best scores."""
-    reader = QueryReader(collection.shard, collection.schema)
+    reader = QueryReader(collection.shard, collection.schema, collection.read_search_filter)
     return collection.shard.query(reader.read_request(request))
 
 
@@ -68,5 +68,5 @@ def query_points_in_batch(
     collection: Collection, requests: Iterable[points_pb2.QueryPoints]
 ) -> list[list[edge.ScoredPoint]]:
     """Returns the points with the best scores for each of several searches."""
-    reader = QueryReader(collection.shard, collection.schema)
+    reader = QueryReader(collection.shard, collection.schema, collection.read_search_filter)
     return collection.shard.query_batch(edge.QueryBatchRequest([reader.read_request(each) for each in requests]))

@@ -25,6 +25,8 @@ class StatusInterceptor(grpc.aio.ServerInterceptor):
 
     def __init__(self) -> None:
         self._in_progress = 0
+        #: The handlers that answer with a status, by method.
+        self._handlers: dict[str, grpc.RpcMethodHandler] = {}
 
     async def wait_until_idle(self, seconds: float) -> None:
         """Waits until no request is in progress, at most `seconds`."""
@@ -37,9 +39,17 @@ class StatusInterceptor(grpc.aio.ServerInterceptor):
         continuation: Callable[[grpc.HandlerCallDetails], Awaitable[grpc.RpcMethodHandler]],
         handler_call_details: grpc.HandlerCallDetails,
     ) -> grpc.RpcMethodHandler:
-        handler = await continuation(handler_call_details)
-        if handler is None or handler.unary_unary is None:
-            return handler
+        method = handler_call_details.method
+        handler = self._handlers.get(method)
+        if handler is None:
+            handler = await continuation(handler_call_details)
+            if handler is None or handler.unary_unary is None:
+                return handler
+            handler = self._handlers[method] = self._wrap_handler(method, handler)
+        return handler
+
+    def _wrap_handler(self, method: str, handler: grpc.RpcMethodHandler) -> grpc.RpcMethodHandler:
+        """Makes a handler answer with a status when it fails."""
         handle, deserialize = handler.unary_unary, handler.request_deserializer
 
         def deserialize_or_fail(message: bytes) -> Any:
@@ -60,7 +70,7 @@ class StatusInterceptor(grpc.aio.ServerInterceptor):
                 if status is None:
                     raise
                 if status.code is grpc.StatusCode.INTERNAL:
-                    _log.error("%s failed", handler_call_details.method, exc_info=error)
+                    _log.error("%s failed", method, exc_info=error)
             finally:
                 self._in_progress -= 1
             await context.abort(status.code, status.message)

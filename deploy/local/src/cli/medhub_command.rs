@@ -10,7 +10,7 @@ use anyhow::Context as _;
 use clap::Args;
 
 use super::FolderOptions;
-use crate::{process::THIS_PROGRAM, stack_state::StackState};
+use crate::{process::CURRENT_EXE, stack_state::StackState};
 
 #[derive(Debug, Args)]
 pub(super) struct MedhubCommand {
@@ -26,7 +26,7 @@ impl MedhubCommand {
             .args
             .iter()
             .all(|argument| ["help", "-h", "--help", "-V", "--version"].map(OsStr::new).contains(&&**argument));
-        let mut command = Command::new(THIS_PROGRAM);
+        let mut command = Command::new(CURRENT_EXE);
         if !asks_for_help {
             command.envs(StackState::read_running(&folders.data_folder()?)?.variables);
         }

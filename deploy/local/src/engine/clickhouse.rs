@@ -3,7 +3,7 @@
 use super::{EngineProgram, EngineSettings, LaunchSpec, ProgramOrigin};
 use crate::{
     artifact::CHDB,
-    process::THIS_PROGRAM,
+    process::CURRENT_EXE,
     service_port::{AllocatedPorts, ServicePort},
 };
 
@@ -21,7 +21,7 @@ pub(super) fn prepare_launch(
     ports: &AllocatedPorts,
 ) -> anyhow::Result<LaunchSpec> {
     let listen = format!("127.0.0.1:{}", ports.number(ServicePort::ClickHouse)?);
-    let mut launch = LaunchSpec::new(THIS_PROGRAM)
+    let mut launch = LaunchSpec::new(CURRENT_EXE)
         .args(["engine", "clickhouse", "--listen", &listen, "--folder"])
         .args([settings.folder("clickhouse")])
         .args(["--library".into(), choice.path.clone().into_os_string()]);

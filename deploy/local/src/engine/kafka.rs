@@ -22,6 +22,8 @@ const JVM_OPTIONS: &[&str] = &[
     "-Xshare:auto",
     "-XX:TieredStopAtLevel=1",
     "-XX:+UseSerialGC",
+    // Its sampling thread wakes up twenty times a second, and nobody reads the samples.
+    "-XX:-UsePerfData",
     "-Xms64m",
     "-Xmx384m",
     "-Djava.awt.headless=true",
@@ -75,7 +77,8 @@ pub(super) async fn prepare_launch(
     Ok(LaunchSpec::new(java).args([kit.archive_option()]).args(JVM_OPTIONS.iter().copied()).args(class_path).args(main))
 }
 
-/// The broker's session is short because a restarted broker is refused until the session of the killed one ends.
+/// The broker's session is short because a restarted broker is refused until the session of the killed one ends. The only
+/// controller has no followers that its idle records would keep up to date.
 fn server_properties(clients_port: u16, controller_port: u16, logs: &Path) -> anyhow::Result<String> {
     let logs = logs.to_str().context("the data folder's name is not UTF-8")?;
     Ok(format!(
@@ -91,6 +94,7 @@ listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT
 log.dirs={logs}
 auto.create.topics.enable=false
 broker.heartbeat.interval.ms=500
+metadata.max.idle.interval.ms=0
 broker.session.timeout.ms=3000
 group.initial.rebalance.delay.ms=0
 offsets.topic.replication.factor=1

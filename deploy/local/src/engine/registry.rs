@@ -2,7 +2,7 @@
 
 use super::{EngineProgram, LaunchSpec, ProgramOrigin};
 use crate::{
-    process::THIS_PROGRAM,
+    process::CURRENT_EXE,
     service_port::{AllocatedPorts, ServicePort},
 };
 
@@ -10,7 +10,7 @@ pub(super) fn choose_program() -> EngineProgram {
     EngineProgram {
         origin: ProgramOrigin::BuiltIn,
         version: env!("CARGO_PKG_VERSION").to_owned(),
-        path: std::env::current_exe().unwrap_or_else(|_| THIS_PROGRAM.into()),
+        path: std::env::current_exe().unwrap_or_else(|_| CURRENT_EXE.into()),
         artifacts: Vec::new(),
         java: None,
     }
@@ -18,7 +18,7 @@ pub(super) fn choose_program() -> EngineProgram {
 
 /// The registry stores its data in Postgres; the stack passes the address.
 pub(super) fn prepare_launch(ports: &AllocatedPorts) -> anyhow::Result<LaunchSpec> {
-    let mut launch = LaunchSpec::new(THIS_PROGRAM).args(["product", "serve", "--role", "registry"]);
+    let mut launch = LaunchSpec::new(CURRENT_EXE).args(["product", "serve", "--role", "registry"]);
     let listen = format!("127.0.0.1:{}", ports.number(ServicePort::Registry)?);
     launch.variables.insert("MEDHUB__HTTP__LISTEN".to_owned(), listen);
     Ok(launch)

@@ -1,5 +1,7 @@
 //! The task behind a replay: copies page after page and groups the events into batches.
 
+mod tail;
+
 use std::{
     mem,
     time::{Duration, Instant},
@@ -10,14 +12,15 @@ use futures::TryStreamExt;
 use sqlx::{Connection, Executor, PgConnection};
 use tokio::sync::mpsc::Sender;
 
+use self::tail::{TailState, is_read_committed};
 use super::{EventBatch, ReplayOptions};
 use crate::{
     error::{LogError, postgres_error},
     log::{
-        completed_prefix,
+        append_wakeups::AppendWakeups,
         copy_decoder::CopyDecoder,
         event_row::{self, COLUMN_COUNT},
-        log_end,
+        load_fence, log_end,
     },
     postgres::with_timeout,
 };
@@ -60,12 +63,15 @@ pub(super) struct PageReader {
     page_positions: u64,
     /// Whether the last page reached the fence without filling a batch.
     caught_up: bool,
+    /// Where the reader is when it follows the whole log.
+    tail: TailState,
 }
 
 impl PageReader {
     pub(super) fn new(
         connection: PgConnection,
         options: ReplayOptions,
+        wakeups: Option<AppendWakeups>,
         sender: Sender<EventBatch>,
     ) -> Result<Self, LogError> {
         let conditions = options.filter.to_sql().map_err(LogError::Filter)?;
@@ -80,6 +86,7 @@ impl PageReader {
             remaining,
             page_positions,
             caught_up: false,
+            tail: TailState::new(wakeups),
         })
     }
 
@@ -98,7 +105,19 @@ impl PageReader {
             None => Some(log_end(&mut self.connection).await?),
         };
         let end = end.into_iter().chain(self.options.to).min().unwrap_or(u64::MAX);
+        let follows_all = self.conditions.is_empty() && end == u64::MAX && self.remaining.is_none();
+        let answer_timeout = self.options.answer_timeout;
+        let reads_tail =
+            follows_all && with_optional_timeout(answer_timeout, is_read_committed(&mut self.connection)).await?;
         while self.position < end && self.remaining != Some(0) {
+            // Up to the fence, a page costs less for each event; at the fence, it costs one round trip less.
+            if let Some(follow) = self.options.follow.filter(|_| reads_tail && self.position >= self.fence) {
+                if self.follow_tail(follow).await? == ReceiverState::Gone {
+                    return Ok(ReceiverState::Gone);
+                }
+                continue;
+            }
+            self.tail.release_wakeups();
             if !self.advance_fence().await? {
                 return Ok(ReceiverState::Receiving);
             }
@@ -131,8 +150,7 @@ impl PageReader {
             if self.fence > self.position {
                 return Ok(true);
             }
-            self.fence =
-                with_optional_timeout(self.options.answer_timeout, completed_prefix(&mut self.connection)).await?;
+            self.fence = with_optional_timeout(self.options.answer_timeout, load_fence(&mut self.connection)).await?;
             if self.fence > self.position {
                 return Ok(true);
             }

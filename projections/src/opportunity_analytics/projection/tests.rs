@@ -1,4 +1,4 @@
-use domain::opportunity::NoticeDetails;
+use domain::opportunity::{AmendmentStanding, NoticeDetails};
 
 use super::*;
 use crate::fixture::{
@@ -15,8 +15,7 @@ fn event_change(event: &RawEnvelope) -> AnalyticsChange {
 }
 
 fn opportunity_row(event: &RawEnvelope, notice: &str, details: NoticeDetails) -> OpportunityRow {
-    let filing = filing(notice);
-    OpportunityRow::from_event(event, &filing.notice_id, filing.posted_at, details)
+    OpportunityRow::from_event(event, &filing(notice), details)
 }
 
 #[test]

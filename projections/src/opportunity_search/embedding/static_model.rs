@@ -9,7 +9,10 @@
 mod tests;
 mod token_table;
 
-use std::{path::Path, sync::Arc};
+use std::{
+    path::Path,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use futures::{FutureExt, future::BoxFuture};
 
@@ -28,6 +31,9 @@ const CATEGORY_TEMPERATURE: f32 = 0.05;
 /// Embedded instead of a text without tokens, which has no unit vector.
 const PLACEHOLDER_TEXT: &str = "unspecified";
 
+/// Caches that are kept for later calls: more calls at once than there are processors are rare.
+const MAX_IDLE_CACHES: usize = 8;
+
 /// The model; clones share its memory.
 #[derive(Clone)]
 pub struct StaticModel(Arc<ModelData>);
@@ -36,6 +42,8 @@ struct ModelData {
     table: TokenTable,
     /// Unit vectors of the categories.
     categories: Vec<Vec<f32>>,
+    /// Caches that no call uses at the moment; a call takes one, so that calls do not wait for each other.
+    idle_caches: Mutex<Vec<TokenCache>>,
 }
 
 impl StaticModel {
@@ -49,7 +57,7 @@ impl StaticModel {
         let labels = category_labels::labelled_codes().filter_map(category_labels::category_label);
         let labels = labels.map(|label| table.weighted_mean(&label, &mut cache)).collect::<Result<Vec<_>, _>>()?;
         let categories = labels.into_iter().filter_map(normalize).collect();
-        Ok(Self(Arc::new(ModelData { table, categories })))
+        Ok(Self(Arc::new(ModelData { table, categories, idle_caches: Mutex::new(vec![cache]) })))
     }
 
     /// The unweighted mean of the token vectors, as the Python package computes it; not a unit vector.
@@ -75,8 +83,7 @@ impl Embedder for StaticModel {
         async move {
             // Takes milliseconds for a hundred notices, too long for a thread of the async runtime.
             let work = tokio::task::spawn_blocking(move || {
-                let mut cache = TokenCache::default();
-                notices.iter().map(|notice| data.embed_notice(notice, &mut cache)).collect()
+                data.with_cache(|cache| notices.iter().map(|notice| data.embed_notice(notice, cache)).collect())
             });
             work.await.map_err(|source| EmbeddingError::Failed(source.into()))?
         }
@@ -95,6 +102,18 @@ impl Embedder for StaticModel {
 }
 
 impl ModelData {
+    /// Calls `work` with a cache that no other call uses.
+    fn with_cache<T>(&self, work: impl FnOnce(&mut TokenCache) -> T) -> T {
+        let idle = || self.idle_caches.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut cache = idle().pop().unwrap_or_default();
+        let result = work(&mut cache);
+        let mut idle_caches = idle();
+        if !cache.is_full() && idle_caches.len() < MAX_IDLE_CACHES {
+            idle_caches.push(cache);
+        }
+        result
+    }
+
     fn embed_notice(&self, notice: &NoticeText, cache: &mut TokenCache) -> Result<Vec<f32>, EmbeddingError> {
         let mut vector = self.table.weighted_mean(&notice.plain_title(), cache)?;
         if let Some(label) = notice.code().and_then(category_labels::category_label) {
@@ -110,7 +129,8 @@ impl ModelData {
     fn embed_query(&self, query: &str) -> Result<Vec<f32>, EmbeddingError> {
         let plain = plain_words(query);
         let text = if plain.is_empty() { query.to_lowercase() } else { plain };
-        let mut vector = self.normalize_or_placeholder(self.table.weighted_mean(&text, &mut TokenCache::default())?)?;
+        let mean = self.with_cache(|cache| self.table.weighted_mean(&text, cache))?;
+        let mut vector = self.normalize_or_placeholder(mean)?;
         let similarities: Vec<f32> = self.categories.iter().map(|category| dot_product(category, &vector)).collect();
         let best = similarities.iter().copied().fold(0.0, f32::max);
         let mut category_mean = vec![0.0; DIMENSION];
@@ -132,8 +152,16 @@ impl ModelData {
     }
 }
 
+/// The product of two vectors. Eight independent sums let the compiler use vector instructions.
 fn dot_product(left: &[f32], right: &[f32]) -> f32 {
-    left.iter().zip(right).map(|(left, right)| left * right).sum()
+    let (left, left_rest) = left.as_chunks::<8>();
+    let (right, right_rest) = right.as_chunks::<8>();
+    let mut sums = [0.0_f32; 8];
+    for (left, right) in left.iter().zip(right) {
+        sums.iter_mut().zip(left).zip(right).for_each(|((sum, left), right)| *sum += left * right);
+    }
+    let rest: f32 = left_rest.iter().zip(right_rest).map(|(left, right)| left * right).sum();
+    sums.iter().sum::<f32>() + rest
 }
 
 /// Scales a vector to length 1; `None` if its length is zero or not finite.

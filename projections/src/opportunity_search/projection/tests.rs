@@ -1,5 +1,7 @@
 use std::collections::BTreeMap;
 
+use domain::opportunity::AmendmentStanding;
+
 use super::{
     super::{desired_point::DesiredPoint, opportunity_document::PointPayload},
     *,

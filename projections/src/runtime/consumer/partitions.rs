@@ -4,11 +4,14 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use rdkafka::{
+    ClientConfig, Offset, TopicPartitionList,
+    config::RDKafkaLogLevel,
     consumer::{BaseConsumer, CommitMode, Consumer},
     error::KafkaError,
+    types::RDKafkaErrorCode,
 };
 
-use super::{base_client_config, to_partition_list};
+use super::NextOffsets;
 use crate::runtime::{ConsumerConfig, ReadModelGeneration};
 
 const BROKER_TIMEOUT: Duration = Duration::from_secs(10);
@@ -47,12 +50,24 @@ pub(in crate::runtime) async fn fetch_end_offsets(
     let consumer: BaseConsumer = base_client_config(config).create()?;
     let used_partitions = config.partitions.unwrap_or(i32::MAX);
     run_blocking(move || {
-        let mut ends = EndOffsets::new();
-        for (topic, partitions) in count_partitions(&consumer, topics)? {
-            for partition in 0..partitions.min(used_partitions) {
-                let (_, end) = consumer.fetch_watermarks(&topic, partition, BROKER_TIMEOUT)?;
-                ends.insert((topic.clone(), partition), end);
+        let mut partitions = TopicPartitionList::new();
+        for (topic, count) in count_partitions(&consumer, topics)? {
+            for partition in 0..count.min(used_partitions) {
+                partitions.add_partition_offset(&topic, partition, Offset::End)?;
             }
+        }
+        if partitions.count() == 0 {
+            return Ok(EndOffsets::new());
+        }
+        // One request to each broker. In the place of a time it has the code for the end.
+        let found = consumer.offsets_for_times(partitions, BROKER_TIMEOUT)?;
+        let mut ends = EndOffsets::new();
+        for element in found.elements() {
+            element.error()?;
+            let Offset::Offset(end) = element.offset() else {
+                return Err(KafkaError::OffsetFetch(RDKafkaErrorCode::NoOffset));
+            };
+            ends.insert((element.topic().to_owned(), element.partition()), end);
         }
         Ok(ends)
     })
@@ -92,4 +107,25 @@ async fn run_blocking<T: Send + 'static>(
         Ok(outcome) => outcome,
         Err(join_error) => std::panic::resume_unwind(join_error.into_panic()),
     }
+}
+
+/// The settings that all Kafka clients of the runtime share.
+pub(super) fn base_client_config(config: &ConsumerConfig) -> ClientConfig {
+    let mut client = ClientConfig::new();
+    client.set("bootstrap.servers", &config.brokers);
+    client.set("reconnect.backoff.max.ms", "2000");
+    // When all brokers are away, keeps those that it knows instead of removing them and asking the addresses of the
+    // settings again: in this version of the client library a client may be left without any broker, and a consumer without
+    // partitions.
+    client.set("metadata.recovery.strategy", "none");
+    client.set_log_level(RDKafkaLogLevel::Error);
+    client
+}
+
+pub(super) fn to_partition_list(next_offsets: &NextOffsets) -> Result<TopicPartitionList, KafkaError> {
+    let mut list = TopicPartitionList::new();
+    for ((topic, partition), offset) in next_offsets {
+        list.add_partition_offset(topic, *partition, Offset::Offset(*offset))?;
+    }
+    Ok(list)
 }

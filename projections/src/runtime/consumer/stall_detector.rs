@@ -29,6 +29,8 @@ pub(in crate::runtime) struct StalledPartition {
 pub(in crate::runtime) struct StallDetector {
     /// The offset after the last record and when it arrived; 0 and the time of assignment before the first record.
     last_activity: BTreeMap<TopicPartition, (i64, Instant)>,
+    /// The next offsets of the partitions that had records and were silent when they were last checked.
+    suspected: BTreeMap<TopicPartition, i64>,
     /// End offsets for which the group was rejoined; it is rejoined once for each.
     handled_ends: BTreeMap<TopicPartition, i64>,
 }
@@ -51,8 +53,10 @@ impl StallDetector {
         self.last_activity.values().any(|(_, at)| now.duration_since(*at) >= stall_after)
     }
 
-    /// Returns the first stalled partition; it is not returned again until its end offset changes. `checkpoint_offset`
-    /// returns the next offset of a partition that has delivered nothing yet.
+    /// Returns the first stalled partition; it is not returned again until its end offset changes. A partition is
+    /// stalled if it is silent and has records, and if it expected the same one in the check before: the first record
+    /// after a long silence may have arrived just now. `checkpoint_offset` returns the next offset of a partition that
+    /// has delivered nothing yet.
     pub(super) fn take_stalled(
         &mut self,
         ends: &EndOffsets,
@@ -60,22 +64,29 @@ impl StallDetector {
         stall_after: Duration,
         now: Instant,
     ) -> Option<StalledPartition> {
-        let found = self.last_activity.iter().find_map(|(partition, (next, at))| {
-            let (end, next) = (*ends.get(partition)?, (*next).max(checkpoint_offset(partition)));
-            let is_new = self.handled_ends.get(partition) != Some(&end);
-            (end > next && is_new && now.duration_since(*at) >= stall_after).then(|| StalledPartition {
-                topic_partition: partition.clone(),
-                next,
-                end,
+        let silent: Vec<_> = self
+            .last_activity
+            .iter()
+            .filter(|(_, (_, at))| now.duration_since(*at) >= stall_after)
+            .filter_map(|(partition, (next, _))| {
+                let (end, next) = (*ends.get(partition)?, (*next).max(checkpoint_offset(partition)));
+                (end > next).then(|| StalledPartition { topic_partition: partition.clone(), next, end })
             })
+            .collect();
+        let next_offsets = silent.iter().map(|found| (found.topic_partition.clone(), found.next)).collect();
+        let suspected = std::mem::replace(&mut self.suspected, next_offsets);
+        let found = silent.into_iter().find(|found| {
+            suspected.get(&found.topic_partition) == Some(&found.next)
+                && self.handled_ends.get(&found.topic_partition) != Some(&found.end)
         })?;
         self.handled_ends.insert(found.topic_partition.clone(), found.end);
         Some(found)
     }
 
-    /// Discards the activity of all partitions, after the group was rejoined.
+    /// Discards the activity of all partitions, after the group was rejoined or while nothing is consumed.
     pub(super) fn reset(&mut self) {
         self.last_activity.clear();
+        self.suspected.clear();
     }
 }
 
@@ -98,6 +109,7 @@ mod tests {
         let late = start + STALL_AFTER;
         assert!(!detector.has_silent_partition(STALL_AFTER, start + STALL_AFTER / 2));
         assert!(detector.has_silent_partition(STALL_AFTER, late));
+        assert_eq!(detector.take_stalled(&ends(8), |_| 4, STALL_AFTER, late), None, "it may have arrived just now");
         let stalled = detector.take_stalled(&ends(9), |_| 4, STALL_AFTER, late);
         assert_eq!(stalled, Some(StalledPartition { topic_partition: partition(1), next: 4, end: 9 }));
         assert_eq!(detector.take_stalled(&ends(9), |_| 4, STALL_AFTER, late), None, "the same end again");
@@ -109,10 +121,30 @@ mod tests {
         let (mut detector, start) = (StallDetector::default(), Instant::now());
         let (ends, late) = (EndOffsets::from([(partition(0), 5), (partition(1), 9)]), start + STALL_AFTER);
         detector.set_assignment(&[partition(0), partition(1)], start);
-        assert_eq!(detector.take_stalled(&ends, |_| 9, STALL_AFTER, late), None, "everything is consumed");
+        // Each check is repeated, because the first one only suspects a partition.
+        let assert_none = |detector: &mut StallDetector, checkpoint: i64, now: Instant, reason: &str| {
+            for _ in 0..2 {
+                assert_eq!(detector.take_stalled(&ends, |_| checkpoint, STALL_AFTER, now), None, "{reason}");
+            }
+        };
+        assert_none(&mut detector, 9, late, "everything is consumed");
+        detector.record_activity(partition(0), 5, late);
         detector.record_activity(partition(1), 7, late);
-        assert_eq!(detector.take_stalled(&ends, |_| 5, STALL_AFTER, late), None, "a record arrived just now");
+        assert_none(&mut detector, 5, late, "a record arrived just now");
         detector.set_assignment(&[partition(0)], late);
-        assert_eq!(detector.take_stalled(&ends, |_| 5, STALL_AFTER, late + STALL_AFTER), None, "not assigned any more");
+        assert_none(&mut detector, 5, late + STALL_AFTER, "not assigned any more");
+    }
+
+    #[test]
+    fn a_partition_that_delivers_records_between_two_checks_is_not_stalled() {
+        let (mut detector, start) = (StallDetector::default(), Instant::now());
+        let ends = |end| EndOffsets::from([(partition(0), end)]);
+        detector.record_activity(partition(0), 7, start);
+        let late = start + STALL_AFTER;
+        assert_eq!(detector.take_stalled(&ends(8), |_| 0, STALL_AFTER, late), None);
+        detector.record_activity(partition(0), 8, late);
+        let second_check = late + STALL_AFTER;
+        assert_eq!(detector.take_stalled(&ends(9), |_| 0, STALL_AFTER, second_check), None, "it has gone on");
+        assert!(detector.take_stalled(&ends(9), |_| 0, STALL_AFTER, second_check).is_some());
     }
 }

@@ -26,7 +26,7 @@ impl Checkpoint {
     /// The position up to which every event is applied or parked; 0 while a partition has no checkpoint.
     ///
     /// `partitions` is the number of partitions of all topics that the generation reads together.
-    pub fn completed_prefix(&self, partitions: usize) -> u64 {
+    pub fn applied_position(&self, partitions: usize) -> u64 {
         if self.0.len() < partitions {
             return 0;
         }
@@ -118,11 +118,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_completed_prefix_is_the_lowest_position_of_a_partition() {
+    fn the_applied_position_is_the_lowest_position_of_a_partition() {
         let at = |position| PartitionCheckpoint { position, ..PartitionCheckpoint::default() };
         let checkpoint = Checkpoint(BTreeMap::from([(("t".into(), 0), at(7)), (("t".into(), 1), at(5))]));
-        assert_eq!((checkpoint.completed_prefix(2), checkpoint.highest_position()), (5, 7));
-        assert_eq!(checkpoint.completed_prefix(3), 0);
-        assert_eq!(Checkpoint::default().completed_prefix(0), 0);
+        assert_eq!((checkpoint.applied_position(2), checkpoint.highest_position()), (5, 7));
+        assert_eq!(checkpoint.applied_position(3), 0);
+        assert_eq!(Checkpoint::default().applied_position(0), 0);
     }
 }

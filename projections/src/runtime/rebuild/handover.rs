@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::{task::JoinHandle, time::Instant};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use super::{ProjectionRebuild, RebuildError, RebuildPhase, progress::advance_phase, rebuild_lease::RebuildLease};
+use super::{RebuildError, RebuildPart, RebuildPhase, rebuild_lease::RebuildLease, stored_progress::advance_phase};
 use crate::runtime::{
     Checkpoint, ControlStore, GenerationState, PartitionCheckpoint, ProjectionRuntime, RuntimeError, Worker,
     consumer::{EndOffsets, commit_group_offsets, fetch_end_offsets},
@@ -36,7 +36,7 @@ impl CatchUpWorker {
 
 impl ProjectionRuntime {
     /// Saves the current end offset of every partition.
-    pub(super) async fn save_end_offsets(&self, part: &ProjectionRebuild) -> Result<(), RebuildError> {
+    pub(super) async fn save_end_offsets(&self, part: &RebuildPart) -> Result<(), RebuildError> {
         let topics = self.config.topics(part.projection.subscribed_contexts());
         let ends = fetch_end_offsets(&self.config, topics).await.map_err(|error| RebuildError::Kafka(error.into()))?;
         let at_offset = |next_offset| PartitionCheckpoint { position: 0, ordinal: None, next_offset };
@@ -47,13 +47,15 @@ impl ProjectionRuntime {
     /// Saves that every partition is applied up to this position from the log.
     pub(super) async fn save_handover(
         &self,
-        part: &ProjectionRebuild,
+        part: &RebuildPart,
         position: u64,
         lease: &RebuildLease,
     ) -> Result<(), RebuildError> {
         let mut checkpoint = self.control.load_checkpoint(part.name(), part.generation).await?;
         for partition in checkpoint.0.values_mut() {
             partition.position = partition.position.max(position);
+            // The next record is the one at the saved end offset, and the ordinal of the event before it is not known.
+            partition.ordinal = None;
         }
         let mut transaction = lease.begin_transaction().await?;
         ControlStore::save_checkpoint(&mut transaction, part.name(), part.generation, &checkpoint).await?;
@@ -62,7 +64,7 @@ impl ProjectionRuntime {
         Ok(())
     }
 
-    async fn save_checkpoint(&self, part: &ProjectionRebuild, checkpoint: &Checkpoint) -> Result<(), RebuildError> {
+    async fn save_checkpoint(&self, part: &RebuildPart, checkpoint: &Checkpoint) -> Result<(), RebuildError> {
         let mut connection = self.control.pool().acquire().await.map_err(postgres_error("saving checkpoints"))?;
         ControlStore::save_checkpoint(&mut connection, part.name(), part.generation, checkpoint)
             .await
@@ -74,7 +76,7 @@ impl ProjectionRuntime {
     pub(super) async fn hand_over_to_kafka(
         &self,
         id: i64,
-        part: &ProjectionRebuild,
+        part: &RebuildPart,
         lease: &RebuildLease,
     ) -> Result<(), RebuildError> {
         let checkpoint = self.control.load_checkpoint(part.name(), part.generation).await?;
@@ -93,7 +95,7 @@ impl ProjectionRuntime {
     }
 
     /// Starts a worker of the new generation in this process.
-    pub(super) async fn start_catch_up_worker(&self, part: &ProjectionRebuild) -> Result<CatchUpWorker, RebuildError> {
+    pub(super) async fn start_catch_up_worker(&self, part: &RebuildPart) -> Result<CatchUpWorker, RebuildError> {
         let build = self.control.load_generation(part.name(), part.generation).await?;
         let (worker, stop) = (Worker::new(self.clone(), part.projection.as_ref(), build), CancellationToken::new());
         let task = tokio::spawn(worker.run(stop.clone()));
@@ -103,14 +105,14 @@ impl ProjectionRuntime {
     /// Waits until the generation has reached the current end of the log.
     pub(super) async fn catch_up(
         &self,
-        part: &ProjectionRebuild,
+        part: &RebuildPart,
         max_wait: Duration,
         stop: &CancellationToken,
     ) -> Result<(), RebuildError> {
-        let end = self.log.completed_prefix().await?;
+        let end = self.log.load_fence().await?;
         let deadline = Instant::now() + max_wait;
         loop {
-            let position = self.completed_prefix(part.projection.as_ref(), part.generation).await?;
+            let position = self.load_applied_position(part.projection.as_ref(), part.generation).await?;
             if position >= end {
                 return Ok(());
             }

@@ -1,19 +1,6 @@
-//! The stored progress of rebuilds, from which an interrupted one resumes.
+//! How far a rebuild is, as it is shown.
 
-use std::sync::Arc;
-
-use sqlx::{PgConnection, Row, postgres::PgRow};
-use tokio::sync::watch;
-use uuid::Uuid;
-
-use super::{RebuildError, RebuildOptions, rebuild_lease::RebuildLease};
-use crate::{
-    QueryError,
-    runtime::{
-        AnyProjection, ControlError, ControlStore, GenerationRecord, GenerationState, ProjectionRuntime,
-        ReadModelGeneration, control_store::postgres_error,
-    },
-};
+use crate::runtime::ReadModelGeneration;
 
 /// Phase of one projection in a rebuild.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,7 +30,7 @@ impl RebuildPhase {
     }
 
     /// The phases from which this one may be entered. It includes itself, because a phase begins again after a crash.
-    fn allowed_predecessors(self) -> [Self; 3] {
+    pub(super) fn allowed_predecessors(self) -> [Self; 3] {
         match self {
             Self::Filling => [Self::Filling; 3],
             Self::CatchingUp => [Self::Filling, Self::CatchingUp, Self::CatchingUp],
@@ -54,7 +41,7 @@ impl RebuildPhase {
         }
     }
 
-    fn from_name(name: &str) -> Option<Self> {
+    pub(super) fn from_name(name: &str) -> Option<Self> {
         let all = [Self::Filling, Self::CatchingUp, Self::Verifying, Self::Verified, Self::Switched];
         all.into_iter().find(|phase| phase.name() == name)
     }
@@ -62,7 +49,7 @@ impl RebuildPhase {
 
 /// Progress of one projection in a rebuild.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ProjectionRebuildProgress {
+pub struct RebuildPartProgress {
     /// The projection.
     pub projection: String,
     /// The generation that is built.
@@ -85,346 +72,11 @@ pub struct RebuildProgress {
     /// Whether it resumed an interrupted one.
     pub continued: bool,
     /// Progress of each projection.
-    pub parts: Vec<ProjectionRebuildProgress>,
+    pub parts: Vec<RebuildPartProgress>,
 }
 
 impl RebuildProgress {
     pub(super) fn count_projection_events(&self, projection: &str) -> u64 {
         self.parts.iter().find(|part| part.projection == projection).map_or(0, |part| part.events)
     }
-}
-
-/// The rebuild of one projection.
-#[derive(Clone)]
-pub(super) struct ProjectionRebuild {
-    /// Handle to the generation that is built.
-    pub(super) projection: Arc<dyn AnyProjection>,
-    pub(super) generation: ReadModelGeneration,
-    /// The generation that is active meanwhile.
-    pub(super) replaces: Option<ReadModelGeneration>,
-    pub(super) phase: RebuildPhase,
-    pub(super) position: u64,
-    pub(super) events: u64,
-}
-
-impl ProjectionRebuild {
-    pub(super) fn name(&self) -> &'static str {
-        self.projection.name()
-    }
-
-    pub(super) fn progress(&self) -> ProjectionRebuildProgress {
-        ProjectionRebuildProgress {
-            projection: self.name().to_owned(),
-            generation: self.generation,
-            phase: self.phase,
-            position: self.position,
-            target: 0,
-            events: self.events,
-        }
-    }
-
-    /// Changes the published progress of this part.
-    pub(super) fn update_progress(
-        &self,
-        progress: &watch::Sender<RebuildProgress>,
-        change: impl FnOnce(&mut ProjectionRebuildProgress),
-    ) {
-        progress.send_modify(|all| {
-            if let Some(entry) = all.parts.iter_mut().find(|part| part.projection == self.name()) {
-                change(entry);
-            }
-        });
-    }
-
-    pub(super) fn to_store_error(&self, source: QueryError) -> RebuildError {
-        RebuildError::Store { projection: self.name(), generation: self.generation, source }
-    }
-}
-
-impl ProjectionRuntime {
-    /// Resumes an interrupted rebuild if it is of the same projections; begins one if there is none.
-    pub(super) async fn begin_or_resume_rebuild(
-        &self,
-        projections: &[Arc<dyn AnyProjection>],
-        options: &RebuildOptions,
-        lease: &RebuildLease,
-    ) -> Result<(i64, bool, Vec<ProjectionRebuild>), RebuildError> {
-        let incarnation = self.log.incarnation().await?;
-        let pointer = self.control.load_pointer().await?;
-        if let Some((id, rows)) = self.unfinished_rebuild().await? {
-            return Ok((id, true, self.resume_parts(id, rows, projections, incarnation).await?));
-        }
-        let control_error = || postgres_error("beginning a rebuild");
-        let mut transaction = lease.begin_transaction().await?;
-        let id: i64 = sqlx::query_scalar(
-            "insert into projection_rebuilds (state, started_by) values ('running', $1) returning id",
-        )
-        .bind(&options.started_by)
-        .fetch_one(&mut *transaction)
-        .await
-        .map_err(|error| control_error()(error))?;
-        let mut parts = vec![];
-        for projection in projections {
-            let generation = ControlStore::add_generation(&mut transaction, projection.name(), incarnation).await?;
-            let replaces = pointer.generations.get(projection.name()).copied();
-            sqlx::query(include_str!("progress/add_part.sql"))
-                .bind(id)
-                .bind(projection.name())
-                .bind(generation.number())
-                .bind(replaces.map(ReadModelGeneration::number))
-                .execute(&mut *transaction)
-                .await
-                .map_err(|error| control_error()(error))?;
-            let row = PartRow::new(projection.name(), generation, replaces);
-            parts.push(row.to_rebuild(projection));
-        }
-        transaction.commit().await.map_err(|error| control_error()(error))?;
-        Ok((id, false, parts))
-    }
-
-    /// Returns the parts of an interrupted rebuild, if it is of these projections and none of its generations was
-    /// abandoned.
-    async fn resume_parts(
-        &self,
-        id: i64,
-        rows: Vec<PartRow>,
-        projections: &[Arc<dyn AnyProjection>],
-        incarnation: Uuid,
-    ) -> Result<Vec<ProjectionRebuild>, RebuildError> {
-        let is_same_rebuild = rows.len() == projections.len()
-            && projections.iter().all(|projection| rows.iter().any(|row| row.projection == projection.name()));
-        if !is_same_rebuild {
-            let names: Vec<_> = rows.into_iter().map(PartRow::into_name).collect();
-            return Err(RebuildError::Unfinished { id, projections: names.join(" ") });
-        }
-        let builds = self.control.load_generations().await?;
-        let mut parts = vec![];
-        for row in rows {
-            let is_target = |build: &&GenerationRecord| row.builds_generation(&build.projection, build.generation);
-            let can_resume =
-                |build: &GenerationRecord| build.state != GenerationState::Failed && build.incarnation == incarnation;
-            if !builds.iter().find(is_target).is_some_and(can_resume) {
-                return Err(RebuildError::Abandoned { id });
-            }
-            let projection = projections.iter().find(|projection| projection.name() == row.projection);
-            parts.extend(projection.map(|projection| row.to_rebuild(projection)));
-        }
-        Ok(parts)
-    }
-
-    /// Abandons an interrupted rebuild and removes its generations. Returns its id, if there was one.
-    ///
-    /// # Errors
-    /// [`RebuildError`] when a generation cannot be removed; the same call resumes. Active generations are unchanged.
-    pub async fn abandon_rebuild(&self, projections: &[Arc<dyn AnyProjection>]) -> Result<Option<i64>, RebuildError> {
-        let lease = RebuildLease::acquire(&self.control).await?;
-        let outcome = self.abandon_with_lease(projections, &lease).await;
-        lease.release().await;
-        outcome
-    }
-
-    async fn abandon_with_lease(
-        &self,
-        projections: &[Arc<dyn AnyProjection>],
-        lease: &RebuildLease,
-    ) -> Result<Option<i64>, RebuildError> {
-        let Some((id, rows)) = self.unfinished_rebuild().await? else { return Ok(None) };
-        for row in rows {
-            if let Some(projection) = projections.iter().find(|projection| projection.name() == row.projection) {
-                self.retire_generation(projection, row.generation, lease).await?;
-            }
-        }
-        let mut transaction = lease.begin_transaction().await?;
-        end_rebuild(&mut transaction, id, "abandoned").await?;
-        transaction.commit().await.map_err(postgres_error("saving the end of a rebuild"))?;
-        Ok(Some(id))
-    }
-
-    /// Loads the rebuild that was begun and neither switched nor abandoned.
-    pub(super) async fn unfinished_rebuild(&self) -> Result<Option<(i64, Vec<PartRow>)>, ControlError> {
-        let mut connection = self.control.pool().acquire().await.map_err(postgres_error("reading rebuilds"))?;
-        select_unfinished_rebuild(&mut connection).await
-    }
-
-    /// Saves the error of a rebuild. The rebuild can be resumed unless its generation differs from the log; a switched
-    /// one stays switched.
-    pub(super) async fn save_rebuild_error(&self, id: i64, error: &RebuildError, lease: &RebuildLease) {
-        let reason = crate::runtime::error::error_chain(error);
-        let saving = async {
-            let mut transaction = lease.begin_transaction().await?;
-            if matches!(error, RebuildError::Differs { .. }) {
-                end_rebuild(&mut transaction, id, &reason).await?;
-            } else {
-                sqlx::query("update projection_rebuilds set error = $2 where id = $1")
-                    .bind(id)
-                    .bind(&reason)
-                    .execute(&mut *transaction)
-                    .await
-                    .map_err(postgres_error("saving the error of a rebuild"))?;
-            }
-            transaction.commit().await.map_err(postgres_error("saving the error of a rebuild"))
-        };
-        if let Err(error) = saving.await {
-            tracing::warn!(reason = crate::runtime::error::error_chain(&error), "saving the error of a rebuild failed");
-        }
-    }
-
-    pub(super) async fn save_phase(
-        &self,
-        id: i64,
-        part: &ProjectionRebuild,
-        phase: RebuildPhase,
-        lease: &RebuildLease,
-    ) -> Result<(), ControlError> {
-        let mut transaction = lease.begin_transaction().await?;
-        advance_phase(&mut transaction, id, part, phase).await?;
-        transaction.commit().await.map_err(postgres_error("saving the progress of a rebuild"))
-    }
-
-    pub(super) async fn save_position(
-        &self,
-        id: i64,
-        part: &ProjectionRebuild,
-        lease: &RebuildLease,
-        (position, target, events): (u64, u64, u64),
-    ) -> Result<(), ControlError> {
-        let to_bigint = |value: u64| i64::try_from(value).unwrap_or(i64::MAX);
-        let mut transaction = lease.begin_transaction().await?;
-        let updated: Option<i64> = sqlx::query_scalar(include_str!("progress/position.sql"))
-            .bind(id)
-            .bind(part.name())
-            .bind(to_bigint(position))
-            .bind(to_bigint(target))
-            .bind(to_bigint(events))
-            .fetch_optional(&mut *transaction)
-            .await
-            .map_err(postgres_error("saving the progress of a rebuild"))?;
-        if updated.is_none() {
-            return Err(ControlError::RebuildNotRunning { id });
-        }
-        transaction.commit().await.map_err(postgres_error("saving the progress of a rebuild"))
-    }
-
-    /// Marks a new generation as failed, so that workers stop following it; never the active one.
-    pub(super) async fn mark_generation_failed(
-        &self,
-        part: &ProjectionRebuild,
-        lease: &RebuildLease,
-    ) -> Result<(), ControlError> {
-        let mut transaction = lease.begin_transaction().await?;
-        let active = ControlStore::lock_pointer(&mut transaction).await?.generations.get(part.name()).copied();
-        if active == Some(part.generation) {
-            let projection = part.name().to_owned();
-            return Err(ControlError::IsActive { projection, generation: part.generation });
-        }
-        let from = [GenerationState::Building, GenerationState::Following];
-        ControlStore::move_generation(&mut transaction, part.name(), part.generation, &from, GenerationState::Failed)
-            .await?;
-        transaction.commit().await.map_err(postgres_error("marking a generation as failed"))
-    }
-}
-
-/// Moves a part of a running rebuild to a phase, from a phase that may precede it.
-pub(super) async fn advance_phase(
-    connection: &mut PgConnection,
-    id: i64,
-    part: &ProjectionRebuild,
-    phase: RebuildPhase,
-) -> Result<(), ControlError> {
-    let moved: Option<i64> = sqlx::query_scalar(include_str!("progress/phase.sql"))
-        .bind(id)
-        .bind(part.name())
-        .bind(phase.name())
-        .bind(phase.allowed_predecessors().map(RebuildPhase::name).to_vec())
-        .fetch_optional(connection)
-        .await
-        .map_err(postgres_error("saving the progress of a rebuild"))?;
-    moved.map(drop).ok_or(ControlError::RebuildNotRunning { id })
-}
-
-/// Ends a running rebuild without a switch.
-async fn end_rebuild(connection: &mut PgConnection, id: i64, reason: &str) -> Result<(), ControlError> {
-    let ended: Option<i64> = sqlx::query_scalar(include_str!("progress/end.sql"))
-        .bind(id)
-        .bind(reason)
-        .fetch_optional(connection)
-        .await
-        .map_err(postgres_error("saving the end of a rebuild"))?;
-    ended.map(drop).ok_or(ControlError::RebuildNotRunning { id })
-}
-
-/// A part as stored.
-pub(super) struct PartRow {
-    projection: String,
-    generation: ReadModelGeneration,
-    replaces: Option<ReadModelGeneration>,
-    phase: RebuildPhase,
-    position: u64,
-    target: u64,
-    events: u64,
-}
-
-impl PartRow {
-    fn new(projection: &str, generation: ReadModelGeneration, replaces: Option<ReadModelGeneration>) -> Self {
-        let (projection, phase) = (projection.to_owned(), RebuildPhase::Filling);
-        Self { projection, generation, replaces, phase, position: 0, target: 0, events: 0 }
-    }
-
-    fn to_rebuild(&self, projection: &Arc<dyn AnyProjection>) -> ProjectionRebuild {
-        let handle = projection.with_generation(self.generation);
-        let handle = self.replaces.map_or(Arc::clone(&handle), |active| handle.with_copy_source(active));
-        let Self { generation, replaces, phase, position, events, .. } = *self;
-        ProjectionRebuild { projection: handle, generation, replaces, phase, position, events }
-    }
-
-    /// Whether the part builds this generation.
-    pub(super) fn builds_generation(&self, projection: &str, generation: ReadModelGeneration) -> bool {
-        self.projection == projection && self.generation == generation
-    }
-
-    pub(super) fn into_name(self) -> String {
-        self.projection
-    }
-
-    pub(super) fn progress(&self) -> ProjectionRebuildProgress {
-        let Self { generation, phase, position, target, events, .. } = *self;
-        ProjectionRebuildProgress { projection: self.projection.clone(), generation, phase, position, target, events }
-    }
-}
-
-async fn select_unfinished_rebuild(connection: &mut PgConnection) -> Result<Option<(i64, Vec<PartRow>)>, ControlError> {
-    let id: Option<i64> =
-        sqlx::query_scalar("select id from projection_rebuilds where state = 'running' order by id desc limit 1")
-            .fetch_optional(&mut *connection)
-            .await
-            .map_err(postgres_error("reading rebuilds"))?;
-    match id {
-        None => Ok(None),
-        Some(id) => Ok(Some((id, load_part_rows(connection, id).await?))),
-    }
-}
-
-pub(super) async fn load_part_rows(connection: &mut PgConnection, id: i64) -> Result<Vec<PartRow>, ControlError> {
-    let rows = sqlx::query(include_str!("progress/parts.sql"))
-        .bind(id)
-        .fetch_all(connection)
-        .await
-        .map_err(postgres_error("reading the parts of a rebuild"))?;
-    rows.iter().map(part_row_from_row).collect::<Result<_, _>>().map_err(postgres_error("decoding a part of a rebuild"))
-}
-
-fn part_row_from_row(row: &PgRow) -> Result<PartRow, sqlx::Error> {
-    let decode = |error: crate::runtime::InvalidGeneration| sqlx::Error::Decode(error.into());
-    let phase: String = row.try_get("phase")?;
-    let replaces: Option<i32> = row.try_get("replaces")?;
-    Ok(PartRow {
-        projection: row.try_get("projection")?,
-        generation: ReadModelGeneration::try_new(row.try_get("generation")?).map_err(decode)?,
-        replaces: replaces.map(ReadModelGeneration::try_new).transpose().map_err(decode)?,
-        phase: RebuildPhase::from_name(&phase)
-            .ok_or_else(|| sqlx::Error::Decode(format!("unknown rebuild phase {phase}").into()))?,
-        position: row.try_get::<i64, _>("position")?.unsigned_abs(),
-        target: row.try_get::<i64, _>("target")?.unsigned_abs(),
-        events: row.try_get::<i64, _>("events")?.unsigned_abs(),
-    })
 }

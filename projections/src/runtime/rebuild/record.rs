@@ -4,8 +4,8 @@ use sqlx::Row;
 
 use super::{
     RebuildProgress,
-    progress::{PartRow, load_part_rows},
     rebuild_lease::LEASE_NAME,
+    rebuild_part::{RebuildPartRow, load_rebuild_parts},
 };
 use crate::runtime::{ControlError, ControlStore, control_store::postgres_error};
 
@@ -69,7 +69,7 @@ impl ControlStore {
             (_, true) => RebuildStatus::Running,
             (_, false) => RebuildStatus::Interrupted,
         };
-        let parts = load_part_rows(&mut connection, id).await?.iter().map(PartRow::progress).collect();
+        let parts = load_rebuild_parts(&mut connection, id).await?.iter().map(RebuildPartRow::progress).collect();
         Ok(Some(RebuildRecord { progress: RebuildProgress { id, continued: false, parts }, state, started_by, error }))
     }
 }

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use tokio::time::{Instant, sleep};
 
-use super::{ProjectionRebuild, RebuildError, progress::PartRow, rebuild_lease::RebuildLease};
+use super::{RebuildError, RebuildPart, rebuild_lease::RebuildLease, rebuild_part::RebuildPartRow};
 use crate::runtime::{
     AnyProjection, ControlError, ControlStore, GenerationMap, GenerationState, ProjectionRuntime, ReadModelGeneration,
     control_store::postgres_error,
@@ -41,7 +41,7 @@ impl ProjectionRuntime {
         if let Some((id, rows)) = self.unfinished_rebuild().await?
             && rows.iter().any(|row| row.builds_generation(projection.name(), generation))
         {
-            let names: Vec<_> = rows.into_iter().map(PartRow::into_name).collect();
+            let names: Vec<_> = rows.into_iter().map(RebuildPartRow::into_name).collect();
             return Err(RebuildError::Unfinished { id, projections: names.join(" ") });
         }
         self.retire_generation(projection, generation, lease).await
@@ -119,7 +119,7 @@ impl ProjectionRuntime {
     /// projection remain.
     pub(super) async fn retire_old_generations(
         &self,
-        parts: &[ProjectionRebuild],
+        parts: &[RebuildPart],
         lease: &RebuildLease,
     ) -> Result<Vec<(String, ReadModelGeneration)>, RebuildError> {
         let mut dropped = vec![];

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use super::{ProjectionRebuild, RebuildError, rebuild_lease::RebuildLease};
+use super::{RebuildError, RebuildPart, rebuild_lease::RebuildLease};
 use crate::runtime::{
     AnyProjection, ControlError, ControlStore, GenerationMap, GenerationPointer, GenerationState, ParkedStreamQuery,
     ProjectionRuntime, ReadModelGeneration, control_store::postgres_error,
@@ -16,7 +16,7 @@ impl ProjectionRuntime {
     pub(super) async fn switch_generations(
         &self,
         id: i64,
-        parts: &[ProjectionRebuild],
+        parts: &[RebuildPart],
         lease: &RebuildLease,
     ) -> Result<(GenerationMap, GenerationMap), RebuildError> {
         let to: GenerationMap = parts.iter().map(|part| (part.name().to_owned(), part.generation)).collect();
@@ -46,7 +46,7 @@ impl ProjectionRuntime {
     /// Rejects generations that parked streams which the active one applied: queries would return less after a switch.
     pub(super) async fn check_dead_letters(
         &self,
-        parts: &[ProjectionRebuild],
+        parts: &[RebuildPart],
         options: &super::RebuildOptions,
     ) -> Result<(), RebuildError> {
         for part in parts {
@@ -123,7 +123,7 @@ impl ProjectionRuntime {
         projection: &Arc<dyn AnyProjection>,
         generation: ReadModelGeneration,
     ) -> Result<(), RebuildError> {
-        let part = ProjectionRebuild {
+        let part = RebuildPart {
             projection: projection.with_generation(generation),
             generation,
             replaces: None,

@@ -29,6 +29,13 @@ pub(super) fn last_known_ordinal(applied: Option<&PartitionCheckpoint>, handover
     }
 }
 
+/// The ordinal of the last event known before a record at this offset. If it is unknown and the offset is not the
+/// expected one, all events after the position of the checkpoint count as missing.
+pub(super) fn last_ordinal_before(offset: i64, applied: Option<&PartitionCheckpoint>, handover: u64) -> Option<u64> {
+    let skips_records = applied.is_some_and(|applied| offset > applied.next_offset);
+    last_known_ordinal(applied, handover).or(skips_records.then_some(0))
+}
+
 /// The position up to which events are missing before a record, if any are. `last` is the ordinal of the event before
 /// the record, `position` the position up to which all events are applied.
 pub(super) fn gap_end_before(
@@ -78,9 +85,9 @@ impl Worker {
         while let Some(batch) = cursor.read_next_batch().await.map_err(BatchError::Log)? {
             let missing =
                 batch.events.into_iter().filter(|event| partition_for_key(&event.aggregate_id, count) == *partition);
-            let mut missing: Vec<_> =
+            let missing: Vec<_> =
                 missing.map(|event| ConsumedRecord::from_log(topic.clone(), *partition, event)).collect();
-            let applied = self.apply_gapless_batch(&mut missing, assignment).await?;
+            let applied = self.apply_gapless_batch(&missing, assignment, None).await?;
             outcome.merge(&applied);
             outcome.progress.backfilled += applied.progress.applied;
         }
@@ -116,6 +123,16 @@ mod tests {
     fn unknown_ordinals_give_no_gap() {
         assert_eq!(gap_end_before(&event(6, 50), true, None, 40), None);
         assert_eq!(gap_end_before(&PartitionProgress::default(), true, Some(4), 40), None);
+    }
+
+    #[test]
+    fn a_skipped_offset_is_a_gap_where_no_ordinal_is_known() {
+        let applied = PartitionCheckpoint { position: 40, ordinal: None, next_offset: 7 };
+        let gap_at = |offset| gap_end_before(&event(9, 50), true, last_ordinal_before(offset, Some(&applied), 40), 40);
+        assert_eq!((gap_at(6), gap_at(7), gap_at(8)), (None, None, Some(49)));
+        let known = PartitionCheckpoint { ordinal: Some(8), ..applied };
+        assert_eq!(last_ordinal_before(8, Some(&known), 40), Some(8));
+        assert_eq!(last_ordinal_before(8, None, 40), None);
     }
 
     #[test]

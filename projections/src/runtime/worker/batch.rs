@@ -1,9 +1,9 @@
-//! Applies one batch.
+//! Applies one batch on its own: after a failure or a rebalance, and when it has a gap or an event to park.
 //!
 //! ```text
-//! records ─▶ incarnation? gap? ─▶ decode ─▶ project ─▶ apply ─▶ is applied? ─▶ checkpoints ─▶ offsets
-//!                          │         │         │         └ rejected: find the event
-//!          gap: read from the log    └─────────┴─────────┴▶ park the event and the later ones of its stream
+//! records ─▶ incarnation? gap? ─▶ project ─▶ apply ─▶ is applied? ─▶ checkpoints ─▶ offsets
+//!                          │         │         └ rejected: find the event
+//!          gap: read from the log    └─────────┴▶ park the event and the later ones of its stream
 //! ```
 //! Dead letters and checkpoints are written in one transaction, which holds a shared lock: verify takes the lock
 //! exclusively and then sees a store that matches its checkpoints exactly.
@@ -15,15 +15,17 @@ use std::{
 
 use chrono::{DateTime, Utc};
 use domain::stream_id::StreamId;
+use sqlx::{Postgres, Transaction};
 
 use super::{
     PartitionAssignmentState, Worker,
-    backfill::{PartitionGap, gap_end_before, last_known_ordinal},
+    backfill::{PartitionGap, gap_end_before, last_known_ordinal, last_ordinal_before},
     batch_error::BatchError,
 };
 use crate::runtime::{
     Checkpoint, ControlStore, PartitionCheckpoint, ProjectionError,
     consumed_record::ConsumedRecord,
+    consumer::NextOffsets,
     control_store::postgres_error,
     dead_letter::{self, NewDeadLetter},
     worker_status::BatchProgress,
@@ -34,7 +36,7 @@ use crate::runtime::{
 pub(super) struct BatchOutcome {
     pub(super) progress: BatchProgress,
     /// Offsets to commit.
-    pub(super) next_offsets: BTreeMap<(String, i32), i64>,
+    pub(super) next_offsets: NextOffsets,
 }
 
 impl BatchOutcome {
@@ -49,26 +51,30 @@ impl BatchOutcome {
 }
 
 impl Worker {
-    /// Applies a whole batch, and where events are missing in it, those from the log. Idempotent.
+    /// Applies a whole batch, and where events are missing in it, those from the log. Idempotent. `transaction` is one
+    /// of [`ControlStore::begin_batch`], if the batch has begun before.
     pub(super) async fn apply_batch(
         &self,
-        batch: &mut [ConsumedRecord],
+        batch: &[ConsumedRecord],
         assignment: &mut PartitionAssignmentState,
         assignment_version: u64,
+        mut transaction: Option<Transaction<'static, Postgres>>,
     ) -> Result<BatchOutcome, BatchError> {
         self.reload_assignment_state(assignment, assignment_version).await?;
         self.check_incarnation(batch)?;
         let (mut outcome, mut remaining) = (BatchOutcome::default(), batch);
         // The missing events are applied between those before and after them.
         while let Some((index, gap)) = self.find_first_gap(remaining, assignment) {
-            let (before, after) = remaining.split_at_mut(index);
+            let (before, after) = remaining.split_at(index);
             if !before.is_empty() {
-                outcome.merge(&self.apply_gapless_batch(before, assignment).await?);
+                outcome.merge(&self.apply_gapless_batch(before, assignment, transaction.take()).await?);
             }
+            // What is read from the log has transactions of its own, which must not wait for this one.
+            drop(transaction.take());
             outcome.merge(&self.backfill_gap(&gap, assignment).await?);
             remaining = after;
         }
-        outcome.merge(&self.apply_gapless_batch(remaining, assignment).await?);
+        outcome.merge(&self.apply_gapless_batch(remaining, assignment, transaction).await?);
         Ok(outcome)
     }
 
@@ -89,7 +95,7 @@ impl Worker {
     }
 
     /// Rejects records of another log: their positions are not comparable.
-    fn check_incarnation(&self, batch: &[ConsumedRecord]) -> Result<(), BatchError> {
+    pub(super) fn check_incarnation(&self, batch: &[ConsumedRecord]) -> Result<(), BatchError> {
         let expected = self.build.incarnation;
         match batch.iter().filter_map(|record| record.partition_progress.incarnation).find(|found| *found != expected) {
             None => Ok(()),
@@ -103,7 +109,7 @@ impl Worker {
     }
 
     /// Finds the first record before which events are missing: its index, and the gap.
-    fn find_first_gap(
+    pub(super) fn find_first_gap(
         &self,
         batch: &[ConsumedRecord],
         assignment: &PartitionAssignmentState,
@@ -114,9 +120,9 @@ impl Worker {
             let (last, position) = reached.entry(partition).or_insert_with(|| {
                 let applied = assignment.checkpoint.0.get(&(record.topic.clone(), record.partition));
                 // A worker never backfills events from before the handover, even if Kafka no longer has them: a
-                // stateless projection must not react to past events.
+                // forwarding projection must not react to past events.
                 let position = applied.map_or(0, |applied| applied.position).max(self.build.handover);
-                (last_known_ordinal(applied, self.build.handover), position)
+                (last_ordinal_before(record.offset, applied, self.build.handover), position)
             });
             let is_event = record.event.is_some();
             if let Some(to) = gap_end_before(&record.partition_progress, is_event, *last, *position) {
@@ -130,17 +136,18 @@ impl Worker {
         None
     }
 
-    /// Applies a whole batch that has no gap.
+    /// Applies a whole batch that has no gap, in this transaction if the batch has begun before.
     pub(super) async fn apply_gapless_batch(
         &self,
-        batch: &mut [ConsumedRecord],
+        batch: &[ConsumedRecord],
         assignment: &mut PartitionAssignmentState,
+        transaction: Option<Transaction<'static, Postgres>>,
     ) -> Result<BatchOutcome, BatchError> {
-        for record in &mut *batch {
-            record.decode_event(&self.runtime.registry).await.map_err(to_batch_error)?;
-        }
         let (name, generation) = (self.projection.name(), self.build.generation);
-        let mut transaction = self.runtime.control.begin_shared(name, generation).await?;
+        let mut transaction = match transaction {
+            Some(begun) => begun,
+            None => self.runtime.control.begin_batch(name, generation).await?,
+        };
         let mut candidates = HashSet::new();
         if !assignment.parked.is_empty() {
             let streams = batch.iter().filter_map(|record| record.event.as_ref().map(StreamId::from_event));
@@ -150,14 +157,8 @@ impl Worker {
         let (letters, applied) = self.apply_or_park(batch, &still_parked).await?;
         let parked = letters.len() as u64;
         let newly_parked: HashSet<_> = letters.iter().map(|letter| letter.stream.clone()).collect();
-        if letters.is_empty() {
-            // A crash of Postgres may lose the newest checkpoints. Then events are consumed again or backfilled, which
-            // changes nothing.
-            sqlx::query("set local synchronous_commit = off")
-                .execute(&mut *transaction)
-                .await
-                .map_err(postgres_error("moving checkpoints"))?;
-        } else {
+        if !letters.is_empty() {
+            ControlStore::commit_durably(&mut transaction).await?;
             dead_letter::park_events(&mut transaction, name, generation, &letters).await?;
             self.check_parked_limit(&mut transaction).await?;
         }
@@ -216,7 +217,7 @@ impl Worker {
     }
 
     /// Whether an event was applied from the log before this generation followed Kafka.
-    fn is_before_handover(&self, record: &ConsumedRecord) -> bool {
+    pub(super) fn is_before_handover(&self, record: &ConsumedRecord) -> bool {
         record.offset >= 0
             && record.event.as_ref().is_some_and(|event| event.position > 0 && event.position <= self.build.handover)
     }
@@ -256,7 +257,7 @@ fn reason_text(reason: &ProjectionError) -> String {
 }
 
 /// The checkpoints of the batch's partitions after it is applied.
-fn advance_checkpoint(batch: &[ConsumedRecord], before: &Checkpoint, handover: u64) -> Checkpoint {
+pub(super) fn advance_checkpoint(batch: &[ConsumedRecord], before: &Checkpoint, handover: u64) -> Checkpoint {
     // An interrupted backfill must not lose the ordinal that the partition starts from.
     let first = PartitionCheckpoint { ordinal: last_known_ordinal(None, handover), ..PartitionCheckpoint::default() };
     let mut advanced = BTreeMap::<(&str, i32), PartitionCheckpoint>::new();
@@ -272,30 +273,22 @@ fn advance_checkpoint(batch: &[ConsumedRecord], before: &Checkpoint, handover: u
     Checkpoint(owned.collect())
 }
 
-fn next_offsets(batch: &[ConsumedRecord]) -> BTreeMap<(String, i32), i64> {
+pub(super) fn next_offsets(batch: &[ConsumedRecord]) -> NextOffsets {
     let from_kafka = batch.iter().filter(|record| record.offset >= 0);
     let next: BTreeMap<_, _> =
         from_kafka.map(|record| ((record.topic.as_str(), record.partition), record.offset + 1)).collect();
     next.into_iter().map(|((topic, partition), offset)| ((topic.to_owned(), partition), offset)).collect()
 }
 
-fn highest_position(batch: &[ConsumedRecord]) -> u64 {
+pub(super) fn highest_position(batch: &[ConsumedRecord]) -> u64 {
     batch.iter().filter_map(|record| record.event.as_ref()).map(|event| event.position).max().unwrap_or_default()
 }
 
 /// Age of the newest event of the batch, in seconds.
-fn lag_s(batch: &[ConsumedRecord]) -> f64 {
+pub(super) fn lag_s(batch: &[ConsumedRecord]) -> f64 {
     let newest = batch.iter().filter_map(|record| record.event.as_ref()).map(|event| event.recorded_at).max();
     let age = newest.and_then(|at| (DateTime::<Utc>::from(SystemTime::now()) - at).to_std().ok());
     age.unwrap_or_default().as_secs_f64()
-}
-
-fn to_batch_error(error: ProjectionError) -> BatchError {
-    match error {
-        ProjectionError::Unavailable(source) | ProjectionError::Rejected(source) | ProjectionError::Poison(source) => {
-            BatchError::Store(source)
-        }
-    }
 }
 
 #[cfg(test)]

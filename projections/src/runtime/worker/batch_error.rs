@@ -5,7 +5,7 @@ use uuid::Uuid;
 
 use crate::{
     error::BoxedError,
-    runtime::{ControlError, ReadModelGeneration},
+    runtime::{ControlError, ProjectionError, ReadModelGeneration},
 };
 
 /// Why a batch was not applied.
@@ -61,4 +61,15 @@ pub(in crate::runtime) enum BatchError {
         parked: u64,
         limit: u32,
     },
+}
+
+impl BatchError {
+    /// The error of decoding a record, which fails when the registry does not answer.
+    pub(super) fn from_decode_error(error: ProjectionError) -> Self {
+        match error {
+            ProjectionError::Unavailable(source)
+            | ProjectionError::Rejected(source)
+            | ProjectionError::Poison(source) => Self::Store(source),
+        }
+    }
 }

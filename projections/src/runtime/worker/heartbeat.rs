@@ -1,17 +1,21 @@
-//! Writes a worker's heartbeat once a second, so that other processes can show its status.
+//! Writes a worker's heartbeat, so that other processes can show its status: once a second while it changes.
 
 use std::time::Duration;
 
 use tokio::{
     task::JoinHandle,
-    time::{MissedTickBehavior, interval},
+    time::{Instant, MissedTickBehavior, interval},
 };
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use crate::runtime::{ControlStore, StatusReader, WorkerHeartbeat, error::error_chain, worker_metrics};
+use crate::runtime::{ControlStore, StatusReader, WorkerHeartbeat, WorkerStatus, error::error_chain, worker_metrics};
 
 const HEARTBEAT_INTERVAL: Duration = Duration::from_secs(1);
+
+/// A status that has not changed is written again after this time: a third of the time after which a worker without a
+/// heartbeat counts as dead.
+const UNCHANGED_INTERVAL: Duration = Duration::from_secs(3);
 
 /// The task that writes heartbeats.
 pub(super) struct HeartbeatTask {
@@ -40,6 +44,7 @@ async fn send_heartbeats(control: ControlStore, status: StatusReader, stop: Canc
     let (instance, host) = (Uuid::new_v4(), host_and_pid());
     let mut ticks = interval(HEARTBEAT_INTERVAL);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut written: Option<(WorkerStatus, Instant)> = None;
     loop {
         let is_stopping = tokio::select! {
             biased;
@@ -48,6 +53,12 @@ async fn send_heartbeats(control: ControlStore, status: StatusReader, stop: Canc
         };
         let now = status.get();
         worker_metrics::set_worker_gauges(&now);
+        let is_written =
+            written.as_ref().is_some_and(|(status, at)| *status == now && at.elapsed() < UNCHANGED_INTERVAL);
+        if is_written && !is_stopping {
+            continue;
+        }
+        let written_at = Instant::now();
         let outcome = if is_stopping {
             control.delete_worker(instance, now.name, now.generation).await
         } else {
@@ -64,13 +75,14 @@ async fn send_heartbeats(control: ControlStore, status: StatusReader, stop: Canc
             };
             control.save_heartbeat(&heartbeat).await
         };
-        if let Err(error) = outcome {
+        if let Err(error) = &outcome {
             // If Postgres stays unavailable, the worker reports it as well.
-            tracing::debug!(projection.name = now.name, error = error_chain(&error), "writing a heartbeat failed");
+            tracing::debug!(projection.name = now.name, error = error_chain(error), "writing a heartbeat failed");
         }
         if is_stopping {
             return;
         }
+        written = outcome.is_ok().then_some((now, written_at));
     }
 }
 

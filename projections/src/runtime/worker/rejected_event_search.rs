@@ -80,7 +80,12 @@ impl Worker {
         }
     }
 
-    async fn apply_projected(&self, projected: &ProjectedChanges, events: &[&RawEnvelope]) -> Result<(), ApplyFailure> {
+    /// Applies changes and confirms the last of them.
+    pub(super) async fn apply_projected(
+        &self,
+        projected: &ProjectedChanges,
+        events: &[&RawEnvelope],
+    ) -> Result<(), ApplyFailure> {
         if projected.is_empty {
             return Ok(());
         }
@@ -100,7 +105,8 @@ impl Worker {
     }
 }
 
-enum ApplyFailure {
+/// Why changes were not applied.
+pub(super) enum ApplyFailure {
     Batch(BatchError),
     Rejected(ProjectionError),
 }

@@ -3,7 +3,10 @@
 use std::{future::Future, time::Duration};
 
 use futures::future::BoxFuture;
-use sqlx::{Executor as _, PgPool, Postgres, Row as _, Transaction, postgres::PgPoolOptions};
+use sqlx::{
+    ConnectOptions as _, Executor as _, PgConnection, PgPool, Postgres, Row as _, Transaction,
+    postgres::{PgConnectOptions, PgPoolOptions, PgRow},
+};
 
 use super::{
     ListsConfig,
@@ -14,7 +17,7 @@ use crate::{QueryError, runtime::ProjectionError};
 /// Placeholder of the schema's name in SQL texts.
 const SCHEMA: &str = "{schema}";
 
-/// Most connections that write: a worker or a rebuild has one.
+/// Most connections that write: a worker has one, a rebuild one for each of its lanes, and two for creating indexes.
 const WRITERS: u32 = 3;
 
 /// Longest time of one statement that writes, reads everything, or creates tables.
@@ -26,6 +29,29 @@ const WRITE_PAUSE: Duration = Duration::from_secs(30);
 
 /// Time that an answer may take beyond the limits of the server.
 const ANSWER_MARGIN: Duration = Duration::from_secs(1);
+
+/// Longest time of one statement that changes a whole table or creates an index.
+const MAINTENANCE_TIMEOUT: Duration = Duration::from_hours(2);
+
+/// Whether a generation is being filled: rows are only added then, and there are no indexes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum FillState {
+    Filling,
+    Complete,
+}
+
+/// How the row of a generation is locked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum RowLock {
+    /// Several have it at once, but nobody beside them an exclusive one.
+    Shared,
+    Exclusive,
+}
+
+/// A generation that was filled is being completed or has been completed meanwhile, or the other way round.
+#[derive(Debug, thiserror::Error)]
+#[error("another program has begun to fill or to complete the generation in the schema {0} in the meantime")]
+struct FillStateChanged(String);
 
 /// A client of one server and of one of its schemas. Writers have connections of their own, so that many queries do
 /// not delay the worker.
@@ -53,8 +79,10 @@ impl PostgresClient {
             config.query_timeout_ms
         );
         let answer_timeout = config.acquire_timeout() + config.query_timeout() + ANSWER_MARGIN;
-        let readers = open_pool(config, url, config.max_connections)?;
-        let writers = open_pool(config, url, WRITERS)?;
+        let options: PgConnectOptions = url.parse().map_err(QueryError::postgres)?;
+        let readers = open_pool(config, options.clone(), config.max_connections);
+        // Creating an index takes long, which is not worth a warning.
+        let writers = open_pool(config, options.disable_statement_logging(), WRITERS);
         Ok(Self { readers, writers, schema: String::new(), begin_read, answer_timeout, read_model })
     }
 
@@ -103,42 +131,117 @@ impl PostgresClient {
     }
 
     /// Begins a transaction that writes, and waits until no other one writes to the schema.
-    pub(crate) async fn begin_write(&self) -> Result<Transaction<'static, Postgres>, ProjectionError> {
+    ///
+    /// # Errors
+    /// [`ProjectionError::Unavailable`] also when the generation is not in the state that the caller has read.
+    pub(crate) async fn begin_write(
+        &self,
+        expected: FillState,
+    ) -> Result<Transaction<'static, Postgres>, ProjectionError> {
         let begin = format!(
             "begin; set local statement_timeout = {}; set local idle_in_transaction_session_timeout = {}",
             WRITE_TIMEOUT.as_millis(),
             WRITE_PAUSE.as_millis()
         );
-        let mut transaction = self.writers.begin_with(begin).await.map_err(|error| self.classify_error(error))?;
-        let lock = self.in_schema("select only_row from {schema}.generation for update");
-        transaction.fetch_one(lock.as_str()).await.map_err(|error| self.classify_error(error))?;
+        let failed = |error| self.classify_error(error);
+        let mut transaction = self.writers.begin_with(begin).await.map_err(failed)?;
+        let lock = self.in_schema("select is_filling, is_completing from {schema}.generation for update");
+        let row = transaction.fetch_one(lock.as_str()).await.map_err(failed)?;
+        let is_filling: bool = row.try_get("is_filling").map_err(failed)?;
+        let is_completing: bool = row.try_get("is_completing").map_err(failed)?;
+        if is_filling != (expected == FillState::Filling) || is_completing {
+            return Err(ProjectionError::unavailable(FillStateChanged(self.schema.clone())));
+        }
         Ok(transaction)
     }
 
-    /// Creates the schema and its tables, if it does not exist, by the statements of `script`.
-    pub(crate) async fn create_schema(&self, script: &str) -> Result<(), QueryError> {
-        let begin = format!("begin; set local statement_timeout = {}", WRITE_TIMEOUT.as_millis());
+    /// Whether the generation is being filled.
+    pub(crate) async fn is_filling(&self) -> Result<bool, ProjectionError> {
+        let select = self.in_schema("select is_filling from {schema}.generation");
+        let row = self.writers.fetch_one(select.as_str()).await;
+        row.and_then(|row| row.try_get(0)).map_err(|error| self.classify_error(error))
+    }
+
+    /// Locks the row of the generation, and checks that its filling is being completed.
+    ///
+    /// # Errors
+    /// [`QueryError::Unavailable`] also when another program has completed it or has begun the filling again.
+    pub(crate) async fn check_completing(
+        &self,
+        connection: &mut PgConnection,
+        lock: RowLock,
+    ) -> Result<(), QueryError> {
+        let strength = match lock {
+            RowLock::Shared => "share",
+            RowLock::Exclusive => "update",
+        };
+        let select = format!("select is_completing from {}.generation for {strength}", self.schema);
+        let row = connection.fetch_one(select.as_str()).await;
+        let is_completing: bool = row.and_then(|row| row.try_get(0)).map_err(|error| self.query_error(error))?;
+        if is_completing { Ok(()) } else { Err(QueryError::postgres(FillStateChanged(self.schema.clone()))) }
+    }
+
+    /// Begins a transaction whose statements may change whole tables.
+    pub(crate) async fn begin_maintenance(&self) -> Result<Transaction<'static, Postgres>, QueryError> {
+        let begin = format!(
+            "begin; set local statement_timeout = {}; set local idle_in_transaction_session_timeout = {}; \
+             set local jit = off",
+            MAINTENANCE_TIMEOUT.as_millis(),
+            WRITE_PAUSE.as_millis()
+        );
+        self.writers.begin_with(begin).await.map_err(|error| self.query_error(error))
+    }
+
+    /// Reads over a writer's connection.
+    pub(crate) async fn fetch_all(&self, select: &str) -> Result<Vec<PgRow>, sqlx::Error> {
+        self.writers.fetch_all(select).await
+    }
+
+    /// Creates the schema and its tables, or brings them up to date: executes the scripts that were not executed yet.
+    /// The caller commits the transaction; there is none if there was nothing to do.
+    pub(crate) async fn migrate_schema(
+        &self,
+        scripts: &[&str],
+    ) -> Result<Option<Transaction<'static, Postgres>>, QueryError> {
         let failed = |error| self.query_error(error);
-        let mut transaction = self.writers.begin_with(begin).await.map_err(failed)?;
+        let mut transaction = self.begin_maintenance().await?;
         sqlx::query("select pg_advisory_xact_lock(hashtextextended($1, 0))")
             .bind(&self.schema)
             .execute(&mut *transaction)
             .await
             .map_err(failed)?;
-        let exists: bool = sqlx::query("select exists (select from pg_namespace where nspname = $1)")
-            .bind(&self.schema)
-            .fetch_one(&mut *transaction)
-            .await
-            .and_then(|row| row.try_get(0))
-            .map_err(failed)?;
-        if exists {
-            return Ok(());
+        let executed = self.load_schema_version(&mut transaction).await.map_err(failed)?;
+        let missing = scripts.get(executed..).unwrap_or_default();
+        if missing.is_empty() {
+            return Ok(None);
         }
-        let statements = format!("create schema {0}; set local search_path = {0}; {script}", self.schema);
-        transaction.execute(statements.as_str()).await.map_err(failed)?;
-        transaction.commit().await.map_err(failed)?;
-        tracing::info!(schema.name = self.schema, "schema created");
-        Ok(())
+        if executed == 0 {
+            let create_schema = format!("create schema {}", self.schema);
+            transaction.execute(create_schema.as_str()).await.map_err(failed)?;
+        }
+        let set_version = format!("update generation set schema_version = {}", scripts.len());
+        let statements = format!("set local search_path = {}; {}; {set_version}", self.schema, missing.join(";\n"));
+        transaction.execute(self.in_schema(&statements).as_str()).await.map_err(failed)?;
+        tracing::info!(schema.name = self.schema, schema.scripts = missing.len(), "creating or changing a schema");
+        Ok(Some(transaction))
+    }
+
+    /// The number of scripts that the schema was made by; 0 if it does not exist.
+    async fn load_schema_version(&self, connection: &mut PgConnection) -> Result<usize, sqlx::Error> {
+        let columns = sqlx::query(
+            "select count(*) filter (where column_name = 'schema_version') > 0 from information_schema.columns \
+             where table_schema = $1 and table_name = 'generation' having count(*) > 0",
+        )
+        .bind(&self.schema)
+        .fetch_optional(&mut *connection)
+        .await?;
+        let Some(row) = columns else { return Ok(0) };
+        if !row.try_get::<bool, _>(0)? {
+            return Ok(1);
+        }
+        let select = self.in_schema("select schema_version from {schema}.generation");
+        let version: i16 = connection.fetch_one(select.as_str()).await?.try_get(0)?;
+        Ok(usize::try_from(version).unwrap_or_default())
     }
 
     /// Removes the schema and everything in it.
@@ -180,7 +283,7 @@ impl PostgresClient {
 /// True outside of any transaction.
 const IS_OUTSIDE_TRANSACTION: &str = "select transaction_timestamp() = statement_timestamp()";
 
-fn open_pool(config: &ListsConfig, url: &str, connections: u32) -> Result<PgPool, QueryError> {
+fn open_pool(config: &ListsConfig, options: PgConnectOptions, connections: u32) -> PgPool {
     PgPoolOptions::new()
         .max_connections(connections)
         .acquire_timeout(config.acquire_timeout())
@@ -188,6 +291,5 @@ fn open_pool(config: &ListsConfig, url: &str, connections: u32) -> Result<PgPool
         .after_release(|connection, _| -> BoxFuture<'_, Result<bool, sqlx::Error>> {
             Box::pin(async move { connection.fetch_one(IS_OUTSIDE_TRANSACTION).await?.try_get(0) })
         })
-        .connect_lazy(url)
-        .map_err(QueryError::postgres)
+        .connect_lazy_with(options)
 }

@@ -5,7 +5,8 @@ use std::future::Future;
 use qdrant_client::{
     Qdrant, QdrantError,
     qdrant::{
-        CreateCollectionBuilder, CreateFieldIndexCollectionBuilder, FieldType, PointsOperationResponse, UpdateStatus,
+        CreateCollectionBuilder, CreateFieldIndexCollectionBuilder, FieldType, PointsOperationResponse,
+        UpdateBatchResponse, UpdateResult, UpdateStatus,
     },
 };
 
@@ -64,13 +65,17 @@ impl QdrantClient {
         request: impl Future<Output = Result<PointsOperationResponse, QdrantError>>,
     ) -> Result<(), ProjectionError> {
         let response = Box::pin(request).await.map_err(|error| self.classify_error(error))?;
-        match response.result.map(|result| result.status()) {
-            Some(UpdateStatus::Completed) => Ok(()),
-            other => {
-                let status = other.map_or("none", |status| status.as_str_name()).to_owned();
-                Err(ProjectionError::unavailable(IncompleteWrite(status)))
-            }
-        }
+        check_completion(response.result.as_ref())
+    }
+
+    /// Runs so many writes, and fails unless the server has completed all of them.
+    pub(crate) async fn await_all_completed(
+        &self,
+        request: impl Future<Output = Result<UpdateBatchResponse, QdrantError>>,
+        writes: usize,
+    ) -> Result<(), ProjectionError> {
+        let response = Box::pin(request).await.map_err(|error| self.classify_error(error))?;
+        (0..writes).try_for_each(|index| check_completion(response.result.get(index)))
     }
 
     fn classify_error(&self, error: QdrantError) -> ProjectionError {
@@ -110,5 +115,15 @@ impl QdrantClient {
             self.run_request(self.client.create_field_index(index)).await?;
         }
         Ok(())
+    }
+}
+
+fn check_completion(result: Option<&UpdateResult>) -> Result<(), ProjectionError> {
+    match result.map(UpdateResult::status) {
+        Some(UpdateStatus::Completed) => Ok(()),
+        other => {
+            let status = other.map_or("none", |status| status.as_str_name()).to_owned();
+            Err(ProjectionError::unavailable(IncompleteWrite(status)))
+        }
     }
 }

@@ -1,8 +1,8 @@
 //! Scripts and their calls.
 
-use std::sync::OnceLock;
+use std::{fmt, io::Write as _, sync::OnceLock};
 
-use redis::{Cmd, RedisResult, ToRedisArgs, make_extension_error};
+use redis::{Cmd, RedisResult, make_extension_error};
 
 use super::hash_tag::hashed_part;
 
@@ -35,7 +35,22 @@ impl RedisScript {
 #[derive(Debug, Default)]
 pub(crate) struct ScriptCall {
     keys: Vec<String>,
-    arguments: Vec<Vec<u8>>,
+    arguments: ArgumentBuffer,
+}
+
+/// Arguments in one buffer: a call has thousands of them.
+#[derive(Debug, Default)]
+struct ArgumentBuffer {
+    bytes: Vec<u8>,
+    /// The end of each argument in `bytes`.
+    ends: Vec<usize>,
+}
+
+impl ArgumentBuffer {
+    fn iter(&self) -> impl Iterator<Item = &[u8]> {
+        let starts = std::iter::once(0).chain(self.ends.iter().copied());
+        starts.zip(&self.ends).filter_map(|(start, end)| self.bytes.get(start..*end))
+    }
 }
 
 impl ScriptCall {
@@ -44,8 +59,10 @@ impl ScriptCall {
         self
     }
 
-    pub(crate) fn add_argument(&mut self, argument: impl ToRedisArgs) -> &mut Self {
-        self.arguments.extend(argument.to_redis_args());
+    pub(crate) fn add_argument(&mut self, argument: impl fmt::Display) -> &mut Self {
+        // Writing to a vector does not fail.
+        drop(write!(self.arguments.bytes, "{argument}"));
+        self.arguments.ends.push(self.arguments.bytes.len());
         self
     }
 
@@ -70,7 +87,10 @@ impl ScriptCall {
 
     pub(super) fn to_command(&self, digest: &str) -> Cmd {
         let mut command = redis::cmd("EVALSHA");
-        command.arg(digest).arg(self.keys.len()).arg(&self.keys).arg(&self.arguments);
+        command.arg(digest).arg(self.keys.len()).arg(&self.keys);
+        for argument in self.arguments.iter() {
+            command.arg(argument);
+        }
         command
     }
 }
@@ -85,6 +105,15 @@ mod tests {
             call.add_key(*key);
         }
         call
+    }
+
+    #[test]
+    fn arguments_are_sent_as_they_were_added() {
+        let mut call = call(&["a:{1}"]);
+        call.add_argument(7_u64).add_argument("").add_argument("text").add_argument(-1_i64);
+        let mut expected = redis::cmd("EVALSHA");
+        expected.arg("digest").arg(1).arg("a:{1}").arg("7").arg("").arg("text").arg("-1");
+        assert_eq!(call.to_command("digest").get_packed_command(), expected.get_packed_command());
     }
 
     #[test]

@@ -12,7 +12,7 @@ use crate::{cli::output, config::MedhubConfig};
 const INTERRUPTED_EXIT_CODE: u8 = 128 + 2;
 
 /// Starts the program that runs, even if its file was replaced meanwhile.
-const THIS_PROGRAM: &str = "/proc/self/exe";
+pub(super) const CURRENT_EXE: &str = "/proc/self/exe";
 
 /// Measures everything beside raw limits in some minutes: appends, replay, relay, rebuild, workers, latency from commit to
 /// visible, and requests and documents of a service that it starts. Everything gets databases, topics and keys of its own,
@@ -50,7 +50,10 @@ impl AllBenchArgs {
                 (false, true) => BenchScale::FULL,
                 (false, false) => BenchScale::DEFAULT,
             },
-            service: ServiceProgram { path: THIS_PROGRAM.into(), arguments: leading_arguments(std::env::args_os()) },
+            service: ServiceProgram {
+                path: CURRENT_EXE.into(),
+                arguments: leading_arguments(std::env::args_os(), "all"),
+            },
             extraction: config.extraction.clone(),
             picture_file: out.with_extension("svg"),
             report_file: out,
@@ -68,10 +71,10 @@ impl AllBenchArgs {
     }
 }
 
-/// Returns the arguments before `bench all`, which other commands of this program need, too.
-fn leading_arguments(arguments: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
+/// Returns the arguments before `bench` and this subcommand, which other commands of this program need, too.
+pub(super) fn leading_arguments(arguments: impl IntoIterator<Item = OsString>, subcommand: &str) -> Vec<OsString> {
     let arguments: Vec<_> = arguments.into_iter().skip(1).collect();
-    let command = arguments.windows(2).position(|pair| pair == ["bench", "all"]).unwrap_or_default();
+    let command = arguments.windows(2).position(|pair| pair == ["bench", subcommand]).unwrap_or_default();
     arguments.into_iter().take(command).collect()
 }
 
@@ -88,7 +91,7 @@ mod tests {
             ("medhub", ""),
         ] {
             let expected: Vec<_> = expected.split_whitespace().map(OsString::from).collect();
-            assert_eq!(leading_arguments(arguments.split(' ').map(OsString::from)), expected, "{arguments}");
+            assert_eq!(leading_arguments(arguments.split(' ').map(OsString::from), "all"), expected, "{arguments}");
         }
     }
 }

@@ -7,7 +7,7 @@ use std::{
 };
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
-use projections::runtime::{ProjectionRebuildProgress, RebuildPhase, RebuildProgress};
+use projections::runtime::{RebuildPartProgress, RebuildPhase, RebuildProgress};
 use tokio::{
     sync::watch::{Receiver, Sender},
     task::JoinHandle,
@@ -99,7 +99,7 @@ impl RebuildProgressView {
 }
 
 impl ProjectionProgressBar {
-    fn new(part: &ProjectionRebuildProgress, bars: &MultiProgress, drawn: bool) -> Self {
+    fn new(part: &RebuildPartProgress, bars: &MultiProgress, drawn: bool) -> Self {
         let bar = if drawn { bars.add(ProgressBar::new(0)) } else { ProgressBar::hidden() };
         bar.set_style(ProgressStyle::with_template(BAR_TEMPLATE).unwrap_or_else(|_| ProgressStyle::default_bar()));
         bar.set_prefix(format!("{} {}", part.projection, part.generation));
@@ -107,7 +107,7 @@ impl ProjectionProgressBar {
     }
 
     /// Updates the bar and returns its text.
-    fn update_bar(&mut self, part: &ProjectionRebuildProgress) -> String {
+    fn update_bar(&mut self, part: &RebuildPartProgress) -> String {
         if self.phase != part.phase {
             (self.phase, self.phase_started_at) = (part.phase, Instant::now());
         }
@@ -124,7 +124,7 @@ impl ProjectionProgressBar {
         format!("{} {}: {text}", part.projection, part.generation)
     }
 
-    fn format_filling(&self, part: &ProjectionRebuildProgress) -> String {
+    fn format_filling(&self, part: &RebuildPartProgress) -> String {
         let elapsed = self.phase_started_at.elapsed().as_secs().max(1);
         let rate = (part.events - self.initial_events.min(part.events)) / elapsed;
         let left = part.target.saturating_sub(part.position);
@@ -136,7 +136,7 @@ impl ProjectionProgressBar {
     }
 }
 
-fn format_percent(part: &ProjectionRebuildProgress) -> String {
+fn format_percent(part: &RebuildPartProgress) -> String {
     let share = part.position.saturating_mul(100).checked_div(part.target).unwrap_or_default();
     format!("{} %", share.min(100))
 }

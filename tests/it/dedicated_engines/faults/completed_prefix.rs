@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use eventstore::log::{completed_prefix, read_after};
+use eventstore::log::{load_fence, read_after};
 use sqlx::{Executor, PgConnection};
 use tokio_util::sync::CancellationToken;
 
@@ -30,7 +30,7 @@ impl PrefixReader {
     }
 
     async fn read_next(&mut self) {
-        let fence = if self.fenced { completed_prefix(&mut self.connection).await.unwrap() } else { u64::MAX };
+        let fence = if self.fenced { load_fence(&mut self.connection).await.unwrap() } else { u64::MAX };
         let events = read_after(&mut self.connection, self.cursor, fence, u32::MAX).await.unwrap();
         self.read.extend(events.iter().map(|event| event.position));
         let last = self.read.last().copied().unwrap_or_default();

@@ -63,8 +63,9 @@ async fn a_prepared_append_is_named_with_the_id_that_ends_it() {
     let (pool, kafka) = (database().await, topics().await);
     let relay = RunningRelay::start_with(&pool, &kafka, quick_config()).await;
     let gid = format!("forgotten-{}", uuid::Uuid::new_v4());
-    let mut connection = pool.acquire().await.unwrap();
-    connection.execute("begin").await.unwrap();
+    let mut connection = pool.acquire().await.unwrap().detach();
+    // Appends of this product wake the relay up by a notification, and are then not to be prepared.
+    connection.execute("set application_name = 'another program'; begin").await.unwrap();
     insert_event(&mut connection, "a", 1).await;
     connection.execute(format!("prepare transaction '{gid}'").as_str()).await.unwrap();
     insert_event(&mut connection, "b", 1).await;

@@ -1,10 +1,13 @@
 //! The records of a partition say up to which position it is complete.
 
-use domain::event_store::BatchStore;
-use eventstore::append::PgBatchStore;
-
+use domain::{context::BoundedContext, event_store::BatchStore};
+use eventstore::{append::PgBatchStore, count::count_published, topic::KafkaConfig};
+use rdkafka::{
+    message::{Header, OwnedHeaders},
+    producer::{FutureProducer, FutureRecord},
+};
 use tests::{
-    RunningRelay, TopicRecord, database, eventually,
+    RunningRelay, TopicRecord, WAIT_TIMEOUT, database, eventually,
     log_events::{discovered_event, insert_event},
     read_records, topics,
 };
@@ -86,5 +89,51 @@ async fn the_events_of_a_partition_are_numbered_without_gaps_across_leaders() {
         assert_eq!(ordinals, expected, "partition {partition}");
     }
     assert_eq!(found.iter().filter(|record| TopicRecord::is_event(record)).count(), 120);
-    assert_eq!(eventstore::count::count_published(&kafka).await.unwrap(), 120);
+    assert_eq!(count_published(&kafka).await.unwrap(), 120);
+}
+
+/// Sends a copy of a record, as a former leader that was suspended does with what its producer holds when it resumes.
+async fn send_late_copy(kafka: &KafkaConfig, record: &TopicRecord) {
+    let producer: FutureProducer = kafka.producer_config().create().unwrap();
+    let headers = record
+        .headers
+        .iter()
+        .fold(OwnedHeaders::new(), |headers, (key, value)| headers.insert(Header { key, value: Some(value) }));
+    let topic = BoundedContext::Opportunities.topic(&kafka.topic_prefix);
+    let copy = FutureRecord::to(&topic).partition(record.partition).headers(headers);
+    let copy = copy.key(record.key.as_ref().unwrap()).payload(record.value.as_ref().unwrap());
+    producer.send(copy, WAIT_TIMEOUT).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_late_record_of_a_former_leader_does_not_set_the_numbers_of_its_partition_back() {
+    let (pool, kafka) = (database().await, topics().await);
+    let store = PgBatchStore::new(pool.clone());
+    let relay = RunningRelay::start(&pool, &kafka).await;
+    store.append_events((1..=5).map(|sequence| discovered_event("a", sequence)).collect()).await.unwrap();
+    relay.wait_until_published(5).await;
+    relay.stop().await;
+    let records = read_records(&kafka).await;
+    let second =
+        records.iter().find(|record| record.is_event() && record.numeric_header("ordinal") == Some(2)).unwrap();
+    send_late_copy(&kafka, second).await;
+    assert_eq!(count_published(&kafka).await.unwrap(), 2, "the last record of the partition counts two events");
+
+    let relay = RunningRelay::start(&pool, &kafka).await;
+    eventually(async || match count_published(&kafka).await.unwrap() {
+        5 => Ok(()),
+        other => Err(format!("{other} events are counted")),
+    })
+    .await;
+    store.append_events(vec![discovered_event("a", 6)]).await.unwrap();
+    relay.wait_until_published(6).await;
+    relay.stop().await;
+
+    let found = read_records(&kafka).await;
+    let ordinals: Vec<_> = found
+        .iter()
+        .filter(|record| record.is_event())
+        .map(|record| record.numeric_header("ordinal").unwrap())
+        .collect();
+    assert_eq!(ordinals, [1, 2, 3, 4, 5, 2, 6], "the sixth event has the sixth number");
 }

@@ -24,7 +24,7 @@ const ORDERS: [OpportunityOrder; 6] = [
 ];
 
 /// 60 opportunities with few different values, so that there are ties, and some without a deadline or an award.
-fn varied_history() -> Vec<RawEnvelope> {
+pub(super) fn varied_history() -> Vec<RawEnvelope> {
     let agencies = ["VETERANS AFFAIRS, DEPARTMENT OF", "DEPT OF DEFENSE", "HOMELAND SECURITY, DEPARTMENT OF"];
     let mut log = MemoryLog::default();
     for n in 0_u32..60 {
@@ -68,7 +68,7 @@ async fn read_pages(
         let page = lists.fetch_page(&request.unwrap()).await.unwrap();
         assert!(page.total.exact && page.items.len() <= limit as usize);
         after = page.items.last().map(|item| item.cursor.to_string().parse().unwrap());
-        ids.extend(page.items.into_iter().map(|item| item.id));
+        ids.extend(page.items.into_iter().map(|item| item.entry.id));
         if !page.has_next {
             return (ids, page.total.count);
         }
@@ -80,10 +80,10 @@ fn sort_items(items: &mut [&OpportunityItem], order: OpportunityOrder) {
     type Key<'a> = (bool, i64, &'a str);
     let key = |value: Option<i64>, item| -> Key<'_> {
         let item: &OpportunityItem = item;
-        (value.is_none(), value.unwrap_or_default(), &item.id)
+        (value.is_none(), value.unwrap_or_default(), &item.entry.id)
     };
-    let posted = |item: &OpportunityItem| Some(-item.posted_at.timestamp_micros());
-    let deadline = |item: &OpportunityItem| item.response_deadline.map(|deadline| deadline.timestamp_micros());
+    let posted = |item: &OpportunityItem| Some(-item.entry.posted_at.timestamp_micros());
+    let deadline = |item: &OpportunityItem| item.entry.response_deadline.map(|deadline| deadline.timestamp_micros());
     let amount = |item: &OpportunityItem| item.awarded_cents;
     let value: &dyn Fn(&OpportunityItem) -> Option<i64> = match order {
         OpportunityOrder::PostedNewest | OpportunityOrder::PostedOldest | OpportunityOrder::Relevance => &posted,
@@ -100,15 +100,18 @@ fn sort_items(items: &mut [&OpportunityItem], order: OpportunityOrder) {
     });
 }
 
-fn texts(values: &[&str]) -> Vec<String> {
+pub(super) fn texts(values: &[&str]) -> Vec<String> {
     values.iter().map(|value| (*value).to_owned()).collect()
 }
 
 /// Criteria that together use every way of reading a page and of counting it.
-fn all_criteria() -> Vec<OpportunityCriteria> {
+pub(super) fn all_criteria() -> Vec<OpportunityCriteria> {
     let criteria = OpportunityCriteria::default();
     let days = TimeRange { from: "2026-03-02T00:00:00Z".parse().ok(), to: "2026-03-04T23:59:59.999999Z".parse().ok() };
     let hours = TimeRange { from: Some(march(3)), to: Some(march(5)) };
+    let deadline_days =
+        TimeRange { from: "2026-03-11T00:00:00Z".parse().ok(), to: "2026-03-12T23:59:59.999999Z".parse().ok() };
+    let deadline_hours = TimeRange { from: Some(march(10)), to: Some(march(13)) };
     vec![
         criteria.clone(),
         OpportunityCriteria { agencies: texts(&["036"]), ..criteria.clone() },
@@ -122,6 +125,20 @@ fn all_criteria() -> Vec<OpportunityCriteria> {
         OpportunityCriteria { posted: hours, ..criteria.clone() },
         OpportunityCriteria { posted: days, agencies: texts(&["097"]), ..criteria.clone() },
         OpportunityCriteria { deadline: hours, ..criteria.clone() },
+        OpportunityCriteria { deadline: deadline_days, ..criteria.clone() },
+        OpportunityCriteria { deadline: deadline_days, agencies: texts(&["036", "097"]), ..criteria.clone() },
+        OpportunityCriteria { deadline: TimeRange { to: None, ..deadline_hours }, ..criteria.clone() },
+        OpportunityCriteria { deadline: deadline_hours, notice_types: texts(&["Solicitation"]), ..criteria.clone() },
+        OpportunityCriteria { deadline: deadline_hours, posted: hours, ..criteria.clone() },
+        OpportunityCriteria { posted: days, deadline: deadline_days, ..criteria.clone() },
+        OpportunityCriteria { posted: days, notice_types: texts(&["Solicitation"]), ..criteria.clone() },
+        OpportunityCriteria { notice_types: texts(&["Solicitation"]), naics: texts(&["33"]), ..criteria.clone() },
+        OpportunityCriteria {
+            agencies: texts(&["036", "097"]),
+            notice_types: texts(&["Solicitation"]),
+            posted: days,
+            ..criteria.clone()
+        },
         OpportunityCriteria {
             deadline: TimeRange { from: Some(march(11)), to: Some(march(13)) },
             set_asides: texts(&["SBA", "WOSB"]),
@@ -146,13 +163,17 @@ fn matches(item: &OpportunityItem, criteria: &OpportunityCriteria) -> bool {
     let any = |values: &[String], found: Option<&str>| {
         values.is_empty() || found.is_some_and(|found| values.iter().any(|value| value == found))
     };
-    any(&criteria.agencies, Some(&item.agency_code))
-        && any(&criteria.notice_types, Some(&item.notice_type))
-        && any(&criteria.set_asides, item.set_aside.as_deref())
+    any(&criteria.agencies, Some(&item.entry.agency_code))
+        && any(&criteria.notice_types, Some(&item.entry.notice_type))
+        && any(&criteria.set_asides, item.entry.set_aside.as_deref())
         && (criteria.naics.is_empty()
-            || item.naics.as_ref().is_some_and(|code| criteria.naics.iter().any(|prefix| code.starts_with(prefix))))
-        && is_in(criteria.posted, Some(item.posted_at))
-        && is_in(criteria.deadline, item.response_deadline)
+            || item
+                .entry
+                .naics
+                .as_ref()
+                .is_some_and(|code| criteria.naics.iter().any(|prefix| code.starts_with(prefix))))
+        && is_in(criteria.posted, Some(item.entry.posted_at))
+        && is_in(criteria.deadline, item.entry.response_deadline)
 }
 
 #[tokio::test]
@@ -162,7 +183,7 @@ async fn every_order_with_every_filter_is_read_without_gap_or_repetition() {
         let mut selected: Vec<_> = all.iter().filter(|item| matches(item, &criteria)).collect();
         for order in ORDERS {
             sort_items(&mut selected, order);
-            let expected: Vec<_> = selected.iter().map(|item| item.id.clone()).collect();
+            let expected: Vec<_> = selected.iter().map(|item| item.entry.id.clone()).collect();
             let found = read_pages(&lists, &criteria, None, order, 7).await;
             assert_eq!(found, (expected, selected.len() as u64), "{order:?} {criteria:?}");
         }
@@ -177,8 +198,8 @@ async fn facets_and_statistics_equal_a_count_of_the_list() {
         (OpportunityCriteria { agencies: texts(&["036"]), ..OpportunityCriteria::default() }, Some("unit 3")),
     ]) {
         let has_words = |item: &OpportunityItem| match text {
-            Some("unit 3") => item.title.ends_with("unit 3"),
-            Some(word) => item.title.contains(word),
+            Some("unit 3") => item.entry.title.ends_with("unit 3"),
+            Some(word) => item.entry.title.contains(word),
             None => true,
         };
         let selected: Vec<_> = all.iter().filter(|item| matches(item, &criteria) && has_words(item)).collect();
@@ -186,11 +207,11 @@ async fn facets_and_statistics_equal_a_count_of_the_list() {
         for (index, dimension) in FACETS.into_iter().enumerate() {
             let value = |item: &&OpportunityItem| -> Option<String> {
                 match index {
-                    0 => Some(item.agency_code.clone()),
-                    1 => Some(item.notice_type.clone()),
-                    2 => item.set_aside.clone(),
-                    3 => item.naics.as_ref().map(|code| code[..2].to_owned()),
-                    _ => item.place_state.clone(),
+                    0 => Some(item.entry.agency_code.clone()),
+                    1 => Some(item.entry.notice_type.clone()),
+                    2 => item.entry.set_aside.clone(),
+                    3 => item.entry.naics.as_ref().map(|code| code[..2].to_owned()),
+                    _ => item.entry.place_state.clone(),
                 }
             };
             let mut counts = BTreeMap::<String, u64>::new();
@@ -213,9 +234,29 @@ async fn facets_and_statistics_equal_a_count_of_the_list() {
             (selected.len() as u64, awarded, cents),
             "{criteria:?} {text:?}"
         );
-        let by_day: u64 = statistics.by_day.iter().map(|day| day.totals.opportunities).sum();
-        let by_agency: u64 = statistics.by_agency.iter().map(|agency| agency.totals.opportunities).sum();
-        assert_eq!((by_day, by_agency), (total.opportunities, total.opportunities));
+        assert!(!statistics.is_lower_bound);
+        let count_by = |value: &dyn Fn(&OpportunityItem) -> String| {
+            let mut counts = BTreeMap::<String, u64>::new();
+            for item in &selected {
+                *counts.entry(value(item)).or_default() += 1;
+            }
+            counts
+        };
+        let by_day: BTreeMap<_, _> =
+            statistics.by_day.iter().map(|day| (day.day.to_string(), day.totals.opportunities)).collect();
+        let by_type: BTreeMap<_, _> =
+            statistics.by_type.iter().map(|by| (by.notice_type.clone(), by.totals.opportunities)).collect();
+        let by_agency: BTreeMap<_, _> =
+            statistics.by_agency.iter().map(|by| (by.code.clone(), by.totals.opportunities)).collect();
+        assert_eq!(
+            [by_day, by_type, by_agency],
+            [
+                count_by(&|item| item.entry.posted_at.date_naive().to_string()),
+                count_by(&|item| item.entry.notice_type.clone()),
+                count_by(&|item| item.entry.agency_code.clone()),
+            ],
+            "{criteria:?} {text:?}"
+        );
         assert!(statistics.by_agency.iter().all(|agency| !agency.name.is_empty()));
     }
 }
@@ -242,7 +283,8 @@ async fn words_must_all_occur_and_may_be_the_beginning_of_longer_ones() {
         }
     }
     let (newest_first, _) = read_pages(&lists, &criteria, Some("pumps"), OpportunityOrder::PostedNewest, 50).await;
-    let pumps: Vec<_> = all.iter().filter(|item| item.title.contains("pumps")).map(|item| item.id.clone()).collect();
+    let pumps: Vec<_> =
+        all.iter().filter(|item| item.entry.title.contains("pumps")).map(|item| item.entry.id.clone()).collect();
     assert_eq!(newest_first, pumps);
 }
 
@@ -273,7 +315,7 @@ async fn a_list_that_grows_is_read_without_gap_or_repetition() {
     let events = varied_history();
     let (before, later) = events.split_at(events.len() / 2);
     apply(&lists, before).await;
-    let known: Vec<_> = newest(&lists).await.into_iter().map(|item| item.id).collect();
+    let known: Vec<_> = newest(&lists).await.into_iter().map(|item| item.entry.id).collect();
     for order in ORDERS {
         let (mut found, mut after, mut later) = (vec![], None, later.chunks(3));
         loop {
@@ -281,7 +323,7 @@ async fn a_list_that_grows_is_read_without_gap_or_repetition() {
                 OpportunityListRequest::try_new(OpportunityCriteria::default(), None, order, after, 5).unwrap();
             let page = lists.fetch_page(&request).await.unwrap();
             after = page.items.last().map(|item| item.cursor.clone());
-            found.extend(page.items.into_iter().map(|item| item.id));
+            found.extend(page.items.into_iter().map(|item| item.entry.id));
             if !page.has_next {
                 break;
             }

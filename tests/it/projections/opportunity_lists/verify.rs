@@ -12,7 +12,7 @@ use tests::opportunity_history::{VALVES, WHEELCHAIRS, history};
 
 use super::apply_live;
 
-async fn held(lists: &OpportunityLists, scope: &VerifyScope) -> BTreeSet<ReadModelRow> {
+pub(super) async fn held(lists: &OpportunityLists, scope: &VerifyScope) -> BTreeSet<ReadModelRow> {
     let rows = lists.read_back(scope).await.unwrap();
     let count = rows.len();
     let rows: BTreeSet<_> = rows.into_iter().collect();
@@ -20,7 +20,11 @@ async fn held(lists: &OpportunityLists, scope: &VerifyScope) -> BTreeSet<ReadMod
     rows
 }
 
-fn expected(lists: &OpportunityLists, events: &[RawEnvelope], scope: &VerifyScope) -> BTreeSet<ReadModelRow> {
+pub(super) fn expected(
+    lists: &OpportunityLists,
+    events: &[RawEnvelope],
+    scope: &VerifyScope,
+) -> BTreeSet<ReadModelRow> {
     let mut fold = lists.fold(scope);
     for event in events {
         fold.apply_event(event).unwrap();
@@ -68,8 +72,8 @@ async fn whatever_is_not_as_the_log_says_is_a_differing_row() {
         ),
         (format!("delete from opportunities where id = '{VALVES}'"), "opportunities", VALVES),
         (format!("update awards set amount_cents = 5 where opportunity_id = '{WHEELCHAIRS}'"), "awards", WHEELCHAIRS),
-        ("update counters set opportunities = 4 where dimension = 0".to_owned(), "counters", "0= 0="),
-        ("delete from counters where value = '097' and other_dimension = 0".to_owned(), "counters", "1=097 0="),
+        ("update counters set opportunities = 4 where dimension = 0".to_owned(), "counters", "0= 0= 0="),
+        ("delete from counters where value = '097' and other_dimension = 0".to_owned(), "counters", "1=097 0= 0="),
         (
             "update counters set awarded_cents = 1 where value = '097' and other_dimension = 2".to_owned(),
             "counters",

@@ -34,19 +34,19 @@ use yrs::{
     updates::encoder::Encode as _,
 };
 
-/// Values of the failure mode: when a commit fails.
+/// Values of the failure mode: when an append fails.
 const FAIL_NEVER: u8 = 0;
 const FAIL_BEFORE: u8 = 1;
 const FAIL_AFTER: u8 = 2;
 
-/// A store whose commits fail before or after they are done, as if the process ended there.
+/// A store whose appends of commands fail before or after they are done, as if the process ended there.
 #[derive(Clone)]
 pub(super) struct FailingStore<S> {
     inner: S,
     failure_mode: Arc<AtomicU8>,
 }
 
-fn commit_failure<E: std::error::Error>() -> AggregateError<E> {
+fn append_failure<E: std::error::Error>() -> AggregateError<E> {
     AggregateError::DatabaseConnectionError("the process ended here".into())
 }
 
@@ -75,12 +75,7 @@ impl<A: Aggregate + Fingerprint> EventStore<A> for FailingStore<PgEventStore<A>>
         context: Self::AC,
         metadata: HashMap<String, String>,
     ) -> Result<Vec<EventEnvelope<A>>, AggregateError<A::Error>> {
-        let failure_mode = self.failure_mode.load(Ordering::SeqCst);
-        if failure_mode == FAIL_BEFORE {
-            return Err(commit_failure());
-        }
-        let committed = self.inner.commit(events, context, metadata).await?;
-        if failure_mode == FAIL_AFTER { Err(commit_failure()) } else { Ok(committed) }
+        self.inner.commit(events, context, metadata).await
     }
 }
 
@@ -91,7 +86,12 @@ impl<A: Aggregate + Fingerprint> CommandBatchStore<A> for FailingStore<PgEventSt
         current_sequence: usize,
         commands: Vec<DecidedCommand<A::Event>>,
     ) -> Result<(), AggregateError<A::Error>> {
-        self.inner.append_commands(id, current_sequence, commands).await
+        let failure_mode = self.failure_mode.load(Ordering::SeqCst);
+        if failure_mode == FAIL_BEFORE {
+            return Err(append_failure());
+        }
+        self.inner.append_commands(id, current_sequence, commands).await?;
+        if failure_mode == FAIL_AFTER { Err(append_failure()) } else { Ok(()) }
     }
 }
 

@@ -199,6 +199,29 @@ fn a_malformed_beacon_is_found() {
 }
 
 #[test]
+fn a_beacon_behind_events_that_it_does_not_count_is_a_violation_unless_a_disturbance_explains_it() {
+    // On partition 0, behind the events at 1, 4 and 5, a beacon that was true behind the event at 4.
+    let late = |ordinal: &'static str, position: &'static str| {
+        move |evidence: &mut AuditEvidence| {
+            let mut beacon = AuditedRecord { timestamp_ms: Some(900), ..create_beacon(0, 80, 4) };
+            beacon.headers.extend([("ordinal".into(), ordinal.into()), ("position".into(), position.into())]);
+            evidence.records.push(beacon);
+            // The event at 5 is the next leader's.
+            evidence.records[2].timestamp_ms = Some(5_000);
+        }
+    };
+    let disturbed = |from_ms, until_ms| AuditEvidence {
+        disturbances: vec![DisturbancePeriod { fault: "leading relay paused".to_owned(), from_ms, until_ms }],
+        ..valid_evidence()
+    };
+    assert_eq!(violated_rules(valid_evidence(), late("2", "4")), [("beacon", 2)]);
+    assert_eq!(violated_rules(disturbed(800, 1_000), late("2", "4")), [("beacon", 2)]);
+    assert_eq!(violated_rules(disturbed(4_000, 6_000), late("2", "4")), []);
+    assert_eq!(violated_rules(disturbed(4_000, 6_000), late("2", "1")), [("beacon", 2)], "not true at any time");
+    assert_eq!(violated_rules(disturbed(4_000, 6_000), late("4", "5")), [("beacon", 1)], "it counts too many");
+}
+
+#[test]
 fn ordinals_with_a_gap_are_found() {
     let skip = |evidence: &mut AuditEvidence| drop(evidence.records[2].headers.insert("ordinal".into(), "4".into()));
     assert_eq!(violated_rules(with_ordinals(valid_evidence()), skip), [("ordinal", 1)]);

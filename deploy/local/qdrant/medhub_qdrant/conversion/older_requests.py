@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-import qdrant_edge as edge
 from qdrant_grpc import points_pb2
 
-from .vectors import Vector, read_vector
+from .vectors import read_vector, write_vector
 
 
 def convert_search(search: points_pb2.SearchPoints) -> points_pb2.QueryPoints:
@@ -31,7 +30,7 @@ def convert_recommendation(request: points_pb2.RecommendPoints) -> points_pb2.Qu
         for point_id in getattr(request, side):
             inputs.add().id.CopyFrom(point_id)
         for example in getattr(request, f"{side}_vectors"):
-            _write_input(read_vector(example), inputs.add())
+            write_vector(read_vector(example), inputs.add())
     if request.HasField("lookup_from"):
         query.lookup_from.CopyFrom(request.lookup_from)
     return query
@@ -45,14 +44,3 @@ def _copy_search_fields(request: Any, using: str) -> points_pb2.QueryPoints:
     if request.HasField("score_threshold"):
         query.score_threshold = request.score_threshold
     return query
-
-
-def _write_input(vector: Vector, message: points_pb2.VectorInput) -> None:
-    if isinstance(vector, edge.SparseVector):
-        message.sparse.indices.extend(vector.indices)
-        message.sparse.values.extend(vector.values)
-    elif vector and isinstance(vector[0], list):
-        for row in vector:
-            message.multi_dense.vectors.add().data.extend(row)
-    else:
-        message.dense.data.extend(vector)

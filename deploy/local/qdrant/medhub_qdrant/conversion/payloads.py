@@ -33,11 +33,10 @@ def read_value(value: json_with_int_pb2.Value) -> Any:
     return getattr(value, kind)
 
 
-def write_payload(payload: dict[str, Any] | None, fields: MutableMapping[str, json_with_int_pb2.Value]) -> None:
+def write_payload(payload: dict[str, Any], fields: MutableMapping[str, json_with_int_pb2.Value]) -> None:
     """Writes a payload that the engine returned."""
-    if payload:
-        for name, value in payload.items():
-            _write_value(value, fields[name])
+    for name, value in payload.items():
+        _write_value(value, fields[name])
 
 
 def _write_value(value: Any, message: json_with_int_pb2.Value) -> None:

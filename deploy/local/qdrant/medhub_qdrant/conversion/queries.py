@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
 import qdrant_edge as edge
-from qdrant_grpc import points_pb2
+from qdrant_grpc import points_pb2, qdrant_common_pb2
 
 from ..errors import invalid_argument, not_found, unsupported
-from .filters import exclude_points, read_filter, read_optional_filter
+from .filters import exclude_points, read_filter
 from .formulas import read_formula
 from .scalars import PointId, read_enum, read_optional, read_point_id, read_timestamp, refuse_shard_key
 from .selectors import read_payload_selector, read_vector_selector
@@ -52,11 +52,21 @@ class _QueryLevel:
 
 
 class QueryReader:
-    """Reads the searches of one collection. Points that a search names are looked up in the shard."""
+    """Reads the searches of one collection. Points that a search names are looked up in the shard.
 
-    def __init__(self, shard: edge.EdgeShard, schema: VectorSchema) -> None:
+    `read_filter` reads a filter; it returns `None` if the filter matches every point.
+    """
+
+    def __init__(
+        self,
+        shard: edge.EdgeShard,
+        schema: VectorSchema,
+        read_filter: Callable[[qdrant_common_pb2.Filter], edge.Filter | None],
+    ) -> None:
         self._shard = shard
         self._schema = schema
+        self._read_new_filter = read_filter
+        self._filters: dict[bytes, edge.Filter | None] = {}
 
     def read_request(self, message: points_pb2.QueryPoints) -> edge.QueryRequest:
         """Reads a search with its prefetches, filter and parameters."""
@@ -68,6 +78,13 @@ class QueryReader:
             **self._read_level(message),
         )
 
+    def _read_filter(self, message: qdrant_common_pb2.Filter) -> edge.Filter | None:
+        """Reads a filter, which the searches and prefetches of a request often share, once."""
+        key = message.SerializeToString()
+        if key not in self._filters:
+            self._filters[key] = self._read_new_filter(message)
+        return self._filters[key]
+
     def _read_prefetch(self, message: points_pb2.PrefetchQuery) -> edge.Prefetch:
         return edge.Prefetch(**self._read_level(message))
 
@@ -76,12 +93,13 @@ class QueryReader:
             raise unsupported("vectors looked up in another collection")
         level = _QueryLevel(message.using, message.limit if message.HasField("limit") else DEFAULT_LIMIT)
         query = self._read_query(message.query, level) if message.HasField("query") else None
+        filter = self._read_filter(message.filter) if message.HasField("filter") else None
         if isinstance(query, edge.TextQuery) and message.prefetch:
             raise invalid_argument("a text query cannot score prefetched points")
         return {
             "query": query,
             "prefetches": [self._read_prefetch(prefetch) for prefetch in message.prefetch] or None,
-            "filter": exclude_points(read_optional_filter(message), level.named_points),
+            "filter": exclude_points(filter, level.named_points),
             "score_threshold": read_optional(message, "score_threshold"),
             "limit": level.limit,
             "params": _read_search_params(message.params) if message.HasField("params") else None,

@@ -21,8 +21,9 @@ def write_records(records: Iterable[edge.Record], messages: Any) -> None:
 
 def write_scored_points(points: Iterable[edge.ScoredPoint], messages: Any) -> None:
     """Appends points that a search found."""
+    add = messages.add
     for point in points:
-        message = messages.add()
+        message = add()
         message.score = point.score
         message.version = point.version
         _write_point(point, message)
@@ -46,9 +47,12 @@ def _write_point(
     point: edge.Record | edge.ScoredPoint, message: points_pb2.RetrievedPoint | points_pb2.ScoredPoint
 ) -> None:
     write_point_id(point.id, message.id)
-    write_payload(point.payload, message.payload)
-    write_vectors(point.vector, message.vectors)
-    order = point.order_value
+    # A search returns hundreds of points of which only the identifier and the score are wanted.
+    payload, vector, order = point.payload, point.vector, point.order_value
+    if payload:
+        write_payload(payload, message.payload)
+    if vector is not None:
+        write_vectors(vector, message.vectors)
     if isinstance(order, int):
         message.order_value.int = order
     elif order is not None:

@@ -11,11 +11,14 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from qdrant_grpc import qdrant_common_pb2
 
 from ..errors import invalid_argument, unsupported
+from .point_id_text import return_digits_of_uuids
 
 T = TypeVar("T")
 
-#: The number of a point or its UUID; the engine parses UUIDs as text and returns objects.
+#: The number of a point or its UUID. The engine parses UUIDs as text, and returns their digits without hyphens.
 PointId = int | str | UUID
+
+return_digits_of_uuids()
 
 
 def read_point_id(message: qdrant_common_pb2.PointId) -> PointId:
@@ -35,7 +38,10 @@ def read_point_ids(messages: Iterable[qdrant_common_pb2.PointId]) -> list[PointI
 
 def write_point_id(point_id: PointId, message: qdrant_common_pb2.PointId) -> None:
     """Writes the identifier of a point that the engine returned."""
-    if isinstance(point_id, int):
+    if isinstance(point_id, str):
+        digits = point_id
+        message.uuid = f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
+    elif isinstance(point_id, int):
         message.num = point_id
     else:
         message.uuid = str(point_id)

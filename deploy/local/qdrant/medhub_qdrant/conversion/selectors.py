@@ -15,7 +15,10 @@ def read_payload_selector(request: Any, *, default: bool) -> Any:
     if kind == "enable":
         return request.with_payload.enable
     fields = getattr(request.with_payload, kind).fields[:]
-    return edge.PayloadSelector.Include(fields) if kind == "include" else edge.PayloadSelector.Exclude(fields)
+    if kind == "include":
+        # The engine would read the whole payload of each point in order to leave out all of it.
+        return edge.PayloadSelector.Include(fields) if fields else False
+    return edge.PayloadSelector.Exclude(fields)
 
 
 def read_vector_selector(request: Any) -> bool | list[str]:

@@ -108,17 +108,17 @@ def check_vector(name: str, vector: Vector, schema: VectorSchema) -> None:
         _check_size(vector, kind)
 
 
-def write_vectors(vectors: PointVectors | None, message: points_pb2.VectorsOutput) -> None:
+def write_vectors(vectors: PointVectors, message: points_pb2.VectorsOutput) -> None:
     """Writes the vectors of a point that the engine returned."""
     if isinstance(vectors, dict):
         if vectors.keys() == {DEFAULT_VECTOR}:
-            _write_vector(vectors[DEFAULT_VECTOR], message.vector)
+            write_vector(vectors[DEFAULT_VECTOR], message.vector)
             return
         message.vectors.SetInParent()
         for name, vector in vectors.items():
-            _write_vector(vector, message.vectors.vectors[name])
-    elif vectors is not None:
-        _write_vector(vectors, message.vector)
+            write_vector(vector, message.vectors.vectors[name])
+    else:
+        write_vector(vectors, message.vector)
 
 
 def _read_checked(name: str, message: points_pb2.Vector, schema: VectorSchema) -> Vector:
@@ -146,7 +146,8 @@ def _check_size(vector: list[float], kind: VectorKind) -> None:
         raise invalid_argument(f"Vector dimension error: expected dim: {kind.size}, got {len(vector)}")
 
 
-def _write_vector(vector: Vector, message: points_pb2.VectorOutput) -> None:
+def write_vector(vector: Vector, message: points_pb2.VectorInput | points_pb2.VectorOutput) -> None:
+    """Writes a vector of any kind."""
     if isinstance(vector, qdrant_edge.SparseVector):
         message.sparse.SetInParent()
         message.sparse.indices.extend(vector.indices)

@@ -28,7 +28,7 @@ use crate::{
     artifact::ArtifactCache,
     folder,
     prepared_folder::PreparedFolder,
-    process::{ProcessIdentity, THIS_PROGRAM},
+    process::{CURRENT_EXE, ProcessIdentity},
 };
 
 const ARCHIVE_FILE: &str = "classes.jsa";
@@ -159,7 +159,7 @@ impl StartKitBuilder<'_> {
     }
 
     fn spawn_broker(&self, properties: &Path, archive: &Path) -> anyhow::Result<Child> {
-        let mut command = Command::new(THIS_PROGRAM);
+        let mut command = Command::new(CURRENT_EXE);
         command.as_std_mut().arg0("medhub-local").process_group(0);
         command.args([
             "guard",

@@ -24,9 +24,22 @@ pub(super) struct TokenTable {
     weights: Vec<f32>,
 }
 
+/// Number of words from which a cache is full: some five megabytes.
+const CACHED_WORDS: usize = 50_000;
+
+/// Bytes of the longest word that is kept in a cache. Longer ones are rare, and would make its size unknown.
+const MAX_CACHED_WORD_BYTES: usize = 40;
+
 /// The tokens of words that were tokenized before: notices repeat words, and tokenizing them takes most of the time.
 #[derive(Default)]
 pub(super) struct TokenCache(HashMap<String, Vec<usize>>);
+
+impl TokenCache {
+    /// Whether it should be replaced by an empty one.
+    pub(super) fn is_full(&self) -> bool {
+        self.0.len() >= CACHED_WORDS
+    }
+}
 
 impl TokenTable {
     pub(super) fn load(dir: &Path) -> Result<Self, EmbeddingError> {
@@ -58,14 +71,24 @@ impl TokenTable {
     pub(super) fn weighted_mean(&self, text: &str, cache: &mut TokenCache) -> Result<Vec<f32>, EmbeddingError> {
         let mut mean = WeightedMean::default();
         for word in text.split_whitespace() {
+            if word.len() > MAX_CACHED_WORD_BYTES {
+                self.add_tokens(&mut mean, &self.tokenize(word)?);
+                continue;
+            }
             if !cache.0.contains_key(word) {
                 cache.0.insert(word.to_owned(), self.tokenize(word)?);
             }
-            for &token in cache.0.get(word).into_iter().flatten() {
-                mean.add(self.vector(token), self.weights[token]);
+            if let Some(tokens) = cache.0.get(word) {
+                self.add_tokens(&mut mean, tokens);
             }
         }
         Ok(mean.finish())
+    }
+
+    fn add_tokens(&self, mean: &mut WeightedMean, tokens: &[usize]) {
+        for &token in tokens {
+            mean.add(self.vector(token), self.weights[token]);
+        }
     }
 
     pub(super) fn tokenize(&self, text: &str) -> Result<Vec<usize>, EmbeddingError> {

@@ -5,6 +5,7 @@ from unnest($3::text[], $4::int[], $5::bigint[], $6::bigint[], $7::bigint[])
 on conflict (projection, generation, topic, partition) do update
 set position = excluded.position,
     ordinal = excluded.ordinal,
-    next_offset = excluded.next_offset,
+    -- Events that were read from the log have no offset.
+    next_offset = greatest(saved.next_offset, excluded.next_offset),
     updated_at = now()
 where (excluded.position, excluded.next_offset) >= (saved.position, saved.next_offset)

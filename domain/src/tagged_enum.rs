@@ -1,0 +1,184 @@
+//! Decodes enums whose tag is a field of the same object.
+//!
+//! What `serde` derives for them collects all fields before it decodes one, because the tag may be the last. Recorded
+//! events have it first, and each of them is decoded several times: by aggregates and by projections.
+
+use std::{fmt, marker::PhantomData};
+
+use serde::{
+    Deserializer,
+    de::{
+        DeserializeSeed, EnumAccess, Error, IgnoredAny, IntoDeserializer, MapAccess, Unexpected, VariantAccess,
+        Visitor,
+        value::{MapAccessDeserializer, MapDeserializer},
+    },
+    forward_to_deserialize_any,
+};
+use serde_json::{Map, Value};
+
+/// The field that names the variant.
+const TAG: &str = "type";
+
+/// An enum that can be decoded in its externally tagged form, in which the variant is known before its fields.
+pub(crate) trait ExternallyTagged: Sized {
+    /// Decodes the externally tagged form.
+    ///
+    /// # Errors
+    /// The error of the format, e.g. of an unknown variant.
+    fn decode_variant<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error>;
+}
+
+/// Decodes an enum with its tag in the field `type`.
+///
+/// # Errors
+/// The error of the format, e.g. of a missing tag.
+pub(crate) fn deserialize_tagged<'de, T: ExternallyTagged, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<T, D::Error> {
+    deserializer.deserialize_map(TaggedVisitor(PhantomData))
+}
+
+struct TaggedVisitor<T>(PhantomData<T>);
+
+impl<'de, T: ExternallyTagged> Visitor<'de> for TaggedVisitor<T> {
+    type Value = T;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "an object with the field `{TAG}`")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<T, A::Error> {
+        let first: Option<String> = map.next_key()?;
+        if first.as_deref() == Some(TAG) {
+            let tag = map.next_value()?;
+            return T::decode_variant(TaggedObject { tag, fields: map });
+        }
+        let mut fields = Map::new();
+        if let Some(first) = first {
+            fields.insert(first, map.next_value()?);
+        }
+        while let Some((name, value)) = map.next_entry()? {
+            fields.insert(name, value);
+        }
+        let tag = match fields.remove(TAG) {
+            Some(Value::String(tag)) => tag,
+            Some(_) => return Err(A::Error::invalid_type(Unexpected::Other("a tag that is no text"), &self)),
+            None => return Err(A::Error::missing_field(TAG)),
+        };
+        let fields = MapDeserializer::new(fields.into_iter());
+        T::decode_variant(TaggedObject { tag, fields }).map_err(|error: serde_json::Error| A::Error::custom(error))
+    }
+}
+
+/// An object whose tag is taken out, as the externally tagged form of a variant.
+struct TaggedObject<A> {
+    tag: String,
+    fields: A,
+}
+
+impl<'de, A: MapAccess<'de>> Deserializer<'de> for TaggedObject<A> {
+    type Error = A::Error;
+
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, A::Error> {
+        visitor.visit_enum(self)
+    }
+
+    forward_to_deserialize_any! {
+        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf option unit unit_struct
+        newtype_struct seq tuple tuple_struct map struct enum identifier ignored_any
+    }
+}
+
+impl<'de, A: MapAccess<'de>> EnumAccess<'de> for TaggedObject<A> {
+    type Error = A::Error;
+    type Variant = VariantFields<A>;
+
+    fn variant_seed<V: DeserializeSeed<'de>>(self, seed: V) -> Result<(V::Value, VariantFields<A>), A::Error> {
+        let variant = seed.deserialize(self.tag.into_deserializer())?;
+        Ok((variant, VariantFields(self.fields)))
+    }
+}
+
+/// The fields of a variant.
+struct VariantFields<A>(A);
+
+impl<'de, A: MapAccess<'de>> VariantAccess<'de> for VariantFields<A> {
+    type Error = A::Error;
+
+    fn unit_variant(mut self) -> Result<(), A::Error> {
+        while self.0.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+        Ok(())
+    }
+
+    fn newtype_variant_seed<T: DeserializeSeed<'de>>(self, seed: T) -> Result<T::Value, A::Error> {
+        seed.deserialize(MapAccessDeserializer::new(self.0))
+    }
+
+    fn tuple_variant<V: Visitor<'de>>(self, _length: usize, visitor: V) -> Result<V::Value, A::Error> {
+        Err(A::Error::invalid_type(Unexpected::Map, &visitor))
+    }
+
+    fn struct_variant<V: Visitor<'de>>(
+        self,
+        _fields: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, A::Error> {
+        visitor.visit_map(self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde::Deserialize;
+
+    use super::*;
+
+    #[derive(Debug, PartialEq, Deserialize)]
+    #[serde(rename_all = "snake_case")]
+    enum Form {
+        Empty,
+        Square { side: u32 },
+        Named(Name),
+    }
+
+    #[derive(Debug, PartialEq, Deserialize)]
+    struct Name {
+        name: String,
+    }
+
+    impl ExternallyTagged for Form {
+        fn decode_variant<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+            Self::deserialize(deserializer)
+        }
+    }
+
+    fn decode(text: &str) -> serde_json::Result<Form> {
+        deserialize_tagged(&mut serde_json::Deserializer::from_str(text))
+    }
+
+    #[test]
+    fn a_tag_is_found_in_any_place() {
+        for text in [r#"{"type":"square","side":3,"new":{}}"#, r#"{"new":[1],"side":3,"type":"square"}"#] {
+            assert_eq!(decode(text).unwrap(), Form::Square { side: 3 });
+        }
+        assert_eq!(decode(r#"{"type":"empty","new":{"a":[]}}"#).unwrap(), Form::Empty);
+        assert_eq!(decode(r#"{"type":"named","name":"x"}"#).unwrap(), Form::Named(Name { name: "x".to_owned() }));
+        let value = serde_json::json!({ "side": 3, "type": "square" });
+        assert_eq!(deserialize_tagged::<Form, _>(value).unwrap(), Form::Square { side: 3 });
+    }
+
+    #[test]
+    fn what_is_no_tagged_object_is_refused_with_a_reason() {
+        for (text, reason) in [
+            (r#"{"type":"circle"}"#, "unknown variant `circle`"),
+            (r#"{"side":3}"#, "missing field `type`"),
+            (r#"{"type":"square"}"#, "missing field `side`"),
+            (r#"{"side":"3","type":"square"}"#, "invalid type: string"),
+            (r#"{"side":3,"type":7}"#, "a tag that is no text"),
+            ("[]", "an object with the field `type`"),
+        ] {
+            let error = decode(text).unwrap_err().to_string();
+            assert!(error.contains(reason), "{text}: {error}");
+        }
+    }
+}

@@ -1,0 +1,3 @@
+select
+    agency_code, notice_type, set_aside, naics, place_state, posted_at, response_deadline, awards, awarded_cents
+from {schema}.opportunities

@@ -1,0 +1,3 @@
+select exists (
+    select from pg_constraint where connamespace = '{schema}'::regnamespace and contype = 'p' and conname = $1
+)

@@ -1,0 +1,137 @@
+//! The batch that a consumer forms while the batches before it are prepared and written.
+
+use std::{collections::VecDeque, time::Duration};
+
+use tokio::time::Instant;
+
+use super::partition_assignment::{BatchSlot, PartitionAssignment};
+use crate::runtime::consumed_record::ConsumedRecord;
+
+/// Records that a consumer hands over together, at least one.
+pub(in crate::runtime) struct FetchedBatch {
+    pub(in crate::runtime) records: Vec<ConsumedRecord>,
+    /// The version of the assignment when it was handed over: at least that under which its records were consumed.
+    pub(in crate::runtime) assignment_version: u64,
+    /// Dropped with the batch.
+    pub(in crate::runtime) slot: BatchSlot,
+}
+
+/// When a batch is full, and how soon after the previous one it is handed over.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct FormingLimits {
+    pub(super) events: usize,
+    pub(super) bytes: usize,
+    /// The shortest time between two batches that are not full. The first record after a pause does not wait.
+    pub(super) linger: Duration,
+}
+
+/// Collects records until they are handed over.
+pub(super) struct FormingBatch {
+    limits: FormingLimits,
+    records: Vec<ConsumedRecord>,
+    bytes: usize,
+    /// Records that arrived after the batch was full.
+    overflow: VecDeque<ConsumedRecord>,
+    /// When the batch may be handed over although it is not full.
+    due_at: Instant,
+    full_since: Option<Instant>,
+}
+
+impl FormingBatch {
+    pub(super) fn new(limits: FormingLimits) -> Self {
+        Self { limits, records: vec![], bytes: 0, overflow: VecDeque::new(), due_at: Instant::now(), full_since: None }
+    }
+
+    /// Since when it has been full; `None` while it has room.
+    pub(super) fn full_since(&self) -> Option<Instant> {
+        self.full_since
+    }
+
+    /// When it may be handed over; `None` while it is empty.
+    pub(super) fn due_at(&self) -> Option<Instant> {
+        (!self.records.is_empty()).then_some(self.full_since.map_or(self.due_at, |since| since.min(self.due_at)))
+    }
+
+    pub(super) fn push(&mut self, record: ConsumedRecord) {
+        if self.full_since.is_some() {
+            self.overflow.push_back(record);
+            return;
+        }
+        self.bytes += record.bytes;
+        self.records.push(record);
+        if self.records.len() >= self.limits.events || self.bytes >= self.limits.bytes {
+            self.full_since = Some(Instant::now());
+        }
+    }
+
+    /// Drops records of partitions that are no longer assigned.
+    pub(super) fn drop_revoked(&mut self, assignment: &PartitionAssignment) {
+        let is_assigned = |record: &ConsumedRecord| assignment.contains(&record.topic, record.partition);
+        let records = std::mem::take(&mut self.records);
+        let overflow = std::mem::take(&mut self.overflow);
+        (self.bytes, self.full_since) = (0, None);
+        for record in records.into_iter().chain(overflow) {
+            if is_assigned(&record) {
+                self.push(record);
+            }
+        }
+    }
+
+    /// Takes the batch, and begins the next one with the records that had no room.
+    pub(super) fn take(&mut self) -> Vec<ConsumedRecord> {
+        let records = std::mem::take(&mut self.records);
+        (self.bytes, self.full_since) = (0, None);
+        self.due_at = Instant::now() + self.limits.linger;
+        while self.full_since.is_none()
+            && let Some(record) = self.overflow.pop_front()
+        {
+            self.push(record);
+        }
+        records
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use domain::envelope::RawEnvelope;
+
+    use super::*;
+    use crate::fixture::{discovered, recorded_event};
+
+    fn record(offset: i64) -> ConsumedRecord {
+        let event: RawEnvelope = recorded_event(1, &discovered("a"));
+        let mut record = ConsumedRecord::from_log("t".to_owned(), 0, event);
+        record.offset = offset;
+        record
+    }
+
+    fn offsets(records: &[ConsumedRecord]) -> Vec<i64> {
+        records.iter().map(|record| record.offset).collect()
+    }
+
+    #[test]
+    fn the_first_record_is_due_at_once_and_the_next_ones_after_the_linger() {
+        let (linger, created_at) = (Duration::from_mins(1), Instant::now());
+        let mut forming = FormingBatch::new(FormingLimits { events: 2, bytes: usize::MAX, linger });
+        assert_eq!(forming.due_at(), None);
+        forming.push(record(1));
+        assert!(forming.due_at().unwrap() <= Instant::now());
+        assert_eq!(offsets(&forming.take()), [1]);
+        forming.push(record(2));
+        let taken_at = forming.due_at().unwrap() - linger;
+        assert!(taken_at >= created_at && taken_at <= Instant::now());
+        forming.push(record(3));
+        assert!(forming.due_at().unwrap() <= Instant::now(), "it is full");
+    }
+
+    #[test]
+    fn records_beyond_the_limit_are_the_next_batch() {
+        let mut forming = FormingBatch::new(FormingLimits { events: 2, bytes: usize::MAX, linger: Duration::ZERO });
+        for offset in 1..=5 {
+            forming.push(record(offset));
+        }
+        let taken: Vec<_> = (0..3).map(|_| offsets(&forming.take())).collect();
+        assert_eq!(taken, [vec![1, 2], vec![3, 4], vec![5]]);
+        assert!(forming.due_at().is_none() && forming.full_since().is_none());
+    }
+}

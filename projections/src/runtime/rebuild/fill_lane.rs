@@ -1,0 +1,236 @@
+//! The lanes that fill a generation: each applies the batches of its streams, one after the other.
+
+use std::{collections::VecDeque, sync::Arc};
+
+use tokio::{
+    sync::{mpsc, watch},
+    task::JoinHandle,
+};
+use tokio_util::sync::CancellationToken;
+
+use super::RebuildPart;
+use crate::runtime::{
+    GenerationRecord, GenerationState, ProjectionRuntime, Worker, bucket_of,
+    consumed_record::ConsumedRecord,
+    worker::{BatchError, PartitionAssignmentState},
+};
+
+/// Number of lanes of a part that write concurrently.
+const LANE_COUNT: usize = 3;
+
+/// Consecutive failures after which filling ends with an error; the next rebuild resumes it.
+const MAX_FAILURES: u32 = 8;
+
+/// Why a lane has ended.
+#[derive(Debug)]
+pub(super) enum LaneError {
+    /// The rebuild was stopped.
+    Stopped,
+    /// A batch failed repeatedly.
+    Batch(BatchError),
+}
+
+/// How far the log has been read with a batch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct FillPosition {
+    /// Position in the log.
+    pub(super) position: u64,
+    /// Number of events up to there.
+    pub(super) events: u64,
+}
+
+/// A batch that was distributed to the lanes.
+struct DistributedBatch {
+    number: u64,
+    end: FillPosition,
+}
+
+/// All lanes of a rebuild. A lane has at most one batch waiting while it applies another one.
+pub(super) struct FillLanes {
+    lanes: Vec<FillLane>,
+    /// The batches that not every lane has applied, in their order.
+    distributed: VecDeque<DistributedBatch>,
+    last_number: u64,
+    stop: CancellationToken,
+}
+
+struct FillLane {
+    /// `None` after the last batch.
+    batches: Option<mpsc::Sender<(u64, Vec<ConsumedRecord>)>>,
+    /// Number of the last batch that was applied.
+    applied: watch::Receiver<u64>,
+    /// `None` once its result is taken.
+    task: Option<JoinHandle<Result<(), LaneError>>>,
+}
+
+impl FillLanes {
+    pub(super) fn start(
+        runtime: &ProjectionRuntime,
+        part: &RebuildPart,
+        build: &GenerationRecord,
+        stop: &CancellationToken,
+    ) -> Self {
+        let stop = stop.child_token();
+        let start_lane = |_| {
+            let build = GenerationRecord { state: GenerationState::Building, handover: 0, ..build.clone() };
+            let worker = Worker::without_consumer(runtime.clone(), Arc::clone(&part.projection), build);
+            let (batches, received) = mpsc::channel(1);
+            let (applied_number, applied) = watch::channel(0);
+            let lane = apply_lane(worker, runtime.clone(), received, applied_number, stop.clone());
+            FillLane { batches: Some(batches), applied, task: Some(tokio::spawn(lane)) }
+        };
+        let lanes = (0..LANE_COUNT).map(start_lane).collect();
+        Self { lanes, distributed: VecDeque::new(), last_number: 0, stop }
+    }
+
+    /// Distributes a batch, whose end is `end`, by stream. Waits while a lane has a batch waiting.
+    pub(super) async fn distribute(
+        &mut self,
+        records: impl IntoIterator<Item = ConsumedRecord>,
+        end: FillPosition,
+    ) -> Result<(), LaneError> {
+        let mut shares: Vec<Vec<ConsumedRecord>> = self.lanes.iter().map(|_| vec![]).collect();
+        for record in records {
+            let Some(event) = &record.event else { continue };
+            let lane = bucket_of(&event.aggregate_id) as usize % LANE_COUNT;
+            if let Some(share) = shares.get_mut(lane) {
+                share.push(record);
+            }
+        }
+        self.last_number += 1;
+        self.distributed.push_back(DistributedBatch { number: self.last_number, end });
+        for (lane, share) in self.lanes.iter_mut().zip(shares) {
+            let Some(batches) = &lane.batches else { return Err(LaneError::Stopped) };
+            // An empty share is sent, too: it says that the lane has reached the end of the batch.
+            if batches.send((self.last_number, share)).await.is_err() {
+                return Err(lane.take_error().await);
+            }
+        }
+        Ok(())
+    }
+
+    /// The end of the last batch that every lane has applied since this was last asked.
+    pub(super) fn take_applied(&mut self) -> Option<FillPosition> {
+        let applied = self.lanes.iter().map(|lane| *lane.applied.borrow()).min().unwrap_or_default();
+        let mut last = None;
+        while self.distributed.front().is_some_and(|batch| batch.number <= applied) {
+            last = self.distributed.pop_front().map(|batch| batch.end).or(last);
+        }
+        last
+    }
+
+    /// Waits until every lane has applied everything.
+    pub(super) async fn finish(&mut self) -> Result<(), LaneError> {
+        for lane in &mut self.lanes {
+            let last_number = self.last_number;
+            if lane.applied.wait_for(|applied| *applied >= last_number).await.is_err() {
+                return Err(lane.take_error().await);
+            }
+        }
+        Ok(())
+    }
+}
+
+impl FillLanes {
+    /// Ends the lanes, and waits until they have.
+    pub(super) async fn stop(mut self) {
+        self.stop.cancel();
+        for lane in &mut self.lanes {
+            drop(lane.take_error().await);
+        }
+    }
+}
+
+impl Drop for FillLanes {
+    fn drop(&mut self) {
+        self.stop.cancel();
+    }
+}
+
+impl FillLane {
+    /// Why the lane has ended before its last batch.
+    async fn take_error(&mut self) -> LaneError {
+        self.batches = None;
+        let Some(task) = self.task.take() else { return LaneError::Stopped };
+        match task.await {
+            Ok(outcome) => outcome.err().unwrap_or(LaneError::Stopped),
+            Err(join_error) => match join_error.try_into_panic() {
+                Ok(panic) => std::panic::resume_unwind(panic),
+                Err(_cancelled) => LaneError::Stopped,
+            },
+        }
+    }
+}
+
+async fn apply_lane(
+    worker: Worker,
+    runtime: ProjectionRuntime,
+    mut batches: mpsc::Receiver<(u64, Vec<ConsumedRecord>)>,
+    applied: watch::Sender<u64>,
+    stop: CancellationToken,
+) -> Result<(), LaneError> {
+    let mut assignment = PartitionAssignmentState::default();
+    loop {
+        let received = tokio::select! {
+            biased;
+            () = stop.cancelled() => return Err(LaneError::Stopped),
+            received = batches.recv() => received,
+        };
+        let Some((number, batch)) = received else { return Ok(()) };
+        let mut failures = 0;
+        while !batch.is_empty() {
+            let permit = tokio::select! {
+                biased;
+                () = stop.cancelled() => return Err(LaneError::Stopped),
+                permit = runtime.fill_writes.acquire() => permit,
+            };
+            let outcome = worker.apply_from_log(&batch, &mut assignment).await;
+            drop(permit);
+            let Err(error) = outcome else { break };
+            failures += 1;
+            if failures >= MAX_FAILURES {
+                return Err(LaneError::Batch(error));
+            }
+            tracing::warn!(
+                reason = crate::runtime::error::error_chain(&error),
+                "applying a batch of a rebuild failed, retrying"
+            );
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => return Err(LaneError::Stopped),
+                () = tokio::time::sleep(runtime.config.retry_pause(failures)) => {}
+            }
+        }
+        applied.send_replace(number);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lanes(applied: [&watch::Sender<u64>; 2]) -> FillLanes {
+        let lane = |sender: &watch::Sender<u64>| FillLane { batches: None, applied: sender.subscribe(), task: None };
+        FillLanes {
+            lanes: applied.map(lane).into(),
+            distributed: VecDeque::new(),
+            last_number: 0,
+            stop: CancellationToken::new(),
+        }
+    }
+
+    #[test]
+    fn a_position_is_reached_when_every_lane_has_applied_its_share() {
+        let (one, two) = (watch::Sender::new(0), watch::Sender::new(0));
+        let mut lanes = lanes([&one, &two]);
+        let end = |number| FillPosition { position: number * 100, events: number };
+        lanes.distributed.extend((1..=3).map(|number| DistributedBatch { number, end: end(number) }));
+        one.send_replace(3);
+        assert_eq!(lanes.take_applied(), None);
+        two.send_replace(2);
+        assert_eq!(lanes.take_applied(), Some(end(2)));
+        assert_eq!(lanes.take_applied(), None);
+        two.send_replace(3);
+        assert_eq!(lanes.take_applied(), Some(end(3)));
+    }
+}

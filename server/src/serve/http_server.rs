@@ -1,0 +1,48 @@
+//! Listeners of the edges, and the parts that serve them.
+
+use std::net::SocketAddr;
+
+use api::http::connection::{self, ConnectionLimits};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    ServeError, file_limit,
+    part_supervisor::{PartSupervisor, ShutdownStage},
+};
+use crate::config::MedhubConfig;
+
+/// Listens on an address; port 0 is any free one.
+pub(super) async fn bind_listener(edge: &'static str, address: SocketAddr) -> Result<TcpListener, ServeError> {
+    let listen_error = |source| ServeError::Listen { address, source };
+    let listener = TcpListener::bind(address).await.map_err(listen_error)?;
+    let address = listener.local_addr().map_err(listen_error)?;
+    tracing::info!(edge, %address, "listening");
+    Ok(listener)
+}
+
+/// Starts the part that serves the requests of a listener.
+pub(super) fn start_http_server(
+    name: &'static str,
+    listener: TcpListener,
+    router: axum::Router,
+    limits: ConnectionLimits,
+    parts: &mut PartSupervisor,
+) {
+    parts.spawn_part(ShutdownStage::Edges, name, |stop: CancellationToken| async move {
+        connection::serve(listener, router, limits, stop).await;
+        Ok(())
+    });
+}
+
+/// Returns the limits of connections; their number is also limited by the file descriptors of the process.
+pub(super) fn connection_limits(config: &MedhubConfig) -> ConnectionLimits {
+    let mut limits = ConnectionLimits::new(&config.http, config.limits.trust_forwarded);
+    match file_limit::raise_file_limit() {
+        Ok(files) => limits.cap_by_open_files(files),
+        Err(error) => {
+            tracing::warn!(error = &error as &dyn std::error::Error, "raising the limit of open files failed");
+        }
+    }
+    limits
+}
