@@ -315,7 +315,7 @@ impl TaskQueue {
 }
 
 /// How often a claim that waits looks for tasks that other programs have added, and for leases that have ended.
-const POLL_INTERVAL: Duration = Duration::from_secs(1);
+const POLL_INTERVAL: Duration = Duration::from_millis(500);
 
 fn claimed_from_row(row: &PgRow) -> Result<ClaimedTask, sqlx::Error> {
     let decode = |error: domain::value::InvalidValue| sqlx::Error::Decode(error.into());

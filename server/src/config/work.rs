@@ -7,7 +7,7 @@
 //! | `MEDHUB__WORK__ANALYSE_DOCUMENT` | `2` | documents that are analysed at the same time, or `0`; reads the resources of companies from Redis, and scores the fit without them if Redis stays away |
 //! | `MEDHUB__WORK__GENERATE_PROPOSAL` | `2` | proposals that are generated at the same time, or `0`; each waits most of its time for a provider. Needs Qdrant, Redis and the embedding model; set it to `0` for a worker of documents without them |
 //! | `MEDHUB__WORK__LEASE_MS` | `30000` | how long the tasks of a worker that died wait for another one |
-//! | `MEDHUB__WORK__POLL_INTERVAL_MS` | `1000` | how often an idle worker looks for tasks that other programs have added |
+//! | `MEDHUB__WORK__POLL_INTERVAL_MS` | `500` | how often an idle worker looks for tasks that other programs have added |
 //! | `MEDHUB__WORK__DRAIN_TIMEOUT_MS` | `8000` | how long a shutdown waits for tasks in progress; other workers take over those that are not finished when their leases end |
 
 use std::time::Duration;
@@ -47,7 +47,7 @@ impl Default for WorkConfig {
             analyse_document: 2,
             generate_proposal: 2,
             lease_ms: 30_000,
-            poll_interval_ms: 1_000,
+            poll_interval_ms: 500,
             drain_timeout_ms: 8_000,
         }
     }
