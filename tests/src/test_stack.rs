@@ -284,10 +284,21 @@ pub async fn engines() -> &'static TestStack {
             }
             // Statics are never dropped: `--discard` removes the folder when this process ends.
             let args = ["--engines-only", "--discard"].map(str::to_owned).to_vec();
-            let start = move || TestStack::start_in_new_folder(args, EnvironmentVariables::new());
+            let start = move || {
+                fetch_missing_artifacts();
+                TestStack::start_in_new_folder(args, EnvironmentVariables::new())
+            };
             let stack = run_blocking(start).await;
             test_database::slow_down_autovacuum(stack.variable("DATABASE_URL")).await;
             stack
         })
         .await
+}
+
+/// Fetches what the cache lacks, also what only the product reads: engines that are started alone need no model, but the
+/// products that tests start beside them do.
+fn fetch_missing_artifacts() {
+    let fetch = Command::new(medhub_local()).arg("fetch").stdin(Stdio::null()).output();
+    let output = or_fail(fetch, "running medhub-local fetch");
+    assert!(output.status.success(), "medhub-local fetch: {}", String::from_utf8_lossy(&output.stderr));
 }
