@@ -5,7 +5,6 @@ mod command_dispatch;
 mod company;
 mod consistency_token;
 mod document;
-mod document_cost;
 mod document_parser;
 mod error;
 mod experiment;
@@ -23,6 +22,7 @@ mod prepared_document;
 mod projection;
 mod proposal;
 mod proposal_generation;
+mod query_cost;
 mod read_models;
 mod resource;
 mod session;
@@ -43,11 +43,10 @@ use chrono::{DateTime, NaiveDate, Utc};
 use futures::{StreamExt, stream::BoxStream};
 use tokio::sync::Semaphore;
 
-pub use self::document_cost::DocumentCost;
+pub use self::query_cost::QueryCost;
 use self::{
     company::{CompanyMutation, CompanyQuery},
     document::{DocumentMutation, DocumentQuery},
-    document_cost::CostLimits,
     document_parser::MAX_NESTING,
     experiment::ExperimentQuery,
     feature_flag::{FeatureFlagMutation, FeatureFlagQuery},
@@ -65,6 +64,7 @@ use self::{
     projection::{ProjectionMutation, ProjectionQuery, RebuildQuery, RebuildSubscription},
     proposal::{ProposalChangesSubscription, ProposalHistoryQuery, ProposalMutation, ProposalQuery},
     proposal_generation::{ProposalGenerationMutation, ProposalGenerationQuery, ProposalGenerationSubscription},
+    query_cost::QueryCostLimits,
     read_models::RequestReadModels,
     resource::{ResourceMutation, ResourceQuery},
     task::{TaskMutation, TaskQuery},
@@ -153,7 +153,7 @@ pub struct GraphQl {
     /// `None` in tests of the schema that need no app.
     app: Option<AppContext>,
     max_query_bytes: usize,
-    limits: CostLimits,
+    limits: QueryCostLimits,
     document_cache: ParsedDocumentCache,
     /// How long a document waits for read models that are behind its consistency token.
     consistency_timeout: Duration,
@@ -172,7 +172,7 @@ impl GraphQl {
     }
 
     fn from_builder(schema: ApiSchemaBuilder, app: &AppContext, config: &HttpConfig) -> Self {
-        document_cost::load_paged_fields();
+        query_cost::load_paged_fields();
         Self {
             schema: schema.data(app.clone()).finish(),
             app: Some(app.clone()),
@@ -272,8 +272,8 @@ async fn execute_introspection(schema: &ApiSchema, request: Request) -> Response
     }
 }
 
-fn cost_limits(config: &HttpConfig) -> CostLimits {
-    CostLimits { complexity: config.max_complexity, depth: config.max_depth, aliases: config.max_aliases }
+fn cost_limits(config: &HttpConfig) -> QueryCostLimits {
+    QueryCostLimits { complexity: config.max_complexity, depth: config.max_depth, aliases: config.max_aliases }
 }
 
 /// The schema without limits of cost: [`GraphQl::prepare`] applies them before execution.

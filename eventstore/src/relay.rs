@@ -30,10 +30,10 @@ mod partition_state;
 mod pending_deliveries;
 mod polled_producer;
 mod progress;
-mod published_progress;
 mod record_encoder;
 mod record_sender;
 mod relay_metrics;
+mod resume_point;
 mod status;
 
 use std::time::Duration;
@@ -45,7 +45,7 @@ use tokio::sync::{mpsc, watch};
 use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 use uuid::Uuid;
 
-pub(crate) use self::published_progress::read_published_progress;
+pub(crate) use self::resume_point::read_published_progress;
 use self::{
     acknowledgement_tracker::AcknowledgementTracker, kafka_publisher::KafkaPublisher, log_source::LogSource,
     record_sender::RecordSender,
@@ -181,11 +181,11 @@ impl Relay {
             .await?;
         let (mut ends, ()) =
             tokio::try_join!(read_published_progress(&self.kafka), topic::check_cleanup_policies(&self.kafka))?;
-        let verifying = published_progress::check_published_progress(&mut connection, incarnation, &ends);
+        let verifying = resume_point::check_published_progress(&mut connection, incarnation, &ends);
         with_timeout(self.config.answer_timeout(), "checking the events that the topics end with", verifying).await?;
         let (term, answer_timeout) = (lease.term(), self.config.answer_timeout());
         let advancing =
-            published_progress::advance_to_checkpoint(&self.pool, &self.kafka, answer_timeout, position, &mut ends);
+            resume_point::advance_to_checkpoint(&self.pool, &self.kafka, answer_timeout, position, &mut ends);
         // Reads the log, perhaps much of it.
         let late_ends = tokio::select! {
             advanced = advancing => advanced?,

@@ -10,6 +10,7 @@ mod input_session;
 mod operator;
 mod retention;
 mod timer;
+mod timer_firing;
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 

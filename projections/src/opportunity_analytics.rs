@@ -6,6 +6,7 @@
 //! event does not change them.
 
 mod analyst_views;
+mod analytics_page;
 mod award_row;
 mod cursor;
 mod engagement_row;
@@ -14,7 +15,6 @@ mod experiment_report;
 mod experiment_samples;
 mod generation_rows;
 mod migration;
-mod opportunity_item;
 mod opportunity_row;
 mod projection;
 mod queries;
@@ -27,10 +27,10 @@ mod visit_actions;
 mod write;
 
 pub use self::{
-    cursor::{InvalidOpportunityCursor, OpportunityCursor},
+    analytics_page::{AnalyticsItem, AnalyticsPage},
+    cursor::{AnalyticsCursor, InvalidAnalyticsCursor},
     experiment_report::{ExperimentMetric, ExperimentReport, ExperimentSamples, MetricReport, VariantReport},
     experiment_samples::{GenerationSample, SectionSample, VisitSample},
-    opportunity_item::{OpportunityItem, OpportunityPage},
     projection::AnalyticsChange,
     queries::OpportunityAnalytics,
     selection::OpportunitySelection,

@@ -17,8 +17,8 @@ mod generation_fill;
 mod list_change;
 mod list_cursor;
 mod list_entry;
+mod list_item;
 mod list_request;
-mod opportunity_item;
 mod page;
 mod projection;
 mod queries;
@@ -33,8 +33,8 @@ pub use self::{
     facet::{FacetCount, FacetDimension},
     list_change::ListChange,
     list_cursor::{CursorOfAnotherOrder, InvalidOpportunityListCursor, OpportunityListCursor},
+    list_item::{OpportunityItem, OpportunityPage, TotalCount},
     list_request::{OpportunityListRequest, OpportunityOrder},
-    opportunity_item::{OpportunityItem, OpportunityPage, TotalCount},
     queries::OpportunityLists,
 };
 pub use crate::selection_stats::{AgencyStats, DailyStats, NoticeTypeStats, SelectionStats, SelectionTotals};

@@ -38,6 +38,6 @@ pub use self::{
     queries::OpportunityHit,
     recommendations::RecommendationPreferences,
     search_ranking::SearchRanking,
-    tenant_search::{SearchUnit, SearchUnitKind, TenantSearchHit, TextSource, TextSourceError},
+    tenant_search::{DocumentTextSource, DocumentTextSourceError, SearchUnit, SearchUnitKind, TenantSearchHit},
     text_query::{OpportunityText, TextQuery, TextQueryBuilder},
 };

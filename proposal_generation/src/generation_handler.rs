@@ -24,8 +24,8 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     CONTROL_VARIANT, OpportunitySummary, PassageQuery, PassageSource, PromptLibrary, SectionError, SectionPrompt,
     SectionWriter, SharedEdits, WrittenSection,
+    generation_progress_reporter::GenerationProgressReporter,
     generation_recorder::{GenerationRecorder, ProposalWriting, RECORD_PAUSES, RecordOutcome},
-    progress_reporter::ProgressReporter,
     retry_wait::RetryWait,
     section_writer::SectionTask,
 };
@@ -93,7 +93,7 @@ struct GenerationRun<'a, S> {
     task: &'a ClaimedTask,
     record: GenerationRecorder<'a, S>,
     proposal: ProposalId,
-    progress: ProgressReporter,
+    progress: GenerationProgressReporter,
 }
 
 impl<'a, S: AggregateStores> GenerationRun<'a, S> {
@@ -105,7 +105,7 @@ impl<'a, S: AggregateStores> GenerationRun<'a, S> {
     ) -> Self {
         let proposal = generation.request.proposal_id;
         let (publisher, tenant) = (Arc::clone(&handler.progress), task.tenant_id.clone());
-        let progress = ProgressReporter::new(publisher, tenant, proposal, record.id());
+        let progress = GenerationProgressReporter::new(publisher, tenant, proposal, record.id());
         Self { handler, task, record, proposal, progress }
     }
 

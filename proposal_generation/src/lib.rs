@@ -14,10 +14,10 @@
 mod generated_draft;
 mod generation_config;
 mod generation_handler;
+mod generation_progress_reporter;
 mod generation_recorder;
 mod opportunity_passages;
 mod passage_source;
-mod progress_reporter;
 mod prompt_library;
 mod retry_wait;
 mod section_content;

@@ -18,7 +18,7 @@ mod migrate;
 mod openapi;
 mod output;
 mod processes;
-mod progress_reporter;
+mod progress_display;
 mod project;
 mod projection_names;
 mod rebuild;

@@ -1,4 +1,5 @@
-//! Names of types: few consist of one word, and hardly any is declared in several files (`CONTRIBUTING.md`).
+//! Names of types: few consist of one word, a public one is declared once, and hardly any other in several files
+//! (`CONTRIBUTING.md`).
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -9,11 +10,25 @@ use std::{
 /// The largest share of type names that may consist of one word, in percent.
 const MAX_ONE_WORD_PERCENT: usize = 20;
 
-/// In how many files a type name may be declared.
+/// In how many files a type name may be declared that is not public.
 const MAX_FILES_PER_NAME: usize = 2;
 
 /// The files in which each type name is declared.
-type Declarations = BTreeMap<String, BTreeSet<PathBuf>>;
+type Declarations = BTreeMap<String, DeclaringFiles>;
+
+#[derive(Default)]
+struct DeclaringFiles {
+    all: BTreeSet<PathBuf>,
+    /// Those in which it is `pub`, not `pub(crate)` or narrower.
+    public: BTreeSet<PathBuf>,
+}
+
+impl DeclaringFiles {
+    /// Files beyond what the rule allows: a name that is public anywhere has one.
+    fn exceed_limit(&self) -> bool {
+        self.all.len() > if self.public.is_empty() { MAX_FILES_PER_NAME } else { 1 }
+    }
+}
 
 /// The type that a line declares. Associated types are indented, and named by their trait.
 fn declared_type(line: &str) -> Option<&str> {
@@ -55,7 +70,11 @@ fn read_declarations(folder: &Path, declarations: &mut Declarations) {
         } else if path.extension().is_some_and(|extension| extension == "rs") {
             for line in fs::read_to_string(&path).unwrap().lines() {
                 if let Some(declared) = declared_type(line) {
-                    declarations.entry(declared.to_owned()).or_default().insert(path.clone());
+                    let files = declarations.entry(declared.to_owned()).or_default();
+                    if line.trim_start().starts_with("pub ") {
+                        files.public.insert(path.clone());
+                    }
+                    files.all.insert(path.clone());
                 }
             }
         }
@@ -66,9 +85,9 @@ fn one_word_names(declarations: &Declarations) -> Vec<&str> {
     declarations.keys().map(String::as_str).filter(|name| word_count(name) < 2).collect()
 }
 
-fn names_in_many_files(declarations: &Declarations) -> Vec<(&str, usize)> {
-    let files = declarations.iter().map(|(name, files)| (name.as_str(), files.len()));
-    files.filter(|(_, files)| *files > MAX_FILES_PER_NAME).collect()
+fn names_in_many_files(declarations: &Declarations) -> Vec<(&str, &BTreeSet<PathBuf>)> {
+    let exceeding = declarations.iter().filter(|(_, files)| files.exceed_limit());
+    exceeding.map(|(name, files)| (name.as_str(), &files.all)).collect()
 }
 
 #[test]
@@ -99,8 +118,16 @@ fn planted_names_are_noticed() {
     assert_eq!(names, ["Kept", "RateLimitStatus", "Row"]);
     assert_eq!(["Kept", "GraphQl", "HTTPServer", "Sha256", "PgLog"].map(word_count), [1, 2, 2, 1, 2]);
 
-    let files = |count: usize| (0..count).map(|file| PathBuf::from(file.to_string())).collect();
-    let planted = Declarations::from([("Kept".to_owned(), files(3)), ("PgLog".to_owned(), files(2))]);
+    let files = |count: usize| -> BTreeSet<_> { (0..count).map(|file| PathBuf::from(file.to_string())).collect() };
+    let declare = |name: &str, all: usize, public: usize| {
+        (name.to_owned(), DeclaringFiles { all: files(all), public: files(public) })
+    };
+    let planted = Declarations::from([
+        declare("Kept", 3, 0),
+        declare("ListArgs", 2, 0),
+        declare("PgLog", 1, 1),
+        declare("TextSource", 2, 1),
+    ]);
     assert_eq!(one_word_names(&planted), ["Kept"]);
-    assert_eq!(names_in_many_files(&planted), [("Kept", 3)]);
+    assert_eq!(names_in_many_files(&planted), [("Kept", &files(3)), ("TextSource", &files(2))]);
 }

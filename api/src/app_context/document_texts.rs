@@ -2,7 +2,7 @@
 
 use futures::future::BoxFuture;
 use objects::{ObjectStore, ObjectStoreError};
-use projections::opportunity_search::{TextSource, TextSourceError};
+use projections::opportunity_search::{DocumentTextSource, DocumentTextSourceError};
 
 /// Reads texts from the object store.
 pub(super) struct DocumentTexts {
@@ -30,8 +30,12 @@ impl DocumentTexts {
     }
 }
 
-impl TextSource for DocumentTexts {
-    fn read_text<'a>(&'a self, key: &'a str, max_bytes: u64) -> BoxFuture<'a, Result<Option<String>, TextSourceError>> {
-        Box::pin(async move { self.read(key, max_bytes).await.map_err(TextSourceError::new) })
+impl DocumentTextSource for DocumentTexts {
+    fn read_text<'a>(
+        &'a self,
+        key: &'a str,
+        max_bytes: u64,
+    ) -> BoxFuture<'a, Result<Option<String>, DocumentTextSourceError>> {
+        Box::pin(async move { self.read(key, max_bytes).await.map_err(DocumentTextSourceError::new) })
     }
 }

@@ -12,8 +12,8 @@ use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
 use super::{
-    document_cost::{self, CostError, CostLimits, MeasuredOperation},
     document_parser::{self, DocumentParseError},
+    query_cost::{self, MeasuredOperation, QueryCostError, QueryCostLimits},
 };
 
 /// Capacity of each cache in documents; the least recently used ones are evicted.
@@ -55,7 +55,7 @@ pub(super) enum PrepareDocumentError {
     Syntax(#[from] DocumentParseError),
     /// The document costs too much, or its operation cannot be determined.
     #[error(transparent)]
-    Cost(#[from] CostError),
+    Cost(#[from] QueryCostError),
 }
 
 /// Why a persisted query cannot be resolved.
@@ -103,7 +103,7 @@ impl ParsedDocumentCache {
     pub(super) fn parse_and_measure(
         &self,
         request: &mut Request,
-        limits: &CostLimits,
+        limits: &QueryCostLimits,
     ) -> Result<MeasuredOperation, PrepareDocumentError> {
         let extension = request
             .extensions
@@ -132,7 +132,7 @@ impl ParsedDocumentCache {
             }
         };
         let name = request.operation_name.as_deref();
-        let measured = document_cost::measure_document(&parsed.document, name, &request.variables, limits)?;
+        let measured = query_cost::measure_query_cost(&parsed.document, name, &request.variables, limits)?;
         if !request.query.is_empty() && parsed.bytes <= MAX_CACHED_DOCUMENT_BYTES {
             if let Some(hash) = hash {
                 cache_document(&self.by_hash, hash, &parsed);
@@ -177,7 +177,7 @@ mod tests {
         request
     }
 
-    const LIMITS: CostLimits = CostLimits { complexity: 1_000, depth: 20, aliases: 2 };
+    const LIMITS: QueryCostLimits = QueryCostLimits { complexity: 1_000, depth: 20, aliases: 2 };
 
     #[test]
     fn a_document_is_parsed_once_and_measured_each_time() {

@@ -2,7 +2,7 @@
 
 use async_graphql::{Request, parser::types::OperationType};
 
-use super::{DocumentCost, document_cost::MeasuredOperation};
+use super::{QueryCost, query_cost::MeasuredOperation};
 
 /// A document that was parsed and measured, and may be executed.
 pub(crate) struct PreparedDocument {
@@ -16,7 +16,7 @@ impl PreparedDocument {
     }
 
     /// Cost of executing it.
-    pub(crate) fn cost(&self) -> DocumentCost {
+    pub(crate) fn cost(&self) -> QueryCost {
         self.measured.cost
     }
 

@@ -106,13 +106,13 @@ impl RateLimiter {
         self.config.trust_forwarded
     }
 
-    /// Cost of a batch of events in requests, beyond the request itself.
-    pub(crate) fn cost_of_events(&self, events: usize) -> u32 {
+    /// The requests that a batch of events counts for, beyond the request itself.
+    pub(crate) fn requests_for_events(&self, events: usize) -> u32 {
         extra_requests(events, self.config.events_per_request)
     }
 
-    /// What a GraphQL document of this cost counts for, in requests, beyond the request itself.
-    pub(crate) fn cost_of_query(&self, query_cost: usize) -> u32 {
+    /// The requests that a GraphQL document of this query cost counts for, beyond the request itself.
+    pub(crate) fn requests_for_query_cost(&self, query_cost: usize) -> u32 {
         extra_requests(query_cost, self.config.complexity_per_request)
     }
 
@@ -285,7 +285,7 @@ mod tests {
     fn the_cost_of_a_batch_grows_with_its_events() {
         let limiter =
             RateLimiter::local_only(&RateLimitConfig { events_per_request: 50, ..RateLimitConfig::default() });
-        let costs = [0, 1, 50, 51, 500, 5_000].map(|events| limiter.cost_of_events(events));
+        let costs = [0, 1, 50, 51, 500, 5_000].map(|events| limiter.requests_for_events(events));
         assert_eq!(costs, [0, 0, 0, 1, 9, 99]);
     }
 }

@@ -147,7 +147,7 @@ impl RequestGate {
         address: &ClientAddress,
         query_cost: usize,
     ) -> Result<Option<RateLimitStatus>, AdmissionError> {
-        match self.limiter.cost_of_query(query_cost) {
+        match self.limiter.requests_for_query_cost(query_cost) {
             0 => Ok(None),
             cost => self.charge(&principal.rate_limit_subject, address, cost).await,
         }
@@ -221,12 +221,12 @@ impl RequestMeter {
 
     /// [`Self::charge`] for a batch of this many events.
     pub(crate) async fn charge_events(&self, events: usize) -> Result<(), AdmissionError> {
-        self.charge(self.gate.limiter.cost_of_events(events)).await
+        self.charge(self.gate.limiter.requests_for_events(events)).await
     }
 
     /// [`Self::charge`] for a GraphQL document of this cost.
-    pub(crate) async fn charge_document(&self, query_cost: usize) -> Result<(), AdmissionError> {
-        self.charge(self.gate.limiter.cost_of_query(query_cost)).await
+    pub(crate) async fn charge_query_cost(&self, query_cost: usize) -> Result<(), AdmissionError> {
+        self.charge(self.gate.limiter.requests_for_query_cost(query_cost)).await
     }
 
     /// The rate limit's status after the latest charge.

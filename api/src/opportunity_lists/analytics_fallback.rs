@@ -1,7 +1,7 @@
 //! Answers from the analysts' read model, while that of lists is being built.
 
 use projections::{
-    opportunity_analytics::{self as analytics, OpportunityAnalytics, OpportunityCursor, OpportunitySelection},
+    opportunity_analytics::{self as analytics, AnalyticsCursor, OpportunityAnalytics, OpportunitySelection},
     opportunity_lists::{OpportunityItem, OpportunityListCursor, OpportunityPage, SelectionStats, TotalCount},
 };
 
@@ -15,7 +15,7 @@ pub(super) async fn fetch_page(
     first: u32,
 ) -> Result<OpportunityPage, OpportunityListError> {
     // In this order, cursors of both read models have the same form.
-    let after: Option<OpportunityCursor> = after.and_then(|after| after.to_string().parse().ok());
+    let after: Option<AnalyticsCursor> = after.and_then(|after| after.to_string().parse().ok());
     let page = analytics.list_opportunities(selection, after.as_ref(), first).await?;
     let items = page.items.into_iter().filter_map(to_list_item).collect();
     Ok(OpportunityPage { items, has_next: page.has_next, total: TotalCount { count: page.total, exact: true } })
@@ -30,7 +30,7 @@ pub(super) async fn fetch_statistics(
 }
 
 /// `None` never happens: both cursors have the same form, which a test holds.
-fn to_list_item(item: analytics::OpportunityItem) -> Option<OpportunityItem> {
+fn to_list_item(item: analytics::AnalyticsItem) -> Option<OpportunityItem> {
     let cursor = item.cursor.to_string().parse().ok()?;
     Some(item.with_cursor(cursor))
 }
@@ -44,8 +44,8 @@ mod tests {
     #[test]
     fn cursors_of_both_read_models_have_the_same_form() {
         let posted_at = "2026-03-03T12:17:50.808123Z".parse().unwrap();
-        let item = analytics::OpportunityItem {
-            cursor: OpportunityCursor::after(posted_at, "036:Ä~1"),
+        let item = analytics::AnalyticsItem {
+            cursor: AnalyticsCursor::after(posted_at, "036:Ä~1"),
             entry: ListEntry {
                 id: "036:Ä~1".to_owned(),
                 sequence: 1,

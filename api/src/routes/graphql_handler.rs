@@ -110,7 +110,7 @@ async fn run_document(
     media_type: ResponseMediaType,
 ) -> Response {
     let Some(graphql) = &state.graphql else { return StatusCode::NOT_FOUND.into_response() };
-    if let Err(error) = meter.charge_document(document.cost().complexity).await {
+    if let Err(error) = meter.charge_query_cost(document.cost().complexity).await {
         return admission::admission_error_response(&error, true);
     }
     if document.kind() == OperationType::Subscription {

@@ -16,7 +16,7 @@ pub(super) async fn write_baseline(
     environment: &BenchEnvironment,
     generation: ReadModelGeneration,
 ) -> anyhow::Result<BaselineRun> {
-    let server = ClickHouseClient::from_url(&environment.config.clickhouse.url)?;
+    let server = RawClickHouseClient::from_url(&environment.config.clickhouse.url)?;
     let (from, to) = (format!("{}_{generation}", environment.name_prefix), format!("{}_raw", environment.name_prefix));
     server.query(format!("create database {to}")).await?;
     let outcome = copy_tables(&server, &from, &to).await;
@@ -26,10 +26,10 @@ pub(super) async fn write_baseline(
 }
 
 pub(super) async fn drop_database(url: &str, database: &str) -> anyhow::Result<()> {
-    ClickHouseClient::from_url(url)?.query(format!("drop database if exists {database}")).await.map(drop)
+    RawClickHouseClient::from_url(url)?.query(format!("drop database if exists {database}")).await.map(drop)
 }
 
-async fn copy_tables(server: &ClickHouseClient, from: &str, to: &str) -> anyhow::Result<(Duration, u64)> {
+async fn copy_tables(server: &RawClickHouseClient, from: &str, to: &str) -> anyhow::Result<(Duration, u64)> {
     let tables = server
         .query(format!(
             "select name from system.tables where database = '{from}' and engine = 'ReplacingMergeTree' \
@@ -55,12 +55,12 @@ async fn copy_tables(server: &ClickHouseClient, from: &str, to: &str) -> anyhow:
     Ok((elapsed, rows))
 }
 
-struct ClickHouseClient {
+struct RawClickHouseClient {
     http: Client,
     url: Url,
 }
 
-impl ClickHouseClient {
+impl RawClickHouseClient {
     fn from_url(url: &str) -> anyhow::Result<Self> {
         Ok(Self { http: Client::new(), url: Url::parse(url).context("reading clickhouse.url")? })
     }

@@ -10,8 +10,8 @@ use super::{
     partition_state::PartitionState,
     pending_deliveries::PendingDeliveries,
     polled_producer::{OutgoingRecord, PolledProducer},
-    published_progress::PublishedProgress,
     record_encoder::{build_headers, event_headers},
+    resume_point::PublishedProgress,
 };
 use crate::{error::LogError, topic::KafkaConfig};
 

@@ -2,7 +2,7 @@
 
 use std::thread;
 
-use crate::{ToolStatus, sandbox::try_confinement};
+use crate::{ToolStatus, confinement::try_confinement};
 
 /// Tries each means of confinement in a thread of its own, which ends with it; takes some milliseconds.
 pub fn check_confinement() -> Vec<ToolStatus> {

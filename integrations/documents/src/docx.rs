@@ -5,7 +5,7 @@ mod document_package;
 mod list_numbering;
 mod part_events;
 
-use crate::{ExtractionError, ExtractionLimits, FileType, PageText, TextSource, page_collector::PageCollector};
+use crate::{ExtractionError, ExtractionLimits, FileType, PageText, PageTextSource, page_collector::PageCollector};
 
 use self::{body_reader::BodyReader, document_package::DocumentPackage, list_numbering::ListNumbering};
 
@@ -34,7 +34,7 @@ pub(crate) fn read_docx(content: &[u8], limits: &ExtractionLimits) -> Result<Vec
     }
     let mut pages = PageCollector::new(limits);
     for page in &body_pages {
-        pages.add_page(TextSource::Native, page)?;
+        pages.add_page(PageTextSource::Native, page)?;
     }
     pages.into_pages()
 }

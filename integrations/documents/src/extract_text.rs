@@ -3,7 +3,7 @@
 use std::{fs, io::Read as _, path::Path};
 
 use crate::{
-    ExtractedText, ExtractionConfig, ExtractionError, FileType, TextSource, docx::read_docx, html::read_html,
+    ExtractedText, ExtractionConfig, ExtractionError, FileType, PageTextSource, docx::read_docx, html::read_html,
     image_header::check_image, ocr::TextRecognizer, page_collector::PageCollector, pdf::read_pdf,
     plain_text::read_plain_text,
 };
@@ -49,7 +49,7 @@ pub fn extract_text(
             let text = recognizer.read_image_file(file.content, images)?;
             let mut pages = PageCollector::new(limits);
             for page in text.strip_suffix('\u{c}').unwrap_or(&text).split('\u{c}') {
-                pages.add_page(TextSource::Ocr, page)?;
+                pages.add_page(PageTextSource::Ocr, page)?;
             }
             pages.into_pages()?
         }

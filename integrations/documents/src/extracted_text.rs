@@ -29,7 +29,7 @@ pub struct PageText {
     /// The page's number, from 1.
     pub number: u32,
     /// How its text was obtained.
-    pub source: TextSource,
+    pub source: PageTextSource,
     /// Its text: one line for each line or paragraph of the file, without spaces at the ends of lines.
     pub text: String,
 }
@@ -37,7 +37,7 @@ pub struct PageText {
 /// How the text of a page was obtained.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum TextSource {
+pub enum PageTextSource {
     /// The file contains the text.
     Native,
     /// By optical character recognition of an image of the page.
@@ -77,7 +77,7 @@ impl TextMethod {
     /// Pages without text say nothing about the method.
     fn of_pages(pages: &[PageText]) -> Self {
         let has = |source| pages.iter().any(|page| page.source == source && !page.text.is_empty());
-        match (has(TextSource::Native), has(TextSource::Ocr)) {
+        match (has(PageTextSource::Native), has(PageTextSource::Ocr)) {
             (true, true) => Self::Mixed,
             (false, true) => Self::Ocr,
             (_, false) => Self::Native,

@@ -14,9 +14,8 @@ use nix::{
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    ExtractedText, ExtractionConfig, ExtractionError, ExtractionFailure, SourceFile,
+    ExtractedText, ExtractionConfig, ExtractionError, ExtractionFailure, SourceFile, confinement,
     extract_text::{extract_text, read_file},
-    sandbox,
 };
 
 /// What a child process is asked to do; its argument, as JSON. All paths are absolute.
@@ -59,8 +58,8 @@ pub fn run_extraction_child(request: &str) -> ExitCode {
 
 fn extract(request: &str) -> Result<ExtractedText, ExtractionError> {
     let request: ExtractionRequest = serde_json::from_str(request)
-        .map_err(|error| ExtractionError::Sandbox { step: "reading the request", detail: error.to_string() })?;
-    sandbox::confine_process(&request)?;
+        .map_err(|error| ExtractionError::Confinement { step: "reading the request", detail: error.to_string() })?;
+    confinement::confine_process(&request)?;
     thread::Builder::new()
         .name("watch-parent".to_owned())
         .stack_size(64 << 10)

@@ -2,7 +2,7 @@
 
 use std::{io, path::PathBuf};
 
-use crate::{ExtractionFailure, FailureKind, FileType};
+use crate::{ExtractionFailure, ExtractionFailureKind, FileType};
 
 /// Why a text cannot be extracted. The texts are for the user who uploaded the file.
 #[derive(Debug, thiserror::Error)]
@@ -131,7 +131,7 @@ pub enum ExtractionError {
     },
     /// The limits of this process cannot be set.
     #[error("the extraction cannot be confined: {step}: {detail}")]
-    Sandbox {
+    Confinement {
         /// What was being done.
         step: &'static str,
         /// What the system says.
@@ -141,24 +141,24 @@ pub enum ExtractionError {
 
 impl ExtractionError {
     /// The kind, which says whether another attempt may succeed.
-    pub fn kind(&self) -> FailureKind {
+    pub fn kind(&self) -> ExtractionFailureKind {
         match self {
-            Self::EmptyFile => FailureKind::EmptyFile,
-            Self::Encrypted => FailureKind::Encrypted,
-            Self::Damaged { .. } | Self::RecognitionFailed { .. } => FailureKind::Damaged,
-            Self::UnsupportedType { .. } => FailureKind::UnsupportedType,
+            Self::EmptyFile => ExtractionFailureKind::EmptyFile,
+            Self::Encrypted => ExtractionFailureKind::Encrypted,
+            Self::Damaged { .. } | Self::RecognitionFailed { .. } => ExtractionFailureKind::Damaged,
+            Self::UnsupportedType { .. } => ExtractionFailureKind::UnsupportedType,
             Self::TooLarge { .. }
             | Self::TooManyPages { .. }
             | Self::TooManyScannedPages { .. }
             | Self::TooMuchText { .. }
             | Self::InflatesTooLarge { .. }
-            | Self::ImageTooLarge { .. } => FailureKind::TooLarge,
-            Self::NoText => FailureKind::NoText,
+            | Self::ImageTooLarge { .. } => ExtractionFailureKind::TooLarge,
+            Self::NoText => ExtractionFailureKind::NoText,
             Self::PdfiumMissing { .. }
             | Self::PdfiumUnusable { .. }
             | Self::TesseractMissing { .. }
-            | Self::LanguageMissing { .. } => FailureKind::ToolMissing,
-            Self::Io { .. } | Self::Sandbox { .. } => FailureKind::Interrupted,
+            | Self::LanguageMissing { .. } => ExtractionFailureKind::ToolMissing,
+            Self::Io { .. } | Self::Confinement { .. } => ExtractionFailureKind::Interrupted,
         }
     }
 }

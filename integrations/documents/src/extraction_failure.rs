@@ -10,7 +10,7 @@ const MAX_REASON_BYTES: usize = 400;
 #[error("{reason}")]
 pub struct ExtractionFailure {
     /// What kind of failure it is.
-    pub kind: FailureKind,
+    pub kind: ExtractionFailureKind,
     /// A sentence for the user who uploaded the file; at most 400 bytes.
     pub reason: String,
 }
@@ -18,7 +18,7 @@ pub struct ExtractionFailure {
 /// What kind of failure an extraction had.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum FailureKind {
+pub enum ExtractionFailureKind {
     /// The file has no content.
     EmptyFile,
     /// The file can be read with a password only.
@@ -55,7 +55,7 @@ pub enum FaultOrigin {
     Service,
 }
 
-impl FailureKind {
+impl ExtractionFailureKind {
     /// Where the cause is.
     pub fn origin(self) -> FaultOrigin {
         match self {
@@ -75,7 +75,7 @@ impl FailureKind {
 }
 
 impl ExtractionFailure {
-    pub(crate) fn new(kind: FailureKind, reason: &str) -> Self {
+    pub(crate) fn new(kind: ExtractionFailureKind, reason: &str) -> Self {
         let reason: String = reason.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
         Self { kind, reason: reason[..reason.floor_char_boundary(MAX_REASON_BYTES)].to_owned() }
     }

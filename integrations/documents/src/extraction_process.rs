@@ -24,7 +24,7 @@ use tokio::{
 };
 
 use crate::{
-    ExtractedText, ExtractionConfig, ExtractionFailure, ExtractionFolder, ExtractionRequest, FailureKind,
+    ExtractedText, ExtractionConfig, ExtractionFailure, ExtractionFailureKind, ExtractionFolder, ExtractionRequest,
     extraction_child::ExtractionReport, extraction_watch::ExtractionWatch,
 };
 
@@ -185,14 +185,14 @@ impl RunningExtraction {
             Err(_elapsed) => {
                 let seconds = limits.wall_clock_seconds;
                 let reason = format!("reading the file was not finished after {seconds} seconds; split it");
-                return Err(ExtractionFailure::new(FailureKind::TimeExceeded, &reason));
+                return Err(ExtractionFailure::new(ExtractionFailureKind::TimeExceeded, &reason));
             }
             Ok(Err(error)) => {
                 return Err(interrupted(&format!("the output of the extraction cannot be read: {error}")));
             }
             Ok(Ok(_)) if output.len() as u64 > limits.max_output_bytes() => {
                 let reason = format!("the text of the file is longer than {} bytes; split it", limits.max_text_bytes);
-                return Err(ExtractionFailure::new(FailureKind::TooLarge, &reason));
+                return Err(ExtractionFailure::new(ExtractionFailureKind::TooLarge, &reason));
             }
             Ok(Ok(_)) => {}
         }
@@ -228,7 +228,7 @@ fn describe_end(status: ExitStatus, message: &str, config: &ExtractionConfig) ->
     let signal = status.signal().and_then(|signal| Signal::try_from(signal).ok());
     match signal {
         Some(Signal::SIGXCPU) => ExtractionFailure::new(
-            FailureKind::CpuTimeExceeded,
+            ExtractionFailureKind::CpuTimeExceeded,
             &format!("reading the file takes more than {} seconds of computing", config.limits.cpu_seconds),
         ),
         Some(
@@ -241,7 +241,7 @@ fn describe_end(status: ExitStatus, message: &str, config: &ExtractionConfig) ->
             | Signal::SIGSYS
             | Signal::SIGXFSZ,
         ) => ExtractionFailure::new(
-            FailureKind::MemoryExceeded,
+            ExtractionFailureKind::MemoryExceeded,
             &format!(
                 "the file is damaged, or reading it takes more than {} MiB of memory",
                 config.limits.memory_bytes >> 20
@@ -253,5 +253,5 @@ fn describe_end(status: ExitStatus, message: &str, config: &ExtractionConfig) ->
 }
 
 fn interrupted(reason: &str) -> ExtractionFailure {
-    ExtractionFailure::new(FailureKind::Interrupted, reason)
+    ExtractionFailure::new(ExtractionFailureKind::Interrupted, reason)
 }

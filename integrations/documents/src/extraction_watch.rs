@@ -10,7 +10,7 @@ use std::{
 use nix::unistd::Pid;
 use tokio::time::sleep;
 
-use crate::{ExtractionFailure, ExtractionLimits, FailureKind};
+use crate::{ExtractionFailure, ExtractionFailureKind, ExtractionLimits};
 
 /// How often the processes and files are counted. Counting takes some milliseconds.
 const INTERVAL: Duration = Duration::from_millis(250);
@@ -38,7 +38,7 @@ impl ExtractionWatch {
             let excess = tokio::task::spawn_blocking(move || watch.find_excess()).await.ok().flatten();
             if let Some(excess) = excess {
                 let reason = format!("reading the file takes {excess}; the file is damaged or made to do harm");
-                return ExtractionFailure::new(FailureKind::ResourcesExceeded, &reason);
+                return ExtractionFailure::new(ExtractionFailureKind::ResourcesExceeded, &reason);
             }
         }
     }

@@ -1,7 +1,7 @@
 //! The visible text of a web page.
 
 use crate::{
-    ExtractionError, ExtractionLimits, FileType, PageText, TextSource, page_collector::PageCollector,
+    ExtractionError, ExtractionLimits, FileType, PageText, PageTextSource, page_collector::PageCollector,
     plain_text::decode_text,
 };
 
@@ -40,7 +40,7 @@ const HIDDEN: [&str; 4] = ["script", "style", "noscript", "template"];
 pub(crate) fn read_html(content: &[u8], limits: &ExtractionLimits) -> Result<Vec<PageText>, ExtractionError> {
     let source = decode_text(content, FileType::Html)?;
     let mut pages = PageCollector::new(limits);
-    pages.add_page(TextSource::Native, &visible_text(&source))?;
+    pages.add_page(PageTextSource::Native, &visible_text(&source))?;
     pages.into_pages()
 }
 

@@ -49,10 +49,10 @@ fn short_tag(language: Lang) -> Option<&'static str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::TextSource;
+    use crate::PageTextSource;
 
     fn detect(text: &str) -> Option<String> {
-        detect_language(&[PageText { number: 1, source: TextSource::Native, text: text.to_owned() }])
+        detect_language(&[PageText { number: 1, source: PageTextSource::Native, text: text.to_owned() }])
     }
 
     #[test]

@@ -12,6 +12,7 @@
 //! The content of a file decides how it is read, not its name. Files come from strangers, and the libraries that read
 //! them are large: whatever a file does, it costs one child process and at most the limits of [`ExtractionLimits`].
 
+mod confinement;
 mod confinement_check;
 mod docx;
 mod extract_text;
@@ -32,7 +33,6 @@ mod ocr;
 mod page_collector;
 mod pdf;
 mod plain_text;
-mod sandbox;
 #[cfg(test)]
 #[path = "../tests/extraction/test_tools.rs"]
 mod test_tools;
@@ -41,11 +41,11 @@ mod tool_check;
 pub use self::{
     confinement_check::check_confinement,
     extract_text::{SourceFile, extract_text},
-    extracted_text::{ExtractedText, PageText, TextMethod, TextSource},
+    extracted_text::{ExtractedText, PageText, PageTextSource, TextMethod},
     extraction_child::{ExtractionRequest, run_extraction_child},
     extraction_config::ExtractionConfig,
     extraction_error::ExtractionError,
-    extraction_failure::{ExtractionFailure, FailureKind, FaultOrigin},
+    extraction_failure::{ExtractionFailure, ExtractionFailureKind, FaultOrigin},
     extraction_folder::{ExtractionFolder, ExtractionFolderError},
     extraction_limits::{ExtractionLimits, MAX_EXTRACTION_MEMORY_BYTES},
     extraction_process::{ExtractionProcess, ExtractionProgram},

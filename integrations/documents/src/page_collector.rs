@@ -1,6 +1,6 @@
 //! Collects pages, and ends when their text is longer than the limit.
 
-use crate::{ExtractionError, ExtractionLimits, PageText, TextSource};
+use crate::{ExtractionError, ExtractionLimits, PageText, PageTextSource};
 
 /// The pages so far, and how much text is still allowed.
 pub(crate) struct PageCollector<'a> {
@@ -15,7 +15,7 @@ impl<'a> PageCollector<'a> {
     }
 
     /// Appends a page with its text in the stored form.
-    pub(crate) fn add_page(&mut self, source: TextSource, text: &str) -> Result<(), ExtractionError> {
+    pub(crate) fn add_page(&mut self, source: PageTextSource, text: &str) -> Result<(), ExtractionError> {
         self.check_length(text.len())?;
         if self.pages.len() >= self.limits.max_pages as usize {
             let pages = self.pages.len() as u64 + 1;
@@ -85,10 +85,10 @@ mod tests {
     fn too_much_text_and_too_many_pages_are_refused() {
         let limits = ExtractionLimits { max_text_bytes: 10, max_pages: 2, ..ExtractionLimits::default() };
         let mut pages = PageCollector::new(&limits);
-        assert!(pages.add_page(TextSource::Native, "12345").is_ok());
-        assert!(matches!(pages.add_page(TextSource::Native, "123456"), Err(ExtractionError::TooMuchText { .. })));
-        assert!(pages.add_page(TextSource::Native, "").is_ok());
-        assert!(matches!(pages.add_page(TextSource::Ocr, ""), Err(ExtractionError::TooManyPages { pages: 3, .. })));
+        assert!(pages.add_page(PageTextSource::Native, "12345").is_ok());
+        assert!(matches!(pages.add_page(PageTextSource::Native, "123456"), Err(ExtractionError::TooMuchText { .. })));
+        assert!(pages.add_page(PageTextSource::Native, "").is_ok());
+        assert!(matches!(pages.add_page(PageTextSource::Ocr, ""), Err(ExtractionError::TooManyPages { pages: 3, .. })));
         assert!(matches!(PageCollector::new(&limits).into_pages(), Err(ExtractionError::NoText)));
     }
 }

@@ -9,7 +9,7 @@ mod pdfium_ffi;
 mod tests;
 
 use crate::{
-    ExtractionConfig, ExtractionError, ExtractionLimits, FileType, PageText, TextSource,
+    ExtractionConfig, ExtractionError, ExtractionLimits, FileType, PageText, PageTextSource,
     ocr::{GreyImage, TextRecognizer},
     page_collector::PageCollector,
 };
@@ -59,7 +59,7 @@ pub(crate) fn read_pdf(
         let Some(page) = document.open_page(index) else {
             // The other pages may be readable.
             unreadable_pages.push(index + 1);
-            pages.add_page(TextSource::Native, "")?;
+            pages.add_page(PageTextSource::Native, "")?;
             continue;
         };
         let (source, text) = read_page(&page, limits, &pages, text_recognizer, &place)?;
@@ -87,11 +87,11 @@ fn read_page(
     pages: &PageCollector<'_>,
     text_recognizer: &mut TextRecognizer<'_>,
     place: &str,
-) -> Result<(TextSource, String), ExtractionError> {
+) -> Result<(PageTextSource, String), ExtractionError> {
     let allowed = |characters: usize| pages.check_length(characters);
     let content = PageContent::read(page, allowed)?;
     if !content.needs_recognition() {
-        return Ok((TextSource::Native, content.text));
+        return Ok((PageTextSource::Native, content.text));
     }
     if let Some((width, height)) = content.largest_image
         && content.image_pixels > limits.max_image_pixels
@@ -101,13 +101,13 @@ fn read_page(
     }
     let image = render_page(page, limits).ok_or_else(|| damaged(format!("{place} cannot be rendered")))?;
     if image.pixels.iter().all(|pixel| *pixel == u8::MAX) {
-        return Ok((TextSource::Native, content.text));
+        return Ok((PageTextSource::Native, content.text));
     }
     let found = text_recognizer.read_page(&image, place)?;
     if !content.is_unreadable() && count_letters(&found) <= count_letters(&content.text) {
-        return Ok((TextSource::Native, content.text));
+        return Ok((PageTextSource::Native, content.text));
     }
-    Ok((TextSource::Ocr, found + &content.field_values))
+    Ok((PageTextSource::Ocr, found + &content.field_values))
 }
 
 fn count_letters(text: &str) -> usize {

@@ -2,14 +2,14 @@
 
 use std::borrow::Cow;
 
-use crate::{ExtractionError, ExtractionLimits, FileType, PageText, TextSource, page_collector::PageCollector};
+use crate::{ExtractionError, ExtractionLimits, FileType, PageText, PageTextSource, page_collector::PageCollector};
 
 /// Reads a text file; form feeds separate pages.
 pub(crate) fn read_plain_text(content: &[u8], limits: &ExtractionLimits) -> Result<Vec<PageText>, ExtractionError> {
     let text = decode_text(content, FileType::PlainText)?;
     let mut pages = PageCollector::new(limits);
     for page in text.split('\u{c}') {
-        pages.add_page(TextSource::Native, page)?;
+        pages.add_page(PageTextSource::Native, page)?;
     }
     pages.into_pages()
 }

@@ -38,7 +38,7 @@ enum StreamEvent {
     },
     MessageStop,
     Error {
-        error: ErrorReport,
+        error: AnthropicErrorReport,
     },
     #[serde(other)]
     Other,
@@ -81,7 +81,7 @@ struct OutputUsage {
 }
 
 #[derive(Deserialize)]
-struct ErrorReport {
+struct AnthropicErrorReport {
     #[serde(rename = "type")]
     kind: Option<String>,
     message: Option<String>,
@@ -147,7 +147,7 @@ impl StreamingProtocol for AnthropicProtocol {
 }
 
 /// An overload may be reported after the stream has begun with status 200.
-fn to_provider_error(endpoint: &ProviderEndpoint, error: &ErrorReport) -> ProviderError {
+fn to_provider_error(endpoint: &ProviderEndpoint, error: &AnthropicErrorReport) -> ProviderError {
     match error.kind.as_deref() {
         Some("overloaded_error") => {
             ProviderError::Overloaded { provider: endpoint.name.clone(), status: 529, retry_after: None }

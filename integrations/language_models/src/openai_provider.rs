@@ -25,7 +25,7 @@ struct CompletionChunk {
     /// Empty or null in the chunk with the usage.
     choices: Option<Vec<CompletionChoice>>,
     usage: Option<CompletionUsage>,
-    error: Option<ErrorReport>,
+    error: Option<OpenAiErrorReport>,
 }
 
 #[derive(Deserialize)]
@@ -46,7 +46,7 @@ struct CompletionUsage {
 }
 
 #[derive(Deserialize)]
-struct ErrorReport {
+struct OpenAiErrorReport {
     message: Option<String>,
 }
 

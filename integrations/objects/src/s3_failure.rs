@@ -13,12 +13,12 @@ const MAX_CHARS: usize = 500;
 #[error("{description}")]
 pub struct S3Failure {
     description: String,
-    kind: FailureKind,
+    kind: S3FailureKind,
 }
 
 /// What an operator has to look at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum FailureKind {
+pub(crate) enum S3FailureKind {
     /// The access key, or what it may do.
     AccessDenied,
     /// The bucket.
@@ -42,11 +42,11 @@ impl S3Failure {
         let status = texts.iter().find_map(|text| parse_status(text));
         let code = answer.as_ref().and_then(|answer| answer.code.as_deref());
         let kind = match (code, status) {
-            (Some("ExpiredToken" | "InvalidToken"), _) | (_, Some(401 | 403)) => FailureKind::AccessDenied,
-            (Some("NoSuchBucket"), _) => FailureKind::MissingBucket,
-            (Some("NoSuchKey"), _) => FailureKind::MissingObject,
-            _ if matches!(error, object_store::Error::Precondition { .. }) => FailureKind::MissingObject,
-            _ => FailureKind::Unavailable,
+            (Some("ExpiredToken" | "InvalidToken"), _) | (_, Some(401 | 403)) => S3FailureKind::AccessDenied,
+            (Some("NoSuchBucket"), _) => S3FailureKind::MissingBucket,
+            (Some("NoSuchKey"), _) => S3FailureKind::MissingObject,
+            _ if matches!(error, object_store::Error::Precondition { .. }) => S3FailureKind::MissingObject,
+            _ => S3FailureKind::Unavailable,
         };
         let description = match &answer {
             Some(answer) => answer.to_string(),
@@ -56,10 +56,10 @@ impl S3Failure {
     }
 
     pub(crate) fn from_text(text: &str) -> Self {
-        Self { description: text.chars().take(MAX_CHARS).collect(), kind: FailureKind::Unavailable }
+        Self { description: text.chars().take(MAX_CHARS).collect(), kind: S3FailureKind::Unavailable }
     }
 
-    pub(crate) fn kind(&self) -> FailureKind {
+    pub(crate) fn kind(&self) -> S3FailureKind {
         self.kind
     }
 }
@@ -110,12 +110,12 @@ mod tests {
         let answer = "400 Bad Request: <?xml version=\"1.0\"?><Error><Code>ExpiredToken</Code><Message>The token has \
                       expired.</Message><Token-0>TOKEN</Token-0><AWSAccessKeyId>AKID</AWSAccessKeyId></Error>";
         let expected = "the service answered ExpiredToken: The token has expired.".to_owned();
-        assert_eq!(failure(answer), (expected, FailureKind::AccessDenied));
+        assert_eq!(failure(answer), (expected, S3FailureKind::AccessDenied));
         let unreadable = "the service answered with an error that cannot be read".to_owned();
-        assert_eq!(failure("status code: 403 Forbidden: <Error>half"), (unreadable, FailureKind::AccessDenied));
-        assert_eq!(failure("connection refused"), ("connection refused".to_owned(), FailureKind::Unavailable));
-        assert_eq!(failure("<Error><Code>NoSuchBucket</Code></Error>").1, FailureKind::MissingBucket);
-        assert_eq!(failure("<Error><Code>NoSuchUpload</Code></Error>").1, FailureKind::Unavailable);
+        assert_eq!(failure("status code: 403 Forbidden: <Error>half"), (unreadable, S3FailureKind::AccessDenied));
+        assert_eq!(failure("connection refused"), ("connection refused".to_owned(), S3FailureKind::Unavailable));
+        assert_eq!(failure("<Error><Code>NoSuchBucket</Code></Error>").1, S3FailureKind::MissingBucket);
+        assert_eq!(failure("<Error><Code>NoSuchUpload</Code></Error>").1, S3FailureKind::Unavailable);
         assert_eq!(failure(&"x".repeat(10_000)).0.len(), MAX_CHARS);
     }
 }

@@ -34,7 +34,7 @@ use super::{
     ObjectOwner, ObjectReader, ObjectStoreError, ObjectsConfigError, S3Config, StoredObject,
     metered_content::MeteredContent,
     multipart_upload::UnfinishedUpload,
-    s3_failure::{FailureKind, S3Failure},
+    s3_failure::{S3Failure, S3FailureKind},
 };
 
 /// Length of a part of a longer file, in bytes: the shortest that S3 allows. An upload holds at most three: one that fills, and two being sent.
@@ -254,10 +254,10 @@ impl S3Storage {
     pub(crate) fn request_error(&self, error: &Error) -> ObjectStoreError {
         let (at, source) = (Arc::clone(&self.at), S3Failure::new(error));
         match source.kind() {
-            FailureKind::AccessDenied => ObjectStoreError::AccessDenied { at, source },
-            FailureKind::MissingBucket => ObjectStoreError::MissingBucket { at },
-            FailureKind::MissingObject => ObjectStoreError::Removed,
-            FailureKind::Unavailable => ObjectStoreError::Unavailable { at, source },
+            S3FailureKind::AccessDenied => ObjectStoreError::AccessDenied { at, source },
+            S3FailureKind::MissingBucket => ObjectStoreError::MissingBucket { at },
+            S3FailureKind::MissingObject => ObjectStoreError::Removed,
+            S3FailureKind::Unavailable => ObjectStoreError::Unavailable { at, source },
         }
     }
 }

@@ -6,7 +6,10 @@ use domain::value::TenantId;
 use serde_json::Value;
 use sqlx::{Postgres, Transaction};
 
-use super::{InputCause, InstanceKey, InstanceStatus, InstanceStoreError, LockedInstance, postgres_error};
+use super::{
+    InputCause, InstanceKey, InstanceStatus, InstanceStoreError, LockedInstance, postgres_error,
+    timer::{TimerToSet, cancel_timers, set_timers},
+};
 use crate::{TimerChange, any_process::StoredReaction};
 
 /// After how many seconds a timer that could not be handled fires again.
@@ -14,13 +17,6 @@ const POSTPONED_S: f64 = 60.0;
 
 /// A timer to set; `None` cancels it.
 type TimerWrite = Option<TimerToSet>;
-
-#[derive(Debug, Clone, Copy)]
-struct TimerToSet {
-    after_s: f64,
-    version: i64,
-    cause: InputCause,
-}
 
 /// The decisions of one transaction about instances of one process.
 pub(crate) struct DecisionBatch {
@@ -192,38 +188,14 @@ impl DecisionBatch {
         let cancelled = self.timers.iter().filter(|(_, write)| write.is_none());
         let cancelled = cancelled.map(|((key, name), _)| (key, Some(name.as_str())));
         let cancelled: Vec<(&InstanceKey, Option<&str>)> = closed.chain(cancelled).collect();
-        if !cancelled.is_empty() {
-            sqlx::query(include_str!("cancel_timers.sql"))
-                .bind(self.process)
-                .bind(cancelled.iter().map(|(key, _)| key.tenant_id.as_str()).collect::<Vec<_>>())
-                .bind(cancelled.iter().map(|(key, _)| key.instance_id.as_str()).collect::<Vec<_>>())
-                .bind(cancelled.iter().map(|(_, name)| *name).collect::<Vec<_>>())
-                .execute(&mut **transaction)
-                .await
-                .map_err(postgres_error("cancelling timers of a process"))?;
-        }
+        cancel_timers(transaction, self.process, &cancelled).await?;
         let set: Vec<_> = self
             .timers
             .iter()
             .filter(|((key, _), _)| is_open(key))
-            .filter_map(|((key, name), write)| write.map(|timer| (key, name, timer)))
+            .filter_map(|((key, name), write)| write.map(|timer| (key, name.as_str(), timer)))
             .collect();
-        if set.is_empty() {
-            return Ok(());
-        }
-        sqlx::query(include_str!("set_timers.sql"))
-            .bind(self.process)
-            .bind(set.iter().map(|(key, _, _)| key.tenant_id.as_str()).collect::<Vec<_>>())
-            .bind(set.iter().map(|(key, _, _)| key.instance_id.as_str()).collect::<Vec<_>>())
-            .bind(set.iter().map(|(_, name, _)| name.as_str()).collect::<Vec<_>>())
-            .bind(set.iter().map(|(_, _, timer)| timer.after_s).collect::<Vec<_>>())
-            .bind(set.iter().map(|(_, _, timer)| timer.version).collect::<Vec<_>>())
-            .bind(set.iter().map(|(_, _, timer)| timer.cause.correlation_id).collect::<Vec<_>>())
-            .bind(set.iter().map(|(_, _, timer)| timer.cause.causation_id).collect::<Vec<_>>())
-            .execute(&mut **transaction)
-            .await
-            .map(drop)
-            .map_err(postgres_error("setting timers of a process"))
+        set_timers(transaction, self.process, &set).await
     }
 
     async fn write_followed_streams(

@@ -11,7 +11,7 @@ use domain::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::{OpportunityCursor, OpportunityItem, opportunity_item::AwardTotalsRow};
+use super::{AnalyticsCursor, AnalyticsItem, analytics_page::AwardTotalsRow};
 use crate::ListEntry;
 
 /// One opportunity.
@@ -94,10 +94,10 @@ impl OpportunityRow {
     }
 
     /// The item of a list, with the awards of the opportunity if it has any.
-    pub(super) fn into_item(self, awards: Option<&AwardTotalsRow>) -> OpportunityItem {
+    pub(super) fn into_item(self, awards: Option<&AwardTotalsRow>) -> AnalyticsItem {
         // An empty column means that the notice does not have the value.
         let to_option = |text: String| (!text.is_empty()).then_some(text);
-        let cursor = OpportunityCursor::after(self.posted_at, &self.id);
+        let cursor = AnalyticsCursor::after(self.posted_at, &self.id);
         let entry = ListEntry {
             id: self.id,
             sequence: self.sequence.cast_signed(),
@@ -120,7 +120,7 @@ impl OpportunityRow {
             place_city: to_option(self.place_city),
             place_state: to_option(self.place_state),
         };
-        OpportunityItem {
+        AnalyticsItem {
             cursor,
             entry,
             awards: awards.map_or(0, |totals| totals.awards),

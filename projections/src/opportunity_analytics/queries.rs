@@ -5,8 +5,8 @@ use std::collections::HashMap;
 use clickhouse::Client;
 
 use super::{
-    OpportunityCursor, OpportunityItem, OpportunityPage, OpportunitySelection, SelectionStats,
-    opportunity_item::{AwardTotalsRow, OpportunityIdRow},
+    AnalyticsCursor, AnalyticsItem, AnalyticsPage, OpportunitySelection, SelectionStats,
+    analytics_page::{AwardTotalsRow, OpportunityIdRow},
     opportunity_row::OpportunityRow,
     retention_cutoffs::{ComparisonClock, RetentionCutoffs},
     stats::StatsRow,
@@ -69,9 +69,9 @@ impl OpportunityAnalytics {
     pub async fn list_opportunities(
         &self,
         selection: &OpportunitySelection,
-        after: Option<&OpportunityCursor>,
+        after: Option<&AnalyticsCursor>,
         first: u32,
-    ) -> Result<OpportunityPage, QueryError> {
+    ) -> Result<AnalyticsPage, QueryError> {
         let (posted_at, id) = after.map_or((i64::MAX, ""), |cursor| (cursor.posted_at_micros(), cursor.id()));
         let query = selection
             .build_query(self.client(), PAGE_IDS)
@@ -92,11 +92,11 @@ impl OpportunityAnalytics {
         let has_next = rows.len() > first as usize;
         let ids: Vec<_> = rows.into_iter().take(first as usize).map(|row| row.id).collect();
         let items = if ids.is_empty() { vec![] } else { self.load_items(&ids).await? };
-        Ok(OpportunityPage { items, total, has_next })
+        Ok(AnalyticsPage { items, total, has_next })
     }
 
     /// Loads the opportunities with these ids, newest first.
-    async fn load_items(&self, ids: &[String]) -> Result<Vec<OpportunityItem>, QueryError> {
+    async fn load_items(&self, ids: &[String]) -> Result<Vec<AnalyticsItem>, QueryError> {
         let opportunities = self.client().query(OPPORTUNITIES_BY_ID).bind(ids);
         let opportunities: Vec<OpportunityRow> = self.store.run_statement(opportunities.fetch_all()).await?;
         let totals = self.client().query(AWARD_TOTALS).bind(ids);

@@ -17,7 +17,7 @@ use qdrant_client::{
 };
 
 use super::{
-    Embedder, OpportunityDocument, SearchRanking, TextSource,
+    DocumentTextSource, Embedder, OpportunityDocument, SearchRanking,
     opportunity_document::point_id,
     point::{DENSE, StoredPoint, dense_vector},
     query_vector_cache::QueryVectorCache,
@@ -40,7 +40,7 @@ pub struct OpportunitySearch {
     vector_source: Option<ReadModelGeneration>,
     embedder: Arc<dyn Embedder>,
     /// Only needed for applying events.
-    text_source: Option<Arc<dyn TextSource>>,
+    text_source: Option<Arc<dyn DocumentTextSource>>,
     ranking: SearchRanking,
     title_words: Arc<TitleWordsCache>,
     query_vectors: Arc<QueryVectorCache>,
@@ -75,7 +75,7 @@ impl OpportunitySearch {
     /// The same read model; it reads the texts of documents from `source` when it applies their events. Without a source
     /// such events cannot be applied.
     #[must_use]
-    pub fn with_text_source(self, source: Arc<dyn TextSource>) -> Self {
+    pub fn with_text_source(self, source: Arc<dyn DocumentTextSource>) -> Self {
         Self { text_source: Some(source), ..self }
     }
 
@@ -154,7 +154,7 @@ impl OpportunitySearch {
         self.embedder.as_ref()
     }
 
-    pub(super) fn text_source(&self) -> Option<&dyn TextSource> {
+    pub(super) fn text_source(&self) -> Option<&dyn DocumentTextSource> {
         self.text_source.as_deref()
     }
 

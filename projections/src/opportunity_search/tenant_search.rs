@@ -7,25 +7,25 @@
 //! older event that is applied later does not restore it. A long text is split into passages; the similarity of a unit
 //! to a query is that of its most similar passage (the largest cosine, as in Khattab and Zaharia, "`ColBERT`", 2020).
 //!
-//! The text of a document is in the object store ([`TextSource`]). It is split into chunks, each of which is a unit with
-//! its page; a unit without passages stands for the whole text. Its event is the only one that writes them.
+//! The text of a document is in the object store ([`DocumentTextSource`]). It is split into chunks, each of which is a
+//! unit with its page; a unit without passages stands for the whole text. Its event is the only one that writes them.
 //!
 //! Every query is restricted to the points of one tenant.
 
 mod collection;
+mod document_text_source;
 mod passage;
 mod projection;
 mod queries;
 mod search_unit;
 mod text_chunk;
-mod text_source;
 mod verify;
 mod write;
 mod write_text;
 
-pub(super) use self::{projection::project_units, verify::UnitFold};
 pub use self::{
+    document_text_source::{DocumentTextSource, DocumentTextSourceError},
     queries::TenantSearchHit,
     search_unit::{SearchUnit, SearchUnitKind},
-    text_source::{TextSource, TextSourceError},
 };
+pub(super) use self::{projection::project_units, verify::UnitFold};

@@ -11,7 +11,7 @@ use anyhow::Context;
 use clap::Args;
 use synthetic::notice_generator;
 
-use super::progress_reporter::{ProgressReporter, ProgressUnit};
+use super::progress_display::{ProgressDisplay, ProgressUnit};
 
 /// Generates notices in the 47 columns of SAM.gov's CSV extract, with its typical flaws: the same rows for the same
 /// seed.
@@ -42,7 +42,7 @@ impl GenerateArgs {
 
     fn write_notices(&self, out: impl Write) -> anyhow::Result<()> {
         let mut out = BufWriter::with_capacity(1 << 20, out);
-        let mut progress = ProgressReporter::start(ProgressUnit::Rows, Some(self.rows));
+        let mut progress = ProgressDisplay::start(ProgressUnit::Rows, Some(self.rows));
         notice_generator::write_csv(&mut out, self.rows, self.seed, |done| progress.update(done, String::new))?;
         progress.finish();
         out.flush()?;

@@ -10,7 +10,7 @@ use super::{
     event_line_printer::EventLinePrinter,
     event_selection::{EventSelection, open_log},
     output,
-    progress_reporter::{ProgressReporter, ProgressUnit},
+    progress_display::{ProgressDisplay, ProgressUnit},
 };
 use crate::config::MedhubConfig;
 
@@ -50,7 +50,7 @@ impl ReplayArgs {
             ..ReplayOptions::default()
         };
         let positions = self.to.unwrap_or(fence).min(fence).saturating_sub(after);
-        let mut progress = ProgressReporter::start_beside_results(ProgressUnit::Positions, positions);
+        let mut progress = ProgressDisplay::start_beside_results(ProgressUnit::Positions, positions);
         let replay = LogReplay::start(&pool, options).await?;
         let outcome = tokio::select! {
             outcome = print_events(replay, after, &mut progress) => Some(outcome),
@@ -66,7 +66,7 @@ impl ReplayArgs {
     }
 }
 
-async fn print_events(mut replay: LogReplay, after: u64, progress: &mut ProgressReporter) -> anyhow::Result<()> {
+async fn print_events(mut replay: LogReplay, after: u64, progress: &mut ProgressDisplay) -> anyhow::Result<()> {
     let mut lines = EventLinePrinter::new();
     let mut printed = 0;
     while let Some(batch) = replay.next_batch().await? {

@@ -32,7 +32,7 @@ use synthetic::visit_generator::{GeneratedVisit, VisitGenerator, VisitGeneratorC
 use super::{
     event_selection::open_log,
     output,
-    progress_reporter::{ProgressReporter, ProgressUnit},
+    progress_display::{ProgressDisplay, ProgressUnit},
 };
 use crate::config::MedhubConfig;
 
@@ -116,7 +116,7 @@ impl SimulateArgs {
             until,
         };
         let mut generator = VisitGenerator::new(generator_config, opportunities);
-        let mut progress = ProgressReporter::start(ProgressUnit::Visits, Some(self.visits));
+        let mut progress = ProgressDisplay::start(ProgressUnit::Visits, Some(self.visits));
         loop {
             let batch = generator.by_ref().take(BATCH_VISITS).collect::<Result<Vec<_>, _>>();
             let batch = batch.context("generating visits")?;

@@ -8,7 +8,7 @@ use serde_json::json;
 
 use super::{
     output,
-    progress_reporter::{ProgressReporter, ProgressUnit},
+    progress_display::{ProgressDisplay, ProgressUnit},
     projection_names,
 };
 use crate::{config::MedhubConfig, engine_clients};
@@ -43,7 +43,7 @@ impl VerifyArgs {
             let options = VerifyOptions { sample: self.sample };
             let report = app.runtime.verify(projection.as_ref(), generation, options, on_progress).await?;
             if let Some(reporter) = reporter.into_inner().unwrap_or_default() {
-                ProgressReporter::finish(reporter);
+                ProgressDisplay::finish(reporter);
             }
             clean &= report.is_clean();
             output::print_result(&if self.json { format_json(&report) } else { format_text(&report) })?;
@@ -52,9 +52,9 @@ impl VerifyArgs {
     }
 }
 
-fn show_progress(reporter: &Mutex<Option<ProgressReporter>>, name: &str, now: VerifyProgress) {
+fn show_progress(reporter: &Mutex<Option<ProgressDisplay>>, name: &str, now: VerifyProgress) {
     let Ok(mut reporter) = reporter.lock() else { return };
-    let reporter = reporter.get_or_insert_with(|| ProgressReporter::start(ProgressUnit::Positions, Some(now.end)));
+    let reporter = reporter.get_or_insert_with(|| ProgressDisplay::start(ProgressUnit::Positions, Some(now.end)));
     reporter.update(now.position, || format!("{name}: {} rows read", now.rows));
 }
 

@@ -35,7 +35,7 @@ pub(super) enum RequestFault {
 
 /// Which requests fail next, and how.
 #[derive(Debug, Default)]
-struct FaultPlan {
+struct ProxyFaultPlan {
     faults: VecDeque<(Method, RequestFault)>,
     failed: usize,
     requests: usize,
@@ -44,13 +44,13 @@ struct FaultPlan {
 /// A running proxy; it ends when it is dropped.
 pub(super) struct FaultProxy {
     pub(super) endpoint: String,
-    plan: Arc<Mutex<FaultPlan>>,
+    plan: Arc<Mutex<ProxyFaultPlan>>,
     task: JoinHandle<()>,
 }
 
 impl FaultProxy {
     pub(super) async fn start() -> Self {
-        let plan = Arc::new(Mutex::new(FaultPlan::default()));
+        let plan = Arc::new(Mutex::new(ProxyFaultPlan::default()));
         let client = reqwest::Client::builder().no_proxy().build().unwrap();
         let state = (Arc::clone(&plan), client, s3_server().await.endpoint().to_owned());
         let router =
@@ -82,7 +82,7 @@ impl Drop for FaultProxy {
     }
 }
 
-type ProxyState = (Arc<Mutex<FaultPlan>>, reqwest::Client, String);
+type ProxyState = (Arc<Mutex<ProxyFaultPlan>>, reqwest::Client, String);
 
 async fn handle_request(State(state): State<Arc<ProxyState>>, request: Request) -> Response {
     let (plan, client, server) = &*state;

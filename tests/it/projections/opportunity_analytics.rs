@@ -3,7 +3,7 @@
 use projections::{
     OpportunityCriteria, TimeRange,
     opportunity_analytics::{
-        OpportunityAnalytics, OpportunityCursor, OpportunityItem, OpportunitySelection, SelectionStats, SelectionTotals,
+        AnalyticsCursor, AnalyticsItem, OpportunityAnalytics, OpportunitySelection, SelectionStats, SelectionTotals,
     },
     storage::clickhouse::ClickHouseConfig,
 };
@@ -30,7 +30,7 @@ async fn rows(database: &str, statement: &str) -> Vec<Vec<String>> {
 }
 
 /// Everything a reader can see.
-async fn seen(analytics: &OpportunityAnalytics) -> (u64, u64, Vec<OpportunityItem>, SelectionStats) {
+async fn seen(analytics: &OpportunityAnalytics) -> (u64, u64, Vec<AnalyticsItem>, SelectionStats) {
     let all = OpportunitySelection::default();
     let page = analytics.list_opportunities(&all, None, 100).await.unwrap();
     assert_eq!((page.total, page.has_next), (page.items.len() as u64, false));
@@ -70,7 +70,7 @@ async fn a_list_shows_current_facts_newest_first_page_by_page() {
     let all = OpportunitySelection::default();
 
     let mut pages = vec![];
-    let mut after: Option<OpportunityCursor> = None;
+    let mut after: Option<AnalyticsCursor> = None;
     loop {
         let page = analytics.list_opportunities(&all, after.as_ref(), 1).await.unwrap();
         assert_eq!((page.total, page.items.len()), (3, 1));

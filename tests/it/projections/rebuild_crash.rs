@@ -66,9 +66,9 @@ impl<const NUMBER: usize> EmptyProjection<NUMBER> {
 }
 
 /// A fold of nothing.
-struct EmptyFold;
+struct FoldWithoutRows;
 
-impl ReadModelFold for EmptyFold {
+impl ReadModelFold for FoldWithoutRows {
     fn apply_event(&mut self, _event: &RawEnvelope) -> Result<(), ProjectionError> {
         Ok(())
     }
@@ -130,7 +130,7 @@ impl<const NUMBER: usize> Projection for EmptyProjection<NUMBER> {
     }
 
     fn fold(&self, _scope: &VerifyScope) -> Box<dyn ReadModelFold> {
-        Box::new(EmptyFold)
+        Box::new(FoldWithoutRows)
     }
 
     async fn read_back(&self, _scope: &VerifyScope) -> Result<Vec<ReadModelRow>, QueryError> {

@@ -49,7 +49,8 @@ struct MailPreferencesInput {
 
 /// Where and when you receive mail.
 #[derive(SimpleObject)]
-struct MailPreferences {
+#[graphql(name = "MailPreferences")]
+struct MailPreferencesNode {
     /// Mail address.
     address: String,
     /// Time zone of the daily digest by its IANA name.
@@ -103,12 +104,12 @@ pub(in crate::graphql) struct MailPreferencesQuery;
 #[Object]
 impl MailPreferencesQuery {
     /// Where and when you receive mail; null if you have not set it, and receive none.
-    async fn mail_preferences(&self, ctx: &Context<'_>) -> Result<Option<MailPreferences>> {
+    async fn mail_preferences(&self, ctx: &Context<'_>) -> Result<Option<MailPreferencesNode>> {
         let (tenant, user) = (reading_tenant(ctx)?, request_identity(ctx)?.user().to_string());
         let found = read_models::from_context(ctx)?.tenant_views().await?.get::<record::Inbox>(tenant, &user).await;
         let inbox = found.map_err(|error| error::query_error(&error))?.map(|stored| stored.state).unwrap_or_default();
         let mail_state = inbox.mail_state();
-        Ok(mail_state.preferences().map(|preferences| MailPreferences {
+        Ok(mail_state.preferences().map(|preferences| MailPreferencesNode {
             address: preferences.address.as_str().to_owned(),
             time_zone: preferences.time_zone.to_string(),
             digest_hour: preferences.digest_hour.number(),

@@ -37,9 +37,9 @@ struct OpportunityStatsNode {
     /// Totals over all of them.
     total: FiguresNode,
     /// By department, most opportunities first.
-    by_agency: Vec<AgencyFigures>,
+    by_agency: Vec<AgencyFiguresNode>,
     /// By type of the current notice, most frequent first.
-    by_type: Vec<TypeFigures>,
+    by_type: Vec<TypeFiguresNode>,
     /// By the UTC day on which the current notice was published, oldest first.
     by_day: Vec<DayFigures>,
     /// Whether the figures are of all of them; otherwise of a part, because there are too many that no counter has.
@@ -60,7 +60,8 @@ struct FiguresNode {
 
 /// Figures of one department.
 #[derive(SimpleObject)]
-struct AgencyFigures {
+#[graphql(name = "AgencyFigures")]
+struct AgencyFiguresNode {
     /// Department.
     agency: AgencyNode,
     /// Figures.
@@ -69,7 +70,8 @@ struct AgencyFigures {
 
 /// Figures of one notice type.
 #[derive(SimpleObject)]
-struct TypeFigures {
+#[graphql(name = "TypeFigures")]
+struct TypeFiguresNode {
     /// Notice type.
     #[graphql(name = "type")]
     notice_type: String,
@@ -98,14 +100,14 @@ impl From<SelectionTotals> for FiguresNode {
 
 impl From<SelectionStats> for OpportunityStatsNode {
     fn from(stats: SelectionStats) -> Self {
-        let by_agency = stats.by_agency.into_iter().map(|bucket| AgencyFigures {
+        let by_agency = stats.by_agency.into_iter().map(|bucket| AgencyFiguresNode {
             agency: AgencyNode { code: bucket.code, name: bucket.name },
             figures: bucket.totals.into(),
         });
         let by_type = stats
             .by_type
             .into_iter()
-            .map(|bucket| TypeFigures { notice_type: bucket.notice_type, figures: bucket.totals.into() });
+            .map(|bucket| TypeFiguresNode { notice_type: bucket.notice_type, figures: bucket.totals.into() });
         let by_day =
             stats.by_day.into_iter().map(|bucket| DayFigures { day: bucket.day, figures: bucket.totals.into() });
         Self {

@@ -13,7 +13,7 @@ use super::{DocumentRequirement, extract};
 /// The least precision and recall.
 const LEAST_SCORE: f64 = 0.8;
 
-struct ListEntry {
+struct ExpectedRequirement {
     kind: Option<RequirementKind>,
     words: String,
 }
@@ -31,17 +31,17 @@ fn normalise(text: &str) -> String {
     words.map(str::to_lowercase).collect::<Vec<_>>().join(" ")
 }
 
-fn read_list(list: &str) -> Vec<ListEntry> {
+fn read_list(list: &str) -> Vec<ExpectedRequirement> {
     let lines = list.lines().filter(|line| !line.starts_with('#'));
     let entry = |line: &str| {
         let (kind, words) = line.split_once('\t').unwrap();
-        ListEntry { kind: RequirementKind::parse(kind).ok(), words: normalise(words) }
+        ExpectedRequirement { kind: RequirementKind::parse(kind).ok(), words: normalise(words) }
     };
     lines.map(entry).collect()
 }
 
 /// The score of requirements, of which those are judged that `is_judged`; prints what is wrong and what is missing.
-fn score(document: &str, found: &[DocumentRequirement], list: &[ListEntry]) -> ExtractionScore {
+fn score(document: &str, found: &[DocumentRequirement], list: &[ExpectedRequirement]) -> ExtractionScore {
     let texts: Vec<_> = found.iter().map(|found| normalise(found.text.as_str())).collect();
     let contains =
         |text: &str, words: &str| format!(" {text} ").contains(&format!(" {words} ")) || text.contains(words);

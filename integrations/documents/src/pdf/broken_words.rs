@@ -75,10 +75,10 @@ fn is_broken(before: &str, after: &str, counts: &HashMap<String, u32>) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::TextSource;
+    use crate::PageTextSource;
 
     fn join(text: &str) -> String {
-        let mut pages = [PageText { number: 1, source: TextSource::Native, text: text.to_owned() }];
+        let mut pages = [PageText { number: 1, source: PageTextSource::Native, text: text.to_owned() }];
         join_broken_words(&mut pages);
         pages.into_iter().next().unwrap().text
     }

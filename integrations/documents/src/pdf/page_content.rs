@@ -156,12 +156,12 @@ fn split_words(text: &str) -> impl Iterator<Item = &str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::TextSource;
+    use crate::PageTextSource;
 
     #[test]
     fn hyphens_at_line_ends_go_where_the_word_is_known() {
         let text = "The con\u{e000}\ntractor and cost\u{e000}\nreimbursement; a contractor - \u{e000}\nend".to_owned();
-        let mut pages = [PageText { number: 1, source: TextSource::Native, text }];
+        let mut pages = [PageText { number: 1, source: PageTextSource::Native, text }];
         join_hyphenated_words(&mut pages);
         assert_eq!(pages[0].text, "The contractor and cost-reimbursement; a contractor - -\nend");
     }

@@ -57,12 +57,12 @@ impl LineEnd {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::TextSource;
+    use crate::PageTextSource;
 
     fn remove(texts: &[&str]) -> Vec<String> {
         let page = |(index, text): (usize, &&str)| PageText {
             number: u32::try_from(index + 1).unwrap(),
-            source: TextSource::Native,
+            source: PageTextSource::Native,
             text: (*text).to_owned(),
         };
         let mut pages: Vec<PageText> = texts.iter().enumerate().map(page).collect();

@@ -11,7 +11,7 @@ use std::{
 };
 
 use documents::{
-    ExtractionConfig, ExtractionLimits, ExtractionProcess, ExtractionProgram, ExtractionRequest, FailureKind,
+    ExtractionConfig, ExtractionFailureKind, ExtractionLimits, ExtractionProcess, ExtractionProgram, ExtractionRequest,
     FaultOrigin,
 };
 use nix::{
@@ -125,7 +125,7 @@ async fn a_page_that_takes_character_recognition_too_long_is_the_files_fault() {
     let limits = ExtractionLimits { ocr_page_cpu_seconds: 1, ..ExtractionLimits::default() };
     let config = ExtractionConfig { tesseract: program, ..config_with(limits) };
     let failure = ExtractionProcess::new(extraction_program(), config).extract(&file, "scan.pdf").await.unwrap_err();
-    assert_eq!((failure.kind, failure.kind.origin()), (FailureKind::Damaged, FaultOrigin::File));
+    assert_eq!((failure.kind, failure.kind.origin()), (ExtractionFailureKind::Damaged, FaultOrigin::File));
     let expected = "character recognition failed at page 1: reading the image takes more than 1 seconds of computing";
     assert_eq!(failure.reason, expected);
 }
@@ -146,7 +146,7 @@ async fn a_process_that_does_not_end_is_killed_with_all_that_it_started() {
     let group = folder.path().join("group");
     let started = Instant::now();
     let failure = run_shell(&format!("echo $$ > {}; sleep 60 & wait", group.display())).await;
-    assert_eq!(failure.kind, FailureKind::TimeExceeded);
+    assert_eq!(failure.kind, ExtractionFailureKind::TimeExceeded);
     assert_eq!(failure.reason, "reading the file was not finished after 1 seconds; split it");
     assert_eq!(failure.kind.origin(), FaultOrigin::File, "another attempt would take as long");
     assert!(started.elapsed() < Duration::from_secs(3));
@@ -162,13 +162,13 @@ async fn a_process_that_does_not_end_is_killed_with_all_that_it_started() {
 #[tokio::test]
 async fn ends_without_a_report_are_told_apart() {
     let failure = run_shell("yes").await;
-    assert_eq!(failure.kind, FailureKind::TooLarge);
-    assert_eq!(run_shell("kill -SEGV $$").await.kind, FailureKind::MemoryExceeded);
-    assert_eq!(run_shell("kill -XCPU $$").await.kind, FailureKind::CpuTimeExceeded);
+    assert_eq!(failure.kind, ExtractionFailureKind::TooLarge);
+    assert_eq!(run_shell("kill -SEGV $$").await.kind, ExtractionFailureKind::MemoryExceeded);
+    assert_eq!(run_shell("kill -XCPU $$").await.kind, ExtractionFailureKind::CpuTimeExceeded);
     let failure = run_shell("kill -KILL $$").await;
     assert_eq!(
         (failure.kind, failure.reason.as_str()),
-        (FailureKind::Interrupted, "the extraction was ended by SIGKILL")
+        (ExtractionFailureKind::Interrupted, "the extraction was ended by SIGKILL")
     );
     let failure = run_shell("echo broken >&2; exit 3").await;
     assert_eq!(failure.reason, "the extraction ended with exit status: 3: broken");
@@ -185,11 +185,11 @@ async fn missing_tools_are_named_with_the_package_that_has_them() {
     fs::write(&path, image_pdf(100, &[0; 10_000])).unwrap();
     let config = ExtractionConfig { tesseract: "no-such-program".into(), ..config_with(ExtractionLimits::default()) };
     let failure = ExtractionProcess::new(extraction_program(), config).extract(&path, "scan.pdf").await.unwrap_err();
-    assert_eq!(failure.kind, FailureKind::ToolMissing);
+    assert_eq!(failure.kind, ExtractionFailureKind::ToolMissing);
     assert!(failure.reason.contains("install the Debian package tesseract-ocr"), "{failure}");
     let config = ExtractionConfig::default();
     let failure = ExtractionProcess::new(extraction_program(), config).extract(&path, "scan.pdf").await.unwrap_err();
-    assert_eq!(failure.kind, FailureKind::ToolMissing);
+    assert_eq!(failure.kind, ExtractionFailureKind::ToolMissing);
     assert!(failure.reason.contains("the PyPI package pypdfium2"), "{failure}");
 }
 

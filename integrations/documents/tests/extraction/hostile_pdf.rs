@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use documents::{ExtractionLimits, FailureKind, FaultOrigin, MAX_EXTRACTION_MEMORY_BYTES, TextMethod};
+use documents::{ExtractionFailureKind, ExtractionLimits, FaultOrigin, MAX_EXTRACTION_MEMORY_BYTES, TextMethod};
 use nix::sys::resource::{UsageWho, getrusage};
 
 use crate::{
@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// The failure of a file, which must come soon.
-async fn fail(content: &[u8]) -> (FailureKind, String) {
+async fn fail(content: &[u8]) -> (ExtractionFailureKind, String) {
     let started = Instant::now();
     let failure = extract(content, "rfp.pdf").await.unwrap_err();
     assert!(started.elapsed() < Duration::from_secs(20), "{failure} after {:?}", started.elapsed());
@@ -29,7 +29,7 @@ async fn an_encrypted_file_is_refused_with_advice() {
         format!("/ID [<00> <00>] /Encrypt << /Filter /Standard /V 1 /R 2 /P -4 /O <{digits}> /U <{digits}> >> >>");
     let file = String::from_utf8(file).unwrap().replace("/Root 1 0 R  >>", &format!("/Root 1 0 R {encrypt}"));
     let (kind, reason) = fail(file.as_bytes()).await;
-    assert_eq!(kind, FailureKind::Encrypted);
+    assert_eq!(kind, ExtractionFailureKind::Encrypted);
     assert_eq!(reason, "the file is encrypted with a password; remove the password and upload it again");
 }
 
@@ -37,7 +37,7 @@ async fn an_encrypted_file_is_refused_with_advice() {
 async fn a_truncated_file_is_damaged_or_read_as_far_as_it_goes() {
     let file = text_pdf(&[vec!["The first page has a sentence."], vec!["The second page has another."]]);
     let (kind, reason) = fail(&file[..60]).await;
-    assert_eq!(kind, FailureKind::Damaged);
+    assert_eq!(kind, ExtractionFailureKind::Damaged);
     assert_eq!(reason, "the PDF file is damaged or incomplete: its end is missing");
     let without_table = file.windows(4).rposition(|window| window == b"xref").unwrap();
     let text = extract(&file[..without_table], "rfp.pdf").await.unwrap();
@@ -55,7 +55,7 @@ async fn damaged_pages_are_listed_and_half_of_them_are_a_damaged_file() {
     assert_eq!(text.unreadable_pages, [2]);
     let damaged = damaged.replace("8 0 R 10 0 R]", "99 0 R 10 0 R]");
     let (kind, reason) = fail(damaged.as_bytes()).await;
-    assert_eq!(kind, FailureKind::Damaged);
+    assert_eq!(kind, ExtractionFailureKind::Damaged);
     let expected = "the PDF file is damaged or incomplete: 2 of its 4 pages cannot be read, first page 2";
     assert_eq!(reason, expected);
 }
@@ -66,7 +66,7 @@ async fn too_many_pages_are_refused_before_they_are_read() {
     let (kind, reason) = fail(file.as_bytes()).await;
     assert_eq!(
         (kind, reason.as_str()),
-        (FailureKind::TooLarge, "the file has 12000 pages, at most 2000 are read; split it")
+        (ExtractionFailureKind::TooLarge, "the file has 12000 pages, at most 2000 are read; split it")
     );
 }
 
@@ -78,12 +78,12 @@ async fn circles_among_pages_and_forms_end() {
         "<< /Type /Pages /Kids [2 0 R 3 0 R] /Count 20 >>",
     ];
     let (kind, _) = fail(&compose_pdf(&objects.map(|object| object.as_bytes().to_vec()), "")).await;
-    assert_eq!(kind, FailureKind::Damaged);
+    assert_eq!(kind, ExtractionFailureKind::Damaged);
 
     let form =
         stream("/Type /XObject /Subtype /Form /BBox [0 0 9 9] /Resources << /XObject << /X 6 0 R >> >>", b"/X Do");
     let (kind, _) = fail(&one_page(stream("", b"/X Do"), "/XObject << /X 6 0 R >>", vec![form])).await;
-    assert_eq!(kind, FailureKind::NoText);
+    assert_eq!(kind, ExtractionFailureKind::NoText);
 }
 
 /// Each form shows the next one ten times, the last one a line: 10^12 lines from 2 kB.
@@ -104,7 +104,10 @@ async fn a_file_that_computes_for_ever_is_stopped() {
     let started = Instant::now();
     let failure = extract_within(&file, "rfp.pdf", limits).await.unwrap_err();
     println!("{failure} after {:?}", started.elapsed());
-    assert!(matches!(failure.kind, FailureKind::CpuTimeExceeded | FailureKind::MemoryExceeded), "{failure}");
+    assert!(
+        matches!(failure.kind, ExtractionFailureKind::CpuTimeExceeded | ExtractionFailureKind::MemoryExceeded),
+        "{failure}"
+    );
 }
 
 /// 2 GiB of content from 2 MB: the process stays below its limit of memory, whatever becomes of the file.
@@ -125,13 +128,13 @@ async fn a_decompression_bomb_stays_within_the_limit_of_memory() {
 async fn huge_images_are_refused_before_they_are_decoded() {
     let image = stream(&image_dictionary(20_000, 20_000), &compressed_bytes(0, 24));
     let (kind, reason) = fail(&one_page(stream("", IMAGE_CONTENT), "/XObject << /Im1 6 0 R >>", vec![image])).await;
-    assert_eq!(kind, FailureKind::TooLarge);
+    assert_eq!(kind, ExtractionFailureKind::TooLarge);
     assert!(reason.starts_with("page 1 has an image of 20000 x 20000 pixels"), "{reason}");
 
     let mut png = b"\x89PNG\r\n\x1a\n\0\0\0\x0dIHDR".to_vec();
     png.extend([0, 0, 0x4e, 0x20, 0, 0, 0x4e, 0x20, 8, 0, 0, 0, 0]);
     let (kind, _) = fail(&png).await;
-    assert_eq!(kind, FailureKind::TooLarge);
+    assert_eq!(kind, ExtractionFailureKind::TooLarge);
 }
 
 #[tokio::test]
@@ -140,7 +143,7 @@ async fn a_damaged_image_is_the_files_fault() {
     png.extend([0, 0, 1, 0, 0, 0, 1, 0, 8, 0, 0, 0, 0, 1, 2, 3, 4]);
     png.extend([7; 500]);
     let (kind, reason) = fail(&png).await;
-    assert_eq!(kind, FailureKind::Damaged, "{reason}");
+    assert_eq!(kind, ExtractionFailureKind::Damaged, "{reason}");
     assert!(reason.starts_with("character recognition failed at the image: "), "{reason}");
 }
 

@@ -6,8 +6,8 @@ use std::{
 };
 
 use documents::{
-    ExtractedText, ExtractionConfig, ExtractionFailure, ExtractionLimits, ExtractionProcess, ExtractionProgram,
-    FailureKind, FaultOrigin, check_confinement,
+    ExtractedText, ExtractionConfig, ExtractionFailure, ExtractionFailureKind, ExtractionLimits, ExtractionProcess,
+    ExtractionProgram, FaultOrigin, check_confinement,
 };
 use nix::{errno::Errno, libc};
 use tempfile::TempDir;
@@ -36,7 +36,11 @@ async fn run_script(script: &str) -> Result<ExtractedText, ExtractionFailure> {
 /// Scripts end by themselves after a minute, and then the file has no text.
 async fn expect_excess(script: &str, expected: &str) {
     let failure = run_script(script).await.unwrap_err();
-    assert_eq!((failure.kind, failure.kind.origin()), (FailureKind::ResourcesExceeded, FaultOrigin::File), "{failure}");
+    assert_eq!(
+        (failure.kind, failure.kind.origin()),
+        (ExtractionFailureKind::ResourcesExceeded, FaultOrigin::File),
+        "{failure}"
+    );
     assert!(failure.reason.contains(expected), "{failure}");
 }
 

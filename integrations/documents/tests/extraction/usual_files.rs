@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use documents::{FailureKind, FaultOrigin, FileType, TextMethod, TextSource};
+use documents::{ExtractionFailureKind, FaultOrigin, FileType, PageTextSource, TextMethod};
 
 use crate::{
     docx_builder::{docx, paragraph},
@@ -100,7 +100,7 @@ async fn the_content_decides_and_not_the_name() {
     assert_eq!(text.unwrap().language.as_deref(), Some("es"));
     let noise: Vec<u8> = (0..=255).cycle().take(5000).collect();
     let failure = extract(&noise, "rfp.pdf").await.unwrap_err();
-    assert_eq!((failure.kind, failure.kind.origin()), (FailureKind::UnsupportedType, FaultOrigin::File));
+    assert_eq!((failure.kind, failure.kind.origin()), (ExtractionFailureKind::UnsupportedType, FaultOrigin::File));
     let failure = extract(b"", "rfp.pdf").await.unwrap_err();
     assert_eq!(failure.reason, "the file is empty");
 }
@@ -108,9 +108,12 @@ async fn the_content_decides_and_not_the_name() {
 #[tokio::test]
 async fn a_page_without_anything_stays_empty_and_a_file_of_such_pages_is_reported() {
     let text = extract(&text_pdf(&[vec![], LINES.to_vec()]), "rfp.pdf").await.unwrap();
-    assert_eq!((text.pages[0].text.as_str(), text.pages[0].source), ("", TextSource::Native));
+    assert_eq!((text.pages[0].text.as_str(), text.pages[0].source), ("", PageTextSource::Native));
     let failure = extract(&text_pdf(&[vec![]]), "rfp.pdf").await.unwrap_err();
-    assert_eq!((failure.kind, failure.reason.as_str()), (FailureKind::NoText, "the file contains no readable text"));
+    assert_eq!(
+        (failure.kind, failure.reason.as_str()),
+        (ExtractionFailureKind::NoText, "the file contains no readable text")
+    );
 }
 
 /// Two columns of running text, whose lines the file contains in turn.

@@ -8,19 +8,19 @@ use sam_gov::{
 };
 
 use super::{byte_meter::ByteMeter, rejection_report::RejectionReport};
-use crate::cli::progress_reporter::{ProgressReporter, ProgressUnit};
+use crate::cli::progress_display::{ProgressDisplay, ProgressUnit};
 
 /// Observes an import: shows progress on standard error and writes the rejection report.
 pub(super) struct ImportProgressReporter {
     meter: ByteMeter,
-    progress: ProgressReporter,
+    progress: ProgressDisplay,
     report: RejectionReport,
     rows: u64,
 }
 
 impl ImportProgressReporter {
     pub(super) fn new(meter: ByteMeter, bytes: Option<u64>, report: RejectionReport) -> Self {
-        Self { meter, progress: ProgressReporter::start(ProgressUnit::Bytes, bytes), report, rows: 0 }
+        Self { meter, progress: ProgressDisplay::start(ProgressUnit::Bytes, bytes), report, rows: 0 }
     }
 
     pub(super) fn rows_processed(&self) -> u64 {

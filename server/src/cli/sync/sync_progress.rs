@@ -10,14 +10,14 @@ use sam_gov::{
 
 use crate::cli::{
     import::rejection_report::RejectionReport,
-    progress_reporter::{ProgressReporter, ProgressUnit},
+    progress_display::{ProgressDisplay, ProgressUnit},
 };
 
 /// Observes a run: shows progress on standard error and writes the rejection report.
 pub(super) struct SyncProgressReporter {
     source: SyncSource,
     /// Starts with the first batch, when the size of the extract is known.
-    progress: Option<ProgressReporter>,
+    progress: Option<ProgressDisplay>,
     received: u64,
     report: RejectionReport,
 }
@@ -43,7 +43,7 @@ impl ImportObserver for SyncProgressReporter {
             SyncSource::Api => *rows,
             SyncSource::Extract => self.received,
         };
-        let progress = self.progress.get_or_insert_with(|| ProgressReporter::start(ProgressUnit::Rows, None));
+        let progress = self.progress.get_or_insert_with(|| ProgressDisplay::start(ProgressUnit::Rows, None));
         progress.update(done, || format!("{rows} rows, {events} events, {rejected} rejected"));
     }
 
@@ -59,6 +59,6 @@ impl ImportObserver for SyncProgressReporter {
 impl SyncObserver for SyncProgressReporter {
     fn on_download(&mut self, received: u64, total: Option<u64>) {
         self.received = received;
-        self.progress.get_or_insert_with(|| ProgressReporter::start(ProgressUnit::Bytes, total));
+        self.progress.get_or_insert_with(|| ProgressDisplay::start(ProgressUnit::Bytes, total));
     }
 }

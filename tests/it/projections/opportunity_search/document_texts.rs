@@ -13,7 +13,7 @@ use domain::{
 };
 use futures::future::BoxFuture;
 use projections::{
-    opportunity_search::{TextSource, TextSourceError},
+    opportunity_search::{DocumentTextSource, DocumentTextSourceError},
     runtime::ProjectionError,
 };
 use qdrant_client::qdrant::{Condition, Filter};
@@ -38,12 +38,12 @@ struct TestSource {
     meanwhile: OnceLock<(OpportunitySearch, Vec<RawEnvelope>)>,
 }
 
-impl TextSource for TestSource {
+impl DocumentTextSource for TestSource {
     fn read_text<'a>(
         &'a self,
         _key: &'a str,
         _max_bytes: u64,
-    ) -> BoxFuture<'a, Result<Option<String>, TextSourceError>> {
+    ) -> BoxFuture<'a, Result<Option<String>, DocumentTextSourceError>> {
         Box::pin(async {
             self.reads.fetch_add(1, Ordering::Relaxed);
             if let Some((search, events)) = self.meanwhile.get() {
@@ -52,7 +52,7 @@ impl TextSource for TestSource {
             match self.answer {
                 SourceAnswer::Text(text) => Ok(Some(text.to_owned())),
                 SourceAnswer::Missing => Ok(None),
-                SourceAnswer::Failure => Err(TextSourceError::new(std::io::Error::other("down"))),
+                SourceAnswer::Failure => Err(DocumentTextSourceError::new(std::io::Error::other("down"))),
             }
         })
     }

@@ -7,11 +7,11 @@ use async_graphql::{parser::types::OperationType, value};
 use super::*;
 use crate::graphql::document_parser::parse_document;
 
-const LIMITS: CostLimits = CostLimits { complexity: 5_000, depth: 20, aliases: 50 };
+const LIMITS: QueryCostLimits = QueryCostLimits { complexity: 5_000, depth: 20, aliases: 50 };
 
-fn measure_with_variables(text: &str, variables: ConstValue) -> Result<usize, CostError> {
+fn measure_with_variables(text: &str, variables: ConstValue) -> Result<usize, QueryCostError> {
     let document = parse_document(text).unwrap_or_else(|error| panic!("{text}: {error}"));
-    measure_document(&document, None, &Variables::from_value(variables), &LIMITS)
+    measure_query_cost(&document, None, &Variables::from_value(variables), &LIMITS)
         .map(|measured| measured.cost.complexity)
 }
 
@@ -19,7 +19,7 @@ fn cost(text: &str) -> usize {
     measure_with_variables(text, value!({})).unwrap_or_else(|error| panic!("{text}: {error}"))
 }
 
-fn measure_error(text: &str) -> CostError {
+fn measure_error(text: &str) -> QueryCostError {
     measure_with_variables(text, value!({})).expect_err(text)
 }
 
@@ -93,11 +93,11 @@ fn documents_that_multiply_their_cost_are_refused() {
     let operations = (0..200).map(|n| format!("query q{n} {{ ...f0 }} ")).collect::<Vec<_>>().concat();
     let many_operations = format!("{operations}{}", levels(2, 6).trim_start_matches("query { ...f0 }"));
     for text in [levels(3, 30), levels(30, 3), levels(2, 12), spread_searches, format!("{{ {} }}", "a ".repeat(600))] {
-        assert!(matches!(measure_error(&text), CostError::TooComplex { .. }), "{text}");
+        assert!(matches!(measure_error(&text), QueryCostError::TooComplex { .. }), "{text}");
     }
     let document = parse_document(&many_operations).unwrap();
-    let error = measure_document(&document, Some("q0"), &Variables::default(), &LIMITS).unwrap_err();
-    assert!(matches!(error, CostError::TooComplex { .. }), "all operations are validated: {error}");
+    let error = measure_query_cost(&document, Some("q0"), &Variables::default(), &LIMITS).unwrap_err();
+    assert!(matches!(error, QueryCostError::TooComplex { .. }), "all operations are validated: {error}");
 }
 
 #[test]
@@ -109,16 +109,16 @@ fn a_repeated_field_counts_each_time_it_is_executed() {
     };
     assert_eq!(cost(&repeat(search, 24)), 24 * 203);
     for text in [repeat(search, 25), spread(search, 5, 5), spread(search, 47, 8)] {
-        assert!(matches!(measure_error(&text), CostError::TooComplex { .. }), "{text}");
+        assert!(matches!(measure_error(&text), QueryCostError::TooComplex { .. }), "{text}");
     }
     // Cheap root fields are limited by their number.
     assert_eq!(cost(&repeat(read, 64)), 64 * 12);
     for text in [repeat(read, 65), spread(read, 13, 5)] {
-        assert!(matches!(measure_error(&text), CostError::TooManyRootFields { limit: 64 }), "{text}");
+        assert!(matches!(measure_error(&text), QueryCostError::TooManyRootFields { limit: 64 }), "{text}");
     }
-    let more_aliases = CostLimits { aliases: 100, ..LIMITS };
+    let more_aliases = QueryCostLimits { aliases: 100, ..LIMITS };
     let document = parse_document(&repeat(read, 100)).unwrap();
-    let measured = measure_document(&document, None, &Variables::default(), &more_aliases);
+    let measured = measure_query_cost(&document, None, &Variables::default(), &more_aliases);
     assert_eq!(measured.unwrap().cost.complexity, 100 * 12);
 }
 
@@ -127,31 +127,34 @@ fn documents_that_cannot_be_executed_are_refused_with_the_reason() {
     let chain = (0..600).map(|n| format!("fragment f{n} on Query {{ ...f{} }} ", n + 1)).collect::<Vec<_>>().concat();
     let chain = format!("{{ ...f0 }} {chain} fragment f600 on Query {{ a }}");
     let unused = format!("{{ a }} {}", chain.trim_start_matches("{ ...f0 }"));
-    assert!(matches!(measure_error(&chain), CostError::TooDeep { .. }));
-    assert!(matches!(measure_error(&unused), CostError::TooDeep { .. }));
+    assert!(matches!(measure_error(&chain), QueryCostError::TooDeep { .. }));
+    assert!(matches!(measure_error(&unused), QueryCostError::TooDeep { .. }));
     let deep = format!("{} a {}", "{ a ".repeat(21), "}".repeat(21));
-    assert!(matches!(measure_error(&deep), CostError::TooDeep { limit: 20, .. }));
+    assert!(matches!(measure_error(&deep), QueryCostError::TooDeep { limit: 20, .. }));
     let named = (0..51).map(|n| format!("a{n}: __typename ")).collect::<Vec<_>>().concat();
-    assert!(matches!(measure_error(&format!("{{ {named} }}")), CostError::TooManyAliases { .. }));
+    assert!(matches!(measure_error(&format!("{{ {named} }}")), QueryCostError::TooManyAliases { .. }));
     let spread = "{ ...F ...F ...F } fragment F on Query { ".to_owned() + &named[..named.len() / 2] + "__typename }";
-    assert!(matches!(measure_error(&spread), CostError::TooManyAliases { .. }));
+    assert!(matches!(measure_error(&spread), QueryCostError::TooManyAliases { .. }));
     assert!(matches!(
         measure_error("{ ...A } fragment A on T { b { ...B } } fragment B on T { ...A }"),
-        CostError::FragmentCycle { .. }
+        QueryCostError::FragmentCycle { .. }
     ));
-    assert!(matches!(measure_error("{ a } fragment A on T { ...A }"), CostError::FragmentCycle { .. }));
-    assert!(matches!(measure_error("{ ...A }"), CostError::UnknownFragment { .. }));
-    assert!(matches!(measure_error("query A { a } query B { b }"), CostError::AmbiguousOperation));
-    assert!(matches!(measure_error(&format!("{{ a {} }}", "@d ".repeat(9))), CostError::TooManyDirectives { .. }));
-    assert!(matches!(measure_error(&format!("{{ a({}) }}", "b: 1 ".repeat(101))), CostError::TooManyArguments { .. }));
-    assert!(matches!(measure_error("subscription { a b }"), CostError::SeveralSubscriptionFields));
+    assert!(matches!(measure_error("{ a } fragment A on T { ...A }"), QueryCostError::FragmentCycle { .. }));
+    assert!(matches!(measure_error("{ ...A }"), QueryCostError::UnknownFragment { .. }));
+    assert!(matches!(measure_error("query A { a } query B { b }"), QueryCostError::AmbiguousOperation));
+    assert!(matches!(measure_error(&format!("{{ a {} }}", "@d ".repeat(9))), QueryCostError::TooManyDirectives { .. }));
+    assert!(matches!(
+        measure_error(&format!("{{ a({}) }}", "b: 1 ".repeat(101))),
+        QueryCostError::TooManyArguments { .. }
+    ));
+    assert!(matches!(measure_error("subscription { a b }"), QueryCostError::SeveralSubscriptionFields));
     assert!(matches!(
         measure_error("subscription { ...F ...F } fragment F on Subscription { a }"),
-        CostError::SeveralSubscriptionFields
+        QueryCostError::SeveralSubscriptionFields
     ));
     let document = parse_document("query A { a } query B { b }").unwrap();
-    let named = |name| measure_document(&document, Some(name), &Variables::default(), &LIMITS);
-    assert!(matches!(named("C"), Err(CostError::UnknownOperation { .. })));
+    let named = |name| measure_query_cost(&document, Some(name), &Variables::default(), &LIMITS);
+    assert!(matches!(named("C"), Err(QueryCostError::UnknownOperation { .. })));
     assert_eq!(named("B").unwrap().kind, OperationType::Query);
 }
 
@@ -173,13 +176,13 @@ fn introspection_is_possible_and_cannot_be_multiplied() {
     {
         assert!(matches!(
             measure_error(&format!("{{ __schema {{ types {{ {inner} }} }} }}")),
-            CostError::TooComplex { .. }
+            QueryCostError::TooComplex { .. }
         ));
     }
     let wide = format!("{{ __schema {{ types {{ fields {{ {} }} }} }} }}", "name ".repeat(1_000));
-    assert!(matches!(measure_error(&wide), CostError::TooComplex { .. }));
+    assert!(matches!(measure_error(&wide), QueryCostError::TooComplex { .. }));
     let spread = format!("{{ {} }} fragment F on Query {{ {} }}", "...F ".repeat(5), &full[1..full.len() - 1]);
-    assert!(matches!(measure_error(&spread), CostError::TooComplex { .. }));
+    assert!(matches!(measure_error(&spread), QueryCostError::TooComplex { .. }));
 }
 
 /// Returns the type, name and arguments of each field of the schema.

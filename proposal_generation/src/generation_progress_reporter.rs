@@ -14,7 +14,7 @@ use domain::{
 
 /// Numbers the messages of an attempt. Publishes the end when it is dropped, also when the attempt is interrupted: another
 /// attempt begins again with a start.
-pub(crate) struct ProgressReporter {
+pub(crate) struct GenerationProgressReporter {
     publisher: Arc<dyn ProgressPublisher>,
     tenant: TenantId,
     proposal: ProposalId,
@@ -23,7 +23,7 @@ pub(crate) struct ProgressReporter {
     messages: AtomicU64,
 }
 
-impl ProgressReporter {
+impl GenerationProgressReporter {
     pub(crate) fn new(
         publisher: Arc<dyn ProgressPublisher>,
         tenant: TenantId,
@@ -46,7 +46,7 @@ impl ProgressReporter {
     }
 }
 
-impl Drop for ProgressReporter {
+impl Drop for GenerationProgressReporter {
     fn drop(&mut self) {
         self.publish(None, ProgressKind::Ended);
     }

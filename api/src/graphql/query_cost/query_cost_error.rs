@@ -6,7 +6,7 @@ use super::{MAX_ARGUMENTS, MAX_DIRECTIVES};
 
 /// Why a document exceeds the limits or cannot be measured.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub(in crate::graphql) enum CostError {
+pub(in crate::graphql) enum QueryCostError {
     #[error("the document costs more than {limit}: request fewer fields, entries, searches or changes at once")]
     TooComplex { limit: usize },
     #[error("the document nests deeper than {limit} fields")]
@@ -31,7 +31,7 @@ pub(in crate::graphql) enum CostError {
     AmbiguousOperation,
 }
 
-impl CostError {
+impl QueryCostError {
     /// Returns the position of the error, if it has one.
     pub(in crate::graphql) fn pos(&self) -> Option<Pos> {
         match self {

@@ -3,14 +3,14 @@
 use clickhouse::Row;
 use serde::Deserialize;
 
-use super::OpportunityCursor;
+use super::AnalyticsCursor;
 use crate::listed_opportunity::ListedOpportunity;
 
 /// A page of a list of opportunities.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct OpportunityPage {
+pub struct AnalyticsPage {
     /// The items of the page, newest first.
-    pub items: Vec<OpportunityItem>,
+    pub items: Vec<AnalyticsItem>,
     /// Number of items in the whole list.
     pub total: u64,
     /// Whether another page follows.
@@ -18,7 +18,7 @@ pub struct OpportunityPage {
 }
 
 /// An opportunity as an item of a list.
-pub type OpportunityItem = ListedOpportunity<OpportunityCursor>;
+pub type AnalyticsItem = ListedOpportunity<AnalyticsCursor>;
 
 /// The row that `page_ids.sql` selects: the ids of a page, found without reading the opportunities' texts.
 #[derive(Debug, Row, Deserialize)]

@@ -26,7 +26,7 @@ pub(super) enum ProgressUnit {
 }
 
 /// Shows the progress of a command on standard error.
-pub(super) struct ProgressReporter {
+pub(super) struct ProgressDisplay {
     bar: ProgressBar,
     unit: ProgressUnit,
     total: Option<u64>,
@@ -34,7 +34,7 @@ pub(super) struct ProgressReporter {
     next_line_at: Option<Instant>,
 }
 
-impl ProgressReporter {
+impl ProgressDisplay {
     /// Starts at 0 of `total`; `None` if the total is not known.
     pub(super) fn start(unit: ProgressUnit, total: Option<u64>) -> Self {
         let terminal = std::io::stderr().is_terminal();

@@ -1,13 +1,13 @@
-//! The cost of a document, computed before it is validated or run.
+//! The query cost: what a GraphQL document costs to answer, computed before it is validated or run, and its limits.
 //!
 //! Each fragment is measured once, however often it is spread, so that the time to measure is linear in the length of
 //! the document; the cost of a fragment counts at each spread. Fields are multiplied by the entries of their lists, and
 //! values count each time they are read, also those of variables. A field that is repeated without an alias counts each
 //! time: async-graphql executes it each time, and merges the results.
 
-mod cost_error;
 mod field_price;
 mod paged_fields;
+mod query_cost_error;
 #[cfg(test)]
 mod tests;
 
@@ -23,7 +23,7 @@ use async_graphql::{
 use async_graphql_value::{ConstValue, Value};
 
 use self::field_price::{INTROSPECTION_SCALE, IntrospectionPlace};
-pub(super) use self::{cost_error::CostError, paged_fields::load_paged_fields};
+pub(super) use self::{paged_fields::load_paged_fields, query_cost_error::QueryCostError};
 use super::{document_parser::MAX_NESTING, pagination};
 
 /// Bytes of a string that cost as much as one field.
@@ -31,7 +31,7 @@ const TEXT_UNIT_BYTES: usize = 1024;
 
 /// Limits of one document.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct CostLimits {
+pub(super) struct QueryCostLimits {
     /// Maximum complexity.
     pub(super) complexity: usize,
     /// Maximum depth of fields inside fields.
@@ -54,9 +54,9 @@ const MAX_DIMENSIONS: usize = 5;
 /// others.
 const MAX_ARGUMENTS: usize = 100;
 
-/// The cost of a document.
+/// What a document costs to answer.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct DocumentCost {
+pub struct QueryCost {
     /// Number of returned fields, plus other work in units of a field: 200 for a search or statistics, 50 for a command,
     /// a history, a list of opportunities or its facets, 10 for another round trip to a store, 1 for a value of an
     /// argument.
@@ -68,21 +68,21 @@ pub struct DocumentCost {
 /// The operation of a request that will be executed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct MeasuredOperation {
-    pub(super) cost: DocumentCost,
+    pub(super) cost: QueryCost,
     pub(super) kind: OperationType,
 }
 
 /// Measures a request.
 ///
 /// # Errors
-/// [`CostError`] when the document exceeds `limits`, or cannot be measured because a fragment or operation does not
-/// exist.
-pub(super) fn measure_document(
+/// [`QueryCostError`] when the document exceeds `limits`, or cannot be measured because a fragment or operation does
+/// not exist.
+pub(super) fn measure_query_cost(
     document: &ExecutableDocument,
     operation_name: Option<&str>,
     variables: &Variables,
-    limits: &CostLimits,
-) -> Result<MeasuredOperation, CostError> {
+    limits: &QueryCostLimits,
+) -> Result<MeasuredOperation, QueryCostError> {
     let variable_weights = variables.iter().map(|(name, value)| (name.as_str(), measure_constant(value))).collect();
     let mut chosen = None;
     let mut visited = 0_usize;
@@ -92,7 +92,7 @@ pub(super) fn measure_document(
             None => chosen.is_none(),
         };
         if operation_name.is_none() && chosen.is_some() {
-            return Err(CostError::AmbiguousOperation);
+            return Err(QueryCostError::AmbiguousOperation);
         }
         let weight = CostVisitor::new(document, variables, &variable_weights, limits)
             .measure_operation(&operation.node, operation.pos)?;
@@ -103,29 +103,29 @@ pub(super) fn measure_document(
         }
     }
     let Some((kind, chosen)) = chosen else {
-        return Err(CostError::UnknownOperation { name: operation_name.unwrap_or_default().to_owned() });
+        return Err(QueryCostError::UnknownOperation { name: operation_name.unwrap_or_default().to_owned() });
     };
     check_unused_fragments(document, limits)?;
     let introspection = chosen.entries.saturating_mul(INTROSPECTION_SCALE.complexity) / INTROSPECTION_SCALE.entries;
     let complexity = chosen.complexity.saturating_add(introspection);
     if complexity > limits.complexity || visited > limits.complexity || chosen.entries > INTROSPECTION_SCALE.entries {
-        return Err(CostError::TooComplex { limit: limits.complexity });
+        return Err(QueryCostError::TooComplex { limit: limits.complexity });
     }
     if chosen.aliases > limits.aliases {
-        return Err(CostError::TooManyAliases { limit: limits.aliases });
+        return Err(QueryCostError::TooManyAliases { limit: limits.aliases });
     }
     let max_root_fields = limits.aliases.max(MAX_ROOT_FIELDS);
     if chosen.root_fields > max_root_fields {
-        return Err(CostError::TooManyRootFields { limit: max_root_fields });
+        return Err(QueryCostError::TooManyRootFields { limit: max_root_fields });
     }
     if kind == OperationType::Subscription && chosen.root_fields > 1 {
-        return Err(CostError::SeveralSubscriptionFields);
+        return Err(QueryCostError::SeveralSubscriptionFields);
     }
-    Ok(MeasuredOperation { cost: DocumentCost { complexity, is_introspection: chosen.entries > 0 }, kind })
+    Ok(MeasuredOperation { cost: QueryCost { complexity, is_introspection: chosen.entries > 0 }, kind })
 }
 
 /// Checks the limits of all fragments: also those that no operation spreads are validated.
-fn check_unused_fragments(document: &ExecutableDocument, limits: &CostLimits) -> Result<(), CostError> {
+fn check_unused_fragments(document: &ExecutableDocument, limits: &QueryCostLimits) -> Result<(), QueryCostError> {
     let (variables, variable_weights) = (Variables::default(), HashMap::new());
     let mut visitor = CostVisitor::new(document, &variables, &variable_weights, limits);
     for (name, fragment) in &document.fragments {
@@ -141,7 +141,7 @@ fn check_unused_fragments(document: &ExecutableDocument, limits: &CostLimits) ->
 /// The cost of a part of a document.
 #[derive(Debug, Clone, Copy, Default)]
 struct PartCost {
-    /// See [`DocumentCost::complexity`].
+    /// See [`QueryCost::complexity`].
     complexity: usize,
     /// What counts once for the list around it, in the unit of [`Self::complexity`].
     once_per_list: usize,
@@ -198,7 +198,7 @@ struct CostVisitor<'a> {
     variable_weights: &'a HashMap<&'a str, usize>,
     /// Default values of variables and their weights.
     defaults: HashMap<&'a str, (&'a ConstValue, usize)>,
-    limits: &'a CostLimits,
+    limits: &'a QueryCostLimits,
     root: OperationType,
     fragments: HashMap<(&'a str, IntrospectionPlace, bool), FragmentState>,
 }
@@ -208,16 +208,16 @@ impl<'a> CostVisitor<'a> {
         document: &'a ExecutableDocument,
         variables: &'a Variables,
         variable_weights: &'a HashMap<&'a str, usize>,
-        limits: &'a CostLimits,
+        limits: &'a QueryCostLimits,
     ) -> Self {
         let (defaults, fragments) = (HashMap::new(), HashMap::new());
         Self { document, variables, variable_weights, defaults, limits, root: OperationType::Query, fragments }
     }
 
-    fn measure_operation(mut self, operation: &'a OperationDefinition, at: Pos) -> Result<PartCost, CostError> {
+    fn measure_operation(mut self, operation: &'a OperationDefinition, at: Pos) -> Result<PartCost, QueryCostError> {
         self.root = operation.ty;
         if operation.variable_definitions.len() > MAX_ARGUMENTS {
-            return Err(CostError::TooManyArguments { at });
+            return Err(QueryCostError::TooManyArguments { at });
         }
         let mut own = self.measure_directives(&operation.directives, at)?;
         for definition in &operation.variable_definitions {
@@ -238,9 +238,9 @@ impl<'a> CostVisitor<'a> {
         &mut self,
         set: &'a Positioned<SelectionSet>,
         scope: SelectionScope,
-    ) -> Result<PartCost, CostError> {
+    ) -> Result<PartCost, QueryCostError> {
         if scope.nesting > MAX_NESTING {
-            return Err(CostError::TooDeep { limit: MAX_NESTING, at: set.pos });
+            return Err(QueryCostError::TooDeep { limit: MAX_NESTING, at: set.pos });
         }
         let mut sum = PartCost::default();
         for selection in &set.node.items {
@@ -256,7 +256,7 @@ impl<'a> CostVisitor<'a> {
                     let own = self.measure_directives(&spread.node.directives, spread.pos)?;
                     let name = &spread.node.fragment_name.node;
                     let Some(fragment) = self.document.fragments.get(name) else {
-                        return Err(CostError::UnknownFragment { name: name.to_string(), at: spread.pos });
+                        return Err(QueryCostError::UnknownFragment { name: name.to_string(), at: spread.pos });
                     };
                     let inner_scope = SelectionScope { nesting: scope.nesting + 1, ..scope };
                     let inner = self.measure_fragment(name, fragment, inner_scope)?;
@@ -265,7 +265,7 @@ impl<'a> CostVisitor<'a> {
             };
             sum = sum.combine(weight);
             if sum.visited > self.limits.complexity {
-                return Err(CostError::TooComplex { limit: self.limits.complexity });
+                return Err(QueryCostError::TooComplex { limit: self.limits.complexity });
             }
         }
         Ok(sum)
@@ -276,15 +276,15 @@ impl<'a> CostVisitor<'a> {
         name: &'a str,
         fragment: &'a Positioned<FragmentDefinition>,
         scope: SelectionScope,
-    ) -> Result<PartCost, CostError> {
+    ) -> Result<PartCost, QueryCostError> {
         let key = (name, scope.place, scope.is_root);
         match self.fragments.get(&key) {
             Some(FragmentState::InProgress) => {
-                return Err(CostError::FragmentCycle { name: name.to_owned(), at: fragment.pos });
+                return Err(QueryCostError::FragmentCycle { name: name.to_owned(), at: fragment.pos });
             }
             Some(FragmentState::Measured(weight)) => {
                 if scope.nesting + weight.nesting > MAX_NESTING {
-                    return Err(CostError::TooDeep { limit: MAX_NESTING, at: fragment.pos });
+                    return Err(QueryCostError::TooDeep { limit: MAX_NESTING, at: fragment.pos });
                 }
                 return Ok(*weight);
             }
@@ -297,9 +297,9 @@ impl<'a> CostVisitor<'a> {
         Ok(weight)
     }
 
-    fn measure_field(&mut self, field: &'a Field, pos: Pos, scope: SelectionScope) -> Result<PartCost, CostError> {
+    fn measure_field(&mut self, field: &'a Field, pos: Pos, scope: SelectionScope) -> Result<PartCost, QueryCostError> {
         if field.arguments.len() > MAX_ARGUMENTS {
-            return Err(CostError::TooManyArguments { at: pos });
+            return Err(QueryCostError::TooManyArguments { at: pos });
         }
         let name = field.name.node.as_str();
         let price = field_price::price_field(if scope.is_root { Some(self.root) } else { None }, name);
@@ -329,7 +329,7 @@ impl<'a> CostVisitor<'a> {
         let once_per_list = if is_data && price.is_about_list { complexity } else { 0 };
         let depth = inner.depth + 1;
         if depth > self.limits.depth {
-            return Err(CostError::TooDeep { limit: self.limits.depth, at: pos });
+            return Err(QueryCostError::TooDeep { limit: self.limits.depth, at: pos });
         }
         Ok(PartCost {
             complexity: if is_data { complexity - once_per_list } else { values },
@@ -343,9 +343,9 @@ impl<'a> CostVisitor<'a> {
         })
     }
 
-    fn measure_directives(&self, directives: &[Positioned<Directive>], at: Pos) -> Result<PartCost, CostError> {
+    fn measure_directives(&self, directives: &[Positioned<Directive>], at: Pos) -> Result<PartCost, QueryCostError> {
         if directives.len() > MAX_DIRECTIVES {
-            return Err(CostError::TooManyDirectives { at });
+            return Err(QueryCostError::TooManyDirectives { at });
         }
         let values = directives.iter().flat_map(|directive| &directive.node.arguments);
         let complexity = values.fold(0_usize, |sum, (_, value)| sum.saturating_add(self.measure_value(&value.node)));

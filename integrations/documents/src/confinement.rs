@@ -83,9 +83,9 @@ const FORBIDDEN_CALLS: [libc::c_long; 39] = [
 /// Confines this process to what the request needs.
 ///
 /// # Errors
-/// [`ExtractionError::Sandbox`]: the file must not be opened then.
+/// [`ExtractionError::Confinement`]: the file must not be opened then.
 pub(crate) fn confine_process(request: &ExtractionRequest) -> Result<(), ExtractionError> {
-    let error = |step| move |detail: String| ExtractionError::Sandbox { step, detail };
+    let error = |step| move |detail: String| ExtractionError::Confinement { step, detail };
     set_limits(request).map_err(|errno| errno.to_string()).map_err(error("setting limits"))?;
     let status = restrict_files(request).map_err(|cause| cause.to_string()).map_err(error("restricting files"))?;
     if request.config.require_confinement && status.ruleset == RulesetStatus::NotEnforced {

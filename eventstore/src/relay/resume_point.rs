@@ -1,4 +1,5 @@
-//! Reads the end of every partition from Kafka, checks that it belongs to this log, and adds what the checkpoint covers.
+//! Where the relay resumes: reads the last record of every partition from Kafka, checks that it belongs to this log,
+//! and adds what the checkpoint covers.
 
 use std::{
     collections::{HashMap, HashSet},
