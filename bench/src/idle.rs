@@ -46,7 +46,7 @@ pub async fn measure_idle_load(process: Option<u32>, duration: Duration) -> anyh
     let (before, started) = (CpuTimes::read(ticks), Instant::now());
     tokio::time::sleep(duration).await;
     let (after, elapsed) = (CpuTimes::read(ticks), started.elapsed());
-    Ok(after.since(&before, process, elapsed.as_secs_f64()))
+    Ok(after.load_since(&before, process, elapsed.as_secs_f64()))
 }
 
 impl IdleLoad {
@@ -84,7 +84,7 @@ impl CpuTimes {
         Self { machine: ticks.machine_busy_time(), processes: processes.collect() }
     }
 
-    fn since(&self, before: &Self, process: Option<u32>, seconds: f64) -> IdleLoad {
+    fn load_since(&self, before: &Self, process: Option<u32>, seconds: f64) -> IdleLoad {
         let cores = |now: Duration, then: Duration| now.saturating_sub(then).as_secs_f64() / seconds;
         let process_cores = |id: &u32| {
             // The time of a process that has ended is in its parent's.
@@ -130,7 +130,7 @@ mod tests {
     fn the_processes_of_a_program_are_summed_up() {
         let before = times(1_000, &[(1, "java", 500), (2, "postgres", 100), (3, "postgres", 100), (4, "idle", 7)]);
         let after = times(3_000, &[(1, "java", 1_500), (2, "postgres", 200), (4, "idle", 7), (5, "postgres", 400)]);
-        let load = after.since(&before, Some(1), 10.0);
+        let load = after.load_since(&before, Some(1), 10.0);
         assert_eq!(load.machine_cores, Some(0.2));
         assert_eq!(load.process_cores, Some(0.1));
         let expected = [("java".to_owned(), 0.1), ("postgres".to_owned(), 0.05)];

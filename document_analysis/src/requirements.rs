@@ -202,7 +202,7 @@ impl ExtractionRun<'_> {
                     }
                     continue;
                 }
-                BlockForm::Paragraph => lists.introduce(None),
+                BlockForm::Paragraph => lists.begin_list(None),
                 // The row as a whole is no requirement, but its sentences may be.
                 BlockForm::Item if lists.enter_item() => is_quoted = true,
                 BlockForm::Item => {}
@@ -233,15 +233,15 @@ impl ExtractionRun<'_> {
         let text = sentence.text;
         let own_kind = self.classify(text, block);
         if self.classifier.is_open_duty(text) {
-            lists.introduce(own_kind);
+            lists.begin_list(own_kind);
             return None;
         }
         if own_kind.is_none() && text.ends_with(':') && (block.form == BlockForm::Paragraph || !lists.is_introduced()) {
             let patterns = &self.extractor.lists;
             if self.classifier.is_duty_of_others(text) || patterns.is_optional_list(text) {
-                lists.introduce_optional();
+                lists.begin_optional_list();
             } else {
-                lists.introduce(patterns.find_introduction(text));
+                lists.begin_list(patterns.find_introduction(text));
             }
         }
         let row_kind = || {

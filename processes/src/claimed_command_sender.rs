@@ -195,7 +195,7 @@ impl<S: AggregateStores> ClaimedCommandSender<'_, S> {
 
     async fn retry_or_stall(&self, claimed: &ClaimedCommand, reason: &str) -> Result<(), InstanceStoreError> {
         if claimed.attempts >= self.config.max_attempts {
-            return self.stall(claimed, reason).await;
+            return self.stall_instance(claimed, reason).await;
         }
         let pause = backoff(u32::try_from(claimed.attempts).unwrap_or(1));
         self.store.retry_command(claimed, pause, reason).await
@@ -210,13 +210,13 @@ impl<S: AggregateStores> ClaimedCommandSender<'_, S> {
     ) -> Result<(), InstanceStoreError> {
         let reason = format!("the command is none of this release: {error}");
         if claimed.unreadable_for > MAX_UNKNOWN {
-            return self.stall(claimed, &reason).await;
+            return self.stall_instance(claimed, &reason).await;
         }
         tracing::warn!(process = claimed.process, instance = claimed.key.instance_id, reason, "command postponed");
         self.store.postpone_unknown_command(claimed, UNKNOWN_PAUSE, &reason).await
     }
 
-    async fn stall(&self, claimed: &ClaimedCommand, reason: &str) -> Result<(), InstanceStoreError> {
+    async fn stall_instance(&self, claimed: &ClaimedCommand, reason: &str) -> Result<(), InstanceStoreError> {
         tracing::error!(
             process = claimed.process,
             tenant = claimed.key.tenant_id,

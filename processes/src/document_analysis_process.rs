@@ -115,25 +115,24 @@ impl Process for DocumentAnalysisProcess {
             (Self::NotStarted, ProcessInput::Event(DocumentAnalysisEvent::Uploaded(document))) => {
                 start_stage(document, ProcessingStage::Text)
             }
-            (Self::Running { document, stage }, ProcessInput::Event(event)) => match event {
-                DocumentAnalysisEvent::StageCompleted(completed) if completed == stage => {
-                    complete_stage(document, *stage)
+            (Self::Running { document, stage }, ProcessInput::Event(event)) => {
+                match event {
+                    DocumentAnalysisEvent::StageCompleted(completed) if completed == stage => {
+                        complete_stage(document, *stage)
+                    }
+                    DocumentAnalysisEvent::TaskEnded { task_id: ended, reason }
+                        if *ended == task_id(document, *stage).to_string() =>
+                    {
+                        fail(document, *stage, reason)
+                    }
+                    DocumentAnalysisEvent::Deleted => ProcessReaction::move_to(Self::Finished)
+                        .with_commands(cancel_task(document, *stage, "the document was deleted")),
+                    // The task of an earlier stage, whose result is recorded, may end in any way.
+                    DocumentAnalysisEvent::Uploaded(_)
+                    | DocumentAnalysisEvent::StageCompleted(_)
+                    | DocumentAnalysisEvent::TaskEnded { .. } => ProcessReaction::none(),
                 }
-                DocumentAnalysisEvent::TaskEnded { task_id: ended, reason }
-                    if *ended == task_id(document, *stage).to_string() =>
-                {
-                    fail(document, *stage, reason)
-                }
-                DocumentAnalysisEvent::Deleted => ProcessReaction::to(Self::Finished).with_commands(cancel_task(
-                    document,
-                    *stage,
-                    "the document was deleted",
-                )),
-                // The task of an earlier stage, whose result is recorded, may end in any way.
-                DocumentAnalysisEvent::Uploaded(_)
-                | DocumentAnalysisEvent::StageCompleted(_)
-                | DocumentAnalysisEvent::TaskEnded { .. } => ProcessReaction::none(),
-            },
+            }
             (Self::Running { document, stage }, ProcessInput::Timeout(_)) => {
                 fail_running_stage(document, *stage, "no worker completed this stage within 24 hours")
             }
@@ -204,7 +203,7 @@ fn start_stage(document: &SupervisedDocument, stage: ProcessingStage) -> Process
         return fail(document, stage, "no task can be requested for a document with this id");
     };
     let spec = TaskSpec { kind, subject, parameters: ParameterList::default() };
-    ProcessReaction::to(DocumentAnalysisProcess::Running { document: document.clone(), stage })
+    ProcessReaction::move_to(DocumentAnalysisProcess::Running { document: document.clone(), stage })
         .with_command(ProcessCommand::RequestTask { task_id: task_id(document, stage), spec })
         .with_timer(STAGE_TIMER, STAGE_TIMEOUT)
 }
@@ -220,7 +219,7 @@ fn complete_stage(document: &SupervisedDocument, stage: ProcessingStage) -> Proc
                 "Document analysed",
                 "Its text, requirements and analysis are ready.",
             );
-            ProcessReaction::to(DocumentAnalysisProcess::Finished).with_commands(notification)
+            ProcessReaction::move_to(DocumentAnalysisProcess::Finished).with_commands(notification)
         }
     }
 }
@@ -235,7 +234,7 @@ fn fail(
         .ok()
         .map(|reason| ProcessCommand::RecordDocumentFailure { document_id: document.id.clone(), stage, reason });
     let body = format!("The stage \"{}\" failed: {reason}", stage.name());
-    ProcessReaction::to(DocumentAnalysisProcess::Finished).with_commands(recorded).with_commands(notification(
+    ProcessReaction::move_to(DocumentAnalysisProcess::Finished).with_commands(recorded).with_commands(notification(
         document,
         "failed",
         "Document not analysed",

@@ -109,7 +109,7 @@ impl<P> ProcessReaction<P> {
     }
 
     /// Moves to another state.
-    pub fn to(next: P) -> Self {
+    pub fn move_to(next: P) -> Self {
         Self { next: Some(next), commands: vec![], timers: vec![] }
     }
 

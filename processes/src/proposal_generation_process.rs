@@ -158,7 +158,7 @@ impl Process for ProposalGenerationProcess {
             }
             (Self::Running { generation, .. }, ProcessInput::Cancelled { reason }) => {
                 let reason_on_record = GenerationReason::from_any_text(reason);
-                ProcessReaction::to(Self::Finished)
+                ProcessReaction::move_to(Self::Finished)
                     .with_command(cancel_task(generation, reason))
                     .with_command(ProcessCommand::CancelGeneration {
                         generation_id: generation.id,
@@ -222,7 +222,7 @@ fn interpret_task_event(event: TaskEvent) -> Option<GenerationProcessEvent> {
 }
 
 fn start(generation: &SupervisedGeneration) -> ProcessReaction<ProposalGenerationProcess> {
-    let running = ProcessReaction::to(running(generation, 0, 0)).with_timer(START_TIMER, START_TIMEOUT);
+    let running = ProcessReaction::move_to(running(generation, 0, 0)).with_timer(START_TIMER, START_TIMEOUT);
     let subject = TaskSubject::try_new(SubjectKind::Proposal, &generation.proposal_id.to_string());
     let parameters = ParameterList::try_new([(GENERATION_PARAMETER, generation.id.to_string().as_str())]);
     match (subject, parameters) {
@@ -250,16 +250,16 @@ fn react_while_running(
     generated_sections: usize,
     event: &GenerationProcessEvent,
 ) -> ProcessReaction<ProposalGenerationProcess> {
-    let finished = || ProcessReaction::to(ProposalGenerationProcess::Finished);
+    let finished = || ProcessReaction::move_to(ProposalGenerationProcess::Finished);
     match event {
         GenerationProcessEvent::TaskStarted => {
             ProcessReaction::none().without_timer(START_TIMER).with_timer(END_TIMER, END_TIMEOUT)
         }
         GenerationProcessEvent::SectionGenerated => {
-            ProcessReaction::to(running(generation, failed_sections, generated_sections.saturating_add(1)))
+            ProcessReaction::move_to(running(generation, failed_sections, generated_sections.saturating_add(1)))
         }
         GenerationProcessEvent::SectionFailed => {
-            ProcessReaction::to(running(generation, failed_sections.saturating_add(1), generated_sections))
+            ProcessReaction::move_to(running(generation, failed_sections.saturating_add(1), generated_sections))
         }
         GenerationProcessEvent::Completed => {
             let body = describe_completion(generation.sections, failed_sections);

@@ -115,7 +115,7 @@ pub struct SavedSearchAlertInput {
 
 impl SavedSearchAlertProcess {
     /// How many further matches may be recorded one by one within the hour.
-    pub fn recordable(&self) -> u32 {
+    pub fn recordable_matches(&self) -> u32 {
         match self {
             Self::NotStarted => MAX_RECORDED_PER_HOUR,
             Self::Open { recorded, .. } => MAX_RECORDED_PER_HOUR.saturating_sub(*recorded),
@@ -154,9 +154,9 @@ impl Process for SavedSearchAlertProcess {
                 ProcessInput::Event(SavedSearchAlertInput { search, found }),
             ) => add_match(search, (*recorded, *announced, *more), found),
             (Self::Open { search, more, .. }, ProcessInput::Timeout(_)) => {
-                ProcessReaction::to(Self::Closed).with_commands(announce_together(search, *more))
+                ProcessReaction::move_to(Self::Closed).with_commands(announce_together(search, *more))
             }
-            (Self::Open { .. }, ProcessInput::Cancelled { .. }) => ProcessReaction::to(Self::Closed),
+            (Self::Open { .. }, ProcessInput::Cancelled { .. }) => ProcessReaction::move_to(Self::Closed),
             // No inbox refuses a notification; one whose idempotency key somebody else has used is lost.
             (Self::Open { .. }, ProcessInput::CommandRefused { .. }) | (Self::NotStarted | Self::Closed, _) => {
                 ProcessReaction::none()
@@ -180,7 +180,7 @@ fn add_match(
     found: &SavedSearchMatch,
 ) -> ProcessReaction<SavedSearchAlertProcess> {
     let open = |recorded, announced, more| {
-        ProcessReaction::to(SavedSearchAlertProcess::Open { search: search.clone(), recorded, announced, more })
+        ProcessReaction::move_to(SavedSearchAlertProcess::Open { search: search.clone(), recorded, announced, more })
     };
     let is_at_once = search.notify == NotificationFrequency::AtOnce;
     match found {

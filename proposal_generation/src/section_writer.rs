@@ -208,7 +208,7 @@ impl SectionWriter {
     /// usually makes that fail as well.
     pub fn keep_unstored(&self, section: PaidSection<'_>, written: WrittenSection) {
         if written.payment.as_ref().is_some_and(|payment| !payment.is_stored) {
-            self.unstored.keep(section, written);
+            self.unstored.add(section, written);
         }
     }
 

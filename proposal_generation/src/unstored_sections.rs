@@ -25,14 +25,14 @@ struct UnstoredSection {
 }
 
 impl UnstoredSection {
-    fn is_of(&self, section: PaidSection<'_>) -> bool {
+    fn matches(&self, section: PaidSection<'_>) -> bool {
         self.tenant == *section.tenant && self.generation == section.generation && self.section == *section.section
     }
 }
 
 impl UnstoredSections {
     /// Keeps a section until it is taken.
-    pub(crate) fn keep(&self, section: PaidSection<'_>, written: WrittenSection) {
+    pub(crate) fn add(&self, section: PaidSection<'_>, written: WrittenSection) {
         let PaidSection { tenant, generation, section } = section;
         let mut sections = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if sections.len() >= MAX_SECTIONS {
@@ -45,7 +45,7 @@ impl UnstoredSections {
     /// The section, which is not kept any more.
     pub(crate) fn take(&self, section: PaidSection<'_>) -> Option<WrittenSection> {
         let mut sections = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let index = sections.iter().position(|kept| kept.is_of(section))?;
+        let index = sections.iter().position(|kept| kept.matches(section))?;
         sections.remove(index).map(|kept| kept.written)
     }
 }

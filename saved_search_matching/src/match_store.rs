@@ -101,8 +101,8 @@ impl MatchStore {
         let mut rows = NewMatchRows::default();
         for new in &new_matches {
             let window = session.state(&new.instance_key())?;
-            let recordable = window.as_ref().map_or(0, SavedSearchAlertProcess::recordable) as usize;
-            for (id, opportunity) in new.opportunities.iter().take(recordable) {
+            let recordable_matches = window.as_ref().map_or(0, SavedSearchAlertProcess::recordable_matches) as usize;
+            for (id, opportunity) in new.opportunities.iter().take(recordable_matches) {
                 rows.add(*id, new.found, opportunity);
             }
         }

@@ -146,7 +146,7 @@ impl NoticeGenerator {
             | NoticeKind::Combined
             | NoticeKind::Special
             | NoticeKind::Justification
-            | NoticeKind::Surplus => GeneratedAward::absent(&mut self.rng),
+            | NoticeKind::Surplus => GeneratedAward::without_award(&mut self.rng),
         };
         GeneratedNotice { solicitation, kind, posted, award }.to_record(&mut self.rng)
     }

@@ -132,7 +132,7 @@ async fn verify_names_one_wrong_row_in_each_store() {
     );
     product.query_clickhouse(&corrupt).await;
     let mut redis = redis::Client::open(product.variable("REDIS_URL").to_owned()).unwrap().get_connection().unwrap();
-    let shard = projections::opportunity_views::KeyShard::of(&id);
+    let shard = projections::opportunity_views::KeyShard::for_id(&id);
     let key = format!("{}g1:{{{shard}}}:opportunity:{id}", namespace.key_prefix());
     let _changed: i64 = redis::cmd("HSET").arg(&key).arg("state").arg("\"Undiscovered\"").query(&mut redis).unwrap();
     let qdrant = Qdrant::from_url(product.variable("QDRANT_URL")).skip_compatibility_check().build().unwrap();

@@ -115,7 +115,7 @@ impl Authenticator {
             return Ok(subject);
         }
         let subject = self.tokens.verify_token(token).await?;
-        self.verified_tokens.remember(id, subject.clone());
+        self.verified_tokens.insert(id, subject.clone());
         Ok(subject)
     }
 
@@ -229,10 +229,10 @@ impl Authenticator {
         let company = self.companies.load_company(&presented.tenant).await?;
         let key = company.as_registered().and_then(|roster| roster.find_valid_key(presented.id, SystemClock.now()));
         let Some(key) = key.filter(|key| presented.matches(&key.hash)) else {
-            self.known_keys.forget(&presented);
+            self.known_keys.remove(&presented);
             return Err(AuthenticationError::InvalidKey);
         };
-        self.known_keys.remember(&presented);
+        self.known_keys.insert(&presented);
         let user = UserId::try_new(&format!("key:{}", presented.id)).map_err(|_| AuthenticationError::InvalidKey)?;
         Ok(Principal {
             sender: CommandSender {

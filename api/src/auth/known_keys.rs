@@ -28,11 +28,11 @@ impl KnownKeys {
         self.lock().get(&key_digest(key)).is_some()
     }
 
-    pub(super) fn remember(&self, key: &ApiKeySecret) {
+    pub(super) fn insert(&self, key: &ApiKeySecret) {
         self.lock().put(key_digest(key), ());
     }
 
-    pub(super) fn forget(&self, key: &ApiKeySecret) {
+    pub(super) fn remove(&self, key: &ApiKeySecret) {
         self.lock().pop(&key_digest(key));
     }
 
@@ -55,10 +55,10 @@ mod tests {
     fn a_key_is_known_by_its_secret_until_it_is_forgotten() {
         let tenant = TenantId::try_new("acme").unwrap();
         let (key, known) = (ApiKeySecret::generate(tenant.clone()), KnownKeys::default());
-        known.remember(&key);
+        known.insert(&key);
         let same_id = format!("mhk_acme.{}.{}", key.id, "0".repeat(64));
         assert!(known.contains(&key) && !known.contains(&ApiKeySecret::parse(&same_id).unwrap()));
-        known.forget(&key);
+        known.remove(&key);
         assert!(!known.contains(&key));
     }
 }

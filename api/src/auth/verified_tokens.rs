@@ -43,8 +43,8 @@ impl VerifiedTokens {
         (verified_at.elapsed() < self.max_age && !is_expired).then(|| subject.clone())
     }
 
-    /// Remembers a token that has just been verified.
-    pub(super) fn remember(&self, token: TokenId, subject: TokenSubject) {
+    /// Adds a token that has just been verified.
+    pub(super) fn insert(&self, token: TokenId, subject: TokenSubject) {
         let verified = VerifiedToken { subject, verified_at: Instant::now() };
         self.tokens.lock().unwrap_or_else(PoisonError::into_inner).put(token, verified);
     }
@@ -63,13 +63,13 @@ mod tests {
         let subject = TokenSubject { user: UserId::try_new("ann").unwrap(), tenant: None, expires_at: Some(now) };
         let (token, other) = (TokenId::from_token("one"), TokenId::from_token("other"));
         let tokens = VerifiedTokens::new(Duration::from_hours(1), Duration::from_secs(30));
-        tokens.remember(token, subject.clone());
+        tokens.insert(token, subject.clone());
         assert_eq!(tokens.find(token, now + TimeDelta::seconds(29)), Some(subject.clone()));
         assert_eq!(tokens.find(token, now + TimeDelta::seconds(30)), None);
         assert_eq!(tokens.find(other, now), None);
 
         let uncached = VerifiedTokens::new(Duration::ZERO, Duration::from_secs(30));
-        uncached.remember(token, subject);
+        uncached.insert(token, subject);
         assert_eq!(uncached.find(token, now), None);
     }
 }

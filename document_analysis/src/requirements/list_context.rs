@@ -158,12 +158,12 @@ impl ListContext {
     }
 
     /// Begins the list that a sentence introduces.
-    pub(crate) fn introduce(&mut self, kind: Option<RequirementKind>) {
+    pub(crate) fn begin_list(&mut self, kind: Option<RequirementKind>) {
         *self = Self { introduced: kind, is_optional: false, quoted_items: 0, ..*self };
     }
 
     /// Begins a list that binds nobody.
-    pub(crate) fn introduce_optional(&mut self) {
+    pub(crate) fn begin_optional_list(&mut self) {
         *self = Self { introduced: None, is_optional: true, quoted_items: 0, ..*self };
     }
 

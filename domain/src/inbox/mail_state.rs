@@ -91,7 +91,7 @@ impl MailState {
 
     /// Whether a mail of this category would be requested: the user wants it, and the address did not bounce.
     pub fn accepts(&self, category: MailCategory) -> bool {
-        !self.has_bounced && self.wants(category)
+        !self.has_bounced && self.is_subscribed_to(category)
     }
 
     /// The mail with that id, if it is neither sent nor given up.
@@ -112,7 +112,7 @@ impl MailState {
     }
 
     pub(super) fn unsubscribe(&self, category: MailCategory, stamp: AuditStamp) -> Vec<InboxEvent> {
-        if self.wants(category) { vec![InboxEvent::MailUnsubscribed { category, stamp }] } else { vec![] }
+        if self.is_subscribed_to(category) { vec![InboxEvent::MailUnsubscribed { category, stamp }] } else { vec![] }
     }
 
     /// Requests the mail of a notification, if the user wants it.
@@ -159,7 +159,7 @@ impl MailState {
         let (Some(open), Some(preferences)) = (self.find_open(mail_id), &self.preferences) else { return vec![] };
         let suppression = if self.has_bounced {
             Some(SuppressionCause::Bounced)
-        } else if !self.wants(open.mail.category) {
+        } else if !self.is_subscribed_to(open.mail.category) {
             Some(SuppressionCause::Unsubscribed)
         } else {
             let is_late = stamp.at.signed_duration_since(open.requested_at) > MAX_AGE;
@@ -196,7 +196,7 @@ impl MailState {
         }]
     }
 
-    fn wants(&self, category: MailCategory) -> bool {
+    fn is_subscribed_to(&self, category: MailCategory) -> bool {
         self.preferences.as_ref().is_some_and(|preferences| !preferences.unsubscribed.contains(&category))
     }
 

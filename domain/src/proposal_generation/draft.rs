@@ -134,7 +134,7 @@ pub struct ModelUse {
 
 impl ModelUse {
     /// The same with counts and lists limited to what is recorded.
-    pub(super) fn limited(mut self) -> Self {
+    pub(super) fn limit_fields(mut self) -> Self {
         for count in [&mut self.input_tokens, &mut self.output_tokens, &mut self.cost_micros, &mut self.latency_ms] {
             *count = (*count).min(MAX_COUNT);
         }

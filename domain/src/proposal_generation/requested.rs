@@ -116,7 +116,7 @@ impl RequestedGeneration {
         match command {
             ProposalGenerationCommand::Request { .. } => Err(ProposalGenerationError::AlreadyRequested),
             ProposalGenerationCommand::RecordSection { section, draft, model, stamp } => {
-                let (draft, model) = (draft, model.limited());
+                let (draft, model) = (draft, model.limit_fields());
                 let outcome = SectionOutcome::Generated { draft: draft.clone(), model: model.clone() };
                 let Some(heading) = self.check_outcome(&section, &outcome)? else { return Ok(vec![]) };
                 Ok(vec![ProposalGenerationEvent::SectionGenerated { section, heading, draft, model, stamp }])

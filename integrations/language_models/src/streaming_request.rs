@@ -68,10 +68,10 @@ impl StreamingClient {
         mut on_event: impl FnMut(&str) -> Result<bool, ProviderError>,
     ) -> Result<bool, ProviderError> {
         let deadline = Instant::now() + Duration::from_secs(self.timeouts.total_s);
-        let response = self.within(deadline, request.send()).await?;
+        let response = self.await_until(deadline, request.send()).await?;
         let mut response = self.check_status(response, deadline).await?;
         let (mut decoder, mut received) = (EventStreamDecoder::default(), 0);
-        while let Some(chunk) = self.within(deadline, response.chunk()).await? {
+        while let Some(chunk) = self.await_until(deadline, response.chunk()).await? {
             received += chunk.len();
             if received > MAX_ANSWER_BYTES {
                 return Err(self.malformed(format!("more than {MAX_ANSWER_BYTES} bytes")));
@@ -87,7 +87,7 @@ impl StreamingClient {
         Ok(false)
     }
 
-    async fn within<T>(
+    async fn await_until<T>(
         &self,
         deadline: Instant,
         step: impl Future<Output = Result<T, reqwest::Error>>,
@@ -122,7 +122,7 @@ impl StreamingClient {
         }
         let mut body = vec![];
         while body.len() < MAX_ERROR_BYTES
-            && let Ok(Some(chunk)) = self.within(deadline, response.chunk()).await
+            && let Ok(Some(chunk)) = self.await_until(deadline, response.chunk()).await
         {
             body.extend_from_slice(&chunk);
         }

@@ -140,7 +140,7 @@ impl SyncSummary {
     }
 
     /// Adds a sentence for the operator, unless it is there already.
-    fn warn(&mut self, text: String) {
+    fn add_warning(&mut self, text: String) {
         if self.warnings.len() < MAX_WARNINGS && !self.warnings.contains(&text) {
             self.warnings.push(text);
         }

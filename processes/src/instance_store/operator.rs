@@ -199,7 +199,7 @@ impl InstanceKey {
     }
 }
 
-fn shown_status(row: &PgRow) -> Result<InstanceStatus, sqlx::Error> {
+fn displayed_status(row: &PgRow) -> Result<InstanceStatus, sqlx::Error> {
     let status = status_from_row(row)?;
     Ok(if row.try_get("stalled")? { InstanceStatus::Stalled } else { status })
 }
@@ -208,7 +208,7 @@ pub(super) fn row_from_postgres(row: &PgRow) -> Result<InstanceRow, sqlx::Error>
     Ok(InstanceRow {
         process: row.try_get("process")?,
         key: key_from_row(row)?,
-        status: shown_status(row)?,
+        status: displayed_status(row)?,
         waits_for: row.try_get("waits_for")?,
         waits_since: row.try_get("waits_since")?,
         started_at: row.try_get("started_at")?,

@@ -139,7 +139,7 @@ fn a_cancelled_generation_cancels_its_task_and_only_others_than_the_canceller_ar
         by: UserId::try_new(by).unwrap(),
     };
     let own = when(&running(0), &cancelled("ann"));
-    assert_eq!(own, ProcessReaction::to(ProposalGenerationProcess::Finished).with_command(cancel("not needed")));
+    assert_eq!(own, ProcessReaction::move_to(ProposalGenerationProcess::Finished).with_command(cancel("not needed")));
     let by_another = when(&running(0), &cancelled("bob"));
     assert_eq!(by_another.commands[0], cancel("not needed"));
     assert_eq!(notifications(&by_another), to_ann("Proposal generation cancelled", "not needed"));

@@ -68,7 +68,7 @@ fn matches_beyond_the_limit_are_announced_together_at_the_end_of_the_hour() {
 #[test]
 fn an_hour_without_further_matches_ends_without_a_notification() {
     let reaction = open(NotificationFrequency::AtOnce, 3, 3, 0).react(ProcessInput::Timeout(HOUR_TIMER));
-    assert_eq!(reaction, ProcessReaction::to(SavedSearchAlertProcess::Closed));
+    assert_eq!(reaction, ProcessReaction::move_to(SavedSearchAlertProcess::Closed));
 }
 
 #[test]
@@ -80,7 +80,7 @@ fn matches_for_a_digest_are_recorded_and_never_announced() {
     let reaction = when(&full, daily, SavedSearchMatch::More(9));
     assert_eq!((reaction.commands.len(), reaction.next.as_ref()), (0, Some(&full)));
     let reaction = full.react(ProcessInput::Timeout(HOUR_TIMER));
-    assert_eq!(reaction, ProcessReaction::to(SavedSearchAlertProcess::Closed));
+    assert_eq!(reaction, ProcessReaction::move_to(SavedSearchAlertProcess::Closed));
 }
 
 #[test]
@@ -111,18 +111,18 @@ fn a_further_instance_of_the_hour_has_notifications_of_its_own() {
 fn a_cancelled_hour_announces_nothing_more() {
     let state = open(NotificationFrequency::AtOnce, 50, 20, 30);
     let reaction = state.react(ProcessInput::Cancelled { reason: "the search was removed" });
-    assert_eq!(reaction, ProcessReaction::to(SavedSearchAlertProcess::Closed));
+    assert_eq!(reaction, ProcessReaction::move_to(SavedSearchAlertProcess::Closed));
     let late = when(&SavedSearchAlertProcess::Closed, NotificationFrequency::AtOnce, opportunity("036:A"));
     assert_eq!(late, ProcessReaction::none());
-    assert_eq!(SavedSearchAlertProcess::Closed.recordable(), 0);
+    assert_eq!(SavedSearchAlertProcess::Closed.recordable_matches(), 0);
 }
 
 #[test]
 fn a_number_of_matches_is_recorded_one_by_one() {
     let at_once = NotificationFrequency::AtOnce;
-    assert_eq!(SavedSearchAlertProcess::NotStarted.recordable(), MAX_RECORDED_PER_HOUR);
-    assert_eq!(open(at_once, MAX_RECORDED_PER_HOUR - 1, 20, 0).recordable(), 1);
-    assert_eq!(open(at_once, MAX_RECORDED_PER_HOUR, 20, 0).recordable(), 0);
+    assert_eq!(SavedSearchAlertProcess::NotStarted.recordable_matches(), MAX_RECORDED_PER_HOUR);
+    assert_eq!(open(at_once, MAX_RECORDED_PER_HOUR - 1, 20, 0).recordable_matches(), 1);
+    assert_eq!(open(at_once, MAX_RECORDED_PER_HOUR, 20, 0).recordable_matches(), 0);
 }
 
 #[test]

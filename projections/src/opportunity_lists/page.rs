@@ -32,7 +32,7 @@ struct SortKey {
 }
 
 impl SortKey {
-    fn of(order: OpportunityOrder) -> Self {
+    fn for_order(order: OpportunityOrder) -> Self {
         let (column, is_descending, is_nullable) = match order {
             OpportunityOrder::PostedNewest | OpportunityOrder::Relevance => ("posted_rank", false, false),
             OpportunityOrder::PostedOldest => ("posted_rank", true, false),
@@ -88,7 +88,7 @@ impl ListReader<'_> {
     ) -> Result<Vec<OpportunityItem>, sqlx::Error> {
         let wanted = request.limit as usize + 1;
         let table = self.client.in_schema("{schema}.opportunities");
-        let key = SortKey::of(request.order);
+        let key = SortKey::for_order(request.order);
         let is_after_values = request.after.as_ref().is_some_and(|cursor| key.is_nullable && cursor.key.is_none());
         let mut items = vec![];
         for part in [ListPart::WithValue, ListPart::WithoutValue] {
@@ -266,7 +266,7 @@ mod tests {
         let cursor = OpportunityListCursor { order, key: None, posted_micros: 0, id: "097:1".to_owned() };
         let query = PageQuery {
             selection: &selection,
-            key: &SortKey::of(order),
+            key: &SortKey::for_order(order),
             order,
             part: ListPart::WithoutValue,
             after: Some(&cursor),

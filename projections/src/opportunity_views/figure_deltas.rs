@@ -23,7 +23,7 @@ impl FigureKey {
     pub(super) fn shard(&self) -> KeyShard {
         match self {
             Self::Counters(shard) | Self::Leaderboard(shard, ..) => *shard,
-            Self::Engagement(opportunity) => KeyShard::of(opportunity),
+            Self::Engagement(opportunity) => KeyShard::for_id(opportunity),
         }
     }
 
@@ -104,7 +104,7 @@ mod tests {
 
     #[test]
     fn a_key_is_parsed_from_its_name_in_its_own_shard() {
-        let (day, shard) = ("2026-03-01".parse().unwrap(), KeyShard::of("any"));
+        let (day, shard) = ("2026-03-01".parse().unwrap(), KeyShard::for_id("any"));
         for key in [
             FigureKey::Counters(shard),
             FigureKey::Engagement("097:A:1".to_owned()),
@@ -116,7 +116,7 @@ mod tests {
         for key in ["counters:x", "top:liked", "top:viewed:today", "top:viewed:2026-3-1", "opportunity:1"] {
             assert_eq!(FigureKey::parse(shard, key), None, "{key}");
         }
-        let other = KeyShard::all().find(|shard| *shard != KeyShard::of("097:A:1")).unwrap();
+        let other = KeyShard::all().find(|shard| *shard != KeyShard::for_id("097:A:1")).unwrap();
         assert_eq!(FigureKey::parse(other, "engagement:097:A:1"), None, "in another shard");
     }
 }

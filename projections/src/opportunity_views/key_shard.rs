@@ -13,7 +13,7 @@ pub struct KeyShard(u32);
 
 impl KeyShard {
     /// The shard of an opportunity, a visit or a user: CRC-32 of the id modulo the number of shards.
-    pub fn of(id: &str) -> Self {
+    pub fn for_id(id: &str) -> Self {
         Self(crc32fast::hash(id.as_bytes()) % SHARD_COUNT)
     }
 
@@ -53,7 +53,7 @@ mod tests {
     fn ids_are_spread_over_all_shards() {
         let mut counts = std::collections::BTreeMap::<_, u32>::new();
         for n in 0..64_000 {
-            *counts.entry(KeyShard::of(&format!("036:36C10G26R{n:05}"))).or_default() += 1;
+            *counts.entry(KeyShard::for_id(&format!("036:36C10G26R{n:05}"))).or_default() += 1;
         }
         assert_eq!(counts.len(), KeyShard::all().count());
         assert!(counts.values().all(|count| (700..1_300).contains(count)), "{counts:?}");

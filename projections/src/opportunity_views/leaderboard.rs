@@ -134,7 +134,7 @@ mod tests {
                 set.truncate(first as usize);
                 set
             };
-            let counts_in = |shard| counts.clone().into_iter().filter(|(id, _)| KeyShard::of(id) == shard).collect();
+            let counts_in = |shard| counts.clone().into_iter().filter(|(id, _)| KeyShard::for_id(id) == shard).collect();
             let shards = KeyShard::all().map(|shard| rank(counts_in(shard))).collect();
             let merged: Vec<_> = merge_rankings(shards, first).into_iter().map(|entry| (entry.id, entry.count)).collect();
             prop_assert_eq!(merged, rank(counts.into_iter().collect()));

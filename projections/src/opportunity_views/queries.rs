@@ -138,7 +138,7 @@ impl OpportunityViews {
 
     /// The key of a stream's state, in the shard of its id.
     pub(super) fn stream_key(&self, kind: StateKind, id: &str) -> StateKey {
-        self.state_key(kind, KeyShard::of(id), id)
+        self.state_key(kind, KeyShard::for_id(id), id)
     }
 
     pub(super) fn state_key(&self, kind: StateKind, shard: KeyShard, id: &str) -> StateKey {

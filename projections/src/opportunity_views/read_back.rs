@@ -44,7 +44,7 @@ impl ViewKey {
         }
         for kind in StateKind::ALL {
             if let Some(id) = rest.strip_prefix(kind.name()).and_then(|rest| rest.strip_prefix(':')) {
-                let is_of_shard = kind.is_part() || KeyShard::of(id) == shard;
+                let is_of_shard = kind.is_part() || KeyShard::for_id(id) == shard;
                 return if is_of_shard { Self::State(kind, shard, id.to_owned()) } else { Self::Unknown };
             }
         }

@@ -98,7 +98,7 @@ impl ViewEvent {
 
     /// Whether the event changes figures of opportunities in this shard.
     pub(super) fn is_counted_in(&self, shard: KeyShard) -> bool {
-        self.engaged_opportunity().is_some_and(|opportunity| KeyShard::of(opportunity) == shard)
+        self.engaged_opportunity().is_some_and(|opportunity| KeyShard::for_id(opportunity) == shard)
     }
 }
 

@@ -174,7 +174,7 @@ fn apply_watchlist_change(saved: &mut SavedOpportunities, change: &WatchlistChan
 }
 
 fn add_engagement(kind: EngagementKind, opportunity: &str, day: NaiveDate, delta: i64, deltas: &mut FigureDeltas) {
-    let shard = KeyShard::of(opportunity);
+    let shard = KeyShard::for_id(opportunity);
     deltas.add(FigureKey::Engagement(opportunity.to_owned()), kind.name(), delta);
     deltas.add(FigureKey::Leaderboard(shard, kind, None), opportunity, delta);
     deltas.add(FigureKey::Leaderboard(shard, kind, Some(day)), opportunity, delta);

@@ -78,7 +78,7 @@ mod tests {
     }
 
     fn stream(kind: StateKind) -> (StateKind, KeyShard) {
-        (kind, KeyShard::of("036:A"))
+        (kind, KeyShard::for_id("036:A"))
     }
 
     #[test]
@@ -108,7 +108,7 @@ mod tests {
         let transition = fold_changes(stream(StateKind::VisitPart), part(3), &changes).unwrap().unwrap();
         assert_eq!((transition.from, transition.to.version), (3, 7));
         assert_eq!(fold_changes(stream(StateKind::VisitPart), part(7), &changes), Ok(None));
-        let other = KeyShard::all().find(|shard| *shard != KeyShard::of("036:A")).unwrap();
+        let other = KeyShard::all().find(|shard| *shard != KeyShard::for_id("036:A")).unwrap();
         assert_eq!(fold_changes((StateKind::VisitPart, other), part(0), &changes), Ok(None));
     }
 

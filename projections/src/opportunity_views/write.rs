@@ -76,9 +76,9 @@ impl OpportunityViews {
         opportunities: impl Iterator<Item = &'a str>,
         operation: StreamOperation<'a>,
     ) -> StreamBatch<'a> {
-        let mut states = vec![(kind, KeyShard::of(id))];
+        let mut states = vec![(kind, KeyShard::for_id(id))];
         if let Some(part) = kind.part() {
-            let shards: BTreeSet<_> = opportunities.map(KeyShard::of).collect();
+            let shards: BTreeSet<_> = opportunities.map(KeyShard::for_id).collect();
             states.extend(shards.into_iter().map(|shard| (part, shard)));
         }
         let keys = states.iter().map(|(kind, shard)| self.state_key(*kind, *shard, id)).collect();

@@ -35,7 +35,7 @@ impl GeneratedAward {
     }
 
     /// The columns of a notice without an award; the awardee is `null ` in some of them.
-    pub(super) fn absent(rng: &mut GeneratorRng) -> Self {
+    pub(super) fn without_award(rng: &mut GeneratorRng) -> Self {
         let awardee = if rng.chance_per_mille(10) { "null ".to_owned() } else { String::new() };
         Self { awardee, ..Self::default() }
     }

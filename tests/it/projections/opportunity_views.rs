@@ -65,7 +65,7 @@ impl ViewsFixture {
 
 /// The name of a key in the shard of an opportunity, a visit or a user.
 fn in_shard(id: &str, name: &str) -> String {
-    format!("{{{}}}:{name}", KeyShard::of(id))
+    format!("{{{}}}:{name}", KeyShard::for_id(id))
 }
 
 /// The name of a stream's key.

@@ -46,14 +46,18 @@ impl<const NUMBER: usize> EmptyProjection<NUMBER> {
         Self { generation: ReadModelGeneration::FIRST, stores: Arc::default() }
     }
 
-    async fn act(&self, what: &'static str, act: impl FnOnce(&mut StorageContents)) -> Result<(), QueryError> {
+    async fn change_contents(
+        &self,
+        what: &'static str,
+        change: impl FnOnce(&mut StorageContents),
+    ) -> Result<(), QueryError> {
         // A storage is called over a network: a crash may happen before and after the call.
         tokio::task::yield_now().await;
         let failed = {
             let mut stores = self.stores.lock().unwrap();
             let failed = stores.failing.remove(what).unwrap_or_default();
             if !failed {
-                act(&mut stores);
+                change(&mut stores);
             }
             failed
         };
@@ -112,21 +116,21 @@ impl<const NUMBER: usize> Projection for EmptyProjection<NUMBER> {
     }
 
     async fn prepare(&self) -> Result<(), QueryError> {
-        self.act("prepare", |stores| {
+        self.change_contents("prepare", |stores| {
             stores.prepared.insert(self.generation);
         })
         .await
     }
 
     async fn discard(&self) -> Result<(), QueryError> {
-        self.act("discard", |stores| {
+        self.change_contents("discard", |stores| {
             stores.prepared.remove(&self.generation);
         })
         .await
     }
 
     async fn switch_direct_readers(&self) -> Result<(), QueryError> {
-        self.act("publish", |stores| stores.published = Some(self.generation)).await
+        self.change_contents("publish", |stores| stores.published = Some(self.generation)).await
     }
 
     fn fold(&self, _scope: &VerifyScope) -> Box<dyn ReadModelFold> {
@@ -260,7 +264,7 @@ impl RebuildWorld {
     }
 
     /// Plants a failure of one store, sometimes.
-    fn sicken(&self, dice: &mut SeededChoices) {
+    fn plant_failures(&self, dice: &mut SeededChoices) {
         for stores in &self.stores {
             let mut stores = stores.lock().unwrap();
             stores.failing.clear();
@@ -270,7 +274,7 @@ impl RebuildWorld {
         }
     }
 
-    async fn act(&self, dice: &mut SeededChoices) -> String {
+    async fn run_action(&self, dice: &mut SeededChoices) -> String {
         let (projection, generation) =
             (&self.all[0], ReadModelGeneration::try_new(dice.pick_item(&[1, 2, 3, 4, 5, 6])).unwrap());
         let runtime = &self.field.runtime;
@@ -300,8 +304,8 @@ async fn whatever_is_cut_off_wherever_readers_see_a_generation_that_is_kept() {
     let (mut dice, world) = (SeededChoices::new(seed, 4), RebuildWorld::new().await);
     let mut course = vec![format!("seed {seed}")];
     for _ in 0..STEPS_PER_RUN {
-        world.sicken(&mut dice);
-        course.push(world.act(&mut dice).await);
+        world.plant_failures(&mut dice);
+        course.push(world.run_action(&mut dice).await);
         world.turn_is_free().await;
         world.check(&course.join("\n")).await;
     }

@@ -75,7 +75,7 @@ pub(super) fn arrange_columns(characters: &[PlacedCharacter]) -> String {
     let Some(segments) = split_segments(characters) else { return unchanged() };
     let mut lines = Vec::new();
     let segments: Vec<_> = segments.iter().collect();
-    if arrange(&segments, &mut lines, MAX_DEPTH) { lines.join("\n") } else { unchanged() }
+    if append_in_reading_order(&segments, &mut lines, MAX_DEPTH) { lines.join("\n") } else { unchanged() }
 }
 
 /// The segments of all lines in the order of the file; `None` if no line has two, or there are too many.
@@ -123,7 +123,7 @@ fn split_segments(characters: &[PlacedCharacter]) -> Option<Vec<LineSegment>> {
 }
 
 /// Appends the lines of segments in reading order; returns whether it differs from that of the file.
-fn arrange(segments: &[&LineSegment], lines: &mut Vec<String>, depth: usize) -> bool {
+fn append_in_reading_order(segments: &[&LineSegment], lines: &mut Vec<String>, depth: usize) -> bool {
     let (mut start, mut is_changed) = (0, false);
     while let Some(first) = segments.get(start) {
         let rest = segments.get(start..).unwrap_or_default();
@@ -132,7 +132,7 @@ fn arrange(segments: &[&LineSegment], lines: &mut Vec<String>, depth: usize) -> 
         if let Some(run) = run {
             for column in [&run.left, &run.right] {
                 let begin = lines.len();
-                arrange(column, lines, depth - 1);
+                append_in_reading_order(column, lines, depth - 1);
                 mark_hyphens(lines.get_mut(begin..).unwrap_or_default());
             }
             is_changed = true;

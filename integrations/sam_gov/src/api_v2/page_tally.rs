@@ -76,7 +76,7 @@ impl PageTally {
     pub(super) fn end_page(&mut self) {
         let page = mem::take(&mut self.page);
         if let (Some(first), false) = (self.page_lines.get(&hash_value(&page.notices)), page.notices.is_empty()) {
-            self.warn(format!("the page at line {} has the same notices as the one at line {first}", page.line));
+            self.add_warning(format!("the page at line {} has the same notices as the one at line {first}", page.line));
             return;
         }
         self.page_lines.insert(hash_value(&page.notices), page.line);
@@ -110,13 +110,13 @@ impl PageTally {
         let QueryState { line, total, notices, .. } = mem::take(&mut self.query);
         let found = notices.len() as u64;
         if found < total {
-            self.warn(format!(
+            self.add_warning(format!(
                 "the pages from line {line} on announce {total} notices (totalRecords) and have {found}; fetch the rest"
             ));
         }
     }
 
-    fn warn(&mut self, warning: String) {
+    fn add_warning(&mut self, warning: String) {
         if self.warnings.len() < MAX_WARNINGS {
             self.warnings.push(warning);
         }

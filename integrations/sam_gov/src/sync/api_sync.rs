@@ -175,7 +175,9 @@ impl<'a, L: BatchStore> ApiSync<'a, L> {
 
     fn warn_incomplete(&mut self, days: DateWindow, total: u64, listed: u64) {
         let (from, to) = (days.from(), days.to());
-        self.run.summary.warn(format!("SAM.gov announces {total} notices for {from} to {to} and lists {listed}"));
+        self.run
+            .summary
+            .add_warning(format!("SAM.gov announces {total} notices for {from} to {to} and lists {listed}"));
     }
 
     /// Counts a page with these notices; returns the number of different notices of the window so far.

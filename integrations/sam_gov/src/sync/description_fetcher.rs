@@ -52,7 +52,8 @@ impl DescriptionFetcher {
                 DescriptionAnswer::Stopped => return Ok(index),
                 DescriptionAnswer::NoQuota => {
                     self.is_active = false;
-                    summary.warn("the quota left no request for further texts; later runs fetch them".to_owned());
+                    summary
+                        .add_warning("the quota left no request for further texts; later runs fetch them".to_owned());
                 }
                 DescriptionAnswer::Text(text) => {
                     self.failures_in_a_row = 0;
@@ -67,7 +68,7 @@ impl DescriptionFetcher {
                 DescriptionAnswer::Failed(error) => {
                     self.handle_failure(&error, changed);
                     let id = &changed.notice.notice_id;
-                    summary.warn(format!("the text of notice {id} could not be fetched: {error}"));
+                    summary.add_warning(format!("the text of notice {id} could not be fetched: {error}"));
                 }
             }
         }

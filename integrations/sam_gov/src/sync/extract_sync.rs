@@ -170,14 +170,14 @@ impl<'a, L: BatchStore> ExtractSync<'a, L> {
     async fn archive_removed(&mut self, version: &str, stop: &CancellationToken) -> Result<bool, SyncError> {
         let unidentified = self.unidentified_rows;
         if unidentified.saturating_mul(ROWS_PER_UNIDENTIFIED) > self.run.summary.counts.rows {
-            self.run.summary.warn(format!(
+            self.run.summary.add_warning(format!(
                 "{unidentified} rejected rows do not say which notice they are; nothing that is absent from this extract \
                  is archived"
             ));
             return Ok(true);
         }
         if unidentified > 0 {
-            self.run.summary.warn(format!(
+            self.run.summary.add_warning(format!(
                 "{unidentified} rejected rows do not say which notice they are; their notices count as absent"
             ));
         }

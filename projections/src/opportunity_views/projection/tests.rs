@@ -28,7 +28,7 @@ fn history() -> Vec<ViewChange> {
 }
 
 fn shard() -> KeyShard {
-    KeyShard::of(OPPORTUNITY_ID)
+    KeyShard::for_id(OPPORTUNITY_ID)
 }
 
 fn transition(

@@ -59,14 +59,14 @@ impl ReadModelFold for ViewStreamFold {
         let Some(change) = ViewChange::from_event(event)? else {
             return Ok(());
         };
-        let (kind, shard) = (StateKind::of_stream(&change), KeyShard::of(&change.id));
+        let (kind, shard) = (StateKind::of_stream(&change), KeyShard::for_id(&change.id));
         let key = (kind, shard, change.id.clone());
         let version = self.states.get(&key).map_or(0, |stored| stored.version);
         if !is_next(&change.id, version, change.sequence)? {
             return Ok(());
         }
         if let (Some(part), Some(opportunity)) = (kind.part(), change.event.engaged_opportunity()) {
-            self.evolve((part, KeyShard::of(opportunity), change.id), change.sequence, change.event.clone());
+            self.evolve((part, KeyShard::for_id(opportunity), change.id), change.sequence, change.event.clone());
         }
         self.evolve(key, change.sequence, change.event);
         Ok(())

@@ -106,7 +106,7 @@ impl ViewTotalsFold {
             *figures.entry(figure_row_key(key, field)).or_default() += count;
         };
         for (id, counted) in &self.opportunities {
-            let counters = FigureKey::Counters(KeyShard::of(id));
+            let counters = FigureKey::Counters(KeyShard::for_id(id));
             let status = counted.closed_as.unwrap_or(if counted.is_awarded { "awarded" } else { "open" });
             add(&counters, "total", 1);
             add(&counters, &format!("agency:{}", counted.agency), 1);
@@ -118,7 +118,7 @@ impl ViewTotalsFold {
         let saved = self.saved.iter().map(|((_, opportunity), day)| (EngagementKind::Saved, opportunity, *day, 1));
         for (kind, opportunity, day, count) in engagements.chain(saved) {
             add(&FigureKey::Engagement(opportunity.clone()), kind.name(), count);
-            let shard = KeyShard::of(opportunity);
+            let shard = KeyShard::for_id(opportunity);
             add(&FigureKey::Leaderboard(shard, kind, None), opportunity, count);
             if self.retention.keeps_leaderboard(day, self.now) {
                 add(&FigureKey::Leaderboard(shard, kind, Some(day)), opportunity, count);

@@ -46,7 +46,7 @@ impl TextStyle {
         Self { width: width.filter(|_| is_terminal), colored: is_terminal && !has_no_color }
     }
 
-    fn paint(self, text: &str, color: TextColor) -> String {
+    fn colorize(self, text: &str, color: TextColor) -> String {
         let code = match color {
             TextColor::Bold => "1",
             TextColor::Dim => "2",
@@ -56,21 +56,21 @@ impl TextStyle {
     }
 
     /// Shortens a text to the columns that are left behind `used` others.
-    fn fit(self, text: &str, used: usize) -> String {
+    fn shorten_text(self, text: &str, used: usize) -> String {
         match self.width {
             Some(width) => clean_text(text, width.saturating_sub(used)),
             None => text.to_owned(),
         }
     }
 
-    fn fits(self, columns: usize) -> bool {
+    fn fits_width(self, columns: usize) -> bool {
         self.width.is_none_or(|width| columns <= width)
     }
 }
 
 /// The trail as lines without a line break at the end.
 pub(super) fn format_trail(trail: &CorrelationTrail, style: TextStyle) -> String {
-    let mut lines = vec![style.paint(&format_header(trail), TextColor::Bold)];
+    let mut lines = vec![style.colorize(&format_header(trail), TextColor::Bold)];
     lines.extend(format_tree(&trail.events, style));
     let hidden = trail.total_events.saturating_sub(trail.events.len() as u64);
     if hidden > 0 {
@@ -79,7 +79,7 @@ pub(super) fn format_trail(trail: &CorrelationTrail, style: TextStyle) -> String
     let mut section = |title: &str, rows: Vec<String>| {
         if !rows.is_empty() {
             lines.push(String::new());
-            lines.push(style.paint(title, TextColor::Bold));
+            lines.push(style.colorize(title, TextColor::Bold));
             lines.extend(rows.into_iter().map(|row| format!("  {row}")));
         }
     };
@@ -138,27 +138,28 @@ fn format_event(row: &TreeRow<'_>, levels: &[bool], start: DateTime<Utc>, style:
     let stream = format!("{} {} #{} of {}{by}", event.aggregate_type, event.local_id, event.sequence, event.tenant_id);
 
     let columns = |texts: &[&str]| TIME_COLUMNS + texts.iter().map(|text| text.chars().count()).sum::<usize>();
-    let head = format!("{}{}{}", style.paint(&time, TextColor::Dim), style.paint(&branch, TextColor::Dim), {
-        style.paint(&what, TextColor::Bold)
+    let head = format!("{}{}{}", style.colorize(&time, TextColor::Dim), style.colorize(&branch, TextColor::Dim), {
+        style.colorize(&what, TextColor::Bold)
     });
-    if style.fits(columns(&[&branch, &what, &about, &elsewhere, "  ", &stream])) {
-        let (stream, elsewhere) = (style.paint(&stream, TextColor::Dim), style.paint(&elsewhere, TextColor::Yellow));
+    if style.fits_width(columns(&[&branch, &what, &about, &elsewhere, "  ", &stream])) {
+        let (stream, elsewhere) =
+            (style.colorize(&stream, TextColor::Dim), style.colorize(&elsewhere, TextColor::Yellow));
         return vec![format!("{head}{about}{elsewhere}  {stream}")];
     }
     // The continuation stands below the event's type.
-    let continued = format!("{}{}", " ".repeat(TIME_COLUMNS), style.paint(&trunk, TextColor::Dim));
+    let continued = format!("{}{}", " ".repeat(TIME_COLUMNS), style.colorize(&trunk, TextColor::Dim));
     let used = columns(&[&trunk]);
     let mut lines = vec![format!("{head}{}", fit_after(&about, columns(&[&branch, &what]), style))];
     if !elsewhere.is_empty() {
-        lines.push(format!("{continued}{}", style.paint(&style.fit(&elsewhere, used), TextColor::Yellow)));
+        lines.push(format!("{continued}{}", style.colorize(&style.shorten_text(&elsewhere, used), TextColor::Yellow)));
     }
-    lines.push(format!("{continued}{}", style.paint(&style.fit(&stream, used), TextColor::Dim)));
+    lines.push(format!("{continued}{}", style.colorize(&style.shorten_text(&stream, used), TextColor::Dim)));
     lines
 }
 
 /// A text with its leading spaces, shortened to what is left of the line.
 fn fit_after(text: &str, used: usize, style: TextStyle) -> String {
-    let shortened = style.fit(text, used + 2);
+    let shortened = style.shorten_text(text, used + 2);
     if shortened.is_empty() { shortened } else { format!("  {shortened}") }
 }
 

@@ -82,7 +82,7 @@ async fn whatever_is_not_as_the_log_says_is_a_differing_row() {
     let board = in_shard(SHIP, &format!("top:viewed:{today}"));
     let counters = in_shard(VALVES, "counters:opportunities");
     let part = in_shard(SHIP, "watchlist_part:ann");
-    let moved = format!("{{{}}}:opportunity:{VALVES}", KeyShard::of(SHIP));
+    let moved = format!("{{{}}}:opportunity:{VALVES}", KeyShard::for_id(SHIP));
     let harms: [TamperCase; 16] = [
         ("HSET", view.clone(), &["version", "9"], "opportunity", VALVES.to_owned()),
         ("HSET", view.clone(), &["state", r#""Undiscovered""#], "opportunity", VALVES.to_owned()),
