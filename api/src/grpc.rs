@@ -7,6 +7,7 @@
 //! | `MEDHUB__GRPC__MAX_REQUEST_BYTES` | `262144` | maximum length of a caller's message, in bytes |
 
 mod admission;
+mod argument_error;
 mod claims;
 mod conversion;
 mod deadline;

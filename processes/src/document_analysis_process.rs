@@ -21,7 +21,7 @@ use domain::{
     document::{DocumentEvent, FailureReason, ProcessingStage},
     envelope::{EventDecodeError, RawEnvelope},
     inbox::{Notification, NotificationBody, NotificationId, NotificationKind, NotificationTitle, NotificationTopic},
-    task::{ParameterList, RetryDecision, SubjectKind, TaskEvent, TaskKind, TaskNote, TaskSpec, TaskSubject},
+    task::{RetryDecision, SubjectKind, TaskEvent, TaskKind, TaskNote, TaskSpec, TaskSubject},
     value::UserId,
 };
 use serde::{Deserialize, Serialize};
@@ -202,7 +202,7 @@ fn start_stage(document: &SupervisedDocument, stage: ProcessingStage) -> Process
     let Ok(subject) = TaskSubject::try_new(SubjectKind::Document, &document.id) else {
         return fail(document, stage, "no task can be requested for a document with this id");
     };
-    let spec = TaskSpec { kind, subject, parameters: ParameterList::default() };
+    let spec = TaskSpec::new(kind, subject);
     ProcessReaction::move_to(DocumentAnalysisProcess::Running { document: document.clone(), stage })
         .with_command(ProcessCommand::RequestTask { task_id: task_id(document, stage), spec })
         .with_timer(STAGE_TIMER, STAGE_TIMEOUT)
@@ -260,13 +260,11 @@ fn cancel_task(document: &SupervisedDocument, stage: ProcessingStage, reason: &s
 
 fn notification(document: &SupervisedDocument, outcome: &str, title: &str, body: &str) -> Option<ProcessCommand> {
     let id = Uuid::new_v5(&ID_NAMESPACE, format!("{} {outcome}", document.id).as_bytes());
+    let title = NotificationTitle::try_new(&truncate(&format!("{title}: {}", document.file_name), 200)).ok()?;
+    let body = NotificationBody::try_new(&truncate(body, 2_000)).ok()?;
     let notification = Notification {
-        notification_id: NotificationId::new(id),
-        kind: NotificationKind::DocumentAnalysed,
-        title: NotificationTitle::try_new(&truncate(&format!("{title}: {}", document.file_name), 200)).ok()?,
-        body: NotificationBody::try_new(&truncate(body, 2_000)).ok()?,
-        link: None,
         about: NotificationTopic::try_new(&document.id).ok(),
+        ..Notification::new(NotificationId::new(id), NotificationKind::DocumentAnalysed, title, body)
     };
     Some(ProcessCommand::NotifyUser { user: document.uploaded_by.clone(), notification })
 }

@@ -228,7 +228,7 @@ fn start(generation: &SupervisedGeneration) -> ProcessReaction<ProposalGeneratio
     match (subject, parameters) {
         (Ok(subject), Ok(parameters)) => running.with_command(ProcessCommand::RequestTask {
             task_id: generation.id.task_id(),
-            spec: TaskSpec { kind: TaskKind::GenerateProposal, subject, parameters },
+            spec: TaskSpec { parameters, ..TaskSpec::new(TaskKind::GenerateProposal, subject) },
         }),
         (Err(_), _) | (_, Err(_)) => {
             running.with_command(fail_generation(generation, "no task can be requested for this proposal"))
@@ -319,13 +319,11 @@ fn cancel_task(generation: &SupervisedGeneration, reason: &str) -> ProcessComman
 /// Notifies of the end. A generation has one, so that its notification has one id.
 fn notify(generation: &SupervisedGeneration, title: &str, body: &str) -> Option<ProcessCommand> {
     let body: String = body.chars().take(2_000).collect();
+    let id = NotificationId::new(generation.id.derive_id("end"));
+    let (title, body) = (NotificationTitle::try_new(title).ok()?, NotificationBody::try_new(&body).ok()?);
     let notification = Notification {
-        notification_id: NotificationId::new(generation.id.derive_id("end")),
-        kind: NotificationKind::ProposalGenerated,
-        title: NotificationTitle::try_new(title).ok()?,
-        body: NotificationBody::try_new(&body).ok()?,
-        link: None,
         about: NotificationTopic::try_new(&generation.proposal_id.to_string()).ok(),
+        ..Notification::new(id, NotificationKind::ProposalGenerated, title, body)
     };
     Some(ProcessCommand::NotifyUser { user: generation.requested_by.clone(), notification })
 }

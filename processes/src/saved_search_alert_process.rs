@@ -224,13 +224,12 @@ fn notify_user(
 ) -> Option<ProcessCommand> {
     let id = Uuid::new_v5(&ID_NAMESPACE, format!("{} {subject}", search.search_id).as_bytes());
     let link = opportunity.map(|id| format!("/opportunities/{id}"));
+    let title = NotificationTitle::try_new(&one_line(title, 200)).ok()?;
+    let body = NotificationBody::try_new(&one_line(body, 2_000)).ok()?;
     let notification = Notification {
-        notification_id: NotificationId::new(id),
-        kind: NotificationKind::OpportunityMatched,
-        title: NotificationTitle::try_new(&one_line(title, 200)).ok()?,
-        body: NotificationBody::try_new(&one_line(body, 2_000)).ok()?,
         link: link.and_then(|path| NotificationLink::try_new(&path).ok()),
         about: NotificationTopic::try_new(opportunity.unwrap_or(&search.search_id.to_string())).ok(),
+        ..Notification::new(NotificationId::new(id), NotificationKind::OpportunityMatched, title, body)
     };
     Some(ProcessCommand::NotifyUser { user: search.user.clone(), notification })
 }

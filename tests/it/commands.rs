@@ -62,16 +62,7 @@ async fn retitle(
     title: &str,
     conditions: CommandPreconditions,
 ) -> DispatchResult {
-    let amendment = AmendOpportunity {
-        amended_at: dispatcher.now(),
-        notice_id: None,
-        title: Some(title.to_owned()),
-        description: None,
-        response_deadline: None,
-        set_aside: None,
-        naics: None,
-        resource_links: None,
-    };
+    let amendment = AmendOpportunity { title: Some(title.to_owned()), ..AmendOpportunity::unchanged(dispatcher.now()) };
     let command = OpportunityCommand::Amend(Box::new(amendment));
     dispatcher.dispatch::<Opportunity>(&system_sender("public"), id.as_str(), &conditions, command).await
 }

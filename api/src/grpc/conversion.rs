@@ -1,10 +1,14 @@
 //! Conversion of tasks to and from their gRPC messages.
 
-use domain::task::{self as record, SubjectKind, TaskKind, TaskStatus};
+use domain::task::{self as record, ParameterList, SubjectKind, TaskKind, TaskSpec, TaskStatus, TaskSubject};
 use projections::tenant_views::StoredAggregate;
 use task_workers::ClaimedTask;
+use tonic::Status;
 
-use super::pb;
+use super::{
+    argument_error::{invalid_argument, invalid_value_status},
+    pb,
+};
 
 fn to_timestamp(time: chrono::DateTime<chrono::Utc>) -> prost_types::Timestamp {
     let nanos = i32::try_from(time.timestamp_subsec_nanos()).unwrap_or_default();
@@ -34,7 +38,7 @@ fn kind_to_proto(kind: TaskKind) -> pb::TaskKind {
     }
 }
 
-pub(super) fn subject_kind_from_proto(kind: pb::SubjectKind) -> Option<SubjectKind> {
+fn subject_kind_from_proto(kind: pb::SubjectKind) -> Option<SubjectKind> {
     match kind {
         pb::SubjectKind::Unspecified => None,
         pb::SubjectKind::Document => Some(SubjectKind::Document),
@@ -73,6 +77,21 @@ fn status_to_proto(status: TaskStatus) -> pb::TaskStatus {
         TaskStatus::Failed => pb::TaskStatus::Failed,
         TaskStatus::Cancelled => pb::TaskStatus::Cancelled,
     }
+}
+
+/// The task that a message requests.
+pub(super) fn spec_from_proto(request: &pb::RequestTask) -> Result<TaskSpec, Status> {
+    let kind = pb::TaskKind::try_from(request.kind).ok().and_then(kind_from_proto);
+    let kind = kind.ok_or_else(|| invalid_argument("request.kind", "it is missing or unknown"))?;
+    let subject_kind = pb::SubjectKind::try_from(request.subject_kind).ok().and_then(subject_kind_from_proto);
+    let subject_kind =
+        subject_kind.ok_or_else(|| invalid_argument("request.subject_kind", "it is missing or unknown"))?;
+    let subject = TaskSubject::try_new(subject_kind, &request.subject_id);
+    let subject = subject.map_err(|reason| invalid_value_status("request.subject_id", &reason))?;
+    let entries = request.parameters.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+    let parameters =
+        ParameterList::try_new(entries).map_err(|reason| invalid_value_status("request.parameters", &reason))?;
+    Ok(TaskSpec { kind, subject, parameters })
 }
 
 /// The message of a claimed task.

@@ -5,11 +5,8 @@ use std::time::Duration;
 use commands::precondition::{CommandPreconditions, IdempotencyKey};
 use domain::{
     proposal_generation::check_requested_task,
-    task::{
-        ParameterList, ProgressPercent, RetryDecision, Task, TaskCommand, TaskNote, TaskResult, TaskSpec, TaskSubject,
-        WorkerName,
-    },
-    value::{AuditStamp, InvalidValue, TenantId},
+    task::{ProgressPercent, RetryDecision, Task, TaskCommand, TaskNote, TaskResult, WorkerName},
+    value::{AuditStamp, TenantId},
 };
 use projections::tenant_views::{ListCursor, ListGroup};
 use prost::Message as _;
@@ -19,13 +16,14 @@ use tonic::{Request, Response, Status};
 use uuid::Uuid;
 
 use super::{
+    argument_error::{invalid_argument, invalid_value_status},
     claims::{self, WaitingClaims},
     conversion,
     deadline::CallDeadline,
     pb::{
         ClaimTaskRequest, ClaimTaskResponse, GetTaskStatusRequest, ListTasksRequest, ListTasksResponse,
-        ProcessTaskRequest, ProcessTaskResponse, RenewClaimRequest, RenewClaimResponse, SubjectKind, Task as TaskView,
-        TaskKind, TaskStatus, process_task_request::Step, task_service_server::TaskService,
+        ProcessTaskRequest, ProcessTaskResponse, RenewClaimRequest, RenewClaimResponse, Task as TaskView, TaskKind,
+        TaskStatus, process_task_request::Step, task_service_server::TaskService,
     },
 };
 use crate::{
@@ -228,18 +226,7 @@ fn step_command(step: Step) -> Result<Box<dyn FnOnce(AuditStamp) -> TaskCommand 
     let note = |field: &str, text: &str| TaskNote::try_new(text).map_err(|reason| invalid_value_status(field, &reason));
     Ok(match step {
         Step::Request(request) => {
-            let kind = TaskKind::try_from(request.kind).ok().and_then(conversion::kind_from_proto);
-            let kind = kind.ok_or_else(|| invalid_argument("request.kind", "it is missing or unknown"))?;
-            let subject_kind =
-                SubjectKind::try_from(request.subject_kind).ok().and_then(conversion::subject_kind_from_proto);
-            let subject_kind =
-                subject_kind.ok_or_else(|| invalid_argument("request.subject_kind", "it is missing or unknown"))?;
-            let subject = TaskSubject::try_new(subject_kind, &request.subject_id);
-            let subject = subject.map_err(|reason| invalid_value_status("request.subject_id", &reason))?;
-            let entries = request.parameters.iter().map(|(name, value)| (name.as_str(), value.as_str()));
-            let parameters = ParameterList::try_new(entries)
-                .map_err(|reason| invalid_value_status("request.parameters", &reason))?;
-            let spec = TaskSpec { kind, subject, parameters };
+            let spec = conversion::spec_from_proto(&request)?;
             check_requested_task(&spec)
                 .map_err(|refusal| invalid_argument("request.parameters", &refusal.to_string()))?;
             Box::new(|stamp| TaskCommand::Request { spec, stamp })
@@ -281,14 +268,6 @@ fn request_principal<T>(request: &Request<T>) -> Result<Principal, Status> {
 
 fn parse_task_id(text: &str) -> Result<Uuid, Status> {
     Uuid::parse_str(text).map_err(|_| invalid_argument("task_id", "it is not a UUID"))
-}
-
-fn invalid_value_status(field: &str, reason: &InvalidValue) -> Status {
-    invalid_argument(field, &reason.to_string())
-}
-
-fn invalid_argument(field: &str, reason: &str) -> Status {
-    Status::invalid_argument(format!("{field}: {reason}"))
 }
 
 pub(super) fn unavailable_status(error: &(dyn std::error::Error + 'static)) -> Status {

@@ -58,14 +58,8 @@ impl Workload {
     /// Returns a command that amends the opportunity, which records one event.
     pub(super) fn amend_command(&self) -> OpportunityCommand {
         OpportunityCommand::Amend(Box::new(AmendOpportunity {
-            amended_at: self.notice.posted_at + TimeDelta::days(1),
-            notice_id: None,
             title: Some("Patient lifts, ceiling mounted, amendment 1".to_owned()),
-            description: None,
-            response_deadline: None,
-            set_aside: None,
-            naics: None,
-            resource_links: None,
+            ..AmendOpportunity::unchanged(self.notice.posted_at + TimeDelta::days(1))
         }))
     }
 

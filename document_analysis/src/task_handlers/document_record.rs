@@ -157,7 +157,7 @@ pub(super) fn task_result(text: &str) -> Result<TaskResult, TaskFailure> {
 mod tests {
     use domain::{
         document::ProcessingStage,
-        task::{ParameterList, RetryDecision, SubjectKind, TaskKind, TaskSpec, TaskSubject},
+        task::{RetryDecision, SubjectKind, TaskKind, TaskSpec, TaskSubject},
         value::TenantId,
     };
 
@@ -169,7 +169,7 @@ mod tests {
         let task = ClaimedTask {
             tenant_id: TenantId::try_new("acme").unwrap(),
             task_id: "1".to_owned(),
-            spec: TaskSpec { kind: TaskKind::AnalyseDocument, subject, parameters: ParameterList::default() },
+            spec: TaskSpec::new(TaskKind::AnalyseDocument, subject),
             failures: 0,
             version: 1,
             previous_worker: None,

@@ -118,14 +118,12 @@ fn id(number: u128) -> NotificationId {
 }
 
 fn notification(number: u128) -> Notification {
-    Notification {
-        notification_id: id(number),
-        kind: NotificationKind::OpportunityMatched,
-        title: NotificationTitle::try_new("Patient lifts").unwrap(),
-        body: NotificationBody::try_new("It fits your profile.").unwrap(),
-        link: None,
-        about: None,
-    }
+    Notification::new(
+        id(number),
+        NotificationKind::OpportunityMatched,
+        NotificationTitle::try_new("Patient lifts").unwrap(),
+        NotificationBody::try_new("It fits your profile.").unwrap(),
+    )
 }
 
 fn notify(number: u128, at: i64) -> InboxCommand {

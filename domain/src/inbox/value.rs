@@ -103,6 +103,18 @@ pub struct Notification {
     pub about: Option<NotificationTopic>,
 }
 
+impl Notification {
+    /// A notification with what every one has; the rest is empty.
+    pub fn new(
+        notification_id: NotificationId,
+        kind: NotificationKind,
+        title: NotificationTitle,
+        body: NotificationBody,
+    ) -> Self {
+        Self { notification_id, kind, title, body, link: None, about: None }
+    }
+}
+
 /// Ids of notifications, each once.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct NotificationIds(BTreeSet<NotificationId>);

@@ -60,6 +60,20 @@ pub struct AmendOpportunity {
 }
 
 impl AmendOpportunity {
+    /// An amendment in which every field stays as it is.
+    pub fn unchanged(amended_at: DateTime<Utc>) -> Self {
+        Self {
+            amended_at,
+            notice_id: None,
+            title: None,
+            description: None,
+            response_deadline: None,
+            set_aside: None,
+            naics: None,
+            resource_links: None,
+        }
+    }
+
     /// Whether every field stays as it is.
     pub fn changes_nothing(&self) -> bool {
         let Self { amended_at: _, notice_id, title, description, response_deadline, set_aside, naics, resource_links } =

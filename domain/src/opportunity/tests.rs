@@ -204,14 +204,8 @@ fn record(notice: &Notice) -> OpportunityCommand {
 
 fn amend(day: u32, title: &str) -> OpportunityCommand {
     OpportunityCommand::Amend(Box::new(AmendOpportunity {
-        amended_at: march(day),
-        notice_id: None,
         title: Some(title.to_owned()),
-        description: None,
-        response_deadline: None,
-        set_aside: None,
-        naics: None,
-        resource_links: None,
+        ..AmendOpportunity::unchanged(march(day))
     }))
 }
 

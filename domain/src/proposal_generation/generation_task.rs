@@ -66,7 +66,7 @@ mod tests {
 
     fn spec(kind: TaskKind, parameter: &str) -> TaskSpec {
         let subject = TaskSubject::try_new(SubjectKind::Proposal, "p").unwrap();
-        TaskSpec { kind, subject, parameters: ParameterList::try_new([(parameter, "x")]).unwrap() }
+        TaskSpec { parameters: ParameterList::try_new([(parameter, "x")]).unwrap(), ..TaskSpec::new(kind, subject) }
     }
 
     #[test]

@@ -33,10 +33,10 @@ fn stamp() -> AuditStamp {
 }
 
 fn spec(subject: &str) -> TaskSpec {
+    let subject = TaskSubject::try_new(SubjectKind::Document, subject).unwrap();
     TaskSpec {
-        kind: TaskKind::ExtractText,
-        subject: TaskSubject::try_new(SubjectKind::Document, subject).unwrap(),
         parameters: ParameterList::try_new([("language", "en")]).unwrap(),
+        ..TaskSpec::new(TaskKind::ExtractText, subject)
     }
 }
 

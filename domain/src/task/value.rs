@@ -178,6 +178,13 @@ pub struct TaskSpec {
     pub parameters: ParameterList,
 }
 
+impl TaskSpec {
+    /// Work with what every task has; the rest is empty.
+    pub fn new(kind: TaskKind, subject: TaskSubject) -> Self {
+        Self { kind, subject, parameters: ParameterList::default() }
+    }
+}
+
 /// The progress of a task in percent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]

@@ -151,9 +151,6 @@ impl RowCells<'_> {
 
     fn to_details(&self, omitted: &mut OmittedValues) -> Result<NoticeDetails, NoticeRowError> {
         Ok(NoticeDetails {
-            title: self.field(CsvColumn::Title).parse_required(NoticeField::parse_text)?,
-            notice_type: self.field(CsvColumn::Type).parse_required_code(NoticeType::try_new)?,
-            agency: self.field(CsvColumn::Department).parse_agency()?,
             solicitation_number: omitted
                 .omit_unparsable(self.field(CsvColumn::SolicitationNumber).as_numeral().parse_text()),
             base_type: omitted.omit_unparsable(self.field(CsvColumn::BaseType).parse_code(NoticeType::try_new)),
@@ -173,7 +170,12 @@ impl RowCells<'_> {
             }),
             description: omitted.omit_unparsable(self.field(CsvColumn::Description).parse_description()),
             link: omitted.omit_unparsable(self.field(CsvColumn::Link).parse_link()),
-            resource_links: None,
+            // The extract has no links to files.
+            ..NoticeDetails::new(
+                self.field(CsvColumn::Title).parse_required(NoticeField::parse_text)?,
+                self.field(CsvColumn::Type).parse_required_code(NoticeType::try_new)?,
+                self.field(CsvColumn::Department).parse_agency()?,
+            )
         })
     }
 }

@@ -12,7 +12,7 @@ use domain::{
         LifecyclePhase, Proposal, ProposalCommand, ProposalError, ProposalOutline, ProposalTitle, SectionChange,
         SectionContent, SectionHeading, SectionKey,
     },
-    task::{ParameterList, SubjectKind, Task, TaskCommand, TaskKind, TaskSpec, TaskSubject, WorkerName},
+    task::{SubjectKind, Task, TaskCommand, TaskKind, TaskSpec, TaskSubject, WorkerName},
 };
 
 use super::*;
@@ -187,7 +187,7 @@ async fn only_workers_record_the_results_of_documents_and_tasks() {
     assert_eq!(dispatcher.dispatch::<Document>(&worker, "d", &none, failure(&worker)).await.unwrap().version, 2);
 
     let subject = TaskSubject::try_new(SubjectKind::Document, "d").unwrap();
-    let spec = TaskSpec { kind: TaskKind::ExtractText, subject, parameters: ParameterList::default() };
+    let spec = TaskSpec::new(TaskKind::ExtractText, subject);
     let request = TaskCommand::Request { spec, stamp: dispatcher.stamp(&ann) };
     dispatcher.dispatch::<Task>(&ann, "t", &none, request).await.unwrap();
     let start = TaskCommand::Start { worker: WorkerName::try_new("w").unwrap(), stamp: dispatcher.stamp(&worker) };

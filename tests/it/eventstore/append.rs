@@ -59,14 +59,9 @@ fn discover_command() -> OpportunityCommand {
 fn amend_command(number: u64) -> OpportunityCommand {
     let delay = TimeDelta::minutes(number.cast_signed());
     OpportunityCommand::Amend(Box::new(AmendOpportunity {
-        amended_at: noon_of_march_3() + delay,
-        notice_id: None,
         title: Some(format!("Patient lifts, revision {number}")),
-        description: None,
         response_deadline: Some(noon_of_march_3() + delay),
-        set_aside: None,
-        naics: None,
-        resource_links: None,
+        ..AmendOpportunity::unchanged(noon_of_march_3() + delay)
     }))
 }
 

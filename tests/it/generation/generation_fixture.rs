@@ -316,7 +316,7 @@ impl GenerationFixture {
         ClaimedTask {
             tenant_id: TenantId::try_new(TENANT).unwrap(),
             task_id: self.generation.task_id().to_string(),
-            spec: TaskSpec { kind: TaskKind::GenerateProposal, subject, parameters },
+            spec: TaskSpec { parameters, ..TaskSpec::new(TaskKind::GenerateProposal, subject) },
             failures: attempt - 1,
             version: 1,
             previous_worker: None,

@@ -84,14 +84,12 @@ impl MailFixture {
     }
 
     pub(super) async fn notify(&self, number: u128) {
-        let notification = Notification {
-            notification_id: NotificationId::new(Uuid::from_u128(number)),
-            kind: NotificationKind::DocumentAnalysed,
-            title: NotificationTitle::try_new(&format!("Document {number} analysed")).unwrap(),
-            body: NotificationBody::try_new("Its text is ready.").unwrap(),
-            link: None,
-            about: None,
-        };
+        let notification = Notification::new(
+            NotificationId::new(Uuid::from_u128(number)),
+            NotificationKind::DocumentAnalysed,
+            NotificationTitle::try_new(&format!("Document {number} analysed")).unwrap(),
+            NotificationBody::try_new("Its text is ready.").unwrap(),
+        );
         self.send::<Inbox>(USER, |stamp| InboxCommand::Notify { notification, stamp }).await;
     }
 

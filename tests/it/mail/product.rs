@@ -28,14 +28,12 @@ async fn notify_ann(pool: &PgPool, number: u128) {
     let dispatcher = CommandDispatcher::new(store, std::sync::Arc::new(SystemClock));
     let caller = Caller::new(UserId::from_program("system:test"), TenantId::try_new("acme").unwrap());
     let sender = CommandSender { caller, authority: CallerAuthority::System };
-    let notification = Notification {
-        notification_id: NotificationId::new(Uuid::from_u128(number)),
-        kind: NotificationKind::TaskFinished,
-        title: NotificationTitle::try_new(&format!("Task {number} finished")).unwrap(),
-        body: NotificationBody::try_new("It is done.").unwrap(),
-        link: None,
-        about: None,
-    };
+    let notification = Notification::new(
+        NotificationId::new(Uuid::from_u128(number)),
+        NotificationKind::TaskFinished,
+        NotificationTitle::try_new(&format!("Task {number} finished")).unwrap(),
+        NotificationBody::try_new("It is done.").unwrap(),
+    );
     let command = InboxCommand::Notify { notification, stamp: dispatcher.stamp(&sender) };
     dispatcher.dispatch::<Inbox>(&sender, "ann", &CommandPreconditions::default(), command).await.unwrap();
 }

@@ -10,7 +10,7 @@ use documents::{ExtractionConfig, ExtractionProcess, ExtractionProgram};
 use domain::{
     clock::SystemClock,
     document::{Document, DocumentCommand, FileDigest, FileName, MediaType, ObjectKey, UploadedDocument, UploadedFile},
-    task::{ParameterList, RetryDecision, SubjectKind, TaskKind, TaskSpec, TaskSubject},
+    task::{RetryDecision, SubjectKind, TaskKind, TaskSpec, TaskSubject},
     value::TenantId,
 };
 use eventstore::{postgres::PostgresConfig, store::PgEventStore};
@@ -126,7 +126,7 @@ fn task(document: Uuid, kind: TaskKind) -> ClaimedTask {
     ClaimedTask {
         tenant_id: TenantId::try_new(TENANT).unwrap(),
         task_id: Uuid::new_v4().to_string(),
-        spec: TaskSpec { kind, subject, parameters: ParameterList::default() },
+        spec: TaskSpec::new(kind, subject),
         failures: 0,
         version: 1,
         previous_worker: None,

@@ -264,12 +264,13 @@ fn notifications(count: u32) -> Vec<Value> {
         Notification, NotificationBody, NotificationId, NotificationKind, NotificationTitle, NotificationTopic,
     };
     let notification = |number: u32| Notification {
-        notification_id: NotificationId::new(Uuid::from_u128(u128::from(number))),
-        kind: NotificationKind::DocumentAnalysed,
-        title: NotificationTitle::try_new("Analysed").unwrap(),
-        body: NotificationBody::try_new(&format!("Document {number}.")).unwrap(),
-        link: None,
         about: NotificationTopic::try_new(&format!("document:{number}")).ok(),
+        ..Notification::new(
+            NotificationId::new(Uuid::from_u128(u128::from(number))),
+            NotificationKind::DocumentAnalysed,
+            NotificationTitle::try_new("Analysed").unwrap(),
+            NotificationBody::try_new(&format!("Document {number}.")).unwrap(),
+        )
     };
     let user = UserId::try_new("ann").unwrap();
     let command = |number| ProcessCommand::NotifyUser { user: user.clone(), notification: notification(number) };

@@ -106,7 +106,7 @@ impl QueueFixture {
     async fn request_task(&self, tenant: &str, kind: TaskKind, parameters: ParameterList) -> String {
         let (id, sender) = (Uuid::new_v4().to_string(), Self::sender(tenant));
         let subject = TaskSubject::try_new(SubjectKind::Document, "d").unwrap();
-        let spec = TaskSpec { kind, subject, parameters };
+        let spec = TaskSpec { parameters, ..TaskSpec::new(kind, subject) };
         self.send(&id, TaskCommand::Request { spec, stamp: self.dispatcher.stamp(&sender) }, tenant).await;
         id
     }

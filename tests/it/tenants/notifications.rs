@@ -21,14 +21,12 @@ use tests::{GraphqlSubscriber, SignedInUser, shared_product, unique_name};
 async fn notify_user(dispatcher: &CommandDispatcher<PgEventStore<()>>, tenant: &str, user: &str, number: u128) {
     let caller = Caller::new(UserId::from_program("system:test"), TenantId::try_new(tenant).unwrap());
     let sender = CommandSender { caller, authority: CallerAuthority::System };
-    let notification = Notification {
-        notification_id: NotificationId::new(uuid::Uuid::from_u128(number)),
-        kind: NotificationKind::OpportunityMatched,
-        title: NotificationTitle::try_new(&format!("Match {number}")).unwrap(),
-        body: NotificationBody::try_new("It fits.").unwrap(),
-        link: None,
-        about: None,
-    };
+    let notification = Notification::new(
+        NotificationId::new(uuid::Uuid::from_u128(number)),
+        NotificationKind::OpportunityMatched,
+        NotificationTitle::try_new(&format!("Match {number}")).unwrap(),
+        NotificationBody::try_new("It fits.").unwrap(),
+    );
     let command = InboxCommand::Notify { notification, stamp: dispatcher.stamp(&sender) };
     dispatcher.dispatch::<Inbox>(&sender, user, &CommandPreconditions::default(), command).await.unwrap();
 }

@@ -1,15 +1,14 @@
 //! Mutations of companies and their members, and sign-in for development.
 
-use async_graphql::{Context, InputObject, Object, Result, SimpleObject};
+use async_graphql::{Context, Object, Result, SimpleObject};
 use chrono::{DateTime, Utc};
 use commands::{authorization::CallerAuthority, caller::Caller, dispatcher::CommandSender};
 use domain::{
-    company::{CageCode, CapabilityText, ClosingReason, Company, CompanyCommand, CompanyName, CompanyProfile, Uei},
-    opportunity::{NaicsCode, SetAside},
+    company::{ClosingReason, Company, CompanyCommand, CompanyName},
     value::{TenantId, UserId},
 };
 
-use super::node::RoleEnum;
+use super::node::{CompanyProfileInput, RoleEnum};
 use crate::{
     auth::{Authenticator, LoginError, Principal, SignOutError},
     graphql::{
@@ -27,25 +26,6 @@ const RESERVED_TENANTS: [&str; 3] = ["public", "system", "admin"];
 /// Mutations of companies.
 #[derive(Default)]
 pub(super) struct CompanyAccountMutation;
-
-/// A company's new profile.
-#[derive(InputObject)]
-struct CompanyProfileInput {
-    /// Name, at most 200 characters.
-    name: String,
-    /// Capabilities in the company's own words, at most 20,000 characters.
-    capabilities: Option<String>,
-    /// NAICS codes of its industries, at most 100.
-    #[graphql(default)]
-    naics: Vec<String>,
-    /// Codes of the set-asides it is eligible for, at most 30.
-    #[graphql(default)]
-    set_asides: Vec<String>,
-    /// Unique Entity ID in SAM.gov.
-    uei: Option<String>,
-    /// CAGE code.
-    cage: Option<String>,
-}
 
 /// A bearer token for development.
 #[derive(SimpleObject)]
@@ -127,17 +107,7 @@ impl CompanyAccountMutation {
         #[graphql(desc = "The complete new profile.")] profile: CompanyProfileInput,
         #[graphql(desc = "Preconditions.")] conditions: Option<PreconditionsInput>,
     ) -> Result<ChangeOutcome> {
-        let codes = |naics: &String| parse_value("profile.naics", naics, NaicsCode::try_new);
-        let set_asides = |code: &String| parse_value("profile.setAsides", code, SetAside::try_new);
-        let profile = CompanyProfile {
-            name: parse_value("profile.name", &profile.name, CompanyName::try_new)?,
-            capabilities: parse_optional("profile.capabilities", profile.capabilities, CapabilityText::try_new)?,
-            naics: profile.naics.iter().map(codes).collect::<Result<_>>()?,
-            set_asides: profile.set_asides.iter().map(set_asides).collect::<Result<_>>()?,
-            uei: parse_optional("profile.uei", profile.uei, Uei::try_new)?,
-            cage: parse_optional("profile.cage", profile.cage, CageCode::try_new)?,
-        };
-        let profile = Box::new(profile.validate().map_err(|reason| error::invalid_value("profile", &reason))?);
+        let profile = Box::new(profile.into_profile()?);
         dispatch_company_command(ctx, conditions, |stamp| CompanyCommand::ChangeProfile { profile, stamp }).await
     }
 

@@ -1,9 +1,17 @@
-//! The company, its members and API keys as clients see them.
+//! The company, its members and API keys as clients see them, and its profile as they set it.
 
-use async_graphql::{Enum, SimpleObject};
+use async_graphql::{Enum, InputObject, Result, SimpleObject};
 use chrono::{DateTime, Utc};
-use domain::company::{self as record, RegisteredCompany};
+use domain::{
+    company::{self as record, CageCode, CapabilityText, CompanyName, CompanyProfile, RegisteredCompany, Uei},
+    opportunity::{NaicsCode, SetAside},
+};
 use projections::tenant_views::StoredAggregate;
+
+use crate::graphql::{
+    error,
+    input_validation::{parse_optional, parse_value},
+};
 
 /// Role of a member in a company.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
@@ -33,6 +41,41 @@ pub(super) enum ScopeEnum {
     Ingest,
     /// Take and complete tasks.
     Tasks,
+}
+
+/// A company's new profile.
+#[derive(InputObject)]
+pub(super) struct CompanyProfileInput {
+    /// Name, at most 200 characters.
+    name: String,
+    /// Capabilities in the company's own words, at most 20,000 characters.
+    capabilities: Option<String>,
+    /// NAICS codes of its industries, at most 100.
+    #[graphql(default)]
+    naics: Vec<String>,
+    /// Codes of the set-asides it is eligible for, at most 30.
+    #[graphql(default)]
+    set_asides: Vec<String>,
+    /// Unique Entity ID in SAM.gov.
+    uei: Option<String>,
+    /// CAGE code.
+    cage: Option<String>,
+}
+
+impl CompanyProfileInput {
+    pub(super) fn into_profile(self) -> Result<CompanyProfile> {
+        let codes = |naics: &String| parse_value("profile.naics", naics, NaicsCode::try_new);
+        let set_asides = |code: &String| parse_value("profile.setAsides", code, SetAside::try_new);
+        let profile = CompanyProfile {
+            name: parse_value("profile.name", &self.name, CompanyName::try_new)?,
+            capabilities: parse_optional("profile.capabilities", self.capabilities, CapabilityText::try_new)?,
+            naics: self.naics.iter().map(codes).collect::<Result<_>>()?,
+            set_asides: self.set_asides.iter().map(set_asides).collect::<Result<_>>()?,
+            uei: parse_optional("profile.uei", self.uei, Uei::try_new)?,
+            cage: parse_optional("profile.cage", self.cage, CageCode::try_new)?,
+        };
+        profile.validate().map_err(|reason| error::invalid_value("profile", &reason))
+    }
 }
 
 /// A company that uses the platform.

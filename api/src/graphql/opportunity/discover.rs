@@ -100,11 +100,7 @@ impl DiscoverOpportunityInput {
             posted_at: input_validation::validate_time("input.postedAt", self.posted_at)?,
             award: None,
             details: NoticeDetails {
-                title: input_validation::parse_text("input.title", &self.title, MAX_TITLE_CHARS)?,
-                notice_type: input_validation::parse_value("input.type", &self.notice_type, NoticeType::try_new)?,
-                agency: input_validation::parse_value("input.agency", &self.agency, Agency::from_name)?,
                 solicitation_number: parse_optional_name("input.solicitationNumber", self.solicitation_number)?,
-                base_type: None,
                 sub_tier: parse_optional_name("input.subTier", self.sub_tier)?,
                 office: parse_optional_name("input.office", self.office)?,
                 set_aside: input_validation::parse_optional("input.setAside", self.set_aside, SetAside::try_new)?,
@@ -115,7 +111,6 @@ impl DiscoverOpportunityInput {
                     self.response_deadline,
                 )?,
                 archive_on: input_validation::validate_optional_day("input.archiveOn", self.archive_on)?,
-                active: None,
                 place: self.place.map(PlaceInput::into_place).transpose()?,
                 description: input_validation::parse_optional_text(
                     "input.description",
@@ -124,6 +119,11 @@ impl DiscoverOpportunityInput {
                 )?,
                 link: input_validation::parse_link("input.link", self.link)?,
                 resource_links: input_validation::parse_resource_links("input.resourceLinks", self.resource_links)?,
+                ..NoticeDetails::new(
+                    input_validation::parse_text("input.title", &self.title, MAX_TITLE_CHARS)?,
+                    input_validation::parse_value("input.type", &self.notice_type, NoticeType::try_new)?,
+                    input_validation::parse_value("input.agency", &self.agency, Agency::from_name)?,
+                )
             },
         })
     }

@@ -1,16 +1,15 @@
 //! Mutations of tasks.
 
-use async_graphql::{Context, InputObject, Object, Result};
+use async_graphql::{Context, Object, Result};
 use domain::{
     proposal_generation::check_requested_task,
-    task::{ParameterList, Task, TaskCommand, TaskNote, TaskSpec, TaskSubject},
+    task::{Task, TaskCommand, TaskNote},
 };
 use uuid::Uuid;
 
-use super::node::{TaskKindEnum, TaskSubjectKindEnum};
+use super::node::RequestTaskInput;
 use crate::graphql::{
     command_dispatch::{ChangeOutcome, dispatch_command, new_aggregate_id},
-    error,
     input_validation::parse_value,
     precondition::{self, PreconditionsInput},
 };
@@ -18,31 +17,6 @@ use crate::graphql::{
 /// Mutations of tasks.
 #[derive(Default)]
 pub(in crate::graphql) struct TaskMutation;
-
-/// A task to request.
-#[derive(InputObject)]
-struct RequestTaskInput {
-    /// Id, a UUID that you choose; generated if omitted.
-    id: Option<Uuid>,
-    /// Kind of task.
-    kind: TaskKindEnum,
-    /// Kind of the subject to work on.
-    subject_kind: TaskSubjectKindEnum,
-    /// Id of the subject to work on, at most 200 characters.
-    subject_id: String,
-    /// Parameters for the worker, at most 20.
-    #[graphql(default)]
-    parameters: Vec<TaskParameterInput>,
-}
-
-/// A parameter for the worker.
-#[derive(InputObject)]
-struct TaskParameterInput {
-    /// Name: lower-case letters, digits and underscores, at most 50 characters.
-    name: String,
-    /// Value, at most 500 characters.
-    value: String,
-}
 
 #[Object]
 impl TaskMutation {
@@ -55,12 +29,7 @@ impl TaskMutation {
         #[graphql(desc = "Preconditions.")] conditions: Option<PreconditionsInput>,
     ) -> Result<ChangeOutcome> {
         let mut conditions = precondition::parse_preconditions(ctx, conditions)?;
-        let subject = TaskSubject::try_new(input.subject_kind.into(), &input.subject_id);
-        let subject = subject.map_err(|reason| error::invalid_value("input.subjectId", &reason))?;
-        let pairs = input.parameters.iter().map(|parameter| (parameter.name.as_str(), parameter.value.as_str()));
-        let parameters =
-            ParameterList::try_new(pairs).map_err(|reason| error::invalid_value("input.parameters", &reason))?;
-        let spec = TaskSpec { kind: input.kind.into(), subject, parameters };
+        let spec = input.parse_spec()?;
         if let Err(refusal) = check_requested_task(&spec) {
             return Ok(ChangeOutcome::refused(&refusal));
         }

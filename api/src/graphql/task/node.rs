@@ -1,11 +1,12 @@
-//! The task as clients see it.
+//! The task as clients request it, and as they see it.
 
-use async_graphql::{Enum, SimpleObject};
+use async_graphql::{Enum, InputObject, Result, SimpleObject};
 use chrono::{DateTime, Utc};
-use domain::task as record;
+use domain::task::{self as record, ParameterList, TaskSpec, TaskSubject};
 use projections::tenant_views::StoredAggregate;
+use uuid::Uuid;
 
-use crate::graphql::tenant_node::TenantNode;
+use crate::graphql::{error, tenant_node::TenantNode};
 
 /// Kind of task.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
@@ -55,6 +56,42 @@ pub(super) enum TaskStatusEnum {
     Failed,
     /// Cancelled.
     Cancelled,
+}
+
+/// A task to request.
+#[derive(InputObject)]
+pub(super) struct RequestTaskInput {
+    /// Id, a UUID that you choose; generated if omitted.
+    pub(super) id: Option<Uuid>,
+    /// Kind of task.
+    kind: TaskKindEnum,
+    /// Kind of the subject to work on.
+    subject_kind: TaskSubjectKindEnum,
+    /// Id of the subject to work on, at most 200 characters.
+    subject_id: String,
+    /// Parameters for the worker, at most 20.
+    #[graphql(default)]
+    parameters: Vec<TaskParameterInput>,
+}
+
+/// A parameter for the worker.
+#[derive(InputObject)]
+struct TaskParameterInput {
+    /// Name: lower-case letters, digits and underscores, at most 50 characters.
+    name: String,
+    /// Value, at most 500 characters.
+    value: String,
+}
+
+impl RequestTaskInput {
+    pub(super) fn parse_spec(&self) -> Result<TaskSpec> {
+        let subject = TaskSubject::try_new(self.subject_kind.into(), &self.subject_id);
+        let subject = subject.map_err(|reason| error::invalid_value("input.subjectId", &reason))?;
+        let pairs = self.parameters.iter().map(|parameter| (parameter.name.as_str(), parameter.value.as_str()));
+        let parameters =
+            ParameterList::try_new(pairs).map_err(|reason| error::invalid_value("input.parameters", &reason))?;
+        Ok(TaskSpec { kind: self.kind.into(), subject, parameters })
+    }
 }
 
 /// Work on a subject, done by a worker.
