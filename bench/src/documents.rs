@@ -184,7 +184,7 @@ impl DocumentUser {
     }
 }
 
-/// Times each of so many runs. The first one is not counted: it loads libraries and opens connections.
+/// Times this number of runs. The first one is not counted: it loads libraries and opens connections.
 async fn measure(count: u32, run: impl AsyncFn(u32) -> anyhow::Result<()>) -> anyhow::Result<BenchFigures> {
     run(0).await?;
     let mut waits = new_wait_histogram()?;

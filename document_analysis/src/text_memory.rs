@@ -30,7 +30,7 @@ impl TextMemory {
         Self { permits: Arc::new(Semaphore::new(usize::try_from(permits_for(TOTAL_BYTES)).unwrap_or(usize::MAX))) }
     }
 
-    /// Waits until there is memory for a text of so many bytes. Texts get it in the order in which they ask.
+    /// Waits until there is memory for a text of this many bytes. Texts get it in the order of their requests.
     pub(crate) async fn reserve(&self, text_bytes: u64) -> ReservedMemory {
         let bytes = text_bytes.saturating_mul(MEMORY_PER_BYTE).min(TOTAL_BYTES);
         // The semaphore is never closed.

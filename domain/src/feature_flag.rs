@@ -47,7 +47,7 @@ pub enum FeatureFlag {
     Absent,
     /// The flag is defined.
     Active(FlagDefinition),
-    /// The flag is not used any more: every tenant gets the control. It can be defined anew.
+    /// The flag is no longer used: every tenant gets the control. It can be defined again.
     Archived(FlagDefinition),
 }
 

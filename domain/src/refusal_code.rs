@@ -7,7 +7,7 @@ pub trait RefusalCode: std::error::Error + 'static {
     /// Code of the refusal.
     fn refusal_code(&self) -> &'static str;
 
-    /// Whether the refusal is that the object does not exist, or not any more.
+    /// Whether the refusal is that the object does not exist or was deleted.
     fn is_missing_object(&self) -> bool;
 }
 

@@ -75,7 +75,7 @@ impl KafkaConfig {
         let mut config = ClientConfig::new();
         config.set("bootstrap.servers", &self.brokers);
         config.set("client.id", "medhub");
-        // When all brokers are away, keeps those that it knows instead of removing them and asking the addresses of the
+        // When no broker answers, keeps those that it knows instead of removing them and asking the addresses of the
         // settings again: in this version of the client library a client may be left without any broker.
         config.set("metadata.recovery.strategy", "none");
         config

@@ -8,7 +8,7 @@
 //!       section ended: count ─┘ │ └── failed: notify ────────────────────────────────┤
 //!                               │                                                    │
 //!          task failed or cancelled: fail the generation          operator cancels: cancel task and generation, notify
-//!          time-out: cancel the task, fail the generation            an attempt began: set timer anew
+//!          time-out: cancel the task, fail the generation            an attempt began: reset timer
 //! ```
 //!
 //! The worker records the sections and the completion. Whatever goes wrong first fails the generation, and only its

@@ -16,7 +16,7 @@ use crate::SourcedPassage;
 /// Longest sentence, in characters.
 const MAX_SENTENCE_CHARACTERS: usize = 4_000;
 
-/// Splits a text into sentences. Sources are numbered anew, by their first use; passages that are not used are left out,
+/// Splits a text into sentences. Sources are renumbered by their first use; passages that are not used are left out,
 /// and those of the same page are one source. What is beyond the limits of a draft is cut.
 ///
 /// # Errors

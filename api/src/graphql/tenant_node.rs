@@ -19,7 +19,7 @@ pub(super) trait TenantNode: OutputType + Sized {
     /// The aggregate that is shown.
     type Aggregate: TenantAggregate;
 
-    /// Shows a stored aggregate; `None` if it does not exist, or not any more.
+    /// Shows a stored aggregate; `None` if it does not exist or was deleted.
     fn from_stored(id: String, stored: StoredAggregate<Self::Aggregate>) -> Option<Self>;
 }
 

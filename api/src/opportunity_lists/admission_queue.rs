@@ -87,7 +87,7 @@ impl AdmissionQueue {
         }
     }
 
-    /// The time until a query starts that has so many waiting ones before it.
+    /// The time until a query starts that has this number of queries before it.
     fn expected_wait(&self, queries_before: u64) -> Duration {
         let mean_us = self.mean_duration_us.load(Ordering::Relaxed);
         Duration::from_micros((queries_before + 1).saturating_mul(mean_us) / self.max_running)

@@ -108,7 +108,7 @@ pub(super) struct OpportunityListPage {
     /// `after` of the next page; absent on the last.
     #[serde(skip_serializing_if = "Option::is_none")]
     next: Option<String>,
-    /// Number of entries on all pages; at least so many if `totalIsExact` is false.
+    /// Number of entries on all pages; a lower bound if `totalIsExact` is false.
     total: u64,
     /// Whether `total` is exact.
     total_is_exact: bool,
@@ -140,7 +140,7 @@ pub(super) struct OpportunityFacetValue {
     label: Option<String>,
     /// Number of opportunities with this value.
     count: u64,
-    /// Whether `count` is exact; if not, there are at least so many.
+    /// Whether `count` is exact; otherwise it is a lower bound.
     is_exact: bool,
 }
 

@@ -29,7 +29,7 @@ pub(super) trait ObjectView: Serialize + Sized {
     /// The aggregate that is shown.
     type Aggregate: TenantAggregate;
 
-    /// The representation of a stored aggregate; `None` if it does not exist, or not any more.
+    /// The representation of a stored aggregate; `None` if it does not exist or was deleted.
     fn from_stored(id: String, stored: StoredAggregate<Self::Aggregate>) -> Option<Self>;
 
     /// The version, which is also the `ETag`.

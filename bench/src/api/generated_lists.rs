@@ -18,7 +18,7 @@ use uuid::Uuid;
 
 use crate::log;
 
-/// Every so many opportunities, one has an award.
+/// One in this number of opportunities has an award.
 const AWARD_STEP: u64 = 4;
 
 /// Days from the publication to the deadline, at most.

@@ -19,7 +19,7 @@ const STEADY_RATE: u32 = 500;
 const ORDERS: [&str; 6] =
     ["POSTED_NEWEST", "POSTED_OLDEST", "DEADLINE_SOONEST", "DEADLINE_LATEST", "AMOUNT_HIGHEST", "AMOUNT_LOWEST"];
 
-/// One later page begins after every so many entries.
+/// One later page begins after each group of this number of entries.
 const CURSOR_STEP: usize = 7;
 
 /// Words of filters: frequent and rare ones in generated and in real notices.

@@ -14,7 +14,7 @@ use sqlx::{Executor as _, PgPool};
 
 use crate::log;
 
-/// Every so many opportunities, one has an award.
+/// One in this number of opportunities has an award.
 const AWARD_STEP: u64 = 4;
 
 /// Views of one visit.
@@ -104,7 +104,7 @@ impl EventRows {
         Ok(())
     }
 
-    /// A view of the page of one of so many opportunities.
+    /// A view of the page of one of this number of opportunities.
     fn push_view(&mut self, view: u64, opportunities: u64, newest: DateTime<Utc>) -> anyhow::Result<()> {
         let viewed = opportunity_id(view.wrapping_mul(2_654_435_761) % opportunities.max(1));
         let event = VisitEvent::PageViewed {

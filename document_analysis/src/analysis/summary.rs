@@ -7,7 +7,7 @@ use crate::{AnalysisBudget, AnalysisError, requirements::PagedSentence};
 
 /// Number of sentences of a summary.
 const SUMMARY_SENTENCES: usize = 6;
-/// Number of sentences that say what the document is for, if there are so many.
+/// Maximum number of sentences that say what the document is for.
 const PURPOSE_SENTENCES: usize = 4;
 /// Fewest and most words of a sentence that is quoted in a summary.
 const QUOTED_WORDS: std::ops::RangeInclusive<usize> = 8..=60;

@@ -167,7 +167,7 @@ impl ListContext {
         *self = Self { introduced: None, is_optional: true, quoted_items: 0, ..*self };
     }
 
-    /// Leaves out so many items, which are quoted already.
+    /// Leaves out the next `count` items, which are quoted already.
     pub(crate) fn skip_items(&mut self, count: usize) {
         self.quoted_items = count;
     }

@@ -23,7 +23,7 @@ use crate::{
     fit::read_resource_texts,
 };
 
-/// After so many failed attempts a document is analysed without the resources of its company, rather than not at all.
+/// After this number of failed attempts a document is analysed without its company's resources, rather than not at all.
 const ATTEMPTS_WITH_RESOURCES: u32 = 3;
 
 /// The work of the kind `analyse_document`.

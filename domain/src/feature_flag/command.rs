@@ -6,7 +6,7 @@ use crate::value::{AuditStamp, TenantId};
 /// A command for one feature flag.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum FeatureFlagCommand {
-    /// Defines the flag, without overrides; an archived one anew.
+    /// Defines the flag, without overrides; an archived one can be defined again.
     Define {
         /// What the flag is for.
         description: FlagDescription,

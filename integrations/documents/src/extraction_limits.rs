@@ -63,7 +63,7 @@ impl Default for ExtractionLimits {
 }
 
 impl ExtractionLimits {
-    /// The CPU time in seconds of one run of tesseract, which reads so many pages.
+    /// The CPU time in seconds of one run of tesseract, which reads this number of pages.
     pub(crate) fn recognition_cpu_seconds(&self, pages: u32) -> u64 {
         self.ocr_page_cpu_seconds.saturating_mul(u64::from(pages)).clamp(1, self.wall_clock_seconds.max(1))
     }

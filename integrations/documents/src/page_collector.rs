@@ -28,7 +28,7 @@ impl<'a> PageCollector<'a> {
         Ok(())
     }
 
-    /// Checks that so many more bytes are allowed.
+    /// Checks that this number of further bytes is allowed.
     pub(crate) fn check_length(&self, additional: usize) -> Result<(), ExtractionError> {
         let limit = self.limits.max_text_bytes;
         if self.bytes.saturating_add(additional) > limit { Err(ExtractionError::TooMuchText { limit }) } else { Ok(()) }

@@ -74,7 +74,7 @@ pub enum SpendingError {
     /// The budget of the month would be exceeded.
     #[error(
         "the budget for generated texts of this month is used up: {used_micros} of {budget_micros} micro-dollars \
-             are spent or reserved; it starts anew on the first day of the next month (UTC)"
+             are spent or reserved; it starts again on the first day of the next month (UTC)"
     )]
     BudgetExceeded {
         /// What is spent and reserved.

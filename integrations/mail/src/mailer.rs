@@ -155,7 +155,7 @@ impl<S: AggregateStores + 'static> Mailer<S> {
         if !self.queue.has_due().await? {
             return Ok(0);
         }
-        // Before anything is claimed or recorded: while the server is away, nothing is known about any mail.
+        // Before anything is claimed or recorded: while the server is unavailable, nothing is known about any mail.
         let available = self.transport.check().await;
         gauge!("medhub_mail_server_available").set(f64::from(u8::from(available.is_ok())));
         available.map_err(MailerError::Server)?;

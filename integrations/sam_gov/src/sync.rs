@@ -239,7 +239,7 @@ impl<S: BatchStore + Clone> SamGovSync<S> {
 /// The name under which the state of a run is saved.
 fn sync_name(source: SyncSource, options: &SyncOptions) -> String {
     match (source, options.days) {
-        // Another end each day would begin the range anew each day.
+        // With another end each day, the range would be started again each day.
         (SyncSource::Api, Some(days)) if options.ends_today => format!("api:{}:today", days.from()),
         (SyncSource::Api, Some(days)) => format!("api:{}:{}", days.from(), days.to()),
         (SyncSource::Api | SyncSource::Extract, _) => source.name().to_owned(),

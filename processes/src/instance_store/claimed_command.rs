@@ -18,7 +18,7 @@ const REFUSAL_NAMESPACE: Uuid = Uuid::from_u128(0x6d65_6468_7562_5f70_726f_6365_
 const REMOVE_COMMANDS: &str = "delete from process_commands where id = any($1)
     and (select set_config('synchronous_commit', 'off', true)) is not null";
 
-/// Commands of each tenant that one claim takes, as far as there are so many.
+/// Maximum number of commands of each tenant that one claim takes.
 const MIN_SHARE: i64 = 16;
 
 /// A pending command that a runner sends.

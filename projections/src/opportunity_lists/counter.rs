@@ -113,7 +113,7 @@ pub(super) enum CounterTable {
 impl CounterTable {
     pub(super) const ALL: [Self; 2] = [Self::UpToTwoValues, Self::ThreeValues];
 
-    /// The table that has the counters of so many values.
+    /// The table that has the counters of combinations of this many values.
     pub(super) fn of_values(count: usize) -> Self {
         if count < MAX_COUNTED_VALUES { Self::UpToTwoValues } else { Self::ThreeValues }
     }

@@ -146,7 +146,7 @@ impl OpportunityLists {
         transaction.commit().await.map_err(failed)
     }
 
-    /// Counts all counters anew. In the program: the server takes ten times as long for forty groupings.
+    /// Recounts all counters, in the program: the server takes ten times as long for forty groupings.
     pub(super) async fn count_counters(&self, connection: &mut PgConnection) -> Result<(), sqlx::Error> {
         let mut counters = CounterDeltas::default();
         let select = self.client.in_schema(include_str!("sql/counted_values.sql"));

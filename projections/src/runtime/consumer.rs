@@ -262,7 +262,7 @@ impl BatchConsumer {
         let waits_for_slot =
             self.forming.due_at().is_some_and(|due_at| due_at + PAUSE_AFTER <= now) && !self.assignment.has_free_slot();
         if self.paused || waits_for_slot {
-            // The store does not answer, and the time without records begins anew.
+            // The store does not answer, and the time without records starts again.
             self.stall_detector.reset();
             return false;
         }

@@ -39,7 +39,7 @@ enum FlagSubcommand {
     List,
     /// Show a flag with its overrides, and the variant of a company
     Show(ShowArgs),
-    /// Define a flag, or an archived one anew. Without variants: a plain flag with `off` and `on`
+    /// Define a flag, or define an archived one again. Without variants: a plain flag with `off` and `on`
     Define(DefineArgs),
     /// Enable or disable a flag
     Switch(SwitchArgs),

@@ -28,7 +28,7 @@ pub(in crate::graphql) struct FeatureFlagMutation;
 
 #[Object]
 impl FeatureFlagMutation {
-    /// Defines a feature flag, or an archived one anew. For operators.
+    /// Defines a feature flag, or defines an archived one again. For operators.
     #[graphql(guard = "OperatorOnly")]
     async fn define_feature_flag(
         &self,
@@ -112,7 +112,7 @@ impl FeatureFlagMutation {
         dispatch_flag_command(ctx, &key, conditions, remove).await
     }
 
-    /// Ends the use of a feature flag: everybody has the control. It can be defined anew. For operators.
+    /// Ends the use of a feature flag: everybody has the control. It can be defined again. For operators.
     #[graphql(guard = "OperatorOnly")]
     async fn archive_feature_flag(
         &self,

@@ -52,7 +52,7 @@ struct FacetValueNode {
     label: String,
     /// Number of opportunities with this value that match the filter.
     count: u64,
-    /// Whether `count` is exact; if not, there are at least so many.
+    /// Whether `count` is exact; otherwise it is a lower bound.
     is_exact: bool,
 }
 

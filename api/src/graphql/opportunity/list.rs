@@ -60,7 +60,7 @@ struct OpportunityConnection {
     edges: Vec<OpportunityEdge>,
     /// Position of the page in the list.
     page_info: PageInfo,
-    /// Number of opportunities that match the filter, over all pages; at least so many if `totalCountIsExact` is false.
+    /// Number of opportunities that match the filter, over all pages; a lower bound if `totalCountIsExact` is false.
     total_count: u64,
     /// Whether `totalCount` is exact. It always is without words, without a restriction of the deadline, with `postedFrom`
     /// and `postedTo` at the bounds of UTC days, and with at most two restrictions, or one if it is a NAICS code of more

@@ -57,7 +57,7 @@ enum NumberFormat {
 #[derive(Debug, Default)]
 struct NumberedList {
     definition: String,
-    /// Levels that begin anew with the first item of this list, and their first number.
+    /// Levels that start again with the first item of this list, and their first number.
     restarts: Vec<(usize, usize)>,
 }
 

@@ -149,7 +149,7 @@ fn append_in_reading_order(segments: &[&LineSegment], lines: &mut Vec<String>, d
     is_changed
 }
 
-/// The columns of running text that begin with the first line, which has so many segments.
+/// The columns of running text that begin with the first line, which has this number of segments.
 fn find_columns<'a>(segments: &[&'a LineSegment], on_line: usize) -> Option<ColumnRun<'a>> {
     let gaps = segments.windows(2).take(on_line.saturating_sub(1).min(MAX_GAPS));
     let gutters = gaps.filter_map(|pair| match pair {

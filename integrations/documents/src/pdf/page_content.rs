@@ -44,7 +44,7 @@ pub(super) struct PageContent {
 }
 
 impl PageContent {
-    /// Reads a page. `check_length` refuses so many characters.
+    /// Reads a page. `check_length` refuses a text with too many characters.
     pub(super) fn read(
         page: &PageHandle<'_>,
         check_length: impl Fn(usize) -> Result<(), ExtractionError>,

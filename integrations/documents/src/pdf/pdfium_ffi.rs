@@ -309,7 +309,7 @@ impl PageHandle<'_> {
     fn annotation_value(&self, annotation: NonNull<c_void>) -> Option<String> {
         const MAX_VALUE_BYTES: c_ulong = 200_000;
         let read = |buffer: *mut u16, bytes: c_ulong| {
-            // SAFETY: the annotation is open, the key ends with NUL, and the buffer has so many bytes.
+            // SAFETY: the annotation is open, the key ends with NUL, and the buffer has this number of bytes.
             unsafe { (self.functions.annotation_value)(annotation.as_ptr(), c"V".as_ptr(), buffer, bytes) }
         };
         let bytes = read(std::ptr::null_mut(), 0);

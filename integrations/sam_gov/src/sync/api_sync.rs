@@ -33,7 +33,7 @@ use super::{
 
 /// How often a window is read before it counts as incomplete.
 const MAX_PASSES: u32 = 4;
-/// A first pass ends after so many pages in a row without a new notice: the API repeats itself.
+/// A first pass ends after this number of pages in a row without a new notice: the API repeats itself.
 const MAX_REPEATED_PAGES: u32 = 3;
 /// The number of notices that a window may lack, if reading it again finds no further one: the API counts and lists at
 /// different moments. One percent of the announced notices, and at least these.

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::field::NoticeField;
 
-/// After so many failures in a row the run fetches no further texts: they no longer concern single texts.
+/// After this number of failures in a row the run fetches no further texts: the cause is not a single text.
 const MAX_FAILURES_IN_A_ROW: u32 = 5;
 
 /// Fetches texts until that fails for a reason that concerns all of them.

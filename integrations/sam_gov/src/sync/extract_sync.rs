@@ -22,7 +22,7 @@ use crate::{
 
 /// Rows that are looked up and recorded together.
 const BATCH_ROWS: usize = 500;
-/// Nothing is archived if more than one row of so many does not say which notice it is.
+/// Nothing is archived if more than one in this number of rows does not say which notice it is.
 const ROWS_PER_UNIDENTIFIED: u64 = 1_000;
 
 /// One run over the extract.

@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::{SamGovSync, SyncStatus, SyncStoreError, sync_store::SyncStore};
 use crate::SyncSource;
 
-/// After so many intervals without a complete run a source counts as late: one that failed is repeated earlier.
+/// After this number of intervals without a complete run a source counts as late; a failed run is repeated earlier.
 const LATE_INTERVALS: f64 = 3.0;
 
 /// How up to date the log is with a source.

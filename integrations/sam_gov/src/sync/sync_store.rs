@@ -12,7 +12,7 @@ use super::DateWindow;
 
 const DELETE_STALE_RANGES: &str = include_str!("sync_store/delete_stale_ranges.sql");
 
-/// A range of days whose reading was not continued for so many days is forgotten.
+/// After this number of days, a range of days whose reading was not continued is dropped.
 const STALE_RANGE_DAYS: i32 = 30;
 
 /// The state of the synchronisation cannot be read or written.

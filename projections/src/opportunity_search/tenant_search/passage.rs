@@ -20,7 +20,7 @@ pub(super) fn split_passages(text: &str) -> Vec<String> {
     passages
 }
 
-/// The index that is so many characters before `end`.
+/// The index that is this number of characters before `end`.
 pub(super) fn index_back(text: &str, end: usize, characters: usize) -> usize {
     text[..end].char_indices().rev().take(characters).last().map_or(end, |(index, _)| index)
 }

@@ -114,7 +114,7 @@ pub(super) fn base_client_config(config: &ConsumerConfig) -> ClientConfig {
     let mut client = ClientConfig::new();
     client.set("bootstrap.servers", &config.brokers);
     client.set("reconnect.backoff.max.ms", "2000");
-    // When all brokers are away, keeps those that it knows instead of removing them and asking the addresses of the
+    // When no broker answers, keeps those that it knows instead of removing them and asking the addresses of the
     // settings again: in this version of the client library a client may be left without any broker, and a consumer without
     // partitions.
     client.set("metadata.recovery.strategy", "none");

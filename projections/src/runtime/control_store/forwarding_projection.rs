@@ -8,7 +8,7 @@ use crate::runtime::ReadModelGeneration;
 impl ControlStore {
     /// Registers a forwarding projection, which consumes the events recorded after `position` of this log. A projection
     /// that already follows this log continues from its checkpoint. One that followed another incarnation, before the
-    /// log was restored from a backup, is registered anew.
+    /// log was restored from a backup, is registered again.
     ///
     /// # Errors
     /// [`ControlError`] when Postgres does not answer.

@@ -68,7 +68,7 @@ impl QdrantClient {
         check_completion(response.result.as_ref())
     }
 
-    /// Runs so many writes, and fails unless the server has completed all of them.
+    /// Runs this number of writes, and fails unless the server has completed all of them.
     pub(crate) async fn await_all_completed(
         &self,
         request: impl Future<Output = Result<UpdateBatchResponse, QdrantError>>,

@@ -30,7 +30,7 @@ pub(super) struct ApiBenchArgs {
     /// Number of subscribers
     #[arg(long, value_name = "N", default_value_t = 1_000)]
     subscribers: usize,
-    /// Add generated opportunities to the read model of lists until it has so many. They are not in the log: remove them
+    /// Add generated opportunities to the read model of lists until it has this many. They are not in the log: remove them
     /// with `medhub rebuild lists`
     #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u64).range(0..=10_000_000))]
     opportunities: u64,

@@ -44,7 +44,7 @@ impl WindowProgress {
 }
 
 impl WindowPass {
-    /// Counts a page with so many new notices.
+    /// Counts a page with this number of new notices.
     pub(in crate::sync) fn add_page(&mut self, new_notices: u64) {
         self.pages += 1;
         self.new_notices += new_notices;
