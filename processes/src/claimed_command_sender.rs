@@ -49,7 +49,7 @@ type ReadyCommand = (ClaimedCommand, PreparedCommand);
 
 /// Why a claimed command cannot be sent.
 enum PrepareError {
-    /// It is none of this release.
+    /// This release does not know it.
     Unknown(serde_json::Error),
     /// Its tenant or key is invalid.
     Invalid(Box<dyn std::error::Error + Send + Sync>),
@@ -208,7 +208,7 @@ impl<S: AggregateStores> ClaimedCommandSender<'_, S> {
         claimed: &ClaimedCommand,
         error: &serde_json::Error,
     ) -> Result<(), InstanceStoreError> {
-        let reason = format!("the command is none of this release: {error}");
+        let reason = format!("this release does not know the command: {error}");
         if claimed.unreadable_for > MAX_UNKNOWN {
             return self.stall_instance(claimed, &reason).await;
         }

@@ -120,7 +120,7 @@ async fn a_command_of_another_release_waits_for_its_runners_and_then_stalls() {
     let query = "select attempts, last_error from process_commands";
     let (attempts, reason): (i32, String) = sqlx::query_as(query).fetch_one(&fixture.pool).await.unwrap();
     assert_eq!(attempts, 0, "the attempt does not count");
-    assert!(reason.starts_with("the command is none of this release: unknown variant `juggle`"), "{reason}");
+    assert!(reason.starts_with("this release does not know the command: unknown variant `juggle`"), "{reason}");
     assert_eq!(fixture.runner().run_once().await.unwrap(), 0, "it is offered after a pause");
 
     let wait = "update process_commands set unreadable_since = now() - interval '61 minutes', due_at = now()";
