@@ -1,4 +1,4 @@
-//! `bench idle`: the cores that the programs of this machine use while nobody asks for anything.
+//! `bench idle`: the cores that the programs of this machine use while idle.
 
 use std::{
     collections::BTreeMap,

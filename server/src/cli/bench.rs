@@ -48,7 +48,7 @@ enum BenchSubcommand {
     Api(api::ApiBenchArgs),
     /// Append single commands and batches, beside pgbench
     Append(append::AppendBenchArgs),
-    /// Cores that the programs of this machine use while nobody asks for anything
+    /// Processor cores that the programs of this machine use while idle
     Idle(idle::IdleBenchArgs),
     /// Costs with many events, beside those with a tenth of them
     Growth(growth::GrowthBenchArgs),

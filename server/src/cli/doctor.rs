@@ -39,8 +39,8 @@ struct DoctorReport {
     engines: Vec<ServiceDiagnosis>,
     /// Why the embedding model cannot be loaded; `None` if it was loaded.
     model: Option<String>,
-    /// What the workers read the files of documents with, and confine that by. One that is missing is no problem of this installation
-    /// unless such files are uploaded.
+    /// The tools by which workers read the files of documents, and confine the child process that does. A missing one is
+    /// a problem only where such files are uploaded.
     tools: Vec<ToolDiagnosis>,
     /// The providers of generated texts, in their order of preference.
     providers: Vec<ProviderDiagnosis>,

@@ -47,7 +47,7 @@ enum FlagSubcommand {
     Weights(WeightsArgs),
     /// Give a company a variant, whatever the weights are
     Override(OverrideArgs),
-    /// End the use of a flag: everybody has the control
+    /// Archive a flag: every company has the control
     Archive(ArchiveArgs),
     /// Show who changed a flag, when and why
     History(HistoryArgs),
@@ -84,10 +84,10 @@ struct SwitchArgs {
     /// Key of the flag
     #[arg(value_name = "KEY", value_parser = FlagKey::try_new)]
     key: FlagKey,
-    /// `on`: companies are assigned by the weights; `off`: they have the control
+    /// `on`: companies are assigned by the weights; `off`: all have the control
     #[arg(value_name = "STATE", value_parser = ["on", "off"])]
     state: String,
-    /// Why
+    /// Reason, kept on record
     #[arg(long, value_name = "TEXT", value_parser = FlagReason::try_new)]
     reason: FlagReason,
 }
@@ -103,7 +103,7 @@ struct WeightsArgs {
     /// Remove this variant; can be repeated
     #[arg(long, value_name = "NAME", value_parser = VariantName::try_new, action = ArgAction::Append)]
     remove: Vec<VariantName>,
-    /// Why
+    /// Reason, kept on record
     #[arg(long, value_name = "TEXT", value_parser = FlagReason::try_new)]
     reason: FlagReason,
 }
@@ -122,7 +122,7 @@ struct OverrideArgs {
     /// Remove the override: assign the company by the weights again
     #[arg(long, conflicts_with = "variant")]
     remove: bool,
-    /// Why
+    /// Reason, kept on record
     #[arg(long, value_name = "TEXT", value_parser = FlagReason::try_new)]
     reason: FlagReason,
 }
@@ -132,7 +132,7 @@ struct ArchiveArgs {
     /// Key of the flag
     #[arg(value_name = "KEY", value_parser = FlagKey::try_new)]
     key: FlagKey,
-    /// Why
+    /// Reason, kept on record
     #[arg(long, value_name = "TEXT", value_parser = FlagReason::try_new)]
     reason: FlagReason,
 }
@@ -142,7 +142,7 @@ struct HistoryArgs {
     /// Key of the flag
     #[arg(value_name = "KEY", value_parser = FlagKey::try_new)]
     key: FlagKey,
-    /// Number of changes at most, the latest
+    /// Maximum number of changes; the latest ones are shown
     #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u16).range(1..=10_000))]
     limit: u16,
 }

@@ -1,4 +1,4 @@
-//! `medhub bench idle`: what the programs of this machine use while nobody asks for anything.
+//! `medhub bench idle`: what the programs of this machine use while idle.
 
 use std::{process::ExitCode, time::Duration};
 
