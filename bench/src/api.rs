@@ -318,7 +318,7 @@ async fn measure_mutations(
                 ResourceKind::Other,
                 ResourceBody::try_new(&generate_words(number))?,
             );
-            let command = ResourceCommand::Create { asset: content, stamp: dispatcher.stamp(&sender) };
+            let command = ResourceCommand::Create { content, stamp: dispatcher.stamp(&sender) };
             let id = Uuid::new_v4().to_string();
             let conditions = CommandPreconditions { is_new_aggregate: true, ..CommandPreconditions::default() };
             dispatcher.dispatch::<Resource>(&sender, &id, &conditions, command).await?;

@@ -42,14 +42,14 @@ impl Resource {
     /// [`ResourceError`] when the resource's state forbids it.
     pub fn decide(&self, command: ResourceCommand) -> Result<Vec<ResourceEvent>, ResourceError> {
         match (self, command) {
-            (Self::Absent, ResourceCommand::Create { asset, stamp }) => {
-                Ok(vec![ResourceEvent::Created { asset, stamp }])
+            (Self::Absent, ResourceCommand::Create { content, stamp }) => {
+                Ok(vec![ResourceEvent::Created { content, stamp }])
             }
-            (Self::Present(current), ResourceCommand::Create { asset, .. }) if *current == asset => Ok(vec![]),
+            (Self::Present(current), ResourceCommand::Create { content, .. }) if *current == content => Ok(vec![]),
             (Self::Present(_), ResourceCommand::Create { .. }) => Err(ResourceError::AlreadyCreated),
-            (Self::Present(current), ResourceCommand::Update { asset, .. }) if *current == asset => Ok(vec![]),
-            (Self::Present(_), ResourceCommand::Update { asset, stamp }) => {
-                Ok(vec![ResourceEvent::Updated { asset, stamp }])
+            (Self::Present(current), ResourceCommand::Update { content, .. }) if *current == content => Ok(vec![]),
+            (Self::Present(_), ResourceCommand::Update { content, stamp }) => {
+                Ok(vec![ResourceEvent::Updated { content, stamp }])
             }
             (Self::Present(_), ResourceCommand::Delete { stamp }) => Ok(vec![ResourceEvent::Deleted { stamp }]),
             (Self::Absent, ResourceCommand::Update { .. } | ResourceCommand::Delete { .. }) => {
@@ -65,7 +65,7 @@ impl Resource {
     /// The content; `None` before the creation and after the deletion.
     pub fn content(&self) -> Option<&ResourceContent> {
         match self {
-            Self::Present(asset) => Some(asset),
+            Self::Present(content) => Some(content),
             Self::Absent | Self::Deleted => None,
         }
     }
@@ -73,7 +73,7 @@ impl Resource {
     /// Folds one event into the state. Never fails and checks no rules, since the event is recorded.
     pub fn evolve(&mut self, event: ResourceEvent) {
         *self = match event {
-            ResourceEvent::Created { asset, .. } | ResourceEvent::Updated { asset, .. } => Self::Present(asset),
+            ResourceEvent::Created { content, .. } | ResourceEvent::Updated { content, .. } => Self::Present(content),
             ResourceEvent::Deleted { .. } => Self::Deleted,
         };
     }

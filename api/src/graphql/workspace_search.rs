@@ -97,7 +97,7 @@ async fn attach_titles(
         document.as_uploaded().map(|reading| reading.upload.file_name.to_string())
     });
     let resources = load_titles::<Resource>(tenant_views, tenant, SearchUnitKind::Resource, &hits, |resource| {
-        resource.content().map(|asset| asset.name.to_string())
+        resource.content().map(|content| content.name.to_string())
     });
     let (proposals, documents, resources) = tokio::try_join!(proposals, documents, resources)?;
     let (mut proposals, mut documents, mut resources) =

@@ -170,7 +170,7 @@ pub(super) async fn create_resource(
     let mut preconditions = read_preconditions(&headers, &input.idempotency_text("POST /api/v1/resources"))?;
     let id = tenant_commands::new_aggregate_id(&principal, "resource", None, &mut preconditions);
     let content = input.into_content()?;
-    let create = |stamp| ResourceCommand::Create { asset: content, stamp };
+    let create = |stamp| ResourceCommand::Create { content, stamp };
     change_object::<Resource>(&rest, &principal, id, &preconditions, StatusCode::CREATED, create).await
 }
 
@@ -188,7 +188,7 @@ pub(super) async fn update_resource(
 ) -> Result<Response, Problem> {
     let preconditions = read_preconditions(&headers, &input.idempotency_text(&format!("PUT /api/v1/resources/{id}")))?;
     let content = input.into_content()?;
-    let update = |stamp| ResourceCommand::Update { asset: content, stamp };
+    let update = |stamp| ResourceCommand::Update { content, stamp };
     change_object::<Resource>(&rest, &principal, id, &preconditions, StatusCode::OK, update).await
 }
 

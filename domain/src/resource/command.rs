@@ -9,14 +9,14 @@ pub enum ResourceCommand {
     /// Creates the resource.
     Create {
         /// Its content.
-        asset: ResourceContent,
+        content: ResourceContent,
         /// Who issues the command, and when.
         stamp: AuditStamp,
     },
     /// Replaces the content.
     Update {
         /// The new content, complete.
-        asset: ResourceContent,
+        content: ResourceContent,
         /// Who issues the command, and when.
         stamp: AuditStamp,
     },

@@ -16,14 +16,16 @@ pub enum ResourceEvent {
     /// The resource was created.
     Created {
         /// The content.
-        asset: ResourceContent,
+        #[serde(rename = "asset")]
+        content: ResourceContent,
         /// Who did it, and when.
         stamp: AuditStamp,
     },
     /// The content was replaced.
     Updated {
         /// The new content, complete.
-        asset: ResourceContent,
+        #[serde(rename = "asset")]
+        content: ResourceContent,
         /// Who did it, and when.
         stamp: AuditStamp,
     },

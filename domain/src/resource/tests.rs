@@ -81,7 +81,7 @@ fn stamp() -> AuditStamp {
     AuditStamp { by: UserId::try_new("ann").unwrap(), at: "2026-03-03T12:00:00Z".parse().unwrap() }
 }
 
-fn asset(name: &str) -> ResourceContent {
+fn content(name: &str) -> ResourceContent {
     let body = ResourceBody::try_new("Delivered 200 patient lifts.").unwrap();
     ResourceContent {
         tags: ResourceTags::try_new(["lifts", "va"]).unwrap(),
@@ -91,15 +91,15 @@ fn asset(name: &str) -> ResourceContent {
 
 fn with_document(name: &str) -> ResourceContent {
     let id = DocumentId::parse("01890a5d-ac96-774b-bcce-b302099a8057").unwrap();
-    ResourceContent { document_id: Some(id), ..asset(name) }
+    ResourceContent { document_id: Some(id), ..content(name) }
 }
 
 fn create(name: &str) -> ResourceCommand {
-    ResourceCommand::Create { asset: asset(name), stamp: stamp() }
+    ResourceCommand::Create { content: content(name), stamp: stamp() }
 }
 
 fn update(name: &str) -> ResourceCommand {
-    ResourceCommand::Update { asset: asset(name), stamp: stamp() }
+    ResourceCommand::Update { content: content(name), stamp: stamp() }
 }
 
 fn delete() -> ResourceCommand {
@@ -107,11 +107,11 @@ fn delete() -> ResourceCommand {
 }
 
 fn created(name: &str) -> ResourceEvent {
-    ResourceEvent::Created { asset: asset(name), stamp: stamp() }
+    ResourceEvent::Created { content: content(name), stamp: stamp() }
 }
 
 fn updated(name: &str) -> ResourceEvent {
-    ResourceEvent::Updated { asset: asset(name), stamp: stamp() }
+    ResourceEvent::Updated { content: content(name), stamp: stamp() }
 }
 
 fn deleted() -> ResourceEvent {

@@ -24,7 +24,7 @@ pub(super) fn worked() -> Vec<RawEnvelope> {
     for (number, minute) in [(1, 1), (2, 2), (3, 3)] {
         record::<Proposal>(&mut log, "acme", number, minute, draft(&format!("Lifts {number}")));
     }
-    record::<Resource>(&mut log, "acme", 7, 4, ResourceCommand::Create { asset: asset(), stamp: stamp() });
+    record::<Resource>(&mut log, "acme", 7, 4, ResourceCommand::Create { content: content(), stamp: stamp() });
     let given_up = WithdrawalReason::try_new("too late").unwrap();
     let withdraw = ProposalCommand::Withdraw { reason: given_up, stamp: stamp() };
     record::<Proposal>(&mut log, "acme", 1, 5, withdraw);
@@ -76,7 +76,7 @@ fn draft(title: &str) -> ProposalCommand {
     ProposalCommand::Draft { opportunity_id: id("036:W1"), title, outline: ProposalOutline::default(), stamp: stamp() }
 }
 
-fn asset() -> ResourceContent {
+fn content() -> ResourceContent {
     let body = ResourceBody::try_new("Lifts in 2024.").unwrap();
     ResourceContent::new(ResourceName::try_new("Past work").unwrap(), ResourceKind::PastPerformance, body)
 }

@@ -24,9 +24,9 @@ impl ResourceMutation {
         #[graphql(desc = "The content.")] input: ResourceContentInput,
         #[graphql(desc = "Preconditions.")] conditions: Option<PreconditionsInput>,
     ) -> Result<ChangeOutcome> {
-        let (mut conditions, asset) = (precondition::parse_preconditions(ctx, conditions)?, input.into_content()?);
+        let (mut conditions, content) = (precondition::parse_preconditions(ctx, conditions)?, input.into_content()?);
         let id = new_aggregate_id(ctx, "resource", id, &mut conditions)?;
-        dispatch_command::<Resource>(ctx, id, &conditions, |stamp| ResourceCommand::Create { asset, stamp }).await
+        dispatch_command::<Resource>(ctx, id, &conditions, |stamp| ResourceCommand::Create { content, stamp }).await
     }
 
     /// Replaces the content of a resource. Requires at least the role `CONTRIBUTOR`.
@@ -37,8 +37,8 @@ impl ResourceMutation {
         #[graphql(desc = "The complete new content.")] input: ResourceContentInput,
         #[graphql(desc = "Preconditions.")] conditions: Option<PreconditionsInput>,
     ) -> Result<ChangeOutcome> {
-        let (conditions, asset) = (precondition::parse_preconditions(ctx, conditions)?, input.into_content()?);
-        dispatch_command::<Resource>(ctx, id, &conditions, |stamp| ResourceCommand::Update { asset, stamp }).await
+        let (conditions, content) = (precondition::parse_preconditions(ctx, conditions)?, input.into_content()?);
+        dispatch_command::<Resource>(ctx, id, &conditions, |stamp| ResourceCommand::Update { content, stamp }).await
     }
 
     /// Deletes a resource permanently. Requires at least the role `MANAGER`.

@@ -92,15 +92,15 @@ impl TenantNode for ResourceNode {
     type Aggregate = record::Resource;
 
     fn from_stored(id: String, stored: StoredAggregate<Self::Aggregate>) -> Option<Self> {
-        let asset = stored.state.content()?.clone();
+        let content = stored.state.content()?.clone();
         Some(Self {
             id,
             version: stored.version,
-            name: asset.name.to_string(),
-            kind: asset.kind.into(),
-            body: asset.body.to_string(),
-            tags: asset.tags.iter().map(ToString::to_string).collect(),
-            document_id: asset.document_id.map(|id| id.to_string()),
+            name: content.name.to_string(),
+            kind: content.kind.into(),
+            body: content.body.to_string(),
+            tags: content.tags.iter().map(ToString::to_string).collect(),
+            document_id: content.document_id.map(|id| id.to_string()),
             created_at: stored.created_at,
             created_by: stored.created_by,
             updated_at: stored.updated_at,

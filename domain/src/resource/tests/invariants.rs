@@ -33,7 +33,7 @@ proptest! {
         for command in commands {
             let Ok(events) = state.decide(command.clone()) else { continue };
             let last = match command {
-                ResourceCommand::Create { asset, .. } | ResourceCommand::Update { asset, .. } => Some(asset),
+                ResourceCommand::Create { content, .. } | ResourceCommand::Update { content, .. } => Some(content),
                 ResourceCommand::Delete { .. } => None,
             };
             events.iter().cloned().for_each(|event| state.evolve(event));

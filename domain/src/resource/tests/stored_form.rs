@@ -24,11 +24,11 @@ fn stored_stamp() -> Value {
 
 #[test]
 fn created_keeps_its_stored_form() {
-    let mut asset = stored_asset();
-    asset["document_id"] = json!("01890a5d-ac96-774b-bcce-b302099a8057");
+    let mut content = stored_asset();
+    content["document_id"] = json!("01890a5d-ac96-774b-bcce-b302099a8057");
     assert_stored_form(
-        &ResourceEvent::Created { asset: with_document("a"), stamp: stamp() },
-        &json!({ "type": "created", "asset": asset, "stamp": stored_stamp() }),
+        &ResourceEvent::Created { content: with_document("a"), stamp: stamp() },
+        &json!({ "type": "created", "asset": content, "stamp": stored_stamp() }),
     );
 }
 

@@ -89,17 +89,17 @@ fn document_units(event: &RawEnvelope, decoded: &DocumentEvent) -> Vec<SearchUni
 fn resource_units(event: &RawEnvelope, decoded: &ResourceEvent) -> Vec<SearchUnit> {
     let kind = SearchUnitKind::Resource;
     match decoded {
-        ResourceEvent::Created { asset, .. } | ResourceEvent::Updated { asset, .. } => {
-            vec![SearchUnit::from_event(event, kind, WHOLE, asset.name.as_str(), &resource_text(asset))]
+        ResourceEvent::Created { content, .. } | ResourceEvent::Updated { content, .. } => {
+            vec![SearchUnit::from_event(event, kind, WHOLE, content.name.as_str(), &resource_text(content))]
         }
         ResourceEvent::Deleted { .. } => vec![SearchUnit::deleted(event, kind, WHOLE)],
     }
 }
 
 /// The body and the tags of a resource.
-fn resource_text(asset: &ResourceContent) -> String {
-    let tags: Vec<_> = asset.tags.iter().map(|tag| tag.as_str().replace('-', " ")).collect();
-    if tags.is_empty() { asset.body.to_string() } else { format!("{}\n\n{}", asset.body, tags.join(", ")) }
+fn resource_text(content: &ResourceContent) -> String {
+    let tags: Vec<_> = content.tags.iter().map(|tag| tag.as_str().replace('-', " ")).collect();
+    if tags.is_empty() { content.body.to_string() } else { format!("{}\n\n{}", content.body, tags.join(", ")) }
 }
 
 #[cfg(test)]

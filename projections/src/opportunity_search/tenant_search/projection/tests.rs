@@ -110,14 +110,14 @@ fn an_event_that_cannot_be_decoded_is_poison_and_other_aggregates_have_no_units(
 
 #[test]
 fn a_part_has_the_same_point_when_created_updated_and_deleted() {
-    let asset = |body: &str| {
+    let content = |body: &str| {
         let body = ResourceBody::try_new(body).unwrap();
         ResourceContent::new(ResourceName::try_new("Beds").unwrap(), ResourceKind::Other, body)
     };
     let project =
         |sequence, decoded: &ResourceEvent| project_units(&event::<Resource>(sequence, decoded)).unwrap().remove(0);
-    let created = project(1, &ResourceEvent::Created { asset: asset("One."), stamp: stamp() });
-    let updated = project(2, &ResourceEvent::Updated { asset: asset("Two."), stamp: stamp() });
+    let created = project(1, &ResourceEvent::Created { content: content("One."), stamp: stamp() });
+    let updated = project(2, &ResourceEvent::Updated { content: content("Two."), stamp: stamp() });
     let deleted = project(3, &ResourceEvent::Deleted { stamp: stamp() });
     assert!(created.point_id() == updated.point_id() && updated.point_id() == deleted.point_id());
     assert_ne!(created.payload.content_hash, updated.payload.content_hash);
