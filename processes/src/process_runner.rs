@@ -123,7 +123,11 @@ impl<S: AggregateStores + 'static> ProcessRunner<S> {
                 Ok(_) => failures = 0,
                 Err(error) => {
                     failures = failures.saturating_add(1);
-                    tracing::warn!(reason = format_error_chain(&error), failures, "processes cannot continue, retrying");
+                    tracing::warn!(
+                        reason = format_error_chain(&error),
+                        failures,
+                        "processes cannot continue, retrying"
+                    );
                     tokio::select! {
                         () = stop.cancelled() => {}
                         () = sleep(backoff(failures)) => {}
