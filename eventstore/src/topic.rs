@@ -64,7 +64,8 @@ impl Default for KafkaConfig {
             partitions: 4,
             replication: 1,
             retention_hours: 0,
-            linger_ms: 2,
+            // Events that wait for each other already arrive together: the relay reads them by the batch.
+            linger_ms: 0,
         }
     }
 }
