@@ -14,7 +14,7 @@ import org.apache.kafka.common.TopicPartition;
  */
 public final class WatchTopic {
     private static final long TIMEOUT_MS = 180_000;
-    private static final long POLL_MS = 5;
+    private static final long POLL_MS = 20;
 
     public static void main(String[] arguments) throws Exception {
         String topic = arguments[1];

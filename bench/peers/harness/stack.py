@@ -2,6 +2,7 @@
 
 import json
 import os
+import secrets
 import shlex
 import shutil
 import subprocess
@@ -118,7 +119,8 @@ class LocalStack:
         self.import_notices(notices)
         log_file = self.folder / "service.log"
         command = [self.program, "--data", self.folder / "stack", "medhub", "serve"]
-        settings = {**SERVICE_SETTINGS, "MEDHUB__OBJECTS__DIR": str(self.folder / "objects")}
+        settings = {**SERVICE_SETTINGS, "MEDHUB__OBJECTS__DIR": str(self.folder / "objects"),
+                    "MEDHUB__AUTH__HS256_SECRET": secrets.token_hex(32), "MEDHUB__ADMIN__TOKEN": secrets.token_hex(16)}
         with log_file.open("w") as out:
             child = subprocess.Popen([str(part) for part in command], env=self.environment(**settings),
                                      start_new_session=True, stdin=subprocess.DEVNULL, stdout=out, stderr=out)
@@ -158,6 +160,14 @@ def is_ready(url: str) -> bool:
     try:
         with urllib.request.urlopen(url, timeout=5) as response:
             return response.status < 400
+    except (urllib.error.URLError, OSError):
+        return False
+
+
+def answers_graphql(url: str) -> bool:
+    """Whether a GraphQL service answers the least request."""
+    try:
+        return post_graphql(url, "{ __typename }") != {}
     except (urllib.error.URLError, OSError):
         return False
 

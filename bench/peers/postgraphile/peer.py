@@ -5,7 +5,7 @@ import json
 from harness.http_load import send_requests
 from harness.installation import node_program
 from harness.processes import free_port, log, running_program, wait_until
-from harness.stack import is_ready, post_graphql
+from harness.stack import answers_graphql, post_graphql
 
 NOTICES = 20_000
 PAGE_ROWS = 20
@@ -74,7 +74,7 @@ def measure(stack, folder, quick):
         log_file = stack.folder / "postgraphile.log"
         with log_file.open("w") as out, running_program(command, cwd=folder, env=environment, stdout=out, stderr=out) as child:
             url = f"http://127.0.0.1:{port}"
-            is_up = lambda: is_ready(f"{url}/graphql?query=%7B__typename%7D")
+            is_up = lambda: answers_graphql(f"{url}/graphql")
             wait_until("starting PostGraphile", is_up, timeout_s=60, child=child, log_file=log_file)
             peer = GraphqlService(url, "allOpportunities", PEER, None)
             rows = [service.ask(service.documents["count"])["totalCount"] for service in (ours, peer)]

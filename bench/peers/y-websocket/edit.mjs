@@ -60,7 +60,7 @@ for (let edit = 0; edit < rate * seconds; edit++) {
   type();
 }
 await untilSeen(sentAt.length);
-const steady = waits.sort((one, other) => one - other);
+const steady = [...waits].sort((one, other) => one - other);
 const quantile = (share) => Number(steady[Math.min(steady.length - 1, Math.floor(steady.length * share))].toFixed(3));
 
 const fastStart = performance.now();
