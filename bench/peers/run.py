@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """Measures other programs of the field beside the product, on the same engines in the same run.
 
-Each folder beside this file is a peer: pinned versions, settings, the program that loads it, and `peer.py`. The engines
-are those of `medhub-local up --engines-only` on a new data folder, which is removed at the end. Prints a JSON line for
-each figure. Needs npm, Maven, Java 21 or newer, psql, pgbench and wrk.
+Each folder beside this file, except `harness`, is a peer: pinned versions, settings, the program that loads it, and
+`peer.py`. The engines are those of `medhub-local up --engines-only` on a new data folder for each peer, which is removed
+at the end. Prints a JSON line for each figure. Needs npm, Maven, Java 21 or newer, psql, pgbench and wrk.
 """
 
 import argparse
@@ -42,6 +42,7 @@ def parse_arguments() -> argparse.Namespace:
                         help="where the data folder of the engines is made [default: %(default)s]")
     parser.add_argument("--out", type=Path, metavar="FILE", help="append the JSON lines to this file, too")
     parser.add_argument("--quick", action="store_true", help="smallest sizes: shows that everything can be measured")
+    parser.add_argument("--list", action="store_true", help="print each peer with its version, and measure nothing")
     parser.add_argument("--fetch-only", action="store_true", help="install the peers and measure nothing")
     return parser.parse_args()
 
@@ -88,6 +89,11 @@ def main() -> int:
     # A stop of any kind unwinds, so that everything that was started is ended.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     names = arguments.peer or list_peers()
+    if arguments.list:
+        for name in names:
+            load_module(name)
+            print(name, read_version(FOLDER / name))
+        return 0
     try:
         find_java()
         for name in names:

@@ -16,6 +16,7 @@ mod mail;
 mod notices;
 mod objects;
 mod operations;
+mod peers;
 mod processes;
 mod projections;
 mod registry;

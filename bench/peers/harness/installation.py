@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
@@ -14,16 +15,23 @@ from .processes import log, run_program
 INSTALL_TIMEOUT_S = 1_800
 # Debezium Server and Apicurio Registry are compiled for it.
 OLDEST_JAVA = 21
+PINNED = re.compile(r"\d+(\.\d+)*(\.Final)?|\$\{peer\.version\}")
 POM = "{http://maven.apache.org/POM/4.0.0}"
 
 
 def read_version(folder: Path) -> str:
-    """The version of the peer itself, where its folder pins it."""
+    """The version of the peer itself. Fails if its folder does not pin every version."""
     if (folder / "package.json").exists():
         package = json.loads((folder / "package.json").read_text())
-        return package["dependencies"][package["peer"]]
-    properties = ElementTree.parse(folder / "pom.xml").getroot().find(f"{POM}properties")
-    return properties.find(f"{POM}peer.version").text
+        versions, version = list(package["dependencies"].values()), package["dependencies"][package["peer"]]
+    else:
+        pom = ElementTree.parse(folder / "pom.xml").getroot()
+        version = pom.find(f"{POM}properties/{POM}peer.version").text
+        versions = [version, *(element.text for element in pom.iter(f"{POM}version"))]
+    loose = [one for one in versions if not PINNED.fullmatch(one)]
+    if loose:
+        sys.exit(f"{folder.name} does not pin {', '.join(loose)}")
+    return version
 
 
 def install_peer(folder: Path, target: Path) -> None:
