@@ -15,10 +15,10 @@ def send_requests(base_url: str, lines: list[str], headers: dict[str, str], *, a
     with tempfile.NamedTemporaryFile("w", suffix=".requests") as file:
         file.write("\n".join(lines) + "\n")
         file.flush()
-        command = ["wrk", "-t1", f"-c{at_once}", f"-d{seconds}s", "--latency", "--timeout", "30s", "-s", SCRIPT, base_url]
+        options = ["-t1", f"-c{at_once}", f"-d{seconds}s", "--latency", "--timeout", "30s"]
         for name, value in headers.items():
-            command[-3:-3] = ["-H", f"{name}: {value}"]
-        out = run_program([*command, "--", file.name], timeout_s=seconds + 60)
+            options += ["-H", f"{name}: {value}"]
+        out = run_program(["wrk", *options, "-s", SCRIPT, base_url, "--", file.name], timeout_s=seconds + 60)
     failed = re.search(r"Non-2xx or 3xx responses: (\d+)", out)
     if failed:
         raise RuntimeError(f"{failed.group(1)} requests to {base_url} were refused: {out}")

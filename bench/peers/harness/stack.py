@@ -16,6 +16,8 @@ from pathlib import Path
 from .processes import log, run_program, stop_group, wait_until
 
 START_TIMEOUT_S = 120
+# An engine whose variable is set would be used instead of a local one, and its settings changed.
+ENGINE_VARIABLES = ["DATABASE_URL", "SCHEMA_REGISTRY_URL", "REDIS_URL", "KAFKA_BROKERS", "CLICKHOUSE_URL", "QDRANT_URL"]
 # The same settings as those with which `medhub bench all` starts a service of its own.
 SERVICE_SETTINGS = {
     "MEDHUB__LIMITS__ENABLED": "false",
@@ -59,8 +61,10 @@ class LocalStack:
     def _start(self) -> None:
         log_file = self.folder / "up.log"
         command = [self.program, "--data", self.folder / "stack", "up", "--engines-only"]
+        environment = {name: value for name, value in os.environ.items() if name not in ENGINE_VARIABLES}
         with log_file.open("a") as out:
-            self.child = subprocess.Popen(command, start_new_session=True, stdin=subprocess.DEVNULL, stdout=out, stderr=out)
+            self.child = subprocess.Popen(command, env=environment, start_new_session=True, stdin=subprocess.DEVNULL,
+                                          stdout=out, stderr=out)
         healthy = lambda: self._local("status").returncode == 0
         wait_until("starting the engines", healthy, timeout_s=START_TIMEOUT_S, child=self.child, log_file=log_file)
         lines = [line for line in self._local("env").stdout.splitlines() if line.startswith("export ")]
