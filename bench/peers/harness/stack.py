@@ -13,7 +13,7 @@ import urllib.request
 from contextlib import contextmanager
 from pathlib import Path
 
-from .processes import log, run_program, stop_group, wait_until
+from .processes import log, run_program, running_program, stop_group, wait_until
 
 START_TIMEOUT_S = 120
 # An engine whose variable is set would be used instead of a local one, and its settings changed.
@@ -117,28 +117,28 @@ class LocalStack:
         self.medhub("import", file, accepted=(0, 3))
 
     @contextmanager
+    def serve(self, *arguments: str):
+        """A process of the product, without limits of requests; yields its address."""
+        log_file = self.folder / "product.log"
+        command = [self.program, "--data", self.folder / "stack", "medhub", "serve", *arguments]
+        settings = {**SERVICE_SETTINGS, "MEDHUB__OBJECTS__DIR": str(self.folder / "objects"),
+                    "MEDHUB__AUTH__HS256_SECRET": secrets.token_hex(32), "MEDHUB__ADMIN__TOKEN": secrets.token_hex(16)}
+        with (log_file.open("w") as out,
+              running_program(command, env=self.environment(**settings), stdout=out, stderr=out) as child):
+            wait = {"timeout_s": START_TIMEOUT_S, "child": child, "log_file": log_file}
+            address = wait_until("starting the product", lambda: find_address(log_file), **wait)
+            wait_until("the product", lambda: is_ready(f"{address}/ready"), **wait)
+            yield address
+
+    @contextmanager
     def service(self, notices: int):
         """The product with this many generated notices in all read models; yields its address."""
         log(f"importing {notices} generated notices")
         self.import_notices(notices)
-        log_file = self.folder / "service.log"
-        command = [self.program, "--data", self.folder / "stack", "medhub", "serve"]
-        settings = {**SERVICE_SETTINGS, "MEDHUB__OBJECTS__DIR": str(self.folder / "objects"),
-                    "MEDHUB__AUTH__HS256_SECRET": secrets.token_hex(32), "MEDHUB__ADMIN__TOKEN": secrets.token_hex(16)}
-        with log_file.open("w") as out:
-            child = subprocess.Popen([str(part) for part in command], env=self.environment(**settings),
-                                     start_new_session=True, stdin=subprocess.DEVNULL, stdout=out, stderr=out)
-        try:
-            address = wait_until("starting the service", lambda: find_address(log_file), timeout_s=START_TIMEOUT_S,
-                                 child=child, log_file=log_file)
-            wait_until("the service", lambda: is_ready(f"{address}/ready"), timeout_s=START_TIMEOUT_S, child=child,
-                       log_file=log_file)
+        with self.serve() as address:
             log("waiting until the read models are complete")
-            wait_until("the read models", lambda: "" if self._lag() else "caught up", timeout_s=START_TIMEOUT_S,
-                       child=child, log_file=log_file)
+            wait_until("the read models", lambda: not self._lag(), timeout_s=START_TIMEOUT_S)
             yield address
-        finally:
-            stop_group(child)
 
     def _lag(self) -> bool:
         """Whether the lists have fewer opportunities than the log."""
