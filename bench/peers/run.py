@@ -87,7 +87,8 @@ def measure_peer(name: str, stack: LocalStack, arguments: argparse.Namespace, co
 def main() -> int:
     arguments = parse_arguments()
     # A stop of any kind unwinds, so that everything that was started is ended.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda number, _frame: sys.exit(128 + number))
     names = arguments.peer or list_peers()
     if arguments.list:
         for name in names:
@@ -106,7 +107,7 @@ def main() -> int:
     if missing:
         sys.exit(f"not found: {', '.join(missing)} (Debian: postgresql, wrk)")
     if not arguments.medhub_local.exists():
-        sys.exit(f"{arguments.medhub_local} does not exist: `cargo build --release --bin medhub-local`, or name it with --medhub-local")
+        sys.exit(f"{arguments.medhub_local} does not exist: `cargo build --release --bin medhub-local`, or use --medhub-local")
     common, failed = describe_run(arguments.medhub_local), []
     for name in names:
         try:
@@ -122,7 +123,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    try:
-        sys.exit(main())
-    except KeyboardInterrupt:
-        sys.exit(130)
+    sys.exit(main())
