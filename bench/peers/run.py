@@ -31,14 +31,19 @@ def list_peers() -> list[str]:
     return sorted(file.parent.name for file in FOLDER.glob("*/peer.py"))
 
 
+def resolve_path(text: str) -> Path:
+    """Peers run in folders of their own, where a relative path would be another one."""
+    return Path(text).resolve()
+
+
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--peer", action="append", choices=list_peers(), help="only this one; may be repeated")
     parser.add_argument("--medhub-local", type=Path, default=WORKSPACE / "target/release/medhub-local", metavar="PROGRAM",
                         help="the program to measure, of the release profile [default: %(default)s]")
-    parser.add_argument("--work", type=Path, default=WORKSPACE / "target/peers", metavar="DIR",
+    parser.add_argument("--work", type=resolve_path, default=WORKSPACE / "target/peers", metavar="DIR",
                         help="where peers are installed [default: %(default)s]")
-    parser.add_argument("--data", type=Path, default=Path(tempfile.gettempdir()), metavar="DIR",
+    parser.add_argument("--data", type=resolve_path, default=Path(tempfile.gettempdir()), metavar="DIR",
                         help="where the data folder of the engines is made [default: %(default)s]")
     parser.add_argument("--out", type=Path, metavar="FILE", help="append the JSON lines to this file, too")
     parser.add_argument("--quick", action="store_true", help="smallest sizes: shows that everything can be measured")
