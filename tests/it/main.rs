@@ -6,6 +6,7 @@ mod architecture;
 mod commands;
 mod contracts;
 mod dedicated_engines;
+mod deployment;
 mod documentation;
 mod edges;
 mod eventstore;
