@@ -29,7 +29,7 @@ fn a_wrong_value_and_an_unknown_field_are_noticed() {
         ("maxEjectionPercent:", "maxEjectedPercent:", "'\"maxEjectedPercent\"' does not exist"),
         ("progressDeadlineAbort:", "progressDeadlineAborts:", "'\"progressDeadlineAborts\"' does not exist"),
         ("pollingInterval:", "polingInterval:", "'\"polingInterval\"' does not exist"),
-        ("terminationGracePeriodSeconds:", "gracePeriodSeconds:", "'\"gracePeriodSeconds\"' does not exist"),
+        ("volumeClaimTemplates:", "volumeClaims:", "'\"volumeClaims\"' does not exist"),
     ];
     let broken = planted.iter().fold(rendered, |text, (right, wrong, _)| text.replacen(right, wrong, 1));
     let file = overlay("prod").file.with_file_name("broken.yaml");

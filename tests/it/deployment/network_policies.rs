@@ -19,7 +19,7 @@ type PodConnection = (String, String, u64);
 const PORTS: [u64; 13] = [5432, 6333, 6334, 6379, 8000, 8080, 8100, 8123, 9000, 9080, 9092, 9093, 50051];
 
 /// What may talk to what, beside every program of ours to every engine's port.
-const FURTHER_CONNECTIONS: [(&str, &str, u64); 9] = [
+const FURTHER_CONNECTIONS: [(&str, &str, u64); 10] = [
     ("kong", "medhub-api", 8080),
     ("kong", "medhub-api", 50051),
     ("kafka", "kafka", 9092),
@@ -29,6 +29,7 @@ const FURTHER_CONNECTIONS: [(&str, &str, u64); 9] = [
     ("backup-clickhouse", "clickhouse", 9000),
     ("backup-qdrant", "qdrant", 6333),
     ("postgres", "postgres", 5432),
+    ("postgres", "postgres", 8000),
 ];
 
 const ENGINES: [(&str, u64); 7] = [

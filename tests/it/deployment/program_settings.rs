@@ -5,6 +5,7 @@ use std::{
     process::{Command, Output},
 };
 
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde_json::Value;
 use tests::medhub_local;
 
@@ -98,23 +99,9 @@ fn fill_template(template: &str, spec: &Value) -> String {
 }
 
 fn decode_base64(encoded: &str) -> String {
-    let digits = encoded.bytes().filter_map(|byte| match byte {
-        b'A'..=b'Z' => Some(byte - b'A'),
-        b'a'..=b'z' => Some(byte - b'a' + 26),
-        b'0'..=b'9' => Some(byte - b'0' + 52),
-        b'+' => Some(62),
-        b'/' => Some(63),
-        _ => None,
-    });
-    let (mut bits, mut count, mut bytes) = (0_u32, 0_u32, vec![]);
-    for digit in digits {
-        (bits, count) = (bits << 6 | u32::from(digit), count + 6);
-        if count >= 8 {
-            count -= 8;
-            bytes.push(u8::try_from(bits >> count & 0xff).unwrap());
-        }
-    }
-    String::from_utf8(bytes).unwrap()
+    // Kustomize breaks the lines of long values.
+    let joined: String = encoded.split_whitespace().collect();
+    String::from_utf8(STANDARD.decode(joined).unwrap()).unwrap()
 }
 
 fn compose_launches() -> Vec<ProgramLaunch> {
@@ -181,8 +168,8 @@ fn a_role_and_settings_that_do_not_exist_are_noticed() {
 
 #[test]
 fn each_container_has_the_secrets_of_its_engines() {
-    let needs = [
-        ("Deployment medhub-api", ["DATABASE_URL", "CLICKHOUSE_URL", "REDIS_URL", "AWS_ACCESS_KEY_ID"].as_slice()),
+    let needs: [(&str, &[&str]); 7] = [
+        ("Deployment medhub-api", &["DATABASE_URL", "CLICKHOUSE_URL", "REDIS_URL", "AWS_ACCESS_KEY_ID"]),
         ("Deployment medhub-relay", &["DATABASE_URL", "KAFKA_BROKERS", "MEDHUB__REGISTRY__LOGIN"]),
         (
             "Deployment medhub-projections",
