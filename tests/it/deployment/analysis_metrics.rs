@@ -36,7 +36,9 @@ fn recorded_metrics() -> BTreeSet<String> {
 
 fn collect_metrics(path: &Path, metrics: &mut BTreeSet<String>) {
     if path.is_dir() {
-        fs::read_dir(path).unwrap().for_each(|entry| collect_metrics(&entry.unwrap().path(), metrics));
+        for entry in fs::read_dir(path).unwrap() {
+            collect_metrics(&entry.unwrap().path(), metrics);
+        }
     } else if path.extension().is_some_and(|ending| ending == "rs") {
         let source = fs::read_to_string(path).unwrap();
         for macro_name in ["gauge!(", "counter!(", "histogram!("] {

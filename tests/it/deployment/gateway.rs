@@ -103,9 +103,13 @@ fn find_problems(config: &Value) -> Vec<String> {
     unknown_fields("root", config, &mut problems);
     for service in items(&config["services"]) {
         unknown_fields("service", service, &mut problems);
-        items(&service["routes"]).for_each(|route| unknown_fields("route", route, &mut problems));
+        for route in items(&service["routes"]) {
+            unknown_fields("route", route, &mut problems);
+        }
     }
-    items(&config["consumers"]).for_each(|consumer| unknown_fields("consumer", consumer, &mut problems));
+    for consumer in items(&config["consumers"]) {
+        unknown_fields("consumer", consumer, &mut problems);
+    }
     let consumers: Vec<_> = items(&config["consumers"]).map(|consumer| &consumer["username"]).collect();
     let anonymous =
         items(&config["plugins"]).map(|plugin| &plugin["config"]["anonymous"]).filter(|name| !name.is_null());
