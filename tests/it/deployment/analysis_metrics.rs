@@ -51,7 +51,7 @@ fn collect_metrics(path: &Path, metrics: &mut BTreeSet<String>) {
 #[test]
 fn metrics_of_analyses_and_of_scaling_exist() {
     let recorded = recorded_metrics();
-    assert!(recorded.contains("medhub_relay_leading") && !recorded.contains("medhub_nothing"), "{recorded:?}");
+    assert!(recorded.contains("medhub_projection_up") && !recorded.contains("medhub_nothing"), "{recorded:?}");
     for name in OVERLAYS {
         let queries = prometheus_queries(name);
         assert_eq!(queries.is_empty(), matches!(name, "dev" | "mvp"), "{name}");

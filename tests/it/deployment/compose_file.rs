@@ -1,6 +1,6 @@
 //! The compose file: its syntax, and what it mounts and waits for.
 
-use std::{fs, path::Path};
+use std::{fs, path::Path, sync::LazyLock};
 
 use serde_json::Value;
 
@@ -22,8 +22,10 @@ fn runs_program(service: &Value) -> bool {
 }
 
 /// The compose file, with its references resolved.
-pub(super) fn read_compose_file() -> Value {
-    run_check("documents", &[workspace().join(COMPOSE_FILE)])[0].clone()
+pub(super) fn read_compose_file() -> &'static Value {
+    static COMPOSE: LazyLock<Value> =
+        LazyLock::new(|| run_check("documents", &[workspace().join(COMPOSE_FILE)])[0].clone());
+    &COMPOSE
 }
 
 #[test]
@@ -67,10 +69,10 @@ fn mounted_files_exist_and_awaited_services_can_become_ready() {
 #[test]
 fn every_role_runs_and_every_port_is_of_this_machine_only() {
     let compose = read_compose_file();
-    let mut roles: Vec<_> = program_services(&compose).iter().map(|(name, _)| *name).collect();
+    let mut roles: Vec<_> = program_services(compose).iter().map(|(name, _)| *name).collect();
     roles.sort_unstable();
     assert_eq!(roles, ["api", "migrate", "processes", "projections", "registry", "relay", "work"]);
-    for (name, service) in program_services(&compose) {
+    for (name, service) in program_services(compose) {
         assert_eq!(service["read_only"], true, "{name}");
         assert_eq!(service["cap_drop"], serde_json::json!(["ALL"]), "{name}");
         let dockerfile = Path::new(text(&service["build"]["context"])).join(text(&service["build"]["dockerfile"]));

@@ -3,6 +3,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
+    sync::LazyLock,
 };
 
 use reqwest::Method;
@@ -70,12 +71,15 @@ const ENTITY_FIELDS: [(&str, &[&str]); 5] = [
 ];
 
 /// Kong's configuration with the plugins that the component `openid-connect` appends.
-fn gateway_config() -> Value {
-    let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("kong.yaml");
-    let read = |path: &str| fs::read_to_string(workspace().join(path)).unwrap();
-    fs::write(&file, read(ROUTES_FILE) + &read(OPENID_CONNECT_FILE)).unwrap();
-    run_check("documents", &[file])[0].clone()
+fn gateway_config() -> &'static Value {
+    static CONFIG: LazyLock<Value> = LazyLock::new(|| {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("kong.yaml");
+        let read = |path: &str| fs::read_to_string(workspace().join(path)).unwrap();
+        fs::write(&file, read(ROUTES_FILE) + &read(OPENID_CONNECT_FILE)).unwrap();
+        run_check("documents", &[file])[0].clone()
+    });
+    &CONFIG
 }
 
 fn unknown_fields(entity: &str, value: &Value, problems: &mut Vec<String>) {
@@ -120,7 +124,7 @@ fn find_problems(config: &Value) -> Vec<String> {
 #[test]
 fn plugins_and_entities_have_the_fields_that_kong_knows() {
     let config = gateway_config();
-    assert_eq!(find_problems(&config), Vec::<String>::new());
+    assert_eq!(find_problems(config), Vec::<String>::new());
 
     let planted = config
         .to_string()
@@ -137,7 +141,7 @@ fn plugins_and_entities_have_the_fields_that_kong_knows() {
 fn the_gateway_has_every_plugin_that_was_asked_for() {
     let config = gateway_config();
     let routes = items(&config["services"]).flat_map(|service| items(&service["routes"]));
-    let entities = routes.chain(items(&config["consumers"])).chain([&config]);
+    let entities = routes.chain(items(&config["consumers"])).chain([config]);
     let used: BTreeSet<_> =
         entities.flat_map(|entity| items(&entity["plugins"])).map(|plugin| text(&plugin["name"])).collect();
     for plugin in ["cors", "rate-limiting", "jwt", "openid-connect", "ip-restriction", "prometheus"] {

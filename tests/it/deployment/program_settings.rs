@@ -116,54 +116,68 @@ fn compose_launches() -> Vec<ProgramLaunch> {
             .map(|(key, value)| (key.clone(), text(value).to_owned()))
             .collect(),
     };
-    program_services(&compose).iter().map(launch).collect()
+    program_services(compose).iter().map(launch).collect()
 }
 
 fn run_product(args: &[&str], variables: &BTreeMap<String, String>) -> Output {
     Command::new(medhub_local()).arg("product").args(args).env_clear().envs(variables).output().unwrap()
 }
 
-/// Why the program does not accept this launch; `None` if it does.
-fn find_problem(launch: &ProgramLaunch) -> Option<String> {
-    let unknown =
-        launch.variables.keys().find(|name| !name.starts_with("MEDHUB__") && !OTHER_VARIABLES.contains(&name.as_str()));
-    if let Some(name) = unknown {
-        return Some(format!("{}: the program does not read {name}", launch.name));
+/// Why the program does not accept these settings; `None` if it does.
+fn find_setting_problem(variables: &BTreeMap<String, String>) -> Option<String> {
+    let is_unknown = |name: &&String| !name.starts_with("MEDHUB__") && !OTHER_VARIABLES.contains(&name.as_str());
+    if let Some(name) = variables.keys().find(is_unknown) {
+        return Some(format!("the program does not read {name}"));
     }
-    let config = run_product(&["config"], &launch.variables);
-    if !config.status.success() {
-        return Some(format!("{}: {}", launch.name, String::from_utf8_lossy(&config.stderr)));
-    }
-    let args: Vec<_> = launch.args.iter().map(String::as_str).chain(["--help"]).collect();
+    let config = run_product(&["config"], variables);
+    (!config.status.success()).then(|| String::from_utf8_lossy(&config.stderr).into_owned())
+}
+
+/// Why the program does not accept this command; `None` if it does.
+fn find_command_problem(args: &[String]) -> Option<String> {
+    let args: Vec<_> = args.iter().map(String::as_str).chain(["--help"]).collect();
     let help = run_product(&args, &BTreeMap::new());
-    (!help.status.success()).then(|| format!("{}: {}", launch.name, String::from_utf8_lossy(&help.stderr)))
+    (!help.status.success()).then(|| String::from_utf8_lossy(&help.stderr).into_owned())
+}
+
+/// The variables of all launches, which have the same values wherever they occur.
+fn join_variables(launches: &[ProgramLaunch]) -> BTreeMap<String, String> {
+    let mut joined = BTreeMap::new();
+    for launch in launches {
+        for (name, value) in &launch.variables {
+            let known = joined.entry(name.clone()).or_insert_with(|| value.clone());
+            assert_eq!(known, value, "{name} of {}", launch.name);
+        }
+    }
+    joined
 }
 
 #[test]
 fn the_program_accepts_every_command_and_every_setting() {
-    let mut launches = compose_launches();
-    for name in OVERLAYS {
-        let of_overlay = overlay(name).program_launches();
-        assert_eq!(of_overlay.len(), 8, "{name}");
-        launches.extend(of_overlay);
+    let mut commands = BTreeSet::new();
+    let of_overlays = OVERLAYS.map(|name| (name, overlay(name).program_launches(), 8));
+    for (name, launches, count) in of_overlays.into_iter().chain([("compose", compose_launches(), 7)]) {
+        assert_eq!(launches.len(), count, "{name}");
+        assert_eq!(find_setting_problem(&join_variables(&launches)), None, "{name}");
+        commands.extend(launches.into_iter().map(|launch| launch.args));
     }
-    let problems: Vec<_> = launches.iter().filter_map(find_problem).collect();
-    assert_eq!(problems, Vec::<String>::new());
+    assert_eq!(commands.len(), 8, "{commands:?}");
+    for command in commands {
+        assert_eq!(find_command_problem(&command), None, "{command:?}");
+    }
 }
 
 #[test]
 fn a_role_and_settings_that_do_not_exist_are_noticed() {
-    let launch = |role: &str, name: &str, value: &str| ProgramLaunch {
-        name: "planted".to_owned(),
-        args: ["serve", "--role", role].map(str::to_owned).to_vec(),
-        variables: BTreeMap::from([(name.to_owned(), value.to_owned())]),
+    let command = |role: &str| ["serve", "--role", role].map(str::to_owned);
+    assert!(find_command_problem(&command("edge")).unwrap().contains("invalid value 'edge'"));
+    let problem = |name: &str, value: &str| {
+        find_setting_problem(&BTreeMap::from([(name.to_owned(), value.to_owned())])).unwrap_or_default()
     };
-    let problem = |planted: ProgramLaunch| find_problem(&planted).unwrap_or_default();
-    assert_eq!(problem(launch("api", "MEDHUB__KAFKA__REPLICATION", "3")), "");
-    assert!(problem(launch("edge", "MEDHUB__KAFKA__REPLICATION", "3")).contains("invalid value 'edge'"));
-    assert!(problem(launch("api", "MEDHUB__KAFKA__SASL_USER", "medhub")).contains("unknown setting kafka.sasl_user"));
-    assert!(problem(launch("api", "MEDHUB__KAFKA__REPLICATION", "three")).contains("kafka.replication"));
-    assert!(problem(launch("api", "POSTGRES_URL", "x")).contains("does not read POSTGRES_URL"));
+    assert_eq!(problem("MEDHUB__KAFKA__REPLICATION", "3"), "");
+    assert!(problem("MEDHUB__KAFKA__REPLICAS", "3").contains("unknown setting kafka.replicas"));
+    assert!(problem("MEDHUB__KAFKA__REPLICATION", "three").contains("kafka.replication"));
+    assert!(problem("POSTGRES_URL", "x").contains("does not read POSTGRES_URL"));
 }
 
 #[test]

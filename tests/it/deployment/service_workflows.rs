@@ -1,7 +1,7 @@
 //! The workflow of each service: it runs for changes of files that exist, every crate of the product is some service's, and the images
 //! that it deploys are those of the manifests.
 
-use std::{collections::BTreeSet, fs, path::Path};
+use std::{collections::BTreeSet, fs, path::Path, sync::LazyLock};
 
 use serde_json::Value;
 
@@ -16,17 +16,15 @@ const WITHOUT_SERVICE: [&str; 6] =
     ["bench", "synthetic", "deploy/local", "deploy/local/engines", "deploy/local/program", "tests"];
 
 /// The workflows of services, by name.
-fn service_workflows() -> Vec<(String, Value)> {
-    let named = list_files(".github/workflows", ".yaml").into_iter().map(|file| {
-        let name = file.file_stem().unwrap().to_string_lossy().into_owned();
-        (name, run_check("documents", &[file])[0].clone())
-    });
-    let workflows: Vec<_> = named.collect();
+static SERVICE_WORKFLOWS: LazyLock<Vec<(String, Value)>> = LazyLock::new(|| {
+    let files = list_files(".github/workflows", ".yaml");
+    let documents = run_check("documents", &files);
+    let names = files.iter().map(|file| file.file_stem().unwrap().to_string_lossy().into_owned());
     let is_service = |(name, workflow): &(String, Value)| {
         text(&workflow["jobs"][name.as_str()]["uses"]) == "./.github/workflows/service.yaml"
     };
-    workflows.into_iter().filter(is_service).collect()
-}
+    names.zip(items(&documents).cloned()).filter(is_service).collect()
+});
 
 fn workspace_members() -> BTreeSet<String> {
     let manifest = fs::read_to_string(workspace().join("Cargo.toml")).unwrap();
@@ -41,14 +39,14 @@ fn workspace_members() -> BTreeSet<String> {
 
 #[test]
 fn every_role_and_the_migration_have_a_workflow() {
-    let names: Vec<_> = service_workflows().into_iter().map(|(name, _)| name).collect();
+    let names: Vec<_> = SERVICE_WORKFLOWS.iter().map(|(name, _)| name.as_str()).collect();
     assert_eq!(names, ["api", "migrate", "processes", "projections", "registry", "relay", "work"]);
 }
 
 #[test]
 fn path_filters_name_what_exists_and_leave_no_crate_out() {
     let mut covered = BTreeSet::new();
-    for (name, workflow) in service_workflows() {
+    for (name, workflow) in SERVICE_WORKFLOWS.iter() {
         assert_eq!(workflow["on"]["push"]["paths"], workflow["on"]["pull_request"]["paths"], "{name}");
         let paths: Vec<_> = items(&workflow["on"]["push"]["paths"]).map(text).collect();
         assert!(paths.contains(&format!(".github/workflows/{name}.yaml").as_str()), "{name} does not run for itself");
@@ -78,7 +76,7 @@ fn workflows_test_crates_and_deploy_images_that_exist() {
     let overlay = Path::new("deploy/kubernetes/overlays/staging/kustomization.yaml");
     let staging = run_check("documents", &[workspace().join(overlay)])[0].clone();
     let mut images: BTreeSet<_> = items(&staging["images"]).map(|image| text(&image["name"]).to_owned()).collect();
-    for (name, workflow) in service_workflows() {
+    for (name, workflow) in SERVICE_WORKFLOWS.iter() {
         let inputs = &workflow["jobs"][name.as_str()]["with"];
         for package in text(&inputs["packages"]).split_whitespace().filter(|word| *word != "-p") {
             assert!(packages.contains(package), "{name} tests {package}");
