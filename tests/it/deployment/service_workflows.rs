@@ -46,7 +46,7 @@ fn every_role_and_the_migration_have_a_workflow() {
 #[test]
 fn path_filters_name_what_exists_and_leave_no_crate_out() {
     let mut covered = BTreeSet::new();
-    for (name, workflow) in SERVICE_WORKFLOWS.iter() {
+    for (name, workflow) in &*SERVICE_WORKFLOWS {
         assert_eq!(workflow["on"]["push"]["paths"], workflow["on"]["pull_request"]["paths"], "{name}");
         let paths: Vec<_> = items(&workflow["on"]["push"]["paths"]).map(text).collect();
         assert!(paths.contains(&format!(".github/workflows/{name}.yaml").as_str()), "{name} does not run for itself");
@@ -76,7 +76,7 @@ fn workflows_test_crates_and_deploy_images_that_exist() {
     let overlay = Path::new("deploy/kubernetes/overlays/staging/kustomization.yaml");
     let staging = run_check("documents", &[workspace().join(overlay)])[0].clone();
     let mut images: BTreeSet<_> = items(&staging["images"]).map(|image| text(&image["name"]).to_owned()).collect();
-    for (name, workflow) in SERVICE_WORKFLOWS.iter() {
+    for (name, workflow) in &*SERVICE_WORKFLOWS {
         let inputs = &workflow["jobs"][name.as_str()]["with"];
         for package in text(&inputs["packages"]).split_whitespace().filter(|word| *word != "-p") {
             assert!(packages.contains(package), "{name} tests {package}");
