@@ -113,7 +113,7 @@ impl BatchConsumer {
         let Subscription { name, generation, contexts, limits, fetch } = subscription;
         // At most the queue's size, because the records of one response are held in addition to the queue.
         let fetch_bytes = config.queue_bytes.clamp(FETCH_BYTES_FLOOR, MAX_FETCH_BYTES);
-        let FetchSettings { wait_ms, queued_records, pause_ms } = FetchSettings::new(fetch, config);
+        let FetchSettings { wait_ms, queued_records, pause_ms } = FetchSettings::new(fetch, limits, config);
         let consumer: StreamConsumer<RebalanceListener> = base_client_config(config)
             .set("group.id", config.group_id(name, generation))
             .set("client.id", format!("medhub-{name}-{generation}"))

@@ -113,11 +113,6 @@ impl ConsumerConfig {
         self.fetch_wait_ms.min(30_000)
     }
 
-    /// The pause between two fetches, as long as the client library allows.
-    pub(super) fn fetch_pause_ms(&self) -> u64 {
-        self.fetch_pause_ms.min(300_000)
-    }
-
     pub(super) fn batch_timeout(&self) -> Duration {
         Duration::from_millis(self.batch_timeout_ms.max(1))
     }
