@@ -34,7 +34,10 @@ use tokio::time::sleep;
 use uuid::Uuid;
 
 use self::request_load::{RequestLoad, TargetService};
-pub(crate) use self::{mixed_load::MixedLoad, read_requests::measure_reads};
+pub(crate) use self::{
+    mixed_load::{MixedLoad, SentRequests},
+    read_requests::measure_reads,
+};
 use crate::{
     BenchFigures,
     report::{BenchMeasure, MeasureRepetition, MeasureUnit},

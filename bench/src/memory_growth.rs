@@ -11,7 +11,7 @@ use api::config::EngineConfig;
 use serde::Serialize;
 
 use crate::{
-    api::MixedLoad,
+    api::{MixedLoad, SentRequests},
     bench_environment,
     process_stat::list_processes,
     suite::{self, MeasuredService, ServiceProgram},
@@ -53,6 +53,8 @@ pub struct MemoryMeasure {
     pub seconds: f64,
     /// Requests that were answered.
     pub requests: u64,
+    /// Requests that were refused or not answered in time.
+    pub failed: u64,
     /// After a tenth of the run.
     pub begin_mib: f64,
     /// At the end of the run.
@@ -102,15 +104,18 @@ async fn measure_under_load(
 ) -> anyhow::Result<Vec<MemoryMeasure>> {
     let load = MixedLoad::prepare(&service.base_url, &service.operator_token).await?;
     let (service_id, started) = (service.process_id()?, Instant::now());
-    let (mut samples, mut requests) = (Vec::with_capacity(options.samples), 0);
+    let (mut samples, mut sent) = (Vec::with_capacity(options.samples), SentRequests::default());
     for number in 0..options.samples {
-        requests += load.send_requests(options.rate, options.interval).await.context("sending requests")?;
+        let more = load.send_requests(options.rate, options.interval).await.context("sending requests")?;
+        sent = SentRequests { answered: sent.answered + more.answered, failed: sent.failed + more.failed };
         let sample = MemorySample { at: started.elapsed(), mib_by_program: read_memory_by_program(service_id) };
         let service_mib = sample.mib_by_program.get(SERVICE_NAME).copied().unwrap_or_default();
-        progress(format!("{}/{}: {requests} requests, service {service_mib:.0} MiB", number + 1, options.samples));
+        let SentRequests { answered, failed } = sent;
+        let requests = format!("{answered} requests, {failed} failed");
+        progress(format!("{}/{}: {requests}, service {service_mib:.0} MiB", number + 1, options.samples));
         samples.push(sample);
     }
-    Ok(summarize_samples(&samples, requests))
+    Ok(summarize_samples(&samples, sent))
 }
 
 fn read_memory_by_program(service_id: u32) -> BTreeMap<String, f64> {
@@ -132,7 +137,7 @@ fn read_memory_mib(process: u32) -> Option<f64> {
 }
 
 /// Summarizes the samples of programs that are in all of them.
-fn summarize_samples(samples: &[MemorySample], requests: u64) -> Vec<MemoryMeasure> {
+fn summarize_samples(samples: &[MemorySample], sent: SentRequests) -> Vec<MemoryMeasure> {
     let Some(last) = samples.last() else { return vec![] };
     let summarize = |program: &String| {
         let series: Option<Vec<(f64, f64)>> = samples
@@ -149,7 +154,8 @@ fn summarize_samples(samples: &[MemorySample], requests: u64) -> Vec<MemoryMeasu
             bench: "memory",
             program,
             seconds,
-            requests,
+            requests: sent.answered,
+            failed: sent.failed,
             begin_mib,
             end_mib,
             peak_mib,
@@ -186,7 +192,7 @@ mod tests {
         };
         let mut samples: Vec<_> = (1..=20).map(sample).collect();
         samples[3].mib_by_program.insert("visitor".to_owned(), 50.0);
-        let measures = summarize_samples(&samples, 7);
+        let measures = summarize_samples(&samples, SentRequests::default());
         let summary = |measure: &MemoryMeasure| {
             let rounded = measure.growth_mib_per_h.round();
             (measure.program.clone(), measure.begin_mib, measure.end_mib, measure.peak_mib, rounded)

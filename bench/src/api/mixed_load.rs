@@ -2,7 +2,7 @@
 
 use std::{
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
     time::Duration,
@@ -54,29 +54,54 @@ impl MixedLoad {
         }
     }
 
-    /// Sends `rate` requests per second for `duration`, and returns how many were answered.
+    /// Sends `rate` requests per second for `duration`. A request that is refused or not answered in time is counted: on a
+    /// busy machine some are.
     ///
     /// # Errors
-    /// When a request is not answered, or refused.
-    pub(crate) async fn send_requests(&self, rate: u32, duration: Duration) -> anyhow::Result<u64> {
+    /// When none is answered.
+    pub(crate) async fn send_requests(&self, rate: u32, duration: Duration) -> anyhow::Result<SentRequests> {
         let requests = u64::from(rate) * duration.as_secs();
         let load = RequestLoad { requests, in_flight: MAX_IN_FLIGHT, rate: Some(rate) };
         let (fixture, next) = (self.fixture.clone(), Arc::clone(&self.next));
+        let last_error = Arc::new(Mutex::new(None));
+        let failure = Arc::clone(&last_error);
         let send_request = move |target: TargetService, _| {
             let (fixture, number) = (fixture.clone(), next.fetch_add(1, Ordering::Relaxed));
+            let failure = Arc::clone(&failure);
             async move {
-                let token = Arc::clone(&fixture.operator_token);
-                let body = match number % TURNS {
-                    0..3 => fixture.graphql_request(VIEW_DOCUMENT, number / TURNS),
-                    3 | 4 => json!({ "query": LIST_DOCUMENT }),
-                    5 => fixture.graphql_request(SEARCH_DOCUMENT, number / TURNS),
-                    6 => return create_resource(target, Arc::clone(&fixture.member_token), number).await,
-                    _ => return send_views(target, number, VIEWS_PER_REQUEST).await.map(|_| 1),
-                };
-                target.post_graphql(Some(&token), &body).await.map(|_| 1)
+                Ok(match send_request(target, &fixture, number).await {
+                    Ok(_) => 1,
+                    Err(error) => {
+                        *failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
+                        0
+                    }
+                })
             }
         };
-        self.target.measure_load(load, send_request).await?;
-        Ok(requests)
+        let answered = self.target.measure_load(load, send_request).await?.events;
+        let error = last_error.lock().unwrap_or_else(PoisonError::into_inner).take();
+        match error {
+            Some(error) if answered == 0 => Err(error.context("no request was answered")),
+            _ => Ok(SentRequests { answered, failed: requests - answered }),
+        }
     }
+}
+
+/// How many requests were sent.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct SentRequests {
+    pub(crate) answered: u64,
+    /// Those that were refused or not answered in time.
+    pub(crate) failed: u64,
+}
+
+async fn send_request(target: TargetService, fixture: &ApiBenchFixture, number: u64) -> anyhow::Result<u64> {
+    let body = match number % TURNS {
+        0..3 => fixture.graphql_request(VIEW_DOCUMENT, number / TURNS),
+        3 | 4 => json!({ "query": LIST_DOCUMENT }),
+        5 => fixture.graphql_request(SEARCH_DOCUMENT, number / TURNS),
+        6 => return create_resource(target, Arc::clone(&fixture.member_token), number).await,
+        _ => return send_views(target, number, VIEWS_PER_REQUEST).await,
+    };
+    target.post_graphql(Some(&fixture.operator_token), &body).await.map(|_| 1)
 }
