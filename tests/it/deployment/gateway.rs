@@ -157,7 +157,6 @@ async fn every_route_leads_to_a_path_of_the_program() {
     let examples = BTreeMap::from([
         ("/together/", "/together/none"),
         ("/api/v1/", "/api/v1/openapi.json"),
-        ("/mail/unsubscribe/", "/mail/unsubscribe/none"),
         ("/assets/", "/assets/none"),
         ("~/$", "/"),
     ]);
@@ -165,6 +164,10 @@ async fn every_route_leads_to_a_path_of_the_program() {
     let mut asked = 0;
     for route in items(&config["services"][0]["routes"]) {
         for path in items(&route["paths"]).map(text) {
+            // Served with a secret for its links only, which this product lacks.
+            if path == mail::UNSUBSCRIBE_PATH {
+                continue;
+            }
             let example = examples.get(path).copied().unwrap_or(path);
             for method in items(&route["methods"]).map(text).filter(|method| *method == "GET" || *method == "POST") {
                 let method = Method::from_bytes(method.as_bytes()).unwrap();
