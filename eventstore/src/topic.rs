@@ -65,7 +65,7 @@ impl Default for KafkaConfig {
             replication: 1,
             retention_hours: 0,
             // Events that wait for each other already arrive together: the relay reads them by the batch.
-            linger_ms: 0,
+            linger_ms: 1,
         }
     }
 }
@@ -88,7 +88,8 @@ impl KafkaConfig {
         config
             .set("enable.idempotence", "true")
             .set("acks", "all")
-            .set("linger.ms", self.linger_ms.to_string())
+            // Never 0: this version of the client library then leaves a record unsent that has waited for a broker that was away.
+            .set("linger.ms", self.linger_ms.max(1).to_string())
             // No time-out: if a record were dropped and later ones succeeded, an aggregate's events would be out of
             // order.
             .set("message.timeout.ms", "0")
