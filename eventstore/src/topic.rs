@@ -76,9 +76,11 @@ impl KafkaConfig {
         let mut config = ClientConfig::new();
         config.set("bootstrap.servers", &self.brokers);
         config.set("client.id", "medhub");
-        // When no broker answers, keeps those that it knows instead of removing them and asking the addresses of the
-        // settings again: in this version of the client library a client may be left without any broker.
-        config.set("metadata.recovery.strategy", "none");
+        // A broker that was away for a while may answer before it counts itself as available again. The client library then
+        // forgets the only broker that it knows, and has to ask the addresses of the settings again: it must not be told not to
+        // (`none`), and should not wait for five minutes, its default.
+        config.set("metadata.recovery.strategy", "rebootstrap");
+        config.set("metadata.recovery.rebootstrap.trigger.ms", "5000");
         config
     }
 
@@ -88,8 +90,7 @@ impl KafkaConfig {
         config
             .set("enable.idempotence", "true")
             .set("acks", "all")
-            // Never 0: this version of the client library then leaves a record unsent that has waited for a broker that was away.
-            .set("linger.ms", self.linger_ms.max(1).to_string())
+            .set("linger.ms", self.linger_ms.to_string())
             // No time-out: if a record were dropped and later ones succeeded, an aggregate's events would be out of
             // order.
             .set("message.timeout.ms", "0")
