@@ -211,6 +211,15 @@ pub enum LogError {
         #[source]
         source: Box<RegistryClientError>,
     },
+    /// The producer finds no broker although new clients do.
+    #[error(
+        "the producer has lost the broker while new clients find it; the {records} records that it has not sent are sent \
+         by a new producer"
+    )]
+    LostBroker {
+        /// Number of records that Kafka has not acknowledged.
+        records: usize,
+    },
     /// Kafka refused a record.
     #[error("publishing the event at position {position}")]
     Delivery {

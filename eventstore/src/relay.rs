@@ -20,6 +20,7 @@
 //! bounded number of events, and it resumes without intervention.
 
 mod acknowledgement_tracker;
+mod broker_connection;
 mod checkpoint;
 mod config;
 mod heartbeat;
@@ -202,6 +203,7 @@ impl Relay {
         // Unbounded: permits already bound the events in flight, and these may be in many small batches.
         let (sent, to_acknowledge) = mpsc::unbounded_channel();
         let (checkpoint_sender, checkpoint) = watch::channel(position);
+        let connection = publisher.broker_connection(&self.kafka);
         let mut sender = RecordSender::new(publisher, self.registry.clone(), &self.config, checkpoint, term.clone());
         if late_ends > 0 {
             tracing::warn!(
@@ -216,6 +218,7 @@ impl Relay {
             pool,
             (incarnation, epoch),
             self.config.answer_timeout(),
+            connection,
             status,
             checkpoint_sender,
         );

@@ -4,6 +4,7 @@
 mod change_feed;
 mod dead_letter;
 mod faulty_storage;
+mod lost_broker;
 mod opportunity_analytics;
 mod opportunity_lists;
 mod opportunity_search;

@@ -23,6 +23,7 @@ mod fetched_artifact;
 mod graphql_subscriber;
 mod guarded_child;
 mod http_response;
+mod kafka_proxy;
 pub mod language_model_server;
 pub mod log_events;
 pub mod notice_import;
@@ -54,6 +55,7 @@ pub use self::{
     fetched_artifact::fetch_artifact,
     graphql_subscriber::GraphqlSubscriber,
     http_response::{HttpResponse, build_request},
+    kafka_proxy::KafkaProxy,
     product_handle::ProductHandle,
     product_instance::{ProductInstance, document_work_settings, shared_product},
     product_process::{ProductEdge, ProductProcess},

@@ -11,7 +11,9 @@ use tokio::{
 use uuid::Uuid;
 
 use super::{
-    RelayStatus, checkpoint,
+    RelayStatus,
+    broker_connection::BrokerConnection,
+    checkpoint,
     record_sender::{SenderOutput, SentBatch},
     relay_metrics,
 };
@@ -31,6 +33,7 @@ pub(super) struct AcknowledgementTracker {
     epoch: i64,
     /// Time limit of writing the checkpoint.
     save_timeout: Duration,
+    connection: BrokerConnection,
     status: watch::Sender<RelayStatus>,
     /// Passes the saved checkpoint to the sender, whose beacons must not exceed it.
     checkpoint: watch::Sender<u64>,
@@ -44,10 +47,21 @@ impl AcknowledgementTracker {
         pool: PgPool,
         (incarnation, epoch): (Uuid, i64),
         save_timeout: Duration,
+        connection: BrokerConnection,
         status: watch::Sender<RelayStatus>,
         checkpoint: watch::Sender<u64>,
     ) -> Self {
-        Self { pool, incarnation, epoch, save_timeout, status, checkpoint, unsaved: None, save_due: Instant::now() }
+        Self {
+            pool,
+            incarnation,
+            epoch,
+            save_timeout,
+            connection,
+            status,
+            checkpoint,
+            unsaved: None,
+            save_due: Instant::now(),
+        }
     }
 
     /// Runs until the sender ends.
@@ -84,6 +98,9 @@ impl AcknowledgementTracker {
                     waited += SLOW_ACKNOWLEDGEMENT;
                     self.report_slow_acknowledgement(&batch, waited);
                     self.save_checkpoint().await?;
+                    if self.connection.is_lost().await {
+                        return Err(LogError::LostBroker { records: batch.outstanding.count() });
+                    }
                 }
             }
         }

@@ -7,6 +7,7 @@ use rdkafka::{error::KafkaError, producer::BaseRecord, types::RDKafkaErrorCode};
 use uuid::Uuid;
 
 use super::{
+    broker_connection::BrokerConnection,
     partition_state::PartitionState,
     pending_deliveries::PendingDeliveries,
     polled_producer::{OutgoingRecord, PolledProducer},
@@ -61,6 +62,11 @@ impl KafkaPublisher {
             TopicState { context, name, partitions }
         });
         Ok(Self { producer, incarnation: incarnation.to_string(), topics: topics.collect(), next_beacon: 0 })
+    }
+
+    /// The producer's connection to the broker, for checks while records are not acknowledged.
+    pub(super) fn broker_connection(&self, config: &KafkaConfig) -> BrokerConnection {
+        BrokerConnection::new(Arc::clone(self.producer.client()), config.clone())
     }
 
     /// Returns the partition of an event; `None` when the event is on it already.

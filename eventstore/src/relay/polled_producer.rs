@@ -60,7 +60,7 @@ impl PolledProducer {
     }
 
     /// The client library's producer.
-    pub(super) fn client(&self) -> &BaseProducer<DeliveryContext> {
+    pub(super) fn client(&self) -> &Arc<BaseProducer<DeliveryContext>> {
         &self.producer
     }
 }

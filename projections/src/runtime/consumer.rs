@@ -36,7 +36,7 @@ pub(super) use self::{
     partitions::{
         EndOffsets, PartitionCounts, commit_group_offsets, fetch_end_offsets, fetch_partition_counts, total_partitions,
     },
-    stall_detector::StalledPartition,
+    stall_detector::{ConsumerStall, StalledPartition},
 };
 use super::{
     BatchLimits, Checkpoint, ConsumerConfig, FetchStrategy, ReadModelGeneration, consumed_record::ConsumedRecord,
@@ -62,13 +62,16 @@ const COMMIT_INTERVAL: Duration = Duration::from_millis(100);
 /// Number of checks for silent partitions within `stall_after_ms`.
 const STALL_CHECKS_PER_TIMEOUT: u32 = 3;
 
+/// How long the client has to return the broker: twice as long as it pauses at most between two attempts to connect.
+const OWN_BROKER_TIMEOUT: Duration = Duration::from_secs(4);
+
 /// How long a full batch waits before the consumer pauses its partitions and polls again: it has to stay in its group.
 /// Pausing drops what was fetched ahead.
 const PAUSE_AFTER: Duration = Duration::from_secs(1);
 
 /// Why [`BatchConsumer::hand_over_batches`] returns.
 pub(super) enum FetchInterruption {
-    /// A partition has delivered nothing for some time: the caller checks whether it is stalled.
+    /// A partition has delivered nothing, or none was assigned, for some time: the caller checks why.
     Silence,
     /// Shutdown was requested, or nobody takes batches any more.
     Stop,
@@ -247,7 +250,7 @@ impl BatchConsumer {
         self.resume();
     }
 
-    /// Whether a check is due and a partition has been silent for `stall_after_ms`.
+    /// Whether a check is due, and a partition has been silent or none was assigned for `stall_after_ms`.
     fn should_check_stalls(&mut self) -> bool {
         let (now, stall_after) = (Instant::now(), self.config.stall_after());
         if now < self.next_stall_check {
@@ -265,27 +268,31 @@ impl BatchConsumer {
         let partitions: Vec<_> =
             assigned.elements().iter().map(|element| (element.topic().to_owned(), element.partition())).collect();
         self.stall_detector.set_assignment(&partitions, now.into_std());
-        self.stall_detector.has_silent_partition(stall_after, now.into_std())
+        self.stall_detector.is_silent(stall_after, now.into_std())
     }
 
     /// Finds an assigned partition that has had records after `checkpoint` in two checks and has delivered none for
-    /// `stall_after_ms`.
+    /// `stall_after_ms`; or, if none was assigned for that time, finds out whether this client has lost the broker.
     ///
     /// # Errors
     /// When the broker does not return the end offsets.
-    pub(super) async fn find_stalled_partition(
-        &mut self,
-        checkpoint: &Checkpoint,
-    ) -> Result<Option<StalledPartition>, KafkaError> {
+    pub(super) async fn find_stall(&mut self, checkpoint: &Checkpoint) -> Result<Option<ConsumerStall>, KafkaError> {
+        // By a new client: while the broker is away, nothing is stalled.
         let ends = fetch_end_offsets(&self.config, self.topics.clone()).await?;
+        let (stall_after, now) = (self.config.stall_after(), Instant::now().into_std());
+        if self.stall_detector.take_unassigned(stall_after, now) {
+            return Ok((!self.finds_broker()).then_some(ConsumerStall::LostBroker));
+        }
         let checkpoint_offset =
             |partition: &(String, i32)| checkpoint.0.get(partition).map_or(0, |applied| applied.next_offset);
-        Ok(self.stall_detector.take_stalled(
-            &ends,
-            checkpoint_offset,
-            self.config.stall_after(),
-            Instant::now().into_std(),
-        ))
+        let stalled = self.stall_detector.take_stalled(&ends, checkpoint_offset, stall_after, now);
+        Ok(stalled.map(ConsumerStall::Partition))
+    }
+
+    /// Whether this client finds a broker. Blocks the thread of the fetching stage for up to [`OWN_BROKER_TIMEOUT`].
+    fn finds_broker(&self) -> bool {
+        let topic = self.topics.first().map(String::as_str);
+        self.consumer.fetch_metadata(topic, OWN_BROKER_TIMEOUT).is_ok()
     }
 
     /// Leaves the group and rejoins it with a new client.

@@ -36,7 +36,10 @@ pub(super) use self::{batch_error::BatchError, heartbeat::host_and_pid};
 use super::{
     AnyProjection, Checkpoint, GenerationRecord, ProjectionRuntime, RuntimeError, StatusReader, WorkerState,
     consumed_record::ConsumedRecord,
-    consumer::{BatchConsumer, ConsumerSubscription, FetchInterruption, FetchedBatch, PartitionAssignment},
+    consumer::{
+        BatchConsumer, ConsumerStall, ConsumerSubscription, FetchInterruption, FetchedBatch, PartitionAssignment,
+        StalledPartition,
+    },
     error::error_chain,
     worker_metrics,
     worker_status::StatusWriter,
@@ -175,7 +178,7 @@ impl Worker {
         BatchConsumer::open(subscription, &self.runtime.config, &self.status, assignment)
     }
 
-    /// Rejoins the consumer group when a partition is stalled.
+    /// Rejoins the consumer group with a new client when a partition is stalled or the client has lost the broker.
     async fn rejoin_if_stalled(
         &self,
         mut consumer: BatchConsumer,
@@ -184,7 +187,7 @@ impl Worker {
         let (name, generation) = (self.projection.name(), self.build.generation);
         let check = async {
             let checkpoint = self.runtime.control.load_checkpoint(name, generation).await.ok()?;
-            consumer.find_stalled_partition(&checkpoint).await.ok()?
+            consumer.find_stall(&checkpoint).await.ok()?
         };
         let found = tokio::select! {
             biased;
@@ -192,18 +195,35 @@ impl Worker {
             // After a check that fails or times out, the next regular check tries again.
             found = timeout(STALL_CHECK_TIMEOUT, check) => found.ok().flatten(),
         };
-        let Some(stalled) = found else { return Ok(consumer) };
-        tracing::warn!(
-            projection.name = name,
-            generation = %generation,
-            topic = stalled.topic_partition.0,
-            partition = stalled.topic_partition.1,
-            next = stalled.next,
-            end = stalled.end,
-            "partition stalled, rejoining the consumer group"
-        );
-        worker_metrics::count_stalled_partition(&self.metric_labels());
+        let Some(stall) = found else { return Ok(consumer) };
+        self.report_stall(&stall);
         consumer.rejoin_group().await
+    }
+
+    fn report_stall(&self, stall: &ConsumerStall) {
+        let (name, generation) = (self.projection.name(), self.build.generation);
+        match stall {
+            ConsumerStall::Partition(StalledPartition { topic_partition: (topic, partition), next, end }) => {
+                tracing::warn!(
+                    projection.name = name,
+                    generation = %generation,
+                    topic,
+                    partition,
+                    next,
+                    end,
+                    "partition stalled, rejoining the consumer group"
+                );
+                worker_metrics::count_stalled_partition(&self.metric_labels());
+            }
+            ConsumerStall::LostBroker => {
+                tracing::warn!(
+                    projection.name = name,
+                    generation = %generation,
+                    "the consumer has lost the broker while new clients find it, rejoining the consumer group"
+                );
+                worker_metrics::count_lost_broker(&self.metric_labels());
+            }
+        }
     }
 
     fn report_failure(&self, error: &BatchError, state: WorkerState) {

@@ -7,6 +7,7 @@
 //! | `medhub_projection_healed_total` | events backfilled from the log because Kafka no longer had them |
 //! | `medhub_projection_retries_total` | failed attempts to apply a batch |
 //! | `medhub_projection_stalled_partitions_total` | stalled partitions, for which the worker rejoined its group |
+//! | `medhub_projection_lost_brokers_total` | consumers that had lost the broker while new clients found it, for which the worker rejoined its group |
 //! | `medhub_projection_batch_events` | events of the last batch, without beacons |
 //! | `medhub_projection_apply_seconds` | time to apply a batch |
 //! | `medhub_projection_lag_seconds` | age of the newest event of the last batch when it was applied |
@@ -50,6 +51,10 @@ pub(super) fn count_retry(label: &WorkerLabels) {
 
 pub(super) fn count_stalled_partition(label: &WorkerLabels) {
     counter!("medhub_projection_stalled_partitions_total", &label.to_pairs()).increment(1);
+}
+
+pub(super) fn count_lost_broker(label: &WorkerLabels) {
+    counter!("medhub_projection_lost_brokers_total", &label.to_pairs()).increment(1);
 }
 
 /// Sets the number of records that a generation has not consumed yet.

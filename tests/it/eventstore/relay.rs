@@ -3,6 +3,7 @@
 mod append_wakeups;
 mod bad_input;
 mod leadership;
+mod lost_broker;
 mod open_append;
 mod relay_process;
 mod restored_log;

@@ -1,8 +1,10 @@
-//! Detects stalled partitions: those that have records and deliver none.
+//! Detects stalled partitions, those that have records and deliver none, and consumers that have no partitions for long.
 //!
 //! The client library fetches the committed offset of a partition when the partition is assigned. It never recovers
 //! from some failures of that request: the partition stays assigned and is never fetched. Only the broker's end offset
 //! distinguishes such a partition from an idle one.
+//!
+//! A consumer without partitions may be one too many for its group, or it may have lost the broker.
 
 use std::{
     collections::BTreeMap,
@@ -24,11 +26,22 @@ pub(in crate::runtime) struct StalledPartition {
     pub(in crate::runtime) end: i64,
 }
 
+/// Why a consumer should leave its group and rejoin it with a new client.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::runtime) enum ConsumerStall {
+    /// A partition has records and delivers none.
+    Partition(StalledPartition),
+    /// The consumer has no partitions and finds no broker, although new clients do.
+    LostBroker,
+}
+
 /// The last activity of each assigned partition, and the stalls that were reported.
 #[derive(Debug, Default)]
 pub(in crate::runtime) struct StallDetector {
     /// The offset after the last record and when it arrived; 0 and the time of assignment before the first record.
     last_activity: BTreeMap<TopicPartition, (i64, Instant)>,
+    /// Since when no partition is assigned, or when that was last checked.
+    unassigned_since: Option<Instant>,
     /// The next offsets of the partitions that had records and were silent when they were last checked.
     suspected: BTreeMap<TopicPartition, i64>,
     /// End offsets for which the group was rejoined; it is rejoined once for each.
@@ -43,14 +56,25 @@ impl StallDetector {
     /// Replaces the set of assigned partitions.
     pub(super) fn set_assignment(&mut self, partitions: &[TopicPartition], now: Instant) {
         self.last_activity.retain(|partition, _| partitions.contains(partition));
+        self.unassigned_since = partitions.is_empty().then(|| self.unassigned_since.unwrap_or(now));
         for partition in partitions {
             self.last_activity.entry(partition.clone()).or_insert((0, now));
         }
     }
 
-    /// Whether a partition has delivered nothing for `stall_after`.
-    pub(super) fn has_silent_partition(&self, stall_after: Duration, now: Instant) -> bool {
-        self.last_activity.values().any(|(_, at)| now.duration_since(*at) >= stall_after)
+    /// Whether a partition has delivered nothing, or none was assigned, for `stall_after`.
+    pub(super) fn is_silent(&self, stall_after: Duration, now: Instant) -> bool {
+        let last_activities = self.last_activity.values().map(|(_, at)| at);
+        last_activities.chain(&self.unassigned_since).any(|at| now.duration_since(*at) >= stall_after)
+    }
+
+    /// Whether no partition was assigned for `stall_after`; then again only after as long.
+    pub(super) fn take_unassigned(&mut self, stall_after: Duration, now: Instant) -> bool {
+        let is_due = self.unassigned_since.is_some_and(|since| now.duration_since(since) >= stall_after);
+        if is_due {
+            self.unassigned_since = Some(now);
+        }
+        is_due
     }
 
     /// Returns the first stalled partition; it is not returned again until its end offset changes. A partition is
@@ -86,6 +110,7 @@ impl StallDetector {
     /// Discards the activity of all partitions, after the group was rejoined or while nothing is consumed.
     pub(super) fn reset(&mut self) {
         self.last_activity.clear();
+        self.unassigned_since = None;
         self.suspected.clear();
     }
 }
@@ -133,6 +158,20 @@ mod tests {
         assert_none(&mut detector, 5, late, "a record arrived just now");
         detector.set_assignment(&[partition(0)], late);
         assert_none(&mut detector, 5, late + STALL_AFTER, "not assigned any more");
+    }
+
+    #[test]
+    fn a_consumer_without_partitions_is_silent_once_in_each_period() {
+        let (mut detector, start) = (StallDetector::default(), Instant::now());
+        detector.set_assignment(&[], start);
+        assert!(!detector.is_silent(STALL_AFTER, start));
+        let late = start + STALL_AFTER;
+        detector.set_assignment(&[], late);
+        assert!(detector.is_silent(STALL_AFTER, late));
+        assert!(detector.take_unassigned(STALL_AFTER, late));
+        assert!(!detector.is_silent(STALL_AFTER, late) && !detector.take_unassigned(STALL_AFTER, late), "just checked");
+        detector.set_assignment(&[partition(0)], late);
+        assert!(!detector.take_unassigned(STALL_AFTER, late + STALL_AFTER), "it has a partition");
     }
 
     #[test]

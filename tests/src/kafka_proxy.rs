@@ -1,0 +1,194 @@
+//! A proxy in front of a broker. Clients know the broker by the proxy's address, and the proxy can tell them that there
+//! are no brokers, as a broker does that has been paused and does not count itself as available yet.
+
+mod broker_list;
+
+use std::{
+    collections::HashMap,
+    net::SocketAddr,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
+
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::{
+        TcpListener, TcpStream,
+        tcp::{OwnedReadHalf, OwnedWriteHalf},
+    },
+    sync::watch,
+    task::{JoinHandle, JoinSet},
+};
+
+use self::broker_list::{hide_brokers, replace_broker_port, replace_coordinator_port};
+
+/// Keys of the requests that only a partition's leader answers.
+const PRODUCE: i16 = 0;
+const FETCH: i16 = 1;
+
+/// Keys of the requests whose answers contain brokers.
+const METADATA: i16 = 3;
+const FIND_COORDINATOR: i16 = 10;
+
+/// A running proxy; dropping it closes all of its connections.
+#[derive(Debug)]
+pub struct KafkaProxy {
+    address: SocketAddr,
+    hides_brokers: watch::Sender<bool>,
+    hidden_lists: Arc<AtomicUsize>,
+    task: JoinHandle<()>,
+}
+
+/// What the connections of a proxy share.
+#[derive(Debug, Clone)]
+struct ProxySettings {
+    broker: String,
+    port: u16,
+    hides_brokers: watch::Receiver<bool>,
+    hidden_lists: Arc<AtomicUsize>,
+}
+
+/// The key and version of each request that waits for its answer, by correlation id.
+type OpenRequests = Mutex<HashMap<i32, (i16, i16)>>;
+
+impl KafkaProxy {
+    /// Starts one in front of the broker at this address.
+    ///
+    /// # Errors
+    /// If it cannot listen.
+    pub async fn start(broker: &str) -> anyhow::Result<Self> {
+        let listener = TcpListener::bind("127.0.0.1:0").await?;
+        let (address, hides_brokers, hidden_lists) =
+            (listener.local_addr()?, watch::Sender::new(false), Arc::new(AtomicUsize::new(0)));
+        let settings = ProxySettings {
+            broker: broker.to_owned(),
+            port: address.port(),
+            hides_brokers: hides_brokers.subscribe(),
+            hidden_lists: Arc::clone(&hidden_lists),
+        };
+        let task = tokio::spawn(async move {
+            let mut clients = JoinSet::new();
+            while let Ok((client, _)) = listener.accept().await {
+                let settings = settings.clone();
+                clients.spawn(async move {
+                    if let Err(error) = serve_client(client, settings).await {
+                        eprintln!("Kafka proxy: {error:#}");
+                    }
+                });
+                while clients.try_join_next().is_some() {}
+            }
+        });
+        Ok(Self { address, hides_brokers, hidden_lists, task })
+    }
+
+    /// Its `host:port`.
+    pub fn address(&self) -> String {
+        self.address.to_string()
+    }
+
+    /// Closes all connections, answers from now on that there are no brokers, and takes and returns no records.
+    pub fn hide_brokers(&self) {
+        self.hides_brokers.send_replace(true);
+    }
+
+    /// Answers as the broker does.
+    pub fn show_brokers(&self) {
+        self.hides_brokers.send_replace(false);
+    }
+
+    /// Number of answers without brokers.
+    pub fn hidden_lists(&self) -> usize {
+        self.hidden_lists.load(Ordering::Relaxed)
+    }
+}
+
+impl Drop for KafkaProxy {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+async fn serve_client(client: TcpStream, settings: ProxySettings) -> anyhow::Result<()> {
+    let mut hiding = settings.hides_brokers.clone();
+    hiding.mark_unchanged();
+    let broker = TcpStream::connect(&settings.broker).await?;
+    for stream in [&client, &broker] {
+        stream.set_nodelay(true)?;
+    }
+    let ((from_client, to_client), (from_broker, to_broker)) = (client.into_split(), broker.into_split());
+    let open_requests = OpenRequests::default();
+    let begins_to_hide = async {
+        // An error means that the proxy is gone.
+        while hiding.changed().await.is_ok() && !*hiding.borrow_and_update() {}
+    };
+    tokio::select! {
+        forwarded = forward_requests(from_client, to_broker, &open_requests, &settings) => forwarded,
+        forwarded = forward_answers(from_broker, to_client, &open_requests, &settings) => forwarded,
+        () = begins_to_hide => Ok(()),
+    }
+}
+
+async fn forward_requests(
+    mut client: OwnedReadHalf,
+    mut broker: OwnedWriteHalf,
+    open_requests: &OpenRequests,
+    settings: &ProxySettings,
+) -> anyhow::Result<()> {
+    while let Some(request) = read_frame(&mut client).await? {
+        match read_request_header(&request) {
+            Some((key @ (METADATA | FIND_COORDINATOR), version, correlation)) => {
+                open_requests.lock().unwrap_or_else(PoisonError::into_inner).insert(correlation, (key, version));
+            }
+            // Without brokers there is no leader: closing the connection makes the client ask for the brokers.
+            Some((PRODUCE | FETCH, ..)) if *settings.hides_brokers.borrow() => return Ok(()),
+            Some(_) | None => {}
+        }
+        write_frame(&mut broker, &request).await?;
+    }
+    Ok(())
+}
+
+async fn forward_answers(
+    mut broker: OwnedReadHalf,
+    mut client: OwnedWriteHalf,
+    open_requests: &OpenRequests,
+    settings: &ProxySettings,
+) -> anyhow::Result<()> {
+    while let Some(mut answer) = read_frame(&mut broker).await? {
+        let correlation = answer.first_chunk().copied().map(i32::from_be_bytes).unwrap_or_default();
+        let request = open_requests.lock().unwrap_or_else(PoisonError::into_inner).remove(&correlation);
+        match request {
+            Some((METADATA, version)) if *settings.hides_brokers.borrow() => {
+                hide_brokers(&mut answer, version)?;
+                settings.hidden_lists.fetch_add(1, Ordering::Relaxed);
+            }
+            Some((METADATA, version)) => replace_broker_port(&mut answer, version, settings.port)?,
+            Some((_, version)) => replace_coordinator_port(&mut answer, version, settings.port)?,
+            None => {}
+        }
+        write_frame(&mut client, &answer).await?;
+    }
+    Ok(())
+}
+
+/// The key, version and correlation id of a request.
+fn read_request_header(request: &[u8]) -> Option<(i16, i16, i32)> {
+    let (key, rest) = request.split_first_chunk()?;
+    let (version, rest) = rest.split_first_chunk()?;
+    Some((i16::from_be_bytes(*key), i16::from_be_bytes(*version), i32::from_be_bytes(*rest.first_chunk()?)))
+}
+
+/// Reads a request or an answer without its length; `None` at the end of the connection.
+async fn read_frame(stream: &mut OwnedReadHalf) -> anyhow::Result<Option<Vec<u8>>> {
+    // A connection may also end within a frame.
+    let Ok(length) = stream.read_i32().await else { return Ok(None) };
+    let mut frame = vec![0; usize::try_from(length)?];
+    Ok(stream.read_exact(&mut frame).await.is_ok().then_some(frame))
+}
+
+async fn write_frame(stream: &mut OwnedWriteHalf, frame: &[u8]) -> anyhow::Result<()> {
+    stream.write_i32(i32::try_from(frame.len())?).await?;
+    Ok(stream.write_all(frame).await?)
+}
