@@ -18,7 +18,7 @@ const EVENT_QUEUE_LENGTH: usize = 256;
 /// Maximum size of the messages of all editors that wait for the room, in KiB; beyond it their senders wait.
 const MAX_QUEUED_KIB: u32 = 16 * 1024;
 
-/// The room for messages that wait for the room.
+/// How many bytes of messages may wait for a room. Cheap to clone.
 #[derive(Debug, Clone)]
 pub(crate) struct MessageQuota(Arc<Semaphore>);
 

@@ -70,20 +70,20 @@ mod tests {
         SectionKey::try_new("approach").unwrap()
     }
 
-    /// A text with `content`, and the updates by which editors have made it from nothing.
     fn copy_of(text: &SharedText) -> SharedText {
         SharedText::from_updates([text.encode_state().as_slice()]).unwrap()
     }
 
     #[test]
-    fn updates_of_an_editor_that_types_become_one_block() {
+    fn updates_of_an_editor_that_types_become_one() {
         let text = SharedText::default();
         let updates: Vec<_> =
             (1..=100).map(|length| text.rewrite_section(&key(), &"x".repeat(length)).unwrap()).collect();
         let merged = merge_updates(&updates).unwrap();
         let contents = UpdateContents::read(&merged, ContentPolicy::TextOnly).unwrap();
-        assert_eq!(contents.blocks, 1);
-        assert!(merged.len() < updates.iter().map(Vec::len).sum::<usize>() / 10, "{} bytes", merged.len());
+        let editor = *contents.insertions.keys().next().unwrap();
+        assert_eq!(join_ranges([&contents.insertions]), BTreeMap::from([(editor, vec![(0, 100)])]));
+        assert!(merged.len() < updates.iter().map(Vec::len).sum(), "{} bytes", merged.len());
         assert_eq!(SharedText::from_updates([merged.as_slice()]).unwrap().section_text(&key()), "x".repeat(100));
     }
 

@@ -5,8 +5,8 @@ use tests::{ProductProcess, ProposalEditor, SignedInUser, eventually, shared_pro
 
 use super::{DRAFT_PROPOSAL, open_editor, websocket_protocols};
 
-/// Edits of each editor until the process is killed.
-const EDITS: usize = 400;
+/// Bytes of each section that a third editor has received when the process is killed.
+const RECEIVED_BYTES: usize = 400;
 
 /// The sections in which the two editors write.
 const SECTIONS: [&str; 2] = ["approach", "price"];
@@ -32,30 +32,37 @@ async fn what_an_editor_has_received_survives_kill_9_during_a_burst_of_edits() {
     let mut at_bob = open_editor(&http, &bob, &drafted).await;
     let mut at_vic = open_editor(&http, &vic, &drafted).await;
 
-    let mut written = String::new();
-    for number in 0..EDITS {
-        written.push_str(&format!("{number} "));
-        at_ann.write_section(SECTIONS[0], &written).await.unwrap();
-        at_bob.write_section(SECTIONS[1], &written).await.unwrap();
+    let writing = async {
+        let mut text = String::new();
+        for number in 0.. {
+            text.push_str(&format!("{number} "));
+            at_ann.write_section(SECTIONS[0], &text).await?;
+            at_bob.write_section(SECTIONS[1], &text).await?;
+            tokio::task::yield_now().await;
+        }
+        anyhow::Ok(())
+    };
+    let has_received =
+        |editor: &ProposalEditor| SECTIONS.iter().all(|name| read_section(editor, name).len() > RECEIVED_BYTES);
+    tokio::select! {
+        ended = writing => panic!("the editors stopped writing: {ended:?}"),
+        received = at_vic.receive_until(has_received) => received.unwrap(),
     }
-    at_vic
-        .receive_until(|editor| SECTIONS.iter().all(|section| !editor.section_text(section).unwrap().is_empty()))
-        .await
-        .unwrap();
     second.kill9().unwrap();
     // What is still in the viewer's socket was sent by the process, too.
     at_vic.wait_until_closed().await.unwrap_or_default();
-    for section in SECTIONS {
-        let seen = at_vic.section_text(section).unwrap();
+    let written = [read_section(&at_ann, SECTIONS[0]), read_section(&at_bob, SECTIONS[1])];
+    for (section, written) in SECTIONS.iter().zip(&written) {
+        let seen = read_section(&at_vic, section);
         assert!(written.starts_with(&seen), "edits are received in order: {seen:?}");
     }
 
     let mut other = open_editor(product.http(), &vic, &drafted).await;
     let seen = at_vic.text.state_vector();
     other.receive_until(|editor| editor.text.state_vector() >= seen).await.unwrap();
-    for section in SECTIONS {
-        let stored = other.section_text(section).unwrap();
-        assert!(stored.starts_with(&at_vic.section_text(section).unwrap()), "an edit in {section} is lost: {stored:?}");
+    for (section, written) in SECTIONS.iter().zip(&written) {
+        let stored = read_section(&other, section);
+        assert!(stored.starts_with(&read_section(&at_vic, section)), "an edit in {section} is lost: {stored:?}");
         assert!(written.starts_with(&stored), "the stored edits are the first ones: {stored:?}");
     }
     // The editors have the others, and send them when the room asks for them.
@@ -63,8 +70,11 @@ async fn what_an_editor_has_received_survives_kill_9_during_a_burst_of_edits() {
         editor.drop_connection();
         editor.connect(product.http(), &drafted.id, &websocket_protocols(user)).await.unwrap();
     }
-    let has_all =
-        |editor: &ProposalEditor| SECTIONS.iter().all(|section| editor.section_text(section).unwrap() == written);
+    let has_all = |editor: &ProposalEditor| SECTIONS.map(|section| read_section(editor, section)) == written;
     tokio::try_join!(at_ann.receive_until(has_all), at_bob.receive_until(has_all), other.receive_until(has_all))
         .unwrap();
+}
+
+fn read_section(editor: &ProposalEditor, section: &str) -> String {
+    editor.section_text(section).unwrap()
 }

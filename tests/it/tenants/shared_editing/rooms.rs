@@ -30,7 +30,10 @@ pub(super) fn create_rooms(
     RoomManager::new(config, fixture.proposal_sync(), &peers).unwrap()
 }
 
-async fn join_room(rooms: &RoomManager<FailingStore<PgEventStore<()>>>, fixture: &SyncFixture) -> RoomConnection {
+pub(super) async fn join_room(
+    rooms: &RoomManager<FailingStore<PgEventStore<()>>>,
+    fixture: &SyncFixture,
+) -> RoomConnection {
     let mut connection = rooms.join(&fixture.tenant, fixture.proposal, &fixture.ann).await.unwrap();
     let first = next_message(&mut connection).await;
     assert!(matches!(first, Message::Sync(SyncMessage::SyncStep1(_))), "{first:?}");

@@ -3,7 +3,7 @@
 //! The tests hold the row of the shared text in a transaction of their own, so that the room waits for it while it stores
 //! an update, and what arrives meanwhile waits in its queue.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use collaboration::{DisconnectReason, RefusedUpdate, RoomConnection, RoomEvent, SharedText};
 use domain::value::UserId;
@@ -11,10 +11,14 @@ use futures::FutureExt as _;
 use sqlx::{Postgres, Row as _, Transaction};
 use tests::{WAIT_TIMEOUT, eventually};
 use tokio::{task::unconstrained, time::timeout};
-use yrs::sync::{Message, SyncMessage};
+use yrs::{
+    block::ClientID,
+    sync::{AwarenessUpdate, Message, SyncMessage, awareness::AwarenessUpdateEntry},
+    updates::encoder::Encode as _,
+};
 
 use super::{
-    rooms::{create_rooms, next_message, section_key, send_update},
+    rooms::{create_rooms, join_room, next_message, section_key, send_update},
     sync_crash::SyncFixture,
 };
 
@@ -129,6 +133,32 @@ async fn updates_that_arrive_during_a_commit_are_stored_together_and_a_refused_o
     sizes.sort_unstable();
     // Bob sent his edit with the number `WORDS / 2` after the refused one.
     assert_eq!(sizes, [1, WORDS - 1, WORDS], "the first one, those until the refused one, and the others");
+}
+
+#[tokio::test]
+async fn awareness_is_sent_after_the_updates_before_it() {
+    let fixture = SyncFixture::new().await;
+    let rooms = create_rooms(&fixture, 8 << 20);
+    let (at_ann, mut at_bob) = (join_room(&rooms, &fixture).await, join_room(&rooms, &fixture).await);
+    let updates = write_words(&SharedText::default(), "a", 3);
+    let awareness = |clock: u32| {
+        let entry = AwarenessUpdateEntry { clock, json: format!("{{\"cursor\":{clock}}}").into() };
+        Message::Awareness(AwarenessUpdate { clients: HashMap::from([(ClientID::new(7), entry)]) }).encode_v1()
+    };
+    let held = hold_text(&fixture).await;
+    send_update(&at_ann, updates[0].clone()).await;
+    wait_until_room_stores(&fixture).await;
+    for number in [1, 2] {
+        send_update(&at_ann, updates[number].clone()).await;
+        at_ann.send_message(awareness(number.try_into().unwrap()), true).await.unwrap();
+    }
+    held.rollback().await.unwrap();
+    assert_eq!(next_message(&mut at_bob).await, Message::Sync(SyncMessage::Update(updates[0].clone())));
+    let both = yrs::merge_updates_v1(&updates[1..]).unwrap();
+    assert_eq!(next_message(&mut at_bob).await, Message::Sync(SyncMessage::Update(both)));
+    let Message::Awareness(states) = next_message(&mut at_bob).await else { panic!("no awareness") };
+    // The later state of the editor is the only one.
+    assert_eq!(states.clients.values().map(|entry| entry.clock).collect::<Vec<_>>(), [2]);
 }
 
 #[tokio::test]
