@@ -35,7 +35,7 @@ async fn what_an_editor_has_received_survives_kill_9_during_a_burst_of_edits() {
     let writing = async {
         let mut text = String::new();
         for number in 0.. {
-            text.push_str(&format!("{number} "));
+            text = format!("{text}{number} ");
             at_ann.write_section(SECTIONS[0], &text).await?;
             at_bob.write_section(SECTIONS[1], &text).await?;
             tokio::task::yield_now().await;

@@ -46,7 +46,7 @@ async fn wait_until_room_stores(fixture: &SyncFixture) {
 fn write_words(editor: &SharedText, name: &str, count: usize) -> Vec<Vec<u8>> {
     let mut text = editor.section_text(&section_key());
     let updates = (0..count).map(|number| {
-        text.push_str(&format!("{name}{number} "));
+        text = format!("{text}{name}{number} ");
         editor.rewrite_section(&section_key(), &text).unwrap()
     });
     updates.collect()
@@ -90,14 +90,14 @@ async fn updates_that_arrive_during_a_commit_are_stored_together_and_a_refused_o
     let held = hold_text(&fixture).await;
     send_update(&at_ann, from_ann[0].clone()).await;
     wait_until_room_stores(&fixture).await;
-    for number in 0..WORDS {
+    for (number, (of_ann, of_bob)) in from_ann.iter().zip(&from_bob).enumerate() {
         if number > 0 {
-            send_update(&at_ann, from_ann[number].clone()).await;
+            send_update(&at_ann, of_ann.clone()).await;
         }
         if number == WORDS / 2 {
             send_update(&at_eve, b"not an update".to_vec()).await;
         }
-        send_update(&at_bob, from_bob[number].clone()).await;
+        send_update(&at_bob, of_bob.clone()).await;
     }
     for connection in [&mut at_ann, &mut at_bob, &mut at_vic, &mut at_eve] {
         assert_eq!(connection.next_event().now_or_never(), None, "nothing is sent before it is stored");
