@@ -80,13 +80,13 @@ mod tests {
     fn updates_of_an_editor_that_types_become_one() {
         let text = SharedText::default();
         let updates: Vec<_> =
-            (1..=100).map(|length| text.rewrite_section(&key(), &"x".repeat(length)).unwrap()).collect();
+            (1..=100).map(|words| text.rewrite_section(&key(), &"x ".repeat(words)).unwrap()).collect();
         let merged = merge_updates(&updates).unwrap();
         let contents = UpdateContents::read(&merged, ContentPolicy::TextOnly).unwrap();
         let editor = *contents.insertions.keys().next().unwrap();
-        assert_eq!(join_ranges([&contents.insertions]), BTreeMap::from([(editor, vec![(0, 100)])]));
+        assert_eq!(join_ranges([&contents.insertions]), BTreeMap::from([(editor, vec![(0, 200)])]));
         assert!(merged.len() < updates.iter().map(Vec::len).sum(), "{} bytes", merged.len());
-        assert_eq!(SharedText::from_updates([merged.as_slice()]).unwrap().section_text(&key()), "x".repeat(100));
+        assert_eq!(SharedText::from_updates([merged.as_slice()]).unwrap().section_text(&key()), "x ".repeat(100));
     }
 
     #[test]
