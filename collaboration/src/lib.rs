@@ -34,6 +34,7 @@ mod shared_text;
 mod shared_text_store;
 mod text_size;
 mod update_contents;
+mod update_merge;
 mod wire_reader;
 
 pub(crate) use self::shared_text_store::ProposalRef;

@@ -1,10 +1,12 @@
 //! A room: the shared text of one proposal and its editors, in one process.
 //!
-//! One task processes all commands one after another. An update is merged, stored and only then broadcast, so that no
-//! editor receives an update that can still be lost. Editors store their own updates and send them again when they
-//! reconnect, so an update that was not stored is not lost either.
+//! One task processes all commands one after another. Updates are merged, stored and only then broadcast, so that no
+//! editor receives an update that can still be lost. Those that arrive while others are stored wait in the room's queue
+//! and are stored together. Editors store their own updates and send them again when they reconnect, so an update that
+//! was not stored is not lost either.
 
 mod editor_updates;
+mod update_group;
 
 use std::{
     collections::BTreeMap,
@@ -12,6 +14,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use bytes::Bytes;
 use domain::{event_store::AggregateStores, proposal::LifecyclePhase, value::UserId};
 use tokio::{
     sync::{mpsc, oneshot},
@@ -28,13 +31,18 @@ use crate::{
     generation_snapshot::GenerationSnapshot,
     peer_channel::{PeerChannel, PeerMessage},
     proposal_sync::ProposalSync,
-    room_connection::{DisconnectReason, JoinReply, RoomMember},
+    room_connection::{DisconnectReason, JoinReply, MessagePermit, MessageQuota, RoomMember},
     shared_text::SharedText,
     text_size::TextSize,
 };
 
+use self::update_group::UpdateGroup;
+
 /// Capacity of the room's command queue; senders wait when it is full.
 const COMMAND_QUEUE_LENGTH: usize = 256;
+
+/// Bytes of a text from which on checking an update takes so long that other tasks must run in between.
+const MANY_TEXT_BYTES: usize = 64 << 10;
 
 /// Interval at which a room polls for changes by other processes and by commands.
 const POLL_INTERVAL: Duration = Duration::from_secs(1);
@@ -50,7 +58,7 @@ const MAX_EMPTY_POLLS: u32 = 5;
 /// A command to a room.
 pub(crate) enum RoomCommand {
     Join { by: UserId, reply: oneshot::Sender<JoinReply> },
-    Message { member: u64, bytes: Vec<u8>, may_write: bool },
+    Message { member: u64, bytes: Vec<u8>, may_write: bool, _permit: MessagePermit },
     Leave { member: u64 },
     PeerMessage(PeerMessage),
     GenerationProgress(Arc<GenerationSnapshot>),
@@ -62,6 +70,8 @@ pub(crate) struct Room<S> {
     sync: ProposalSync<S>,
     peers: PeerChannel,
     text: SharedText,
+    /// Updates that are in `text` and not stored yet.
+    accepted: UpdateGroup,
     size: TextSize,
     /// Maximum size of the text, in bytes.
     max_text_bytes: usize,
@@ -76,6 +86,7 @@ pub(crate) struct Room<S> {
     last_member: u64,
     awareness: RoomAwareness,
     commands: mpsc::Receiver<RoomCommand>,
+    quota: MessageQuota,
 }
 
 impl<S: AggregateStores> Room<S> {
@@ -101,6 +112,7 @@ impl<S: AggregateStores> Room<S> {
             sync,
             peers,
             text: SharedText::default(),
+            accepted: UpdateGroup::default(),
             size: TextSize::default(),
             max_text_bytes,
             unrecorded_bytes: 0,
@@ -111,6 +123,7 @@ impl<S: AggregateStores> Room<S> {
             last_member: 0,
             awareness: RoomAwareness::default(),
             commands,
+            quota: MessageQuota::default(),
         };
         room.reload_text().await?;
         Ok((room, sender))
@@ -126,7 +139,7 @@ impl<S: AggregateStores> Room<S> {
             let handled = tokio::select! {
                 () = stop.cancelled() => break,
                 command = self.commands.recv() => match command {
-                    Some(command) => self.handle_command(command).await,
+                    Some(command) => self.handle_commands(command).await,
                     None => break,
                 },
                 _ = ticks.tick() => {
@@ -159,12 +172,33 @@ impl<S: AggregateStores> Room<S> {
         }
     }
 
+    /// Processes a command and, if it is an accepted update, those that already wait behind it, and stores the accepted
+    /// updates.
+    async fn handle_commands(&mut self, first: RoomCommand) -> Result<(), TextError> {
+        self.handle_command(first).await?;
+        for _ in 1..COMMAND_QUEUE_LENGTH {
+            if self.accepted.is_empty() || self.accepted.is_full() {
+                break;
+            }
+            if self.size.bytes() > MANY_TEXT_BYTES {
+                tokio::task::yield_now().await;
+            }
+            let Ok(next) = self.commands.try_recv() else { break };
+            self.handle_command(next).await?;
+        }
+        self.store_accepted_updates().await
+    }
+
     async fn handle_command(&mut self, command: RoomCommand) -> Result<(), TextError> {
+        if !matches!(command, RoomCommand::Message { .. }) {
+            self.store_accepted_updates().await?;
+        }
         match command {
             RoomCommand::Join { by, reply } => self.add_member(by, reply),
             RoomCommand::Leave { member } => self.remove_member(member).await,
-            RoomCommand::Message { member, bytes, may_write } => {
+            RoomCommand::Message { member, bytes, may_write, .. } => {
                 if let Err(refused) = self.handle_messages(member, &bytes, may_write).await? {
+                    self.store_accepted_updates().await?;
                     self.disconnect_member(member, refused.into()).await;
                 }
             }
@@ -176,12 +210,12 @@ impl<S: AggregateStores> Room<S> {
             }
             RoomCommand::PeerMessage(PeerMessage::Awareness(update)) => {
                 self.awareness.apply_remote(&update, Instant::now());
-                self.broadcast(None, &editor_message::encode_awareness(update)).await;
+                self.broadcast(None, editor_message::encode_awareness(update)).await;
             }
             // Not published: each process receives the progress itself.
             RoomCommand::GenerationProgress(snapshot) => {
                 if let Some(update) = self.awareness.apply_generation(&snapshot, Instant::now()) {
-                    self.broadcast(None, &editor_message::encode_awareness(update)).await;
+                    self.broadcast(None, editor_message::encode_awareness(update)).await;
                 }
             }
         }
@@ -208,14 +242,14 @@ impl<S: AggregateStores> Room<S> {
 
     fn add_member(&mut self, by: UserId, reply: oneshot::Sender<JoinReply>) {
         self.last_member += 1;
-        let (mut member, joined) = RoomMember::new(by, self.last_member);
+        let (mut member, joined) = RoomMember::new(by, self.last_member, self.quota.clone());
         // The first message requests the updates that the editor made while it was disconnected.
         let messages = [
             Some(editor_message::encode_sync_step_1(self.text.state_vector())),
             self.awareness.to_update(false).map(editor_message::encode_awareness),
         ];
         for message in messages.into_iter().flatten() {
-            let _ = member.try_send(message, self.max_queued_bytes());
+            let _ = member.try_send(message.into(), self.max_queued_bytes());
         }
         if reply.send(joined).is_ok() {
             self.members.insert(self.last_member, member);
@@ -231,6 +265,8 @@ impl<S: AggregateStores> Room<S> {
         let Some(by) = self.members.get(&from).map(|member| member.user_id.clone()) else { return Ok(Ok(())) };
         match message {
             EditorMessage::SyncStep1(known) => {
+                // The reply must not contain an update that can still be lost.
+                self.store_accepted_updates().await?;
                 let missing = editor_message::encode_sync_step_2(self.text.encode_diff(&known));
                 self.send_to_member(from, missing).await;
             }
@@ -241,11 +277,7 @@ impl<S: AggregateStores> Room<S> {
             }
             EditorMessage::Awareness(update) => match self.awareness.apply_local(from, &by, update) {
                 Ok(None) => {}
-                // Also sent to the sender: a provider that receives nothing for 30 s closes the connection.
-                Ok(Some(accepted)) => {
-                    self.broadcast(None, &editor_message::encode_awareness(accepted.clone())).await;
-                    self.peers.publish(&self.proposal, &PeerMessage::Awareness(accepted));
-                }
+                Ok(Some(accepted)) => self.send_or_hold_awareness(accepted).await,
                 Err(refused) => return Ok(Err(refused)),
             },
             EditorMessage::Update(update) => return self.handle_update(from, &by, update, may_write).await,
@@ -269,15 +301,17 @@ impl<S: AggregateStores> Room<S> {
 
     /// Merges the stored updates that are not in the text, and broadcasts those after the number `broadcast_after`.
     async fn load_and_broadcast_updates(&mut self, broadcast_after: i64) -> Result<(), TextError> {
+        let mut new_updates = Vec::new();
         for update in self.sync.shared_texts().load_updates_after(&self.proposal, self.last_seq).await? {
             run_blocking(|| update.merge_into(&self.text, &self.proposal))?;
             self.last_seq = self.last_seq.max(update.seq);
             self.unrecorded_bytes += update.body.len();
             self.size.add_stored_update(&update.body);
             if update.seq > broadcast_after {
-                self.broadcast(None, &editor_message::encode_update(update.body)).await;
+                new_updates.push(update.body);
             }
         }
+        self.broadcast_updates(None, new_updates).await;
         Ok(())
     }
 
@@ -294,7 +328,7 @@ impl<S: AggregateStores> Room<S> {
         self.load_new_updates().await?;
         self.send_keep_alives().await;
         if let Some(removed) = self.awareness.expire_remote(Instant::now()) {
-            self.broadcast(None, &editor_message::encode_awareness(removed)).await;
+            self.broadcast(None, editor_message::encode_awareness(removed)).await;
         }
         Ok(())
     }
@@ -316,7 +350,7 @@ impl<S: AggregateStores> Room<S> {
     async fn remove_member(&mut self, member: u64) {
         self.members.remove(&member);
         if let Some(removed) = self.awareness.remove_member(member) {
-            self.broadcast(None, &editor_message::encode_awareness(removed.clone())).await;
+            self.broadcast(None, editor_message::encode_awareness(removed.clone())).await;
             self.peers.publish(&self.proposal, &PeerMessage::Awareness(removed));
         }
     }
@@ -330,7 +364,8 @@ impl<S: AggregateStores> Room<S> {
 
     async fn send_to_member(&mut self, member: u64, message: Vec<u8>) {
         let max_queued_bytes = self.max_queued_bytes();
-        let is_sent = self.members.get_mut(&member).is_none_or(|member| member.try_send(message, max_queued_bytes));
+        let is_sent =
+            self.members.get_mut(&member).is_none_or(|member| member.try_send(message.into(), max_queued_bytes));
         if !is_sent {
             Box::pin(self.remove_member(member)).await;
         }
@@ -343,13 +378,14 @@ impl<S: AggregateStores> Room<S> {
     }
 
     /// Sends a message to all members except one, and removes members whose queue is full.
-    async fn broadcast(&mut self, except: Option<u64>, message: &[u8]) {
+    async fn broadcast(&mut self, except: Option<u64>, message: Vec<u8>) {
+        let message = Bytes::from(message);
         let max_queued_bytes = self.max_queued_bytes();
         let slow: Vec<_> = self
             .members
             .iter_mut()
             .filter(|(id, _)| Some(**id) != except)
-            .filter_map(|(id, member)| (!member.try_send(message.to_vec(), max_queued_bytes)).then_some(*id))
+            .filter_map(|(id, member)| (!member.try_send(message.clone(), max_queued_bytes)).then_some(*id))
             .collect();
         for member in slow {
             // The member gets no reason, since its queue is full.

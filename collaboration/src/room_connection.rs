@@ -5,8 +5,9 @@ use std::sync::{
     atomic::{AtomicUsize, Ordering},
 };
 
+use bytes::Bytes;
 use domain::value::UserId;
-use tokio::sync::mpsc;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use yrs::StateVector;
 
 use crate::{error::RefusedUpdate, room::RoomCommand};
@@ -14,11 +15,37 @@ use crate::{error::RefusedUpdate, room::RoomCommand};
 /// Capacity of the queue of one editor; an editor whose queue is full is disconnected, and reconnects.
 const EVENT_QUEUE_LENGTH: usize = 256;
 
+/// Maximum size of the messages of all editors that wait for the room, in KiB; beyond it their senders wait.
+const MAX_QUEUED_KIB: u32 = 16 * 1024;
+
+/// How many bytes of messages may wait for a room. Cheap to clone.
+#[derive(Debug, Clone)]
+pub(crate) struct MessageQuota(Arc<Semaphore>);
+
+impl Default for MessageQuota {
+    fn default() -> Self {
+        Self(Arc::new(Semaphore::new(MAX_QUEUED_KIB as usize)))
+    }
+}
+
+impl MessageQuota {
+    /// Waits until a message of this many bytes may be queued; first come, first served. A message over the quota waits
+    /// until no other is queued.
+    async fn acquire(&self, bytes: usize) -> MessagePermit {
+        let kib = u32::try_from(bytes / 1024 + 1).unwrap_or(MAX_QUEUED_KIB).min(MAX_QUEUED_KIB);
+        // The semaphore is never closed; if it were, the queue would be bounded by its length only.
+        Arc::clone(&self.0).acquire_many_owned(kib).await.ok()
+    }
+}
+
+/// The right to queue a message, released on drop.
+pub(crate) type MessagePermit = Option<OwnedSemaphorePermit>;
+
 /// An event that a room sends to a member.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RoomEvent {
     /// A message for the editor.
-    Message(Vec<u8>),
+    Message(Bytes),
     /// The connection has ended; no further event follows.
     Disconnected(DisconnectReason),
 }
@@ -45,6 +72,8 @@ pub(crate) struct JoinReply {
     pub(crate) events: mpsc::Receiver<RoomEvent>,
     /// Bytes of messages in `events`.
     pub(crate) queued_bytes: Arc<AtomicUsize>,
+    /// Bounds what the members send.
+    pub(crate) quota: MessageQuota,
 }
 
 /// A connection to a room. Dropping it leaves the room.
@@ -53,19 +82,23 @@ pub struct RoomConnection {
     room: mpsc::Sender<RoomCommand>,
     events: mpsc::Receiver<RoomEvent>,
     queued_bytes: Arc<AtomicUsize>,
+    quota: MessageQuota,
 }
 
 impl RoomConnection {
     pub(crate) fn new(joined: JoinReply, room: mpsc::Sender<RoomCommand>) -> Self {
-        Self { member: joined.member, room, events: joined.events, queued_bytes: joined.queued_bytes }
+        let JoinReply { member, events, queued_bytes, quota } = joined;
+        Self { member, room, events, queued_bytes, quota }
     }
 
-    /// Sends a message of the y-websocket protocol to the room; waits while the room's queue is full.
+    /// Sends a message of the y-websocket protocol to the room; waits while the room's queue is full, by
+    /// the number of its messages or their bytes.
     ///
     /// # Errors
     /// [`DisconnectReason::TryAgainLater`] when the room is closed.
     pub async fn send_message(&self, bytes: Vec<u8>, may_write: bool) -> Result<(), DisconnectReason> {
-        let command = RoomCommand::Message { member: self.member, bytes, may_write };
+        let permit = self.quota.acquire(bytes.len()).await;
+        let command = RoomCommand::Message { member: self.member, bytes, may_write, _permit: permit };
         self.room.send(command).await.map_err(|_| DisconnectReason::TryAgainLater)
     }
 
@@ -104,16 +137,16 @@ pub(crate) struct RoomMember {
 
 impl RoomMember {
     /// Creates the member with the number `member`, and the reply for its connection.
-    pub(crate) fn new(user_id: UserId, member: u64) -> (Self, JoinReply) {
+    pub(crate) fn new(user_id: UserId, member: u64, quota: MessageQuota) -> (Self, JoinReply) {
         let (events, receiver) = mpsc::channel(EVENT_QUEUE_LENGTH);
         let queued_bytes = Arc::default();
-        let joined = JoinReply { member, events: receiver, queued_bytes: Arc::clone(&queued_bytes) };
+        let joined = JoinReply { member, events: receiver, queued_bytes: Arc::clone(&queued_bytes), quota };
         (Self { user_id, events, queued_bytes, idle_polls: 0, requested_state: None }, joined)
     }
 
     /// Queues a message for the member. Returns `false` when too many messages or bytes are queued, or the connection
     /// is closed.
-    pub(crate) fn try_send(&mut self, message: Vec<u8>, max_queued_bytes: usize) -> bool {
+    pub(crate) fn try_send(&mut self, message: Bytes, max_queued_bytes: usize) -> bool {
         self.idle_polls = 0;
         let length = message.len();
         if self.queued_bytes.fetch_add(length, Ordering::Relaxed).saturating_add(length) > max_queued_bytes {

@@ -17,7 +17,7 @@ use crate::{
     update_contents::{ContentPolicy, UpdateContents},
 };
 
-const APPEND_UPDATE: &str = include_str!("store/append_update.sql");
+const APPEND_UPDATES: &str = include_str!("store/append_updates.sql");
 const LOAD_ROW: &str = include_str!("store/load_row.sql");
 const LIST_DUE: &str = include_str!("store/list_due.sql");
 const SAVE_PENDING_COMMAND: &str = include_str!("store/save_pending_command.sql");
@@ -156,18 +156,19 @@ impl SharedTextStore {
         self.execute_statement(CREATE_IF_MISSING, proposal_ref, "creating a shared text").await
     }
 
-    /// Stores an update and returns its number.
-    pub(crate) async fn append_update(
+    /// Stores updates in this order, all or none, each with its author. Returns the number of the last one.
+    pub(crate) async fn append_updates(
         &self,
         proposal_ref: &ProposalRef,
-        by: &UserId,
-        body: &[u8],
+        updates: &[(&UserId, &[u8])],
     ) -> Result<i64, TextError> {
-        let query = sqlx::query_scalar(APPEND_UPDATE)
+        let (authors, bodies): (Vec<_>, Vec<_>) = updates.iter().map(|(by, body)| (by.as_str(), *body)).unzip();
+        let query = sqlx::query_scalar(APPEND_UPDATES)
             .bind(proposal_ref.tenant.as_str())
             .bind(proposal_ref.uuid())
-            .bind(by.as_str());
-        query.bind(body).fetch_one(&self.pool).await.map_err(postgres_error("storing an update of a shared text"))
+            .bind(authors)
+            .bind(bodies);
+        query.fetch_one(&self.pool).await.map_err(postgres_error("storing updates of a shared text"))
     }
 
     /// Stores a change that comes from the proposal's events, with the synced state and the texts after it, atomically.

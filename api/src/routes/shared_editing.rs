@@ -189,7 +189,7 @@ impl EditingConnection {
                         if let Err(close) = self.reauthenticate().await {
                             break Some(close);
                         }
-                        if outgoing.send(Message::Binary(bytes.into())).await.is_err() {
+                        if outgoing.send(Message::Binary(bytes)).await.is_err() {
                             break None;
                         }
                     }

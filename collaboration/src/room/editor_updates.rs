@@ -1,20 +1,19 @@
-//! Processes an editor's update: inspects, merges and stores it, and only then broadcasts it.
+//! Processes an editor's update: inspects it, merges it, and adds it to those that are stored next.
 
 use domain::{event_store::AggregateStores, proposal::LifecyclePhase, value::UserId};
 
-use super::Room;
+use super::{Room, update_group::AcceptedUpdate};
 use crate::{
     blocking_work::run_blocking,
     editor_message,
     error::{RefusedUpdate, TextError},
-    peer_channel::PeerMessage,
     shared_text::UpdateNovelty,
     update_contents::{ContentPolicy, UpdateContents},
 };
 
 impl<S: AggregateStores> Room<S> {
-    /// Merges, stores and broadcasts an update. Its contents and the sender's right to write are checked before the
-    /// library decodes it.
+    /// Merges and accepts an update. Its contents and the sender's right to write are checked before the library decodes
+    /// it.
     pub(super) async fn handle_update(
         &mut self,
         from: u64,
@@ -33,6 +32,8 @@ impl<S: AggregateStores> Room<S> {
             // An editor that was disconnected may send a new update before those that it made while disconnected: on
             // request it sends both.
             (UpdateNovelty::MissingDependencies, ..) => {
+                // The request tells what the room has, which must be stored by then.
+                self.store_accepted_updates().await?;
                 self.request_missing_updates(from).await;
                 return Ok(Ok(()));
             }
@@ -50,16 +51,12 @@ impl<S: AggregateStores> Room<S> {
         // All dependencies are merged, so an update that is still not merged depends on itself.
         let merged = if self.text.has_missing_updates() { Err(RefusedUpdate::Malformed) } else { merged };
         if let Err(refused) = merged {
+            // The reloaded text must have the updates that were accepted before.
+            self.store_accepted_updates().await?;
             self.reload_text().await?;
             return Ok(Err(refused));
         }
-        let seq = self.sync.shared_texts().append_update(&self.proposal, by, &update).await?;
-        // If another process has stored updates in between, `last_seq` does not move, so that they are loaded.
-        if seq == self.last_seq + 1 {
-            self.last_seq = seq;
-        }
-        self.broadcast(Some(from), &editor_message::encode_update(update)).await;
-        self.peers.publish(&self.proposal, &PeerMessage::Updates);
+        self.accepted.add(AcceptedUpdate { from, by: by.clone(), body: update });
         Ok(Ok(()))
     }
 
@@ -93,7 +90,8 @@ impl<S: AggregateStores> Room<S> {
         }
         self.unrecorded_bytes += update.len();
         if self.unrecorded_bytes > max_bytes {
-            // A sync may record most of them.
+            // A sync may record most of them. It counts and records those that are stored.
+            self.store_accepted_updates().await?;
             match self.sync.try_sync(&self.proposal).await {
                 Ok(outcome) => (self.version, self.phase) = (outcome.version, outcome.phase),
                 Err(TextError::Busy) => {}

@@ -1,8 +1,10 @@
 //! Shared editing of proposals: concurrent edits are merged in every process, and recorded as events.
 
+mod burst_crash;
 mod hostile_editors;
 mod rooms;
 mod sync_crash;
+mod update_groups;
 
 use std::time::Duration;
 
