@@ -53,7 +53,7 @@ impl OpportunityListQuery {
     }
 }
 
-/// The query with what the selected fields need. They count as selected whatever `@skip` and `@include` say.
+/// The query with what the selected fields need, wherever in fragments they are.
 fn query_selected_fields(query: ListPageQuery, ctx: &Context<'_>) -> ListPageQuery {
     let selected = ctx.look_ahead();
     let needs_total = ["totalCount", "totalCountIsExact"].iter().any(|field| selected.field(field).exists());

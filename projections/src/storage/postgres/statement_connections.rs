@@ -23,13 +23,23 @@ const TEST_AFTER: Duration = Duration::from_secs(1);
 /// Longest use of a connection, as in the pool: what a session of the server caches is freed at its end.
 const MAX_AGE: Duration = Duration::from_mins(30);
 
+/// How long none is opened after one could not be: a server may refuse the settings of its session, as poolers do.
+const OPEN_PAUSE: Duration = Duration::from_secs(1);
+
 /// A bounded number of connections.
 pub(super) struct StatementConnections {
     options: PgConnectOptions,
     acquire_timeout: Duration,
     permits: Semaphore,
+    state: Mutex<ConnectionState>,
+}
+
+#[derive(Default)]
+struct ConnectionState {
     /// The last one that was used is used next.
-    idle: Mutex<Vec<StatementConnection>>,
+    idle: Vec<StatementConnection>,
+    /// When the last one could not be opened.
+    failed_at: Option<Instant>,
 }
 
 struct StatementConnection {
@@ -56,7 +66,7 @@ impl StatementConnections {
             options,
             acquire_timeout: config.acquire_timeout(),
             permits: Semaphore::new(connections.clamp(1, Semaphore::MAX_PERMITS)),
-            idle: Mutex::default(),
+            state: Mutex::default(),
         }
     }
 
@@ -76,12 +86,12 @@ impl StatementConnections {
             Err(error) if is_connection_lost(&error) => {
                 tracing::debug!(error = &error as &dyn std::error::Error, "a connection for single statements is lost");
                 // Probably the others, too.
-                self.lock().clear();
+                self.lock().idle.clear();
                 Ok(None)
             }
             answer => {
                 connection.used_at = Instant::now();
-                self.lock().push(connection);
+                self.lock().idle.push(connection);
                 answer.map(Some)
             }
         }
@@ -89,7 +99,7 @@ impl StatementConnections {
 
     async fn acquire(&self) -> Option<StatementConnection> {
         loop {
-            let idle = self.lock().pop();
+            let idle = self.lock().idle.pop();
             let Some(mut idle) = idle else { break };
             if idle.opened_at.elapsed() > MAX_AGE {
                 continue;
@@ -98,20 +108,27 @@ impl StatementConnections {
                 return Some(idle);
             }
         }
+        let failed_at = self.lock().failed_at;
+        if failed_at.is_some_and(|failed_at| failed_at.elapsed() < OPEN_PAUSE) {
+            return None;
+        }
         let opened_at = Instant::now();
-        match timeout(self.acquire_timeout, self.options.connect()).await {
-            Ok(Ok(connection)) => Some(StatementConnection { connection, opened_at, used_at: opened_at }),
-            Ok(Err(error)) => {
-                let error: &dyn std::error::Error = &error;
-                tracing::debug!(error, "cannot open a connection for single statements");
+        let opened = timeout(self.acquire_timeout, self.options.connect()).await;
+        match opened.unwrap_or(Err(sqlx::Error::PoolTimedOut)) {
+            Ok(connection) => Some(StatementConnection { connection, opened_at, used_at: opened_at }),
+            Err(error) => {
+                tracing::warn!(
+                    error = &error as &dyn std::error::Error,
+                    "cannot open a connection for single statements; pages are read in transactions"
+                );
+                self.lock().failed_at = Some(Instant::now());
                 None
             }
-            Err(_elapsed) => None,
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Vec<StatementConnection>> {
-        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, ConnectionState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
