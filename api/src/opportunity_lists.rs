@@ -62,6 +62,9 @@ pub(crate) enum OpportunityListError {
          POSTED_NEWEST, without facets; try again later"
     )]
     BeingBuilt,
+    /// A page has no number of its list, although it was requested: a defect.
+    #[error("the number of opportunities in a list was not read")]
+    TotalNotRead,
     /// The store does not answer.
     #[error(transparent)]
     Query(Arc<QueryError>),

@@ -20,6 +20,7 @@ mod list_entry;
 mod list_item;
 mod list_request;
 mod page;
+mod page_query;
 mod projection;
 mod queries;
 mod read_back;

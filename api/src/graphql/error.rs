@@ -202,6 +202,7 @@ pub(super) fn query_error(error: &QueryError) -> Error {
 pub(super) fn list_error(error: &OpportunityListError) -> Error {
     match error {
         OpportunityListError::Query(failed) => query_error(failed),
+        OpportunityListError::TotalNotRead => internal(error),
         OpportunityListError::BeingBuilt => error_with_code(&error.to_string(), UNAVAILABLE),
         OpportunityListError::TooManyQueries(refusal) => {
             let seconds = refusal.retry_after_s;

@@ -18,7 +18,8 @@ pub(super) async fn fetch_page(
     let after: Option<AnalyticsCursor> = after.and_then(|after| after.to_string().parse().ok());
     let page = analytics.list_opportunities(selection, after.as_ref(), first).await?;
     let items = page.items.into_iter().filter_map(to_list_item).collect();
-    Ok(OpportunityPage { items, has_next: page.has_next, total: TotalCount { count: page.total, exact: true } })
+    let total = TotalCount { count: page.total, exact: true };
+    Ok(OpportunityPage { items, has_next: page.has_next, total: Some(total) })
 }
 
 /// Returns figures over the selected opportunities.

@@ -52,7 +52,7 @@ pub(crate) struct ListPageQuery {
 }
 
 impl ListPageQuery {
-    /// Queries at most `first` opportunities after the cursor `after`.
+    /// Queries at most `first` opportunities after the cursor `after`, without descriptions and without their number.
     ///
     /// # Errors
     /// [`CursorOfAnotherOrder`] when the cursor is from a list in another order.
@@ -65,6 +65,18 @@ impl ListPageQuery {
         let OpportunitySelection { filter, text } = selection.clone();
         let request = OpportunityListRequest::try_new(filter, text, order, after.clone(), first)?;
         Ok(Self { request, selection, after, first })
+    }
+
+    /// The same with the number of opportunities in the whole list.
+    #[must_use]
+    pub(crate) fn with_total(self) -> Self {
+        Self { request: self.request.with_total(), ..self }
+    }
+
+    /// The same with descriptions.
+    #[must_use]
+    pub(crate) fn with_descriptions(self) -> Self {
+        Self { request: self.request.with_descriptions(), ..self }
     }
 }
 

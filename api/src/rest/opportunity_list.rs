@@ -179,6 +179,10 @@ impl From<OpportunityListError> for Problem {
         let unavailable = StatusCode::SERVICE_UNAVAILABLE;
         match &error {
             OpportunityListError::Query(failed) => CommandFailure::unavailable(&**failed).into(),
+            OpportunityListError::TotalNotRead => {
+                tracing::error!(error = &error as &dyn std::error::Error, "request failed");
+                Self::new(StatusCode::INTERNAL_SERVER_ERROR, "INTERNAL", "internal error")
+            }
             OpportunityListError::BeingBuilt => Self::new(unavailable, "UNAVAILABLE", error.to_string()),
             OpportunityListError::TooManyQueries(refusal) => {
                 Self::new(unavailable, "UNAVAILABLE", error.to_string()).with_retry_after(refusal.retry_after_s)
@@ -228,9 +232,11 @@ pub(super) async fn list_opportunities(
     }
     let dimensions = query.facets.as_deref().map(parse_dimensions).transpose()?;
     let query = ListPageQuery::try_new(selection.clone(), order, after, first)
-        .map_err(|mismatch| invalid_field("after", mismatch.to_string()))?;
+        .map_err(|mismatch| invalid_field("after", mismatch.to_string()))?
+        .with_total();
     let lists = open_lists(&rest, &headers).await?;
     let page = lists.fetch_page(query).await?;
+    let total = page.total.ok_or(OpportunityListError::TotalNotRead)?;
     let facets = match dimensions {
         None => None,
         Some(dimensions) => {
@@ -240,8 +246,8 @@ pub(super) async fn list_opportunities(
     };
     Ok(Json(OpportunityListPage {
         next: page.items.last().filter(|_| page.has_next).map(|item| item.cursor.to_string()),
-        total: page.total.count,
-        total_is_exact: page.total.exact,
+        total: total.count,
+        total_is_exact: total.exact,
         items: page.items.iter().cloned().map(Into::into).collect(),
         facets,
     }))

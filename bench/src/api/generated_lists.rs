@@ -35,7 +35,8 @@ const NEWEST_POSTED: &str = "2026-01-01T00:00:00Z";
 pub(super) async fn fill_lists(app: &AppContext, opportunities: u64) -> anyhow::Result<()> {
     let lists = app.read_models.current().opportunity_lists.clone();
     let request =
-        OpportunityListRequest::try_new(OpportunityCriteria::default(), None, OpportunityOrder::PostedNewest, None, 1)?;
+        OpportunityListRequest::try_new(OpportunityCriteria::default(), None, OpportunityOrder::PostedNewest, None, 1)?
+            .with_total();
     let samples = log::sample_payloads()?;
     let samples = samples.iter().map(|payload| serde_json::from_str(payload)).collect::<Result<Vec<_>, _>>()?;
     ensure!(!samples.is_empty(), "there are no samples of opportunities");
@@ -46,7 +47,7 @@ pub(super) async fn fill_lists(app: &AppContext, opportunities: u64) -> anyhow::
     // Again until there are enough: those that an earlier run has written add nothing.
     loop {
         let page = lists.fetch_page(&request).await.context("counting the listed opportunities")?;
-        let missing = opportunities.saturating_sub(page.total.count);
+        let missing = opportunities.saturating_sub(page.total.map_or(0, |total| total.count));
         if missing == 0 {
             return Ok(());
         }

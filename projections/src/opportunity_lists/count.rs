@@ -75,7 +75,7 @@ pub(super) struct CounterQuery {
 
 impl CounterQuery {
     /// The figures of all values together under these filters; `None` if there is no counter for them.
-    fn for_total(filters: Vec<CounterFilter>) -> Option<Self> {
+    pub(super) fn for_total(filters: Vec<CounterFilter>) -> Option<Self> {
         Self::new(None, filters)
     }
 
@@ -100,12 +100,24 @@ impl CounterQuery {
 
     /// The statement that selects from the counters in a schema; `{value}` is the column of the grouped values.
     fn select<'a>(&'a self, schema: &str, selected: &str) -> QueryBuilder<'a, Postgres> {
+        let mut sql = QueryBuilder::default();
+        self.push_select(schema, selected, &mut sql);
+        sql
+    }
+
+    /// Appends the number of opportunities under the filters, as a value.
+    pub(super) fn push_total<'a>(&'a self, schema: &str, sql: &mut QueryBuilder<'a, Postgres>) {
+        self.push_select(schema, "coalesce(sum(opportunities), 0)::bigint", sql.push("("));
+        sql.push(")");
+    }
+
+    fn push_select<'a>(&'a self, schema: &str, selected: &str, sql: &mut QueryBuilder<'a, Postgres>) {
         let table = CounterTable::of_values(self.parts.len());
         let is_grouped = |dimension: &CounterDimension| Some(*dimension) == self.grouped;
         let grouped = self.parts.keys().position(is_grouped).and_then(|index| KEY_COLUMNS.get(index).copied());
         let value = grouped.map_or("''", |(_, value)| value);
         let selected = selected.replace("{value}", value);
-        let mut sql = QueryBuilder::new(format!("select {selected} from {schema}.{} where true", table.name()));
+        sql.push(format!("select {selected} from {schema}.{} where true", table.name()));
         let mut parts = self.parts.iter();
         for (dimension, value) in KEY_COLUMNS.into_iter().take(table.key_parts()) {
             match parts.next() {
@@ -120,7 +132,6 @@ impl CounterQuery {
                 }
             }
         }
-        sql
     }
 }
 
@@ -128,7 +139,7 @@ impl CounterQuery {
 const SUMS: &str = "{value} as value, sum(opportunities)::bigint as opportunities, sum(awarded)::bigint as awarded, \
                     sum(awarded_cents)::text as awarded_cents";
 
-fn read_count(row: &PgRow) -> Result<u64, sqlx::Error> {
+pub(super) fn read_count(row: &PgRow) -> Result<u64, sqlx::Error> {
     let count: Option<i64> = row.try_get("opportunities")?;
     Ok(count.unwrap_or_default().max(0).cast_unsigned())
 }

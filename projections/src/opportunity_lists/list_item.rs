@@ -10,8 +10,8 @@ pub struct OpportunityPage {
     pub items: Vec<OpportunityItem>,
     /// Whether another page follows.
     pub has_next: bool,
-    /// Number of items in the whole list.
-    pub total: TotalCount,
+    /// Number of items in the whole list; `None` if the request does not ask for it.
+    pub total: Option<TotalCount>,
 }
 
 /// A number of opportunities.

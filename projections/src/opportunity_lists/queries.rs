@@ -80,13 +80,18 @@ impl OpportunityLists {
         self.client.mark_complete().await
     }
 
-    /// Returns one page of a list, and the number of opportunities in the whole list.
+    /// Returns one page of a list: by one statement where that can be, else in a transaction. Both read one state of the
+    /// list, of which the number of opportunities is, if it is requested.
     ///
     /// # Errors
     /// [`QueryError`] when the server is unavailable or refuses the query.
     pub async fn fetch_page(&self, request: &OpportunityListRequest) -> Result<OpportunityPage, QueryError> {
         let failed = |error| self.client.query_error(error);
         let query = async {
+            if let Some(page) = self.fetch_page_by_statement(request).await.map_err(failed)? {
+                count_query(READ_MODEL);
+                return Ok(page);
+            }
             let mut reader = self.begin_read().await?;
             let selection =
                 reader.resolve_selection(&request.criteria, request.text.as_deref()).await.map_err(failed)?;

@@ -33,6 +33,9 @@ impl ValueRestriction {
     }
 }
 
+/// Values of one restriction that are each read by the index and then merged, at most.
+pub(super) const MERGED_VALUES: usize = 60;
+
 /// The days of [`counter_day`] in SQL.
 const POSTED_DAY: &str =
     "to_char(greatest(least(posted_at at time zone 'UTC', '9999-12-31'), '0001-01-01'), 'YYYY-MM-DD')";
@@ -139,6 +142,17 @@ impl ListSelection {
     pub(super) fn has_several_conditions(&self) -> bool {
         let ranges = [self.posted, self.deadline].iter().filter(|range| !range.is_open()).count();
         self.restrictions.len() + ranges + usize::from(self.words.is_some()) > 1
+    }
+
+    /// Whether an index has the selected opportunities in each order of a list, whichever values are selected: all of them,
+    /// or those with some values of one dimension, which are each read by the index.
+    pub(super) fn is_indexed_in_every_order(&self) -> bool {
+        let is_in_one_index = match self.restrictions.as_slice() {
+            [] => true,
+            [restriction] => (1..=MERGED_VALUES).contains(&restriction.values.len()),
+            _ => false,
+        };
+        is_in_one_index && self.words.is_none() && self.posted.is_open() && self.deadline.is_open()
     }
 
     /// Appends all conditions, each after ` and `: those by which all selected rows are found together.
@@ -257,6 +271,41 @@ fn last_time_before(time: DateTime<Utc>) -> Option<DateTime<Utc>> {
     time.checked_sub_signed(TimeDelta::microseconds(1))
 }
 
+impl ListSelection {
+    /// Translates criteria and words; `None` if the codes of industries have to be looked up.
+    pub(super) fn without_lookup(criteria: &OpportunityCriteria, text: Option<&str>) -> Option<Self> {
+        let mut selection = Self::of_any_industry(criteria, text);
+        if !criteria.naics.is_empty() {
+            selection.restrictions.push(sector_restriction(&criteria.naics)?);
+        }
+        Some(selection)
+    }
+
+    fn of_any_industry(criteria: &OpportunityCriteria, text: Option<&str>) -> Self {
+        let restrictions = [
+            (CounterDimension::Agency, &criteria.agencies),
+            (CounterDimension::NoticeType, &criteria.notice_types),
+            (CounterDimension::SetAside, &criteria.set_asides),
+        ]
+        .into_iter()
+        .filter_map(|(dimension, values)| ValueRestriction::new(dimension, values));
+        let text = text.unwrap_or_default();
+        Self {
+            restrictions: restrictions.collect(),
+            posted: criteria.posted,
+            deadline: criteria.deadline,
+            words: format_query(text, false),
+            title_words: format_query(text, true),
+        }
+    }
+}
+
+/// The restriction to sectors, if the prefixes of industry codes are those of whole sectors.
+fn sector_restriction(prefixes: &[String]) -> Option<ValueRestriction> {
+    let sectors = ValueRestriction::new(CounterDimension::NaicsSector, prefixes)?;
+    sectors.values.iter().all(|prefix| prefix.len() == 2).then_some(sectors)
+}
+
 impl ListReader<'_> {
     /// Translates criteria and words. Prefixes of industry codes become the codes that begin with them.
     pub(super) async fn resolve_selection(
@@ -264,33 +313,15 @@ impl ListReader<'_> {
         criteria: &OpportunityCriteria,
         text: Option<&str>,
     ) -> Result<ListSelection, sqlx::Error> {
-        let mut restrictions: Vec<_> = [
-            (CounterDimension::Agency, &criteria.agencies),
-            (CounterDimension::NoticeType, &criteria.notice_types),
-            (CounterDimension::SetAside, &criteria.set_asides),
-        ]
-        .into_iter()
-        .filter_map(|(dimension, values)| ValueRestriction::new(dimension, values))
-        .collect();
-        if !criteria.naics.is_empty() {
-            restrictions.push(self.resolve_naics(&criteria.naics).await?);
+        if let Some(selection) = ListSelection::without_lookup(criteria, text) {
+            return Ok(selection);
         }
-        let text = text.unwrap_or_default();
-        Ok(ListSelection {
-            restrictions,
-            posted: criteria.posted,
-            deadline: criteria.deadline,
-            words: format_query(text, false),
-            title_words: format_query(text, true),
-        })
+        let mut selection = ListSelection::of_any_industry(criteria, text);
+        selection.restrictions.push(self.look_up_naics(&criteria.naics).await?);
+        Ok(selection)
     }
 
-    async fn resolve_naics(&mut self, prefixes: &[String]) -> Result<ValueRestriction, sqlx::Error> {
-        if let Some(sectors) = ValueRestriction::new(CounterDimension::NaicsSector, prefixes)
-            && sectors.values.iter().all(|prefix| prefix.len() == 2)
-        {
-            return Ok(sectors);
-        }
+    async fn look_up_naics(&mut self, prefixes: &[String]) -> Result<ValueRestriction, sqlx::Error> {
         let sql = self.client.in_schema(include_str!("sql/naics_codes.sql"));
         let rows = sqlx::query(&sql)
             .bind(CounterDimension::Naics.number())

@@ -3,6 +3,7 @@
 mod config;
 mod errors;
 mod postgres_client;
+mod statement_connections;
 
 pub use self::config::ListsConfig;
 pub(crate) use self::postgres_client::{FillState, PostgresClient, RowLock};

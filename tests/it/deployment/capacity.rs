@@ -80,14 +80,15 @@ fn the_node_of_the_smallest_overlay_is_large_enough() {
     assert!((volumes / GIBIBYTE + 70.0 - parse_price(&row[3])).abs() < 0.1, "{} GiB", volumes / GIBIBYTE);
 }
 
-/// Connections of one process: the pool, lanes that append, lanes that load and look up keys, lists, and single ones of the relay,
-/// of listeners and of the worker of lists.
+/// Connections of one process: the pool, lanes that append, lanes that load and look up keys, lists and their pages that are
+/// one statement, and single ones of the relay, of listeners and of the worker of lists.
 fn connections_of_a_process(rendered: &RenderedOverlay) -> u64 {
     let settings =
         rendered.of_kind("ConfigMap").find(|map| text(&map["metadata"]["name"]).starts_with("medhub-settings-"));
     let data = &settings.unwrap()["data"];
     let number = |name: &str| text(&data[name]).parse::<u64>().unwrap();
-    number("MEDHUB__POSTGRES__MAX_CONNECTIONS") + number("MEDHUB__LISTS__MAX_CONNECTIONS") + 2 + 4 + 4
+    let lists = number("MEDHUB__LISTS__MAX_CONNECTIONS");
+    number("MEDHUB__POSTGRES__MAX_CONNECTIONS") + lists + lists.div_ceil(2) + 2 + 4 + 4
 }
 
 /// The largest number of processes, while a release replaces them.

@@ -105,6 +105,42 @@ async fn every_order_is_that_of_a_sort_and_facets_are_those_of_a_count() {
     }
 }
 
+#[tokio::test]
+async fn a_page_has_what_is_selected_whatever_was_selected_before() {
+    let product = shared_product_with_notices().await;
+    let fetch = async |fields: &str, node: &str, fragment: &str| {
+        let document = format!(
+            "query {{ opportunities(first: 7, orderBy: POSTED_OLDEST) {{
+                {fields} edges {{ node {{ id {node} }} }} }} }} {fragment}"
+        );
+        let answer = product.send_graphql(&document, json!({})).await;
+        assert!(answer["errors"].is_null(), "{answer}");
+        answer["data"]["opportunities"].clone()
+    };
+    let plain = fetch("", "", "").await;
+    let counted = fetch("totalCount totalCountIsExact", "description", "").await;
+    assert!(counted["totalCount"].as_u64() > Some(200) && counted["totalCountIsExact"] == true, "{counted}");
+    let (plain, described) = (plain["edges"].as_array().unwrap(), counted["edges"].as_array().unwrap());
+    assert_eq!(plain.len(), 7);
+    for (plain, described) in plain.iter().zip(described) {
+        assert_eq!(plain["node"]["id"], described["node"]["id"]);
+    }
+    assert!(described.iter().any(|edge| edge["node"]["description"].is_string()), "{described:?}");
+
+    // Wherever the fields are selected.
+    let spread = fetch(
+        "...numbers",
+        "... on OpportunitySummary { text: description }",
+        "fragment numbers on OpportunityConnection { number: totalCount ... @skip(if: true) { totalCountIsExact } }",
+    )
+    .await;
+    assert_eq!(spread["number"], counted["totalCount"]);
+    assert!(spread.get("totalCountIsExact").is_none(), "{spread}");
+    for (spread, described) in spread["edges"].as_array().unwrap().iter().zip(described) {
+        assert_eq!(spread["node"]["text"], described["node"]["description"]);
+    }
+}
+
 async fn facets_are_those_of_a_count(product: &ProductHandle, all: &[Value], filter: &Value) {
     let query = "query($filter: OpportunityTextFilter) { opportunities(first: 1, filter: $filter) {
         facets(dimensions: [AGENCY, TYPE, SET_ASIDE, NAICS_SECTOR], limit: 100) {

@@ -68,6 +68,8 @@ async fn a_new_process_reads_lists_without_kafka_and_refuses_what_it_cannot_answ
     let page = send_document(url.clone(), page).await;
     assert!(page["errors"].is_null(), "{page}");
 
+    let later = uncounted_page_is_answered(&url).await;
+
     let blocked_page = tokio::spawn(send_document(url.clone(), "{ opportunities(first: 2) { totalCount } }"));
     wait_for_blocked_queries(&mut observer, 2).await;
     let refused: Response = reqwest::get(format!("{url}/api/v1/opportunities?order=amount_highest")).await.unwrap();
@@ -81,5 +83,27 @@ async fn a_new_process_reads_lists_without_kafka_and_refuses_what_it_cannot_answ
         page["data"]["opportunities"]["totalCount"],
         statistics["data"]["opportunityStats"]["total"]["opportunities"]
     );
+    // The same page with its number, which is not the page that was answered without.
+    let counted = send_document(url, &later.replace("edges", "totalCount edges")).await;
+    assert_eq!(
+        counted["data"]["opportunities"]["totalCount"], page["data"]["opportunities"]["totalCount"],
+        "{counted}"
+    );
     api.kill9().unwrap();
+}
+
+/// Pages without `totalCount` do not read the counters, which are locked. Returns the document of the later one.
+async fn uncounted_page_is_answered(url: &str) -> String {
+    let page = |arguments: &str| {
+        format!(
+            "{{ opportunities(first: 3, orderBy: AMOUNT_HIGHEST{arguments}) {{ edges {{ cursor node {{ id }} }} }} }}"
+        )
+    };
+    let first = send_document(url.to_owned(), &page("")).await;
+    assert!(first["errors"].is_null(), "{first}");
+    let cursor = first["data"]["opportunities"]["edges"][0]["cursor"].as_str().unwrap().to_owned();
+    let document = page(&format!(", after: \"{cursor}\""));
+    let later = send_document(url.to_owned(), &document).await;
+    assert_eq!(later["data"]["opportunities"]["edges"][0], first["data"]["opportunities"]["edges"][1], "{later}");
+    document
 }

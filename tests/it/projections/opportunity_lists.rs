@@ -2,6 +2,7 @@
 
 mod fill;
 mod pages;
+mod statements;
 mod verify;
 
 use projections::{
@@ -28,7 +29,7 @@ const FACETS: [FacetDimension; 5] = [
 async fn newest(lists: &OpportunityLists) -> Vec<OpportunityItem> {
     let request =
         OpportunityListRequest::try_new(OpportunityCriteria::default(), None, OpportunityOrder::default(), None, 100);
-    lists.fetch_page(&request.unwrap()).await.unwrap().items
+    lists.fetch_page(&request.unwrap().with_descriptions()).await.unwrap().items
 }
 
 /// Everything a reader can see.

@@ -4,7 +4,7 @@ use async_graphql::{ComplexObject, Context, Object, Result, SimpleObject};
 use chrono::{DateTime, Utc};
 use projections::{
     opportunity_analytics::OpportunitySelection,
-    opportunity_lists::{OpportunityItem, OpportunityListCursor, OpportunityPage},
+    opportunity_lists::{OpportunityItem, OpportunityListCursor, OpportunityPage, TotalCount},
 };
 
 use super::{
@@ -20,7 +20,7 @@ use crate::{
         pagination::{self, PageInfo},
         read_models,
     },
-    opportunity_lists::{ListPageQuery, OpportunityOrderInput},
+    opportunity_lists::{ListPageQuery, OpportunityListError, OpportunityOrderInput},
 };
 
 /// Query of lists of opportunities.
@@ -47,9 +47,19 @@ impl OpportunityListQuery {
         let query = ListPageQuery::try_new(selection.clone(), order, after, first)
             .map_err(|mismatch| invalid_field("after", mismatch.to_string()))?;
         let lists = read_models::from_context(ctx)?.opportunity_lists().await?;
-        let found = lists.fetch_page(query).await.map_err(|error| error::list_error(&error))?;
+        let found =
+            lists.fetch_page(query_selected_fields(query, ctx)).await.map_err(|error| error::list_error(&error))?;
         Ok(OpportunityConnection::new(&found, continued, selection))
     }
+}
+
+/// The query with what the selected fields need, wherever in fragments they are.
+fn query_selected_fields(query: ListPageQuery, ctx: &Context<'_>) -> ListPageQuery {
+    let selected = ctx.look_ahead();
+    let needs_total = ["totalCount", "totalCountIsExact"].iter().any(|field| selected.field(field).exists());
+    let needs_descriptions = selected.field("edges").field("node").field("description").exists();
+    let query = if needs_total { query.with_total() } else { query };
+    if needs_descriptions { query.with_descriptions() } else { query }
 }
 
 /// A page of opportunities.
@@ -60,12 +70,9 @@ struct OpportunityConnection {
     edges: Vec<OpportunityEdge>,
     /// Position of the page in the list.
     page_info: PageInfo,
-    /// Number of opportunities that match the filter, over all pages; a lower bound if `totalCountIsExact` is false.
-    total_count: u64,
-    /// Whether `totalCount` is exact. It always is without words, without a restriction of the deadline, with `postedFrom`
-    /// and `postedTo` at the bounds of UTC days, and with at most two restrictions, or one if it is a NAICS code of more
-    /// than two digits. Otherwise it is exact up to 1,000.
-    total_count_is_exact: bool,
+    /// Read only if a field needs it.
+    #[graphql(skip)]
+    total: Option<TotalCount>,
     /// What the list selects.
     #[graphql(skip)]
     selection: OpportunitySelection,
@@ -73,6 +80,18 @@ struct OpportunityConnection {
 
 #[ComplexObject]
 impl OpportunityConnection {
+    /// Number of opportunities that match the filter, over all pages; a lower bound if `totalCountIsExact` is false.
+    async fn total_count(&self) -> Result<u64> {
+        Ok(self.require_total()?.count)
+    }
+
+    /// Whether `totalCount` is exact. It always is without words, without a restriction of the deadline, with `postedFrom`
+    /// and `postedTo` at the bounds of UTC days, and with at most two restrictions, or one if it is a NAICS code of more
+    /// than two digits. Otherwise it is exact up to 1,000.
+    async fn total_count_is_exact(&self) -> Result<bool> {
+        Ok(self.require_total()?.exact)
+    }
+
     /// The whole list counted by dimensions, in their order. A restriction of the filter applies to the counts of its own
     /// dimension, too.
     async fn facets(
@@ -94,7 +113,11 @@ impl OpportunityConnection {
             start_cursor: edges.first().map(|edge| edge.cursor.clone()),
             end_cursor: edges.last().map(|edge| edge.cursor.clone()),
         };
-        Self { edges, page_info, total_count: found.total.count, total_count_is_exact: found.total.exact, selection }
+        Self { edges, page_info, total: found.total, selection }
+    }
+
+    fn require_total(&self) -> Result<TotalCount> {
+        self.total.ok_or_else(|| error::list_error(&OpportunityListError::TotalNotRead))
     }
 }
 

@@ -4,7 +4,7 @@
 //! | --- | --- | --- | --- |
 //! | `lists` | `database_url` | the event store's (`postgres.url`) | database of the lists; a secret |
 //! | `lists` | `schema_prefix` | `opportunity_lists_` | prefix of the schemas, one for each generation |
-//! | `lists` | `max_connections` | 8 | most connections of a process |
+//! | `lists` | `max_connections` | 8 | most connections of a process for queries; half as many more for pages that are one statement |
 //! | `lists` | `acquire_timeout_ms` | 2000 | longest wait for a connection |
 //! | `lists` | `query_timeout_ms` | 5000 | longest time of one statement of a query |
 
@@ -21,7 +21,7 @@ pub struct ListsConfig {
     pub database_url: Option<String>,
     /// Prefix of the schemas, one for each generation.
     pub schema_prefix: String,
-    /// Most connections of a process.
+    /// Most connections of a process for queries, beside half as many for pages that are one statement.
     pub max_connections: u32,
     /// Longest wait for a connection, in milliseconds.
     pub acquire_timeout_ms: u64,

@@ -1,16 +1,17 @@
 //! The `Postgres` client of the schema of one generation.
 
-use std::{future::Future, time::Duration};
+use std::{future::Future, sync::Arc, time::Duration};
 
 use futures::future::BoxFuture;
 use sqlx::{
-    ConnectOptions as _, Executor as _, PgConnection, PgPool, Postgres, Row as _, Transaction,
+    ConnectOptions as _, Executor as _, PgConnection, PgPool, Postgres, QueryBuilder, Row as _, Transaction,
     postgres::{PgConnectOptions, PgPoolOptions, PgRow},
 };
 
 use super::{
     ListsConfig,
     errors::{classify_error, query_error},
+    statement_connections::StatementConnections,
 };
 use crate::{QueryError, runtime::ProjectionError};
 
@@ -58,6 +59,7 @@ struct FillStateChanged(String);
 #[derive(Clone)]
 pub(crate) struct PostgresClient {
     readers: PgPool,
+    statements: Arc<StatementConnections>,
     writers: PgPool,
     schema: String,
     /// Begins a transaction that reads.
@@ -81,9 +83,10 @@ impl PostgresClient {
         let answer_timeout = config.acquire_timeout() + config.query_timeout() + ANSWER_MARGIN;
         let options: PgConnectOptions = url.parse().map_err(QueryError::postgres)?;
         let readers = open_pool(config, options.clone(), config.max_connections);
+        let statements = Arc::new(StatementConnections::new(config, options.clone()));
         // Creating an index takes long, which is not worth a warning.
         let writers = open_pool(config, options.disable_statement_logging(), WRITERS);
-        Ok(Self { readers, writers, schema: String::new(), begin_read, answer_timeout, read_model })
+        Ok(Self { readers, statements, writers, schema: String::new(), begin_read, answer_timeout, read_model })
     }
 
     /// The same client with another schema. Its name must need no quotation marks.
@@ -119,6 +122,15 @@ impl PostgresClient {
     /// Begins a transaction that reads one state of the tables, and whose statements are limited in time.
     pub(crate) async fn begin_read(&self) -> Result<Transaction<'static, Postgres>, QueryError> {
         self.readers.begin_with(self.begin_read.clone()).await.map_err(|error| self.query_error(error))
+    }
+
+    /// The rows of one statement that only reads, in one round trip and by a plan that does not depend on its values.
+    /// `None` if it has to be read in a transaction, because its connection cannot be opened or was lost.
+    pub(crate) async fn fetch_statement(
+        &self,
+        sql: &mut QueryBuilder<'_, Postgres>,
+    ) -> Result<Option<Vec<PgRow>>, sqlx::Error> {
+        self.statements.fetch_all(sql).await
     }
 
     /// Begins a transaction that reads for the worker or for verify, beside the connections of queries.
