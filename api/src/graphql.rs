@@ -24,6 +24,7 @@ mod proposal;
 mod proposal_generation;
 mod query_cost;
 mod read_models;
+mod resolver_spans;
 mod resource;
 mod session;
 mod task;
@@ -42,6 +43,7 @@ use async_graphql::{
 use chrono::{DateTime, NaiveDate, Utc};
 use futures::{StreamExt, stream::BoxStream};
 use tokio::sync::Semaphore;
+use tracing::Instrument;
 
 pub use self::query_cost::QueryCost;
 use self::{
@@ -174,7 +176,7 @@ impl GraphQl {
     fn from_builder(schema: ApiSchemaBuilder, app: &AppContext, config: &HttpConfig) -> Self {
         query_cost::load_paged_fields();
         Self {
-            schema: schema.data(app.clone()).finish(),
+            schema: resolver_spans::trace_resolvers(schema.data(app.clone())).finish(),
             app: Some(app.clone()),
             max_query_bytes: config.max_query_bytes,
             limits: cost_limits(config),
@@ -205,11 +207,13 @@ impl GraphQl {
     /// Executes a query or mutation as `identity`.
     pub(crate) async fn run(&self, document: PreparedDocument, identity: &Principal) -> Response {
         let is_introspection = document.cost().is_introspection;
+        let span = resolver_spans::operation_span(document.kind());
         let request = self.build_request(document, identity);
         let response = if is_introspection {
-            execute_introspection(&self.schema, request).await
+            execute_introspection(&self.schema, request).instrument(span).await
         } else {
-            self.schema.execute(request).await
+            // Boxed: what awaits this is large as it is.
+            Box::pin(self.schema.execute(request)).instrument(span).await
         };
         error::add_error_codes(response)
     }

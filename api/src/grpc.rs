@@ -28,7 +28,10 @@ pub(crate) use self::health::HealthMonitor;
 use self::{pb::task_service_server::TaskServiceServer, service::TaskServiceImpl};
 use crate::{
     app_context::{AppContext, BackingService},
-    http::request_gate::RequestGate,
+    http::{
+        request_gate::RequestGate,
+        server_span::{self, ServerProtocol},
+    },
 };
 
 /// Maximum length of a message to the health and reflection services, in bytes: it contains a few names.
@@ -99,6 +102,7 @@ pub fn router(
     let router = services
         .into_axum_router()
         .layer(middleware::from_fn_with_state(gate, admission::admit_call))
-        .layer(middleware::from_fn_with_state(time_limit, deadline::enforce_deadline));
+        .layer(middleware::from_fn_with_state(time_limit, deadline::enforce_deadline))
+        .layer(server_span::server_span_layer(ServerProtocol::Grpc));
     Ok((router, HealthMonitor::new(app.clone(), engines, reporter)))
 }

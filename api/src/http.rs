@@ -9,4 +9,5 @@ mod observed_body;
 pub(crate) mod problem;
 pub mod rate_limiter;
 pub mod request_gate;
+pub(crate) mod server_span;
 pub(crate) mod socket_permits;

@@ -30,10 +30,7 @@ use collaboration::RoomManager;
 use eventstore::store::PgEventStore;
 use mail::UnsubscribeTokenSigner;
 use metrics_exporter_prometheus::PrometheusHandle;
-use tower_http::{
-    cors::{AllowOrigin, CorsLayer},
-    trace::TraceLayer,
-};
+use tower_http::cors::{AllowOrigin, CorsLayer};
 
 pub use self::metrics::install_recorder;
 use self::service_objectives::ServiceObjectives;
@@ -45,6 +42,7 @@ use crate::{
         inflate::{self, InflatePolicy},
         rate_limiter::RateLimiter,
         request_gate::{self, RequestGate},
+        server_span::{self, ServerProtocol},
         socket_permits::SocketPermits,
     },
     readiness::ReadinessProbe,
@@ -161,7 +159,7 @@ pub fn router(
         .layer(DefaultBodyLimit::max(config.max_body_bytes))
         .layer(cors_layer(config))
         .layer(middleware::from_fn_with_state(config.request_timeout() + TRANSFER_ALLOWANCE, enforce_request_timeout))
-        .layer(TraceLayer::new_for_http().on_failure(()))
+        .layer(server_span::server_span_layer(ServerProtocol::Http))
 }
 
 /// Response headers that pages of other origins may read.
@@ -185,7 +183,7 @@ const EXPOSED_HEADERS: [HeaderName; 16] = [
 ];
 
 /// Request headers that pages of other origins may send.
-const ALLOWED_HEADERS: [HeaderName; 16] = [
+const ALLOWED_HEADERS: [HeaderName; 17] = [
     header::ACCEPT,
     header::AUTHORIZATION,
     header::CONTENT_TYPE,
@@ -199,6 +197,7 @@ const ALLOWED_HEADERS: [HeaderName; 16] = [
     request_gate::TENANT_HEADER,
     request_gate::CORRELATION_ID_HEADER,
     request_gate::CAUSATION_ID_HEADER,
+    server_span::TRACEPARENT_HEADER,
     HeaderName::from_static("idempotency-key"),
     rest::CONSISTENCY_TOKEN,
     rest::PREFER,

@@ -36,13 +36,14 @@ impl Caller {
         AuditStamp { by: self.user_id.clone(), at }
     }
 
-    /// Event metadata with this caller as the origin.
+    /// Event metadata with this caller as the origin, and the current span as the trace context.
     pub fn metadata(&self) -> EventMetadata {
         EventMetadata {
             tenant_id: self.tenant_id.to_string(),
             user_id: self.user_id.to_string(),
             correlation_id: self.correlation_id.to_string(),
             causation_id: self.causation_id.map(|id| id.to_string()).unwrap_or_default(),
+            traceparent: telemetry::current_traceparent(),
             ..EventMetadata::default()
         }
     }

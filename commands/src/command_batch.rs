@@ -16,11 +16,13 @@ use domain::{
     value::TenantId,
 };
 
+use tracing::Instrument;
+
 use crate::{
     authorization::AuthorizedCommand,
     caller::Caller,
     command_execution::{MAX_ATTEMPTS, command_metadata, executed_outcome, repeated_outcome},
-    dispatcher::{CommandDispatcher, CommandOutcome, CommandSender, stream_id},
+    dispatcher::{CommandDispatcher, CommandOutcome, CommandSender, command_span, stream_id},
     error::CommandError,
     precondition::CommandPreconditions,
 };
@@ -57,10 +59,22 @@ impl<S: AggregateStores> CommandDispatcher<S> {
         A: PureAggregate<Command: AuthorizedCommand + Clone, Error: 'static> + Fingerprint,
     {
         let stream = stream_id::<A>(tenant, id);
+        self.execute_batch::<A>(tenant, &stream, commands).instrument(command_span(A::TYPE)).await
+    }
+
+    async fn execute_batch<A>(
+        &self,
+        tenant: &TenantId,
+        stream: &str,
+        commands: &[BatchedCommand<A::Command>],
+    ) -> Result<BatchOutcomes<A::Error>, CommandError<A::Error>>
+    where
+        A: PureAggregate<Command: AuthorizedCommand + Clone, Error: 'static> + Fingerprint,
+    {
         let mut attempts_left = MAX_ATTEMPTS;
         loop {
             attempts_left -= 1;
-            match self.attempt_batch::<A>(tenant, &stream, commands).await {
+            match self.attempt_batch::<A>(tenant, stream, commands).await {
                 Err(CommandError::Conflict) if attempts_left > 0 => {}
                 outcome => return outcome,
             }

@@ -6,6 +6,8 @@ use domain::{
     event_store::{CommandBatchStore, DecidedCommand, IdempotencyStore, ProcessedCommand},
 };
 
+use tracing::{Instrument, Span};
+
 use crate::{
     caller::Caller,
     error::CommandError,
@@ -44,12 +46,25 @@ where
     let mut is_new = preconditions.is_new_aggregate;
     loop {
         attempts_left -= 1;
-        let context = if is_new { new_context(id) } else { store.load_aggregate(id).await? };
+        let context = if is_new { new_context(id) } else { load_context::<A, S>(store, id).await? };
         match attempt_command(store, caller, context, preconditions, &decide).await {
             Err(CommandError::Conflict) if attempts_left > 0 => is_new = false,
             outcome => return outcome,
         }
     }
+}
+
+async fn load_context<A, S>(store: &S, id: &str) -> Result<EventStoreAggregateContext<A>, CommandError<A::Error>>
+where
+    A: Aggregate<Error: 'static>,
+    S: EventStore<A, AC = EventStoreAggregateContext<A>>,
+{
+    Ok(store.load_aggregate(id).instrument(log_span("load stream")).await?)
+}
+
+/// The span of a request to the event log.
+fn log_span(operation: &'static str) -> Span {
+    telemetry::store_span("postgresql", operation)
 }
 
 /// The context of an aggregate without events.
@@ -93,10 +108,12 @@ where
     let id = &context.aggregate_id;
     // Checked after loading: an earlier execution of the same command that is part of the loaded events is found here;
     // one that is appended later makes the append fail with a conflict.
-    if let Some(key) = &preconditions.idempotency_key
-        && let Some(processed) = store.find_processed(caller.tenant_id.as_str(), &[key.key()]).await?.remove(key.key())
-    {
-        return repeated_outcome::<A>(key, id, processed);
+    if let Some(key) = &preconditions.idempotency_key {
+        let keys = [key.key()];
+        let found = store.find_processed(caller.tenant_id.as_str(), &keys);
+        if let Some(processed) = found.instrument(log_span("find processed command")).await?.remove(key.key()) {
+            return repeated_outcome::<A>(key, id, processed);
+        }
     }
     let current = u64::try_from(context.current_sequence).unwrap_or(u64::MAX);
     if !preconditions.are_met_at(current) {
@@ -106,7 +123,10 @@ where
     let outcome = executed_outcome(id, current, events.len());
     if !events.is_empty() {
         let decided = DecidedCommand { events, metadata: command_metadata(caller, preconditions) };
-        store.append_commands(id, context.current_sequence, vec![decided]).await?;
+        store
+            .append_commands(id, context.current_sequence, vec![decided])
+            .instrument(log_span("append events"))
+            .await?;
     }
     Ok(outcome)
 }

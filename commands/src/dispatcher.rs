@@ -12,6 +12,8 @@ use domain::{
     value::{AuditStamp, TenantId},
 };
 
+use tracing::{Instrument, Span};
+
 use crate::{
     authorization::{AuthorizedCommand, CallerAuthority},
     caller::Caller,
@@ -97,8 +99,21 @@ impl<S: AggregateStores> CommandDispatcher<S> {
         }
         let stream = stream_id::<A>(&sender.caller.tenant_id, id);
         let decide = |aggregate: &A| aggregate.decide(command.clone());
-        execute_command(&self.stores.store_for::<A>(), &sender.caller, &stream, conditions, decide).await
+        let span = command_span(A::TYPE);
+        execute_command(&self.stores.store_for::<A>(), &sender.caller, &stream, conditions, decide)
+            .instrument(span)
+            .await
     }
+}
+
+/// The span of commands on an aggregate of that type. The events that they record belong to it.
+pub(crate) fn command_span(aggregate_type: &'static str) -> Span {
+    tracing::info_span!(
+        target: telemetry::SPAN_TARGET,
+        "command",
+        otel.name = format_args!("command {aggregate_type}"),
+        medhub.aggregate_type = aggregate_type,
+    )
 }
 
 /// A tenant's aggregate as loaded from the log.

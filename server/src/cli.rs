@@ -179,11 +179,14 @@ fn execute_cli(cli: MedhubCli) -> anyhow::Result<ExitCode> {
     let environment =
         std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
     let config = MedhubConfig::load(cli.config.as_deref(), environment)?;
-    logging::init_logging(&config.log, logging::LogVerbosity::for_subcommand(&command, cli.verbose))?;
+    let spans = logging::init_logging(&config, &command, cli.verbose)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let outcome = runtime.block_on(run_subcommand(command, config));
     // A blocking read of standard input cannot be interrupted; do not wait for it.
     runtime.shutdown_background();
+    if let Some(spans) = spans {
+        spans.shutdown();
+    }
     outcome
 }
 

@@ -30,6 +30,7 @@ use mail::MailConfig;
 use sam_gov::SamGovConfig;
 use secrecy::ExposeSecret;
 use serde::{Deserialize, Serialize};
+use telemetry::TelemetryConfig;
 
 use api::{
     config::{AdminConfig, AuthConfig, EngineConfig, HttpConfig, RateLimitConfig},
@@ -95,6 +96,8 @@ pub struct MedhubConfig {
     pub serve: ServeConfig,
     /// Logging.
     pub log: LoggingConfig,
+    /// Export of traces.
+    pub telemetry: TelemetryConfig,
     /// All merged settings, for [`Self::to_masked_toml`].
     #[serde(skip)]
     merged: Dict,
@@ -145,10 +148,10 @@ impl MedhubConfig {
     }
 }
 
-/// Environment variables that the engines' own tools use, and the settings that they override.
+/// Environment variables that the engines' own tools and OpenTelemetry use, and the settings that they override.
 fn well_known_variables() -> Vec<(&'static str, &'static str)> {
     let of_engines = EngineKind::ALL.into_iter().map(|engine| (engine.variable(), engine.setting()));
-    of_engines.chain(OBJECT_STORE_VARIABLES).collect()
+    of_engines.chain(OBJECT_STORE_VARIABLES).chain(TelemetryConfig::well_known_variables()).collect()
 }
 
 /// Returns all defaults but those that workers take from the section `kafka`.

@@ -3,8 +3,10 @@
 mod feature_flags;
 mod first_build;
 mod graphql_operations;
+mod json_log;
 mod list_service;
 mod metrics;
+mod traces;
 
 use std::sync::{
     Arc,

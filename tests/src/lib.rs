@@ -46,6 +46,7 @@ mod test_namespace;
 mod test_stack;
 mod test_turn;
 mod topic_record;
+mod trace_collector;
 mod transaction_pooler;
 
 pub use self::{
@@ -71,5 +72,6 @@ pub use self::{
     test_stack::{EnvironmentVariables, TestStack, engines},
     test_turn::{run_alone, run_beside_others, run_with_own_engines},
     topic_record::{TopicRecord, read_positions_by_aggregate, read_records},
+    trace_collector::{CollectedSpan, TraceCollector},
     transaction_pooler::TransactionPooler,
 };

@@ -49,11 +49,23 @@ impl ProductEdge {
         }
     }
 
-    fn log_mark(self) -> &'static str {
+    fn name_in_log(self) -> &'static str {
         match self {
-            Self::Http => "edge=\"HTTP\"",
-            Self::Grpc => "edge=\"gRPC\"",
+            Self::Http => "HTTP",
+            Self::Grpc => "gRPC",
         }
+    }
+
+    /// The address in a line of the log, of either format, if it says that this edge listens.
+    fn read_address(self, line: &str) -> Option<String> {
+        if !line.contains("listening") {
+            return None;
+        }
+        if let Ok(line) = serde_json::from_str::<Value>(line) {
+            return (line["edge"] == self.name_in_log()).then(|| line["address"].as_str().map(str::to_owned))?;
+        }
+        let is_edge = line.contains(&format!("edge=\"{}\"", self.name_in_log()));
+        is_edge.then(|| line.split_once(" address=")?.1.split_whitespace().next().map(str::to_owned))?
     }
 }
 
@@ -114,8 +126,7 @@ impl ProductProcess {
         let text = String::from_utf8_lossy(latest);
         // Text after the last line break may be an incomplete line.
         let (whole_lines, _) = text.rsplit_once('\n')?;
-        let line = whole_lines.lines().find(|line| line.contains(edge.log_mark()) && line.contains("listening"))?;
-        Some(line.split_once(" address=")?.1.split_whitespace().next()?.to_owned())
+        whole_lines.lines().find_map(|line| edge.read_address(line))
     }
 
     /// Whether it runs.

@@ -6,10 +6,11 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use tonic::Status;
+use tracing::Instrument;
 
 use crate::{
     auth::AuthenticationError,
-    http::request_gate::{AdmissionError, RequestGate, credentials, peer_address, read_correlation},
+    http::request_gate::{AdmissionError, RequestGate, credentials, log_context, peer_address, read_correlation},
 };
 
 /// Path prefix of the services that need authentication; health and reflection are public.
@@ -33,9 +34,11 @@ pub(super) async fn admit_call(State(gate): State<RequestGate>, mut request: Req
         return status.into_http::<tonic::body::Body>().into_response();
     }
     let meter = gate.start_meter(&principal, &address, rate_limit);
+    let context = log_context(&principal);
     request.extensions_mut().insert(principal);
     request.extensions_mut().insert(meter.clone());
-    let mut response = next.run(request).await;
+    let mut response = next.run(request).instrument(context.clone()).await;
+    context.in_scope(|| tracing::debug!(http.status = response.status().as_u16(), "answered a request"));
     if let Some(rate_limit) = meter.rate_limit_status() {
         rate_limit.write_headers(response.headers_mut());
     }

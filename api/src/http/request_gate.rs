@@ -10,6 +10,7 @@ use axum::{
     http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
+use tracing::Span;
 use uuid::Uuid;
 
 pub(crate) use super::client_address::ClientAddress;
@@ -256,6 +257,16 @@ pub(crate) fn read_correlation(headers: &HeaderMap, principal: &mut Principal) -
     }
     caller.causation_id = parse_id(&CAUSATION_ID_HEADER)?;
     Ok(())
+}
+
+/// The span that adds the ids of a request to the lines of the log; adds them to the current span too.
+pub(crate) fn log_context(principal: &Principal) -> Span {
+    let caller = &principal.sender.caller;
+    let server_span = Span::current();
+    server_span.record("medhub.correlation_id", tracing::field::display(caller.correlation_id));
+    server_span.record("medhub.tenant_id", caller.tenant_id.as_str());
+    // The highest level, so that no filter of the log takes the ids from the lines that it lets pass.
+    tracing::error_span!("request", correlation_id = %caller.correlation_id, tenant_id = caller.tenant_id.as_str())
 }
 
 /// The credentials in a request's headers.

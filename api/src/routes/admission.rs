@@ -7,6 +7,7 @@ use axum::{
     middleware::Next,
     response::{IntoResponse, Response},
 };
+use tracing::Instrument;
 
 use crate::{
     graphql,
@@ -15,7 +16,8 @@ use crate::{
         problem::Problem,
         rate_limiter::{PublicRoute, RateLimiter},
         request_gate::{
-            self, AdmissionError, CORRELATION_ID_HEADER, RequestGate, credentials, peer_address, read_correlation,
+            self, AdmissionError, CORRELATION_ID_HEADER, RequestGate, credentials, log_context, peer_address,
+            read_correlation,
         },
     },
 };
@@ -38,10 +40,12 @@ pub(super) async fn admit_request(State(gate): State<RequestGate>, mut request: 
     }
     let correlation = principal.sender.caller.correlation_id.to_string();
     let meter = gate.start_meter(&principal, &address, rate_limit);
+    let context = log_context(&principal);
     request.extensions_mut().insert(principal);
     request.extensions_mut().insert(address);
     request.extensions_mut().insert(meter.clone());
-    let mut response = next.run(request).await;
+    let mut response = next.run(request).instrument(context.clone()).await;
+    context.in_scope(|| tracing::debug!(http.status = response.status().as_u16(), "answered a request"));
     // A refusal already has the rate limit headers.
     if let Some(rate_limit) =
         meter.rate_limit_status().filter(|_| !response.headers().contains_key(header::RETRY_AFTER))

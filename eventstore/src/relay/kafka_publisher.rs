@@ -91,6 +91,12 @@ impl KafkaPublisher {
         Ok((!state.contains(event.position)).then_some(RecordTarget { topic, partition }))
     }
 
+    /// The topic of an event; `None` if its kind is unknown.
+    pub(super) fn topic_name(&self, event: &RawEnvelope) -> Option<&str> {
+        let context = BoundedContext::from_aggregate_type(&event.aggregate_type)?;
+        self.topics.iter().find(|topic| topic.context == context).map(|topic| topic.name.as_str())
+    }
+
     /// Hands an event to the producer. The events of a partition must come in the order of their positions.
     pub(super) async fn publish_event(
         &mut self,

@@ -1,11 +1,16 @@
 //! The second stage: encodes events, hands them to Kafka's producer, and publishes the partitions' watermarks by
 //! beacons.
 
-use std::{ops::ControlFlow, sync::Arc, time::Duration};
+use std::{
+    ops::ControlFlow,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 use chrono::{DateTime, Utc};
 use domain::envelope::RawEnvelope;
 use schemas::registry_client::SchemaRegistryClient;
+use telemetry::{EventSpans, MessagingStep};
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch},
     time::{Instant, sleep_until},
@@ -47,6 +52,8 @@ pub(super) struct SentBatch {
     pub(super) events: u64,
     /// When the oldest of the events was recorded.
     pub(super) oldest: Option<DateTime<Utc>>,
+    /// Spans of the events; they end once the batch is acknowledged.
+    pub(super) _spans: EventSpans,
     /// Released once the batch is acknowledged, which allows the same number of further records.
     pub(super) _permit: OwnedSemaphorePermit,
 }
@@ -148,10 +155,16 @@ impl RecordSender {
         let outstanding = PendingDeliveries::new();
         self.fence = batch.fence;
         self.sent_events |= !batch.events.is_empty();
+        let (start, mut traced) = (SystemTime::now(), vec![]);
         let (mut events, mut reached, mut failure) = (0, batch.watermark, None);
         for event in &batch.events {
             match self.send_event(event, &outstanding).await {
-                Ok(written) => events += u64::from(written),
+                Ok(written) => {
+                    events += u64::from(written);
+                    if written && !event.metadata.traceparent.is_empty() {
+                        traced.push(event);
+                    }
+                }
                 Err(error) => {
                     reached = self.position;
                     failure = Some(error);
@@ -161,9 +174,10 @@ impl RecordSender {
             self.position = event.position;
         }
         self.position = reached;
+        let spans = self.start_spans(start, &traced);
         let oldest = batch.events.first().map(|event| event.recorded_at);
         let flow = Self::hand_over(
-            SentBatch { outstanding, reached, fence: self.fence, events, oldest, _permit: permit },
+            SentBatch { outstanding, reached, fence: self.fence, events, oldest, _spans: spans, _permit: permit },
             sent,
         );
         if let Some(error) = failure {
@@ -174,6 +188,13 @@ impl RecordSender {
             return Ok(ControlFlow::Break(()));
         }
         Ok(flow)
+    }
+
+    /// Starts the spans of events that were sent from `start` on.
+    fn start_spans(&self, start: SystemTime, events: &[&RawEnvelope]) -> EventSpans {
+        let traces =
+            events.iter().filter_map(|event| Some((self.publisher.topic_name(event)?, &*event.metadata.traceparent)));
+        EventSpans::start(MessagingStep::Send, start, traces)
     }
 
     /// Waits until Kafka has acknowledged enough records to send `records` more; `None` when the next stage has ended.
@@ -242,7 +263,9 @@ impl RecordSender {
         let checkpoint = *self.checkpoint.borrow();
         self.publisher.publish_beacons(checkpoint, targets, &outstanding).await?;
         let (reached, fence) = (self.position, self.fence);
-        Ok(Self::hand_over(SentBatch { outstanding, reached, fence, events: 0, oldest: None, _permit: permit }, sent))
+        let spans = EventSpans::default();
+        let batch = SentBatch { outstanding, reached, fence, events: 0, oldest: None, _spans: spans, _permit: permit };
+        Ok(Self::hand_over(batch, sent))
     }
 
     /// Passes a batch to the next stage; `Break` when the next stage has ended.

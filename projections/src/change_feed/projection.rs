@@ -13,6 +13,8 @@ use crate::{
 impl ForwardingProjection for ChangeFeed {
     const NAME: &'static str = "live";
 
+    const STORE: &'static str = "redis";
+
     type Change = ChangeNotification;
 
     fn subscribed_contexts() -> &'static [BoundedContext] {

@@ -51,6 +51,8 @@ pub enum AnalyticsChange {
 impl Projection for OpportunityAnalytics {
     const NAME: &'static str = "analytics";
 
+    const STORE: &'static str = "clickhouse";
+
     // Every row belongs to one event or one stream.
     const CONCURRENT_WRITES: usize = 2;
 

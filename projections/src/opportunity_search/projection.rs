@@ -38,6 +38,8 @@ pub enum SearchChange {
 impl Projection for OpportunitySearch {
     const NAME: &'static str = "search";
 
+    const STORE: &'static str = "qdrant";
+
     /// The points of an event are those of its stream.
     const CONCURRENT_WRITES: usize = 2;
 

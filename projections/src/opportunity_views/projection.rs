@@ -19,6 +19,8 @@ use crate::{
 impl Projection for OpportunityViews {
     const NAME: &'static str = "views";
 
+    const STORE: &'static str = "redis";
+
     // Streams share figures only, to which the script adds.
     const CONCURRENT_WRITES: usize = 2;
 

@@ -40,6 +40,8 @@ struct InvalidationPayload {
 impl ForwardingProjection for ResponseCache {
     const NAME: &'static str = "answers";
 
+    const STORE: &'static str = "redis";
+
     type Change = CacheInvalidation;
 
     fn subscribed_contexts() -> &'static [BoundedContext] {

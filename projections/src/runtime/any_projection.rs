@@ -25,6 +25,8 @@ pub trait AnyProjection: Send + Sync {
     fn fetch_strategy(&self) -> FetchStrategy;
     /// See [`Projection::CONCURRENT_WRITES`].
     fn concurrent_writes(&self) -> usize;
+    /// See [`Projection::STORE`].
+    fn store(&self) -> &'static str;
     /// See [`Projection::with_generation`].
     fn with_generation(&self, generation: ReadModelGeneration) -> Arc<dyn AnyProjection>;
     /// See [`Projection::with_copy_source`].
@@ -94,6 +96,10 @@ impl<P: Projection> AnyProjection for P {
 
     fn concurrent_writes(&self) -> usize {
         P::CONCURRENT_WRITES
+    }
+
+    fn store(&self) -> &'static str {
+        P::STORE
     }
 
     fn with_generation(&self, generation: ReadModelGeneration) -> Arc<dyn AnyProjection> {

@@ -22,6 +22,9 @@ pub trait ForwardingProjection: Clone + Send + Sync + 'static {
     /// See [`Projection::FETCH_STRATEGY`].
     const FETCH_STRATEGY: FetchStrategy = FetchStrategy::Collect;
 
+    /// See [`Projection::STORE`].
+    const STORE: &'static str = "postgresql";
+
     /// What an event causes.
     type Change: Send + Sync + 'static;
 
@@ -73,6 +76,8 @@ impl<T: ForwardingProjection> Projection for T {
     const HAS_READ_MODEL: bool = false;
 
     const FETCH_STRATEGY: FetchStrategy = <T as ForwardingProjection>::FETCH_STRATEGY;
+
+    const STORE: &'static str = <T as ForwardingProjection>::STORE;
 
     type Change = <T as ForwardingProjection>::Change;
 

@@ -26,6 +26,9 @@ pub trait Projection: Clone + Send + Sync + 'static {
     /// each other: batches that are written together have no stream in common.
     const CONCURRENT_WRITES: usize = 1;
 
+    /// The kind of its store, as OpenTelemetry names it in `db.system.name`.
+    const STORE: &'static str = "postgresql";
+
     /// A change of the store that an event causes.
     type Change: Send + Sync + 'static;
 

@@ -18,6 +18,8 @@ use crate::{
 impl Projection for TenantViews {
     const NAME: &'static str = READ_MODEL;
 
+    const STORE: &'static str = "redis";
+
     type Change = TenantViewChange;
 
     fn subscribed_contexts() -> &'static [BoundedContext] {

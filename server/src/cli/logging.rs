@@ -3,10 +3,17 @@
 use std::io::IsTerminal;
 
 use anyhow::Context;
-use tracing_subscriber::EnvFilter;
+use telemetry::{JsonLogFormat, SpanExport};
+use tracing_subscriber::{
+    EnvFilter, Layer,
+    filter::{FilterExt, filter_fn},
+    fmt::format::JsonFields,
+    layer::SubscriberExt,
+    util::SubscriberInitExt,
+};
 
 use super::CliSubcommand;
-use crate::config::{LoggingConfig, LoggingFormat};
+use crate::config::{LoggingFormat, MedhubConfig};
 
 /// Filter for interactive commands, whose own output shows their progress.
 const QUIET_FILTER: &str = "warn,apache_avro=error,librdkafka=off,rdkafka=off";
@@ -23,31 +30,40 @@ pub(super) enum LogVerbosity {
 impl LogVerbosity {
     /// Services use the filter of the settings; other commands log warnings and errors only, unless `verbose`.
     pub(super) fn for_subcommand(command: &CliSubcommand, verbose: bool) -> Self {
-        let service = matches!(command, CliSubcommand::Serve(_) | CliSubcommand::Project(_));
-        if service || verbose { Self::Configured } else { Self::Quiet }
+        if is_service(command) || verbose { Self::Configured } else { Self::Quiet }
     }
 }
 
-/// Starts logging to standard error. A subscriber that the calling program has installed stays in place.
+fn is_service(command: &CliSubcommand) -> bool {
+    matches!(command, CliSubcommand::Serve(_) | CliSubcommand::Project(_))
+}
+
+/// Starts logging to standard error, and the export of spans if this is a service with an endpoint for them; its caller ends
+/// the export. A subscriber that the calling program has installed stays in place.
 ///
 /// # Errors
-/// When `log.filter` is not a valid filter.
-pub(super) fn init_logging(config: &LoggingConfig, verbosity: LogVerbosity) -> anyhow::Result<()> {
-    let directives = match verbosity {
+/// When `log.filter` is not a valid filter, or a setting of `telemetry` is invalid.
+pub(super) fn init_logging(
+    config: &MedhubConfig,
+    command: &CliSubcommand,
+    verbose: bool,
+) -> anyhow::Result<Option<SpanExport>> {
+    let directives = match LogVerbosity::for_subcommand(command, verbose) {
         LogVerbosity::Quiet => QUIET_FILTER,
-        LogVerbosity::Configured => &config.filter,
+        LogVerbosity::Configured => &config.log.filter,
     };
     let filter = EnvFilter::try_new(directives).with_context(|| format!("reading log.filter {directives:?}"))?;
-    let builder = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_ansi(std::io::stderr().is_terminal());
-    let installed = match config.format {
-        LoggingFormat::Text => builder.try_init(),
-        LoggingFormat::Json => builder.json().flatten_event(true).try_init(),
+    // Spans that are only exported would repeat what the lines say.
+    let filter = filter.and(filter_fn(|metadata| metadata.target() != telemetry::SPAN_TARGET));
+    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
+    let lines = match config.log.format {
+        LoggingFormat::Text => lines.with_ansi(std::io::stderr().is_terminal()).boxed(),
+        LoggingFormat::Json => lines.event_format(JsonLogFormat).fmt_fields(JsonFields::new()).boxed(),
     };
-    if installed.is_err() {
+    let export = if is_service(command) { SpanExport::start(&config.telemetry)? } else { None };
+    let spans = export.as_ref().map(SpanExport::layer);
+    if tracing_subscriber::registry().with(lines.with_filter(filter)).with(spans).try_init().is_err() {
         tracing::debug!("logging is already set up by the calling program");
     }
-    Ok(())
+    Ok(export)
 }

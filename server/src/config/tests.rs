@@ -38,6 +38,29 @@ fn variables_are_parsed_as_the_type_of_their_setting() {
 }
 
 #[test]
+fn the_variables_of_opentelemetry_are_settings() {
+    let config = load_from_environment(&[
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://collector:4318"),
+        ("OTEL_TRACES_SAMPLER_ARG", "0.25"),
+        ("OTEL_SERVICE_NAME", "medhub-relay"),
+        ("MEDHUB__TELEMETRY__CONTINUE_CLIENT_TRACES", "false"),
+    ])
+    .unwrap();
+    let expected = TelemetryConfig {
+        endpoint: "http://collector:4318".to_owned(),
+        service_name: "medhub-relay".to_owned(),
+        sample_ratio: 0.25,
+        continue_client_traces: false,
+        ..TelemetryConfig::default()
+    };
+    assert_eq!(config.telemetry, expected);
+    assert_eq!(
+        load_from_environment(&[("OTEL_TRACES_SAMPLER_ARG", "1")]).unwrap().telemetry,
+        TelemetryConfig::default()
+    );
+}
+
+#[test]
 fn workers_use_the_brokers_and_topics_of_the_relay() {
     let config =
         load_from_environment(&[("KAFKA_BROKERS", "10.0.0.1:9092"), ("MEDHUB__KAFKA__TOPIC_PREFIX", "t")]).unwrap();

@@ -75,7 +75,7 @@ impl BatchWriter for Worker {
                 ApplyFailure::Batch(error) => WriteFailure::Batch(error),
             })
         };
-        self.within_batch_timeout(write).await
+        self.within_batch_timeout(batch.batch.spans.scope(write)).await
     }
 
     async fn commit(&self, batch: &OverlappingBatch, begun: BegunBatch) -> Result<CommittedBatch, WriteFailure> {
@@ -241,6 +241,7 @@ impl BatchPipeline {
             if error.is_none() {
                 let started = Instant::now();
                 let applying = worker.apply_batch(&batch.records, &mut self.state, version, transaction.take());
+                let applying = batch.spans.scope(applying);
                 let batch_timeout = config.batch_timeout();
                 let timed_out = || BatchError::TimedOut { waited_s: batch_timeout.as_secs_f64() };
                 match timeout(batch_timeout, applying).await.unwrap_or_else(|_elapsed| Err(timed_out())) {

@@ -4,9 +4,11 @@ use std::{
     collections::HashSet,
     hash::{BuildHasher, RandomState},
     sync::{Arc, LazyLock},
+    time::SystemTime,
 };
 
 use domain::envelope::RawEnvelope;
+use telemetry::{EventSpans, MessagingStep};
 use tokio::{sync::mpsc, time::timeout};
 use tokio_util::sync::CancellationToken;
 
@@ -34,6 +36,8 @@ pub(super) struct PreparedBatch {
     pub(super) projected: Option<ProjectedChanges>,
     /// Hashes of the streams of its events.
     pub(super) streams: HashSet<u64>,
+    /// Spans of its events; they end with the batch.
+    pub(super) spans: EventSpans,
 }
 
 impl PreparedBatch {
@@ -60,11 +64,13 @@ impl Worker {
                 batch = fetched.recv() => batch,
             };
             let Some(FetchedBatch { mut records, assignment_version, slot }) = batch else { return };
+            let received = SystemTime::now();
             if !self.decode_with_retry(&mut records, &shutdown).await {
                 return;
             }
             let (projected, streams) = self.project_records(&records);
-            let batch = PreparedBatch { records, assignment_version, _slot: slot, projected, streams };
+            let spans = self.start_spans(received, &records);
+            let batch = PreparedBatch { records, assignment_version, _slot: slot, projected, streams, spans };
             // The channel has room for as many batches as there are slots.
             if prepared.send(batch).await.is_err() {
                 return;
@@ -98,6 +104,20 @@ impl Worker {
             tokio::task::yield_now().await;
         }
         Ok(())
+    }
+
+    /// Starts the spans of events that were received at `received`.
+    fn start_spans(&self, received: SystemTime, records: &[ConsumedRecord]) -> EventSpans {
+        if !telemetry::is_exporting() {
+            return EventSpans::default();
+        }
+        let projection = self.projection.name();
+        let consumer_group = self.runtime.config.group_id(projection, self.build.generation);
+        let step = MessagingStep::Process { projection, consumer_group: &consumer_group };
+        let events = records.iter().filter(|record| !self.is_before_handover(record));
+        let traces = events
+            .filter_map(|record| Some((record.topic.as_str(), record.event.as_ref()?.metadata.traceparent.as_str())));
+        EventSpans::start(step, received, traces)
     }
 
     fn project_records(&self, records: &[ConsumedRecord]) -> (Option<ProjectedChanges>, HashSet<u64>) {

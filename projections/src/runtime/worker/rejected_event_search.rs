@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 
 use domain::{envelope::RawEnvelope, stream_id::StreamId};
+use telemetry::EventSpans;
 
 use super::{Worker, batch_error::BatchError};
 use crate::{
@@ -89,6 +90,17 @@ impl Worker {
         if projected.is_empty {
             return Ok(());
         }
+        let spans = EventSpans::start_writes(self.projection.name(), self.projection.store());
+        let outcome = self.write_projected(projected, events).await;
+        match &outcome {
+            Ok(()) => {}
+            Err(ApplyFailure::Batch(error)) => spans.record_failure(error),
+            Err(ApplyFailure::Rejected(reason)) => spans.record_failure(reason),
+        }
+        outcome
+    }
+
+    async fn write_projected(&self, projected: &ProjectedChanges, events: &[&RawEnvelope]) -> Result<(), ApplyFailure> {
         match self.projection.apply(projected).await {
             Ok(()) => {}
             Err(ProjectionError::Unavailable(source)) => return Err(ApplyFailure::Batch(BatchError::Store(source))),

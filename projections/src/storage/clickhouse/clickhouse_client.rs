@@ -3,6 +3,7 @@
 use std::{future::Future, time::Duration};
 
 use clickhouse::{Client, Compression};
+use tracing::Instrument;
 use url::Url;
 
 use super::errors::{classify_error, unavailable_error};
@@ -55,6 +56,7 @@ impl ClickHouseClient {
         &self,
         statement: impl Future<Output = Result<T, clickhouse::error::Error>>,
     ) -> Result<T, QueryError> {
+        let statement = statement.instrument(telemetry::store_span("clickhouse", "run statement"));
         match tokio::time::timeout(self.timeout, statement).await {
             Ok(outcome) => outcome.map_err(unavailable_error),
             Err(elapsed) => Err(unavailable_error(elapsed)),

@@ -7,6 +7,7 @@ use sqlx::{
     ConnectOptions as _, Executor as _, PgConnection, PgPool, Postgres, QueryBuilder, Row as _, Transaction,
     postgres::{PgConnectOptions, PgPoolOptions, PgRow},
 };
+use tracing::Instrument;
 
 use super::{
     ListsConfig,
@@ -114,6 +115,7 @@ impl PostgresClient {
         &self,
         query: impl Future<Output = Result<T, QueryError>>,
     ) -> Result<T, QueryError> {
+        let query = query.instrument(telemetry::store_span("postgresql", "read lists"));
         tokio::time::timeout(self.answer_timeout, query)
             .await
             .unwrap_or_else(|elapsed| Err(QueryError::postgres(elapsed)))

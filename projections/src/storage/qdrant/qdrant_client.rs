@@ -9,6 +9,7 @@ use qdrant_client::{
         UpdateBatchResponse, UpdateResult, UpdateStatus,
     },
 };
+use tracing::Instrument;
 
 use super::{
     QdrantConfig,
@@ -56,7 +57,8 @@ impl QdrantClient {
         request: impl Future<Output = Result<T, QdrantError>>,
     ) -> Result<T, QueryError> {
         // Boxed, because the client's futures take tens of kilobytes, too much to move on the stack.
-        Box::pin(request).await.map_err(|error| unavailable_error(self.explain_error(error)))
+        let request = Box::pin(request).instrument(telemetry::store_span("qdrant", "send request"));
+        request.await.map_err(|error| unavailable_error(self.explain_error(error)))
     }
 
     /// Runs a write, and fails unless the server has completed it.

@@ -5,6 +5,7 @@ use redis::{
     Client, FromRedisValue, Pipeline, RedisError, RedisResult, Value,
     aio::{ConnectionManager, ConnectionManagerConfig},
 };
+use tracing::Instrument;
 
 use super::{
     RedisConfig,
@@ -50,10 +51,13 @@ impl RedisClient {
     /// command only detects the broken connection. The pipeline must be safe to repeat.
     pub(crate) async fn send_with_retry<T: FromRedisValue>(&self, pipeline: &Pipeline) -> RedisResult<T> {
         let mut connection = self.connection.clone();
-        match pipeline.query_async(&mut connection).await {
-            Err(error) if error.is_unrecoverable_error() => pipeline.query_async(&mut connection).await,
-            outcome => outcome,
-        }
+        let sending = async {
+            match pipeline.query_async(&mut connection).await {
+                Err(error) if error.is_unrecoverable_error() => pipeline.query_async(&mut connection).await,
+                outcome => outcome,
+            }
+        };
+        sending.instrument(telemetry::store_span("redis", "run pipeline")).await
     }
 
     /// Runs a pipeline; fails if any of its commands fails. The pipeline must be safe to repeat.

@@ -1,0 +1,121 @@
+//! Sends spans to a collector, in batches, from a thread of its own.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use opentelemetry::trace::TracerProvider as _;
+use opentelemetry_otlp::{ExporterBuildError, Protocol, SpanExporter, WithExportConfig};
+use opentelemetry_sdk::{
+    Resource,
+    trace::{Sampler, SdkTracerProvider},
+};
+use tracing::Subscriber;
+use tracing_subscriber::{Layer, filter::filter_fn, registry::LookupSpan};
+
+use crate::{telemetry_config::TelemetryConfig, trace_context::SPAN_TARGET};
+
+/// Name of the instrumentation, as collectors show it.
+pub(crate) const INSTRUMENTATION: &str = "medhub";
+
+static IS_EXPORTING: AtomicBool = AtomicBool::new(false);
+static CONTINUES_CLIENT_TRACES: AtomicBool = AtomicBool::new(true);
+
+/// Why traces cannot be exported.
+#[derive(Debug, thiserror::Error)]
+pub enum TelemetryError {
+    /// The share is not between 0 and 1.
+    #[error("telemetry.sample_ratio is {0}, and must be between 0 and 1")]
+    SampleRatio(f64),
+    /// The URL is invalid.
+    #[error("telemetry.endpoint gives the URL {0:?} for traces, which must begin with http:// or https://")]
+    Url(String),
+    /// The exporter cannot be built from the settings.
+    #[error("setting up the export of traces; check telemetry.endpoint and the variables OTEL_EXPORTER_OTLP_*")]
+    Exporter(#[source] ExporterBuildError),
+}
+
+/// Whether this process exports spans.
+pub fn is_exporting() -> bool {
+    IS_EXPORTING.load(Ordering::Relaxed)
+}
+
+pub(crate) fn continues_client_traces() -> bool {
+    CONTINUES_CLIENT_TRACES.load(Ordering::Relaxed)
+}
+
+/// The export of this process's spans.
+#[derive(Debug)]
+pub struct SpanExport {
+    provider: SdkTracerProvider,
+}
+
+impl SpanExport {
+    /// Starts the export; `None` without an endpoint. A collector that is away delays nothing: the oldest spans wait in a
+    /// bounded queue, and further ones are dropped.
+    ///
+    /// # Errors
+    /// [`TelemetryError`] when a setting is invalid.
+    pub fn start(config: &TelemetryConfig) -> Result<Option<Self>, TelemetryError> {
+        let Some(url) = config.traces_url() else { return Ok(None) };
+        if !(0.0..=1.0).contains(&config.sample_ratio) {
+            return Err(TelemetryError::SampleRatio(config.sample_ratio));
+        }
+        if !url.starts_with("http://") && !url.starts_with("https://") {
+            return Err(TelemetryError::Url(url));
+        }
+        let exporter = SpanExporter::builder()
+            .with_http()
+            .with_protocol(Protocol::HttpBinary)
+            .with_endpoint(url)
+            .build()
+            .map_err(TelemetryError::Exporter)?;
+        let sampler = Sampler::ParentBased(Box::new(Sampler::TraceIdRatioBased(config.sample_ratio)));
+        let resource = Resource::builder().with_service_name(config.service_name.clone()).build();
+        let provider = SdkTracerProvider::builder()
+            .with_batch_exporter(exporter)
+            .with_sampler(sampler)
+            .with_resource(resource)
+            .build();
+        opentelemetry::global::set_tracer_provider(provider.clone());
+        CONTINUES_CLIENT_TRACES.store(config.continue_client_traces, Ordering::Relaxed);
+        IS_EXPORTING.store(true, Ordering::Relaxed);
+        Ok(Some(Self { provider }))
+    }
+
+    /// The layer that turns spans with the target [`SPAN_TARGET`] into spans of OpenTelemetry.
+    pub fn layer<S>(&self) -> impl Layer<S> + Send + Sync + use<S>
+    where
+        S: Subscriber + for<'a> LookupSpan<'a> + Send + Sync,
+    {
+        tracing_opentelemetry::layer()
+            .with_tracer(self.provider.tracer(INSTRUMENTATION))
+            .with_location(false)
+            .with_threads(false)
+            .with_target(false)
+            .with_tracked_inactivity(false)
+            .with_filter(filter_fn(|metadata| metadata.is_span() && metadata.target() == SPAN_TARGET))
+    }
+
+    /// Sends the spans that wait, and ends the export. Blocks for a few seconds at most.
+    pub fn shutdown(&self) {
+        if let Err(error) = self.provider.shutdown() {
+            tracing::warn!(error = &error as &dyn std::error::Error, "the last spans may not have been exported");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn invalid_settings_are_refused_and_no_endpoint_is_none() {
+        assert!(matches!(SpanExport::start(&TelemetryConfig::default()), Ok(None)));
+        let endpoint = "http://127.0.0.1:4318".to_owned();
+        let ratio = TelemetryConfig { endpoint, sample_ratio: 1.5, ..TelemetryConfig::default() };
+        let refused = SpanExport::start(&ratio).unwrap_err();
+        assert!(refused.to_string().contains("1.5"), "{refused}");
+        let url = TelemetryConfig { endpoint: "127.0.0.1:4318".to_owned(), ..TelemetryConfig::default() };
+        assert!(matches!(SpanExport::start(&url), Err(TelemetryError::Url(_))));
+        assert!(!is_exporting());
+    }
+}
