@@ -36,13 +36,22 @@ const POOL_CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 #[derive(Debug, thiserror::Error)]
 pub enum ServeError {
     /// Engines that the role requires did not answer within the startup timeout.
-    #[error("{} did not answer within {waited_s} s; `medhub doctor` says what to do", join_names(engines))]
+    #[error(
+        "{} did not answer within {waited_s} s{}; `medhub doctor` says what to do",
+        join_names(engines),
+        known.iter().map(|problem| format!("; {problem}")).collect::<String>()
+    )]
     ServicesUnavailable {
         /// The unavailable engines.
         engines: Vec<BackingService>,
+        /// Reason and remedy of each failure that waiting does not repair.
+        known: Vec<String>,
         /// The startup timeout, in seconds.
         waited_s: u64,
     },
+    /// The certificate of the listeners cannot be used.
+    #[error("reading the certificate of the listeners")]
+    Certificate(#[source] engine_security::TlsFileError),
     /// The migrations have not been applied to the database.
     #[error("the database is not prepared; run `medhub migrate`")]
     NotMigrated,

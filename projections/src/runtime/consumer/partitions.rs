@@ -118,6 +118,9 @@ pub(super) fn base_client_config(config: &ConsumerConfig) -> ClientConfig {
     // settings again: in this version of the client library a client may be left without any broker, and a consumer without
     // partitions.
     client.set("metadata.recovery.strategy", "none");
+    for (key, value) in config.security().client_settings() {
+        client.set(key, value);
+    }
     client.set_log_level(RDKafkaLogLevel::Error);
     client
 }
