@@ -5,6 +5,7 @@
 
 mod generated_lists;
 mod list_measures;
+mod mixed_load;
 mod read_requests;
 mod request_load;
 mod subscribers;
@@ -32,8 +33,11 @@ use serde_json::{Value, json};
 use tokio::time::sleep;
 use uuid::Uuid;
 
-pub(crate) use self::read_requests::measure_reads;
 use self::request_load::{RequestLoad, TargetService};
+pub(crate) use self::{
+    mixed_load::{MixedLoad, SentRequests},
+    read_requests::measure_reads,
+};
 use crate::{
     BenchFigures,
     report::{BenchMeasure, MeasureRepetition, MeasureUnit},
@@ -139,7 +143,7 @@ pub async fn run(
     mut print: impl FnMut(&ApiBenchReport) -> anyhow::Result<()>,
 ) -> anyhow::Result<()> {
     let target = TargetService::new(&options.base_url);
-    let fixture = ApiBenchFixture::prepare(&target, options).await?;
+    let fixture = ApiBenchFixture::prepare(&target, &options.operator_token).await?;
     wait_for_projections(app).await?;
     if options.opportunities > 0 {
         generated_lists::fill_lists(app, options.opportunities).await?;
@@ -167,7 +171,7 @@ pub async fn run(
         print(&build_report("health", health, full, 1))?;
     }
     for (kind, load, document) in [
-        ("view", steady, "query($id: String!) { opportunity(id: $id) { id version facts { title } } }"),
+        ("view", steady, VIEW_DOCUMENT),
         (
             "search",
             RequestLoad { requests: options.requests / 10, in_flight: SEARCHES_AT_ONCE, rate: None },
@@ -232,6 +236,8 @@ struct ApiBenchFixture {
 /// Searches in flight at once.
 const SEARCHES_AT_ONCE: usize = 4;
 
+const VIEW_DOCUMENT: &str = "query($id: String!) { opportunity(id: $id) { id version facts { title } } }";
+
 const SEARCH_DOCUMENT: &str = "query($words: String!) { searchOpportunities(query: $words, first: 10) { id score } }";
 
 /// Queries of search requests.
@@ -240,8 +246,8 @@ const SEARCH_PHRASES: [&str; 5] =
 
 impl ApiBenchFixture {
     /// Creates a tenant for the benchmark and loads ids of opportunities.
-    async fn prepare(target: &TargetService, options: &ApiBenchOptions) -> anyhow::Result<Self> {
-        let operator: Arc<str> = options.operator_token.as_str().into();
+    async fn prepare(target: &TargetService, operator_token: &str) -> anyhow::Result<Self> {
+        let operator: Arc<str> = operator_token.into();
         let data = target
             .post_graphql(
                 Some(&operator),
@@ -292,18 +298,8 @@ async fn measure_mutations(
     fixture: &ApiBenchFixture,
     load: RequestLoad,
 ) -> anyhow::Result<ApiBenchReport> {
-    let document = "mutation($body: String!) {
-        createResource(input: { name: $body, kind: OTHER, body: $body }) { __typename } }";
     let member = fixture.member_token.clone();
-    let change = move |target: TargetService, number| {
-        let member = member.clone();
-        async move {
-            let request = json!({ "query": document, "variables": { "body": generate_words(number) } });
-            let data = target.post_graphql(Some(&member), &request).await?;
-            anyhow::ensure!(data["createResource"]["__typename"] == "Accepted", "{data}");
-            Ok(1)
-        }
-    };
+    let change = move |target: TargetService, number| create_resource(target, Arc::clone(&member), number);
     let figures = target.measure_load(load, change).await.context("sending mutations")?;
 
     wait_for_projections(app).await?;
@@ -336,6 +332,15 @@ async fn measure_mutations(
         rate: None,
         at_once: load.in_flight,
     })
+}
+
+async fn create_resource(target: TargetService, member_token: Arc<str>, number: u64) -> anyhow::Result<u64> {
+    let document = "mutation($body: String!) {
+        createResource(input: { name: $body, kind: OTHER, body: $body }) { __typename } }";
+    let request = json!({ "query": document, "variables": { "body": generate_words(number) } });
+    let data = target.post_graphql(Some(&member_token), &request).await?;
+    anyhow::ensure!(data["createResource"]["__typename"] == "Accepted", "{data}");
+    Ok(1)
 }
 
 /// Waits until the read models have caught up, so that their work does not affect the next measurement.

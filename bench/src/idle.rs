@@ -2,9 +2,6 @@
 
 use std::{
     collections::BTreeMap,
-    ffi::OsStr,
-    fs,
-    path::Path,
     time::{Duration, Instant},
 };
 
@@ -12,15 +9,12 @@ use anyhow::Context;
 use serde::Serialize;
 
 use crate::{
-    process_stat::{CpuTicks, read_process_stat},
+    process_stat::{CpuTicks, list_processes},
     report::{BenchMeasure, MeasureRepetition, MeasureUnit},
 };
 
 /// Programs that use less than this, in cores, are not listed.
 const LISTED_CORES: f64 = 0.0005;
-
-/// How many words of a command line of `medhub` are part of a program's name: one program has many roles.
-const NAMED_WORDS: usize = 2;
 
 /// Cores in use while nothing was asked of the machine.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -70,17 +64,8 @@ struct CpuTimes {
 
 impl CpuTimes {
     fn read(ticks: CpuTicks) -> Self {
-        let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
-        let ids = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
-        let processes = ids.filter_map(|id| {
-            let stat = read_process_stat(id)?;
-            let command_line = fs::read(format!("/proc/{id}/cmdline")).unwrap_or_default();
-            // A program that was started as `/proc/self/exe` is named `exe`.
-            let file = fs::read_link(format!("/proc/{id}/exe")).ok().filter(|_| stat.name == "exe");
-            let file = file.as_deref().and_then(Path::file_name).and_then(OsStr::to_str);
-            let name = program_name(file.unwrap_or(&stat.name), &command_line);
-            Some((id, (name, ticks.sum_cpu_time(std::iter::once(stat)))))
-        });
+        let processes = list_processes()
+            .map(|process| (process.id, (process.program_name, ticks.sum_cpu_time(std::iter::once(process.stat)))));
         Self { machine: ticks.machine_busy_time(), processes: processes.collect() }
     }
 
@@ -105,17 +90,6 @@ impl CpuTimes {
     }
 }
 
-/// The name of a process; for those of `medhub` with the words of their command, such as `medhub-local engine clickhouse`.
-fn program_name(name: &str, command_line: &[u8]) -> String {
-    if !name.starts_with("medhub") {
-        return name.to_owned();
-    }
-    let arguments = command_line.split(|byte| *byte == 0).skip(1).filter_map(|bytes| std::str::from_utf8(bytes).ok());
-    let is_word = |text: &&str| text.starts_with(char::is_alphabetic) && text.chars().all(char::is_alphanumeric);
-    let words: Vec<&str> = std::iter::once(name).chain(arguments.filter(is_word).take(NAMED_WORDS)).collect();
-    words.join(" ")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -135,13 +109,5 @@ mod tests {
         assert_eq!(load.process_cores, Some(0.1));
         let expected = [("java".to_owned(), 0.1), ("postgres".to_owned(), 0.05)];
         assert_eq!(load.cores_by_program, BTreeMap::from(expected));
-    }
-
-    #[test]
-    fn a_program_of_many_roles_is_named_with_its_command() {
-        let line = b"medhub-local\0engine\0clickhouse\0--listen\x00127.0.0.1:1\0";
-        assert_eq!(program_name("medhub-local", line), "medhub-local engine clickhouse");
-        assert_eq!(program_name("medhub-local", b"medhub-local\0--data\0/tmp/x\0up\0"), "medhub-local up");
-        assert_eq!(program_name("java", b"java\0kafka\0"), "java");
     }
 }

@@ -10,7 +10,6 @@ use api::config::EngineConfig;
 use domain::{
     envelope::{EventMetadata, RawEnvelope},
     event_store::{BatchStore, NewEvent},
-    log_reader::LogRange,
 };
 use eventstore::append::PgBatchStore;
 use hdrhistogram::Histogram;
@@ -27,6 +26,9 @@ use super::{
 
 /// Appends in flight at once. Enough that a commit may take some milliseconds at a thousand a second.
 const WRITERS: u32 = 8;
+
+/// Aggregate type of the appended events.
+const AGGREGATE_TYPE: &str = "opportunity";
 
 /// Shortest pause between two polls of a read model, and pause between two samples.
 const POLL_INTERVAL: Duration = Duration::from_millis(2);
@@ -213,7 +215,8 @@ async fn wait_until_visible(
     }
 }
 
-/// Loads the event from the log once it is below the fence.
+/// Loads the event from the log. Not by a replay, which takes a connection of the pool for itself and closes it: those who
+/// append would have to connect again.
 async fn wait_until_recorded(environment: &BenchEnvironment, aggregate_id: &str) -> anyhow::Result<RawEnvelope> {
     let started = Instant::now();
     loop {
@@ -226,21 +229,8 @@ async fn wait_until_recorded(environment: &BenchEnvironment, aggregate_id: &str)
 }
 
 async fn read_first_event(environment: &BenchEnvironment, aggregate_id: &str) -> anyhow::Result<Option<RawEnvelope>> {
-    let range = LogRange {
-        contexts: vec![],
-        aggregate_id: Some(aggregate_id.to_owned()),
-        after: 0,
-        to: u64::MAX >> 1,
-        batch_events: 1,
-        batch_bytes: 1,
-    };
-    let mut cursor = environment.runtime.log().read_batches(range).await?;
-    while let Some(batch) = cursor.read_next_batch().await? {
-        if let Some(event) = batch.events.into_iter().next() {
-            return Ok(Some(event));
-        }
-    }
-    Ok(None)
+    let events = environment.runtime.log().load_stream(AGGREGATE_TYPE, aggregate_id, 0, 1).await?;
+    Ok(events.into_iter().next())
 }
 
 fn bench_aggregate_id(kind: &str, number: u64) -> String {
@@ -249,7 +239,7 @@ fn bench_aggregate_id(kind: &str, number: u64) -> String {
 
 fn discovered_event(kind: &str, number: u64, sample: &SampleEvent) -> NewEvent {
     NewEvent {
-        aggregate_type: "opportunity",
+        aggregate_type: AGGREGATE_TYPE,
         aggregate_id: bench_aggregate_id(kind, number),
         sequence: 1,
         event_type: "opportunity.discovered".to_owned(),

@@ -14,6 +14,7 @@ pub mod idle;
 pub mod latency;
 mod log;
 pub mod memory;
+pub mod memory_growth;
 mod process_stat;
 pub mod project;
 pub mod relay;

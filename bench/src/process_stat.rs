@@ -1,6 +1,9 @@
 //! CPU time of other processes, and of the whole machine, from `/proc`.
 
-use std::{fs, time::Duration};
+use std::{ffi::OsStr, fs, path::Path, time::Duration};
+
+/// How many words of a command line of `medhub` are part of a program's name: one program has many roles.
+const NAMED_WORDS: usize = 2;
 
 /// The fields of `/proc/<pid>/stat` that are used.
 pub(crate) struct ProcessStat {
@@ -45,6 +48,39 @@ pub(crate) fn read_process_stat(pid: u32) -> Option<ProcessStat> {
     parse_process_stat(&fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)
 }
 
+/// A process of this machine.
+pub(crate) struct ListedProcess {
+    pub(crate) id: u32,
+    /// Name of its program; for `medhub` with the words of its command, such as `medhub-local engine clickhouse`.
+    pub(crate) program_name: String,
+    pub(crate) stat: ProcessStat,
+}
+
+/// Lists the processes of this machine; none where there is no `/proc`.
+pub(crate) fn list_processes() -> impl Iterator<Item = ListedProcess> {
+    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
+    let ids = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
+    ids.filter_map(|id| {
+        let stat = read_process_stat(id)?;
+        let command_line = fs::read(format!("/proc/{id}/cmdline")).unwrap_or_default();
+        // A program that was started as `/proc/self/exe` is named `exe`.
+        let file = fs::read_link(format!("/proc/{id}/exe")).ok().filter(|_| stat.name == "exe");
+        let file = file.as_deref().and_then(Path::file_name).and_then(OsStr::to_str);
+        let program_name = build_program_name(file.unwrap_or(&stat.name), &command_line);
+        Some(ListedProcess { id, program_name, stat })
+    })
+}
+
+fn build_program_name(name: &str, command_line: &[u8]) -> String {
+    if !name.starts_with("medhub") {
+        return name.to_owned();
+    }
+    let arguments = command_line.split(|byte| *byte == 0).skip(1).filter_map(|bytes| std::str::from_utf8(bytes).ok());
+    let is_word = |text: &&str| text.starts_with(char::is_alphabetic) && text.chars().all(char::is_alphanumeric);
+    let words: Vec<&str> = std::iter::once(name).chain(arguments.filter(is_word).take(NAMED_WORDS)).collect();
+    words.join(" ")
+}
+
 fn parse_process_stat(text: &str) -> Option<ProcessStat> {
     // The name is in parentheses and may contain any character; the numbers follow the last closing one.
     let (name, numbers) = text.rsplit_once(')')?;
@@ -68,6 +104,14 @@ fn parse_busy_ticks(text: &str) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_program_of_many_roles_is_named_with_its_command() {
+        let line = b"medhub-local\0engine\0clickhouse\0--listen\x00127.0.0.1:1\0";
+        assert_eq!(build_program_name("medhub-local", line), "medhub-local engine clickhouse");
+        assert_eq!(build_program_name("medhub-local", b"medhub-local\0--data\0/tmp/x\0up\0"), "medhub-local up");
+        assert_eq!(build_program_name("java", b"java\0kafka\0"), "java");
+    }
 
     #[test]
     fn ticks_are_read_from_the_files_of_the_kernel() {

@@ -102,7 +102,8 @@ impl Default for KafkaConfig {
             partitions: 4,
             replication: 1,
             retention_hours: 0,
-            linger_ms: 2,
+            // Events that wait for each other already arrive together: the relay reads them by the batch.
+            linger_ms: 1,
             compression: RecordCompression::default(),
             security_protocol: KafkaSecurityProtocol::default(),
             sasl: KafkaSaslConfig::default(),
@@ -117,9 +118,11 @@ impl KafkaConfig {
         let mut config = ClientConfig::new();
         config.set("bootstrap.servers", &self.brokers);
         config.set("client.id", "medhub");
-        // When no broker answers, keeps those that it knows instead of removing them and asking the addresses of the
-        // settings again: in this version of the client library a client may be left without any broker.
-        config.set("metadata.recovery.strategy", "none");
+        // A broker that was away for a while may answer before it counts itself as available again. The client library then
+        // forgets the only broker that it knows, and has to ask the addresses of the settings again: it must not be told not to
+        // (`none`), and should not wait for five minutes, its default.
+        config.set("metadata.recovery.strategy", "rebootstrap");
+        config.set("metadata.recovery.rebootstrap.trigger.ms", "5000");
         for (key, value) in self.security().client_settings() {
             config.set(key, value);
         }

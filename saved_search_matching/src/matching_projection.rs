@@ -77,7 +77,7 @@ impl ForwardingProjection for SavedSearchMatching {
     }
 
     fn batch_limits() -> BatchLimits {
-        BatchLimits { batch_events: 500, linger: Duration::from_millis(10), rebuild_events: 500 }
+        BatchLimits { batch_events: 500, linger: Duration::from_millis(50), rebuild_events: 500 }
     }
 
     fn project(event: &RawEnvelope) -> Result<Vec<MatchingChange>, ProjectionError> {

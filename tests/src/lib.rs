@@ -19,6 +19,7 @@ pub mod engine_marks;
 mod eventually;
 mod failure;
 pub mod faults;
+mod fetched_artifact;
 mod graphql_subscriber;
 mod guarded_child;
 mod http_response;
@@ -50,6 +51,7 @@ pub use self::{
     client_program::{python_command, run_program},
     command_output::{json_lines, output_text},
     eventually::{WAIT_TIMEOUT, eventually, eventually_within},
+    fetched_artifact::fetch_artifact,
     graphql_subscriber::GraphqlSubscriber,
     http_response::{HttpResponse, build_request},
     product_handle::ProductHandle,

@@ -4,15 +4,14 @@ use std::{
     fs,
     net::TcpListener,
     path::{Path, PathBuf},
-    process::{Command, Stdio},
+    process::Stdio,
 };
 
-use anyhow::Context as _;
 use objects::S3Config;
 use tokio::sync::OnceCell;
 
 use crate::{
-    blocking::run_blocking, engines, eventually, failure::or_fail, guarded_child, medhub_local,
+    blocking::run_blocking, engines, eventually, failure::or_fail, fetched_artifact::fetch_artifact, guarded_child,
     test_folder::TestFolder, unique_name,
 };
 
@@ -144,13 +143,4 @@ fn fetch_server() -> anyhow::Result<(PathBuf, PathBuf)> {
         None => fetch_artifact("java")?.join("java-runtime/bin/java"),
     };
     Ok((java, jars))
-}
-
-fn fetch_artifact(name: &str) -> anyhow::Result<PathBuf> {
-    let output = Command::new(medhub_local()).args(["fetch", name]).stdin(Stdio::null()).output()?;
-    let printed = String::from_utf8_lossy(&output.stdout);
-    anyhow::ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    let line = printed.lines().find(|line| line.starts_with(name)).context("medhub-local printed no folder")?;
-    let folder = line.find('/').and_then(|at| line.get(at..)).context("medhub-local printed no folder")?;
-    Ok(PathBuf::from(folder))
 }

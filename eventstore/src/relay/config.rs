@@ -46,7 +46,7 @@ impl Default for RelayConfig {
         Self {
             batch_events: 2_000,
             in_flight_events: 20_000,
-            poll_min_ms: 4,
+            poll_min_ms: 2,
             poll_max_ms: 20,
             poll_idle_ms: 250,
             beacon_ms: 500,

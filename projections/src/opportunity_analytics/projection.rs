@@ -61,7 +61,7 @@ impl Projection for OpportunityAnalytics {
     }
 
     fn batch_limits() -> BatchLimits {
-        BatchLimits { batch_events: 10_000, linger: Duration::from_millis(30), rebuild_events: 40_000 }
+        BatchLimits { batch_events: 10_000, linger: Duration::from_millis(50), rebuild_events: 40_000 }
     }
 
     fn with_generation(&self, generation: ReadModelGeneration) -> Self {

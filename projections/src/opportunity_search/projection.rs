@@ -53,7 +53,7 @@ impl Projection for OpportunitySearch {
     }
 
     fn batch_limits() -> BatchLimits {
-        BatchLimits { batch_events: 1_000, linger: Duration::from_millis(30), rebuild_events: 3_000 }
+        BatchLimits { batch_events: 1_000, linger: Duration::from_millis(50), rebuild_events: 3_000 }
     }
 
     fn with_generation(&self, generation: ReadModelGeneration) -> Self {

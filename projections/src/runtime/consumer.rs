@@ -1,6 +1,7 @@
 //! The Kafka consumer of a worker: forms batches and hands them over, and stays in its group while they cannot be
 //! written.
 
+mod fetch_settings;
 mod forming_batch;
 mod partition_assignment;
 mod partitions;
@@ -22,6 +23,13 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
+use self::{
+    fetch_settings::FetchSettings,
+    forming_batch::{FormingBatch, FormingLimits},
+    partitions::{base_client_config, to_partition_list},
+    rebalance_listener::RebalanceListener,
+    stall_detector::{StallDetector, TopicPartition},
+};
 pub(super) use self::{
     forming_batch::FetchedBatch,
     partition_assignment::{BatchSlot, NextOffsets, PartitionAssignment},
@@ -29,12 +37,6 @@ pub(super) use self::{
         EndOffsets, PartitionCounts, commit_group_offsets, fetch_end_offsets, fetch_partition_counts, total_partitions,
     },
     stall_detector::StalledPartition,
-};
-use self::{
-    forming_batch::{FormingBatch, FormingLimits},
-    partitions::{base_client_config, to_partition_list},
-    rebalance_listener::RebalanceListener,
-    stall_detector::{StallDetector, TopicPartition},
 };
 use super::{
     BatchLimits, Checkpoint, ConsumerConfig, FetchStrategy, ReadModelGeneration, consumed_record::ConsumedRecord,
@@ -56,9 +58,6 @@ const FETCH_BYTES_FLOOR: usize = 1 << 20;
 /// Time between two commits of offsets: each costs the broker a record. The next owner of a partition consumes the
 /// records since the last commit again, which changes nothing: the checkpoints say what is applied.
 const COMMIT_INTERVAL: Duration = Duration::from_millis(100);
-
-/// How long the broker waits for an event with [`FetchStrategy::AtOnce`], in milliseconds.
-const IDLE_FETCH_WAIT_MS: u64 = 500;
 
 /// Number of checks for silent partitions within `stall_after_ms`.
 const STALL_CHECKS_PER_TIMEOUT: u32 = 3;
@@ -114,10 +113,7 @@ impl BatchConsumer {
         let Subscription { name, generation, contexts, limits, fetch } = subscription;
         // At most the queue's size, because the records of one response are held in addition to the queue.
         let fetch_bytes = config.queue_bytes.clamp(FETCH_BYTES_FLOOR, MAX_FETCH_BYTES);
-        let (fetch_wait_ms, fetch_min_bytes) = match fetch {
-            FetchStrategy::Collect => (config.fetch_wait_ms, config.fetch_min_bytes()),
-            FetchStrategy::AtOnce => (config.fetch_wait_ms.max(IDLE_FETCH_WAIT_MS), 1),
-        };
+        let FetchSettings { wait_ms, queued_records, pause_ms } = FetchSettings::new(fetch, limits, config);
         let consumer: StreamConsumer<RebalanceListener> = base_client_config(config)
             .set("group.id", config.group_id(name, generation))
             .set("client.id", format!("medhub-{name}-{generation}"))
@@ -134,12 +130,11 @@ impl BatchConsumer {
             .set("queued.max.messages.kbytes", (config.queue_bytes / 1024).max(1).to_string())
             .set("fetch.message.max.bytes", (fetch_bytes / 8).min(MAX_PARTITION_FETCH_BYTES).to_string())
             .set("fetch.max.bytes", fetch_bytes.to_string())
-            .set("fetch.wait.max.ms", fetch_wait_ms.to_string())
-            .set("fetch.min.bytes", fetch_min_bytes.to_string())
+            .set("fetch.wait.max.ms", wait_ms.to_string())
+            .set("fetch.min.bytes", "1")
             .set("fetch.error.backoff.ms", "50")
-            // How long a full queue stops fetching. With the client's default, 1,000, a worker that empties its queue sooner
-            // waits for the rest of a second.
-            .set("fetch.queue.backoff.ms", "20")
+            .set("queued.min.messages", queued_records.to_string())
+            .set("fetch.queue.backoff.ms", pause_ms.to_string())
             .create_with_context(RebalanceListener::new(name, status.clone(), Arc::clone(assignment)))?;
         let topics = config.topics(contexts);
         consumer.subscribe(&topics.iter().map(String::as_str).collect::<Vec<_>>())?;

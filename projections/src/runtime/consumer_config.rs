@@ -10,8 +10,8 @@
 //! | `batch_events` | set by the projection | maximum number of events in a batch |
 //! | `batch_bytes` | 8388608 | size in bytes at which a batch is full |
 //! | `linger_ms` | set by the projection | the shortest time between two batches that are not full |
-//! | `fetch_wait_ms` | 15 | how long a broker collects records before it answers a worker: a lower value reduces latency, a higher one the load while there are few events |
-//! | `fetch_min_bytes` | 32768 | a broker that has this many bytes answers at once; with 1 and a long `fetch_wait_ms`, a worker with few events has them sooner |
+//! | `fetch_wait_ms` | 100 | how long a broker that has no record waits before it answers a worker: a higher value costs an idle stack less; a record can be late by this time |
+//! | `fetch_pause_ms` | 15 | how long a worker that has received records waits before it asks for more: a lower value reduces latency, a higher one the load while there are few events |
 //! | `queue_bytes` | 16777216 | records fetched ahead of a worker, in bytes |
 //! | `stall_after_ms` | 30000 | a partition that has records and delivers none for this long is stalled: the worker rejoins its group |
 //! | `batch_timeout_ms` | 60000 | a batch that takes longer is aborted and retried |
@@ -60,11 +60,13 @@ pub struct ConsumerConfig {
     /// projection.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub linger_ms: Option<u64>,
-    /// How long a broker collects records before it answers a small fetch, in milliseconds. If it answered for
-    /// every single record, a few hundred events a second would keep a core busy in broker and workers.
+    /// How long a broker that has no record for a worker may wait for one before it answers, in milliseconds. A record can be
+    /// late by this time: the client library has one request at a time to a broker, and if that one leaves out a partition
+    /// whose pause is not over, its records wait for the answer.
     pub fetch_wait_ms: u64,
-    /// A broker that has this many bytes answers a fetch at once, before `fetch_wait_ms` is over.
-    pub fetch_min_bytes: usize,
+    /// How long a worker that has received records waits before it asks for more, in milliseconds. If it asked at once, a few
+    /// hundred events a second would keep a core busy in broker and workers.
+    pub fetch_pause_ms: u64,
     /// Size of the records fetched ahead of a worker, in bytes.
     pub queue_bytes: usize,
     /// How long an assigned partition may deliver nothing although it has records, in milliseconds, before the worker
@@ -97,8 +99,8 @@ impl Default for ConsumerConfig {
             batch_events: None,
             batch_bytes: 8 << 20,
             linger_ms: None,
-            fetch_wait_ms: 15,
-            fetch_min_bytes: 32 << 10,
+            fetch_wait_ms: 100,
+            fetch_pause_ms: 15,
             queue_bytes: 16 << 20,
             stall_after_ms: 30_000,
             batch_timeout_ms: 60_000,
@@ -122,9 +124,9 @@ impl ConsumerConfig {
         Duration::from_millis(self.retry_min_ms.saturating_mul(factor).min(self.retry_max_ms).max(1))
     }
 
-    /// The smallest answer of a broker that the client library accepts as a setting, or more.
-    pub(super) fn fetch_min_bytes(&self) -> usize {
-        self.fetch_min_bytes.clamp(1, 100_000_000)
+    /// How long a broker may wait, below the client library's time limit of requests.
+    pub(super) fn fetch_wait_ms(&self) -> u64 {
+        self.fetch_wait_ms.min(30_000)
     }
 
     pub(super) fn batch_timeout(&self) -> Duration {

@@ -132,11 +132,10 @@ pub trait Projection: Clone + Send + Sync + 'static {
 /// How a broker delivers events.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FetchStrategy {
-    /// It collects events for [`ConsumerConfig::fetch_wait_ms`](super::ConsumerConfig::fetch_wait_ms): for contexts with
-    /// many events, which would otherwise cost a request each.
+    /// It collects events for [`ConsumerConfig::fetch_pause_ms`](super::ConsumerConfig::fetch_pause_ms) after each answer:
+    /// for contexts with many events, which would otherwise cost a request each.
     Collect,
-    /// It delivers each event at once, and answers nothing for half a second while there is none: for contexts with few
-    /// events. Costs the least while idle.
+    /// It delivers each event at once: for contexts with few events. Costs the least while idle.
     AtOnce,
 }
 

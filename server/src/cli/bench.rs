@@ -8,6 +8,7 @@ mod documents;
 mod growth;
 mod idle;
 mod latency;
+mod memory;
 mod project;
 mod relay;
 mod replay;
@@ -52,6 +53,8 @@ enum BenchSubcommand {
     Idle(idle::IdleBenchArgs),
     /// Costs with many events, beside those with a tenth of them
     Growth(growth::GrowthBenchArgs),
+    /// Memory of each program while a service works at a steady rate
+    Memory(memory::MemoryBenchArgs),
     /// Analyse documents in a running service, beside the extraction of their text
     Documents(documents::DocumentBenchArgs),
 }
@@ -73,6 +76,7 @@ impl BenchArgs {
             BenchSubcommand::Append(append) => append.run(config).await,
             BenchSubcommand::Idle(part) => part.run().await,
             BenchSubcommand::Growth(part) => part.run(config).await,
+            BenchSubcommand::Memory(part) => part.run(config).await,
             BenchSubcommand::Documents(part) => part.run(config).await,
         }
     }

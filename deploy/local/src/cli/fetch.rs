@@ -8,7 +8,7 @@ use clap::Args;
 use super::{FolderOptions, stack_options::StackOptions};
 use crate::artifact::{self, DownloadProgress, PinnedArtifact};
 
-const ALL_ARTIFACTS: [&PinnedArtifact; 10] = [
+const ALL_ARTIFACTS: [&PinnedArtifact; 13] = [
     &artifact::POSTGRES,
     &artifact::REDIS,
     &artifact::JAVA,
@@ -19,11 +19,15 @@ const ALL_ARTIFACTS: [&PinnedArtifact; 10] = [
     &artifact::GRAPHIQL,
     &artifact::PDFIUM,
     &artifact::S3PROXY,
+    &artifact::KUBECTL,
+    &artifact::HADOLINT,
+    &artifact::MANIFEST_CHECKER,
 ];
 
 #[derive(Debug, Args)]
 pub(super) struct FetchCommand {
-    /// Only these: postgres, redis, java, kafka, qdrant, chdb, wordllama, graphiql, pdfium, s3proxy
+    /// Only these: postgres, redis, java, kafka, qdrant, chdb, wordllama, graphiql, pdfium, s3proxy,
+    /// kubectl, hadolint, manifest-checker
     /// [default: all that the stack needs and this machine lacks].
     artifacts: Vec<String>,
     #[command(flatten)]
@@ -38,7 +42,7 @@ impl FetchCommand {
         artifact::ensure_all_cached(&artifacts, &options.settings.cache, &DownloadProgress::default()).await?;
         for artifact in artifacts {
             println!(
-                "{:<12}{:<36}{}",
+                "{:<18}{:<38}{}",
                 artifact.name,
                 artifact.description,
                 artifact.folder(&options.settings.cache).display()

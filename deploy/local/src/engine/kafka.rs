@@ -24,7 +24,10 @@ const JVM_OPTIONS: &[&str] = &[
     "-XX:+UseSerialGC",
     // Its sampling thread wakes up twenty times a second, and nobody reads the samples.
     "-XX:-UsePerfData",
-    "-Xms64m",
+    // Each collection of a small young generation pauses the broker for some 10 ms, at 2,000 records/s once a second: enough
+    // to be the 99th percentile of what waits for it.
+    "-Xmn96m",
+    "-Xms160m",
     "-Xmx384m",
     "-Djava.awt.headless=true",
     "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",

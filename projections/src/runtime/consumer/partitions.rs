@@ -114,10 +114,9 @@ pub(super) fn base_client_config(config: &ConsumerConfig) -> ClientConfig {
     let mut client = ClientConfig::new();
     client.set("bootstrap.servers", &config.brokers);
     client.set("reconnect.backoff.max.ms", "2000");
-    // When no broker answers, keeps those that it knows instead of removing them and asking the addresses of the
-    // settings again: in this version of the client library a client may be left without any broker, and a consumer without
-    // partitions.
-    client.set("metadata.recovery.strategy", "none");
+    // As for the relay: a client that has forgotten the only broker must ask the addresses of the settings again, and soon.
+    client.set("metadata.recovery.strategy", "rebootstrap");
+    client.set("metadata.recovery.rebootstrap.trigger.ms", "5000");
     for (key, value) in config.security().client_settings() {
         client.set(key, value);
     }
