@@ -76,7 +76,7 @@ pub(super) enum FetchInterruption {
 
 /// What a consumer consumes, and how.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Subscription {
+pub(super) struct ConsumerSubscription {
     pub(super) name: &'static str,
     pub(super) generation: ReadModelGeneration,
     pub(super) contexts: &'static [BoundedContext],
@@ -95,7 +95,7 @@ pub(super) struct BatchConsumer {
     stall_detector: StallDetector,
     next_stall_check: Instant,
     name: &'static str,
-    subscription: Subscription,
+    subscription: ConsumerSubscription,
     status: StatusWriter,
     forming: FormingBatch,
     /// Whether the partitions are paused because the forming batch is full.
@@ -105,12 +105,12 @@ pub(super) struct BatchConsumer {
 
 impl BatchConsumer {
     pub(super) fn open(
-        subscription: Subscription,
+        subscription: ConsumerSubscription,
         config: &ConsumerConfig,
         status: &StatusWriter,
         assignment: &Arc<PartitionAssignment>,
     ) -> Result<Self, KafkaError> {
-        let Subscription { name, generation, contexts, limits, fetch } = subscription;
+        let ConsumerSubscription { name, generation, contexts, limits, fetch } = subscription;
         // At most the queue's size, because the records of one response are held in addition to the queue.
         let fetch_bytes = config.queue_bytes.clamp(FETCH_BYTES_FLOOR, MAX_FETCH_BYTES);
         let FetchSettings { wait_ms, queued_records, pause_ms } = FetchSettings::new(fetch, limits, config);

@@ -36,7 +36,7 @@ pub(super) use self::{batch_error::BatchError, heartbeat::host_and_pid};
 use super::{
     AnyProjection, Checkpoint, GenerationRecord, ProjectionRuntime, RuntimeError, StatusReader, WorkerState,
     consumed_record::ConsumedRecord,
-    consumer::{BatchConsumer, FetchInterruption, FetchedBatch, PartitionAssignment, Subscription},
+    consumer::{BatchConsumer, ConsumerSubscription, FetchInterruption, FetchedBatch, PartitionAssignment},
     error::error_chain,
     worker_metrics,
     worker_status::StatusWriter,
@@ -165,7 +165,7 @@ impl Worker {
     }
 
     fn open_consumer(&self, assignment: &Arc<PartitionAssignment>) -> Result<BatchConsumer, KafkaError> {
-        let subscription = Subscription {
+        let subscription = ConsumerSubscription {
             name: self.projection.name(),
             generation: self.build.generation,
             contexts: self.projection.subscribed_contexts(),

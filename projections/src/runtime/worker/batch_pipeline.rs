@@ -124,7 +124,7 @@ pub(super) struct BatchPipeline {
 }
 
 /// Shutdown was requested before a batch was applied.
-struct Interrupted;
+struct PipelineInterruption;
 
 impl BatchPipeline {
     pub(super) fn new(worker: Arc<Worker>, assignment: Arc<PartitionAssignment>, shutdown: CancellationToken) -> Self {
@@ -153,7 +153,7 @@ impl BatchPipeline {
     }
 
     /// Begins to write a batch, or applies it on its own.
-    async fn take_in(&mut self, mut batch: PreparedBatch) -> Result<(), Interrupted> {
+    async fn take_in(&mut self, mut batch: PreparedBatch) -> Result<(), PipelineInterruption> {
         let version = self.assignment.version();
         if batch.assignment_version != version {
             batch.drop_revoked(&self.assignment);
@@ -181,7 +181,7 @@ impl BatchPipeline {
     }
 
     /// Waits until no batch is in flight.
-    async fn drain(&mut self) -> Result<(), Interrupted> {
+    async fn drain(&mut self) -> Result<(), PipelineInterruption> {
         while !self.in_flight.is_empty() {
             let ended = self.in_flight.next_ended().await;
             self.handle_ended(ended).await?;
@@ -191,7 +191,7 @@ impl BatchPipeline {
 
     /// Records the outcome of the first batch in flight. After a failure, this batch and all later ones are applied on
     /// their own.
-    async fn handle_ended(&mut self, ended: EndedBatch<Worker>) -> Result<(), Interrupted> {
+    async fn handle_ended(&mut self, ended: EndedBatch<Worker>) -> Result<(), PipelineInterruption> {
         let EndedBatch { batch, outcome, begun } = ended;
         let mut error = match outcome {
             Ok(CommittedBatch { outcome, started }) => {
@@ -226,7 +226,7 @@ impl BatchPipeline {
         &mut self,
         mut batch: PreparedBatch,
         mut error: Option<BatchError>,
-    ) -> Result<(), Interrupted> {
+    ) -> Result<(), PipelineInterruption> {
         let (worker, config) = (Arc::clone(&self.worker), self.worker.runtime.config.clone());
         let (mut failures, mut transaction) = (0, self.held.pop_front().flatten());
         loop {
@@ -259,7 +259,7 @@ impl BatchPipeline {
             loop {
                 tokio::select! {
                     biased;
-                    () = self.shutdown.cancelled() => return Err(Interrupted),
+                    () = self.shutdown.cancelled() => return Err(PipelineInterruption),
                     // A revocation waits until the records of its partitions are dropped.
                     () = self.assignment.wait_for_change(version) => break,
                     () = tokio::time::sleep(config.retry_pause(failures)) => {}
