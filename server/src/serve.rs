@@ -39,7 +39,7 @@ pub enum ServeError {
     #[error(
         "{} did not answer within {waited_s} s{}; `medhub doctor` says what to do",
         join_names(engines),
-        known.iter().map(|problem| format!("; {problem}")).collect::<String>()
+        known.iter().fold(String::new(), |text, problem| text + "; " + problem)
     )]
     ServicesUnavailable {
         /// The unavailable engines.

@@ -12,7 +12,7 @@
 use std::{
     fs,
     os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown},
-    path::{Path, PathBuf},
+    path::Path,
     process::{Child, Stdio},
 };
 
@@ -265,7 +265,7 @@ async fn secure_postgres(
 }
 
 /// Copies a file into the folder of Postgres, readable by its user only.
-fn install_file(from: &Path, to: &PathBuf) {
+fn install_file(from: &Path, to: &Path) {
     or_fail(fs::copy(from, to), "copying a certificate");
     or_fail(fs::set_permissions(to, fs::Permissions::from_mode(0o600)), "setting permissions");
     let owner = or_fail(fs::metadata(to.parent().unwrap_or(to)), "reading who owns the folder");
