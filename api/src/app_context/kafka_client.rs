@@ -13,8 +13,11 @@ use rdkafka::{
     consumer::{BaseConsumer, Consumer, ConsumerContext},
     error::KafkaError,
 };
-use tokio::net::TcpStream;
+use tokio::{net::TcpStream, sync::Notify};
 use tokio_rustls::{TlsConnector, rustls::pki_types::ServerName};
+
+/// How long a ping waits for another broker after one has refused the connection.
+const REFUSAL_PAUSE: Duration = Duration::from_millis(500);
 
 /// Timeout of a look at the certificate of a broker.
 const VERIFY_WITHIN: Duration = Duration::from_millis(200);
@@ -34,20 +37,39 @@ pub struct KafkaPingError {
     /// What the client library has logged last about a connection: why TLS or the authentication failed. Its error only
     /// says that no broker answers.
     last_failure: Option<String>,
+    /// `None` if the ping did not wait for it.
     #[source]
-    source: KafkaError,
+    source: Option<KafkaError>,
 }
 
-/// Keeps the last failed connection that the client library reports.
+/// Keeps the last failed connection that the client library reports. It reports the same failure of a broker seldom, so
+/// that a failure counts until a ping succeeds.
 #[derive(Default)]
 struct ConnectionLog {
     last_failure: Mutex<Option<String>>,
+    refused: Notify,
 }
 
 impl ConnectionLog {
-    fn take_failure(&self) -> Option<String> {
-        self.last_failure.lock().unwrap_or_else(PoisonError::into_inner).take()
+    fn last_failure(&self) -> Option<String> {
+        self.last_failure.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
+
+    fn set_last_failure(&self, failure: Option<String>) {
+        *self.last_failure.lock().unwrap_or_else(PoisonError::into_inner) = failure;
+    }
+
+    /// Returns once a broker has refused a connection.
+    async fn wait_for_refusal(&self) {
+        while !self.last_failure().is_some_and(|failure| is_refusal(&failure)) {
+            self.refused.notified().await;
+        }
+    }
+}
+
+/// Whether a failure is one of TLS or of the authentication, which the client library repeats in vain.
+fn is_refusal(failure: &str) -> bool {
+    ["SSL", "SASL", "uthenticat"].iter().any(|word| failure.contains(word))
 }
 
 impl ClientContext for ConnectionLog {
@@ -55,8 +77,11 @@ impl ClientContext for ConnectionLog {
         // `FAIL` is a connection that could not be opened or was lost; the client retries by itself.
         if facility == "FAIL" {
             // Begins with the names of the client and of its thread.
-            let text = message.split_once("]: ").map_or(message, |(_, text)| text);
-            *self.last_failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(text.to_owned());
+            let failure = message.split_once("]: ").map_or(message, |(_, text)| text);
+            self.set_last_failure(Some(failure.to_owned()));
+            if is_refusal(failure) {
+                self.refused.notify_one();
+            }
         }
         tracing::debug!(?level, facility, message, "message of the Kafka client");
     }
@@ -75,14 +100,26 @@ impl KafkaClient {
     pub(super) async fn ping(self: &Arc<Self>, timeout: Duration) -> Result<(), KafkaPingError> {
         let kafka = Arc::clone(self);
         // Metadata of one topic only: a cluster may have thousands.
-        let ping =
+        let mut metadata =
             tokio::task::spawn_blocking(move || kafka.client.fetch_metadata(Some(&kafka.topic), timeout).map(drop));
-        let answer = match ping.await {
-            Ok(answer) => answer,
-            Err(ended) => std::panic::resume_unwind(ended.into_panic()),
+        let refusal = async {
+            self.client.context().wait_for_refusal().await;
+            // Another broker may answer.
+            tokio::time::sleep(REFUSAL_PAUSE).await;
         };
-        let Err(source) = answer else { return Ok(()) };
-        let mut last_failure = self.client.context().take_failure();
+        let source = tokio::select! {
+            answer = &mut metadata => match answer {
+                Ok(Ok(())) => {
+                    self.client.context().set_last_failure(None);
+                    return Ok(());
+                }
+                Ok(Err(error)) => Some(error),
+                Err(ended) => std::panic::resume_unwind(ended.into_panic()),
+            },
+            // The request ends by itself.
+            () = refusal => None,
+        };
+        let mut last_failure = self.client.context().last_failure();
         if let Some(failure) = &mut last_failure
             && failure.contains("certificate verify failed")
             && let Some(verdict) = self.verify_certificate().await
