@@ -13,7 +13,7 @@ pub use self::{
     engine_secret::EngineSecret,
     kafka_security::{KafkaSaslConfig, KafkaSecurity, KafkaSecurityProtocol, SaslMechanism},
     postgres_url::find_postgres_url_problems,
-    tls_config::{EngineTlsConfig, TlsFileError, TlsIdentity, install_crypto_provider},
+    tls_config::{EngineTlsConfig, TlsFileError, TlsIdentity, has_scheme, install_crypto_provider},
 };
 
 /// The environment variable of a setting, e.g. `MEDHUB__KAFKA__SASL__USERNAME` of `kafka.sasl.username`.

@@ -16,7 +16,7 @@ pub fn find_postgres_url_problems(url: &str, variable: &str) -> Vec<String> {
         let found = url.query_pairs().filter(|(name, _)| names.contains(&name.as_ref())).last();
         found.map(|(_, value)| value.into_owned())
     };
-    let mode = parameter(&["sslmode", "ssl-mode"]);
+    let mode = parameter(&["sslmode", "ssl-mode"]).map(|mode| mode.to_ascii_lowercase());
     let root = parameter(&["sslrootcert", "ssl-root-cert", "ssl-ca"]).map(PathBuf::from);
     let certificate = parameter(&["sslcert", "ssl-cert"]).map(PathBuf::from);
     let key = parameter(&["sslkey", "ssl-key"]).map(PathBuf::from);
@@ -35,6 +35,16 @@ pub fn find_postgres_url_problems(url: &str, variable: &str) -> Vec<String> {
             problems.push(format!("{variable}: sslcert is not used with sslmode=disable"));
         }
         Some(_) | None => {}
+    }
+    // The client takes the text of a certificate or key, too. An error about it as a file would print the key.
+    let inline: Vec<_> = [("sslrootcert", &root), ("sslcert", &certificate), ("sslkey", &key)]
+        .into_iter()
+        .filter(|(_, value)| value.as_ref().is_some_and(|value| value.to_string_lossy().contains("-----BEGIN")))
+        .map(|(name, _)| format!("{variable}: {name} holds PEM: write it to a file and name that"))
+        .collect();
+    if !inline.is_empty() {
+        problems.extend(inline);
+        return problems;
     }
     let mut check = |name: &str, outcome: Result<(), TlsFileError>| {
         if let Err(error) = outcome {
@@ -72,7 +82,7 @@ mod tests {
 
     #[test]
     fn a_url_without_files_has_no_problems() {
-        for query in ["", "?sslmode=require", "?sslmode=verify-full&application_name=a"] {
+        for query in ["", "?sslmode=require", "?sslmode=VERIFY-FULL", "?sslmode=verify-full&application_name=a"] {
             assert_eq!(problems(query), Vec::<String>::new(), "{query}");
         }
     }
@@ -89,6 +99,7 @@ mod tests {
             ("?sslmode=verify", "sslmode=verify is not one of"),
             ("?sslmode=verify-full&sslcert=/a.pem", "sslcert is set, but sslkey is not"),
             ("?sslmode=verify-full&sslkey=/a.key", "sslkey is set, but sslcert is not"),
+            ("?sslmode=verify-full&sslkey=-----BEGIN PRIVATE KEY-----s3cr3t", "sslkey holds PEM"),
             ("?sslmode=require&sslrootcert=/absent/ca.pem", "only verified if sslmode is verify-full"),
         ] {
             let found = problems(query).join("; ");

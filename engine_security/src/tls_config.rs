@@ -10,7 +10,7 @@
 //! `SSL_CERT_DIR` name, or else of the operating system.
 
 use std::{
-    fs, io,
+    fmt, fs, io,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -41,12 +41,18 @@ pub struct EngineTlsConfig {
 }
 
 /// Certificate and key of a client, in PEM.
-#[derive(Debug)]
 pub struct TlsIdentity {
     /// The certificate, followed by its intermediates.
     pub certificates: Vec<u8>,
     /// The key.
     pub key: Vec<u8>,
+}
+
+/// Without the key, which is a secret.
+impl fmt::Debug for TlsIdentity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TlsIdentity").finish_non_exhaustive()
+    }
 }
 
 /// A file of [`EngineTlsConfig`] that cannot be used.
@@ -96,6 +102,11 @@ pub enum TlsFileError {
     /// The provider of cryptography supports no version of TLS.
     #[error("setting up TLS")]
     Provider(#[source] rustls::Error),
+}
+
+/// Whether a URL has this scheme; capital letters count as small ones, as for the clients.
+pub fn has_scheme(url: &str, scheme: &str) -> bool {
+    url.split_once("://").is_some_and(|(found, _)| found.trim_start().eq_ignore_ascii_case(scheme))
 }
 
 /// Makes aws-lc the provider of clients that take the one of the process. Safe to call more than once.
@@ -205,7 +216,7 @@ impl EngineTlsConfig {
 
     /// A problem if files are set for an engine whose URL is not one for TLS.
     pub fn find_scheme_problem(&self, section: &str, url: &str, url_variable: &str, scheme: &str) -> Option<String> {
-        let is_unused = !self.is_empty() && !url.starts_with(&format!("{scheme}://"));
+        let is_unused = !self.is_empty() && !has_scheme(url, scheme);
         is_unused.then(|| {
             let files = setting_variable(&format!("{section}.tls"));
             format!("{url_variable} does not begin with {scheme}://, so that the files of {files}__* would not be used")

@@ -133,8 +133,8 @@ fn join_names(engines: &[BackingService]) -> String {
 /// # Errors
 /// [`ServeError`] when the service cannot start, when a part fails, or when the shutdown exceeds its timeout.
 pub async fn run(role: ProcessRole, only: &[String], app: AppContext, config: MedhubConfig) -> Result<(), ServeError> {
-    run_until_signal(service_start::start_parts(role, only, &app, &config), config.serve.shutdown_timeout(), &app.pool)
-        .await
+    let start = Box::pin(service_start::start_parts(role, only, &app, &config));
+    run_until_signal(start, config.serve.shutdown_timeout(), &app.pool).await
 }
 
 /// Awaits `start`, runs until a signal or the end of a part, then completes the work in progress.

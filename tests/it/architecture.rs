@@ -81,7 +81,7 @@ const ALLOWED_DEPENDENCIES: &[(&str, &[&str])] = &[
         ],
     ),
     ("medhub-engines", &[]),
-    ("medhub-local", &["engine_kinds", "medhub-engines"]),
+    ("medhub-local", &["engine_kinds", "engine_security", "medhub-engines"]),
     ("medhub-local-program", &["server", "medhub-local"]),
     (
         "tests",

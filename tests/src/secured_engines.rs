@@ -1,31 +1,33 @@
 //! Engines that are reached over TLS and only with a user, as managed services are.
 //!
 //! ```text
-//! Postgres          its own TLS; SCRAM and a client's certificate
-//! Kafka             its own TLS; SCRAM or PLAIN, and a client's certificate
-//! Redis             an ACL user; TLS by a proxy (its package is built without)
+//! Postgres          its own server and TLS; SCRAM and a client's certificate
+//! Kafka             its own broker and TLS; SCRAM or PLAIN, and a client's certificate
+//! Redis             its own server with an ACL user; TLS by a proxy (its package is built without)
 //! schema registry   the role `registry` with its own TLS and a login, on that Postgres
-//! ClickHouse        the local front; TLS by a proxy
-//! Qdrant            the local front; TLS by a proxy
+//! ClickHouse        that of all tests; TLS by a proxy
+//! Qdrant            that of all tests; TLS by a proxy
 //! ```
 
 use std::{
     fs,
     os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown},
-    path::Path,
+    path::{Path, PathBuf},
     process::{Child, Stdio},
 };
 
 use sqlx::{Connection as _, Executor as _, PgConnection};
 
 use crate::{
-    EnvironmentVariables, ProductEdge, ProductHandle, ProductProcess, TestNamespace, TestStack, eventually,
+    EnvironmentVariables, ProductEdge, ProductHandle, ProductProcess, TestNamespace, TestStack, engines, eventually,
     failure::or_fail,
     free_port::find_free_port,
     guarded_child,
     product_instance::{own_settings, wait_until_ready},
     secured_kafka::SecuredKafka,
     test_certificates::{CertificateAuthority, IssuedCertificate},
+    test_folder::TestFolder,
+    test_turn::run_with_own_engines,
     tls_proxy::TlsProxy,
 };
 
@@ -44,8 +46,9 @@ pub struct SecuredEngines {
     _registry: ProductProcess,
     _kafka: SecuredKafka,
     redis: Child,
-    // Last, so that the engines that the others use end after them.
+    // Last, so that Postgres and the files end after those that use them.
     stack: TestStack,
+    _folder: TestFolder,
 }
 
 /// The product on secured engines.
@@ -62,47 +65,38 @@ impl SecuredEngines {
     /// # Panics
     /// If one does not start.
     pub async fn start() -> Self {
-        let stack = TestStack::start_engines().await;
-        let folder = stack.data_folder().join("tls");
-        or_fail(fs::create_dir(&folder), "creating a folder for certificates");
-        let authority = CertificateAuthority::new(&folder, "authority");
+        run_with_own_engines();
+        let shared = engines().await;
+        let test_folder = TestFolder::new();
+        let folder = test_folder.path();
+        let authority = CertificateAuthority::new(folder, "authority");
         let (server, client) = (authority.issue("server"), authority.issue(USER));
-        let kafka = SecuredKafka::start(&stack, &folder, &authority, &server, (USER, PASSWORD));
-        let database = secure_postgres(&stack, &authority, &server, &client).await;
-        let (redis, redis_address) = or_fail(start_redis(&stack, &folder).await, "starting Redis");
-
-        let namespace = TestNamespace::new();
-        let mut variables = stack.variables().clone();
-        variables.extend(own_settings(&namespace, &stack, &folder));
-        let text = |path: &Path| path.display().to_string();
-        let mut set = |name: &str, value: String| variables.insert(name.to_owned(), value);
-        set("DATABASE_URL", database);
-        set("MEDHUB__REGISTRY__LOGIN", format!("{USER}:{PASSWORD}"));
-        set("MEDHUB__REGISTRY__PRIVATE", "true".to_owned());
-        set("KAFKA_BROKERS", kafka.address().to_owned());
-        set("MEDHUB__KAFKA__SECURITY_PROTOCOL", "sasl_ssl".to_owned());
-        set("MEDHUB__KAFKA__SASL__MECHANISM", "SCRAM-SHA-512".to_owned());
-        set("MEDHUB__KAFKA__SASL__USERNAME", USER.to_owned());
-        set("MEDHUB__KAFKA__SASL__PASSWORD", PASSWORD.to_owned());
-        set("MEDHUB__KAFKA__COMPRESSION", "zstd".to_owned());
-        set("MEDHUB__KAFKA__TLS__CERTIFICATE_FILE", text(&client.certificate));
-        set("MEDHUB__KAFKA__TLS__KEY_FILE", text(&client.key));
-        let mut of_registry = variables.clone();
-        of_registry.insert("MEDHUB__HTTP__TLS__CERTIFICATE_FILE".to_owned(), text(&server.certificate));
-        of_registry.insert("MEDHUB__HTTP__TLS__KEY_FILE".to_owned(), text(&server.key));
-        let registry_args = ["serve", "--role", "registry"];
-        let mut registry = or_fail(
-            ProductProcess::start(&of_registry, stack.folder(), "registry", &registry_args),
-            "starting the registry",
+        let (kafka, redis, (stack, database)) = tokio::join!(
+            SecuredKafka::start(shared, folder, &authority, &server, (USER, PASSWORD)),
+            start_redis(shared, folder),
+            start_postgres(shared, &authority, &server, &client),
         );
-        let registry_address = or_fail(registry.wait_for_address(ProductEdge::Http).await, "waiting for the registry");
+        let (redis, redis_address) = or_fail(redis, "starting Redis");
 
-        let upstreams = Upstreams::new(&stack, redis_address);
-        let (proxies, addresses) = upstreams.secure(&server).await;
+        let mut variables = stack.variables().clone();
+        variables.extend(own_settings(&TestNamespace::new(), &stack, folder));
+        variables.insert("DATABASE_URL".to_owned(), database);
+        variables.extend(user_settings(kafka.address(), &client));
+        let (registry, registry_address) = start_registry(variables.clone(), folder, &server).await;
+        let (proxies, addresses) = Upstreams::new(shared, redis_address).secure(&server).await;
         variables.extend(addresses);
         variables.insert("SCHEMA_REGISTRY_URL".to_owned(), format!("https://{registry_address}"));
         variables.extend(authorities(authority.file()));
-        Self { variables, authority, _proxies: proxies, _registry: registry, _kafka: kafka, redis, stack }
+        Self {
+            variables,
+            authority,
+            _proxies: proxies,
+            _registry: registry,
+            _kafka: kafka,
+            redis,
+            stack,
+            _folder: test_folder,
+        }
     }
 
     /// The settings with which the product reaches the engines.
@@ -146,7 +140,7 @@ impl SecuredEngines {
     /// If Postgres does not take it.
     pub async fn expire_postgres(&self) {
         let expired = self.authority.issue_expired("expired-postgres");
-        let folder = self.stack.data_folder().join("postgres");
+        let folder = postgres_folder(&self.stack);
         install_file(&expired.certificate, &folder.join("server.crt"));
         install_file(&expired.key, &folder.join("server.key"));
         let admin = PgConnection::connect(self.stack.variable("DATABASE_URL")).await;
@@ -198,6 +192,38 @@ pub fn authorities(file: &Path) -> EnvironmentVariables {
     settings
 }
 
+/// The settings of the users, and of Kafka's client.
+fn user_settings(kafka: &str, client: &IssuedCertificate) -> EnvironmentVariables {
+    let text = |path: &Path| path.display().to_string();
+    let settings = [
+        ("MEDHUB__REGISTRY__LOGIN", format!("{USER}:{PASSWORD}")),
+        ("MEDHUB__REGISTRY__PRIVATE", "true".to_owned()),
+        ("KAFKA_BROKERS", kafka.to_owned()),
+        ("MEDHUB__KAFKA__SECURITY_PROTOCOL", "sasl_ssl".to_owned()),
+        ("MEDHUB__KAFKA__SASL__MECHANISM", "SCRAM-SHA-512".to_owned()),
+        ("MEDHUB__KAFKA__SASL__USERNAME", USER.to_owned()),
+        ("MEDHUB__KAFKA__SASL__PASSWORD", PASSWORD.to_owned()),
+        ("MEDHUB__KAFKA__COMPRESSION", "zstd".to_owned()),
+        ("MEDHUB__KAFKA__TLS__CERTIFICATE_FILE", text(&client.certificate)),
+        ("MEDHUB__KAFKA__TLS__KEY_FILE", text(&client.key)),
+    ];
+    settings.map(|(name, value)| (name.to_owned(), value)).into()
+}
+
+/// Starts the role `registry` with a certificate, and returns its address.
+async fn start_registry(
+    mut settings: EnvironmentVariables,
+    folder: &Path,
+    certificate: &IssuedCertificate,
+) -> (ProductProcess, String) {
+    settings.insert("MEDHUB__HTTP__TLS__CERTIFICATE_FILE".to_owned(), certificate.certificate.display().to_string());
+    settings.insert("MEDHUB__HTTP__TLS__KEY_FILE".to_owned(), certificate.key.display().to_string());
+    let args = ["serve", "--role", "registry"];
+    let mut registry = or_fail(ProductProcess::start(&settings, folder, "registry", &args), "starting the registry");
+    let address = or_fail(registry.wait_for_address(ProductEdge::Http).await, "waiting for the registry");
+    (registry, address)
+}
+
 /// Servers without TLS, by the variable that names them.
 struct Upstreams(Vec<(&'static str, &'static str, String)>);
 
@@ -227,14 +253,18 @@ impl Upstreams {
     }
 }
 
-/// Gives the stack's Postgres a certificate and a user that needs one, and returns the URL of that user's database.
-async fn secure_postgres(
-    stack: &TestStack,
+/// Starts a Postgres with a certificate and a user that needs one, and returns it with the URL of that user's database. Its
+/// stack has the other engines of `shared`, so that it starts no more than this.
+async fn start_postgres(
+    shared: &TestStack,
     authority: &CertificateAuthority,
     server: &IssuedCertificate,
     client: &IssuedCertificate,
-) -> String {
-    let folder = stack.data_folder().join("postgres");
+) -> (TestStack, String) {
+    let others = ["SCHEMA_REGISTRY_URL", "KAFKA_BROKERS", "CLICKHOUSE_URL", "QDRANT_URL", "REDIS_URL"];
+    let others = others.map(|variable| (variable.to_owned(), shared.variable(variable).to_owned()));
+    let stack = TestStack::start_with(&["--engines-only"], others.into()).await;
+    let folder = postgres_folder(&stack);
     install_file(authority.file(), &folder.join("authority.crt"));
     install_file(&server.certificate, &folder.join("server.crt"));
     install_file(&server.key, &folder.join("server.key"));
@@ -261,7 +291,11 @@ async fn secure_postgres(
         .append_pair("sslrootcert", &authority.file().display().to_string())
         .append_pair("sslcert", &client.certificate.display().to_string())
         .append_pair("sslkey", &client.key.display().to_string());
-    url.into()
+    (stack, url.into())
+}
+
+fn postgres_folder(stack: &TestStack) -> PathBuf {
+    stack.data_folder().join("postgres")
 }
 
 /// Copies a file into the folder of Postgres, readable by its user only.

@@ -10,6 +10,7 @@ use anyhow::Context as _;
 
 use crate::{
     TestStack,
+    blocking::run_blocking,
     failure::or_fail,
     free_port::find_free_port,
     guarded_child,
@@ -32,7 +33,7 @@ impl SecuredKafka {
     ///
     /// # Panics
     /// If it cannot be started.
-    pub(crate) fn start(
+    pub(crate) async fn start(
         stack: &TestStack,
         folder: &Path,
         authority: &CertificateAuthority,
@@ -55,8 +56,8 @@ impl SecuredKafka {
         let properties = properties.display().to_string();
         let format = ["kafka.tools.StorageTool", "format", "-t", CLUSTER_ID, "-c", &properties, "--add-scram", &scram];
         let mut command = guarded_child::command(&command_line[0]);
-        let formatted =
-            or_fail(command.args(&command_line[1..]).args(format).output(), "formatting the broker's folder");
+        command.args(&command_line[1..]).args(format);
+        let formatted = or_fail(run_blocking(move || command.output()).await, "formatting the broker's folder");
         assert!(formatted.status.success(), "{}", String::from_utf8_lossy(&formatted.stderr));
 
         let mut command: Command = guarded_child::command(&command_line[0]);

@@ -92,7 +92,10 @@ impl ConsumerContext for ConnectionLog {}
 impl KafkaClient {
     pub(super) fn new(config: &eventstore::topic::KafkaConfig) -> Result<Self, KafkaError> {
         let topic = BoundedContext::Opportunities.topic(&config.topic_prefix);
-        let client = config.client_config().create_with_context(ConnectionLog::default())?;
+        let mut settings = config.client_config();
+        // Some refusals are no errors to it, such as the end of a connection without TLS.
+        settings.set_log_level(RDKafkaLogLevel::Info);
+        let client = settings.create_with_context(ConnectionLog::default())?;
         Ok(Self { client, topic, brokers: config.brokers.clone(), tls: config.tls.clone() })
     }
 
@@ -100,8 +103,14 @@ impl KafkaClient {
     pub(super) async fn ping(self: &Arc<Self>, timeout: Duration) -> Result<(), KafkaPingError> {
         let kafka = Arc::clone(self);
         // Metadata of one topic only: a cluster may have thousands.
-        let mut metadata =
-            tokio::task::spawn_blocking(move || kafka.client.fetch_metadata(Some(&kafka.topic), timeout).map(drop));
+        let mut metadata = tokio::task::spawn_blocking(move || {
+            let answer = kafka.client.fetch_metadata(Some(&kafka.topic), timeout).map(drop);
+            if answer.is_ok() {
+                // Here, for a ping that does not wait for the answer, too.
+                kafka.client.context().set_last_failure(None);
+            }
+            answer
+        });
         let refusal = async {
             self.client.context().wait_for_refusal().await;
             // Another broker may answer.
@@ -109,10 +118,7 @@ impl KafkaClient {
         };
         let source = tokio::select! {
             answer = &mut metadata => match answer {
-                Ok(Ok(())) => {
-                    self.client.context().set_last_failure(None);
-                    return Ok(());
-                }
+                Ok(Ok(())) => return Ok(()),
                 Ok(Err(error)) => Some(error),
                 Err(ended) => std::panic::resume_unwind(ended.into_panic()),
             },

@@ -34,6 +34,20 @@ fn files_that_fit_have_no_problems() {
 }
 
 #[test]
+fn neither_keys_nor_files_that_cannot_be_used_print_what_they_hold() {
+    let folder = write_files();
+    let complete = config(&folder, None, Some("certificate.pem"), Some("key.pem"));
+    let identity = complete.read_identity().unwrap().unwrap();
+    assert!(identity.key.starts_with(b"-----BEGIN"));
+    assert_eq!(format!("{identity:?}"), "TlsIdentity { .. }");
+    // A file that is cut off, as one that is being written.
+    let pem = fs::read_to_string(folder.path().join("key.pem")).unwrap();
+    fs::write(folder.path().join("key.pem"), &pem[..pem.len() / 2]).unwrap();
+    let problems = complete.find_problems("redis").join("; ");
+    assert!(problems.contains("no unencrypted private key") && !problems.contains(&pem[40..60]), "{problems}");
+}
+
+#[test]
 fn every_wrong_file_is_named_by_its_variable() {
     let folder = write_files();
     let problems = config(&folder, Some("absent.pem"), Some("notes.txt"), Some("notes.txt")).find_problems("kafka");
@@ -62,6 +76,6 @@ fn files_of_an_engine_without_tls_are_a_problem() {
     let tls = config(&folder, Some("certificate.pem"), None, None);
     let problem = |url| tls.find_scheme_problem("redis", url, "REDIS_URL", "rediss");
     assert!(problem("redis://h").unwrap().contains("REDIS_URL does not begin with rediss://"));
-    assert_eq!(problem("rediss://h"), None);
+    assert_eq!([problem("rediss://h"), problem("REDISS://h")], [None, None]);
     assert_eq!(EngineTlsConfig::default().find_scheme_problem("redis", "redis://h", "REDIS_URL", "rediss"), None);
 }

@@ -35,6 +35,7 @@ async fn everything_works_over_tls_and_each_wrong_certificate_or_password_is_nam
     tokio::join!(
         a_wrong_authority_is_named_for_every_engine(&engines, folder.path()),
         a_wrong_password_is_named(&engines),
+        a_client_without_tls_is_told_so(&engines),
         a_start_names_what_waiting_does_not_repair(&engines),
     );
     an_expired_certificate_is_named_for_every_engine(&engines).await;
@@ -116,6 +117,35 @@ async fn a_wrong_password_is_named(engines: &SecuredEngines) {
     let report = diagnose(engines, plain.into()).await;
     let kafka = report["engines"].as_array().unwrap().iter().find(|engine| engine["engine"] == "kafka").unwrap();
     assert_eq!(kafka["answers"], true, "{report}");
+}
+
+async fn a_client_without_tls_is_told_so(engines: &SecuredEngines) {
+    let mut database = url::Url::parse(&engines.variables()["DATABASE_URL"]).unwrap();
+    database.set_query(Some("sslmode=disable"));
+    let mut changes: EnvironmentVariables = engines
+        .variables()
+        .keys()
+        .filter(|name| name.contains("__TLS__"))
+        .map(|name| (name.clone(), String::new()))
+        .collect();
+    changes.extend(
+        ["MECHANISM", "USERNAME", "PASSWORD"].map(|key| (format!("MEDHUB__KAFKA__SASL__{key}"), String::new())),
+    );
+    changes.insert("MEDHUB__KAFKA__SECURITY_PROTOCOL".to_owned(), "plaintext".to_owned());
+    changes.insert("DATABASE_URL".to_owned(), database.into());
+    for (variable, with_tls, without) in [
+        ("SCHEMA_REGISTRY_URL", "https", "http"),
+        ("CLICKHOUSE_URL", "https", "http"),
+        ("QDRANT_URL", "https", "http"),
+        ("REDIS_URL", "rediss", "redis"),
+    ] {
+        changes.insert(variable.to_owned(), engines.variables()[variable].replace(with_tls, without));
+    }
+    let report = diagnose(engines, changes).await;
+    for engine in ENGINES {
+        let failure = find_failure(&report, engine);
+        assert!(failure.contains("the server requires TLS"), "{engine}: {failure}");
+    }
 }
 
 async fn a_start_names_what_waiting_does_not_repair(engines: &SecuredEngines) {

@@ -1,7 +1,10 @@
 //! The certificate of the listeners, which is read again when its files change.
 
 use std::{
-    sync::{Arc, PoisonError, RwLock},
+    sync::{
+        Arc, PoisonError, RwLock,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -27,6 +30,8 @@ pub struct ServerCertificate {
     files: EngineTlsConfig,
     reload_interval: Duration,
     current: Arc<CurrentCertificate>,
+    /// Whether a listener follows the files: one does so for all of them.
+    is_followed: Arc<AtomicBool>,
     acceptor: TlsAcceptor,
 }
 
@@ -62,7 +67,8 @@ impl ServerCertificate {
             .with_cert_resolver(Arc::clone(&current) as Arc<dyn ResolvesServerCert>);
         server.alpn_protocols = PROTOCOLS.map(<[u8]>::to_vec).to_vec();
         let reload_interval = Duration::from_millis(config.reload_ms.max(1));
-        Ok(Some(Self { files, reload_interval, current, acceptor: TlsAcceptor::from(Arc::new(server)) }))
+        let acceptor = TlsAcceptor::from(Arc::new(server));
+        Ok(Some(Self { files, reload_interval, current, is_followed: Arc::default(), acceptor }))
     }
 
     pub(super) fn acceptor(&self) -> &TlsAcceptor {
@@ -70,8 +76,11 @@ impl ServerCertificate {
     }
 
     /// Reads the files again and again. Connections that are open keep the certificate that they were opened with; files
-    /// that cannot be used, such as those of half a rotation, change nothing.
+    /// that cannot be used, such as those of half a rotation, change nothing. Returns at once if a clone does so already.
     pub(super) async fn follow_files(self) {
+        if self.is_followed.swap(true, Ordering::Relaxed) {
+            return;
+        }
         let mut is_usable = true;
         loop {
             tokio::time::sleep(self.reload_interval).await;

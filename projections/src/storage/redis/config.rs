@@ -12,7 +12,7 @@
 
 use std::{fmt, time::Duration};
 
-use engine_security::{EngineTlsConfig, TlsFileError, install_crypto_provider};
+use engine_security::{EngineTlsConfig, TlsFileError, has_scheme, install_crypto_provider};
 use redis::{Client, ClientTlsConfig, ErrorKind, RedisError, RedisResult, TlsCertificates};
 use serde::{Deserialize, Serialize};
 
@@ -56,8 +56,8 @@ impl Default for RedisConfig {
     }
 }
 
-/// Beginning of a URL with TLS.
-const TLS_SCHEME: &str = "rediss://";
+/// Scheme of a URL with TLS.
+const TLS_SCHEME: &str = "rediss";
 
 impl RedisConfig {
     /// Creates a client of the server, which every connection of the product to it comes from.
@@ -65,7 +65,7 @@ impl RedisConfig {
     /// # Errors
     /// [`RedisError`] when the URL is invalid or a file of `tls` cannot be used.
     pub fn open_client(&self) -> RedisResult<Client> {
-        if !self.url.starts_with(TLS_SCHEME) {
+        if !has_scheme(&self.url, TLS_SCHEME) {
             return Client::open(self.url.as_str());
         }
         // The client takes the provider of the process, and panics without one.
