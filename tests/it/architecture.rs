@@ -199,7 +199,18 @@ const FOLDER_LAYERS: &[(&str, &[&[&str]])] = &[
             ],
         ],
     ),
-    ("server", &[&["cli"], &["serve"], &["jobs"], &["schema_registry"], &["engine_clients"], &["config"]]),
+    (
+        "server",
+        &[
+            &["cli"],
+            &["serve"],
+            &["jobs"],
+            &["schema_registry"],
+            &["engine_clients"],
+            &["connection_advice"],
+            &["config"],
+        ],
+    ),
 ];
 
 /// The arrows between top folders that lead to an earlier layer or stay in one.

@@ -116,17 +116,24 @@ impl SecuredEngines {
         ProductHandle::new(None, variables, self.stack.folder().to_owned())
     }
 
-    /// Prepares the engines and starts the product with every role.
+    /// Prepares the engines for the product, once all of them answer.
     ///
     /// # Panics
-    /// If it does not become ready.
-    pub async fn start_product(&self) -> SecuredProduct {
+    /// If one of them does not.
+    pub async fn migrate(&self) {
         let migrated = eventually(async || {
             let output = self.with_settings(EnvironmentVariables::new()).run_medhub(&["migrate"]).await;
             anyhow::ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
             Ok(output)
         });
         migrated.await;
+    }
+
+    /// Starts the product with every role.
+    ///
+    /// # Panics
+    /// If it does not become ready.
+    pub async fn start_product(&self) -> SecuredProduct {
         let (folder, args) = (self.stack.folder(), ["serve", "--role", "all"]);
         let mut process =
             or_fail(ProductProcess::start(&self.variables, folder, "product", &args), "starting the product");

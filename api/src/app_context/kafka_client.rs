@@ -13,11 +13,17 @@ use rdkafka::{
     consumer::{BaseConsumer, Consumer, ConsumerContext},
     error::KafkaError,
 };
-use tokio::{net::TcpStream, sync::Notify};
+use tokio::net::TcpStream;
 use tokio_rustls::{TlsConnector, rustls::pki_types::ServerName};
 
 /// How long a ping waits for another broker after one has refused the connection.
 const REFUSAL_PAUSE: Duration = Duration::from_millis(500);
+
+/// How often the client library is asked for its reports while a ping waits.
+const REPORT_INTERVAL: Duration = Duration::from_millis(20);
+
+/// Reports that are read then; it writes no more in an interval.
+const REPORTS_AT_A_TIME: usize = 16;
 
 /// Timeout of a look at the certificate of a broker.
 const VERIFY_WITHIN: Duration = Duration::from_millis(200);
@@ -47,7 +53,6 @@ pub struct KafkaPingError {
 #[derive(Default)]
 struct ConnectionLog {
     last_failure: Mutex<Option<String>>,
-    refused: Notify,
 }
 
 impl ConnectionLog {
@@ -59,11 +64,8 @@ impl ConnectionLog {
         *self.last_failure.lock().unwrap_or_else(PoisonError::into_inner) = failure;
     }
 
-    /// Returns once a broker has refused a connection.
-    async fn wait_for_refusal(&self) {
-        while !self.last_failure().is_some_and(|failure| is_refusal(&failure)) {
-            self.refused.notified().await;
-        }
+    fn has_refusal(&self) -> bool {
+        self.last_failure().is_some_and(|failure| is_refusal(&failure))
     }
 }
 
@@ -78,9 +80,10 @@ impl ClientContext for ConnectionLog {
         if facility == "FAIL" {
             // Begins with the names of the client and of its thread.
             let failure = message.split_once("]: ").map_or(message, |(_, text)| text);
-            self.set_last_failure(Some(failure.to_owned()));
-            if is_refusal(failure) {
-                self.refused.notify_one();
+            // A broker that refuses also hangs up, which says less.
+            let says_less = failure.contains("Disconnected") && !is_refusal(failure) && self.has_refusal();
+            if !says_less {
+                self.set_last_failure(Some(failure.to_owned()));
             }
         }
         tracing::debug!(?level, facility, message, "message of the Kafka client");
@@ -112,7 +115,7 @@ impl KafkaClient {
             answer
         });
         let refusal = async {
-            self.client.context().wait_for_refusal().await;
+            self.wait_for_refusal().await;
             // Another broker may answer.
             tokio::time::sleep(REFUSAL_PAUSE).await;
         };
@@ -134,6 +137,20 @@ impl KafkaClient {
             failure.push_str(&verdict);
         }
         Err(KafkaPingError { last_failure, source })
+    }
+
+    /// Returns once a broker has refused a connection. The client library keeps its reports until they are asked for.
+    async fn wait_for_refusal(&self) {
+        loop {
+            for _ in 0..REPORTS_AT_A_TIME {
+                // A report goes to the context, an error repeats one, and there are no records.
+                drop(self.client.poll(Duration::ZERO));
+            }
+            if self.client.context().has_refusal() {
+                return;
+            }
+            tokio::time::sleep(REPORT_INTERVAL).await;
+        }
     }
 
     /// Why the certificate of the first broker is not valid: the client library does not tell an expired certificate from
