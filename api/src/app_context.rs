@@ -42,6 +42,7 @@ pub use self::{
     embedding_model::load_embedding_model,
     event_feed::{EventFeed, FeedFollower},
     experiment_reports::ExperimentReportError,
+    kafka_client::KafkaPingError,
     pipeline_status::{PipelineError, PipelineStatus, ProjectionRow, RelayRow},
     registry_client::{ReadOnlyRegistryClient, RegisteredSchema, RegistryLookupError},
     service_findings::ServiceFinding,
@@ -134,6 +135,9 @@ pub enum AppContextError {
     /// The URL of the schema registry is invalid.
     #[error("setting up the client of the schema registry")]
     Registry(#[source] RegistryLookupError),
+    /// The URL of Redis is invalid, or a file of `redis.tls` cannot be used.
+    #[error("setting up the Redis client")]
+    Redis(#[source] redis::RedisError),
     /// The Kafka client rejects its settings.
     #[error("setting up the Kafka client")]
     Kafka(#[source] rdkafka::error::KafkaError),
@@ -181,7 +185,10 @@ impl AppContext {
         let runtime = Arc::new(runtime);
         let dispatcher = Arc::new(CommandDispatcher::new(store.clone(), Arc::new(SystemClock)));
         let proposal_sync = ProposalSync::new(SharedTextStore::new(pool.clone()), Arc::clone(&dispatcher));
-        let peers = PeerChannelConfig { url: config.redis.url.clone(), prefix: config.redis.key_prefix.clone() };
+        let peers = PeerChannelConfig {
+            client: config.redis.open_client().map_err(AppContextError::Redis)?,
+            prefix: config.redis.key_prefix.clone(),
+        };
         let rooms =
             RoomManager::new(config.collaboration.clone(), proposal_sync, &peers).map_err(AppContextError::Rooms)?;
         Ok(Self {

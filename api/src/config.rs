@@ -3,6 +3,7 @@
 
 mod admin;
 mod auth;
+mod connection_problems;
 mod engines;
 mod http;
 mod masked_url;
@@ -12,7 +13,7 @@ pub use self::{
     admin::{AdminConfig, AdminToken, TokenTooShort},
     auth::{AuthConfig, AuthSecret, SecretTooShort},
     engines::EngineConfig,
-    http::HttpConfig,
+    http::{HttpConfig, ListenerTlsConfig},
     masked_url::{MASK, is_secret_key, mask_url},
     rate_limits::RateLimitConfig,
 };

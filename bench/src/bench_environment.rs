@@ -12,6 +12,7 @@ use eventstore::{
 use projections::{
     read_models::ReadModels,
     runtime::{AnyProjection, ControlStore, ProjectionRuntime, ReadModelGeneration},
+    storage::redis::RedisConfig,
 };
 use schemas::registry_client::SchemaRegistryClient;
 use secrecy::{ExposeSecret, SecretString};
@@ -54,7 +55,7 @@ pub(super) async fn with_bench_environment<T>(
         let registry = SchemaRegistryClient::new(&config.registry);
         let runtime = ProjectionRuntime::new(ControlStore::new(pool.clone()), log, registry, config.worker.clone());
         let environment = BenchEnvironment { pool: pool.clone(), config, runtime, read_models, name_prefix: name };
-        let outcome = database.run_until_interrupted(environment.run_prepared(work)).await;
+        let outcome = database.run_until_interrupted(Box::pin(environment.run_prepared(work))).await;
         let removed = environment.remove_environment().await;
         outcome.and_then(|result| removed.map(|()| result))
     })
@@ -78,9 +79,7 @@ impl BenchEnvironment {
     /// The first error.
     async fn remove_environment(&self) -> anyhow::Result<()> {
         let models = self.discard_read_models().await;
-        let keys = unlink_keys(&self.config.redis.url, &self.config.redis.key_prefix)
-            .await
-            .context("removing the benchmark's keys in Redis");
+        let keys = unlink_keys(&self.config.redis).await.context("removing the benchmark's keys in Redis");
         let analysts =
             baseline::remove_analyst_database(self).await.context("removing the benchmark's database for analysts");
         let topics = topics::delete_topics(&self.config.kafka, &self.name_prefix)
@@ -160,9 +159,9 @@ fn database_url(config: &PostgresConfig, database: &str) -> anyhow::Result<Secre
 }
 
 /// Removes what has no generation, such as cached answers of a service.
-async fn unlink_keys(url: &str, prefix: &str) -> anyhow::Result<()> {
-    let mut connection = redis::Client::open(url)?.get_multiplexed_async_connection().await?;
-    let (mut cursor, pattern) = (0_u64, format!("{prefix}*"));
+async fn unlink_keys(config: &RedisConfig) -> anyhow::Result<()> {
+    let mut connection = config.open_client()?.get_multiplexed_async_connection().await?;
+    let (mut cursor, pattern) = (0_u64, format!("{}*", config.key_prefix));
     loop {
         let mut scan = redis::cmd("SCAN");
         scan.arg(cursor).arg("MATCH").arg(&pattern).arg("COUNT").arg(1_000);

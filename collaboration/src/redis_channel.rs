@@ -17,11 +17,11 @@ const RESPONSE_TIMEOUT: Duration = Duration::from_millis(500);
 /// Capacity of the outbox; messages beyond it are dropped, since a hung server must not delay senders.
 const OUTBOX_LENGTH: usize = 1_024;
 
-/// Settings of the channels between processes.
+/// The channels between processes.
 #[derive(Debug, Clone)]
 pub struct PeerChannelConfig {
-    /// URL of the `Redis` server; may contain user, password and database.
-    pub url: String,
+    /// Client of the `Redis` server.
+    pub client: Client,
     /// Prefix of the channels' names.
     pub prefix: String,
 }
@@ -45,9 +45,9 @@ impl RedisChannel {
     /// Creates the channel `name` over the server in `config`. Must be called within a Tokio runtime.
     ///
     /// # Errors
-    /// [`TextError::Redis`] when the URL is invalid.
+    /// [`TextError::Redis`] when a setting is invalid.
     pub(crate) fn new(config: &PeerChannelConfig, name: &str) -> Result<Self, TextError> {
-        let client = Client::open(config.url.as_str()).map_err(TextError::Redis)?;
+        let client = config.client.clone();
         let manager = ConnectionManagerConfig::new()
             .set_connection_timeout(Some(RESPONSE_TIMEOUT))
             .set_response_timeout(Some(RESPONSE_TIMEOUT))

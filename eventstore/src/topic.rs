@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use domain::context::BoundedContext;
+use engine_security::{EngineTlsConfig, KafkaSaslConfig, KafkaSecurity, KafkaSecurityProtocol};
 use rdkafka::{
     ClientConfig,
     admin::{
@@ -37,6 +38,35 @@ const MAX_RECORD_BYTES: &str = "10485760";
 /// The cleanup policy under which a topic keeps every event until its retention ends.
 const DELETE_POLICY: &str = "delete";
 
+/// Compression of the records that the relay publishes. Consumers read all of them.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum RecordCompression {
+    /// None.
+    #[default]
+    None,
+    /// Gzip.
+    Gzip,
+    /// Snappy.
+    Snappy,
+    /// LZ4: the least work for a broker and for consumers.
+    Lz4,
+    /// Zstandard: the smallest records.
+    Zstd,
+}
+
+impl RecordCompression {
+    fn name(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Gzip => "gzip",
+            Self::Snappy => "snappy",
+            Self::Lz4 => "lz4",
+            Self::Zstd => "zstd",
+        }
+    }
+}
+
 /// Settings of the broker and the topics.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -54,6 +84,14 @@ pub struct KafkaConfig {
     /// How long the relay's producer waits for further records before it sends a batch, in milliseconds. More means fewer
     /// requests while there is much to send, and later records while there is little.
     pub linger_ms: u32,
+    /// Compression of published records.
+    pub compression: RecordCompression,
+    /// Whether connections use TLS and authenticate a user.
+    pub security_protocol: KafkaSecurityProtocol,
+    /// The user.
+    pub sasl: KafkaSaslConfig,
+    /// Authorities and the client's certificate.
+    pub tls: EngineTlsConfig,
 }
 
 impl Default for KafkaConfig {
@@ -66,6 +104,10 @@ impl Default for KafkaConfig {
             retention_hours: 0,
             // Events that wait for each other already arrive together: the relay reads them by the batch.
             linger_ms: 1,
+            compression: RecordCompression::default(),
+            security_protocol: KafkaSecurityProtocol::default(),
+            sasl: KafkaSaslConfig::default(),
+            tls: EngineTlsConfig::default(),
         }
     }
 }
@@ -81,7 +123,15 @@ impl KafkaConfig {
         // (`none`), and should not wait for five minutes, its default.
         config.set("metadata.recovery.strategy", "rebootstrap");
         config.set("metadata.recovery.rebootstrap.trigger.ms", "5000");
+        for (key, value) in self.security().client_settings() {
+            config.set(key, value);
+        }
         config
+    }
+
+    /// How clients connect and authenticate.
+    pub fn security(&self) -> KafkaSecurity<'_> {
+        KafkaSecurity { protocol: self.security_protocol, sasl: &self.sasl, tls: &self.tls }
     }
 
     /// The configuration of a producer of events.
@@ -91,6 +141,7 @@ impl KafkaConfig {
             .set("enable.idempotence", "true")
             .set("acks", "all")
             .set("linger.ms", self.linger_ms.to_string())
+            .set("compression.type", self.compression.name())
             // No time-out: if a record were dropped and later ones succeeded, an aggregate's events would be out of
             // order.
             .set("message.timeout.ms", "0")

@@ -7,6 +7,7 @@ use std::{
     time::Duration,
 };
 
+use engine_security::{EngineTlsConfig, TlsFileError};
 use schema_registry_converter::{
     async_impl::schema_registry::{SrSettings, get_schema_by_id_and_type, post_schema},
     error::SRCError,
@@ -27,26 +28,38 @@ use crate::{
 /// | --- | --- | --- |
 /// | `MEDHUB__REGISTRY__URL` | `http://127.0.0.1:8081` | the address; also `SCHEMA_REGISTRY_URL`; may contain a login |
 /// | `MEDHUB__REGISTRY__LOGIN` | none | `name:password`: the role `registry` requires it of clients that register schemas; the relay, the workers and `medhub migrate` send it unless the address contains a login |
+/// | `MEDHUB__REGISTRY__TLS__CA_FILE`, `_CERTIFICATE_FILE`, `_KEY_FILE` | the system's authorities | see [`EngineTlsConfig`]; for an address that begins with `https://` |
 /// | `MEDHUB__REGISTRY__PRIVATE` | `false` | whether the role `registry` also requires the login of clients that only read |
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct RegistryConfig {
-    /// `http://host:port`; also taken from `SCHEMA_REGISTRY_URL`.
+    /// `http://host:port` or `https://host:port`; also taken from `SCHEMA_REGISTRY_URL`.
     pub url: String,
     /// The login for registering schemas; `None` if the address contains it or none is required.
     #[serde(skip_serializing)]
     pub login: Option<RegistryLogin>,
     /// Whether the role `registry` also requires the login of clients that only read.
     pub private: bool,
+    /// Authorities and the client's certificate, for a URL that begins with `https://`.
+    pub tls: EngineTlsConfig,
 }
 
 impl Default for RegistryConfig {
     fn default() -> Self {
-        Self { url: "http://127.0.0.1:8081".to_owned(), login: None, private: false }
+        Self { url: "http://127.0.0.1:8081".to_owned(), login: None, private: false, tls: EngineTlsConfig::default() }
     }
 }
 
 impl RegistryConfig {
+    /// The beginning of every HTTP client of the registry: with the files of `tls`, if there are any.
+    ///
+    /// # Errors
+    /// [`TlsFileError`] when a file cannot be used.
+    pub fn http_client_builder(&self) -> Result<reqwest::ClientBuilder, TlsFileError> {
+        let builder = reqwest::Client::builder();
+        if self.tls.is_empty() { Ok(builder) } else { Ok(builder.tls_backend_preconfigured(self.tls.client_config()?)) }
+    }
+
     /// The login that clients send; `None` if the address contains one.
     pub fn client_login(&self) -> Option<&RegistryLogin> {
         self.login.as_ref().filter(|_| strip_login(&self.url) == self.url)
@@ -161,7 +174,9 @@ impl SchemaRegistryClient {
         if let Some(login) = config.client_login() {
             settings.set_basic_authorization(login.name(), Some(login.password().expose_secret()));
         }
-        let settings = settings.set_timeout(REQUEST_TIMEOUT).build();
+        settings.set_timeout(REQUEST_TIMEOUT);
+        // Files that cannot be used are refused with the settings. A client without them reaches no server that needs them.
+        let settings = settings.build_with(config.http_client_builder().unwrap_or_default());
         Self {
             inner: Arc::new(RegistryClientState {
                 url: strip_login(&url),

@@ -57,7 +57,7 @@ const OBJECT_STORE_VARIABLES: [(&str, &str); 3] = [
 const FILE_VARIABLE: &str = "MEDHUB_CONFIG";
 
 /// Keys that workers take from the section `kafka` unless they are set in `worker`.
-const SHARED_WITH_WORKERS: [&str; 3] = ["brokers", "topic_prefix", "partitions"];
+const SHARED_WITH_WORKERS: [&str; 6] = ["brokers", "topic_prefix", "partitions", "security_protocol", "sasl", "tls"];
 
 /// The whole configuration.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -135,8 +135,10 @@ impl MedhubConfig {
         if let Some(unknown) = merged.keys().find(|section| !sections.contains(&section.as_str())) {
             return Err(ConfigError::unknown_setting(unknown, &sections, &settings));
         }
-        let engines = settings.extract_lossy().map_err(to_error)?;
-        Ok(Self { engines, merged, ..settings.extract_lossy().map_err(to_error)? })
+        let engines: EngineConfig = settings.extract_lossy().map_err(to_error)?;
+        let config = Self { engines, merged, ..settings.extract_lossy().map_err(to_error)? };
+        let problems = [config.engines.find_connection_problems(), config.http.tls.find_problems()].concat();
+        if problems.is_empty() { Ok(config) } else { Err(ConfigError::Invalid { problems }) }
     }
 
     /// Formats the merged settings as TOML, with secrets and passwords in URLs masked.

@@ -6,6 +6,7 @@
 
 pub mod cli;
 pub mod config;
+mod connection_advice;
 pub mod engine_clients;
 mod jobs;
 pub mod schema_registry;

@@ -36,13 +36,22 @@ const POOL_CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 #[derive(Debug, thiserror::Error)]
 pub enum ServeError {
     /// Engines that the role requires did not answer within the startup timeout.
-    #[error("{} did not answer within {waited_s} s; `medhub doctor` says what to do", join_names(engines))]
+    #[error(
+        "{} did not answer within {waited_s} s{}; `medhub doctor` says what to do",
+        join_names(engines),
+        known.iter().fold(String::new(), |text, problem| text + "; " + problem)
+    )]
     ServicesUnavailable {
         /// The unavailable engines.
         engines: Vec<BackingService>,
+        /// Reason and remedy of each failure that waiting does not repair.
+        known: Vec<String>,
         /// The startup timeout, in seconds.
         waited_s: u64,
     },
+    /// The certificate of the listeners cannot be used.
+    #[error("reading the certificate of the listeners")]
+    Certificate(#[source] engine_security::TlsFileError),
     /// The migrations have not been applied to the database.
     #[error("the database is not prepared; run `medhub migrate`")]
     NotMigrated,
@@ -124,8 +133,8 @@ fn join_names(engines: &[BackingService]) -> String {
 /// # Errors
 /// [`ServeError`] when the service cannot start, when a part fails, or when the shutdown exceeds its timeout.
 pub async fn run(role: ProcessRole, only: &[String], app: AppContext, config: MedhubConfig) -> Result<(), ServeError> {
-    run_until_signal(service_start::start_parts(role, only, &app, &config), config.serve.shutdown_timeout(), &app.pool)
-        .await
+    let start = Box::pin(service_start::start_parts(role, only, &app, &config));
+    run_until_signal(start, config.serve.shutdown_timeout(), &app.pool).await
 }
 
 /// Awaits `start`, runs until a signal or the end of a part, then completes the work in progress.

@@ -5,6 +5,7 @@ mod benchmarks;
 mod chaos;
 mod demonstration;
 mod engines_away;
+mod engines_with_tls;
 mod faults;
 mod import_crash;
 mod ingest_crash;

@@ -20,6 +20,7 @@ mod eventually;
 mod failure;
 pub mod faults;
 mod fetched_artifact;
+mod free_port;
 mod graphql_subscriber;
 mod guarded_child;
 mod http_response;
@@ -38,13 +39,17 @@ mod redis_cluster;
 mod running_relay;
 mod s3_server;
 pub mod sam_gov_server;
+mod secured_engines;
+mod secured_kafka;
 mod signed_in_user;
 pub mod stack_processes;
+mod test_certificates;
 mod test_database;
 mod test_folder;
 mod test_namespace;
 mod test_stack;
 mod test_turn;
+mod tls_proxy;
 mod topic_record;
 mod trace_collector;
 mod transaction_pooler;
@@ -66,11 +71,14 @@ pub use self::{
     redis_cluster::RedisCluster,
     running_relay::RunningRelay,
     s3_server::{S3Server, s3_server},
+    secured_engines::{PASSWORD, SecuredEngines, SecuredProduct, authorities},
     signed_in_user::{AcceptedChange, SignedInUser, error_code, token_for_everything_until},
+    test_certificates::{CertificateAuthority, IssuedCertificate},
     test_database::{TestTopics, database, empty_database, registry, shared_database, topics},
     test_namespace::{TestNamespace, unique_name},
     test_stack::{EnvironmentVariables, TestStack, engines},
     test_turn::{run_alone, run_beside_others, run_with_own_engines},
+    tls_proxy::TlsProxy,
     topic_record::{TopicRecord, read_positions_by_aggregate, read_records},
     trace_collector::{CollectedSpan, TraceCollector},
     transaction_pooler::TransactionPooler,

@@ -135,7 +135,7 @@ pub fn document_work_settings(concurrency: usize) -> EnvironmentVariables {
 }
 
 /// Waits until the product answers that it is ready.
-async fn wait_until_ready(
+pub(crate) async fn wait_until_ready(
     process: &mut ProductProcess,
     mut variables: BTreeMap<String, String>,
     folder: &Path,
@@ -154,7 +154,12 @@ async fn wait_until_ready(
     ProductHandle::new(Some(http), variables, folder.to_owned())
 }
 
-fn own_settings(namespace: &TestNamespace, engines: &ProductHandle, folder: &Path) -> BTreeMap<String, String> {
+/// Settings of a product with names of its own in `engines`.
+pub(crate) fn own_settings(
+    namespace: &TestNamespace,
+    engines: &ProductHandle,
+    folder: &Path,
+) -> BTreeMap<String, String> {
     let mut settings =
         or_fail(namespace.variables(engines.variable("DATABASE_URL")), "making settings of the namespace");
     let timeout_ms = WAIT_TIMEOUT.as_millis();

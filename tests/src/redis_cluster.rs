@@ -32,7 +32,10 @@ impl RedisCluster {
     /// # Panics
     /// If it does not start.
     pub async fn start() -> Self {
-        let program = or_fail(server_program().await, "finding the program of the shared Redis");
+        let program = or_fail(
+            server_program(engines().await.variable("REDIS_URL")).await,
+            "finding the program of the shared Redis",
+        );
         let (folder, port) = (TestFolder::new(), or_fail(free_port(), "finding a port"));
         let mut command = guarded_child::command(&program);
         command.args(["--bind", "127.0.0.1", "--port", &port.to_string(), "--cluster-enabled", "yes", "--save", ""]);
@@ -69,9 +72,9 @@ impl Drop for RedisCluster {
     }
 }
 
-/// The program of the shared server, as that server names it.
-async fn server_program() -> anyhow::Result<String> {
-    let client = redis::Client::open(engines().await.variable("REDIS_URL").to_owned())?;
+/// The program of the server at `url`, as that server names it.
+pub(crate) async fn server_program(url: &str) -> anyhow::Result<String> {
+    let client = redis::Client::open(url)?;
     let mut connection = client.get_multiplexed_async_connection().await?;
     let info: String = redis::cmd("INFO").arg("server").query_async(&mut connection).await?;
     let line = info.lines().find_map(|line| line.strip_prefix("executable:"));

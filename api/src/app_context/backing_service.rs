@@ -8,7 +8,7 @@ use projections::QueryError;
 use serde::{Serialize, Serializer};
 use sqlx::{Connection, PgConnection, PgPool};
 
-use super::{AppContext, RegistryLookupError};
+use super::{AppContext, RegistryLookupError, kafka_client::KafkaPingError};
 
 /// Timeout of a ping.
 const ANSWER_WITHIN: Duration = Duration::from_secs(3);
@@ -24,6 +24,9 @@ pub enum BackingService {
     Objects,
 }
 
+/// Timeout of a ping of Kafka: shorter, so that what its client reports is in the error.
+const KAFKA_ANSWER_WITHIN: Duration = Duration::from_millis(2_700);
+
 /// Why an engine is considered unavailable.
 #[derive(Debug, thiserror::Error)]
 pub enum PingError {
@@ -35,7 +38,7 @@ pub enum PingError {
     Postgres(#[source] sqlx::Error),
     /// The request for metadata from Kafka failed.
     #[error("connecting to Kafka")]
-    Kafka(#[source] rdkafka::error::KafkaError),
+    Kafka(#[source] KafkaPingError),
     /// The ping of a read model's storage failed.
     #[error("connecting to the storage of a read model")]
     ReadModel(#[source] QueryError),
@@ -129,7 +132,7 @@ impl AppContext {
                     ping_postgres(&self.pool).await.map_err(PingError::Postgres)
                 }
             }
-            BackingService::KAFKA => self.kafka.ping(ANSWER_WITHIN).await.map_err(PingError::Kafka),
+            BackingService::KAFKA => self.kafka.ping(KAFKA_ANSWER_WITHIN).await.map_err(PingError::Kafka),
             BackingService::CLICKHOUSE => {
                 self.read_models.current().analytics.ping().await.map_err(PingError::ReadModel)
             }

@@ -1,34 +1,169 @@
 //! Pings Kafka. One client for the lifetime of the process: each client starts its own threads.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use domain::context::BoundedContext;
+use engine_security::EngineTlsConfig;
 use rdkafka::{
-    consumer::{BaseConsumer, Consumer},
+    ClientContext,
+    config::RDKafkaLogLevel,
+    consumer::{BaseConsumer, Consumer, ConsumerContext},
     error::KafkaError,
 };
+use tokio::net::TcpStream;
+use tokio_rustls::{TlsConnector, rustls::pki_types::ServerName};
+
+/// How long a ping waits for another broker after one has refused the connection.
+const REFUSAL_PAUSE: Duration = Duration::from_millis(500);
+
+/// How often the client library is asked for its reports while a ping waits.
+const REPORT_INTERVAL: Duration = Duration::from_millis(20);
+
+/// Reports that are read then; it writes no more in an interval.
+const REPORTS_AT_A_TIME: usize = 16;
+
+/// Timeout of a look at the certificate of a broker.
+const VERIFY_WITHIN: Duration = Duration::from_millis(200);
 
 /// A client that requests metadata and never consumes.
 pub(super) struct KafkaClient {
-    client: BaseConsumer,
+    client: BaseConsumer<ConnectionLog>,
     topic: String,
+    brokers: String,
+    tls: EngineTlsConfig,
 }
+
+/// Why Kafka does not answer.
+#[derive(Debug, thiserror::Error)]
+#[error("{}", last_failure.as_deref().unwrap_or("no broker answers"))]
+pub struct KafkaPingError {
+    /// What the client library has logged last about a connection: why TLS or the authentication failed. Its error only
+    /// says that no broker answers.
+    last_failure: Option<String>,
+    /// `None` if the ping did not wait for it.
+    #[source]
+    source: Option<KafkaError>,
+}
+
+/// Keeps the last failed connection that the client library reports. It reports the same failure of a broker seldom, so
+/// that a failure counts until a ping succeeds.
+#[derive(Default)]
+struct ConnectionLog {
+    last_failure: Mutex<Option<String>>,
+}
+
+impl ConnectionLog {
+    fn last_failure(&self) -> Option<String> {
+        self.last_failure.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn set_last_failure(&self, failure: Option<String>) {
+        *self.last_failure.lock().unwrap_or_else(PoisonError::into_inner) = failure;
+    }
+
+    fn has_refusal(&self) -> bool {
+        self.last_failure().is_some_and(|failure| is_refusal(&failure))
+    }
+}
+
+/// Whether a failure is one of TLS or of the authentication, which the client library repeats in vain.
+fn is_refusal(failure: &str) -> bool {
+    ["SSL", "SASL", "uthenticat"].iter().any(|word| failure.contains(word))
+}
+
+impl ClientContext for ConnectionLog {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        // `FAIL` is a connection that could not be opened or was lost; the client retries by itself.
+        if facility == "FAIL" {
+            // Begins with the names of the client and of its thread.
+            let failure = message.split_once("]: ").map_or(message, |(_, text)| text);
+            // A broker that refuses also hangs up, which says less.
+            let says_less = failure.contains("Disconnected") && !is_refusal(failure) && self.has_refusal();
+            if !says_less {
+                self.set_last_failure(Some(failure.to_owned()));
+            }
+        }
+        tracing::debug!(?level, facility, message, "message of the Kafka client");
+    }
+}
+
+impl ConsumerContext for ConnectionLog {}
 
 impl KafkaClient {
     pub(super) fn new(config: &eventstore::topic::KafkaConfig) -> Result<Self, KafkaError> {
         let topic = BoundedContext::Opportunities.topic(&config.topic_prefix);
-        Ok(Self { client: config.client_config().create()?, topic })
+        let mut settings = config.client_config();
+        // Some refusals are no errors to it, such as the end of a connection without TLS.
+        settings.set_log_level(RDKafkaLogLevel::Info);
+        let client = settings.create_with_context(ConnectionLog::default())?;
+        Ok(Self { client, topic, brokers: config.brokers.clone(), tls: config.tls.clone() })
     }
 
     /// Checks that a broker answers within `timeout`.
-    pub(super) async fn ping(self: &Arc<Self>, timeout: Duration) -> Result<(), KafkaError> {
+    pub(super) async fn ping(self: &Arc<Self>, timeout: Duration) -> Result<(), KafkaPingError> {
         let kafka = Arc::clone(self);
         // Metadata of one topic only: a cluster may have thousands.
-        let ping =
-            tokio::task::spawn_blocking(move || kafka.client.fetch_metadata(Some(&kafka.topic), timeout).map(drop));
-        match ping.await {
-            Ok(answer) => answer,
-            Err(ended) => std::panic::resume_unwind(ended.into_panic()),
+        let mut metadata = tokio::task::spawn_blocking(move || {
+            let answer = kafka.client.fetch_metadata(Some(&kafka.topic), timeout).map(drop);
+            if answer.is_ok() {
+                // Here, for a ping that does not wait for the answer, too.
+                kafka.client.context().set_last_failure(None);
+            }
+            answer
+        });
+        let refusal = async {
+            self.wait_for_refusal().await;
+            // Another broker may answer.
+            tokio::time::sleep(REFUSAL_PAUSE).await;
+        };
+        let source = tokio::select! {
+            answer = &mut metadata => match answer {
+                Ok(Ok(())) => return Ok(()),
+                Ok(Err(error)) => Some(error),
+                Err(ended) => std::panic::resume_unwind(ended.into_panic()),
+            },
+            // The request ends by itself.
+            () = refusal => None,
+        };
+        let mut last_failure = self.client.context().last_failure();
+        if let Some(failure) = &mut last_failure
+            && failure.contains("certificate verify failed")
+            && let Some(verdict) = self.verify_certificate().await
+        {
+            failure.push_str(": ");
+            failure.push_str(&verdict);
         }
+        Err(KafkaPingError { last_failure, source })
+    }
+
+    /// Returns once a broker has refused a connection. The client library keeps its reports until they are asked for.
+    async fn wait_for_refusal(&self) {
+        loop {
+            for _ in 0..REPORTS_AT_A_TIME {
+                // A report goes to the context, an error repeats one, and there are no records.
+                drop(self.client.poll(Duration::ZERO));
+            }
+            if self.client.context().has_refusal() {
+                return;
+            }
+            tokio::time::sleep(REPORT_INTERVAL).await;
+        }
+    }
+
+    /// Why the certificate of the first broker is not valid: the client library does not tell an expired certificate from
+    /// one of an unknown authority. `None` if that cannot be determined.
+    async fn verify_certificate(&self) -> Option<String> {
+        let (host, port) = self.brokers.split(',').next()?.trim().rsplit_once(':')?;
+        let name = ServerName::try_from(host.to_owned()).ok()?;
+        let connector = TlsConnector::from(Arc::new(self.tls.client_config().ok()?));
+        let handshake = async {
+            let connection = TcpStream::connect((host, port.parse().unwrap_or_default())).await?;
+            connector.connect(name, connection).await
+        };
+        let outcome = tokio::time::timeout(VERIFY_WITHIN, handshake).await.ok()?;
+        outcome.err().map(|error| error.to_string())
     }
 }

@@ -1,5 +1,6 @@
 //! A read-only client of the schema registry. Works with any registry that implements Confluent's API.
 
+use engine_security::TlsFileError;
 use reqwest::{Client, StatusCode};
 use schemas::{
     catalog::EventSchema,
@@ -31,6 +32,12 @@ pub enum RegistryLookupError {
     /// `registry.url` is not an HTTP URL.
     #[error("registry.url is not an http:// or https:// URL")]
     NotHttp,
+    /// A file of `registry.tls` cannot be used.
+    #[error("reading the files of registry.tls")]
+    Tls(#[source] TlsFileError),
+    /// The HTTP client cannot be created.
+    #[error("setting up the HTTP client")]
+    Client(#[source] reqwest::Error),
     /// The request failed, or the response is not the expected JSON.
     #[error("no usable answer from {at}")]
     Http {
@@ -78,13 +85,15 @@ impl ReadOnlyRegistryClient {
     /// Creates a client of the registry at `config.url`; it connects on first use.
     ///
     /// # Errors
-    /// [`RegistryLookupError`] when `config.url` is not an HTTP URL.
+    /// [`RegistryLookupError`] when `config.url` is not an HTTP URL, or a file of `config.tls` cannot be used.
     pub fn new(config: &RegistryConfig) -> Result<Self, RegistryLookupError> {
         let url = Url::parse(&config.url).map_err(RegistryLookupError::Url)?;
         if !["http", "https"].contains(&url.scheme()) || url.cannot_be_a_base() {
             return Err(RegistryLookupError::NotHttp);
         }
-        Ok(Self { http: Client::new(), url, login: config.client_login().cloned() })
+        let http = config.http_client_builder().map_err(RegistryLookupError::Tls)?;
+        let http = http.build().map_err(RegistryLookupError::Client)?;
+        Ok(Self { http, url, login: config.client_login().cloned() })
     }
 
     /// Checks that the registry answers.

@@ -10,7 +10,7 @@ use chrono::{DateTime, Utc};
 use lru::LruCache;
 use projections::storage::redis::RedisConfig;
 use redis::{
-    Client, RedisError,
+    RedisError,
     aio::{ConnectionManager, ConnectionManagerConfig},
 };
 use sha2::{Digest, Sha256};
@@ -52,7 +52,7 @@ impl SignedOutTokens {
             .set_connection_timeout(Some(REDIS_TIMEOUT))
             .set_response_timeout(Some(REDIS_TIMEOUT))
             .set_number_of_retries(1);
-        let connection = ConnectionManager::new_lazy_with_config(Client::open(redis.url.as_str())?, manager)?;
+        let connection = ConnectionManager::new_lazy_with_config(redis.open_client()?, manager)?;
         let prefix = format!("{}signed-out:", redis.key_prefix).into();
         Ok(Self { connection, prefix, lookups: Arc::new(Mutex::new(LruCache::new(MAX_LOOKUPS))), max_age })
     }

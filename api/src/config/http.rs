@@ -3,6 +3,8 @@
 //! | variable | default | meaning |
 //! | --- | --- | --- |
 //! | `MEDHUB__HTTP__LISTEN` | `127.0.0.1:8080` | address and port of every role, `registry` too; port 0 selects a free one |
+//! | `MEDHUB__HTTP__TLS__CERTIFICATE_FILE`, `_KEY_FILE` | none | PEM files of the certificate, followed by its intermediates, and of its key, for HTTP and gRPC; without them the listeners have no TLS |
+//! | `MEDHUB__HTTP__TLS__RELOAD_MS` | `10000` | interval at which the files are read again; a new certificate is used for new connections |
 //! | `MEDHUB__HTTP__ASSETS_DIR` | none | folder with the playground's scripts |
 //! | `MEDHUB__HTTP__REQUEST_TIMEOUT_MS` | `10000` | time limit of a request, from its last byte to the response |
 //! | `MEDHUB__HTTP__MAX_BODY_BYTES` | `1048576` | body of a request, or message over a WebSocket; `/ingest` accepts the size of its largest batch |
@@ -28,7 +30,40 @@ use std::{
     time::Duration,
 };
 
+use engine_security::EngineTlsConfig;
 use serde::{Deserialize, Serialize};
+
+/// Certificate of the listeners; without files they have no TLS.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ListenerTlsConfig {
+    /// The certificate, followed by its intermediates.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub certificate_file: Option<PathBuf>,
+    /// Its key.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub key_file: Option<PathBuf>,
+    /// Interval at which the files are read again, in milliseconds.
+    pub reload_ms: u64,
+}
+
+impl Default for ListenerTlsConfig {
+    fn default() -> Self {
+        Self { certificate_file: None, key_file: None, reload_ms: 10_000 }
+    }
+}
+
+impl ListenerTlsConfig {
+    /// What is wrong with the files: every problem with its variable.
+    pub fn find_problems(&self) -> Vec<String> {
+        self.files().find_problems("http")
+    }
+
+    pub(crate) fn files(&self) -> EngineTlsConfig {
+        let (certificate_file, key_file) = (self.certificate_file.clone(), self.key_file.clone());
+        EngineTlsConfig { ca_file: None, certificate_file, key_file }
+    }
+}
 
 /// Configuration of the HTTP edge.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -36,6 +71,8 @@ use serde::{Deserialize, Serialize};
 pub struct HttpConfig {
     /// Address and port to listen on; port 0 selects a free one.
     pub listen: SocketAddr,
+    /// Certificate of the listeners of HTTP and gRPC.
+    pub tls: ListenerTlsConfig,
     /// Folder with the playground's scripts.
     pub assets_dir: Option<PathBuf>,
     /// Time limit of a request, in milliseconds.
@@ -79,6 +116,7 @@ impl Default for HttpConfig {
     fn default() -> Self {
         Self {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 8080)),
+            tls: ListenerTlsConfig::default(),
             assets_dir: None,
             request_timeout_ms: 10_000,
             max_body_bytes: 1024 * 1024,

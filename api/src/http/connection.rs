@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! accept ──▶ permit free, in total and for its address? ──no──▶ closed
-//!                │ yes
+//!                │ yes; with TLS, after a handshake within header_timeout
 //!                ▼                 header_timeout                      idle_timeout
 //!         waits for a request ──────────────────▶ closed ◀──────────────────┐
 //!                │ a complete header                                        │
@@ -15,6 +15,7 @@
 
 mod connection_monitor;
 mod connection_permits;
+mod server_certificate;
 
 use std::{convert::Infallible, io, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
 
@@ -28,13 +29,17 @@ use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
     server::conn::auto::Builder,
 };
-use tokio::net::{TcpListener, TcpStream};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::{TcpListener, TcpStream},
+};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tower::Service;
 
+pub use self::server_certificate::ServerCertificate;
 use self::{
     connection_monitor::{ConnectionMonitor, MonitoredStream},
-    connection_permits::ConnectionPermits,
+    connection_permits::{ConnectionPermit, ConnectionPermits},
 };
 use super::{client_address::ClientAddress, observed_body::ObservedBody};
 use crate::config::HttpConfig;
@@ -96,11 +101,21 @@ impl ConnectionLimits {
 }
 
 /// Serves connections until `stop` is cancelled, and then until no request is in progress.
-pub async fn serve(listener: TcpListener, router: Router, limits: ConnectionLimits, stop: CancellationToken) {
+/// With a certificate all of them use TLS.
+pub async fn serve(
+    listener: TcpListener,
+    certificate: Option<ServerCertificate>,
+    router: Router,
+    limits: ConnectionLimits,
+    stop: CancellationToken,
+) {
     let (tracker, permits) =
         (TaskTracker::new(), ConnectionPermits::new(limits.max_connections, limits.max_per_address));
-    let server =
-        Arc::new(ConnectionServer { builder: connection_builder(&limits), router, limits, stop: stop.clone() });
+    if let Some(certificate) = certificate.clone() {
+        tracker.spawn(stop.clone().run_until_cancelled_owned(certificate.follow_files()));
+    }
+    let builder = connection_builder(&limits);
+    let server = Arc::new(ConnectionServer { builder, certificate, router, limits, stop: stop.clone() });
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
@@ -110,8 +125,7 @@ pub async fn serve(listener: TcpListener, router: Router, limits: ConnectionLimi
             Ok((stream, peer)) => {
                 // Without a permit the connection is closed at once, which costs nothing.
                 if let Some(permit) = permits.acquire(&ClientAddress::from_peer(peer.ip())) {
-                    let stream = MonitoredStream::new(stream, permit, server.limits.write_timeout);
-                    tracker.spawn(Arc::clone(&server).serve_connection(stream, peer));
+                    tracker.spawn(Arc::clone(&server).serve_stream(stream, permit, peer));
                 }
             }
             Err(error) if is_single_connection_error(&error) => {}
@@ -148,13 +162,35 @@ fn connection_builder(limits: &ConnectionLimits) -> Builder<TokioExecutor> {
 
 struct ConnectionServer {
     builder: Builder<TokioExecutor>,
+    certificate: Option<ServerCertificate>,
     router: Router,
     limits: ConnectionLimits,
     stop: CancellationToken,
 }
 
 impl ConnectionServer {
-    async fn serve_connection(self: Arc<Self>, stream: MonitoredStream<TcpStream>, peer: SocketAddr) {
+    /// Serves a connection, after the handshake if there is TLS.
+    async fn serve_stream(self: Arc<Self>, stream: TcpStream, permit: ConnectionPermit, peer: SocketAddr) {
+        let write_timeout = self.limits.write_timeout;
+        let Some(certificate) = &self.certificate else {
+            return Arc::clone(&self).serve_connection(MonitoredStream::new(stream, permit, write_timeout), peer).await;
+        };
+        // A client may be as slow with the handshake as with the header of its first request.
+        let handshake = tokio::time::timeout(self.limits.header_timeout, certificate.acceptor().accept(stream));
+        match self.stop.run_until_cancelled(handshake).await {
+            Some(Ok(Ok(stream))) => {
+                Arc::clone(&self).serve_connection(MonitoredStream::new(stream, permit, write_timeout), peer).await;
+            }
+            Some(Ok(Err(error))) => tracing::debug!(error = &error as &dyn std::error::Error, "TLS handshake failed"),
+            Some(Err(_elapsed)) => tracing::debug!("TLS handshake timed out"),
+            None => {}
+        }
+    }
+
+    async fn serve_connection<S>(self: Arc<Self>, stream: MonitoredStream<S>, peer: SocketAddr)
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
         let monitor = stream.monitor();
         let (router, requests) = (self.router.clone(), monitor.clone());
         let service = service_fn(move |request: Request<Incoming>| {
@@ -209,3 +245,5 @@ impl ConnectionServer {
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tls_tests;

@@ -16,10 +16,7 @@ use std::{
 
 use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 use projections::storage::redis::RedisConfig;
-use redis::{
-    Client,
-    aio::{ConnectionManager, ConnectionManagerConfig},
-};
+use redis::aio::{ConnectionManager, ConnectionManagerConfig};
 use sha2::{Digest, Sha256};
 
 use self::local_counter::{ChargeOutcome, LocalRateCounter};
@@ -78,7 +75,7 @@ impl RateLimiter {
             .set_connection_timeout(Some(REDIS_TIMEOUT))
             .set_response_timeout(Some(REDIS_TIMEOUT))
             .set_number_of_retries(1);
-        let connection = ConnectionManager::new_lazy_with_config(Client::open(redis.url.as_str())?, manager)?;
+        let connection = ConnectionManager::new_lazy_with_config(redis.open_client()?, manager)?;
         let prefix = format!("{}limit:", redis.key_prefix).into();
         Ok(Self { prefix, connection: Some(connection), ..Self::local_only(config) })
     }

@@ -98,15 +98,16 @@ impl StoreCounts {
     pub async fn load(app: &AppContext) -> Result<Self, CountError> {
         let model = CountError::ReadModel;
         let active = app.read_models.current();
+        // Boxed, as the largest ones: callers hold all of them at once.
         let (log, records, facts, opportunities, listed, views, points, total_count) = tokio::try_join!(
-            async { eventstore::count::count_log(&app.pool).await.map_err(CountError::Log) },
+            Box::pin(async { eventstore::count::count_log(&app.pool).await.map_err(CountError::Log) }),
             async { eventstore::count::count_published(&app.kafka_config).await.map_err(CountError::Log) },
             async { active.analytics.count_events().await.map_err(model) },
             async { active.analytics.count_opportunities().await.map_err(model) },
             async { active.opportunity_lists.count_opportunities().await.map_err(model) },
             async { active.opportunity_views.count_views().await.map_err(model) },
             async { active.search.count_opportunities().await.map_err(model) },
-            count_graphql_opportunities(app),
+            Box::pin(count_graphql_opportunities(app)),
         )?;
         let counts = Self {
             postgres: PostgresCounts {

@@ -62,7 +62,7 @@ pub(super) async fn start_server_with(routes: ServedRoutes, change: impl FnOnce(
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let limits = ConnectionLimits::new(&http, false);
-    tokio::spawn(connection::serve(listener, app, limits, CancellationToken::new()));
+    tokio::spawn(connection::serve(listener, None, app, limits, CancellationToken::new()));
     format!("http://{address}")
 }
 

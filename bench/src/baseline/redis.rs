@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use projections::runtime::ReadModelGeneration;
-use redis::{Client, Pipeline, aio::MultiplexedConnection};
+use redis::{Pipeline, aio::MultiplexedConnection};
 
 use super::BaselineRun;
 use crate::bench_environment::BenchEnvironment;
@@ -15,7 +15,7 @@ pub(super) async fn write_baseline(
     environment: &BenchEnvironment,
     generation: ReadModelGeneration,
 ) -> anyhow::Result<BaselineRun> {
-    let client = Client::open(environment.config.redis.url.as_str())?;
+    let client = environment.config.redis.open_client()?;
     let mut connection = client.get_multiplexed_async_connection().await?;
     let (from, to) =
         (format!("{}:{generation}:", environment.name_prefix), format!("{}:raw:", environment.name_prefix));

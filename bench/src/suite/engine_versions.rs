@@ -62,7 +62,7 @@ async fn load_qdrant_version(config: &EngineConfig) -> anyhow::Result<String> {
 }
 
 async fn load_redis_version(config: &EngineConfig) -> anyhow::Result<String> {
-    let client = redis::Client::open(config.redis.url.as_str())?;
+    let client = config.redis.open_client()?;
     let mut connection = client.get_multiplexed_async_connection().await?;
     let info: String = redis::cmd("INFO").arg("server").query_async(&mut connection).await?;
     let version = info.lines().find_map(|line| line.strip_prefix("redis_version:"));

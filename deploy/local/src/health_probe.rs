@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
+use engine_security::install_crypto_provider;
 use qdrant_client::Qdrant;
 use rdkafka::{
     ClientConfig,
@@ -67,6 +68,8 @@ async fn probe_registry(url: &str) -> anyhow::Result<String> {
 }
 
 async fn probe_redis(url: &str) -> anyhow::Result<String> {
+    // With TLS, the client takes the provider of the process, and panics without one.
+    install_crypto_provider();
     let client = ::redis::Client::open(url).context("reading the Redis URL")?;
     let mut connection = client.get_multiplexed_async_connection().await.context("connecting to redis")?;
     let info: String = ::redis::cmd("INFO").arg("server").query_async(&mut connection).await?;
@@ -114,4 +117,20 @@ async fn probe_product(address: &str) -> anyhow::Result<String> {
         return Ok(env!("CARGO_PKG_VERSION").to_owned());
     }
     bail!("the product is not ready ({status}): {}", response.text().await.unwrap_or_default().trim())
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_redis_with_tls_that_hangs_up_is_an_error() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("rediss://{}", listener.local_addr().unwrap());
+        let (probed, accepted) = tokio::join!(probe_redis(&url), async { listener.accept().await.map(drop) });
+        accepted.unwrap();
+        probed.unwrap_err();
+    }
 }

@@ -38,7 +38,7 @@ impl OpportunityAnalytics {
     /// # Errors
     /// [`QueryError`] when the URL is invalid.
     pub fn new(config: &ClickHouseConfig) -> Result<Self, QueryError> {
-        let store = ClickHouseClient::new(&config.url, config.timeout(), "analytics")?;
+        let store = ClickHouseClient::new(config, "analytics")?;
         Ok(Self::with_store(&store, config.clone(), ReadModelGeneration::FIRST))
     }
 

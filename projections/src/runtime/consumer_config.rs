@@ -3,6 +3,7 @@
 //! | key | default | meaning |
 //! | --- | --- | --- |
 //! | `brokers` | `127.0.0.1:9092` | comma-separated Kafka brokers |
+//! | `security_protocol`, `sasl`, `tls` | those of `kafka` | how clients connect and authenticate; see `engine_security::KafkaSecurity` |
 //! | `topic_prefix` | `contracts` | topics are `<prefix>.<context>.events` |
 //! | `partitions` | as the broker reports | partitions of each topic that carry events; from `kafka.partitions` |
 //! | `group_prefix` | `medhub.` | consumer groups are `<prefix><projection>.<generation>` |
@@ -26,6 +27,7 @@
 use std::time::Duration;
 
 use domain::context::BoundedContext;
+use engine_security::{EngineTlsConfig, KafkaSaslConfig, KafkaSecurity, KafkaSecurityProtocol};
 use serde::{Deserialize, Serialize};
 
 use super::{BatchLimits, ReadModelGeneration};
@@ -36,6 +38,12 @@ use super::{BatchLimits, ReadModelGeneration};
 pub struct ConsumerConfig {
     /// Kafka brokers, comma-separated.
     pub brokers: String,
+    /// Whether connections use TLS and authenticate a user.
+    pub security_protocol: KafkaSecurityProtocol,
+    /// The user.
+    pub sasl: KafkaSaslConfig,
+    /// Authorities and the client's certificate.
+    pub tls: EngineTlsConfig,
     /// Prefix of topic names.
     pub topic_prefix: String,
     /// Prefix of consumer group names.
@@ -82,6 +90,9 @@ impl Default for ConsumerConfig {
     fn default() -> Self {
         Self {
             brokers: "127.0.0.1:9092".to_owned(),
+            security_protocol: KafkaSecurityProtocol::default(),
+            sasl: KafkaSaslConfig::default(),
+            tls: EngineTlsConfig::default(),
             topic_prefix: "contracts".to_owned(),
             group_prefix: "medhub.".to_owned(),
             partitions: None,
@@ -102,6 +113,11 @@ impl Default for ConsumerConfig {
 }
 
 impl ConsumerConfig {
+    /// How clients connect and authenticate.
+    pub fn security(&self) -> KafkaSecurity<'_> {
+        KafkaSecurity { protocol: self.security_protocol, sasl: &self.sasl, tls: &self.tls }
+    }
+
     /// The pause after failure number `attempt` (from 1): doubles from the shortest to the longest.
     pub(super) fn retry_pause(&self, attempt: u32) -> Duration {
         let factor = 1_u64.checked_shl(attempt.saturating_sub(1)).unwrap_or(u64::MAX);

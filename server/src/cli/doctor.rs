@@ -20,6 +20,7 @@ use self::mail_check::{MailDiagnosis, check_mail};
 use super::{output, source_report_lines::format_source_report};
 use crate::{
     config::{MedhubConfig, read_environment_variable},
+    connection_advice::ConnectionProblem,
     engine_clients,
     serve::notice_sync::NoticeSync,
 };
@@ -148,20 +149,16 @@ impl From<documents::ToolStatus> for ToolDiagnosis {
 
 impl ServiceDiagnosis {
     fn from_ping(engine: BackingService, at: String, failure: Option<&PingError>) -> Self {
-        let advice = failure.filter(|_| engine != BackingService::Objects).map(|_| {
-            format!(
+        let reason = failure.map(|failure| format_error_chain(failure));
+        let advice = reason.as_deref().and_then(|reason| match ConnectionProblem::find(reason) {
+            Some(problem) => Some(problem.advice(engine)),
+            None if engine == BackingService::Objects => None,
+            None => Some(format!(
                 "start it there, or set {} to its address; `medhub-local up` starts every engine that has no URL",
                 engine.env_variable()
-            )
+            )),
         });
-        Self {
-            engine,
-            at,
-            answers: failure.is_none(),
-            reason: failure.map(|failure| format_error_chain(failure)),
-            advice,
-            findings: vec![],
-        }
+        Self { engine, at, answers: failure.is_none(), reason, advice, findings: vec![] }
     }
 
     fn is_healthy(&self) -> bool {

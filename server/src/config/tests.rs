@@ -145,3 +145,40 @@ fn the_operators_token_has_a_minimum_length_and_is_not_printed() {
     let printed = config.to_masked_toml().unwrap();
     assert!(!printed.contains("horse") && printed.contains("***"), "{printed}");
 }
+
+#[test]
+fn workers_use_the_user_of_the_relay_and_its_password_is_never_printed() {
+    let config = load_from_environment(&[
+        ("MEDHUB__KAFKA__SECURITY_PROTOCOL", "sasl_ssl"),
+        ("MEDHUB__KAFKA__SASL__MECHANISM", "SCRAM-SHA-512"),
+        ("MEDHUB__KAFKA__SASL__USERNAME", "medhub"),
+        ("MEDHUB__KAFKA__SASL__PASSWORD", "12345678"),
+        ("MEDHUB__QDRANT__API_KEY", "87654321"),
+    ])
+    .unwrap();
+    let engines = &config.engines;
+    assert_eq!(engines.worker.security(), engines.kafka.security());
+    assert_eq!((engines.worker.sasl.password.expose(), engines.qdrant.api_key.expose()), ("12345678", "87654321"));
+    let printed = format!("{} {:?}", config.to_masked_toml().unwrap(), config.engines);
+    assert!(!printed.contains("12345678") && !printed.contains("87654321"), "{printed}");
+}
+
+#[test]
+fn all_problems_of_connections_are_listed_at_once() {
+    let text = load_error(&[
+        ("MEDHUB__KAFKA__SECURITY_PROTOCOL", "sasl_ssl"),
+        ("MEDHUB__KAFKA__SASL__MECHANISM", "PLAIN"),
+        ("MEDHUB__REDIS__TLS__CERTIFICATE_FILE", "/absent/client.pem"),
+        ("DATABASE_URL", "postgres://medhub:s3cr3t@127.0.0.1/medhub?sslmode=verify-full&sslrootcert=/absent/ca.pem"),
+    ]);
+    for problem in [
+        "MEDHUB__KAFKA__SASL__USERNAME is not set",
+        "MEDHUB__KAFKA__SASL__PASSWORD is not set",
+        "REDIS_URL does not begin with rediss://",
+        "MEDHUB__REDIS__TLS__KEY_FILE is not",
+        "DATABASE_URL: sslrootcert: reading /absent/ca.pem",
+    ] {
+        assert!(text.contains(problem), "{problem}: {text}");
+    }
+    assert!(!text.contains("s3cr3t") && !text.contains("MEDHUB__WORKER"), "{text}");
+}

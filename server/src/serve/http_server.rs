@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use api::http::connection::{self, ConnectionLimits};
+use api::http::connection::{self, ConnectionLimits, ServerCertificate};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
@@ -25,14 +25,20 @@ pub(super) async fn bind_listener(edge: &'static str, address: SocketAddr) -> Re
 pub(super) fn start_http_server(
     name: &'static str,
     listener: TcpListener,
+    certificate: Option<ServerCertificate>,
     router: axum::Router,
     limits: ConnectionLimits,
     parts: &mut PartSupervisor,
 ) {
     parts.spawn_part(ShutdownStage::Edges, name, |stop: CancellationToken| async move {
-        connection::serve(listener, router, limits, stop).await;
+        connection::serve(listener, certificate, router, limits, stop).await;
         Ok(())
     });
+}
+
+/// Reads the certificate of the listeners; `None` if they have no TLS.
+pub(super) fn open_certificate(config: &MedhubConfig) -> Result<Option<ServerCertificate>, ServeError> {
+    ServerCertificate::open(&config.http.tls).map_err(ServeError::Certificate)
 }
 
 /// Returns the limits of connections; their number is also limited by the file descriptors of the process.

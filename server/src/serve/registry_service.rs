@@ -6,7 +6,7 @@ use sqlx::PgPool;
 
 use super::{
     ServeError,
-    http_server::{bind_listener, connection_limits, start_http_server},
+    http_server::{bind_listener, connection_limits, open_certificate, start_http_server},
     part_supervisor::PartSupervisor,
     run_until_signal, startup_wait,
 };
@@ -28,6 +28,7 @@ async fn start_registry(pool: &PgPool, config: &MedhubConfig) -> Result<PartSupe
     startup_wait::wait_for_postgres(pool, config.serve.startup_timeout()).await?;
     let store = SchemaStore::new(pool.clone());
     store.create_tables().await.map_err(ServeError::Registry)?;
+    let certificate = open_certificate(config)?;
     let listener = bind_listener("HTTP", config.http.listen).await?;
     let mut parts = PartSupervisor::default();
     let access = RegistryAccess::new(&config.engines.registry, &config.admin, RateLimiter::local_only(&config.limits));
@@ -35,6 +36,7 @@ async fn start_registry(pool: &PgPool, config: &MedhubConfig) -> Result<PartSupe
     start_http_server(
         "HTTP",
         listener,
+        certificate,
         schema_registry::router(&config.http, store, access),
         connection_limits(config),
         &mut parts,

@@ -21,7 +21,7 @@ use schemas::registry_client::SchemaRegistryClient;
 
 use super::{
     ProcessRole, ServeError,
-    http_server::{bind_listener, connection_limits, start_http_server},
+    http_server::{bind_listener, connection_limits, open_certificate, start_http_server},
     notice_sync::NoticeSync,
     part_supervisor::{PartSupervisor, ShutdownStage},
     startup_wait, task_worker_part,
@@ -46,6 +46,7 @@ pub(super) async fn start_parts(
     }
     log_findings(app, required);
     // Before any part is started: an address in use is the most likely failure.
+    let certificate = open_certificate(config)?;
     let listener = bind_listener("HTTP", config.http.listen).await?;
     let metrics = routes::install_recorder().map_err(ServeError::Metrics)?;
     let mut parts = PartSupervisor::default();
@@ -115,14 +116,14 @@ pub(super) async fn start_parts(
         let listener = bind_listener("gRPC", config.grpc.listen).await?;
         let router = grpc::router(&config.grpc, app, required, services.gate.clone());
         let (router, health) = router.map_err(|error| ServeError::Edges(Box::new(error)))?;
-        start_http_server("gRPC", listener, router, connections.clone(), &mut parts);
+        start_http_server("gRPC", listener, certificate.clone(), router, connections.clone(), &mut parts);
         parts.spawn_part(ShutdownStage::Edges, "the gRPC health service", |stop| async move {
             health.run(stop).await;
             Ok(())
         });
     }
     let router = routes::router(&config.http, services, Arc::new(readiness), Some(metrics), limiter);
-    start_http_server("HTTP", listener, router, connections, &mut parts);
+    start_http_server("HTTP", listener, certificate, router, connections, &mut parts);
     Ok(parts)
 }
 

@@ -3,11 +3,13 @@
 use std::time::Duration;
 
 use api::app_context::{self, AppContext, BackingService};
+use domain::error_chain::format_error_chain;
 use futures::future::join_all;
 use sqlx::PgPool;
 use tokio::time::Instant;
 
 use super::ServeError;
+use crate::connection_advice::ConnectionProblem;
 
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const MAX_PAUSE: Duration = Duration::from_secs(2);
@@ -20,15 +22,25 @@ pub(super) async fn wait_for_services(
 ) -> Result<(), ServeError> {
     let deadline = Instant::now() + timeout;
     let mut pause = FIRST_PAUSE;
+    let mut warned: Vec<String> = vec![];
     let mut unavailable = find_unreachable_services(app, engines).await;
     while !unavailable.is_empty() {
         if Instant::now() + pause > deadline {
-            return Err(ServeError::ServicesUnavailable { engines: unavailable, waited_s: timeout.as_secs() });
+            let known = unavailable.iter().filter_map(UnreachableService::describe_problem).collect();
+            let engines = unavailable.iter().map(|missing| missing.service).collect();
+            return Err(ServeError::ServicesUnavailable { engines, known, waited_s: timeout.as_secs() });
         }
-        tracing::info!(engines = super::join_names(&unavailable), "waiting for engines");
+        let names: Vec<_> = unavailable.iter().map(|missing| missing.service).collect();
+        tracing::info!(engines = super::join_names(&names), "waiting for engines");
+        for problem in unavailable.iter().filter_map(UnreachableService::describe_problem) {
+            if !warned.contains(&problem) {
+                tracing::warn!(problem, "an engine refuses connections");
+                warned.push(problem);
+            }
+        }
         tokio::time::sleep(pause).await;
         pause = (pause * 2).min(MAX_PAUSE);
-        unavailable = find_unreachable_services(app, &unavailable).await;
+        unavailable = find_unreachable_services(app, &names).await;
     }
     Ok(())
 }
@@ -41,6 +53,10 @@ pub(super) async fn wait_for_postgres(pool: &PgPool, timeout: Duration) -> Resul
         if Instant::now() + pause > deadline {
             return Err(ServeError::ServicesUnavailable {
                 engines: vec![BackingService::POSTGRES],
+                known: UnreachableService::new(BackingService::POSTGRES, &error)
+                    .describe_problem()
+                    .into_iter()
+                    .collect(),
                 waited_s: timeout.as_secs(),
             });
         }
@@ -64,13 +80,32 @@ pub(super) async fn wait_for_migration(app: &AppContext, timeout: Duration) -> R
     Ok(())
 }
 
-async fn find_unreachable_services(app: &AppContext, engines: &[BackingService]) -> Vec<BackingService> {
+/// An engine that does not answer.
+struct UnreachableService {
+    service: BackingService,
+    /// The error and its causes.
+    reason: String,
+}
+
+impl UnreachableService {
+    fn new(service: BackingService, error: &dyn std::error::Error) -> Self {
+        Self { service, reason: format_error_chain(error) }
+    }
+
+    /// The reason and what to do, if waiting does not repair it.
+    fn describe_problem(&self) -> Option<String> {
+        let problem = ConnectionProblem::find(&self.reason)?;
+        Some(format!("{}: {}: {}", self.service, self.reason, problem.advice(self.service)))
+    }
+}
+
+async fn find_unreachable_services(app: &AppContext, engines: &[BackingService]) -> Vec<UnreachableService> {
     let answers = join_all(engines.iter().map(|engine| app.ping(*engine))).await;
     let mut unavailable = Vec::new();
     for (engine, answer) in engines.iter().zip(answers) {
         if let Err(error) = answer {
             tracing::debug!(error = &error as &dyn std::error::Error, engine = engine.name(), "engine unavailable");
-            unavailable.push(*engine);
+            unavailable.push(UnreachableService::new(*engine, &error));
         }
     }
     unavailable

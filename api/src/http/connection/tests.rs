@@ -37,7 +37,7 @@ async fn start_test_server(change: impl FnOnce(&mut HttpConfig)) -> RunningServe
     let router = Router::new().route("/", get(async || "page")).route("/slow", slow);
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    let task = tokio::spawn(serve(listener, router, ConnectionLimits::new(&config, false), stop.clone()));
+    let task = tokio::spawn(serve(listener, None, router, ConnectionLimits::new(&config, false), stop.clone()));
     RunningServer { address, stop, begun, resume, task }
 }
 

@@ -117,6 +117,9 @@ pub(super) fn base_client_config(config: &ConsumerConfig) -> ClientConfig {
     // As for the relay: a client that has forgotten the only broker must ask the addresses of the settings again, and soon.
     client.set("metadata.recovery.strategy", "rebootstrap");
     client.set("metadata.recovery.rebootstrap.trigger.ms", "5000");
+    for (key, value) in config.security().client_settings() {
+        client.set(key, value);
+    }
     client.set_log_level(RDKafkaLogLevel::Error);
     client
 }

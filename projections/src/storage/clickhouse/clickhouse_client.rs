@@ -3,10 +3,18 @@
 use std::{future::Future, time::Duration};
 
 use clickhouse::{Client, Compression};
+use engine_security::EngineTlsConfig;
+use hyper_util::{
+    client::legacy::{Client as HttpClient, connect::HttpConnector},
+    rt::TokioExecutor,
+};
 use tracing::Instrument;
 use url::Url;
 
-use super::errors::{classify_error, unavailable_error};
+use super::{
+    ClickHouseConfig,
+    errors::{classify_error, unavailable_error},
+};
 use crate::{QueryError, runtime::ProjectionError};
 
 /// A client of one server and of one of its databases.
@@ -22,9 +30,9 @@ pub(crate) struct ClickHouseClient {
 
 impl ClickHouseClient {
     /// Creates a client without a database; it connects at the first statement.
-    pub(crate) fn new(url: &str, timeout: Duration, read_model: &'static str) -> Result<Self, QueryError> {
-        let server = build_client(url)?;
-        Ok(Self { client: server.clone(), server, database: String::new(), timeout, read_model })
+    pub(crate) fn new(config: &ClickHouseConfig, read_model: &'static str) -> Result<Self, QueryError> {
+        let server = build_client(&config.url, &config.tls)?;
+        Ok(Self { client: server.clone(), server, database: String::new(), timeout: config.timeout(), read_model })
     }
 
     /// The same client with another database.
@@ -70,9 +78,10 @@ impl ClickHouseClient {
 }
 
 /// Creates a client. User and password move from the URL to client settings, which are never printed.
-fn build_client(url: &str) -> Result<Client, QueryError> {
+fn build_client(url: &str, tls: &EngineTlsConfig) -> Result<Client, QueryError> {
     let mut url = Url::parse(url).map_err(unavailable_error)?;
-    let mut client = Client::default().with_compression(Compression::None);
+    let client = if url.scheme() == "https" { build_tls_client(tls)? } else { Client::default() };
+    let mut client = client.with_compression(Compression::None);
     if !url.username().is_empty() {
         client = client.with_user(percent_decode(url.username()));
     }
@@ -83,6 +92,23 @@ fn build_client(url: &str) -> Result<Client, QueryError> {
     let cleared = url.set_username("").and_then(|()| url.set_password(None));
     cleared.map_err(|()| unavailable_error("the URL has no host"))?;
     Ok(client.with_url(url))
+}
+
+/// How long an idle connection is kept: less than the 3 s after which a server closes it by default.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Creates a client whose connections use TLS. Its connections live like those of the default client.
+fn build_tls_client(tls: &EngineTlsConfig) -> Result<Client, QueryError> {
+    let mut tcp = HttpConnector::new();
+    tcp.enforce_http(false);
+    tcp.set_keepalive(Some(Duration::from_mins(1)));
+    let connector = hyper_rustls::HttpsConnectorBuilder::new()
+        .with_tls_config(tls.client_config().map_err(unavailable_error)?)
+        .https_only()
+        .enable_http1()
+        .wrap_connector(tcp);
+    let http = HttpClient::builder(TokioExecutor::new()).pool_idle_timeout(IDLE_TIMEOUT).build(connector);
+    Ok(Client::with_http_client(http))
 }
 
 fn percent_decode(part: &str) -> String {
@@ -103,7 +129,7 @@ mod tests {
     #[test]
     fn an_invalid_url_is_refused() {
         for url in ["", "localhost", "mailto:a"] {
-            assert!(build_client(url).is_err(), "{url}");
+            assert!(build_client(url, &EngineTlsConfig::default()).is_err(), "{url}");
         }
     }
 }

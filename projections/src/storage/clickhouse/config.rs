@@ -3,6 +3,7 @@
 //! | key | default | meaning |
 //! | --- | --- | --- |
 //! | `url` | `http://127.0.0.1:8123` | HTTP interface; may contain `user:password@` |
+//! | `tls` | the system's authorities | see `engine_security::EngineTlsConfig`; for a URL that begins with `https://` |
 //! | `database` | `medhub` | database that analysts query; each generation has a database of its own, such as `medhub_g1` |
 //! | `raw_ttl_days` | 90 | how long events and engagement are kept; 0 keeps them for ever |
 //! | `minute_ttl_days` | 30 | how long figures by minute are kept; 0 keeps them for ever |
@@ -11,6 +12,7 @@
 
 use std::{fmt, time::Duration};
 
+use engine_security::EngineTlsConfig;
 use serde::{Deserialize, Serialize};
 
 use crate::{runtime::ReadModelGeneration, storage::RedactedUrl};
@@ -21,6 +23,8 @@ use crate::{runtime::ReadModelGeneration, storage::RedactedUrl};
 pub struct ClickHouseConfig {
     /// The HTTP interface; may contain `user:password@`.
     pub url: String,
+    /// Authorities and the client's certificate, for a URL that begins with `https://`.
+    pub tls: EngineTlsConfig,
     /// The database that analysts query; those of the generations have the same name with `_g1` and so on.
     pub database: String,
     /// Days that events and engagement are kept, by the time they were recorded; 0 keeps them for ever.
@@ -37,6 +41,7 @@ impl Default for ClickHouseConfig {
     fn default() -> Self {
         Self {
             url: "http://127.0.0.1:8123".to_owned(),
+            tls: EngineTlsConfig::default(),
             database: "medhub".to_owned(),
             raw_ttl_days: 90,
             minute_ttl_days: 30,
@@ -61,6 +66,7 @@ impl fmt::Debug for ClickHouseConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ClickHouseConfig")
             .field("url", &RedactedUrl(&self.url))
+            .field("tls", &self.tls)
             .field("database", &self.database)
             .field("raw_ttl_days", &self.raw_ttl_days)
             .field("minute_ttl_days", &self.minute_ttl_days)

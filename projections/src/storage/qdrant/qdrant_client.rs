@@ -33,7 +33,9 @@ pub(crate) struct QdrantClient {
 impl QdrantClient {
     /// Creates a client; it connects at the first request.
     pub(crate) fn new(config: &QdrantConfig, read_model: &'static str) -> Result<Self, QueryError> {
+        let api_key = (!config.api_key.is_empty()).then(|| config.api_key.expose());
         let client = Qdrant::from_url(&config.url)
+            .api_key(api_key)
             .timeout(config.timeout())
             .connect_timeout(config.timeout())
             .skip_compatibility_check()

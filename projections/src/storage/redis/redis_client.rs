@@ -37,7 +37,7 @@ impl RedisClient {
             .set_response_timeout(timeout)
             // Workers retry by themselves without limit, and a query should fail soon.
             .set_number_of_retries(1);
-        let client = Client::open(config.url.as_str()).map_err(unavailable_error)?;
+        let client = config.open_client().map_err(unavailable_error)?;
         let connection = ConnectionManager::new_lazy_with_config(client.clone(), manager).map_err(unavailable_error)?;
         Ok(Self { client, connection })
     }

@@ -1,0 +1,22 @@
+//! TLS and credentials of the connections to engines: their settings, what is wrong with them, and the form in which
+//! clients take them.
+//!
+//! Nothing here connects. Certificates are verified by rustls, with the primitives of aws-lc, or by the client library of
+//! Kafka, with OpenSSL (ADR 57).
+
+mod engine_secret;
+mod kafka_security;
+mod postgres_url;
+mod tls_config;
+
+pub use self::{
+    engine_secret::EngineSecret,
+    kafka_security::{KafkaSaslConfig, KafkaSecurity, KafkaSecurityProtocol, SaslMechanism},
+    postgres_url::find_postgres_url_problems,
+    tls_config::{EngineTlsConfig, TlsFileError, TlsIdentity, has_scheme, install_crypto_provider},
+};
+
+/// The environment variable of a setting, e.g. `MEDHUB__KAFKA__SASL__USERNAME` of `kafka.sasl.username`.
+pub fn setting_variable(setting: &str) -> String {
+    format!("MEDHUB__{}", setting.replace('.', "__").to_ascii_uppercase())
+}
