@@ -56,6 +56,10 @@ const TEXTS: &[(&str, ConnectionProblem)] = {
         ("no encryption", ServerRequiresTls),
         ("verify that security.protocol is correctly configured", ServerRequiresTls),
         ("incorrect security.protocol configuration", ServerRequiresTls),
+        ("hangs up on a client without tls", ServerRequiresTls),
+        // What clients without TLS make of an alert: over HTTP, and Redis.
+        ("invalid http version parsed", ServerRequiresTls),
+        ("unexpected `3`\nunexpected `21`", ServerRequiresTls),
         ("password authentication failed", Credentials),
         ("wrongpass", Credentials),
         ("noauth", Credentials),

@@ -136,6 +136,12 @@ impl KafkaClient {
             failure.push_str(": ");
             failure.push_str(&verdict);
         }
+        if let Some(failure) = &mut last_failure
+            && failure.contains("APIVERSION_QUERY")
+            && !failure.contains("ssl://")
+        {
+            failure.push_str(": the broker hangs up on a client without TLS");
+        }
         Err(KafkaPingError { last_failure, source })
     }
 

@@ -143,10 +143,8 @@ async fn a_client_without_tls_is_told_so(engines: &SecuredEngines) {
         changes.insert(variable.to_owned(), engines.variables()[variable].replace(with_tls, without));
     }
     let report = diagnose(engines, changes).await;
-    for engine in ENGINES {
-        eprintln!("WITHOUT {engine}: {}", find_failure(&report, engine));
-    }
-    for engine in ["postgres", "kafka"] {
+    // Qdrant's client says of an alert no more than that it is no answer.
+    for engine in ENGINES.into_iter().filter(|engine| *engine != "qdrant") {
         let failure = find_failure(&report, engine);
         assert!(failure.contains("the server requires TLS"), "{engine}: {failure}");
     }
