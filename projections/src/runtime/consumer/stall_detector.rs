@@ -132,8 +132,8 @@ mod tests {
         detector.set_assignment(&[partition(0), partition(1)], start);
         detector.record_activity(partition(0), 5, start);
         let late = start + STALL_AFTER;
-        assert!(!detector.has_silent_partition(STALL_AFTER, start + STALL_AFTER / 2));
-        assert!(detector.has_silent_partition(STALL_AFTER, late));
+        assert!(!detector.is_silent(STALL_AFTER, start + STALL_AFTER / 2));
+        assert!(detector.is_silent(STALL_AFTER, late));
         assert_eq!(detector.take_stalled(&ends(8), |_| 4, STALL_AFTER, late), None, "it may have arrived just now");
         let stalled = detector.take_stalled(&ends(9), |_| 4, STALL_AFTER, late);
         assert_eq!(stalled, Some(StalledPartition { topic_partition: partition(1), next: 4, end: 9 }));
