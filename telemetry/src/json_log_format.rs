@@ -122,9 +122,9 @@ mod tests {
 
     /// Collects what is written.
     #[derive(Clone, Default)]
-    struct SharedText(Arc<Mutex<Vec<u8>>>);
+    struct WrittenLines(Arc<Mutex<Vec<u8>>>);
 
-    impl io::Write for SharedText {
+    impl io::Write for WrittenLines {
         fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
             self.0.lock().unwrap().extend_from_slice(bytes);
             Ok(bytes.len())
@@ -135,7 +135,7 @@ mod tests {
         }
     }
 
-    impl<'a> MakeWriter<'a> for SharedText {
+    impl<'a> MakeWriter<'a> for WrittenLines {
         type Writer = Self;
 
         fn make_writer(&'a self) -> Self {
@@ -144,7 +144,7 @@ mod tests {
     }
 
     fn log_lines(work: impl FnOnce()) -> Vec<Value> {
-        let text = SharedText::default();
+        let text = WrittenLines::default();
         let layer = tracing_subscriber::fmt::layer()
             .event_format(JsonLogFormat)
             .fmt_fields(JsonFields::new())
