@@ -79,16 +79,17 @@ struct OpportunityConnection {
 }
 
 #[ComplexObject]
+#[expect(clippy::unused_async, reason = "GraphQL resolvers have to be async functions")]
 impl OpportunityConnection {
     /// Number of opportunities that match the filter, over all pages; a lower bound if `totalCountIsExact` is false.
-    fn total_count(&self) -> Result<u64> {
+    async fn total_count(&self) -> Result<u64> {
         Ok(self.require_total()?.count)
     }
 
     /// Whether `totalCount` is exact. It always is without words, without a restriction of the deadline, with `postedFrom`
     /// and `postedTo` at the bounds of UTC days, and with at most two restrictions, or one if it is a NAICS code of more
     /// than two digits. Otherwise it is exact up to 1,000.
-    fn total_count_is_exact(&self) -> Result<bool> {
+    async fn total_count_is_exact(&self) -> Result<bool> {
         Ok(self.require_total()?.exact)
     }
 
