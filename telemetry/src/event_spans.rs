@@ -4,7 +4,12 @@
 //! holds together have one span, whose `messaging.batch.message_count` is their number. Events without a trace context,
 //! as all unsampled ones are, cost a look at an empty text.
 
-use std::{collections::HashMap, fmt::Display, sync::Arc, time::SystemTime};
+use std::{
+    collections::{HashMap, HashSet},
+    fmt::Display,
+    sync::Arc,
+    time::SystemTime,
+};
 
 use opentelemetry::{
     Context, KeyValue,
@@ -68,10 +73,18 @@ impl MessagingStep<'_> {
 
 /// Spans of one step for the events of a batch. They end when this is dropped.
 #[derive(Debug, Default)]
-pub struct EventSpans(Arc<Vec<Context>>);
+pub struct EventSpans(Arc<Vec<EventSpan>>);
+
+/// The span of the events that name the same trace context.
+#[derive(Debug)]
+struct EventSpan {
+    traceparent: String,
+    /// The context whose span it is.
+    context: Context,
+}
 
 /// The spans of the step that the current task is at, as a value of its context.
-struct CurrentEventSpans(Arc<Vec<Context>>);
+struct CurrentEventSpans(Arc<Vec<EventSpan>>);
 
 impl EventSpans {
     /// Starts a span for each topic and `traceparent` among `events`, at the time `start`.
@@ -102,7 +115,7 @@ impl EventSpans {
                 .with_start_time(start)
                 .with_attributes(step.attributes(topic, events));
             let span = tracer.build_with_context(builder, &parent);
-            Some(parent.with_span(span))
+            Some(EventSpan { traceparent: traceparent.to_owned(), context: parent.with_span(span) })
         });
         Self(Arc::new(spans.collect()))
     }
@@ -112,15 +125,18 @@ impl EventSpans {
         future.with_context(Context::current_with_value(CurrentEventSpans(Arc::clone(&self.0))))
     }
 
-    /// Starts a child of each span of the current step ([`Self::scope`]): the write to a store of that kind, as OpenTelemetry
-    /// names it.
-    #[must_use]
-    pub fn start_writes(projection: &str, store: &'static str) -> Self {
+    /// Starts a child of each span of the current step ([`Self::scope`]) whose `traceparent` one of the written events has:
+    /// the write to a store of that kind, as OpenTelemetry names it.
+    pub fn start_writes<'a>(
+        projection: &str,
+        store: &'static str,
+        traceparents: impl IntoIterator<Item = &'a str>,
+    ) -> Self {
         let current =
             Context::map_current(|context| context.get::<CurrentEventSpans>().map(|spans| Arc::clone(&spans.0)));
         let Some(parents) = current.filter(|parents| !parents.is_empty()) else { return Self::default() };
-        let tracer = tracer();
-        let writes = parents.iter().map(|parent| {
+        let (tracer, written) = (tracer(), traceparents.into_iter().collect::<HashSet<_>>());
+        let writes = parents.iter().filter(|parent| written.contains(parent.traceparent.as_str())).map(|parent| {
             let attributes = [
                 KeyValue::new("db.system.name", store),
                 KeyValue::new("db.operation.name", "write"),
@@ -130,14 +146,15 @@ impl EventSpans {
                 .span_builder(format!("write {projection}"))
                 .with_kind(SpanKind::Client)
                 .with_attributes(attributes);
-            parent.with_span(tracer.build_with_context(builder, parent))
+            let span = tracer.build_with_context(builder, &parent.context);
+            EventSpan { traceparent: parent.traceparent.clone(), context: parent.context.with_span(span) }
         });
         Self(Arc::new(writes.collect()))
     }
 
     /// Marks the spans as failed.
     pub fn record_failure(&self, reason: &dyn Display) {
-        for context in self.0.iter() {
+        for EventSpan { context, .. } in self.0.iter() {
             context.span().set_status(Status::error(reason.to_string()));
         }
     }
@@ -145,7 +162,7 @@ impl EventSpans {
 
 impl Drop for EventSpans {
     fn drop(&mut self) {
-        for context in self.0.iter() {
+        for EventSpan { context, .. } in self.0.iter() {
             context.span().end();
         }
     }

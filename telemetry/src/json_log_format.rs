@@ -47,7 +47,9 @@ where
                 line.entry(name).or_insert(value);
             }
         }
-        if let Some((trace, span)) = current_trace_ids() {
+        // OpenTelemetry itself logs while it changes the current context, which cannot be read then.
+        let is_of_telemetry = metadata.target().starts_with("opentelemetry");
+        if let Some((trace, span)) = (!is_of_telemetry).then(current_trace_ids).flatten() {
             line.insert("trace_id".to_owned(), trace.into());
             line.insert("span_id".to_owned(), span.into());
         }

@@ -8,7 +8,7 @@ use opentelemetry_sdk::{
     Resource,
     trace::{Sampler, SdkTracerProvider},
 };
-use tracing::Subscriber;
+use tracing::{Subscriber, level_filters::LevelFilter};
 use tracing_subscriber::{Layer, filter::filter_fn, registry::LookupSpan};
 
 use crate::{telemetry_config::TelemetryConfig, trace_context::SPAN_TARGET};
@@ -17,7 +17,7 @@ use crate::{telemetry_config::TelemetryConfig, trace_context::SPAN_TARGET};
 pub(crate) const INSTRUMENTATION: &str = "medhub";
 
 static IS_EXPORTING: AtomicBool = AtomicBool::new(false);
-static CONTINUES_CLIENT_TRACES: AtomicBool = AtomicBool::new(true);
+static CONTINUES_CLIENT_TRACES: AtomicBool = AtomicBool::new(false);
 
 /// Why traces cannot be exported.
 #[derive(Debug, thiserror::Error)]
@@ -26,8 +26,13 @@ pub enum TelemetryError {
     #[error("telemetry.sample_ratio is {0}, and must be between 0 and 1")]
     SampleRatio(f64),
     /// The URL is invalid.
-    #[error("telemetry.endpoint gives the URL {0:?} for traces, which must begin with http:// or https://")]
-    Url(String),
+    #[error("telemetry.endpoint and telemetry.traces_endpoint must begin with http:// or https://")]
+    Url,
+    /// The URL contains a login, which would not be sent.
+    #[error(
+        "telemetry.endpoint contains a login; set the header that the collector expects by OTEL_EXPORTER_OTLP_HEADERS"
+    )]
+    UrlLogin,
     /// The exporter cannot be built from the settings.
     #[error("setting up the export of traces; check telemetry.endpoint and the variables OTEL_EXPORTER_OTLP_*")]
     Exporter(#[source] ExporterBuildError),
@@ -59,9 +64,7 @@ impl SpanExport {
         if !(0.0..=1.0).contains(&config.sample_ratio) {
             return Err(TelemetryError::SampleRatio(config.sample_ratio));
         }
-        if !url.starts_with("http://") && !url.starts_with("https://") {
-            return Err(TelemetryError::Url(url));
-        }
+        check_url(&url)?;
         let exporter = SpanExporter::builder()
             .with_http()
             .with_protocol(Protocol::HttpBinary)
@@ -92,7 +95,10 @@ impl SpanExport {
             .with_threads(false)
             .with_target(false)
             .with_tracked_inactivity(false)
-            .with_filter(filter_fn(|metadata| metadata.is_span() && metadata.target() == SPAN_TARGET))
+            .with_filter(
+                filter_fn(|metadata| metadata.is_span() && metadata.target() == SPAN_TARGET)
+                    .with_max_level_hint(LevelFilter::INFO),
+            )
     }
 
     /// Sends the spans that wait, and ends the export. Blocks for a few seconds at most.
@@ -101,6 +107,13 @@ impl SpanExport {
             tracing::warn!(error = &error as &dyn std::error::Error, "the last spans may not have been exported");
         }
     }
+}
+
+/// Errors name no URL: it may contain a secret.
+fn check_url(url: &str) -> Result<(), TelemetryError> {
+    let after_scheme = url.strip_prefix("http://").or_else(|| url.strip_prefix("https://"));
+    let server = after_scheme.ok_or(TelemetryError::Url)?.split(['/', '?', '#']).next().unwrap_or_default();
+    if server.contains('@') { Err(TelemetryError::UrlLogin) } else { Ok(()) }
 }
 
 #[cfg(test)]
@@ -114,8 +127,15 @@ mod tests {
         let ratio = TelemetryConfig { endpoint, sample_ratio: 1.5, ..TelemetryConfig::default() };
         let refused = SpanExport::start(&ratio).unwrap_err();
         assert!(refused.to_string().contains("1.5"), "{refused}");
-        let url = TelemetryConfig { endpoint: "127.0.0.1:4318".to_owned(), ..TelemetryConfig::default() };
-        assert!(matches!(SpanExport::start(&url), Err(TelemetryError::Url(_))));
+        let start = |endpoint: &str| {
+            SpanExport::start(&TelemetryConfig { endpoint: endpoint.to_owned(), ..TelemetryConfig::default() })
+        };
+        assert!(matches!(start("127.0.0.1:4318"), Err(TelemetryError::Url)));
+        let with_login = start("http://ada:secret@127.0.0.1:4318").unwrap_err();
+        assert!(
+            matches!(with_login, TelemetryError::UrlLogin)
+                && !format!("{with_login:?} {with_login}").contains("secret")
+        );
         assert!(!is_exporting());
     }
 }

@@ -6,10 +6,11 @@
 //! | `OTEL_EXPORTER_OTLP_TRACES_ENDPOINT` or `MEDHUB__TELEMETRY__TRACES_ENDPOINT` | `/v1/traces` of the base URL | the whole URL for traces |
 //! | `OTEL_SERVICE_NAME` or `MEDHUB__TELEMETRY__SERVICE_NAME` | `medhub` | name of the service |
 //! | `OTEL_TRACES_SAMPLER_ARG` or `MEDHUB__TELEMETRY__SAMPLE_RATIO` | `1` | share of the traces that begin here and are recorded, from 0 to 1; a trace that a caller has begun is recorded if the caller records it |
-//! | `MEDHUB__TELEMETRY__CONTINUE_CLIENT_TRACES` | `true` | whether requests continue the traces of their `traceparent` headers |
+//! | `MEDHUB__TELEMETRY__CONTINUE_CLIENT_TRACES` | `false` | whether requests continue the traces of their `traceparent` headers: where a gateway sets them |
 //!
 //! The exporter itself reads `OTEL_EXPORTER_OTLP_HEADERS` (credentials of the collector), `OTEL_EXPORTER_OTLP_TIMEOUT`,
-//! `OTEL_RESOURCE_ATTRIBUTES` and the variables of the batches, `OTEL_BSP_*`.
+//! `OTEL_RESOURCE_ATTRIBUTES` and the variables of the batches, `OTEL_BSP_*`. `OTEL_TRACES_SAMPLER`, `OTEL_SDK_DISABLED` and
+//! `OTEL_EXPORTER_OTLP_PROTOCOL` are not read.
 
 use serde::{Deserialize, Serialize};
 
@@ -34,7 +35,7 @@ pub struct TelemetryConfig {
     /// Share of the traces that begin here and are recorded, from 0 to 1.
     pub sample_ratio: f64,
     /// Whether requests continue the traces that their clients name. A client that names a sampled trace has it
-    /// recorded, whatever the ratio.
+    /// recorded, whatever the ratio and before it is authenticated: only for clients behind a gateway that sets the header.
     pub continue_client_traces: bool,
 }
 
@@ -45,7 +46,7 @@ impl Default for TelemetryConfig {
             traces_endpoint: String::new(),
             service_name: "medhub".to_owned(),
             sample_ratio: 1.0,
-            continue_client_traces: true,
+            continue_client_traces: false,
         }
     }
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use axum::{
     extract::{MatchedPath, Request},
-    http::{HeaderName, Response},
+    http::{HeaderName, Method, Response},
 };
 use telemetry::SPAN_TARGET;
 use tower_http::{
@@ -17,7 +17,16 @@ use tracing::{Span, field::Empty};
 pub(crate) const TRACEPARENT_HEADER: HeaderName = HeaderName::from_static("traceparent");
 
 /// Paths that are called all the time, and that nobody looks for in a trace.
-const UNTRACED_PATHS: [&str; 5] = ["/health", "/ready", "/metrics", "/slo", "/grpc.health.v1.Health/"];
+const UNTRACED_PATHS: [&str; 5] = ["/health", "/ready", "/metrics", "/slo", "/ingest"];
+
+/// The same of gRPC.
+const UNTRACED_SERVICE: &str = "/grpc.health.v1.Health/";
+
+/// What OpenTelemetry's conventions name a method that the server does not know.
+const OTHER: &str = "_OTHER";
+
+/// The longest name of a gRPC method that a span has.
+const MAX_RPC_METHOD_BYTES: usize = 64;
 
 /// Which protocol the requests of an edge have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,20 +55,22 @@ pub(crate) fn server_span_layer(protocol: ServerProtocol) -> ServerSpanLayer {
 impl MakeSpan<axum::body::Body> for ServerProtocol {
     fn make_span(&mut self, request: &Request) -> Span {
         let path = request.uri().path();
-        if UNTRACED_PATHS.iter().any(|untraced| path.starts_with(untraced)) {
+        if UNTRACED_PATHS.contains(&path) || path.starts_with(UNTRACED_SERVICE) {
             return Span::none();
         }
+        // What clients may choose freely is no attribute: paths, some of which have ids of objects of tenants, and unknown
+        // methods and services.
+        let route = request.extensions().get::<MatchedPath>().map_or("", MatchedPath::as_str);
         let span = match *self {
             Self::Http => {
-                // The path itself is no attribute: some have ids of objects of tenants.
-                let route = request.extensions().get::<MatchedPath>().map_or("", MatchedPath::as_str);
+                let method = known_method(request.method());
                 tracing::info_span!(
                     target: SPAN_TARGET,
                     "request",
-                    otel.name = format_args!("{} {route}", request.method()),
+                    otel.name = format_args!("{method} {route}"),
                     otel.kind = "server",
                     otel.status_code = Empty,
-                    http.request.method = request.method().as_str(),
+                    http.request.method = method,
                     http.route = route,
                     http.response.status_code = Empty,
                     medhub.correlation_id = Empty,
@@ -67,7 +78,7 @@ impl MakeSpan<axum::body::Body> for ServerProtocol {
                 )
             }
             Self::Grpc => {
-                let (service, method) = path.trim_start_matches('/').split_once('/').unwrap_or((path, ""));
+                let (service, method) = known_call(route, path);
                 tracing::info_span!(
                     target: SPAN_TARGET,
                     "call",
@@ -89,6 +100,21 @@ impl MakeSpan<axum::body::Body> for ServerProtocol {
     }
 }
 
+fn known_method(method: &Method) -> &str {
+    let known = [Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE, Method::HEAD, Method::OPTIONS];
+    if known.contains(method) { method.as_str() } else { OTHER }
+}
+
+/// The service and method of a call with this path. A service is known by its route, `/<service>/{*rest}`.
+fn known_call<'a>(route: &str, path: &'a str) -> (&'a str, &'a str) {
+    let Some((service, method)) = path.trim_start_matches('/').split_once('/') else { return (OTHER, OTHER) };
+    if route.trim_start_matches('/').split('/').next() != Some(service) {
+        return (OTHER, OTHER);
+    }
+    let is_name = method.len() <= MAX_RPC_METHOD_BYTES && method.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    (service, if is_name { method } else { OTHER })
+}
+
 /// Records the status of the response in its span.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct StatusRecorder;
@@ -98,6 +124,24 @@ impl<B> OnResponse<B> for StatusRecorder {
         span.record("http.response.status_code", i64::from(response.status().as_u16()));
         if response.status().is_server_error() {
             span.record("otel.status_code", "ERROR");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_that_clients_choose_are_in_no_span() {
+        assert_eq!(known_method(&Method::POST), "POST");
+        assert_eq!(known_method(&Method::from_bytes(b"ADA").unwrap()), OTHER);
+        let route = "/medhub.v1.Tasks/{*rest}";
+        assert_eq!(known_call(route, "/medhub.v1.Tasks/Claim"), ("medhub.v1.Tasks", "Claim"));
+        assert_eq!(known_call(route, "/medhub.v1.Tasks/ada@example.com"), ("medhub.v1.Tasks", OTHER));
+        assert_eq!(known_call(route, &format!("/medhub.v1.Tasks/{}", "a".repeat(65))), ("medhub.v1.Tasks", OTHER));
+        for path in ["/ada", "/ada/Claim", "//Claim", ""] {
+            assert_eq!(known_call("", path), (OTHER, OTHER), "{path}");
         }
     }
 }

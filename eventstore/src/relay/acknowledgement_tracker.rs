@@ -93,13 +93,15 @@ impl AcknowledgementTracker {
         loop {
             relay_metrics::set_unacknowledged(batch.outstanding.count());
             match timeout(SLOW_ACKNOWLEDGEMENT, batch.outstanding.wait_until_acknowledged()).await {
-                Ok(acknowledged) => break acknowledged?,
+                Ok(acknowledged) => break acknowledged.inspect_err(|error| batch.spans.record_failure(error))?,
                 Err(_elapsed) => {
                     waited += SLOW_ACKNOWLEDGEMENT;
                     self.report_slow_acknowledgement(&batch, waited);
                     self.save_checkpoint().await?;
                     if self.connection.is_lost().await {
-                        return Err(LogError::LostBroker { records: batch.outstanding.count() });
+                        let lost = LogError::LostBroker { records: batch.outstanding.count() };
+                        batch.spans.record_failure(&lost);
+                        return Err(lost);
                     }
                 }
             }

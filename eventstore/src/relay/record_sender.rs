@@ -53,7 +53,7 @@ pub(super) struct SentBatch {
     /// When the oldest of the events was recorded.
     pub(super) oldest: Option<DateTime<Utc>>,
     /// Spans of the events; they end once the batch is acknowledged.
-    pub(super) _spans: EventSpans,
+    pub(super) spans: EventSpans,
     /// Released once the batch is acknowledged, which allows the same number of further records.
     pub(super) _permit: OwnedSemaphorePermit,
 }
@@ -177,7 +177,7 @@ impl RecordSender {
         let spans = self.start_spans(start, &traced);
         let oldest = batch.events.first().map(|event| event.recorded_at);
         let flow = Self::hand_over(
-            SentBatch { outstanding, reached, fence: self.fence, events, oldest, _spans: spans, _permit: permit },
+            SentBatch { outstanding, reached, fence: self.fence, events, oldest, spans, _permit: permit },
             sent,
         );
         if let Some(error) = failure {
@@ -264,7 +264,7 @@ impl RecordSender {
         self.publisher.publish_beacons(checkpoint, targets, &outstanding).await?;
         let (reached, fence) = (self.position, self.fence);
         let spans = EventSpans::default();
-        let batch = SentBatch { outstanding, reached, fence, events: 0, oldest: None, _spans: spans, _permit: permit };
+        let batch = SentBatch { outstanding, reached, fence, events: 0, oldest: None, spans, _permit: permit };
         Ok(Self::hand_over(batch, sent))
     }
 

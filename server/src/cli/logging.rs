@@ -5,11 +5,7 @@ use std::io::IsTerminal;
 use anyhow::Context;
 use telemetry::{JsonLogFormat, SpanExport};
 use tracing_subscriber::{
-    EnvFilter, Layer,
-    filter::{FilterExt, filter_fn},
-    fmt::format::JsonFields,
-    layer::SubscriberExt,
-    util::SubscriberInitExt,
+    EnvFilter, Layer, filter::Directive, fmt::format::JsonFields, layer::SubscriberExt, util::SubscriberInitExt,
 };
 
 use super::CliSubcommand;
@@ -52,18 +48,43 @@ pub(super) fn init_logging(
         LogVerbosity::Quiet => QUIET_FILTER,
         LogVerbosity::Configured => &config.log.filter,
     };
-    let filter = EnvFilter::try_new(directives).with_context(|| format!("reading log.filter {directives:?}"))?;
-    // Spans that are only exported would repeat what the lines say.
-    let filter = filter.and(filter_fn(|metadata| metadata.target() != telemetry::SPAN_TARGET));
+    let filter = build_line_filter(directives)?;
     let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
     let lines = match config.log.format {
         LoggingFormat::Text => lines.with_ansi(std::io::stderr().is_terminal()).boxed(),
         LoggingFormat::Json => lines.event_format(JsonLogFormat).fmt_fields(JsonFields::new()).boxed(),
     };
     let export = if is_service(command) { SpanExport::start(&config.telemetry)? } else { None };
-    let spans = export.as_ref().map(SpanExport::layer);
-    if tracing_subscriber::registry().with(lines.with_filter(filter)).with(spans).try_init().is_err() {
+    let subscriber = tracing_subscriber::registry().with(lines.with_filter(filter));
+    // An optional layer would make every disabled call site ask all layers again, each time.
+    let installed = match &export {
+        Some(export) => subscriber.with(export.layer()).try_init(),
+        None => subscriber.try_init(),
+    };
+    if installed.is_err() {
         tracing::debug!("logging is already set up by the calling program");
     }
     Ok(export)
+}
+
+/// The filter of the log's lines: `directives` without the spans that are only exported, which would repeat what the lines
+/// say. By a directive, because another filter beside it would have no maximum level: every disabled call site would
+/// then cost more than a comparison.
+fn build_line_filter(directives: &str) -> anyhow::Result<EnvFilter> {
+    let filter = EnvFilter::try_new(directives).with_context(|| format!("reading log.filter {directives:?}"))?;
+    let without_spans: Directive = format!("{}=off", telemetry::SPAN_TARGET).parse()?;
+    Ok(filter.add_directive(without_spans))
+}
+
+#[cfg(test)]
+mod tests {
+    use tracing::level_filters::LevelFilter;
+
+    use super::*;
+
+    #[test]
+    fn the_filter_of_lines_keeps_its_maximum_level() {
+        assert_eq!(build_line_filter("info,apache_avro=error").unwrap().max_level_hint(), Some(LevelFilter::INFO));
+        assert_eq!(build_line_filter(QUIET_FILTER).unwrap().max_level_hint(), Some(LevelFilter::WARN));
+    }
 }

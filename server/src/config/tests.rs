@@ -43,14 +43,14 @@ fn the_variables_of_opentelemetry_are_settings() {
         ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://collector:4318"),
         ("OTEL_TRACES_SAMPLER_ARG", "0.25"),
         ("OTEL_SERVICE_NAME", "medhub-relay"),
-        ("MEDHUB__TELEMETRY__CONTINUE_CLIENT_TRACES", "false"),
+        ("MEDHUB__TELEMETRY__CONTINUE_CLIENT_TRACES", "true"),
     ])
     .unwrap();
     let expected = TelemetryConfig {
         endpoint: "http://collector:4318".to_owned(),
         service_name: "medhub-relay".to_owned(),
         sample_ratio: 0.25,
-        continue_client_traces: false,
+        continue_client_traces: true,
         ..TelemetryConfig::default()
     };
     assert_eq!(config.telemetry, expected);

@@ -28,7 +28,8 @@ const HOLD_CHECKPOINTS: &str = "
         when (new.topic like '%.opportunities.events' and new.position >= $1) execute function hold_checkpoint();";
 
 fn start_process(product: &ProductInstance, collector: &TraceCollector, name: &str, role: &str) -> ProductProcess {
-    let variables = product.variables().clone().into_iter().chain(collector.variables()).collect();
+    let continued = ("MEDHUB__TELEMETRY__CONTINUE_CLIENT_TRACES".to_owned(), "true".to_owned());
+    let variables = product.variables().clone().into_iter().chain(collector.variables()).chain([continued]).collect();
     ProductProcess::start(&variables, product.folder(), name, &["serve", "--role", role]).unwrap()
 }
 

@@ -90,7 +90,8 @@ impl Worker {
         if projected.is_empty {
             return Ok(());
         }
-        let spans = EventSpans::start_writes(self.projection.name(), self.projection.store());
+        let traceparents = events.iter().map(|event| event.metadata.traceparent.as_str());
+        let spans = EventSpans::start_writes(self.projection.name(), self.projection.store(), traceparents);
         let outcome = self.write_projected(projected, events).await;
         match &outcome {
             Ok(()) => {}
