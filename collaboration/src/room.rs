@@ -160,6 +160,8 @@ impl<S: AggregateStores> Room<S> {
         }
         // A member that joins from now on opens a new room.
         self.commands.close();
+        // Those who wait for room in the queue learn that the room is closed.
+        while self.commands.try_recv().is_ok() {}
         for member in std::mem::take(&mut self.members).into_values() {
             member.disconnect(DisconnectReason::TryAgainLater);
         }
@@ -235,6 +237,10 @@ impl<S: AggregateStores> Room<S> {
         for message in messages {
             if let Err(refused) = self.handle_message(from, message, may_write).await? {
                 return Ok(Err(refused));
+            }
+            // A message may hold thousands of updates.
+            if self.accepted.is_full() {
+                self.store_accepted_updates().await?;
             }
         }
         Ok(Ok(()))

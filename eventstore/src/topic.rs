@@ -118,6 +118,7 @@ impl KafkaConfig {
         let mut config = ClientConfig::new();
         config.set("bootstrap.servers", &self.brokers);
         config.set("client.id", "medhub");
+        config.set("reconnect.backoff.max.ms", "2000");
         // A broker that was away for a while may answer before it counts itself as available again. The client library then
         // forgets the only broker that it knows, and has to ask the addresses of the settings again: it must not be told not to
         // (`none`), and should not wait for five minutes, its default.
@@ -145,8 +146,7 @@ impl KafkaConfig {
             // No time-out: if a record were dropped and later ones succeeded, an aggregate's events would be out of
             // order.
             .set("message.timeout.ms", "0")
-            .set("message.max.bytes", MAX_RECORD_BYTES)
-            .set("reconnect.backoff.max.ms", "2000");
+            .set("message.max.bytes", MAX_RECORD_BYTES);
         config
     }
 

@@ -90,6 +90,8 @@ impl AcknowledgementTracker {
 
     async fn await_acknowledgement(&mut self, batch: SentBatch) -> Result<(), LogError> {
         let mut waited = Duration::ZERO;
+        // The number of records that waited when the connection was found lost.
+        let mut waiting_without_broker = None;
         loop {
             relay_metrics::set_unacknowledged(batch.outstanding.count());
             match timeout(SLOW_ACKNOWLEDGEMENT, batch.outstanding.wait_until_acknowledged()).await {
@@ -98,7 +100,11 @@ impl AcknowledgementTracker {
                     waited += SLOW_ACKNOWLEDGEMENT;
                     self.report_slow_acknowledgement(&batch, waited);
                     self.save_checkpoint().await?;
-                    if self.connection.is_lost().await {
+                    let waiting = self.connection.is_lost().await.then(|| batch.outstanding.count());
+                    let is_lost = waiting.is_some_and(|records| records > 0) && waiting == waiting_without_broker;
+                    waiting_without_broker = waiting;
+                    // Twice, because a broker under load may answer the second client late.
+                    if is_lost {
                         let lost = LogError::LostBroker { records: batch.outstanding.count() };
                         batch.spans.record_failure(&lost);
                         return Err(lost);

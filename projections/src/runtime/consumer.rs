@@ -277,11 +277,15 @@ impl BatchConsumer {
     /// # Errors
     /// When the broker does not return the end offsets.
     pub(super) async fn find_stall(&mut self, checkpoint: &Checkpoint) -> Result<Option<ConsumerStall>, KafkaError> {
+        let (stall_after, now) = (self.config.stall_after(), Instant::now().into_std());
+        let is_unassigned = self.stall_detector.take_unassigned(stall_after, now);
+        if is_unassigned && self.finds_broker() {
+            return Ok(None);
+        }
         // By a new client: while the broker is away, nothing is stalled.
         let ends = fetch_end_offsets(&self.config, self.topics.clone()).await?;
-        let (stall_after, now) = (self.config.stall_after(), Instant::now().into_std());
-        if self.stall_detector.take_unassigned(stall_after, now) {
-            return Ok((!self.finds_broker()).then_some(ConsumerStall::LostBroker));
+        if is_unassigned {
+            return Ok(Some(ConsumerStall::LostBroker));
         }
         let checkpoint_offset =
             |partition: &(String, i32)| checkpoint.0.get(partition).map_or(0, |applied| applied.next_offset);
@@ -292,7 +296,8 @@ impl BatchConsumer {
     /// Whether this client finds a broker. Blocks the thread of the fetching stage for up to [`OWN_BROKER_TIMEOUT`].
     fn finds_broker(&self) -> bool {
         let topic = self.topics.first().map(String::as_str);
-        self.consumer.fetch_metadata(topic, OWN_BROKER_TIMEOUT).is_ok()
+        let metadata = self.consumer.fetch_metadata(topic, OWN_BROKER_TIMEOUT);
+        metadata.is_ok_and(|metadata| !metadata.brokers().is_empty())
     }
 
     /// Leaves the group and rejoins it with a new client.

@@ -5,7 +5,7 @@
 //! that read are those of its session.
 
 use std::{
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -13,7 +13,11 @@ use sqlx::{
     ConnectOptions as _, Connection as _, PgConnection, Postgres, QueryBuilder,
     postgres::{PgConnectOptions, PgRow},
 };
-use tokio::{sync::Semaphore, time::timeout};
+use tokio::{
+    runtime::Handle,
+    sync::{OwnedSemaphorePermit, Semaphore},
+    time::timeout,
+};
 
 use super::ListsConfig;
 
@@ -24,13 +28,15 @@ const TEST_AFTER: Duration = Duration::from_secs(1);
 const MAX_AGE: Duration = Duration::from_mins(30);
 
 /// How long none is opened after one could not be: a server may refuse the settings of its session, as poolers do.
-const OPEN_PAUSE: Duration = Duration::from_secs(1);
+const OPEN_PAUSE: Duration = Duration::from_secs(10);
 
 /// A bounded number of connections.
 pub(super) struct StatementConnections {
     options: PgConnectOptions,
     acquire_timeout: Duration,
-    permits: Semaphore,
+    /// Longest time of a statement on the server.
+    statement_timeout: Duration,
+    permits: Arc<Semaphore>,
     state: Mutex<ConnectionState>,
 }
 
@@ -65,23 +71,25 @@ impl StatementConnections {
         Self {
             options,
             acquire_timeout: config.acquire_timeout(),
-            permits: Semaphore::new(connections.clamp(1, Semaphore::MAX_PERMITS)),
+            statement_timeout: config.query_timeout(),
+            permits: Arc::new(Semaphore::new(connections.clamp(1, Semaphore::MAX_PERMITS))),
             state: Mutex::default(),
         }
     }
 
-    /// The rows of a statement that only reads. `None` if no connection could be opened or it was lost, so that the
-    /// statement may not have been executed.
+    /// The rows of a statement that only reads. `None` if no connection became free, could be opened, or it was lost, so
+    /// that the statement may not have been executed.
     pub(super) async fn fetch_all(
         &self,
         sql: &mut QueryBuilder<'_, Postgres>,
     ) -> Result<Option<Vec<PgRow>>, sqlx::Error> {
-        let Ok(Ok(_permit)) = timeout(self.acquire_timeout, self.permits.acquire()).await else {
-            return Err(sqlx::Error::PoolTimedOut);
-        };
-        let Some(mut connection) = self.acquire().await else { return Ok(None) };
-        // A cancelled query leaves an answer behind: its connection is not put back.
+        let permit = timeout(self.acquire_timeout, Arc::clone(&self.permits).acquire_owned()).await;
+        let Ok(Ok(permit)) = permit else { return Ok(None) };
+        let Some(connection) = self.acquire().await else { return Ok(None) };
+        let mut running = RunningStatement { in_use: Some((connection, permit)), longest: self.statement_timeout };
+        let Some((connection, _)) = &mut running.in_use else { return Ok(None) };
         let answer = sql.build().fetch_all(&mut connection.connection).await;
+        let Some((mut connection, _permit)) = running.in_use.take() else { return Ok(None) };
         match answer {
             Err(error) if is_connection_lost(&error) => {
                 tracing::debug!(error = &error as &dyn std::error::Error, "a connection for single statements is lost");
@@ -91,7 +99,10 @@ impl StatementConnections {
             }
             answer => {
                 connection.used_at = Instant::now();
-                self.lock().idle.push(connection);
+                let mut state = self.lock();
+                // Those at the bottom are not used after a burst.
+                state.idle.retain(|idle| idle.opened_at.elapsed() <= MAX_AGE);
+                state.idle.push(connection);
                 answer.map(Some)
             }
         }
@@ -104,8 +115,14 @@ impl StatementConnections {
             if idle.opened_at.elapsed() > MAX_AGE {
                 continue;
             }
-            if idle.used_at.elapsed() < TEST_AFTER || idle.connection.ping().await.is_ok() {
+            if idle.used_at.elapsed() < TEST_AFTER {
                 return Some(idle);
+            }
+            match timeout(self.acquire_timeout, idle.connection.ping()).await {
+                Ok(Ok(())) => return Some(idle),
+                Ok(Err(_lost)) => {}
+                // The server, or the way to it, is silent: the others would be, too.
+                Err(_elapsed) => self.lock().idle.clear(),
             }
         }
         let failed_at = self.lock().failed_at;
@@ -129,6 +146,25 @@ impl StatementConnections {
 
     fn lock(&self) -> MutexGuard<'_, ConnectionState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A connection while its statement is executed. If the query is cancelled, the server goes on until the end of the statement:
+/// only then is the connection closed, and another one may be opened in its place.
+struct RunningStatement {
+    in_use: Option<(StatementConnection, OwnedSemaphorePermit)>,
+    longest: Duration,
+}
+
+impl Drop for RunningStatement {
+    fn drop(&mut self) {
+        let (Some((mut cancelled, permit)), Ok(runtime)) = (self.in_use.take(), Handle::try_current()) else { return };
+        let longest = self.longest;
+        runtime.spawn(async move {
+            // Waits for the statement's answer first. Its connection is not used again, whatever has become of it.
+            drop(timeout(longest, cancelled.connection.ping()).await);
+            drop((cancelled, permit));
+        });
     }
 }
 
