@@ -30,7 +30,7 @@ use projections::{
 };
 use proposal_generation::{PromptLibrary, PromptLibraryError};
 use saved_search_matching::{MatchStore, SavedSearchMatching, SearchRegistry, SearchRegistryConfig};
-use schemas::registry_client::SchemaRegistryClient;
+use schemas::registry_client::{RegistryClientSetupError, SchemaRegistryClient};
 use sqlx::PgPool;
 use task_workers::{TaskQueue, TaskQueueProjection};
 
@@ -135,6 +135,9 @@ pub enum AppContextError {
     /// The URL of the schema registry is invalid.
     #[error("setting up the client of the schema registry")]
     Registry(#[source] RegistryLookupError),
+    /// A file of `registry.tls` cannot be used.
+    #[error("setting up the client that decodes events")]
+    EventDecoding(#[source] RegistryClientSetupError),
     /// The URL of Redis is invalid, or a file of `redis.tls` cannot be used.
     #[error("setting up the Redis client")]
     Redis(#[source] redis::RedisError),
@@ -179,7 +182,7 @@ impl AppContext {
         let runtime = ProjectionRuntime::new(
             ControlStore::new(pool.clone()),
             log,
-            SchemaRegistryClient::new(&config.registry),
+            SchemaRegistryClient::new(&config.registry).map_err(AppContextError::EventDecoding)?,
             config.worker.clone(),
         );
         let runtime = Arc::new(runtime);

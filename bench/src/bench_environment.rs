@@ -52,7 +52,7 @@ pub(super) async fn with_bench_environment<T>(
         let config = isolate_config(config, &database.name, &name)?;
         let read_models = ReadModels::new(config.storages(), model)?;
         let log = Arc::new(PgLogReader::new(pool.clone()));
-        let registry = SchemaRegistryClient::new(&config.registry);
+        let registry = SchemaRegistryClient::new(&config.registry)?;
         let runtime = ProjectionRuntime::new(ControlStore::new(pool.clone()), log, registry, config.worker.clone());
         let environment = BenchEnvironment { pool: pool.clone(), config, runtime, read_models, name_prefix: name };
         let outcome = database.run_until_interrupted(Box::pin(environment.run_prepared(work))).await;
@@ -111,14 +111,13 @@ impl BenchEnvironment {
     }
 
     /// Creates a relay from the log of the environment to its topics.
-    pub(super) fn new_relay(&self) -> Relay {
+    ///
+    /// # Errors
+    /// When a file of `registry.tls` cannot be used.
+    pub(super) fn new_relay(&self) -> anyhow::Result<Relay> {
         let relay = RelayConfig { retry_ms: 100, ..self.config.relay.clone() };
-        Relay::new(
-            self.pool.clone(),
-            self.config.kafka.clone(),
-            SchemaRegistryClient::new(&self.config.registry),
-            relay,
-        )
+        let registry = SchemaRegistryClient::new(&self.config.registry)?;
+        Ok(Relay::new(self.pool.clone(), self.config.kafka.clone(), registry, relay))
     }
 
     /// Returns the active generation of a projection.

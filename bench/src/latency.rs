@@ -95,7 +95,7 @@ type NewestCommit = Arc<Mutex<Option<(u64, Instant)>>>;
 pub async fn run(config: &EngineConfig, options: LatencyBenchOptions) -> anyhow::Result<Vec<VisibilityLatency>> {
     bench_environment::with_bench_environment(config, async |environment| {
         let stop = CancellationToken::new();
-        let relay = tokio::spawn(environment.new_relay().run(stop.clone()));
+        let relay = tokio::spawn(environment.new_relay()?.run(stop.clone()));
         let supervisor = Supervisor::new(environment.runtime.clone(), environment.read_models.all_projections());
         let workers = tokio::spawn(supervisor.run(stop.clone()));
         let outcome = measure_latency(environment, options).await;

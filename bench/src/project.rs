@@ -171,7 +171,7 @@ async fn measure_projection(
 /// Publishes the whole log to the topics of the environment.
 pub(super) async fn publish_log(environment: &BenchEnvironment) -> anyhow::Result<()> {
     let end = environment.runtime.log().load_fence().await?;
-    let relay = environment.new_relay();
+    let relay = environment.new_relay()?;
     let (mut status, stop) = (relay.status(), CancellationToken::new());
     let task = tokio::spawn(relay.run(stop.clone()));
     let done = status.wait_for(|status| status.position >= end);

@@ -87,7 +87,8 @@ impl RelayBench<'_> {
         .with_figure("record_bytes", bytes as u64 / options.events.max(1));
         if options.seconds > 0 {
             let topics = self.create_topics("latency").await?;
-            let waits = latency::measure_latency(self.pool, &self.relay_factory(&topics), &topics, options).await?;
+            let create_relay = self.relay_factory(&topics)?;
+            let waits = latency::measure_latency(self.pool, &create_relay, &topics, options).await?;
             report = report.with_figure("commit_to_kafka", json!(waits)).with_measure(waits.to_measure());
         }
         Ok(report)
@@ -100,12 +101,12 @@ impl RelayBench<'_> {
         Ok(kafka)
     }
 
-    fn relay_factory(&self, topics: &KafkaConfig) -> impl Fn() -> Relay {
+    fn relay_factory(&self, topics: &KafkaConfig) -> anyhow::Result<impl Fn() -> Relay> {
         let (pool, kafka) = (self.pool.clone(), topics.clone());
-        let (registry, relay) = (SchemaRegistryClient::new(&self.config.registry), self.config.relay.clone());
-        move || {
+        let (registry, relay) = (SchemaRegistryClient::new(&self.config.registry)?, self.config.relay.clone());
+        Ok(move || {
             Relay::new(pool.clone(), kafka.clone(), registry.clone(), RelayConfig { retry_ms: 100, ..relay.clone() })
-        }
+        })
     }
 
     /// Publishes the whole log, timed from the leadership of the relay to the last acknowledgement.
@@ -114,7 +115,8 @@ impl RelayBench<'_> {
             .execute(self.pool)
             .await
             .context("resetting the checkpoint of the relay")?;
-        let relay = self.relay_factory(topics)();
+        let create_relay = self.relay_factory(topics)?;
+        let relay = create_relay();
         let (mut status, stop) = (relay.status(), CancellationToken::new());
         let task = tokio::spawn(relay.run(stop.clone()));
         let leading = status.wait_for(|status| status.leading);

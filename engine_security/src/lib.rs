@@ -12,7 +12,7 @@ mod tls_config;
 pub use self::{
     engine_secret::EngineSecret,
     kafka_security::{KafkaSaslConfig, KafkaSecurity, KafkaSecurityProtocol, SaslMechanism},
-    postgres_url::find_postgres_url_problems,
+    postgres_url::{PostgresTlsVariables, find_postgres_url_problems},
     tls_config::{EngineTlsConfig, TlsFileError, TlsIdentity, has_scheme, install_crypto_provider},
 };
 

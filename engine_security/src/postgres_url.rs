@@ -1,4 +1,4 @@
-//! What is wrong with the TLS parameters in a URL of Postgres.
+//! What is wrong with the TLS parameters in a URL of Postgres, and in the variables that its client takes instead.
 
 use std::path::{Path, PathBuf};
 
@@ -8,63 +8,103 @@ use crate::tls_config::{EngineTlsConfig, TlsFileError, parse_certificates, parse
 
 const MODES: [&str; 6] = ["disable", "allow", "prefer", "require", "verify-ca", "verify-full"];
 
-/// What is wrong with `sslmode`, `sslrootcert`, `sslcert` and `sslkey` in the URL that `variable` holds. The rest of the
-/// URL is the client's to check.
-pub fn find_postgres_url_problems(url: &str, variable: &str) -> Vec<String> {
-    let Ok(url) = Url::parse(url) else { return vec![] };
-    let parameter = |names: &[&str]| {
-        let found = url.query_pairs().filter(|(name, _)| names.contains(&name.as_ref())).last();
-        found.map(|(_, value)| value.into_owned())
-    };
-    let mode = parameter(&["sslmode", "ssl-mode"]).map(|mode| mode.to_ascii_lowercase());
-    let root = parameter(&["sslrootcert", "ssl-root-cert", "ssl-ca"]).map(PathBuf::from);
-    let certificate = parameter(&["sslcert", "ssl-cert"]).map(PathBuf::from);
-    let key = parameter(&["sslkey", "ssl-key"]).map(PathBuf::from);
+/// The variables from which Postgres' client takes what a URL does not say.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct PostgresTlsVariables {
+    mode: Option<String>,
+    root_certificate: Option<String>,
+    certificate: Option<String>,
+    key: Option<String>,
+}
 
-    let mut problems = vec![];
-    let verifies = mode.as_deref().is_some_and(|mode| mode.starts_with("verify-"));
-    match &mode {
-        Some(mode) if !MODES.contains(&mode.as_str()) => {
-            problems.push(format!("{variable}: sslmode={mode} is not one of {}", MODES.join(", ")));
+impl PostgresTlsVariables {
+    /// Those of an environment: `PGSSLMODE`, `PGSSLROOTCERT`, `PGSSLCERT` and `PGSSLKEY`.
+    pub fn from_environment(environment: &[(String, String)]) -> Self {
+        let find = |name: &str| environment.iter().find(|(known, _)| known == name).map(|(_, value)| value.clone());
+        Self {
+            // An empty mode is the default one to the client, while an empty path is a file that does not exist.
+            mode: find("PGSSLMODE").filter(|mode| !mode.is_empty()),
+            root_certificate: find("PGSSLROOTCERT"),
+            certificate: find("PGSSLCERT"),
+            key: find("PGSSLKEY"),
         }
-        _ if root.is_some() && !verifies => problems.push(format!(
-            "{variable}: with sslrootcert the server's certificate is only verified if sslmode is verify-full (or \
-             verify-ca, which ignores its name)"
-        )),
-        _ if certificate.is_some() && matches!(mode.as_deref(), Some("disable")) => {
-            problems.push(format!("{variable}: sslcert is not used with sslmode=disable"));
-        }
-        Some(_) | None => {}
     }
+}
+
+/// A parameter of TLS, and where it comes from.
+struct TlsParameter {
+    /// That of the URL or of the variable.
+    name: String,
+    /// The name, and for one of the URL that of the variable which holds the URL.
+    place: String,
+    value: String,
+}
+
+/// The last parameter of the URL with one of `names`, or else the variable `default`.
+fn find_parameter(
+    url: &Url,
+    url_variable: &str,
+    names: &[&str],
+    default: (&str, Option<&str>),
+) -> Option<TlsParameter> {
+    if let Some((_, value)) = url.query_pairs().filter(|(name, _)| names.contains(&name.as_ref())).last() {
+        let name = names.first().copied().unwrap_or_default();
+        let place = format!("{url_variable}: {name}");
+        return Some(TlsParameter { name: name.to_owned(), place, value: value.into_owned() });
+    }
+    let (name, value) = default;
+    value.map(|value| TlsParameter { name: name.to_owned(), place: name.to_owned(), value: value.to_owned() })
+}
+
+/// What is wrong with `sslmode`, `sslrootcert`, `sslcert` and `sslkey` in the URL that `variable` holds, or with the
+/// variables that count without them. The rest of the URL is the client's to check.
+pub fn find_postgres_url_problems(url: &str, variable: &str, defaults: &PostgresTlsVariables) -> Vec<String> {
+    let Ok(url) = Url::parse(url) else { return vec![] };
+    let find = |names: &[&str], name: &str, value: Option<&str>| find_parameter(&url, variable, names, (name, value));
+    let mode = find(&["sslmode", "ssl-mode"], "PGSSLMODE", defaults.mode.as_deref());
+    let mode = mode.map(|mode| TlsParameter { value: mode.value.to_ascii_lowercase(), ..mode });
+    let root_names = ["sslrootcert", "ssl-root-cert", "ssl-ca"];
+    let root = find(&root_names, "PGSSLROOTCERT", defaults.root_certificate.as_deref());
+    let certificate = find(&["sslcert", "ssl-cert"], "PGSSLCERT", defaults.certificate.as_deref());
+    let key = find(&["sslkey", "ssl-key"], "PGSSLKEY", defaults.key.as_deref());
+
+    let mut problems: Vec<_> =
+        find_mode_problem(variable, mode.as_ref(), root.as_ref(), certificate.as_ref()).into_iter().collect();
     // The client takes the text of a certificate or key, too. An error about it as a file would print the key.
-    let inline: Vec<_> = [("sslrootcert", &root), ("sslcert", &certificate), ("sslkey", &key)]
+    let inline: Vec<_> = [&root, &certificate, &key]
         .into_iter()
-        .filter(|(_, value)| value.as_ref().is_some_and(|value| value.to_string_lossy().contains("-----BEGIN")))
-        .map(|(name, _)| format!("{variable}: {name} holds PEM: write it to a file and name that"))
+        .flatten()
+        .filter(|parameter| parameter.value.contains("-----BEGIN"))
+        .map(|parameter| format!("{} holds PEM: write it to a file and name that", parameter.place))
         .collect();
     if !inline.is_empty() {
         problems.extend(inline);
         return problems;
     }
-    let mut check = |name: &str, outcome: Result<(), TlsFileError>| {
+    let mut check = |parameter: &TlsParameter, outcome: Result<(), TlsFileError>| {
         if let Err(error) = outcome {
             let cause = std::error::Error::source(&error).map(|cause| format!(": {cause}")).unwrap_or_default();
-            problems.push(format!("{variable}: {name}: {error}{cause}"));
+            problems.push(format!("{}: {error}{cause}", parameter.place));
         }
     };
     let certificates = |path: &Path| read_file(path).and_then(|pem| parse_certificates(path, &pem)).map(drop);
-    if let Some(path) = &root {
-        check("sslrootcert", certificates(path));
+    if let Some(root) = &root {
+        check(root, certificates(Path::new(&root.value)));
     }
     match (certificate, key) {
-        (Some(_), None) => problems.push(format!("{variable}: sslcert is set, but sslkey is not")),
-        (None, Some(_)) => problems.push(format!("{variable}: sslkey is set, but sslcert is not")),
+        (Some(certificate), None) => problems.push(format!("{} is set, but sslkey is not", certificate.place)),
+        (None, Some(key)) => problems.push(format!("{} is set, but sslcert is not", key.place)),
         (Some(certificate), Some(key)) => {
-            check("sslcert", certificates(&certificate));
-            check("sslkey", read_file(&key).and_then(|pem| parse_key(&key, &pem)).map(drop));
-            let identity = EngineTlsConfig { ca_file: root, certificate_file: Some(certificate), key_file: Some(key) };
+            let (certificate_file, key_file) = (PathBuf::from(&certificate.value), PathBuf::from(&key.value));
+            check(&certificate, certificates(&certificate_file));
+            check(&key, read_file(&key_file).and_then(|pem| parse_key(&key_file, &pem)).map(drop));
+            let identity = EngineTlsConfig {
+                certificate_file: Some(certificate_file),
+                key_file: Some(key_file),
+                ..EngineTlsConfig::default()
+            };
             if let Err(error @ TlsFileError::Identity { .. }) = identity.read_certified_key() {
-                check("sslkey", Err(error));
+                check(&key, Err(error));
             }
         }
         (None, None) => {}
@@ -72,12 +112,69 @@ pub fn find_postgres_url_problems(url: &str, variable: &str) -> Vec<String> {
     problems
 }
 
+/// What is wrong with the mode, by itself or with the files.
+fn find_mode_problem(
+    url_variable: &str,
+    mode: Option<&TlsParameter>,
+    root: Option<&TlsParameter>,
+    certificate: Option<&TlsParameter>,
+) -> Option<String> {
+    if let Some(mode) = mode
+        && !MODES.contains(&mode.value.as_str())
+    {
+        return Some(format!("{}={} is not one of {}", mode.place, mode.value, MODES.join(", ")));
+    }
+    if let Some(root) = root
+        && mode.is_none_or(|mode| !mode.value.starts_with("verify-"))
+    {
+        return Some(format!(
+            "{url_variable}: with {} the server's certificate is only verified if sslmode is verify-full (or verify-ca, \
+             which ignores its name)",
+            root.name
+        ));
+    }
+    let certificate = certificate.filter(|_| mode.is_some_and(|mode| mode.value == "disable"))?;
+    Some(format!("{} is not used with sslmode=disable", certificate.place))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn problems(query: &str) -> Vec<String> {
-        find_postgres_url_problems(&format!("postgres://medhub:s3cr3t@h/db{query}"), "DATABASE_URL")
+        problems_with_variables(query, &[])
+    }
+
+    fn problems_with_variables(query: &str, variables: &[(&str, &str)]) -> Vec<String> {
+        let environment: Vec<_> =
+            variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        let defaults = PostgresTlsVariables::from_environment(&environment);
+        find_postgres_url_problems(&format!("postgres://medhub:s3cr3t@h/db{query}"), "DATABASE_URL", &defaults)
+    }
+
+    #[test]
+    fn variables_of_the_client_count_unless_the_url_says_otherwise() {
+        let root = ("PGSSLROOTCERT", "/absent/ca.pem");
+        for (query, variables, expected) in [
+            ("", vec![("PGSSLMODE", "verify")], "PGSSLMODE=verify is not one of"),
+            ("", vec![root], "DATABASE_URL: with PGSSLROOTCERT the server's certificate is only verified if"),
+            ("?sslmode=require", vec![root, ("PGSSLMODE", "verify-full")], "with PGSSLROOTCERT the server's"),
+            ("", vec![root, ("PGSSLMODE", "verify-full")], "PGSSLROOTCERT: reading /absent/ca.pem"),
+            ("?sslrootcert=/absent/ca.pem", vec![("PGSSLMODE", "verify-ca")], "DATABASE_URL: sslrootcert: reading"),
+            ("", vec![("PGSSLCERT", "/absent/a.pem")], "PGSSLCERT is set, but sslkey is not"),
+            ("?sslcert=/absent/a.pem", vec![("PGSSLKEY", "/absent/a.key")], "PGSSLKEY: reading /absent/a.key"),
+            ("", vec![("PGSSLKEY", "-----BEGIN PRIVATE KEY-----s3cr3t")], "PGSSLKEY holds PEM"),
+        ] {
+            let found = problems_with_variables(query, &variables).join("; ");
+            assert!(found.contains(expected) && !found.contains("s3cr3t"), "{query} {variables:?}: {found}");
+        }
+        for (query, variables) in [
+            ("?sslmode=require", [("PGSSLMODE", "verify")]),
+            ("", [("PGSSLMODE", "verify-full")]),
+            ("", [("PGSSLMODE", "")]),
+        ] {
+            assert_eq!(problems_with_variables(query, &variables), Vec::<String>::new(), "{query} {variables:?}");
+        }
     }
 
     #[test]

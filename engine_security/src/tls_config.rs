@@ -73,6 +73,12 @@ pub enum TlsFileError {
         /// Path of the file.
         path: PathBuf,
     },
+    /// No certificate of the file can be that of an authority.
+    #[error("{} holds no certificate that can be read as that of an authority", path.display())]
+    UnusableAuthorities {
+        /// Path of the file.
+        path: PathBuf,
+    },
     /// The file has no private key in PEM, or an encrypted one.
     #[error("{} holds no unencrypted private key in PEM", path.display())]
     NoKey {
@@ -186,7 +192,11 @@ impl EngineTlsConfig {
     pub fn find_problems(&self, section: &str) -> Vec<String> {
         let variable = |key: &str| setting_variable(&format!("{section}.tls.{key}"));
         let mut problems = vec![];
-        if let Err(error) = self.read_authorities() {
+        // Not only as PEM: a client may leave out what it cannot read, and then trusts nobody. The system's authorities are
+        // not a matter of these settings, and not needed without TLS.
+        if self.ca_file.is_some()
+            && let Err(error) = self.root_store()
+        {
             problems.push(format!("{}: {}", variable("ca_file"), with_cause(&error)));
         }
         let files = [("certificate_file", &self.certificate_file), ("key_file", &self.key_file)];
@@ -232,7 +242,7 @@ impl EngineTlsConfig {
         };
         roots.add_parsable_certificates(certificates);
         match &self.ca_file {
-            Some(path) if roots.is_empty() => Err(TlsFileError::NoCertificate { path: path.clone() }),
+            Some(path) if roots.is_empty() => Err(TlsFileError::UnusableAuthorities { path: path.clone() }),
             None if roots.is_empty() => Err(TlsFileError::NoAuthorities),
             Some(_) | None => Ok(roots),
         }

@@ -118,6 +118,18 @@ impl RegistryLogin {
     }
 }
 
+/// Why a client of the registry cannot be created. Without the named authority the login could go to another server, so
+/// that there is no client then.
+#[derive(Debug, thiserror::Error)]
+pub enum RegistryClientSetupError {
+    /// A file of `registry.tls` cannot be used.
+    #[error("reading the files of registry.tls")]
+    Tls(#[source] TlsFileError),
+    /// The HTTP client cannot be created.
+    #[error("setting up the HTTP client")]
+    Client(#[source] SRCError),
+}
+
 /// Why a request to the registry failed.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum RegistryClientError {
@@ -167,24 +179,26 @@ struct RegistryClientState {
 
 impl SchemaRegistryClient {
     /// Creates a client of the registry at `config.url`; the first request connects.
-    pub fn new(config: &RegistryConfig) -> Self {
+    ///
+    /// # Errors
+    /// [`RegistryClientSetupError`] when a file of `config.tls` cannot be used.
+    pub fn new(config: &RegistryConfig) -> Result<Self, RegistryClientSetupError> {
         let url = config.url.trim_end_matches('/').to_owned();
-        // Building fails only with settings that this program does not use.
         let mut settings = SrSettings::new_builder(url.clone());
         if let Some(login) = config.client_login() {
             settings.set_basic_authorization(login.name(), Some(login.password().expose_secret()));
         }
         settings.set_timeout(REQUEST_TIMEOUT);
-        // Files that cannot be used are refused with the settings. A client without them reaches no server that needs them.
-        let settings = settings.build_with(config.http_client_builder().unwrap_or_default());
-        Self {
+        let http = config.http_client_builder().map_err(RegistryClientSetupError::Tls)?;
+        let settings = settings.build_with(http).map_err(RegistryClientSetupError::Client)?;
+        Ok(Self {
             inner: Arc::new(RegistryClientState {
                 url: strip_login(&url),
-                settings: settings.unwrap_or_else(|_| SrSettings::new(url)),
+                settings,
                 ids: RwLock::default(),
                 decoders: RwLock::default(),
             }),
-        }
+        })
     }
 
     /// Returns the id of an event's schema; registers the schema under its subject if needed.
@@ -255,6 +269,13 @@ mod tests {
         assert!(config.client_login().is_some());
         let with_url_login = RegistryConfig { url: "http://me:s3cret@registry:8081".to_owned(), ..config };
         assert!(with_url_login.client_login().is_none(), "the address contains a login");
+    }
+
+    #[test]
+    fn there_is_no_client_without_the_named_authority() {
+        let tls = EngineTlsConfig { ca_file: Some("/absent/ca.pem".into()), ..EngineTlsConfig::default() };
+        let config = RegistryConfig { url: "https://127.0.0.1:1".to_owned(), tls, ..RegistryConfig::default() };
+        assert!(matches!(SchemaRegistryClient::new(&config), Err(RegistryClientSetupError::Tls(_))));
     }
 
     #[test]

@@ -19,6 +19,7 @@ use std::path::{Path, PathBuf};
 
 use documents::ExtractionConfig;
 use engine_kinds::EngineKind;
+use engine_security::PostgresTlsVariables;
 use eventstore::postgres::PostgresConfig;
 use figment::{
     Figment,
@@ -113,6 +114,7 @@ impl MedhubConfig {
         environment: impl IntoIterator<Item = (String, String)>,
     ) -> Result<Self, ConfigError> {
         let environment: Vec<_> = environment.into_iter().collect();
+        let postgres_variables = PostgresTlsVariables::from_environment(&environment);
         let file_variable = environment.iter().find(|(name, value)| name == FILE_VARIABLE && !value.is_empty());
         let file = file.map(Path::to_owned).or_else(|| file_variable.map(|(_, path)| PathBuf::from(path)));
 
@@ -137,7 +139,8 @@ impl MedhubConfig {
         }
         let engines: EngineConfig = settings.extract_lossy().map_err(to_error)?;
         let config = Self { engines, merged, ..settings.extract_lossy().map_err(to_error)? };
-        let problems = [config.engines.find_connection_problems(), config.http.tls.find_problems()].concat();
+        let connections = config.engines.find_connection_problems(&postgres_variables);
+        let problems = [connections, config.http.tls.find_problems()].concat();
         if problems.is_empty() { Ok(config) } else { Err(ConfigError::Invalid { problems }) }
     }
 

@@ -61,6 +61,9 @@ pub enum ServeError {
     /// The tables of the schema registry cannot be created.
     #[error("preparing the schema registry")]
     Registry(#[source] SchemaStoreError),
+    /// A file of `registry.tls` cannot be used.
+    #[error("setting up the relay's client of the schema registry")]
+    RelayRegistry(#[source] schemas::registry_client::RegistryClientSetupError),
     /// The generation pointer cannot be loaded.
     #[error("loading the active generations of the read models from Postgres")]
     Generations(#[source] ControlError),

@@ -142,9 +142,11 @@ pub(crate) fn delete_topics(brokers: &str, topic_prefix: &str) {
 }
 
 /// A client of the shared schema registry.
+///
+/// # Panics
+/// If the client cannot be created.
 pub async fn registry() -> SchemaRegistryClient {
-    SchemaRegistryClient::new(&RegistryConfig {
-        url: engines().await.variable("SCHEMA_REGISTRY_URL").to_owned(),
-        ..RegistryConfig::default()
-    })
+    let url = engines().await.variable("SCHEMA_REGISTRY_URL").to_owned();
+    let client = SchemaRegistryClient::new(&RegistryConfig { url, ..RegistryConfig::default() });
+    or_fail(client, "creating a client of the registry")
 }

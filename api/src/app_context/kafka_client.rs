@@ -1,7 +1,10 @@
 //! Pings Kafka. One client for the lifetime of the process: each client starts its own threads.
 
 use std::{
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
@@ -25,6 +28,10 @@ const REPORT_INTERVAL: Duration = Duration::from_millis(20);
 /// Reports that are read then; it writes no more in an interval.
 const REPORTS_AT_A_TIME: usize = 16;
 
+/// Reports that are read before a ping: more than the client library writes between two of them, since it tries to connect
+/// less and less often.
+const REPORTS_BEFORE_A_PING: usize = 256;
+
 /// Timeout of a look at the certificate of a broker.
 const VERIFY_WITHIN: Duration = Duration::from_millis(200);
 
@@ -40,19 +47,22 @@ pub(super) struct KafkaClient {
 #[derive(Debug, thiserror::Error)]
 #[error("{}", last_failure.as_deref().unwrap_or("no broker answers"))]
 pub struct KafkaPingError {
-    /// What the client library has logged last about a connection: why TLS or the authentication failed. Its error only
-    /// says that no broker answers.
+    /// What the client library has logged last about a connection, which may be before this ping: why TLS or the
+    /// authentication failed. Its error only says that no broker answers.
     last_failure: Option<String>,
     /// `None` if the ping did not wait for it.
     #[source]
     source: Option<KafkaError>,
 }
 
-/// Keeps the last failed connection that the client library reports. It reports the same failure of a broker seldom, so
-/// that a failure counts until a ping succeeds.
+/// Keeps the last failed connection that the client library reports. It reports the same failure of a broker every 30 s at
+/// most, so that a failure explains those of pings until one succeeds. A ping is only ended early by a refusal that is
+/// reported meanwhile: the broker may have been repaired since an older one.
 #[derive(Default)]
 struct ConnectionLog {
     last_failure: Mutex<Option<String>>,
+    /// How many refusals have been reported.
+    refusals: AtomicU64,
 }
 
 impl ConnectionLog {
@@ -62,6 +72,10 @@ impl ConnectionLog {
 
     fn set_last_failure(&self, failure: Option<String>) {
         *self.last_failure.lock().unwrap_or_else(PoisonError::into_inner) = failure;
+    }
+
+    fn count_refusals(&self) -> u64 {
+        self.refusals.load(Ordering::Relaxed)
     }
 
     fn has_refusal(&self) -> bool {
@@ -80,6 +94,9 @@ impl ClientContext for ConnectionLog {
         if facility == "FAIL" {
             // Begins with the names of the client and of its thread.
             let failure = message.split_once("]: ").map_or(message, |(_, text)| text);
+            if is_refusal(failure) {
+                self.refusals.fetch_add(1, Ordering::Relaxed);
+            }
             // A broker that refuses also hangs up, which says less.
             let says_less = failure.contains("Disconnected") && !is_refusal(failure) && self.has_refusal();
             if !says_less {
@@ -104,6 +121,9 @@ impl KafkaClient {
 
     /// Checks that a broker answers within `timeout`.
     pub(super) async fn ping(self: &Arc<Self>, timeout: Duration) -> Result<(), KafkaPingError> {
+        // What has been reported since the last ping.
+        self.read_reports(REPORTS_BEFORE_A_PING);
+        let earlier_refusals = self.client.context().count_refusals();
         let kafka = Arc::clone(self);
         // Metadata of one topic only: a cluster may have thousands.
         let mut metadata = tokio::task::spawn_blocking(move || {
@@ -115,7 +135,7 @@ impl KafkaClient {
             answer
         });
         let refusal = async {
-            self.wait_for_refusal().await;
+            self.wait_for_refusal(earlier_refusals).await;
             // Another broker may answer.
             tokio::time::sleep(REFUSAL_PAUSE).await;
         };
@@ -145,14 +165,19 @@ impl KafkaClient {
         Err(KafkaPingError { last_failure, source })
     }
 
-    /// Returns once a broker has refused a connection. The client library keeps its reports until they are asked for.
-    async fn wait_for_refusal(&self) {
+    /// Passes reports of the client library to the context; it keeps them until they are asked for.
+    fn read_reports(&self, max: usize) {
+        for _ in 0..max {
+            // A report goes to the context, an error repeats one, and there are no records.
+            drop(self.client.poll(Duration::ZERO));
+        }
+    }
+
+    /// Returns once more refusals are reported than the `earlier` ones.
+    async fn wait_for_refusal(&self, earlier: u64) {
         loop {
-            for _ in 0..REPORTS_AT_A_TIME {
-                // A report goes to the context, an error repeats one, and there are no records.
-                drop(self.client.poll(Duration::ZERO));
-            }
-            if self.client.context().has_refusal() {
+            self.read_reports(REPORTS_AT_A_TIME);
+            if self.client.context().count_refusals() > earlier {
                 return;
             }
             tokio::time::sleep(REPORT_INTERVAL).await;
@@ -171,5 +196,31 @@ impl KafkaClient {
         };
         let outcome = tokio::time::timeout(VERIFY_WITHIN, handshake).await.ok()?;
         outcome.err().map(|error| error.to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn report(log: &ConnectionLog, text: &str) {
+        log.log(RDKafkaLogLevel::Error, "FAIL", &format!("[thrd:ssl://broker:9093/bootstrap]: {text}"));
+    }
+
+    #[test]
+    fn every_refusal_counts_and_a_lost_connection_does_not_replace_it() {
+        let log = ConnectionLog::default();
+        report(&log, "ssl://broker:9093/bootstrap: Connect to ipv4#127.0.0.1:9093 failed: Connection refused");
+        // The address names the protocol, which is no refusal.
+        assert_eq!(log.count_refusals(), 0);
+        let refusal = "ssl://broker:9093/bootstrap: SSL handshake failed: certificate verify failed";
+        for count in 1..=2 {
+            report(&log, refusal);
+            report(&log, "ssl://broker:9093/bootstrap: Disconnected (after 2ms in state CONNECT)");
+            assert_eq!((log.count_refusals(), log.last_failure().as_deref()), (count, Some(refusal)));
+        }
+        // A ping that succeeds; the next one counts from here.
+        log.set_last_failure(None);
+        assert_eq!((log.count_refusals(), log.last_failure()), (2, None));
     }
 }

@@ -2,18 +2,22 @@
 //! connected to.
 
 use engine_kinds::EngineKind;
-use engine_security::{find_postgres_url_problems, setting_variable};
+use engine_security::{PostgresTlsVariables, find_postgres_url_problems, setting_variable};
 use secrecy::ExposeSecret as _;
 
 use super::EngineConfig;
 
 impl EngineConfig {
-    /// Checks the settings of TLS and of the users of all engines. Empty if none of them is wrong.
-    pub fn find_connection_problems(&self) -> Vec<String> {
-        let mut problems =
-            find_postgres_url_problems(self.postgres.url.expose_secret(), EngineKind::Postgres.variable());
+    /// Checks the settings of TLS and of the users of all engines, with the variables that Postgres' client reads. Empty
+    /// if none of them is wrong.
+    pub fn find_connection_problems(&self, variables: &PostgresTlsVariables) -> Vec<String> {
+        let event_store = EngineKind::Postgres.variable();
+        let mut problems = find_postgres_url_problems(self.postgres.url.expose_secret(), event_store, variables);
         if let Some(url) = &self.lists.database_url {
-            problems.extend(find_postgres_url_problems(url, &setting_variable("lists.database_url")));
+            let mut of_lists = find_postgres_url_problems(url, &setting_variable("lists.database_url"), variables);
+            // Both may have the same problem with a variable.
+            of_lists.retain(|problem| !problems.contains(problem));
+            problems.append(&mut of_lists);
         }
         let kafka = self.kafka.security();
         problems.extend(kafka.find_problems("kafka"));
@@ -47,7 +51,10 @@ mod tests {
 
     #[test]
     fn the_defaults_have_no_problems() {
-        assert_eq!(EngineConfig::default().find_connection_problems(), Vec::<String>::new());
+        assert_eq!(
+            EngineConfig::default().find_connection_problems(&PostgresTlsVariables::default()),
+            Vec::<String>::new()
+        );
     }
 
     #[test]
@@ -62,7 +69,7 @@ mod tests {
         config.clickhouse.tls = absent.clone();
         config.redis.tls = absent;
         config.qdrant.api_key = "a\nb".into();
-        let problems = config.find_connection_problems();
+        let problems = config.find_connection_problems(&PostgresTlsVariables::default());
         for expected in [
             "DATABASE_URL: sslrootcert",
             "MEDHUB__LISTS__DATABASE_URL: sslmode=none",

@@ -60,6 +60,17 @@ fn every_wrong_file_is_named_by_its_variable() {
 }
 
 #[test]
+fn an_authority_that_is_pem_of_something_else_is_a_problem() {
+    let folder = write_files();
+    let pem = "-----BEGIN CERTIFICATE-----\nbm8gY2VydGlmaWNhdGU=\n-----END CERTIFICATE-----\n";
+    fs::write(folder.path().join("other.pem"), pem).unwrap();
+    let problems = config(&folder, Some("other.pem"), None, None).find_problems("registry");
+    assert_eq!(problems.len(), 1, "{problems:?}");
+    assert!(problems[0].starts_with("MEDHUB__REGISTRY__TLS__CA_FILE: "), "{problems:?}");
+    assert!(problems[0].contains("no certificate that can be read as that of an authority"), "{problems:?}");
+}
+
+#[test]
 fn a_certificate_needs_its_key_and_a_key_its_certificate() {
     let folder = write_files();
     let [no_key, no_certificate] = [(Some("certificate.pem"), None), (None, Some("key.pem"))]

@@ -297,6 +297,7 @@ mod tests {
             url: format!("http://127.0.0.1:{port}"),
             ..RegistryConfig::default()
         })
+        .unwrap()
     }
 
     async fn decoded_payload(value: &[u8]) -> Result<String, ProjectionError> {

@@ -63,7 +63,7 @@ async fn prepare_read_models(app: &AppContext) -> anyhow::Result<()> {
 /// Registers all event schemas: an incompatible one must fail here rather than with the first event that uses it.
 async fn register_schemas(app: &AppContext, config: &MedhubConfig) -> anyhow::Result<()> {
     wait_for_registry(app, config).await?;
-    let registry = SchemaRegistryClient::new(&config.engines.registry);
+    let registry = SchemaRegistryClient::new(&config.engines.registry)?;
     for schema in catalog::all_schemas() {
         let (event_type, version) = (schema.event_type, schema.version);
         let id = registry.resolve_schema_id(schema).await;

@@ -53,7 +53,7 @@ pub(super) async fn start_parts(
     let mut readiness = ReadinessProbe::new(app.clone(), required, config.serve.stuck_after());
     start_feature_flags(app, &mut parts).await;
     if role.runs_relay() {
-        let registry = SchemaRegistryClient::new(&config.engines.registry);
+        let registry = SchemaRegistryClient::new(&config.engines.registry).map_err(ServeError::RelayRegistry)?;
         let relay = Relay::new(app.pool.clone(), config.engines.kafka.clone(), registry, config.engines.relay.clone());
         readiness.monitor_part(MonitoredPart::Relay(relay.status()));
         parts.spawn_part(ShutdownStage::Relay, "the relay", |stop| async move {

@@ -22,7 +22,7 @@ pub(super) async fn wait_for_services(
 ) -> Result<(), ServeError> {
     let deadline = Instant::now() + timeout;
     let mut pause = FIRST_PAUSE;
-    let mut warned: Vec<String> = vec![];
+    let mut warned = vec![];
     let mut unavailable = find_unreachable_services(app, engines).await;
     while !unavailable.is_empty() {
         if Instant::now() + pause > deadline {
@@ -32,11 +32,8 @@ pub(super) async fn wait_for_services(
         }
         let names: Vec<_> = unavailable.iter().map(|missing| missing.service).collect();
         tracing::info!(engines = super::join_names(&names), "waiting for engines");
-        for problem in unavailable.iter().filter_map(UnreachableService::describe_problem) {
-            if !warned.contains(&problem) {
-                tracing::warn!(problem, "an engine refuses connections");
-                warned.push(problem);
-            }
+        for problem in describe_new_problems(&unavailable, &mut warned) {
+            tracing::warn!(problem, "an engine refuses connections");
         }
         tokio::time::sleep(pause).await;
         pause = (pause * 2).min(MAX_PAUSE);
@@ -99,6 +96,22 @@ impl UnreachableService {
     }
 }
 
+/// Describes the problems that are not in `warned`, and adds them: by their kind, since a text may contain the time.
+fn describe_new_problems(
+    unavailable: &[UnreachableService],
+    warned: &mut Vec<(BackingService, ConnectionProblem)>,
+) -> Vec<String> {
+    let mut texts = vec![];
+    for missing in unavailable {
+        let Some(problem) = ConnectionProblem::find(&missing.reason) else { continue };
+        if !warned.contains(&(missing.service, problem)) {
+            warned.push((missing.service, problem));
+            texts.extend(missing.describe_problem());
+        }
+    }
+    texts
+}
+
 async fn find_unreachable_services(app: &AppContext, engines: &[BackingService]) -> Vec<UnreachableService> {
     let answers = join_all(engines.iter().map(|engine| app.ping(*engine))).await;
     let mut unavailable = Vec::new();
@@ -109,4 +122,24 @@ async fn find_unreachable_services(app: &AppContext, engines: &[BackingService])
         }
     }
     unavailable
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_problem_is_described_once_whatever_time_its_text_contains() {
+        let missing = |service, reason: &str| UnreachableService { service, reason: reason.to_owned() };
+        let mut warned = vec![];
+        let mut count_new = |unavailable: &[UnreachableService]| describe_new_problems(unavailable, &mut warned).len();
+        let first = missing(BackingService::REDIS, "certificate expired: verification time 1 (UNIX)");
+        let later = missing(BackingService::REDIS, "certificate expired: verification time 3 (UNIX)");
+        assert_eq!(count_new(&[first]), 1);
+        assert_eq!(count_new(&[later]), 0);
+        let other_engine = missing(BackingService::KAFKA, "certificate expired: verification time 3 (UNIX)");
+        let other_problem = missing(BackingService::REDIS, "WRONGPASS invalid username-password pair");
+        let away = missing(BackingService::QDRANT, "Connection refused (os error 111)");
+        assert_eq!(count_new(&[other_engine, other_problem, away]), 2);
+    }
 }

@@ -76,6 +76,7 @@ fn registry_client(stack: &TestStack) -> SchemaRegistryClient {
         url: stack.variable("SCHEMA_REGISTRY_URL").to_owned(),
         ..RegistryConfig::default()
     })
+    .unwrap()
 }
 
 /// Copies a folder with owners and times, which Postgres requires.

@@ -201,7 +201,8 @@ pub(crate) fn headers(event: &RawEnvelope) -> OwnedHeaders {
 
 /// A registry at a reserved port, where connections are refused.
 pub(crate) fn unreachable_registry() -> SchemaRegistryClient {
-    SchemaRegistryClient::new(&RegistryConfig { url: "http://127.0.0.1:1".to_owned(), ..RegistryConfig::default() })
+    let config = RegistryConfig { url: "http://127.0.0.1:1".to_owned(), ..RegistryConfig::default() };
+    SchemaRegistryClient::new(&config).unwrap()
 }
 
 /// A worker at work.

@@ -65,8 +65,9 @@ async fn the_products_own_client_registers_the_schema_of_every_event() {
     let served = RegistryProcess::start().await;
     let config = schemas::registry_client::RegistryConfig { url: served.api.url.clone(), ..Default::default() };
     for schema in schemas::catalog::all_schemas() {
-        let id = schemas::registry_client::SchemaRegistryClient::new(&config).resolve_schema_id(schema).await.unwrap();
-        let other_client = schemas::registry_client::SchemaRegistryClient::new(&config);
+        let client = schemas::registry_client::SchemaRegistryClient::new(&config).unwrap();
+        let id = client.resolve_schema_id(schema).await.unwrap();
+        let other_client = schemas::registry_client::SchemaRegistryClient::new(&config).unwrap();
         assert_eq!(other_client.resolve_schema_id(schema).await.unwrap(), id, "{}", schema.subject);
         other_client.load_decoder(id).await.unwrap();
     }

@@ -110,7 +110,7 @@ impl MatchingFixture {
         let runtime = ProjectionRuntime::new(
             ControlStore::new(self.pool.clone()),
             Arc::new(PgLogReader::new(self.pool.clone())),
-            SchemaRegistryClient::new(&schemas::registry_client::RegistryConfig::default()),
+            SchemaRegistryClient::new(&schemas::registry_client::RegistryConfig::default()).unwrap(),
             ConsumerConfig::default(),
         );
         let config = SearchRegistryConfig { statistics_interval: Duration::ZERO, min_opportunities: 0 };

@@ -69,7 +69,8 @@ async fn an_unavailable_registry_delays_the_relay_and_no_event_is_lost() {
     let nowhere = SchemaRegistryClient::new(&RegistryConfig {
         url: "http://127.0.0.1:1".to_owned(),
         ..RegistryConfig::default()
-    });
+    })
+    .unwrap();
 
     let relay = RunningRelay::start_with_registry(&pool, &kafka, &nowhere, RunningRelay::quick_config());
     let error = relay.wait_for_error().await;
