@@ -14,14 +14,16 @@ use super::{
     rendered_overlays::{OVERLAYS, RenderedOverlay, items, overlay, text},
 };
 
-/// Variables beside `MEDHUB__…`: the engines' addresses, the object store's key, and providers' keys, which settings name.
-const OTHER_VARIABLES: [&str; 10] = [
+/// Variables beside `MEDHUB__…`: the engines' and the collector's addresses, the object store's key, and providers' keys, which
+/// settings name.
+const OTHER_VARIABLES: [&str; 11] = [
     "DATABASE_URL",
     "SCHEMA_REGISTRY_URL",
     "KAFKA_BROKERS",
     "CLICKHOUSE_URL",
     "QDRANT_URL",
     "REDIS_URL",
+    "OTEL_EXPORTER_OTLP_ENDPOINT",
     "AWS_ACCESS_KEY_ID",
     "AWS_SECRET_ACCESS_KEY",
     "OPENAI_API_KEY",
