@@ -151,7 +151,7 @@ impl KafkaClient {
         let mut last_failure = self.client.context().last_failure();
         if let Some(failure) = &mut last_failure
             && failure.contains("certificate verify failed")
-            && let Some(verdict) = self.verify_certificate().await
+            && let Some(verdict) = self.verify_certificate(failure).await
         {
             failure.push_str(": ");
             failure.push_str(&verdict);
@@ -184,19 +184,33 @@ impl KafkaClient {
         }
     }
 
-    /// Why the certificate of the first broker is not valid: the client library does not tell an expired certificate from
-    /// one of an unknown authority. `None` if that cannot be determined.
-    async fn verify_certificate(&self) -> Option<String> {
-        let (host, port) = self.brokers.split(',').next()?.trim().rsplit_once(':')?;
-        let name = ServerName::try_from(host.to_owned()).ok()?;
-        let connector = TlsConnector::from(Arc::new(self.tls.client_config().ok()?));
+    /// Why the certificate of the broker that a failure names is not valid: the client library does not tell an expired
+    /// certificate from one of an unknown authority. `None` if that cannot be determined.
+    async fn verify_certificate(&self, failure: &str) -> Option<String> {
+        let (host, port) = find_broker_address(failure, &self.brokers)?;
+        let name = ServerName::try_from(host.clone()).ok()?;
+        let tls = self.tls.clone();
+        // Reads the files of the settings, or all authorities of the system.
+        let settings = tokio::task::spawn_blocking(move || tls.client_config()).await.ok()?.ok()?;
+        let connector = TlsConnector::from(Arc::new(settings));
         let handshake = async {
-            let connection = TcpStream::connect((host, port.parse().unwrap_or_default())).await?;
+            let connection = TcpStream::connect((host.as_str(), port)).await?;
             connector.connect(name, connection).await
         };
         let outcome = tokio::time::timeout(VERIFY_WITHIN, handshake).await.ok()?;
         outcome.err().map(|error| error.to_string())
     }
+}
+
+/// Host and port of the broker that the text of a failure names (`ssl://host:port/id` or `sasl_ssl://..`), or of the first
+/// of `brokers`.
+fn find_broker_address(failure: &str, brokers: &str) -> Option<(String, u16)> {
+    let named = failure.split_once("ssl://").and_then(|(_, rest)| rest.split(['/', ' ']).next());
+    let address = named.or_else(|| brokers.split(',').next())?;
+    let (host, port) = address.trim().trim_end_matches(':').rsplit_once(':')?;
+    // Those of an IPv6 address.
+    let host = host.trim_start_matches('[').trim_end_matches(']');
+    Some((host.to_owned(), port.parse().ok()?))
 }
 
 #[cfg(test)]
@@ -205,6 +219,21 @@ mod tests {
 
     fn report(log: &ConnectionLog, text: &str) {
         log.log(RDKafkaLogLevel::Error, "FAIL", &format!("[thrd:ssl://broker:9093/bootstrap]: {text}"));
+    }
+
+    #[test]
+    fn the_certificate_is_that_of_the_broker_which_the_failure_names() {
+        let brokers = "first:9092, second:9094";
+        for (failure, host, port) in [
+            ("ssl://second:9094/bootstrap: SSL handshake failed: certificate verify failed", "second", 9094),
+            ("sasl_ssl://b-2.kafka.example:9096/2: SSL handshake failed", "b-2.kafka.example", 9096),
+            ("GroupCoordinator: ssl://second:9094: SSL handshake failed", "second", 9094),
+            ("ssl://[::1]:9093/bootstrap: SSL handshake failed", "::1", 9093),
+            ("SSL handshake failed: certificate verify failed", "first", 9092),
+        ] {
+            assert_eq!(find_broker_address(failure, brokers), Some((host.to_owned(), port)), "{failure}");
+        }
+        assert_eq!(find_broker_address("SSL handshake failed", "first"), None);
     }
 
     #[test]
