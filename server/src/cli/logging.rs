@@ -5,7 +5,11 @@ use std::io::IsTerminal;
 use anyhow::Context;
 use telemetry::{JsonLogFormat, SpanExport};
 use tracing_subscriber::{
-    EnvFilter, Layer, filter::Directive, fmt::format::JsonFields, layer::SubscriberExt, util::SubscriberInitExt,
+    EnvFilter, Layer,
+    filter::{Directive, filter_fn},
+    fmt::format::JsonFields,
+    layer::SubscriberExt,
+    util::SubscriberInitExt,
 };
 
 use super::CliSubcommand;
@@ -48,18 +52,22 @@ pub(super) fn init_logging(
         LogVerbosity::Quiet => QUIET_FILTER,
         LogVerbosity::Configured => &config.log.filter,
     };
-    let filter = build_line_filter(directives)?;
+    let export = if is_service(command) { SpanExport::start(&config.telemetry)? } else { None };
+    // For all layers together. A filter of one layer would be left with the verdict on a record that the crate `log` asks about
+    // and does not write, and take it for that on the next line.
+    let subscriber = tracing_subscriber::registry().with(build_filter(directives, export.is_some())?);
     let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
     let lines = match config.log.format {
         LoggingFormat::Text => lines.with_ansi(std::io::stderr().is_terminal()).boxed(),
         LoggingFormat::Json => lines.event_format(JsonLogFormat).fmt_fields(JsonFields::new()).boxed(),
     };
-    let export = if is_service(command) { SpanExport::start(&config.telemetry)? } else { None };
-    let subscriber = tracing_subscriber::registry().with(lines.with_filter(filter));
-    // An optional layer would make every disabled call site ask all layers again, each time.
     let installed = match &export {
-        Some(export) => subscriber.with(export.layer()).try_init(),
-        None => subscriber.try_init(),
+        None => subscriber.with(lines).try_init(),
+        Some(export) => {
+            // Spans that are only exported would repeat what the lines say.
+            let lines = lines.with_filter(filter_fn(|metadata| metadata.target() != telemetry::SPAN_TARGET));
+            subscriber.with(lines).with(export.layer()).try_init()
+        }
     };
     if installed.is_err() {
         tracing::debug!("logging is already set up by the calling program");
@@ -67,13 +75,12 @@ pub(super) fn init_logging(
     Ok(export)
 }
 
-/// The filter of the log's lines: `directives` without the spans that are only exported, which would repeat what the lines
-/// say. By a directive, because another filter beside it would have no maximum level: every disabled call site would
-/// then cost more than a comparison.
-fn build_line_filter(directives: &str) -> anyhow::Result<EnvFilter> {
+/// The filter of `directives`, in which spans of [`telemetry::SPAN_TARGET`] are enabled if they are exported.
+fn build_filter(directives: &str, is_exporting: bool) -> anyhow::Result<EnvFilter> {
     let filter = EnvFilter::try_new(directives).with_context(|| format!("reading log.filter {directives:?}"))?;
-    let without_spans: Directive = format!("{}=off", telemetry::SPAN_TARGET).parse()?;
-    Ok(filter.add_directive(without_spans))
+    let level = if is_exporting { "info" } else { "off" };
+    let spans: Directive = format!("{}={level}", telemetry::SPAN_TARGET).parse()?;
+    Ok(filter.add_directive(spans))
 }
 
 #[cfg(test)]
@@ -83,8 +90,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_filter_of_lines_keeps_its_maximum_level() {
-        assert_eq!(build_line_filter("info,apache_avro=error").unwrap().max_level_hint(), Some(LevelFilter::INFO));
-        assert_eq!(build_line_filter(QUIET_FILTER).unwrap().max_level_hint(), Some(LevelFilter::WARN));
+    fn disabled_lines_cost_a_comparison_of_levels() {
+        let level = |directives, is_exporting| build_filter(directives, is_exporting).unwrap().max_level_hint();
+        assert_eq!(level("info,apache_avro=error", false), Some(LevelFilter::INFO));
+        assert_eq!(level(QUIET_FILTER, false), Some(LevelFilter::WARN));
+        assert_eq!(level(QUIET_FILTER, true), Some(LevelFilter::INFO), "spans are exported");
     }
 }
