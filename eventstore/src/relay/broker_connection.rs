@@ -1,7 +1,8 @@
 //! Distinguishes a producer that has lost its broker from a broker that is away.
 //!
 //! A broker that was paused can answer with an empty list of brokers before it counts itself as available. The client
-//! library then forgets the only broker that it knows, and does not always connect to it again: only a new client does.
+//! library then forgets the only broker that it knows. It is set to ask the configured addresses again; if it does not,
+//! only a new client finds the broker.
 
 use std::{sync::Arc, time::Duration};
 
