@@ -22,6 +22,8 @@ use tokio::{
     task::{JoinHandle, JoinSet},
 };
 
+use crate::eventually;
+
 use self::broker_list::{hide_brokers, replace_broker_port, replace_coordinator_port};
 
 /// Keys of the requests that only a partition's leader answers.
@@ -98,9 +100,17 @@ impl KafkaProxy {
         self.hides_brokers.send_replace(false);
     }
 
-    /// Number of answers without brokers.
-    pub fn hidden_lists(&self) -> usize {
-        self.hidden_lists.load(Ordering::Relaxed)
+    /// Waits until clients have received this many answers without brokers. A second one finds a client that has just begun
+    /// to ask the configured addresses again.
+    ///
+    /// # Panics
+    /// If they have not within [`crate::WAIT_TIMEOUT`].
+    pub async fn wait_for_hidden_lists(&self, wanted: usize) {
+        eventually(async || {
+            let lists = self.hidden_lists.load(Ordering::Relaxed);
+            if lists >= wanted { Ok(()) } else { Err(format!("{lists} answers without brokers")) }
+        })
+        .await;
     }
 }
 

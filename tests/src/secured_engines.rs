@@ -83,7 +83,7 @@ impl SecuredEngines {
         variables.insert("DATABASE_URL".to_owned(), database);
         variables.extend(user_settings(kafka.address(), &client));
         let (registry, registry_address) = start_registry(variables.clone(), folder, &server).await;
-        let (proxies, addresses) = Upstreams::new(shared, redis_address).secure(&server).await;
+        let (proxies, addresses) = PlainServers::new(shared, redis_address).secure(&server).await;
         variables.extend(addresses);
         variables.insert("SCHEMA_REGISTRY_URL".to_owned(), format!("https://{registry_address}"));
         variables.extend(authorities(authority.file()));
@@ -232,9 +232,9 @@ async fn start_registry(
 }
 
 /// Servers without TLS, by the variable that names them.
-struct Upstreams(Vec<(&'static str, &'static str, String)>);
+struct PlainServers(Vec<(&'static str, &'static str, String)>);
 
-impl Upstreams {
+impl PlainServers {
     fn new(stack: &TestStack, redis: String) -> Self {
         let front = |variable: &str| {
             let url = or_fail(url::Url::parse(stack.variable(variable)), "reading a URL");

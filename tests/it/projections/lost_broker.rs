@@ -1,8 +1,6 @@
 //! A worker whose consumer was told that there are no brokers.
 
-use std::time::Duration;
-
-use tests::{KafkaProxy, engines, eventually, opportunity_history::history};
+use tests::{KafkaProxy, engines, opportunity_history::history};
 
 use super::projection_fixture::{ProjectionFixture, unreachable_registry};
 
@@ -20,13 +18,7 @@ async fn a_worker_resumes_after_its_consumer_was_told_that_there_are_no_brokers(
     worker.applied(early.len()).await;
 
     proxy.hide_brokers();
-    // A second list finds a client that has just begun to ask the configured addresses again.
-    eventually(async || {
-        let lists = proxy.hidden_lists();
-        if lists >= 2 { Ok(()) } else { Err(format!("{lists} answers without brokers")) }
-    })
-    .await;
-    tokio::time::sleep(Duration::from_millis(200)).await;
+    proxy.wait_for_hidden_lists(2).await;
     proxy.show_brokers();
     field.publish(late).await;
 

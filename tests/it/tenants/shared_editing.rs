@@ -6,7 +6,7 @@ mod rooms;
 mod sync_crash;
 mod update_groups;
 
-use std::time::Duration;
+use std::{path::Path, time::Duration};
 
 use serde_json::{Value, json};
 use tests::{
@@ -20,6 +20,17 @@ const DRAFT_PROPOSAL: &str = "draftProposal(input: { opportunityId: \"036:36C245
 
 fn websocket_protocols(user: &SignedInUser<'_>) -> String {
     format!("medhub-together, bearer.{}", user.token)
+}
+
+/// Starts another process of the API beside the product's, and waits until it is ready.
+async fn start_second_process(product: &ProductInstance, logs: &Path) -> ProductProcess {
+    let second = ProductProcess::start(product.variables(), logs, "second", &["serve", "--role", "api"]).unwrap();
+    eventually(async || {
+        anyhow::ensure!(second.fetch_readiness().await?["ready"] == true, "not ready");
+        anyhow::Ok(())
+    })
+    .await;
+    second
 }
 
 async fn open_editor(http: &str, user: &SignedInUser<'_>, drafted: &AcceptedChange) -> ProposalEditor {
@@ -59,13 +70,7 @@ async fn concurrent_edits_are_merged_in_two_processes_and_recorded() {
     let bob = admin.add_member("bob", "CONTRIBUTOR", "acme").await;
     let drafted = ann.apply_change(DRAFT_PROPOSAL, json!({})).await;
     let logs = tempfile::tempdir().unwrap();
-    let mut second =
-        ProductProcess::start(product.variables(), logs.path(), "second", &["serve", "--role", "api"]).unwrap();
-    eventually(async || {
-        anyhow::ensure!(second.fetch_readiness().await?["ready"] == true, "not ready");
-        anyhow::Ok(())
-    })
-    .await;
+    let mut second = start_second_process(&product, logs.path()).await;
 
     let mut at_ann = open_editor(product.http(), &ann, &drafted).await;
     let mut at_bob = open_editor(&second.http().unwrap(), &bob, &drafted).await;

@@ -1,12 +1,8 @@
 //! A relay whose producer was told that there are no brokers.
 
-use std::time::Duration;
-
 use domain::event_store::BatchStore as _;
 use eventstore::{append::PgBatchStore, topic::KafkaConfig};
-use tests::{
-    KafkaProxy, RunningRelay, database, eventually, log_events::discovered_event, read_positions_by_aggregate, topics,
-};
+use tests::{KafkaProxy, RunningRelay, database, log_events::discovered_event, read_positions_by_aggregate, topics};
 
 #[tokio::test]
 async fn a_relay_resumes_after_its_producer_was_told_that_there_are_no_brokers() {
@@ -19,13 +15,7 @@ async fn a_relay_resumes_after_its_producer_was_told_that_there_are_no_brokers()
 
     proxy.hide_brokers();
     store.append_events(vec![discovered_event("a", 2)]).await.unwrap();
-    // A second list finds a client that has just begun to ask the configured addresses again.
-    eventually(async || {
-        let lists = proxy.hidden_lists();
-        if lists >= 2 { Ok(()) } else { Err(format!("{lists} answers without brokers")) }
-    })
-    .await;
-    tokio::time::sleep(Duration::from_millis(200)).await;
+    proxy.wait_for_hidden_lists(2).await;
     proxy.show_brokers();
 
     relay.wait_until_published(2).await;

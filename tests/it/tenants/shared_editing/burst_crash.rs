@@ -1,9 +1,9 @@
 //! A process that is killed while editors write fast: what any editor has received is stored.
 
 use serde_json::json;
-use tests::{ProductProcess, ProposalEditor, SignedInUser, eventually, shared_product, unique_name};
+use tests::{ProposalEditor, SignedInUser, shared_product, unique_name};
 
-use super::{DRAFT_PROPOSAL, open_editor, websocket_protocols};
+use super::{DRAFT_PROPOSAL, open_editor, start_second_process, websocket_protocols};
 
 /// Bytes of each section that a third editor has received when the process is killed.
 const RECEIVED_BYTES: usize = 400;
@@ -20,13 +20,7 @@ async fn what_an_editor_has_received_survives_kill_9_during_a_burst_of_edits() {
     let vic = admin.add_member("vic", "VIEWER", &company).await;
     let drafted = ann.apply_change(DRAFT_PROPOSAL, json!({})).await;
     let logs = tempfile::tempdir().unwrap();
-    let mut second =
-        ProductProcess::start(product.variables(), logs.path(), "second", &["serve", "--role", "api"]).unwrap();
-    eventually(async || {
-        anyhow::ensure!(second.fetch_readiness().await?["ready"] == true, "not ready");
-        anyhow::Ok(())
-    })
-    .await;
+    let mut second = start_second_process(product, logs.path()).await;
     let http = second.http().unwrap();
     let mut at_ann = open_editor(&http, &ann, &drafted).await;
     let mut at_bob = open_editor(&http, &bob, &drafted).await;
