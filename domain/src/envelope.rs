@@ -19,7 +19,7 @@ pub use self::{
 use crate::upcast::{self, UpcastError};
 
 /// A recorded event.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Envelope<E> {
     /// The event's position in the log: unique, increasing, with gaps.
     pub position: u64,

@@ -24,7 +24,10 @@ impl KeyShard {
 
     /// The shard with this hash tag.
     pub(super) fn from_tag(tag: &str) -> Option<Self> {
-        Self::all().find(|shard| shard.to_string() == tag)
+        // Without formatting: verify parses the tag of every key. `+7` and `07` are numbers, too, but other tags.
+        let is_canonical = tag == "0" || tag.starts_with(|first: char| matches!(first, '1'..='9'));
+        let number: u32 = tag.parse().ok()?;
+        (is_canonical && number < SHARD_COUNT).then_some(Self(number))
     }
 }
 
@@ -44,7 +47,7 @@ mod tests {
         for shard in KeyShard::all() {
             assert_eq!(KeyShard::from_tag(&shard.to_string()), Some(shard));
         }
-        for tag in ["64", "01", "-1", "", "acme"] {
+        for tag in ["64", "01", "-1", "+1", "00", "", "acme"] {
             assert_eq!(KeyShard::from_tag(tag), None, "{tag}");
         }
     }

@@ -2,46 +2,56 @@
 //!
 //! ```text
 //! for each scope of the store: exclusive lock ─▶ read checkpoints, dead letters, rows ─▶ unlock
-//! then once through the log:   every event at or below the checkpoint of its partition ─▶ the scope's fold
+//! then every event of the log: if it is at or below the checkpoint of its partition ─▶ the scope's fold
 //! finally:                     rows of the store against rows of the fold
 //! ```
 //! Workers are blocked only while one scope is read. The comparison is exact while events arrive: a scope matches its
 //! checkpoints when it is read, and its fold ends at the same checkpoints.
+//!
+//! A long log is compared in several passes, each with the streams of some buckets, so that memory is bounded. It is read
+//! once nevertheless: see [`event_spill`].
 
 mod difference;
+mod event_fold;
+mod event_spill;
 mod scope_comparison;
 mod verify_plan;
 
-use std::sync::Arc;
-
-use domain::{
-    context::BoundedContext, envelope::RawEnvelope, event_store::StoreError, log_reader::LogRange,
-    partition::partition_for_key,
-};
+use domain::{context::BoundedContext, envelope::RawEnvelope, event_store::StoreError, partition::partition_for_key};
 
 pub use self::difference::{Difference, DifferenceKind};
-use self::{difference::compare_rows, scope_comparison::ScopeComparison, verify_plan::plan_passes};
-use super::{
-    AnyProjection, ControlError, ProjectionRuntime, ReadModelGeneration, consumer::PartitionCounts, error::error_chain,
+use self::{
+    difference::compare_rows, event_fold::EventFold, event_spill::EventSpill, scope_comparison::ScopeComparison,
+    verify_plan::plan_passes,
 };
+use super::{AnyProjection, ControlError, ProjectionRuntime, ReadModelGeneration, consumer::PartitionCounts};
 use crate::QueryError;
 
 /// Maximum number of differences that are listed; all are counted.
 const MAX_DIFFERENCES: usize = 1_000;
 
 /// Options of verify.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct VerifyOptions {
     /// Number of verify buckets to compare, from a random one on, without totals; `None` compares everything.
     pub sample: Option<u32>,
+    /// Approximate number of events that are folded in one pass, in memory: each takes some 500 bytes. Events of further
+    /// passes wait in temporary files.
+    pub pass_events: u64,
+}
+
+impl Default for VerifyOptions {
+    fn default() -> Self {
+        Self { sample: None, pass_events: 500_000 }
+    }
 }
 
 /// Progress of verify.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct VerifyProgress {
-    /// Positions of the log read so far, over all passes.
+    /// Positions of the log compared so far; each counts twice if there are several passes.
     pub position: u64,
-    /// Positions to read in total, over all passes.
+    /// Positions to compare in total, counted likewise.
     pub end: u64,
     /// Rows read from the store so far.
     pub rows: u64,
@@ -58,7 +68,7 @@ pub struct VerifyReport {
     pub position: u64,
     /// Rows read from the store.
     pub rows: u64,
-    /// Events read from the log, over all passes.
+    /// Events read from the log.
     pub events: u64,
     /// Verify buckets compared, of 256.
     pub buckets: u32,
@@ -76,6 +86,22 @@ impl VerifyReport {
     /// Whether there are no differences.
     pub fn is_clean(&self) -> bool {
         self.difference_count == 0
+    }
+
+    fn add_comparisons(&mut self, comparisons: Vec<ScopeComparison>) {
+        for comparison in comparisons {
+            self.buckets += comparison.bucket_count();
+            self.parked += comparison.left_out;
+            self.position = self.position.min(comparison.checkpoint.applied_position(0));
+            let differences =
+                compare_rows(comparison.fold.expected_rows(), comparison.rows).chain(comparison.unreadable);
+            for difference in differences {
+                self.difference_count += 1;
+                if self.differences.len() < MAX_DIFFERENCES {
+                    self.differences.push(difference);
+                }
+            }
+        }
     }
 }
 
@@ -97,6 +123,9 @@ pub enum VerifyError {
     /// The log cannot be read.
     #[error("reading the log")]
     Log(#[from] StoreError),
+    /// A temporary file cannot be written or read. It holds the events of a long log.
+    #[error("keeping events in a temporary file, which needs about a fifth of the log's size; TMPDIR names its folder")]
+    TemporaryFile(#[source] std::io::Error),
     /// The broker does not return the partition counts.
     #[error("fetching partition counts from the broker")]
     Kafka(#[source] crate::error::BoxedError),
@@ -143,9 +172,12 @@ impl ProjectionRuntime {
             difference_count: 0,
         };
         let passes = plan_passes(options, end);
-        let total = end.saturating_mul(passes.len() as u64);
-        for (completed_passes, scopes) in (0_u64..).zip(&passes) {
-            let start = completed_passes * end;
+        let mut spill = EventSpill::create(&passes)?;
+        // Further passes fold what the first one wrote to files.
+        let mut spilled = vec![].into_iter();
+        let total = if spill.is_some() { end.saturating_mul(2) } else { end };
+        for (pass, scopes) in (0_u64..).zip(&passes) {
+            let start = end.saturating_mul(u64::from(pass > 0)) + share_of_passes(end, pass, passes.len());
             let mut comparisons = vec![];
             for scope in scopes {
                 let comparison = ScopeComparison::read(&self.control, &handle, generation, scope).await?;
@@ -153,66 +185,26 @@ impl ProjectionRuntime {
                 progress(VerifyProgress { position: start, end: total, rows: report.rows });
                 comparisons.push(comparison);
             }
-            let report_position = |position: u64| {
-                progress(VerifyProgress { position: (start + position).min(total), end: total, rows: report.rows });
+            let mut fold = EventFold {
+                runtime: self,
+                projection: handle.as_ref(),
+                partitions: &partitions,
+                comparisons: &mut comparisons,
             };
-            report.events += self.fold_events(&handle, &mut comparisons, &partitions, report_position).await?;
-            for comparison in comparisons {
-                report.buckets += comparison.bucket_count();
-                report.parked += comparison.left_out;
-                report.position = report.position.min(comparison.checkpoint.applied_position(0));
-                let differences =
-                    compare_rows(comparison.fold.expected_rows(), comparison.rows).chain(comparison.unreadable);
-                for difference in differences {
-                    report.difference_count += 1;
-                    if report.differences.len() < MAX_DIFFERENCES {
-                        report.differences.push(difference);
-                    }
+            if let Some(events) = spilled.next() {
+                report.events += fold.fold_spilled(events, end).await?;
+            } else {
+                let rows = report.rows;
+                let report_position =
+                    |position: u64| progress(VerifyProgress { position: position.min(end), end: total, rows });
+                report.events += fold.fold_log(end, &mut spill, report_position).await?;
+                if let Some(written) = spill.take() {
+                    spilled = written.finish().await?.into_iter();
                 }
             }
+            report.add_comparisons(comparisons);
         }
         Ok(report)
-    }
-
-    /// Reads the log, and applies to the fold of each scope the events that the scope includes. Returns the number of
-    /// events read.
-    async fn fold_events(
-        &self,
-        projection: &Arc<dyn AnyProjection>,
-        comparisons: &mut [ScopeComparison],
-        partitions: &PartitionCounts,
-        progress: impl Fn(u64),
-    ) -> Result<u64, VerifyError> {
-        let to =
-            comparisons.iter().map(|comparison| comparison.checkpoint.highest_position()).max().unwrap_or_default();
-        let range = LogRange {
-            contexts: projection.subscribed_contexts().to_vec(),
-            aggregate_id: None,
-            after: 0,
-            to,
-            batch_events: projection.batch_limits().batch_events,
-            batch_bytes: self.config.batch_bytes,
-        };
-        let mut cursor = self.log.read_batches(range).await?;
-        let mut events = 0;
-        while let Some(batch) = cursor.read_next_batch().await? {
-            for event in &batch.events {
-                events += 1;
-                let Some(partition) = self.topic_partition_of(event, partitions) else { continue };
-                for comparison in &mut *comparisons {
-                    if !comparison.includes_event(event, &partition) {
-                        continue;
-                    }
-                    if let Err(error) = comparison.fold.apply_event(event) {
-                        comparison.unreadable.push(Difference::unreadable(event, &error_chain(&error)));
-                    }
-                }
-            }
-            progress(batch.watermark);
-            // Folding has no await point: this lets other tasks of this thread run between batches.
-            tokio::task::yield_now().await;
-        }
-        Ok(events)
     }
 
     /// The topic and partition of an event.
@@ -225,4 +217,10 @@ impl ProjectionRuntime {
         let partition = partition_for_key(&event.aggregate_id, partitions.get(&topic).copied()?);
         Some((topic, partition))
     }
+}
+
+/// The share of `end` that the further passes before `pass` have compared.
+fn share_of_passes(end: u64, pass: u64, passes: usize) -> u64 {
+    let further = (passes as u64).saturating_sub(1).max(1);
+    u64::try_from(u128::from(end) * u128::from(pass.saturating_sub(1)) / u128::from(further)).unwrap_or(end)
 }

@@ -23,6 +23,11 @@ pub(super) struct VerifyArgs {
     /// Compare only this many of the 256 verify buckets, from a random one on, and no totals
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=256))]
     sample: Option<u32>,
+    /// Events that are folded in one pass, with some 500 bytes of memory each; the others of a longer log wait in
+    /// temporary files
+    #[arg(long, value_name = "N", default_value_t = VerifyOptions::default().pass_events,
+        value_parser = clap::value_parser!(u64).range(1..))]
+    pass_events: u64,
     /// Generation to verify [default: the active one]
     #[arg(long, value_name = "GENERATION")]
     generation: Option<ReadModelGeneration>,
@@ -40,7 +45,7 @@ impl VerifyArgs {
             let generation = self.generation.unwrap_or_else(|| pointer.active_generation(projection.name()));
             let reporter = Mutex::new(None);
             let on_progress = |now: VerifyProgress| show_progress(&reporter, projection.name(), now);
-            let options = VerifyOptions { sample: self.sample };
+            let options = VerifyOptions { sample: self.sample, pass_events: self.pass_events };
             let report = app.runtime.verify(projection.as_ref(), generation, options, on_progress).await?;
             if let Some(reporter) = reporter.into_inner().unwrap_or_default() {
                 ProgressDisplay::finish(reporter);

@@ -1,4 +1,4 @@
-//! Plans which scopes are compared in which pass through the log.
+//! Plans which scopes are compared in which pass.
 
 use std::ops::RangeInclusive;
 
@@ -7,31 +7,29 @@ use uuid::Uuid;
 use super::VerifyOptions;
 use crate::runtime::{BUCKET_COUNT, VerifyScope};
 
-/// Approximate number of events that are folded in one pass through the log. Bounds memory: each takes some 500 bytes.
-const EVENTS_PER_PASS: u64 = 500_000;
-
 /// Approximate number of events whose rows are read as one part, while workers are blocked. Not fewer, because each part
 /// costs a scan of the store and some queries, whatever it holds.
-const EVENTS_PER_PART: u64 = 30_000;
+const EVENTS_PER_PART: u64 = 250_000;
 
 /// The fewest buckets of a part in a long log: the number of scans of the store is bounded.
 const MIN_BUCKETS_PER_PART: u32 = 16;
 
-/// The parts to compare in each pass through a log that ends at this position: one pass for a sample.
+/// The parts to compare in each pass over a log that ends at this position: one pass for a sample. Totals are compared in the
+/// first one, which sees all events in the order of the log.
 pub(super) fn plan_passes(options: VerifyOptions, log_end: u64) -> Vec<Vec<VerifyScope>> {
     let buckets_per_part = bucket_share(EVENTS_PER_PART, log_end).max(MIN_BUCKETS_PER_PART);
     if let Some(sample) = options.sample {
         let ranges = sample_buckets(sample.clamp(1, BUCKET_COUNT));
         return vec![ranges.into_iter().flat_map(|range| split_range(range, buckets_per_part)).collect()];
     }
-    let buckets_per_pass = bucket_share(EVENTS_PER_PASS, log_end);
+    let buckets_per_pass = bucket_share(options.pass_events, log_end);
     let pass_ranges = (0..BUCKET_COUNT).step_by(buckets_per_pass as usize).map(|start| {
         let end = (start + buckets_per_pass).min(BUCKET_COUNT);
         start..=end - 1
     });
     let mut passes: Vec<Vec<VerifyScope>> = pass_ranges.map(|range| split_range(range, buckets_per_part)).collect();
-    if let Some(last) = passes.last_mut() {
-        last.push(VerifyScope::Totals);
+    if let Some(first) = passes.first_mut() {
+        first.push(VerifyScope::Totals);
     }
     passes
 }
@@ -89,15 +87,18 @@ mod tests {
             let passes = plan_passes(VerifyOptions::default(), log_end);
             (passes.len(), passes.iter().flatten().count() - 1)
         };
-        assert_eq!([0, 30_000, 60_000, 500_000].map(plan), [(1, 1), (1, 1), (1, 2), (1, 16)]);
-        assert_eq!([1_000_000, 8_000_000, u64::MAX].map(plan), [(2, 16), (16, 16), (256, 256)]);
+        assert_eq!([0, 250_000, 500_000].map(plan), [(1, 1), (1, 1), (1, 2)]);
+        assert_eq!([1_000_000, 8_000_000, u64::MAX].map(plan), [(2, 4), (16, 16), (256, 256)]);
     }
 
     #[test]
     fn a_sample_has_the_requested_number_of_different_buckets() {
         for (requested, expected) in [(0, 1), (1, 1), (7, 7), (100, 100), (256, 256), (9_999, 256)] {
             for log_end in [5, 5_000_000] {
-                let chosen = buckets(&plan_passes(VerifyOptions { sample: Some(requested) }, log_end));
+                let chosen = buckets(&plan_passes(
+                    VerifyOptions { sample: Some(requested), ..VerifyOptions::default() },
+                    log_end,
+                ));
                 assert_eq!(chosen.len(), expected);
                 let (is_sorted, is_bucket) =
                     (chosen.is_sorted_by(|bucket, next| bucket < next), |bucket: &u32| *bucket < BUCKET_COUNT);
@@ -108,7 +109,7 @@ mod tests {
 
     #[test]
     fn every_bucket_is_in_some_sample() {
-        let sample = || buckets(&plan_passes(VerifyOptions { sample: Some(100) }, 1));
+        let sample = || buckets(&plan_passes(VerifyOptions { sample: Some(100), ..VerifyOptions::default() }, 1));
         let chosen: std::collections::BTreeSet<_> = (0..200).flat_map(|_| sample()).collect();
         assert_eq!(chosen.len(), BUCKET_COUNT as usize);
     }
