@@ -13,6 +13,7 @@ mod feed_subscription;
 mod history;
 mod inbox;
 mod input_validation;
+mod operation_metrics;
 mod opportunity;
 mod opportunity_loader;
 mod pagination;
@@ -38,7 +39,7 @@ use std::time::Duration;
 
 use async_graphql::{
     MergedObject, MergedSubscription, Pos, Request, Response, SDLExportOptions, Schema, SchemaBuilder,
-    dataloader::DataLoader,
+    dataloader::DataLoader, parser::types::OperationType,
 };
 use chrono::{DateTime, NaiveDate, Utc};
 use futures::{StreamExt, stream::BoxStream};
@@ -56,6 +57,7 @@ use self::{
         MailPreferencesMutation, MailPreferencesQuery, NotificationMutation, NotificationQuery,
         NotificationSubscription,
     },
+    operation_metrics::{OpenSubscription, OperationMeasurement},
     opportunity::{
         OpportunityChangesSubscription, OpportunityDashboardSubscription, OpportunityDetailQuery,
         OpportunityHistoryQuery, OpportunityListQuery, OpportunityMutation, OpportunityRecommendedQuery,
@@ -200,7 +202,10 @@ impl GraphQl {
         // Some tools send an empty name instead of none.
         request.operation_name = request.operation_name.filter(|name| !name.is_empty());
         let measured = self.document_cache.parse_and_measure(&mut request, &self.limits);
-        let measured = measured.map_err(|failure| Box::new(error::prepare_error_response(&failure)))?;
+        let measured = measured.map_err(|failure| {
+            operation_metrics::count_refused_document();
+            Box::new(error::prepare_error_response(&failure))
+        })?;
         Ok(PreparedDocument::new(request, measured))
     }
 
@@ -208,6 +213,7 @@ impl GraphQl {
     pub(crate) async fn run(&self, document: PreparedDocument, identity: &Principal) -> Response {
         let is_introspection = document.cost().is_introspection;
         let span = resolver_spans::operation_span(document.kind());
+        let measurement = OperationMeasurement::start(document.kind());
         let request = self.build_request(document, identity);
         let response = if is_introspection {
             execute_introspection(&self.schema, request).instrument(span).await
@@ -215,12 +221,21 @@ impl GraphQl {
             // Boxed: what awaits this is large as it is.
             Box::pin(self.schema.execute(request)).instrument(span).await
         };
-        error::add_error_codes(response)
+        let response = error::add_error_codes(response);
+        measurement.finish(&response);
+        response
     }
 
     /// Executes a document as `identity`; a subscription yields a response for each event.
     pub(crate) fn run_stream(&self, document: PreparedDocument, identity: &Principal) -> BoxStream<'static, Response> {
-        self.schema.execute_stream(self.build_request(document, identity)).map(error::add_error_codes).boxed()
+        let open = (document.kind() == OperationType::Subscription).then(OpenSubscription::open);
+        let responses = self.schema.execute_stream(self.build_request(document, identity));
+        let responses = responses.map(error::add_error_codes);
+        // Counted as open until the stream is dropped.
+        let hold_open = move |_: &Response| {
+            let _open = &open;
+        };
+        responses.inspect(hold_open).boxed()
     }
 
     /// [`Self::prepare`] and [`Self::run`].

@@ -30,6 +30,7 @@ use crate::{
     app_context::{AppContext, BackingService},
     http::{
         request_gate::RequestGate,
+        server_metrics,
         server_span::{self, ServerProtocol},
     },
 };
@@ -103,6 +104,7 @@ pub fn router(
         .into_axum_router()
         .layer(middleware::from_fn_with_state(gate, admission::admit_call))
         .layer(middleware::from_fn_with_state(time_limit, deadline::enforce_deadline))
+        .layer(middleware::from_fn(server_metrics::measure_rpc))
         .layer(server_span::server_span_layer(ServerProtocol::Grpc));
     Ok((router, HealthMonitor::new(app.clone(), engines, reporter)))
 }

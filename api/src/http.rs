@@ -9,5 +9,6 @@ mod observed_body;
 pub(crate) mod problem;
 pub mod rate_limiter;
 pub mod request_gate;
+pub mod server_metrics;
 pub(crate) mod server_span;
 pub(crate) mod socket_permits;

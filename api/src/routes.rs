@@ -12,6 +12,7 @@ mod playground;
 mod response_media_type;
 mod service_objectives;
 mod shared_editing;
+mod socket_metrics;
 #[cfg(test)]
 mod tests;
 mod unsubscribe;
@@ -32,7 +33,7 @@ use mail::UnsubscribeTokenSigner;
 use metrics_exporter_prometheus::PrometheusHandle;
 use tower_http::cors::{AllowOrigin, CorsLayer};
 
-pub use self::metrics::install_recorder;
+pub use self::metrics::{install_recorder, metrics_route};
 use self::service_objectives::ServiceObjectives;
 use crate::{
     config::HttpConfig,
@@ -42,6 +43,7 @@ use crate::{
         inflate::{self, InflatePolicy},
         rate_limiter::RateLimiter,
         request_gate::{self, RequestGate},
+        server_metrics,
         server_span::{self, ServerProtocol},
         socket_permits::SocketPermits,
     },
@@ -159,6 +161,7 @@ pub fn router(
         .layer(DefaultBodyLimit::max(config.max_body_bytes))
         .layer(cors_layer(config))
         .layer(middleware::from_fn_with_state(config.request_timeout() + TRANSFER_ALLOWANCE, enforce_request_timeout))
+        .layer(middleware::from_fn(server_metrics::measure_http_request))
         .layer(server_span::server_span_layer(ServerProtocol::Http))
 }
 

@@ -14,7 +14,11 @@ use domain::{
     upcast,
 };
 
-use crate::{caller::Caller, error::BatchAppendError};
+use crate::{
+    caller::Caller,
+    command_metrics::{EventSource, count_events},
+    error::BatchAppendError,
+};
 
 /// Maximum number of attempts to decide a batch when others write to the same streams.
 const MAX_ATTEMPTS: u32 = 10;
@@ -105,8 +109,14 @@ pub async fn decide_and_append<A: Aggregate, T>(
         let decision = decide(&mut batch);
         let events = batch.into_events(caller)?;
         let count = u64::try_from(events.len()).unwrap_or(u64::MAX);
+        let appended: Vec<_> =
+            events.iter().map(|event| (event.aggregate_id.clone(), event.event_type.clone())).collect();
         match store.append_events(events).await {
-            Ok(()) => return Ok((decision, count)),
+            Ok(()) => {
+                let appended = appended.iter().map(|(id, event_type)| (id.as_str(), event_type.as_str()));
+                count_events(A::TYPE, EventSource::Import, appended);
+                return Ok((decision, count));
+            }
             Err(StoreError::Conflict) if attempts_left > 0 => {
                 tracing::debug!(aggregate.kind = A::TYPE, "another writer appended first, deciding again");
             }

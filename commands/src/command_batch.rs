@@ -8,7 +8,7 @@
 
 use std::collections::HashMap;
 
-use cqrs_es::EventStore as _;
+use cqrs_es::{DomainEvent, EventStore as _};
 use domain::{
     aggregate::PureAggregate,
     event_store::{AggregateStores, CommandBatchStore as _, DecidedCommand, IdempotencyStore as _, ProcessedCommand},
@@ -22,6 +22,7 @@ use crate::{
     authorization::AuthorizedCommand,
     caller::Caller,
     command_execution::{MAX_ATTEMPTS, command_metadata, executed_outcome, repeated_outcome},
+    command_metrics::{EventSource, count_events},
     dispatcher::{CommandDispatcher, CommandOutcome, CommandSender, command_span, stream_id},
     error::CommandError,
     precondition::CommandPreconditions,
@@ -106,7 +107,11 @@ impl<S: AggregateStores> CommandDispatcher<S> {
         };
         let outcomes = commands.iter().map(|command| batch.decide(tenant, command)).collect();
         if !batch.decided.is_empty() {
+            let events = batch.decided.iter().flat_map(|decided| &decided.events);
+            let event_types: Vec<_> = events.map(DomainEvent::event_type).collect();
             store.append_commands(stream, sequence, batch.decided).await?;
+            let recorded = event_types.iter().map(|event_type| (stream, event_type.as_str()));
+            count_events(A::TYPE, EventSource::Command, recorded);
         }
         Ok(outcomes)
     }

@@ -1,6 +1,6 @@
 //! Executes one command on one aggregate: load, decide, append; again after a conflict.
 
-use cqrs_es::{Aggregate, EventStore, persist::EventStoreAggregateContext};
+use cqrs_es::{Aggregate, DomainEvent, EventStore, persist::EventStoreAggregateContext};
 use domain::{
     envelope::EventMetadata,
     event_store::{CommandBatchStore, DecidedCommand, IdempotencyStore, ProcessedCommand},
@@ -10,6 +10,7 @@ use tracing::{Instrument, Span};
 
 use crate::{
     caller::Caller,
+    command_metrics::{EventSource, count_events},
     error::CommandError,
     precondition::{CommandPreconditions, IdempotencyKey},
 };
@@ -122,11 +123,14 @@ where
     let events = decide(&context.aggregate).map_err(CommandError::Refused)?;
     let outcome = executed_outcome(id, current, events.len());
     if !events.is_empty() {
+        let event_types: Vec<_> = events.iter().map(DomainEvent::event_type).collect();
         let decided = DecidedCommand { events, metadata: command_metadata(caller, preconditions) };
         store
             .append_commands(id, context.current_sequence, vec![decided])
             .instrument(log_span("append events"))
             .await?;
+        let recorded = event_types.iter().map(|event_type| (id.as_str(), event_type.as_str()));
+        count_events(A::TYPE, EventSource::Command, recorded);
     }
     Ok(outcome)
 }

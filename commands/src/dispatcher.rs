@@ -1,6 +1,6 @@
 //! Takes every command to its tenant's aggregate: authorizes it, lets the aggregate decide, and appends the events.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Instant};
 
 use chrono::{DateTime, Utc};
 use cqrs_es::EventStore;
@@ -18,6 +18,7 @@ use crate::{
     authorization::{AuthorizedCommand, CallerAuthority},
     caller::Caller,
     command_execution::execute_command,
+    command_metrics::record_command,
     error::CommandError,
     precondition::CommandPreconditions,
 };
@@ -93,16 +94,20 @@ impl<S: AggregateStores> CommandDispatcher<S> {
     where
         A: PureAggregate<Command: AuthorizedCommand + Clone, Error: 'static> + Fingerprint,
     {
-        let need = command.required_authority();
-        if !sender.authority.permits(need) {
-            return Err(CommandError::Forbidden { required: need });
-        }
-        let stream = stream_id::<A>(&sender.caller.tenant_id, id);
-        let decide = |aggregate: &A| aggregate.decide(command.clone());
-        let span = command_span(A::TYPE);
-        execute_command(&self.stores.store_for::<A>(), &sender.caller, &stream, conditions, decide)
-            .instrument(span)
-            .await
+        let started = Instant::now();
+        let required = command.required_authority();
+        let outcome = if sender.authority.permits(required) {
+            let stream = stream_id::<A>(&sender.caller.tenant_id, id);
+            let decide = |aggregate: &A| aggregate.decide(command.clone());
+            let span = command_span(A::TYPE);
+            execute_command(&self.stores.store_for::<A>(), &sender.caller, &stream, conditions, decide)
+                .instrument(span)
+                .await
+        } else {
+            Err(CommandError::Forbidden { required })
+        };
+        record_command(A::TYPE, started, &outcome);
+        outcome
     }
 }
 

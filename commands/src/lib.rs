@@ -7,6 +7,7 @@ pub mod authorization;
 pub mod caller;
 pub mod command_batch;
 mod command_execution;
+mod command_metrics;
 pub mod dispatcher;
 pub mod error;
 pub mod feature_flags;

@@ -1,5 +1,6 @@
 //! Records steps of visits in batches. Steps are facts, appended without loading their visits.
 
+mod engagement_metrics;
 mod known_opportunities;
 #[cfg(test)]
 mod tests;
@@ -13,7 +14,10 @@ use domain::{
     visit::{ClientEventId, Visit, VisitCommand, VisitEvent, VisitId},
 };
 
-use self::known_opportunities::KnownOpportunities;
+use self::{
+    engagement_metrics::{EngagementLabels, count_engagement},
+    known_opportunities::KnownOpportunities,
+};
 use crate::{caller::Caller, error::BatchAppendError};
 
 /// Maximum number of attempts to append a batch when others write to the same visits.
@@ -59,6 +63,7 @@ impl<S: FactStore> VisitRecorder<S> {
     ) -> Result<Vec<FactOutcome>, BatchAppendError> {
         let events: Vec<_> = steps.iter().map(|step| VisitEvent::from(step.command.clone())).collect();
         let unknown = self.find_unknown_opportunities(&events).await?;
+        let labels: Vec<_> = events.iter().map(|event| EngagementLabels::new(event, &unknown)).collect();
         let (metadata, unknown_metadata) = (caller.metadata(), {
             let mut metadata = caller.metadata();
             metadata.about_unknown = true;
@@ -81,7 +86,9 @@ impl<S: FactStore> VisitRecorder<S> {
                 metadata: if is_unknown { unknown_metadata.clone() } else { metadata.clone() },
             });
         }
-        self.append_with_retry(&facts).await
+        let outcomes = self.append_with_retry(&facts).await?;
+        count_engagement(&labels, &outcomes);
+        Ok(outcomes)
     }
 
     async fn append_with_retry(&self, facts: &[NewFact]) -> Result<Vec<FactOutcome>, BatchAppendError> {

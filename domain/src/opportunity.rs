@@ -26,7 +26,7 @@ mod value;
 use serde::{Deserialize, Serialize};
 
 pub use self::{
-    agency::Agency,
+    agency::{Agency, find_listed_code},
     command::{AmendOpportunity, AwardOpportunity, OpportunityCommand},
     error::OpportunityError,
     event::{AmendmentStanding, NoticeFiling, OpportunityContent, OpportunityEvent},

@@ -25,6 +25,7 @@ mod checkpoint;
 mod config;
 mod heartbeat;
 mod kafka_publisher;
+mod lag_monitor;
 mod log_source;
 mod open_append;
 mod partition_state;
@@ -101,10 +102,10 @@ impl Relay {
     /// Runs until `shutdown`, and then waits a limited time for the acknowledgement of what was sent, so that the next
     /// leader finds an accurate checkpoint. Failures are logged, shown in the status, and retried after a pause.
     pub async fn run(self, shutdown: CancellationToken) {
-        relay_metrics::describe_metrics();
         let instance = Uuid::new_v4();
         let heartbeats = tokio::spawn(heartbeat::send_heartbeats(self.pool.clone(), self.status(), instance));
         let heartbeats = AbortOnDropHandle::new(heartbeats);
+        let _lag = AbortOnDropHandle::new(tokio::spawn(lag_monitor::monitor_lag(self.pool.clone())));
         while !shutdown.is_cancelled() {
             let pause = match self.try_lead(&shutdown).await {
                 Ok(lease_expires_in) => {

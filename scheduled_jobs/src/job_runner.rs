@@ -185,8 +185,8 @@ impl JobRunner {
         let begun = Instant::now();
         let name = job.name();
         let report = self.run_to_end(job, &claimed, stop).await;
-        counter!("medhub_job_runs_total", "job" => name, "outcome" => report.outcome.name()).increment(1);
-        histogram!("medhub_job_seconds", "job" => name).record(begun.elapsed().as_secs_f64());
+        counter!("medhub_job_runs_total", "scheduled_job" => name, "outcome" => report.outcome.name()).increment(1);
+        histogram!("medhub_job_seconds", "scheduled_job" => name).record(begun.elapsed().as_secs_f64());
         let elapsed_ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
         match report.outcome {
             JobOutcome::Succeeded => tracing::info!(job = name, elapsed_ms, result = report.message, "job done"),

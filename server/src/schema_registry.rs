@@ -18,7 +18,10 @@ mod subjects;
 
 use api::{
     config::HttpConfig,
-    http::inflate::{self, InflatePolicy},
+    http::{
+        inflate::{self, InflatePolicy},
+        server_metrics,
+    },
 };
 use axum::{
     Router,
@@ -33,8 +36,8 @@ use tower_http::{timeout::TimeoutLayer, trace::TraceLayer};
 use self::error_response::RegistryErrorResponse;
 pub(crate) use self::registry_access::RegistryAccess;
 
-/// Returns all routes; `access` authorizes every request.
-pub(crate) fn router(config: &HttpConfig, store: SchemaStore, access: RegistryAccess) -> Router {
+/// Returns all routes; `access` authorizes every request but those of `metrics`.
+pub(crate) fn router(config: &HttpConfig, store: SchemaStore, access: RegistryAccess, metrics: Router) -> Router {
     let routes = Router::new()
         .merge(subject_routes())
         .merge(schema_routes())
@@ -46,9 +49,10 @@ pub(crate) fn router(config: &HttpConfig, store: SchemaStore, access: RegistryAc
         })
         .with_state(store)
         .layer(inflate::inflate_layer(InflatePolicy::UpTo(config.max_body_bytes)))
-        .layer(from_fn_with_state(access, registry_access::authorize_request));
+        .layer(from_fn_with_state(access, registry_access::authorize_request))
+        .layer(from_fn(server_metrics::measure_http_request));
     // Paths are normalized before they are routed.
-    Router::new()
+    metrics
         .fallback_service(routes)
         .layer(from_fn(path_normalizer::normalize_path))
         .layer(DefaultBodyLimit::max(config.max_body_bytes))

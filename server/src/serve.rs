@@ -12,6 +12,7 @@ mod part_supervisor;
 mod process_role;
 mod recorded_edits;
 mod registry_service;
+mod resource_gauges;
 mod resource_reader;
 mod service_start;
 mod startup_wait;

@@ -19,6 +19,6 @@ pub use self::{
     claimed_task::ClaimedTask,
     queue_projection::TaskQueueProjection,
     task_handler::{PooledHandler, TaskFailure, TaskHandler},
-    task_queue::{ClaimRequest, ClaimState, TaskQueue, TaskQueueError, TaskQueueRow, UnreadableTaskRow},
+    task_queue::{ClaimRequest, ClaimState, TaskBacklog, TaskQueue, TaskQueueError, TaskQueueRow, UnreadableTaskRow},
     worker_pool::{WorkerPool, WorkerPoolConfig},
 };

@@ -1,6 +1,7 @@
 //! The queue of tasks in Postgres, beside the log.
 
 mod queue_row;
+mod task_backlog;
 mod unreadable_task;
 
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
@@ -23,7 +24,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-pub use self::{queue_row::TaskQueueRow, unreadable_task::UnreadableTaskRow};
+pub use self::{queue_row::TaskQueueRow, task_backlog::TaskBacklog, unreadable_task::UnreadableTaskRow};
 use crate::{ClaimedTask, queue_projection::QueueChange};
 
 /// How long ended tasks stay in the queue. Events that are delivered again within this time change nothing.
@@ -270,6 +271,20 @@ impl TaskQueue {
     /// [`TaskQueueError::Postgres`] when it does not.
     pub async fn ping(&self) -> Result<(), TaskQueueError> {
         sqlx::query("select 1").execute(&self.pool).await.map(drop).map_err(postgres_error("reaching the task queue"))
+    }
+
+    /// Counts the tasks that have not ended, by kind and state.
+    ///
+    /// # Errors
+    /// [`TaskQueueError::Postgres`] when Postgres does not answer.
+    pub async fn load_backlog(&self) -> Result<Vec<TaskBacklog>, TaskQueueError> {
+        let rows: Vec<(String, i64, i64, i64, f64)> = sqlx::query_as(include_str!("task_queue/backlog.sql"))
+            .fetch_all(&self.pool)
+            .await
+            .map_err(postgres_error("counting the tasks of the queue"))?;
+        let to_backlog =
+            |(kind, waiting, claimed, delayed, oldest_s)| TaskBacklog { kind, waiting, claimed, delayed, oldest_s };
+        Ok(rows.into_iter().map(to_backlog).collect())
     }
 
     /// Removes tasks that ended long ago.

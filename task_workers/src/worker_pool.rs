@@ -21,7 +21,7 @@ use domain::{
     task::{RetryDecision, Task, TaskCommand, TaskKind, TaskNote, WorkerName},
     value::{InvalidValue, UserId},
 };
-use metrics::counter;
+use metrics::{counter, gauge, histogram};
 use tokio::{
     task::JoinSet,
     time::{Instant, MissedTickBehavior, interval, sleep, timeout_at},
@@ -112,6 +112,9 @@ async fn run_handler<S: AggregateStores + 'static>(
     stop: CancellationToken,
 ) {
     let mut running = JoinSet::new();
+    let kind = handler.kind().name();
+    gauge!("medhub_task_workers_limit", "kind" => kind).set(to_f64(handler.concurrency()));
+    gauge!("medhub_task_workers_busy", "kind" => kind).set(0.0);
     // A queue that has stopped answers at once.
     while !stop.is_cancelled() && !context.queue.is_stopping() {
         if running.len() >= handler.concurrency() {
@@ -153,7 +156,8 @@ async fn run_task<S: AggregateStores>(
     task: ClaimedTask,
     worker: WorkerName,
 ) {
-    let kind = handler.kind().name();
+    let (kind, begun) = (handler.kind().name(), Instant::now());
+    let _busy = BusyWorker::begin(kind);
     let attempt = TaskAttempt { context: &context, task: &task, worker };
     let cancelled = CancellationToken::new();
     let work = attempt.work(&handler, cancelled.clone());
@@ -168,6 +172,28 @@ async fn run_task<S: AggregateStores>(
         }
     };
     counter!("medhub_task_attempts_total", "kind" => kind, "outcome" => ended).increment(1);
+    histogram!("medhub_task_attempt_duration_seconds", "kind" => kind, "outcome" => ended).record(begun.elapsed());
+}
+
+/// A task that is worked on until this is dropped.
+struct BusyWorker(&'static str);
+
+impl BusyWorker {
+    fn begin(kind: &'static str) -> Self {
+        gauge!("medhub_task_workers_busy", "kind" => kind).increment(1.0);
+        Self(kind)
+    }
+}
+
+impl Drop for BusyWorker {
+    fn drop(&mut self) {
+        gauge!("medhub_task_workers_busy", "kind" => self.0).decrement(1.0);
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "gauges are floating point; a pool has few workers")]
+fn to_f64(workers: usize) -> f64 {
+    workers as f64
 }
 
 /// A step of a task that the pool records.

@@ -1,4 +1,4 @@
-//! Traces by OpenTelemetry, and the JSON format of the log.
+//! Traces by OpenTelemetry, the list of metrics, and the JSON format of the log.
 //!
 //! ```text
 //! request ─▶ command ─▶ append ──(metadata of the event)──▶ relay ──(header of the record)──▶ workers ─▶ stores
@@ -9,6 +9,7 @@
 
 mod event_spans;
 mod json_log_format;
+mod metric_catalogue;
 mod span_export;
 mod telemetry_config;
 mod trace_context;
@@ -16,6 +17,7 @@ mod trace_context;
 pub use self::{
     event_spans::{EventSpans, MessagingStep},
     json_log_format::JsonLogFormat,
+    metric_catalogue::{METRIC_GROUPS, MetricDefinition, MetricGroup, MetricKind, metric_table},
     span_export::{SpanExport, TelemetryError, is_exporting},
     telemetry_config::TelemetryConfig,
     trace_context::{SPAN_TARGET, continue_trace, current_trace_ids, current_traceparent, store_span},

@@ -4,12 +4,15 @@
 mod analysis_metrics;
 mod capacity;
 mod compose_file;
+mod dashboards;
 mod gateway;
 mod image;
 mod manifest_schemas;
+mod metric_query;
 mod network_policies;
 mod pod_rules;
 mod program_settings;
+mod prometheus_rules;
 mod rendered_overlays;
 mod service_workflows;
 

@@ -27,6 +27,7 @@ mod http_response;
 mod kafka_proxy;
 pub mod language_model_server;
 pub mod log_events;
+mod metric_table;
 pub mod notice_import;
 pub mod opportunity_history;
 mod product_handle;
@@ -62,6 +63,7 @@ pub use self::{
     graphql_subscriber::GraphqlSubscriber,
     http_response::{HttpResponse, build_request},
     kafka_proxy::KafkaProxy,
+    metric_table::{DocumentedMetric, MetricTable, ShownSeries, parse_series},
     product_handle::ProductHandle,
     product_instance::{ProductInstance, document_work_settings, shared_product},
     product_process::{ProductEdge, ProductProcess},

@@ -82,6 +82,32 @@ pub(crate) fn is_request_error(response: &Response) -> bool {
         && response.errors.iter().all(|error| error.path.is_empty())
 }
 
+/// How the execution of an operation ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum ResponseOutcome {
+    /// Without an error.
+    Succeeded,
+    /// Only with errors that the client can correct, or that tell it to try again.
+    Refused,
+    /// With an error that the service is responsible for.
+    Failed,
+}
+
+/// How the execution of an operation ended, by the codes of its errors.
+pub(super) fn response_outcome(response: &Response) -> ResponseOutcome {
+    let is_failure = |error: &ServerError| {
+        let code = error.extensions.as_ref().and_then(|extensions| extensions.get("code"));
+        [INTERNAL, UNAVAILABLE, TIMEOUT].iter().any(|failure| code == Some(&(*failure).into()))
+    };
+    if response.errors.is_empty() {
+        ResponseOutcome::Succeeded
+    } else if response.errors.iter().any(is_failure) {
+        ResponseOutcome::Failed
+    } else {
+        ResponseOutcome::Refused
+    }
+}
+
 /// Whether the document is not known by its hash, so that the client has to send its text.
 pub(crate) fn is_unknown_hash(response: &Response) -> bool {
     let code = response.errors.first().and_then(|error| error.extensions.as_ref()?.get("code"));

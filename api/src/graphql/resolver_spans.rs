@@ -11,13 +11,11 @@ use async_graphql::{
 use telemetry::SPAN_TARGET;
 use tracing::{Instrument, Span, field::Empty};
 
+use super::operation_metrics::operation_name;
+
 /// The span of an operation. Its name is chosen by the client, who may send any number of them, and is no part of it.
 pub(super) fn operation_span(kind: OperationType) -> Span {
-    let kind = match kind {
-        OperationType::Query => "query",
-        OperationType::Mutation => "mutation",
-        OperationType::Subscription => "subscription",
-    };
+    let kind = operation_name(kind);
     tracing::info_span!(target: SPAN_TARGET, "graphql", otel.name = kind, "graphql.operation.type" = kind)
 }
 

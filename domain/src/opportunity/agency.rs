@@ -41,6 +41,11 @@ impl Agency {
     }
 }
 
+/// The listed code of the agency with this code; `None` for a slug, of which there may be any number.
+pub fn find_listed_code(code: &str) -> Option<&'static str> {
+    AGENCY_CODES.iter().map(|(_, listed)| *listed).find(|listed| *listed == code)
+}
+
 /// Upper case words joined by hyphens, without other characters.
 fn slugify(name: &str) -> String {
     name.to_uppercase()

@@ -1,8 +1,13 @@
 //! Measures how far generations are behind the topics.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{collections::BTreeSet, sync::Arc, time::SystemTime};
 
-use super::{AnyProjection, ControlError, ProjectionRuntime, ReadModelGeneration, consumer::fetch_end_offsets};
+use chrono::{DateTime, Utc};
+
+use super::{
+    AnyProjection, ControlError, GenerationRecord, GenerationState, ProjectionRuntime, ReadModelGeneration,
+    consumer::fetch_end_offsets,
+};
 use crate::error::BoxedError;
 
 /// Lag of one generation.
@@ -12,6 +17,8 @@ pub struct GenerationLag {
     pub projection: String,
     /// Its generation.
     pub generation: ReadModelGeneration,
+    /// The state of the generation.
+    pub state: GenerationState,
     /// Number of records on its topics that it has not consumed, with beacons.
     pub records: u64,
     /// Position up to which all events are applied or parked.
@@ -50,8 +57,26 @@ impl ProjectionRuntime {
                 (**end - next).max(0).unsigned_abs()
             });
             let (records, position) = (unconsumed.sum(), checkpoint.applied_position(own_ends.len()));
-            lags.push(GenerationLag { projection: build.projection, generation: build.generation, records, position });
+            let GenerationRecord { projection, generation, state, .. } = build;
+            lags.push(GenerationLag { projection, generation, state, records, position });
         }
         Ok(lags)
+    }
+
+    /// The age of the oldest event that a generation has not applied, in seconds; 0 if it has consumed every record. `None`
+    /// when the log cannot be read, and for a generation that no worker keeps up to date.
+    pub(super) async fn oldest_unapplied_age_s(&self, lag: &GenerationLag) -> Option<f64> {
+        match lag.state {
+            GenerationState::Following if lag.records == 0 => return Some(0.0),
+            GenerationState::Following => {}
+            GenerationState::Building | GenerationState::Failed => return None,
+        }
+        let fence = self.log.load_fence().await.ok()?;
+        let oldest = match self.log.load_after(lag.position, fence, 1).await.ok()?.first() {
+            Some(event) => event.recorded_at,
+            None => return Some(0.0),
+        };
+        let age = (DateTime::<Utc>::from(SystemTime::now()) - oldest).to_std();
+        Some(age.unwrap_or_default().as_secs_f64())
     }
 }

@@ -145,7 +145,10 @@ impl Supervisor {
             Ok(lags) => {
                 for lag in lags {
                     if let Some(projection) = self.find_projection(&lag.projection) {
-                        worker_metrics::set_lag_events(projection.name(), lag.generation, lag.records);
+                        let labels =
+                            worker_metrics::WorkerLabels { projection: projection.name(), generation: lag.generation };
+                        let age_s = self.runtime.oldest_unapplied_age_s(&lag).await;
+                        worker_metrics::set_lag(&labels, lag.records, age_s);
                     }
                 }
             }

@@ -110,6 +110,7 @@ impl Worker {
         let name = worker.projection.name();
         // One batch is prepared while the others are written.
         let slots = worker.projection.concurrent_writes().max(1) + 1;
+        worker_metrics::set_batch_slots(&worker.metric_labels(), slots);
         let assignment = Arc::new(PartitionAssignment::new(slots));
         let consumer = worker.open_consumer(&assignment).map_err(|error| worker.consumer_error(error))?;
         tracing::info!(projection.name = name, generation = %worker.build.generation, "projection started");

@@ -1,20 +1,4 @@
-//! Prometheus metrics of the workers.
-//!
-//! | metric | meaning |
-//! | --- | --- |
-//! | `medhub_projection_events_total` | events applied |
-//! | `medhub_projection_parked_total` | events parked as dead letters |
-//! | `medhub_projection_healed_total` | events backfilled from the log because Kafka no longer had them |
-//! | `medhub_projection_retries_total` | failed attempts to apply a batch |
-//! | `medhub_projection_stalled_partitions_total` | stalled partitions, for which the worker rejoined its group |
-//! | `medhub_projection_lost_brokers_total` | consumers that had lost the broker while new clients found it, for which the worker rejoined its group |
-//! | `medhub_projection_batch_events` | events of the last batch, without beacons |
-//! | `medhub_projection_apply_seconds` | time to apply a batch |
-//! | `medhub_projection_lag_seconds` | age of the newest event of the last batch when it was applied |
-//! | `medhub_projection_position` | highest position applied |
-//! | `medhub_projection_up` | 1 while the worker starts or runs, 0 while it retries, pauses or has stopped |
-//!
-//! `medhub_projection_lag_events` is measured by [`crate::runtime::Supervisor`].
+//! Prometheus metrics of the workers; `docs/metrics.md` says what they mean.
 
 use std::time::Duration;
 
@@ -43,6 +27,19 @@ pub(super) fn record_batch(label: &WorkerLabels, progress: &BatchProgress, elaps
     counter!("medhub_projection_healed_total", &labels).increment(progress.backfilled);
     gauge!("medhub_projection_batch_events", &labels).set((progress.applied + progress.parked) as f64);
     histogram!("medhub_projection_apply_seconds", &labels).record(elapsed);
+    if progress.applied > 0 {
+        histogram!("medhub_projection_delay_seconds", &labels).record(progress.delay_s);
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "gauges are floating point; a worker has few slots")]
+pub(super) fn set_batch_slots(label: &WorkerLabels, slots: usize) {
+    gauge!("medhub_projection_batch_slots", &label.to_pairs()).set(slots as f64);
+}
+
+#[expect(clippy::cast_precision_loss, reason = "gauges are floating point; a worker has few slots")]
+pub(super) fn set_batches_in_flight(label: &WorkerLabels, batches: usize) {
+    gauge!("medhub_projection_batches_in_flight", &label.to_pairs()).set(batches as f64);
 }
 
 pub(super) fn count_retry(label: &WorkerLabels) {
@@ -57,17 +54,20 @@ pub(super) fn count_lost_broker(label: &WorkerLabels) {
     counter!("medhub_projection_lost_brokers_total", &label.to_pairs()).increment(1);
 }
 
-/// Sets the number of records that a generation has not consumed yet.
+/// Sets how far a generation is behind: the number of records that it has not consumed, and the age in seconds of the oldest
+/// event that it has not applied, if that could be read.
 #[expect(clippy::cast_precision_loss, reason = "gauges are floating point")]
-pub(super) fn set_lag_events(projection: &'static str, generation: ReadModelGeneration, events: u64) {
-    let labels = WorkerLabels { projection, generation }.to_pairs();
-    gauge!("medhub_projection_lag_events", &labels).set(events as f64);
+pub(super) fn set_lag(label: &WorkerLabels, records: u64, oldest_age_s: Option<f64>) {
+    let labels = label.to_pairs();
+    gauge!("medhub_projection_lag_events", &labels).set(records as f64);
+    if let Some(age_s) = oldest_age_s {
+        gauge!("medhub_projection_lag_seconds", &labels).set(age_s);
+    }
 }
 
 #[expect(clippy::cast_precision_loss, reason = "gauges are floating point")]
 pub(super) fn set_worker_gauges(status: &WorkerStatus) {
     let labels = WorkerLabels { projection: status.name, generation: status.generation }.to_pairs();
-    gauge!("medhub_projection_lag_seconds", &labels).set(status.lag_s);
     gauge!("medhub_projection_position", &labels).set(status.position as f64);
     let up = match status.state {
         WorkerState::Starting | WorkerState::Running => 1.0,

@@ -82,6 +82,8 @@ pub(super) struct BatchProgress {
     pub(super) backfilled: u64,
     pub(super) position: u64,
     pub(super) lag_s: f64,
+    /// Age of the oldest event of the batch when it was applied, in seconds.
+    pub(super) delay_s: f64,
 }
 
 /// The writing side of a worker's status.

@@ -1,13 +1,14 @@
 //! The role `registry`: the schema registry as a service, which needs Postgres only.
 
-use api::http::rate_limiter::RateLimiter;
+use api::{http::rate_limiter::RateLimiter, routes};
 use eventstore::registry::SchemaStore;
 use sqlx::PgPool;
 
 use super::{
     ServeError,
     http_server::{bind_listener, connection_limits, open_certificate, start_http_server},
-    part_supervisor::PartSupervisor,
+    part_supervisor::{PartSupervisor, ShutdownStage},
+    resource_gauges::ResourceGauges,
     run_until_signal, startup_wait,
 };
 use crate::{
@@ -30,14 +31,20 @@ async fn start_registry(pool: &PgPool, config: &MedhubConfig) -> Result<PartSupe
     store.create_tables().await.map_err(ServeError::Registry)?;
     let certificate = open_certificate(config)?;
     let listener = bind_listener("HTTP", config.http.listen).await?;
+    let metrics = routes::install_recorder().map_err(ServeError::Metrics)?;
     let mut parts = PartSupervisor::default();
+    let gauges = ResourceGauges::new(pool);
+    parts.spawn_part(ShutdownStage::Workers, "the gauges of resources", |stop| async move {
+        gauges.run(stop).await;
+        Ok(())
+    });
     let access = RegistryAccess::new(&config.engines.registry, &config.admin, RateLimiter::local_only(&config.limits));
     access.warn_if_read_only();
     start_http_server(
         "HTTP",
         listener,
         certificate,
-        schema_registry::router(&config.http, store, access),
+        schema_registry::router(&config.http, store, access, routes::metrics_route(metrics)),
         connection_limits(config),
         &mut parts,
     );

@@ -24,6 +24,7 @@ use super::{
     http_server::{bind_listener, connection_limits, open_certificate, start_http_server},
     notice_sync::NoticeSync,
     part_supervisor::{PartSupervisor, ShutdownStage},
+    resource_gauges::ResourceGauges,
     startup_wait, task_worker_part,
 };
 use crate::{config::MedhubConfig, jobs};
@@ -50,6 +51,7 @@ pub(super) async fn start_parts(
     let listener = bind_listener("HTTP", config.http.listen).await?;
     let metrics = routes::install_recorder().map_err(ServeError::Metrics)?;
     let mut parts = PartSupervisor::default();
+    start_gauges(role, app, &mut parts);
     let mut readiness = ReadinessProbe::new(app.clone(), required, config.serve.stuck_after());
     start_feature_flags(app, &mut parts).await;
     if role.runs_relay() {
@@ -125,6 +127,16 @@ pub(super) async fn start_parts(
     let router = routes::router(&config.http, services, Arc::new(readiness), Some(metrics), limiter);
     start_http_server("HTTP", listener, certificate, router, connections, &mut parts);
     Ok(parts)
+}
+
+/// Starts the part that measures the resources of the process, and in one role the queue of tasks.
+fn start_gauges(role: ProcessRole, app: &AppContext, parts: &mut PartSupervisor) {
+    let gauges = ResourceGauges::new(&app.pool);
+    let gauges = if role.runs_processes() { gauges.with_task_queue(app) } else { gauges };
+    parts.spawn_part(ShutdownStage::Workers, "the gauges of resources", |stop| async move {
+        gauges.run(stop).await;
+        Ok(())
+    });
 }
 
 /// Reads the feature flags, so that the first requests and tasks are assigned as all others, and starts the part that

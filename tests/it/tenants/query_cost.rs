@@ -9,7 +9,7 @@ use tests::{GraphqlSubscriber, ProductHandle, ProductInstance, SignedInUser, err
 /// The number of round trips to stores for readers so far, by read model.
 async fn count_round_trips(product: &ProductHandle) -> Vec<(String, f64)> {
     let text = reqwest::get(format!("{}/metrics", product.http())).await.unwrap().text().await.unwrap();
-    let lines = text.lines().filter(|line| line.starts_with("medhub_questions_total"));
+    let lines = text.lines().filter(|line| line.starts_with("medhub_read_model_queries_total"));
     let mut counts: Vec<_> = lines
         .map(|line| line.rsplit_once(' ').unwrap())
         .map(|(name, count)| (name.to_owned(), count.parse().unwrap()))

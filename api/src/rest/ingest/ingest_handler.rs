@@ -18,6 +18,7 @@ use super::{
     EnqueueError, EnqueuedRequest, IngestService,
     ingest_body::{self, BodyError},
     ingest_event::{EventReporter, IngestEvent, TimeWindow},
+    ingest_metrics,
     raw_event::{InvalidEventField, RawEvents},
 };
 use crate::{
@@ -92,6 +93,7 @@ pub(in crate::rest) async fn ingest_events(
     let is_batch = request.is_batch;
     let (steps, mut refused) = ingest.validate_events(request, &reporter);
     let mut accepted = steps.len();
+    ingest_metrics::count_events("invalid", refused.len());
     if accepted == 0 {
         return Err(all_refused_problem(refused, is_batch));
     }
@@ -101,8 +103,14 @@ pub(in crate::rest) async fn ingest_events(
             let applied = [(PREFERENCE_APPLIED, HeaderValue::from_static("respond-async"))];
             return Ok((StatusCode::ACCEPTED, applied, Json(IngestResponse { accepted, refused })).into_response());
         }
-        Err(EnqueueError::BufferFull) => return Ok(buffer_full_response()),
-        Err(EnqueueError::Stopping) => return Ok(stopping_response()),
+        Err(EnqueueError::BufferFull) => {
+            ingest_metrics::count_events("buffer_full", accepted);
+            return Ok(buffer_full_response());
+        }
+        Err(EnqueueError::Stopping) => {
+            ingest_metrics::count_events("stopping", accepted);
+            return Ok(stopping_response());
+        }
     };
     let Some(full) = pending.wait_for_outcome().await else { return Err(CommandFailure::Unavailable.into()) };
     if !full.is_empty() {

@@ -27,7 +27,7 @@ use crate::{
     auth::AuthenticationError,
     graphql::{GraphQl, GraphQlSession, is_request_error},
     http::request_gate::AdmissionError,
-    routes::graphql_request,
+    routes::{graphql_request, socket_metrics::OpenSocket},
 };
 
 /// Maximum length of the id of a document, in bytes.
@@ -84,6 +84,7 @@ impl SocketConnection {
 
     /// Serves the client until either side ends the connection.
     pub(super) async fn serve(mut self, mut incoming: impl Stream<Item = Result<Message, axum::Error>> + Unpin) {
+        let mut socket = OpenSocket::open("graphql");
         let permit = self.client.permit.clone();
         let end = loop {
             let step = tokio::select! {
@@ -100,6 +101,7 @@ impl SocketConnection {
             }
         };
         if let ConnectionEnd::Close(frame) = end {
+            socket.mark_closed_by_server();
             // Fails if the client has disconnected.
             let _ = self.outgoing.send(Message::Close(Some(frame))).await;
         }

@@ -28,6 +28,8 @@ pub(super) fn describe_missing_client(method: &FetchMethod, use_system: bool) ->
         FetchMethod::Jars(JarSpec { jgo_coordinates: None, .. }) => {
             Some("`mvn` with Java 17 or newer is needed (Debian: `apt-get install maven`)".to_owned())
         }
+        FetchMethod::Debian(_) => need("apt-get", "only Debian and Ubuntu have it")
+            .or_else(|| need("dpkg-deb", "only Debian and Ubuntu have it")),
         FetchMethod::Jars(_) | FetchMethod::Wheel { .. } | FetchMethod::PythonPackages { .. } => {
             need("python3", "install Python 3 with pip")
         }
@@ -63,6 +65,7 @@ pub(super) async fn fetch_packages(
         FetchMethod::PythonPackages { requirements, files } => {
             install_python_packages(requirements, files, work, staging).await
         }
+        FetchMethod::Debian(package) => fetch_debian(package, work, staging).await,
         FetchMethod::Jars(jars) => fetch_jars(jars, use_system, work, staging).await,
     }
 }
@@ -152,6 +155,28 @@ async fn find_interpreter() -> anyhow::Result<String> {
         bail!("`python3` is Python {major}.{minor}; 3.10 or newer is needed");
     }
     Ok(path.to_owned())
+}
+
+/// Downloads a package with lists of its own, so that it needs no rights and works where the system has no lists.
+async fn fetch_debian(package: &PackageSpec, work: &Path, staging: &Path) -> anyhow::Result<()> {
+    let client = work.join("client");
+    let (lists, packed, unpacked) = (client.join("lists"), work.join("packed"), work.join("unpacked"));
+    for folder in [&lists.join("partial"), &client.join("archives/partial"), &packed, &unpacked] {
+        fs::create_dir_all(folder).with_context(|| format!("making {}", folder.display()))?;
+    }
+    let apt = |action: &str| {
+        let mut command = Command::new("apt-get");
+        command.arg("-qq").arg("-o").arg(path_option("Dir::State::Lists=", &lists));
+        command.arg("-o").arg(path_option("Dir::Cache=", &client));
+        // Otherwise apt-get, as root, downloads as a user who cannot enter this folder.
+        command.args(["-o", "APT::Sandbox::User=", "-o", "Acquire::Retries=1", action]).current_dir(&packed);
+        command
+    };
+    run_client(&mut apt("update")).await?;
+    run_client(apt("download").arg(package.spec)).await?;
+    let archive = find_only_file(&packed)?;
+    run_client(Command::new("dpkg-deb").arg("--extract").arg(archive).arg(&unpacked)).await?;
+    move_files(package, &unpacked, staging)
 }
 
 fn pip_command(work: &Path) -> Command {

@@ -8,7 +8,7 @@ use clap::Args;
 use super::{FolderOptions, stack_options::StackOptions};
 use crate::artifact::{self, DownloadProgress, PinnedArtifact};
 
-const ALL_ARTIFACTS: [&PinnedArtifact; 13] = [
+const ALL_ARTIFACTS: [&PinnedArtifact; 14] = [
     &artifact::POSTGRES,
     &artifact::REDIS,
     &artifact::JAVA,
@@ -22,12 +22,13 @@ const ALL_ARTIFACTS: [&PinnedArtifact; 13] = [
     &artifact::KUBECTL,
     &artifact::HADOLINT,
     &artifact::MANIFEST_CHECKER,
+    &artifact::PROMTOOL,
 ];
 
 #[derive(Debug, Args)]
 pub(super) struct FetchCommand {
     /// Only these: postgres, redis, java, kafka, qdrant, chdb, wordllama, graphiql, pdfium, s3proxy,
-    /// kubectl, hadolint, manifest-checker
+    /// kubectl, hadolint, manifest-checker, promtool
     /// [default: all that the stack needs and this machine lacks].
     artifacts: Vec<String>,
     #[command(flatten)]

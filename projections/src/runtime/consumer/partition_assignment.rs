@@ -79,6 +79,11 @@ impl PartitionAssignment {
         self.state().partitions.get(topic).is_some_and(|partitions| partitions.contains(&partition))
     }
 
+    /// Number of batches in flight.
+    pub(in crate::runtime) fn batches_in_flight(&self) -> usize {
+        self.state().batches_in_flight
+    }
+
     /// Adds assigned partitions.
     pub(super) fn assign(&self, partitions: &TopicPartitionList) {
         let mut state = self.state();

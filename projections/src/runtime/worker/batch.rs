@@ -46,6 +46,7 @@ impl BatchOutcome {
         self.progress.backfilled += later.progress.backfilled;
         self.progress.position = self.progress.position.max(later.progress.position);
         self.progress.lag_s = later.progress.lag_s;
+        self.progress.delay_s = self.progress.delay_s.max(later.progress.delay_s);
         self.next_offsets.extend(later.next_offsets.iter().map(|(partition, offset)| (partition.clone(), *offset)));
     }
 }
@@ -172,8 +173,14 @@ impl Worker {
         assignment.parked.extend(newly_parked);
         let next_offsets = next_offsets(batch);
         assignment.checkpoint.0.extend(advanced.0);
-        let progress =
-            BatchProgress { applied, parked, position: highest_position(batch), backfilled: 0, lag_s: lag_s(batch) };
+        let progress = BatchProgress {
+            applied,
+            parked,
+            position: highest_position(batch),
+            backfilled: 0,
+            lag_s: lag_s(batch),
+            delay_s: delay_s(batch),
+        };
         Ok(BatchOutcome { progress, next_offsets })
     }
 
@@ -286,8 +293,16 @@ pub(super) fn highest_position(batch: &[ConsumedRecord]) -> u64 {
 
 /// Age of the newest event of the batch, in seconds.
 pub(super) fn lag_s(batch: &[ConsumedRecord]) -> f64 {
-    let newest = batch.iter().filter_map(|record| record.event.as_ref()).map(|event| event.recorded_at).max();
-    let age = newest.and_then(|at| (DateTime::<Utc>::from(SystemTime::now()) - at).to_std().ok());
+    age_s(batch.iter().filter_map(|record| record.event.as_ref()).map(|event| event.recorded_at).max())
+}
+
+/// Age of the oldest event of the batch, in seconds.
+pub(super) fn delay_s(batch: &[ConsumedRecord]) -> f64 {
+    age_s(batch.iter().filter_map(|record| record.event.as_ref()).map(|event| event.recorded_at).min())
+}
+
+fn age_s(recorded_at: Option<DateTime<Utc>>) -> f64 {
+    let age = recorded_at.and_then(|at| (DateTime::<Utc>::from(SystemTime::now()) - at).to_std().ok());
     age.unwrap_or_default().as_secs_f64()
 }
 

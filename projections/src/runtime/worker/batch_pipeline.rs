@@ -93,6 +93,7 @@ impl BatchWriter for Worker {
             position: batch::highest_position(records),
             backfilled: 0,
             lag_s: batch::lag_s(records),
+            delay_s: batch::delay_s(records),
         };
         let outcome = BatchOutcome { progress, next_offsets: batch::next_offsets(records) };
         Ok(CommittedBatch { outcome, started })
@@ -277,7 +278,9 @@ impl BatchPipeline {
     fn record_outcome(&self, outcome: BatchOutcome, started: Instant) {
         let BatchOutcome { progress, next_offsets } = outcome;
         self.assignment.record_applied(next_offsets);
-        worker_metrics::record_batch(&self.worker.metric_labels(), &progress, started.elapsed());
+        let labels = self.worker.metric_labels();
+        worker_metrics::record_batch(&labels, &progress, started.elapsed());
+        worker_metrics::set_batches_in_flight(&labels, self.assignment.batches_in_flight());
         self.worker.status.record_progress(progress);
     }
 }

@@ -1,0 +1,146 @@
+//! Rate, errors and durations of requests, measured outside of all other middleware.
+
+use std::time::Instant;
+
+use axum::{
+    extract::{MatchedPath, Request},
+    middleware::Next,
+    response::Response,
+};
+use metrics::{gauge, histogram};
+
+use super::server_span::{UNTRACED_SERVICE, known_call, known_method};
+
+/// Paths that are called all the time, by probes and by Prometheus.
+const UNMEASURED_PATHS: [&str; 4] = ["/health", "/ready", "/metrics", "/slo"];
+
+/// The route of a path that no route matches.
+const NO_ROUTE: &str = "_OTHER";
+
+/// The status of a request whose client has gone before the response began.
+const CLIENT_GONE: u16 = 499;
+
+/// The names of gRPC's status codes, by number.
+const RPC_STATUS_NAMES: [&str; 17] = [
+    "OK",
+    "CANCELLED",
+    "UNKNOWN",
+    "INVALID_ARGUMENT",
+    "DEADLINE_EXCEEDED",
+    "NOT_FOUND",
+    "ALREADY_EXISTS",
+    "PERMISSION_DENIED",
+    "RESOURCE_EXHAUSTED",
+    "FAILED_PRECONDITION",
+    "ABORTED",
+    "OUT_OF_RANGE",
+    "UNIMPLEMENTED",
+    "INTERNAL",
+    "UNAVAILABLE",
+    "DATA_LOSS",
+    "UNAUTHENTICATED",
+];
+
+/// Measures an HTTP request until its response begins. Dropped before that, it counts as one whose client has gone.
+struct HttpMeasurement {
+    method: &'static str,
+    route: String,
+    status: u16,
+    started: Instant,
+}
+
+impl HttpMeasurement {
+    fn start(request: &Request) -> Self {
+        let method = known_method(request.method());
+        let route = request.extensions().get::<MatchedPath>().map_or(NO_ROUTE, MatchedPath::as_str).to_owned();
+        gauge!("http_server_active_requests", "http_request_method" => method).increment(1.0);
+        Self { method, route, status: CLIENT_GONE, started: Instant::now() }
+    }
+}
+
+impl Drop for HttpMeasurement {
+    fn drop(&mut self) {
+        gauge!("http_server_active_requests", "http_request_method" => self.method).decrement(1.0);
+        histogram!(
+            "http_server_request_duration_seconds",
+            "http_request_method" => self.method,
+            "http_route" => std::mem::take(&mut self.route),
+            "http_response_status_code" => self.status.to_string(),
+        )
+        .record(self.started.elapsed());
+    }
+}
+
+/// Middleware of HTTP.
+pub async fn measure_http_request(request: Request, next: Next) -> Response {
+    if UNMEASURED_PATHS.contains(&request.uri().path()) {
+        return next.run(request).await;
+    }
+    let mut measurement = HttpMeasurement::start(&request);
+    let response = next.run(request).await;
+    measurement.status = response.status().as_u16();
+    response
+}
+
+/// Measures a gRPC call until its response begins.
+struct RpcMeasurement {
+    method: String,
+    status: &'static str,
+    started: Instant,
+}
+
+impl Drop for RpcMeasurement {
+    fn drop(&mut self) {
+        histogram!(
+            "rpc_server_call_duration_seconds",
+            "rpc_method" => std::mem::take(&mut self.method),
+            "rpc_response_status_code" => self.status,
+        )
+        .record(self.started.elapsed());
+    }
+}
+
+/// Middleware of gRPC. The health service is left out: probes call it all the time.
+pub(crate) async fn measure_rpc(request: Request, next: Next) -> Response {
+    let path = request.uri().path();
+    if path.starts_with(UNTRACED_SERVICE) {
+        return next.run(request).await;
+    }
+    let route = request.extensions().get::<MatchedPath>().map_or("", MatchedPath::as_str);
+    let (service, method) = known_call(route, path);
+    let method = format!("{service}/{method}");
+    let mut measurement = RpcMeasurement { method, status: "CANCELLED", started: Instant::now() };
+    let response = next.run(request).await;
+    measurement.status = rpc_status(&response);
+    response
+}
+
+/// The status of a call. One that fails has it in the header; one that succeeds, after its last message.
+fn rpc_status(response: &Response) -> &'static str {
+    let Some(value) = response.headers().get("grpc-status") else {
+        return if response.status().is_success() { "OK" } else { "UNKNOWN" };
+    };
+    let number = value.to_str().ok().and_then(|text| text.parse::<usize>().ok());
+    number.and_then(|number| RPC_STATUS_NAMES.get(number).copied()).unwrap_or("UNKNOWN")
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::{body::Body, http::Response};
+
+    use super::*;
+
+    #[test]
+    fn the_status_of_a_call_is_read_from_its_header() {
+        let status = |status: u16, header: Option<&str>| {
+            let mut response = Response::builder().status(status);
+            if let Some(header) = header {
+                response = response.header("grpc-status", header);
+            }
+            rpc_status(&response.body(Body::empty()).unwrap())
+        };
+        assert_eq!((status(200, None), status(200, Some("0"))), ("OK", "OK"));
+        assert_eq!((status(200, Some("5")), status(200, Some("16"))), ("NOT_FOUND", "UNAUTHENTICATED"));
+        assert_eq!((status(200, Some("17")), status(404, None)), ("UNKNOWN", "UNKNOWN"));
+    }
+}
