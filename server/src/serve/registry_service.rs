@@ -21,7 +21,7 @@ use crate::{
 /// # Errors
 /// [`ServeError`] when it cannot start, when the HTTP server ends, or when the shutdown exceeds its timeout.
 pub async fn run(pool: PgPool, config: &MedhubConfig) -> Result<(), ServeError> {
-    run_until_signal(start_registry(&pool, config), config.serve.shutdown_timeout(), &pool).await
+    run_until_signal(start_registry(&pool, config), &config.serve, &pool).await
 }
 
 async fn start_registry(pool: &PgPool, config: &MedhubConfig) -> Result<PartSupervisor, ServeError> {
@@ -33,13 +33,7 @@ async fn start_registry(pool: &PgPool, config: &MedhubConfig) -> Result<PartSupe
     let mut parts = PartSupervisor::default();
     let access = RegistryAccess::new(&config.engines.registry, &config.admin, RateLimiter::local_only(&config.limits));
     access.warn_if_read_only();
-    start_http_server(
-        "HTTP",
-        listener,
-        certificate,
-        schema_registry::router(&config.http, store, access),
-        connection_limits(config),
-        &mut parts,
-    );
+    let router = schema_registry::router(&config.http, store, access, parts.stop_announcement());
+    start_http_server("HTTP", listener, certificate, router, connection_limits(config), &mut parts);
     Ok(parts)
 }
