@@ -3,6 +3,10 @@
 //! Recorded events never change. A reader (the fold of an aggregate, a projection) upcasts them version by version
 //! until they have the current version. Each aggregate declares its events and their versions in its `event.rs`; an
 //! event of the current version costs only the look-up.
+//!
+//! While a release is rolled out, the release before reads streams to which the new one has appended. A new version of an
+//! event adds fields only, so the fold of an aggregate reads it as if they were absent. A projection does not: what it
+//! writes without them would never be written again.
 
 use std::borrow::Cow;
 
@@ -85,7 +89,8 @@ pub fn decode_event<E: DeserializeOwned>(event_type: &str, version: &str, payloa
     parse_event(event_type, version, &upcast(event_type, version, payload)?)
 }
 
-/// Decodes a stored payload of any known version as an event of the aggregate `A`, by its own version histories.
+/// Decodes a stored payload of any known version as an event of the aggregate `A`, by its own version histories. A newer
+/// version with the same major number is read as the current one, without the fields that it adds.
 ///
 /// # Errors
 /// As [`decode_event`]; the events of other aggregates are unknown.
@@ -93,8 +98,31 @@ pub fn decode_event_of<A>(event_type: &str, version: &str, payload: &str) -> Res
 where
     A: Aggregate<Event: VersionedEvents>,
 {
-    let payload = upcast_by(A::Event::VERSION_HISTORIES.iter(), event_type, version, payload)?;
-    parse_event(event_type, version, &payload)
+    match upcast_by(A::Event::VERSION_HISTORIES.iter(), event_type, version, payload) {
+        Ok(upcasted) => parse_event(event_type, version, &upcasted),
+        Err(UpcastError::UnknownVersion { current, .. }) if is_newer_minor(version, current) => {
+            parse_event(event_type, version, payload)
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// Every event type and version that this release can read.
+pub fn known_versions() -> impl Iterator<Item = (&'static str, &'static str)> {
+    version_histories().flat_map(|history| {
+        let versions = history.earlier.iter().map(|(version, _)| *version).chain([history.current]);
+        versions.map(|version| (history.event_type, version))
+    })
+}
+
+/// Whether a version adds to the current one: the same major number, and a larger minor one.
+fn is_newer_minor(version: &str, current: &str) -> bool {
+    let numbers = |text: &str| {
+        let (major, minor) = text.split_once('.')?;
+        Some((major.parse::<u32>().ok()?, minor.parse::<u32>().ok()?))
+    };
+    let (Some(version), Some(current)) = (numbers(version), numbers(current)) else { return false };
+    version.0 == current.0 && version.1 > current.1
 }
 
 fn parse_event<E: DeserializeOwned>(event_type: &str, version: &str, upcasted: &str) -> Result<E, UpcastError> {
@@ -154,6 +182,30 @@ mod tests {
         assert!(matches!(event, OpportunityEvent::DeadlineChanged { posted_at: None, .. }));
         let foreign = decode_event_of::<Resource>("opportunity.deadline_changed", "1.0", stored).unwrap_err();
         assert_eq!(foreign.to_string(), "unknown event type opportunity.deadline_changed");
+    }
+
+    #[test]
+    fn an_aggregate_reads_a_newer_version_without_the_fields_that_it_adds() {
+        let stored = r#"{"type":"deadline_changed","notice_id":"n1","from":null,"to":null,"posted_at":null,
+            "reason":"a field of the next release"}"#;
+        let event = decode_event_of::<Opportunity>("opportunity.deadline_changed", "1.2", stored).unwrap();
+        assert!(matches!(event, OpportunityEvent::DeadlineChanged { .. }));
+        // What a projection writes would lack them for ever.
+        let projected = decode_event::<OpportunityEvent>("opportunity.deadline_changed", "1.2", stored).unwrap_err();
+        assert!(matches!(projected, UpcastError::UnknownVersion { .. }), "{projected}");
+        for breaking in ["2.0", "1.0.1", "1", "1.x", "0.9"] {
+            let error = decode_event_of::<Opportunity>("opportunity.deadline_changed", breaking, stored).unwrap_err();
+            assert!(matches!(error, UpcastError::UnknownVersion { .. }), "{breaking}: {error}");
+        }
+        let changed = r#"{"type":"deadline_moved"}"#;
+        let error = decode_event_of::<Opportunity>("opportunity.deadline_changed", "1.2", changed).unwrap_err();
+        assert!(matches!(error, UpcastError::Payload { .. }), "{error}");
+    }
+
+    #[test]
+    fn the_known_versions_are_those_that_are_read() {
+        let versions: Vec<_> = known_versions().filter(|(name, _)| *name == "opportunity.deadline_changed").collect();
+        assert_eq!(versions, ["1.0", "1.1"].map(|version| ("opportunity.deadline_changed", version)));
     }
 
     #[test]

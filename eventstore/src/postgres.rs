@@ -88,7 +88,8 @@ pub fn open_pool(config: &PostgresConfig) -> Result<PgPool, LogError> {
 /// Key of the advisory lock that serializes migrations: 'MHMG'.
 const MIGRATION_LOCK: i64 = 0x4d48_4d47;
 
-/// Applies the missing migrations. Safe to run at any time and by several processes at once.
+/// Applies the missing migrations. Safe to run at any time and by several processes at once. Leaves those of a newer
+/// release as they are: a deployment that is taken back migrates again.
 ///
 /// # Errors
 /// [`LogError::Migrate`] when a migration fails or an applied one was edited since, [`LogError::Postgres`] when the
@@ -105,6 +106,7 @@ pub async fn migrate(pool: &PgPool) -> Result<(), LogError> {
         .map_err(doing())?;
     let mut migrator = Migrator::new(EmbeddedMigrations).await.map_err(LogError::Migrate)?;
     migrator.set_locking(false);
+    migrator.set_ignore_missing(true);
     migrator.run(pool).await.map_err(LogError::Migrate)?;
     transaction.commit().await.map_err(doing())
 }

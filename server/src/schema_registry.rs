@@ -24,25 +24,33 @@ use api::{
     },
 };
 use axum::{
-    Router,
+    Extension, Router,
     extract::DefaultBodyLimit,
     http::StatusCode,
     middleware::{from_fn, from_fn_with_state},
     routing::{get, post},
 };
 use eventstore::registry::SchemaStore;
+use tokio_util::sync::CancellationToken;
 use tower_http::{timeout::TimeoutLayer, trace::TraceLayer};
 
 use self::error_response::RegistryErrorResponse;
 pub(crate) use self::registry_access::RegistryAccess;
 
-/// Returns all routes; `access` authorizes every request but those of `metrics`.
-pub(crate) fn router(config: &HttpConfig, store: SchemaStore, access: RegistryAccess, metrics: Router) -> Router {
+/// Returns all routes; `access` authorizes every request but those of `metrics`. From the announcement of a stop on it is
+/// not ready.
+pub(crate) fn router(
+    config: &HttpConfig,
+    store: SchemaStore,
+    access: RegistryAccess,
+    metrics: Router,
+    stop_announcement: CancellationToken,
+) -> Router {
     let routes = Router::new()
         .merge(subject_routes())
         .merge(schema_routes())
         .route("/health", get(health::get_liveness))
-        .route("/ready", get(health::get_readiness))
+        .route("/ready", get(health::get_readiness).layer(Extension(stop_announcement)))
         .fallback(async || RegistryErrorResponse::new(StatusCode::NOT_FOUND, 404, "HTTP 404 Not Found"))
         .method_not_allowed_fallback(async || {
             RegistryErrorResponse::new(StatusCode::METHOD_NOT_ALLOWED, 405, "HTTP 405 Method Not Allowed")

@@ -1,7 +1,8 @@
 //! Runs a service: starts its parts, supervises them, and stops them in order.
 //!
 //! ```text
-//! wait for engines ──▶ start ──▶ serve ──signal or a failed part──▶ HTTP and ingest drain ──▶ relay ──▶ workers
+//! wait for engines ──▶ start ──▶ serve ──signal──▶ not ready ──stop delay──▶ HTTP and ingest drain ──▶ relay ──▶ workers
+//!                                  └──a failed part──────────────────────────────────▲
 //! ```
 
 mod file_limit;
@@ -28,7 +29,7 @@ use sqlx::PgPool;
 
 use self::part_supervisor::PartSupervisor;
 pub use self::{process_role::ProcessRole, registry_service::run as run_registry, task_worker_part::TaskWorkError};
-use crate::config::MedhubConfig;
+use crate::config::{MedhubConfig, ServeConfig};
 
 /// How long closing the Postgres pool may take.
 const POOL_CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
@@ -138,13 +139,14 @@ fn join_names(engines: &[BackingService]) -> String {
 /// [`ServeError`] when the service cannot start, when a part fails, or when the shutdown exceeds its timeout.
 pub async fn run(role: ProcessRole, only: &[String], app: AppContext, config: MedhubConfig) -> Result<(), ServeError> {
     let start = Box::pin(service_start::start_parts(role, only, &app, &config));
-    run_until_signal(start, config.serve.shutdown_timeout(), &app.pool).await
+    run_until_signal(start, &config.serve, &app.pool).await
 }
 
-/// Awaits `start`, runs until a signal or the end of a part, then completes the work in progress.
+/// Awaits `start`, runs until a signal or the end of a part, then completes the work in progress. After a signal the
+/// process is not ready for the stop delay, but goes on.
 async fn run_until_signal(
     start: impl Future<Output = Result<PartSupervisor, ServeError>>,
-    shutdown_timeout: Duration,
+    config: &ServeConfig,
     pool: &PgPool,
 ) -> Result<(), ServeError> {
     let mut signals = termination_signals::TerminationSignals::install().map_err(ServeError::Signals)?;
@@ -156,8 +158,14 @@ async fn run_until_signal(
         () = signals.recv_signal() => Ok(()),
         exit = parts.wait_for_unexpected_exit() => exit,
     };
+    parts.announce_stop();
+    let stop_delay = if run_outcome.is_ok() { config.stop_delay() } else { Duration::ZERO };
+    let drain = async {
+        tokio::time::sleep(stop_delay).await;
+        parts.drain_stages(config.shutdown_timeout()).await
+    };
     let drain_outcome = tokio::select! {
-        drained = parts.drain_stages(shutdown_timeout) => drained,
+        drained = drain => drained,
         () = signals.recv_signal() => {
             tracing::warn!("received a second signal, stopping immediately");
             Ok(())

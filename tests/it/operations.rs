@@ -2,6 +2,7 @@
 
 mod feature_flags;
 mod first_build;
+mod graceful_stop;
 mod graphql_operations;
 mod json_log;
 mod list_service;

@@ -13,6 +13,7 @@ use processes::{RunnerState, RunnerStatus};
 use projections::runtime::{GenerationMap, ReadModelGeneration, StatusReader, WorkerState, WorkerStatus};
 use serde::Serialize;
 use tokio::sync::{Mutex, watch};
+use tokio_util::sync::CancellationToken;
 
 use super::{CountError, StoreCounts, stuck_worker_detector::StuckWorkerDetector};
 use crate::app_context::{AppContext, BackingService};
@@ -31,6 +32,7 @@ pub struct ReadinessProbe {
     /// Cached, so that many requests cause one count.
     last_counts: Mutex<Option<(Instant, StoreCounts)>>,
     stuck_workers: StuckWorkerDetector,
+    stop_announcement: CancellationToken,
 }
 
 /// A part whose state determines readiness.
@@ -56,8 +58,10 @@ pub enum MonitoredPart {
 /// The response of `/ready`. Errors are logged and not included: they may disclose internals.
 #[derive(Debug, Serialize)]
 pub struct ReadinessReport {
-    /// Whether all engines answer and all parts run.
+    /// Whether all engines answer, all parts run, and no stop is announced.
     pub ready: bool,
+    /// Whether the process was told to stop: it still answers, but requests should go elsewhere.
+    stopping: bool,
     /// Whether each engine answers.
     engines: BTreeMap<&'static str, bool>,
     /// State of the relay, of the worker of each active generation, and of the process runner.
@@ -90,7 +94,13 @@ impl ReadinessProbe {
             monitored_parts: Vec::new(),
             last_counts: Mutex::new(None),
             stuck_workers: StuckWorkerDetector::new(stuck_after),
+            stop_announcement: CancellationToken::new(),
         }
+    }
+
+    /// Makes the process not ready once `announcement` is cancelled.
+    pub fn follow_stop(&mut self, announcement: CancellationToken) {
+        self.stop_announcement = announcement;
     }
 
     /// Adds a part that must be running for the process to be ready.
@@ -119,8 +129,9 @@ impl ReadinessProbe {
                 (part.running, part.state) = (false, "stuck");
             }
         }
-        let ready = engines.values().all(|answers| *answers) && parts.values().all(|part| part.running);
-        ReadinessReport { ready, engines, parts }
+        let stopping = self.stop_announcement.is_cancelled();
+        let ready = !stopping && engines.values().all(|answers| *answers) && parts.values().all(|part| part.running);
+        ReadinessReport { ready, stopping, engines, parts }
     }
 
     /// Returns the age of the oldest event that each read model has not applied, in seconds, 0 if there is none. `None`

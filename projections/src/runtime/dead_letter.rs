@@ -6,6 +6,7 @@
 //! applied, applies it.
 
 mod cause_fingerprint;
+mod known_event_redrive;
 mod parked_stream;
 mod redrive;
 

@@ -5,7 +5,7 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 use tokio::{
     sync::watch,
     task::{Id, JoinSet},
-    time::{MissedTickBehavior, interval},
+    time::{MissedTickBehavior, interval, timeout},
 };
 use tokio_util::sync::CancellationToken;
 
@@ -19,6 +19,12 @@ const RECONCILE_INTERVAL: Duration = Duration::from_millis(300);
 
 /// Number of reads between two measurements of the lag, which fetch the end offset of every partition from the broker.
 const TICKS_PER_LAG_MEASUREMENT: u32 = 16;
+
+/// Number of reads between two searches for streams that an older release has parked.
+const TICKS_PER_REDRIVE: u32 = 100;
+
+/// How long such a redrive may take: meanwhile no worker is started or stopped.
+const REDRIVE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Runs the workers of a set of projections.
 pub struct Supervisor {
@@ -69,6 +75,9 @@ impl Supervisor {
                     published_version = self.publish_active_generations(published_version).await;
                     if tick_count.is_multiple_of(TICKS_PER_LAG_MEASUREMENT) {
                         self.measure_lag().await;
+                    }
+                    if tick_count.is_multiple_of(TICKS_PER_REDRIVE) {
+                        self.redrive_known_events(&shutdown).await;
                     }
                     tick_count = tick_count.wrapping_add(1);
                 }
@@ -138,6 +147,14 @@ impl Supervisor {
             }
         }
         Some(pointer.version)
+    }
+
+    /// Applies what an older release has parked since the last time. What fails is tried again the next time.
+    async fn redrive_known_events(&self, shutdown: &CancellationToken) {
+        let redriving = timeout(REDRIVE_TIMEOUT, self.runtime.redrive_known_events(&self.projections));
+        if let Some(Ok(Err(error))) = shutdown.run_until_cancelled(redriving).await {
+            tracing::debug!(reason = error_chain(&error), "redriving parked streams failed, retrying");
+        }
     }
 
     async fn measure_lag(&self) {

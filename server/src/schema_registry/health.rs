@@ -1,13 +1,14 @@
 //! `/health` and `/ready` of the registry, in the format of the other roles.
 
 use axum::{
-    Json,
+    Extension, Json,
     extract::State,
     http::StatusCode,
     response::{IntoResponse, Response},
 };
 use eventstore::registry::SchemaStore;
 use serde_json::json;
+use tokio_util::sync::CancellationToken;
 
 use api::app_context::BackingService;
 
@@ -15,16 +16,22 @@ pub(super) async fn get_liveness() -> impl IntoResponse {
     Json(json!({ "alive": true }))
 }
 
-/// Returns 200 if the tables answer, otherwise 503.
-pub(super) async fn get_readiness(State(store): State<SchemaStore>) -> Response {
-    let ready = match store.ping().await {
+/// Returns 200 if the tables answer and no stop is announced, otherwise 503.
+pub(super) async fn get_readiness(
+    State(store): State<SchemaStore>,
+    Extension(stop_announcement): Extension<CancellationToken>,
+) -> Response {
+    let answers = match store.ping().await {
         Ok(()) => true,
         Err(error) => {
             tracing::warn!(error = &error as &dyn std::error::Error, "schema registry storage unavailable");
             false
         }
     };
+    let stopping = stop_announcement.is_cancelled();
+    let ready = answers && !stopping;
     let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    let report = json!({ "ready": ready, "engines": { BackingService::POSTGRES.name(): ready }, "parts": {} });
+    let engines = json!({ BackingService::POSTGRES.name(): answers });
+    let report = json!({ "ready": ready, "stopping": stopping, "engines": engines, "parts": {} });
     (status, Json(report)).into_response()
 }

@@ -51,6 +51,7 @@ pub(super) struct PartSupervisor {
     tasks: JoinSet<Result<(), ServeError>>,
     running: HashMap<Id, RunningPart>,
     stop_tokens: [CancellationToken; SHUTDOWN_STAGES.len()],
+    stop_announcement: CancellationToken,
     loss_checks: Vec<LossCheck>,
 }
 
@@ -92,6 +93,16 @@ impl PartSupervisor {
     {
         let task = self.tasks.spawn(part(self.stop_tokens[stage as usize].clone()));
         self.running.insert(task.id(), RunningPart { name, stage, drain_timeout, task });
+    }
+
+    /// Cancelled by [`Self::announce_stop`]: for what tells others that the process is about to stop.
+    pub(super) fn stop_announcement(&self) -> CancellationToken {
+        self.stop_announcement.clone()
+    }
+
+    /// Announces that the parts will be stopped. They go on until [`Self::drain_stages`].
+    pub(super) fn announce_stop(&self) {
+        self.stop_announcement.cancel();
     }
 
     /// Adds a check that [`Self::check_losses`] runs.

@@ -22,7 +22,7 @@ use crate::{
 /// # Errors
 /// [`ServeError`] when it cannot start, when the HTTP server ends, or when the shutdown exceeds its timeout.
 pub async fn run(pool: PgPool, config: &MedhubConfig) -> Result<(), ServeError> {
-    run_until_signal(start_registry(&pool, config), config.serve.shutdown_timeout(), &pool).await
+    run_until_signal(start_registry(&pool, config), &config.serve, &pool).await
 }
 
 async fn start_registry(pool: &PgPool, config: &MedhubConfig) -> Result<PartSupervisor, ServeError> {
@@ -40,13 +40,8 @@ async fn start_registry(pool: &PgPool, config: &MedhubConfig) -> Result<PartSupe
     });
     let access = RegistryAccess::new(&config.engines.registry, &config.admin, RateLimiter::local_only(&config.limits));
     access.warn_if_read_only();
-    start_http_server(
-        "HTTP",
-        listener,
-        certificate,
-        schema_registry::router(&config.http, store, access, routes::metrics_route(metrics)),
-        connection_limits(config),
-        &mut parts,
-    );
+    let metrics = routes::metrics_route(metrics);
+    let router = schema_registry::router(&config.http, store, access, metrics, parts.stop_announcement());
+    start_http_server("HTTP", listener, certificate, router, connection_limits(config), &mut parts);
     Ok(parts)
 }

@@ -53,6 +53,7 @@ pub(super) async fn start_parts(
     let mut parts = PartSupervisor::default();
     start_gauges(role, app, &mut parts);
     let mut readiness = ReadinessProbe::new(app.clone(), required, config.serve.stuck_after());
+    readiness.follow_stop(parts.stop_announcement());
     start_feature_flags(app, &mut parts).await;
     if role.runs_relay() {
         let registry = SchemaRegistryClient::new(&config.engines.registry).map_err(ServeError::RelayRegistry)?;
@@ -119,7 +120,8 @@ pub(super) async fn start_parts(
         let router = grpc::router(&config.grpc, app, required, services.gate.clone());
         let (router, health) = router.map_err(|error| ServeError::Edges(Box::new(error)))?;
         start_http_server("gRPC", listener, certificate.clone(), router, connections.clone(), &mut parts);
-        parts.spawn_part(ShutdownStage::Edges, "the gRPC health service", |stop| async move {
+        let stop = parts.stop_announcement();
+        parts.spawn_part(ShutdownStage::Edges, "the gRPC health service", |_| async move {
             health.run(stop).await;
             Ok(())
         });

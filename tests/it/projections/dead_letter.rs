@@ -1,7 +1,7 @@
 //! Dead letters: parked in order per stream, inspected, re-driven, given up.
 
 use domain::envelope::RawEnvelope;
-use projections::runtime::{ParkedStreamQuery, ReadModelGeneration};
+use projections::runtime::{AnyProjection, ParkedStreamQuery, ReadModelGeneration};
 
 use super::{
     id,
@@ -105,6 +105,37 @@ async fn a_repaired_stream_is_taken_in_whole_and_in_order_and_goes_on_by_itself(
     field.publish(&events[last..]).await;
     worker.applied(applied + 1).await;
     worker.stop().await;
+    assert_eq!(views.get(&id(WHEELCHAIRS)).await.unwrap().unwrap().version, events.len() as u64);
+}
+
+#[tokio::test]
+async fn what_an_older_release_did_not_know_is_applied_by_one_that_does() {
+    let (field, views) = (ProjectionFixture::new().await, tests::views().await);
+    let events = of(&history(), WHEELCHAIRS);
+    let unknown = RawEnvelope { event_version: "9.0".to_owned(), ..events[2].clone() };
+    field.publish(&events[..2]).await;
+    field.publish(&[unknown]).await;
+    field.publish(&events[3..]).await;
+    let older = field.start(&views).await;
+    older.parked(events.len() as u64 - 2).await;
+    older.stop().await;
+    let models = [AnyProjection::with_generation(&views, ReadModelGeneration::FIRST)];
+    assert_eq!(field.runtime.redrive_known_events(&models).await.unwrap(), 0);
+    let parked = field.parked().await.remove(0);
+    assert!(parked.reason.contains("unknown version 9.0") && parked.attempts == 0, "{parked:?}");
+
+    // As a release that knows the version finds it.
+    sqlx::query(
+        "update dead_letters set event_version = $1,
+             headers = jsonb_set(headers::jsonb, '{schema-version}', to_jsonb($1::text))::json where sequence = 3",
+    )
+    .bind(&events[2].event_version)
+    .execute(&field.pool)
+    .await
+    .unwrap();
+    assert_eq!(field.runtime.redrive_known_events(&[]).await.unwrap(), 0, "those of other projections");
+    assert_eq!(field.runtime.redrive_known_events(&models).await.unwrap(), 1);
+    assert_eq!(field.parked().await, []);
     assert_eq!(views.get(&id(WHEELCHAIRS)).await.unwrap().unwrap().version, events.len() as u64);
 }
 

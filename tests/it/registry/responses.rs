@@ -152,7 +152,7 @@ async fn the_registry_reports_that_it_is_alive_and_ready() {
     let served = RegistryProcess::start().await;
     for (path, expected) in [
         ("/health", json!({ "alive": true })),
-        ("/ready", json!({ "ready": true, "engines": { "Postgres": true }, "parts": {} })),
+        ("/ready", json!({ "ready": true, "stopping": false, "engines": { "Postgres": true }, "parts": {} })),
     ] {
         let answer = served.api.send_request(Method::GET, path, None).await;
         assert_eq!(answer.status(), 200);

@@ -119,7 +119,7 @@ impl ControlStore {
     }
 }
 
-fn parked_stream_from_row(row: &PgRow) -> Result<ParkedStream, sqlx::Error> {
+pub(super) fn parked_stream_from_row(row: &PgRow) -> Result<ParkedStream, sqlx::Error> {
     let generation = ReadModelGeneration::try_new(row.try_get("generation")?);
     Ok(ParkedStream {
         projection: row.try_get("projection")?,
