@@ -76,46 +76,53 @@ struct MemorySample {
 /// program of this machine while requests of all kinds are sent to it. Programs that do not belong to the stack are among
 /// the measures as long as they ran from the beginning to the end.
 ///
+/// Reports what was measured also if the run was interrupted or failed.
+///
 /// # Errors
 /// When an engine or the service fails, or the system does not report the memory of processes in `/proc`.
 pub async fn run(
     config: &EngineConfig,
     options: &MemoryBenchOptions,
     progress: &(dyn Fn(String) + Sync),
-) -> anyhow::Result<Vec<MemoryMeasure>> {
+    report: impl Fn(&MemoryMeasure) -> anyhow::Result<()>,
+) -> anyhow::Result<()> {
     ensure!(
         read_memory_mib(std::process::id()).is_some(),
         "this system does not report memory in /proc/<id>/smaps_rollup"
     );
-    bench_environment::with_bench_environment(config, async |environment| {
+    // Outside of the measurement, whose future is dropped when it is interrupted.
+    let (mut samples, mut sent) = (Vec::with_capacity(options.samples), SentRequests::default());
+    let measured = bench_environment::with_bench_environment(config, async |environment| {
         suite::import_notices(environment, options.notices).await?;
         let service = MeasuredService::start(environment, &options.service).await?;
-        let measured = measure_under_load(&service, options, progress).await;
+        let measured = measure_under_load(&service, options, progress, (&mut samples, &mut sent)).await;
         let stopped = service.stop().await;
-        measured.and_then(|measures| stopped.map(|()| measures))
+        measured.and(stopped)
     })
-    .await
+    .await;
+    summarize_samples(&samples, sent).iter().try_for_each(report)?;
+    measured
 }
 
 async fn measure_under_load(
     service: &MeasuredService,
     options: &MemoryBenchOptions,
     progress: &(dyn Fn(String) + Sync),
-) -> anyhow::Result<Vec<MemoryMeasure>> {
+    (samples, sent): (&mut Vec<MemorySample>, &mut SentRequests),
+) -> anyhow::Result<()> {
     let load = MixedLoad::prepare(&service.base_url, &service.operator_token).await?;
     let (service_id, started) = (service.process_id()?, Instant::now());
-    let (mut samples, mut sent) = (Vec::with_capacity(options.samples), SentRequests::default());
-    for number in 0..options.samples {
+    for number in 1..=options.samples {
         let more = load.send_requests(options.rate, options.interval).await.context("sending requests")?;
-        sent = SentRequests { answered: sent.answered + more.answered, failed: sent.failed + more.failed };
+        sent.answered += more.answered;
+        sent.failed += more.failed;
         let sample = MemorySample { at: started.elapsed(), mib_by_program: read_memory_by_program(service_id) };
         let service_mib = sample.mib_by_program.get(SERVICE_NAME).copied().unwrap_or_default();
-        let SentRequests { answered, failed } = sent;
-        let requests = format!("{answered} requests, {failed} failed");
-        progress(format!("{}/{}: {requests}, service {service_mib:.0} MiB", number + 1, options.samples));
+        let requests = format!("{} requests, {} failed", sent.answered, sent.failed);
+        progress(format!("{number}/{}: {requests}, service {service_mib:.0} MiB", options.samples));
         samples.push(sample);
     }
-    Ok(summarize_samples(&samples, sent))
+    Ok(())
 }
 
 fn read_memory_by_program(service_id: u32) -> BTreeMap<String, f64> {

@@ -3,7 +3,7 @@
 use std::{process::ExitCode, time::Duration};
 
 use bench::{
-    memory_growth::{self, MemoryBenchOptions},
+    memory_growth::{self, MemoryBenchOptions, MemoryMeasure},
     suite::ServiceProgram,
 };
 use clap::Args;
@@ -41,9 +41,8 @@ impl MemoryBenchArgs {
             service: ServiceProgram { path: CURRENT_EXE.into(), arguments },
         };
         let report_progress = |line: String| output::print_message(&line);
-        for measure in Box::pin(memory_growth::run(&config.engines, &options, &report_progress)).await? {
-            output::print_result(&serde_json::to_string(&measure)?)?;
-        }
+        let print_measure = |measure: &MemoryMeasure| Ok(output::print_result(&serde_json::to_string(measure)?)?);
+        Box::pin(memory_growth::run(&config.engines, &options, &report_progress, print_measure)).await?;
         Ok(ExitCode::SUCCESS)
     }
 }
