@@ -11,4 +11,5 @@ mod import_crash;
 mod ingest_crash;
 mod local_stack;
 mod log_restore;
+mod rolling_upgrade;
 mod worker_memory;

@@ -8,7 +8,7 @@
 //! ```
 //! `docs/faults.md` says how to run it.
 
-mod comparison;
+pub(crate) mod comparison;
 mod event_load;
 mod storage_fault;
 mod worker_processes;

@@ -3,6 +3,7 @@
 use std::{
     ffi::OsStr,
     io,
+    path::Path,
     process::{Child, Command},
     sync::{
         OnceLock,
@@ -15,9 +16,9 @@ use crate::medhub_local;
 
 type SpawnRequest = Box<dyn FnOnce() + Send>;
 
-/// The command of `medhub-local` that becomes the product, and is killed when the test program ends.
-pub(crate) fn product_command(args: &[String]) -> Command {
-    let mut command = command(medhub_local());
+/// The command of a build of `medhub-local` that becomes the product, and is killed when the test program ends.
+pub(crate) fn product_command(program: &Path, args: &[String]) -> Command {
+    let mut command = command(program);
     command.arg("product").args(args);
     command
 }

@@ -37,6 +37,7 @@ mod program_under_test;
 mod proposal_editor;
 mod read_models;
 mod redis_cluster;
+pub mod rolling_upgrade;
 mod running_relay;
 mod s3_server;
 pub mod sam_gov_server;

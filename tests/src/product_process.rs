@@ -13,7 +13,7 @@ use medhub_local::process::ProcessIdentity;
 use nix::sys::signal::Signal;
 use serde_json::Value;
 
-use crate::{WAIT_TIMEOUT, faults::bounded_wait::wait_until, guarded_child};
+use crate::{WAIT_TIMEOUT, faults::bounded_wait::wait_until, guarded_child, medhub_local};
 
 /// The timeout of a request to `/ready`: the process checks its engines before it answers.
 const READY_TIMEOUT: Duration = Duration::from_secs(5);
@@ -22,6 +22,7 @@ const READY_TIMEOUT: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub struct ProductProcess {
     name: String,
+    program: PathBuf,
     args: Vec<String>,
     variables: BTreeMap<String, String>,
     log: PathBuf,
@@ -75,6 +76,20 @@ impl ProductProcess {
     /// # Errors
     /// If the program cannot be started.
     pub fn start(variables: &BTreeMap<String, String>, logs: &Path, name: &str, args: &[&str]) -> anyhow::Result<Self> {
+        Self::start_build(medhub_local(), variables, logs, name, args)
+    }
+
+    /// [`Self::start`] with another build of `medhub-local`.
+    ///
+    /// # Errors
+    /// As [`Self::start`].
+    pub fn start_build(
+        program: PathBuf,
+        variables: &BTreeMap<String, String>,
+        logs: &Path,
+        name: &str,
+        args: &[&str],
+    ) -> anyhow::Result<Self> {
         let mut variables = variables.clone();
         // The kernel assigns a free port at bind time, so no other process can take it; the product logs it.
         for edge in [ProductEdge::Http, ProductEdge::Grpc] {
@@ -83,7 +98,8 @@ impl ProductProcess {
         let http = reqwest::Client::builder().timeout(READY_TIMEOUT).build()?;
         let log = logs.join(format!("{name}.log"));
         let args = args.iter().map(|&arg| arg.to_owned()).collect();
-        let mut process = Self { name: name.to_owned(), args, variables, log, log_start: 0, child: None, http };
+        let name = name.to_owned();
+        let mut process = Self { name, program, args, variables, log, log_start: 0, child: None, http };
         process.launch()?;
         Ok(process)
     }
@@ -95,7 +111,7 @@ impl ProductProcess {
     pub fn launch(&mut self) -> anyhow::Result<()> {
         let log = File::options().create(true).append(true).open(&self.log).context("opening its log")?;
         self.log_start = log.metadata().context("asking for the length of its log")?.len();
-        let mut command = guarded_child::product_command(&self.args);
+        let mut command = guarded_child::product_command(&self.program, &self.args);
         // Addresses are read from the log, so log settings of the tests' own environment must not apply.
         command.env_remove("MEDHUB__LOG__FORMAT").env_remove("MEDHUB__LOG__FILTER");
         command.envs(&self.variables).stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);

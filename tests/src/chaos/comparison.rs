@@ -14,18 +14,18 @@ use serde_json::Value;
 use sqlx::{Connection as _, PgConnection};
 
 use super::event_load::parse_json_lines;
-use crate::{TestStack, faults::bounded_wait::wait_until};
+use crate::{ProductHandle, faults::bounded_wait::wait_until};
 
 /// The result of the comparison.
-pub(super) struct ComparisonResult {
-    pub(super) rows: u64,
-    pub(super) violations: Vec<String>,
+pub(crate) struct ComparisonResult {
+    pub(crate) rows: u64,
+    pub(crate) violations: Vec<String>,
 }
 
 /// Waits until the relay and every projection have no lag.
-pub(super) async fn wait_until_caught_up(stack: &TestStack, timeout: Duration) -> anyhow::Result<()> {
+pub(crate) async fn wait_until_caught_up(product: &ProductHandle, timeout: Duration) -> anyhow::Result<()> {
     wait_until(timeout, async || {
-        let output = stack.run_medhub(&["status", "--json"]).await;
+        let output = product.run_medhub(&["status", "--json"]).await;
         let status = parse_json_lines(&output.stdout)?.pop().context("the status command printed nothing")?;
         // Nothing runs processes here.
         let is_projection = |row: &Value| projection_names().iter().any(|name| row["projection"] == *name);
@@ -39,8 +39,8 @@ pub(super) async fn wait_until_caught_up(stack: &TestStack, timeout: Duration) -
 }
 
 /// Compares all read models.
-pub(super) async fn compare_read_models(stack: &TestStack) -> anyhow::Result<ComparisonResult> {
-    let output = stack.run_medhub(&["verify", "--json"]).await;
+pub(crate) async fn compare_read_models(product: &ProductHandle) -> anyhow::Result<ComparisonResult> {
+    let output = product.run_medhub(&["verify", "--json"]).await;
     let reports = parse_json_lines(&output.stdout)?;
     let mut violations = vec![];
     if reports.len() != read_model_names().len() {
@@ -60,7 +60,7 @@ pub(super) async fn compare_read_models(stack: &TestStack) -> anyhow::Result<Com
             violations.push(format!("{} parked {} events", report["projection"], report["parked"]));
         }
     }
-    for (what, expected, found) in count_independently(stack).await? {
+    for (what, expected, found) in count_independently(product).await? {
         if expected != found {
             violations.push(format!("{what}: {expected} by the log, {found} in the store"));
         }
@@ -69,8 +69,8 @@ pub(super) async fn compare_read_models(stack: &TestStack) -> anyhow::Result<Com
 }
 
 /// Figures from plain SQL over the log and plain requests to the stores: name, expected count, found count.
-async fn count_independently(stack: &TestStack) -> anyhow::Result<Vec<(&'static str, u64, u64)>> {
-    let mut log = PgConnection::connect(stack.variable("DATABASE_URL")).await?;
+async fn count_independently(product: &ProductHandle) -> anyhow::Result<Vec<(&'static str, u64, u64)>> {
+    let mut log = PgConnection::connect(product.variable("DATABASE_URL")).await?;
     let mut count_in_log = async |sql: &'static str| -> anyhow::Result<u64> {
         let count: i64 = sqlx::query_scalar(sql).fetch_one(&mut log).await?;
         Ok(count.unsigned_abs())
@@ -83,7 +83,7 @@ async fn count_independently(stack: &TestStack) -> anyhow::Result<Vec<(&'static 
     )
     .await?;
     let facts = count_in_log("select count(*) from events").await?;
-    let mut redis = redis::Client::open(stack.variable("REDIS_URL").to_owned())?.get_connection()?;
+    let mut redis = redis::Client::open(product.variable("REDIS_URL").to_owned())?.get_connection()?;
     let mut total = 0;
     for shard in KeyShard::all() {
         let key = format!("medhub:g1:{{{shard}}}:counters:opportunities");
@@ -93,31 +93,31 @@ async fn count_independently(stack: &TestStack) -> anyhow::Result<Vec<(&'static 
         (
             "facts in ClickHouse",
             facts,
-            count_in_clickhouse(stack, "select uniqExact(event_id) from medhub_g1.events").await?,
+            count_in_clickhouse(product, "select uniqExact(event_id) from medhub_g1.events").await?,
         ),
         (
             "opportunities in ClickHouse",
             opportunities,
-            count_in_clickhouse(stack, "select uniqExact(id) from medhub_g1.opportunities").await?,
+            count_in_clickhouse(product, "select uniqExact(id) from medhub_g1.opportunities").await?,
         ),
         (
             "awards in ClickHouse",
             awards,
-            count_in_clickhouse(stack, "select count() from medhub_g1.awards final").await?,
+            count_in_clickhouse(product, "select count() from medhub_g1.awards final").await?,
         ),
         (
             "page views in the figures by hour",
             views,
-            count_in_clickhouse(stack, "select sum(views) from medhub.engagement_1h").await?,
+            count_in_clickhouse(product, "select sum(views) from medhub.engagement_1h").await?,
         ),
         ("opportunities counted in Redis", opportunities, total),
-        ("points in Qdrant", opportunities, count_points(stack).await?),
+        ("points in Qdrant", opportunities, count_points(product).await?),
     ])
 }
 
-async fn count_in_clickhouse(stack: &TestStack, sql: &str) -> anyhow::Result<u64> {
+async fn count_in_clickhouse(product: &ProductHandle, sql: &str) -> anyhow::Result<u64> {
     let response = reqwest::Client::new()
-        .post(stack.variable("CLICKHOUSE_URL").to_owned())
+        .post(product.variable("CLICKHOUSE_URL").to_owned())
         .body(format!("{sql} format TSV"))
         .send()
         .await?;
@@ -125,8 +125,8 @@ async fn count_in_clickhouse(stack: &TestStack, sql: &str) -> anyhow::Result<u64
     text.trim().parse().with_context(|| format!("{sql}: {text}"))
 }
 
-async fn count_points(stack: &TestStack) -> anyhow::Result<u64> {
-    let client = qdrant_client::Qdrant::from_url(stack.variable("QDRANT_URL")).skip_compatibility_check().build()?;
+async fn count_points(product: &ProductHandle) -> anyhow::Result<u64> {
+    let client = qdrant_client::Qdrant::from_url(product.variable("QDRANT_URL")).skip_compatibility_check().build()?;
     let count = qdrant_client::qdrant::CountPointsBuilder::new("medhub_opportunities_g1").exact(true);
     let response = Box::pin(client.count(count)).await?;
     Ok(response.result.map_or(0, |result| result.count))
