@@ -9,7 +9,9 @@ use domain::{
     value::{TenantId, UserId},
 };
 use metrics::counter;
+use telemetry::SPAN_TARGET;
 use tokio::time::{Instant, timeout};
+use tracing::{Instrument, Span};
 
 use crate::{
     AnyProcess, InstanceStore, InstanceStoreError, ProcessRunnerConfig,
@@ -75,7 +77,7 @@ impl<S: AggregateStores> ClaimedCommandSender<'_, S> {
         let mut waiting = VecDeque::from(ready);
         let (mut pause, mut reason) = (Duration::ZERO, String::new());
         while claimed_at.elapsed() <= self.config.claim_lease / 2 && !waiting.is_empty() {
-            let batch: Vec<ReadyCommand> = waiting.drain(..limit.min(waiting.len())).collect();
+            let batch: Vec<ReadyCommand> = waiting.drain(..limit.min(same_trace_length(&waiting))).collect();
             match self.send_batch(&batch).await {
                 Ok(sent) => {
                     for ((claimed, prepared), sent) in batch.iter().zip(sent) {
@@ -128,7 +130,8 @@ impl<S: AggregateStores> ClaimedCommandSender<'_, S> {
     /// Sends a batch; returns the outcome of each command.
     async fn send_batch(&self, batch: &[ReadyCommand]) -> Result<Vec<Result<(), SendError>>, SendError> {
         let prepared: Vec<_> = batch.iter().map(|(_, prepared)| prepared).collect();
-        let sent = timeout(self.config.claim_lease, PreparedCommand::send_all(&prepared, self.dispatcher)).await;
+        let sending = PreparedCommand::send_all(&prepared, self.dispatcher).instrument(batch_span(batch));
+        let sent = timeout(self.config.claim_lease, sending).await;
         let sent =
             sent.unwrap_or_else(|_| Err(SendError::Retryable("the event store did not answer in time".into())))?;
         for ((claimed, _), sent) in batch.iter().zip(&sent) {
@@ -235,6 +238,28 @@ fn batch_limit(group: &[ReadyCommand]) -> usize {
     let failures = group.iter().map(|(claimed, _)| claimed.attempts.saturating_sub(1)).max().unwrap_or_default();
     let halvings = u32::try_from(failures).unwrap_or_default();
     group.len().checked_shr(halvings).unwrap_or_default().max(1)
+}
+
+/// How many of the first commands belong to the same trace, or to none: a span has one parent.
+fn same_trace_length(waiting: &VecDeque<ReadyCommand>) -> usize {
+    let trace = waiting.front().and_then(|(claimed, _)| claimed.trace);
+    waiting.iter().take_while(|(claimed, _)| claimed.trace == trace).count()
+}
+
+/// The span of commands that are sent together, in the trace of what caused them; none outside of a trace.
+fn batch_span(batch: &[ReadyCommand]) -> Span {
+    let Some((claimed, trace)) = batch.first().and_then(|(claimed, _)| Some((claimed, claimed.trace?))) else {
+        return Span::none();
+    };
+    let span = tracing::info_span!(
+        target: SPAN_TARGET,
+        "commands of a process",
+        otel.name = format_args!("send commands {}", claimed.process),
+        medhub.correlation_id = %claimed.correlation_id,
+        medhub.tenant_id = claimed.key.tenant_id,
+    );
+    trace.continue_in(&span);
+    span
 }
 
 fn restore_to_front(waiting: &mut VecDeque<ReadyCommand>, batch: Vec<ReadyCommand>) {

@@ -16,6 +16,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use serde_json::Value;
 use sqlx::{PgPool, Postgres, Row, Transaction, postgres::PgRow};
+use telemetry::StoredTraceContext;
 use tokio::sync::Notify;
 use uuid::Uuid;
 
@@ -123,13 +124,15 @@ pub struct InputCause {
     pub(crate) causation_id: Uuid,
     /// Shared by everything that one request causes.
     pub(crate) correlation_id: Uuid,
+    /// The span of the event, if its trace is sampled. Inputs that come later, such as timeouts, have none.
+    pub(crate) trace: Option<StoredTraceContext>,
 }
 
 impl InputCause {
     /// The cause of an input that is derived from an event, as others may be. `input_id` is the same each time it is
     /// derived, and no other input of the process has it.
     pub fn from_event(input_id: Uuid, event_id: Uuid, correlation_id: Uuid) -> Self {
-        Self { id: input_id, causation_id: event_id, correlation_id }
+        Self { id: input_id, causation_id: event_id, correlation_id, trace: None }
     }
 }
 

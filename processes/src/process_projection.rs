@@ -7,6 +7,7 @@ use projections::{
     QueryError,
     runtime::{BatchLimits, FetchStrategy, ForwardingProjection, ProjectionError, is_rejected_value},
 };
+use telemetry::StoredTraceContext;
 use uuid::Uuid;
 
 use crate::{InstanceSelector, InstanceStore, InstanceStoreError, Process, instance_store::InputCause};
@@ -52,7 +53,12 @@ impl<E> ProcessEvent<E> {
             aggregate_id: envelope.aggregate_id.clone(),
             sequence: envelope.sequence,
             event,
-            cause: InputCause { id: envelope.event_id, causation_id: envelope.event_id, correlation_id },
+            cause: InputCause {
+                id: envelope.event_id,
+                causation_id: envelope.event_id,
+                correlation_id,
+                trace: StoredTraceContext::parse(&envelope.metadata.traceparent),
+            },
         }
     }
 }

@@ -281,6 +281,7 @@ mod tests {
             command: serde_json::json!({ "type": "cancel_task", "task_id": Uuid::from_u128(task), "reason": "late" }),
             correlation_id: Uuid::nil(),
             causation_id: Uuid::nil(),
+            trace: None,
             attempts: 1,
             unreadable_for: Duration::ZERO,
         }

@@ -4,6 +4,7 @@ use domain::{
     task::{MAX_ATTEMPTS, RetryDecision, TaskCommand, TaskNote, TaskSpec, WorkerName},
     value::{AuditStamp, InvalidValue, TenantId},
 };
+use telemetry::StoredTraceContext;
 use uuid::Uuid;
 
 /// A task that a worker has claimed, until its lease ends.
@@ -26,6 +27,8 @@ pub struct ClaimedTask {
     pub correlation_id: Uuid,
     /// The event by which the task was requested.
     pub request_event_id: Uuid,
+    /// The span of that event, if its trace is sampled.
+    pub trace: Option<StoredTraceContext>,
 }
 
 impl ClaimedTask {

@@ -60,6 +60,7 @@ impl QueueChange {
                 requested_at: event.recorded_at,
                 correlation_id: Uuid::parse_str(&event.metadata.correlation_id).unwrap_or(event.event_id),
                 request_event_id: event.event_id,
+                traceparent: event.metadata.traceparent.clone(),
             })),
             TaskEvent::Started { worker, .. } => QueueStep::Start { worker: worker.as_str().to_owned() },
             TaskEvent::ProgressReported { .. } => QueueStep::Report,
@@ -101,7 +102,8 @@ impl QueueChange {
                 .bind(serde_json::to_value(&task.spec).map_err(TaskQueueError::Encode)?)
                 .bind(task.requested_at)
                 .bind(task.correlation_id)
-                .bind(task.request_event_id),
+                .bind(task.request_event_id)
+                .bind(&task.traceparent),
             QueueStep::Start { worker } => query.bind(worker),
             QueueStep::Retry { failures, available_at } => query.bind(failures).bind(available_at),
             QueueStep::Report | QueueStep::End => query,

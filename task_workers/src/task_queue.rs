@@ -17,6 +17,7 @@ use sqlx::{
     postgres::{PgArguments, PgRow},
     query::Query,
 };
+use telemetry::StoredTraceContext;
 use tokio::{
     sync::{Notify, Semaphore},
     time::{Instant, MissedTickBehavior, interval, sleep_until},
@@ -349,6 +350,7 @@ fn claimed_from_row(row: &PgRow) -> Result<ClaimedTask, sqlx::Error> {
         previous_worker: previous.map(WorkerName::try_new).transpose().map_err(decode)?,
         correlation_id: row.try_get("correlation_id")?,
         request_event_id: row.try_get("requested_by")?,
+        trace: StoredTraceContext::parse(row.try_get("traceparent")?),
     })
 }
 
@@ -363,4 +365,6 @@ pub(crate) struct RequestedTask {
     pub(crate) requested_at: DateTime<Utc>,
     pub(crate) correlation_id: Uuid,
     pub(crate) request_event_id: Uuid,
+    /// Empty without a sampled trace.
+    pub(crate) traceparent: String,
 }

@@ -22,11 +22,13 @@ use domain::{
     value::{InvalidValue, UserId},
 };
 use metrics::{counter, gauge, histogram};
+use telemetry::SPAN_TARGET;
 use tokio::{
     task::JoinSet,
     time::{Instant, MissedTickBehavior, interval, sleep, timeout_at},
 };
 use tokio_util::sync::CancellationToken;
+use tracing::{Instrument, Span};
 
 use crate::{
     ClaimedTask, PooledHandler, TaskQueue,
@@ -160,7 +162,7 @@ async fn run_task<S: AggregateStores>(
     let _busy = BusyWorker::begin(kind);
     let attempt = TaskAttempt { context: &context, task: &task, worker };
     let cancelled = CancellationToken::new();
-    let work = attempt.work(&handler, cancelled.clone());
+    let work = attempt.work(&handler, cancelled.clone()).instrument(attempt_span(kind, &task));
     // Dropped at the end, so that the handler learns why it is interrupted.
     tokio::pin!(work);
     let ended = tokio::select! {
@@ -173,6 +175,20 @@ async fn run_task<S: AggregateStores>(
     };
     counter!("medhub_task_attempts_total", "kind" => kind, "outcome" => ended).increment(1);
     histogram!("medhub_task_attempt_duration_seconds", "kind" => kind, "outcome" => ended).record(begun.elapsed());
+}
+
+/// The span of an attempt at a task, in the trace of its request; none outside of a trace.
+fn attempt_span(kind: &'static str, task: &ClaimedTask) -> Span {
+    let Some(trace) = task.trace else { return Span::none() };
+    let span = tracing::info_span!(
+        target: SPAN_TARGET,
+        "task",
+        otel.name = format_args!("task {kind}"),
+        medhub.correlation_id = %task.correlation_id,
+        medhub.tenant_id = task.tenant_id.as_str(),
+    );
+    trace.continue_in(&span);
+    span
 }
 
 /// A task that is worked on until this is dropped.

@@ -20,5 +20,7 @@ pub use self::{
     metric_catalogue::{METRIC_GROUPS, MetricDefinition, MetricGroup, MetricKind, metric_table},
     span_export::{SpanExport, TelemetryError, is_exporting},
     telemetry_config::TelemetryConfig,
-    trace_context::{SPAN_TARGET, continue_trace, current_trace_ids, current_traceparent, store_span},
+    trace_context::{
+        SPAN_TARGET, StoredTraceContext, continue_trace, current_trace_ids, current_traceparent, store_span,
+    },
 };

@@ -3,7 +3,7 @@
 use opentelemetry::{
     Context,
     propagation::{Extractor, TextMapPropagator},
-    trace::{SpanContext, TraceContextExt},
+    trace::{SpanContext, SpanId, TraceContextExt, TraceFlags, TraceId, TraceState},
 };
 use opentelemetry_sdk::propagation::TraceContextPropagator;
 use tracing::Span;
@@ -64,6 +64,36 @@ pub fn continue_trace(span: &Span, traceparent: Option<&str>) {
     }
 }
 
+/// A span whose trace continues later, in another process: of a sampled trace, since others are not stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StoredTraceContext {
+    trace_id: TraceId,
+    span_id: SpanId,
+}
+
+impl StoredTraceContext {
+    /// The span that a stored `traceparent` names; `None` for an empty or invalid text.
+    pub fn parse(traceparent: &str) -> Option<Self> {
+        let span = parse_traceparent(traceparent)?;
+        Some(Self { trace_id: span.trace_id(), span_id: span.span_id() })
+    }
+
+    /// As `traceparent`.
+    pub fn to_traceparent(self) -> String {
+        format!("00-{}-{}-01", self.trace_id, self.span_id)
+    }
+
+    /// Makes `span`, which has not been entered yet, a child of the stored one.
+    pub fn continue_in(self, span: &Span) {
+        if is_exporting() {
+            let parent =
+                SpanContext::new(self.trace_id, self.span_id, TraceFlags::SAMPLED, true, TraceState::default());
+            // Fails only for a span that is not exported.
+            let _is_not_exported = span.set_parent(Context::new().with_remote_span_context(parent));
+        }
+    }
+}
+
 /// The span that a `traceparent` names; `None` if the text is invalid.
 pub(crate) fn parse_traceparent(text: &str) -> Option<SpanContext> {
     if !has_traceparent_shape(text) {
@@ -108,6 +138,13 @@ mod tests {
         assert_eq!(current_traceparent(), TRACEPARENT);
         let ids = current_trace_ids().unwrap();
         assert_eq!((ids.0.as_str(), ids.1.as_str()), ("0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"));
+    }
+
+    #[test]
+    fn a_stored_context_is_written_as_it_was_read() {
+        let stored = StoredTraceContext::parse(TRACEPARENT).unwrap();
+        assert_eq!(stored.to_traceparent(), TRACEPARENT);
+        assert_eq!(StoredTraceContext::parse(""), None);
     }
 
     #[test]

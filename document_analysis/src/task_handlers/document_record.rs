@@ -175,6 +175,7 @@ mod tests {
             previous_worker: None,
             correlation_id: Uuid::nil(),
             request_event_id: Uuid::nil(),
+            trace: None,
         };
         let retry = |error| settle_refusal(&task, &error).err().map(|failure| failure.retry);
         let done = DocumentError::AlreadyDone { stage: ProcessingStage::Analysis };

@@ -38,7 +38,7 @@ with recursive tenants as (
     set due_at = now() + make_interval(secs => $2), attempts = c.attempts + 1
     where c.id = any(array(select id from due))
     returning c.id, c.process, c.tenant_id, c.instance_id, c.idempotency_key, c.command::text as command,
-              c.correlation_id, c.causation_id, c.attempts,
+              c.correlation_id, c.causation_id, c.traceparent, c.attempts,
               coalesce(extract(epoch from now() - c.unreadable_since), 0)::float8 as unreadable_s
 )
 -- One row without a command if none was claimed: it names the last tenant that was looked at.

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use sqlx::{Row, postgres::PgRow};
+use telemetry::StoredTraceContext;
 use uuid::Uuid;
 
 use super::{
@@ -31,6 +32,8 @@ pub(crate) struct ClaimedCommand {
     pub(crate) command: serde_json::Value,
     pub(crate) correlation_id: Uuid,
     pub(crate) causation_id: Uuid,
+    /// The span of what caused it, if its trace is sampled.
+    pub(crate) trace: Option<StoredTraceContext>,
     /// Number of this attempt, from 1.
     pub(crate) attempts: i32,
     /// How long runners could not read it.
@@ -227,7 +230,8 @@ impl InstanceStore {
                 .map_err(|source| claimed.key.unreadable_state(process.name(), source))?;
             let id = Uuid::new_v5(&REFUSAL_NAMESPACE, claimed.idempotency_key.as_bytes());
             let (causation_id, correlation_id) = (claimed.causation_id, claimed.correlation_id);
-            batch.add_decision(&claimed.key, decision, InputCause { id, causation_id, correlation_id })?;
+            let cause = InputCause { id, causation_id, correlation_id, trace: claimed.trace };
+            batch.add_decision(&claimed.key, decision, cause)?;
         }
         batch.write(&mut transaction).await?;
         self.commit(transaction).await
@@ -250,6 +254,7 @@ fn claimed_from_row(row: &PgRow) -> Result<Option<(ClaimedCommand, Option<serde_
         command,
         correlation_id: row.try_get("correlation_id")?,
         causation_id: row.try_get("causation_id")?,
+        trace: StoredTraceContext::parse(row.try_get("traceparent")?),
         attempts: row.try_get("attempts")?,
         unreadable_for: Duration::try_from_secs_f64(row.try_get("unreadable_s")?).unwrap_or_default(),
     };

@@ -141,7 +141,7 @@ impl InstanceStore {
         }
         if let Some(decision) = decision {
             let correlation_id = correlation_id.unwrap_or(id);
-            batch.add_decision(key, decision, InputCause { id, causation_id: id, correlation_id })?;
+            batch.add_decision(key, decision, InputCause { id, causation_id: id, correlation_id, trace: None })?;
             batch.mark_cancelled(key, reason);
         }
         batch.write(&mut transaction).await?;

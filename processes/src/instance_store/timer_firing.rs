@@ -98,7 +98,12 @@ impl DueTimer {
         let InstanceKey { tenant_id, instance_id } = &self.key;
         let name = format!("{process} {tenant_id} {instance_id} {} {}", self.name, self.set_by_version);
         let id = Uuid::new_v5(&TIMER_NAMESPACE, name.as_bytes());
-        InputCause { id, causation_id: self.causation_id.unwrap_or(id), correlation_id: self.correlation_id }
+        InputCause {
+            id,
+            causation_id: self.causation_id.unwrap_or(id),
+            correlation_id: self.correlation_id,
+            trace: None,
+        }
     }
 }
 

@@ -323,6 +323,7 @@ impl GenerationFixture {
             previous_worker: None,
             correlation_id: Uuid::new_v4(),
             request_event_id: Uuid::new_v4(),
+            trace: None,
         }
     }
 

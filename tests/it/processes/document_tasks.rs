@@ -132,6 +132,7 @@ fn task(document: Uuid, kind: TaskKind) -> ClaimedTask {
         previous_worker: None,
         correlation_id: Uuid::new_v4(),
         request_event_id: Uuid::new_v4(),
+        trace: None,
     }
 }
 
