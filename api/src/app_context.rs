@@ -64,6 +64,8 @@ pub struct AppContext {
     pub(crate) opportunity_lists: OpportunityListReader,
     /// Runs, rebuilds and verifies projections.
     pub runtime: Arc<ProjectionRuntime>,
+    /// The same over a connection of its own, which no work uses up, for reports on the process.
+    pub(crate) status_runtime: ProjectionRuntime,
     /// The instances of processes.
     pub process_instances: InstanceStore,
     /// The queue of tasks that workers claim from.
@@ -170,7 +172,9 @@ impl AppContext {
         consistency_wait: Duration,
         model: Arc<dyn Embedder>,
     ) -> Result<Self, AppContextError> {
-        let pool = eventstore::postgres::open_pool(&config.postgres).map_err(AppContextError::Log)?;
+        let (for_work, for_status) = config.postgres.split_off_status();
+        let pool = eventstore::postgres::open_pool(&for_work).map_err(AppContextError::Log)?;
+        let status_pool = eventstore::postgres::open_pool(&for_status).map_err(AppContextError::Log)?;
         let objects = ObjectStore::new(&config.objects).map_err(AppContextError::Objects)?;
         let mut models = ReadModels::new(config.storages(), model).map_err(AppContextError::ReadModel)?;
         models.search = models.search.with_text_source(Arc::new(DocumentTexts::new(objects.clone())));
@@ -185,6 +189,8 @@ impl AppContext {
             SchemaRegistryClient::new(&config.registry).map_err(AppContextError::EventDecoding)?,
             config.worker.clone(),
         );
+        let status_log = Arc::new(PgLogReader::new(status_pool.clone()));
+        let status_runtime = runtime.with_connections(ControlStore::new(status_pool), status_log);
         let runtime = Arc::new(runtime);
         let dispatcher = Arc::new(CommandDispatcher::new(store.clone(), Arc::new(SystemClock)));
         let proposal_sync = ProposalSync::new(SharedTextStore::new(pool.clone()), Arc::clone(&dispatcher));
@@ -215,6 +221,7 @@ impl AppContext {
             task_queue: TaskQueue::new(pool.clone()),
             mail_queue: MailQueue::new(pool.clone()),
             runtime,
+            status_runtime,
             registry_client: ReadOnlyRegistryClient::new(&config.registry).map_err(AppContextError::Registry)?,
             kafka: Arc::new(KafkaClient::new(&config.kafka).map_err(AppContextError::Kafka)?),
             kafka_config: config.kafka.clone(),

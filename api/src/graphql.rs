@@ -76,7 +76,10 @@ use self::{
     workspace_search::WorkspaceSearchQuery,
 };
 pub(crate) use self::{
-    error::{error_response, invalid_query_response, is_request_error, is_unknown_hash, timeout_response},
+    error::{
+        error_response, invalid_query_response, is_request_error, is_unknown_hash, queue_full_response,
+        timeout_response,
+    },
     prepared_document::PreparedDocument,
     session::GraphQlSession,
 };

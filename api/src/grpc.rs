@@ -92,8 +92,8 @@ pub fn router(
             .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
     };
     let (reporter, health) = tonic_health::server::health_reporter();
-    let tasks =
-        TaskServiceServer::new(TaskServiceImpl::new(app.clone())).max_decoding_message_size(config.max_request_bytes);
+    let tasks = TaskServiceServer::new(TaskServiceImpl::new(app.clone(), gate.clone()));
+    let tasks = tasks.max_decoding_message_size(config.max_request_bytes);
     let services = Routes::new(tasks)
         .add_service(health.max_decoding_message_size(MAX_AUXILIARY_MESSAGE_BYTES))
         // Older clients, among them grpcurl, use the v1alpha name of the reflection service.

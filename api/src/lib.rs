@@ -7,7 +7,10 @@
 //! routes ──▶ graphql, rest, grpc, readiness ──▶ tenant_commands ──▶ app_context ──▶ opportunity_lists
 //!    └──────────────────▶ http ──▶ auth ──▶ config ◀──────────────────────┘
 //! ```
+//!
+//! `http` and `opportunity_lists` admit work through `admission_queue`.
 
+mod admission_queue;
 pub mod app_context;
 pub mod auth;
 pub mod config;

@@ -8,7 +8,6 @@
 //! the time, the admission queues alone bound the queries. Queries that cannot be answered in time are refused, so that
 //! the others are.
 
-mod admission_queue;
 mod analytics_fallback;
 mod applied_position;
 mod list_order;
@@ -31,15 +30,15 @@ use projections::{
 };
 
 use self::{
-    admission_queue::AdmissionQueue, applied_position::AppliedPosition, list_readiness::ListReadiness,
-    list_source::ListSource, position_reader::PositionReader, shared_results::SharedResults,
+    applied_position::AppliedPosition, list_readiness::ListReadiness, list_source::ListSource,
+    position_reader::PositionReader, shared_results::SharedResults,
 };
 pub(crate) use self::{
-    admission_queue::TooManyQueries,
     list_order::OpportunityOrderInput,
     list_query::{ListFacetQuery, ListPageQuery, ListStatisticsQuery},
     request_list_reader::RequestListReader,
 };
+use crate::admission_queue::{AdmissionQueue, QueueFull};
 
 /// Queries of `ClickHouse` at once: each uses several threads of the server.
 const MAX_RUNNING_ANALYTICS_QUERIES: usize = 4;
@@ -54,8 +53,8 @@ const MAX_ADMISSION_WAIT: Duration = Duration::from_secs(1);
 #[derive(Debug, Clone, thiserror::Error)]
 pub(crate) enum OpportunityListError {
     /// Too many queries wait.
-    #[error(transparent)]
-    TooManyQueries(#[from] TooManyQueries),
+    #[error("too many queries of lists are waiting, try again in {} s", .0.retry_after_s)]
+    TooManyQueries(#[from] QueueFull),
     /// The read model has not been built yet, as far as this process knows, and only it has the answer.
     #[error(
         "the lists are being built, or their progress cannot be read: for now there are only pages in the order \

@@ -50,7 +50,11 @@ pub use self::{
 use crate::{
     app_context::AppContext,
     auth::Principal,
-    http::inflate::{self, InflatePolicy},
+    http::{
+        inflate::{self, InflatePolicy},
+        load_shedder::RequestPriority,
+        request_gate::RequestGate,
+    },
 };
 
 /// State shared by the handlers.
@@ -62,6 +66,8 @@ pub struct RestState {
     pub ingest: Arc<IngestService>,
     /// Stores the files of documents.
     pub objects: ObjectStore,
+    /// Admits changes.
+    pub gate: RequestGate,
 }
 
 /// What every handler needs of a request.
@@ -142,6 +148,15 @@ pub(crate) fn routes(rest: RestState, max_body_bytes: usize) -> (Router, Router)
         .layer(inflate::inflate_layer(InflatePolicy::UpTo(max_ingest_bytes)));
     let rest = Arc::new(rest);
     (plain.merge(texts).merge(events).with_state(Arc::clone(&rest)), files.with_state(rest))
+}
+
+/// How important a read is; `None` for everything else, and for reads that take as long as their clients do or only
+/// return a text of the program.
+pub(crate) fn read_priority(method: &Method, path: &str) -> Option<RequestPriority> {
+    if ![Method::GET, Method::HEAD].contains(method) || path.ends_with("/content") || path.ends_with("/openapi.json") {
+        return None;
+    }
+    Some(if path == "/analytics/events" { RequestPriority::Batch } else { RequestPriority::Query })
 }
 
 /// Whether a request uploads a file or a text, which may take as long as data arrives.

@@ -140,6 +140,8 @@ pub fn router(
             public_routes = public_routes.merge(unsubscribe::unsubscribe_routes(tokens, queue, dispatcher));
         }
         let (rest, files) = rest::routes(rest, config.max_body_bytes);
+        let reads = middleware::from_fn_with_state(gate.clone(), admission::admit_read);
+        let (rest, files) = (rest.layer(reads.clone()), files.layer(reads));
         let guard = middleware::from_fn_with_state(gate, admission::admit_request);
         let measure = middleware::from_fn_with_state(state.objectives.clone(), service_objectives::measure_request);
         let graphql = Router::new()

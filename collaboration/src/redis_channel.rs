@@ -1,10 +1,10 @@
 //! A pub/sub channel of `Redis` between the processes of an installation: messages may be lost, and never delay a sender.
 
-use std::time::Duration;
+use std::{io, time::Duration};
 
 use futures::StreamExt;
 use redis::{
-    Client,
+    Client, RedisError,
     aio::{ConnectionManager, ConnectionManagerConfig, PubSub},
 };
 use tokio::sync::{mpsc, oneshot};
@@ -13,6 +13,9 @@ use crate::error::TextError;
 
 /// Time limit of a request to Redis: short, since the messages only reduce a delay.
 const RESPONSE_TIMEOUT: Duration = Duration::from_millis(500);
+
+/// Time limit of connecting and subscribing: the client has none for such connections.
+const SUBSCRIBE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Capacity of the outbox; messages beyond it are dropped, since a hung server must not delay senders.
 const OUTBOX_LENGTH: usize = 1_024;
@@ -83,9 +86,15 @@ impl RedisChannel {
     /// # Errors
     /// [`TextError::Redis`] when the server is unavailable.
     pub(crate) async fn subscribe(&self) -> Result<RedisSubscription, TextError> {
-        let mut connection = self.client.get_async_pubsub().await.map_err(TextError::Redis)?;
-        connection.subscribe(&self.name).await.map_err(TextError::Redis)?;
-        Ok(RedisSubscription(connection))
+        let subscribing = async {
+            let mut connection = self.client.get_async_pubsub().await?;
+            connection.subscribe(&self.name).await?;
+            Ok::<_, RedisError>(RedisSubscription(connection))
+        };
+        let subscribed = tokio::time::timeout(SUBSCRIBE_TIMEOUT, subscribing).await;
+        subscribed
+            .unwrap_or_else(|_elapsed| Err(RedisError::from(io::Error::from(io::ErrorKind::TimedOut))))
+            .map_err(TextError::Redis)
     }
 }
 

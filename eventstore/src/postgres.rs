@@ -25,6 +25,11 @@ pub struct PostgresConfig {
     pub max_connections: u32,
     /// How long a caller waits for a connection, in milliseconds.
     pub acquire_timeout_ms: u64,
+    /// Longest time of a statement of a service on the server, in milliseconds; 0 is without a limit. More than a request
+    /// may take, and less than the client waits for an append, so that the outcome of an append is known.
+    pub statement_timeout_ms: u64,
+    /// The same for commands of operators, which nobody waits for but who entered them.
+    pub operator_statement_timeout_ms: u64,
     /// Number of additional connections that append the events of single commands.
     pub append_lanes: usize,
     /// Number of additional connections that load streams for single commands, and of those that look up idempotency
@@ -43,11 +48,26 @@ impl Default for PostgresConfig {
             url: "postgres://127.0.0.1:5432/medhub".to_owned().into(),
             max_connections: 20,
             acquire_timeout_ms: 5_000,
+            statement_timeout_ms: 20_000,
+            operator_statement_timeout_ms: 600_000,
             append_lanes: 2,
             load_lanes: 2,
             group_events: 256,
             snapshot_every: 50,
         }
+    }
+}
+
+impl PostgresConfig {
+    /// Gives statements as long as those of an operator's command may take.
+    pub fn limit_as_operator(&mut self) {
+        self.statement_timeout_ms = self.operator_statement_timeout_ms;
+    }
+
+    /// Settings of a pool for work, and of a connection for reports on the process, together with as many connections.
+    pub fn split_off_status(&self) -> (Self, Self) {
+        let work = self.max_connections.saturating_sub(1).max(1);
+        (Self { max_connections: work, ..self.clone() }, Self { max_connections: 1, ..self.clone() })
     }
 }
 
@@ -60,6 +80,9 @@ const APPLICATION_NAME: &str = "medhub";
 const IS_OUTSIDE_TRANSACTION: &str = "select transaction_timestamp() = statement_timestamp()";
 
 /// Opens a pool. Connections are opened when first needed.
+///
+/// The server ends a statement that takes too long: its caller may have given up long ago, and the connection and locks of
+/// the statement are what others wait for.
 ///
 /// A connection whose `begin` was cancelled, as by a time-out, may still be in a transaction: its next user would write
 /// into that transaction, and the locks would never be released. The pool closes such a connection when it is returned.
@@ -74,7 +97,9 @@ pub fn open_pool(config: &PostgresConfig) -> Result<PgPool, LogError> {
         Some(name) => format!("{APPLICATION_NAME} {name}"),
         None => APPLICATION_NAME.to_owned(),
     };
-    let options = options.application_name(&name);
+    // Also of connections outside of the pool, which take its options.
+    let statement_timeout = config.statement_timeout_ms.to_string();
+    let options = options.application_name(&name).options([("statement_timeout", &statement_timeout)]);
     let pool = PgPoolOptions::new()
         .max_connections(config.max_connections)
         .acquire_timeout(Duration::from_millis(config.acquire_timeout_ms))
@@ -96,6 +121,11 @@ const MIGRATION_LOCK: i64 = 0x4d48_4d47;
 /// database does not answer.
 pub async fn migrate(pool: &PgPool) -> Result<(), LogError> {
     let doing = || postgres_error("waiting for other migrations");
+    // Without a limit of statements: building an index takes as long as the table is large, and so does waiting for
+    // another program that does.
+    let options = pool.connect_options().as_ref().clone().options([("statement_timeout", "0")]);
+    let acquire_timeout = pool.options().get_acquire_timeout();
+    let pool = &PgPoolOptions::new().max_connections(2).acquire_timeout(acquire_timeout).connect_lazy_with(options);
     // A transaction-level lock: sqlx's own lock is session-level, and behind a session-sharing pooler it would never be
     // released.
     let mut transaction = pool.begin().await.map_err(doing())?;
@@ -108,7 +138,9 @@ pub async fn migrate(pool: &PgPool) -> Result<(), LogError> {
     migrator.set_locking(false);
     migrator.set_ignore_missing(true);
     migrator.run(pool).await.map_err(LogError::Migrate)?;
-    transaction.commit().await.map_err(doing())
+    transaction.commit().await.map_err(doing())?;
+    pool.close().await;
+    Ok(())
 }
 
 /// Number, description and text of each migration, in order; `build.rs` lists them.

@@ -178,7 +178,10 @@ fn execute_cli(cli: MedhubCli) -> anyhow::Result<ExitCode> {
     // Variables that are not valid Unicode cannot name a setting.
     let environment =
         std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
-    let config = MedhubConfig::load(cli.config.as_deref(), environment)?;
+    let mut config = MedhubConfig::load(cli.config.as_deref(), environment)?;
+    if !matches!(command, CliSubcommand::Serve(_) | CliSubcommand::Project(_)) {
+        config.engines.postgres.limit_as_operator();
+    }
     let spans = logging::init_logging(&config, &command, cli.verbose)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let outcome = runtime.block_on(run_subcommand(command, config));

@@ -172,6 +172,8 @@ fn default_settings() -> Result<Dict, ConfigError> {
         ("url".to_owned(), Value::from(postgres.url.expose_secret())),
         ("max_connections".to_owned(), Value::from(postgres.max_connections)),
         ("acquire_timeout_ms".to_owned(), Value::from(postgres.acquire_timeout_ms)),
+        ("statement_timeout_ms".to_owned(), Value::from(postgres.statement_timeout_ms)),
+        ("operator_statement_timeout_ms".to_owned(), Value::from(postgres.operator_statement_timeout_ms)),
         ("append_lanes".to_owned(), Value::from(postgres.append_lanes)),
         ("load_lanes".to_owned(), Value::from(postgres.load_lanes)),
         ("group_events".to_owned(), Value::from(postgres.group_events)),

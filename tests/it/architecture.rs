@@ -174,7 +174,7 @@ const FOLDER_LAYERS: &[(&str, &[&[&str]])] = &[
             &["auth"],
             &["app_context"],
             &["opportunity_lists"],
-            &["config"],
+            &["admission_queue", "config"],
         ],
     ),
     (

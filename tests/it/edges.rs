@@ -5,4 +5,5 @@ mod client;
 mod files;
 mod grpc;
 mod ingest;
+mod overload;
 mod rest;

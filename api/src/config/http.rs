@@ -12,8 +12,10 @@
 //! | `MEDHUB__HTTP__HEADER_TIMEOUT_MS` | `10000` | time limit of a request header, from its first byte to its last; also of waiting for the first request |
 //! | `MEDHUB__HTTP__IDLE_TIMEOUT_MS` | `75000` | time limit of an idle connection; must exceed that of a proxy in front (often 60 s) |
 //! | `MEDHUB__HTTP__WRITE_TIMEOUT_MS` | `30000` | time limit of a blocked write to a client |
-//! | `MEDHUB__HTTP__MAX_CONNECTIONS` | `4096` | concurrent connections, of HTTP and gRPC each; a connection takes a file descriptor |
+//! | `MEDHUB__HTTP__MAX_CONNECTIONS` | `4096` | concurrent connections, of HTTP and gRPC each; a connection takes a file descriptor; beyond them 32 more are answered 503, or with `/health`, `/ready`, `/metrics` and `/slo` |
 //! | `MEDHUB__HTTP__MAX_CONNECTIONS_PER_ADDRESS` | `1024` | concurrent connections of one address; ignored with `MEDHUB__LIMITS__TRUST_FORWARDED`, behind a proxy |
+//! | `MEDHUB__HTTP__MAX_RUNNING_REQUESTS` | `256` | requests that the process works on at once; queries may have three quarters of them, batches one; more are answered 503 |
+//! | `MEDHUB__HTTP__MAX_QUEUE_WAIT_MS` | `1000` | longest wait of a request until the process works on it; one that would have to wait longer is answered 503 at once |
 //! | `MEDHUB__HTTP__MAX_SOCKETS` | `2000` | open WebSockets |
 //! | `MEDHUB__HTTP__MAX_SOCKETS_PER_CLIENT` | `200` | open WebSockets of one user, or of one address without credentials; beyond it the one that has been idle longest is closed |
 //! | `MEDHUB__HTTP__PING_EVERY_MS` | `10000` | interval of WebSocket pings; after three without an answer the WebSocket is closed |
@@ -91,6 +93,10 @@ pub struct HttpConfig {
     pub max_connections: usize,
     /// Maximum number of concurrent connections of one address.
     pub max_connections_per_address: usize,
+    /// Maximum number of requests that the process works on at once.
+    pub max_running_requests: usize,
+    /// Longest wait of a request until the process works on it, in milliseconds.
+    pub max_queue_wait_ms: u64,
     /// Maximum number of open `WebSocket`s.
     pub max_sockets: usize,
     /// Maximum number of open `WebSocket`s of one client.
@@ -126,6 +132,8 @@ impl Default for HttpConfig {
             write_timeout_ms: 30_000,
             max_connections: 4_096,
             max_connections_per_address: 1_024,
+            max_running_requests: 256,
+            max_queue_wait_ms: 1_000,
             max_sockets: 2_000,
             max_sockets_per_client: 200,
             ping_every_ms: 10_000,

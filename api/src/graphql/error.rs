@@ -9,7 +9,7 @@ use projections::{
 };
 
 use super::parsed_document_cache::{PersistedQueryError, PrepareDocumentError};
-use crate::{opportunity_lists::OpportunityListError, tenant_commands::CommandFailure};
+use crate::{admission_queue::QueueFull, opportunity_lists::OpportunityListError, tenant_commands::CommandFailure};
 
 /// The caller sent an invalid value.
 const INVALID_INPUT: &str = "INVALID_INPUT";
@@ -117,6 +117,15 @@ pub(crate) fn is_unknown_hash(response: &Response) -> bool {
 /// The request took too long.
 pub(crate) fn timeout_response() -> Response {
     response_with_code("the request took too long".to_owned(), TIMEOUT)
+}
+
+/// The document is not executed: the process has no room for it.
+pub(crate) fn queue_full_response(full: QueueFull) -> Response {
+    let mut response = response_with_code(full.to_string(), UNAVAILABLE);
+    for error in &mut response.errors {
+        error.extensions.get_or_insert_default().set("retryAfterSeconds", full.retry_after_s);
+    }
+    response
 }
 
 /// A command that failed before the aggregate accepted or refused it.

@@ -3,6 +3,7 @@
 use async_graphql::{Request, parser::types::OperationType};
 
 use super::{QueryCost, query_cost::MeasuredOperation};
+use crate::http::load_shedder::RequestPriority;
 
 /// A document that was parsed and measured, and may be executed.
 pub(crate) struct PreparedDocument {
@@ -23,6 +24,17 @@ impl PreparedDocument {
     /// Whether it is a query, a mutation or a subscription.
     pub(crate) fn kind(&self) -> OperationType {
         self.measured.kind
+    }
+
+    /// How important it is. Introspection takes much processor time, for a program.
+    pub(crate) fn priority(&self) -> RequestPriority {
+        match self.kind() {
+            OperationType::Mutation => RequestPriority::Command,
+            OperationType::Query | OperationType::Subscription if self.cost().is_introspection => {
+                RequestPriority::Batch
+            }
+            OperationType::Query | OperationType::Subscription => RequestPriority::Query,
+        }
     }
 
     pub(super) fn into_request(self) -> Request {

@@ -10,7 +10,7 @@ use futures::{
 };
 use tokio::sync::Semaphore;
 
-use super::{GraphQl, error_response, invalid_query_response, timeout_response};
+use super::{GraphQl, error_response, invalid_query_response, queue_full_response, timeout_response};
 use crate::{
     auth::Principal,
     http::{
@@ -103,6 +103,11 @@ impl GraphQlSession {
             if document.kind() == OperationType::Subscription {
                 return graphql.run_stream(document, &identity);
             }
+            let subject = &identity.rate_limit_subject;
+            let _permit = match session.request_gate.begin_work(subject, document.priority()).await {
+                Ok(permit) => permit,
+                Err(full) => return answer(queue_full_response(full)),
+            };
             let answered = tokio::time::timeout(session.time_limit, graphql.run(document, &identity)).await;
             answer(answered.unwrap_or_else(|_elapsed| timeout_response()))
         };

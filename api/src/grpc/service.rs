@@ -12,7 +12,7 @@ use projections::tenant_views::{ListCursor, ListGroup};
 use prost::Message as _;
 use task_workers::{ClaimRequest, ClaimState};
 use tokio::time::Instant;
-use tonic::{Request, Response, Status};
+use tonic::{Request, Response, Status, metadata::MetadataValue};
 use uuid::Uuid;
 
 use super::{
@@ -27,8 +27,13 @@ use super::{
     },
 };
 use crate::{
+    admission_queue::QueueFull,
     app_context::AppContext,
     auth::Principal,
+    http::{
+        load_shedder::{RequestPermit, RequestPriority},
+        request_gate::RequestGate,
+    },
     pagination::{DEFAULT_PAGE_SIZE, check_page_size},
     tenant_commands::{self, CommandFailure, DataOwner},
 };
@@ -48,12 +53,22 @@ const MAX_PAGE_BYTES: usize = 3 * 1024 * 1024;
 /// Implements the task service.
 pub(super) struct TaskServiceImpl {
     app: AppContext,
+    gate: RequestGate,
     waiting_claims: WaitingClaims,
 }
 
 impl TaskServiceImpl {
-    pub(super) fn new(app: AppContext) -> Self {
-        Self { app, waiting_claims: WaitingClaims::default() }
+    pub(super) fn new(app: AppContext, gate: RequestGate) -> Self {
+        Self { app, gate, waiting_claims: WaitingClaims::default() }
+    }
+
+    /// Waits until the process has room for a call. Workers that wait for a task have a limit of their own.
+    async fn begin_work(
+        &self,
+        principal: &Principal,
+        priority: RequestPriority,
+    ) -> Result<Option<RequestPermit<'_>>, Status> {
+        self.gate.begin_work(&principal.rate_limit_subject, priority).await.map_err(queue_full_status)
     }
 }
 
@@ -81,6 +96,7 @@ impl TaskService for TaskServiceImpl {
             (_, None) => return Err(invalid_argument("task_id", "it is missing")),
         };
         let command = step_command(step)?;
+        let _permit = self.begin_work(&principal, RequestPriority::Command).await?;
         let outcome =
             tenant_commands::dispatch::<Task>(&self.app, &principal, DataOwner::Company, &id, &preconditions, command)
                 .await
@@ -96,6 +112,7 @@ impl TaskService for TaskServiceImpl {
         let principal = request_principal(&request)?;
         let tenant = tenant_commands::readable_task_tenant(&principal).map_err(|failure| failure_status(&failure))?;
         let id = parse_task_id(&request.get_ref().task_id)?.to_string();
+        let _permit = self.begin_work(&principal, RequestPriority::Query).await?;
         let found = self
             .app
             .read_models
@@ -121,6 +138,7 @@ impl TaskService for TaskServiceImpl {
         let after = after.transpose().map_err(|_| invalid_argument("page_token", "it is not a page token"))?;
         let group =
             conversion::status_from_proto(status).map_or_else(ListGroup::all, |status| ListGroup::named(status.name()));
+        let _permit = self.begin_work(&principal, RequestPriority::Query).await?;
         let models = self.app.read_models.current();
         let page = models
             .tenant_views
@@ -166,6 +184,7 @@ impl TaskService for TaskServiceImpl {
         let RenewClaimRequest { task_id, worker, lease_seconds } = request.into_inner();
         let (id, worker, lease) =
             (parse_task_id(&task_id)?.to_string(), parse_worker(&worker)?, parse_lease(lease_seconds)?);
+        let _permit = self.begin_work(&principal, RequestPriority::Command).await?;
         let state = self.app.task_queue.renew_claim(principal.tenant(), &id, &worker, lease).await;
         let held = state.map_err(|error| unavailable_status(&error))? == ClaimState::Held;
         Ok(Response::new(RenewClaimResponse { held }))
@@ -272,6 +291,13 @@ fn parse_task_id(text: &str) -> Result<Uuid, Status> {
 
 pub(super) fn unavailable_status(error: &(dyn std::error::Error + 'static)) -> Status {
     failure_status(&CommandFailure::unavailable(error))
+}
+
+/// The gRPC status of a call that the process has no room for.
+fn queue_full_status(full: QueueFull) -> Status {
+    let mut status = Status::unavailable(full.to_string());
+    status.metadata_mut().insert("retry-after", MetadataValue::from(full.retry_after_s));
+    status
 }
 
 /// The gRPC status of a failed command.

@@ -1,7 +1,7 @@
 //! Connections over TCP: limits their number, and closes those that make no progress.
 //!
 //! ```text
-//! accept ──▶ permit free, in total and for its address? ──no──▶ closed
+//! accept ──▶ permit free, in total and for its address? ──no──▶ closed, or a reserved one: only reports on the process
 //!                │ yes; with TLS, after a handshake within header_timeout
 //!                ▼                 header_timeout                      idle_timeout
 //!         waits for a request ──────────────────▶ closed ◀──────────────────┐
@@ -12,6 +12,9 @@
 //!
 //! In every state, the connection of a client that reads nothing of what is written to it is closed after
 //! `write_timeout`. The time until a response begins is limited by the routes, and `WebSocket`s by their pings.
+//!
+//! Metrics, by edge: `medhub_connections_open`, `medhub_connections_refused_total` by the limit (`total`, `address`), and
+//! `medhub_connections_timed_out_total` by what did not come in time (`handshake`, `header`, `idle`).
 
 mod connection_monitor;
 mod connection_permits;
@@ -19,7 +22,13 @@ mod server_certificate;
 
 use std::{convert::Infallible, io, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
 
-use axum::{Router, body::Body, extract::ConnectInfo, http::Method};
+use axum::{
+    Router,
+    body::Body,
+    extract::ConnectInfo,
+    http::{HeaderValue, Method, StatusCode, header},
+    response::IntoResponse,
+};
 use hyper::{
     Request, Response,
     body::{Body as _, Incoming},
@@ -29,6 +38,7 @@ use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
     server::conn::auto::Builder,
 };
+use metrics::{counter, gauge};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},
@@ -39,9 +49,9 @@ use tower::Service;
 pub use self::server_certificate::ServerCertificate;
 use self::{
     connection_monitor::{ConnectionMonitor, MonitoredStream},
-    connection_permits::{ConnectionPermit, ConnectionPermits},
+    connection_permits::{ConnectionPermit, ConnectionPermits, ConnectionRefusal},
 };
-use super::{client_address::ClientAddress, observed_body::ObservedBody};
+use super::{client_address::ClientAddress, observed_body::ObservedBody, problem::Problem, status_route};
 use crate::config::HttpConfig;
 
 /// Concurrent requests of one HTTP/2 connection.
@@ -56,6 +66,12 @@ const HTTP2_PING_INTERVAL: Duration = Duration::from_secs(20);
 /// Pause after an error of `accept` that is not specific to one connection, as when no file descriptors are left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
+/// Longest time without a request of a connection beyond the total limit: others wait for it.
+const RESERVED_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Seconds after which a client whose connection is beyond the total limit may retry.
+const RETRY_AFTER_S: u64 = 1;
+
 /// How long a connection without a request may stay open when the process stops.
 const SHUTDOWN_GRACE: Duration = Duration::from_millis(500);
 
@@ -68,6 +84,8 @@ pub struct ConnectionLimits {
     max_connections: usize,
     /// `None` if all connections come from one proxy.
     max_per_address: Option<usize>,
+    /// Name of the edge in metrics.
+    edge: &'static str,
 }
 
 impl ConnectionLimits {
@@ -80,7 +98,14 @@ impl ConnectionLimits {
             write_timeout: Duration::from_millis(config.write_timeout_ms.max(1)),
             max_connections: config.max_connections,
             max_per_address: (!is_behind_proxy).then_some(config.max_connections_per_address),
+            edge: "HTTP",
         }
+    }
+
+    /// The same limits for another edge, with its name in metrics.
+    #[must_use]
+    pub fn for_edge(self, edge: &'static str) -> Self {
+        Self { edge, ..self }
     }
 }
 
@@ -109,8 +134,10 @@ pub async fn serve(
     limits: ConnectionLimits,
     stop: CancellationToken,
 ) {
+    let edge = limits.edge;
+    let open = gauge!("medhub_connections_open", "edge" => edge);
     let (tracker, permits) =
-        (TaskTracker::new(), ConnectionPermits::new(limits.max_connections, limits.max_per_address));
+        (TaskTracker::new(), ConnectionPermits::new(limits.max_connections, limits.max_per_address, open));
     if let Some(certificate) = certificate.clone() {
         tracker.spawn(stop.clone().run_until_cancelled_owned(certificate.follow_files()));
     }
@@ -123,8 +150,17 @@ pub async fn serve(
         };
         match accepted {
             Ok((stream, peer)) => {
+                let permit = permits.acquire(&ClientAddress::from_peer(peer.ip()));
+                let refusal = permit.as_ref().map_or_else(
+                    |refusal| Some(*refusal),
+                    |permit| permit.is_reserved().then_some(ConnectionRefusal::Total),
+                );
+                if let Some(refusal) = refusal {
+                    let labels = [("edge", edge), ("reason", refusal.name())];
+                    counter!("medhub_connections_refused_total", &labels).increment(1);
+                }
                 // Without a permit the connection is closed at once, which costs nothing.
-                if let Some(permit) = permits.acquire(&ClientAddress::from_peer(peer.ip())) {
+                if let Ok(permit) = permit {
                     tracker.spawn(Arc::clone(&server).serve_stream(stream, permit, peer));
                 }
             }
@@ -171,23 +207,30 @@ struct ConnectionServer {
 impl ConnectionServer {
     /// Serves a connection, after the handshake if there is TLS.
     async fn serve_stream(self: Arc<Self>, stream: TcpStream, permit: ConnectionPermit, peer: SocketAddr) {
-        let write_timeout = self.limits.write_timeout;
+        let (write_timeout, is_reserved) = (self.limits.write_timeout, permit.is_reserved());
         let Some(certificate) = &self.certificate else {
-            return Arc::clone(&self).serve_connection(MonitoredStream::new(stream, permit, write_timeout), peer).await;
+            let stream = MonitoredStream::new(stream, permit, write_timeout);
+            return Arc::clone(&self).serve_connection(stream, peer, is_reserved).await;
         };
         // A client may be as slow with the handshake as with the header of its first request.
-        let handshake = tokio::time::timeout(self.limits.header_timeout, certificate.acceptor().accept(stream));
+        let (handshake_timeout, _) = self.request_timeouts(is_reserved);
+        let handshake = tokio::time::timeout(handshake_timeout, certificate.acceptor().accept(stream));
         match self.stop.run_until_cancelled(handshake).await {
             Some(Ok(Ok(stream))) => {
-                Arc::clone(&self).serve_connection(MonitoredStream::new(stream, permit, write_timeout), peer).await;
+                let stream = MonitoredStream::new(stream, permit, write_timeout);
+                Arc::clone(&self).serve_connection(stream, peer, is_reserved).await;
             }
             Some(Ok(Err(error))) => tracing::debug!(error = &error as &dyn std::error::Error, "TLS handshake failed"),
-            Some(Err(_elapsed)) => tracing::debug!("TLS handshake timed out"),
+            Some(Err(_elapsed)) => {
+                self.count_timeout("handshake");
+                tracing::debug!("TLS handshake timed out");
+            }
             None => {}
         }
     }
 
-    async fn serve_connection<S>(self: Arc<Self>, stream: MonitoredStream<S>, peer: SocketAddr)
+    /// Serves the requests of a connection; over a reserved one only those for reports on the process.
+    async fn serve_connection<S>(self: Arc<Self>, stream: MonitoredStream<S>, peer: SocketAddr, is_reserved: bool)
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
@@ -201,9 +244,13 @@ impl ConnectionServer {
                 requests.begin_unending_request();
             }
             async move {
-                let mut request = request.map(Body::new);
-                request.extensions_mut().insert(ConnectInfo(peer));
-                let response: Response<Body> = router.call(request).await?;
+                let response: Response<Body> = if is_reserved && !status_route::is_status_path(request.uri().path()) {
+                    too_many_connections_response()
+                } else {
+                    let mut request = request.map(Body::new);
+                    request.extensions_mut().insert(ConnectInfo(peer));
+                    router.call(request).await?
+                };
                 Ok::<_, Infallible>(response.map(|body| ObservedBody::new(body, guard)))
             }
         });
@@ -221,7 +268,7 @@ impl ConnectionServer {
                     is_shutting_down = true;
                     connection.as_mut().graceful_shutdown();
                 }
-                () = self.wait_for_timeout(&monitor, is_shutting_down) => {
+                () = self.wait_for_timeout(&monitor, is_shutting_down, is_reserved) => {
                     // HTTP/2 sends GOAWAY, and pings close the connection if the client does not answer.
                     if is_shutting_down || !monitor.is_http2() {
                         return;
@@ -234,13 +281,38 @@ impl ConnectionServer {
     }
 
     /// Returns when the connection has been without a request for too long.
-    async fn wait_for_timeout(&self, monitor: &ConnectionMonitor, is_shutting_down: bool) {
+    async fn wait_for_timeout(&self, monitor: &ConnectionMonitor, is_shutting_down: bool, is_reserved: bool) {
         if is_shutting_down {
             monitor.wait_until_quiet(SHUTDOWN_GRACE).await;
         } else {
-            monitor.wait_for_timeout(self.limits.header_timeout, self.limits.idle_timeout).await;
+            let (header_timeout, idle_timeout) = self.request_timeouts(is_reserved);
+            self.count_timeout(monitor.wait_for_timeout(header_timeout, idle_timeout).await.name());
         }
     }
+
+    /// How long a connection may take for a header, and wait for the next one.
+    fn request_timeouts(&self, is_reserved: bool) -> (Duration, Duration) {
+        let ConnectionLimits { header_timeout, idle_timeout, .. } = self.limits;
+        if is_reserved {
+            (header_timeout.min(RESERVED_TIMEOUT), idle_timeout.min(RESERVED_TIMEOUT))
+        } else {
+            (header_timeout, idle_timeout)
+        }
+    }
+
+    fn count_timeout(&self, reason: &'static str) {
+        let labels = [("edge", self.limits.edge), ("reason", reason)];
+        counter!("medhub_connections_timed_out_total", &labels).increment(1);
+    }
+}
+
+/// The answer to a request over a connection beyond the total limit; the connection is closed after it.
+fn too_many_connections_response() -> Response<Body> {
+    let reason = format!("too many connections are open, try again in {RETRY_AFTER_S} s");
+    let problem = Problem::new(StatusCode::SERVICE_UNAVAILABLE, "UNAVAILABLE", reason).with_retry_after(RETRY_AFTER_S);
+    let mut response = problem.into_response();
+    response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    response
 }
 
 #[cfg(test)]

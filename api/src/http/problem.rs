@@ -10,6 +10,8 @@ use axum::{
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use crate::admission_queue::QueueFull;
+
 /// An error, for people and for programs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
@@ -100,6 +102,13 @@ impl Problem {
     /// Adds the current version, where another one was expected.
     pub(crate) fn with_current_version(self, version: u64) -> Self {
         Self { current_version: Some(version), ..self }
+    }
+}
+
+/// The process has no room for a request.
+impl From<QueueFull> for Problem {
+    fn from(full: QueueFull) -> Self {
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "UNAVAILABLE", full.to_string()).with_retry_after(full.retry_after_s)
     }
 }
 

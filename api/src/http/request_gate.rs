@@ -1,4 +1,5 @@
-//! Request gate: authenticates and rate-limits every request before anything else is done for it.
+//! Request gate: authenticates and rate-limits every request before anything else is done for it, and admits those that
+//! the process has room for.
 
 use std::{
     net::SocketAddr,
@@ -15,20 +16,26 @@ use uuid::Uuid;
 
 pub(crate) use super::client_address::ClientAddress;
 use super::{
+    load_shedder::{LoadShedder, RequestPermit, RequestPriority},
     problem::Problem,
     rate_limiter::{PublicRoute, RateLimitStatus, RateLimiter},
     socket_permits::TooManySockets,
 };
-use crate::auth::{AuthenticationError, Authenticator, CheckedCredentials, Credentials, Principal, RateLimitSubject};
+use crate::{
+    admission_queue::QueueFull,
+    auth::{AuthenticationError, Authenticator, CheckedCredentials, Credentials, Principal, RateLimitSubject},
+};
 
 /// Names the tenant that a member of several companies acts for.
 pub(crate) const TENANT_HEADER: HeaderName = HeaderName::from_static("x-medhub-tenant");
 
-/// Authenticates callers and applies their rate limits. Cheap to clone; every request clones it.
+/// Authenticates callers, applies their rate limits, and limits the requests that are worked on. Cheap to clone; every
+/// request clones it.
 #[derive(Clone)]
 pub struct RequestGate {
     authenticator: Arc<Authenticator>,
     limiter: RateLimiter,
+    load_shedder: LoadShedder,
 }
 
 /// Why a request is not admitted.
@@ -47,8 +54,8 @@ pub(crate) enum AdmissionError {
 
 impl RequestGate {
     /// Creates a gate.
-    pub fn new(authenticator: Authenticator, limiter: RateLimiter) -> Self {
-        Self { authenticator: Arc::new(authenticator), limiter }
+    pub fn new(authenticator: Authenticator, limiter: RateLimiter, load_shedder: LoadShedder) -> Self {
+        Self { authenticator: Arc::new(authenticator), limiter, load_shedder }
     }
 
     /// A gate without rate limits, over the default configuration.
@@ -56,14 +63,14 @@ impl RequestGate {
     pub(crate) fn permissive() -> Self {
         use projections::storage::redis::RedisConfig;
 
-        use crate::config::{AdminConfig, AuthConfig};
+        use crate::config::{AdminConfig, AuthConfig, HttpConfig};
 
         let pool = eventstore::postgres::open_pool(&eventstore::postgres::PostgresConfig::default()).unwrap();
         let store = eventstore::store::PgEventStore::new(pool, &eventstore::postgres::PostgresConfig::default());
         let authenticator =
             Authenticator::new(&AuthConfig::default(), &AdminConfig::default(), store, &RedisConfig::default())
                 .unwrap();
-        Self::new(authenticator, RateLimiter::unlimited())
+        Self::new(authenticator, RateLimiter::unlimited(), LoadShedder::new(&HttpConfig::default()))
     }
 
     /// Authenticates the caller and charges one request before any lookup.
@@ -97,6 +104,23 @@ impl RequestGate {
         address: &ClientAddress,
     ) -> Result<Principal, AdmissionError> {
         self.admit(credentials, address).await.map(|(principal, _)| principal)
+    }
+
+    /// Waits for the right to work on an admitted request, which the caller holds meanwhile. Operators need none.
+    ///
+    /// # Errors
+    /// [`QueueFull`] when the process works on too many requests.
+    pub(crate) async fn begin_work(
+        &self,
+        subject: &RateLimitSubject,
+        priority: RequestPriority,
+    ) -> Result<Option<RequestPermit<'_>>, QueueFull> {
+        match subject {
+            RateLimitSubject::Unlimited => Ok(None),
+            RateLimitSubject::Address | RateLimitSubject::User(_) | RateLimitSubject::Key(_) => {
+                self.load_shedder.admit(priority).await.map(Some)
+            }
+        }
     }
 
     async fn admit_unknown_key(

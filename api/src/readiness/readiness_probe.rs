@@ -16,10 +16,16 @@ use tokio::sync::{Mutex, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::{CountError, StoreCounts, stuck_worker_detector::StuckWorkerDetector};
-use crate::app_context::{AppContext, BackingService};
+use crate::{
+    app_context::{AppContext, BackingService},
+    http::load_shedder::{LoadShedder, ProcessLoad},
+};
 
 /// How long a count is reused.
 const COUNTS_MAX_AGE: Duration = Duration::from_secs(2);
+
+/// How long the lag of the read models is reused.
+const LAGS_MAX_AGE: Duration = Duration::from_millis(250);
 
 /// Timeout of measuring the lag of all read models.
 const LAG_TIMEOUT: Duration = Duration::from_secs(4);
@@ -31,8 +37,12 @@ pub struct ReadinessProbe {
     monitored_parts: Vec<MonitoredPart>,
     /// Cached, so that many requests cause one count.
     last_counts: Mutex<Option<(Instant, StoreCounts)>>,
+    /// Cached, so that many requests do not wait for the connection of reports.
+    last_lags: Mutex<Option<(Instant, LagMap)>>,
     stuck_workers: StuckWorkerDetector,
     stop_announcement: CancellationToken,
+    /// `None` if this process serves no API.
+    load_shedder: Option<LoadShedder>,
 }
 
 /// A part whose state determines readiness.
@@ -66,6 +76,9 @@ pub struct ReadinessReport {
     engines: BTreeMap<&'static str, bool>,
     /// State of the relay, of the worker of each active generation, and of the process runner.
     parts: BTreeMap<&'static str, PartReport>,
+    /// Requests of the API. A process that sheds load is ready: without it, the others would have even more.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    load: Option<ProcessLoad>,
 }
 
 #[derive(Debug, Serialize)]
@@ -76,7 +89,11 @@ struct PartReport {
     position: u64,
 }
 
+/// The progress of each read model, by its name.
+type LagMap = BTreeMap<&'static str, ProjectionLag>;
+
 /// Progress of the active generation of a read model.
+#[derive(Clone, Copy)]
 struct ProjectionLag {
     /// Position up to which all events are applied.
     position: u64,
@@ -93,14 +110,21 @@ impl ReadinessProbe {
             required_services,
             monitored_parts: Vec::new(),
             last_counts: Mutex::new(None),
+            last_lags: Mutex::new(None),
             stuck_workers: StuckWorkerDetector::new(stuck_after),
             stop_announcement: CancellationToken::new(),
+            load_shedder: None,
         }
     }
 
     /// Makes the process not ready once `announcement` is cancelled.
     pub fn follow_stop(&mut self, announcement: CancellationToken) {
         self.stop_announcement = announcement;
+    }
+
+    /// Adds the load of the API to the report.
+    pub fn monitor_load(&mut self, load_shedder: LoadShedder) {
+        self.load_shedder = Some(load_shedder);
     }
 
     /// Adds a part that must be running for the process to be ready.
@@ -131,7 +155,8 @@ impl ReadinessProbe {
         }
         let stopping = self.stop_announcement.is_cancelled();
         let ready = !stopping && engines.values().all(|answers| *answers) && parts.values().all(|part| part.running);
-        ReadinessReport { ready, stopping, engines, parts }
+        let load = self.load_shedder.as_ref().map(LoadShedder::load);
+        ReadinessReport { ready, stopping, engines, parts, load }
     }
 
     /// Returns the age of the oldest event that each read model has not applied, in seconds, 0 if there is none. `None`
@@ -150,18 +175,30 @@ impl ReadinessProbe {
         )
     }
 
-    /// As [`Self::projection_lags`]; the outer `None` means that it timed out.
-    async fn projection_lags_with_timeout(&self) -> Option<Option<BTreeMap<&'static str, ProjectionLag>>> {
-        tokio::time::timeout(LAG_TIMEOUT, self.projection_lags()).await.ok()
+    /// As [`Self::projection_lags`], at most 250 ms old; the outer `None` means that it timed out.
+    async fn projection_lags_with_timeout(&self) -> Option<Option<LagMap>> {
+        let measure = async {
+            let mut last = self.last_lags.lock().await;
+            if let Some((at, lags)) = &*last
+                && at.elapsed() < LAGS_MAX_AGE
+            {
+                return Some(lags.clone());
+            }
+            let lags = self.projection_lags().await?;
+            *last = Some((Instant::now(), lags.clone()));
+            Some(lags)
+        };
+        tokio::time::timeout(LAG_TIMEOUT, measure).await.ok()
     }
 
     /// Returns the progress of the active generation of each read model; `None` if the log or the runtime fails.
-    async fn projection_lags(&self) -> Option<BTreeMap<&'static str, ProjectionLag>> {
+    async fn projection_lags(&self) -> Option<LagMap> {
         if !self.required_services.contains(&BackingService::POSTGRES) {
             return Some(BTreeMap::new());
         }
         let (models, generations) = self.app.read_models.current_with_generations();
-        let (log, runtime) = (self.app.runtime.log(), &self.app.runtime);
+        // Not over the connections of requests: many of them would look like a server that does not answer.
+        let (log, runtime) = (self.app.status_runtime.log(), &self.app.status_runtime);
         let end = log.load_fence().await.ok()?;
         let mut all = BTreeMap::new();
         for projection in models.read_model_projections() {

@@ -20,7 +20,7 @@ use super::{
 };
 use crate::{
     auth::Principal,
-    http::problem::Problem,
+    http::{load_shedder::RequestPriority, problem::Problem},
     tenant_commands::{self, DataOwner, EdgeAggregate},
 };
 
@@ -85,6 +85,7 @@ pub(super) async fn change_object<A: EdgeAggregate>(
     success: StatusCode,
     command: impl FnOnce(AuditStamp) -> A::Command + Send,
 ) -> Result<Response, Problem> {
+    let _permit = rest.gate.begin_work(&principal.rate_limit_subject, RequestPriority::Command).await?;
     let (app, owner) = (&rest.app, DataOwner::Company);
     let outcome = tenant_commands::dispatch::<A>(app, principal, owner, &id, preconditions, command).await?;
     let body = ChangeResponse { id: id.to_string(), version: outcome.version, repeated: outcome.repeated };

@@ -10,6 +10,7 @@ use axum::{
 use tracing::Instrument;
 
 use crate::{
+    auth::{Principal, RateLimitSubject},
     graphql,
     http::{
         client_address::ClientAddress,
@@ -20,6 +21,7 @@ use crate::{
             read_correlation,
         },
     },
+    rest,
 };
 
 /// Authenticates and rate-limits; anonymous requests pass. Handlers find the [`Principal`] in the request's extensions.
@@ -56,6 +58,21 @@ pub(super) async fn admit_request(State(gate): State<RequestGate>, mut request: 
         response.headers_mut().insert(CORRELATION_ID_HEADER, correlation);
     }
     response
+}
+
+/// Waits until the process has room for a read. Changes are admitted by their handlers, once their bodies have arrived,
+/// so that slow clients take no room.
+pub(super) async fn admit_read(State(gate): State<RequestGate>, request: Request, next: Next) -> Response {
+    let Some(priority) = rest::read_priority(request.method(), request.uri().path()) else {
+        return next.run(request).await;
+    };
+    let principal = request.extensions().get::<Principal>();
+    let subject = principal.map_or(RateLimitSubject::Address, |principal| principal.rate_limit_subject.clone());
+    let _permit = match gate.begin_work(&subject, priority).await {
+        Ok(permit) => permit,
+        Err(full) => return Problem::from(full).into_response(),
+    };
+    next.run(request).await
 }
 
 /// Rate-limits requests that need no login by address: pages, metrics, and unknown paths.

@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     auth::Principal,
-    graphql::{PreparedDocument, invalid_query_response, timeout_response},
+    graphql::{PreparedDocument, invalid_query_response, queue_full_response, timeout_response},
     http::request_gate::RequestMeter,
 };
 
@@ -109,7 +109,9 @@ async fn run_document(
     meter: &RequestMeter,
     media_type: ResponseMediaType,
 ) -> Response {
-    let Some(graphql) = &state.graphql else { return StatusCode::NOT_FOUND.into_response() };
+    let (Some(graphql), Some(gate)) = (&state.graphql, &state.gate) else {
+        return StatusCode::NOT_FOUND.into_response();
+    };
     if let Err(error) = meter.charge_query_cost(document.cost().complexity).await {
         return admission::admission_error_response(&error, true);
     }
@@ -117,6 +119,15 @@ async fn run_document(
         return media_type
             .respond(invalid_query_response("subscriptions are served over a WebSocket, by graphql-transport-ws"));
     }
+    let _permit = match gate.begin_work(&principal.rate_limit_subject, document.priority()).await {
+        Ok(permit) => permit,
+        Err(full) => {
+            let mut response =
+                media_type.respond_with_status(StatusCode::SERVICE_UNAVAILABLE, queue_full_response(full));
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(full.retry_after_s));
+            return response;
+        }
+    };
     match tokio::time::timeout(state.timeout, graphql.run(document, principal)).await {
         Ok(response) => media_type.respond(response),
         Err(_elapsed) => media_type.respond_with_status(StatusCode::SERVICE_UNAVAILABLE, timeout_response()),

@@ -17,7 +17,10 @@ use crate::{
     app_context::{AppContext, BackingService},
     auth::Authenticator,
     config::{AdminConfig, AuthConfig, EngineConfig, RateLimitConfig},
-    http::connection::{self, ConnectionLimits},
+    http::{
+        connection::{self, ConnectionLimits},
+        load_shedder::LoadShedder,
+    },
     rest::{IngestConfig, IngestService},
 };
 
@@ -47,8 +50,9 @@ pub(super) async fn start_server_with(routes: ServedRoutes, change: impl FnOnce(
         let authenticator = Authenticator::new(&auth, &admin, app.event_store.store_for(), &engines.redis).unwrap();
         let graphql = GraphQl::with_identity(&app, &http, &authenticator);
         let ingest = IngestService::new(&IngestConfig::default(), PgBatchStore::new(app.pool.clone()));
-        let rest = RestState { app: app.clone(), ingest: Arc::new(ingest), objects: app.objects.clone() };
-        let gate = RequestGate::new(authenticator, RateLimiter::local_only(&limits));
+        let gate = RequestGate::new(authenticator, RateLimiter::local_only(&limits), LoadShedder::new(&http));
+        let (ingest, objects) = (Arc::new(ingest), app.objects.clone());
+        let rest = RestState { app: app.clone(), ingest, objects, gate: gate.clone() };
         ApiServices { graphql, gate, rest, unsubscribe_tokens: None }
     });
     let required: &[_] = match routes {

@@ -1,13 +1,19 @@
 //! Subscriptions to the change feed.
 
+use std::{io, time::Duration};
+
 use futures::StreamExt;
-use redis::aio::PubSub;
+use redis::{RedisError, aio::PubSub};
+use tokio::time::timeout;
 
 use super::{ChangeFeed, ChangeNotification};
 use crate::{
     QueryError,
     storage::redis::{escape_glob, unavailable_error, unreadable_error},
 };
+
+/// Time limit of connecting and subscribing: the client has none for such connections.
+const SUBSCRIBE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A dedicated connection that receives changes. Dropping it closes the connection.
 pub struct FeedSubscription(PubSub);
@@ -18,9 +24,15 @@ impl ChangeFeed {
     /// # Errors
     /// [`QueryError`] when the server is unavailable.
     pub async fn subscribe(&self) -> Result<FeedSubscription, QueryError> {
-        let mut connection = self.client().client().get_async_pubsub().await.map_err(unavailable_error)?;
-        connection.psubscribe(format!("{}*", escape_glob(self.channel_prefix()))).await.map_err(unavailable_error)?;
-        Ok(FeedSubscription(connection))
+        let subscribing = async {
+            let mut connection = self.client().client().get_async_pubsub().await?;
+            connection.psubscribe(format!("{}*", escape_glob(self.channel_prefix()))).await?;
+            Ok::<_, RedisError>(FeedSubscription(connection))
+        };
+        let subscribed = timeout(SUBSCRIBE_TIMEOUT, subscribing).await;
+        subscribed
+            .unwrap_or_else(|_elapsed| Err(RedisError::from(io::Error::from(io::ErrorKind::TimedOut))))
+            .map_err(unavailable_error)
     }
 }
 

@@ -88,6 +88,8 @@ pub(super) const LOCK_NAMESPACE: i32 = 0x4d48_7001;
 
 /// How long a transaction waits for a lock, because the server process that holds the lock may hang.
 const LOCK_TIMEOUT: &str = "60s";
+/// Begins such a transaction, whose statements may wait as long as that.
+const BEGIN: &str = "begin; set local statement_timeout = '90s'";
 /// Takes the lock of a generation in shared mode.
 const LOCK_SHARED: &str = "select set_config('lock_timeout', $3, true), pg_advisory_xact_lock_shared($1, $2)";
 /// The same in a transaction whose commit does not wait for the disk.
@@ -149,7 +151,7 @@ impl ControlStore {
         projection: &str,
         generation: ReadModelGeneration,
     ) -> Result<Transaction<'static, Postgres>, ControlError> {
-        let mut transaction = self.pool.begin().await.map_err(postgres_error("beginning a transaction"))?;
+        let mut transaction = self.pool.begin_with(BEGIN).await.map_err(postgres_error("beginning a transaction"))?;
         sqlx::query(statement)
             .bind(LOCK_NAMESPACE)
             .bind(lock_key(projection, generation))

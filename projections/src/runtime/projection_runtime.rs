@@ -41,6 +41,12 @@ impl ProjectionRuntime {
         Self { control, log, registry, config, fill_writes, known_partitions: Arc::default() }
     }
 
+    /// The same runtime over other connections to the same Postgres.
+    #[must_use]
+    pub fn with_connections(&self, control: ControlStore, log: Arc<dyn LogReader>) -> Self {
+        Self { control, log, ..self.clone() }
+    }
+
     /// The runtime's state in Postgres.
     pub fn control(&self) -> &ControlStore {
         &self.control

@@ -31,7 +31,7 @@ pub(super) fn start_http_server(
     parts: &mut PartSupervisor,
 ) {
     parts.spawn_part(ShutdownStage::Edges, name, |stop: CancellationToken| async move {
-        connection::serve(listener, certificate, router, limits, stop).await;
+        connection::serve(listener, certificate, router, limits.for_edge(name), stop).await;
         Ok(())
     });
 }

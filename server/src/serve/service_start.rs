@@ -7,7 +7,7 @@ use api::{
     auth::Authenticator,
     graphql::GraphQl,
     grpc,
-    http::{rate_limiter::RateLimiter, request_gate::RequestGate},
+    http::{load_shedder::LoadShedder, rate_limiter::RateLimiter, request_gate::RequestGate},
     readiness::{MonitoredPart, ReadinessProbe},
     rest::{IngestService, RestState},
     routes,
@@ -112,7 +112,8 @@ pub(super) async fn start_parts(
     });
     let limiter =
         RateLimiter::new(&config.limits, &config.engines.redis).map_err(|error| ServeError::Edges(Box::new(error)))?;
-    let services = if role.serves_graphql() { Some(build_edges(app, config, limiter.clone())?) } else { None };
+    let services =
+        if role.serves_graphql() { Some(build_edges(app, config, limiter.clone(), &mut readiness)?) } else { None };
     let connections = connection_limits(config);
     if let Some(services) = &services {
         start_ingest(&services.rest.ingest, config.ingest.drain_timeout(), &mut parts);
@@ -168,6 +169,7 @@ fn build_edges(
     app: &AppContext,
     config: &MedhubConfig,
     limiter: RateLimiter,
+    readiness: &mut ReadinessProbe,
 ) -> Result<routes::ApiServices, ServeError> {
     let authenticator =
         Authenticator::new(&config.auth, &config.admin, app.event_store.store_for(), &config.engines.redis);
@@ -176,13 +178,17 @@ fn build_edges(
         tracing::warn!("development login is enabled: every client of this service can log in as any user");
     }
     let graphql = GraphQl::with_identity(app, &config.http, &authenticator);
+    let load_shedder = LoadShedder::new(&config.http);
+    readiness.monitor_load(load_shedder.clone());
+    let gate = RequestGate::new(authenticator, limiter, load_shedder);
     let rest = RestState {
+        gate: gate.clone(),
         app: app.clone(),
         ingest: Arc::new(IngestService::new(&config.ingest, PgBatchStore::new(app.pool.clone()))),
         objects: app.objects.clone(),
     };
     let unsubscribe_tokens = config.mail.token_signer();
-    Ok(routes::ApiServices { graphql, gate: RequestGate::new(authenticator, limiter), rest, unsubscribe_tokens })
+    Ok(routes::ApiServices { graphql, gate, rest, unsubscribe_tokens })
 }
 
 /// Starts the part that records events of `/ingest`. It stops together with HTTP rather than after it, so that a slow

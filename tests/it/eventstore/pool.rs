@@ -2,8 +2,8 @@
 
 use std::{future::poll_fn, pin::pin, task::Poll};
 
-use eventstore::postgres::{PostgresConfig, open_pool};
-use sqlx::Row as _;
+use eventstore::postgres::{PostgresConfig, migrate, open_pool};
+use sqlx::{Row as _, error::DatabaseError};
 use tests::{TestNamespace, empty_database};
 
 /// More polls than a `begin` needs, including the check of its connection.
@@ -29,4 +29,21 @@ async fn a_connection_whose_begin_was_cancelled_is_returned_without_a_transactio
 
         assert!(row.try_get::<bool, _>(0).unwrap(), "after {polls} polls the connection is in a transaction");
     }
+}
+
+#[tokio::test]
+async fn the_server_ends_a_statement_that_takes_too_long_but_no_migration() {
+    let url = empty_database(&TestNamespace::new()).await;
+    let config = PostgresConfig { url: url.into(), max_connections: 1, ..PostgresConfig::default() };
+    let limited = |statement_timeout_ms| open_pool(&PostgresConfig { statement_timeout_ms, ..config.clone() }).unwrap();
+
+    // Every migration takes longer than that.
+    migrate(&limited(1)).await.unwrap();
+    let pool = limited(200);
+    let error = sqlx::query("select pg_sleep(3600)").execute(&pool).await.unwrap_err();
+    let code = error.as_database_error().and_then(DatabaseError::code);
+    assert_eq!(code.as_deref(), Some("57014"), "{error}");
+    let row = sqlx::raw_sql("select count(*) from events").fetch_one(&pool).await.unwrap();
+    assert_eq!(row.try_get::<i64, _>(0).unwrap(), 0, "its connection is usable");
+    sqlx::query("select pg_sleep(0.5)").execute(&limited(0)).await.unwrap();
 }

@@ -52,6 +52,25 @@ impl ConnectionState {
     }
 }
 
+/// What a connection without a request did not do in time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum MissedDeadline {
+    /// It did not complete a header.
+    Header,
+    /// It did not begin the next request.
+    Idle,
+}
+
+impl MissedDeadline {
+    /// Name in metrics.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Header => "header",
+            Self::Idle => "idle",
+        }
+    }
+}
+
 /// Monitors one connection. Clones monitor the same one.
 #[derive(Clone)]
 pub(super) struct ConnectionMonitor(Arc<Mutex<ConnectionState>>);
@@ -95,12 +114,13 @@ impl ConnectionMonitor {
     }
 
     /// Returns when no request is in progress and the timeout of the next one has passed.
-    pub(super) async fn wait_for_timeout(&self, header_timeout: Duration, idle_timeout: Duration) {
+    pub(super) async fn wait_for_timeout(&self, header_timeout: Duration, idle_timeout: Duration) -> MissedDeadline {
         loop {
             let now = Instant::now();
             let deadline = self.request_deadline(header_timeout, idle_timeout);
             if deadline.is_some_and(|deadline| deadline <= now) {
-                return;
+                let is_in_header = self.lock().header_since.is_some();
+                return if is_in_header { MissedDeadline::Header } else { MissedDeadline::Idle };
             }
             let next_check = now + CHECK_INTERVAL;
             sleep_until(deadline.map_or(next_check, |deadline| deadline.min(next_check))).await;
@@ -322,7 +342,7 @@ mod tests {
         use tokio::io::AsyncWriteExt as _;
 
         let (near, _far) = tokio::io::duplex(16);
-        let permit = super::super::connection_permits::ConnectionPermits::new(1, None)
+        let permit = super::super::connection_permits::ConnectionPermits::new(1, None, metrics::Gauge::noop())
             .acquire(&crate::http::client_address::ClientAddress::from_text("192.0.2.1"));
         let mut stream = MonitoredStream::new(near, permit.unwrap(), Duration::from_millis(20));
         let error = stream.write_all(&[0; 64]).await.unwrap_err();

@@ -34,7 +34,8 @@ async fn start_test_server(change: impl FnOnce(&mut HttpConfig)) -> RunningServe
         resumed.notified().await;
         "slow"
     });
-    let router = Router::new().route("/", get(async || "page")).route("/slow", slow);
+    let router =
+        Router::new().route("/", get(async || "page")).route("/slow", slow).route("/health", get(async || "alive"));
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let task = tokio::spawn(serve(listener, None, router, ConnectionLimits::new(&config, false), stop.clone()));
@@ -137,6 +138,34 @@ async fn connections_of_an_address_are_limited_and_released() {
         }
     };
     timeout(TEST_TIMEOUT, reconnect).await.unwrap();
+}
+
+#[tokio::test]
+async fn at_the_total_limit_only_reports_on_the_process_are_answered() {
+    let server = start_test_server(|config| {
+        (config.max_connections, config.header_timeout_ms, config.idle_timeout_ms) = (2, 600_000, 600_000);
+    })
+    .await;
+    let mut open = [server.connect().await, server.connect().await];
+    for stream in &mut open {
+        stream.write_all(REQUEST).await.unwrap();
+        assert!(read_response(stream).await.ends_with("page"));
+    }
+
+    let mut refused = server.connect().await;
+    refused.write_all(REQUEST).await.unwrap();
+    let response = read_until_closed(&mut refused).await;
+    assert!(response.starts_with("HTTP/1.1 503 ") && response.contains("\r\nretry-after: 1\r\n"), "{response}");
+    assert!(response.contains(r#""code":"UNAVAILABLE""#), "{response}");
+
+    // It is closed although the time-outs are long: others wait for its permit.
+    let mut silent = server.connect().await;
+    assert_eq!(read_until_closed(&mut silent).await, "");
+
+    let mut probe = server.connect().await;
+    probe.write_all(b"GET /health HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
+    let response = read_until_closed(&mut probe).await;
+    assert!(response.starts_with("HTTP/1.1 200 ") && response.ends_with("alive"), "{response}");
 }
 
 #[tokio::test]

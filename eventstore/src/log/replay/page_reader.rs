@@ -35,7 +35,7 @@ const MAX_PAGE_GROWTH: u64 = 64;
 /// nothing is sorted on disk. For queries this short, JIT compilation costs more than it saves. The settings are local
 /// to the transaction: behind a session-sharing pooler, the next transaction of the session belongs to another client.
 const PLANNER_SETTINGS: &str = "begin; set local enable_seqscan = off; set local enable_bitmapscan = off; set local jit = off; \
-                     set local max_parallel_workers_per_gather = 0";
+                     set local max_parallel_workers_per_gather = 0; set local statement_timeout = 0";
 /// Added unless the filter names a stream: a stream is found by the primary key and its few events are sorted; for any
 /// other filter a sort is the wrong plan.
 const NO_SORT_SETTING: &str = "; set local enable_sort = off";

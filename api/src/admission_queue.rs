@@ -1,5 +1,6 @@
-//! Admission of queries to a store: as many at once as it serves well, few enough in the queue that each is answered in
-//! time. The rest is refused at once, so that the queries that are answered stay fast under any load.
+//! Admission of work to what serves a limited number of it well, as a store or the process itself: so many at once, and
+//! few enough in the queue that each is served in time. The rest is refused at once, so that what is served stays fast
+//! under any load.
 
 use std::{
     future::Future,
@@ -7,52 +8,58 @@ use std::{
     time::{Duration, Instant},
 };
 
-use tokio::{sync::Semaphore, time::timeout};
+use tokio::{
+    sync::{Semaphore, SemaphorePermit},
+    time::timeout,
+};
 
-/// Assumed duration of a query before any was measured, in microseconds.
+/// Assumed duration of work before any was measured, in microseconds.
 const INITIAL_DURATION_US: u64 = 2_000;
 
-/// Weight of the latest query in the mean duration is one divided by this.
+/// Weight of the latest work in the mean duration is one divided by this.
 const MEAN_WEIGHT: u64 = 16;
 
-/// Too many queries wait for a store.
+/// Too much work waits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("too many queries of lists are waiting, try again in {retry_after_s} s")]
-pub(crate) struct TooManyQueries {
-    /// Seconds after which the queries that wait now are answered; at least 1.
+#[error("too many requests are waiting, try again in {retry_after_s} s")]
+pub(crate) struct QueueFull {
+    /// Seconds after which the work that waits now is served; at least 1.
     pub(crate) retry_after_s: u64,
 }
 
-impl TooManyQueries {
-    fn after_wait(wait: Duration) -> Self {
+impl QueueFull {
+    /// The refusal of work that would have to wait for so long.
+    pub(crate) fn after_wait(wait: Duration) -> Self {
         Self { retry_after_s: wait.as_secs().max(1) }
     }
 }
 
-/// Admits queries to one store.
+/// Admits work, in the order of arrival.
 #[derive(Debug)]
-pub(super) struct AdmissionQueue {
+pub(crate) struct AdmissionQueue {
     permits: Semaphore,
     max_running: u64,
     max_wait: Duration,
     waiting: AtomicUsize,
-    /// Moving mean of the duration of a query, in microseconds.
+    /// Moving mean of the duration of work, in microseconds.
     mean_duration_us: AtomicU64,
 }
 
-/// Counts a waiting query until it is dropped, also when its request is cancelled.
-struct WaitingQuery<'a>(&'a AdmissionQueue);
+/// Counts waiting work until it is dropped, also when its request is cancelled.
+struct WaitingWork<'a>(&'a AdmissionQueue);
 
-/// Measures a running query until it is dropped, also when its request is cancelled.
-struct RunningQuery<'a> {
+/// The turn of admitted work, which ends when it is dropped, also when its request is cancelled.
+#[derive(Debug)]
+pub(crate) struct AdmissionTurn<'a> {
     queue: &'a AdmissionQueue,
     started_at: Instant,
+    _permit: SemaphorePermit<'a>,
 }
 
 impl AdmissionQueue {
-    /// Admits `max_running` queries at once; a query waits at most `max_wait` for its turn.
-    pub(super) fn new(max_running: usize, max_wait: Duration) -> Self {
-        let max_running = max_running.max(1);
+    /// Admits so much work at once; work waits at most `max_wait` for its turn.
+    pub(crate) fn new(max_running: usize, max_wait: Duration) -> Self {
+        let max_running = max_running.clamp(1, Semaphore::MAX_PERMITS);
         Self {
             permits: Semaphore::new(max_running),
             max_running: max_running as u64,
@@ -62,35 +69,48 @@ impl AdmissionQueue {
         }
     }
 
-    /// Runs a query when it is its turn, in the order of arrival.
+    /// Runs a query when it is its turn.
     ///
     /// # Errors
-    /// [`TooManyQueries`] at once if the queries before it take longer than the maximum wait by the durations of the
-    /// latest ones, or after the maximum wait.
-    pub(super) async fn run<T>(&self, query: impl Future<Output = T>) -> Result<T, TooManyQueries> {
-        let _permit = if let Ok(permit) = self.permits.try_acquire() { permit } else { self.wait_for_turn().await? };
-        let _running = RunningQuery { queue: self, started_at: Instant::now() };
+    /// As [`Self::admit`].
+    pub(crate) async fn run<T>(&self, query: impl Future<Output = T>) -> Result<T, QueueFull> {
+        let _turn = self.admit().await?;
         Ok(query.await)
     }
 
-    async fn wait_for_turn(&self) -> Result<tokio::sync::SemaphorePermit<'_>, TooManyQueries> {
-        let queries_before = self.waiting.fetch_add(1, Ordering::Relaxed) as u64;
-        let _waiting = WaitingQuery(self);
-        let expected_wait = self.expected_wait(queries_before);
+    /// Waits for a turn.
+    ///
+    /// # Errors
+    /// [`QueueFull`] at once if the work before it takes longer than the maximum wait by the durations of the latest, or
+    /// after the maximum wait.
+    pub(crate) async fn admit(&self) -> Result<AdmissionTurn<'_>, QueueFull> {
+        let permit = if let Ok(permit) = self.permits.try_acquire() { permit } else { self.wait_for_turn().await? };
+        Ok(AdmissionTurn { queue: self, started_at: Instant::now(), _permit: permit })
+    }
+
+    /// How much work is running.
+    pub(crate) fn running(&self) -> u64 {
+        self.max_running.saturating_sub(self.permits.available_permits() as u64)
+    }
+
+    async fn wait_for_turn(&self) -> Result<SemaphorePermit<'_>, QueueFull> {
+        let work_before = self.waiting.fetch_add(1, Ordering::Relaxed) as u64;
+        let _waiting = WaitingWork(self);
+        let expected_wait = self.expected_wait(work_before);
         if expected_wait > self.max_wait {
-            return Err(TooManyQueries::after_wait(expected_wait));
+            return Err(QueueFull::after_wait(expected_wait));
         }
         match timeout(self.max_wait, self.permits.acquire()).await {
             Ok(Ok(permit)) => Ok(permit),
             // The semaphore is never closed.
-            Ok(Err(_)) | Err(_) => Err(TooManyQueries::after_wait(self.max_wait)),
+            Ok(Err(_)) | Err(_) => Err(QueueFull::after_wait(self.max_wait)),
         }
     }
 
-    /// The time until a query starts that has this number of queries before it.
-    fn expected_wait(&self, queries_before: u64) -> Duration {
+    /// The time until work starts that has so much before it.
+    fn expected_wait(&self, work_before: u64) -> Duration {
         let mean_us = self.mean_duration_us.load(Ordering::Relaxed);
-        Duration::from_micros((queries_before + 1).saturating_mul(mean_us) / self.max_running)
+        Duration::from_micros((work_before + 1).saturating_mul(mean_us) / self.max_running)
     }
 
     fn record_duration(&self, duration: Duration) {
@@ -101,13 +121,13 @@ impl AdmissionQueue {
     }
 }
 
-impl Drop for WaitingQuery<'_> {
+impl Drop for WaitingWork<'_> {
     fn drop(&mut self) {
         self.0.waiting.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
-impl Drop for RunningQuery<'_> {
+impl Drop for AdmissionTurn<'_> {
     fn drop(&mut self) {
         self.queue.record_duration(self.started_at.elapsed());
     }
@@ -158,7 +178,7 @@ mod tests {
         let refused = outcomes.iter().filter(|outcome| outcome.is_err()).count();
         assert_eq!((outcomes.len() - refused, refused), (7, 13));
         assert!(outcomes.iter().take(7).all(Result::is_ok), "those that arrived first are answered: {outcomes:?}");
-        assert_eq!(outcomes[7], Err(TooManyQueries { retry_after_s: 12 }));
+        assert_eq!(outcomes[7], Err(QueueFull { retry_after_s: 12 }));
     }
 
     #[tokio::test]
@@ -186,6 +206,6 @@ mod tests {
             _ = hanging => None,
             outcome = waiting => Some(outcome),
         };
-        assert_eq!(outcome, Some(Err(TooManyQueries { retry_after_s: 1 })));
+        assert_eq!(outcome, Some(Err(QueueFull { retry_after_s: 1 })));
     }
 }
