@@ -74,7 +74,8 @@ pub fn open_pool(config: &PostgresConfig) -> Result<PgPool, LogError> {
         Some(name) => format!("{APPLICATION_NAME} {name}"),
         None => APPLICATION_NAME.to_owned(),
     };
-    let options = options.application_name(&name);
+    // The server's default is as exact, and a pooler refuses parameters of a connection's start that it does not know.
+    let options = options.application_name(&name).extra_float_digits(None);
     let pool = PgPoolOptions::new()
         .max_connections(config.max_connections)
         .acquire_timeout(Duration::from_millis(config.acquire_timeout_ms))

@@ -29,6 +29,7 @@ pub mod language_model_server;
 pub mod log_events;
 pub mod notice_import;
 pub mod opportunity_history;
+mod pgbouncer;
 mod product_handle;
 mod product_instance;
 mod product_process;
@@ -62,6 +63,7 @@ pub use self::{
     graphql_subscriber::GraphqlSubscriber,
     http_response::{HttpResponse, build_request},
     kafka_proxy::KafkaProxy,
+    pgbouncer::{PgBouncer, PoolMode},
     product_handle::ProductHandle,
     product_instance::{ProductInstance, document_work_settings, shared_product},
     product_process::{ProductEdge, ProductProcess},
