@@ -34,6 +34,7 @@ impl EngineConfig {
             problems.extend(tls.find_scheme_problem(section, url, engine.variable(), scheme));
             problems.extend(tls.find_problems(section));
         }
+        problems.extend(self.qdrant.find_distribution_problem());
         if !self.qdrant.api_key.expose().bytes().all(|byte| byte.is_ascii_graphic()) {
             // Its client would put a key that is no header into its errors.
             let variable = setting_variable("qdrant.api_key");
