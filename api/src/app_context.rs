@@ -200,7 +200,7 @@ impl AppContext {
         let dispatcher = Arc::new(CommandDispatcher::new(store.clone(), Arc::new(SystemClock)));
         let proposal_sync = ProposalSync::new(SharedTextStore::new(pool.clone()), Arc::clone(&dispatcher));
         let peers = PeerChannelConfig {
-            client: config.redis.open_client().map_err(AppContextError::Redis)?,
+            endpoint: config.redis.endpoint().map_err(AppContextError::Redis)?,
             prefix: config.redis.key_prefix.clone(),
         };
         let rooms =

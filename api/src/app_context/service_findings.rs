@@ -76,7 +76,7 @@ impl AppContext {
         let check = |engine: &BackingService| match *engine {
             service @ (BackingService::POSTGRES | BackingService::Lists) => self.check_pooler(service).boxed(),
             BackingService::KAFKA => self.check_topics().boxed(),
-            BackingService::REDIS => self.check_eviction().boxed(),
+            BackingService::REDIS => self.check_redis().boxed(),
             BackingService::CLICKHOUSE
             | BackingService::QDRANT
             | BackingService::REGISTRY
@@ -95,7 +95,7 @@ impl AppContext {
                 harmful: !found.is_usable(),
             }],
             Ok(None) => vec![],
-            Err(error) => log_unavailable(BackingService::POSTGRES, &error),
+            Err(error) => log_unavailable(service, &error),
         }
     }
 
@@ -109,9 +109,9 @@ impl AppContext {
         }
     }
 
-    async fn check_eviction(&self) -> Vec<ServiceFinding> {
-        match self.read_models.current().opportunity_views.eviction_warning().await {
-            Ok(evicts) => evicts
+    async fn check_redis(&self) -> Vec<ServiceFinding> {
+        match self.read_models.current().opportunity_views.server_warnings().await {
+            Ok(warnings) => warnings
                 .into_iter()
                 .map(|text| ServiceFinding { engine: BackingService::REDIS, text, harmful: true })
                 .collect(),

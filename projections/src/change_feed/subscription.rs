@@ -18,7 +18,7 @@ impl ChangeFeed {
     /// # Errors
     /// [`QueryError`] when the server is unavailable.
     pub async fn subscribe(&self) -> Result<FeedSubscription, QueryError> {
-        let mut connection = self.client().client().get_async_pubsub().await.map_err(unavailable_error)?;
+        let mut connection = self.client().open_subscription().await?;
         connection.psubscribe(format!("{}*", escape_glob(self.channel_prefix()))).await.map_err(unavailable_error)?;
         Ok(FeedSubscription(connection))
     }
