@@ -31,7 +31,10 @@ use projections::{
 use proposal_generation::{PromptLibrary, PromptLibraryError};
 use saved_search_matching::{MatchStore, SavedSearchMatching, SearchRegistry, SearchRegistryConfig};
 use schemas::registry_client::{RegistryClientSetupError, SchemaRegistryClient};
-use sqlx::PgPool;
+use sqlx::{
+    PgPool,
+    postgres::{PgConnectOptions, PgPoolOptions},
+};
 use task_workers::{TaskQueue, TaskQueueProjection};
 
 use self::{absent_model::AbsentModel, document_texts::DocumentTexts, kafka_client::KafkaClient};
@@ -45,7 +48,7 @@ pub use self::{
     kafka_client::KafkaPingError,
     pipeline_status::{PipelineError, PipelineStatus, ProjectionRow, RelayRow},
     registry_client::{ReadOnlyRegistryClient, RegisteredSchema, RegistryLookupError},
-    service_findings::ServiceFinding,
+    service_findings::{ServiceFinding, UnusablePooler, refuse_unusable_pooler},
 };
 use crate::{config::EngineConfig, opportunity_lists::OpportunityListReader};
 
@@ -94,6 +97,8 @@ pub struct AppContext {
     pub consistency_wait: Duration,
     pub(crate) kafka_config: eventstore::topic::KafkaConfig,
     kafka: Arc<KafkaClient>,
+    /// The database of the lists if it is not that of the event store; for checks of its server only.
+    lists_database: Option<PgPool>,
 }
 
 /// The error of a name that is neither a projection nor a process.
@@ -148,6 +153,12 @@ pub enum AppContextError {
     Kafka(#[source] rdkafka::error::KafkaError),
 }
 
+/// A pool whose connections are only used to check their server. The client of the lists has refused an invalid URL.
+fn open_checked_database(url: &str) -> Option<PgPool> {
+    let options: PgConnectOptions = url.parse().ok()?;
+    Some(PgPoolOptions::new().connect_lazy_with(options.extra_float_digits(None)))
+}
+
 impl AppContext {
     /// Creates the clients and loads the embedding model. Queries wait for `consistency_wait` at most until a read model
     /// has reached their consistency token.
@@ -195,7 +206,7 @@ impl AppContext {
         let dispatcher = Arc::new(CommandDispatcher::new(store.clone(), Arc::new(SystemClock)));
         let proposal_sync = ProposalSync::new(SharedTextStore::new(pool.clone()), Arc::clone(&dispatcher));
         let peers = PeerChannelConfig {
-            client: config.redis.open_client().map_err(AppContextError::Redis)?,
+            endpoint: config.redis.endpoint().map_err(AppContextError::Redis)?,
             prefix: config.redis.key_prefix.clone(),
         };
         let rooms =
@@ -225,6 +236,7 @@ impl AppContext {
             registry_client: ReadOnlyRegistryClient::new(&config.registry).map_err(AppContextError::Registry)?,
             kafka: Arc::new(KafkaClient::new(&config.kafka).map_err(AppContextError::Kafka)?),
             kafka_config: config.kafka.clone(),
+            lists_database: config.lists.database_url.as_deref().and_then(open_checked_database),
             pool,
         })
     }

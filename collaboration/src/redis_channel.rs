@@ -3,10 +3,8 @@
 use std::{io, time::Duration};
 
 use futures::StreamExt;
-use redis::{
-    Client, RedisError,
-    aio::{ConnectionManager, ConnectionManagerConfig, PubSub},
-};
+use redis::{RedisError, aio::PubSub};
+use redis_connections::{RedisConnection, RedisEndpoint};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::error::TextError;
@@ -23,8 +21,8 @@ const OUTBOX_LENGTH: usize = 1_024;
 /// The channels between processes.
 #[derive(Debug, Clone)]
 pub struct PeerChannelConfig {
-    /// Client of the `Redis` server.
-    pub client: Client,
+    /// The `Redis` server or cluster.
+    pub endpoint: RedisEndpoint,
     /// Prefix of the channels' names.
     pub prefix: String,
 }
@@ -32,7 +30,7 @@ pub struct PeerChannelConfig {
 /// One channel. Cheap to clone.
 #[derive(Clone)]
 pub(crate) struct RedisChannel {
-    client: Client,
+    endpoint: RedisEndpoint,
     outbox: mpsc::Sender<OutboxItem>,
     name: String,
 }
@@ -50,17 +48,13 @@ impl RedisChannel {
     /// # Errors
     /// [`TextError::Redis`] when a setting is invalid.
     pub(crate) fn new(config: &PeerChannelConfig, name: &str) -> Result<Self, TextError> {
-        let client = config.client.clone();
-        let manager = ConnectionManagerConfig::new()
-            .set_connection_timeout(Some(RESPONSE_TIMEOUT))
-            .set_response_timeout(Some(RESPONSE_TIMEOUT))
-            .set_number_of_retries(1);
-        let connection = ConnectionManager::new_lazy_with_config(client.clone(), manager).map_err(TextError::Redis)?;
+        let endpoint = config.endpoint.clone();
+        let connection = endpoint.open_connection(RESPONSE_TIMEOUT).map_err(TextError::Redis)?;
         let name = format!("{}{name}", config.prefix);
         let (outbox, outgoing) = mpsc::channel(OUTBOX_LENGTH);
         // The task ends when the last clone is dropped.
         tokio::spawn(publish_outbox(connection, name.clone(), outgoing));
-        Ok(Self { client, outbox, name })
+        Ok(Self { endpoint, outbox, name })
     }
 
     /// Queues a message, without waiting; drops it when the outbox is full.
@@ -86,20 +80,17 @@ impl RedisChannel {
     /// # Errors
     /// [`TextError::Redis`] when the server is unavailable.
     pub(crate) async fn subscribe(&self) -> Result<RedisSubscription, TextError> {
-        let subscribing = async {
-            let mut connection = self.client.get_async_pubsub().await?;
-            connection.subscribe(&self.name).await?;
-            Ok::<_, RedisError>(RedisSubscription(connection))
-        };
-        let subscribed = tokio::time::timeout(SUBSCRIBE_TIMEOUT, subscribing).await;
+        let mut connection = self.endpoint.open_subscription().await.map_err(TextError::Redis)?;
+        let subscribed = tokio::time::timeout(SUBSCRIBE_TIMEOUT, connection.subscribe(&self.name)).await;
         subscribed
             .unwrap_or_else(|_elapsed| Err(RedisError::from(io::Error::from(io::ErrorKind::TimedOut))))
-            .map_err(TextError::Redis)
+            .map_err(TextError::Redis)?;
+        Ok(RedisSubscription(connection))
     }
 }
 
 /// Publishes the messages of the outbox in order.
-async fn publish_outbox(mut connection: ConnectionManager, name: String, mut outgoing: mpsc::Receiver<OutboxItem>) {
+async fn publish_outbox(mut connection: RedisConnection, name: String, mut outgoing: mpsc::Receiver<OutboxItem>) {
     while let Some(next) = outgoing.recv().await {
         let message = match next {
             OutboxItem::Message(message) => message,

@@ -2,7 +2,8 @@
 //! `pool_mode=transaction`.
 //!
 //! The program works behind one: leadership is a lease, and locks belong to transactions. Only prepared statements have
-//! to follow their client from session to session, which such poolers support if configured.
+//! to follow their client from session to session, which such poolers support if configured; and a client has to keep
+//! its session during a transaction, which it does not with `pool_mode=statement`.
 
 use sqlx::{Connection, Executor, PgConnection, PgPool, Row};
 use tokio::time::{Duration, timeout};
@@ -18,25 +19,45 @@ const APPLICATION_NAME: &str = "medhub doctor";
 const PROBE_COUNT: usize = 12;
 const PROBE_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// What a pooler says of a parameter of a connection's start that it does not know.
+const UNKNOWN_PARAMETER: &str = "unsupported startup parameter";
+
 /// A detected pooler that shares sessions between clients.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SessionSharingPooler {
+    /// Whether a client keeps its session during a transaction.
+    pub allows_transactions: bool,
     /// Whether a client's prepared statements work in every session that it gets.
     pub keeps_prepared_statements: bool,
 }
 
 impl SessionSharingPooler {
-    /// Advice to the operator, for a diagnosis.
-    pub fn advice(self) -> &'static str {
-        if self.keeps_prepared_statements {
-            "a pooler in transaction mode shares sessions between clients (PgBouncer pool_mode=transaction): \
-             leadership is a lease, which works through a pooler; but each statement takes one more network hop, and a \
-             hung server process blocks the client that gets it: set DATABASE_URL to the server itself, or \
-             pool_mode=session, if possible"
+    /// Whether the program works behind it.
+    pub fn is_usable(self) -> bool {
+        self.allows_transactions && self.keeps_prepared_statements
+    }
+
+    /// Advice to the operator, for a diagnosis. `variable` has the address of the database.
+    pub fn advice(self, variable: &str) -> String {
+        if self.is_usable() {
+            format!(
+                "a pooler in transaction mode shares sessions between clients (PgBouncer pool_mode=transaction): \
+                 leadership is a lease, which works through a pooler; but the relay polls for new events instead of being \
+                 woken up, appends wait longer for a lock, each statement takes one more network hop, and a hung server \
+                 process blocks the client that gets it: set {variable} to the server itself, or pool_mode=session, if \
+                 possible"
+            )
+        } else if self.allows_transactions {
+            format!(
+                "a pooler in transaction mode shares sessions between clients and loses their prepared statements: set \
+                 {variable} to the server itself, or pool_mode=session, or use PgBouncer 1.21 or later with \
+                 max_prepared_statements=200"
+            )
         } else {
-            "a pooler in transaction mode shares sessions between clients and loses their prepared statements: set \
-             DATABASE_URL to the server itself, or pool_mode=session, or use PgBouncer 1.21 or later with \
-             max_prepared_statements=200"
+            format!(
+                "a pooler shares sessions between clients within a transaction (PgBouncer pool_mode=statement): set \
+                 {variable} to the server itself, or pool_mode=session"
+            )
         }
     }
 }
@@ -50,11 +71,12 @@ pub async fn detect_pooler(pool: &PgPool) -> Result<Option<SessionSharingPooler>
     with_timeout(PROBE_TIMEOUT, "detecting a pooler", async {
         let mut one = connect(pool, APPLICATION_NAME).await?;
         let mut other = connect(pool, APPLICATION_NAME).await?;
-        let shared = shares_sessions(&mut one, &mut other).await?;
+        let shared = shares_sessions(&mut one, &mut other).await.map_err(postgres_error(COMPARING))?;
         let found = if shared {
-            Some(SessionSharingPooler {
-                keeps_prepared_statements: keeps_prepared_statements(&mut one, &mut other).await,
-            })
+            let keeps_prepared_statements = keeps_prepared_statements(&mut one, &mut other).await;
+            // Last, since the pooler closes the connection of a client that it allows no transaction.
+            let allows_transactions = allows_transactions(&mut one).await;
+            Some(SessionSharingPooler { allows_transactions, keeps_prepared_statements })
         } else {
             None
         };
@@ -67,12 +89,15 @@ pub async fn detect_pooler(pool: &PgPool) -> Result<Option<SessionSharingPooler>
     .await
 }
 
+/// What [`shares_sessions`] does, for its errors.
+pub(crate) const COMPARING: &str = "reading the server processes' ids";
+
 /// Whether two clients that are connected at the same time are answered by the same server process, or one of them by
 /// several.
 ///
 /// # Errors
-/// [`LogError::Postgres`] when Postgres does not answer.
-pub(crate) async fn shares_sessions(one: &mut PgConnection, other: &mut PgConnection) -> Result<bool, LogError> {
+/// [`sqlx::Error`] when Postgres does not answer.
+pub(crate) async fn shares_sessions(one: &mut PgConnection, other: &mut PgConnection) -> Result<bool, sqlx::Error> {
     let mut first = None;
     for _ in 0..PROBE_COUNT {
         let (mine, others) = (backend_pid(one).await?, backend_pid(other).await?);
@@ -84,11 +109,24 @@ pub(crate) async fn shares_sessions(one: &mut PgConnection, other: &mut PgConnec
     Ok(false)
 }
 
+/// Whether a connection was refused because of a parameter of its start that the pooler does not know.
+pub(crate) fn refuses_parameters(error: &sqlx::Error) -> bool {
+    error.as_database_error().is_some_and(|error| error.message().contains(UNKNOWN_PARAMETER))
+}
+
 /// Returns the id of the server process that answers. Uses the simple protocol, which needs no prepared statement.
-async fn backend_pid(connection: &mut PgConnection) -> Result<i32, LogError> {
-    let doing = || postgres_error("reading the server process's id");
-    let row = connection.fetch_one("select pg_backend_pid()").await.map_err(doing())?;
-    row.try_get(0).map_err(doing())
+async fn backend_pid(connection: &mut PgConnection) -> Result<i32, sqlx::Error> {
+    connection.fetch_one("select pg_backend_pid()").await?.try_get(0)
+}
+
+/// Uses the simple protocol, too.
+async fn allows_transactions(connection: &mut PgConnection) -> bool {
+    for statement in ["begin", "select 1", "rollback"] {
+        if connection.execute(statement).await.is_err() {
+            return false;
+        }
+    }
+    true
 }
 
 /// Lets two clients prepare different statements, to which the driver gives the same name, and execute them in turn.
@@ -101,4 +139,26 @@ async fn keeps_prepared_statements(one: &mut PgConnection, other: &mut PgConnect
         }
     }
     true
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_advice_says_what_has_to_change() {
+        let advice = |allows_transactions, keeps_prepared_statements| {
+            let found = SessionSharingPooler { allows_transactions, keeps_prepared_statements };
+            (found.is_usable(), found.advice("DATABASE_URL"))
+        };
+        for (found, is_usable, remedy) in [
+            (advice(true, true), true, "set DATABASE_URL to the server itself, or pool_mode=session, if possible"),
+            (advice(true, false), false, "PgBouncer 1.21 or later with max_prepared_statements=200"),
+            (advice(false, true), false, "PgBouncer pool_mode=statement): set DATABASE_URL to"),
+            (advice(false, false), false, "PgBouncer pool_mode=statement): set DATABASE_URL to"),
+        ] {
+            assert_eq!(found.0, is_usable, "{}", found.1);
+            assert!(found.1.contains(remedy), "{}", found.1);
+        }
+    }
 }

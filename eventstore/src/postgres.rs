@@ -97,17 +97,23 @@ pub fn open_pool(config: &PostgresConfig) -> Result<PgPool, LogError> {
         Some(name) => format!("{APPLICATION_NAME} {name}"),
         None => APPLICATION_NAME.to_owned(),
     };
-    // Also of connections outside of the pool, which take its options.
-    let statement_timeout = config.statement_timeout_ms.to_string();
-    let options = options.application_name(&name).options([("statement_timeout", &statement_timeout)]);
+    // The server's default is as exact, and a pooler refuses parameters of a connection's start that it does not know.
+    let options = options.application_name(&name).extra_float_digits(None);
+    let statement_timeout_ms = config.statement_timeout_ms;
     let pool = PgPoolOptions::new()
         .max_connections(config.max_connections)
         .acquire_timeout(Duration::from_millis(config.acquire_timeout_ms))
         .after_release(|connection, _| {
             Box::pin(async move { connection.fetch_one(IS_OUTSIDE_TRANSACTION).await?.try_get(0) })
         })
+        .after_connect(move |connection, _| limit_statements(connection, statement_timeout_ms))
         .connect_lazy_with(options);
     Ok(pool)
+}
+
+/// By a statement and not by an option of the connection, which a pooler would refuse.
+fn limit_statements(connection: &mut PgConnection, limit_ms: u64) -> BoxFuture<'_, Result<(), sqlx::Error>> {
+    Box::pin(async move { connection.execute(format!("set statement_timeout = {limit_ms}").as_str()).await.map(drop) })
 }
 
 /// Key of the advisory lock that serializes migrations: 'MHMG'.
@@ -123,9 +129,11 @@ pub async fn migrate(pool: &PgPool) -> Result<(), LogError> {
     let doing = || postgres_error("waiting for other migrations");
     // Without a limit of statements: building an index takes as long as the table is large, and so does waiting for
     // another program that does.
-    let options = pool.connect_options().as_ref().clone().options([("statement_timeout", "0")]);
-    let acquire_timeout = pool.options().get_acquire_timeout();
-    let pool = &PgPoolOptions::new().max_connections(2).acquire_timeout(acquire_timeout).connect_lazy_with(options);
+    let pool = &PgPoolOptions::new()
+        .max_connections(2)
+        .acquire_timeout(pool.options().get_acquire_timeout())
+        .after_connect(|connection, _| limit_statements(connection, 0))
+        .connect_lazy_with(pool.connect_options().as_ref().clone());
     // A transaction-level lock: sqlx's own lock is session-level, and behind a session-sharing pooler it would never be
     // released.
     let mut transaction = pool.begin().await.map_err(doing())?;

@@ -22,13 +22,17 @@ pub(crate) enum ConnectionProblem {
     ServerRequiresTls,
     /// The server does not accept user, password or key.
     Credentials,
+    /// A pooler does not know a parameter of the connection's start.
+    StartParameter,
+    /// The server of a setting for a cluster of Redis is not part of one.
+    NotACluster,
 }
 
 /// Texts of rustls, OpenSSL, the clients and the servers, in lower case. The first one that occurs counts.
 const TEXTS: &[(&str, ConnectionProblem)] = {
     use ConnectionProblem::{
-        ClientCertificate, Credentials, ExpiredCertificate, ServerRequiresTls, ServerWithoutTls, UntrustedAuthority,
-        WrongServerName,
+        ClientCertificate, Credentials, ExpiredCertificate, NotACluster, ServerRequiresTls, ServerWithoutTls,
+        StartParameter, UntrustedAuthority, WrongServerName,
     };
     &[
         ("certificate expired", ExpiredCertificate),
@@ -73,6 +77,8 @@ const TEXTS: &[(&str, ConnectionProblem)] = {
         ("api key", Credentials),
         ("answers 401", Credentials),
         ("answers 403", Credentials),
+        ("unsupported startup parameter", StartParameter),
+        ("no nodes found for multi-node operation", NotACluster),
     ]
 };
 
@@ -114,6 +120,16 @@ impl ConnectionProblem {
             }
             Self::ServerRequiresTls => format!("the server requires TLS: {}", settings.with_tls),
             Self::Credentials => format!("the server does not accept the user: correct {}", settings.credentials),
+            Self::StartParameter => format!(
+                "the pooler does not know a parameter of the connection's start: remove it from {}, or add it to \
+                 ignore_startup_parameters of PgBouncer",
+                settings.address
+            ),
+            Self::NotACluster => format!(
+                "no node of a Redis Cluster with slots answers there: set {} to false, or name nodes of the cluster in {}",
+                setting_variable("redis.cluster"),
+                settings.address
+            ),
         }
     }
 }

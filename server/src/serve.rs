@@ -22,7 +22,7 @@ mod termination_signals;
 
 use std::{future::Future, net::SocketAddr, time::Duration};
 
-use api::app_context::{AppContext, BackingService};
+use api::app_context::{AppContext, BackingService, UnusablePooler};
 use eventstore::registry::SchemaStoreError;
 use projections::runtime::{ControlError, RuntimeError};
 use sqlx::PgPool;
@@ -51,6 +51,9 @@ pub enum ServeError {
         /// The startup timeout, in seconds.
         waited_s: u64,
     },
+    /// The program does not work behind the pooler between it and a database.
+    #[error("connecting to Postgres")]
+    Pooler(#[source] UnusablePooler),
     /// The certificate of the listeners cannot be used.
     #[error("reading the certificate of the listeners")]
     Certificate(#[source] engine_security::TlsFileError),

@@ -3,6 +3,7 @@
 mod append;
 mod facts;
 mod fence;
+mod pgbouncer;
 mod pool;
 mod relay;
 mod replay;

@@ -30,6 +30,7 @@ pub mod log_events;
 mod metric_table;
 pub mod notice_import;
 pub mod opportunity_history;
+mod pgbouncer;
 mod product_handle;
 mod product_instance;
 mod product_process;
@@ -65,13 +66,14 @@ pub use self::{
     http_response::{HttpResponse, build_request},
     kafka_proxy::KafkaProxy,
     metric_table::{DocumentedMetric, MetricTable, ShownSeries, parse_series},
+    pgbouncer::{PgBouncer, PoolMode},
     product_handle::ProductHandle,
     product_instance::{ProductInstance, document_work_settings, shared_product},
     product_process::{ProductEdge, ProductProcess},
     program_under_test::medhub_local,
     proposal_editor::ProposalEditor,
-    read_models::{analytics, analytics_in, embedding_model, lists, search, views, views_config},
-    redis_cluster::RedisCluster,
+    read_models::{analytics, analytics_in, embedding_model, lists, redis_away, search, views, views_config},
+    redis_cluster::{MovingSlot, RedisCluster},
     running_relay::RunningRelay,
     s3_server::{S3Server, s3_server},
     secured_engines::{PASSWORD, SecuredEngines, SecuredProduct, authorities},

@@ -89,3 +89,8 @@ pub async fn views_config() -> RedisConfig {
     let url = engines().await.variable("REDIS_URL").to_owned();
     RedisConfig { url, key_prefix: TestNamespace::new().key_prefix(), ..RedisConfig::default() }
 }
+
+/// Settings of a Redis that does not answer.
+pub fn redis_away() -> RedisConfig {
+    RedisConfig { url: "redis://127.0.0.1:1".to_owned(), ..RedisConfig::default() }
+}

@@ -1,75 +1,293 @@
-//! A `Redis` server in cluster mode. It serves all slots alone, and refuses commands and scripts whose keys are in several
-//! slots, which a server without cluster mode accepts.
+//! A `Redis` Cluster: three primaries, each with a replica, that share the slots.
 
 use std::{
+    collections::HashMap,
     net::TcpListener,
+    ops::Range,
+    path::Path,
     process::{Child, Stdio},
     thread,
 };
 
 use anyhow::Context as _;
-use redis::aio::MultiplexedConnection;
+use redis::{FromRedisValue, aio::MultiplexedConnection};
 
 use crate::{engines, eventually, failure::or_fail, guarded_child, test_folder::TestFolder};
 
 /// Slots of a cluster.
-const SLOTS: u16 = 16_384;
+const SLOTS: usize = 16_384;
+
+/// Number of primaries, and of replicas.
+const PRIMARIES: usize = 3;
 
 /// The port of the cluster's bus is the server's port plus this.
 const BUS_PORT_OFFSET: u16 = 10_000;
 
-/// A running server; it ends when it is dropped.
+/// Settings of each server. One that was silent for a second has failed for the others.
+const SETTINGS: &[&str] = &[
+    "--bind",
+    "127.0.0.1",
+    "--save",
+    "",
+    "--cluster-enabled",
+    "yes",
+    "--cluster-node-timeout",
+    "1000",
+    "--repl-diskless-sync",
+    "yes",
+    "--repl-diskless-sync-delay",
+    "0",
+];
+
+/// The running servers; they end when it is dropped.
 #[derive(Debug)]
 pub struct RedisCluster {
-    url: String,
+    program: String,
+    /// The primaries, then the replica of each.
+    servers: Vec<ClusterServer>,
+    folder: TestFolder,
+}
+
+#[derive(Debug)]
+struct ClusterServer {
+    port: u16,
     child: Child,
-    _folder: TestFolder,
+}
+
+/// A slot on its way from one primary to another, with half of its keys on each.
+#[derive(Debug)]
+pub struct MovingSlot {
+    slot: String,
+    /// A key of the slot.
+    key: String,
+    source: usize,
+    target: usize,
 }
 
 impl RedisCluster {
-    /// Starts the server with the program of the shared engines.
+    /// Starts the servers with the program of the shared engines, and makes a cluster of them.
     ///
     /// # Panics
-    /// If it does not start.
+    /// If they do not become one.
     pub async fn start() -> Self {
         let program = or_fail(
             server_program(engines().await.variable("REDIS_URL")).await,
             "finding the program of the shared Redis",
         );
-        let (folder, port) = (TestFolder::new(), or_fail(free_port(), "finding a port"));
-        let mut command = guarded_child::command(&program);
-        command.args(["--bind", "127.0.0.1", "--port", &port.to_string(), "--cluster-enabled", "yes", "--save", ""]);
-        command.current_dir(folder.path()).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-        let child = or_fail(guarded_child::spawn_guarded(command), "starting Redis");
-        let server = Self { url: format!("redis://127.0.0.1:{port}"), child, _folder: folder };
-        let mut connection = eventually(async || server.connect().await).await;
-        let slots: Vec<u16> = (0..SLOTS).collect();
-        let added = redis::cmd("CLUSTER").arg("ADDSLOTS").arg(slots).exec_async(&mut connection).await;
-        or_fail(added, "assigning the slots");
-        eventually(async || {
-            let info: String = redis::cmd("CLUSTER").arg("INFO").query_async(&mut connection.clone()).await?;
-            anyhow::ensure!(info.contains("cluster_state:ok"), "{info}");
-            Ok(())
-        })
-        .await;
-        server
+        let folder = TestFolder::new();
+        let ports = or_fail(free_ports(2 * PRIMARIES), "finding ports");
+        let launch = |port| or_fail(ClusterServer::launch(&program, folder.path(), port), "starting Redis");
+        let servers = ports.into_iter().map(launch).collect();
+        let cluster = Self { program, servers, folder };
+        cluster.join_servers().await;
+        cluster.assign_replicas().await;
+        cluster
     }
 
-    /// The address of the server.
-    pub fn url(&self) -> &str {
-        &self.url
+    /// Where the product finds it: some of the servers.
+    pub fn address(&self) -> String {
+        let [first, second, third] = [0, 1, PRIMARIES].map(|index| self.servers[index].port);
+        format!("redis://127.0.0.1:{first},127.0.0.1:{second},127.0.0.1:{third}")
     }
 
-    async fn connect(&self) -> redis::RedisResult<MultiplexedConnection> {
-        redis::Client::open(self.url.as_str())?.get_multiplexed_async_connection().await
+    /// The address of one primary, as that of a server without a cluster.
+    pub fn primary_url(&self) -> String {
+        self.servers[1].url()
+    }
+
+    /// Begins to move the slot of a key, as `redis-cli --cluster reshard` does. No primary may have failed before.
+    ///
+    /// # Panics
+    /// If a server refuses it.
+    pub async fn begin_moving(&self, key: &str) -> MovingSlot {
+        let first = &self.servers[0];
+        let slot: u16 = or_fail(first.query(&["CLUSTER", "KEYSLOT", key]).await, "asking for a slot");
+        let is_of = |index: &usize| slot_range(*index).contains(&usize::from(slot));
+        let source = or_fail((0..PRIMARIES).find(is_of).ok_or("none"), "looking for the slot's primary");
+        let slot = slot.to_string();
+        let target = (source + 1) % PRIMARIES;
+        let [source_id, target_id] = [self.server_id(source).await, self.server_id(target).await];
+        self.servers[target].command(&["CLUSTER", "SETSLOT", &slot, "IMPORTING", &source_id]).await;
+        self.servers[source].command(&["CLUSTER", "SETSLOT", &slot, "MIGRATING", &target_id]).await;
+        let moving = MovingSlot { slot, key: key.to_owned(), source, target };
+        let keys = self.keys_to_move(&moving).await;
+        assert!(keys.len() > 1, "slot {} has too few keys: {keys:?}", moving.slot);
+        self.move_keys(&moving, &keys[..keys.len() / 2]).await;
+        moving
+    }
+
+    /// Moves the rest of the slot, tells the primaries, and waits until all servers know.
+    ///
+    /// # Panics
+    /// If a server refuses it.
+    pub async fn finish_moving(&self, moving: &MovingSlot) {
+        let target_id = self.server_id(moving.target).await;
+        let keys = self.keys_to_move(moving).await;
+        self.move_keys(moving, &keys).await;
+        let others = (0..PRIMARIES).filter(|index| *index != moving.target);
+        for index in [moving.target].into_iter().chain(others) {
+            self.servers[index].command(&["CLUSTER", "SETSLOT", &moving.slot, "NODE", &target_id]).await;
+        }
+        let target = format!("127.0.0.1:{}", self.servers[moving.target].port);
+        for server in self.servers.iter().filter(|server| server.port != self.servers[moving.target].port) {
+            eventually(async || match server.query::<redis::Value>(&["GET", &moving.key]).await {
+                Err(error) if error.redirect_node().is_some_and(|(node, _)| node == target) => Ok(()),
+                answer => Err(format!("{answer:?}")),
+            })
+            .await;
+        }
+    }
+
+    async fn server_id(&self, index: usize) -> String {
+        or_fail(self.servers[index].query(&["CLUSTER", "MYID"]).await, "asking for a server's id")
+    }
+
+    async fn keys_to_move(&self, moving: &MovingSlot) -> Vec<String> {
+        let asked = self.servers[moving.source].query(&["CLUSTER", "GETKEYSINSLOT", &moving.slot, "1000"]).await;
+        or_fail(asked, "listing the keys of a slot")
+    }
+
+    async fn move_keys(&self, moving: &MovingSlot, keys: &[String]) {
+        let port = self.servers[moving.target].port.to_string();
+        for key in keys {
+            self.servers[moving.source].command(&["MIGRATE", "127.0.0.1", &port, key, "0", "5000"]).await;
+        }
+    }
+
+    /// Kills a primary as a crash would, and waits until its replica has taken its place.
+    ///
+    /// # Panics
+    /// If it does not.
+    pub async fn fail_over(&mut self) {
+        or_fail(self.servers[0].child.kill(), "killing a primary");
+        or_fail(self.servers[0].child.wait(), "waiting for a primary's end");
+        self.servers[PRIMARIES].wait_for("replication", "role", "master").await;
+    }
+
+    /// Starts the server again that [`Self::fail_over`] has killed: it becomes a replica.
+    ///
+    /// # Panics
+    /// If it does not.
+    pub async fn restart_failed(&mut self) {
+        let port = self.servers[0].port;
+        self.servers[0] = or_fail(ClusterServer::launch(&self.program, self.folder.path(), port), "starting Redis");
+        self.servers[0].wait_for("replication", "master_link_status", "up").await;
+    }
+
+    /// All keys.
+    ///
+    /// # Panics
+    /// If a server does not answer.
+    pub async fn list_keys(&self) -> Vec<String> {
+        let mut keys: Vec<String> = vec![];
+        for server in &self.servers {
+            if server.info("replication").await.get("role").map(String::as_str) == Some("master") {
+                let found: Vec<String> = or_fail(server.query(&["KEYS", "*"]).await, "listing keys");
+                keys.extend(found);
+            }
+        }
+        keys
+    }
+
+    async fn join_servers(&self) {
+        let first = &self.servers[0];
+        for (index, server) in self.servers.iter().enumerate() {
+            eventually(async || server.query::<String>(&["PING"]).await).await;
+            // Otherwise servers would have to agree on epochs of their own first.
+            server.command(&["CLUSTER", "SET-CONFIG-EPOCH", &(index + 1).to_string()]).await;
+            if index < PRIMARIES {
+                let slots: Vec<String> = slot_range(index).map(|slot| slot.to_string()).collect();
+                let arguments: Vec<_> =
+                    ["CLUSTER", "ADDSLOTS"].into_iter().chain(slots.iter().map(String::as_str)).collect();
+                server.command(&arguments).await;
+            }
+            if index > 0 {
+                first.command(&["CLUSTER", "MEET", "127.0.0.1", &server.port.to_string()]).await;
+            }
+        }
+        for server in &self.servers {
+            server.wait_for_cluster("cluster_known_nodes", &self.servers.len().to_string()).await;
+        }
+    }
+
+    async fn assign_replicas(&self) {
+        let replicas = &self.servers[PRIMARIES..];
+        for (primary, replica) in replicas.iter().enumerate() {
+            let id = self.server_id(primary).await;
+            eventually(async || replica.query::<String>(&["CLUSTER", "REPLICATE", &id]).await).await;
+        }
+        for server in &self.servers {
+            server.wait_for_cluster("cluster_state", "ok").await;
+            server.wait_for_cluster("cluster_size", &PRIMARIES.to_string()).await;
+        }
+        for replica in replicas {
+            replica.wait_for("replication", "master_link_status", "up").await;
+        }
     }
 }
 
-impl Drop for RedisCluster {
+impl ClusterServer {
+    fn launch(program: &str, parent: &Path, port: u16) -> anyhow::Result<Self> {
+        let folder = parent.join(port.to_string());
+        std::fs::create_dir_all(&folder)?;
+        let mut command = guarded_child::command(program);
+        command.args(SETTINGS).args(["--port", &port.to_string()]).current_dir(&folder);
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        Ok(Self { port, child: guarded_child::spawn_guarded(command)? })
+    }
+
+    fn url(&self) -> String {
+        format!("redis://127.0.0.1:{}", self.port)
+    }
+
+    async fn query<T: FromRedisValue>(&self, words: &[&str]) -> redis::RedisResult<T> {
+        let client = redis::Client::open(self.url())?;
+        let mut connection: MultiplexedConnection = client.get_multiplexed_async_connection().await?;
+        let (name, arguments) = words.split_first().unwrap_or((&"PING", &[]));
+        redis::cmd(name).arg(arguments).query_async(&mut connection).await
+    }
+
+    async fn command(&self, words: &[&str]) {
+        let _answer: redis::Value = or_fail(self.query(words).await, "sending a command to a server of the cluster");
+    }
+
+    async fn info(&self, section: &str) -> HashMap<String, String> {
+        parse_fields(&or_fail(self.query::<String>(&["INFO", section]).await, "asking a server"))
+    }
+
+    async fn wait_for(&self, section: &str, field: &str, value: &str) {
+        self.wait_for_field(&["INFO", section], field, value).await;
+    }
+
+    async fn wait_for_cluster(&self, field: &str, value: &str) {
+        self.wait_for_field(&["CLUSTER", "INFO"], field, value).await;
+    }
+
+    async fn wait_for_field(&self, words: &[&str], field: &str, value: &str) {
+        eventually(async || {
+            let fields = parse_fields(&self.query::<String>(words).await?);
+            anyhow::ensure!(fields.get(field).map(String::as_str) == Some(value), "{field} in {fields:?}");
+            Ok(())
+        })
+        .await;
+    }
+}
+
+impl Drop for ClusterServer {
     fn drop(&mut self) {
         // Both fail only when the process has ended already.
         let (_ended, _reaped) = (self.child.kill(), self.child.wait());
     }
+}
+
+/// The slots of a primary, from the beginning.
+fn slot_range(primary: usize) -> Range<usize> {
+    SLOTS * primary / PRIMARIES..SLOTS * (primary + 1) / PRIMARIES
+}
+
+fn parse_fields(text: &str) -> HashMap<String, String> {
+    let fields = text.lines().filter_map(|line| line.trim().split_once(':'));
+    fields.map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
 }
 
 /// The program of the server at `url`, as that server names it.
@@ -81,15 +299,20 @@ pub(crate) async fn server_program(url: &str) -> anyhow::Result<String> {
     line.map(|program| program.trim().to_owned()).context("the server does not name its program")
 }
 
-/// A free port whose bus port is free, too.
-fn free_port() -> anyhow::Result<u16> {
-    for _ in 0..100 {
-        let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
-        let bus = port.checked_add(BUS_PORT_OFFSET);
-        if bus.is_some_and(|bus| TcpListener::bind(("127.0.0.1", bus)).is_ok()) {
-            return Ok(port);
+/// Different free ports whose bus ports are free, too.
+fn free_ports(count: usize) -> anyhow::Result<Vec<u16>> {
+    let mut taken = vec![];
+    for _ in 0..100 * count {
+        let listener = TcpListener::bind("127.0.0.1:0")?;
+        let port = listener.local_addr()?.port();
+        let bus = port.checked_add(BUS_PORT_OFFSET).map(|bus| TcpListener::bind(("127.0.0.1", bus)));
+        if let Some(Ok(bus)) = bus {
+            taken.push((port, listener, bus));
+        }
+        if taken.len() == count {
+            return Ok(taken.into_iter().map(|(port, ..)| port).collect());
         }
         thread::yield_now();
     }
-    anyhow::bail!("no free port has a free bus port")
+    anyhow::bail!("too few free ports have free bus ports")
 }

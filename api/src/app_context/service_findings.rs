@@ -6,6 +6,7 @@ use std::{future::Future, time::Duration};
 use eventstore::{pooler, topic};
 use futures::{FutureExt, future::join_all};
 use serde::Serialize;
+use sqlx::PgPool;
 
 use super::{AppContext, BackingService};
 
@@ -23,32 +24,78 @@ pub struct ServiceFinding {
     pub harmful: bool,
 }
 
+/// A pooler between this program and a database, behind which it does not work. The text says what to do.
+#[derive(Debug, thiserror::Error)]
+#[error("{advice}")]
+pub struct UnusablePooler {
+    advice: String,
+}
+
+/// Refuses a pooler behind which the program does not work; `service` is the one whose database it is. A database that
+/// does not answer is not refused.
+///
+/// # Errors
+/// [`UnusablePooler`] says what to do.
+pub async fn refuse_unusable_pooler(service: BackingService, pool: &PgPool) -> Result<(), UnusablePooler> {
+    match pooler::detect_pooler(pool).await {
+        Ok(Some(found)) if !found.is_usable() => Err(UnusablePooler { advice: found.advice(service.env_variable()) }),
+        Ok(_) => Ok(()),
+        Err(error) => {
+            tracing::debug!(engine = service.name(), error = &error as &dyn std::error::Error, "looking for a pooler");
+            Ok(())
+        }
+    }
+}
+
 impl AppContext {
+    /// Refuses poolers between this program and its databases, as far as they are among `services`, behind which it
+    /// does not work.
+    ///
+    /// # Errors
+    /// [`UnusablePooler`] of the first such database.
+    pub async fn refuse_unusable_poolers(&self, services: &[BackingService]) -> Result<(), UnusablePooler> {
+        for service in services {
+            if let Some(pool) = self.database_of(*service) {
+                refuse_unusable_pooler(*service, pool).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The database of a service, unless it is that of another one.
+    fn database_of(&self, service: BackingService) -> Option<&PgPool> {
+        match service {
+            BackingService::POSTGRES => Some(&self.pool),
+            BackingService::Lists => self.lists_database.as_ref(),
+            BackingService::Engine(_) | BackingService::Objects => None,
+        }
+    }
+
     /// Checks the settings of these engines. Engines that do not answer have no findings.
     pub async fn collect_findings(&self, engines: &[BackingService]) -> Vec<ServiceFinding> {
         let check = |engine: &BackingService| match *engine {
-            BackingService::POSTGRES => self.check_pooler().boxed(),
+            service @ (BackingService::POSTGRES | BackingService::Lists) => self.check_pooler(service).boxed(),
             BackingService::KAFKA => self.check_topics().boxed(),
-            BackingService::REDIS => self.check_eviction().boxed(),
+            BackingService::REDIS => self.check_redis().boxed(),
             BackingService::CLICKHOUSE
             | BackingService::QDRANT
             | BackingService::REGISTRY
-            | BackingService::Lists
             | BackingService::Objects => async { vec![] }.boxed(),
         };
         let found = join_all(engines.iter().map(|engine| check_with_timeout(*engine, check(engine)))).await;
         found.into_iter().flatten().collect()
     }
 
-    async fn check_pooler(&self) -> Vec<ServiceFinding> {
-        match pooler::detect_pooler(&self.pool).await {
-            Ok(Some(shared)) => vec![ServiceFinding {
-                engine: BackingService::POSTGRES,
-                text: shared.advice().to_owned(),
-                harmful: !shared.keeps_prepared_statements,
+    async fn check_pooler(&self, service: BackingService) -> Vec<ServiceFinding> {
+        let Some(pool) = self.database_of(service) else { return vec![] };
+        match pooler::detect_pooler(pool).await {
+            Ok(Some(found)) => vec![ServiceFinding {
+                engine: service,
+                text: found.advice(service.env_variable()),
+                harmful: !found.is_usable(),
             }],
             Ok(None) => vec![],
-            Err(error) => log_unavailable(BackingService::POSTGRES, &error),
+            Err(error) => log_unavailable(service, &error),
         }
     }
 
@@ -62,9 +109,9 @@ impl AppContext {
         }
     }
 
-    async fn check_eviction(&self) -> Vec<ServiceFinding> {
-        match self.read_models.current().opportunity_views.eviction_warning().await {
-            Ok(evicts) => evicts
+    async fn check_redis(&self) -> Vec<ServiceFinding> {
+        match self.read_models.current().opportunity_views.server_warnings().await {
+            Ok(warnings) => warnings
                 .into_iter()
                 .map(|text| ServiceFinding { engine: BackingService::REDIS, text, harmful: true })
                 .collect(),

@@ -9,10 +9,8 @@ use std::{
 use chrono::{DateTime, Utc};
 use lru::LruCache;
 use projections::storage::redis::RedisConfig;
-use redis::{
-    RedisError,
-    aio::{ConnectionManager, ConnectionManagerConfig},
-};
+use redis::RedisError;
+use redis_connections::RedisConnection;
 use sha2::{Digest, Sha256};
 
 /// Maximum number of cached lookups.
@@ -38,7 +36,7 @@ type SignOutLookups = LruCache<TokenId, (Instant, bool)>;
 /// Stores and looks up signed-out tokens. Cheap to clone; clones share the cache.
 #[derive(Clone)]
 pub(super) struct SignedOutTokens {
-    connection: ConnectionManager,
+    connection: RedisConnection,
     prefix: Arc<str>,
     lookups: Arc<Mutex<SignOutLookups>>,
     /// Maximum age of cached lookups; sign-outs by this process are effective at once.
@@ -48,11 +46,7 @@ pub(super) struct SignedOutTokens {
 impl SignedOutTokens {
     /// Creates a store in the `Redis` of the views. Call it inside a Tokio runtime.
     pub(super) fn new(redis: &RedisConfig, max_age: Duration) -> Result<Self, RedisError> {
-        let manager = ConnectionManagerConfig::new()
-            .set_connection_timeout(Some(REDIS_TIMEOUT))
-            .set_response_timeout(Some(REDIS_TIMEOUT))
-            .set_number_of_retries(1);
-        let connection = ConnectionManager::new_lazy_with_config(redis.open_client()?, manager)?;
+        let connection = redis.endpoint()?.open_connection(REDIS_TIMEOUT)?;
         let prefix = format!("{}signed-out:", redis.key_prefix).into();
         Ok(Self { connection, prefix, lookups: Arc::new(Mutex::new(LruCache::new(MAX_LOOKUPS))), max_age })
     }

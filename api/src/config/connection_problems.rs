@@ -34,6 +34,8 @@ impl EngineConfig {
             problems.extend(tls.find_scheme_problem(section, url, engine.variable(), scheme));
             problems.extend(tls.find_problems(section));
         }
+        problems.extend(self.qdrant.find_distribution_problem());
+        problems.extend(self.redis.find_address_problem(EngineKind::Redis.variable()));
         if !self.qdrant.api_key.expose().bytes().all(|byte| byte.is_ascii_graphic()) {
             // Its client would put a key that is no header into its errors.
             let variable = setting_variable("qdrant.api_key");
@@ -55,6 +57,18 @@ mod tests {
             EngineConfig::default().find_connection_problems(&PostgresTlsVariables::default()),
             Vec::<String>::new()
         );
+    }
+
+    #[test]
+    fn nodes_of_a_cluster_need_its_setting() {
+        let mut config = EngineConfig::default();
+        config.redis.url = "redis://:s3cret@h:1,i:2".to_owned();
+        let problems = config.find_connection_problems(&PostgresTlsVariables::default());
+        assert!(matches!(&problems[..], [problem] if problem.starts_with("REDIS_URL: ")), "{problems:?}");
+        assert!(!problems[0].contains("s3cret") && problems[0].contains("MEDHUB__REDIS__CLUSTER"), "{problems:?}");
+        config.redis.cluster = true;
+        let problems = config.find_connection_problems(&PostgresTlsVariables::default());
+        assert_eq!(problems, Vec::<String>::new());
     }
 
     #[test]

@@ -16,7 +16,7 @@ use std::{
 
 use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 use projections::storage::redis::RedisConfig;
-use redis::aio::{ConnectionManager, ConnectionManagerConfig};
+use redis_connections::RedisConnection;
 use sha2::{Digest, Sha256};
 
 use self::local_counter::{ChargeOutcome, LocalRateCounter};
@@ -58,7 +58,7 @@ pub struct RateLimitStatus {
 pub struct RateLimiter {
     config: RateLimitConfig,
     prefix: Arc<str>,
-    connection: Option<ConnectionManager>,
+    connection: Option<RedisConnection>,
     local: LocalRateCounter,
     /// Until when `Redis` is not called, in milliseconds since `started_at`.
     redis_retry_at_ms: Arc<AtomicU64>,
@@ -71,11 +71,7 @@ impl RateLimiter {
     /// # Errors
     /// [`redis::RedisError`] when the URL is invalid.
     pub fn new(config: &RateLimitConfig, redis: &RedisConfig) -> Result<Self, redis::RedisError> {
-        let manager = ConnectionManagerConfig::new()
-            .set_connection_timeout(Some(REDIS_TIMEOUT))
-            .set_response_timeout(Some(REDIS_TIMEOUT))
-            .set_number_of_retries(1);
-        let connection = ConnectionManager::new_lazy_with_config(redis.open_client()?, manager)?;
+        let connection = redis.endpoint()?.open_connection(REDIS_TIMEOUT)?;
         let prefix = format!("{}limit:", redis.key_prefix).into();
         Ok(Self { prefix, connection: Some(connection), ..Self::local_only(config) })
     }

@@ -24,7 +24,7 @@ use tokio_util::task::AbortOnDropHandle;
 
 use crate::{
     error::{LogError, postgres_error},
-    pooler::shares_sessions,
+    pooler::{COMPARING, shares_sessions},
     postgres::{connect, with_timeout},
 };
 
@@ -169,7 +169,7 @@ impl AppendListener {
         session.eager_reconnect(false);
         let mut probe = connect(&self.pool, PROBE_NAME).await?;
         let connection = session.acquire().await.map_err(doing())?;
-        let comparing = shares_sessions(connection, &mut probe);
+        let comparing = async { shares_sessions(connection, &mut probe).await.map_err(postgres_error(COMPARING)) };
         let is_shared = with_timeout(STATEMENT_TIMEOUT, "detecting a pooler", comparing).await?;
         // The result is known: an error while closing does not matter.
         drop(timeout(STATEMENT_TIMEOUT, probe.close()).await);

@@ -105,11 +105,10 @@ fn classify_error(error: RedisError) -> ProjectionError {
 
 #[cfg(test)]
 mod tests {
+    use redis_connections::key_slot;
+
     use super::*;
-    use crate::{
-        fixture::{discovered, recorded_event},
-        storage::redis::cluster_slot,
-    };
+    use crate::fixture::{discovered, recorded_event};
 
     #[tokio::test]
     async fn each_call_has_changes_of_one_tenant_in_one_slot() {
@@ -122,7 +121,7 @@ mod tests {
         let calls = feed.publish_calls(&changes).unwrap();
         assert_eq!(calls.iter().map(|call| call.keys().len()).collect::<Vec<_>>(), [1, 2, 1, 1, CHANGES_PER_CALL, 1]);
         for call in &calls {
-            assert!(call.keys().iter().all(|key| cluster_slot(key) == cluster_slot(&call.keys()[0])), "{call:?}");
+            assert!(call.keys().iter().all(|key| key_slot(key) == key_slot(&call.keys()[0])), "{call:?}");
         }
     }
 }

@@ -12,7 +12,7 @@ use crate::{
     storage::redis::{escape_glob, unavailable_error, unreadable_error},
 };
 
-/// Time limit of connecting and subscribing: the client has none for such connections.
+/// Time limit of subscribing: the client has none for such connections.
 const SUBSCRIBE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A dedicated connection that receives changes. Dropping it closes the connection.
@@ -24,15 +24,13 @@ impl ChangeFeed {
     /// # Errors
     /// [`QueryError`] when the server is unavailable.
     pub async fn subscribe(&self) -> Result<FeedSubscription, QueryError> {
-        let subscribing = async {
-            let mut connection = self.client().client().get_async_pubsub().await?;
-            connection.psubscribe(format!("{}*", escape_glob(self.channel_prefix()))).await?;
-            Ok::<_, RedisError>(FeedSubscription(connection))
-        };
-        let subscribed = timeout(SUBSCRIBE_TIMEOUT, subscribing).await;
-        subscribed
+        let mut connection = self.client().open_subscription().await?;
+        let subscribing = connection.psubscribe(format!("{}*", escape_glob(self.channel_prefix())));
+        timeout(SUBSCRIBE_TIMEOUT, subscribing)
+            .await
             .unwrap_or_else(|_elapsed| Err(RedisError::from(io::Error::from(io::ErrorKind::TimedOut))))
-            .map_err(unavailable_error)
+            .map_err(unavailable_error)?;
+        Ok(FeedSubscription(connection))
     }
 }
 

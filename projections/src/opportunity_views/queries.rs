@@ -61,12 +61,12 @@ impl OpportunityViews {
         self.store.client().ping().await
     }
 
-    /// Returns a warning if the server evicts keys when it is full.
+    /// Returns warnings about servers that would lose or refuse what is written to them.
     ///
     /// # Errors
-    /// [`QueryError`] when the server does not respond.
-    pub async fn eviction_warning(&self) -> Result<Option<String>, QueryError> {
-        self.store.client().eviction_warning().await
+    /// [`QueryError`] when a server does not respond.
+    pub async fn server_warnings(&self) -> Result<Vec<String>, QueryError> {
+        self.store.client().server_warnings().await
     }
 
     /// Returns the detail view of an opportunity; `None` when it is not on record.

@@ -11,6 +11,10 @@ impl fmt::Debug for RedactedUrl<'_> {
         let Some((scheme, rest)) = self.0.split_once("://") else {
             return f.write_str(self.0);
         };
+        if rest.contains("://") {
+            // A list of URLs, each of which may have a password.
+            return write!(f, "{scheme}://***");
+        }
         match rest[..authority_end(rest)].rfind('@') {
             Some(at) => write!(f, "{scheme}://***{}", &rest[at..]),
             None => f.write_str(self.0),
@@ -28,6 +32,8 @@ mod tests {
         assert_eq!(redacted("redis://:s3cr3t@127.0.0.1:6379/2"), "redis://***@127.0.0.1:6379/2");
         assert_eq!(redacted("http://me:p@ss@host:8123"), "http://***@host:8123");
         assert_eq!(redacted("http://host:8123/?user=a@b"), "http://host:8123/?user=a@b");
+        assert_eq!(redacted("redis://:s3cr3t@h:1,i:2"), "redis://***@h:1,i:2");
+        assert_eq!(redacted("redis://:s3cr3t@h:1,redis://:s3cr3t@i:2"), "redis://***");
         assert_eq!(redacted("host"), "host");
     }
 }

@@ -11,22 +11,21 @@
 
 mod config;
 mod errors;
-mod eviction;
 mod figure_delta;
 mod generation_markers;
 mod generation_scan;
 mod hash_scan;
 mod hash_tag;
+mod key_scan;
 mod redis_client;
 mod script_call;
+mod server_warnings;
 mod state_batch;
 mod state_cache;
 mod state_key;
 mod state_write;
 mod versioned_state_store;
 
-#[cfg(test)]
-pub(crate) use self::hash_tag::cluster_slot;
 pub use self::{
     config::RedisConfig,
     errors::{SequenceGap, unreadable_error},

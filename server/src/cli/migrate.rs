@@ -30,6 +30,7 @@ impl MigrateArgs {
     pub(super) async fn run(self, config: &MedhubConfig) -> anyhow::Result<ExitCode> {
         let Self {} = self;
         let app = engine_clients::open_app_context(config).await?;
+        app.refuse_unusable_poolers(&[BackingService::POSTGRES, BackingService::Lists]).await?;
         run_step("Postgres schema", eventstore::postgres::migrate(&app.pool)).await?;
         register_schemas(&app, config).await?;
         run_step("Kafka topics", eventstore::topic::ensure_topics(&config.engines.kafka)).await?;

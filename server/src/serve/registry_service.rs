@@ -1,6 +1,10 @@
 //! The role `registry`: the schema registry as a service, which needs Postgres only.
 
-use api::{http::rate_limiter::RateLimiter, routes};
+use api::{
+    app_context::{BackingService, refuse_unusable_pooler},
+    http::rate_limiter::RateLimiter,
+    routes,
+};
 use eventstore::registry::SchemaStore;
 use sqlx::PgPool;
 
@@ -27,6 +31,7 @@ pub async fn run(pool: PgPool, config: &MedhubConfig) -> Result<(), ServeError> 
 
 async fn start_registry(pool: &PgPool, config: &MedhubConfig) -> Result<PartSupervisor, ServeError> {
     startup_wait::wait_for_postgres(pool, config.serve.startup_timeout()).await?;
+    refuse_unusable_pooler(BackingService::POSTGRES, pool).await.map_err(ServeError::Pooler)?;
     let store = SchemaStore::new(pool.clone());
     store.create_tables().await.map_err(ServeError::Registry)?;
     let certificate = open_certificate(config)?;

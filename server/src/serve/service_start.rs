@@ -41,6 +41,7 @@ pub(super) async fn start_parts(
 ) -> Result<PartSupervisor, ServeError> {
     let required = role.required_services(&config.work);
     startup_wait::wait_for_services(app, required, config.serve.startup_timeout()).await?;
+    app.refuse_unusable_poolers(required).await.map_err(ServeError::Pooler)?;
     if required.contains(&BackingService::POSTGRES) {
         startup_wait::wait_for_migration(app, config.serve.startup_timeout()).await?;
         app.read_models.refresh_pointer(app.runtime.control()).await.map_err(ServeError::Generations)?;

@@ -294,8 +294,7 @@ impl GenerationFixture {
         let config =
             CollaborationConfig { quiet_ms: 3_600_000, at_latest_ms: 3_600_000, ..CollaborationConfig::default() };
         // No Redis listens there: the channel to other processes is not needed for typing.
-        let peers =
-            PeerChannelConfig { client: redis::Client::open("redis://127.0.0.1:1").unwrap(), prefix: String::new() };
+        let peers = PeerChannelConfig { endpoint: tests::redis_away().endpoint().unwrap(), prefix: String::new() };
         let rooms = RoomManager::new(config, self.proposal_sync(), &peers).unwrap();
         let (tenant, ann) = (TenantId::try_new(TENANT).unwrap(), UserId::try_new("ann").unwrap());
         let connection = rooms.join(&tenant, self.proposal, &ann).await.unwrap();

@@ -1,12 +1,13 @@
 use std::collections::BTreeSet;
 
 use proptest::prelude::*;
+use redis_connections::key_slot;
 
 use super::*;
 use crate::{
     fixture::discovered,
     opportunity_views::{EngagementKind, ViewEvent, VisitEngagement, WatchlistChange},
-    storage::redis::{RedisConfig, ScriptCall, cluster_slot},
+    storage::redis::{RedisConfig, ScriptCall},
 };
 
 fn opportunity_id() -> impl Strategy<Value = String> {
@@ -62,7 +63,7 @@ proptest! {
             let calls = views.store.first_calls(&batches);
 
             let slots: Vec<BTreeSet<u16>> =
-                calls.iter().map(|call| call.keys().iter().map(|key| cluster_slot(key)).collect()).collect();
+                calls.iter().map(|call| call.keys().iter().map(key_slot).collect()).collect();
             prop_assert!(slots.iter().all(|slots| slots.len() == 1), "{calls:?}");
             // There is one call for each slot, and each call has the marker as its first key.
             prop_assert_eq!(slots.iter().flatten().collect::<BTreeSet<_>>().len(), calls.len());

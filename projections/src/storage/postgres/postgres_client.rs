@@ -83,6 +83,8 @@ impl PostgresClient {
         );
         let answer_timeout = config.acquire_timeout() + config.query_timeout() + ANSWER_MARGIN;
         let options: PgConnectOptions = url.parse().map_err(QueryError::postgres)?;
+        // The server's default is as exact, and a pooler refuses parameters of a connection's start that it does not know.
+        let options = options.extra_float_digits(None);
         let readers = open_pool(config, options.clone(), config.max_connections);
         let statements = Arc::new(StatementConnections::new(config, options.clone()));
         // Creating an index takes long, which is not worth a warning.

@@ -27,8 +27,11 @@ const TEST_AFTER: Duration = Duration::from_secs(1);
 /// Longest use of a connection, as in the pool: what a session of the server caches is freed at its end.
 const MAX_AGE: Duration = Duration::from_mins(30);
 
-/// How long none is opened after one could not be: a server may refuse the settings of its session, as poolers do.
+/// How long none is opened after one could not be.
 const OPEN_PAUSE: Duration = Duration::from_secs(10);
+
+/// What a pooler says of the settings of a session at the start of a connection.
+const UNKNOWN_PARAMETER: &str = "unsupported startup parameter";
 
 /// A bounded number of connections.
 pub(super) struct StatementConnections {
@@ -46,6 +49,8 @@ struct ConnectionState {
     idle: Vec<StatementConnection>,
     /// When the last one could not be opened.
     failed_at: Option<Instant>,
+    /// Whether a pooler has refused the settings of a session: then none is opened any more.
+    refuses_settings: bool,
 }
 
 struct StatementConnection {
@@ -125,14 +130,22 @@ impl StatementConnections {
                 Err(_elapsed) => self.lock().idle.clear(),
             }
         }
-        let failed_at = self.lock().failed_at;
-        if failed_at.is_some_and(|failed_at| failed_at.elapsed() < OPEN_PAUSE) {
-            return None;
+        {
+            let state = self.lock();
+            let failed_recently = state.failed_at.is_some_and(|failed_at| failed_at.elapsed() < OPEN_PAUSE);
+            if failed_recently || state.refuses_settings {
+                return None;
+            }
         }
         let opened_at = Instant::now();
         let opened = timeout(self.acquire_timeout, self.options.connect()).await;
         match opened.unwrap_or(Err(sqlx::Error::PoolTimedOut)) {
             Ok(connection) => Some(StatementConnection { connection, opened_at, used_at: opened_at }),
+            Err(error) if refuses_settings(&error) => {
+                tracing::info!("a pooler refuses the settings of single statements; pages are read in transactions");
+                self.lock().refuses_settings = true;
+                None
+            }
             Err(error) => {
                 tracing::warn!(
                     error = &error as &dyn std::error::Error,
@@ -170,6 +183,10 @@ impl Drop for RunningStatement {
 
 /// Class of SQLSTATE of a server that ends its sessions.
 const SHUTDOWN: &str = "57P";
+
+fn refuses_settings(error: &sqlx::Error) -> bool {
+    error.as_database_error().is_some_and(|error| error.message().contains(UNKNOWN_PARAMETER))
+}
 
 fn is_connection_lost(error: &sqlx::Error) -> bool {
     match error.as_database_error() {

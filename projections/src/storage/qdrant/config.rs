@@ -5,12 +5,16 @@
 //! | `qdrant` | `url` | `http://127.0.0.1:6334` | gRPC interface; `https://` is with TLS, and trusts the system's authorities or those of `SSL_CERT_FILE` |
 //! | `qdrant` | `api_key` | none | key that the server asks for; a secret |
 //! | `qdrant` | `collection_prefix` | `medhub_` | prefix of all collections |
+//! | `qdrant` | `shard_number` | 0 | shards of a new collection; 0 is the server's default: one for each of its nodes |
+//! | `qdrant` | `replication_factor` | 0 | copies of each shard of a new collection; 0 is the server's default, one |
+//! | `qdrant` | `write_consistency_factor` | 0 | copies that have to have a write before it counts; 0 is the server's default, one |
 //! | `qdrant` | `timeout_ms` | 30000 | longest wait for one request |
 //! | `qdrant` | `vocabulary_titles` | 200000 | most titles from which the spelling vocabulary is built, about 100 bytes of memory each; 0 disables spelling correction |
 
 use std::{fmt, time::Duration};
 
-use engine_security::EngineSecret;
+use engine_security::{EngineSecret, setting_variable};
+use qdrant_client::qdrant::CreateCollectionBuilder;
 use serde::{Deserialize, Serialize};
 
 use crate::storage::RedactedUrl;
@@ -26,6 +30,12 @@ pub struct QdrantConfig {
     pub api_key: EngineSecret,
     /// Prefix of all collections.
     pub collection_prefix: String,
+    /// Shards of a new collection; 0 is the server's default.
+    pub shard_number: u32,
+    /// Copies of each shard of a new collection; 0 is the server's default.
+    pub replication_factor: u32,
+    /// Copies that have to have a write before it counts, in a new collection; 0 is the server's default.
+    pub write_consistency_factor: u32,
     /// Longest wait for one request, in milliseconds.
     pub timeout_ms: u64,
     /// Most titles from which the spelling vocabulary is built; 0 disables spelling correction.
@@ -38,6 +48,9 @@ impl Default for QdrantConfig {
             url: "http://127.0.0.1:6334".to_owned(),
             api_key: EngineSecret::default(),
             collection_prefix: "medhub_".to_owned(),
+            shard_number: 0,
+            replication_factor: 0,
+            write_consistency_factor: 0,
             timeout_ms: 30_000,
             vocabulary_titles: 200_000,
         }
@@ -45,6 +58,33 @@ impl Default for QdrantConfig {
 }
 
 impl QdrantConfig {
+    /// What is wrong with the distribution of collections.
+    pub fn find_distribution_problem(&self) -> Option<String> {
+        let copies = self.replication_factor.max(1);
+        (self.write_consistency_factor > copies).then(|| {
+            format!(
+                "{} is {}, but {} makes only {copies} of each shard, so that no write would count",
+                setting_variable("qdrant.write_consistency_factor"),
+                self.write_consistency_factor,
+                setting_variable("qdrant.replication_factor"),
+            )
+        })
+    }
+
+    /// Adds the distribution over the nodes of a cluster to the settings of a new collection.
+    pub(super) fn distribute(&self, mut collection: CreateCollectionBuilder) -> CreateCollectionBuilder {
+        if self.shard_number > 0 {
+            collection = collection.shard_number(self.shard_number);
+        }
+        if self.replication_factor > 0 {
+            collection = collection.replication_factor(self.replication_factor);
+        }
+        if self.write_consistency_factor > 0 {
+            collection = collection.write_consistency_factor(self.write_consistency_factor);
+        }
+        collection
+    }
+
     pub(crate) fn timeout(&self) -> Duration {
         Duration::from_millis(self.timeout_ms)
     }
@@ -56,8 +96,44 @@ impl fmt::Debug for QdrantConfig {
             .field("url", &RedactedUrl(&self.url))
             .field("api_key", &self.api_key)
             .field("collection_prefix", &self.collection_prefix)
+            .field("shard_number", &self.shard_number)
+            .field("replication_factor", &self.replication_factor)
+            .field("write_consistency_factor", &self.write_consistency_factor)
             .field("timeout_ms", &self.timeout_ms)
             .field("vocabulary_titles", &self.vocabulary_titles)
             .finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_new_collection_is_distributed_as_the_settings_say() {
+        let distribution = |config: &QdrantConfig| {
+            let request = config.distribute(CreateCollectionBuilder::new("a")).build();
+            (request.shard_number, request.replication_factor, request.write_consistency_factor)
+        };
+        let config = QdrantConfig {
+            shard_number: 6,
+            replication_factor: 3,
+            write_consistency_factor: 2,
+            ..QdrantConfig::default()
+        };
+        assert_eq!(distribution(&config), (Some(6), Some(3), Some(2)));
+        assert_eq!(distribution(&QdrantConfig::default()), (None, None, None));
+    }
+
+    #[test]
+    fn more_acknowledgements_than_copies_are_a_problem() {
+        let problem = |replication_factor, write_consistency_factor| {
+            QdrantConfig { replication_factor, write_consistency_factor, ..QdrantConfig::default() }
+                .find_distribution_problem()
+        };
+        assert_eq!([problem(0, 0), problem(0, 1), problem(2, 2)], [None, None, None]);
+        for found in [problem(0, 2), problem(2, 3)] {
+            assert!(found.unwrap().contains("MEDHUB__QDRANT__WRITE_CONSISTENCY_FACTOR"));
+        }
     }
 }

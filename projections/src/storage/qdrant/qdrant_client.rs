@@ -24,6 +24,7 @@ pub(crate) const POINTS_PER_CALL: usize = 500;
 #[derive(Clone)]
 pub(crate) struct QdrantClient {
     client: Qdrant,
+    config: QdrantConfig,
     /// Name of the read model in errors, as `medhub rebuild` takes it.
     read_model: &'static str,
     /// Names of the collections in errors.
@@ -41,7 +42,7 @@ impl QdrantClient {
             .skip_compatibility_check()
             .build()
             .map_err(unavailable_error)?;
-        Ok(Self { client, read_model, collections: String::new() })
+        Ok(Self { client, config: config.clone(), read_model, collections: String::new() })
     }
 
     /// The same client, for other collections.
@@ -106,6 +107,7 @@ impl QdrantClient {
         indexes: &[(&str, FieldType)],
     ) -> Result<(), QueryError> {
         if !self.run_request(self.client.collection_exists(collection)).await? {
+            let create = self.config.distribute(create);
             if let Err(error) = self.run_request(self.client.create_collection(create)).await {
                 // Another process may have created it in the meantime.
                 if !self.run_request(self.client.collection_exists(collection)).await? {

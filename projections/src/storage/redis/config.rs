@@ -2,7 +2,9 @@
 //!
 //! | key | default | meaning |
 //! | --- | --- | --- |
-//! | `url` | `redis://127.0.0.1:6379` | server; may contain user, password and database; `rediss://` is with TLS |
+//! | `url` | `redis://127.0.0.1:6379` | server; may contain user, password and database; `rediss://` is with TLS; of a cluster, further nodes (`host:port`) may follow after commas |
+//! | `cluster` | false | whether the server is a node of a `Redis` Cluster, whose other nodes have to be asked, too |
+//! | `acknowledging_replicas` | 0 | replicas of each server that have to have a write of a read model before it counts: a server that fails over may lose what no replica has |
 //! | `tls` | the system's authorities | see `engine_security::EngineTlsConfig`; for a URL that begins with `rediss://` |
 //! | `key_prefix` | `medhub:` | prefix of all keys |
 //! | `timeout_ms` | 5000 | longest wait for one response |
@@ -12,8 +14,9 @@
 
 use std::{fmt, time::Duration};
 
-use engine_security::{EngineTlsConfig, TlsFileError, has_scheme, install_crypto_provider};
-use redis::{Client, ClientTlsConfig, ErrorKind, RedisError, RedisResult, TlsCertificates};
+use engine_security::EngineTlsConfig;
+use redis::{Client, RedisResult};
+use redis_connections::{RedisEndpoint, ReplicaAcknowledgement, check_address};
 use serde::{Deserialize, Serialize};
 
 use crate::storage::RedactedUrl;
@@ -24,6 +27,10 @@ use crate::storage::RedactedUrl;
 pub struct RedisConfig {
     /// The server; may contain user, password and database.
     pub url: String,
+    /// Whether the server is a node of a `Redis` Cluster, whose other nodes have to be asked, too.
+    pub cluster: bool,
+    /// Replicas of each server that have to have a write of a read model before it counts.
+    pub acknowledging_replicas: u32,
     /// Authorities and the client's certificate, for a URL that begins with `rediss://`.
     pub tls: EngineTlsConfig,
     /// Prefix of all keys.
@@ -46,6 +53,8 @@ impl Default for RedisConfig {
     fn default() -> Self {
         Self {
             url: "redis://127.0.0.1:6379".to_owned(),
+            cluster: false,
+            acknowledging_replicas: 0,
             tls: EngineTlsConfig::default(),
             key_prefix: "medhub:".to_owned(),
             timeout_ms: 5_000,
@@ -56,34 +65,33 @@ impl Default for RedisConfig {
     }
 }
 
-/// Scheme of a URL with TLS.
-const TLS_SCHEME: &str = "rediss";
-
 impl RedisConfig {
-    /// Creates a client of the server, which every connection of the product to it comes from.
+    /// The server or the cluster, which every connection of the product to `Redis` goes to.
     ///
     /// # Errors
-    /// [`RedisError`] when the URL is invalid or a file of `tls` cannot be used.
+    /// [`redis::RedisError`] when the URL is invalid or a file of `tls` cannot be used.
+    pub fn endpoint(&self) -> RedisResult<RedisEndpoint> {
+        RedisEndpoint::open(&self.url, self.cluster, &self.tls)
+    }
+
+    /// A client of the server, or of the first node of a cluster, for programs that measure it.
+    ///
+    /// # Errors
+    /// As [`Self::endpoint`].
     pub fn open_client(&self) -> RedisResult<Client> {
-        if !has_scheme(&self.url, TLS_SCHEME) {
-            return Client::open(self.url.as_str());
-        }
-        // The client takes the provider of the process, and panics without one.
-        install_crypto_provider();
-        let unusable = |error: TlsFileError| {
-            RedisError::from((
-                ErrorKind::InvalidClientConfig,
-                "the files of redis.tls",
-                domain::error_chain::format_error_chain(&error),
-            ))
-        };
-        let identity = self.tls.read_identity().map_err(unusable)?;
-        let certificates = TlsCertificates {
-            client_tls: identity
-                .map(|identity| ClientTlsConfig { client_cert: identity.certificates, client_key: identity.key }),
-            root_cert: self.tls.read_authorities().map_err(unusable)?,
-        };
-        Client::build_with_tls(self.url.as_str(), certificates)
+        self.endpoint()?.first_client()
+    }
+
+    /// What is wrong with the address; `variable` has it.
+    pub fn find_address_problem(&self, variable: &str) -> Option<String> {
+        check_address(&self.url, self.cluster).err().map(|problem| format!("{variable}: {problem}"))
+    }
+
+    /// What replicas have to acknowledge. They have half of the time for one response, so that the answer arrives.
+    pub(super) fn acknowledgement(&self) -> Option<ReplicaAcknowledgement> {
+        let timeout = self.timeout() / 2;
+        (self.acknowledging_replicas > 0)
+            .then_some(ReplicaAcknowledgement { replicas: self.acknowledging_replicas, timeout })
     }
 
     pub(super) fn timeout(&self) -> Duration {
@@ -95,6 +103,8 @@ impl fmt::Debug for RedisConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RedisConfig")
             .field("url", &RedactedUrl(&self.url))
+            .field("cluster", &self.cluster)
+            .field("acknowledging_replicas", &self.acknowledging_replicas)
             .field("tls", &self.tls)
             .field("key_prefix", &self.key_prefix)
             .field("timeout_ms", &self.timeout_ms)

@@ -11,7 +11,7 @@
 
 use std::collections::BTreeSet;
 
-use redis::{RedisResult, Value};
+use redis::{Pipeline, RedisResult, Value};
 
 use super::{
     errors::{unavailable_error, unreadable_error},
@@ -26,9 +26,16 @@ use crate::{QueryError, runtime::ProjectionError};
 const PREPARED: &str = "";
 
 /// Adds a tag to the set of tags; returns 0 if the set does not exist.
-static ADD_TAG: RedisScript = RedisScript::new(
+static ADD_TAG: RedisScript = RedisScript::acknowledged(
     "if redis.call('EXISTS', KEYS[1]) == 0 then return 0 end
 redis.call('SADD', KEYS[1], ARGV[1])
+return 1",
+);
+
+/// Writes a marker again as it is. A replica that has this write has all earlier ones of its server.
+static REWRITE_MARKER: RedisScript = RedisScript::acknowledged(
+    "local text = redis.call('GET', KEYS[1])
+if text then redis.call('SET', KEYS[1], text) end
 return 1",
 );
 
@@ -52,9 +59,19 @@ impl<S: Send> VersionedStateStore<S> {
         for tag in self.fixed_tags() {
             pipeline.set(self.marker_key(tag), self.generation().to_string()).ignore();
         }
+        // The markers first: the servers of a cluster execute a pipeline at the same time.
+        self.write_markers(&pipeline).await?;
         let members: Vec<&str> = self.fixed_tags().iter().map(String::as_str).chain([PREPARED]).collect();
+        let mut pipeline = redis::pipe();
         pipeline.sadd(self.tags_key(), members).ignore();
-        self.client().run_pipeline::<()>(&pipeline).await
+        self.write_markers(&pipeline).await
+    }
+
+    async fn write_markers(&self, pipeline: &Pipeline) -> Result<(), QueryError> {
+        if pipeline.is_empty() {
+            return Ok(());
+        }
+        self.client().send_acknowledged::<()>(pipeline).await.map_err(unavailable_error)
     }
 
     /// Removes all keys of the generation. Idempotent.
@@ -104,6 +121,23 @@ impl<S: Send> VersionedStateStore<S> {
         Ok(())
     }
 
+    /// Makes sure that what is stored under these tags is on as many replicas as the settings ask for: an earlier attempt
+    /// may have written it, and failed because they did not answer in time.
+    pub(super) async fn confirm_stored(&self, tags: &BTreeSet<String>) -> Result<(), ProjectionError> {
+        if self.client().acknowledging_replicas() == 0 {
+            return Ok(());
+        }
+        let rewrite_call = |tag: &String| {
+            let mut call = ScriptCall::default();
+            call.add_key(self.marker_key(tag));
+            call
+        };
+        let calls: Vec<_> = tags.iter().map(rewrite_call).collect();
+        let classify = |error| self.classifier().classify_error(error);
+        let answers = self.client().call_script(&REWRITE_MARKER, &calls).await.map_err(classify)?;
+        answers.into_iter().try_for_each(|answer| answer.map(drop)).map_err(classify)
+    }
+
     async fn add_tags(&self, tags: &[&str]) -> Result<(), ProjectionError> {
         if tags.is_empty() {
             return Ok(());
@@ -113,7 +147,7 @@ impl<S: Send> VersionedStateStore<S> {
         for tag in tags {
             pipeline.set(self.marker_key(tag), self.generation().to_string()).ignore();
         }
-        self.client().send_with_retry::<()>(&pipeline).await.map_err(classify)?;
+        self.client().send_acknowledged::<()>(&pipeline).await.map_err(classify)?;
         let add_call = |tag: &&str| {
             let mut call = ScriptCall::default();
             call.add_key(self.tags_key()).add_argument(*tag);

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use super::{RedisClient, state_key::GENERATION_ROW, versioned_state_store::VersionedStateStore};
+use super::{key_scan::KeyScan, state_key::GENERATION_ROW, versioned_state_store::VersionedStateStore};
 use crate::{
     QueryError,
     runtime::{ReadModelRow, VerifyScope},
@@ -10,10 +10,8 @@ use crate::{
 
 /// A scan of the keys of one generation. Keys that are written or removed meanwhile may be missing.
 pub struct GenerationScan<'a> {
-    client: &'a RedisClient,
+    keys: KeyScan,
     prefix: &'a str,
-    /// `None` at the end.
-    cursor: Option<u64>,
     /// Keys that were returned: the server may name one twice.
     seen: HashSet<Vec<u8>>,
 }
@@ -28,9 +26,7 @@ impl GenerationScan<'_> {
         &mut self,
         select: impl Fn(&str) -> Option<K>,
     ) -> Result<Option<Vec<(Vec<u8>, K)>>, QueryError> {
-        let Some(position) = self.cursor else { return Ok(None) };
-        let (next, keys) = self.client.scan_keys(self.prefix, position).await?;
-        self.cursor = next;
+        let Some(keys) = self.keys.next_page().await? else { return Ok(None) };
         let mut page = vec![];
         for key in keys {
             let name = String::from_utf8_lossy(key.strip_prefix(self.prefix.as_bytes()).unwrap_or(&key));
@@ -46,7 +42,7 @@ impl GenerationScan<'_> {
 impl<S: Send> VersionedStateStore<S> {
     /// Starts a scan of this generation.
     pub fn scan_generation(&self) -> GenerationScan<'_> {
-        GenerationScan { client: self.client(), prefix: self.prefix(), cursor: Some(0), seen: HashSet::new() }
+        GenerationScan { keys: self.client().scan_keys(self.prefix()), prefix: self.prefix(), seen: HashSet::new() }
     }
 
     /// The row of the markers, if the scope has it: it is among the totals.

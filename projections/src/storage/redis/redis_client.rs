@@ -1,10 +1,8 @@
-//! The `Redis` client: a connection that is opened at its first use and again after it breaks, and the operations that
+//! The `Redis` client: a connection to one server or a cluster that is opened at its first use and again after it breaks, and the operations that
 //! all read models share.
 
-use redis::{
-    Client, FromRedisValue, Pipeline, RedisError, RedisResult, Value,
-    aio::{ConnectionManager, ConnectionManagerConfig},
-};
+use redis::{Cmd, FromRedisValue, Pipeline, RedisError, RedisResult, Value, aio::PubSub};
+use redis_connections::{PrimaryNode, RedisConnection, RedisEndpoint};
 use tracing::Instrument;
 
 use super::{
@@ -14,14 +12,15 @@ use super::{
 };
 use crate::QueryError;
 
-/// Number of keys that one `SCAN` command asks for.
-const KEYS_PER_SCAN: usize = 1_000;
-
-/// A client of one server.
+/// A client of one server, or of a cluster.
 #[derive(Clone)]
 pub struct RedisClient {
-    client: Client,
-    connection: ConnectionManager,
+    endpoint: RedisEndpoint,
+    connection: RedisConnection,
+    /// The same connection, for writes that replicas have to acknowledge.
+    acknowledged: RedisConnection,
+    is_cluster: bool,
+    acknowledging_replicas: u32,
 }
 
 impl RedisClient {
@@ -31,33 +30,47 @@ impl RedisClient {
     /// # Errors
     /// [`QueryError`] when the URL is invalid.
     pub fn new(config: &RedisConfig) -> Result<Self, QueryError> {
-        let timeout = Some(config.timeout());
-        let manager = ConnectionManagerConfig::new()
-            .set_connection_timeout(timeout)
-            .set_response_timeout(timeout)
-            // Workers retry by themselves without limit, and a query should fail soon.
-            .set_number_of_retries(1);
-        let client = config.open_client().map_err(unavailable_error)?;
-        let connection = ConnectionManager::new_lazy_with_config(client.clone(), manager).map_err(unavailable_error)?;
-        Ok(Self { client, connection })
+        let endpoint = config.endpoint().map_err(unavailable_error)?;
+        let connection = endpoint.open_connection(config.timeout()).map_err(unavailable_error)?;
+        let acknowledged = connection.with_acknowledgement(config.acknowledgement());
+        let (is_cluster, acknowledging_replicas) = (config.cluster, config.acknowledging_replicas);
+        Ok(Self { endpoint, connection, acknowledged, is_cluster, acknowledging_replicas })
     }
 
-    /// The underlying client, for pub/sub connections.
-    pub(crate) fn client(&self) -> &Client {
-        &self.client
+    /// Opens a connection for messages.
+    pub(crate) async fn open_subscription(&self) -> Result<PubSub, QueryError> {
+        self.endpoint.open_subscription().await.map_err(unavailable_error)
+    }
+
+    pub(super) fn is_cluster(&self) -> bool {
+        self.is_cluster
+    }
+
+    pub(super) fn acknowledging_replicas(&self) -> u32 {
+        self.acknowledging_replicas
+    }
+
+    pub(super) fn connection(&self) -> &RedisConnection {
+        &self.connection
     }
 
     /// Sends a pipeline, and sends it once more if the connection is broken: after a restart of the server, the first
     /// command only detects the broken connection. The pipeline must be safe to repeat.
     pub(crate) async fn send_with_retry<T: FromRedisValue>(&self, pipeline: &Pipeline) -> RedisResult<T> {
-        let mut connection = self.connection.clone();
-        let sending = async {
-            match pipeline.query_async(&mut connection).await {
-                Err(error) if error.is_unrecoverable_error() => pipeline.query_async(&mut connection).await,
-                outcome => outcome,
-            }
-        };
-        sending.instrument(telemetry::store_span("redis", "run pipeline")).await
+        send_pipeline(self.connection.clone(), pipeline).await
+    }
+
+    /// As [`Self::send_with_retry`]; fails if fewer replicas have acknowledged the writes than the settings ask for.
+    pub(crate) async fn send_acknowledged<T: FromRedisValue>(&self, pipeline: &Pipeline) -> RedisResult<T> {
+        send_pipeline(self.acknowledged.clone(), pipeline).await
+    }
+
+    /// Sends a command about no key to one server, and once more if the connection is broken.
+    pub(super) async fn query_primary_with_retry(&self, primary: &PrimaryNode, command: &Cmd) -> RedisResult<Value> {
+        match self.connection.query_primary(primary, command).await {
+            Err(error) if error.is_unrecoverable_error() => self.connection.query_primary(primary, command).await,
+            outcome => outcome,
+        }
     }
 
     /// Runs a pipeline; fails if any of its commands fails. The pipeline must be safe to repeat.
@@ -101,7 +114,7 @@ impl RedisClient {
             pipeline.add_command(call.to_command(digest));
         }
         pipeline.ignore_errors();
-        let answers: Vec<RedisResult<Value>> = self.send_with_retry(&pipeline).await?;
+        let answers: Vec<RedisResult<Value>> = self.send_calls(script, &pipeline).await?;
         let is_unknown_script =
             |answer: &RedisResult<Value>| answer.as_ref().err().is_some_and(|error| error.code() == Some("NOSCRIPT"));
         if !answers.iter().any(is_unknown_script) {
@@ -109,7 +122,11 @@ impl RedisClient {
         }
         // The server was restarted since the script was loaded, and has no scripts.
         self.load_script(script).await?;
-        self.send_with_retry(&pipeline).await
+        self.send_calls(script, &pipeline).await
+    }
+
+    async fn send_calls(&self, script: &RedisScript, calls: &Pipeline) -> RedisResult<Vec<RedisResult<Value>>> {
+        if script.is_acknowledged() { self.send_acknowledged(calls).await } else { self.send_with_retry(calls).await }
     }
 
     async fn load_script<'a>(&self, script: &'a RedisScript) -> RedisResult<&'a str> {
@@ -125,34 +142,16 @@ impl RedisClient {
     pub async fn ping(&self) -> Result<(), QueryError> {
         self.run_pipeline::<(String,)>(redis::pipe().ping()).await.map(drop)
     }
+}
 
-    /// Scans a part of the keyspace for keys that begin with `prefix`. Returns the cursor of the next part, `None` at
-    /// the end, and the keys; a key may be returned twice.
-    pub(crate) async fn scan_keys(&self, prefix: &str, cursor: u64) -> Result<(Option<u64>, Vec<Vec<u8>>), QueryError> {
-        let mut pipeline = redis::pipe();
-        let scan = pipeline.cmd("SCAN").arg(cursor).arg("MATCH").arg(format!("{}*", escape_glob(prefix)));
-        scan.arg("COUNT").arg(KEYS_PER_SCAN);
-        let ((next, keys),): ((u64, Vec<Vec<u8>>),) = self.run_pipeline(&pipeline).await?;
-        Ok(((next != 0).then_some(next), keys))
-    }
-
-    /// Removes all keys that begin with `prefix`.
-    pub(crate) async fn unlink_keys(&self, prefix: &str) -> Result<(), QueryError> {
-        let mut cursor = Some(0);
-        while let Some(position) = cursor {
-            let (next, keys) = self.scan_keys(prefix, position).await?;
-            if !keys.is_empty() {
-                let mut pipeline = redis::pipe();
-                // One command for each key, because the keys are in different slots.
-                for key in keys {
-                    pipeline.unlink(key).ignore();
-                }
-                self.run_pipeline::<()>(&pipeline).await?;
-            }
-            cursor = next;
+async fn send_pipeline<T: FromRedisValue>(mut connection: RedisConnection, pipeline: &Pipeline) -> RedisResult<T> {
+    let sending = async {
+        match pipeline.query_async(&mut connection).await {
+            Err(error) if error.is_unrecoverable_error() => pipeline.query_async(&mut connection).await,
+            outcome => outcome,
         }
-        Ok(())
-    }
+    };
+    sending.instrument(telemetry::store_span("redis", "run pipeline")).await
 }
 
 /// A pattern that matches this text and nothing else.

@@ -3,19 +3,30 @@
 use std::{fmt, io::Write as _, sync::OnceLock};
 
 use redis::{Cmd, RedisResult, make_extension_error};
-
-use super::hash_tag::hashed_part;
+use redis_connections::hashed_part;
 
 /// A script that the server runs atomically.
 pub(crate) struct RedisScript {
     text: &'static str,
+    /// Whether its writes count only once replicas have them, if the settings ask for that.
+    is_acknowledged: bool,
     /// The SHA-1 digest that `EVALSHA` takes; set when the script is loaded for the first time.
     digest: OnceLock<String>,
 }
 
 impl RedisScript {
+    /// A script whose writes may be lost with a server.
     pub(crate) const fn new(text: &'static str) -> Self {
-        Self { text, digest: OnceLock::new() }
+        Self { text, is_acknowledged: false, digest: OnceLock::new() }
+    }
+
+    /// A script whose writes count only once replicas have them, if the settings ask for that.
+    pub(crate) const fn acknowledged(text: &'static str) -> Self {
+        Self { text, is_acknowledged: true, digest: OnceLock::new() }
+    }
+
+    pub(super) fn is_acknowledged(&self) -> bool {
+        self.is_acknowledged
     }
 
     pub(super) fn text(&self) -> &'static str {
@@ -74,12 +85,13 @@ impl ScriptCall {
     /// Refuses keys of several slots, as a cluster does. A single server accepts them, so that tests with one would not
     /// detect a violation.
     pub(super) fn check_slot(&self) -> RedisResult<()> {
-        let mut parts = self.keys.iter().map(|key| hashed_part(key));
+        let mut parts = self.keys.iter().map(|key| hashed_part(key.as_bytes()));
         let first = parts.next();
         match parts.find(|part| Some(*part) != first) {
             None => Ok(()),
             Some(other) => {
-                let detail = format!("a script call has keys of {:?} and of {other:?}", first.unwrap_or_default());
+                let [first, other] = [first.unwrap_or_default(), other].map(String::from_utf8_lossy);
+                let detail = format!("a script call has keys of {first:?} and of {other:?}");
                 Err(make_extension_error("CROSSSLOT".to_owned(), Some(detail)))
             }
         }

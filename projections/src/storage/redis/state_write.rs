@@ -15,7 +15,7 @@ use super::{
 use crate::runtime::ProjectionError;
 
 /// The script that writes states, figures and lists atomically.
-static APPLY: RedisScript = RedisScript::new(include_str!("apply.lua"));
+static APPLY: RedisScript = RedisScript::acknowledged(include_str!("apply.lua"));
 
 /// The write of one state.
 struct PendingWrite<S> {

@@ -269,18 +269,25 @@ impl<S: Send> VersionedStateStore<S> {
             return Ok(vec![]);
         }
         let mut answers = self.load_states(&pending).await?.into_iter();
-        let mut folded = vec![];
+        let (mut folded, mut stored_tags) = (vec![], BTreeSet::new());
         for batch in pending {
             let batch_answers: Vec<_> = answers.by_ref().take(batch.keys().len()).collect();
             match self.parse_states(&batch, batch_answers).and_then(|states| batch.fold(states)) {
-                Ok(transitions) if transitions.is_empty() => {}
-                Ok(transitions) => folded.push((batch, transitions)),
+                Ok(transitions) => {
+                    let is_stored = |index: &usize| !transitions.iter().any(|transition| transition.index == *index);
+                    let stored_keys = batch.keys().iter().enumerate().filter(|(index, _)| is_stored(index));
+                    stored_tags.extend(stored_keys.map(|(_, key)| key.tag.clone()));
+                    if !transitions.is_empty() {
+                        folded.push((batch, transitions));
+                    }
+                }
                 Err(error @ ProjectionError::Unavailable(_)) => return Err(error),
                 Err(error @ (ProjectionError::Rejected(_) | ProjectionError::Poison(_))) => {
                     refusal.get_or_insert(error);
                 }
             }
         }
+        self.confirm_stored(&stored_tags).await?;
         Ok(folded)
     }
 

@@ -8,12 +8,13 @@ use domain::{
     value::{AuditStamp, UserId},
 };
 use proptest::prelude::*;
+use redis_connections::key_slot;
 
 use super::*;
 use crate::{
     fixture::{discovered, recorded_event},
     runtime::Projection,
-    storage::redis::{RedisConfig, cluster_slot},
+    storage::redis::RedisConfig,
 };
 
 fn drafted(tenant: &str, number: u32, opportunity: u32) -> RawEnvelope {
@@ -52,7 +53,7 @@ proptest! {
         let tenants: BTreeSet<_> = drafts.keys().map(|(tenant, _)| tenant).collect();
         prop_assert_eq!(calls.len(), tenants.len());
         for call in &calls {
-            let slots: BTreeSet<_> = call.keys().iter().map(|key| cluster_slot(key)).collect();
+            let slots: BTreeSet<_> = call.keys().iter().map(key_slot).collect();
             prop_assert_eq!(slots.len(), 1, "{:?}", call);
         }
     }

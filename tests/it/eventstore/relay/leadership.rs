@@ -76,7 +76,7 @@ async fn a_session_sharing_pooler_is_detected() {
     assert_eq!(pooler::detect_pooler(&direct).await.unwrap(), None);
     assert_eq!(
         pooler::detect_pooler(&pool).await.unwrap(),
-        Some(SessionSharingPooler { keeps_prepared_statements: true })
+        Some(SessionSharingPooler { allows_transactions: true, keeps_prepared_statements: true })
     );
 }
 

@@ -26,8 +26,7 @@ pub(super) fn create_rooms(
 ) -> RoomManager<FailingStore<PgEventStore<()>>> {
     let config = CollaborationConfig { quiet_ms: 3_600_000, at_latest_ms: 3_600_000, max_text_bytes };
     // No Redis listens there: the channel to other processes is not needed for writing.
-    let peers =
-        PeerChannelConfig { client: redis::Client::open("redis://127.0.0.1:1").unwrap(), prefix: String::new() };
+    let peers = PeerChannelConfig { endpoint: tests::redis_away().endpoint().unwrap(), prefix: String::new() };
     RoomManager::new(config, fixture.proposal_sync(), &peers).unwrap()
 }
 

@@ -162,8 +162,7 @@ impl SyncFixture {
         let config =
             CollaborationConfig { quiet_ms: 3_600_000, at_latest_ms: 3_600_000, ..CollaborationConfig::default() };
         // No Redis listens there: the channel to other processes is not needed for writing.
-        let peers =
-            PeerChannelConfig { client: redis::Client::open("redis://127.0.0.1:1").unwrap(), prefix: String::new() };
+        let peers = PeerChannelConfig { endpoint: tests::redis_away().endpoint().unwrap(), prefix: String::new() };
         let rooms = RoomManager::new(config, self.proposal_sync(), &peers).unwrap();
         let connection = rooms.join(&self.tenant, self.proposal, &self.ann).await.unwrap();
         let update = editor.rewrite_section(&SectionKey::try_new("approach").unwrap(), text).unwrap();
@@ -238,8 +237,7 @@ async fn a_sync_waits_for_another_session_that_holds_the_lock_of_the_text() {
 #[tokio::test]
 async fn a_room_of_another_companys_proposal_is_not_found() {
     let fixture = SyncFixture::new().await;
-    let peers =
-        PeerChannelConfig { client: redis::Client::open("redis://127.0.0.1:1").unwrap(), prefix: String::new() };
+    let peers = PeerChannelConfig { endpoint: tests::redis_away().endpoint().unwrap(), prefix: String::new() };
     let rooms = RoomManager::new(CollaborationConfig::default(), fixture.proposal_sync(), &peers).unwrap();
     let other = TenantId::try_new("evil").unwrap();
     let refused = rooms.join(&other, fixture.proposal, &fixture.ann).await.err();

@@ -1,0 +1,143 @@
+//! Where `Redis` is, and with what it is connected to.
+
+use std::{fmt, time::Duration};
+
+use domain::error_chain::format_error_chain;
+use engine_security::{EngineTlsConfig, TlsFileError, has_scheme, install_crypto_provider};
+use redis::{
+    Client, ClientTlsConfig, ErrorKind, RedisError, RedisResult, TlsCertificates,
+    aio::{ConnectionManager, ConnectionManagerConfig, PubSub},
+    cluster::{ClusterClientBuilder, ClusterConfig},
+};
+
+use crate::{
+    connection::{ConnectionTarget, RedisConnection},
+    node_urls::node_urls,
+};
+
+/// Scheme of a URL with TLS.
+const TLS_SCHEME: &str = "rediss";
+
+/// Attempts of a command beside the first one. Workers retry by themselves without limit, and a query should fail soon.
+const SERVER_RETRIES: usize = 1;
+
+/// As [`SERVER_RETRIES`], in a cluster: the first ones are used up by a server that is gone, and by one that names another.
+const CLUSTER_RETRIES: u32 = 4;
+
+/// Shortest and longest pause before a command is sent again, in milliseconds.
+const CLUSTER_PAUSE_MS: (u64, u64) = (20, 500);
+
+/// Longest time until a server has answered a new connection for messages.
+const SUBSCRIBE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// A server, or the nodes of a cluster that are asked first for all others.
+#[derive(Clone)]
+pub struct RedisEndpoint {
+    nodes: Vec<Client>,
+    /// For a cluster.
+    cluster: Option<ClusterNodes>,
+}
+
+#[derive(Clone)]
+struct ClusterNodes {
+    urls: Vec<String>,
+    certificates: Option<TlsCertificates>,
+}
+
+impl RedisEndpoint {
+    /// Reads an address: a URL, and for a cluster further nodes (`host:port`) after commas. Connects to nothing.
+    ///
+    /// # Errors
+    /// [`RedisError`] when the address is invalid or a file of `tls` cannot be used.
+    pub fn open(address: &str, is_cluster: bool, tls: &EngineTlsConfig) -> RedisResult<Self> {
+        let invalid = |error: String| RedisError::from((ErrorKind::InvalidClientConfig, "the address of Redis", error));
+        let urls = node_urls(address, is_cluster).map_err(|error| invalid(error.to_string()))?;
+        let certificates = if has_scheme(address, TLS_SCHEME) { Some(read_certificates(tls)?) } else { None };
+        let open_node = |url: &String| match &certificates {
+            Some(certificates) => Client::build_with_tls(url.as_str(), certificates.clone()),
+            None => Client::open(url.as_str()),
+        };
+        let nodes = urls.iter().map(open_node).collect::<RedisResult<_>>()?;
+        Ok(Self { nodes, cluster: is_cluster.then_some(ClusterNodes { urls, certificates }) })
+    }
+
+    /// The client of the server, or of the first node that the address names, for programs that measure it.
+    ///
+    /// # Errors
+    /// [`RedisError`] without a node, which no address has.
+    pub fn first_client(&self) -> RedisResult<Client> {
+        self.nodes.first().cloned().ok_or_else(without_node)
+    }
+
+    /// Opens a connection whose answers are waited for so long; it connects in the background or at its first use. Requires
+    /// a Tokio runtime.
+    ///
+    /// # Errors
+    /// [`RedisError`] when a setting is invalid.
+    pub fn open_connection(&self, timeout: Duration) -> RedisResult<RedisConnection> {
+        let Some(ClusterNodes { urls, certificates }) = &self.cluster else {
+            let config = ConnectionManagerConfig::new()
+                .set_connection_timeout(Some(timeout))
+                .set_response_timeout(Some(timeout))
+                .set_number_of_retries(SERVER_RETRIES);
+            let manager = ConnectionManager::new_lazy_with_config(self.first_client()?, config)?;
+            return Ok(RedisConnection::new(ConnectionTarget::Server(manager)));
+        };
+        let (shortest_pause, longest_pause) = CLUSTER_PAUSE_MS;
+        let mut builder = ClusterClientBuilder::new(urls.iter().map(String::as_str))
+            .retries(CLUSTER_RETRIES)
+            .min_retry_wait(shortest_pause)
+            .max_retry_wait(longest_pause)
+            .connection_timeout(timeout)
+            .response_timeout(timeout)
+            .overall_response_timeout(Some(timeout));
+        if let Some(certificates) = certificates {
+            builder = builder.certs(certificates.clone());
+        }
+        let config = ClusterConfig::new().set_connection_timeout(timeout).set_response_timeout(timeout);
+        let connection = builder.build()?.get_pending_async_connection_with_config(config);
+        Ok(RedisConnection::new(ConnectionTarget::Cluster(connection)))
+    }
+
+    /// Opens a connection for messages, to the first node that answers: every node of a cluster has the messages of all.
+    ///
+    /// # Errors
+    /// [`RedisError`] when no node answers.
+    pub async fn open_subscription(&self) -> RedisResult<PubSub> {
+        let mut failure = without_node();
+        for node in &self.nodes {
+            match tokio::time::timeout(SUBSCRIBE_TIMEOUT, node.get_async_pubsub()).await {
+                Ok(Ok(subscription)) => return Ok(subscription),
+                Ok(Err(error)) => failure = error,
+                Err(_elapsed) => failure = std::io::Error::from(std::io::ErrorKind::TimedOut).into(),
+            }
+        }
+        Err(failure)
+    }
+}
+
+/// Without addresses, which may have a password.
+impl fmt::Debug for RedisEndpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (nodes, is_cluster) = (self.nodes.len(), self.cluster.is_some());
+        f.debug_struct("RedisEndpoint").field("nodes", &nodes).field("is_cluster", &is_cluster).finish()
+    }
+}
+
+fn without_node() -> RedisError {
+    RedisError::from((ErrorKind::InvalidClientConfig, "the address of Redis names no server"))
+}
+
+fn read_certificates(tls: &EngineTlsConfig) -> RedisResult<TlsCertificates> {
+    // The client takes the provider of the process, and panics without one.
+    install_crypto_provider();
+    let unusable = |error: TlsFileError| {
+        RedisError::from((ErrorKind::InvalidClientConfig, "the files of redis.tls", format_error_chain(&error)))
+    };
+    let identity = tls.read_identity().map_err(unusable)?;
+    Ok(TlsCertificates {
+        client_tls: identity
+            .map(|identity| ClientTlsConfig { client_cert: identity.certificates, client_key: identity.key }),
+        root_cert: tls.read_authorities().map_err(unusable)?,
+    })
+}
