@@ -12,7 +12,7 @@ use crate::error::TextError;
 /// Time limit of a request to Redis: short, since the messages only reduce a delay.
 const RESPONSE_TIMEOUT: Duration = Duration::from_millis(500);
 
-/// Time limit of connecting and subscribing: the client has none for such connections.
+/// Time limit of subscribing: the client has none for such connections.
 const SUBSCRIBE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Capacity of the outbox; messages beyond it are dropped, since a hung server must not delay senders.
