@@ -1,14 +1,21 @@
 //! Rebuilding beside the active generation, verification, switching and rolling back.
 
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
 
 use domain::envelope::RawEnvelope;
 use eventstore::relay::{Relay, RelayConfig};
 use projections::runtime::{
     AnyProjection, DifferenceKind, Projection, ReadModelGeneration, RebuildError, RebuildOptions, RebuildProgress,
-    RebuildReport, Supervisor, VerifyOptions,
+    RebuildReport, Supervisor, VerifyOptions, VerifyProgress,
 };
-use tokio::{sync::watch, task::JoinHandle};
+use tokio::{
+    runtime::Handle,
+    sync::watch,
+    task::{JoinHandle, block_in_place},
+};
 use tokio_util::sync::CancellationToken;
 
 use super::{id, projection_fixture::ProjectionFixture};
@@ -128,6 +135,38 @@ async fn all_read_models_are_rebuilt_together_and_switched_by_one_pointer() {
     let again = rebuild(&field, &all).await.unwrap();
     assert!(again.active.values().all(|generation| *generation == g(3)), "{again:?}");
     assert_eq!(again.dropped.len(), 3, "two generations of each are kept: {again:?}");
+    service.stop().await;
+}
+
+/// The log is read before the rows of further passes: their fold needs the events that came meanwhile, too.
+#[tokio::test(flavor = "multi_thread")]
+async fn events_that_arrive_between_two_passes_of_a_verification_are_compared() {
+    let (field, views) = (field().await, tests::views().await);
+    let all: Vec<Arc<dyn AnyProjection>> = vec![Arc::new(views.clone())];
+    let service = ProjectionService::start(&field, &all).await;
+    field.record(&history()).await;
+    current(&field, &all[0], g(1)).await;
+    // Enough streams that each pass has some.
+    let arrival = |number| RawEnvelope { aggregate_id: format!("097:ARRIVAL{number}"), ..history().remove(0) };
+    let arrivals: Vec<_> = (0..100).map(arrival).collect();
+    let have_arrived = AtomicBool::new(false);
+    let let_arrive = |progress: VerifyProgress| {
+        let is_first_pass = progress.position < progress.end / 2;
+        if !is_first_pass && !have_arrived.swap(true, Ordering::Relaxed) {
+            let arriving = async {
+                field.record(&arrivals).await;
+                current(&field, &all[0], g(1)).await;
+            };
+            block_in_place(|| Handle::current().block_on(arriving));
+        }
+    };
+
+    let options = VerifyOptions { pass_events: 1, ..VerifyOptions::default() };
+    let report = field.runtime.verify(all[0].as_ref(), g(1), options, let_arrive).await.unwrap();
+
+    assert!(have_arrived.load(Ordering::Relaxed));
+    assert!(report.is_clean(), "{:?}", report.differences);
+    assert!(report.rows > history().len() as u64 + 50, "later passes have rows of the arrivals: {report:?}");
     service.stop().await;
 }
 

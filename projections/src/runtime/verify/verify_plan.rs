@@ -1,7 +1,5 @@
 //! Plans which scopes are compared in which pass.
 
-use std::ops::RangeInclusive;
-
 use uuid::Uuid;
 
 use super::VerifyOptions;
@@ -14,21 +12,23 @@ const EVENTS_PER_PART: u64 = 250_000;
 /// The fewest buckets of a part in a long log: the number of scans of the store is bounded.
 const MIN_BUCKETS_PER_PART: u32 = 16;
 
-/// The parts to compare in each pass over a log that ends at this position: one pass for a sample. Totals are compared in the
-/// first one, which sees all events in the order of the log.
+/// The parts to compare in each pass over a log that ends at this position. Totals are compared in the first one, which sees
+/// all events in the order of the log; a sample has none.
 pub(super) fn plan_passes(options: VerifyOptions, log_end: u64) -> Vec<Vec<VerifyScope>> {
+    let buckets: Vec<u32> = match options.sample {
+        Some(sample) => sample_buckets(sample.clamp(1, BUCKET_COUNT)),
+        None => (0..BUCKET_COUNT).collect(),
+    };
     let buckets_per_part = bucket_share(EVENTS_PER_PART, log_end).max(MIN_BUCKETS_PER_PART);
-    if let Some(sample) = options.sample {
-        let ranges = sample_buckets(sample.clamp(1, BUCKET_COUNT));
-        return vec![ranges.into_iter().flat_map(|range| split_range(range, buckets_per_part)).collect()];
-    }
     let buckets_per_pass = bucket_share(options.pass_events, log_end);
-    let pass_ranges = (0..BUCKET_COUNT).step_by(buckets_per_pass as usize).map(|start| {
-        let end = (start + buckets_per_pass).min(BUCKET_COUNT);
-        start..=end - 1
-    });
-    let mut passes: Vec<Vec<VerifyScope>> = pass_ranges.map(|range| split_range(range, buckets_per_part)).collect();
-    if let Some(first) = passes.first_mut() {
+    let to_pass = |buckets: &[u32]| {
+        let ranges = buckets.chunk_by(|bucket, next| bucket + 1 == *next);
+        ranges.flat_map(|range| split_range(range, buckets_per_part)).collect()
+    };
+    let mut passes: Vec<Vec<VerifyScope>> = buckets.chunks(buckets_per_pass as usize).map(to_pass).collect();
+    if options.sample.is_none()
+        && let Some(first) = passes.first_mut()
+    {
         first.push(VerifyScope::Totals);
     }
     passes
@@ -40,23 +40,20 @@ fn bucket_share(events: u64, log_end: u64) -> u32 {
     u32::try_from(share).unwrap_or(BUCKET_COUNT).clamp(1, BUCKET_COUNT)
 }
 
-fn split_range(range: RangeInclusive<u32>, buckets_per_part: u32) -> Vec<VerifyScope> {
-    let last = *range.end();
-    let starts = range.step_by(buckets_per_part as usize);
-    starts.map(|start| VerifyScope::Buckets(start..=last.min(start + buckets_per_part - 1))).collect()
+/// Splits consecutive buckets into parts.
+fn split_range(buckets: &[u32], buckets_per_part: u32) -> impl Iterator<Item = VerifyScope> {
+    let parts = buckets.chunks(buckets_per_part as usize);
+    parts.filter_map(|part| Some(VerifyScope::Buckets(*part.first()?..=*part.last()?)))
 }
 
-/// Consecutive buckets from a random one on, the first following the last. A bucket is a hash of the stream, so they
-/// are as random a sample as separate ones, and are read together.
-fn sample_buckets(count: u32) -> Vec<RangeInclusive<u32>> {
+/// Consecutive buckets from a random one on, in ascending order; the first follows the last. A bucket is a hash of the
+/// stream, so they are as random a sample as separate ones, and are read together.
+fn sample_buckets(count: u32) -> Vec<u32> {
     // The last byte of a version 4 UUID is random.
     let [.., random_byte] = Uuid::new_v4().into_bytes();
-    let start = u32::from(random_byte) % BUCKET_COUNT;
-    let end = start + count;
-    if end <= BUCKET_COUNT {
-        return vec![start..=end - 1];
-    }
-    vec![0..=end - BUCKET_COUNT - 1, start..=BUCKET_COUNT - 1]
+    let mut buckets: Vec<_> = (0..count).map(|number| (u32::from(random_byte) + number) % BUCKET_COUNT).collect();
+    buckets.sort_unstable();
+    buckets
 }
 
 #[cfg(test)]
@@ -105,6 +102,14 @@ mod tests {
                 assert!(is_sorted && chosen.iter().all(is_bucket), "{chosen:?}");
             }
         }
+    }
+
+    #[test]
+    fn a_large_sample_is_compared_in_several_passes_without_totals() {
+        let options = VerifyOptions { sample: Some(64), pass_events: 100_000 };
+        let passes = plan_passes(options, 10_000_000);
+        assert_eq!(passes.len(), 32, "two buckets have some 80,000 events");
+        assert!(passes.iter().flatten().all(|scope| *scope != VerifyScope::Totals));
     }
 
     #[test]
