@@ -1,6 +1,6 @@
-//! Tests that a newer minor version adds fields only, each with a default: a release that does not know it yet folds it as
-//! the version that it knows. BACKWARD compatibility alone also allows to remove or rename a field, to widen a type and to add
-//! words to an enum.
+//! Tests that a newer minor version adds fields only, each with a default: a release that does not know it yet folds it
+//! as the version that it knows. BACKWARD compatibility alone also allows to remove or rename a field, to widen a type
+//! and to add words to an enum.
 
 use serde_json::json;
 
@@ -62,7 +62,7 @@ fn a_newer_minor_version_adds_fields_with_defaults_only() {
             find_other_changes(&step[0].schema, &step[1].schema, &path, &mut found);
         }
     }
-    // Two kinds of requirements, from before this rule: a release that knows only 1.0 cannot fold an event with one of them.
+    // Two kinds of requirements, from before this rule: a release that knows only 1.0 cannot fold an event with one.
     assert_eq!(found, ["document.requirements_extracted-1.1.requirements.kind"]);
 }
 
