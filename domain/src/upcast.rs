@@ -4,9 +4,9 @@
 //! until they have the current version. Each aggregate declares its events and their versions in its `event.rs`; an
 //! event of the current version costs only the look-up.
 //!
-//! While a release is rolled out, the release before reads streams to which the new one has appended. A new version of an
-//! event adds fields only, so the fold of an aggregate reads it as if they were absent. A projection does not: what it
-//! writes without them would never be written again.
+//! While a release is rolled out, the release before reads streams to which the new one has appended. A new minor version of
+//! an event adds fields only, which a test of the schemas ensures, so the fold of an aggregate reads it as if they were
+//! absent. A projection does not: what it writes without them would never be written again.
 
 use std::borrow::Cow;
 

@@ -9,7 +9,7 @@ use domain::{
     value::{TenantId, UserId},
 };
 use metrics::counter;
-use telemetry::SPAN_TARGET;
+use telemetry::{SPAN_TARGET, StoredTraceContext};
 use tokio::time::{Instant, timeout};
 use tracing::{Instrument, Span};
 
@@ -242,11 +242,12 @@ fn batch_limit(group: &[ReadyCommand]) -> usize {
 
 /// How many of the first commands belong to the same trace, or to none: a span has one parent.
 fn same_trace_length(waiting: &VecDeque<ReadyCommand>) -> usize {
-    let trace = waiting.front().and_then(|(claimed, _)| claimed.trace);
-    waiting.iter().take_while(|(claimed, _)| claimed.trace == trace).count()
+    let trace_id = |(claimed, _): &ReadyCommand| claimed.trace.map(StoredTraceContext::trace_id);
+    let first = waiting.front().and_then(trace_id);
+    waiting.iter().take_while(|command| trace_id(command) == first).count()
 }
 
-/// The span of commands that are sent together, in the trace of what caused them; none outside of a trace.
+/// The span of commands that are sent together, below the span that caused the first; none outside of a trace.
 fn batch_span(batch: &[ReadyCommand]) -> Span {
     let Some((claimed, trace)) = batch.first().and_then(|(claimed, _)| Some((claimed, claimed.trace?))) else {
         return Span::none();

@@ -146,7 +146,7 @@ pub async fn run(role: ProcessRole, only: &[String], app: AppContext, config: Me
 }
 
 /// Awaits `start`, runs until a signal or the end of a part, then completes the work in progress. After a signal the
-/// process is not ready for the stop delay, but goes on.
+/// process is not ready for the stop delay, but goes on; a part that ends meanwhile ends the delay.
 async fn run_until_signal(
     start: impl Future<Output = Result<PartSupervisor, ServeError>>,
     config: &ServeConfig,
@@ -164,8 +164,8 @@ async fn run_until_signal(
     parts.announce_stop();
     let stop_delay = if run_outcome.is_ok() { config.stop_delay() } else { Duration::ZERO };
     let drain = async {
-        tokio::time::sleep(stop_delay).await;
-        parts.drain_stages(config.shutdown_timeout()).await
+        let waited = parts.wait_for_stop_delay(stop_delay).await;
+        waited.and(parts.drain_stages(config.shutdown_timeout()).await)
     };
     let drain_outcome = tokio::select! {
         drained = drain => drained,

@@ -78,6 +78,11 @@ impl StoredTraceContext {
         Some(Self { trace_id: span.trace_id(), span_id: span.span_id() })
     }
 
+    /// The trace of the span.
+    pub fn trace_id(self) -> TraceId {
+        self.trace_id
+    }
+
     /// As `traceparent`.
     pub fn to_traceparent(self) -> String {
         format!("00-{}-{}-01", self.trace_id, self.span_id)
@@ -144,6 +149,9 @@ mod tests {
     fn a_stored_context_is_written_as_it_was_read() {
         let stored = StoredTraceContext::parse(TRACEPARENT).unwrap();
         assert_eq!(stored.to_traceparent(), TRACEPARENT);
+        let other_span = StoredTraceContext::parse(&TRACEPARENT.replace("b7ad6b71", "00f067aa")).unwrap();
+        assert_ne!(other_span, stored);
+        assert_eq!(other_span.trace_id(), stored.trace_id());
         assert_eq!(StoredTraceContext::parse(""), None);
     }
 

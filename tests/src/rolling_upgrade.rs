@@ -196,8 +196,8 @@ async fn migrate(product: &ProductHandle) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// A connection to a process that stops gracefully is closed only before its request was accepted. A client cannot tell
-/// that from a request that was cut off, so that such connections are counted and are no violation.
+/// A connection to a process that stops gracefully should be closed only before its request was accepted. A client cannot
+/// tell that from a request that was cut off, so that such connections are counted and are no violation.
 fn count_retries(ledger: &LoadLedger, fleet: &RoleFleet) -> BTreeMap<&'static str, usize> {
     let mut retries = BTreeMap::new();
     for retry in &ledger.retries {

@@ -5,7 +5,7 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 use tokio::{
     sync::watch,
     task::{Id, JoinSet},
-    time::{MissedTickBehavior, interval, timeout},
+    time::{MissedTickBehavior, interval},
 };
 use tokio_util::sync::CancellationToken;
 
@@ -22,9 +22,6 @@ const TICKS_PER_LAG_MEASUREMENT: u32 = 16;
 
 /// Number of reads between two searches for streams that an older release has parked.
 const TICKS_PER_REDRIVE: u32 = 100;
-
-/// How long such a redrive may take: meanwhile no worker is started or stopped.
-const REDRIVE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Runs the workers of a set of projections.
 pub struct Supervisor {
@@ -56,6 +53,7 @@ impl Supervisor {
     /// [`RuntimeError`] when a worker ends with an error; it retries while a store is unavailable.
     pub async fn run(self, shutdown: CancellationToken) -> Result<(), RuntimeError> {
         let mut running = RunningWorkers::default();
+        let mut redrives = JoinSet::new();
         let mut published_version = None;
         let mut tick_count = 0_u32;
         let mut ticks = interval(RECONCILE_INTERVAL);
@@ -77,7 +75,7 @@ impl Supervisor {
                         self.measure_lag().await;
                     }
                     if tick_count.is_multiple_of(TICKS_PER_REDRIVE) {
-                        self.redrive_known_events(&shutdown).await;
+                        self.begin_redrive(&mut redrives);
                     }
                     tick_count = tick_count.wrapping_add(1);
                 }
@@ -86,6 +84,8 @@ impl Supervisor {
         for (_, _, stop) in running.workers.values() {
             stop.cancel();
         }
+        // What is under way is rolled back; another process, or the next start of this one, repeats it.
+        redrives.shutdown().await;
         let mut outcome = outcome;
         while let Some(ended) = running.tasks.join_next_with_id().await {
             outcome = outcome.and(running.handle_worker_exit(ended));
@@ -149,12 +149,20 @@ impl Supervisor {
         Some(pointer.version)
     }
 
-    /// Applies what an older release has parked since the last time. What fails is tried again the next time.
-    async fn redrive_known_events(&self, shutdown: &CancellationToken) {
-        let redriving = timeout(REDRIVE_TIMEOUT, self.runtime.redrive_known_events(&self.projections));
-        if let Some(Ok(Err(error))) = shutdown.run_until_cancelled(redriving).await {
-            tracing::debug!(reason = error_chain(&error), "redriving parked streams failed, retrying");
+    /// Begins to apply what an older release has parked, unless the last time is still under way. A stream may have so many
+    /// events that it takes minutes, in which workers must be started and stopped. What fails is tried again the next time.
+    fn begin_redrive(&self, redrives: &mut JoinSet<()>) {
+        while redrives.try_join_next().is_some() {}
+        if !redrives.is_empty() {
+            tracing::info!("redriving streams that an older release parked is still under way");
+            return;
         }
+        let (runtime, projections) = (self.runtime.clone(), self.projections.clone());
+        redrives.spawn(async move {
+            if let Err(error) = runtime.redrive_known_events(&projections).await {
+                tracing::debug!(reason = error_chain(&error), "redriving parked streams failed, retrying");
+            }
+        });
     }
 
     async fn measure_lag(&self) {

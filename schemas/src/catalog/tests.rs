@@ -6,6 +6,7 @@
 mod event_types;
 mod field_tracer;
 mod golden_events;
+mod minor_steps;
 
 use std::{collections::BTreeSet, fmt::Write as _};
 

@@ -132,6 +132,15 @@ impl PartSupervisor {
         }
     }
 
+    /// Waits for the time between the announcement of a stop and the stop, or until a part ends although it was not
+    /// stopped yet: a process that has lost a part must not go on answering requests.
+    pub(super) async fn wait_for_stop_delay(&mut self, stop_delay: Duration) -> Result<(), ServeError> {
+        if stop_delay.is_zero() {
+            return Ok(());
+        }
+        tokio::time::timeout(stop_delay, self.wait_for_unexpected_exit()).await.unwrap_or(Ok(()))
+    }
+
     /// Stops the parts stage by stage, and waits for them, in total for `shutdown_timeout`. Each stage has a share of
     /// it, and the time that the stages before it did not use. A part with a drain timeout of its own does not shorten
     /// the shares of later stages. A part that exceeds its time is aborted, so that the others can complete their work.
@@ -217,6 +226,21 @@ mod tests {
             parts.wait_for_unexpected_exit().await,
             Err(ServeError::UnexpectedExit { part: "the relay" })
         ));
+    }
+
+    #[tokio::test]
+    async fn a_part_that_ends_during_the_stop_delay_ends_the_delay() {
+        let mut parts = PartSupervisor::default();
+        parts.spawn_part(ShutdownStage::Workers, "views", |stop| async move {
+            stop.cancelled().await;
+            Ok(())
+        });
+        // It does not count as ended while it runs.
+        parts.wait_for_stop_delay(Duration::from_millis(1)).await.unwrap();
+        parts.spawn_part(ShutdownStage::Edges, "HTTP", |_| async { Ok(()) });
+        let waited = parts.wait_for_stop_delay(Duration::from_hours(1)).await;
+        assert!(matches!(waited, Err(ServeError::UnexpectedExit { part: "HTTP" })), "{waited:?}");
+        parts.drain_stages(SHUTDOWN_TIMEOUT).await.unwrap();
     }
 
     #[tokio::test]

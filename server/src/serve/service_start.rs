@@ -122,9 +122,11 @@ pub(super) async fn start_parts(
         let router = grpc::router(&config.grpc, app, required, services.gate.clone());
         let (router, health) = router.map_err(|error| ServeError::Edges(Box::new(error)))?;
         start_http_server("gRPC", listener, certificate.clone(), router, connections.clone(), &mut parts);
-        let stop = parts.stop_announcement();
-        parts.spawn_part(ShutdownStage::Edges, "the gRPC health service", |_| async move {
-            health.run(stop).await;
+        let announcement = parts.stop_announcement();
+        parts.spawn_part(ShutdownStage::Edges, "the gRPC health service", |stop| async move {
+            health.run(announcement).await;
+            // A part that ends during the stop delay has failed.
+            stop.cancelled().await;
             Ok(())
         });
     }

@@ -10,7 +10,7 @@ use domain::upcast;
 use super::{ParkedStream, RedriveError, parked_stream::parked_stream_from_row};
 use crate::runtime::{AnyProjection, ProjectionRuntime, control_store::postgres_error};
 
-/// Maximum number of streams that are redriven at a time.
+/// Maximum number of streams of a projection that are redriven at a time.
 const MAX_STREAMS: i64 = 100;
 
 impl ProjectionRuntime {
@@ -18,14 +18,23 @@ impl ProjectionRuntime {
     /// this one. Returns the number of streams that are no longer parked. Safe to run in several processes at once.
     ///
     /// # Errors
-    /// [`RedriveError`] when Postgres, a store or the schema registry does not answer.
+    /// The first [`RedriveError`] when Postgres, a store or the schema registry does not answer. That ends the redrive of one
+    /// projection only.
     pub async fn redrive_known_events(&self, projections: &[Arc<dyn AnyProjection>]) -> Result<usize, RedriveError> {
+        let (mut redriven, mut outcome) = (0, Ok(()));
+        for projection in projections {
+            match self.redrive_known_events_of(projection.as_ref()).await {
+                Ok(streams) => redriven += streams,
+                Err(error) => outcome = outcome.and(Err(error)),
+            }
+        }
+        outcome.map(|()| redriven)
+    }
+
+    async fn redrive_known_events_of(&self, projection: &dyn AnyProjection) -> Result<usize, RedriveError> {
         let mut redriven = 0;
-        for parked in self.find_streams_unknown_before(projections).await? {
-            let Some(projection) = projections.iter().find(|projection| projection.name() == parked.projection) else {
-                continue;
-            };
-            let outcome = match self.redrive(projection.as_ref(), &parked).await {
+        for parked in self.find_streams_unknown_before(projection.name()).await? {
+            let outcome = match self.redrive(projection, &parked).await {
                 Ok(outcome) => outcome,
                 // Another process was faster.
                 Err(RedriveError::NotParked) => continue,
@@ -44,14 +53,10 @@ impl ProjectionRuntime {
         Ok(redriven)
     }
 
-    async fn find_streams_unknown_before(
-        &self,
-        projections: &[Arc<dyn AnyProjection>],
-    ) -> Result<Vec<ParkedStream>, RedriveError> {
-        let names: Vec<_> = projections.iter().map(|projection| projection.name()).collect();
+    async fn find_streams_unknown_before(&self, projection: &str) -> Result<Vec<ParkedStream>, RedriveError> {
         let (event_types, versions): (Vec<_>, Vec<_>) = upcast::known_versions().unzip();
         let found = sqlx::query(include_str!("unknown_before.sql"))
-            .bind(names)
+            .bind(projection)
             .bind(event_types)
             .bind(versions)
             .bind(MAX_STREAMS)
