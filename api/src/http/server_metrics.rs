@@ -115,7 +115,8 @@ pub(crate) async fn measure_rpc(request: Request, next: Next) -> Response {
     response
 }
 
-/// The status of a call. One that fails has it in the header; one that succeeds, after its last message.
+/// The status of a call. One that fails has it in the header; one that succeeds, after its last message, and so has a stream
+/// that fails after its first one, which counts as `OK`.
 fn rpc_status(response: &Response) -> &'static str {
     let Some(value) = response.headers().get("grpc-status") else {
         return if response.status().is_success() { "OK" } else { "UNKNOWN" };

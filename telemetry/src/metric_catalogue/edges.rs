@@ -15,7 +15,8 @@ pub(super) const REQUESTS: MetricGroup = MetricGroup {
         histogram(
             "rpc_server_call_duration_seconds",
             &["rpc_method", "rpc_response_status_code"],
-            "Time until the response to a gRPC call begins; `rpc_method` is `service/method`. `CANCELLED`: the client has gone before",
+            "Time until the response to a gRPC call begins; `rpc_method` is `service/method`. `CANCELLED`: the client has gone before. A \
+             stream that fails after its first message counts as `OK`",
         ),
         histogram(
             "medhub_graphql_operation_duration_seconds",
