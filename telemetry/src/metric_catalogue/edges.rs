@@ -12,6 +12,27 @@ pub(super) const REQUESTS: MetricGroup = MetricGroup {
              registry. Status 499: the client has gone before. Without `/health`, `/ready`, `/metrics` and `/slo`",
         ),
         gauge("http_server_active_requests", &["http_request_method"], "HTTP requests whose response has not begun"),
+        gauge(
+            "medhub_requests_running",
+            &["priority"],
+            "Requests that are worked on. `priority`: `command`, `query` or `batch`",
+        ),
+        counter(
+            "medhub_requests_shed_total",
+            &["priority"],
+            "Requests that were refused because too many were worked on. `priority`: as above",
+        ),
+        gauge("medhub_connections_open", &["edge"], "Connections that are open"),
+        counter(
+            "medhub_connections_refused_total",
+            &["edge", "reason"],
+            "Connections that were refused by a limit. `reason`: `total`, of all; `address`, of one client",
+        ),
+        counter(
+            "medhub_connections_timed_out_total",
+            &["edge", "reason"],
+            "Connections that were closed because something did not come in time. `reason`: `handshake`, `header` or `idle`",
+        ),
         histogram(
             "rpc_server_call_duration_seconds",
             &["rpc_method", "rpc_response_status_code"],
