@@ -36,7 +36,8 @@ pub(super) const REQUESTS: MetricGroup = MetricGroup {
         histogram(
             "rpc_server_call_duration_seconds",
             &["rpc_method", "rpc_response_status_code"],
-            "Time until the response to a gRPC call begins; `rpc_method` is `service/method`. `CANCELLED`: the client has gone before. A \
+            "Time until the response to a gRPC call begins; `rpc_method` is `service/method`, or `_OTHER` for a call \
+             that is not served. `CANCELLED`: the client has gone before. A \
              stream that fails after its first message counts as `OK`",
         ),
         histogram(
