@@ -100,13 +100,18 @@ pub(super) const PROJECTIONS: MetricGroup = MetricGroup {
         gauge(
             "medhub_projection_lag_events",
             &["projection", "generation"],
-            "Records on the topics that are not consumed, with beacons",
+            "Records on the topics that are not consumed, with beacons; 0 once the generation is removed or has failed",
         ),
         gauge(
             "medhub_projection_lag_seconds",
             &["projection", "generation"],
-            "Age of the oldest event that is not applied; 0 if all are. Measured from outside of the worker, so it also grows while \
-             that stands still",
+            "Age of the oldest event that is not applied; 0 if all are, and once the generation is removed or has failed. Measured from \
+             outside of the worker, so it also grows while that stands still, and without Kafka",
+        ),
+        gauge(
+            "medhub_projection_active",
+            &["projection", "generation"],
+            "1 if queries read the generation, 0 if it is built or retained for a rollback",
         ),
         gauge("medhub_projection_position", &["projection", "generation"], "Highest position applied"),
         gauge(

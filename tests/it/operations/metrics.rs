@@ -41,6 +41,7 @@ fn check_metrics(projection: &str, events: f64, text: &str) -> Result<(), String
         // The log may have gaps.
         ("medhub_projection_position", events, 2.0 * events),
         ("medhub_projection_up", 1.0, 1.0),
+        ("medhub_projection_active", 1.0, 1.0),
         ("medhub_projection_parked_total", 0.0, 0.0),
         ("medhub_projection_lag_events", 0.0, 0.0),
         ("medhub_projection_lag_seconds", 0.0, 600.0),
