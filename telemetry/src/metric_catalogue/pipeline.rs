@@ -29,7 +29,7 @@ pub(super) const RELAY: MetricGroup = MetricGroup {
         gauge(
             "medhub_relay_unacknowledged_records",
             &[],
-            "Records of the oldest batch that Kafka has not acknowledged yet",
+            "Records of the oldest batch that Kafka has not acknowledged yet; 0 on standby",
         ),
         histogram(
             "medhub_relay_commit_to_kafka_seconds",
@@ -48,8 +48,8 @@ pub(super) const RELAY: MetricGroup = MetricGroup {
         ),
         gauge(
             "medhub_relay_open_append_age_seconds",
-            &["application"],
-            "Age of a transaction whose open append delays the relay; 0 once it has ended",
+            &[],
+            "Age of the oldest transaction whose open append delays the relay; 0 without one, and on standby",
         ),
     ],
 };
