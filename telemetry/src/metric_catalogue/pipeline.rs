@@ -8,8 +8,9 @@ pub(super) const COMMANDS: MetricGroup = MetricGroup {
         histogram(
             "medhub_command_duration_seconds",
             &["aggregate_type", "outcome"],
-            "Time to execute a command: load, decide, append. `outcome`: `recorded`; `unchanged`; `refused` by a rule; `forbidden`; \
-             `outdated`; `conflict`, after all attempts; `failed`",
+            "Time to execute a command: load, decide, append; of commands that are executed together, the time of all. `outcome`: \
+             `recorded`; `unchanged`; `refused` by a rule; `forbidden`; `outdated`; `conflict`, after all attempts; `failed`; \
+             `cancelled`, by a time limit or its client",
         ),
         counter(
             "medhub_events_recorded_total",
