@@ -212,11 +212,31 @@ impl GraphQl {
         Ok(PreparedDocument::new(request, measured))
     }
 
-    /// Executes a query or mutation as `identity`.
+    /// Executes a query or mutation as `identity`. Dropped before it ends, it counts as cancelled.
     pub(crate) async fn run(&self, document: PreparedDocument, identity: &Principal) -> Response {
+        let measurement = OperationMeasurement::start(document.kind());
+        let response = self.run_unmeasured(document, identity).await;
+        measurement.finish(&response);
+        response
+    }
+
+    /// [`Self::run`] with a time limit. One that is exceeded counts as a failure: over a WebSocket no status says so.
+    pub(crate) async fn run_within(
+        &self,
+        limit: Duration,
+        document: PreparedDocument,
+        identity: &Principal,
+    ) -> Response {
+        let measurement = OperationMeasurement::start(document.kind());
+        let answered = tokio::time::timeout(limit, self.run_unmeasured(document, identity)).await;
+        let response = answered.unwrap_or_else(|_elapsed| timeout_response());
+        measurement.finish(&response);
+        response
+    }
+
+    async fn run_unmeasured(&self, document: PreparedDocument, identity: &Principal) -> Response {
         let is_introspection = document.cost().is_introspection;
         let span = resolver_spans::operation_span(document.kind());
-        let measurement = OperationMeasurement::start(document.kind());
         let request = self.build_request(document, identity);
         let response = if is_introspection {
             execute_introspection(&self.schema, request).instrument(span).await
@@ -224,9 +244,7 @@ impl GraphQl {
             // Boxed: what awaits this is large as it is.
             Box::pin(self.schema.execute(request)).instrument(span).await
         };
-        let response = error::add_error_codes(response);
-        measurement.finish(&response);
-        response
+        error::add_error_codes(response)
     }
 
     /// Executes a document as `identity`; a subscription yields a response for each event.

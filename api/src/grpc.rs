@@ -16,10 +16,13 @@ mod service;
 
 use std::{
     net::{Ipv4Addr, SocketAddr},
+    sync::Arc,
     time::Duration,
 };
 
 use axum::{Router, middleware};
+use prost::Message as _;
+use prost_types::FileDescriptorSet;
 use serde::{Deserialize, Serialize};
 use tonic::service::Routes;
 use tonic_reflection::server::Builder;
@@ -30,7 +33,7 @@ use crate::{
     app_context::{AppContext, BackingService},
     http::{
         request_gate::RequestGate,
-        server_metrics,
+        server_metrics::{self, ServedCalls},
         server_span::{self, ServerProtocol},
     },
 };
@@ -104,7 +107,45 @@ pub fn router(
         .into_axum_router()
         .layer(middleware::from_fn_with_state(gate, admission::admit_call))
         .layer(middleware::from_fn_with_state(time_limit, deadline::enforce_deadline))
-        .layer(middleware::from_fn(server_metrics::measure_rpc))
+        .layer(middleware::from_fn_with_state(Arc::new(served_calls()?), server_metrics::measure_rpc))
         .layer(server_span::server_span_layer(ServerProtocol::Grpc));
     Ok((router, HealthMonitor::new(app.clone(), engines, reporter)))
+}
+
+/// The calls of all services, by the descriptions that clients get.
+fn served_calls() -> Result<ServedCalls, prost::DecodeError> {
+    let mut calls = ServedCalls::new();
+    for description in [
+        pb::DESCRIPTOR_SET,
+        tonic_health::pb::FILE_DESCRIPTOR_SET,
+        tonic_reflection::pb::v1::FILE_DESCRIPTOR_SET,
+        tonic_reflection::pb::v1alpha::FILE_DESCRIPTOR_SET,
+    ] {
+        for file in FileDescriptorSet::decode(description)?.file {
+            for service in &file.service {
+                let name = format!("{}.{}", file.package(), service.name());
+                calls.extend(service.method.iter().map(|method| format!("{name}/{}", method.name())));
+            }
+        }
+    }
+    Ok(calls)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_served_calls_are_those_of_all_services() {
+        let calls = served_calls().unwrap();
+        for call in [
+            "medhub.tasks.v1.TaskService/ListTasks",
+            "grpc.health.v1.Health/Check",
+            "grpc.reflection.v1.ServerReflection/ServerReflectionInfo",
+            "grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo",
+        ] {
+            assert!(calls.contains(call), "{call} is missing in {calls:?}");
+        }
+        assert!(!calls.contains("medhub.tasks.v1.TaskService/Anything"));
+    }
 }

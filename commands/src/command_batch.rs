@@ -22,7 +22,7 @@ use crate::{
     authorization::AuthorizedCommand,
     caller::Caller,
     command_execution::{MAX_ATTEMPTS, command_metadata, executed_outcome, repeated_outcome},
-    command_metrics::{EventSource, count_events},
+    command_metrics::{CommandMeasurement, EventSource, count_events},
     dispatcher::{CommandDispatcher, CommandOutcome, CommandSender, command_span, stream_id},
     error::CommandError,
     precondition::CommandPreconditions,
@@ -60,7 +60,21 @@ impl<S: AggregateStores> CommandDispatcher<S> {
         A: PureAggregate<Command: AuthorizedCommand + Clone, Error: 'static> + Fingerprint,
     {
         let stream = stream_id::<A>(tenant, id);
-        self.execute_batch::<A>(tenant, &stream, commands).instrument(command_span(A::TYPE)).await
+        let mut measurement = CommandMeasurement::start(A::TYPE, commands.len());
+        let executed = self.execute_batch::<A>(tenant, &stream, commands).instrument(command_span(A::TYPE)).await;
+        match &executed {
+            Ok(outcomes) => {
+                for outcome in outcomes {
+                    measurement.record(outcome.as_ref());
+                }
+            }
+            Err(error) => {
+                for _ in commands {
+                    measurement.record(Err(error));
+                }
+            }
+        }
+        executed
     }
 
     async fn execute_batch<A>(

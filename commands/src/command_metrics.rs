@@ -32,13 +32,45 @@ impl EventSource {
     }
 }
 
-/// Records the outcome of a command and the time that it took.
-pub(crate) fn record_command<E: std::error::Error + 'static>(
+/// Measures a command, or several that are executed together, each of which takes the time of all. Those without an outcome
+/// when it is dropped count as cancelled.
+pub(crate) struct CommandMeasurement {
     aggregate_type: &'static str,
     started: Instant,
-    outcome: &Result<CommandOutcome, CommandError<E>>,
-) {
-    let outcome = match outcome {
+    without_outcome: usize,
+}
+
+impl CommandMeasurement {
+    /// Begins to measure that number of commands.
+    pub(crate) fn start(aggregate_type: &'static str, commands: usize) -> Self {
+        Self { aggregate_type, started: Instant::now(), without_outcome: commands }
+    }
+
+    /// Records the outcome of one of them.
+    pub(crate) fn record<E: std::error::Error + 'static>(
+        &mut self,
+        outcome: Result<&CommandOutcome, &CommandError<E>>,
+    ) {
+        self.without_outcome = self.without_outcome.saturating_sub(1);
+        self.record_named(outcome_name(outcome));
+    }
+
+    fn record_named(&self, outcome: &'static str) {
+        histogram!("medhub_command_duration_seconds", "aggregate_type" => self.aggregate_type, "outcome" => outcome)
+            .record(self.started.elapsed());
+    }
+}
+
+impl Drop for CommandMeasurement {
+    fn drop(&mut self) {
+        for _ in 0..self.without_outcome {
+            self.record_named("cancelled");
+        }
+    }
+}
+
+fn outcome_name<E: std::error::Error + 'static>(outcome: Result<&CommandOutcome, &CommandError<E>>) -> &'static str {
+    match outcome {
         Ok(outcome) if outcome.events > 0 && !outcome.repeated => "recorded",
         Ok(_) => "unchanged",
         Err(CommandError::Refused(_)) => "refused",
@@ -46,9 +78,7 @@ pub(crate) fn record_command<E: std::error::Error + 'static>(
         Err(CommandError::Outdated { .. } | CommandError::KeyReused) => "outdated",
         Err(CommandError::Conflict) => "conflict",
         Err(CommandError::Store(_)) => "failed",
-    };
-    histogram!("medhub_command_duration_seconds", "aggregate_type" => aggregate_type, "outcome" => outcome)
-        .record(started.elapsed());
+    }
 }
 
 /// Counts recorded events, given as pairs of the aggregate's id and the type of the event.

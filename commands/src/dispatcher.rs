@@ -1,6 +1,6 @@
 //! Takes every command to its tenant's aggregate: authorizes it, lets the aggregate decide, and appends the events.
 
-use std::{sync::Arc, time::Instant};
+use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use cqrs_es::EventStore;
@@ -18,7 +18,7 @@ use crate::{
     authorization::{AuthorizedCommand, CallerAuthority},
     caller::Caller,
     command_execution::execute_command,
-    command_metrics::record_command,
+    command_metrics::CommandMeasurement,
     error::CommandError,
     precondition::CommandPreconditions,
 };
@@ -94,7 +94,7 @@ impl<S: AggregateStores> CommandDispatcher<S> {
     where
         A: PureAggregate<Command: AuthorizedCommand + Clone, Error: 'static> + Fingerprint,
     {
-        let started = Instant::now();
+        let mut measurement = CommandMeasurement::start(A::TYPE, 1);
         let required = command.required_authority();
         let outcome = if sender.authority.permits(required) {
             let stream = stream_id::<A>(&sender.caller.tenant_id, id);
@@ -106,7 +106,7 @@ impl<S: AggregateStores> CommandDispatcher<S> {
         } else {
             Err(CommandError::Forbidden { required })
         };
-        record_command(A::TYPE, started, &outcome);
+        measurement.record(outcome.as_ref());
         outcome
     }
 }

@@ -18,7 +18,11 @@ use self::{
     engagement_metrics::{EngagementLabels, count_engagement},
     known_opportunities::KnownOpportunities,
 };
-use crate::{caller::Caller, error::BatchAppendError};
+use crate::{
+    caller::Caller,
+    command_metrics::{EventSource, count_events},
+    error::BatchAppendError,
+};
 
 /// Maximum number of attempts to append a batch when others write to the same visits.
 const MAX_ATTEMPTS: u32 = 10;
@@ -87,6 +91,9 @@ impl<S: FactStore> VisitRecorder<S> {
             });
         }
         let outcomes = self.append_with_retry(&facts).await?;
+        let recorded = facts.iter().zip(&outcomes).filter(|(_, outcome)| **outcome == FactOutcome::Recorded);
+        let recorded = recorded.map(|(fact, _)| (fact.aggregate_id.as_str(), fact.event_type.as_str()));
+        count_events(Visit::TYPE, EventSource::Command, recorded);
         count_engagement(&labels, &outcomes);
         Ok(outcomes)
     }

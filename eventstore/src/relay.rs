@@ -50,7 +50,7 @@ use uuid::Uuid;
 pub(crate) use self::resume_point::read_published_progress;
 use self::{
     acknowledgement_tracker::AcknowledgementTracker, kafka_publisher::KafkaPublisher, log_source::LogSource,
-    record_sender::RecordSender,
+    record_sender::RecordSender, relay_metrics::LeaderGauges,
 };
 pub use self::{
     config::RelayConfig,
@@ -106,6 +106,7 @@ impl Relay {
         let heartbeats = tokio::spawn(heartbeat::send_heartbeats(self.pool.clone(), self.status(), instance));
         let heartbeats = AbortOnDropHandle::new(heartbeats);
         let _lag = AbortOnDropHandle::new(tokio::spawn(lag_monitor::monitor_lag(self.pool.clone())));
+        relay_metrics::set_leading(false);
         while !shutdown.is_cancelled() {
             let pause = match self.try_lead(&shutdown).await {
                 Ok(lease_expires_in) => {
@@ -118,7 +119,6 @@ impl Relay {
                 Err(error) => self.record_failure(&error),
             };
             self.status.send_modify(RelayStatus::step_down);
-            relay_metrics::set_leading(false);
             sleep_or_shutdown(&shutdown, pause).await;
         }
         drop(heartbeats);
@@ -196,7 +196,7 @@ impl Relay {
         };
         let publisher = KafkaPublisher::new(&self.kafka, incarnation, ends)?;
         tracing::info!(relay.position = position, relay.epoch = epoch, log.incarnation = %incarnation, "relay leads");
-        relay_metrics::set_leading(true);
+        let _gauges = LeaderGauges::start();
         self.status.send_modify(|status| *status = RelayStatus::leading_from(position, status));
 
         let mut source = LogSource::new(connection, &self.pool, &self.config, position)?;

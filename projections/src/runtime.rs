@@ -14,6 +14,7 @@ mod control_store;
 mod dead_letter;
 mod error;
 mod forwarding_projection;
+mod generation_gauges;
 mod generation_lag;
 mod projection;
 mod projection_runtime;

@@ -274,7 +274,7 @@ impl TaskQueue {
         sqlx::query("select 1").execute(&self.pool).await.map(drop).map_err(postgres_error("reaching the task queue"))
     }
 
-    /// Counts the tasks that have not ended, by kind and state.
+    /// Counts the tasks that have not ended, by kind and state, without those that tenants request for workers of their own.
     ///
     /// # Errors
     /// [`TaskQueueError::Postgres`] when Postgres does not answer.

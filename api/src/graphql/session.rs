@@ -10,7 +10,7 @@ use futures::{
 };
 use tokio::sync::Semaphore;
 
-use super::{GraphQl, error_response, invalid_query_response, queue_full_response, timeout_response};
+use super::{GraphQl, error_response, invalid_query_response, queue_full_response};
 use crate::{
     auth::Principal,
     http::{
@@ -108,8 +108,7 @@ impl GraphQlSession {
                 Ok(permit) => permit,
                 Err(full) => return answer(queue_full_response(full)),
             };
-            let answered = tokio::time::timeout(session.time_limit, graphql.run(document, &identity)).await;
-            answer(answered.unwrap_or_else(|_elapsed| timeout_response()))
+            answer(graphql.run_within(session.time_limit, document, &identity).await)
         };
         stream::once(begin)
             .flatten()

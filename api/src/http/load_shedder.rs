@@ -19,7 +19,7 @@ use std::{
     time::Duration,
 };
 
-use metrics::{Counter, Gauge, counter, describe_counter, describe_gauge, gauge};
+use metrics::{Counter, Gauge, counter, gauge};
 use serde::Serialize;
 use tokio::time::timeout;
 
@@ -33,9 +33,6 @@ const COMMANDS_DIVISOR: usize = 4;
 
 /// The part of all requests that batches may have is one divided by this.
 const BATCHES_DIVISOR: usize = 4;
-
-const RUNNING: &str = "medhub_requests_running";
-const SHED: &str = "medhub_requests_shed_total";
 
 /// How important a request is, beginning with the most important: what is shed last.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -101,14 +98,12 @@ pub(crate) struct RequestPermit<'a> {
 impl LoadShedder {
     /// Creates a shedder with the limits of `config`. Call it after the recorder of metrics is installed.
     pub fn new(config: &HttpConfig) -> Self {
-        describe_gauge!(RUNNING, "Requests that are worked on");
-        describe_counter!(SHED, "Requests that were refused because too many were worked on");
         let limit = config.max_running_requests.max(1);
         let max_wait = Duration::from_millis(config.max_queue_wait_ms);
         let queue = |max_running: usize| AdmissionQueue::new(max_running, max_wait);
         let metrics = RequestPriority::ALL.map(|priority| RequestMetrics {
-            running: gauge!(RUNNING, "priority" => priority.name()),
-            shed: counter!(SHED, "priority" => priority.name()),
+            running: gauge!("medhub_requests_running", "priority" => priority.name()),
+            shed: counter!("medhub_requests_shed_total", "priority" => priority.name()),
         });
         Self(Arc::new(ShedderState {
             all: queue(limit),

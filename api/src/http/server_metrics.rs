@@ -1,21 +1,24 @@
 //! Rate, errors and durations of requests, measured outside of all other middleware.
 
-use std::time::Instant;
+use std::{collections::BTreeSet, sync::Arc, time::Instant};
 
 use axum::{
-    extract::{MatchedPath, Request},
+    extract::{MatchedPath, Request, State},
     middleware::Next,
     response::Response,
 };
 use metrics::{gauge, histogram};
 
-use super::server_span::{UNTRACED_SERVICE, known_call, known_method};
+use super::server_span::{UNTRACED_SERVICE, known_method};
 
 /// Paths that are called all the time, by probes and by Prometheus.
 const UNMEASURED_PATHS: [&str; 4] = ["/health", "/ready", "/metrics", "/slo"];
 
-/// The route of a path that no route matches.
+/// The route of a path that no route matches, and the method of a gRPC call that is not served.
 const NO_ROUTE: &str = "_OTHER";
+
+/// The gRPC calls that are served, as `service/method`. Any other path is the client's own text and no label.
+pub(crate) type ServedCalls = BTreeSet<String>;
 
 /// The status of a request whose client has gone before the response began.
 const CLIENT_GONE: u16 = 499;
@@ -101,21 +104,25 @@ impl Drop for RpcMeasurement {
 }
 
 /// Middleware of gRPC. The health service is left out: probes call it all the time.
-pub(crate) async fn measure_rpc(request: Request, next: Next) -> Response {
+pub(crate) async fn measure_rpc(State(calls): State<Arc<ServedCalls>>, request: Request, next: Next) -> Response {
     let path = request.uri().path();
     if path.starts_with(UNTRACED_SERVICE) {
         return next.run(request).await;
     }
-    let route = request.extensions().get::<MatchedPath>().map_or("", MatchedPath::as_str);
-    let (service, method) = known_call(route, path);
-    let method = format!("{service}/{method}");
+    let method = served_call(&calls, path).to_owned();
     let mut measurement = RpcMeasurement { method, status: "CANCELLED", started: Instant::now() };
     let response = next.run(request).await;
     measurement.status = rpc_status(&response);
     response
 }
 
-/// The status of a call. One that fails has it in the header; one that succeeds, after its last message.
+/// The name of the call with this path.
+fn served_call<'a>(calls: &'a ServedCalls, path: &str) -> &'a str {
+    path.strip_prefix('/').and_then(|call| calls.get(call)).map_or(NO_ROUTE, String::as_str)
+}
+
+/// The status of a call. One that fails has it in the header; one that succeeds, after its last message, and so has a stream
+/// that fails after its first one, which counts as `OK`.
 fn rpc_status(response: &Response) -> &'static str {
     let Some(value) = response.headers().get("grpc-status") else {
         return if response.status().is_success() { "OK" } else { "UNKNOWN" };
@@ -129,6 +136,16 @@ mod tests {
     use axum::{body::Body, http::Response};
 
     use super::*;
+
+    #[test]
+    fn a_call_that_is_not_served_has_no_name() {
+        let calls = ServedCalls::from(["medhub.tasks.v1.TaskService/ListTasks".to_owned()]);
+        let named = served_call(&calls, "/medhub.tasks.v1.TaskService/ListTasks");
+        assert_eq!(named, "medhub.tasks.v1.TaskService/ListTasks");
+        for path in ["/medhub.tasks.v1.TaskService/Anything", "/medhub.tasks.v1.TaskService/", "/", "", "/ada"] {
+            assert_eq!(served_call(&calls, path), NO_ROUTE, "{path}");
+        }
+    }
 
     #[test]
     fn the_status_of_a_call_is_read_from_its_header() {

@@ -107,7 +107,7 @@ pub(super) fn known_method(method: &Method) -> &'static str {
 }
 
 /// The service and method of a call with this path. A service is known by its route, `/<service>/{*rest}`.
-pub(super) fn known_call<'a>(route: &str, path: &'a str) -> (&'a str, &'a str) {
+fn known_call<'a>(route: &str, path: &'a str) -> (&'a str, &'a str) {
     let Some((service, method)) = path.trim_start_matches('/').split_once('/') else { return (OTHER, OTHER) };
     if route.trim_start_matches('/').split('/').next() != Some(service) {
         return (OTHER, OTHER);

@@ -127,7 +127,7 @@ const PIPELINE = dashboard("kafka-pipeline", "Kafka pipeline", [
   graph("Oldest event that is not applied", "s",
     ["max by (projection, generation) (medhub_projection_lag_seconds)", "{{projection}} {{generation}}"]),
   graph("Open appends that delay the relay", "s",
-    ["max by (application) (medhub_relay_open_append_age_seconds)", "{{application}}"]),
+    ["max(medhub_relay_open_append_age_seconds)", "oldest"]),
   graph("Changes of assigned partitions, lost brokers, stalls per hour", "short",
     ["sum by (projection) (increase(medhub_projection_rebalances_total[1h]))", "assignment {{projection}}"],
     ["sum by (projection) (increase(medhub_projection_lost_brokers_total[1h]))", "lost broker {{projection}}"],

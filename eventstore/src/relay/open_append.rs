@@ -88,19 +88,19 @@ pub(super) async fn watch_open_appends(pool: PgPool, status: watch::Sender<Relay
         observed.retain(|key, previous| {
             let is_open = open_appends.iter().any(|append| append.key() == *key);
             if !is_open && previous.reported_at.is_some() {
-                relay_metrics::set_open_append_age(&previous.append, 0.0);
-                tracing::info!(append.pid = previous.append.pid, "the append that delayed the relay has ended");
+                tracing::info!(append.pid = key.0, "the append that delayed the relay has ended");
             }
             is_open
         });
         let mut delaying = Vec::new();
         for append in open_appends {
-            let known = observed.entry(append.key()).or_insert_with(|| ObservedAppend::start_observing(&append));
+            let known = observed.entry(append.key()).or_insert_with(ObservedAppend::start_observing);
             if known.first_seen.elapsed() >= slow {
                 known.report(&append);
                 delaying.push(append);
             }
         }
+        relay_metrics::set_open_append_age(oldest_age_s(&delaying));
         status.send_if_modified(|status| {
             let changed = status.delayed_by != delaying;
             status.delayed_by = delaying;
@@ -113,17 +113,14 @@ pub(super) async fn watch_open_appends(pool: PgPool, status: watch::Sender<Relay
 struct ObservedAppend {
     first_seen: Instant,
     reported_at: Option<Instant>,
-    /// The append as it was first seen: its metric is set and reset under these labels.
-    append: OpenAppend,
 }
 
 impl ObservedAppend {
-    fn start_observing(append: &OpenAppend) -> Self {
-        Self { first_seen: Instant::now(), reported_at: None, append: append.clone() }
+    fn start_observing() -> Self {
+        Self { first_seen: Instant::now(), reported_at: None }
     }
 
     fn report(&mut self, append: &OpenAppend) {
-        relay_metrics::set_open_append_age(&self.append, append.age_s.unwrap_or_default());
         if self.reported_at.is_some_and(|at| at.elapsed() < REMINDER_INTERVAL) {
             return;
         }
@@ -144,9 +141,39 @@ impl ObservedAppend {
     }
 }
 
+/// The age of the oldest of these transactions, in seconds; 0 without one.
+fn oldest_age_s(appends: &[OpenAppend]) -> f64 {
+    appends.iter().filter_map(|append| append.age_s).fold(0.0, f64::max)
+}
+
 async fn load_open_appends(pool: &PgPool) -> Result<Vec<OpenAppend>, LogError> {
     sqlx::query_as(include_str!("open_append/holders.sql"))
         .fetch_all(pool)
         .await
         .map_err(postgres_error("querying open appends"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn open_append(age_s: Option<f64>) -> OpenAppend {
+        OpenAppend {
+            pid: 1,
+            application: "psql".to_owned(),
+            login: "ada".to_owned(),
+            state: "idle in transaction".to_owned(),
+            age_s,
+            query: "insert into events".to_owned(),
+            prepared_as: None,
+            position: 1,
+        }
+    }
+
+    #[test]
+    fn a_younger_append_does_not_hide_an_older_one() {
+        let appends = [Some(60.0), Some(7.0), None].map(open_append);
+        assert!((oldest_age_s(&appends) - 60.0).abs() < f64::EPSILON);
+        assert!(oldest_age_s(&[]).abs() < f64::EPSILON);
+    }
 }

@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use metrics::{counter, gauge, histogram};
 
-use super::{OpenAppend, record_sender::SentBatch};
+use super::record_sender::SentBatch;
 
 #[expect(clippy::cast_precision_loss, reason = "no log reaches position 2^53")]
 fn to_f64(number: u64) -> f64 {
@@ -34,8 +34,26 @@ pub(super) fn set_lag(events: u64, age_s: f64) {
     gauge!("medhub_relay_lag_seconds").set(age_s);
 }
 
-/// Sets the age of an open append that delays the relay, in seconds; 0 once it has ended. Its process and its query are
-/// in the log and in the status: there may be any number of them.
-pub(super) fn set_open_append_age(append: &OpenAppend, age_s: f64) {
-    gauge!("medhub_relay_open_append_age_seconds", "application" => append.application.clone()).set(age_s);
+/// Sets the age of the oldest open append that delays the relay, in seconds; 0 without one. Whose it is, is in the log and in
+/// the status: any client of Postgres chooses its name.
+pub(super) fn set_open_append_age(age_s: f64) {
+    gauge!("medhub_relay_open_append_age_seconds").set(age_s);
+}
+
+/// The gauges that only a leader sets, from its start until it is dropped: then they have no meaning, and become 0.
+pub(super) struct LeaderGauges(());
+
+impl LeaderGauges {
+    pub(super) fn start() -> Self {
+        set_leading(true);
+        Self(())
+    }
+}
+
+impl Drop for LeaderGauges {
+    fn drop(&mut self) {
+        set_leading(false);
+        set_unacknowledged(0);
+        set_open_append_age(0.0);
+    }
 }

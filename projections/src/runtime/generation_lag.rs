@@ -71,8 +71,16 @@ impl ProjectionRuntime {
             GenerationState::Following => {}
             GenerationState::Building | GenerationState::Failed => return None,
         }
+        self.oldest_age_after(lag.position).await
+    }
+
+    /// The age of the first event of the log after a position, in seconds; 0 without one, `None` when the log cannot be read.
+    pub(super) async fn oldest_age_after(&self, position: u64) -> Option<f64> {
         let fence = self.log.load_fence().await.ok()?;
-        let oldest = match self.log.load_after(lag.position, fence, 1).await.ok()?.first() {
+        if position >= fence {
+            return Some(0.0);
+        }
+        let oldest = match self.log.load_after(position, fence, 1).await.ok()?.first() {
             Some(event) => event.recorded_at,
             None => return Some(0.0),
         };

@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     AnyProjection, GenerationRecord, GenerationState, ProjectionRuntime, RuntimeError, StatusReader, Worker,
-    error::error_chain, worker_metrics,
+    error::error_chain, generation_gauges::GenerationGauges,
 };
 
 /// Time between two reads of the generations.
@@ -55,6 +55,7 @@ impl Supervisor {
         let mut running = RunningWorkers::default();
         let mut redrives = JoinSet::new();
         let mut published_version = None;
+        let mut gauges = GenerationGauges::default();
         let mut tick_count = 0_u32;
         let mut ticks = interval(RECONCILE_INTERVAL);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -72,7 +73,7 @@ impl Supervisor {
                     self.reconcile_workers(&mut running).await;
                     published_version = self.publish_active_generations(published_version).await;
                     if tick_count.is_multiple_of(TICKS_PER_LAG_MEASUREMENT) {
-                        self.measure_lag().await;
+                        gauges.update(&self.runtime, &self.projections).await;
                     }
                     if tick_count.is_multiple_of(TICKS_PER_REDRIVE) {
                         self.begin_redrive(&mut redrives);
@@ -163,22 +164,6 @@ impl Supervisor {
                 tracing::debug!(reason = error_chain(&error), "redriving parked streams failed, retrying");
             }
         });
-    }
-
-    async fn measure_lag(&self) {
-        match self.runtime.measure_lags(&self.projections).await {
-            Ok(lags) => {
-                for lag in lags {
-                    if let Some(projection) = self.find_projection(&lag.projection) {
-                        let labels =
-                            worker_metrics::WorkerLabels { projection: projection.name(), generation: lag.generation };
-                        let age_s = self.runtime.oldest_unapplied_age_s(&lag).await;
-                        worker_metrics::set_lag(&labels, lag.records, age_s);
-                    }
-                }
-            }
-            Err(error) => tracing::debug!(reason = error_chain(&error), "measuring the lag failed"),
-        }
     }
 
     fn find_projection(&self, name: &str) -> Option<&Arc<dyn AnyProjection>> {

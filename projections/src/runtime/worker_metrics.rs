@@ -7,7 +7,7 @@ use metrics::{counter, gauge, histogram};
 use super::{ReadModelGeneration, WorkerState, WorkerStatus, worker_status::BatchProgress};
 
 /// The labels of a worker's metrics.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct WorkerLabels {
     pub(super) projection: &'static str,
     pub(super) generation: ReadModelGeneration,
@@ -58,11 +58,20 @@ pub(super) fn count_lost_broker(label: &WorkerLabels) {
 /// event that it has not applied, if that could be read.
 #[expect(clippy::cast_precision_loss, reason = "gauges are floating point")]
 pub(super) fn set_lag(label: &WorkerLabels, records: u64, oldest_age_s: Option<f64>) {
-    let labels = label.to_pairs();
-    gauge!("medhub_projection_lag_events", &labels).set(records as f64);
+    gauge!("medhub_projection_lag_events", &label.to_pairs()).set(records as f64);
     if let Some(age_s) = oldest_age_s {
-        gauge!("medhub_projection_lag_seconds", &labels).set(age_s);
+        set_lag_age(label, age_s);
     }
+}
+
+/// Sets the age in seconds of the oldest event that a generation has not applied.
+pub(super) fn set_lag_age(label: &WorkerLabels, age_s: f64) {
+    gauge!("medhub_projection_lag_seconds", &label.to_pairs()).set(age_s);
+}
+
+/// Sets whether queries read a generation.
+pub(super) fn set_active(label: &WorkerLabels, is_active: bool) {
+    gauge!("medhub_projection_active", &label.to_pairs()).set(f64::from(u8::from(is_active)));
 }
 
 #[expect(clippy::cast_precision_loss, reason = "gauges are floating point")]

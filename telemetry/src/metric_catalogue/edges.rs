@@ -12,16 +12,40 @@ pub(super) const REQUESTS: MetricGroup = MetricGroup {
              registry. Status 499: the client has gone before. Without `/health`, `/ready`, `/metrics` and `/slo`",
         ),
         gauge("http_server_active_requests", &["http_request_method"], "HTTP requests whose response has not begun"),
+        gauge(
+            "medhub_requests_running",
+            &["priority"],
+            "Requests that are worked on. `priority`: `command`, `query` or `batch`",
+        ),
+        counter(
+            "medhub_requests_shed_total",
+            &["priority"],
+            "Requests that were refused because too many were worked on. `priority`: as above",
+        ),
+        gauge("medhub_connections_open", &["edge"], "Connections that are open"),
+        counter(
+            "medhub_connections_refused_total",
+            &["edge", "reason"],
+            "Connections that were refused by a limit. `reason`: `total`, of all; `address`, of one client",
+        ),
+        counter(
+            "medhub_connections_timed_out_total",
+            &["edge", "reason"],
+            "Connections that were closed because something did not come in time. `reason`: `handshake`, `header` or `idle`",
+        ),
         histogram(
             "rpc_server_call_duration_seconds",
             &["rpc_method", "rpc_response_status_code"],
-            "Time until the response to a gRPC call begins; `rpc_method` is `service/method`. `CANCELLED`: the client has gone before",
+            "Time until the response to a gRPC call begins; `rpc_method` is `service/method`, or `_OTHER` for a call \
+             that is not served. `CANCELLED`: the client has gone before. A \
+             stream that fails after its first message counts as `OK`",
         ),
         histogram(
             "medhub_graphql_operation_duration_seconds",
             &["graphql_operation_type", "outcome"],
             "Time to execute a GraphQL query or mutation, by HTTP or WebSocket. `outcome`: `ok`; `refused`, with an error that the client \
-             can correct; `failed`, with one that it cannot; `cancelled`, by its time limit or its client",
+             can correct; `failed`, with one that it cannot, such as the time limit over a WebSocket; `cancelled`, by its client, or by \
+             the time limit over HTTP, whose status is 503",
         ),
         counter(
             "medhub_graphql_refused_documents_total",

@@ -8,8 +8,9 @@ pub(super) const COMMANDS: MetricGroup = MetricGroup {
         histogram(
             "medhub_command_duration_seconds",
             &["aggregate_type", "outcome"],
-            "Time to execute a command: load, decide, append. `outcome`: `recorded`; `unchanged`; `refused` by a rule; `forbidden`; \
-             `outdated`; `conflict`, after all attempts; `failed`",
+            "Time to execute a command: load, decide, append; of commands that are executed together, the time of all. `outcome`: \
+             `recorded`; `unchanged`; `refused` by a rule; `forbidden`; `outdated`; `conflict`, after all attempts; `failed`; \
+             `cancelled`, by a time limit or its client",
         ),
         counter(
             "medhub_events_recorded_total",
@@ -29,7 +30,7 @@ pub(super) const RELAY: MetricGroup = MetricGroup {
         gauge(
             "medhub_relay_unacknowledged_records",
             &[],
-            "Records of the oldest batch that Kafka has not acknowledged yet",
+            "Records of the oldest batch that Kafka has not acknowledged yet; 0 on standby",
         ),
         histogram(
             "medhub_relay_commit_to_kafka_seconds",
@@ -48,8 +49,8 @@ pub(super) const RELAY: MetricGroup = MetricGroup {
         ),
         gauge(
             "medhub_relay_open_append_age_seconds",
-            &["application"],
-            "Age of a transaction whose open append delays the relay; 0 once it has ended",
+            &[],
+            "Age of the oldest transaction whose open append delays the relay; 0 without one, and on standby",
         ),
     ],
 };
@@ -100,13 +101,18 @@ pub(super) const PROJECTIONS: MetricGroup = MetricGroup {
         gauge(
             "medhub_projection_lag_events",
             &["projection", "generation"],
-            "Records on the topics that are not consumed, with beacons",
+            "Records on the topics that are not consumed, with beacons; 0 once the generation is removed or has failed",
         ),
         gauge(
             "medhub_projection_lag_seconds",
             &["projection", "generation"],
-            "Age of the oldest event that is not applied; 0 if all are. Measured from outside of the worker, so it also grows while \
-             that stands still",
+            "Age of the oldest event that is not applied; 0 if all are, and once the generation is removed or has failed. Measured from \
+             outside of the worker, so it also grows while that stands still, and without Kafka",
+        ),
+        gauge(
+            "medhub_projection_active",
+            &["projection", "generation"],
+            "1 if queries read the generation, 0 if it is built or retained for a rollback",
         ),
         gauge("medhub_projection_position", &["projection", "generation"], "Highest position applied"),
         gauge(

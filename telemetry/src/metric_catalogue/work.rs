@@ -13,7 +13,8 @@ pub(super) const WORK: MetricGroup = MetricGroup {
         gauge(
             "medhub_task_queue_tasks",
             &["kind", "state"],
-            "Tasks in the queue. `state`: `waiting` for a worker, `claimed`, or `delayed` by the pause after a failed attempt",
+            "Tasks in the queue, without those that tenants request for workers of their own. `state`: `waiting` for a worker, \
+             `claimed`, or `delayed` by the pause after a failed attempt",
         ),
         gauge("medhub_task_queue_oldest_seconds", &["kind"], "How long the oldest waiting task has waited"),
         gauge("medhub_task_workers_busy", &["kind"], "Tasks that this process works on"),

@@ -41,6 +41,7 @@ fn check_metrics(projection: &str, events: f64, text: &str) -> Result<(), String
         // The log may have gaps.
         ("medhub_projection_position", events, 2.0 * events),
         ("medhub_projection_up", 1.0, 1.0),
+        ("medhub_projection_active", 1.0, 1.0),
         ("medhub_projection_parked_total", 0.0, 0.0),
         ("medhub_projection_lag_events", 0.0, 0.0),
         ("medhub_projection_lag_seconds", 0.0, 600.0),
@@ -134,9 +135,11 @@ async fn use_every_edge(product: &ProductHandle) {
         "referrer": "https://www.sam.gov/search", "opportunityId": id });
     let sent = client.post(format!("{}/ingest", product.http())).json(&view).send().await.unwrap();
     assert_eq!(sent.status(), 200);
-    let call = format!("http://{}/medhub.tasks.v1.TaskService/ListTasks", product.variable("MEDHUB__GRPC__LISTEN"));
-    // Over HTTP/1.1; the message is empty, and so are the credentials.
-    client.post(call).header("content-type", "application/grpc").body(vec![0; 5]).send().await.unwrap();
+    for method in ["ListTasks", "Anything"] {
+        let call = format!("http://{}/medhub.tasks.v1.TaskService/{method}", product.variable("MEDHUB__GRPC__LISTEN"));
+        // Over HTTP/1.1; the message is empty, and so are the credentials.
+        client.post(call).header("content-type", "application/grpc").body(vec![0; 5]).send().await.unwrap();
+    }
 }
 
 #[tokio::test]
@@ -146,7 +149,7 @@ async fn every_edge_and_resource_is_measured_and_every_metric_is_documented() {
     use_every_edge(product).await;
     let http = "http_server_request_duration_seconds_count";
     let graphql = "medhub_graphql_operation_duration_seconds_count";
-    let expected: [(&str, &[(&str, &str)]); 17] = [
+    let expected: [(&str, &[(&str, &str)]); 18] = [
         (http, &[("http_request_method", "POST"), ("http_route", "/graphql"), ("http_response_status_code", "200")]),
         (http, &[("http_route", "/api/v1/opportunities/{id}"), ("http_response_status_code", "404")]),
         (http, &[("http_route", "/ingest"), ("http_response_status_code", "200")]),
@@ -154,6 +157,8 @@ async fn every_edge_and_resource_is_measured_and_every_metric_is_documented() {
             "rpc_server_call_duration_seconds_count",
             &[("rpc_method", "medhub.tasks.v1.TaskService/ListTasks"), ("rpc_response_status_code", "UNAUTHENTICATED")],
         ),
+        // A method that clients choose freely is no label.
+        ("rpc_server_call_duration_seconds_count", &[("rpc_method", "_OTHER")]),
         (graphql, &[("graphql_operation_type", "query"), ("outcome", "ok")]),
         (graphql, &[("graphql_operation_type", "mutation"), ("outcome", "ok")]),
         ("medhub_graphql_refused_documents_total", &[]),
