@@ -21,7 +21,8 @@ const TLS_SCHEME: &str = "rediss";
 /// Attempts of a command beside the first one. Workers retry by themselves without limit, and a query should fail soon.
 const SERVER_RETRIES: usize = 1;
 
-/// As [`SERVER_RETRIES`], in a cluster: the first ones are used up by a server that is gone, and by one that names another.
+/// As [`SERVER_RETRIES`], in a cluster: the first ones are used up by a server that is gone, and by one that no longer has
+/// the slot and answers which server has it.
 const CLUSTER_RETRIES: u32 = 4;
 
 /// Shortest and longest pause before a command is sent again, in milliseconds.

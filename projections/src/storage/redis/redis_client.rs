@@ -1,5 +1,5 @@
-//! The `Redis` client: a connection to one server or a cluster that is opened at its first use and again after it breaks, and the operations that
-//! all read models share.
+//! The `Redis` client: a connection to one server or a cluster that is opened at its first use and again after it breaks,
+//! and the operations that all read models share.
 
 use redis::{Cmd, FromRedisValue, Pipeline, RedisError, RedisResult, Value, aio::PubSub};
 use redis_connections::{PrimaryNode, RedisConnection, RedisEndpoint};
