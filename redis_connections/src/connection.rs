@@ -31,12 +31,12 @@ impl RedisConnection {
         Self { target, acknowledgement: None }
     }
 
-    /// The same connection for writes that replicas have to acknowledge: a pipeline, unless it is a transaction, fails if
-    /// they do not. `None` or no replica is the connection as it is.
+    /// The connection for writes that replicas have to acknowledge: a pipeline, unless it is a transaction, fails if they
+    /// do not. In a cluster, the server waits once for the commands of each slot. Others should not share the connection,
+    /// because a server executes nothing else of it while it waits. Without a replica it is the connection as it is.
     #[must_use]
-    pub fn with_acknowledgement(&self, acknowledgement: Option<ReplicaAcknowledgement>) -> Self {
-        let acknowledgement = acknowledgement.filter(|acknowledgement| acknowledgement.replicas > 0);
-        Self { target: self.target.clone(), acknowledgement }
+    pub fn with_acknowledgement(self, acknowledgement: ReplicaAcknowledgement) -> Self {
+        Self { acknowledgement: Some(acknowledgement).filter(|acknowledgement| acknowledgement.replicas > 0), ..self }
     }
 
     /// Which servers have keys, at this moment.
