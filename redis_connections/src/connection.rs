@@ -42,14 +42,25 @@ impl RedisConnection {
     /// Which servers have keys, at this moment.
     ///
     /// # Errors
-    /// [`RedisError`] when a server is unavailable, or the cluster does not agree on its primaries.
+    /// [`RedisError`] when a server is unavailable, slots are moving, or the cluster does not agree on its primaries.
     pub async fn read_topology(&self) -> RedisResult<ClusterTopology> {
         match &self.target {
             ConnectionTarget::Server(_) => Ok(ClusterTopology::of_server()),
-            ConnectionTarget::Cluster(_) => {
-                ClusterTopology::from_answers(self.query_primaries(redis::cmd("CLUSTER").arg("INFO")).await?)
-            }
+            ConnectionTarget::Cluster(_) => match self.ask_for_topology().await {
+                Ok(topology) => Ok(topology),
+                Err(_changed) => {
+                    // The library looks for the primaries when a server answers that another one has a key's slot.
+                    drop(self.query_primaries(redis::cmd("EXISTS").arg("topology")).await);
+                    self.ask_for_topology().await
+                }
+            },
         }
+    }
+
+    async fn ask_for_topology(&self) -> RedisResult<ClusterTopology> {
+        let infos = self.query_primaries(redis::cmd("CLUSTER").arg("INFO")).await?;
+        let nodes = self.query_primaries(redis::cmd("CLUSTER").arg("NODES")).await?;
+        ClusterTopology::from_answers(infos, nodes)
     }
 
     /// Sends a command about no key to every primary.
