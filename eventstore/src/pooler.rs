@@ -5,6 +5,7 @@
 //! to follow their client from session to session, which such poolers support if configured; and a client has to keep
 //! its session during a transaction, which it does not with `pool_mode=statement`.
 
+use engine_security::refuses_session_settings;
 use sqlx::{Connection, Executor, PgConnection, PgPool, Row};
 use tokio::time::{Duration, timeout};
 
@@ -18,9 +19,6 @@ const APPLICATION_NAME: &str = "medhub doctor";
 /// Number of probes of each kind: by chance, a pooler with many free sessions may give the clients different ones.
 const PROBE_COUNT: usize = 12;
 const PROBE_TIMEOUT: Duration = Duration::from_secs(5);
-
-/// What a pooler says of a parameter of a connection's start that it does not know.
-const UNKNOWN_PARAMETER: &str = "unsupported startup parameter";
 
 /// A detected pooler that shares sessions between clients.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -109,9 +107,10 @@ pub(crate) async fn shares_sessions(one: &mut PgConnection, other: &mut PgConnec
     Ok(false)
 }
 
-/// Whether a connection was refused because of a parameter of its start that the pooler does not know.
-pub(crate) fn refuses_parameters(error: &sqlx::Error) -> bool {
-    error.as_database_error().is_some_and(|error| error.message().contains(UNKNOWN_PARAMETER))
+/// Whether a pooler has refused a connection because of the settings of its session.
+pub(crate) fn refuses_settings(error: &sqlx::Error) -> bool {
+    let refused = error.as_database_error();
+    refused.is_some_and(|error| refuses_session_settings(error.code().as_deref(), error.message()))
 }
 
 /// Returns the id of the server process that answers. Uses the simple protocol, which needs no prepared statement.

@@ -10,7 +10,7 @@ use std::{
 
 use sqlx::{Connection, Executor as _, PgConnection, PgPool, postgres::PgConnectOptions};
 
-use crate::pooler::{refuses_parameters, shares_sessions};
+use crate::pooler::{refuses_settings, shares_sessions};
 
 /// A connection that was idle for this long is pinged before use, since the server may have closed it. A busy
 /// connection saves that round trip.
@@ -56,7 +56,7 @@ impl ConnectionFactory {
     async fn connect(&self) -> Result<PgConnection, sqlx::Error> {
         if !self.refuses_settings.load(Ordering::Relaxed) {
             match PgConnection::connect_with(&self.options).await {
-                Err(error) if refuses_parameters(&error) => self.refuses_settings.store(true, Ordering::Relaxed),
+                Err(error) if refuses_settings(&error) => self.refuses_settings.store(true, Ordering::Relaxed),
                 outcome => return outcome,
             }
         }
