@@ -1,5 +1,5 @@
 //! TLS and credentials of the connections to engines: their settings, what is wrong with them, and the form in which
-//! clients take them.
+//! clients take them; and by which answer a pooler refuses the settings of a session.
 //!
 //! Nothing here connects. Certificates are verified by rustls, with the primitives of aws-lc, or by the client library of
 //! Kafka, with OpenSSL (ADR 57).
@@ -7,12 +7,14 @@
 mod engine_secret;
 mod kafka_security;
 mod postgres_url;
+mod session_settings;
 mod tls_config;
 
 pub use self::{
     engine_secret::EngineSecret,
     kafka_security::{KafkaSaslConfig, KafkaSecurity, KafkaSecurityProtocol, SaslMechanism},
     postgres_url::{PostgresTlsVariables, find_postgres_url_problems},
+    session_settings::refuses_session_settings,
     tls_config::{EngineTlsConfig, TlsFileError, TlsIdentity, has_scheme, install_crypto_provider},
 };
 

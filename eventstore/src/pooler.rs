@@ -5,6 +5,7 @@
 //! to follow their client from session to session, which such poolers support if configured; and a client has to keep
 //! its session during a transaction, which it does not with `pool_mode=statement`.
 
+use engine_security::refuses_session_settings;
 use sqlx::{Connection, Executor, PgConnection, PgPool, Row};
 use tokio::time::{Duration, timeout};
 
@@ -18,9 +19,6 @@ const APPLICATION_NAME: &str = "medhub doctor";
 /// Number of probes of each kind: by chance, a pooler with many free sessions may give the clients different ones.
 const PROBE_COUNT: usize = 12;
 const PROBE_TIMEOUT: Duration = Duration::from_secs(5);
-
-/// What a pooler says of a parameter of a connection's start that it does not know.
-const UNKNOWN_PARAMETER: &str = "unsupported startup parameter";
 
 /// A detected pooler that shares sessions between clients.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,16 +64,17 @@ impl SessionSharingPooler {
 /// different server processes, and each keeps its own.
 ///
 /// # Errors
-/// [`LogError`] when Postgres does not answer.
+/// [`LogError`] when Postgres does not answer, or became unavailable meanwhile: then a pooler may or may not be usable.
 pub async fn detect_pooler(pool: &PgPool) -> Result<Option<SessionSharingPooler>, LogError> {
     with_timeout(PROBE_TIMEOUT, "detecting a pooler", async {
         let mut one = connect(pool, APPLICATION_NAME).await?;
         let mut other = connect(pool, APPLICATION_NAME).await?;
         let shared = shares_sessions(&mut one, &mut other).await.map_err(postgres_error(COMPARING))?;
         let found = if shared {
-            let keeps_prepared_statements = keeps_prepared_statements(&mut one, &mut other).await;
+            let keeps_prepared_statements =
+                keeps_prepared_statements(&mut one, &mut other).await.map_err(postgres_error(PROBING))?;
             // Last, since the pooler closes the connection of a client that it allows no transaction.
-            let allows_transactions = allows_transactions(&mut one).await;
+            let allows_transactions = allows_transactions(&mut one).await.map_err(postgres_error(PROBING))?;
             Some(SessionSharingPooler { allows_transactions, keeps_prepared_statements })
         } else {
             None
@@ -88,6 +87,9 @@ pub async fn detect_pooler(pool: &PgPool) -> Result<Option<SessionSharingPooler>
     })
     .await
 }
+
+/// What [`detect_pooler`] does behind a pooler, for its errors.
+const PROBING: &str = "probing a pooler";
 
 /// What [`shares_sessions`] does, for its errors.
 pub(crate) const COMPARING: &str = "reading the server processes' ids";
@@ -109,9 +111,10 @@ pub(crate) async fn shares_sessions(one: &mut PgConnection, other: &mut PgConnec
     Ok(false)
 }
 
-/// Whether a connection was refused because of a parameter of its start that the pooler does not know.
-pub(crate) fn refuses_parameters(error: &sqlx::Error) -> bool {
-    error.as_database_error().is_some_and(|error| error.message().contains(UNKNOWN_PARAMETER))
+/// Whether a pooler has refused a connection because of the settings of its session.
+pub(crate) fn refuses_settings(error: &sqlx::Error) -> bool {
+    let refused = error.as_database_error();
+    refused.is_some_and(|error| refuses_session_settings(error.code().as_deref(), error.message()))
 }
 
 /// Returns the id of the server process that answers. Uses the simple protocol, which needs no prepared statement.
@@ -120,30 +123,62 @@ async fn backend_pid(connection: &mut PgConnection) -> Result<i32, sqlx::Error> 
 }
 
 /// Uses the simple protocol, too.
-async fn allows_transactions(connection: &mut PgConnection) -> bool {
+async fn allows_transactions(connection: &mut PgConnection) -> Result<bool, sqlx::Error> {
     for statement in ["begin", "select 1", "rollback"] {
-        if connection.execute(statement).await.is_err() {
-            return false;
+        if let Err(error) = connection.execute(statement).await {
+            return judge_failure(error);
         }
     }
-    true
+    Ok(true)
 }
 
 /// Lets two clients prepare different statements, to which the driver gives the same name, and execute them in turn.
-async fn keeps_prepared_statements(one: &mut PgConnection, other: &mut PgConnection) -> bool {
+async fn keeps_prepared_statements(one: &mut PgConnection, other: &mut PgConnection) -> Result<bool, sqlx::Error> {
     for _ in 0..PROBE_COUNT {
         let mine: Result<i32, _> = sqlx::query_scalar("select 1 + $1").bind(1).fetch_one(&mut *one).await;
         let others: Result<i32, _> = sqlx::query_scalar("select 10 + $1").bind(1).fetch_one(&mut *other).await;
-        if !matches!((mine, others), (Ok(2), Ok(11))) {
-            return false;
+        for (answer, expected) in [(mine, 2), (others, 11)] {
+            match answer {
+                Ok(sum) if sum == expected => {}
+                Ok(_) => return Ok(false),
+                Err(error) => return judge_failure(error),
+            }
         }
     }
-    true
+    Ok(true)
+}
+
+/// `false`, the pooler does not support it, unless the error may pass. A statement of another client under the same name
+/// fails in many ways, so what may pass is known by its SQLSTATE, and not what the pooler lacks.
+fn judge_failure(error: sqlx::Error) -> Result<bool, sqlx::Error> {
+    let may_pass = match error.as_database_error() {
+        Some(error) => error.code().is_some_and(|code| may_pass(&code)),
+        None => matches!(error, sqlx::Error::Io(_) | sqlx::Error::Tls(_)),
+    };
+    if may_pass { Err(error) } else { Ok(false) }
+}
+
+/// Whether an error has nothing to do with the pooler's mode: a lost connection, a lack of resources, a shutdown. The
+/// pooler ends a transaction that it does not allow by a violation of the protocol.
+fn may_pass(sqlstate: &str) -> bool {
+    sqlstate != "08P01" && ["08", "53", "57", "58"].iter().any(|class| sqlstate.starts_with(class))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_may_pass_is_no_lack_of_the_pooler() {
+        for lack in ["26000", "42P05", "08P01", "22P03", "42601"] {
+            assert!(!may_pass(lack), "{lack}");
+        }
+        for passing in ["08006", "53300", "57014", "57P01", "57P03", "58030"] {
+            assert!(may_pass(passing), "{passing}");
+        }
+        assert!(judge_failure(sqlx::Error::Io(std::io::ErrorKind::UnexpectedEof.into())).is_err());
+        assert!(!judge_failure(sqlx::Error::RowNotFound).unwrap());
+    }
 
     #[test]
     fn the_advice_says_what_has_to_change() {

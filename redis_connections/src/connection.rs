@@ -31,25 +31,36 @@ impl RedisConnection {
         Self { target, acknowledgement: None }
     }
 
-    /// The same connection for writes that replicas have to acknowledge: a pipeline, unless it is a transaction, fails if
-    /// they do not. `None` or no replica is the connection as it is.
+    /// The connection for writes that replicas have to acknowledge: a pipeline, unless it is a transaction, fails if they
+    /// do not. In a cluster, the server waits once for the commands of each slot. Others should not share the connection,
+    /// because a server executes nothing else of it while it waits. Without a replica it is the connection as it is.
     #[must_use]
-    pub fn with_acknowledgement(&self, acknowledgement: Option<ReplicaAcknowledgement>) -> Self {
-        let acknowledgement = acknowledgement.filter(|acknowledgement| acknowledgement.replicas > 0);
-        Self { target: self.target.clone(), acknowledgement }
+    pub fn with_acknowledgement(self, acknowledgement: ReplicaAcknowledgement) -> Self {
+        Self { acknowledgement: Some(acknowledgement).filter(|acknowledgement| acknowledgement.replicas > 0), ..self }
     }
 
     /// Which servers have keys, at this moment.
     ///
     /// # Errors
-    /// [`RedisError`] when a server is unavailable, or the cluster does not agree on its primaries.
+    /// [`RedisError`] when a server is unavailable, slots are moving, or the cluster does not agree on its primaries.
     pub async fn read_topology(&self) -> RedisResult<ClusterTopology> {
         match &self.target {
             ConnectionTarget::Server(_) => Ok(ClusterTopology::of_server()),
-            ConnectionTarget::Cluster(_) => {
-                ClusterTopology::from_answers(self.query_primaries(redis::cmd("CLUSTER").arg("INFO")).await?)
-            }
+            ConnectionTarget::Cluster(_) => match self.ask_for_topology().await {
+                Ok(topology) => Ok(topology),
+                Err(_changed) => {
+                    // The library looks for the primaries when a server answers that another one has a key's slot.
+                    drop(self.query_primaries(redis::cmd("EXISTS").arg("topology")).await);
+                    self.ask_for_topology().await
+                }
+            },
         }
+    }
+
+    async fn ask_for_topology(&self) -> RedisResult<ClusterTopology> {
+        let infos = self.query_primaries(redis::cmd("CLUSTER").arg("INFO")).await?;
+        let nodes = self.query_primaries(redis::cmd("CLUSTER").arg("NODES")).await?;
+        ClusterTopology::from_answers(infos, nodes)
     }
 
     /// Sends a command about no key to every primary.

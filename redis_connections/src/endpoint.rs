@@ -18,10 +18,11 @@ use crate::{
 /// Scheme of a URL with TLS.
 const TLS_SCHEME: &str = "rediss";
 
-/// Attempts of a command beside the first one. Workers retry by themselves without limit, and a query should fail soon.
+/// Attempts to connect beside the first one. Workers retry by themselves without limit, and a query should fail soon.
 const SERVER_RETRIES: usize = 1;
 
-/// As [`SERVER_RETRIES`], in a cluster: the first ones are used up by a server that is gone, and by one that names another.
+/// Attempts of a command in a cluster beside the first one. The first ones are used up by a server that is gone, and by one
+/// that no longer has the slot and answers which server has it.
 const CLUSTER_RETRIES: u32 = 4;
 
 /// Shortest and longest pause before a command is sent again, in milliseconds.
@@ -69,12 +70,25 @@ impl RedisEndpoint {
         self.nodes.first().cloned().ok_or_else(without_node)
     }
 
-    /// Opens a connection whose answers are waited for so long; it connects in the background or at its first use. Requires
-    /// a Tokio runtime.
+    /// Opens a connection whose answers are waited for so long; it connects in the background or at its first use. In a
+    /// cluster, commands may be executed more than once. Requires a Tokio runtime.
     ///
     /// # Errors
     /// [`RedisError`] when a setting is invalid.
     pub fn open_connection(&self, timeout: Duration) -> RedisResult<RedisConnection> {
+        self.open_connection_with_retries(timeout, CLUSTER_RETRIES)
+    }
+
+    /// As [`Self::open_connection`], for commands that must not be repeated. In a cluster, a command fails whose slot has
+    /// moved; a later one is sent to the server that has it.
+    ///
+    /// # Errors
+    /// [`RedisError`] when a setting is invalid.
+    pub fn open_connection_without_retries(&self, timeout: Duration) -> RedisResult<RedisConnection> {
+        self.open_connection_with_retries(timeout, 0)
+    }
+
+    fn open_connection_with_retries(&self, timeout: Duration, cluster_retries: u32) -> RedisResult<RedisConnection> {
         let Some(ClusterNodes { urls, certificates }) = &self.cluster else {
             let config = ConnectionManagerConfig::new()
                 .set_connection_timeout(Some(timeout))
@@ -85,7 +99,7 @@ impl RedisEndpoint {
         };
         let (shortest_pause, longest_pause) = CLUSTER_PAUSE_MS;
         let mut builder = ClusterClientBuilder::new(urls.iter().map(String::as_str))
-            .retries(CLUSTER_RETRIES)
+            .retries(cluster_retries)
             .min_retry_wait(shortest_pause)
             .max_retry_wait(longest_pause)
             .connection_timeout(timeout)

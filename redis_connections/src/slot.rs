@@ -1,7 +1,7 @@
 //! The slot of a key in a cluster.
 
 /// Number of slots of every cluster.
-const SLOTS: u16 = 16_384;
+pub(crate) const SLOTS: u16 = 16_384;
 
 /// The part of a key that a cluster hashes: the text between the first `{` and the next `}`, or the whole key if there
 /// is no such text.

@@ -1,5 +1,5 @@
 //! `PgBouncer` between clients and Postgres: the machine's program, with its settings as they are installed but for the
-//! mode.
+//! mode and the number of sessions, which in session mode has to suffice for all connections of a product.
 
 use std::{
     fs::{self, File},

@@ -41,7 +41,7 @@ pub async fn refuse_unusable_pooler(service: BackingService, pool: &PgPool) -> R
         Ok(Some(found)) if !found.is_usable() => Err(UnusablePooler { advice: found.advice(service.env_variable()) }),
         Ok(_) => Ok(()),
         Err(error) => {
-            tracing::debug!(engine = service.name(), error = &error as &dyn std::error::Error, "looking for a pooler");
+            warn_of_unknown_pooler(service, &error);
             Ok(())
         }
     }
@@ -95,7 +95,10 @@ impl AppContext {
                 harmful: !found.is_usable(),
             }],
             Ok(None) => vec![],
-            Err(error) => log_unavailable(service, &error),
+            Err(error) => {
+                warn_of_unknown_pooler(service, &error);
+                vec![]
+            }
         }
     }
 
@@ -128,6 +131,11 @@ async fn check_with_timeout(
         tracing::debug!(engine = engine.name(), "checking the settings timed out");
         vec![]
     })
+}
+
+fn warn_of_unknown_pooler(service: BackingService, error: &(dyn std::error::Error + 'static)) {
+    let engine = service.name();
+    tracing::warn!(engine, error, "cannot tell whether a pooler is in front of the database, and whether it is usable");
 }
 
 fn log_unavailable(engine: BackingService, error: &(dyn std::error::Error + 'static)) -> Vec<ServiceFinding> {

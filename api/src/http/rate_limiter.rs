@@ -71,7 +71,8 @@ impl RateLimiter {
     /// # Errors
     /// [`redis::RedisError`] when the URL is invalid.
     pub fn new(config: &RateLimitConfig, redis: &RedisConfig) -> Result<Self, redis::RedisError> {
-        let connection = redis.endpoint()?.open_connection(REDIS_TIMEOUT)?;
+        // A repeated charge would count twice.
+        let connection = redis.endpoint()?.open_connection_without_retries(REDIS_TIMEOUT)?;
         let prefix = format!("{}limit:", redis.key_prefix).into();
         Ok(Self { prefix, connection: Some(connection), ..Self::local_only(config) })
     }

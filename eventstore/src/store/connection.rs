@@ -8,20 +8,24 @@ use std::{
     time::{Duration, Instant},
 };
 
-use sqlx::{Connection, Executor as _, PgConnection, PgPool, postgres::PgConnectOptions};
+use sqlx::{Connection, Executor as _, PgConnection, PgPool, Row as _, postgres::PgConnectOptions};
+use tokio::{sync::OnceCell, time::timeout};
 
-use crate::pooler::{refuses_parameters, shares_sessions};
+use crate::pooler::{refuses_settings, shares_sessions};
 
 /// A connection that was idle for this long is pinged before use, since the server may have closed it. A busy
 /// connection saves that round trip.
 const PING_AFTER_IDLE: Duration = Duration::from_secs(1);
+
+/// The setting that shows whether the others reach the server.
+const LOCK_TIMEOUT: (&str, &str) = ("lock_timeout", "3s");
 
 /// Settings of the session of such a connection.
 const SESSION_SETTINGS: [(&str, &str); 5] = [
     // Less than the client waits for an append, so that the outcome of an append is known.
     ("statement_timeout", "20s"),
     // How long a statement may wait for a row lock of another transaction. Its whole group waits with it.
-    ("lock_timeout", "3s"),
+    LOCK_TIMEOUT,
     // Otherwise a generic plan that was made while the log was empty would scan the whole table later.
     ("enable_seqscan", "off"),
     // Otherwise Postgres plans the statement again for most groups, which takes longer than loading a group.
@@ -35,8 +39,10 @@ pub(super) struct ConnectionFactory {
     options: Arc<PgConnectOptions>,
     options_without_settings: Arc<PgConnectOptions>,
     connect_timeout: Duration,
-    /// Whether a pooler has refused the settings at the start of a connection.
+    /// Whether a pooler has refused or ignored the settings at the start of a connection.
     refuses_settings: Arc<AtomicBool>,
+    /// Whether that pooler shares sessions between clients.
+    shares_sessions: Arc<OnceCell<bool>>,
 }
 
 impl ConnectionFactory {
@@ -50,31 +56,61 @@ impl ConnectionFactory {
             options_without_settings,
             connect_timeout: pool.options().get_acquire_timeout(),
             refuses_settings: Arc::default(),
+            shares_sessions: Arc::default(),
         }
     }
 
     async fn connect(&self) -> Result<PgConnection, sqlx::Error> {
         if !self.refuses_settings.load(Ordering::Relaxed) {
             match PgConnection::connect_with(&self.options).await {
-                Err(error) if refuses_parameters(&error) => self.refuses_settings.store(true, Ordering::Relaxed),
-                outcome => return outcome,
+                Ok(mut connection) => {
+                    if has_settings(&mut connection).await? {
+                        return Ok(connection);
+                    }
+                    // It is not kept: a pooler may have no second session for this client.
+                    connection.close().await?;
+                }
+                Err(error) if refuses_settings(&error) => {}
+                Err(error) => return Err(error),
             }
+            self.refuses_settings.store(true, Ordering::Relaxed);
         }
         let mut connection = PgConnection::connect_with(&self.options_without_settings).await?;
-        let mut probe = PgConnection::connect_with(&self.options_without_settings).await?;
-        let is_shared = shares_sessions(&mut connection, &mut probe).await?;
-        probe.close().await?;
         // Where sessions are shared, other clients would get the settings, too.
-        if !is_shared {
+        if !self.is_session_shared(&mut connection).await? {
             let statements = SESSION_SETTINGS.map(|(name, value)| format!("set {name} = '{value}'"));
             connection.execute(statements.join("; ").as_str()).await?;
         }
         Ok(connection)
     }
 
+    /// Compares the connection with a second one, unless one was compared before.
+    async fn is_session_shared(&self, connection: &mut PgConnection) -> Result<bool, sqlx::Error> {
+        // It may have to wait for a session itself.
+        connection.ping().await?;
+        let comparing = self.shares_sessions.get_or_try_init(move || async move {
+            let mut probe = PgConnection::connect_with(&self.options_without_settings).await?;
+            let is_shared = shares_sessions(connection, &mut probe).await?;
+            probe.close().await?;
+            Ok::<_, sqlx::Error>(is_shared)
+        });
+        match timeout(self.connect_timeout / 2, comparing).await {
+            Ok(compared) => compared.copied(),
+            // The pooler has no session for the second connection, because each client has one of its own.
+            Err(_elapsed) => Ok(false),
+        }
+    }
+
     pub(super) fn new_connection(&self) -> DedicatedConnection {
         DedicatedConnection { factory: self.clone(), connection: None, last_used: Instant::now() }
     }
+}
+
+/// Whether the settings have reached the server: a pooler may be told to ignore them.
+async fn has_settings(connection: &mut PgConnection) -> Result<bool, sqlx::Error> {
+    let (name, value) = LOCK_TIMEOUT;
+    let shown: String = connection.fetch_one(format!("show {name}").as_str()).await?.try_get(0)?;
+    Ok(shown == value)
 }
 
 /// One connection, opened when it is first needed.
@@ -110,13 +146,11 @@ impl DedicatedConnection {
     }
 
     async fn check_alive(&self, mut connection: PgConnection) -> Option<PgConnection> {
-        let pinged = tokio::time::timeout(self.factory.connect_timeout, connection.ping()).await;
+        let pinged = timeout(self.factory.connect_timeout, connection.ping()).await;
         matches!(pinged, Ok(Ok(()))).then_some(connection)
     }
 
     async fn connect(&self) -> Result<PgConnection, sqlx::Error> {
-        tokio::time::timeout(self.factory.connect_timeout, self.factory.connect())
-            .await
-            .unwrap_or(Err(sqlx::Error::PoolTimedOut))
+        timeout(self.factory.connect_timeout, self.factory.connect()).await.unwrap_or(Err(sqlx::Error::PoolTimedOut))
     }
 }

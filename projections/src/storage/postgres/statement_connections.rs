@@ -9,6 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use engine_security::refuses_session_settings;
 use sqlx::{
     ConnectOptions as _, Connection as _, PgConnection, Postgres, QueryBuilder,
     postgres::{PgConnectOptions, PgRow},
@@ -29,9 +30,6 @@ const MAX_AGE: Duration = Duration::from_mins(30);
 
 /// How long none is opened after one could not be.
 const OPEN_PAUSE: Duration = Duration::from_secs(10);
-
-/// What a pooler says of the settings of a session at the start of a connection.
-const UNKNOWN_PARAMETER: &str = "unsupported startup parameter";
 
 /// A bounded number of connections.
 pub(super) struct StatementConnections {
@@ -185,7 +183,8 @@ impl Drop for RunningStatement {
 const SHUTDOWN: &str = "57P";
 
 fn refuses_settings(error: &sqlx::Error) -> bool {
-    error.as_database_error().is_some_and(|error| error.message().contains(UNKNOWN_PARAMETER))
+    let refused = error.as_database_error();
+    refused.is_some_and(|error| refuses_session_settings(error.code().as_deref(), error.message()))
 }
 
 fn is_connection_lost(error: &sqlx::Error) -> bool {

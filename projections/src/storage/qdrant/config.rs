@@ -5,9 +5,9 @@
 //! | `qdrant` | `url` | `http://127.0.0.1:6334` | gRPC interface; `https://` is with TLS, and trusts the system's authorities or those of `SSL_CERT_FILE` |
 //! | `qdrant` | `api_key` | none | key that the server asks for; a secret |
 //! | `qdrant` | `collection_prefix` | `medhub_` | prefix of all collections |
-//! | `qdrant` | `shard_number` | 0 | shards of a new collection; 0 is the server's default: one for each of its nodes |
-//! | `qdrant` | `replication_factor` | 0 | copies of each shard of a new collection; 0 is the server's default, one |
-//! | `qdrant` | `write_consistency_factor` | 0 | copies that have to have a write before it counts; 0 is the server's default, one |
+//! | `qdrant` | `shard_number` | 0 | shards of a new collection; 0 is the server's default, as installed one for each of its nodes |
+//! | `qdrant` | `replication_factor` | 0 | copies of each shard of a new collection; 0 is the server's default, as installed one |
+//! | `qdrant` | `write_consistency_factor` | 0 | copies that have to have a write before it counts; 0 is the server's default, as installed one |
 //! | `qdrant` | `timeout_ms` | 30000 | longest wait for one request |
 //! | `qdrant` | `vocabulary_titles` | 200000 | most titles from which the spelling vocabulary is built, about 100 bytes of memory each; 0 disables spelling correction |
 
@@ -58,10 +58,10 @@ impl Default for QdrantConfig {
 }
 
 impl QdrantConfig {
-    /// What is wrong with the distribution of collections.
+    /// What is wrong with the distribution of collections. How many copies the server makes by default is not known.
     pub fn find_distribution_problem(&self) -> Option<String> {
-        let copies = self.replication_factor.max(1);
-        (self.write_consistency_factor > copies).then(|| {
+        let copies = self.replication_factor;
+        (copies > 0 && self.write_consistency_factor > copies).then(|| {
             format!(
                 "{} is {}, but {} makes only {copies} of each shard, so that no write would count",
                 setting_variable("qdrant.write_consistency_factor"),
@@ -131,8 +131,8 @@ mod tests {
             QdrantConfig { replication_factor, write_consistency_factor, ..QdrantConfig::default() }
                 .find_distribution_problem()
         };
-        assert_eq!([problem(0, 0), problem(0, 1), problem(2, 2)], [None, None, None]);
-        for found in [problem(0, 2), problem(2, 3)] {
+        assert_eq!([problem(0, 0), problem(0, 2), problem(2, 2)], [None, None, None]);
+        for found in [problem(1, 2), problem(2, 3)] {
             assert!(found.unwrap().contains("MEDHUB__QDRANT__WRITE_CONSISTENCY_FACTOR"));
         }
     }

@@ -1,5 +1,5 @@
-//! The `Redis` client: a connection to one server or a cluster that is opened at its first use and again after it breaks, and the operations that
-//! all read models share.
+//! The `Redis` client: a connection to one server or a cluster that is opened at its first use and again after it breaks,
+//! and the operations that all read models share.
 
 use redis::{Cmd, FromRedisValue, Pipeline, RedisError, RedisResult, Value, aio::PubSub};
 use redis_connections::{PrimaryNode, RedisConnection, RedisEndpoint};
@@ -17,7 +17,8 @@ use crate::QueryError;
 pub struct RedisClient {
     endpoint: RedisEndpoint,
     connection: RedisConnection,
-    /// The same connection, for writes that replicas have to acknowledge.
+    /// For writes that replicas have to acknowledge: another connection if there are such, because a server executes
+    /// nothing else of a connection while it waits for them.
     acknowledged: RedisConnection,
     is_cluster: bool,
     acknowledging_replicas: u32,
@@ -32,7 +33,13 @@ impl RedisClient {
     pub fn new(config: &RedisConfig) -> Result<Self, QueryError> {
         let endpoint = config.endpoint().map_err(unavailable_error)?;
         let connection = endpoint.open_connection(config.timeout()).map_err(unavailable_error)?;
-        let acknowledged = connection.with_acknowledgement(config.acknowledgement());
+        let acknowledged = match config.acknowledgement() {
+            Some(acknowledgement) => {
+                let other = endpoint.open_connection(config.timeout()).map_err(unavailable_error)?;
+                other.with_acknowledgement(acknowledgement)
+            }
+            None => connection.clone(),
+        };
         let (is_cluster, acknowledging_replicas) = (config.cluster, config.acknowledging_replicas);
         Ok(Self { endpoint, connection, acknowledged, is_cluster, acknowledging_replicas })
     }
