@@ -127,7 +127,12 @@ async fn connections_of_an_address_are_limited_and_released() {
         stream.write_all(REQUEST).await.unwrap();
         assert!(read_response(stream).await.ends_with("page"));
     }
-    assert_eq!(read_until_closed(&mut server.connect().await).await, "");
+    for (path, status) in [("/", "503"), ("/health", "200")] {
+        let mut beyond = server.connect().await;
+        beyond.write_all(format!("GET {path} HTTP/1.1\r\nhost: x\r\n\r\n").as_bytes()).await.unwrap();
+        let response = read_until_closed(&mut beyond).await;
+        assert!(response.starts_with(&format!("HTTP/1.1 {status} ")), "{path}: {response}");
+    }
     drop(open);
     let reconnect = async {
         loop {
