@@ -31,6 +31,9 @@ use crate::{ClaimedTask, queue_projection::QueueChange};
 /// How long ended tasks stay in the queue. Events that are delivered again within this time change nothing.
 const ENDED_RETENTION: Duration = Duration::from_hours(7 * 24);
 
+/// Ended tasks that one statement removes: Postgres ends a statement that takes too long.
+const CLEAN_UP_ROWS: i64 = 10_000;
+
 /// How often tasks that ended long ago are removed.
 const CLEAN_UP_INTERVAL: Duration = Duration::from_hours(1);
 
@@ -288,19 +291,24 @@ impl TaskQueue {
         Ok(rows.into_iter().map(to_backlog).collect())
     }
 
-    /// Removes tasks that ended long ago.
+    /// Removes tasks that ended long ago, in portions; returns how many.
     ///
     /// # Errors
-    /// [`TaskQueueError::Postgres`] when Postgres does not answer.
+    /// [`TaskQueueError::Postgres`] when Postgres does not answer. What was removed before stays removed.
     pub async fn remove_ended(&self) -> Result<u64, TaskQueueError> {
-        let removed = sqlx::query(
-            "delete from task_queue where status = 'ended' and changed_at < now() - make_interval(secs => $1)",
-        )
-        .bind(ENDED_RETENTION.as_secs_f64())
-        .execute(&self.pool)
-        .await
-        .map_err(postgres_error("removing ended tasks"))?;
-        Ok(removed.rows_affected())
+        let mut removed = 0;
+        loop {
+            let portion = sqlx::query(include_str!("task_queue/remove_ended.sql"))
+                .bind(ENDED_RETENTION.as_secs_f64())
+                .bind(CLEAN_UP_ROWS)
+                .execute(&self.pool)
+                .await
+                .map_err(postgres_error("removing ended tasks"))?;
+            if portion.rows_affected() == 0 {
+                return Ok(removed);
+            }
+            removed += portion.rows_affected();
+        }
     }
 
     /// Applies events of tasks, in order. Idempotent.

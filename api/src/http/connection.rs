@@ -49,7 +49,7 @@ use tower::Service;
 pub use self::server_certificate::ServerCertificate;
 use self::{
     connection_monitor::{ConnectionMonitor, MonitoredStream},
-    connection_permits::{ConnectionPermit, ConnectionPermits, ConnectionRefusal},
+    connection_permits::{ConnectionPermit, ConnectionPermits},
 };
 use super::{client_address::ClientAddress, observed_body::ObservedBody, problem::Problem, status_route};
 use crate::config::HttpConfig;
@@ -66,10 +66,13 @@ const HTTP2_PING_INTERVAL: Duration = Duration::from_secs(20);
 /// Pause after an error of `accept` that is not specific to one connection, as when no file descriptors are left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// Longest time without a request of a connection beyond the total limit: others wait for it.
+/// Longest time without a request of a connection beyond a limit: others wait for it.
 const RESERVED_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Seconds after which a client whose connection is beyond the total limit may retry.
+/// Longest life of such a connection: over HTTP/2 a client may leave a response unread and answer pings.
+const RESERVED_LIFETIME: Duration = Duration::from_secs(10);
+
+/// Seconds after which a client whose connection is beyond a limit may retry.
 const RETRY_AFTER_S: u64 = 1;
 
 /// How long a connection without a request may stay open when the process stops.
@@ -151,10 +154,7 @@ pub async fn serve(
         match accepted {
             Ok((stream, peer)) => {
                 let permit = permits.acquire(&ClientAddress::from_peer(peer.ip()));
-                let refusal = permit.as_ref().map_or_else(
-                    |refusal| Some(*refusal),
-                    |permit| permit.is_reserved().then_some(ConnectionRefusal::Total),
-                );
+                let refusal = permit.as_ref().map_or_else(|refusal| Some(*refusal), ConnectionPermit::exceeded_limit);
                 if let Some(refusal) = refusal {
                     let labels = [("edge", edge), ("reason", refusal.name())];
                     counter!("medhub_connections_refused_total", &labels).increment(1);
@@ -229,17 +229,22 @@ impl ConnectionServer {
         }
     }
 
-    /// Serves the requests of a connection; over a reserved one only those for reports on the process.
+    /// Serves the requests of a connection; over a reserved one a single request, if it is for a report on the process.
     async fn serve_connection<S>(self: Arc<Self>, stream: MonitoredStream<S>, peer: SocketAddr, is_reserved: bool)
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let monitor = stream.monitor();
         let (router, requests) = (self.router.clone(), monitor.clone());
+        let ending = self.stop.child_token();
+        let first_request = ending.clone();
         let service = service_fn(move |request: Request<Incoming>| {
             let has_body = !request.body().is_end_stream();
             let (mut router, guard) = (router.clone(), requests.begin_request(has_body));
-            if request.method() == Method::CONNECT {
+            if is_reserved {
+                // HTTP/2 has no header that says so, and who sends more requests would keep the permit.
+                first_request.cancel();
+            } else if request.method() == Method::CONNECT {
                 // A WebSocket over HTTP/2, whose end is not visible here; its pings detect a broken connection.
                 requests.begin_unending_request();
             }
@@ -255,7 +260,7 @@ impl ConnectionServer {
             }
         });
         let mut connection = pin!(self.builder.serve_connection_with_upgrades(TokioIo::new(stream), service));
-        let mut is_shutting_down = false;
+        let (mut is_shutting_down, mut reserved_lifetime) = (false, pin!(tokio::time::sleep(RESERVED_LIFETIME)));
         loop {
             tokio::select! {
                 outcome = connection.as_mut() => {
@@ -264,10 +269,11 @@ impl ConnectionServer {
                     }
                     return;
                 }
-                () = self.stop.cancelled(), if !is_shutting_down => {
+                () = ending.cancelled(), if !is_shutting_down => {
                     is_shutting_down = true;
                     connection.as_mut().graceful_shutdown();
                 }
+                () = reserved_lifetime.as_mut(), if is_reserved => return,
                 () = self.wait_for_timeout(&monitor, is_shutting_down, is_reserved) => {
                     // HTTP/2 sends GOAWAY, and pings close the connection if the client does not answer.
                     if is_shutting_down || !monitor.is_http2() {
@@ -283,7 +289,8 @@ impl ConnectionServer {
     /// Returns when the connection has been without a request for too long.
     async fn wait_for_timeout(&self, monitor: &ConnectionMonitor, is_shutting_down: bool, is_reserved: bool) {
         if is_shutting_down {
-            monitor.wait_until_quiet(SHUTDOWN_GRACE).await;
+            // A reserved connection is shut down after its request, and the client still reads the response.
+            monitor.wait_until_quiet(if is_reserved { RESERVED_TIMEOUT } else { SHUTDOWN_GRACE }).await;
         } else {
             let (header_timeout, idle_timeout) = self.request_timeouts(is_reserved);
             self.count_timeout(monitor.wait_for_timeout(header_timeout, idle_timeout).await.name());
@@ -306,7 +313,7 @@ impl ConnectionServer {
     }
 }
 
-/// The answer to a request over a connection beyond the total limit; the connection is closed after it.
+/// The answer to a request over a connection beyond a limit; the connection is closed after it.
 fn too_many_connections_response() -> Response<Body> {
     let reason = format!("too many connections are open, try again in {RETRY_AFTER_S} s");
     let problem = Problem::new(StatusCode::SERVICE_UNAVAILABLE, "UNAVAILABLE", reason).with_retry_after(RETRY_AFTER_S);

@@ -16,6 +16,9 @@ use crate::{
 /// Events of ended searches that are read at once.
 const ENDED_EVENTS: i64 = 1_000;
 
+/// Matches that one statement removes: Postgres ends a statement that takes too long.
+const REMOVED_ROWS: i64 = 10_000;
+
 /// Lock of those who record matches, shared, and of those who end searches.
 const RECORDING_LOCK: i64 = 0x6d65_6468_7562_736d;
 
@@ -50,16 +53,23 @@ impl MatchStore {
             }
         }
         for statement in [include_str!("remove_ended_matches.sql"), include_str!("remove_ended_overflows.sql")] {
-            sqlx::query(statement)
-                .bind(&ended.tenant_id)
-                .bind(&ended.user_id)
-                .bind(ended.search.as_ref().map(|search| search.search_id.uuid()))
-                .bind(ended.at)
-                .execute(&self.pool)
-                .await
-                .map_err(postgres_error("removing matches of searches that have ended"))?;
+            while self.remove_ended_rows(statement, ended).await? > 0 {}
         }
         Ok(())
+    }
+
+    /// Removes a portion of what ended searches have found, and returns its size; 0 when nothing is left.
+    async fn remove_ended_rows(&self, statement: &'static str, ended: &EndedSearches) -> Result<u64, MatchingError> {
+        let removed = sqlx::query(statement)
+            .bind(&ended.tenant_id)
+            .bind(&ended.user_id)
+            .bind(ended.search.as_ref().map(|search| search.search_id.uuid()))
+            .bind(ended.at)
+            .bind(REMOVED_ROWS)
+            .execute(&self.pool)
+            .await
+            .map_err(postgres_error("removing matches of searches that have ended"))?;
+        Ok(removed.rows_affected())
     }
 
     /// Waits for the transactions that record matches at present. Those that begin later see in the log that the

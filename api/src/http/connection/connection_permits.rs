@@ -1,7 +1,8 @@
 //! Permits for connections: limited in total and per address.
 //!
-//! Beyond the total limit a few connections have a reserved permit, over which the process reports on itself and refuses
-//! everything else: probes and scrapers reach a process whose other connections are used up.
+//! Beyond a limit a few connections have a reserved permit, over which the process reports on itself and refuses
+//! everything else: probes and scrapers reach a process whose other connections are used up, also where they share their
+//! address with clients.
 
 use std::{
     collections::HashMap,
@@ -12,8 +13,11 @@ use metrics::Gauge;
 
 use crate::http::client_address::ClientAddress;
 
-/// Connections beyond the total limit. Each lives as long as one refusal takes, or [`super::RESERVED_TIMEOUT`].
+/// Connections beyond the limits. Each lives as long as one request takes, at most [`super::RESERVED_LIFETIME`].
 const RESERVED_CONNECTIONS: usize = 32;
+
+/// Of these, those of an address that has reached its limit: it must not use up what others need.
+const RESERVED_PER_ADDRESS: usize = 8;
 
 /// Issues permits. Cheap to clone; clones share the counts.
 #[derive(Clone)]
@@ -38,16 +42,17 @@ struct ConnectionCounts {
 /// The limit at which a connection is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum ConnectionRefusal {
-    /// All connections, the reserved ones included, are used up.
+    /// That of all connections.
     Total,
-    /// Those of the address are.
+    /// That of the address.
     Address,
 }
 
 /// The right to one connection; released on drop.
 pub(super) struct ConnectionPermit {
     address: ClientAddress,
-    is_reserved: bool,
+    /// That of a reserved permit.
+    exceeded_limit: Option<ConnectionRefusal>,
     state: Arc<PermitState>,
 }
 
@@ -68,24 +73,26 @@ impl ConnectionPermits {
         Self { max_connections, max_per_address, state: Arc::new(state) }
     }
 
-    /// Returns a permit for a connection from this address, a reserved one if the total limit is reached.
+    /// Returns a permit for a connection from this address, a reserved one if a limit is reached.
     ///
     /// # Errors
-    /// The limit that leaves none.
+    /// The limit that leaves none, not even a reserved one.
     pub(super) fn acquire(&self, address: &ClientAddress) -> Result<ConnectionPermit, ConnectionRefusal> {
         let mut counts = self.state.lock_counts();
         let address_count = counts.by_address.get(address).copied().unwrap_or_default();
-        if self.max_per_address.is_some_and(|max| address_count >= max) {
-            return Err(ConnectionRefusal::Address);
+        let beyond_address = self.max_per_address.and_then(|max| address_count.checked_sub(max));
+        let exceeded_limit = match beyond_address {
+            Some(reserved) if reserved >= RESERVED_PER_ADDRESS => return Err(ConnectionRefusal::Address),
+            Some(_) => Some(ConnectionRefusal::Address),
+            None => (counts.total >= self.max_connections).then_some(ConnectionRefusal::Total),
+        };
+        if let Some(limit) = exceeded_limit.filter(|_| counts.reserved >= RESERVED_CONNECTIONS) {
+            return Err(limit);
         }
-        let is_reserved = counts.total >= self.max_connections;
-        if is_reserved && counts.reserved >= RESERVED_CONNECTIONS {
-            return Err(ConnectionRefusal::Total);
-        }
-        *counts.of_kind(is_reserved) += 1;
+        *counts.of_kind(exceeded_limit.is_some()) += 1;
         counts.by_address.insert(address.clone(), address_count + 1);
         self.state.open.increment(1.0);
-        Ok(ConnectionPermit { address: address.clone(), is_reserved, state: Arc::clone(&self.state) })
+        Ok(ConnectionPermit { address: address.clone(), exceeded_limit, state: Arc::clone(&self.state) })
     }
 }
 
@@ -96,16 +103,21 @@ impl ConnectionCounts {
 }
 
 impl ConnectionPermit {
-    /// Whether the connection is beyond the total limit.
+    /// The limit that the connection is beyond.
+    pub(super) fn exceeded_limit(&self) -> Option<ConnectionRefusal> {
+        self.exceeded_limit
+    }
+
+    /// Whether the connection is beyond a limit.
     pub(super) fn is_reserved(&self) -> bool {
-        self.is_reserved
+        self.exceeded_limit.is_some()
     }
 }
 
 impl Drop for ConnectionPermit {
     fn drop(&mut self) {
         let mut counts = self.state.lock_counts();
-        let of_kind = counts.of_kind(self.is_reserved);
+        let of_kind = counts.of_kind(self.is_reserved());
         *of_kind = of_kind.saturating_sub(1);
         if let Some(count) = counts.by_address.get_mut(&self.address) {
             *count -= 1;
@@ -131,15 +143,25 @@ mod tests {
     fn permits_are_limited_per_address_and_in_total_and_released_on_drop() {
         let permits = ConnectionPermits::new(3, Some(2), Gauge::noop());
         let [one, other, third] = ["192.0.2.1", "192.0.2.2", "192.0.2.3"].map(ClientAddress::from_text);
+        let exceeded = |address| permits.acquire(address).unwrap().exceeded_limit();
         let first = permits.acquire(&one).unwrap();
         let _second = permits.acquire(&one).unwrap();
-        assert_eq!(permits.acquire(&one).err(), Some(ConnectionRefusal::Address));
-        assert!(!permits.acquire(&other).unwrap().is_reserved(), "and released at once");
+        assert_eq!(exceeded(&one), Some(ConnectionRefusal::Address));
+        assert_eq!(exceeded(&other), None, "and released at once");
         let _third = permits.acquire(&other).unwrap();
-        assert!(permits.acquire(&third).unwrap().is_reserved(), "the total limit is reached");
+        assert_eq!(exceeded(&third), Some(ConnectionRefusal::Total));
         drop(first);
-        assert!(!permits.acquire(&one).unwrap().is_reserved());
+        assert_eq!(exceeded(&one), None);
         assert_eq!(permits.state.lock_counts().by_address.len(), 2);
+    }
+
+    #[test]
+    fn an_address_at_its_limit_leaves_reserved_permits_for_others() {
+        let permits = ConnectionPermits::new(1, Some(1), Gauge::noop());
+        let [one, other] = ["192.0.2.1", "192.0.2.2"].map(ClientAddress::from_text);
+        let _held: Vec<_> = (0..=RESERVED_PER_ADDRESS).map(|_| permits.acquire(&one).unwrap()).collect();
+        assert_eq!(permits.acquire(&one).err(), Some(ConnectionRefusal::Address));
+        assert!(permits.acquire(&other).unwrap().is_reserved());
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Tests of connections that make no progress, over TCP.
 
 use axum::routing::get;
+use hyper::client::conn::http2;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     sync::Notify,
@@ -126,7 +127,12 @@ async fn connections_of_an_address_are_limited_and_released() {
         stream.write_all(REQUEST).await.unwrap();
         assert!(read_response(stream).await.ends_with("page"));
     }
-    assert_eq!(read_until_closed(&mut server.connect().await).await, "");
+    for (path, status) in [("/", "503"), ("/health", "200")] {
+        let mut beyond = server.connect().await;
+        beyond.write_all(format!("GET {path} HTTP/1.1\r\nhost: x\r\n\r\n").as_bytes()).await.unwrap();
+        let response = read_until_closed(&mut beyond).await;
+        assert!(response.starts_with(&format!("HTTP/1.1 {status} ")), "{path}: {response}");
+    }
     drop(open);
     let reconnect = async {
         loop {
@@ -166,6 +172,31 @@ async fn at_the_total_limit_only_reports_on_the_process_are_answered() {
     probe.write_all(b"GET /health HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
     let response = read_until_closed(&mut probe).await;
     assert!(response.starts_with("HTTP/1.1 200 ") && response.ends_with("alive"), "{response}");
+}
+
+#[tokio::test]
+async fn a_connection_beyond_the_limit_is_closed_after_a_request_also_over_http2() {
+    let server = start_test_server(|config| {
+        (config.max_connections, config.header_timeout_ms, config.idle_timeout_ms) = (0, 600_000, 600_000);
+    })
+    .await;
+    for (method, uri, status) in [
+        (Method::GET, "http://x/", StatusCode::SERVICE_UNAVAILABLE),
+        (Method::GET, "http://x/health", StatusCode::OK),
+        (Method::CONNECT, "x:80", StatusCode::SERVICE_UNAVAILABLE),
+    ] {
+        let stream = TokioIo::new(server.connect().await);
+        let (mut sender, connection) = http2::handshake(TokioExecutor::new(), stream).await.unwrap();
+        let connection = tokio::spawn(connection);
+        let request = || Request::builder().method(&method).uri(uri).body(Body::empty()).unwrap();
+        assert_eq!(sender.send_request(request()).await.unwrap().status(), status, "{method} {uri}");
+        let ended = async {
+            while sender.send_request(request()).await.is_ok() {}
+            connection.await.unwrap()
+        };
+        // Whether the client calls that an error does not matter.
+        drop(timeout(TEST_TIMEOUT, ended).await.unwrap());
+    }
 }
 
 #[tokio::test]
