@@ -157,7 +157,8 @@ async fn a_start_names_what_waiting_does_not_repair(engines: &SecuredEngines) {
     ];
     let output = engines.with_settings(changes.into()).run_medhub(&["serve", "--role", "all"]).await;
     let text = output_text(&output);
-    assert!(!output.status.success() && text.contains("Kafka did not answer"), "{text}");
+    // A slow machine may name others beside it, which half a second is too short for.
+    assert!(!output.status.success() && text.contains("Kafka") && text.contains("did not answer"), "{text}");
     assert!(text.contains("correct MEDHUB__KAFKA__SASL__USERNAME") && !text.contains("incorrect-horse"), "{text}");
 
     let half = [
