@@ -7,9 +7,12 @@ use std::sync::{
 
 use domain::envelope::RawEnvelope;
 use eventstore::relay::{Relay, RelayConfig};
-use projections::runtime::{
-    AnyProjection, DifferenceKind, Projection, ReadModelGeneration, RebuildError, RebuildOptions, RebuildProgress,
-    RebuildReport, Supervisor, VerifyOptions, VerifyProgress,
+use projections::{
+    opportunity_views::OpportunityViews,
+    runtime::{
+        AnyProjection, DifferenceKind, Projection, ReadModelGeneration, RebuildError, RebuildOptions, RebuildProgress,
+        RebuildReport, Supervisor, VerifyOptions, VerifyProgress,
+    },
 };
 use tokio::{
     runtime::Handle,
@@ -83,6 +86,17 @@ fn g(number: i32) -> ReadModelGeneration {
     ReadModelGeneration::try_new(number).unwrap()
 }
 
+/// A service whose views have taken in the recorded history.
+async fn start_views_of_history()
+-> (ProjectionFixture, OpportunityViews, Vec<Arc<dyn AnyProjection>>, ProjectionService) {
+    let (field, views) = (field().await, tests::views().await);
+    let all: Vec<Arc<dyn AnyProjection>> = vec![Arc::new(views.clone())];
+    let service = ProjectionService::start(&field, &all).await;
+    field.record(&history()).await;
+    current(&field, &all[0], g(1)).await;
+    (field, views, all, service)
+}
+
 #[tokio::test]
 async fn all_read_models_are_rebuilt_together_and_switched_by_one_pointer() {
     let (field, events) = (field().await, history());
@@ -141,11 +155,7 @@ async fn all_read_models_are_rebuilt_together_and_switched_by_one_pointer() {
 /// The log is read before the rows of further passes: their fold needs the events that came meanwhile, too.
 #[tokio::test(flavor = "multi_thread")]
 async fn events_that_arrive_between_two_passes_of_a_verification_are_compared() {
-    let (field, views) = (field().await, tests::views().await);
-    let all: Vec<Arc<dyn AnyProjection>> = vec![Arc::new(views.clone())];
-    let service = ProjectionService::start(&field, &all).await;
-    field.record(&history()).await;
-    current(&field, &all[0], g(1)).await;
+    let (field, _views, all, service) = start_views_of_history().await;
     // Enough streams that each pass has some.
     let arrival = |number| RawEnvelope { aggregate_id: format!("097:ARRIVAL{number}"), ..history().remove(0) };
     let arrivals: Vec<_> = (0..100).map(arrival).collect();
@@ -172,11 +182,7 @@ async fn events_that_arrive_between_two_passes_of_a_verification_are_compared() 
 
 #[tokio::test]
 async fn a_rebuild_that_was_cut_off_goes_on_and_others_are_told_of_it() {
-    let (field, views) = (field().await, tests::views().await);
-    let all: Vec<Arc<dyn AnyProjection>> = vec![Arc::new(views.clone())];
-    let service = ProjectionService::start(&field, &all).await;
-    field.record(&history()).await;
-    current(&field, &all[0], g(1)).await;
+    let (field, _views, all, service) = start_views_of_history().await;
     let stop = CancellationToken::new();
     stop.cancel();
     let progress = watch::Sender::new(RebuildProgress::default());
@@ -196,11 +202,7 @@ async fn a_rebuild_that_was_cut_off_goes_on_and_others_are_told_of_it() {
 
 #[tokio::test]
 async fn a_rebuild_can_be_given_up_and_the_live_generation_cannot_be_dropped() {
-    let (field, views) = (field().await, tests::views().await);
-    let all: Vec<Arc<dyn AnyProjection>> = vec![Arc::new(views.clone())];
-    let service = ProjectionService::start(&field, &all).await;
-    field.record(&history()).await;
-    current(&field, &all[0], g(1)).await;
+    let (field, views, all, service) = start_views_of_history().await;
     let nothing = field.runtime.rollback(&all).await;
     assert!(matches!(nothing, Err(RebuildError::NothingRetained { .. })), "{nothing:?}");
     let stop = CancellationToken::new();
@@ -224,11 +226,7 @@ async fn a_rebuild_can_be_given_up_and_the_live_generation_cannot_be_dropped() {
 
 #[tokio::test]
 async fn a_rebuild_appends_nothing_and_publishes_nothing() {
-    let (field, views) = (field().await, tests::views().await);
-    let all: Vec<Arc<dyn AnyProjection>> = vec![Arc::new(views.clone())];
-    let service = ProjectionService::start(&field, &all).await;
-    field.record(&history()).await;
-    current(&field, &all[0], g(1)).await;
+    let (field, _views, all, service) = start_views_of_history().await;
     let events = async || eventstore::count::count_log(&field.pool).await.unwrap().events;
     let records = async || eventstore::count::count_published(&field.topics).await.unwrap();
     let before = (events().await, records().await);
@@ -241,11 +239,7 @@ async fn a_rebuild_appends_nothing_and_publishes_nothing() {
 
 #[tokio::test]
 async fn a_generation_that_is_not_what_the_log_says_is_never_switched_to() {
-    let (field, views) = (field().await, tests::views().await);
-    let all: Vec<Arc<dyn AnyProjection>> = vec![Arc::new(views.clone())];
-    let service = ProjectionService::start(&field, &all).await;
-    field.record(&history()).await;
-    current(&field, &all[0], g(1)).await;
+    let (field, views, all, service) = start_views_of_history().await;
     // Something else writes where the next generation will be.
     let next = Projection::with_generation(&views, g(2));
     Projection::prepare(&next).await.unwrap();
