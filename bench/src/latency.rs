@@ -9,9 +9,10 @@ use anyhow::{Context, ensure};
 use api::config::EngineConfig;
 use domain::{
     envelope::{EventMetadata, RawEnvelope},
-    event_store::{BatchStore, NewEvent},
+    event_store::{CommandBatchStore, DecidedCommand},
+    opportunity::{Opportunity, OpportunityEvent},
 };
-use eventstore::append::PgBatchStore;
+use eventstore::{postgres::PostgresConfig, store::PgEventStore};
 use hdrhistogram::Histogram;
 use projections::runtime::{AnyProjection, Supervisor};
 use serde::Serialize;
@@ -24,15 +25,19 @@ use super::{
     to_micros,
 };
 
-/// Appends in flight at once. Enough that a commit may take some milliseconds at a thousand a second.
-const WRITERS: u32 = 8;
+/// Appends in flight at once, of one event each. As for commands, those that wait at the same time are committed together.
+const WRITERS: u32 = 32;
 
 /// Aggregate type of the appended events.
 const AGGREGATE_TYPE: &str = "opportunity";
 
-/// Shortest pause between two polls of a read model, and pause between two samples.
+/// Shortest pause between two polls of a read model, and shortest pause between two samples.
 const POLL_INTERVAL: Duration = Duration::from_millis(2);
 const SAMPLE_INTERVAL: Duration = Duration::from_millis(20);
+
+/// The pause after a sample is at least this many times as long as its polls, which keep a store busy for half of their time: so they
+/// take at most an eighth of it.
+const SAMPLE_PAUSE_FACTOR: u32 = 3;
 
 /// An event that is not visible after this time fails the benchmark.
 const VISIBILITY_TIMEOUT: Duration = Duration::from_secs(30);
@@ -79,12 +84,6 @@ impl VisibilityLatency {
     }
 }
 
-/// What all appended events have in common.
-struct SampleEvent {
-    version: &'static str,
-    payload: String,
-}
-
 /// The newest committed event, and when it was committed.
 type NewestCommit = Arc<Mutex<Option<(u64, Instant)>>>;
 
@@ -111,9 +110,10 @@ async fn measure_latency(
     environment: &BenchEnvironment,
     options: LatencyBenchOptions,
 ) -> anyhow::Result<Vec<VisibilityLatency>> {
-    let sample = SampleEvent { version: log::sample_event_version()?, payload: log::sample_payloads()?.swap_remove(0) };
+    let sample: OpportunityEvent = serde_json::from_str(&log::sample_payloads()?.swap_remove(0))?;
+    let store = PgEventStore::<Opportunity>::new(environment.pool.clone(), &PostgresConfig::default());
     // The first event warms up connections, consumer groups and caches, and is not measured.
-    PgBatchStore::new(environment.pool.clone()).append_events(vec![discovered_event("warm", 0, &sample)]).await?;
+    append_event(&store, "warm", 0, &sample).await?;
     for projection in environment.select_projections(&[]) {
         wait_until_visible(environment, &projection, &bench_aggregate_id("warm", 0)).await?;
     }
@@ -123,7 +123,7 @@ async fn measure_latency(
         .into_iter()
         .map(|projection| measure_projection(environment, projection, &newest, &done));
     let append = async {
-        let appended = append_at_rate(environment, options, &sample, &newest).await;
+        let appended = append_at_rate(&store, options, &sample, &newest).await;
         done.cancel();
         appended
     };
@@ -150,20 +150,20 @@ async fn measure_latency(
 
 /// Appends single events at a steady rate; returns the achieved rate.
 async fn append_at_rate(
-    environment: &BenchEnvironment,
+    store: &PgEventStore<Opportunity>,
     options: LatencyBenchOptions,
-    sample: &SampleEvent,
+    sample: &OpportunityEvent,
     newest: &NewestCommit,
 ) -> anyhow::Result<f64> {
     let events = u64::from(options.rate) * u64::from(options.seconds);
     let period = Duration::from_secs(1) * WRITERS / options.rate.max(1);
     let started = Instant::now();
     let writers = (0..u64::from(WRITERS)).map(|writer| {
-        let (store, newest) = (PgBatchStore::new(environment.pool.clone()), Arc::clone(newest));
+        let newest = Arc::clone(newest);
         async move {
             for (turn, number) in (0_u32..).zip((writer..events).step_by(usize::try_from(WRITERS)?)) {
                 tokio::time::sleep_until((started + period * turn).into()).await;
-                store.append_events(vec![discovered_event("steady", number, sample)]).await?;
+                append_event(store, "steady", number, sample).await?;
                 *newest.lock().unwrap_or_else(PoisonError::into_inner) = Some((number, Instant::now()));
             }
             Ok::<_, anyhow::Error>(())
@@ -185,11 +185,14 @@ async fn measure_projection(
     let mut waits = new_wait_histogram()?;
     while !done.is_cancelled() {
         let sample = newest.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let mut pause = SAMPLE_INTERVAL;
         if let Some((number, committed_at)) = sample {
+            let begun = Instant::now();
             wait_until_visible(environment, &projection, &bench_aggregate_id("steady", number)).await?;
             waits.saturating_record(to_micros(committed_at.elapsed()));
+            pause = pause.max(begun.elapsed() * SAMPLE_PAUSE_FACTOR);
         }
-        tokio::time::sleep(SAMPLE_INTERVAL).await;
+        tokio::time::sleep(pause).await;
     }
     Ok((projection.name(), waits))
 }
@@ -237,14 +240,13 @@ fn bench_aggregate_id(kind: &str, number: u64) -> String {
     format!("bench:{kind}-{number}")
 }
 
-fn discovered_event(kind: &str, number: u64, sample: &SampleEvent) -> NewEvent {
-    NewEvent {
-        aggregate_type: AGGREGATE_TYPE,
-        aggregate_id: bench_aggregate_id(kind, number),
-        sequence: 1,
-        event_type: "opportunity.discovered".to_owned(),
-        event_version: sample.version.to_owned(),
-        payload: sample.payload.clone(),
-        metadata: EventMetadata::default(),
-    }
+/// Appends the first event of a new stream, as a command would.
+async fn append_event(
+    store: &PgEventStore<Opportunity>,
+    kind: &str,
+    number: u64,
+    event: &OpportunityEvent,
+) -> anyhow::Result<()> {
+    let command = DecidedCommand { events: vec![event.clone()], metadata: EventMetadata::default() };
+    store.append_commands(&bench_aggregate_id(kind, number), 0, vec![command]).await.context("appending an event")
 }

@@ -7,6 +7,7 @@ mod partition_assignment;
 mod partitions;
 mod rebalance_listener;
 mod stall_detector;
+mod write_pace;
 
 use std::{sync::Arc, time::Duration};
 
@@ -241,7 +242,7 @@ impl BatchConsumer {
     }
 
     fn hand_over(&mut self, permit: OwnedSemaphorePermit, batches: &mpsc::Sender<FetchedBatch>) {
-        let (records, slot) = (self.forming.take(), self.assignment.open_slot(permit));
+        let (records, slot) = (self.forming.take(self.assignment.batch_pause()), self.assignment.open_slot(permit));
         if records.is_empty() {
             return;
         }

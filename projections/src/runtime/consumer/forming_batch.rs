@@ -77,11 +77,12 @@ impl FormingBatch {
         }
     }
 
-    /// Takes the batch, and begins the next one with the records that had no room.
-    pub(super) fn take(&mut self) -> Vec<ConsumedRecord> {
+    /// Takes the batch, and begins the next one with the records that had no room. Unless it becomes full, the next one is due
+    /// after `pause`, or after the linger if that is longer.
+    pub(super) fn take(&mut self, pause: Duration) -> Vec<ConsumedRecord> {
         let records = std::mem::take(&mut self.records);
         (self.bytes, self.full_since) = (0, None);
-        self.due_at = Instant::now() + self.limits.linger;
+        self.due_at = Instant::now() + self.limits.linger.max(pause);
         while self.full_since.is_none()
             && let Some(record) = self.overflow.pop_front()
         {
@@ -116,12 +117,15 @@ mod tests {
         assert_eq!(forming.due_at(), None);
         forming.push(record(1));
         assert!(forming.due_at().unwrap() <= Instant::now());
-        assert_eq!(offsets(&forming.take()), [1]);
+        assert_eq!(offsets(&forming.take(Duration::ZERO)), [1]);
         forming.push(record(2));
         let taken_at = forming.due_at().unwrap() - linger;
         assert!(taken_at >= created_at && taken_at <= Instant::now());
         forming.push(record(3));
         assert!(forming.due_at().unwrap() <= Instant::now(), "it is full");
+        forming.take(linger * 2);
+        forming.push(record(4));
+        assert!(forming.due_at().unwrap() >= created_at + linger * 2, "the pause is longer than the linger");
     }
 
     #[test]
@@ -130,7 +134,7 @@ mod tests {
         for offset in 1..=5 {
             forming.push(record(offset));
         }
-        let taken: Vec<_> = (0..3).map(|_| offsets(&forming.take())).collect();
+        let taken: Vec<_> = (0..3).map(|_| offsets(&forming.take(Duration::ZERO))).collect();
         assert_eq!(taken, [vec![1, 2], vec![3, 4], vec![5]]);
         assert!(forming.due_at().is_none() && forming.full_since().is_none());
     }

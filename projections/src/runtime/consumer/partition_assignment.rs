@@ -10,6 +10,8 @@ use std::{
 use rdkafka::TopicPartitionList;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, watch};
 
+use super::write_pace::WritePace;
+
 /// The offset after the last applied record, by topic and partition.
 pub(in crate::runtime) type NextOffsets = BTreeMap<(String, i32), i64>;
 
@@ -24,6 +26,8 @@ pub(in crate::runtime) struct PartitionAssignment {
     drained: Condvar,
     /// Notified when there is the first offset to commit.
     offsets_pending: Notify,
+    /// How long batches take.
+    pace: WritePace,
 }
 
 #[derive(Default)]
@@ -61,6 +65,7 @@ impl PartitionAssignment {
             permits: Arc::new(Semaphore::new(batches_in_flight.max(1))),
             drained: Condvar::new(),
             offsets_pending: Notify::new(),
+            pace: WritePace::default(),
         }
     }
 
@@ -154,6 +159,16 @@ impl PartitionAssignment {
         if is_first {
             self.offsets_pending.notify_one();
         }
+    }
+
+    /// Records how long a batch took from the beginning of its write until its checkpoint was saved.
+    pub(in crate::runtime) fn record_write_time(&self, duration: Duration) {
+        self.pace.record_batch(duration);
+    }
+
+    /// The shortest time from one batch that is not full to the next, by how long batches take.
+    pub(super) fn batch_pause(&self) -> Duration {
+        self.pace.pause()
     }
 
     pub(super) fn has_pending_offsets(&self) -> bool {

@@ -277,6 +277,7 @@ impl BatchPipeline {
 
     fn record_outcome(&self, outcome: BatchOutcome, started: Instant) {
         let BatchOutcome { progress, next_offsets } = outcome;
+        self.assignment.record_write_time(started.elapsed());
         self.assignment.record_applied(next_offsets);
         let labels = self.worker.metric_labels();
         worker_metrics::record_batch(&labels, &progress, started.elapsed());
