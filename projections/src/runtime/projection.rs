@@ -147,7 +147,8 @@ pub enum FetchStrategy {
 pub struct BatchLimits {
     /// Maximum number of events in a batch.
     pub batch_events: usize,
-    /// The shortest time between two batches that are not full. The first event after a pause does not wait.
+    /// The shortest time between two batches that are not full, unless writing one takes more than half of it: then twice the
+    /// time that a batch takes. The first event after a pause does not wait.
     pub linger: Duration,
     /// Maximum number of events in a batch of a rebuild.
     pub rebuild_events: usize,
