@@ -48,7 +48,7 @@ pub use self::{
     kafka_client::KafkaPingError,
     pipeline_status::{PipelineError, PipelineStatus, ProjectionRow, RelayRow},
     registry_client::{ReadOnlyRegistryClient, RegisteredSchema, RegistryLookupError},
-    service_findings::{ServiceFinding, UnusablePooler, refuse_unusable_pooler},
+    service_findings::{ServiceFinding, UnusableCluster, UnusablePooler, refuse_unusable_pooler},
 };
 use crate::{config::EngineConfig, opportunity_lists::OpportunityListReader};
 

@@ -22,7 +22,7 @@ mod termination_signals;
 
 use std::{future::Future, net::SocketAddr, time::Duration};
 
-use api::app_context::{AppContext, BackingService, UnusablePooler};
+use api::app_context::{AppContext, BackingService, UnusableCluster, UnusablePooler};
 use eventstore::registry::SchemaStoreError;
 use projections::runtime::{ControlError, RuntimeError};
 use sqlx::PgPool;
@@ -54,6 +54,9 @@ pub enum ServeError {
     /// The program does not work behind the pooler between it and a database.
     #[error("connecting to Postgres")]
     Pooler(#[source] UnusablePooler),
+    /// The tables of the read model cannot be on the cluster that the settings name.
+    #[error("preparing for the cluster of ClickHouse")]
+    Cluster(#[source] UnusableCluster),
     /// The certificate of the listeners cannot be used.
     #[error("reading the certificate of the listeners")]
     Certificate(#[source] engine_security::TlsFileError),

@@ -13,6 +13,7 @@
 
 mod blocking;
 pub mod chaos;
+mod clickhouse_cluster;
 mod client_program;
 mod command_output;
 pub mod engine_marks;
@@ -58,6 +59,7 @@ mod trace_collector;
 mod transaction_pooler;
 
 pub use self::{
+    clickhouse_cluster::{ClickHouseCluster, ClickHouseClusters},
     client_program::{python_command, run_program},
     command_output::{json_lines, output_text},
     eventually::{WAIT_TIMEOUT, eventually, eventually_within},

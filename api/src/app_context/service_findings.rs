@@ -5,6 +5,7 @@ use std::{future::Future, time::Duration};
 
 use eventstore::{pooler, topic};
 use futures::{FutureExt, future::join_all};
+use projections::storage::clickhouse::ClusterProblem;
 use serde::Serialize;
 use sqlx::PgPool;
 
@@ -47,7 +48,29 @@ pub async fn refuse_unusable_pooler(service: BackingService, pool: &PgPool) -> R
     }
 }
 
+/// A cluster of ClickHouse that cannot have the tables of the read model. The text says what to do, for each problem.
+#[derive(Debug, thiserror::Error)]
+#[error("{}", problems.join("; "))]
+pub struct UnusableCluster {
+    problems: Vec<String>,
+}
+
 impl AppContext {
+    /// Refuses a cluster of ClickHouse that cannot have the tables of the read model, if ClickHouse is among `services`. One
+    /// that does not answer is not refused.
+    ///
+    /// # Errors
+    /// [`UnusableCluster`] with every problem.
+    pub async fn refuse_unusable_cluster(&self, services: &[BackingService]) -> Result<(), UnusableCluster> {
+        if !services.contains(&BackingService::CLICKHOUSE) {
+            return Ok(());
+        }
+        let problems = check_with_timeout(BackingService::CLICKHOUSE, self.check_clickhouse()).await;
+        let problems: Vec<_> =
+            problems.into_iter().filter(|finding| finding.harmful).map(|finding| finding.text).collect();
+        if problems.is_empty() { Ok(()) } else { Err(UnusableCluster { problems }) }
+    }
+
     /// Refuses poolers between this program and its databases, as far as they are among `services`, behind which it
     /// does not work.
     ///
@@ -77,10 +100,8 @@ impl AppContext {
             service @ (BackingService::POSTGRES | BackingService::Lists) => self.check_pooler(service).boxed(),
             BackingService::KAFKA => self.check_topics().boxed(),
             BackingService::REDIS => self.check_redis().boxed(),
-            BackingService::CLICKHOUSE
-            | BackingService::QDRANT
-            | BackingService::REGISTRY
-            | BackingService::Objects => async { vec![] }.boxed(),
+            BackingService::CLICKHOUSE => self.check_clickhouse().boxed(),
+            BackingService::QDRANT | BackingService::REGISTRY | BackingService::Objects => async { vec![] }.boxed(),
         };
         let found = join_all(engines.iter().map(|engine| check_with_timeout(*engine, check(engine)))).await;
         found.into_iter().flatten().collect()
@@ -109,6 +130,20 @@ impl AppContext {
                 found.into_iter().map(finding).collect()
             }
             Err(error) => log_unavailable(BackingService::KAFKA, &error),
+        }
+    }
+
+    async fn check_clickhouse(&self) -> Vec<ServiceFinding> {
+        match self.read_models.current().analytics.find_cluster_problems().await {
+            Ok(problems) => problems
+                .into_iter()
+                .map(|ClusterProblem { text, harmful }| ServiceFinding {
+                    engine: BackingService::CLICKHOUSE,
+                    text,
+                    harmful,
+                })
+                .collect(),
+            Err(error) => log_unavailable(BackingService::CLICKHOUSE, &error),
         }
     }
 

@@ -35,6 +35,7 @@ impl EngineConfig {
             problems.extend(tls.find_problems(section));
         }
         problems.extend(self.qdrant.find_distribution_problem());
+        problems.extend(self.clickhouse.find_cluster_setting_problems());
         problems.extend(self.redis.find_address_problem(EngineKind::Redis.variable()));
         if !self.qdrant.api_key.expose().bytes().all(|byte| byte.is_ascii_graphic()) {
             // Its client would put a key that is no header into its errors.
@@ -82,6 +83,7 @@ mod tests {
         config.registry.tls = absent.clone();
         config.clickhouse.tls = absent.clone();
         config.redis.tls = absent;
+        config.clickhouse.insert_quorum = 2;
         config.qdrant.api_key = "a\nb".into();
         let problems = config.find_connection_problems(&PostgresTlsVariables::default());
         for expected in [
@@ -95,6 +97,7 @@ mod tests {
             "MEDHUB__REGISTRY__TLS__CA_FILE: reading /absent/ca.pem",
             "CLICKHOUSE_URL does not begin with https://",
             "REDIS_URL does not begin with rediss://",
+            "MEDHUB__CLICKHOUSE__INSERT_QUORUM is set and MEDHUB__CLICKHOUSE__CLUSTER is not",
             "MEDHUB__QDRANT__API_KEY has characters",
         ] {
             let found = problems.iter().filter(|problem| problem.contains(expected)).count();

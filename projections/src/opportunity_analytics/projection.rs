@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use clickhouse::sql::Identifier;
 use domain::{
     context::BoundedContext,
     envelope::RawEnvelope,
@@ -113,10 +112,9 @@ impl Projection for OpportunityAnalytics {
     }
 
     async fn discard(&self) -> Result<(), QueryError> {
-        self.withdraw_views().await?;
-        // Without `sync`: the name is free at once, and the embedded engine never confirms that it removed the files.
-        let drop = self.server().query("drop database if exists ?").bind(Identifier(&self.database()));
-        self.store().run_statement(drop.execute()).await
+        let placement = self.load_placement().await?;
+        self.withdraw_views(&placement).await?;
+        self.store().drop_databases(&placement).await
     }
 
     async fn switch_direct_readers(&self) -> Result<(), QueryError> {

@@ -77,6 +77,9 @@ impl OpportunityAnalytics {
             insert = insert.with_setting("max_partitions_per_insert_block", "0");
             if let Some(token) = token {
                 insert = insert.with_setting("insert_deduplication_token", format!("{table}-{token}"));
+            } else if self.store().cluster().is_some() {
+                // Replicated tables recognise a repeated block by its content, too.
+                insert = insert.with_setting("insert_deduplicate", "0");
             }
             for row in rows {
                 insert.write(row).await?;

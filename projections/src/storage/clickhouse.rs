@@ -1,11 +1,16 @@
-//! `ClickHouse`: the client, migrations, classification of errors, settings.
+//! `ClickHouse`: the client, migrations, tables on a cluster, classification of errors, settings.
 
 mod clickhouse_client;
+mod cluster_problems;
+mod cluster_statements;
 mod config;
 mod errors;
 mod migrations;
+mod table_placement;
 
-pub(crate) use self::clickhouse_client::ClickHouseClient;
-pub use self::config::ClickHouseConfig;
-#[cfg(test)]
-pub(crate) use self::migrations::split_statements;
+pub(crate) use self::{
+    clickhouse_client::ClickHouseClient,
+    migrations::{MigrationSet, split_statements},
+    table_placement::TablePlacement,
+};
+pub use self::{cluster_problems::ClusterProblem, config::ClickHouseConfig};

@@ -42,6 +42,7 @@ pub(super) async fn start_parts(
     let required = role.required_services(&config.work);
     startup_wait::wait_for_services(app, required, config.serve.startup_timeout()).await?;
     app.refuse_unusable_poolers(required).await.map_err(ServeError::Pooler)?;
+    app.refuse_unusable_cluster(required).await.map_err(ServeError::Cluster)?;
     if required.contains(&BackingService::POSTGRES) {
         startup_wait::wait_for_migration(app, config.serve.startup_timeout()).await?;
         app.read_models.refresh_pointer(app.runtime.control()).await.map_err(ServeError::Generations)?;

@@ -18,6 +18,7 @@ mod analyst_guide;
 mod analyst_views;
 mod engagement;
 mod generations;
+mod on_a_cluster;
 
 /// Asks the server as `default`; the answer's lines and their values.
 async fn rows(database: &str, statement: &str) -> Vec<Vec<String>> {

@@ -53,6 +53,8 @@ pub struct ClickHouseServerConfig {
     pub data_dir: PathBuf,
     /// The engine's library, `libchdb.so`.
     pub library: PathBuf,
+    /// A configuration file of ClickHouse, of which the engine reads clusters and macros, among others.
+    pub config_file: Option<PathBuf>,
     /// Password of user `default`, who may do everything; empty if none is required.
     pub password: SecretString,
     /// Password of user `analyst`, who may read (`readonly=1`).
@@ -76,6 +78,7 @@ impl ClickHouseServerConfig {
             listen,
             data_dir: data_dir.into(),
             library: library.into(),
+            config_file: None,
             password: SecretString::default(),
             analyst_password: "analyst".into(),
             max_body_bytes: 4 << 30,
@@ -130,7 +133,7 @@ fn open_blocking(config: ClickHouseServerConfig) -> Result<OpenedServer, EngineE
     let started = Instant::now();
     let folder = DataFolder::open(&config.data_dir)?;
     let spool = folder.empty_subfolder("spool")?;
-    let engine = ChdbEngine::open(&config.library, &folder.path().join("store"))?;
+    let engine = ChdbEngine::open(&config.library, &folder.path().join("store"), config.config_file.as_deref())?;
     let interface = Arc::new(HttpInterface {
         engine,
         sessions: SessionStore::default(),

@@ -24,6 +24,9 @@ enum ServableEngine {
         /// The file libchdb.so.
         #[arg(long)]
         library: PathBuf,
+        /// A configuration file of ClickHouse, for clusters and macros.
+        #[arg(long)]
+        config_file: Option<PathBuf>,
     },
 }
 
@@ -52,8 +55,11 @@ impl EngineCommand {
             cancel.cancel();
         });
         match self.engine {
-            ServableEngine::ClickHouse { options, library } => {
-                let config = clickhouse::ClickHouseServerConfig::new(options.listen, options.folder, library);
+            ServableEngine::ClickHouse { options, library, config_file } => {
+                let config = clickhouse::ClickHouseServerConfig {
+                    config_file,
+                    ..clickhouse::ClickHouseServerConfig::new(options.listen, options.folder, library)
+                };
                 clickhouse::serve(config, shutdown).await.context("serving ClickHouse")
             }
         }

@@ -1,4 +1,4 @@
-create table if not exists ?.generation
+create table if not exists ?.?
 (
     number UInt32 comment 'the generation that the views read',
     moved  UInt64 comment 'counts the switches'

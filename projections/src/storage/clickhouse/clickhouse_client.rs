@@ -3,7 +3,7 @@
 use std::{future::Future, time::Duration};
 
 use clickhouse::{Client, Compression};
-use engine_security::EngineTlsConfig;
+use engine_security::{EngineTlsConfig, setting_variable};
 use hyper_util::{
     client::legacy::{Client as HttpClient, connect::HttpConnector},
     rt::TokioExecutor,
@@ -14,6 +14,7 @@ use url::Url;
 use super::{
     ClickHouseConfig,
     errors::{classify_error, unavailable_error},
+    table_placement::{TableCluster, TablePlacement, read_distributed_cluster},
 };
 use crate::{QueryError, runtime::ProjectionError};
 
@@ -24,6 +25,8 @@ pub(crate) struct ClickHouseClient {
     pub(super) client: Client,
     pub(super) database: String,
     timeout: Duration,
+    /// The cluster of new tables; `None` for one server.
+    cluster: Option<TableCluster>,
     /// Name of the read model in errors, as `medhub rebuild` takes it.
     read_model: &'static str,
 }
@@ -31,8 +34,18 @@ pub(crate) struct ClickHouseClient {
 impl ClickHouseClient {
     /// Creates a client without a database; it connects at the first statement.
     pub(crate) fn new(config: &ClickHouseConfig, read_model: &'static str) -> Result<Self, QueryError> {
-        let server = build_client(&config.url, &config.tls)?;
-        Ok(Self { client: server.clone(), server, database: String::new(), timeout: config.timeout(), read_model })
+        let mut server = build_client(&config.url, &config.tls)?;
+        for (name, value) in config.cluster_query_settings() {
+            server = server.with_setting(name, value);
+        }
+        Ok(Self {
+            client: server.clone(),
+            server,
+            database: String::new(),
+            timeout: config.timeout(),
+            cluster: config.table_cluster(),
+            read_model,
+        })
     }
 
     /// The same client with another database.
@@ -52,6 +65,31 @@ impl ClickHouseClient {
 
     pub(crate) fn database(&self) -> &str {
         &self.database
+    }
+
+    /// The cluster of new tables; `None` for one server.
+    pub(crate) fn cluster(&self) -> Option<&TableCluster> {
+        self.cluster.as_ref()
+    }
+
+    /// Where the tables of this database are: an existing database stays where it was created, whatever the settings say
+    /// now. `table` is one that every such database has.
+    pub(crate) async fn load_placement(&self, table: &str) -> Result<TablePlacement, QueryError> {
+        let query = self.server.query("select engine_full from system.tables where database = ? and name = ?");
+        let query = query.bind(&self.database).bind(table);
+        let engine: Option<String> = self.run_statement(query.fetch_optional()).await?;
+        let existing = engine.as_deref().map(read_distributed_cluster);
+        match (existing, &self.cluster) {
+            (Some(None), _) | (None, None) => Ok(TablePlacement::SingleServer),
+            (None, Some(cluster)) => Ok(TablePlacement::Cluster(cluster.clone())),
+            (Some(Some(name)), Some(cluster)) => {
+                Ok(TablePlacement::Cluster(TableCluster { name: name.to_owned(), ..cluster.clone() }))
+            }
+            (Some(Some(name)), None) => {
+                let (database, name) = (self.database.clone(), name.to_owned());
+                Err(unavailable_error(UnnamedCluster { database, name }))
+            }
+        }
     }
 
     /// Longest wait for one statement.
@@ -75,6 +113,14 @@ impl ClickHouseClient {
     pub(crate) fn classify_error(&self, error: clickhouse::error::Error) -> ProjectionError {
         classify_error(error, self.read_model)
     }
+}
+
+/// The settings name no cluster, and the tables are on one.
+#[derive(Debug, thiserror::Error)]
+#[error("the tables of {database} are on the cluster `{name}`; set {} to it", setting_variable("clickhouse.cluster"))]
+struct UnnamedCluster {
+    database: String,
+    name: String,
 }
 
 /// Creates a client. User and password move from the URL to client settings, which are never printed.

@@ -38,7 +38,7 @@ async fn ask(database: &str, statement: &str) -> Result<Vec<Vec<String>>, String
 }
 
 /// Headings and the SQL below them.
-fn questions() -> Vec<(String, String)> {
+pub(super) fn questions() -> Vec<(String, String)> {
     let text = std::fs::read_to_string(GUIDE).unwrap();
     let mut questions = vec![];
     for section in text.split("\n### ").skip(1) {

@@ -32,7 +32,7 @@ use uuid::Uuid;
 
 use super::{super::*, rows};
 
-const EXPERIMENT: &str = "proposal-generation.prompt";
+pub(super) const EXPERIMENT: &str = "proposal-generation.prompt";
 const COMPANIES: u32 = 12;
 
 /// The events of generations, in the order of their positions.
@@ -151,7 +151,7 @@ fn section_edited(revision: u32) -> ProposalEvent {
 }
 
 /// The run of an experiment that was enabled at `start` and disabled at `end`; generations are requested at `march(8)`.
-fn experiment_run(start: DateTime<Utc>, end: Option<DateTime<Utc>>) -> ExperimentRun {
+pub(super) fn experiment_run(start: DateTime<Utc>, end: Option<DateTime<Utc>>) -> ExperimentRun {
     let mut history = ExperimentHistory::default();
     let description = FlagDescription::try_new("Prompts").unwrap();
     let defined =

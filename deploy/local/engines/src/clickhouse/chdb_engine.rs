@@ -12,7 +12,7 @@ use tempfile::NamedTempFile;
 use tokio::sync::mpsc::Sender;
 
 use super::{
-    chdb_ffi::{ChdbConnection, ChdbLibrary, QueryResult, ResultBuffer, StatementCounters},
+    chdb_ffi::{ChdbConnection, ChdbLibrary, ConnectionArguments, QueryResult, ResultBuffer, StatementCounters},
     exception::{ClickHouseException, ExceptionCode},
     login_access::LoginAccess,
     stream_framing::{ChunkJoiner, StreamFraming},
@@ -24,7 +24,7 @@ const STACK_BYTES: usize = 8 << 20;
 
 pub(super) struct ChdbEngine {
     chdb: ChdbLibrary,
-    path: String,
+    arguments: ConnectionArguments,
     version: String,
     time_zone: String,
     /// Keeps the engine open between statements.
@@ -61,16 +61,20 @@ pub(super) enum StatementProgress {
 
 impl ChdbEngine {
     /// Loads the library and opens the data folder.
-    pub(super) fn open(library: &Path, data: &Path) -> Result<Self, EngineError> {
+    pub(super) fn open(library: &Path, data: &Path, config_file: Option<&Path>) -> Result<Self, EngineError> {
         let chdb = ChdbLibrary::load(library)?;
         let refused = |reason: String| EngineError::Open { path: data.to_owned(), reason };
-        let path = data.to_str().ok_or_else(|| refused("its path is not UTF-8".to_owned()))?.to_owned();
-        let mut connection = connect(chdb, &path).map_err(|exception| refused(exception.text))?;
+        let to_text = |path: &Path| {
+            path.to_str().map(str::to_owned).ok_or_else(|| refused(format!("{} is not UTF-8", path.display())))
+        };
+        let arguments =
+            ConnectionArguments { data_dir: to_text(data)?, config_file: config_file.map(to_text).transpose()? };
+        let mut connection = connect(chdb, &arguments).map_err(|exception| refused(exception.text))?;
         let row = connection.query(b"SELECT version(), serverTimezone()", "TabSeparated", &[]).map_err(refused)?;
         let row = String::from_utf8_lossy(row.as_ref()).trim().to_owned();
         let (version, time_zone) = row.split_once('\t').unwrap_or((&row, "UTC"));
         let (version, time_zone) = (version.to_owned(), time_zone.to_owned());
-        Ok(Self { chdb, path, version, time_zone, held_connection: Mutex::new(Some(connection)) })
+        Ok(Self { chdb, arguments, version, time_zone, held_connection: Mutex::new(Some(connection)) })
     }
 
     /// The engine's version, such as `26.5.1.1`.
@@ -108,7 +112,7 @@ impl ChdbEngine {
         progress: &Sender<StatementProgress>,
     ) -> Result<StatementCounters, ClickHouseException> {
         let failed = |text: String| ClickHouseException::from_engine(&text, &self.version);
-        let mut connection = connect(self.chdb, &self.path)?;
+        let mut connection = connect(self.chdb, &self.arguments)?;
         let mut limits = vec!["implicit_select=0".to_owned()];
         if job.framing.is_none() {
             limits.push(format!("max_result_bytes={}", job.max_result_bytes));
@@ -145,9 +149,9 @@ pub(super) fn start_thread(work: impl FnOnce() + Send + 'static) -> Result<(), C
         .map_err(|error| ExceptionCode::CannotSchedule.with_message(&format!("cannot start a thread: {error}")))
 }
 
-fn connect(chdb: ChdbLibrary, path: &str) -> Result<ChdbConnection, ClickHouseException> {
+fn connect(chdb: ChdbLibrary, arguments: &ConnectionArguments) -> Result<ChdbConnection, ClickHouseException> {
     let refused = |reason: &str| ExceptionCode::BadArguments.with_message(reason);
-    ChdbConnection::open(chdb, path)
+    ChdbConnection::open(chdb, arguments)
         .map_err(|error| refused(&error.to_string()))?
         .ok_or_else(|| refused("the engine refuses a connection to its data folder"))
 }

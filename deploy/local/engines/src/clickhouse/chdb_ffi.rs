@@ -99,6 +99,12 @@ impl ChdbLibrary {
     }
 }
 
+/// What a connection is opened with: the same for all connections.
+pub(super) struct ConnectionArguments {
+    pub(super) data_dir: String,
+    pub(super) config_file: Option<String>,
+}
+
 /// A connection has its own session and runs one statement at a time. Closing the last connection shuts the engine
 /// down.
 pub(super) struct ChdbConnection {
@@ -112,11 +118,15 @@ unsafe impl Send for ChdbConnection {}
 
 impl ChdbConnection {
     /// Opens a connection to the engine on a data folder; `None` if the engine refuses.
-    pub(super) fn open(chdb: ChdbLibrary, data_dir: &str) -> Result<Option<Self>, NulError> {
-        let owned = [CString::new("clickhouse")?, CString::new(format!("--path={data_dir}"))?];
-        let mut arguments = [owned[0].as_ptr().cast_mut(), owned[1].as_ptr().cast_mut()];
-        // SAFETY: two NUL-terminated strings that outlive the call, which only reads them.
-        let cell = unsafe { (chdb.connect)(2, arguments.as_mut_ptr()) };
+    pub(super) fn open(chdb: ChdbLibrary, arguments: &ConnectionArguments) -> Result<Option<Self>, NulError> {
+        let ConnectionArguments { data_dir, config_file } = arguments;
+        let config = config_file.as_ref().map(|file| format!("--config-file={file}"));
+        let texts = ["clickhouse".to_owned(), format!("--path={data_dir}")].into_iter().chain(config);
+        let owned = texts.map(CString::new).collect::<Result<Vec<_>, _>>()?;
+        let mut pointers: Vec<_> = owned.iter().map(|text| text.as_ptr().cast_mut()).collect();
+        let count = 2 + c_int::from(config_file.is_some());
+        // SAFETY: `count` NUL-terminated strings that outlive the call, which only reads them.
+        let cell = unsafe { (chdb.connect)(count, pointers.as_mut_ptr()) };
         let Some(cell) = NonNull::new(cell) else { return Ok(None) };
         // SAFETY: a cell that is not null points to the connection's handle until it is closed.
         match NonNull::new(unsafe { *cell.as_ptr() }) {

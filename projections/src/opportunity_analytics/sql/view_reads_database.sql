@@ -1,0 +1,3 @@
+select countIf(position(replaceAll(create_table_query, '`', ''), concat(?, '.')) > 0) > 0
+from system.tables
+where database = ? and engine = 'View'

@@ -1,0 +1,4 @@
+select shard_num as shard, toBool(internal_replication) as has_internal_replication
+from system.clusters
+where cluster = ?
+order by shard_num, replica_num
