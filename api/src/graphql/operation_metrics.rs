@@ -1,6 +1,6 @@
 //! Rate, errors and durations of GraphQL operations.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use async_graphql::{Response, parser::types::OperationType};
 use metrics::{counter, gauge, histogram};
@@ -31,13 +31,23 @@ impl OperationMeasurement {
 
 impl Drop for OperationMeasurement {
     fn drop(&mut self) {
-        histogram!(
-            "medhub_graphql_operation_duration_seconds",
-            "graphql_operation_type" => operation_name(self.kind),
-            "outcome" => self.outcome,
-        )
-        .record(self.started.elapsed());
+        record_duration(self.kind, self.outcome, self.started.elapsed());
     }
+}
+
+/// Records an operation that was not executed after it had waited for room. Over HTTP its status says so, and it is no
+/// operation.
+pub(super) fn record_shed_operation(kind: OperationType, waited: Duration) {
+    record_duration(kind, "shed", waited);
+}
+
+fn record_duration(kind: OperationType, outcome: &'static str, duration: Duration) {
+    histogram!(
+        "medhub_graphql_operation_duration_seconds",
+        "graphql_operation_type" => operation_name(kind),
+        "outcome" => outcome,
+    )
+    .record(duration);
 }
 
 /// The name of a kind of operation in the language.

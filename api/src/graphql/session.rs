@@ -1,6 +1,9 @@
 //! Documents over a WebSocket: several at a time, subscriptions included.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use async_graphql::{Request, Response, parser::types::OperationType};
 use chrono::{DateTime, Utc};
@@ -10,7 +13,7 @@ use futures::{
 };
 use tokio::sync::Semaphore;
 
-use super::{GraphQl, error_response, invalid_query_response, queue_full_response};
+use super::{GraphQl, error_response, invalid_query_response, operation_metrics, queue_full_response};
 use crate::{
     auth::Principal,
     http::{
@@ -103,10 +106,13 @@ impl GraphQlSession {
             if document.kind() == OperationType::Subscription {
                 return graphql.run_stream(document, &identity);
             }
-            let subject = &identity.rate_limit_subject;
+            let (subject, waiting_since) = (&identity.rate_limit_subject, Instant::now());
             let _permit = match session.request_gate.begin_work(subject, document.priority()).await {
                 Ok(permit) => permit,
-                Err(full) => return answer(queue_full_response(full)),
+                Err(full) => {
+                    operation_metrics::record_shed_operation(document.kind(), waiting_since.elapsed());
+                    return answer(queue_full_response(full));
+                }
             };
             answer(graphql.run_within(session.time_limit, document, &identity).await)
         };

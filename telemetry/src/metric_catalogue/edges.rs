@@ -44,8 +44,9 @@ pub(super) const REQUESTS: MetricGroup = MetricGroup {
             "medhub_graphql_operation_duration_seconds",
             &["graphql_operation_type", "outcome"],
             "Time to execute a GraphQL query or mutation, by HTTP or WebSocket. `outcome`: `ok`; `refused`, with an error that the client \
-             can correct; `failed`, with one that it cannot, such as the time limit over a WebSocket; `cancelled`, by its client, or by \
-             the time limit over HTTP, whose status is 503",
+             can correct; `failed`, with one that it cannot, such as the time limit over a WebSocket; `shed`, not executed because too \
+             many requests were worked on, over a WebSocket only: over HTTP the status is 503; `cancelled`, by its client, or by the \
+             time limit over HTTP, whose status is 503",
         ),
         counter(
             "medhub_graphql_refused_documents_total",

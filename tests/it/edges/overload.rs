@@ -6,8 +6,8 @@ use reqwest::{Client, StatusCode};
 use serde_json::{Value, json};
 use sqlx::{Connection as _, Executor as _, PgConnection, Row as _};
 use tests::{
-    EnvironmentVariables, HttpResponse, ProductHandle, ProductInstance, SignedInUser, WAIT_TIMEOUT, build_request,
-    error_code, eventually, unique_name,
+    EnvironmentVariables, GraphqlSubscriber, HttpResponse, ProductHandle, ProductInstance, SignedInUser, WAIT_TIMEOUT,
+    build_request, error_code, eventually, unique_name,
 };
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
@@ -128,6 +128,12 @@ async fn ten_times_the_capacity_is_answered_up_to_the_capacity(product: &Product
     refused.iter().for_each(assert_refused);
     let rest = get(product, "/api/v1/opportunities?first=1").await;
     assert_eq!((rest.status.as_u16(), rest.problem_code(), rest.header("retry-after")), (503, "UNAVAILABLE", "1"));
+    // No status says so over a WebSocket: the operation has an outcome of its own.
+    let mut socket = GraphqlSubscriber::subscribe(product.http(), json!({}), &counting_query(0)).await.unwrap();
+    let answer = socket.next_answer().await.unwrap().expect("a refusal");
+    assert_eq!(error_code(&answer), "UNAVAILABLE", "{answer}");
+    let labels = [r#"graphql_operation_type="query""#, r#"outcome="shed""#];
+    assert_eq!(read_counter(product, "medhub_graphql_operation_duration_seconds_count", &labels).await, 1);
 
     for number in 0..3 {
         let body = json!({ "name": format!("Work {number}"), "kind": "past_performance", "body": "Lifts." });
@@ -138,7 +144,7 @@ async fn ten_times_the_capacity_is_answered_up_to_the_capacity(product: &Product
     let operator = product.send_graphql("{ projections { generation } }", Value::Null).await;
     assert!(operator["errors"].is_null(), "{operator}");
     let ready = get(product, "/ready").await;
-    let shed = refused.len() + 1;
+    let shed = refused.len() + 2;
     assert_eq!((ready.status, &ready.body["ready"]), (StatusCode::OK, &json!(true)), "{}", ready.body);
     assert_eq!(ready.body["load"], json!({ "running": QUERIES, "limit": CAPACITY, "shed": shed }));
     assert_eq!(get(product, "/health").await.status, StatusCode::OK);
