@@ -185,14 +185,12 @@ fn execute_cli(cli: MedhubCli) -> anyhow::Result<ExitCode> {
     } else if !matches!(command, CliSubcommand::Serve(_) | CliSubcommand::Project(_)) {
         config.engines.postgres.limit_as_operator();
     }
-    let spans = logging::init_logging(&config, &command, cli.verbose)?;
+    let exports = logging::init_logging(&config, &command, cli.verbose)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let outcome = runtime.block_on(run_subcommand(command, config));
     // A blocking read of standard input cannot be interrupted; do not wait for it.
     runtime.shutdown_background();
-    if let Some(spans) = spans {
-        spans.shutdown();
-    }
+    exports.shutdown();
     outcome
 }
 

@@ -97,7 +97,7 @@ pub struct MedhubConfig {
     pub serve: ServeConfig,
     /// Logging.
     pub log: LoggingConfig,
-    /// Export of traces.
+    /// Export of traces, metrics and logs.
     pub telemetry: TelemetryConfig,
     /// All merged settings, for [`Self::to_masked_toml`].
     #[serde(skip)]

@@ -8,6 +8,7 @@
 mod file_limit;
 mod generation_work;
 mod http_server;
+mod metric_export_part;
 pub mod notice_sync;
 mod part_supervisor;
 mod process_role;
@@ -99,6 +100,9 @@ pub enum ServeError {
     /// The recorder of the process's metrics cannot be installed.
     #[error("installing the metrics recorder")]
     Metrics(#[source] metrics_exporter_prometheus::BuildError),
+    /// The settings of the export of metrics are invalid.
+    #[error("setting up the export of metrics")]
+    MetricExport(#[source] telemetry::TelemetryError),
     /// The work on tasks cannot be started.
     #[error("setting up the work on tasks")]
     TaskWork(#[source] TaskWorkError),

@@ -18,10 +18,7 @@ use opentelemetry::{
     trace::{SpanKind, Status, TraceContextExt, Tracer},
 };
 
-use crate::{
-    span_export::{INSTRUMENTATION, is_exporting},
-    trace_context::parse_traceparent,
-};
+use crate::{otlp_target::INSTRUMENTATION, span_export::is_exporting, trace_context::parse_traceparent};
 
 /// A step on the way of events through Kafka.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

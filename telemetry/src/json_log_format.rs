@@ -4,20 +4,20 @@
 //! `tenant_id`, `trace_id` and `span_id`. Fields of the event and of the spans around it have no personal data: they name
 //! tenants, streams and ids.
 
-use std::{error::Error, fmt};
+use std::fmt;
 
 use chrono::{DateTime, SecondsFormat, Utc};
-use serde_json::{Map, Value};
-use tracing::{
-    Event, Subscriber,
-    field::{Field, Visit},
-};
+use serde_json::Value;
+use tracing::{Event, Subscriber};
 use tracing_subscriber::{
     fmt::{FmtContext, FormatEvent, FormatFields, FormattedFields, format::Writer},
     registry::LookupSpan,
 };
 
-use crate::trace_context::current_trace_ids;
+use crate::{
+    log_fields::{LogFieldVisitor, LogFields, add_span_fields},
+    trace_context::current_trace_ids,
+};
 
 /// Writes each event of the log as one JSON object per line. Spans must be formatted by
 /// [`JsonFields`](tracing_subscriber::fmt::format::JsonFields).
@@ -31,21 +31,17 @@ where
 {
     fn format_event(&self, context: &FmtContext<'_, S, N>, mut writer: Writer<'_>, event: &Event<'_>) -> fmt::Result {
         let metadata = event.metadata();
-        let mut line = Map::new();
+        let mut line = LogFields::new();
         let now = DateTime::<Utc>::from(std::time::SystemTime::now());
         line.insert("timestamp".to_owned(), now.to_rfc3339_opts(SecondsFormat::Micros, true).into());
         line.insert("level".to_owned(), metadata.level().as_str().into());
         line.insert("target".to_owned(), metadata.target().into());
-        event.record(&mut JsonFieldVisitor { line: &mut line });
-        // From the innermost span outwards: the nearest value of a field counts.
+        event.record(&mut LogFieldVisitor { fields: &mut line });
         for span in context.event_scope().into_iter().flatten() {
             let extensions = span.extensions();
             let fields = extensions.get::<FormattedFields<N>>().map(|fields| fields.fields.as_str());
-            let fields = fields.and_then(|fields| serde_json::from_str::<Map<String, Value>>(fields).ok());
-            for (name, value) in fields.into_iter().flatten() {
-                let name = if name == "correlation.id" { "correlation_id".to_owned() } else { name };
-                line.entry(name).or_insert(value);
-            }
+            let fields = fields.and_then(|fields| serde_json::from_str::<LogFields>(fields).ok());
+            add_span_fields(&mut line, fields.into_iter().flatten());
         }
         // OpenTelemetry itself logs while it changes the current context, which cannot be read then.
         let is_of_telemetry = metadata.target().starts_with("opentelemetry");
@@ -57,58 +53,10 @@ where
     }
 }
 
-/// Adds the fields of an event to a line, without replacing any.
-struct JsonFieldVisitor<'a> {
-    line: &'a mut Map<String, Value>,
-}
-
-impl JsonFieldVisitor<'_> {
-    fn insert(&mut self, field: &Field, value: impl Into<Value>) {
-        self.line.entry(field.name()).or_insert_with(|| value.into());
-    }
-}
-
-impl Visit for JsonFieldVisitor<'_> {
-    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        self.insert(field, format!("{value:?}"));
-    }
-
-    fn record_str(&mut self, field: &Field, value: &str) {
-        self.insert(field, value);
-    }
-
-    fn record_bool(&mut self, field: &Field, value: bool) {
-        self.insert(field, value);
-    }
-
-    fn record_i64(&mut self, field: &Field, value: i64) {
-        self.insert(field, value);
-    }
-
-    fn record_u64(&mut self, field: &Field, value: u64) {
-        self.insert(field, value);
-    }
-
-    fn record_f64(&mut self, field: &Field, value: f64) {
-        self.insert(field, value);
-    }
-
-    /// The error with its sources, as one text.
-    fn record_error(&mut self, field: &Field, value: &(dyn Error + 'static)) {
-        let mut text = value.to_string();
-        let mut source = value.source();
-        while let Some(cause) = source {
-            text.push_str(": ");
-            text.push_str(&cause.to_string());
-            source = cause.source();
-        }
-        self.insert(field, text);
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::{
+        error::Error,
         io,
         sync::{Arc, Mutex},
     };

@@ -85,7 +85,7 @@ pub const METRIC_GROUPS: [MetricGroup; 10] = [
 
 const INTRODUCTION: &str = "# Metrics
 
-What `/metrics` of each role has. Written by `MEDHUB_RECORD=1 cargo test --workspace --lib recorded` from the list in the
+What `/metrics` of each role has, and what a collector receives by OTLP. Written by `MEDHUB_RECORD=1 cargo test --workspace --lib recorded` from the list in the
 crate `telemetry`; a test fails when they differ, and others when a process shows a metric that is not listed here, or a dashboard or rule
 names one. A metric appears once it has a value, so each role has a part of these. Histograms have the suffixes `_bucket`, `_sum` and
 `_count`. Prometheus adds the labels `app`, `job` and `instance`.

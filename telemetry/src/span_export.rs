@@ -3,40 +3,20 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use opentelemetry::trace::TracerProvider as _;
-use opentelemetry_otlp::{ExporterBuildError, Protocol, SpanExporter, WithExportConfig};
-use opentelemetry_sdk::{
-    Resource,
-    trace::{Sampler, SdkTracerProvider},
-};
+use opentelemetry_otlp::{Protocol, SpanExporter, WithExportConfig};
+use opentelemetry_sdk::trace::{Sampler, SdkTracerProvider};
 use tracing::{Subscriber, level_filters::LevelFilter};
 use tracing_subscriber::{Layer, filter::filter_fn, registry::LookupSpan};
 
-use crate::{telemetry_config::TelemetryConfig, trace_context::SPAN_TARGET};
-
-/// Name of the instrumentation, as collectors show it.
-pub(crate) const INSTRUMENTATION: &str = "medhub";
+use crate::{
+    otlp_target::{INSTRUMENTATION, check_url, describe_process},
+    telemetry_config::TelemetryConfig,
+    telemetry_error::TelemetryError,
+    trace_context::SPAN_TARGET,
+};
 
 static IS_EXPORTING: AtomicBool = AtomicBool::new(false);
 static CONTINUES_CLIENT_TRACES: AtomicBool = AtomicBool::new(false);
-
-/// Why traces cannot be exported.
-#[derive(Debug, thiserror::Error)]
-pub enum TelemetryError {
-    /// The share is not between 0 and 1.
-    #[error("telemetry.sample_ratio is {0}, and must be between 0 and 1")]
-    SampleRatio(f64),
-    /// The URL is invalid.
-    #[error("telemetry.endpoint and telemetry.traces_endpoint must begin with http:// or https://")]
-    Url,
-    /// The URL contains a login, which would not be sent.
-    #[error(
-        "telemetry.endpoint contains a login; set the header that the collector expects by OTEL_EXPORTER_OTLP_HEADERS"
-    )]
-    UrlLogin,
-    /// The exporter cannot be built from the settings.
-    #[error("setting up the export of traces; check telemetry.endpoint and the variables OTEL_EXPORTER_OTLP_*")]
-    Exporter(#[source] ExporterBuildError),
-}
 
 /// Whether this process exports spans.
 pub fn is_exporting() -> bool {
@@ -72,11 +52,10 @@ impl SpanExport {
             .build()
             .map_err(TelemetryError::Exporter)?;
         let sampler = Sampler::ParentBased(Box::new(Sampler::TraceIdRatioBased(config.sample_ratio)));
-        let resource = Resource::builder().with_service_name(config.service_name.clone()).build();
         let provider = SdkTracerProvider::builder()
             .with_batch_exporter(exporter)
             .with_sampler(sampler)
-            .with_resource(resource)
+            .with_resource(describe_process(config))
             .build();
         opentelemetry::global::set_tracer_provider(provider.clone());
         CONTINUES_CLIENT_TRACES.store(config.continue_client_traces, Ordering::Relaxed);
@@ -107,13 +86,6 @@ impl SpanExport {
             tracing::warn!(error = &error as &dyn std::error::Error, "the last spans may not have been exported");
         }
     }
-}
-
-/// Errors name no URL: it may contain a secret.
-fn check_url(url: &str) -> Result<(), TelemetryError> {
-    let after_scheme = url.strip_prefix("http://").or_else(|| url.strip_prefix("https://"));
-    let server = after_scheme.ok_or(TelemetryError::Url)?.split(['/', '?', '#']).next().unwrap_or_default();
-    if server.contains('@') { Err(TelemetryError::UrlLogin) } else { Ok(()) }
 }
 
 #[cfg(test)]

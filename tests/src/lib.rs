@@ -47,6 +47,7 @@ mod secured_engines;
 mod secured_kafka;
 mod signed_in_user;
 pub mod stack_processes;
+mod telemetry_collector;
 mod test_certificates;
 mod test_database;
 mod test_folder;
@@ -55,7 +56,6 @@ mod test_stack;
 mod test_turn;
 mod tls_proxy;
 mod topic_record;
-mod trace_collector;
 mod transaction_pooler;
 
 pub use self::{
@@ -80,6 +80,7 @@ pub use self::{
     s3_server::{S3Server, s3_server},
     secured_engines::{PASSWORD, SecuredEngines, SecuredProduct, authorities},
     signed_in_user::{AcceptedChange, SignedInUser, error_code, token_for_everything_until},
+    telemetry_collector::{CollectedLogRecord, CollectedSpan, TelemetryCollector},
     test_certificates::{CertificateAuthority, IssuedCertificate},
     test_database::{TestTopics, database, empty_database, registry, shared_database, topics},
     test_namespace::{TestNamespace, unique_name},
@@ -87,6 +88,5 @@ pub use self::{
     test_turn::{run_alone, run_beside_others, run_with_own_engines},
     tls_proxy::TlsProxy,
     topic_record::{TopicRecord, read_positions_by_aggregate, read_records},
-    trace_collector::{CollectedSpan, TraceCollector},
     transaction_pooler::TransactionPooler,
 };

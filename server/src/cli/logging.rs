@@ -3,7 +3,7 @@
 use std::io::IsTerminal;
 
 use anyhow::Context;
-use telemetry::{JsonLogFormat, SpanExport};
+use telemetry::{JsonLogFormat, TelemetryExports};
 use tracing_subscriber::{
     EnvFilter, Layer,
     filter::{Directive, filter_fn},
@@ -38,8 +38,8 @@ fn is_service(command: &CliSubcommand) -> bool {
     matches!(command, CliSubcommand::Serve(_) | CliSubcommand::Project(_))
 }
 
-/// Starts logging to standard error, and the export of spans if this is a service with an endpoint for them; its caller ends
-/// the export. A subscriber that the calling program has installed stays in place.
+/// Starts logging to standard error, and the exports of spans and of the log if this is a service with endpoints for them; its
+/// caller ends them. A subscriber that the calling program has installed stays in place.
 ///
 /// # Errors
 /// When `log.filter` is not a valid filter, or a setting of `telemetry` is invalid.
@@ -47,32 +47,35 @@ pub(super) fn init_logging(
     config: &MedhubConfig,
     command: &CliSubcommand,
     verbose: bool,
-) -> anyhow::Result<Option<SpanExport>> {
+) -> anyhow::Result<TelemetryExports> {
     let directives = match LogVerbosity::for_subcommand(command, verbose) {
         LogVerbosity::Quiet => QUIET_FILTER,
         LogVerbosity::Configured => &config.log.filter,
     };
-    let export = if is_service(command) { SpanExport::start(&config.telemetry)? } else { None };
+    let exports =
+        if is_service(command) { TelemetryExports::start(&config.telemetry)? } else { TelemetryExports::default() };
     // For all layers together. A filter of one layer would be left with the verdict on a record that the crate `log` asks about
     // and does not write, and take it for that on the next line.
-    let subscriber = tracing_subscriber::registry().with(build_filter(directives, export.is_some())?);
+    let subscriber = tracing_subscriber::registry().with(build_filter(directives, exports.spans.is_some())?);
     let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
     let lines = match config.log.format {
         LoggingFormat::Text => lines.with_ansi(std::io::stderr().is_terminal()).boxed(),
         LoggingFormat::Json => lines.event_format(JsonLogFormat).fmt_fields(JsonFields::new()).boxed(),
     };
-    let installed = match &export {
-        None => subscriber.with(lines).try_init(),
-        Some(export) => {
-            // Spans that are only exported would repeat what the lines say.
-            let lines = lines.with_filter(filter_fn(|metadata| metadata.target() != telemetry::SPAN_TARGET));
-            subscriber.with(lines).with(export.layer()).try_init()
+    // Spans that are only exported would repeat what the lines say.
+    let of_service = filter_fn(|metadata| metadata.target() != telemetry::SPAN_TARGET);
+    let installed = match (&exports.spans, &exports.logs) {
+        (None, None) => subscriber.with(lines).try_init(),
+        (None, Some(logs)) => subscriber.with(lines).with(logs.layer()).try_init(),
+        (Some(spans), None) => subscriber.with(lines.with_filter(of_service)).with(spans.layer()).try_init(),
+        (Some(spans), Some(logs)) => {
+            subscriber.with(lines.with_filter(of_service)).with(spans.layer()).with(logs.layer()).try_init()
         }
     };
     if installed.is_err() {
         tracing::debug!("logging is already set up by the calling program");
     }
-    Ok(export)
+    Ok(exports)
 }
 
 /// The filter of `directives`, in which spans of [`telemetry::SPAN_TARGET`] are enabled if they are exported.

@@ -1,6 +1,7 @@
 //! Tests of the configuration and its sources.
 
 use projections::runtime::ConsumerConfig as WorkerConfig;
+use telemetry::TelemetryExporter;
 
 use super::*;
 
@@ -43,6 +44,9 @@ fn the_variables_of_opentelemetry_are_settings() {
         ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://collector:4318"),
         ("OTEL_TRACES_SAMPLER_ARG", "0.25"),
         ("OTEL_SERVICE_NAME", "medhub-relay"),
+        ("OTEL_LOGS_EXPORTER", "none"),
+        ("OTEL_METRIC_EXPORT_INTERVAL", "15000"),
+        ("OTEL_EXPORTER_OTLP_METRICS_ENDPOINT", "http://metrics:4318/otlp"),
         ("MEDHUB__TELEMETRY__CONTINUE_CLIENT_TRACES", "true"),
     ])
     .unwrap();
@@ -50,6 +54,9 @@ fn the_variables_of_opentelemetry_are_settings() {
         endpoint: "http://collector:4318".to_owned(),
         service_name: "medhub-relay".to_owned(),
         sample_ratio: 0.25,
+        logs_exporter: TelemetryExporter::None,
+        metric_export_interval_ms: 15_000,
+        metrics_endpoint: "http://metrics:4318/otlp".to_owned(),
         continue_client_traces: true,
         ..TelemetryConfig::default()
     };

@@ -19,9 +19,12 @@ pub(super) enum ShutdownStage {
     Relay,
     /// Workers, which apply events, and background tasks.
     Workers,
+    /// The export of metrics, which has the last values of all others.
+    Telemetry,
 }
 
-const SHUTDOWN_STAGES: [ShutdownStage; 3] = [ShutdownStage::Edges, ShutdownStage::Relay, ShutdownStage::Workers];
+const SHUTDOWN_STAGES: [ShutdownStage; 4] =
+    [ShutdownStage::Edges, ShutdownStage::Relay, ShutdownStage::Workers, ShutdownStage::Telemetry];
 
 impl ShutdownStage {
     /// Returns the stage's share of the shutdown timeout. Each stage has its own share, so that slow clients do not use
@@ -30,6 +33,8 @@ impl ShutdownStage {
         match self {
             Self::Edges => shutdown_timeout / 2,
             Self::Relay | Self::Workers => shutdown_timeout / 4,
+            // Its part has a drain timeout of its own.
+            Self::Telemetry => Duration::ZERO,
         }
     }
 }

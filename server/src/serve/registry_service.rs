@@ -11,6 +11,7 @@ use sqlx::PgPool;
 use super::{
     ServeError,
     http_server::{bind_listener, connection_limits, open_certificate, start_http_server},
+    metric_export_part,
     part_supervisor::{PartSupervisor, ShutdownStage},
     resource_gauges::ResourceGauges,
     run_until_signal, startup_wait,
@@ -38,6 +39,7 @@ async fn start_registry(pool: &PgPool, config: &MedhubConfig) -> Result<PartSupe
     let listener = bind_listener("HTTP", config.http.listen).await?;
     let metrics = routes::install_recorder().map_err(ServeError::Metrics)?;
     let mut parts = PartSupervisor::default();
+    metric_export_part::start(&config.telemetry, &metrics, &mut parts)?;
     let gauges = ResourceGauges::new(pool);
     parts.spawn_part(ShutdownStage::Workers, "the gauges of resources", |stop| async move {
         gauges.run(stop).await;

@@ -22,6 +22,7 @@ use schemas::registry_client::SchemaRegistryClient;
 use super::{
     ProcessRole, ServeError,
     http_server::{bind_listener, connection_limits, open_certificate, start_http_server},
+    metric_export_part,
     notice_sync::NoticeSync,
     part_supervisor::{PartSupervisor, ShutdownStage},
     resource_gauges::ResourceGauges,
@@ -53,6 +54,7 @@ pub(super) async fn start_parts(
     let listener = bind_listener("HTTP", config.http.listen).await?;
     let metrics = routes::install_recorder().map_err(ServeError::Metrics)?;
     let mut parts = PartSupervisor::default();
+    metric_export_part::start(&config.telemetry, &metrics, &mut parts)?;
     start_gauges(role, app, &mut parts);
     let mut readiness = ReadinessProbe::new(app.clone(), required, config.serve.stuck_after());
     readiness.follow_stop(parts.stop_announcement());

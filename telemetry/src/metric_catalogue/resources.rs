@@ -1,6 +1,6 @@
 //! Utilization, saturation and errors of what a process has a limited number of.
 
-use super::{MetricGroup, gauge};
+use super::{MetricGroup, counter, gauge};
 
 pub(super) const RESOURCES: MetricGroup = MetricGroup {
     title: "Resources of a process",
@@ -25,6 +25,12 @@ pub(super) const RESOURCES: MetricGroup = MetricGroup {
             "medhub_runtime_queued_tasks",
             &[],
             "Tasks that are ready and wait for a thread, in the common queue of the runtime",
+        ),
+        counter(
+            "medhub_log_records_dropped_total",
+            &["reason"],
+            "Lines of the log that were not sent by OTLP. `reason`: `queue_full`, too many waited; `export_failed`, the collector \
+             was away or refused them",
         ),
     ],
 };

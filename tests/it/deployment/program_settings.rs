@@ -16,7 +16,7 @@ use super::{
 
 /// Variables beside `MEDHUB__…`: the engines' and the collector's addresses, the object store's key, and providers' keys, which
 /// settings name.
-const OTHER_VARIABLES: [&str; 11] = [
+const OTHER_VARIABLES: [&str; 12] = [
     "DATABASE_URL",
     "SCHEMA_REGISTRY_URL",
     "KAFKA_BROKERS",
@@ -24,6 +24,7 @@ const OTHER_VARIABLES: [&str; 11] = [
     "QDRANT_URL",
     "REDIS_URL",
     "OTEL_EXPORTER_OTLP_ENDPOINT",
+    "OTEL_METRICS_EXPORTER",
     "AWS_ACCESS_KEY_ID",
     "AWS_SECRET_ACCESS_KEY",
     "OPENAI_API_KEY",

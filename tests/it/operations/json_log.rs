@@ -3,7 +3,7 @@
 use std::fs;
 
 use reqwest::Client;
-use tests::{ProductEdge, ProductProcess, SignedInUser, TraceCollector, unique_name};
+use tests::{ProductEdge, ProductProcess, SignedInUser, TelemetryCollector, unique_name};
 use uuid::Uuid;
 
 use super::*;
@@ -13,7 +13,7 @@ async fn lines_about_a_request_name_its_correlation_tenant_and_trace_and_no_pers
     let product = shared_product().await;
     let (user, tenant) = (format!("{}@example.com", unique_name("ann")), unique_name("clinic"));
     let member = SignedInUser::register_company(product, &user, &tenant).await;
-    let collector = TraceCollector::start().await;
+    let collector = TelemetryCollector::start().await;
     let folder = tempfile::tempdir().unwrap();
     let own =
         [("MEDHUB__LOG__FORMAT", "json"), ("MEDHUB__LOG__FILTER", "info,api=debug,commands=debug,eventstore=debug")];

@@ -1,6 +1,6 @@
 //! The trace of an upload, through the process that it starts, into the task that this requests.
 
-use tests::{CollectedSpan, HttpResponse, SignedInUser, TraceCollector, build_request, document_work_settings};
+use tests::{CollectedSpan, HttpResponse, SignedInUser, TelemetryCollector, build_request, document_work_settings};
 
 use super::*;
 
@@ -13,7 +13,7 @@ fn spans_named<'a>(spans: &'a [CollectedSpan], name: &str) -> Vec<&'a CollectedS
 
 #[tokio::test]
 async fn a_trace_leads_from_an_upload_through_its_process_into_the_task() {
-    let collector = TraceCollector::start().await;
+    let collector = TelemetryCollector::start().await;
     let mut settings = document_work_settings(1);
     settings.extend(collector.variables());
     settings.extend([("MEDHUB__TELEMETRY__CONTINUE_CLIENT_TRACES".to_owned(), "true".to_owned())]);

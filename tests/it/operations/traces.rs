@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
 use reqwest::Client;
 use sqlx::{Connection, Executor as _, PgConnection};
-use tests::{CollectedSpan, ProductEdge, ProductProcess, TraceCollector};
+use tests::{CollectedSpan, ProductEdge, ProductProcess, TelemetryCollector};
 
 use super::*;
 
@@ -27,7 +27,7 @@ const HOLD_CHECKPOINTS: &str = "
     create trigger hold_checkpoint before insert or update on projection_checkpoints for each row
         when (new.topic like '%.opportunities.events' and new.position >= $1) execute function hold_checkpoint();";
 
-fn start_process(product: &ProductInstance, collector: &TraceCollector, name: &str, role: &str) -> ProductProcess {
+fn start_process(product: &ProductInstance, collector: &TelemetryCollector, name: &str, role: &str) -> ProductProcess {
     let continued = ("MEDHUB__TELEMETRY__CONTINUE_CLIENT_TRACES".to_owned(), "true".to_owned());
     let variables = product.variables().clone().into_iter().chain(collector.variables()).chain([continued]).collect();
     ProductProcess::start(&variables, product.folder(), name, &["serve", "--role", role]).unwrap()
@@ -59,7 +59,7 @@ async fn discover(
 }
 
 /// Waits for the span of that name, which is the only one in its trace.
-async fn wait_for_span(collector: &TraceCollector, name: &str) -> CollectedSpan {
+async fn wait_for_span(collector: &TelemetryCollector, name: &str) -> CollectedSpan {
     let named = async || {
         let spans = collector.spans_of(TRACE_ID);
         let mut found: Vec<_> = spans.iter().filter(|span| span.name == name).cloned().collect();
@@ -69,7 +69,7 @@ async fn wait_for_span(collector: &TraceCollector, name: &str) -> CollectedSpan 
 }
 
 /// Waits until each projection has written the event, and returns the parents of these writes.
-async fn wait_for_writes(collector: &TraceCollector) -> BTreeSet<String> {
+async fn wait_for_writes(collector: &TelemetryCollector) -> BTreeSet<String> {
     eventually(async || {
         let spans = collector.spans_of(TRACE_ID);
         let parent_of = |projection: &str| {
@@ -88,7 +88,7 @@ async fn one_trace_leads_from_the_request_to_every_store_across_crashes_and_a_re
     let one_partition = [("MEDHUB__KAFKA__PARTITIONS".to_owned(), "1".to_owned())].into();
     let mut product = ProductInstance::start_with(one_partition).await;
     product.kill9();
-    let collector = TraceCollector::start().await;
+    let collector = TelemetryCollector::start().await;
 
     let mut api = start_process(&product, &collector, "api", "api");
     let address = api.wait_for_address(ProductEdge::Http).await.unwrap();

@@ -1,0 +1,35 @@
+//! The exports that begin before anything else of a process: those of spans and of the log.
+
+use crate::{
+    log_export::LogExport, span_export::SpanExport, telemetry_config::TelemetryConfig, telemetry_error::TelemetryError,
+};
+
+/// The exports of spans and of the log, where they have endpoints.
+#[derive(Debug, Default)]
+pub struct TelemetryExports {
+    /// The export of spans.
+    pub spans: Option<SpanExport>,
+    /// The export of the log.
+    pub logs: Option<LogExport>,
+}
+
+impl TelemetryExports {
+    /// Starts both.
+    ///
+    /// # Errors
+    /// [`TelemetryError`] when a setting is invalid.
+    pub fn start(config: &TelemetryConfig) -> Result<Self, TelemetryError> {
+        Ok(Self { spans: SpanExport::start(config)?, logs: LogExport::start(config)? })
+    }
+
+    /// Sends what waits, and ends both. Blocks for a few seconds at most.
+    pub fn shutdown(&self) {
+        if let Some(spans) = &self.spans {
+            spans.shutdown();
+        }
+        // Last, so that it also has what the end of the other has logged.
+        if let Some(logs) = &self.logs {
+            logs.shutdown();
+        }
+    }
+}
