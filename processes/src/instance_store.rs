@@ -124,15 +124,22 @@ pub struct InputCause {
     pub(crate) causation_id: Uuid,
     /// Shared by everything that one request causes.
     pub(crate) correlation_id: Uuid,
-    /// The span of the event, if its trace is sampled. Inputs that come later, such as timeouts, have none.
+    /// The span of the event, if its trace is sampled; of a timeout, that of the event because of which the timer was set. A
+    /// cancellation has none.
     pub(crate) trace: Option<StoredTraceContext>,
 }
 
 impl InputCause {
     /// The cause of an input that is derived from an event, as others may be. `input_id` is the same each time it is
     /// derived, and no other input of the process has it.
-    pub fn from_event(input_id: Uuid, event_id: Uuid, correlation_id: Uuid) -> Self {
-        Self { id: input_id, causation_id: event_id, correlation_id, trace: None }
+    pub fn from_event(input_id: Uuid, event_id: Uuid, correlation_id: Uuid, traceparent: &str) -> Self {
+        let trace = StoredTraceContext::parse(traceparent);
+        Self { id: input_id, causation_id: event_id, correlation_id, trace }
+    }
+
+    /// As `traceparent`; empty without a sampled trace.
+    pub(crate) fn traceparent(&self) -> String {
+        self.trace.map(StoredTraceContext::to_traceparent).unwrap_or_default()
     }
 }
 

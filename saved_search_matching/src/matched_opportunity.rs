@@ -20,6 +20,8 @@ pub struct MatchedOpportunity {
     pub event_id: Uuid,
     /// Shared by everything that one request causes.
     pub correlation_id: Uuid,
+    /// The span that the event belongs to; empty without a sampled trace.
+    pub traceparent: String,
     /// Its details and its text, as they are indexed for search.
     pub document: Box<OpportunityDocument>,
 }
@@ -33,6 +35,7 @@ impl MatchedOpportunity {
             position: event.position,
             event_id: event.event_id,
             correlation_id: Uuid::parse_str(&event.metadata.correlation_id).unwrap_or(event.event_id),
+            traceparent: event.metadata.traceparent.clone(),
             document: Box::new(OpportunityDocument::from_event(event, filing, details)),
         }
     }

@@ -26,7 +26,7 @@ const ALLOWED_DEPENDENCIES: &[(&str, &[&str])] = &[
     ("document_analysis", &["domain", "commands", "documents", "objects", "task_workers"]),
     ("proposal_generation", &["domain", "commands", "projections", "task_workers", "language_models"]),
     ("saved_search_matching", &["domain", "processes", "projections"]),
-    ("mail", &["domain", "commands", "projections"]),
+    ("mail", &["domain", "commands", "projections", "telemetry"]),
     ("scheduled_jobs", &["domain"]),
     ("documents", &[]),
     ("language_models", &["domain"]),

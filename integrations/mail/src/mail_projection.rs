@@ -57,6 +57,8 @@ pub struct RequestedDelivery {
     pub(crate) event_id: Uuid,
     pub(crate) correlation_id: Uuid,
     pub(crate) requested_at: DateTime<Utc>,
+    /// The span that the event belongs to; empty without a sampled trace.
+    pub(crate) traceparent: String,
 }
 
 /// When a user receives digests.
@@ -84,6 +86,7 @@ impl MailChange {
                 event_id: event.event_id,
                 correlation_id: Uuid::parse_str(&event.metadata.correlation_id).unwrap_or(event.event_id),
                 requested_at: event.recorded_at,
+                traceparent: event.metadata.traceparent.clone(),
             })),
             InboxEvent::MailPreferencesChanged { preferences, .. } => {
                 let (zone, hour) = (preferences.time_zone.as_str(), preferences.digest_hour.number());

@@ -8,6 +8,7 @@ use domain::{
     value::{InvalidValue, TenantId, UserId},
 };
 use sqlx::{PgPool, Row, postgres::PgRow};
+use telemetry::StoredTraceContext;
 use tokio::sync::Notify;
 use uuid::Uuid;
 
@@ -34,6 +35,8 @@ pub(crate) struct ClaimedMail {
     pub(crate) requested_by: Uuid,
     pub(crate) correlation_id: Uuid,
     pub(crate) requested_at: DateTime<Utc>,
+    /// The span of the event that requested it, if its trace is sampled.
+    pub(crate) trace: Option<StoredTraceContext>,
 }
 
 /// A user whose digest is due.
@@ -100,13 +103,15 @@ impl MailQueue {
                     event_id,
                     correlation_id,
                     requested_at,
+                    traceparent,
                 }) => sqlx::query(include_str!("mail_queue/add.sql"))
                     .bind(tenant)
                     .bind(user)
                     .bind(mail_id)
                     .bind(event_id)
                     .bind(correlation_id)
-                    .bind(requested_at),
+                    .bind(requested_at)
+                    .bind(traceparent),
                 MailChange::Recipient(recipient) => sqlx::query(include_str!("mail_queue/set_recipient.sql"))
                     .bind(&recipient.tenant)
                     .bind(&recipient.user)
@@ -242,6 +247,7 @@ fn mail_from_row(row: &PgRow) -> Result<ClaimedMail, sqlx::Error> {
         requested_by: row.try_get("requested_by")?,
         correlation_id: row.try_get("correlation_id")?,
         requested_at: row.try_get("requested_at")?,
+        trace: StoredTraceContext::parse(row.try_get("traceparent")?),
     })
 }
 

@@ -27,8 +27,10 @@ use domain::{
 };
 use futures::future::join_all;
 use metrics::{counter, gauge};
+use telemetry::SPAN_TARGET;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
+use tracing::{Instrument, Span};
 use uuid::Uuid;
 
 use crate::{
@@ -168,7 +170,7 @@ impl<S: AggregateStores + 'static> Mailer<S> {
         let mut handled = 0;
         while handled < MAILS_PER_CHECK && !stop.is_cancelled() {
             let Some(mail) = self.queue.claim_mail(self.config.lease).await? else { break };
-            self.handle_mail(&mail).await?;
+            self.handle_mail(&mail).instrument(mail_span(&mail)).await?;
             handled += 1;
         }
         Ok(handled)
@@ -229,7 +231,7 @@ impl<S: AggregateStores + 'static> Mailer<S> {
             stage: DeliveryStage::Message,
             reason: format_error_chain(&error),
         })?;
-        self.transport.deliver(&composed).await
+        self.transport.deliver(&composed).instrument(delivery_span()).await
     }
 
     async fn record_outcome(
@@ -313,6 +315,29 @@ where
     E: std::error::Error + Send + Sync + 'static,
 {
     move |source| MailerError::Log { doing, source: Box::new(source) }
+}
+
+/// The span of an attempt at a mail, in the trace of what requested it; none outside of a trace.
+fn mail_span(mail: &ClaimedMail) -> Span {
+    let Some(trace) = mail.trace else { return Span::none() };
+    let span = tracing::info_span!(
+        target: SPAN_TARGET,
+        "mail",
+        otel.name = "send mail",
+        medhub.correlation_id = %mail.correlation_id,
+        medhub.tenant_id = mail.tenant.as_str(),
+    );
+    trace.continue_in(&span);
+    span
+}
+
+/// The span of the delivery to the mail server, within an attempt; none outside of a trace.
+fn delivery_span() -> Span {
+    let attempt = Span::current();
+    if attempt.is_none() {
+        return attempt;
+    }
+    tracing::info_span!(target: SPAN_TARGET, "delivery", otel.name = "deliver mail", otel.kind = "client")
 }
 
 /// What a failed delivery means for its mail.

@@ -5,7 +5,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use domain::value::TenantId;
 use serde_json::Value;
 use sqlx::{Postgres, Transaction};
-use telemetry::StoredTraceContext;
 
 use super::{
     InputCause, InstanceKey, InstanceStatus, InstanceStoreError, LockedInstance, postgres_error,
@@ -34,13 +33,6 @@ struct CommandToAdd {
     idempotency_key: String,
     command: Value,
     cause: InputCause,
-}
-
-impl CommandToAdd {
-    /// Empty without a sampled trace.
-    fn traceparent(&self) -> String {
-        self.cause.trace.map(StoredTraceContext::to_traceparent).unwrap_or_default()
-    }
 }
 
 impl DecisionBatch {
@@ -259,7 +251,7 @@ impl DecisionBatch {
             .bind(commands.iter().map(|command| command.command.clone()).collect::<Vec<_>>())
             .bind(commands.iter().map(|command| command.cause.correlation_id).collect::<Vec<_>>())
             .bind(commands.iter().map(|command| command.cause.causation_id).collect::<Vec<_>>())
-            .bind(commands.iter().map(CommandToAdd::traceparent).collect::<Vec<_>>())
+            .bind(commands.iter().map(|command| command.cause.traceparent()).collect::<Vec<_>>())
             .execute(&mut **transaction)
             .await
             .map(drop)

@@ -32,6 +32,7 @@ pub(super) async fn set_timers(
         .bind(timers.iter().map(|(_, _, timer)| timer.version).collect::<Vec<_>>())
         .bind(timers.iter().map(|(_, _, timer)| timer.cause.correlation_id).collect::<Vec<_>>())
         .bind(timers.iter().map(|(_, _, timer)| timer.cause.causation_id).collect::<Vec<_>>())
+        .bind(timers.iter().map(|(_, _, timer)| timer.cause.traceparent()).collect::<Vec<_>>())
         .execute(&mut **transaction)
         .await
         .map(drop)

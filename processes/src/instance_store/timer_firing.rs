@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use chrono::{DateTime, Utc};
 use domain::error_chain::format_error_chain;
 use sqlx::{Row, postgres::PgRow};
+use telemetry::StoredTraceContext;
 use uuid::Uuid;
 
 use super::{
@@ -23,6 +24,7 @@ struct DueTimer {
     correlation_id: Uuid,
     /// `None` for timers of earlier releases.
     causation_id: Option<Uuid>,
+    trace: Option<StoredTraceContext>,
     due_at: DateTime<Utc>,
 }
 
@@ -102,7 +104,7 @@ impl DueTimer {
             id,
             causation_id: self.causation_id.unwrap_or(id),
             correlation_id: self.correlation_id,
-            trace: None,
+            trace: self.trace,
         }
     }
 }
@@ -114,6 +116,7 @@ fn timer_from_row(row: &PgRow) -> Result<DueTimer, sqlx::Error> {
         set_by_version: row.try_get("set_by_version")?,
         correlation_id: row.try_get("correlation_id")?,
         causation_id: row.try_get("causation_id")?,
+        trace: StoredTraceContext::parse(row.try_get("traceparent")?),
         due_at: row.try_get("due_at")?,
     })
 }

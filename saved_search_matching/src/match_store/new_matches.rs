@@ -63,9 +63,9 @@ impl<'a> NewMatches<'a> {
     /// retention, by an amendment, or when the search has been active again. Its command then has another key, since the
     /// log knows the first one.
     pub(super) fn cause(&self, id: Uuid, event: &MatchedOpportunity) -> InputCause {
-        let MatchedOpportunity { event_id, correlation_id, .. } = event;
+        let MatchedOpportunity { event_id, correlation_id, traceparent, .. } = event;
         let id = Uuid::new_v5(&id, format!("{event_id} {}", self.found.active_since).as_bytes());
-        InputCause::from_event(id, *event_id, *correlation_id)
+        InputCause::from_event(id, *event_id, *correlation_id, traceparent)
     }
 }
 

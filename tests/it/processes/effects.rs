@@ -129,6 +129,34 @@ async fn a_stage_that_times_out_is_cancelled_recorded_and_reported_once() {
 }
 
 #[tokio::test]
+async fn what_a_timer_causes_continues_the_trace_of_the_event_that_set_it() {
+    let traceparent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+    let fixture = DocumentFixture::create().await;
+    fixture.upload().await;
+    for statement in [
+        "create table command_traces (traceparent text)",
+        "create function keep_trace() returns trigger language plpgsql as
+             $$ begin insert into command_traces values (new.traceparent); return new; end $$",
+        "create trigger keep_trace after insert on process_commands for each row execute function keep_trace()",
+    ] {
+        fixture.execute(statement).await;
+    }
+    let traces = async || {
+        let traces = sqlx::query_scalar::<_, String>("select traceparent from command_traces");
+        traces.fetch_all(&fixture.pool).await.unwrap()
+    };
+    let mut events = fixture.events().await;
+    traceparent.clone_into(&mut events[0].metadata.traceparent);
+    fixture.deliver(&events).await;
+    assert_eq!(traces().await, [traceparent], "the request of the first task");
+
+    fixture.execute("update process_timers set due_at = now()").await;
+    while fixture.runner().run_once().await.unwrap() > 0 {}
+    let traces = traces().await;
+    assert!(traces.len() > 1 && traces.iter().all(|trace| trace == traceparent), "{traces:?}");
+}
+
+#[tokio::test]
 async fn a_task_that_fails_for_good_ends_the_process_with_its_reason() {
     let fixture = DocumentFixture::create().await;
     fixture.upload().await;

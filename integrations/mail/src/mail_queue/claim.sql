@@ -8,4 +8,4 @@ where (tenant_id, user_id, mail_id) = (
     limit 1
     for update skip locked
 )
-returning tenant_id, user_id, mail_id, requested_by, correlation_id, requested_at
+returning tenant_id, user_id, mail_id, requested_by, correlation_id, requested_at, traceparent
