@@ -64,7 +64,7 @@ pub(super) async fn with_bench_database<T>(
         PgPoolOptions::new().max_connections(config.max_connections).connect_lazy_with(server.clone().database(&name));
     let database = BenchDatabase { pool, name: name.clone(), interrupted: CancellationToken::new() };
     let run = async {
-        let migrate = async { Ok(eventstore::postgres::migrate(&database.pool).await?) };
+        let migrate = async { Ok(eventstore::schema_migration::migrate(&database.pool).await?) };
         database.run_until_interrupted(migrate).await.context("preparing the benchmark's database")?;
         work(&database).await
     };

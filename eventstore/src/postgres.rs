@@ -1,21 +1,18 @@
-//! Connects to Postgres and migrates its schema.
+//! Connects to Postgres.
 
-use std::{borrow::Cow, str::FromStr, sync::Arc, time::Duration};
+use std::{str::FromStr, sync::Arc, time::Duration};
 
-use futures::future::BoxFuture;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use sqlx::{
     Connection, Executor as _, PgConnection, PgPool, Row as _,
-    error::BoxDynError,
-    migrate::{Migration, MigrationSource, MigrationType, Migrator},
     postgres::{PgConnectOptions, PgPoolOptions},
 };
-use tokio::{sync::OnceCell, time::timeout};
+use tokio::time::timeout;
 
 use crate::{
     error::{LogError, postgres_error},
-    pooler::shares_sessions,
+    session_sharing::SessionSharing,
 };
 
 /// Settings of the connections to Postgres.
@@ -102,14 +99,12 @@ pub fn open_pool(config: &PostgresConfig) -> Result<PgPool, LogError> {
     };
     // The server's default is as exact, and a pooler refuses parameters of a connection's start that it does not know.
     let options = options.application_name(&name).extra_float_digits(None);
-    let limit = StatementLimit {
-        limit_ms: config.statement_timeout_ms,
-        options: Arc::new(options.clone()),
-        are_sessions_shared: Arc::default(),
-    };
+    let acquire_timeout = Duration::from_millis(config.acquire_timeout_ms);
+    let sessions = SessionSharing::new(Arc::new(options.clone()), acquire_timeout);
+    let limit = StatementLimit { limit_ms: config.statement_timeout_ms, sessions };
     let pool = PgPoolOptions::new()
         .max_connections(config.max_connections)
-        .acquire_timeout(Duration::from_millis(config.acquire_timeout_ms))
+        .acquire_timeout(acquire_timeout)
         .after_release(|connection, _| {
             Box::pin(async move { connection.fetch_one(IS_OUTSIDE_TRANSACTION).await?.try_get(0) })
         })
@@ -121,99 +116,22 @@ pub fn open_pool(config: &PostgresConfig) -> Result<PgPool, LogError> {
     Ok(pool)
 }
 
-/// How long a pool looks for a pooler. One that has no session left lets the second client wait.
-const PROBE_TIMEOUT: Duration = Duration::from_secs(2);
-
 /// The limit of the statements of a pool, for each of its connections.
 #[derive(Debug, Clone)]
 struct StatementLimit {
     limit_ms: u64,
-    options: Arc<PgConnectOptions>,
-    /// Whether a pooler gives the sessions to other clients, too; found out by the first connection.
-    are_sessions_shared: Arc<OnceCell<bool>>,
+    sessions: SessionSharing,
 }
 
 impl StatementLimit {
     /// Sets the limit by a statement and not by an option of the connection, which a pooler would refuse. Where sessions
     /// are shared, other clients would get the limit, and this one theirs: the role has to have it there.
     async fn apply(&self, connection: &mut PgConnection) -> Result<(), sqlx::Error> {
-        let (probed, options) = (&mut *connection, &self.options);
-        let detected = self.are_sessions_shared.get_or_try_init(move || detect_sharing(probed, options)).await;
         // No second connection, as when the server has none left, says nothing; the next connection tries again.
-        if detected.is_ok_and(|is_shared| *is_shared) {
+        if self.sessions.is_shared(connection).await.unwrap_or(false) {
             return Ok(());
         }
         connection.execute(format!("set statement_timeout = {}", self.limit_ms).as_str()).await.map(drop)
-    }
-}
-
-/// Whether other clients get the sessions of this one. A pooler that lets the second client wait is taken for one in
-/// session mode: there each client has its session until it disconnects.
-async fn detect_sharing(connection: &mut PgConnection, options: &PgConnectOptions) -> Result<bool, sqlx::Error> {
-    let comparing = async {
-        let mut probe = PgConnection::connect_with(options).await?;
-        let is_shared = shares_sessions(connection, &mut probe).await;
-        // The result is known: an error while closing does not matter.
-        drop(probe.close().await);
-        is_shared
-    };
-    timeout(PROBE_TIMEOUT, comparing).await.unwrap_or(Ok(false))
-}
-
-/// Key of the advisory lock that serializes migrations: 'MHMG'.
-const MIGRATION_LOCK: i64 = 0x4d48_4d47;
-
-/// Begins the transaction of each migration, and that which waits for other programs: building an index takes as long as
-/// the table is large. A setting of the session would stay with a pooler's session, for other clients.
-const WITHOUT_LIMIT: &str = "set local statement_timeout = 0";
-
-/// Applies the missing migrations. Safe to run at any time and by several processes at once. Leaves those of a newer
-/// release as they are: a deployment that is taken back migrates again.
-///
-/// # Errors
-/// [`LogError::Migrate`] when a migration fails or an applied one was edited since, [`LogError::Postgres`] when the
-/// database does not answer.
-pub async fn migrate(pool: &PgPool) -> Result<(), LogError> {
-    let doing = || postgres_error("waiting for other migrations");
-    let pool = &PgPoolOptions::new()
-        .max_connections(2)
-        .acquire_timeout(pool.options().get_acquire_timeout())
-        .connect_lazy_with(pool.connect_options().as_ref().clone());
-    // A transaction-level lock: sqlx's own lock is session-level, and behind a session-sharing pooler it would never be
-    // released.
-    let mut transaction = pool.begin().await.map_err(doing())?;
-    sqlx::query(WITHOUT_LIMIT).execute(&mut *transaction).await.map_err(doing())?;
-    sqlx::query("select pg_advisory_xact_lock($1)")
-        .bind(MIGRATION_LOCK)
-        .execute(&mut *transaction)
-        .await
-        .map_err(doing())?;
-    let mut migrator = Migrator::new(EmbeddedMigrations).await.map_err(LogError::Migrate)?;
-    migrator.set_locking(false);
-    migrator.set_ignore_missing(true);
-    migrator.run(pool).await.map_err(LogError::Migrate)?;
-    transaction.commit().await.map_err(doing())?;
-    pool.close().await;
-    Ok(())
-}
-
-/// Number, description and text of each migration, in order; `build.rs` lists them.
-const MIGRATIONS: &[(i64, &str, &str)] = &include!(concat!(env!("OUT_DIR"), "/migrations.rs"));
-
-/// The migrations of this release, as sqlx reads them.
-#[derive(Debug)]
-struct EmbeddedMigrations;
-
-impl MigrationSource<'static> for EmbeddedMigrations {
-    fn resolve(self) -> BoxFuture<'static, Result<Vec<Migration>, BoxDynError>> {
-        let migration = |(number, description, text): &(i64, &'static str, &'static str)| {
-            let (description, text) = (Cow::Borrowed(*description), Cow::Borrowed(*text));
-            let mut migration = Migration::new(*number, description, MigrationType::Simple, text, false);
-            // After its checksum was computed, which is that of the file.
-            migration.sql = Cow::Owned(format!("{WITHOUT_LIMIT};\n{}", migration.sql));
-            migration
-        };
-        Box::pin(async move { Ok(MIGRATIONS.iter().map(migration).collect()) })
     }
 }
 
@@ -263,21 +181,4 @@ pub(crate) async fn with_append_timeout<T>(
 pub fn host_and_pid() -> String {
     let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
     format!("{}:{}", name.trim(), std::process::id())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[tokio::test]
-    async fn migrations_have_no_time_limit_and_the_checksums_of_their_files() {
-        let migrations = EmbeddedMigrations.resolve().await.unwrap();
-        assert_eq!(migrations.len(), MIGRATIONS.len());
-        for (migration, (number, description, text)) in migrations.iter().zip(MIGRATIONS) {
-            let (description, file) = (Cow::Borrowed(*description), Cow::Borrowed(*text));
-            let of_file = Migration::new(*number, description, MigrationType::Simple, file, false);
-            assert_eq!(migration.checksum, of_file.checksum, "migration {number}");
-            assert_eq!(migration.sql, format!("set local statement_timeout = 0;\n{text}"), "migration {number}");
-        }
-    }
 }

@@ -52,7 +52,7 @@ pub(crate) async fn create_migrated_database(admin: &str, namespace: &TestNamesp
         let template = TestNamespace::new();
         create_database(admin, template.name(), "template1").await;
         let pool = open_database(admin, &template);
-        or_fail(eventstore::postgres::migrate(&pool).await, "migrating a database");
+        or_fail(eventstore::schema_migration::migrate(&pool).await, "migrating a database");
         // A database with sessions cannot be copied.
         pool.close().await;
         template

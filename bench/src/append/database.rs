@@ -30,7 +30,7 @@ impl AppendBenchDatabase {
         let options = server.clone().database(&name);
         let pool = PgPoolOptions::new().max_connections(connections).connect_lazy_with(options.clone());
         let database = Self { server, options, pool, name };
-        match eventstore::postgres::migrate(&database.pool).await {
+        match eventstore::schema_migration::migrate(&database.pool).await {
             Ok(()) => Ok(database),
             Err(error) => {
                 database.drop_database().await?;

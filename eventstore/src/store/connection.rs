@@ -9,9 +9,9 @@ use std::{
 };
 
 use sqlx::{Connection, Executor as _, PgConnection, PgPool, Row as _, postgres::PgConnectOptions};
-use tokio::{sync::OnceCell, time::timeout};
+use tokio::time::timeout;
 
-use crate::pooler::{refuses_settings, shares_sessions};
+use crate::{pooler::refuses_settings, session_sharing::SessionSharing};
 
 /// A connection that was idle for this long is pinged before use, since the server may have closed it. A busy
 /// connection saves that round trip.
@@ -42,7 +42,7 @@ pub(super) struct ConnectionFactory {
     /// Whether a pooler has refused or ignored the settings at the start of a connection.
     refuses_settings: Arc<AtomicBool>,
     /// Whether that pooler shares sessions between clients.
-    shares_sessions: Arc<OnceCell<bool>>,
+    sessions: SessionSharing,
 }
 
 impl ConnectionFactory {
@@ -51,12 +51,13 @@ impl ConnectionFactory {
     pub(super) fn for_pool(pool: &PgPool) -> Self {
         let options_without_settings = pool.connect_options();
         let options = options_without_settings.as_ref().clone().options(SESSION_SETTINGS);
+        let connect_timeout = pool.options().get_acquire_timeout();
         Self {
             options: Arc::new(options),
+            sessions: SessionSharing::new(Arc::clone(&options_without_settings), connect_timeout),
             options_without_settings,
-            connect_timeout: pool.options().get_acquire_timeout(),
+            connect_timeout,
             refuses_settings: Arc::default(),
-            shares_sessions: Arc::default(),
         }
     }
 
@@ -77,28 +78,11 @@ impl ConnectionFactory {
         }
         let mut connection = PgConnection::connect_with(&self.options_without_settings).await?;
         // Where sessions are shared, other clients would get the settings, too.
-        if !self.is_session_shared(&mut connection).await? {
+        if !self.sessions.is_shared(&mut connection).await? {
             let statements = SESSION_SETTINGS.map(|(name, value)| format!("set {name} = '{value}'"));
             connection.execute(statements.join("; ").as_str()).await?;
         }
         Ok(connection)
-    }
-
-    /// Compares the connection with a second one, unless one was compared before.
-    async fn is_session_shared(&self, connection: &mut PgConnection) -> Result<bool, sqlx::Error> {
-        // It may have to wait for a session itself.
-        connection.ping().await?;
-        let comparing = self.shares_sessions.get_or_try_init(move || async move {
-            let mut probe = PgConnection::connect_with(&self.options_without_settings).await?;
-            let is_shared = shares_sessions(connection, &mut probe).await?;
-            probe.close().await?;
-            Ok::<_, sqlx::Error>(is_shared)
-        });
-        match timeout(self.connect_timeout / 2, comparing).await {
-            Ok(compared) => compared.copied(),
-            // The pooler has no session for the second connection, because each client has one of its own.
-            Err(_elapsed) => Ok(false),
-        }
     }
 
     pub(super) fn new_connection(&self) -> DedicatedConnection {

@@ -31,7 +31,7 @@ impl MigrateArgs {
         let Self {} = self;
         let app = engine_clients::open_app_context(config).await?;
         app.refuse_unusable_poolers(&[BackingService::POSTGRES, BackingService::Lists]).await?;
-        run_step("Postgres schema", eventstore::postgres::migrate(&app.pool)).await?;
+        run_step("Postgres schema", eventstore::schema_migration::migrate(&app.pool)).await?;
         register_schemas(&app, config).await?;
         run_step("Kafka topics", eventstore::topic::ensure_topics(&config.engines.kafka)).await?;
         prepare_read_models(&app).await?;

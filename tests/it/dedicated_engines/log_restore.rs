@@ -13,7 +13,7 @@ use tests::{RunningRelay, TestStack, TopicRecord, log_events::discovered_event, 
 async fn a_restored_base_backup_is_refused_even_after_it_has_grown_past_the_published_position() {
     let stack = TestStack::start_engines().await;
     let (pool, kafka) = connect_to_log(&stack).await;
-    eventstore::postgres::migrate(&pool).await.unwrap();
+    eventstore::schema_migration::migrate(&pool).await.unwrap();
     eventstore::topic::ensure_topics(&kafka).await.unwrap();
     append_events(&pool, "kept", 50).await;
     publish_until(&stack, &pool, &kafka, 50).await;

@@ -2,7 +2,10 @@
 
 use std::{future::poll_fn, pin::pin, task::Poll};
 
-use eventstore::postgres::{PostgresConfig, migrate, open_pool};
+use eventstore::{
+    postgres::{PostgresConfig, open_pool},
+    schema_migration::migrate,
+};
 use sqlx::{Row as _, error::DatabaseError};
 use tests::{TestNamespace, empty_database};
 

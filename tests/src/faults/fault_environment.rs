@@ -38,7 +38,7 @@ impl FaultEnvironment {
         url.set_path(&database);
         let options = PgPoolOptions::new().max_connections(6).acquire_timeout(Duration::from_secs(5));
         let pool = options.connect(url.as_str()).await.context("connecting to the run's database")?;
-        eventstore::postgres::migrate(&pool).await?;
+        eventstore::schema_migration::migrate(&pool).await?;
         let kafka = KafkaConfig {
             brokers: stack.variable("KAFKA_BROKERS").to_owned(),
             topic_prefix: format!("faults-{run}"),

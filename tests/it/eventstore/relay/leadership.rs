@@ -86,7 +86,7 @@ async fn migrations_through_a_pooler_leave_no_lock_behind() {
     let (_pooler, pool) = connect_through_pooler(&direct).await;
 
     for _ in 0..3 {
-        eventstore::postgres::migrate(&pool).await.unwrap();
+        eventstore::schema_migration::migrate(&pool).await.unwrap();
     }
 
     let held = "select count(*) from pg_locks where locktype = 'advisory' and granted

@@ -41,7 +41,7 @@ async fn a_dump_restored_elsewhere_is_refused() {
     };
     let (from, to) = (empty_database(&TestNamespace::new()).await, empty_database(&TestNamespace::new()).await);
     let (pool, kafka) = (PgPool::connect(&from).await.unwrap(), topics().await);
-    eventstore::postgres::migrate(&pool).await.unwrap();
+    eventstore::schema_migration::migrate(&pool).await.unwrap();
     PgBatchStore::new(pool).append_events(vec![discovered_event("a", 1)]).await.unwrap();
     let pipe = format!("{programs}pg_dump '{from}' | {programs}psql -q -v ON_ERROR_STOP=1 '{to}'");
     let restored = Command::new("sh").args(["-c", &pipe]).output().unwrap();

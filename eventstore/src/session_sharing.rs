@@ -1,0 +1,53 @@
+//! Whether sessions of Postgres may have settings: not where a pooler gives them to other clients as well.
+
+use std::{sync::Arc, time::Duration};
+
+use sqlx::{Connection as _, PgConnection, postgres::PgConnectOptions};
+use tokio::{sync::OnceCell, time::timeout};
+
+use crate::pooler::shares_sessions;
+
+/// Longest time of a comparison of two connections.
+const COMPARISON_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// What the first of several connections finds out for all of them. Clones share it.
+#[derive(Debug, Clone)]
+pub(crate) struct SessionSharing {
+    options: Arc<PgConnectOptions>,
+    time_limit: Duration,
+    is_shared: Arc<OnceCell<bool>>,
+}
+
+impl SessionSharing {
+    /// For connections with these options, each of which may take `connect_timeout` together with the comparison.
+    pub(crate) fn new(options: Arc<PgConnectOptions>, connect_timeout: Duration) -> Self {
+        Self { options, time_limit: COMPARISON_TIMEOUT.min(connect_timeout / 2), is_shared: Arc::default() }
+    }
+
+    /// Whether other clients get the session of this connection. Compares it with a second one, unless connections were
+    /// compared before.
+    ///
+    /// A pooler that lets the second one wait is taken for one in session mode, where each client has its session until it
+    /// disconnects. That is not kept, as one in transaction mode lets it wait while all of its sessions are in transactions.
+    ///
+    /// # Errors
+    /// [`sqlx::Error`] when there is no second connection, as when the server has none left.
+    pub(crate) async fn is_shared(&self, connection: &mut PgConnection) -> Result<bool, sqlx::Error> {
+        if let Some(is_shared) = self.is_shared.get() {
+            return Ok(*is_shared);
+        }
+        // It may have to wait for a session itself.
+        connection.ping().await?;
+        let compared = self.is_shared.get_or_try_init(move || async move {
+            let mut probe = PgConnection::connect_with(&self.options).await?;
+            let is_shared = shares_sessions(connection, &mut probe).await;
+            // The result is known: an error while closing does not matter.
+            drop(probe.close().await);
+            is_shared
+        });
+        match timeout(self.time_limit, compared).await {
+            Ok(compared) => compared.copied(),
+            Err(_elapsed) => Ok(false),
+        }
+    }
+}
