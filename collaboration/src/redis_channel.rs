@@ -1,9 +1,9 @@
 //! A pub/sub channel of `Redis` between the processes of an installation: messages may be lost, and never delay a sender.
 
-use std::{io, time::Duration};
+use std::time::Duration;
 
 use futures::StreamExt;
-use redis::{RedisError, aio::PubSub};
+use redis::aio::PubSub;
 use redis_connections::{RedisConnection, RedisEndpoint};
 use tokio::sync::{mpsc, oneshot};
 
@@ -11,9 +11,6 @@ use crate::error::TextError;
 
 /// Time limit of a request to Redis: short, since the messages only reduce a delay.
 const RESPONSE_TIMEOUT: Duration = Duration::from_millis(500);
-
-/// Time limit of subscribing: the client has none for such connections.
-const SUBSCRIBE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Capacity of the outbox; messages beyond it are dropped, since a hung server must not delay senders.
 const OUTBOX_LENGTH: usize = 1_024;
@@ -80,12 +77,7 @@ impl RedisChannel {
     /// # Errors
     /// [`TextError::Redis`] when the server is unavailable.
     pub(crate) async fn subscribe(&self) -> Result<RedisSubscription, TextError> {
-        let mut connection = self.endpoint.open_subscription().await.map_err(TextError::Redis)?;
-        let subscribed = tokio::time::timeout(SUBSCRIBE_TIMEOUT, connection.subscribe(&self.name)).await;
-        subscribed
-            .unwrap_or_else(|_elapsed| Err(RedisError::from(io::Error::from(io::ErrorKind::TimedOut))))
-            .map_err(TextError::Redis)?;
-        Ok(RedisSubscription(connection))
+        self.endpoint.subscribe(&self.name).await.map(RedisSubscription).map_err(TextError::Redis)
     }
 }
 

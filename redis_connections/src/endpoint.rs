@@ -28,7 +28,7 @@ const CLUSTER_RETRIES: u32 = 4;
 /// Shortest and longest pause before a command is sent again, in milliseconds.
 const CLUSTER_PAUSE_MS: (u64, u64) = (20, 500);
 
-/// Longest time until a server has answered a new connection for messages.
+/// Longest time until a server has answered a new connection that receives messages, and until it has subscribed that.
 const SUBSCRIBE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A server, or the nodes of a cluster that are asked first for all others.
@@ -113,21 +113,43 @@ impl RedisEndpoint {
         Ok(RedisConnection::new(ConnectionTarget::Cluster(connection)))
     }
 
-    /// Opens a connection for messages, to the first node that answers: every node of a cluster has the messages of all.
+    /// Opens a connection that receives the messages of a channel. Every node of a cluster has the messages of all, so it is
+    /// to the first node that answers.
     ///
     /// # Errors
-    /// [`RedisError`] when no node answers.
-    pub async fn open_subscription(&self) -> RedisResult<PubSub> {
+    /// [`RedisError`] when no node answers, or not in time.
+    pub async fn subscribe(&self, channel: &str) -> RedisResult<PubSub> {
+        let mut connection = self.open_subscription().await?;
+        within_time_limit(connection.subscribe(channel)).await?;
+        Ok(connection)
+    }
+
+    /// As [`Self::subscribe`], for the channels whose names a pattern matches.
+    ///
+    /// # Errors
+    /// [`RedisError`] when no node answers, or not in time.
+    pub async fn subscribe_to_pattern(&self, pattern: &str) -> RedisResult<PubSub> {
+        let mut connection = self.open_subscription().await?;
+        within_time_limit(connection.psubscribe(pattern)).await?;
+        Ok(connection)
+    }
+
+    async fn open_subscription(&self) -> RedisResult<PubSub> {
         let mut failure = without_node();
         for node in &self.nodes {
-            match tokio::time::timeout(SUBSCRIBE_TIMEOUT, node.get_async_pubsub()).await {
-                Ok(Ok(subscription)) => return Ok(subscription),
-                Ok(Err(error)) => failure = error,
-                Err(_elapsed) => failure = std::io::Error::from(std::io::ErrorKind::TimedOut).into(),
+            match within_time_limit(node.get_async_pubsub()).await {
+                Ok(subscription) => return Ok(subscription),
+                Err(error) => failure = error,
             }
         }
         Err(failure)
     }
+}
+
+/// The client has no time limit for connections that receive messages.
+async fn within_time_limit<T>(waiting: impl Future<Output = RedisResult<T>>) -> RedisResult<T> {
+    let limited = tokio::time::timeout(SUBSCRIBE_TIMEOUT, waiting).await;
+    limited.unwrap_or_else(|_elapsed| Err(std::io::Error::from(std::io::ErrorKind::TimedOut).into()))
 }
 
 /// Without addresses, which may have a password.

@@ -1,19 +1,13 @@
 //! Subscriptions to the change feed.
 
-use std::{io, time::Duration};
-
 use futures::StreamExt;
-use redis::{RedisError, aio::PubSub};
-use tokio::time::timeout;
+use redis::aio::PubSub;
 
 use super::{ChangeFeed, ChangeNotification};
 use crate::{
     QueryError,
-    storage::redis::{escape_glob, unavailable_error, unreadable_error},
+    storage::redis::{escape_glob, unreadable_error},
 };
-
-/// Time limit of subscribing: the client has none for such connections.
-const SUBSCRIBE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A dedicated connection that receives changes. Dropping it closes the connection.
 pub struct FeedSubscription(PubSub);
@@ -24,13 +18,8 @@ impl ChangeFeed {
     /// # Errors
     /// [`QueryError`] when the server is unavailable.
     pub async fn subscribe(&self) -> Result<FeedSubscription, QueryError> {
-        let mut connection = self.client().open_subscription().await?;
-        let subscribing = connection.psubscribe(format!("{}*", escape_glob(self.channel_prefix())));
-        timeout(SUBSCRIBE_TIMEOUT, subscribing)
-            .await
-            .unwrap_or_else(|_elapsed| Err(RedisError::from(io::Error::from(io::ErrorKind::TimedOut))))
-            .map_err(unavailable_error)?;
-        Ok(FeedSubscription(connection))
+        let pattern = format!("{}*", escape_glob(self.channel_prefix()));
+        self.client().subscribe_to_pattern(&pattern).await.map(FeedSubscription)
     }
 }
 

@@ -44,9 +44,9 @@ impl RedisClient {
         Ok(Self { endpoint, connection, acknowledged, is_cluster, acknowledging_replicas })
     }
 
-    /// Opens a connection for messages.
-    pub(crate) async fn open_subscription(&self) -> Result<PubSub, QueryError> {
-        self.endpoint.open_subscription().await.map_err(unavailable_error)
+    /// Opens a connection that receives the messages of the channels which a pattern matches.
+    pub(crate) async fn subscribe_to_pattern(&self, pattern: &str) -> Result<PubSub, QueryError> {
+        self.endpoint.subscribe_to_pattern(pattern).await.map_err(unavailable_error)
     }
 
     pub(super) fn is_cluster(&self) -> bool {
