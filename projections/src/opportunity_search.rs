@@ -7,6 +7,7 @@
 
 mod client;
 mod collection;
+mod collection_check;
 mod desired_point;
 pub mod embedding;
 mod expanded_query;
@@ -32,6 +33,7 @@ mod write_plan;
 
 pub use self::{
     client::OpportunitySearch,
+    collection_check::CollectionDifference,
     embedding::{Embedder, EmbeddingConfig, EmbeddingError, StaticModel},
     opportunity_document::OpportunityDocument,
     projection::SearchChange,

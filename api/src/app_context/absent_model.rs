@@ -2,7 +2,7 @@
 
 use futures::future::BoxFuture;
 use projections::opportunity_search::{
-    Embedder, EmbeddingError,
+    Embedder, EmbeddingError, StaticModel,
     embedding::{EmbeddingModelId, NoticeText},
 };
 
@@ -19,8 +19,9 @@ impl Embedder for AbsentModel {
         EmbeddingModelId { name: "absent", version: "0" }
     }
 
+    /// That of the model which the command has not loaded.
     fn dimension(&self) -> usize {
-        0
+        StaticModel::DIMENSION
     }
 
     fn embed<'a>(&'a self, _notices: &'a [NoticeText]) -> BoxFuture<'a, Result<Vec<Vec<f32>>, EmbeddingError>> {

@@ -5,7 +5,7 @@ use std::{future::Future, time::Duration};
 
 use eventstore::{pooler, topic};
 use futures::{FutureExt, future::join_all};
-use projections::storage::clickhouse::ClusterProblem;
+use projections::{opportunity_search::CollectionDifference, storage::clickhouse::ClusterProblem};
 use serde::Serialize;
 use sqlx::PgPool;
 
@@ -101,7 +101,8 @@ impl AppContext {
             BackingService::KAFKA => self.check_topics().boxed(),
             BackingService::REDIS => self.check_redis().boxed(),
             BackingService::CLICKHOUSE => self.check_clickhouse().boxed(),
-            BackingService::QDRANT | BackingService::REGISTRY | BackingService::Objects => async { vec![] }.boxed(),
+            BackingService::QDRANT => self.check_collections().boxed(),
+            BackingService::REGISTRY | BackingService::Objects => async { vec![] }.boxed(),
         };
         let found = join_all(engines.iter().map(|engine| check_with_timeout(*engine, check(engine)))).await;
         found.into_iter().flatten().collect()
@@ -154,6 +155,20 @@ impl AppContext {
                 .map(|text| ServiceFinding { engine: BackingService::REDIS, text, harmful: true })
                 .collect(),
             Err(error) => log_unavailable(BackingService::REDIS, &error),
+        }
+    }
+
+    async fn check_collections(&self) -> Vec<ServiceFinding> {
+        match self.read_models.current().search.find_collection_differences().await {
+            Ok(differences) => differences
+                .into_iter()
+                .map(|CollectionDifference { text, harmful }| ServiceFinding {
+                    engine: BackingService::QDRANT,
+                    text,
+                    harmful,
+                })
+                .collect(),
+            Err(error) => log_unavailable(BackingService::QDRANT, &error),
         }
     }
 }

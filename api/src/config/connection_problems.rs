@@ -28,6 +28,7 @@ impl EngineConfig {
         let with_files = [
             (EngineKind::Registry, "registry", &self.registry.url, &self.registry.tls, "https"),
             (EngineKind::ClickHouse, "clickhouse", &self.clickhouse.url, &self.clickhouse.tls, "https"),
+            (EngineKind::Qdrant, "qdrant", &self.qdrant.url, &self.qdrant.tls, "https"),
             (EngineKind::Redis, "redis", &self.redis.url, &self.redis.tls, "rediss"),
         ];
         for (engine, section, url, tls, scheme) in with_files {
@@ -82,6 +83,7 @@ mod tests {
         config.worker.tls = absent.clone();
         config.registry.tls = absent.clone();
         config.clickhouse.tls = absent.clone();
+        config.qdrant.tls = absent.clone();
         config.redis.tls = absent;
         config.clickhouse.insert_quorum = 2;
         config.qdrant.api_key = "a\nb".into();
@@ -96,6 +98,8 @@ mod tests {
             "SCHEMA_REGISTRY_URL does not begin with https://",
             "MEDHUB__REGISTRY__TLS__CA_FILE: reading /absent/ca.pem",
             "CLICKHOUSE_URL does not begin with https://",
+            "QDRANT_URL does not begin with https://",
+            "MEDHUB__QDRANT__TLS__CA_FILE: reading /absent/ca.pem",
             "REDIS_URL does not begin with rediss://",
             "MEDHUB__CLICKHOUSE__INSERT_QUORUM is set and MEDHUB__CLICKHOUSE__CLUSTER is not",
             "MEDHUB__QDRANT__API_KEY has characters",

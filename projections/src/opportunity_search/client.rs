@@ -8,12 +8,9 @@ use std::{
     },
 };
 
-use qdrant_client::{
-    Qdrant,
-    qdrant::{
-        CountPointsBuilder, GetPointsBuilder, PayloadIncludeSelector, PointId, RetrievedPoint, VectorsSelector,
-        with_payload_selector, with_vectors_selector,
-    },
+use qdrant_client::qdrant::{
+    CountPointsBuilder, GetPointsBuilder, PayloadIncludeSelector, PointId, RetrievedPoint, VectorsSelector,
+    with_payload_selector, with_vectors_selector,
 };
 
 use super::{
@@ -26,7 +23,7 @@ use super::{
 use crate::{
     QueryError,
     runtime::ReadModelGeneration,
-    storage::qdrant::{POINTS_PER_CALL, QdrantClient, QdrantConfig, point_uuid, to_point_id},
+    storage::qdrant::{POINTS_PER_CALL, QdrantClient, QdrantConfig, QdrantConnection, point_uuid, to_point_id},
 };
 
 /// A handle to one generation of the search over opportunities and tenants' texts.
@@ -132,7 +129,7 @@ impl OpportunitySearch {
         &self.qdrant
     }
 
-    pub(super) fn client(&self) -> &Qdrant {
+    pub(super) fn client(&self) -> &QdrantConnection {
         self.qdrant.client()
     }
 

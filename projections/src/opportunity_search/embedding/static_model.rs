@@ -47,6 +47,9 @@ struct ModelData {
 }
 
 impl StaticModel {
+    /// Number of dimensions of its vectors.
+    pub const DIMENSION: usize = DIMENSION;
+
     /// Reads weights and tokenizer from a folder. Blocks for some tenths of a second.
     ///
     /// # Errors

@@ -2,7 +2,8 @@
 //!
 //! | section | key | default | meaning |
 //! | --- | --- | --- | --- |
-//! | `qdrant` | `url` | `http://127.0.0.1:6334` | gRPC interface; `https://` is with TLS, and trusts the system's authorities or those of `SSL_CERT_FILE` |
+//! | `qdrant` | `url` | `http://127.0.0.1:6334` | gRPC interface; `https://` is with TLS |
+//! | `qdrant` | `tls.ca_file`, `tls.certificate_file`, `tls.key_file` | none | see [`EngineTlsConfig`] |
 //! | `qdrant` | `api_key` | none | key that the server asks for; a secret |
 //! | `qdrant` | `collection_prefix` | `medhub_` | prefix of all collections |
 //! | `qdrant` | `shard_number` | 0 | shards of a new collection; 0 is the server's default, as installed one for each of its nodes |
@@ -13,8 +14,8 @@
 
 use std::{fmt, time::Duration};
 
-use engine_security::{EngineSecret, setting_variable};
-use qdrant_client::qdrant::CreateCollectionBuilder;
+use engine_security::{EngineSecret, EngineTlsConfig, setting_variable};
+use qdrant_client::qdrant::{CollectionParams, CreateCollectionBuilder};
 use serde::{Deserialize, Serialize};
 
 use crate::storage::RedactedUrl;
@@ -28,6 +29,8 @@ pub struct QdrantConfig {
     /// The key that the server asks for.
     #[serde(skip_serializing)]
     pub api_key: EngineSecret,
+    /// Authorities and the client's certificate, with an `https` URL.
+    pub tls: EngineTlsConfig,
     /// Prefix of all collections.
     pub collection_prefix: String,
     /// Shards of a new collection; 0 is the server's default.
@@ -47,6 +50,7 @@ impl Default for QdrantConfig {
         Self {
             url: "http://127.0.0.1:6334".to_owned(),
             api_key: EngineSecret::default(),
+            tls: EngineTlsConfig::default(),
             collection_prefix: "medhub_".to_owned(),
             shard_number: 0,
             replication_factor: 0,
@@ -85,6 +89,25 @@ impl QdrantConfig {
         collection
     }
 
+    /// How an existing collection differs from the distribution that a new one would have: it keeps the one that it was
+    /// created with.
+    pub(crate) fn find_distribution_differences(&self, collection: &str, params: &CollectionParams) -> Vec<String> {
+        let settings = [
+            ("shard_number", self.shard_number, Some(params.shard_number)),
+            ("replication_factor", self.replication_factor, params.replication_factor),
+            ("write_consistency_factor", self.write_consistency_factor, params.write_consistency_factor),
+        ];
+        let difference = |(key, wanted, found): (&str, u32, Option<u32>)| {
+            let found = found.filter(|found| wanted > 0 && *found != wanted)?;
+            let variable = setting_variable(&format!("qdrant.{key}"));
+            Some(format!(
+                "collection {collection} has a {key} of {found}, but {variable} is {wanted}: a collection keeps what it was \
+                 created with; `medhub rebuild search` makes one with the settings of now"
+            ))
+        };
+        settings.into_iter().filter_map(difference).collect()
+    }
+
     pub(crate) fn timeout(&self) -> Duration {
         Duration::from_millis(self.timeout_ms)
     }
@@ -95,6 +118,7 @@ impl fmt::Debug for QdrantConfig {
         f.debug_struct("QdrantConfig")
             .field("url", &RedactedUrl(&self.url))
             .field("api_key", &self.api_key)
+            .field("tls", &self.tls)
             .field("collection_prefix", &self.collection_prefix)
             .field("shard_number", &self.shard_number)
             .field("replication_factor", &self.replication_factor)
@@ -123,6 +147,27 @@ mod tests {
         };
         assert_eq!(distribution(&config), (Some(6), Some(3), Some(2)));
         assert_eq!(distribution(&QdrantConfig::default()), (None, None, None));
+    }
+
+    #[test]
+    fn a_collection_that_is_distributed_otherwise_is_named_with_the_setting() {
+        let found = CollectionParams {
+            shard_number: 1,
+            replication_factor: Some(1),
+            write_consistency_factor: Some(1),
+            ..CollectionParams::default()
+        };
+        let differences = |config: QdrantConfig| config.find_distribution_differences("a", &found);
+        assert_eq!(differences(QdrantConfig::default()), Vec::<String>::new());
+        let same = QdrantConfig { shard_number: 1, replication_factor: 1, ..QdrantConfig::default() };
+        assert_eq!(differences(same), Vec::<String>::new());
+        let others = QdrantConfig { shard_number: 6, write_consistency_factor: 2, ..QdrantConfig::default() };
+        let named = differences(others);
+        assert!(
+            matches!(&named[..], [shards, copies] if shards.contains("MEDHUB__QDRANT__SHARD_NUMBER is 6")
+            && copies.contains("a write_consistency_factor of 1")),
+            "{named:?}"
+        );
     }
 
     #[test]

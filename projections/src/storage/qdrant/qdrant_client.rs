@@ -3,7 +3,7 @@
 use std::future::Future;
 
 use qdrant_client::{
-    Qdrant, QdrantError,
+    QdrantError,
     qdrant::{
         CreateCollectionBuilder, CreateFieldIndexCollectionBuilder, FieldType, PointsOperationResponse,
         UpdateBatchResponse, UpdateResult, UpdateStatus,
@@ -14,6 +14,7 @@ use tracing::Instrument;
 use super::{
     QdrantConfig,
     errors::{IncompleteWrite, MissingCollection, is_missing, is_refusal, unavailable_error},
+    server_connection::QdrantConnection,
 };
 use crate::{QueryError, error::BoxedError, runtime::ProjectionError};
 
@@ -23,7 +24,7 @@ pub(crate) const POINTS_PER_CALL: usize = 500;
 /// A client of one server.
 #[derive(Clone)]
 pub(crate) struct QdrantClient {
-    client: Qdrant,
+    client: QdrantConnection,
     config: QdrantConfig,
     /// Name of the read model in errors, as `medhub rebuild` takes it.
     read_model: &'static str,
@@ -34,14 +35,7 @@ pub(crate) struct QdrantClient {
 impl QdrantClient {
     /// Creates a client; it connects at the first request.
     pub(crate) fn new(config: &QdrantConfig, read_model: &'static str) -> Result<Self, QueryError> {
-        let api_key = (!config.api_key.is_empty()).then(|| config.api_key.expose());
-        let client = Qdrant::from_url(&config.url)
-            .api_key(api_key)
-            .timeout(config.timeout())
-            .connect_timeout(config.timeout())
-            .skip_compatibility_check()
-            .build()
-            .map_err(unavailable_error)?;
+        let client = QdrantConnection::new(config).map_err(unavailable_error)?;
         Ok(Self { client, config: config.clone(), read_model, collections: String::new() })
     }
 
@@ -50,8 +44,12 @@ impl QdrantClient {
         Self { collections: collections.join(" or "), ..self.clone() }
     }
 
-    pub(crate) fn client(&self) -> &Qdrant {
+    pub(crate) fn client(&self) -> &QdrantConnection {
         &self.client
+    }
+
+    pub(crate) fn config(&self) -> &QdrantConfig {
+        &self.config
     }
 
     /// Runs a request; every failure is `Unavailable`.
