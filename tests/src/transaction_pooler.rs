@@ -41,6 +41,10 @@ const SSL_REQUEST: i32 = 80_877_103;
 const GSS_REQUEST: i32 = 80_877_104;
 const CANCEL_REQUEST: i32 = 80_877_102;
 
+/// The answer of the proxy of Amazon RDS to options of a connection: severity, SQLSTATE and message.
+const OPTIONS_REFUSAL: &[u8] = b"SFATAL\0VFATAL\0C0A000\0\
+    MFeature not supported: RDS Proxy currently doesn't support command-line options\0\0";
+
 /// A running pooler; dropping it closes all of its connections.
 #[derive(Debug)]
 pub struct TransactionPooler {
@@ -55,6 +59,18 @@ impl TransactionPooler {
     /// # Errors
     /// If it cannot listen, or the URL is invalid.
     pub async fn start(url: &str) -> anyhow::Result<Self> {
+        Self::start_with(url, false).await
+    }
+
+    /// [`Self::start`], for one that refuses the options of a connection as the proxy of Amazon RDS does.
+    ///
+    /// # Errors
+    /// As [`Self::start`].
+    pub async fn start_refusing_options(url: &str) -> anyhow::Result<Self> {
+        Self::start_with(url, true).await
+    }
+
+    async fn start_with(url: &str, refuses_options: bool) -> anyhow::Result<Self> {
         let server: PgConnectOptions = url.parse()?;
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let address = listener.local_addr()?;
@@ -74,7 +90,7 @@ impl TransactionPooler {
                 let pool = Arc::clone(&pool);
                 clients.spawn(async move {
                     // A client that disconnects is not an error.
-                    drop(serve_client(client, &pool).await);
+                    drop(serve_client(client, &pool, refuses_options).await);
                 });
                 while clients.try_join_next().is_some() {}
             }
@@ -99,17 +115,21 @@ impl Drop for TransactionPooler {
     }
 }
 
-async fn serve_client(mut client: TcpStream, pool: &SessionPool) -> anyhow::Result<()> {
+async fn serve_client(mut client: TcpStream, pool: &SessionPool, refuses_options: bool) -> anyhow::Result<()> {
     client.set_nodelay(true)?;
-    loop {
+    let startup = loop {
         let length = client.read_i32().await?;
         let mut body = vec![0; usize::try_from(length - 4)?];
         client.read_exact(&mut body).await?;
         match body.first_chunk::<4>().map(|code| i32::from_be_bytes(*code)) {
             Some(SSL_REQUEST | GSS_REQUEST) => client.write_all(b"N").await?,
             Some(CANCEL_REQUEST) => return Ok(()),
-            _ => break,
+            _ => break body,
         }
+    };
+    if refuses_options && has_options(&startup) {
+        client.write_all(&ProtocolMessage { kind: b'E', body: OPTIONS_REFUSAL.to_vec() }.bytes()).await?;
+        return Ok(());
     }
     let first = pool.attach().await?;
     let mut startup_messages = first.session.startup_messages.clone();
@@ -119,6 +139,12 @@ async fn serve_client(mut client: TcpStream, pool: &SessionPool) -> anyhow::Resu
     client.write_all(&startup_messages).await?;
     let number = pool.clients.fetch_add(1, Ordering::Relaxed);
     PoolerClient { stream: client, number, statements: HashMap::new() }.serve_client(pool).await
+}
+
+/// Whether the start of a connection has options: names and values follow the version of the protocol in turn.
+fn has_options(startup: &[u8]) -> bool {
+    let texts = startup.get(4..).unwrap_or_default().split(|byte| *byte == 0);
+    texts.step_by(2).any(|name| name == b"options")
 }
 
 struct PoolerClient {

@@ -1,5 +1,6 @@
 //! Single commands are appended in groups, and each has its own outcome, whatever the others' are.
 
+mod rds_proxy;
 mod snapshot;
 
 use std::{collections::HashMap, sync::Arc};

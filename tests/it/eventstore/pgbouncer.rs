@@ -38,13 +38,34 @@ async fn a_pooler_that_loses_prepared_statements_or_transactions_is_refused_with
 /// The settings that the product makes at the start of some connections are refused by this pooler, too.
 #[tokio::test]
 async fn in_session_mode_commands_and_pages_work_without_settings_of_the_pooler() {
+    let pooler = PgBouncer::start(shared_product().await.variable("DATABASE_URL"), PoolMode::Session).await;
+    commands_and_pages_work_through(&pooler).await;
+}
+
+#[tokio::test]
+async fn in_transaction_mode_they_work_if_the_pooler_keeps_prepared_statements() {
     let product = shared_product().await;
-    let pooler = PgBouncer::start(product.variable("DATABASE_URL"), PoolMode::Session).await;
+    let pooler = PgBouncer::start_keeping_statements(product.variable("DATABASE_URL")).await;
+    let mut doctor = product.medhub_command(&["doctor", "--json"]);
+    doctor.env("DATABASE_URL", pooler.url());
+    let (diagnosed, ()) = tokio::join!(
+        tokio::task::spawn_blocking(move || doctor.output().unwrap()),
+        commands_and_pages_work_through(&pooler)
+    );
+    let report: Value = serde_json::from_slice(&diagnosed.unwrap().stdout).unwrap();
+    let postgres = report["engines"].as_array().unwrap().iter().find(|engine| engine["engine"] == "postgres").unwrap();
+    let finding = &postgres["findings"][0];
+    assert_eq!(finding["harmful"], false, "{postgres}");
+    assert!(finding["text"].as_str().unwrap().contains("leadership is a lease, which works"), "{postgres}");
+}
+
+async fn commands_and_pages_work_through(pooler: &PgBouncer) {
+    let product = shared_product().await;
     let member = SignedInUser::register_company(product, &unique_name("ann"), &unique_name("pooled")).await;
     let mut variables = product.variables().clone();
     variables.insert("DATABASE_URL".to_owned(), pooler.url().to_owned());
-    let mut api =
-        ProductProcess::start(&variables, product.folder(), "behind-pgbouncer", &["serve", "--role", "api"]).unwrap();
+    let name = unique_name("behind-pgbouncer");
+    let mut api = ProductProcess::start(&variables, product.folder(), &name, &["serve", "--role", "api"]).unwrap();
     let address = api.wait_for_address(ProductEdge::Http).await.unwrap();
     eventually(async || {
         anyhow::ensure!(api.fetch_readiness().await?["ready"] == true, "not ready: {}", api.log_tail());
