@@ -2,17 +2,26 @@
 
 use std::{
     collections::HashMap,
+    fs,
     net::TcpListener,
     ops::Range,
-    path::Path,
+    os::unix::fs::symlink,
+    path::{Path, PathBuf},
     process::{Child, Stdio},
     thread,
 };
 
 use anyhow::Context as _;
-use redis::{FromRedisValue, aio::MultiplexedConnection};
+use redis::{Client, ClientTlsConfig, FromRedisValue, TlsCertificates, aio::MultiplexedConnection};
+use tokio_rustls::rustls::crypto::aws_lc_rs;
 
-use crate::{engines, eventually, failure::or_fail, guarded_child, test_folder::TestFolder};
+use crate::{
+    engines, eventually,
+    failure::or_fail,
+    guarded_child,
+    test_certificates::{CertificateAuthority, IssuedCertificate},
+    test_folder::TestFolder,
+};
 
 /// Slots of a cluster.
 const SLOTS: usize = 16_384;
@@ -43,6 +52,7 @@ const SETTINGS: &[&str] = &[
 #[derive(Debug)]
 pub struct RedisCluster {
     program: String,
+    tls: Option<ClusterTls>,
     /// The primaries, then the replica of each.
     servers: Vec<ClusterServer>,
     folder: TestFolder,
@@ -52,6 +62,14 @@ pub struct RedisCluster {
 struct ClusterServer {
     port: u16,
     child: Child,
+    client: Client,
+}
+
+/// With what the servers connect to each other and accept clients.
+#[derive(Debug)]
+struct ClusterTls {
+    authority: PathBuf,
+    identity: IssuedCertificate,
 }
 
 /// A slot on its way from one primary to another, with half of its keys on each.
@@ -74,11 +92,29 @@ impl RedisCluster {
             server_program(engines().await.variable("REDIS_URL")).await,
             "finding the program of the shared Redis",
         );
+        Self::start_servers(program, TestFolder::new(), None).await
+    }
+
+    /// [`Self::start`], with servers that accept and open only connections with TLS, and ask for a certificate that
+    /// `authority` has signed. The program of the shared engines has no TLS, so it is that of the machine.
+    ///
+    /// # Panics
+    /// If that is not installed (Debian: `apt-get install redis-tools`), or they do not become a cluster.
+    pub async fn start_with_tls(authority: &CertificateAuthority) -> Self {
+        // Fails only if there is one already.
+        let _installed = aws_lc_rs::default_provider().install_default();
         let folder = TestFolder::new();
+        let program = or_fail(link_installed_program(folder.path()), "finding Redis with TLS");
+        let tls = ClusterTls { authority: authority.file().to_owned(), identity: authority.issue("redis-node") };
+        Self::start_servers(program, folder, Some(tls)).await
+    }
+
+    async fn start_servers(program: String, folder: TestFolder, tls: Option<ClusterTls>) -> Self {
         let ports = or_fail(free_ports(2 * PRIMARIES), "finding ports");
-        let launch = |port| or_fail(ClusterServer::launch(&program, folder.path(), port), "starting Redis");
+        let launch =
+            |port| or_fail(ClusterServer::launch(&program, folder.path(), port, tls.as_ref()), "starting Redis");
         let servers = ports.into_iter().map(launch).collect();
-        let cluster = Self { program, servers, folder };
+        let cluster = Self { program, tls, servers, folder };
         cluster.join_servers().await;
         cluster.assign_replicas().await;
         cluster
@@ -87,12 +123,13 @@ impl RedisCluster {
     /// Where the product finds it: some of the servers.
     pub fn address(&self) -> String {
         let [first, second, third] = [0, 1, PRIMARIES].map(|index| self.servers[index].port);
-        format!("redis://127.0.0.1:{first},127.0.0.1:{second},127.0.0.1:{third}")
+        let scheme = if self.tls.is_some() { "rediss" } else { "redis" };
+        format!("{scheme}://127.0.0.1:{first},127.0.0.1:{second},127.0.0.1:{third}")
     }
 
     /// The address of one primary, as that of a server without a cluster.
     pub fn primary_url(&self) -> String {
-        self.servers[1].url()
+        format!("redis://127.0.0.1:{}", self.servers[1].port)
     }
 
     /// Begins to move the slot of a key, as `redis-cli --cluster reshard` does. No primary may have failed before.
@@ -170,7 +207,8 @@ impl RedisCluster {
     /// If it does not.
     pub async fn restart_failed(&mut self) {
         let port = self.servers[0].port;
-        self.servers[0] = or_fail(ClusterServer::launch(&self.program, self.folder.path(), port), "starting Redis");
+        let launched = ClusterServer::launch(&self.program, self.folder.path(), port, self.tls.as_ref());
+        self.servers[0] = or_fail(launched, "starting Redis");
         self.servers[0].wait_for("replication", "master_link_status", "up").await;
     }
 
@@ -227,22 +265,25 @@ impl RedisCluster {
 }
 
 impl ClusterServer {
-    fn launch(program: &str, parent: &Path, port: u16) -> anyhow::Result<Self> {
+    fn launch(program: &str, parent: &Path, port: u16, tls: Option<&ClusterTls>) -> anyhow::Result<Self> {
         let folder = parent.join(port.to_string());
-        std::fs::create_dir_all(&folder)?;
+        fs::create_dir_all(&folder)?;
         let mut command = guarded_child::command(program);
-        command.args(SETTINGS).args(["--port", &port.to_string()]).current_dir(&folder);
+        command.args(SETTINGS).current_dir(&folder);
+        match tls {
+            None => command.args(["--port", &port.to_string()]),
+            Some(tls) => command.args(["--port", "0", "--tls-port", &port.to_string()]).args(tls.settings()),
+        };
+        let client = match tls {
+            None => Client::open(format!("redis://127.0.0.1:{port}"))?,
+            Some(tls) => Client::build_with_tls(format!("rediss://127.0.0.1:{port}"), tls.client_certificates()?)?,
+        };
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-        Ok(Self { port, child: guarded_child::spawn_guarded(command)? })
-    }
-
-    fn url(&self) -> String {
-        format!("redis://127.0.0.1:{}", self.port)
+        Ok(Self { port, child: guarded_child::spawn_guarded(command)?, client })
     }
 
     async fn query<T: FromRedisValue>(&self, words: &[&str]) -> redis::RedisResult<T> {
-        let client = redis::Client::open(self.url())?;
-        let mut connection: MultiplexedConnection = client.get_multiplexed_async_connection().await?;
+        let mut connection: MultiplexedConnection = self.client.get_multiplexed_async_connection().await?;
         let (name, arguments) = words.split_first().unwrap_or((&"PING", &[]));
         redis::cmd(name).arg(arguments).query_async(&mut connection).await
     }
@@ -273,6 +314,25 @@ impl ClusterServer {
     }
 }
 
+impl ClusterTls {
+    fn settings(&self) -> Vec<String> {
+        let files = [
+            ("--tls-ca-cert-file", &self.authority),
+            ("--tls-cert-file", &self.identity.certificate),
+            ("--tls-key-file", &self.identity.key),
+        ];
+        let among_servers = ["--tls-cluster", "yes", "--tls-replication", "yes"].map(str::to_owned);
+        let files = files.into_iter().flat_map(|(name, file)| [name.to_owned(), file.display().to_string()]);
+        among_servers.into_iter().chain(files).collect()
+    }
+
+    fn client_certificates(&self) -> anyhow::Result<TlsCertificates> {
+        let (client_cert, client_key) = (fs::read(&self.identity.certificate)?, fs::read(&self.identity.key)?);
+        let client_tls = Some(ClientTlsConfig { client_cert, client_key });
+        Ok(TlsCertificates { client_tls, root_cert: Some(fs::read(&self.authority)?) })
+    }
+}
+
 impl Drop for ClusterServer {
     fn drop(&mut self) {
         // Both fail only when the process has ended already.
@@ -292,11 +352,20 @@ fn parse_fields(text: &str) -> HashMap<String, String> {
 
 /// The program of the server at `url`, as that server names it.
 pub(crate) async fn server_program(url: &str) -> anyhow::Result<String> {
-    let client = redis::Client::open(url)?;
+    let client = Client::open(url)?;
     let mut connection = client.get_multiplexed_async_connection().await?;
     let info: String = redis::cmd("INFO").arg("server").query_async(&mut connection).await?;
     let line = info.lines().find_map(|line| line.strip_prefix("executable:"));
     line.map(|program| program.trim().to_owned()).context("the server does not name its program")
+}
+
+/// Links the machine's server into a folder. Debian has it in the package of its tools, where another of them has its name.
+fn link_installed_program(folder: &Path) -> anyhow::Result<String> {
+    let installed =
+        ["/usr/bin/redis-server", "/usr/bin/redis-check-rdb"].into_iter().find(|path| Path::new(path).exists());
+    let link = folder.join("redis-server");
+    symlink(installed.context("Redis is not installed (Debian: `apt-get install redis-tools`)")?, &link)?;
+    Ok(link.display().to_string())
 }
 
 /// Different free ports whose bus ports are free, too.

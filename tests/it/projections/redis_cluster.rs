@@ -1,19 +1,22 @@
 //! What is written to Redis in a cluster of three primaries and their replicas.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    pin::pin,
+};
 
-use domain::{envelope::RawEnvelope, value::TenantId};
+use domain::{envelope::RawEnvelope, error_chain::format_error_chain, opportunity::OpportunityId, value::TenantId};
 use projections::{
     change_feed::ChangeFeed,
     opportunity_views::OpportunityViews,
     response_cache::{CacheLookup, ResponseCache, VisitActionsQuery},
-    runtime::{Projection, ProjectionError, VerifyScope},
+    runtime::{Projection, ProjectionError, ReadModelGeneration, VerifyScope},
     storage::redis::RedisConfig,
     tenant_views::{ListGroup, TenantViews},
 };
 use serde_json::{Value, json};
 use tests::{
-    EnvironmentVariables, ProductInstance, RedisCluster, WAIT_TIMEOUT, engines, eventually,
+    CertificateAuthority, EnvironmentVariables, ProductInstance, RedisCluster, WAIT_TIMEOUT, engines, eventually,
     opportunity_history::{MemoryLog, history, notice},
     output_text,
 };
@@ -21,6 +24,9 @@ use tokio::sync::oneshot;
 
 use super::{apply, opportunity_views::engagement, tenant_views::worked};
 use crate::graphql::{DISCOVER_MUTATION, bed_opportunity_input, send_mutation};
+
+/// Longest wait of a client that waits for a replica to come back: more than a test takes.
+const PATIENT_MS: u64 = 240_000;
 
 /// Opportunities that are written while the cluster changes: several for each primary.
 const OPPORTUNITIES: u32 = 60;
@@ -39,6 +45,29 @@ async fn read_models_work_in_a_cluster_and_neither_a_moved_slot_nor_a_failover_l
     assert_eq!(cluster.list_keys().await, Vec::<String>::new());
     a_product_uses_the_cluster(&cluster).await;
     write_while_the_cluster_changes(&mut cluster, &RedisConfig { key_prefix: "changing:".to_owned(), ..config }).await;
+}
+
+#[tokio::test]
+async fn read_models_work_in_a_cluster_whose_servers_and_clients_use_tls() {
+    let folder = tempfile::tempdir().unwrap();
+    let authority = CertificateAuthority::new(folder.path(), "authority");
+    let cluster = RedisCluster::start_with_tls(&authority).await;
+    let client = authority.issue("medhub");
+    let mut config =
+        RedisConfig { url: cluster.address(), cluster: true, acknowledging_replicas: 1, ..RedisConfig::default() };
+    config.tls.ca_file = Some(authority.file().to_owned());
+    let without_certificate = OpportunityViews::new(&config).unwrap().ping().await.unwrap_err();
+    config.tls.certificate_file = Some(client.certificate);
+    config.tls.key_file = Some(client.key);
+    write_read_and_remove_every_read_model(&config).await;
+    assert_eq!(cluster.list_keys().await, Vec::<String>::new());
+
+    let text = format_error_chain(&without_certificate);
+    assert!(text.contains("CertificateRequired") || text.contains("certificate required"), "{text}");
+    let stranger = CertificateAuthority::new(folder.path(), "stranger");
+    config.tls.ca_file = Some(stranger.file().to_owned());
+    let text = format_error_chain(&OpportunityViews::new(&config).unwrap().ping().await.unwrap_err());
+    assert!(text.contains("UnknownIssuer"), "{text}");
 }
 
 async fn write_read_and_remove_every_read_model(config: &RedisConfig) {
@@ -151,24 +180,42 @@ async fn write_while_the_cluster_changes(cluster: &mut RedisCluster, config: &Re
     }
     let (before, later) = log.events.split_at(log.events.len() / 3);
     let (during_move, during_failover) = later.split_at(later.len() / 2);
-    write_all(&views, before, None).await;
-
-    let moving = cluster.begin_moving(&key_of_largest_tag(&cluster.list_keys().await, &config.key_prefix)).await;
     let ids: Vec<_> =
         before.iter().map(|event| super::id(&event.aggregate_id)).collect::<BTreeSet<_>>().into_iter().collect();
+    write_all(&views, before, None).await;
+    // To be dropped.
+    let earlier = Projection::with_generation(&views, ReadModelGeneration::try_new(2).unwrap());
+    Projection::prepare(&earlier).await.unwrap();
+    write_all(&earlier, before, None).await;
+
+    let moving = cluster.begin_moving(&key_of_largest_tag(&cluster.list_keys().await, &config.key_prefix)).await;
     assert_eq!(views.get_many(&ids).await.unwrap().len(), ids.len(), "keys that have moved are found");
+    all_keys_cannot_be_gone_through(&views, &earlier).await;
     let (begun, under_way) = oneshot::channel();
     tokio::join!(write_all(&views, during_move, Some(begun)), async {
         under_way.await.unwrap();
-        cluster.finish_moving(&moving).await;
+        // Never only some of the rows, at whatever point of the move.
+        let ((), ()) = tokio::join!(cluster.finish_moving(&moving), scan_until_complete(&views, ids.len()));
     });
+    eventually(async || Projection::discard(&earlier).await).await;
+    let left = cluster.list_keys().await;
+    let of_earlier = format!("{}g2:", config.key_prefix);
+    assert!(!left.iter().any(|key| key.starts_with(&of_earlier)), "{left:?}");
 
+    let patient = OpportunityViews::new(&RedisConfig { timeout_ms: PATIENT_MS, ..config.clone() }).unwrap();
+    assert_eq!(patient.get_many(&ids).await.unwrap().len(), ids.len());
     let (begun, under_way) = oneshot::channel();
     tokio::join!(write_all(&views, during_failover, Some(begun)), async {
         under_way.await.unwrap();
         cluster.fail_over().await;
         // Until it has a replica again, the new primary has nobody to acknowledge.
+        let mut waiting = pin!(write_all(&patient, before, None));
+        tokio::select! {
+            () = &mut waiting => panic!("a write counts that no replica has"),
+            () = read_all(&views, &ids) => {}
+        }
         cluster.restart_failed().await;
+        waiting.await;
     });
 
     assert_no_difference(&views, &log.events).await;
@@ -176,6 +223,31 @@ async fn write_while_the_cluster_changes(cluster: &mut RedisCluster, config: &Re
     Projection::discard(&views).await.unwrap();
     let left = cluster.list_keys().await;
     assert!(!left.iter().any(|key| key.starts_with(&config.key_prefix)), "{left:?}");
+}
+
+/// While a slot is on two primaries, a scan could see a key of it twice or never.
+async fn all_keys_cannot_be_gone_through(views: &OpportunityViews, earlier: &OpportunityViews) {
+    let refused = views.read_back(&VerifyScope::all_buckets()).await.unwrap_err();
+    assert!(format_error_chain(&refused).contains("a slot is moving"), "{refused:?}");
+    let refused = Projection::discard(earlier).await.unwrap_err();
+    assert!(format_error_chain(&refused).contains("a slot is moving"), "{refused:?}");
+}
+
+/// Reads all rows back until it succeeds, and checks that none is missing then.
+async fn scan_until_complete(views: &OpportunityViews, opportunities: usize) {
+    let rows = eventually(async || views.read_back(&VerifyScope::all_buckets()).await).await;
+    let found = rows.iter().filter(|row| row.table == "opportunity").count();
+    assert_eq!(found, opportunities, "{rows:?}");
+}
+
+/// Reads all views, again while servers change their roles.
+async fn read_all(views: &OpportunityViews, ids: &[OpportunityId]) {
+    eventually(async || {
+        let found = views.get_many(ids).await?.len();
+        anyhow::ensure!(found == ids.len(), "{found} of {} views", ids.len());
+        Ok(())
+    })
+    .await;
 }
 
 /// Writes events as a worker does: each batch again until the store takes it. Says when the first attempt begins.
