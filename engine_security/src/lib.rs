@@ -5,6 +5,7 @@
 //! Kafka, with OpenSSL (ADR 57).
 
 mod engine_secret;
+mod kafka_oauth;
 mod kafka_security;
 mod postgres_url;
 mod session_settings;
@@ -12,6 +13,7 @@ mod tls_config;
 
 pub use self::{
     engine_secret::EngineSecret,
+    kafka_oauth::KafkaOauthConfig,
     kafka_security::{KafkaSaslConfig, KafkaSecurity, KafkaSecurityProtocol, SaslMechanism},
     postgres_url::{PostgresTlsVariables, find_postgres_url_problems},
     session_settings::refuses_session_settings,

@@ -191,14 +191,7 @@ impl EngineTlsConfig {
     /// What is wrong with the files; `section` is that of the engine, e.g. `redis`.
     pub fn find_problems(&self, section: &str) -> Vec<String> {
         let variable = |key: &str| setting_variable(&format!("{section}.tls.{key}"));
-        let mut problems = vec![];
-        // Not only as PEM: a client may leave out what it cannot read, and then trusts nobody. The system's authorities are
-        // not a matter of these settings, and not needed without TLS.
-        if self.ca_file.is_some()
-            && let Err(error) = self.root_store()
-        {
-            problems.push(format!("{}: {}", variable("ca_file"), with_cause(&error)));
-        }
+        let mut problems = Vec::from_iter(self.find_authority_problem(&variable("ca_file")));
         let files = [("certificate_file", &self.certificate_file), ("key_file", &self.key_file)];
         match files {
             [(given, Some(_)), (missing, None)] | [(missing, None), (given, Some(_))] => problems.push(format!(
@@ -222,6 +215,14 @@ impl EngineTlsConfig {
             }
         }
         problems
+    }
+
+    /// Why nobody would be trusted with the file of authorities; `variable` names it.
+    pub(crate) fn find_authority_problem(&self, variable: &str) -> Option<String> {
+        // The system's authorities are not a matter of these settings, and not needed without TLS.
+        self.ca_file.as_ref()?;
+        // Not only as PEM: a client may leave out what it cannot read, and then trusts nobody.
+        self.root_store().err().map(|error| format!("{variable}: {}", with_cause(&error)))
     }
 
     /// A problem if files are set for an engine whose URL is not one for TLS.

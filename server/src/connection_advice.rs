@@ -26,22 +26,26 @@ pub(crate) enum ConnectionProblem {
     StartParameter,
     /// The server of a setting for a cluster of Redis is not part of one.
     NotACluster,
+    /// The endpoint that gives tokens for Kafka gave none.
+    TokenEndpoint,
+    /// The brokers do not accept the token.
+    RefusedToken,
 }
 
 /// Texts of rustls, OpenSSL, the clients and the servers, in lower case. The first one that occurs counts.
 const TEXTS: &[(&str, ConnectionProblem)] = {
     use ConnectionProblem::{
-        ClientCertificate, Credentials, ExpiredCertificate, NotACluster, ServerRequiresTls, ServerWithoutTls,
-        StartParameter, UntrustedAuthority, WrongServerName,
+        ClientCertificate, Credentials, ExpiredCertificate, NotACluster, RefusedToken, ServerRequiresTls,
+        ServerWithoutTls, StartParameter, TokenEndpoint, UntrustedAuthority, WrongServerName,
     };
     &[
+        // First: they contain what the endpoint or the broker has answered.
+        ("failed to retrieve oidc token", TokenEndpoint),
+        ("failed to acquire sasl oauthbearer token", TokenEndpoint),
+        ("invalid_token", RefusedToken),
         ("certificate expired", ExpiredCertificate),
         ("certificate has expired", ExpiredCertificate),
         ("certificate not valid yet", ExpiredCertificate),
-        // The client of Qdrant writes the debug form.
-        ("invalidcertificate(expired", ExpiredCertificate),
-        ("invalidcertificate(notvalidyet", ExpiredCertificate),
-        ("invalidcertificate(notvalidforname", WrongServerName),
         ("certificate not valid for name", WrongServerName),
         ("hostname mismatch", WrongServerName),
         ("unknownissuer", UntrustedAuthority),
@@ -130,6 +134,22 @@ impl ConnectionProblem {
                 setting_variable("redis.cluster"),
                 settings.address
             ),
+            Self::TokenEndpoint => {
+                let [url, id, secret, scope, authorities] = ["endpoint_url", "client_id", "client_secret", "scope", "ca_file"]
+                    .map(|key| setting_variable(&format!("kafka.sasl.oauth.{key}")));
+                format!(
+                    "the endpoint gives no token: correct {url}, {id}, {secret} or {scope}, or name the authority that has \
+                     signed its certificate in {authorities}"
+                )
+            }
+            Self::RefusedToken => {
+                let [scope, extensions] =
+                    ["scope", "extensions"].map(|key| setting_variable(&format!("kafka.sasl.oauth.{key}")));
+                format!(
+                    "the brokers do not accept the token, whose issuer, audience, key and time have to be those that they \
+                     expect: correct {scope}, {extensions}, the client at the endpoint, or the settings of the brokers"
+                )
+            }
         }
     }
 }
@@ -173,14 +193,14 @@ impl ConnectionSettings {
             }
             BackingService::Engine(EngineKind::ClickHouse) => in_section("clickhouse", "https", in_url()),
             BackingService::Engine(EngineKind::Redis) => in_section("redis", "rediss", in_url()),
-            BackingService::Engine(EngineKind::Qdrant) | BackingService::Objects => Self {
+            BackingService::Engine(EngineKind::Qdrant) => {
+                in_section("qdrant", "https", setting_variable("qdrant.api_key"))
+            }
+            BackingService::Objects => Self {
                 address,
                 authorities: "SSL_CERT_FILE, a PEM file with all authorities that are trusted".to_owned(),
                 certificate: "the server's settings: the client has no certificate".to_owned(),
-                credentials: match service {
-                    BackingService::Objects => "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY".to_owned(),
-                    BackingService::Engine(_) | BackingService::Lists => setting_variable("qdrant.api_key"),
-                },
+                credentials: "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY".to_owned(),
                 with_tls: format!("begin {address} with https://"),
             },
         }
@@ -193,7 +213,9 @@ mod tests {
 
     #[test]
     fn failures_of_tls_and_of_the_user_are_told_from_a_server_that_is_away() {
-        use ConnectionProblem::{ClientCertificate, Credentials, ExpiredCertificate, UntrustedAuthority};
+        use ConnectionProblem::{
+            ClientCertificate, Credentials, ExpiredCertificate, RefusedToken, TokenEndpoint, UntrustedAuthority,
+        };
         for (reason, problem) in [
             ("invalid peer certificate: UnknownIssuer", Some(UntrustedAuthority)),
             (
@@ -203,6 +225,12 @@ mod tests {
             ("SSL handshake failed: ... certificate verify failed: broker certificate ...", Some(UntrustedAuthority)),
             ("password authentication failed for user \"medhub\"", Some(Credentials)),
             ("received fatal alert: CertificateRequired", Some(ClientCertificate)),
+            (
+                "Failed to retrieve OIDC token from \"https://h/token\": SSL certificate problem: certificate has expired (-1)",
+                Some(TokenEndpoint),
+            ),
+            ("Failed to acquire SASL OAUTHBEARER token: Expected JSON JWT ...", Some(TokenEndpoint)),
+            ("SASL authentication error: {\"status\":\"invalid_token\"} (after ...)", Some(RefusedToken)),
             ("Connection refused (os error 111)", None),
             ("no answer within 3 s", None),
         ] {
@@ -219,7 +247,8 @@ mod tests {
             (BackingService::REGISTRY, "MEDHUB__REGISTRY__TLS__CA_FILE"),
             (BackingService::CLICKHOUSE, "MEDHUB__CLICKHOUSE__TLS__CA_FILE"),
             (BackingService::REDIS, "MEDHUB__REDIS__TLS__CA_FILE"),
-            (BackingService::QDRANT, "SSL_CERT_FILE"),
+            (BackingService::QDRANT, "MEDHUB__QDRANT__TLS__CA_FILE"),
+            (BackingService::Objects, "SSL_CERT_FILE"),
         ] {
             let advice = ConnectionProblem::UntrustedAuthority.advice(service);
             assert!(advice.contains(variable), "{advice}");

@@ -55,6 +55,7 @@ mod test_namespace;
 mod test_stack;
 mod test_turn;
 mod tls_proxy;
+mod token_endpoint;
 mod topic_record;
 mod transaction_pooler;
 
@@ -87,6 +88,7 @@ pub use self::{
     test_stack::{EnvironmentVariables, TestStack, engines},
     test_turn::{run_alone, run_beside_others, run_with_own_engines},
     tls_proxy::TlsProxy,
+    token_endpoint::TokenEndpoint,
     topic_record::{TopicRecord, read_positions_by_aggregate, read_records},
     transaction_pooler::TransactionPooler,
 };

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! Postgres          its own server and TLS; SCRAM and a client's certificate
-//! Kafka             its own broker and TLS; SCRAM or PLAIN, and a client's certificate
+//! Kafka             its own broker and TLS; a token, SCRAM or PLAIN, and a client's certificate
 //! Redis             its own server with an ACL user; TLS by a proxy (its package is built without)
 //! schema registry   the role `registry` with its own TLS and a login, on that Postgres
 //! ClickHouse        that of all tests; TLS by a proxy
@@ -24,11 +24,12 @@ use crate::{
     free_port::find_free_port,
     guarded_child,
     product_instance::{own_settings, wait_until_ready},
-    secured_kafka::SecuredKafka,
+    secured_kafka::{KafkaUsers, SecuredKafka},
     test_certificates::{CertificateAuthority, IssuedCertificate},
     test_folder::TestFolder,
     test_turn::run_with_own_engines,
     tls_proxy::TlsProxy,
+    token_endpoint::{AUDIENCE, TokenEndpoint},
 };
 
 /// Name of the user in every engine, and of its certificate.
@@ -44,6 +45,7 @@ pub struct SecuredEngines {
     authority: CertificateAuthority,
     _proxies: Vec<TlsProxy>,
     _registry: ProductProcess,
+    tokens: TokenEndpoint,
     _kafka: SecuredKafka,
     redis: Child,
     // Last, so that Postgres and the files end after those that use them.
@@ -71,8 +73,10 @@ impl SecuredEngines {
         let folder = test_folder.path();
         let authority = CertificateAuthority::new(folder, "authority");
         let (server, client) = (authority.issue("server"), authority.issue(USER));
+        let tokens = TokenEndpoint::start(folder, &server, (USER, PASSWORD)).await;
+        let users = KafkaUsers { name: USER, password: PASSWORD, token_keys: tokens.keys_file() };
         let (kafka, redis, (stack, database)) = tokio::join!(
-            SecuredKafka::start(shared, folder, &authority, &server, (USER, PASSWORD)),
+            SecuredKafka::start(shared, folder, &authority, &server, users),
             start_redis(shared, folder),
             start_postgres(shared, &authority, &server, &client),
         );
@@ -92,6 +96,7 @@ impl SecuredEngines {
             authority,
             _proxies: proxies,
             _registry: registry,
+            tokens,
             _kafka: kafka,
             redis,
             stack,
@@ -107,6 +112,27 @@ impl SecuredEngines {
     /// The authority that has signed all certificates.
     pub fn authority(&self) -> &CertificateAuthority {
         &self.authority
+    }
+
+    /// The endpoint that gives tokens for Kafka.
+    pub fn token_endpoint(&self) -> &TokenEndpoint {
+        &self.tokens
+    }
+
+    /// Settings of a client of Kafka with a token instead of a name and a password.
+    pub fn token_settings(&self) -> EnvironmentVariables {
+        let settings = [
+            ("MECHANISM", "OAUTHBEARER".to_owned()),
+            ("USERNAME", String::new()),
+            ("PASSWORD", String::new()),
+            ("OAUTH__ENDPOINT_URL", self.tokens.url()),
+            ("OAUTH__CLIENT_ID", USER.to_owned()),
+            ("OAUTH__CLIENT_SECRET", PASSWORD.to_owned()),
+            ("OAUTH__SCOPE", AUDIENCE.to_owned()),
+            ("OAUTH__EXTENSIONS", "logicalCluster=lkc-1,identityPoolId=pool-1".to_owned()),
+            ("OAUTH__CA_FILE", self.authority.file().display().to_string()),
+        ];
+        settings.map(|(key, value)| (format!("MEDHUB__KAFKA__SASL__{key}"), value)).into()
     }
 
     /// A command line of the product with these settings instead of those of the engines.
@@ -129,15 +155,16 @@ impl SecuredEngines {
         migrated.await;
     }
 
-    /// Starts the product with every role.
+    /// Starts the product with every role, and these settings instead of those of the engines.
     ///
     /// # Panics
     /// If it does not become ready.
-    pub async fn start_product(&self) -> SecuredProduct {
+    pub async fn start_product(&self, changes: EnvironmentVariables) -> SecuredProduct {
         let (folder, args) = (self.stack.folder(), ["serve", "--role", "all"]);
-        let mut process =
-            or_fail(ProductProcess::start(&self.variables, folder, "product", &args), "starting the product");
-        let product = wait_until_ready(&mut process, self.variables.clone(), folder).await;
+        let mut variables = self.variables.clone();
+        variables.extend(changes);
+        let mut process = or_fail(ProductProcess::start(&variables, folder, "product", &args), "starting the product");
+        let product = wait_until_ready(&mut process, variables, folder).await;
         SecuredProduct { product, _process: process }
     }
 
@@ -191,12 +218,8 @@ impl Drop for SecuredEngines {
 /// Settings by which every client trusts only the authority in `file`.
 pub fn authorities(file: &Path) -> EnvironmentVariables {
     let file = file.display().to_string();
-    let sections = ["KAFKA", "REGISTRY", "CLICKHOUSE", "REDIS"];
-    let mut settings: EnvironmentVariables =
-        sections.map(|section| (format!("MEDHUB__{section}__TLS__CA_FILE"), file.clone())).into();
-    // The client of Qdrant has no setting of its own.
-    settings.insert("SSL_CERT_FILE".to_owned(), file);
-    settings
+    let sections = ["KAFKA", "REGISTRY", "CLICKHOUSE", "QDRANT", "REDIS"];
+    sections.map(|section| (format!("MEDHUB__{section}__TLS__CA_FILE"), file.clone())).into()
 }
 
 /// The settings of the users, and of Kafka's client.

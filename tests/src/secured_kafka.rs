@@ -1,4 +1,4 @@
-//! Apache Kafka whose clients need a certificate, a user and a password.
+//! Apache Kafka whose clients need a certificate, and a user with a password or a token.
 
 use std::{
     fs::{self, File},
@@ -15,10 +15,28 @@ use crate::{
     free_port::find_free_port,
     guarded_child,
     test_certificates::{CertificateAuthority, IssuedCertificate},
+    token_endpoint::{AUDIENCE, ISSUER},
 };
 
 /// The broker's name of itself; any value works.
 const CLUSTER_ID: &str = "bWVkaHViLXRsc3Rlc3QtMQ";
+
+/// Whom the broker knows.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct KafkaUsers<'a> {
+    /// Name of the user for SCRAM with SHA-512 and for PLAIN.
+    pub(crate) name: &'a str,
+    /// Its password.
+    pub(crate) password: &'a str,
+    /// File of the keys by which tokens can be verified, a JSON Web Key Set.
+    pub(crate) token_keys: &'a Path,
+}
+
+impl KafkaUsers<'_> {
+    fn keys_url(&self) -> String {
+        format!("file://{}", self.token_keys.display())
+    }
+}
 
 /// A running broker; it ends when it is dropped.
 #[derive(Debug)]
@@ -29,7 +47,7 @@ pub(crate) struct SecuredKafka {
 
 impl SecuredKafka {
     /// Starts a broker with the program of the stack's Kafka. Its only listener for clients uses TLS, asks for a certificate
-    /// that `authority` has signed, and knows one user for SCRAM with SHA-512 and for PLAIN.
+    /// that `authority` has signed, and knows `users`.
     ///
     /// # Panics
     /// If it cannot be started.
@@ -38,7 +56,7 @@ impl SecuredKafka {
         folder: &Path,
         authority: &CertificateAuthority,
         certificate: &IssuedCertificate,
-        user: (&str, &str),
+        users: KafkaUsers<'_>,
     ) -> Self {
         let command_line = or_fail(kafka_command_line(stack), "finding the program of the stack's Kafka");
         let [clients, internal, controller] = [(); 3].map(|()| or_fail(find_free_port(), "finding a port"));
@@ -46,12 +64,12 @@ impl SecuredKafka {
         let pem = [&certificate.key, &certificate.certificate].map(|file| or_fail(fs::read_to_string(file), "reading"));
         or_fail(fs::write(&bundle, pem.concat()), "writing the broker's certificate");
         let properties = folder.join("kafka.properties");
-        let text =
-            server_properties([clients, internal, controller], &folder.join("kafka"), authority.file(), &bundle, user);
+        let files = ServerFiles { logs: &folder.join("kafka"), authority: authority.file(), bundle: &bundle };
+        let text = server_properties([clients, internal, controller], files, users);
         or_fail(fs::write(&properties, text), "writing the broker's settings");
         let log = or_fail(File::create(folder.join("kafka.log")), "creating the broker's log");
 
-        let (name, password) = user;
+        let KafkaUsers { name, password, .. } = users;
         let scram = format!("SCRAM-SHA-512=[name={name},password={password}]");
         let properties = properties.display().to_string();
         let format = ["kafka.tools.StorageTool", "format", "-t", CLUSTER_ID, "-c", &properties, "--add-scram", &scram];
@@ -61,7 +79,9 @@ impl SecuredKafka {
         assert!(formatted.status.success(), "{}", String::from_utf8_lossy(&formatted.stderr));
 
         let mut command: Command = guarded_child::command(&command_line[0]);
-        command.args(&command_line[1..]).args(["kafka.Kafka", &properties]);
+        // It reads keys only from addresses that its command line allows.
+        let allowed = format!("-Dorg.apache.kafka.sasl.oauthbearer.allowed.urls={}", users.keys_url());
+        command.args(&command_line[1..]).args([&allowed, "kafka.Kafka", &properties]);
         command.stdin(Stdio::null()).stdout(or_fail(log.try_clone(), "sharing the log")).stderr(log);
         let child = or_fail(guarded_child::spawn_guarded(command), "starting Kafka");
         Self { address: format!("127.0.0.1:{clients}"), child }
@@ -94,14 +114,24 @@ fn kafka_command_line(stack: &TestStack) -> anyhow::Result<Vec<String>> {
     anyhow::bail!("no process of the stack is Kafka")
 }
 
+/// Files and folders of a broker.
+#[derive(Clone, Copy)]
+struct ServerFiles<'a> {
+    /// Folder of the topics.
+    logs: &'a Path,
+    /// Whom the broker trusts.
+    authority: &'a Path,
+    /// Certificate and key of the broker.
+    bundle: &'a Path,
+}
+
 fn server_properties(
     [clients, internal, controller]: [u16; 3],
-    logs: &Path,
-    authority: &Path,
-    bundle: &Path,
-    (name, password): (&str, &str),
+    files: ServerFiles<'_>,
+    users: KafkaUsers<'_>,
 ) -> String {
-    let (logs, authority, bundle) = (logs.display(), authority.display(), bundle.display());
+    let (logs, authority, bundle) = (files.logs.display(), files.authority.display(), files.bundle.display());
+    let (KafkaUsers { name, password, .. }, token_keys) = (users, users.keys_url());
     format!(
         "process.roles=broker,controller
 node.id=1
@@ -116,10 +146,19 @@ ssl.keystore.location={bundle}
 ssl.truststore.type=PEM
 ssl.truststore.location={authority}
 listener.name.sasl_ssl.ssl.client.auth=required
-sasl.enabled.mechanisms=PLAIN,SCRAM-SHA-512
+sasl.enabled.mechanisms=PLAIN,SCRAM-SHA-512,OAUTHBEARER
 listener.name.sasl_ssl.plain.sasl.jaas.config=org.apache.kafka.common.security.plain.PlainLoginModule required \
 user_{name}=\"{password}\";
 listener.name.sasl_ssl.scram-sha-512.sasl.jaas.config=org.apache.kafka.common.security.scram.ScramLoginModule required;
+listener.name.sasl_ssl.oauthbearer.sasl.jaas.config=\
+org.apache.kafka.common.security.oauthbearer.OAuthBearerLoginModule required;
+listener.name.sasl_ssl.oauthbearer.sasl.server.callback.handler.class=\
+org.apache.kafka.common.security.oauthbearer.OAuthBearerValidatorCallbackHandler
+listener.name.sasl_ssl.oauthbearer.connections.max.reauth.ms=3600000
+sasl.oauthbearer.jwks.endpoint.url={token_keys}
+sasl.oauthbearer.expected.audience={AUDIENCE}
+sasl.oauthbearer.expected.issuer={ISSUER}
+sasl.oauthbearer.clock.skew.seconds=0
 log.dirs={logs}
 auto.create.topics.enable=false
 broker.heartbeat.interval.ms=500

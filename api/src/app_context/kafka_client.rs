@@ -81,29 +81,46 @@ impl ConnectionLog {
     fn has_refusal(&self) -> bool {
         self.last_failure().is_some_and(|failure| is_refusal(&failure))
     }
+
+    /// Keeps a failure and counts a refusal.
+    fn record(&self, failure: &str) {
+        if is_refusal(failure) {
+            self.refusals.fetch_add(1, Ordering::Relaxed);
+        }
+        // A broker that refuses also hangs up, which says less.
+        let says_less = failure.contains("Disconnected") && !is_refusal(failure) && self.has_refusal();
+        if !says_less {
+            self.set_last_failure(Some(failure.to_owned()));
+        }
+    }
 }
+
+/// What the client library says of a token that it did not get, or could not use. Its report to the log, which only some of
+/// these failures have, names the endpoint as well.
+const TOKEN_FAILURE: &str = "OAUTHBEARER token";
 
 /// Whether a failure is one of TLS or of the authentication, which the client library repeats in vain.
 fn is_refusal(failure: &str) -> bool {
-    ["SSL", "SASL", "uthenticat"].iter().any(|word| failure.contains(word))
+    ["SSL", "SASL", "OIDC", "uthenticat"].iter().any(|word| failure.contains(word))
 }
 
 impl ClientContext for ConnectionLog {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
-        // `FAIL` is a connection that could not be opened or was lost; the client retries by itself.
-        if facility == "FAIL" {
+        // `FAIL` is a connection that could not be opened or was lost, `OIDC` a token that no endpoint gave; the client retries by
+        // itself.
+        if ["FAIL", "OIDC"].contains(&facility) {
             // Begins with the names of the client and of its thread.
-            let failure = message.split_once("]: ").map_or(message, |(_, text)| text);
-            if is_refusal(failure) {
-                self.refusals.fetch_add(1, Ordering::Relaxed);
-            }
-            // A broker that refuses also hangs up, which says less.
-            let says_less = failure.contains("Disconnected") && !is_refusal(failure) && self.has_refusal();
-            if !says_less {
-                self.set_last_failure(Some(failure.to_owned()));
-            }
+            self.record(message.split_once("]: ").map_or(message, |(_, text)| text));
         }
         tracing::debug!(?level, facility, message, "message of the Kafka client");
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        let has_endpoint = self.last_failure().is_some_and(|failure| failure.contains("OIDC"));
+        if reason.contains(TOKEN_FAILURE) && !has_endpoint {
+            self.record(reason);
+        }
+        tracing::debug!(%error, reason, "error of the Kafka client");
     }
 }
 
@@ -234,6 +251,22 @@ mod tests {
             assert_eq!(find_broker_address(failure, brokers), Some((host.to_owned(), port)), "{failure}");
         }
         assert_eq!(find_broker_address("SSL handshake failed", "first"), None);
+    }
+
+    #[test]
+    fn a_token_that_is_not_given_is_a_refusal_and_names_the_endpoint() {
+        let error = || KafkaError::Global(rdkafka::types::RDKafkaErrorCode::Authentication);
+        let log = ConnectionLog::default();
+        let invalid = "Failed to acquire SASL OAUTHBEARER token: Expected JSON JWT response with \"exp\" field";
+        log.error(error(), invalid);
+        assert_eq!((log.count_refusals(), log.last_failure().as_deref()), (1, Some(invalid)));
+        let refused = "Failed to retrieve OIDC token from \"https://login.example/token\": invalid_client (401)";
+        log.log(RDKafkaLogLevel::Error, "OIDC", &format!("[thrd:background]: {refused}"));
+        log.error(error(), "Failed to acquire SASL OAUTHBEARER token: invalid_client");
+        assert_eq!((log.count_refusals(), log.last_failure().as_deref()), (2, Some(refused)));
+        // Those of brokers are logged as well.
+        log.error(error(), "1/1 brokers are down");
+        assert_eq!((log.count_refusals(), log.last_failure().as_deref()), (2, Some(refused)));
     }
 
     #[test]

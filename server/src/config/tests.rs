@@ -171,6 +171,22 @@ fn workers_use_the_user_of_the_relay_and_its_password_is_never_printed() {
 }
 
 #[test]
+fn workers_get_their_tokens_where_the_relay_does_and_the_secret_is_never_printed() {
+    let config = load_from_environment(&[
+        ("MEDHUB__KAFKA__SECURITY_PROTOCOL", "sasl_ssl"),
+        ("MEDHUB__KAFKA__SASL__MECHANISM", "OAUTHBEARER"),
+        ("MEDHUB__KAFKA__SASL__OAUTH__ENDPOINT_URL", "https://login.example/token"),
+        ("MEDHUB__KAFKA__SASL__OAUTH__CLIENT_ID", "medhub"),
+        ("MEDHUB__KAFKA__SASL__OAUTH__CLIENT_SECRET", "12345678"),
+    ])
+    .unwrap();
+    assert_eq!(config.engines.worker.security(), config.engines.kafka.security());
+    assert_eq!(config.engines.worker.sasl.oauth.client_secret.expose(), "12345678");
+    let printed = format!("{} {:?}", config.to_masked_toml().unwrap(), config.engines);
+    assert!(!printed.contains("12345678") && printed.contains("https://login.example/token"), "{printed}");
+}
+
+#[test]
 fn all_problems_of_connections_are_listed_at_once() {
     let text = load_error(&[
         ("MEDHUB__KAFKA__SECURITY_PROTOCOL", "sasl_ssl"),

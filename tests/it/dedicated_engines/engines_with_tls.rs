@@ -3,7 +3,9 @@
 
 use serde_json::{Value, json};
 use sqlx::{Connection as _, PgConnection};
-use tests::{CertificateAuthority, EnvironmentVariables, PASSWORD, SecuredEngines, authorities, output_text};
+use tests::{
+    CertificateAuthority, EnvironmentVariables, PASSWORD, ProductHandle, SecuredEngines, authorities, output_text,
+};
 
 const DISCOVER: &str = "mutation($input: DiscoverOpportunityInput!) { discoverOpportunity(input: $input) {
     ... on OpportunityAccepted { id consistencyToken } } }";
@@ -36,26 +38,20 @@ async fn everything_works_over_tls_and_each_wrong_certificate_or_password_is_nam
         a_command_reaches_every_read_model(&engines),
         a_wrong_authority_is_named_for_every_engine(&engines, folder.path()),
         a_wrong_password_is_named(&engines),
+        a_token_that_is_not_given_or_not_accepted_is_named(&engines, folder.path()),
         a_client_without_tls_is_told_so(&engines),
         a_start_names_what_waiting_does_not_repair(&engines),
     );
     an_expired_certificate_is_named_for_every_engine(&engines).await;
 }
 
+/// The product's clients of Kafka have tokens, and get new ones while it runs.
 async fn a_command_reaches_every_read_model(engines: &SecuredEngines) {
-    let running = engines.start_product().await;
+    let running = engines.start_product(engines.token_settings()).await;
     let product = &running.product;
-    let input = json!({ "noticeId": "tls-1", "solicitationNumber": "TLS-1", "title": "Patient lift",
-        "type": "Solicitation", "postedAt": "2026-03-03T12:00:00Z", "agency": "VETERANS AFFAIRS, DEPARTMENT OF" });
-    let discovered = product.send_graphql(DISCOVER, json!({ "input": input })).await;
-    let accepted = &discovered["data"]["discoverOpportunity"];
-    let token = accepted["consistencyToken"].as_str().unwrap_or_else(|| panic!("{discovered}"));
-    let read = "query($id: String!) { opportunity(id: $id) { version } opportunities(first: 1) { totalCount }
-        searchOpportunities(query: \"patient lift\") { id } }";
-    let answer = product.send_graphql_since(token, read, json!({ "id": accepted["id"] })).await;
-    assert_eq!(answer["data"]["opportunity"]["version"], 1, "{answer}");
-    assert_eq!(answer["data"]["opportunities"]["totalCount"], 1, "{answer}");
-    assert_eq!(answer["data"]["searchOpportunities"][0]["id"], accepted["id"], "{answer}");
+    discover_and_read(product, 1).await;
+    engines.token_endpoint().wait_for_renewal().await;
+    discover_and_read(product, 2).await;
     // ClickHouse, too.
     let verified = product.run_medhub(&["verify"]).await;
     assert!(verified.status.success(), "{}", output_text(&verified));
@@ -75,6 +71,23 @@ async fn a_command_reaches_every_read_model(engines: &SecuredEngines) {
     connection.close().await.unwrap();
 }
 
+/// Discovers the opportunity of this number, and reads it from the read models.
+async fn discover_and_read(product: &ProductHandle, number: u64) {
+    let input = json!({ "noticeId": format!("tls-{number}"), "solicitationNumber": format!("TLS-{number}"),
+        "title": "Patient lift", "type": "Solicitation", "postedAt": "2026-03-03T12:00:00Z",
+        "agency": "VETERANS AFFAIRS, DEPARTMENT OF" });
+    let discovered = product.send_graphql(DISCOVER, json!({ "input": input })).await;
+    let accepted = &discovered["data"]["discoverOpportunity"];
+    let token = accepted["consistencyToken"].as_str().unwrap_or_else(|| panic!("{discovered}"));
+    let read = "query($id: String!) { opportunity(id: $id) { version } opportunities(first: 1) { totalCount }
+        searchOpportunities(query: \"patient lift\") { id } }";
+    let answer = product.send_graphql_since(token, read, json!({ "id": accepted["id"] })).await;
+    assert_eq!(answer["data"]["opportunity"]["version"], 1, "{answer}");
+    assert_eq!(answer["data"]["opportunities"]["totalCount"], number, "{answer}");
+    let hits = answer["data"]["searchOpportunities"].as_array().unwrap_or_else(|| panic!("{answer}"));
+    assert!(hits.iter().any(|hit| hit["id"] == accepted["id"]), "{answer}");
+}
+
 async fn a_wrong_authority_is_named_for_every_engine(engines: &SecuredEngines, folder: &std::path::Path) {
     let stranger = CertificateAuthority::new(folder, "stranger");
     let mut changes = authorities(stranger.file());
@@ -90,7 +103,6 @@ async fn a_wrong_authority_is_named_for_every_engine(engines: &SecuredEngines, f
         assert!(failure.contains("name the authority that has signed"), "{engine}: {failure}");
         let setting = match engine {
             "postgres" => "sslrootcert in DATABASE_URL".to_owned(),
-            "qdrant" => "SSL_CERT_FILE".to_owned(),
             other => format!("MEDHUB__{}__TLS__CA_FILE", other.to_uppercase()),
         };
         assert!(failure.contains(&setting), "{engine}: {failure}");
@@ -113,11 +125,40 @@ async fn a_wrong_password_is_named(engines: &SecuredEngines) {
         let failure = find_failure(&report, engine);
         assert!(failure.contains("does not accept the user") && failure.contains(setting), "{engine}: {failure}");
     }
-    // The other mechanism, with the same user.
+    // Another mechanism, with the same user.
     let plain = [("MEDHUB__KAFKA__SASL__MECHANISM".to_owned(), "PLAIN".to_owned())];
     let report = diagnose(engines, plain.into()).await;
     let kafka = report["engines"].as_array().unwrap().iter().find(|engine| engine["engine"] == "kafka").unwrap();
     assert_eq!(kafka["answers"], true, "{report}");
+}
+
+/// By the endpoint, for a wrong secret and a wrong authority, and by the broker, for another audience.
+async fn a_token_that_is_not_given_or_not_accepted_is_named(engines: &SecuredEngines, folder: &std::path::Path) {
+    let with = |key: &str, value: &str| {
+        let mut settings = engines.token_settings();
+        settings.insert(format!("MEDHUB__KAFKA__SASL__OAUTH__{key}"), value.to_owned());
+        settings
+    };
+    let report = diagnose(engines, with("CLIENT_SECRET", "incorrect-horse-battery")).await;
+    let failure = find_failure(&report, "kafka");
+    let endpoint = engines.token_endpoint().url();
+    for expected in
+        [endpoint.as_str(), "invalid_client", "gives no token: correct", "MEDHUB__KAFKA__SASL__OAUTH__CLIENT_SECRET"]
+    {
+        assert!(failure.contains(expected) && !failure.contains("incorrect-horse"), "{expected}: {failure}");
+    }
+
+    let report = diagnose(engines, with("SCOPE", "api://another")).await;
+    let failure = find_failure(&report, "kafka");
+    assert!(failure.contains("the brokers do not accept the token") && failure.contains("OAUTH__SCOPE"), "{failure}");
+
+    let stranger = CertificateAuthority::new(folder, "stranger-to-the-endpoint");
+    let mut changes = with("CA_FILE", &stranger.file().display().to_string());
+    changes.insert("MEDHUB__SERVE__STARTUP_TIMEOUT_MS".to_owned(), "500".to_owned());
+    let output = engines.with_settings(changes).run_medhub(&["serve", "--role", "all"]).await;
+    let text = output_text(&output);
+    assert!(!output.status.success() && text.contains("did not answer"), "{text}");
+    assert!(text.contains("signed its certificate in MEDHUB__KAFKA__SASL__OAUTH__CA_FILE"), "{text}");
 }
 
 async fn a_client_without_tls_is_told_so(engines: &SecuredEngines) {
