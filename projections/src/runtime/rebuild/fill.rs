@@ -1,7 +1,7 @@
 //! Fills a new generation from the log.
 //!
-//! Streams do not depend on each other: a batch is distributed to lanes by stream, and the lanes apply concurrently.
-//! The next batches are read and distributed meanwhile.
+//! Streams do not depend on each other: what is read is distributed to lanes by stream, and the lanes apply concurrently.
+//! The next events are read and distributed meanwhile.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     RebuildError, RebuildPart, RebuildProgress,
-    fill_lane::{FillLanes, FillPosition, LaneError},
+    fill_lane::{FillLanes, FillPosition, LaneError, PORTIONS_PER_BATCH},
     rebuild_lease::RebuildLease,
 };
 use crate::runtime::{ProjectionRuntime, consumed_record::ConsumedRecord};
@@ -73,8 +73,8 @@ impl ProjectionRuntime {
                 aggregate_id: None,
                 after: read.position,
                 to: target,
-                batch_events: part.projection.batch_limits().rebuild_events,
-                batch_bytes: MAX_BATCH_BYTES,
+                batch_events: part.projection.batch_limits().rebuild_events.div_ceil(PORTIONS_PER_BATCH),
+                batch_bytes: MAX_BATCH_BYTES / PORTIONS_PER_BATCH,
             };
             let mut cursor = self.log.read_batches(range).await?;
             while let Some(LogBatch { events: batch, watermark }) = cursor.read_next_batch().await? {

@@ -18,6 +18,10 @@ use crate::runtime::{
 /// Number of lanes of a part that write concurrently.
 const LANE_COUNT: usize = 3;
 
+/// The log is read in portions; a lane applies those that wait for it together, at most so many. It begins with the first
+/// portion, while the others are read, and has full batches as soon as reading is faster than writing.
+pub(super) const PORTIONS_PER_BATCH: usize = 8;
+
 /// Consecutive failures after which filling ends with an error; the next rebuild resumes it.
 const MAX_FAILURES: u32 = 8;
 
@@ -30,7 +34,7 @@ pub(super) enum LaneError {
     Batch(BatchError),
 }
 
-/// How far the log has been read with a batch.
+/// How far the log has been read with a portion.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct FillPosition {
     /// Position in the log.
@@ -39,25 +43,25 @@ pub(super) struct FillPosition {
     pub(super) events: u64,
 }
 
-/// A batch that was distributed to the lanes.
-struct DistributedBatch {
+/// A portion that was distributed to the lanes.
+struct DistributedPortion {
     number: u64,
     end: FillPosition,
 }
 
-/// All lanes of a rebuild. A lane has at most one batch waiting while it applies another one.
+/// All lanes of a rebuild. A lane has at most the portions of one batch waiting while it applies another batch.
 pub(super) struct FillLanes {
     lanes: Vec<FillLane>,
-    /// The batches that not every lane has applied, in their order.
-    distributed: VecDeque<DistributedBatch>,
+    /// The portions that not every lane has applied, in their order.
+    distributed: VecDeque<DistributedPortion>,
     last_number: u64,
     stop: CancellationToken,
 }
 
 struct FillLane {
-    /// `None` after the last batch.
-    batches: Option<mpsc::Sender<(u64, Vec<ConsumedRecord>)>>,
-    /// Number of the last batch that was applied.
+    /// `None` after the last portion.
+    portions: Option<mpsc::Sender<(u64, Vec<ConsumedRecord>)>>,
+    /// Number of the last portion that was applied.
     applied: watch::Receiver<u64>,
     /// `None` once its result is taken.
     task: Option<JoinHandle<Result<(), LaneError>>>,
@@ -74,16 +78,16 @@ impl FillLanes {
         let start_lane = |_| {
             let build = GenerationRecord { state: GenerationState::Building, handover: 0, ..build.clone() };
             let worker = Worker::without_consumer(runtime.clone(), Arc::clone(&part.projection), build);
-            let (batches, received) = mpsc::channel(1);
+            let (portions, received) = mpsc::channel(PORTIONS_PER_BATCH);
             let (applied_number, applied) = watch::channel(0);
             let lane = apply_lane(worker, runtime.clone(), received, applied_number, stop.clone());
-            FillLane { batches: Some(batches), applied, task: Some(tokio::spawn(lane)) }
+            FillLane { portions: Some(portions), applied, task: Some(tokio::spawn(lane)) }
         };
         let lanes = (0..LANE_COUNT).map(start_lane).collect();
         Self { lanes, distributed: VecDeque::new(), last_number: 0, stop }
     }
 
-    /// Distributes a batch, whose end is `end`, by stream. Waits while a lane has a batch waiting.
+    /// Distributes a portion, whose end is `end`, by stream. Waits while a lane has a whole batch waiting.
     pub(super) async fn distribute(
         &mut self,
         records: impl IntoIterator<Item = ConsumedRecord>,
@@ -98,23 +102,23 @@ impl FillLanes {
             }
         }
         self.last_number += 1;
-        self.distributed.push_back(DistributedBatch { number: self.last_number, end });
+        self.distributed.push_back(DistributedPortion { number: self.last_number, end });
         for (lane, share) in self.lanes.iter_mut().zip(shares) {
-            let Some(batches) = &lane.batches else { return Err(LaneError::Stopped) };
-            // An empty share is sent, too: it says that the lane has reached the end of the batch.
-            if batches.send((self.last_number, share)).await.is_err() {
+            let Some(portions) = &lane.portions else { return Err(LaneError::Stopped) };
+            // An empty share is sent, too: it says that the lane has reached the end of the portion.
+            if portions.send((self.last_number, share)).await.is_err() {
                 return Err(lane.take_error().await);
             }
         }
         Ok(())
     }
 
-    /// The end of the last batch that every lane has applied since this was last asked.
+    /// The end of the last portion that every lane has applied since this was last asked.
     pub(super) fn take_applied(&mut self) -> Option<FillPosition> {
         let applied = self.lanes.iter().map(|lane| *lane.applied.borrow()).min().unwrap_or_default();
         let mut last = None;
-        while self.distributed.front().is_some_and(|batch| batch.number <= applied) {
-            last = self.distributed.pop_front().map(|batch| batch.end).or(last);
+        while self.distributed.front().is_some_and(|portion| portion.number <= applied) {
+            last = self.distributed.pop_front().map(|portion| portion.end).or(last);
         }
         last
     }
@@ -148,9 +152,9 @@ impl Drop for FillLanes {
 }
 
 impl FillLane {
-    /// Why the lane has ended before its last batch.
+    /// Why the lane has ended before its last portion.
     async fn take_error(&mut self) -> LaneError {
-        self.batches = None;
+        self.portions = None;
         let Some(task) = self.task.take() else { return LaneError::Stopped };
         match task.await {
             Ok(outcome) => outcome.err().unwrap_or(LaneError::Stopped),
@@ -165,7 +169,7 @@ impl FillLane {
 async fn apply_lane(
     worker: Worker,
     runtime: ProjectionRuntime,
-    mut batches: mpsc::Receiver<(u64, Vec<ConsumedRecord>)>,
+    mut portions: mpsc::Receiver<(u64, Vec<ConsumedRecord>)>,
     applied: watch::Sender<u64>,
     stop: CancellationToken,
 ) -> Result<(), LaneError> {
@@ -174,9 +178,14 @@ async fn apply_lane(
         let received = tokio::select! {
             biased;
             () = stop.cancelled() => return Err(LaneError::Stopped),
-            received = batches.recv() => received,
+            received = portions.recv() => received,
         };
-        let Some((number, batch)) = received else { return Ok(()) };
+        let Some((mut number, mut batch)) = received else { return Ok(()) };
+        for _ in 1..PORTIONS_PER_BATCH {
+            let Ok((later, more)) = portions.try_recv() else { break };
+            number = later;
+            batch.extend(more);
+        }
         let mut failures = 0;
         while !batch.is_empty() {
             let permit = tokio::select! {
@@ -210,7 +219,7 @@ mod tests {
     use super::*;
 
     fn lanes(applied: [&watch::Sender<u64>; 2]) -> FillLanes {
-        let lane = |sender: &watch::Sender<u64>| FillLane { batches: None, applied: sender.subscribe(), task: None };
+        let lane = |sender: &watch::Sender<u64>| FillLane { portions: None, applied: sender.subscribe(), task: None };
         FillLanes {
             lanes: applied.map(lane).into(),
             distributed: VecDeque::new(),
@@ -224,7 +233,7 @@ mod tests {
         let (one, two) = (watch::Sender::new(0), watch::Sender::new(0));
         let mut lanes = lanes([&one, &two]);
         let end = |number| FillPosition { position: number * 100, events: number };
-        lanes.distributed.extend((1..=3).map(|number| DistributedBatch { number, end: end(number) }));
+        lanes.distributed.extend((1..=3).map(|number| DistributedPortion { number, end: end(number) }));
         one.send_replace(3);
         assert_eq!(lanes.take_applied(), None);
         two.send_replace(2);
