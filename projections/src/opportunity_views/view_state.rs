@@ -122,32 +122,42 @@ impl ViewState {
         }
     }
 
-    /// Folds events about opportunities of the shard; returns what they add to its figures.
-    pub(super) fn evolve<'a>(&mut self, shard: KeyShard, events: impl Iterator<Item = &'a ViewEvent>) -> FigureDeltas {
-        let mut deltas = FigureDeltas::default();
-        if let Self::Opportunity(state) = &*self {
-            counters::count_opportunity(shard, state, -1, &mut deltas);
-        }
+    /// Folds events. Adds what those about opportunities of the shard add to its figures to `deltas`, if it is given.
+    pub(super) fn evolve<'a>(
+        &mut self,
+        shard: KeyShard,
+        events: impl Iterator<Item = &'a ViewEvent>,
+        mut deltas: Option<&mut FigureDeltas>,
+    ) {
+        self.count(shard, -1, deltas.as_deref_mut());
         for event in events {
             match (&mut *self, event) {
                 (Self::Opportunity(state), ViewEvent::Opportunity(event)) => state.evolve(event.clone()),
-                (Self::Visit(last_day), ViewEvent::Visit(engagement)) => apply_visit(last_day, engagement, &mut deltas),
+                (Self::Visit(last_day), ViewEvent::Visit(engagement)) => {
+                    apply_visit(last_day, engagement, deltas.as_deref_mut());
+                }
                 (Self::Watchlist(saved), ViewEvent::Watchlist(change)) => {
-                    apply_watchlist_change(saved, change, &mut deltas);
+                    apply_watchlist_change(saved, change, deltas.as_deref_mut());
                 }
                 // Streams of different kinds are never folded together.
                 (Self::Opportunity(_) | Self::Visit(_) | Self::Watchlist(_), _) => {}
             }
         }
-        if let Self::Opportunity(state) = &*self {
-            counters::count_opportunity(shard, state, 1, &mut deltas);
+        self.count(shard, 1, deltas.as_deref_mut());
+        if let Some(deltas) = deltas {
+            deltas.drop_zeros();
         }
-        deltas.drop_zeros();
-        deltas
+    }
+
+    /// Counts an opportunity in its state; a `sign` of -1 subtracts it.
+    fn count(&self, shard: KeyShard, sign: i64, deltas: Option<&mut FigureDeltas>) {
+        if let (Self::Opportunity(state), Some(deltas)) = (self, deltas) {
+            counters::count_opportunity(shard, state, sign, deltas);
+        }
     }
 }
 
-fn apply_visit(last_day: &mut NaiveDate, engagement: &VisitEngagement, deltas: &mut FigureDeltas) {
+fn apply_visit(last_day: &mut NaiveDate, engagement: &VisitEngagement, deltas: Option<&mut FigureDeltas>) {
     *last_day = engagement.recorded_on;
     if let Some(opportunity) = &engagement.opportunity {
         add_engagement(engagement.kind, opportunity, engagement.day, 1, deltas);
@@ -156,7 +166,7 @@ fn apply_visit(last_day: &mut NaiveDate, engagement: &VisitEngagement, deltas: &
 
 /// A day's leaderboard counts the saves of that day that have not been undone: an unsaved opportunity is subtracted
 /// from the day on which it was saved.
-fn apply_watchlist_change(saved: &mut SavedOpportunities, change: &WatchlistChange, deltas: &mut FigureDeltas) {
+fn apply_watchlist_change(saved: &mut SavedOpportunities, change: &WatchlistChange, deltas: Option<&mut FigureDeltas>) {
     match change {
         WatchlistChange::Saved { opportunity, at } => {
             if !saved.contains_key(opportunity) {
@@ -173,7 +183,14 @@ fn apply_watchlist_change(saved: &mut SavedOpportunities, change: &WatchlistChan
     }
 }
 
-fn add_engagement(kind: EngagementKind, opportunity: &str, day: NaiveDate, delta: i64, deltas: &mut FigureDeltas) {
+fn add_engagement(
+    kind: EngagementKind,
+    opportunity: &str,
+    day: NaiveDate,
+    delta: i64,
+    deltas: Option<&mut FigureDeltas>,
+) {
+    let Some(deltas) = deltas else { return };
     let shard = KeyShard::for_id(opportunity);
     deltas.add(FigureKey::Engagement(opportunity.to_owned()), kind.name(), delta);
     deltas.add(FigureKey::Leaderboard(shard, kind, None), opportunity, delta);

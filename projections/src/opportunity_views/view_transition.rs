@@ -48,12 +48,10 @@ pub(super) fn fold_changes(
     if events.is_empty() {
         return Ok(None);
     }
-    let mut state = stored.state;
-    let mut deltas = state.evolve(shard, events.into_iter());
-    if kind.part().is_some() {
-        // The parts change the figures, each in its own slot.
-        deltas = FigureDeltas::default();
-    }
+    let (mut state, mut deltas) = (stored.state, FigureDeltas::default());
+    // The parts of a stream change the figures, each in its own slot.
+    let counted = kind.part().is_none().then_some(&mut deltas);
+    state.evolve(shard, events.into_iter(), counted);
     Ok(Some(ViewTransition { from, to: VersionedState { version, state }, deltas }))
 }
 

@@ -28,8 +28,9 @@ use crate::{
 /// Attempts to write a batch while other workers change the same streams.
 const ATTEMPTS: usize = 10;
 
-/// Streams that are read or written in one round trip.
-const PER_ROUND_TRIP: usize = 100;
+/// Streams that are read or written in one round trip. Each tag costs a call of the script, and the parts of a visit have
+/// other tags than the visit: with few streams in a round trip, nearly each of them would be a call of its own.
+const PER_ROUND_TRIP: usize = 1_000;
 
 /// Round trips that run at the same time, so that the server is busy while the next one is folded.
 const IN_FLIGHT: usize = 3;
