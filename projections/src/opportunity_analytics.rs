@@ -7,6 +7,7 @@
 
 mod analyst_views;
 mod analytics_page;
+mod analytics_scan;
 mod award_row;
 mod cursor;
 mod engagement_row;

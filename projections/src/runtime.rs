@@ -21,6 +21,7 @@ mod projection_runtime;
 mod read_model_generation;
 mod rebuild;
 mod registration;
+mod row_scan;
 mod supervisor;
 mod verify;
 mod worker;
@@ -29,7 +30,7 @@ mod worker_status;
 
 pub use self::{
     any_projection::{AnyProjection, ProjectedChanges},
-    comparison::{BUCKET_COUNT, ReadModelFold, ReadModelRow, VerifyScope, bucket_of},
+    comparison::{BUCKET_COUNT, ReadModelFold, ReadModelRow, RowScope, VerifyScope, bucket_of},
     consistency_token::{ConsistencyCheckError, ConsistencyStatus, ConsistencyToken, InvalidConsistencyToken},
     consumer_config::ConsumerConfig,
     control_store::{
@@ -48,6 +49,7 @@ pub use self::{
         RebuildStatus,
     },
     registration::RegisterError,
+    row_scan::{RowKey, RowScan, ScannedRow, ScopeSelection},
     supervisor::Supervisor,
     verify::{Difference, DifferenceKind, VerifyError, VerifyOptions, VerifyProgress, VerifyReport},
     worker::Worker,

@@ -109,6 +109,10 @@ impl EngagementRow {
         })
     }
 
+    pub(super) fn aggregate_id(&self) -> &str {
+        &self.aggregate_id
+    }
+
     pub(super) fn event_id(&self) -> Uuid {
         self.event_id
     }

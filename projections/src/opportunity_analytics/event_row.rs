@@ -39,6 +39,10 @@ impl EventRow {
         self.event_id
     }
 
+    pub(super) fn aggregate_id(&self) -> &str {
+        &self.aggregate_id
+    }
+
     pub(super) fn recorded_at(&self) -> DateTime<Utc> {
         self.recorded_at
     }

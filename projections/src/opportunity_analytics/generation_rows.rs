@@ -118,6 +118,10 @@ pub(super) fn project_generation(event: &RawEnvelope) -> Result<AnalyticsChange,
 impl GenerationRequestRow {
     pub(super) const TABLE: &'static str = "generation_requests";
 
+    pub(super) fn aggregate_id(&self) -> &str {
+        &self.aggregate_id
+    }
+
     pub(super) fn row_key(&self) -> String {
         self.aggregate_id.clone()
     }
@@ -147,6 +151,10 @@ impl GenerationRequestRow {
 
 impl GeneratedSectionRow {
     pub(super) const TABLE: &'static str = "generated_sections";
+
+    pub(super) fn aggregate_id(&self) -> &str {
+        &self.aggregate_id
+    }
 
     pub(super) fn row_key(&self) -> String {
         format!("{} {}", self.aggregate_id, self.section)
@@ -207,6 +215,10 @@ impl GeneratedSectionRow {
 
 impl GenerationResultRow {
     pub(super) const TABLE: &'static str = "generation_results";
+
+    pub(super) fn aggregate_id(&self) -> &str {
+        &self.aggregate_id
+    }
 
     pub(super) fn row_key(&self) -> String {
         format!("{} {}", self.aggregate_id, self.kind)

@@ -10,6 +10,7 @@ use domain::{
 };
 
 use super::{
+    analytics_scan::{AnalyticsScan, collect_rows},
     award_row::AwardRow,
     engagement_row::{EngagementRow, is_engagement},
     event_row::EventRow,
@@ -24,7 +25,8 @@ use super::{
 use crate::{
     QueryError,
     runtime::{
-        BatchLimits, Projection, ProjectionError, ReadModelFold, ReadModelGeneration, ReadModelRow, VerifyScope,
+        BatchLimits, Projection, ProjectionError, ReadModelFold, ReadModelGeneration, ReadModelRow, RowScan,
+        ScopeSelection, VerifyScope,
     },
 };
 
@@ -130,10 +132,17 @@ impl Projection for OpportunityAnalytics {
     }
 
     async fn read_back(&self, scope: &VerifyScope) -> Result<Vec<ReadModelRow>, QueryError> {
-        match scope {
-            VerifyScope::Buckets(buckets) => self.stream_rows(buckets, self.comparison_cutoffs()).await,
-            VerifyScope::Totals => self.total_rows(self.comparison_cutoffs()).await,
-        }
+        let cutoffs = self.comparison_cutoffs();
+        collect_rows(match scope {
+            VerifyScope::Buckets(buckets) => self.stream_rows(buckets, cutoffs),
+            VerifyScope::Totals => self.total_rows(cutoffs),
+        })
+        .await
+    }
+
+    // Each query for some buckets goes through a whole table.
+    fn scan_store(&self, scopes: ScopeSelection) -> Option<Box<dyn RowScan>> {
+        Some(Box::new(AnalyticsScan::new(self.clone(), scopes)))
     }
 }
 

@@ -8,12 +8,14 @@ use domain::{
     envelope::RawEnvelope,
 };
 
-use super::{OpportunityViews, ViewChange, verify, view_state::StateKind};
+use super::{OpportunityViews, ViewChange, read_back::ViewRows, verify, view_state::StateKind};
 use crate::{
     QueryError,
     runtime::{
-        BatchLimits, Projection, ProjectionError, ReadModelFold, ReadModelGeneration, ReadModelRow, VerifyScope,
+        BatchLimits, Projection, ProjectionError, ReadModelFold, ReadModelGeneration, ReadModelRow, RowScan,
+        ScopeSelection, VerifyScope,
     },
+    storage::redis::StoreScan,
 };
 
 impl Projection for OpportunityViews {
@@ -74,7 +76,11 @@ impl Projection for OpportunityViews {
     }
 
     async fn read_back(&self, scope: &VerifyScope) -> Result<Vec<ReadModelRow>, QueryError> {
-        self.scan_rows(scope, SystemClock.now()).await
+        StoreScan::new(ViewRows(self.clone()), ScopeSelection::new([scope])).collect_rows().await
+    }
+
+    fn scan_store(&self, scopes: ScopeSelection) -> Option<Box<dyn RowScan>> {
+        Some(Box::new(StoreScan::new(ViewRows(self.clone()), scopes)))
     }
 }
 

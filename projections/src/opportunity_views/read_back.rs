@@ -1,24 +1,24 @@
 //! Reads a generation's keys back as rows, for verify.
 
-use std::{
-    borrow::Cow,
-    collections::{BTreeMap, HashMap},
-};
+use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
-use redis::{FromRedisValue, RedisResult};
+use domain::clock::{Clock, SystemClock};
+use redis::RedisResult;
 
 use super::{
     OpportunityViews,
     figure_deltas::FigureKey,
     key_shard::KeyShard,
-    verify::{DAMAGED, FIGURES, UNKNOWN, figure_row_key, may_be_expired, state_row},
+    verify::{DAMAGED, FIGURES, UNKNOWN, figure_row_key, may_be_expired, state_row, state_row_key},
     view_state::{StateKind, ViewState},
 };
 use crate::{
     QueryError,
-    runtime::{ReadModelRow, VerifyScope, bucket_of},
-    storage::redis::{GENERATION_ROW, VersionedState, parse_raw_state, tag_name, unreadable_error},
+    runtime::{ReadModelRow, RowKey, RowScope, ScannedRow},
+    storage::redis::{
+        GENERATION_ROW, KeyRows, NamedKey, VersionedState, VersionedStateStore, parse_raw_state, tag_name,
+    },
 };
 
 /// A key of a generation.
@@ -51,117 +51,172 @@ impl ViewKey {
         FigureKey::parse(shard, rest).map_or(Self::Unknown, Self::Figures)
     }
 
-    /// Every key except markers is in exactly one scope: the totals or one bucket.
-    fn is_in_scope(&self, scope: &VerifyScope, name: &str) -> bool {
-        match (self, scope) {
-            (Self::Figures(_), VerifyScope::Totals) => true,
-            (Self::Marker, _)
-            | (Self::Figures(_), VerifyScope::Buckets(_))
-            | (Self::State(..) | Self::Unknown, VerifyScope::Totals) => false,
-            (Self::State(_, _, id), VerifyScope::Buckets(range)) => range.contains(&bucket_of(id)),
-            (Self::Unknown, VerifyScope::Buckets(range)) => range.contains(&bucket_of(name)),
+    /// The scope of the key's rows; `None` for markers.
+    fn row_scope(&self, name: &str) -> Option<RowScope> {
+        match self {
+            Self::Marker => None,
+            Self::Figures(_) => Some(RowScope::Totals),
+            Self::State(_, _, id) => Some(RowScope::of_stream(id)),
+            Self::Unknown => Some(RowScope::of_stream(name)),
         }
     }
 }
 
-impl OpportunityViews {
-    /// The rows of a scope, without those that may have expired at `now`.
-    pub(super) async fn scan_rows(
-        &self,
-        scope: &VerifyScope,
-        now: DateTime<Utc>,
-    ) -> Result<Vec<ReadModelRow>, QueryError> {
-        let (mut rows, mut scan) = (self.store.read_marker_row(scope).await?, self.store.scan_generation());
-        let select = |name: &str| {
-            let parsed = ViewKey::parse(name);
-            parsed.is_in_scope(scope, name).then(|| (parsed, name.to_owned()))
-        };
-        while let Some(keys) = scan.next_page(select).await? {
-            let (mut states, mut figures) = (vec![], vec![]);
-            for (key, (parsed, name)) in keys {
-                match parsed {
-                    ViewKey::Marker => {}
-                    ViewKey::State(kind, shard, id) => states.push((key, (kind, shard), id)),
-                    ViewKey::Figures(figure_key) => figures.push((key, figure_key)),
-                    ViewKey::Unknown => rows.push(ReadModelRow::new(UNKNOWN, name, ())),
+/// Fields of a hash, or members of a sorted set with their scores.
+type FieldsAndValues = Vec<(Vec<u8>, Vec<u8>)>;
+
+/// The read model's keys as rows, without those that may have expired.
+pub(super) struct ViewRows(pub(super) OpportunityViews);
+
+impl KeyRows for ViewRows {
+    type State = ViewState;
+
+    fn store(&self) -> &VersionedStateStore<ViewState> {
+        &self.0.store
+    }
+
+    fn row_scope(name: &str) -> Option<RowScope> {
+        ViewKey::parse(name).row_scope(name)
+    }
+
+    async fn read_keys(&self, keys: Vec<NamedKey>) -> Result<Vec<ScannedRow>, QueryError> {
+        let (mut read, mut pipeline) = (vec![], redis::pipe());
+        for NamedKey { key, name } in keys {
+            let parsed = ViewKey::parse(&name);
+            let Some(scope) = parsed.row_scope(&name) else { continue };
+            match &parsed {
+                ViewKey::Figures(FigureKey::Leaderboard(..)) => pipeline.zrange_withscores(key, 0, -1),
+                ViewKey::Marker | ViewKey::Unknown => pipeline.exists(key),
+                ViewKey::State(..) | ViewKey::Figures(FigureKey::Counters(_) | FigureKey::Engagement(_)) => {
+                    pipeline.hgetall(key)
                 }
-            }
-            self.read_states(states, now, &mut rows).await?;
-            self.read_figures(figures, now, &mut rows).await?;
+            };
+            read.push((scope, parsed, name));
+        }
+        let answers: Vec<RedisResult<redis::Value>> = self.0.store.client().run_commands(pipeline).await?;
+        let (now, mut rows) = (SystemClock.now(), vec![]);
+        for ((scope, parsed, name), answer) in read.into_iter().zip(answers) {
+            let of_key = match parsed {
+                ViewKey::Marker => vec![],
+                ViewKey::Unknown if answer == Ok(redis::Value::Int(0)) => vec![],
+                ViewKey::Unknown => vec![ReadModelRow::new(UNKNOWN, name, ())],
+                ViewKey::State(kind, shard, id) => self.state_rows((kind, shard), &id, decode_answer(answer), now),
+                ViewKey::Figures(figure_key) => self.figure_rows(&figure_key, decode_answer(answer), now),
+            };
+            rows.extend(of_key.into_iter().map(|row| ScannedRow { scope, row }));
         }
         Ok(rows)
     }
 
-    async fn read_states(
+    fn key_names(row: &RowKey) -> Vec<String> {
+        let RowKey { table, key } = row;
+        if let Some(kind) = StateKind::ALL.into_iter().find(|kind| kind.name() == *table) {
+            let shard_and_id =
+                if kind.is_part() { tag_name(key).map(|(shard, id)| (shard.to_owned(), id)) } else { None };
+            let (shard, id) = shard_and_id.unwrap_or_else(|| (KeyShard::for_id(key).to_string(), key.as_str()));
+            return vec![format!("{{{shard}}}:{}:{id}", kind.name())];
+        }
+        if *table == UNKNOWN {
+            return vec![key.clone()];
+        }
+        // A key of figures, a space and a field. Both may have spaces, so several keys are possible.
+        let before_spaces = key.match_indices(' ').filter_map(|(end, _)| key.get(..end));
+        let names =
+            before_spaces.chain([key.as_str()]).filter(|name| matches!(ViewKey::parse(name), ViewKey::Figures(_)));
+        names.map(str::to_owned).collect()
+    }
+}
+
+impl ViewRows {
+    /// The row of a state; none if its key does not exist.
+    fn state_rows(
         &self,
-        keys: Vec<(Vec<u8>, (StateKind, KeyShard), String)>,
+        (kind, shard): (StateKind, KeyShard),
+        id: &str,
+        fields: RedisResult<FieldsAndValues>,
         now: DateTime<Utc>,
-        rows: &mut Vec<ReadModelRow>,
-    ) -> Result<(), QueryError> {
-        let mut pipeline = redis::pipe();
-        for (key, ..) in &keys {
-            pipeline.hgetall(key);
+    ) -> Vec<ReadModelRow> {
+        let damaged = |content: String| {
+            vec![ReadModelRow::new(kind.name(), state_row_key((kind, shard), id), (DAMAGED, content))]
+        };
+        match fields {
+            // The key expired after the scan.
+            Ok(fields) if fields.is_empty() => vec![],
+            Ok(fields) => match parse_state_hash(kind, &fields) {
+                Some(stored) if may_be_expired(&stored.state, self.0.retention, now) => vec![],
+                Some(stored) => state_row((kind, shard), id, &stored).into_iter().collect(),
+                None => damaged(format!("{:?}", fields.into_iter().collect::<BTreeMap<_, _>>())),
+            },
+            Err(error) => damaged(error.to_string()),
         }
-        let answers: Vec<RedisResult<HashMap<Vec<u8>, Vec<u8>>>> = self.store.client().run_commands(pipeline).await?;
-        for ((_, state, id), answer) in keys.into_iter().zip(answers) {
-            let damaged = |content: String| ReadModelRow::new(state.0.name(), id.clone(), (DAMAGED, content));
-            match answer {
-                // The key expired after the scan.
-                Ok(fields) if fields.is_empty() => {}
-                Ok(fields) => match parse_state_hash(state.0, &fields) {
-                    Some(stored) if may_be_expired(&stored.state, self.retention, now) => {}
-                    Some(stored) => rows.extend(state_row(state, &id, &stored)),
-                    None => rows.push(damaged(format!("{:?}", fields.into_iter().collect::<BTreeMap<_, _>>()))),
-                },
-                Err(error) => rows.push(damaged(error.to_string())),
-            }
-        }
-        Ok(())
     }
 
-    async fn read_figures(
+    /// The rows of a key of figures.
+    fn figure_rows(
         &self,
-        keys: Vec<(Vec<u8>, FigureKey)>,
+        figure_key: &FigureKey,
+        fields: RedisResult<FieldsAndValues>,
         now: DateTime<Utc>,
-        rows: &mut Vec<ReadModelRow>,
-    ) -> Result<(), QueryError> {
-        let mut pipeline = redis::pipe();
-        for (key, figure_key) in &keys {
-            match figure_key {
-                FigureKey::Leaderboard(..) => pipeline.zrange_withscores(key, 0, -1),
-                FigureKey::Counters(_) | FigureKey::Engagement(_) => pipeline.hgetall(key),
-            };
-        }
-        let answers: Vec<RedisResult<redis::Value>> = self.store.client().run_commands(pipeline).await?;
-        for ((_, figure_key), answer) in keys.into_iter().zip(answers) {
-            match (figure_key, answer) {
-                (FigureKey::Leaderboard(_, _, Some(day)), Ok(_)) if !self.retention.keeps_leaderboard(day, now) => {}
-                (figure_key, Ok(value)) => {
-                    for (field, count) in decode_value::<Vec<(Vec<u8>, Vec<u8>)>>(value)? {
-                        let key = figure_row_key(&figure_key, &String::from_utf8_lossy(&field));
-                        rows.push(ReadModelRow::new(FIGURES, key, String::from_utf8_lossy(&count).into_owned()));
-                    }
-                }
-                (figure_key, Err(error)) => {
-                    rows.push(ReadModelRow::new(FIGURES, figure_key.to_string(), (DAMAGED, error.to_string())));
-                }
+    ) -> Vec<ReadModelRow> {
+        match (figure_key, fields) {
+            (FigureKey::Leaderboard(_, _, Some(day)), Ok(_)) if !self.0.retention.keeps_leaderboard(*day, now) => {
+                vec![]
+            }
+            (_, Ok(fields)) => {
+                let to_row = |(field, count): (Vec<u8>, Vec<u8>)| {
+                    let key = figure_row_key(figure_key, &String::from_utf8_lossy(&field));
+                    ReadModelRow::new(FIGURES, key, String::from_utf8_lossy(&count).into_owned())
+                };
+                fields.into_iter().map(to_row).collect()
+            }
+            (_, Err(error)) => {
+                vec![ReadModelRow::new(FIGURES, figure_key.to_string(), (DAMAGED, error.to_string()))]
             }
         }
-        Ok(())
     }
 }
 
 /// Decodes a state's hash; `None` if it has other fields or any of them is invalid.
-fn parse_state_hash(kind: StateKind, fields: &HashMap<Vec<u8>, Vec<u8>>) -> Option<VersionedState<ViewState>> {
-    let text =
-        |name: &str| fields.get(name.as_bytes()).map(|value| String::from_utf8_lossy(value)).map(Cow::into_owned);
+fn parse_state_hash(kind: StateKind, fields: &[(Vec<u8>, Vec<u8>)]) -> Option<VersionedState<ViewState>> {
     if fields.len() != 2 {
         return None;
     }
+    let text = |name: &str| {
+        let (_, value) = fields.iter().find(|(field, _)| field == name.as_bytes())?;
+        Some(String::from_utf8_lossy(value).into_owned())
+    };
     let (version, state) = parse_raw_state("", (text("version"), text("state"))).ok()??;
     Some(VersionedState { version, state: ViewState::from_json(kind, &state).ok()? })
 }
 
-fn decode_value<T: FromRedisValue>(value: redis::Value) -> Result<T, QueryError> {
-    redis::from_redis_value(value).map_err(unreadable_error)
+fn decode_answer(answer: RedisResult<redis::Value>) -> RedisResult<FieldsAndValues> {
+    Ok(redis::from_redis_value(answer?)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_row_names_its_key() {
+        let shard = KeyShard::for_id("036:A B");
+        let part = format!("{{{shard}}}:visit_part:v 1");
+        let (engagement, counters) =
+            (format!("{{{shard}}}:engagement:036:A B"), format!("{{{shard}}}:counters:opportunities"));
+        let (board, unknown) = (format!("{{{shard}}}:top:viewed:2026-03-01"), "oportunity:1".to_owned());
+        for (table, key, name) in [
+            ("opportunity", "036:A B".to_owned(), format!("{{{shard}}}:opportunity:036:A B")),
+            ("visit_part", format!("{{{shard}}}:v 1"), part),
+            (FIGURES, format!("{engagement} viewed"), engagement.clone()),
+            (FIGURES, engagement.clone(), engagement),
+            (FIGURES, format!("{counters} agency:D O D"), counters),
+            (FIGURES, format!("{board} 036:A B"), board),
+            (UNKNOWN, unknown.clone(), unknown),
+        ] {
+            let names = ViewRows::key_names(&RowKey { table, key: key.clone() });
+            assert!(names.contains(&name), "{table} {key}: {names:?}");
+        }
+        let marker = RowKey { table: GENERATION_ROW, key: GENERATION_ROW.to_owned() };
+        assert_eq!(ViewRows::key_names(&marker), Vec::<String>::new());
+    }
 }

@@ -37,16 +37,19 @@ pub(super) fn new_fold(
     }
 }
 
-/// The row of a state. The state is serialized again, so that equal states have equal texts. The key of a part names
-/// its shard.
+/// The row of a state. The state is serialized again, so that equal states have equal texts.
 pub(super) fn state_row(
     (kind, shard): (StateKind, KeyShard),
     id: &str,
     stored: &VersionedState<ViewState>,
 ) -> Option<ReadModelRow> {
-    let key = if kind.is_part() { format!("{{{shard}}}:{id}") } else { id.to_owned() };
     let text = stored.state.to_json().ok()?;
-    Some(ReadModelRow::new(kind.name(), key, (stored.version, text)))
+    Some(ReadModelRow::new(kind.name(), state_row_key((kind, shard), id), (stored.version, text)))
+}
+
+/// The key of a state's row. That of a part names its shard.
+pub(super) fn state_row_key((kind, shard): (StateKind, KeyShard), id: &str) -> String {
+    if kind.is_part() { format!("{{{shard}}}:{id}") } else { id.to_owned() }
 }
 
 /// The key of a figure's row.

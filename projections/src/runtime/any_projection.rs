@@ -6,8 +6,8 @@ use domain::{context::BoundedContext, envelope::RawEnvelope};
 use futures::{FutureExt, future::BoxFuture};
 
 use super::{
-    BatchLimits, FetchStrategy, Projection, ProjectionError, ReadModelFold, ReadModelGeneration, ReadModelRow,
-    VerifyScope,
+    BatchLimits, FetchStrategy, Projection, ProjectionError, ReadModelFold, ReadModelGeneration, ReadModelRow, RowScan,
+    ScopeSelection, VerifyScope,
 };
 use crate::QueryError;
 
@@ -55,6 +55,8 @@ pub trait AnyProjection: Send + Sync {
     fn fold(&self, scope: &VerifyScope) -> Box<dyn ReadModelFold>;
     /// See [`Projection::read_back`].
     fn read_back<'a>(&'a self, scope: &'a VerifyScope) -> BoxFuture<'a, Result<Vec<ReadModelRow>, QueryError>>;
+    /// See [`Projection::scan_store`].
+    fn scan_store(&self, scopes: ScopeSelection) -> Option<Box<dyn RowScan>>;
 }
 
 /// The changes of a batch, and its events that could not be projected.
@@ -170,5 +172,8 @@ impl<P: Projection> AnyProjection for P {
 
     fn read_back<'a>(&'a self, scope: &'a VerifyScope) -> BoxFuture<'a, Result<Vec<ReadModelRow>, QueryError>> {
         Projection::read_back(self, scope).boxed()
+    }
+    fn scan_store(&self, scopes: ScopeSelection) -> Option<Box<dyn RowScan>> {
+        Projection::scan_store(self, scopes)
     }
 }

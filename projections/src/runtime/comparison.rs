@@ -35,12 +35,37 @@ impl VerifyScope {
         Self::Buckets(0..=BUCKET_COUNT - 1)
     }
 
+    /// Whether the scope has a row.
+    pub fn contains_row(&self, row: RowScope) -> bool {
+        match (self, row) {
+            (Self::Buckets(range), RowScope::Bucket(bucket)) => range.contains(&bucket),
+            (Self::Totals, RowScope::Totals) => true,
+            (Self::Buckets(_), RowScope::Totals) | (Self::Totals, RowScope::Bucket(_)) => false,
+        }
+    }
+
     /// Whether the scope includes a stream; totals include every stream.
     pub fn contains_stream(&self, aggregate_id: &str) -> bool {
         match self {
             Self::Buckets(range) => range.contains(&bucket_of(aggregate_id)),
             Self::Totals => true,
         }
+    }
+}
+
+/// What one row belongs to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum RowScope {
+    /// The bucket of its stream.
+    Bucket(u32),
+    /// The totals.
+    Totals,
+}
+
+impl RowScope {
+    /// The scope of a row about one stream.
+    pub fn of_stream(aggregate_id: &str) -> Self {
+        Self::Bucket(bucket_of(aggregate_id))
     }
 }
 
@@ -105,6 +130,14 @@ mod tests {
             let id = format!("097:{number}");
             assert!(low.contains_stream(&id) != high.contains_stream(&id), "{id}");
             assert!(VerifyScope::all_buckets().contains_stream(&id) && VerifyScope::Totals.contains_stream(&id));
+        }
+    }
+
+    #[test]
+    fn every_row_is_in_one_scope() {
+        for row in [RowScope::of_stream("097:1"), RowScope::Bucket(0), RowScope::Bucket(255), RowScope::Totals] {
+            let scopes = [VerifyScope::Buckets(0..=127), VerifyScope::Buckets(128..=255), VerifyScope::Totals];
+            assert_eq!(scopes.iter().filter(|scope| scope.contains_row(row)).count(), 1, "{row:?}");
         }
     }
 

@@ -4,7 +4,7 @@ use std::{future::Future, time::Duration};
 
 use domain::{context::BoundedContext, envelope::RawEnvelope};
 
-use super::{ProjectionError, ReadModelFold, ReadModelGeneration, ReadModelRow, VerifyScope};
+use super::{ProjectionError, ReadModelFold, ReadModelGeneration, ReadModelRow, RowScan, ScopeSelection, VerifyScope};
 use crate::QueryError;
 
 /// Derives a read model from the log. A value of the type is a handle to one generation.
@@ -130,6 +130,12 @@ pub trait Projection: Clone + Send + Sync + 'static {
     /// # Errors
     /// [`QueryError`] when the store does not answer, or its data cannot be decoded.
     fn read_back(&self, scope: &VerifyScope) -> impl Future<Output = Result<Vec<ReadModelRow>, QueryError>> + Send;
+
+    /// A scan of the rows of these scopes, if the store goes through all rows in order to find those of some buckets. A
+    /// long log is then compared with one scan, instead of one [`Self::read_back`] for each part.
+    fn scan_store(&self, _scopes: ScopeSelection) -> Option<Box<dyn RowScan>> {
+        None
+    }
 }
 
 /// How a broker delivers events.

@@ -9,21 +9,24 @@
 //! checkpoints when it is read, and its fold ends at the same checkpoints.
 //!
 //! A long log is compared in several passes, each with the streams of some buckets, so that memory is bounded. It is read
-//! once nevertheless: see [`event_spill`].
+//! once nevertheless: see [`event_spill`]. So is a store that cannot select the rows of some buckets; then workers are
+//! blocked only while rows that differ are read again: see [`scanned_store`].
 
+mod applied_events;
 mod difference;
 mod event_fold;
 mod event_spill;
+mod row_spill;
+mod scanned_store;
 mod scope_comparison;
+mod spill_file;
 mod verify_plan;
+mod verify_run;
 
 use domain::{context::BoundedContext, envelope::RawEnvelope, event_store::StoreError, partition::partition_for_key};
 
 pub use self::difference::{Difference, DifferenceKind};
-use self::{
-    difference::compare_rows, event_fold::EventFold, event_spill::EventSpill, scope_comparison::ScopeComparison,
-    verify_plan::plan_passes,
-};
+use self::{scope_comparison::ScopeComparison, verify_plan::plan_passes, verify_run::VerifyRun};
 use super::{AnyProjection, ControlError, ProjectionRuntime, ReadModelGeneration, consumer::PartitionCounts};
 use crate::QueryError;
 
@@ -36,7 +39,7 @@ pub struct VerifyOptions {
     /// Number of verify buckets to compare, from a random one on, without totals; `None` compares everything.
     pub sample: Option<u32>,
     /// Approximate number of events that are folded in one pass, in memory: each takes some 500 bytes. Events of further
-    /// passes wait in temporary files.
+    /// passes wait in temporary files, and so do the rows of a store that is scanned once.
     pub pass_events: u64,
 }
 
@@ -88,18 +91,19 @@ impl VerifyReport {
         self.difference_count == 0
     }
 
-    fn add_comparisons(&mut self, comparisons: Vec<ScopeComparison>) {
+    fn count_scopes(&mut self, comparisons: &[ScopeComparison]) {
         for comparison in comparisons {
             self.buckets += comparison.bucket_count();
             self.parked += comparison.left_out;
-            self.position = self.position.min(comparison.checkpoint.applied_position(0));
-            let differences =
-                compare_rows(comparison.fold.expected_rows(), comparison.rows).chain(comparison.unreadable);
-            for difference in differences {
-                self.difference_count += 1;
-                if self.differences.len() < MAX_DIFFERENCES {
-                    self.differences.push(difference);
-                }
+            self.position = self.position.min(comparison.applied.checkpoint.applied_position(0));
+        }
+    }
+
+    fn add_differences(&mut self, differences: impl IntoIterator<Item = Difference>) {
+        for difference in differences {
+            self.difference_count += 1;
+            if self.differences.len() < MAX_DIFFERENCES {
+                self.differences.push(difference);
             }
         }
     }
@@ -123,8 +127,10 @@ pub enum VerifyError {
     /// The log cannot be read.
     #[error("reading the log")]
     Log(#[from] StoreError),
-    /// A temporary file cannot be written or read. It holds the events of a long log.
-    #[error("keeping events in a temporary file, which needs about a fifth of the log's size; TMPDIR names its folder")]
+    /// A temporary file cannot be written or read. It holds the events of a long log, or the rows of its store.
+    #[error(
+        "keeping events and rows in temporary files, which need up to half of the log's size; TMPDIR names their folder"
+    )]
     TemporaryFile(#[source] std::io::Error),
     /// The broker does not return the partition counts.
     #[error("fetching partition counts from the broker")]
@@ -159,7 +165,7 @@ impl ProjectionRuntime {
         let handle = projection.with_generation(generation);
         let partitions = self.partition_counts(projection).await.map_err(|error| VerifyError::Kafka(error.into()))?;
         let end = self.log.load_fence().await?;
-        let mut report = VerifyReport {
+        let report = VerifyReport {
             projection: name.to_owned(),
             generation,
             position: end,
@@ -171,40 +177,8 @@ impl ProjectionRuntime {
             differences: vec![],
             difference_count: 0,
         };
-        let passes = plan_passes(options, end);
-        let mut spill = EventSpill::create(&passes)?;
-        // Further passes fold what the first one wrote to files.
-        let mut spilled = vec![].into_iter();
-        let total = if spill.is_some() { end.saturating_mul(2) } else { end };
-        for (pass, scopes) in (0_u64..).zip(&passes) {
-            let start = end.saturating_mul(u64::from(pass > 0)) + share_of_passes(end, pass, passes.len());
-            let mut comparisons = vec![];
-            for scope in scopes {
-                let comparison = ScopeComparison::read(&self.control, &handle, generation, scope).await?;
-                report.rows += comparison.rows.len() as u64;
-                progress(VerifyProgress { position: start, end: total, rows: report.rows });
-                comparisons.push(comparison);
-            }
-            let mut fold = EventFold {
-                runtime: self,
-                projection: handle.as_ref(),
-                partitions: &partitions,
-                comparisons: &mut comparisons,
-            };
-            if let Some(events) = spilled.next() {
-                report.events += fold.fold_spilled(events, end).await?;
-            } else {
-                let rows = report.rows;
-                let report_position =
-                    |position: u64| progress(VerifyProgress { position: position.min(end), end: total, rows });
-                report.events += fold.fold_log(end, &mut spill, report_position).await?;
-                if let Some(written) = spill.take() {
-                    spilled = written.finish().await?.into_iter();
-                }
-            }
-            report.add_comparisons(comparisons);
-        }
-        Ok(report)
+        let run = VerifyRun { runtime: self, projection: handle, partitions, end, progress: &progress, report };
+        run.compare_passes(&plan_passes(options, end)).await
     }
 
     /// The topic and partition of an event.
@@ -217,10 +191,4 @@ impl ProjectionRuntime {
         let partition = partition_for_key(&event.aggregate_id, partitions.get(&topic).copied()?);
         Some((topic, partition))
     }
-}
-
-/// The share of `end` that the further passes before `pass` have compared.
-fn share_of_passes(end: u64, pass: u64, passes: usize) -> u64 {
-    let further = (passes as u64).saturating_sub(1).max(1);
-    u64::try_from(u128::from(end) * u128::from(pass.saturating_sub(1)) / u128::from(further)).unwrap_or(end)
 }

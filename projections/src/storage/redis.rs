@@ -24,6 +24,7 @@ mod state_batch;
 mod state_cache;
 mod state_key;
 mod state_write;
+mod store_scan;
 mod versioned_state_store;
 
 pub use self::{
@@ -43,4 +44,5 @@ pub(crate) use self::{
     redis_client::escape_glob,
     script_call::{RedisScript, ScriptCall},
     state_key::parse_raw_state,
+    store_scan::{KeyRows, NamedKey, StoreScan},
 };

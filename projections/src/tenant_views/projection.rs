@@ -5,14 +5,16 @@ use std::time::Duration;
 use domain::{context::BoundedContext, envelope::RawEnvelope};
 
 use super::{
-    READ_MODEL, queries::TenantViews, tenant_aggregate::AggregateDescriptor, tenant_view_change::TenantViewChange,
-    verify::TenantViewFold,
+    READ_MODEL, queries::TenantViews, read_back::TenantViewRows, tenant_aggregate::AggregateDescriptor,
+    tenant_view_change::TenantViewChange, verify::TenantViewFold,
 };
 use crate::{
     QueryError,
     runtime::{
-        BatchLimits, Projection, ProjectionError, ReadModelFold, ReadModelGeneration, ReadModelRow, VerifyScope,
+        BatchLimits, Projection, ProjectionError, ReadModelFold, ReadModelGeneration, ReadModelRow, RowScan,
+        ScopeSelection, VerifyScope,
     },
+    storage::redis::StoreScan,
 };
 
 impl Projection for TenantViews {
@@ -80,6 +82,10 @@ impl Projection for TenantViews {
     }
 
     async fn read_back(&self, scope: &VerifyScope) -> Result<Vec<ReadModelRow>, QueryError> {
-        self.scan_rows(scope).await
+        StoreScan::new(TenantViewRows(self.clone()), ScopeSelection::new([scope])).collect_rows().await
+    }
+
+    fn scan_store(&self, scopes: ScopeSelection) -> Option<Box<dyn RowScan>> {
+        Some(Box::new(StoreScan::new(TenantViewRows(self.clone()), scopes)))
     }
 }

@@ -1,12 +1,14 @@
 //! Reads a generation's keys back as rows, for verify.
 
+use std::collections::BTreeMap;
+
 use redis::{RedisResult, Value};
 
-use super::{queries::TenantViews, tenant_aggregate::AggregateDescriptor};
+use super::{queries::TenantViews, stored_aggregate::AggregateFold, tenant_aggregate::AggregateDescriptor};
 use crate::{
     QueryError,
-    runtime::{ReadModelRow, VerifyScope, bucket_of},
-    storage::redis::{GENERATION_ROW, tag_name},
+    runtime::{ReadModelRow, RowKey, RowScope, ScannedRow},
+    storage::redis::{GENERATION_ROW, KeyRows, NamedKey, VersionedStateStore, tag_name},
 };
 
 /// Table of list entries.
@@ -57,55 +59,88 @@ impl<'a> TenantViewKey<'a> {
         }
     }
 
-    fn is_in_scope(&self, scope: &VerifyScope, name: &str) -> bool {
-        match (self, scope) {
-            (Self::List(..), VerifyScope::Totals) => true,
-            (Self::Marker, _)
-            | (Self::List(..), VerifyScope::Buckets(_))
-            | (Self::Stream(..) | Self::Unknown, VerifyScope::Totals) => false,
-            (Self::Stream(_, stream), VerifyScope::Buckets(range)) => range.contains(&bucket_of(stream)),
-            (Self::Unknown, VerifyScope::Buckets(range)) => range.contains(&bucket_of(name)),
+    /// The scope of the key's rows; `None` for markers.
+    fn row_scope(&self, name: &str) -> Option<RowScope> {
+        match self {
+            Self::Marker => None,
+            Self::List(..) => Some(RowScope::Totals),
+            Self::Stream(_, stream) => Some(RowScope::of_stream(stream)),
+            Self::Unknown => Some(RowScope::of_stream(name)),
         }
     }
 }
 
-impl TenantViews {
-    /// The rows of a scope.
-    pub(super) async fn scan_rows(&self, scope: &VerifyScope) -> Result<Vec<ReadModelRow>, QueryError> {
-        let (mut rows, mut scan) = (self.store.read_marker_row(scope).await?, self.store.scan_generation());
-        let select = |name: &str| TenantViewKey::parse(name).is_in_scope(scope, name).then(|| name.to_owned());
-        while let Some(keys) = scan.next_page(select).await? {
-            let names: Vec<String> = keys.into_iter().map(|(_, name)| name).collect();
-            self.append_rows(&names, &mut rows).await?;
+/// The read model's keys as rows.
+pub(super) struct TenantViewRows(pub(super) TenantViews);
+
+impl KeyRows for TenantViewRows {
+    type State = Box<dyn AggregateFold>;
+
+    fn store(&self) -> &VersionedStateStore<Self::State> {
+        &self.0.store
+    }
+
+    fn row_scope(name: &str) -> Option<RowScope> {
+        TenantViewKey::parse(name).row_scope(name)
+    }
+
+    async fn read_keys(&self, keys: Vec<NamedKey>) -> Result<Vec<ScannedRow>, QueryError> {
+        let (mut names, mut pipeline) = (vec![], redis::pipe());
+        for NamedKey { key, name } in keys {
+            match TenantViewKey::parse(&name) {
+                TenantViewKey::Stream(..) => pipeline.hgetall(key),
+                TenantViewKey::List(..) => pipeline.zrange(key, 0, -1),
+                TenantViewKey::Marker | TenantViewKey::Unknown => pipeline.exists(key),
+            };
+            names.push(name);
+        }
+        let answers = self.0.store.client().run_commands(pipeline).await?;
+        let mut rows = vec![];
+        for (name, answer) in names.iter().zip(answers) {
+            let Some(scope) = Self::row_scope(name) else { continue };
+            rows.extend(parse_rows(name, answer).into_iter().map(|row| ScannedRow { scope, row }));
         }
         Ok(rows)
     }
 
-    async fn append_rows(&self, names: &[String], rows: &mut Vec<ReadModelRow>) -> Result<(), QueryError> {
-        let mut pipeline = redis::pipe();
-        for name in names {
-            let key = format!("{}{name}", self.store.prefix());
-            match TenantViewKey::parse(name) {
-                TenantViewKey::Stream(..) => pipeline.hmget(key, &["version", "state"]),
-                TenantViewKey::List(..) => pipeline.zrange(key, 0, -1),
-                TenantViewKey::Marker | TenantViewKey::Unknown => pipeline.exists(key),
+    fn key_names(row: &RowKey) -> Vec<String> {
+        let RowKey { table, key } = row;
+        if *table == UNKNOWN {
+            return vec![key.clone()];
+        }
+        if let Some(kind) = AggregateDescriptor::find(table) {
+            return parts_before(key, ':').map(|tenant| format!("{{{tenant}}}:{}:{key}", kind.name)).collect();
+        }
+        if *table != LISTS {
+            return vec![];
+        }
+        let lists = parts_before(key, ' ').filter_map(|list| list.split_once(':'));
+        let names = lists.flat_map(|(kind, list)| {
+            let split = |tenant: &str| {
+                let group = list.get(tenant.len()..)?.strip_prefix(':')?;
+                Some(format!("{{{tenant}}}:list:{kind}:{group}"))
             };
-        }
-        let answers = self.store.client().run_commands(pipeline).await?;
-        for (name, answer) in names.iter().zip(answers) {
-            rows.extend(parse_rows(name, answer));
-        }
-        Ok(())
+            parts_before(list, ':').filter_map(split).collect::<Vec<_>>()
+        });
+        names.collect()
     }
+}
+
+/// What is before each of these separators, and the whole text: which of them separates two names is not known, because
+/// names may have the character, too.
+fn parts_before(text: &str, separator: char) -> impl Iterator<Item = &str> {
+    text.match_indices(separator).filter_map(|(end, _)| text.get(..end)).chain([text])
 }
 
 fn parse_rows(name: &str, answer: RedisResult<Value>) -> Vec<ReadModelRow> {
     match TenantViewKey::parse(name) {
         TenantViewKey::Marker => vec![],
+        TenantViewKey::Unknown if answer == Ok(Value::Int(0)) => vec![],
         TenantViewKey::Unknown => vec![ReadModelRow::new(UNKNOWN, name, ())],
         TenantViewKey::Stream(kind, stream) => {
-            match answer.and_then(|value| Ok(redis::from_redis_value::<(u64, String)>(value)?)) {
-                Ok((version, text)) => vec![stream_row(kind, stream, version, &text)],
+            match answer.and_then(|value| Ok(redis::from_redis_value::<BTreeMap<String, String>>(value)?)) {
+                Ok(fields) if fields.is_empty() => vec![],
+                Ok(fields) => vec![parse_stream(kind, stream, &fields)],
                 Err(_) => vec![ReadModelRow::new(kind, stream, DAMAGED)],
             }
         }
@@ -116,5 +151,35 @@ fn parse_rows(name: &str, answer: RedisResult<Value>) -> Vec<ReadModelRow> {
                 Err(_) => vec![ReadModelRow::new(LISTS, list, DAMAGED)],
             }
         }
+    }
+}
+
+fn parse_stream(kind: &'static str, stream: &str, fields: &BTreeMap<String, String>) -> ReadModelRow {
+    let version = fields.get("version").and_then(|version| version.parse().ok());
+    match (version, fields.get("state")) {
+        (Some(version), Some(text)) => stream_row(kind, stream, version, text),
+        (_, _) => ReadModelRow::new(kind, stream, DAMAGED),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_row_names_its_key() {
+        for (table, key, name) in [
+            ("proposal", "acme:1", "{acme}:proposal:acme:1"),
+            ("company", "acme", "{acme}:company:acme"),
+            (LISTS, "proposal:acme:all 0001:a:b", "{acme}:list:proposal:all"),
+            (LISTS, "proposal:acme:status:open 0001:a", "{acme}:list:proposal:status:open"),
+            (LISTS, "proposal:acme:all", "{acme}:list:proposal:all"),
+            (UNKNOWN, "{acme}:x", "{acme}:x"),
+        ] {
+            let names = TenantViewRows::key_names(&RowKey { table, key: key.to_owned() });
+            assert!(names.contains(&name.to_owned()), "{table} {key}: {names:?}");
+        }
+        let marker = RowKey { table: GENERATION_ROW, key: GENERATION_ROW.to_owned() };
+        assert_eq!(TenantViewRows::key_names(&marker), Vec::<String>::new());
     }
 }

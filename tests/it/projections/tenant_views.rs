@@ -10,7 +10,7 @@ use domain::{
     value::{AuditStamp, TenantId, UserId},
 };
 use projections::{
-    runtime::{Projection, ProjectionError, VerifyScope},
+    runtime::{Projection, ProjectionError, RowKey, ScopeSelection, VerifyScope},
     tenant_views::{ListCursor, ListGroup, TenantViews},
 };
 
@@ -115,6 +115,11 @@ async fn is_as_the_log_says(views: &TenantViews, events: &[RawEnvelope]) {
         held.sort();
         assert_eq!(held, wanted, "{scope:?}");
         assert!(!held.is_empty());
+        // The same by their keys instead of by a scan.
+        let keys: Vec<_> = held.iter().cloned().map(RowKey::from).collect();
+        let mut scan = Projection::scan_store(views, ScopeSelection::new([&scope])).unwrap();
+        let again = scan.read_rows(&keys).await.unwrap();
+        assert!(held.iter().all(|row| again.contains(row)), "{again:?}");
     }
 }
 

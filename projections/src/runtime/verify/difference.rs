@@ -4,7 +4,7 @@ use std::{fmt, iter::Peekable, vec};
 
 use domain::envelope::RawEnvelope;
 
-use crate::runtime::ReadModelRow;
+use crate::runtime::{ReadModelRow, RowKey};
 
 /// Kind of a difference.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -55,8 +55,29 @@ impl fmt::Display for Difference {
     }
 }
 
+/// A row that differs.
+pub(super) struct DifferingRow {
+    kind: DifferenceKind,
+    row: ReadModelRow,
+}
+
+impl DifferingRow {
+    pub(super) fn into_key(self) -> RowKey {
+        self.row.into()
+    }
+}
+
+impl From<DifferingRow> for Difference {
+    fn from(DifferingRow { kind, row }: DifferingRow) -> Self {
+        Self { table: row.table.to_owned(), key: row.key, kind }
+    }
+}
+
 /// The differences between both sets of rows, ordered by table and key.
-pub(super) fn compare_rows(expected: Vec<ReadModelRow>, found: Vec<ReadModelRow>) -> impl Iterator<Item = Difference> {
+pub(super) fn compare_rows(
+    expected: Vec<ReadModelRow>,
+    found: Vec<ReadModelRow>,
+) -> impl Iterator<Item = DifferingRow> {
     let sorted = |mut rows: Vec<ReadModelRow>| {
         rows.sort_unstable();
         rows.into_iter().peekable()
@@ -71,9 +92,9 @@ struct RowMerge {
 }
 
 impl Iterator for RowMerge {
-    type Item = Difference;
+    type Item = DifferingRow;
 
-    fn next(&mut self) -> Option<Difference> {
+    fn next(&mut self) -> Option<DifferingRow> {
         loop {
             let (kind, row) = match (self.expected.peek(), self.found.peek()) {
                 (None, None) => return None,
@@ -93,7 +114,7 @@ impl Iterator for RowMerge {
                     }
                 }
             };
-            return Some(Difference { table: row.table.to_owned(), key: row.key, kind });
+            return Some(DifferingRow { kind, row });
         }
     }
 }
@@ -103,7 +124,7 @@ mod tests {
     use super::*;
 
     fn describe(expected: Vec<ReadModelRow>, found: Vec<ReadModelRow>) -> Vec<String> {
-        compare_rows(expected, found).map(|difference| difference.to_string()).collect()
+        compare_rows(expected, found).map(|differing| Difference::from(differing).to_string()).collect()
     }
 
     #[test]

@@ -42,20 +42,25 @@ impl EventFold<'_> {
         Ok(count)
     }
 
-    /// Folds the spilled events of this pass, then those that the log got after `end`, and returns the number of events
-    /// read from the log.
-    pub(super) async fn fold_spilled(&mut self, mut spilled: SpilledEvents, end: u64) -> Result<u64, VerifyError> {
+    /// Folds the spilled events of this pass, then those that the log got after `end`. Returns the spilled events, to be
+    /// read again, and the number of events read from the log.
+    pub(super) async fn fold_spilled(
+        &mut self,
+        mut spilled: SpilledEvents,
+        end: u64,
+    ) -> Result<(SpilledEvents, u64), VerifyError> {
         loop {
             let (rest, events) = spilled.read_events().await?;
+            spilled = rest;
             if events.is_empty() {
                 break;
             }
             self.apply_events(&events).await;
-            spilled = rest;
         }
+        let spilled = spilled.rewind().await?;
         let to = self.highest_checkpoint();
         if to <= end {
-            return Ok(0);
+            return Ok((spilled, 0));
         }
         let mut reader = self.runtime.log.read_batches(self.log_range(end, to)).await?;
         let mut count = 0;
@@ -63,11 +68,11 @@ impl EventFold<'_> {
             count += batch.events.len() as u64;
             self.apply_events(&batch.events).await;
         }
-        Ok(count)
+        Ok((spilled, count))
     }
 
     fn highest_checkpoint(&self) -> u64 {
-        let checkpoints = self.comparisons.iter().map(|comparison| comparison.checkpoint.highest_position());
+        let checkpoints = self.comparisons.iter().map(|comparison| comparison.applied.checkpoint.highest_position());
         checkpoints.max().unwrap_or_default()
     }
 

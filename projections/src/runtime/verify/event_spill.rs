@@ -4,27 +4,24 @@
 //! square of its length. So the log is read once: the first pass folds its own events meanwhile, and those of the other
 //! passes are written to files, as a hash join does with partitions that do not fit into memory.
 
-use std::{
-    fs::File,
-    io::{self, BufRead as _, BufReader, Seek as _, Write as _},
-};
+use std::io;
 
 use domain::envelope::RawEnvelope;
-use lz4_flex::frame::{FrameDecoder, FrameEncoder};
 
-use super::VerifyError;
-use crate::runtime::{BUCKET_COUNT, VerifyScope, bucket_of};
+use super::{
+    VerifyError,
+    spill_file::{PassIndex, SpillReader, SpillWriter, run_blocking},
+};
+use crate::runtime::{RowScope, VerifyScope};
 
 /// Events that are read from a file at once.
 const BATCH_EVENTS: usize = 2_000;
 
 /// The events of all passes but the first one.
 pub(super) struct EventSpill {
-    /// For each bucket, the index of its pass; `None` where no pass compares it.
-    pass_of_bucket: Vec<Option<usize>>,
-    /// The file of each pass but the first one. Unlinked when it is created, so that nothing remains of a process that
-    /// is killed.
-    files: Vec<FrameEncoder<File>>,
+    passes: PassIndex,
+    /// The file of each pass but the first one.
+    files: Vec<SpillWriter>,
 }
 
 impl EventSpill {
@@ -33,17 +30,8 @@ impl EventSpill {
         if passes.len() < 2 {
             return Ok(None);
         }
-        let is_of_pass = |scope: &VerifyScope, bucket| match scope {
-            VerifyScope::Buckets(range) => range.contains(&bucket),
-            VerifyScope::Totals => false,
-        };
-        let pass_of = |bucket| passes.iter().position(|scopes| scopes.iter().any(|scope| is_of_pass(scope, bucket)));
-        let create_file = |_| tempfile::tempfile().map(FrameEncoder::new);
-        let files: io::Result<Vec<_>> = passes.iter().skip(1).map(create_file).collect();
-        Ok(Some(Self {
-            pass_of_bucket: (0..BUCKET_COUNT).map(pass_of).collect(),
-            files: files.map_err(VerifyError::TemporaryFile)?,
-        }))
+        let files: io::Result<Vec<_>> = passes.iter().skip(1).map(|_| SpillWriter::create()).collect();
+        Ok(Some(Self { passes: PassIndex::new(passes), files: files.map_err(VerifyError::TemporaryFile)? }))
     }
 
     /// Writes the events of the further passes, in their order, on a thread that may block.
@@ -58,51 +46,44 @@ impl EventSpill {
     }
 
     fn write_event(&mut self, event: &RawEnvelope) -> io::Result<()> {
-        let pass = self.pass_of_bucket.get(bucket_of(&event.aggregate_id) as usize).copied().flatten();
-        let Some(file) = pass.and_then(|pass| self.files.get_mut(pass.checked_sub(1)?)) else { return Ok(()) };
-        serde_json::to_writer(&mut *file, event)?;
-        file.write_all(b"\n")
+        let pass = self.passes.find(RowScope::of_stream(&event.aggregate_id));
+        match pass.and_then(|pass| self.files.get_mut(pass.checked_sub(1)?)) {
+            Some(file) => file.write_value(event),
+            None => Ok(()),
+        }
     }
 
     /// Ends writing. Returns the events of each pass but the first one.
     pub(super) async fn finish(self) -> Result<Vec<SpilledEvents>, VerifyError> {
-        run_blocking(move || {
-            let finish = |encoder: FrameEncoder<File>| {
-                let mut file = encoder.finish().map_err(io::Error::from)?;
-                file.rewind()?;
-                Ok(SpilledEvents { lines: BufReader::new(FrameDecoder::new(file)) })
-            };
-            self.files.into_iter().map(finish).collect()
-        })
-        .await
+        let finish = |file: SpillWriter| Ok(SpilledEvents { file: file.finish()? });
+        run_blocking(move || self.files.into_iter().map(finish).collect()).await
     }
 }
 
 /// The events of one pass.
 pub(super) struct SpilledEvents {
-    lines: BufReader<FrameDecoder<File>>,
+    file: SpillReader,
 }
 
 impl SpilledEvents {
     /// The next events; empty at the end.
     pub(super) async fn read_events(mut self) -> Result<(Self, Vec<RawEnvelope>), VerifyError> {
         run_blocking(move || {
-            let (mut events, mut line) = (vec![], vec![]);
-            while events.len() < BATCH_EVENTS && self.lines.read_until(b'\n', &mut line)? > 0 {
-                events.push(serde_json::from_slice(&line)?);
-                line.clear();
+            let mut events = vec![];
+            while events.len() < BATCH_EVENTS
+                && let Some(event) = self.file.read_value()?
+            {
+                events.push(event);
             }
             Ok((self, events))
         })
         .await
     }
-}
 
-async fn run_blocking<T: Send + 'static>(
-    work: impl FnOnce() -> io::Result<T> + Send + 'static,
-) -> Result<T, VerifyError> {
-    let done = tokio::task::spawn_blocking(work).await;
-    done.map_err(io::Error::other).and_then(|outcome| outcome).map_err(VerifyError::TemporaryFile)
+    /// Starts again with the first event.
+    pub(super) async fn rewind(self) -> Result<Self, VerifyError> {
+        run_blocking(move || Ok(Self { file: self.file.rewind()? })).await
+    }
 }
 
 #[cfg(test)]

@@ -1,22 +1,16 @@
 //! Goes through the keys of a generation, for verify.
 
-use std::collections::HashSet;
-
 use super::{key_scan::KeyScan, state_key::GENERATION_ROW, versioned_state_store::VersionedStateStore};
-use crate::{
-    QueryError,
-    runtime::{ReadModelRow, VerifyScope},
-};
+use crate::{QueryError, runtime::ReadModelRow};
 
-/// A scan of the keys of one generation. Keys that are written or removed meanwhile may be missing.
-pub struct GenerationScan<'a> {
+/// A scan of the keys of one generation. The server may name a key twice; keys that are written or removed meanwhile may be
+/// missing.
+pub struct GenerationScan {
     keys: KeyScan,
-    prefix: &'a str,
-    /// Keys that were returned: the server may name one twice.
-    seen: HashSet<Vec<u8>>,
+    prefix: String,
 }
 
-impl GenerationScan<'_> {
+impl GenerationScan {
     /// The next keys for whose name, without the generation's prefix, `select` returns something. Empty pages are
     /// possible; `None` is the end.
     ///
@@ -31,9 +25,7 @@ impl GenerationScan<'_> {
         for key in keys {
             let name = String::from_utf8_lossy(key.strip_prefix(self.prefix.as_bytes()).unwrap_or(&key));
             let Some(selected) = select(&name) else { continue };
-            if self.seen.insert(key.clone()) {
-                page.push((key, selected));
-            }
+            page.push((key, selected));
         }
         Ok(Some(page))
     }
@@ -41,20 +33,15 @@ impl GenerationScan<'_> {
 
 impl<S: Send> VersionedStateStore<S> {
     /// Starts a scan of this generation.
-    pub fn scan_generation(&self) -> GenerationScan<'_> {
-        GenerationScan { keys: self.client().scan_keys(self.prefix()), prefix: self.prefix(), seen: HashSet::new() }
+    pub fn scan_generation(&self) -> GenerationScan {
+        GenerationScan { keys: self.client().scan_keys(self.prefix()), prefix: self.prefix().to_owned() }
     }
 
-    /// The row of the markers, if the scope has it: it is among the totals.
+    /// The row of the markers, which is among the totals.
     ///
     /// # Errors
     /// [`QueryError`] when the server is unavailable.
-    pub(crate) async fn read_marker_row(&self, scope: &VerifyScope) -> Result<Vec<ReadModelRow>, QueryError> {
-        Ok(match scope {
-            VerifyScope::Totals => {
-                vec![ReadModelRow::new(GENERATION_ROW, GENERATION_ROW, self.describe_markers().await?)]
-            }
-            VerifyScope::Buckets(_) => vec![],
-        })
+    pub(crate) async fn read_marker_row(&self) -> Result<ReadModelRow, QueryError> {
+        Ok(ReadModelRow::new(GENERATION_ROW, GENERATION_ROW, self.describe_markers().await?))
     }
 }

@@ -1,6 +1,6 @@
 //! Reads the hashes of a generation back, for verify.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use redis::RedisResult;
 
@@ -20,12 +20,15 @@ impl<S: Send> VersionedStateStore<S> {
         &self,
         selects: impl Fn(&str) -> bool + Send + Sync,
     ) -> Result<Vec<(String, HashFields)>, QueryError> {
-        let (mut hashes, mut scan) = (vec![], self.scan_generation());
+        let (mut hashes, mut scan, mut seen) = (vec![], self.scan_generation(), HashSet::new());
         while let Some(keys) = scan.next_page(|name| selects(name).then(|| name.to_owned())).await? {
             let (mut names, mut pipeline) = (vec![], redis::pipe());
             for (key, name) in keys {
-                pipeline.hgetall(key);
-                names.push(name);
+                // The server may name a key twice.
+                if seen.insert(key.clone()) {
+                    pipeline.hgetall(key);
+                    names.push(name);
+                }
             }
             let answers: Vec<RedisResult<BTreeMap<Vec<u8>, Vec<u8>>>> = self.client().run_commands(pipeline).await?;
             for (name, answer) in names.into_iter().zip(answers) {

@@ -10,7 +10,10 @@ use domain::{
     envelope::{EventMetadata, RawEnvelope},
     value::PUBLIC_TENANT,
 };
-use projections::{opportunity_analytics::OpportunityAnalytics, runtime::VerifyScope};
+use projections::{
+    opportunity_analytics::OpportunityAnalytics,
+    runtime::{RowKey, ScopeSelection, VerifyScope},
+};
 use serde_json::json;
 use uuid::Uuid;
 
@@ -272,7 +275,25 @@ async fn compared(
     let (mut stored, mut folded) = (analytics.read_back(scope).await.unwrap(), fold.expected_rows());
     stored.sort();
     folded.sort();
+    assert_eq!(scanned(analytics, scope, &stored).await, [stored.clone(), stored.clone()], "{scope:?}");
     (stored, folded)
+}
+
+/// What a scan returns, and which of these rows are read by their keys.
+async fn scanned(
+    analytics: &OpportunityAnalytics,
+    scope: &VerifyScope,
+    stored: &[projections::runtime::ReadModelRow],
+) -> [Vec<projections::runtime::ReadModelRow>; 2] {
+    let mut scan = Projection::scan_store(analytics, ScopeSelection::new([scope])).unwrap();
+    let mut scanned = vec![];
+    while let Some(rows) = scan.next_rows().await.unwrap() {
+        scanned.extend(rows.into_iter().map(|scanned| scanned.row));
+    }
+    scanned.sort();
+    let keys: Vec<_> = stored.iter().cloned().map(RowKey::from).collect();
+    let read: BTreeSet<_> = scan.read_rows(&keys).await.unwrap().into_iter().collect();
+    [scanned, stored.iter().filter(|row| read.contains(row)).cloned().collect()]
 }
 
 async fn command(database: &str, statement: &str) {

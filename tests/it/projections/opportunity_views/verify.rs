@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use domain::envelope::RawEnvelope;
 use projections::{
     opportunity_views::KeyShard,
-    runtime::{Projection, ReadModelRow, VerifyScope},
+    runtime::{Projection, ReadModelRow, RowKey, ScopeSelection, VerifyScope},
 };
 
 use super::{
@@ -24,7 +24,20 @@ async fn held(opened: &ViewsFixture, scope: &VerifyScope) -> BTreeSet<ReadModelR
     let count = rows.len();
     let rows: BTreeSet<_> = rows.into_iter().collect();
     assert_eq!(rows.len(), count, "a row twice");
+    assert_eq!(held_again(opened, scope, &rows).await, rows);
     rows
+}
+
+/// The same rows, by their keys instead of by a scan.
+async fn held_again(
+    opened: &ViewsFixture,
+    scope: &VerifyScope,
+    rows: &BTreeSet<ReadModelRow>,
+) -> BTreeSet<ReadModelRow> {
+    let mut scan = opened.views.scan_store(ScopeSelection::new([scope])).unwrap();
+    let keys: Vec<_> = rows.iter().cloned().map(RowKey::from).collect();
+    let again: BTreeSet<_> = scan.read_rows(&keys).await.unwrap().into_iter().collect();
+    again.intersection(rows).cloned().collect()
 }
 
 fn expected(opened: &ViewsFixture, events: &[RawEnvelope], scope: &VerifyScope) -> BTreeSet<ReadModelRow> {

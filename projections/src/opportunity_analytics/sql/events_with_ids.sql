@@ -1,0 +1,4 @@
+select ?fields
+from events final
+prewhere event_id in ?
+where recorded_at >= fromUnixTimestamp64Micro(toInt64(?), 'UTC')

@@ -1,0 +1,3 @@
+select ?fields
+from opportunities final
+prewhere id in ?

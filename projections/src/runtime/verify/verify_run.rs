@@ -1,0 +1,161 @@
+//! Compares a generation pass by pass.
+
+use std::sync::Arc;
+
+use super::{
+    VerifyError, VerifyProgress, VerifyReport,
+    difference::DifferingRow,
+    event_fold::EventFold,
+    event_spill::{EventSpill, SpilledEvents},
+    scanned_store::ScannedStore,
+    scope_comparison::{ComparedGeneration, ScopeComparison},
+};
+use crate::runtime::{AnyProjection, ProjectionRuntime, RowScan, VerifyScope, consumer::PartitionCounts};
+
+/// A comparison that is going on.
+pub(super) struct VerifyRun<'a> {
+    pub(super) runtime: &'a ProjectionRuntime,
+    pub(super) projection: Arc<dyn AnyProjection>,
+    pub(super) partitions: PartitionCounts,
+    /// The end of what the first pass reads of the log for all passes.
+    pub(super) end: u64,
+    pub(super) progress: &'a (dyn Fn(VerifyProgress) + Send + Sync),
+    pub(super) report: VerifyReport,
+}
+
+impl VerifyRun<'_> {
+    /// Compares the scopes of each pass.
+    pub(super) async fn compare_passes(mut self, passes: &[Vec<VerifyScope>]) -> Result<VerifyReport, VerifyError> {
+        let total = self.count_positions(passes);
+        let mut scanned = ScannedStore::read(self.compared(), passes, self.progress, total).await?;
+        if scanned.is_some() {
+            // All that was applied when the scan ended is read with the first pass.
+            self.end = self.runtime.log.load_fence().await?.max(self.end);
+        }
+        let total = self.count_positions(passes);
+        let mut spill = EventSpill::create(passes)?;
+        // Further passes fold what the first one wrote to files.
+        let mut spilled = vec![].into_iter();
+        for (pass, scopes) in (0_u64..).zip(passes) {
+            let start = self.end.saturating_mul(u64::from(pass > 0)) + share_of_passes(self.end, pass, passes.len());
+            let mut comparisons = vec![];
+            if let Some(scanned) = &mut scanned {
+                comparisons = scanned.next_comparisons(self.compared(), scopes).await?;
+                self.report.rows += comparisons.iter().map(|comparison| comparison.rows.len() as u64).sum::<u64>();
+                self.report_progress(start, total);
+            } else {
+                for scope in scopes {
+                    let comparison = ScopeComparison::read(self.compared(), scope).await?;
+                    self.report.rows += comparison.rows.len() as u64;
+                    self.report_progress(start, total);
+                    comparisons.push(comparison);
+                }
+            }
+            let mut events: Option<SpilledEvents> = spilled.next();
+            events = self.fold_events(&mut comparisons, events, &mut spill, Some(total)).await?;
+            if let Some(written) = spill.take() {
+                spilled = written.finish().await?.into_iter();
+            }
+            self.report.count_scopes(&comparisons);
+            match &mut scanned {
+                Some(scanned) => self.confirm_differences(comparisons, scanned.scan.as_mut(), events).await?,
+                None => self.report_differences(comparisons),
+            }
+        }
+        Ok(self.report)
+    }
+
+    /// Number of positions to compare: each counts twice if there are several passes.
+    fn count_positions(&self, passes: &[Vec<VerifyScope>]) -> u64 {
+        if passes.len() > 1 { self.end.saturating_mul(2) } else { self.end }
+    }
+
+    fn compared(&self) -> ComparedGeneration<'_> {
+        ComparedGeneration {
+            control: &self.runtime.control,
+            projection: &self.projection,
+            generation: self.report.generation,
+        }
+    }
+
+    fn report_progress(&self, position: u64, end: u64) {
+        (self.progress)(VerifyProgress { position, end, rows: self.report.rows });
+    }
+
+    /// Folds the events of a pass: the spilled ones, or else the log. Returns the spilled ones, to be read again. Reports
+    /// positions of the log if the number of positions to compare is given.
+    async fn fold_events(
+        &mut self,
+        comparisons: &mut [ScopeComparison],
+        events: Option<SpilledEvents>,
+        spill: &mut Option<EventSpill>,
+        total: Option<u64>,
+    ) -> Result<Option<SpilledEvents>, VerifyError> {
+        let end = self.end;
+        let mut fold = EventFold {
+            runtime: self.runtime,
+            projection: self.projection.as_ref(),
+            partitions: &self.partitions,
+            comparisons,
+        };
+        let (events, count) = if let Some(spilled) = events {
+            let (spilled, count) = fold.fold_spilled(spilled, end).await?;
+            (Some(spilled), count)
+        } else {
+            let report_position = |position: u64| {
+                if let Some(total) = total {
+                    self.report_progress(position.min(end), total);
+                }
+            };
+            (None, fold.fold_log(end, spill, report_position).await?)
+        };
+        self.report.events += count;
+        Ok(events)
+    }
+
+    fn report_differences(&mut self, comparisons: Vec<ScopeComparison>) {
+        for mut comparison in comparisons {
+            self.report.add_differences(std::mem::take(&mut comparison.unreadable));
+            self.report.add_differences(comparison.into_differing_rows().map(Into::into));
+        }
+    }
+
+    /// Compares the rows that differ once more, as they are now, with the events that are applied now: they may have been
+    /// written after the scan had read them. They are read while no worker writes to the store.
+    async fn confirm_differences(
+        &mut self,
+        comparisons: Vec<ScopeComparison>,
+        scan: &mut dyn RowScan,
+        events: Option<SpilledEvents>,
+    ) -> Result<(), VerifyError> {
+        let mut differing = vec![];
+        for mut comparison in comparisons {
+            self.report.add_differences(std::mem::take(&mut comparison.unreadable));
+            let scope = comparison.scope.clone();
+            let keys: Vec<_> = comparison.into_differing_rows().map(DifferingRow::into_key).collect();
+            if !keys.is_empty() {
+                differing.push((scope, keys));
+            }
+        }
+        let mut again = vec![];
+        for (scope, keys) in differing {
+            let comparison = ScopeComparison::read_again(self.compared(), &scope, scan, keys).await?;
+            self.report.rows += comparison.rows.len() as u64;
+            again.push(comparison);
+        }
+        if again.is_empty() {
+            return Ok(());
+        }
+        self.fold_events(&mut again, events, &mut None, None).await?;
+        for comparison in again {
+            self.report.add_differences(comparison.into_differing_rows().map(Into::into));
+        }
+        Ok(())
+    }
+}
+
+/// The share of `end` that the further passes before `pass` have compared.
+fn share_of_passes(end: u64, pass: u64, passes: usize) -> u64 {
+    let further = (passes as u64).saturating_sub(1).max(1);
+    u64::try_from(u128::from(end) * u128::from(pass.saturating_sub(1)) / u128::from(further)).unwrap_or(end)
+}
