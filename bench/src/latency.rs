@@ -13,9 +13,11 @@ use domain::{
     opportunity::{Opportunity, OpportunityEvent},
 };
 use eventstore::{postgres::PostgresConfig, store::PgEventStore};
+use futures::stream::{FuturesUnordered, StreamExt};
 use hdrhistogram::Histogram;
 use projections::runtime::{AnyProjection, Supervisor};
 use serde::Serialize;
+use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
 use super::{
@@ -31,13 +33,13 @@ const WRITERS: u32 = 32;
 /// Aggregate type of the appended events.
 const AGGREGATE_TYPE: &str = "opportunity";
 
-/// Shortest pause between two polls of a read model, and shortest pause between two samples.
+/// Shortest pause between two polls of a read model.
 const POLL_INTERVAL: Duration = Duration::from_millis(2);
-const SAMPLE_INTERVAL: Duration = Duration::from_millis(20);
+/// Polls of a sample keep the store busy for a quarter of the time at most.
+const POLL_PAUSE_FACTOR: u32 = 3;
 
-/// The pause after a sample is at least this many times as long as its polls, which keep a store busy for half of their time: so they
-/// take at most an eighth of it.
-const SAMPLE_PAUSE_FACTOR: u32 = 3;
+/// Time between two samples of a read model, whether the one before is visible or not: otherwise slow periods would have fewer.
+const SAMPLE_INTERVAL: Duration = Duration::from_millis(250);
 
 /// An event that is not visible after this time fails the benchmark.
 const VISIBILITY_TIMEOUT: Duration = Duration::from_secs(30);
@@ -183,18 +185,22 @@ async fn measure_projection(
     done: &CancellationToken,
 ) -> anyhow::Result<(&'static str, Histogram<u64>)> {
     let mut waits = new_wait_histogram()?;
-    while !done.is_cancelled() {
-        let sample = newest.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let mut pause = SAMPLE_INTERVAL;
-        if let Some((number, committed_at)) = sample {
-            let begun = Instant::now();
-            wait_until_visible(environment, &projection, &bench_aggregate_id("steady", number)).await?;
-            waits.saturating_record(to_micros(committed_at.elapsed()));
-            pause = pause.max(begun.elapsed() * SAMPLE_PAUSE_FACTOR);
+    let mut samples = FuturesUnordered::new();
+    let mut ticks = tokio::time::interval(SAMPLE_INTERVAL);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
+    loop {
+        tokio::select! {
+            _ = ticks.tick(), if !done.is_cancelled() => {
+                let newest = newest.lock().unwrap_or_else(PoisonError::into_inner).take();
+                samples.extend(newest.map(async |(number, committed_at)| {
+                    wait_until_visible(environment, &projection, &bench_aggregate_id("steady", number)).await?;
+                    Ok::<_, anyhow::Error>(committed_at.elapsed())
+                }));
+            }
+            Some(waited) = samples.next() => waits.saturating_record(to_micros(waited?)),
+            () = done.cancelled(), if samples.is_empty() => return Ok((projection.name(), waits)),
         }
-        tokio::time::sleep(pause).await;
     }
-    Ok((projection.name(), waits))
 }
 
 /// Waits until the read model shows the first event of a stream.
@@ -213,8 +219,7 @@ async fn wait_until_visible(
             return Ok(());
         }
         ensure!(started.elapsed() < VISIBILITY_TIMEOUT, "{} does not show {aggregate_id}", projection.name());
-        // Polls keep a store busy for half of the time at most.
-        tokio::time::sleep(POLL_INTERVAL.max(asked.elapsed())).await;
+        tokio::time::sleep(POLL_INTERVAL.max(asked.elapsed() * POLL_PAUSE_FACTOR)).await;
     }
 }
 

@@ -1,13 +1,13 @@
 //! The Kafka consumer of a worker: forms batches and hands them over, and stays in its group while they cannot be
 //! written.
 
+mod batch_pause;
 mod fetch_settings;
 mod forming_batch;
 mod partition_assignment;
 mod partitions;
 mod rebalance_listener;
 mod stall_detector;
-mod write_pace;
 
 use std::{sync::Arc, time::Duration};
 
@@ -102,6 +102,8 @@ pub(super) struct BatchConsumer {
     subscription: ConsumerSubscription,
     status: StatusWriter,
     forming: FormingBatch,
+    /// The shortest time between two batches that are not full.
+    linger: Duration,
     /// Whether the partitions are paused because the forming batch is full.
     paused: bool,
     last_flush: Instant,
@@ -142,11 +144,8 @@ impl BatchConsumer {
             .create_with_context(RebalanceListener::new(name, status.clone(), Arc::clone(assignment)))?;
         let topics = config.topics(contexts);
         consumer.subscribe(&topics.iter().map(String::as_str).collect::<Vec<_>>())?;
-        let limits = FormingLimits {
-            events: config.batch_events(limits),
-            bytes: config.batch_bytes.max(1),
-            linger: config.linger(limits),
-        };
+        let linger = config.linger(limits);
+        let limits = FormingLimits { events: config.batch_events(limits), bytes: config.batch_bytes.max(1) };
         Ok(Self {
             consumer,
             config: config.clone(),
@@ -159,6 +158,7 @@ impl BatchConsumer {
             subscription,
             status: status.clone(),
             forming: FormingBatch::new(limits),
+            linger,
             paused: false,
             last_flush: Instant::now(),
         })
@@ -242,7 +242,8 @@ impl BatchConsumer {
     }
 
     fn hand_over(&mut self, permit: OwnedSemaphorePermit, batches: &mpsc::Sender<FetchedBatch>) {
-        let (records, slot) = (self.forming.take(self.assignment.batch_pause()), self.assignment.open_slot(permit));
+        let pause = self.assignment.pause_after_batch(self.linger);
+        let (records, slot) = (self.forming.take(pause), self.assignment.open_slot(permit));
         if records.is_empty() {
             return;
         }

@@ -9,7 +9,7 @@
 //! | `group_prefix` | `medhub.` | consumer groups are `<prefix><projection>.<generation>` |
 //! | `batch_events` | set by the projection | maximum number of events in a batch |
 //! | `batch_bytes` | 8388608 | size in bytes at which a batch is full |
-//! | `linger_ms` | set by the projection | the shortest time between two batches that are not full; longer ones follow where a batch takes longer than half of it |
+//! | `linger_ms` | set by the projection | the shortest time between two batches that are not full; it is longer while batches take long (ADR 50) |
 //! | `fetch_wait_ms` | 100 | how long a broker that has no record waits before it answers a worker: a higher value costs an idle stack less; a record can be late by this time |
 //! | `fetch_pause_ms` | 15 | how long a worker that has received records waits before it asks for more: a lower value reduces latency, a higher one the load while there are few events |
 //! | `queue_bytes` | 16777216 | records fetched ahead of a worker, in bytes |

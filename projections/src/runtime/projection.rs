@@ -153,8 +153,8 @@ pub enum FetchStrategy {
 pub struct BatchLimits {
     /// Maximum number of events in a batch.
     pub batch_events: usize,
-    /// The shortest time between two batches that are not full, unless writing one takes more than half of it: then twice the
-    /// time that a batch takes. The first event after a pause does not wait.
+    /// The shortest time between two batches that are not full. While batches take longer than half of it, it is twice the time of
+    /// a batch, up to five times the linger and at least up to 50 ms. The first event after a silence does not wait.
     pub linger: Duration,
     /// Maximum number of events in a batch of a rebuild.
     pub rebuild_events: usize,

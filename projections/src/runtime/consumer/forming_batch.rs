@@ -16,13 +16,11 @@ pub(in crate::runtime) struct FetchedBatch {
     pub(in crate::runtime) slot: BatchSlot,
 }
 
-/// When a batch is full, and how soon after the previous one it is handed over.
+/// When a batch is full.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct FormingLimits {
     pub(super) events: usize,
     pub(super) bytes: usize,
-    /// The shortest time between two batches that are not full. The first record after a pause does not wait.
-    pub(super) linger: Duration,
 }
 
 /// Collects records until they are handed over.
@@ -78,11 +76,11 @@ impl FormingBatch {
     }
 
     /// Takes the batch, and begins the next one with the records that had no room. Unless it becomes full, the next one is due
-    /// after `pause`, or after the linger if that is longer.
+    /// after `pause`. The first record after a longer silence does not wait.
     pub(super) fn take(&mut self, pause: Duration) -> Vec<ConsumedRecord> {
         let records = std::mem::take(&mut self.records);
         (self.bytes, self.full_since) = (0, None);
-        self.due_at = Instant::now() + self.limits.linger.max(pause);
+        self.due_at = Instant::now() + pause;
         while self.full_since.is_none()
             && let Some(record) = self.overflow.pop_front()
         {
@@ -111,26 +109,23 @@ mod tests {
     }
 
     #[test]
-    fn the_first_record_is_due_at_once_and_the_next_ones_after_the_linger() {
-        let (linger, created_at) = (Duration::from_mins(1), Instant::now());
-        let mut forming = FormingBatch::new(FormingLimits { events: 2, bytes: usize::MAX, linger });
+    fn the_first_record_is_due_at_once_and_the_next_ones_after_the_pause() {
+        let (pause, created_at) = (Duration::from_mins(1), Instant::now());
+        let mut forming = FormingBatch::new(FormingLimits { events: 2, bytes: usize::MAX });
         assert_eq!(forming.due_at(), None);
         forming.push(record(1));
         assert!(forming.due_at().unwrap() <= Instant::now());
-        assert_eq!(offsets(&forming.take(Duration::ZERO)), [1]);
+        assert_eq!(offsets(&forming.take(pause)), [1]);
         forming.push(record(2));
-        let taken_at = forming.due_at().unwrap() - linger;
+        let taken_at = forming.due_at().unwrap() - pause;
         assert!(taken_at >= created_at && taken_at <= Instant::now());
         forming.push(record(3));
         assert!(forming.due_at().unwrap() <= Instant::now(), "it is full");
-        forming.take(linger * 2);
-        forming.push(record(4));
-        assert!(forming.due_at().unwrap() >= created_at + linger * 2, "the pause is longer than the linger");
     }
 
     #[test]
     fn records_beyond_the_limit_are_the_next_batch() {
-        let mut forming = FormingBatch::new(FormingLimits { events: 2, bytes: usize::MAX, linger: Duration::ZERO });
+        let mut forming = FormingBatch::new(FormingLimits { events: 2, bytes: usize::MAX });
         for offset in 1..=5 {
             forming.push(record(offset));
         }

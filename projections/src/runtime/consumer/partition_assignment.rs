@@ -10,7 +10,7 @@ use std::{
 use rdkafka::TopicPartitionList;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, watch};
 
-use super::write_pace::WritePace;
+use super::batch_pause::BatchPause;
 
 /// The offset after the last applied record, by topic and partition.
 pub(in crate::runtime) type NextOffsets = BTreeMap<(String, i32), i64>;
@@ -26,8 +26,8 @@ pub(in crate::runtime) struct PartitionAssignment {
     drained: Condvar,
     /// Notified when there is the first offset to commit.
     offsets_pending: Notify,
-    /// How long batches take.
-    pace: WritePace,
+    /// By how long batches take.
+    pause: BatchPause,
 }
 
 #[derive(Default)]
@@ -65,7 +65,7 @@ impl PartitionAssignment {
             permits: Arc::new(Semaphore::new(batches_in_flight.max(1))),
             drained: Condvar::new(),
             offsets_pending: Notify::new(),
-            pace: WritePace::default(),
+            pause: BatchPause::default(),
         }
     }
 
@@ -163,12 +163,12 @@ impl PartitionAssignment {
 
     /// Records how long a batch took from the beginning of its write until its checkpoint was saved.
     pub(in crate::runtime) fn record_write_time(&self, duration: Duration) {
-        self.pace.record_batch(duration);
+        self.pause.record_batch(duration);
     }
 
-    /// The shortest time from one batch that is not full to the next, by how long batches take.
-    pub(super) fn batch_pause(&self) -> Duration {
-        self.pace.pause()
+    /// The shortest time from one batch that is not full to the next: the linger, or longer where batches take long.
+    pub(super) fn pause_after_batch(&self, linger: Duration) -> Duration {
+        self.pause.after_batch(linger)
     }
 
     pub(super) fn has_pending_offsets(&self) -> bool {
@@ -229,6 +229,14 @@ mod tests {
         assert!(!revoking.is_finished());
         drop(slot);
         assert_eq!(revoking.await.unwrap(), Some(NextOffsets::new()));
+    }
+
+    #[test]
+    fn batches_that_take_long_are_followed_by_longer_pauses() {
+        let (assignment, linger) = (PartitionAssignment::new(1), Duration::from_millis(2));
+        assert_eq!(assignment.pause_after_batch(linger), linger);
+        assignment.record_write_time(Duration::from_millis(40));
+        assert!(assignment.pause_after_batch(linger) > linger);
     }
 
     #[tokio::test]
