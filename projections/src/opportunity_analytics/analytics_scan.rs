@@ -17,7 +17,7 @@ pub(super) struct AnalyticsScan {
 
 impl AnalyticsScan {
     pub(super) fn new(analytics: OpportunityAnalytics, scopes: ScopeSelection) -> Self {
-        let cutoffs = analytics.begin_comparison();
+        let cutoffs = analytics.comparison_cutoffs();
         let mut tables = vec![analytics.stream_rows(&(0..=BUCKET_COUNT - 1), cutoffs)];
         if scopes.contains_row(RowScope::Totals) {
             tables.push(analytics.total_rows(cutoffs));
@@ -26,7 +26,18 @@ impl AnalyticsScan {
     }
 }
 
+/// Each 2,000 keys go through the sorting key of a whole table.
+const KEY_LIMIT: usize = 10_000;
+
 impl RowScan for AnalyticsScan {
+    fn repeats_rows(&self) -> bool {
+        false
+    }
+
+    fn key_limit(&self) -> usize {
+        KEY_LIMIT
+    }
+
     fn next_rows(&mut self) -> BoxFuture<'_, Result<Option<Vec<ScannedRow>>, QueryError>> {
         async {
             let Some(mut rows) = self.pages.try_next().await? else { return Ok(None) };
@@ -37,7 +48,7 @@ impl RowScan for AnalyticsScan {
     }
 
     fn read_rows<'a>(&'a mut self, keys: &'a [RowKey]) -> BoxFuture<'a, Result<Vec<ReadModelRow>, QueryError>> {
-        collect_rows(self.analytics.rows_with_keys(keys, self.analytics.begin_comparison())).boxed()
+        collect_rows(self.analytics.rows_with_keys(keys, self.analytics.comparison_cutoffs())).boxed()
     }
 }
 

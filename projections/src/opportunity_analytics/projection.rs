@@ -124,7 +124,7 @@ impl Projection for OpportunityAnalytics {
     }
 
     fn fold(&self, scope: &VerifyScope) -> Box<dyn ReadModelFold> {
-        let cutoffs = self.begin_comparison();
+        let cutoffs = self.comparison_cutoffs();
         match scope {
             VerifyScope::Buckets(_) => Box::new(AnalyticsStreamFold::new(scope.clone(), cutoffs)),
             VerifyScope::Totals => Box::new(AnalyticsTotalsFold::new(cutoffs)),

@@ -166,12 +166,7 @@ impl OpportunityAnalytics {
         &self.config
     }
 
-    /// Starts a comparison and returns its cutoffs.
-    pub(super) fn begin_comparison(&self) -> RetentionCutoffs {
-        RetentionCutoffs::from_config(self.comparison_clock.start(), &self.config)
-    }
-
-    /// The cutoffs of the comparison that was started last.
+    /// The cutoffs of the comparison that this handle is for.
     pub(super) fn comparison_cutoffs(&self) -> RetentionCutoffs {
         RetentionCutoffs::from_config(self.comparison_clock.started_at(), &self.config)
     }

@@ -1,10 +1,7 @@
 //! The times before which the server may have removed rows; it cannot have removed later ones.
 
 use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicI64, Ordering},
-    },
+    sync::{Arc, OnceLock},
     time::SystemTime,
 };
 
@@ -41,24 +38,15 @@ impl RetentionCutoffs {
     }
 }
 
-/// The time of a comparison, set when its fold begins, so that both sides leave out the same rows.
+/// The time of a comparison, set when it is first asked for, so that all its reads and folds leave out the same rows. A
+/// comparison has a handle of its own; one that takes longer than [`MARGIN`] may find rows that have expired meanwhile.
 #[derive(Debug, Clone, Default)]
-pub(super) struct ComparisonClock(Arc<AtomicI64>);
+pub(super) struct ComparisonClock(Arc<OnceLock<DateTime<Utc>>>);
 
 impl ComparisonClock {
-    /// Starts a comparison and returns its time.
-    pub(super) fn start(&self) -> DateTime<Utc> {
-        let now = now();
-        self.0.store(now.timestamp_micros(), Ordering::Relaxed);
-        now
-    }
-
-    /// When the latest comparison began; now, if there was none.
+    /// When the comparison began: now, if it begins.
     pub(super) fn started_at(&self) -> DateTime<Utc> {
-        match self.0.load(Ordering::Relaxed) {
-            0 => now(),
-            micros => DateTime::from_timestamp_micros(micros).unwrap_or_default(),
-        }
+        *self.0.get_or_init(now)
     }
 }
 
@@ -84,7 +72,7 @@ mod tests {
     #[test]
     fn both_sides_of_a_comparison_have_the_same_time() {
         let clock = ComparisonClock::default();
-        let started_at = clock.start();
-        assert_eq!(clock.clone().started_at().timestamp_micros(), started_at.timestamp_micros());
+        let started_at = clock.started_at();
+        assert_eq!(clock.clone().started_at(), started_at);
     }
 }

@@ -2,11 +2,7 @@
 
 use std::time::Duration;
 
-use domain::{
-    clock::{Clock, SystemClock},
-    context::BoundedContext,
-    envelope::RawEnvelope,
-};
+use domain::{context::BoundedContext, envelope::RawEnvelope};
 
 use super::{OpportunityViews, ViewChange, read_back::ViewRows, verify, view_state::StateKind};
 use crate::{
@@ -72,7 +68,7 @@ impl Projection for OpportunityViews {
     }
 
     fn fold(&self, scope: &VerifyScope) -> Box<dyn ReadModelFold> {
-        verify::new_fold(scope, self.store.generation(), self.retention, SystemClock.now())
+        verify::new_fold(scope, self.store.generation(), self.retention, self.comparison_time())
     }
 
     async fn read_back(&self, scope: &VerifyScope) -> Result<Vec<ReadModelRow>, QueryError> {

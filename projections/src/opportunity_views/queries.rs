@@ -1,6 +1,12 @@
 //! The handle to the read model, and the queries of detail views and counters.
 
-use domain::opportunity::OpportunityId;
+use std::sync::{Arc, OnceLock};
+
+use chrono::{DateTime, TimeDelta, Utc};
+use domain::{
+    clock::{Clock, SystemClock},
+    opportunity::OpportunityId,
+};
 use redis::{FromRedisValue, Pipeline};
 
 use super::{
@@ -28,6 +34,8 @@ use crate::{
 pub struct OpportunityViews {
     pub(super) store: VersionedStateStore<ViewState>,
     pub(super) retention: RetentionPolicy,
+    /// When the comparison began that this handle is for.
+    comparison_begin: Arc<OnceLock<DateTime<Utc>>>,
 }
 
 impl OpportunityViews {
@@ -44,13 +52,20 @@ impl OpportunityViews {
             cache_mb: config.cache_mb,
         };
         let store = VersionedStateStore::new(RedisClient::new(config)?, options);
-        Ok(Self { store, retention: RetentionPolicy::from_config(config) })
+        Ok(Self { store, retention: RetentionPolicy::from_config(config), comparison_begin: Arc::default() })
     }
 
     /// The same read model in another generation.
     #[must_use]
     pub fn with_generation(&self, generation: ReadModelGeneration) -> Self {
-        Self { store: self.store.with_generation(generation), retention: self.retention }
+        let store = self.store.with_generation(generation);
+        Self { store, retention: self.retention, comparison_begin: Arc::default() }
+    }
+
+    /// The time at which a comparison leaves out what has expired: a day after its begin, so that nothing that it compares
+    /// expires meanwhile, and the same for all its reads and folds.
+    pub(super) fn comparison_time(&self) -> DateTime<Utc> {
+        *self.comparison_begin.get_or_init(|| SystemClock.now()) + TimeDelta::days(1)
     }
 
     /// Checks that the server responds.

@@ -3,21 +3,20 @@
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
-use domain::clock::{Clock, SystemClock};
 use redis::RedisResult;
 
 use super::{
     OpportunityViews,
     figure_deltas::FigureKey,
     key_shard::KeyShard,
-    verify::{DAMAGED, FIGURES, UNKNOWN, figure_row_key, may_be_expired, state_row, state_row_key},
+    verify::{DAMAGED, FIGURES, figure_row_key, may_be_expired, state_row, state_row_key},
     view_state::{StateKind, ViewState},
 };
 use crate::{
     QueryError,
     runtime::{ReadModelRow, RowKey, RowScope, ScannedRow},
     storage::redis::{
-        GENERATION_ROW, KeyRows, NamedKey, VersionedState, VersionedStateStore, parse_raw_state, tag_name,
+        GENERATION_ROW, KeyRows, NamedKey, UNKNOWN, VersionedState, VersionedStateStore, parse_raw_state, tag_name,
     },
 };
 
@@ -81,49 +80,55 @@ impl KeyRows for ViewRows {
 
     async fn read_keys(&self, keys: Vec<NamedKey>) -> Result<Vec<ScannedRow>, QueryError> {
         let (mut read, mut pipeline) = (vec![], redis::pipe());
-        for NamedKey { key, name } in keys {
+        for NamedKey { key, name, fields } in keys {
             let parsed = ViewKey::parse(&name);
             let Some(scope) = parsed.row_scope(&name) else { continue };
-            match &parsed {
-                ViewKey::Figures(FigureKey::Leaderboard(..)) => pipeline.zrange_withscores(key, 0, -1),
-                ViewKey::Marker | ViewKey::Unknown => pipeline.exists(key),
-                ViewKey::State(..) | ViewKey::Figures(FigureKey::Counters(_) | FigureKey::Engagement(_)) => {
-                    pipeline.hgetall(key)
+            match (&parsed, fields.is_empty()) {
+                (ViewKey::Figures(FigureKey::Leaderboard(..)), true) => pipeline.zrange_withscores(key, 0, -1),
+                (ViewKey::Figures(FigureKey::Leaderboard(..)), false) => pipeline.cmd("ZMSCORE").arg(key).arg(&fields),
+                (ViewKey::Figures(FigureKey::Counters(_) | FigureKey::Engagement(_)), false) => {
+                    pipeline.cmd("HMGET").arg(key).arg(&fields)
                 }
+                (ViewKey::Marker | ViewKey::Unknown, _) => pipeline.exists(key),
+                (ViewKey::State(..), _)
+                | (ViewKey::Figures(FigureKey::Counters(_) | FigureKey::Engagement(_)), true) => pipeline.hgetall(key),
             };
-            read.push((scope, parsed, name));
+            read.push((scope, parsed, name, fields));
         }
         let answers: Vec<RedisResult<redis::Value>> = self.0.store.client().run_commands(pipeline).await?;
-        let (now, mut rows) = (SystemClock.now(), vec![]);
-        for ((scope, parsed, name), answer) in read.into_iter().zip(answers) {
+        let (now, mut rows) = (self.0.comparison_time(), vec![]);
+        for ((scope, parsed, name, fields), answer) in read.into_iter().zip(answers) {
             let of_key = match parsed {
                 ViewKey::Marker => vec![],
                 ViewKey::Unknown if answer == Ok(redis::Value::Int(0)) => vec![],
                 ViewKey::Unknown => vec![ReadModelRow::new(UNKNOWN, name, ())],
-                ViewKey::State(kind, shard, id) => self.state_rows((kind, shard), &id, decode_answer(answer), now),
-                ViewKey::Figures(figure_key) => self.figure_rows(&figure_key, decode_answer(answer), now),
+                ViewKey::State(kind, shard, id) => {
+                    self.state_rows((kind, shard), &id, decode_answer(answer, vec![]), now)
+                }
+                ViewKey::Figures(figure_key) => self.figure_rows(&figure_key, decode_answer(answer, fields), now),
             };
             rows.extend(of_key.into_iter().map(|row| ScannedRow { scope, row }));
         }
         Ok(rows)
     }
 
-    fn key_names(row: &RowKey) -> Vec<String> {
+    fn key_names(row: &RowKey) -> Vec<(String, Option<String>)> {
         let RowKey { table, key } = row;
         if let Some(kind) = StateKind::ALL.into_iter().find(|kind| kind.name() == *table) {
             let shard_and_id =
                 if kind.is_part() { tag_name(key).map(|(shard, id)| (shard.to_owned(), id)) } else { None };
             let (shard, id) = shard_and_id.unwrap_or_else(|| (KeyShard::for_id(key).to_string(), key.as_str()));
-            return vec![format!("{{{shard}}}:{}:{id}", kind.name())];
+            return vec![(format!("{{{shard}}}:{}:{id}", kind.name()), None)];
         }
         if *table == UNKNOWN {
-            return vec![key.clone()];
+            return vec![(key.clone(), None)];
         }
-        // A key of figures, a space and a field. Both may have spaces, so several keys are possible.
-        let before_spaces = key.match_indices(' ').filter_map(|(end, _)| key.get(..end));
-        let names =
-            before_spaces.chain([key.as_str()]).filter(|name| matches!(ViewKey::parse(name), ViewKey::Figures(_)));
-        names.map(str::to_owned).collect()
+        // A key of figures, a space and a field. Both may have spaces, so several keys are possible. A damaged key has no
+        // field.
+        let split = |(end, _): (usize, &str)| Some((key.get(..end)?, Some(key.get(end + 1..)?)));
+        let splits = key.match_indices(' ').filter_map(split).chain([(key.as_str(), None)]);
+        let names = splits.filter(|(name, _)| matches!(ViewKey::parse(name), ViewKey::Figures(_)));
+        names.map(|(name, field)| (name.to_owned(), field.map(str::to_owned))).collect()
     }
 }
 
@@ -189,8 +194,14 @@ fn parse_state_hash(kind: StateKind, fields: &[(Vec<u8>, Vec<u8>)]) -> Option<Ve
     Some(VersionedState { version, state: ViewState::from_json(kind, &state).ok()? })
 }
 
-fn decode_answer(answer: RedisResult<redis::Value>) -> RedisResult<FieldsAndValues> {
-    Ok(redis::from_redis_value(answer?)?)
+/// Decodes all fields with their values, or the values of `asked` fields, of which the key may not have each.
+fn decode_answer(answer: RedisResult<redis::Value>, asked: Vec<String>) -> RedisResult<FieldsAndValues> {
+    if asked.is_empty() {
+        return Ok(redis::from_redis_value(answer?)?);
+    }
+    let values: Vec<Option<Vec<u8>>> = redis::from_redis_value(answer?)?;
+    let fields = asked.into_iter().zip(values);
+    Ok(fields.filter_map(|(field, value)| Some((field.into_bytes(), value?))).collect())
 }
 
 #[cfg(test)]
@@ -204,19 +215,19 @@ mod tests {
         let (engagement, counters) =
             (format!("{{{shard}}}:engagement:036:A B"), format!("{{{shard}}}:counters:opportunities"));
         let (board, unknown) = (format!("{{{shard}}}:top:viewed:2026-03-01"), "oportunity:1".to_owned());
-        for (table, key, name) in [
-            ("opportunity", "036:A B".to_owned(), format!("{{{shard}}}:opportunity:036:A B")),
-            ("visit_part", format!("{{{shard}}}:v 1"), part),
-            (FIGURES, format!("{engagement} viewed"), engagement.clone()),
-            (FIGURES, engagement.clone(), engagement),
-            (FIGURES, format!("{counters} agency:D O D"), counters),
-            (FIGURES, format!("{board} 036:A B"), board),
-            (UNKNOWN, unknown.clone(), unknown),
+        for (table, key, name, field) in [
+            ("opportunity", "036:A B".to_owned(), format!("{{{shard}}}:opportunity:036:A B"), None),
+            ("visit_part", format!("{{{shard}}}:v 1"), part, None),
+            (FIGURES, format!("{engagement} viewed"), engagement.clone(), Some("viewed")),
+            (FIGURES, engagement.clone(), engagement, None),
+            (FIGURES, format!("{counters} agency:D O D"), counters, Some("agency:D O D")),
+            (FIGURES, format!("{board} 036:A B"), board, Some("036:A B")),
+            (UNKNOWN, unknown.clone(), unknown, None),
         ] {
             let names = ViewRows::key_names(&RowKey { table, key: key.clone() });
-            assert!(names.contains(&name), "{table} {key}: {names:?}");
+            assert!(names.contains(&(name, field.map(str::to_owned))), "{table} {key}: {names:?}");
         }
         let marker = RowKey { table: GENERATION_ROW, key: GENERATION_ROW.to_owned() };
-        assert_eq!(ViewRows::key_names(&marker), Vec::<String>::new());
+        assert_eq!(ViewRows::key_names(&marker), vec![]);
     }
 }

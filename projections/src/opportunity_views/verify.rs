@@ -19,8 +19,6 @@ use crate::{
 
 /// Table of figures.
 pub(super) const FIGURES: &str = "figures";
-/// Table of unknown keys.
-pub(super) const UNKNOWN: &str = "unknown";
 /// Content of a key that cannot be decoded; never expected.
 pub(super) const DAMAGED: &str = "damaged";
 

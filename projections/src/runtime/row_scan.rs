@@ -13,6 +13,12 @@ pub trait RowScan: Send {
     /// The next rows; possibly none. `None` is the end.
     fn next_rows(&mut self) -> BoxFuture<'_, Result<Option<Vec<ScannedRow>>, QueryError>>;
 
+    /// Whether a row that did not change may be returned more than once.
+    fn repeats_rows(&self) -> bool;
+
+    /// The number of keys from which on reading all rows of a scope costs less than [`Self::read_rows`].
+    fn key_limit(&self) -> usize;
+
     /// The rows with these keys, as they are stored now, and perhaps others.
     fn read_rows<'a>(&'a mut self, keys: &'a [RowKey]) -> BoxFuture<'a, Result<Vec<ReadModelRow>, QueryError>>;
 }

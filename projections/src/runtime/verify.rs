@@ -8,9 +8,11 @@
 //! Workers are blocked only while one scope is read. The comparison is exact while events arrive: a scope matches its
 //! checkpoints when it is read, and its fold ends at the same checkpoints.
 //!
-//! A long log is compared in several passes, each with the streams of some buckets, so that memory is bounded. It is read
-//! once nevertheless: see [`event_spill`]. So is a store that cannot select the rows of some buckets; then workers are
-//! blocked only while rows that differ are read again: see [`scanned_store`].
+//! A long log is compared in several passes, each with the streams of some buckets, so that memory is bounded. Events and
+//! rows of further passes wait in files: see [`event_spill`]. A store that cannot select the rows of some buckets is
+//! scanned once, without the lock, and its scopes are compared with the checkpoints at the end of the scan; rows that
+//! differ, and totals that have changed meanwhile, are read again as above before they are reported, and their pass is
+//! folded again: see [`scanned_store`].
 
 mod applied_events;
 mod difference;
@@ -129,7 +131,8 @@ pub enum VerifyError {
     Log(#[from] StoreError),
     /// A temporary file cannot be written or read. It holds the events of a long log, or the rows of its store.
     #[error(
-        "keeping events and rows in temporary files, which need up to half of the log's size; TMPDIR names their folder"
+        "keeping events and rows in temporary files, which need a fifth of the log's size and some 60 bytes for each row; \
+         TMPDIR names their folder"
     )]
     TemporaryFile(#[source] std::io::Error),
     /// The broker does not return the partition counts.
@@ -177,8 +180,9 @@ impl ProjectionRuntime {
             differences: vec![],
             difference_count: 0,
         };
-        let run = VerifyRun { runtime: self, projection: handle, partitions, end, progress: &progress, report };
-        run.compare_passes(&plan_passes(options, end)).await
+        let (progress, scanned_rows) = (&progress, 0);
+        let run = VerifyRun { runtime: self, projection: handle, partitions, end, progress, report, scanned_rows };
+        run.compare_passes(&plan_passes(options, end), end > options.pass_events).await
     }
 
     /// The topic and partition of an event.

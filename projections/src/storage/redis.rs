@@ -44,5 +44,5 @@ pub(crate) use self::{
     redis_client::escape_glob,
     script_call::{RedisScript, ScriptCall},
     state_key::parse_raw_state,
-    store_scan::{KeyRows, NamedKey, StoreScan},
+    store_scan::{KeyRows, NamedKey, StoreScan, UNKNOWN},
 };

@@ -8,13 +8,11 @@ use super::{queries::TenantViews, stored_aggregate::AggregateFold, tenant_aggreg
 use crate::{
     QueryError,
     runtime::{ReadModelRow, RowKey, RowScope, ScannedRow},
-    storage::redis::{GENERATION_ROW, KeyRows, NamedKey, VersionedStateStore, tag_name},
+    storage::redis::{GENERATION_ROW, KeyRows, NamedKey, UNKNOWN, VersionedStateStore, tag_name},
 };
 
 /// Table of list entries.
 const LISTS: &str = "lists";
-/// Table of unknown keys.
-const UNKNOWN: &str = "unknown";
 /// Content of a key that cannot be decoded; never expected.
 const DAMAGED: &str = "damaged";
 
@@ -86,7 +84,8 @@ impl KeyRows for TenantViewRows {
 
     async fn read_keys(&self, keys: Vec<NamedKey>) -> Result<Vec<ScannedRow>, QueryError> {
         let (mut names, mut pipeline) = (vec![], redis::pipe());
-        for NamedKey { key, name } in keys {
+        // A list is read as a whole: it has the aggregates of one tenant.
+        for NamedKey { key, name, .. } in keys {
             match TenantViewKey::parse(&name) {
                 TenantViewKey::Stream(..) => pipeline.hgetall(key),
                 TenantViewKey::List(..) => pipeline.zrange(key, 0, -1),
@@ -103,13 +102,13 @@ impl KeyRows for TenantViewRows {
         Ok(rows)
     }
 
-    fn key_names(row: &RowKey) -> Vec<String> {
+    fn key_names(row: &RowKey) -> Vec<(String, Option<String>)> {
         let RowKey { table, key } = row;
         if *table == UNKNOWN {
-            return vec![key.clone()];
+            return vec![(key.clone(), None)];
         }
         if let Some(kind) = AggregateDescriptor::find(table) {
-            return parts_before(key, ':').map(|tenant| format!("{{{tenant}}}:{}:{key}", kind.name)).collect();
+            return parts_before(key, ':').map(|tenant| (format!("{{{tenant}}}:{}:{key}", kind.name), None)).collect();
         }
         if *table != LISTS {
             return vec![];
@@ -118,7 +117,7 @@ impl KeyRows for TenantViewRows {
         let names = lists.flat_map(|(kind, list)| {
             let split = |tenant: &str| {
                 let group = list.get(tenant.len()..)?.strip_prefix(':')?;
-                Some(format!("{{{tenant}}}:list:{kind}:{group}"))
+                Some((format!("{{{tenant}}}:list:{kind}:{group}"), None))
             };
             parts_before(list, ':').filter_map(split).collect::<Vec<_>>()
         });
@@ -177,9 +176,9 @@ mod tests {
             (UNKNOWN, "{acme}:x", "{acme}:x"),
         ] {
             let names = TenantViewRows::key_names(&RowKey { table, key: key.to_owned() });
-            assert!(names.contains(&name.to_owned()), "{table} {key}: {names:?}");
+            assert!(names.contains(&(name.to_owned(), None)), "{table} {key}: {names:?}");
         }
         let marker = RowKey { table: GENERATION_ROW, key: GENERATION_ROW.to_owned() };
-        assert_eq!(TenantViewRows::key_names(&marker), Vec::<String>::new());
+        assert_eq!(TenantViewRows::key_names(&marker), vec![]);
     }
 }

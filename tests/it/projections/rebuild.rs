@@ -8,7 +8,7 @@ use std::sync::{
 use domain::envelope::RawEnvelope;
 use eventstore::relay::{Relay, RelayConfig};
 use projections::{
-    opportunity_views::OpportunityViews,
+    opportunity_views::{KeyShard, OpportunityViews},
     runtime::{
         AnyProjection, DifferenceKind, Projection, ReadModelGeneration, RebuildError, RebuildOptions, RebuildProgress,
         RebuildReport, Supervisor, VerifyOptions, VerifyProgress,
@@ -156,36 +156,48 @@ async fn all_read_models_are_rebuilt_together_and_switched_by_one_pointer() {
 #[tokio::test(flavor = "multi_thread")]
 async fn events_that_arrive_during_a_verification_are_compared_and_differences_are_found() {
     let (field, views, all, service) = start_views_of_history().await;
-    let arrival = |number| RawEnvelope { aggregate_id: format!("097:ARRIVAL{number}"), ..history().remove(0) };
-    let arrived = AtomicUsize::new(0);
-    // At every report of the scan until some are there, so that the last ones come after all rows were read.
-    let let_arrive = |progress: VerifyProgress| {
-        if progress.position == 0 && progress.rows > 0 {
-            let number = arrived.fetch_add(1, Ordering::Relaxed);
-            let arriving = async {
-                field.record(&[arrival(number)]).await;
-                current(&field, &all[0], g(1)).await;
-            };
-            block_in_place(|| Handle::current().block_on(arriving));
-        }
+    let discovered = |id: String| RawEnvelope { aggregate_id: id, ..history().remove(0) };
+    let let_arrive = |id: String| {
+        let arriving = async {
+            field.record(&[discovered(id)]).await;
+            current(&field, &all[0], g(1)).await;
+        };
+        block_in_place(|| Handle::current().block_on(arriving));
     };
-
+    let is_scanning = |progress: VerifyProgress| progress.position == 0 && progress.rows > 0;
     let options = VerifyOptions { pass_events: 1, ..VerifyOptions::default() };
     let verify = async |progress: &(dyn Fn(VerifyProgress) + Send + Sync)| {
         field.runtime.verify(all[0].as_ref(), g(1), options, progress).await.unwrap()
     };
-    let report = verify(&let_arrive).await;
 
+    // At every report of the scan, so that the last one comes after all rows were read.
+    let arrived = AtomicUsize::new(0);
+    let report = verify(&|progress| {
+        if is_scanning(progress) {
+            let_arrive(format!("097:ARRIVAL{}", arrived.fetch_add(1, Ordering::Relaxed)));
+        }
+    })
+    .await;
     assert!(arrived.load(Ordering::Relaxed) > 1, "reported after the last row, too");
     assert!(report.is_clean(), "{:?}", report.differences);
 
-    // A stream that the log does not have: its state, and its figures in the counters of its shard.
-    super::apply(&views, &[RawEnvelope { aggregate_id: "097:INVENTED".to_owned(), ..history().remove(0) }]).await;
-    let report = verify(&|_| {}).await;
+    // A stream that the log does not have: its state, and its figures in the counters of its shard. One that arrives in the
+    // same shard during the scan makes of these what they should be.
+    super::apply(&views, &[discovered("097:INVENTED".to_owned())]).await;
+    let shard = KeyShard::for_id("097:INVENTED");
+    let late = (0..).map(|n| format!("097:LATE{n}")).find(|id| KeyShard::for_id(id) == shard).unwrap();
+    arrived.store(0, Ordering::Relaxed);
+    let report = verify(&|progress| {
+        if is_scanning(progress) && arrived.fetch_add(1, Ordering::Relaxed) == 0 {
+            let_arrive(late.clone());
+        }
+    })
+    .await;
     let found: Vec<String> = report.differences.iter().map(ToString::to_string).collect();
     assert!(found.contains(&"opportunity 097:INVENTED unexpected".to_owned()), "{found:?}");
+    let of_shard = format!("figures {{{shard}}}:counters:opportunities ");
+    assert_eq!(found.iter().filter(|difference| difference.starts_with(&of_shard)).count(), 4, "{found:?}");
     assert_eq!(report.difference_count, 5, "{found:?}");
-    assert!(found.iter().filter(|difference| difference.starts_with("figures {")).count() == 4, "{found:?}");
     service.stop().await;
 }
 

@@ -18,8 +18,8 @@ use crate::runtime::{
 /// Number of lanes of a part that write concurrently.
 const LANE_COUNT: usize = 3;
 
-/// The log is read in portions; a lane applies those that wait for it together, at most so many. It begins with the first
-/// portion, while the others are read, and has full batches as soon as reading is faster than writing.
+/// The log is read in portions, of which a lane applies so many together. It begins with those that are there, while the
+/// others are read, and waits for a full batch from then on, until the log ends: stores handle few large batches better.
 pub(super) const PORTIONS_PER_BATCH: usize = 8;
 
 /// Consecutive failures after which filling ends with an error; the next rebuild resumes it.
@@ -58,9 +58,18 @@ pub(super) struct FillLanes {
     stop: CancellationToken,
 }
 
+/// The share that a lane has of a portion.
+struct LanePortion {
+    /// Number of the portion.
+    number: u64,
+    records: Vec<ConsumedRecord>,
+    /// Whether the log ends after it, so that the lane should not wait for more.
+    is_last: bool,
+}
+
 struct FillLane {
     /// `None` after the last portion.
-    portions: Option<mpsc::Sender<(u64, Vec<ConsumedRecord>)>>,
+    portions: Option<mpsc::Sender<LanePortion>>,
     /// Number of the last portion that was applied.
     applied: watch::Receiver<u64>,
     /// `None` once its result is taken.
@@ -106,7 +115,8 @@ impl FillLanes {
         for (lane, share) in self.lanes.iter_mut().zip(shares) {
             let Some(portions) = &lane.portions else { return Err(LaneError::Stopped) };
             // An empty share is sent, too: it says that the lane has reached the end of the portion.
-            if portions.send((self.last_number, share)).await.is_err() {
+            let portion = LanePortion { number: self.last_number, records: share, is_last: false };
+            if portions.send(portion).await.is_err() {
                 return Err(lane.take_error().await);
             }
         }
@@ -125,8 +135,14 @@ impl FillLanes {
 
     /// Waits until every lane has applied everything.
     pub(super) async fn finish(&mut self) -> Result<(), LaneError> {
+        let last_number = self.last_number;
         for lane in &mut self.lanes {
-            let last_number = self.last_number;
+            let Some(portions) = &lane.portions else { return Err(LaneError::Stopped) };
+            if portions.send(LanePortion { number: last_number, records: vec![], is_last: true }).await.is_err() {
+                return Err(lane.take_error().await);
+            }
+        }
+        for lane in &mut self.lanes {
             if lane.applied.wait_for(|applied| *applied >= last_number).await.is_err() {
                 return Err(lane.take_error().await);
             }
@@ -169,23 +185,21 @@ impl FillLane {
 async fn apply_lane(
     worker: Worker,
     runtime: ProjectionRuntime,
-    mut portions: mpsc::Receiver<(u64, Vec<ConsumedRecord>)>,
+    mut portions: mpsc::Receiver<LanePortion>,
     applied: watch::Sender<u64>,
     stop: CancellationToken,
 ) -> Result<(), LaneError> {
     let mut assignment = PartitionAssignmentState::default();
+    let mut is_first = true;
     loop {
+        let received = receive_batch(&mut portions, is_first);
         let received = tokio::select! {
             biased;
             () = stop.cancelled() => return Err(LaneError::Stopped),
-            received = portions.recv() => received,
+            received = received => received,
         };
-        let Some((mut number, mut batch)) = received else { return Ok(()) };
-        for _ in 1..PORTIONS_PER_BATCH {
-            let Ok((later, more)) = portions.try_recv() else { break };
-            number = later;
-            batch.extend(more);
-        }
+        let Some(LanePortion { number, records: batch, .. }) = received else { return Ok(()) };
+        is_first = false;
         let mut failures = 0;
         while !batch.is_empty() {
             let permit = tokio::select! {
@@ -214,9 +228,40 @@ async fn apply_lane(
     }
 }
 
+/// The portions of a batch as one; `None` after the last one.
+async fn receive_batch(portions: &mut mpsc::Receiver<LanePortion>, is_first: bool) -> Option<LanePortion> {
+    let mut batch = portions.recv().await?;
+    for _ in 1..PORTIONS_PER_BATCH {
+        if batch.is_last {
+            break;
+        }
+        let more = if is_first { portions.try_recv().ok() } else { portions.recv().await };
+        let Some(LanePortion { number, records, is_last }) = more else { break };
+        (batch.number, batch.is_last) = (number, is_last);
+        batch.records.extend(records);
+    }
+    Some(batch)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn the_first_batch_is_what_is_there_and_later_ones_are_full_until_the_log_ends() {
+        let (sender, mut portions) = mpsc::channel(2 * PORTIONS_PER_BATCH);
+        let send = |number, is_last| sender.try_send(LanePortion { number, records: vec![], is_last }).unwrap();
+        send(1, false);
+        send(2, false);
+        assert_eq!(receive_batch(&mut portions, true).await.map(|batch| batch.number), Some(2));
+        let full = 2 + PORTIONS_PER_BATCH as u64;
+        (3..=full + 1).for_each(|number| send(number, false));
+        assert_eq!(receive_batch(&mut portions, false).await.map(|batch| batch.number), Some(full));
+        send(full + 1, true);
+        assert_eq!(receive_batch(&mut portions, false).await.map(|batch| batch.number), Some(full + 1));
+        drop(sender);
+        assert!(receive_batch(&mut portions, false).await.is_none());
+    }
 
     fn lanes(applied: [&watch::Sender<u64>; 2]) -> FillLanes {
         let lane = |sender: &watch::Sender<u64>| FillLane { portions: None, applied: sender.subscribe(), task: None };

@@ -28,6 +28,11 @@ impl AppliedEvents {
         Ok(Self { checkpoint, parked, dropped })
     }
 
+    /// Whether an event of a partition is in the store.
+    pub(super) fn includes(&self, event: &RawEnvelope, partition: &(String, i32)) -> bool {
+        self.has_reached(event, partition) && !self.has_left_out(event)
+    }
+
     /// Whether an event of a partition is at or below its checkpoint.
     pub(super) fn has_reached(&self, event: &RawEnvelope, partition: &(String, i32)) -> bool {
         self.checkpoint.0.get(partition).is_some_and(|applied| event.position <= applied.position)

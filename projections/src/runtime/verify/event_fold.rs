@@ -3,11 +3,11 @@
 use domain::{envelope::RawEnvelope, log_reader::LogRange};
 
 use super::{
-    Difference, VerifyError,
+    VerifyError,
     event_spill::{EventSpill, SpilledEvents},
     scope_comparison::ScopeComparison,
 };
-use crate::runtime::{AnyProjection, ProjectionRuntime, consumer::PartitionCounts, error::error_chain};
+use crate::runtime::{AnyProjection, ProjectionRuntime, consumer::PartitionCounts};
 
 /// The folds of one pass, and where their events come from.
 pub(super) struct EventFold<'a> {
@@ -91,12 +91,7 @@ impl EventFold<'_> {
         for event in events {
             let Some(partition) = self.runtime.topic_partition_of(event, self.partitions) else { continue };
             for comparison in &mut *self.comparisons {
-                if !comparison.includes_event(event, &partition) {
-                    continue;
-                }
-                if let Err(error) = comparison.fold.apply_event(event) {
-                    comparison.unreadable.push(Difference::unreadable(event, &error_chain(&error)));
-                }
+                comparison.apply_event(event, &partition);
             }
         }
         // Folding has no await point: this lets other tasks of this thread run between batches.

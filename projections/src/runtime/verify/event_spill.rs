@@ -10,7 +10,8 @@ use domain::envelope::RawEnvelope;
 
 use super::{
     VerifyError,
-    spill_file::{PassIndex, SpillReader, SpillWriter, run_blocking},
+    spill_file::{SpillReader, SpillWriter, run_blocking},
+    verify_plan::PassIndex,
 };
 use crate::runtime::{RowScope, VerifyScope};
 

@@ -4,9 +4,13 @@ use std::{io, vec};
 
 use super::{
     VerifyError,
-    spill_file::{PassIndex, SpillReader, SpillWriter, run_blocking},
+    spill_file::{SpillReader, SpillWriter, run_blocking},
+    verify_plan::PassIndex,
 };
 use crate::runtime::{ReadModelRow, RowScope, ScannedRow, VerifyScope};
+
+/// Rows that are read from a file at once.
+const BATCH_ROWS: usize = 10_000;
 
 /// A row in a file: its bucket, which totals have not, the index of its table, its key and its content.
 type SpilledRow<'a> = (Option<u32>, usize, std::borrow::Cow<'a, str>, u64);
@@ -68,18 +72,20 @@ pub(super) struct SpilledRows {
 }
 
 impl SpilledRows {
-    /// Reads all of them.
-    pub(super) async fn read_all(mut self) -> Result<Vec<ScannedRow>, VerifyError> {
+    /// The next rows; empty at the end.
+    pub(super) async fn read_rows(mut self) -> Result<(Self, Vec<ScannedRow>), VerifyError> {
         run_blocking(move || {
             let mut rows = vec![];
-            while let Some((bucket, table, key, content)) = self.file.read_value::<SpilledRow<'static>>()? {
+            while rows.len() < BATCH_ROWS
+                && let Some((bucket, table, key, content)) = self.file.read_value::<SpilledRow<'static>>()?
+            {
                 let Some(table) = self.tables.get(table).copied() else {
                     return Err(io::Error::new(io::ErrorKind::InvalidData, "a row of an unknown table"));
                 };
                 let row = ReadModelRow { table, key: key.into_owned(), content };
                 rows.push(ScannedRow { scope: bucket.map_or(RowScope::Totals, RowScope::Bucket), row });
             }
-            Ok(rows)
+            Ok((self, rows))
         })
         .await
     }
@@ -107,7 +113,9 @@ mod tests {
             let is_of_pass = |row: &&ScannedRow| scopes.iter().any(|scope| scope.contains_row(row.scope));
             let expected: Vec<_> = rows.iter().filter(is_of_pass).cloned().collect();
             assert!(expected.len() > 300);
-            assert_eq!(spilled.read_all().await.unwrap(), expected);
+            let (rest, found) = spilled.read_rows().await.unwrap();
+            assert_eq!(found, expected);
+            assert_eq!(rest.read_rows().await.unwrap().1, vec![]);
         }
     }
 }

@@ -1,6 +1,6 @@
 //! The rows of one scope of a store, with what the store had applied, and what the rows should be.
 
-use std::{collections::HashSet, future::Future, sync::Arc};
+use std::{collections::HashSet, future::Future, mem, sync::Arc};
 
 use domain::envelope::RawEnvelope;
 
@@ -13,7 +13,7 @@ use crate::{
     QueryError,
     runtime::{
         AnyProjection, ControlStore, ReadModelFold, ReadModelGeneration, ReadModelRow, RowKey, RowScan, VerifyScope,
-        control_store::postgres_error,
+        control_store::postgres_error, error::error_chain,
     },
 };
 
@@ -51,40 +51,88 @@ pub(super) struct ScopeComparison {
     /// Number of events left out because they are parked or dropped.
     pub(super) left_out: u64,
     pub(super) rows: Vec<ReadModelRow>,
-    pub(super) fold: Box<dyn ReadModelFold>,
-    pub(super) unreadable: Vec<Difference>,
+    fold: Box<dyn ReadModelFold>,
+    /// What the totals were when the scan began. Only totals have it: the content of another row says which event was the
+    /// last one.
+    begin: Option<BeginFold>,
+    unreadable: Vec<Difference>,
     /// The keys to compare; `None` for all.
     keys: Option<HashSet<RowKey>>,
 }
 
+/// The fold of the events that were applied when a scan began.
+struct BeginFold {
+    applied: Arc<AppliedEvents>,
+    fold: Box<dyn ReadModelFold>,
+}
+
 impl ScopeComparison {
-    /// A comparison with rows that are added later.
-    pub(super) fn new(projection: &Arc<dyn AnyProjection>, scope: &VerifyScope, applied: Arc<AppliedEvents>) -> Self {
-        let (scope, fold) = (scope.clone(), projection.fold(scope));
-        Self { scope, applied, left_out: 0, rows: vec![], fold, unreadable: vec![], keys: None }
+    fn new(fold: Box<dyn ReadModelFold>, scope: &VerifyScope, applied: Arc<AppliedEvents>) -> Self {
+        let scope = scope.clone();
+        Self { scope, applied, left_out: 0, rows: vec![], fold, begin: None, unreadable: vec![], keys: None }
+    }
+
+    /// A comparison with rows of a scan, which are added later. `begin` and `end` are what the store had applied when the
+    /// scan began and when it ended.
+    pub(super) fn scanned(
+        projection: &Arc<dyn AnyProjection>,
+        scope: &VerifyScope,
+        begin: &Arc<AppliedEvents>,
+        end: &Arc<AppliedEvents>,
+    ) -> Self {
+        let begin = match scope {
+            VerifyScope::Totals => Some(BeginFold { applied: Arc::clone(begin), fold: projection.fold(scope) }),
+            VerifyScope::Buckets(_) => None,
+        };
+        Self { begin, ..Self::new(projection.fold(scope), scope, Arc::clone(end)) }
     }
 
     /// Reads the rows of a scope while no worker writes to the store.
     pub(super) async fn read(compared: ComparedGeneration<'_>, scope: &VerifyScope) -> Result<Self, VerifyError> {
+        // Before the rows: a comparison begins with its fold.
+        let fold = compared.projection.fold(scope);
         let (applied, rows) = compared.read_locked(compared.projection.read_back(scope)).await?;
-        Ok(Self { rows, ..Self::new(compared.projection, scope, Arc::new(applied)) })
+        Ok(Self { rows, ..Self::new(fold, scope, Arc::new(applied)) })
     }
 
-    /// Reads the rows with these keys again, while no worker writes to the store.
+    /// Reads the rows with these keys again, while no worker writes to the store. All rows of the scope, if that costs less.
     pub(super) async fn read_again(
         compared: ComparedGeneration<'_>,
         scope: &VerifyScope,
         scan: &mut dyn RowScan,
-        keys: Vec<RowKey>,
+        keys: HashSet<RowKey>,
     ) -> Result<Self, VerifyError> {
-        let (applied, rows) = compared.read_locked(scan.read_rows(&keys)).await?;
-        let keys = Some(keys.into_iter().collect());
-        Ok(Self { rows, keys, ..Self::new(compared.projection, scope, Arc::new(applied)) })
+        if keys.len() > scan.key_limit() {
+            return Self::read(compared, scope).await;
+        }
+        let fold = compared.projection.fold(scope);
+        let asked: Vec<_> = keys.iter().cloned().collect();
+        let (applied, mut rows) = compared.read_locked(scan.read_rows(&asked)).await?;
+        rows.retain(|row| keys.contains(&RowKey::from(row.clone())));
+        Ok(Self { rows, keys: Some(keys), ..Self::new(fold, scope, Arc::new(applied)) })
     }
 
-    /// Whether an event belongs to the scope and was applied when the rows were read. Counts events that are left out.
-    pub(super) fn includes_event(&mut self, event: &RawEnvelope, partition: &(String, i32)) -> bool {
-        if !self.scope.contains_stream(&event.aggregate_id) || !self.applied.has_reached(event, partition) {
+    /// Folds an event, if it belongs to the scope and was applied.
+    pub(super) fn apply_event(&mut self, event: &RawEnvelope, partition: &(String, i32)) {
+        if !self.scope.contains_stream(&event.aggregate_id) {
+            return;
+        }
+        if let Some(begin) = &mut self.begin
+            && begin.applied.includes(event, partition)
+        {
+            // The other fold reports an event that it cannot interpret.
+            drop(begin.fold.apply_event(event));
+        }
+        if self.includes_event(event, partition)
+            && let Err(error) = self.fold.apply_event(event)
+        {
+            self.unreadable.push(Difference::unreadable(event, &error_chain(&error)));
+        }
+    }
+
+    /// Whether an event of the scope was applied when the rows were read. Counts events that are left out.
+    fn includes_event(&mut self, event: &RawEnvelope, partition: &(String, i32)) -> bool {
+        if !self.applied.has_reached(event, partition) {
             return false;
         }
         let is_left_out = self.applied.has_left_out(event);
@@ -92,15 +140,31 @@ impl ScopeComparison {
         !is_left_out
     }
 
+    /// The events that could not be interpreted.
+    pub(super) fn take_unreadable(&mut self) -> Vec<Difference> {
+        mem::take(&mut self.unreadable)
+    }
+
     /// The rows that differ from those that follow from the log.
     pub(super) fn into_differing_rows(self) -> impl Iterator<Item = DifferingRow> {
-        let (mut expected, mut found) = (self.fold.expected_rows(), self.rows);
+        let mut expected = self.fold.expected_rows();
         if let Some(keys) = &self.keys {
-            let is_compared = |row: &ReadModelRow| keys.contains(&RowKey { table: row.table, key: row.key.clone() });
-            expected.retain(is_compared);
-            found.retain(is_compared);
+            expected.retain(|row| keys.contains(&RowKey::from(row.clone())));
         }
-        compare_rows(expected, found)
+        compare_rows(expected, self.rows)
+    }
+
+    /// The keys of the rows of a scan to read again: those that differ, and totals that have changed during the scan. One
+    /// that was wrong may be what another event has made of the right one meanwhile.
+    pub(super) fn into_uncertain_keys(self) -> HashSet<RowKey> {
+        let expected = self.fold.expected_rows();
+        let mut keys = HashSet::new();
+        if let Some(begin) = self.begin {
+            let changed = compare_rows(begin.fold.expected_rows(), expected.clone());
+            keys.extend(changed.map(DifferingRow::into_key));
+        }
+        keys.extend(compare_rows(expected, self.rows).map(DifferingRow::into_key));
+        keys
     }
 
     /// Number of its buckets.

@@ -1,4 +1,4 @@
-//! Values in compressed temporary files, one on each line, and which pass they belong to.
+//! Values in compressed temporary files, one on each line.
 
 use std::{
     fs::File,
@@ -9,7 +9,6 @@ use lz4_flex::frame::{FrameDecoder, FrameEncoder};
 use serde::{Serialize, de::DeserializeOwned};
 
 use super::VerifyError;
-use crate::runtime::{BUCKET_COUNT, RowScope, VerifyScope};
 
 /// A file that is written. It is unlinked when it is created, so that nothing remains of a process that is killed.
 pub(super) struct SpillWriter {
@@ -60,30 +59,6 @@ impl SpillReader {
     }
 }
 
-/// The index of the pass that compares a row or an event.
-pub(super) struct PassIndex {
-    /// For each bucket; `None` where no pass compares it.
-    buckets: Vec<Option<usize>>,
-    totals: Option<usize>,
-}
-
-impl PassIndex {
-    pub(super) fn new(passes: &[Vec<VerifyScope>]) -> Self {
-        let pass_of = |row| passes.iter().position(|scopes| scopes.iter().any(|scope| scope.contains_row(row)));
-        Self {
-            buckets: (0..BUCKET_COUNT).map(|bucket| pass_of(RowScope::Bucket(bucket))).collect(),
-            totals: pass_of(RowScope::Totals),
-        }
-    }
-
-    pub(super) fn find(&self, row: RowScope) -> Option<usize> {
-        match row {
-            RowScope::Bucket(bucket) => self.buckets.get(bucket as usize).copied().flatten(),
-            RowScope::Totals => self.totals,
-        }
-    }
-}
-
 /// Reads or writes files on a thread that may block.
 pub(super) async fn run_blocking<T: Send + 'static>(
     work: impl FnOnce() -> io::Result<T> + Send + 'static,
@@ -114,15 +89,5 @@ mod tests {
             }
             assert_eq!(found, values);
         }
-    }
-
-    #[test]
-    fn what_no_pass_compares_has_no_pass() {
-        let passes = [vec![VerifyScope::Buckets(0..=9), VerifyScope::Totals], vec![VerifyScope::Buckets(20..=29)]];
-        let index = PassIndex::new(&passes);
-        let found = [9, 10, 20, 255].map(|bucket| index.find(RowScope::Bucket(bucket)));
-        assert_eq!(found, [Some(0), None, Some(1), None]);
-        assert_eq!(index.find(RowScope::Totals), Some(0));
-        assert_eq!(PassIndex::new(&passes[1..]).find(RowScope::Totals), None);
     }
 }

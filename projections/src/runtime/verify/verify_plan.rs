@@ -3,7 +3,7 @@
 use uuid::Uuid;
 
 use super::VerifyOptions;
-use crate::runtime::{BUCKET_COUNT, VerifyScope};
+use crate::runtime::{BUCKET_COUNT, RowScope, VerifyScope};
 
 /// Approximate number of events whose rows are read as one part, while workers are blocked. Not fewer, because each part
 /// costs a scan of the store and some queries, whatever it holds.
@@ -54,6 +54,30 @@ fn sample_buckets(count: u32) -> Vec<u32> {
     let mut buckets: Vec<_> = (0..count).map(|number| (u32::from(random_byte) + number) % BUCKET_COUNT).collect();
     buckets.sort_unstable();
     buckets
+}
+
+/// The index of the pass that compares a row or an event.
+pub(super) struct PassIndex {
+    /// For each bucket; `None` where no pass compares it.
+    buckets: Vec<Option<usize>>,
+    totals: Option<usize>,
+}
+
+impl PassIndex {
+    pub(super) fn new(passes: &[Vec<VerifyScope>]) -> Self {
+        let pass_of = |row| passes.iter().position(|scopes| scopes.iter().any(|scope| scope.contains_row(row)));
+        Self {
+            buckets: (0..BUCKET_COUNT).map(|bucket| pass_of(RowScope::Bucket(bucket))).collect(),
+            totals: pass_of(RowScope::Totals),
+        }
+    }
+
+    pub(super) fn find(&self, row: RowScope) -> Option<usize> {
+        match row {
+            RowScope::Bucket(bucket) => self.buckets.get(bucket as usize).copied().flatten(),
+            RowScope::Totals => self.totals,
+        }
+    }
 }
 
 #[cfg(test)]
@@ -117,5 +141,15 @@ mod tests {
         let sample = || buckets(&plan_passes(VerifyOptions { sample: Some(100), ..VerifyOptions::default() }, 1));
         let chosen: std::collections::BTreeSet<_> = (0..200).flat_map(|_| sample()).collect();
         assert_eq!(chosen.len(), BUCKET_COUNT as usize);
+    }
+
+    #[test]
+    fn what_no_pass_compares_has_no_pass() {
+        let passes = [vec![VerifyScope::Buckets(0..=9), VerifyScope::Totals], vec![VerifyScope::Buckets(20..=29)]];
+        let index = PassIndex::new(&passes);
+        let found = [9, 10, 20, 255].map(|bucket| index.find(RowScope::Bucket(bucket)));
+        assert_eq!(found, [Some(0), None, Some(1), None]);
+        assert_eq!(index.find(RowScope::Totals), Some(0));
+        assert_eq!(PassIndex::new(&passes[1..]).find(RowScope::Totals), None);
     }
 }

@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use super::{
     VerifyError, VerifyProgress, VerifyReport,
-    difference::DifferingRow,
     event_fold::EventFold,
     event_spill::{EventSpill, SpilledEvents},
     scanned_store::ScannedStore,
@@ -21,14 +20,23 @@ pub(super) struct VerifyRun<'a> {
     pub(super) end: u64,
     pub(super) progress: &'a (dyn Fn(VerifyProgress) + Send + Sync),
     pub(super) report: VerifyReport,
+    /// Rows of the scan, if there was one.
+    pub(super) scanned_rows: u64,
 }
 
 impl VerifyRun<'_> {
-    /// Compares the scopes of each pass.
-    pub(super) async fn compare_passes(mut self, passes: &[Vec<VerifyScope>]) -> Result<VerifyReport, VerifyError> {
-        let total = self.count_positions(passes);
-        let mut scanned = ScannedStore::read(self.compared(), passes, self.progress, total).await?;
-        if scanned.is_some() {
+    /// Compares the scopes of each pass. A long log makes going through a whole store worth it.
+    pub(super) async fn compare_passes(
+        mut self,
+        passes: &[Vec<VerifyScope>],
+        is_long: bool,
+    ) -> Result<VerifyReport, VerifyError> {
+        let mut scanned = None;
+        if is_long {
+            scanned = ScannedStore::read(self.compared(), passes, self.progress, self.count_positions(passes)).await?;
+        }
+        if let Some(scanned) = &scanned {
+            self.scanned_rows = scanned.count;
             // All that was applied when the scan ended is read with the first pass.
             self.end = self.runtime.log.load_fence().await?.max(self.end);
         }
@@ -52,13 +60,13 @@ impl VerifyRun<'_> {
                 }
             }
             let mut events: Option<SpilledEvents> = spilled.next();
-            events = self.fold_events(&mut comparisons, events, &mut spill, Some(total)).await?;
+            events = self.fold_events(&mut comparisons, events, &mut spill, total).await?;
             if let Some(written) = spill.take() {
                 spilled = written.finish().await?.into_iter();
             }
             self.report.count_scopes(&comparisons);
             match &mut scanned {
-                Some(scanned) => self.confirm_differences(comparisons, scanned.scan.as_mut(), events).await?,
+                Some(scanned) => self.confirm_differences(comparisons, scanned.scan.as_mut(), events, total).await?,
                 None => self.report_differences(comparisons),
             }
         }
@@ -79,17 +87,16 @@ impl VerifyRun<'_> {
     }
 
     fn report_progress(&self, position: u64, end: u64) {
-        (self.progress)(VerifyProgress { position, end, rows: self.report.rows });
+        (self.progress)(VerifyProgress { position, end, rows: self.report.rows.max(self.scanned_rows) });
     }
 
-    /// Folds the events of a pass: the spilled ones, or else the log. Returns the spilled ones, to be read again. Reports
-    /// positions of the log if the number of positions to compare is given.
+    /// Folds the events of a pass: the spilled ones, or else the log. Returns the spilled ones, to be read again.
     async fn fold_events(
         &mut self,
         comparisons: &mut [ScopeComparison],
         events: Option<SpilledEvents>,
         spill: &mut Option<EventSpill>,
-        total: Option<u64>,
+        total: u64,
     ) -> Result<Option<SpilledEvents>, VerifyError> {
         let end = self.end;
         let mut fold = EventFold {
@@ -102,11 +109,7 @@ impl VerifyRun<'_> {
             let (spilled, count) = fold.fold_spilled(spilled, end).await?;
             (Some(spilled), count)
         } else {
-            let report_position = |position: u64| {
-                if let Some(total) = total {
-                    self.report_progress(position.min(end), total);
-                }
-            };
+            let report_position = |position: u64| self.report_progress(position.min(end), total);
             (None, fold.fold_log(end, spill, report_position).await?)
         };
         self.report.events += count;
@@ -115,38 +118,38 @@ impl VerifyRun<'_> {
 
     fn report_differences(&mut self, comparisons: Vec<ScopeComparison>) {
         for mut comparison in comparisons {
-            self.report.add_differences(std::mem::take(&mut comparison.unreadable));
+            self.report.add_differences(comparison.take_unreadable());
             self.report.add_differences(comparison.into_differing_rows().map(Into::into));
         }
     }
 
     /// Compares the rows that differ once more, as they are now, with the events that are applied now: they may have been
-    /// written after the scan had read them. They are read while no worker writes to the store.
+    /// written after the scan had read them. They are read while no worker writes to the store. The first pass, which has
+    /// the totals, reads the log again for this.
     async fn confirm_differences(
         &mut self,
         comparisons: Vec<ScopeComparison>,
         scan: &mut dyn RowScan,
         events: Option<SpilledEvents>,
+        total: u64,
     ) -> Result<(), VerifyError> {
-        let mut differing = vec![];
+        let mut uncertain = vec![];
         for mut comparison in comparisons {
-            self.report.add_differences(std::mem::take(&mut comparison.unreadable));
+            self.report.add_differences(comparison.take_unreadable());
             let scope = comparison.scope.clone();
-            let keys: Vec<_> = comparison.into_differing_rows().map(DifferingRow::into_key).collect();
+            let keys = comparison.into_uncertain_keys();
             if !keys.is_empty() {
-                differing.push((scope, keys));
+                uncertain.push((scope, keys));
             }
         }
         let mut again = vec![];
-        for (scope, keys) in differing {
-            let comparison = ScopeComparison::read_again(self.compared(), &scope, scan, keys).await?;
-            self.report.rows += comparison.rows.len() as u64;
-            again.push(comparison);
+        for (scope, keys) in uncertain {
+            again.push(ScopeComparison::read_again(self.compared(), &scope, scan, keys).await?);
         }
         if again.is_empty() {
             return Ok(());
         }
-        self.fold_events(&mut again, events, &mut None, None).await?;
+        self.fold_events(&mut again, events, &mut None, total).await?;
         for comparison in again {
             self.report.add_differences(comparison.into_differing_rows().map(Into::into));
         }

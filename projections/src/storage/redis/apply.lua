@@ -5,8 +5,8 @@
 -- KEYS: the tag's marker, the states, the keys of figures and lists ("targets").
 -- ARGV: number of states; number of targets; for each state the version that the transition builds on, the new version,
 -- the new state, its time to live in seconds (0 for ever); for each target its kind (shared_counts, own_counts,
--- ranking, members), when it expires (Unix seconds, 0 never), the number of its fields, and each field with the number
--- to add (for a member, 1 adds it and -1 removes it).
+-- ranking, members), when it expires (Unix seconds, 0 never), the number of its fields, and each field, once, with the
+-- number to add (for a member, 1 adds it and -1 removes it).
 -- Returns whether all states were written (1) or none (0), then for each state: 1 if it can be written, 0 if its stored
 -- version is another one, a text if its key is damaged.
 --
@@ -65,9 +65,9 @@ local function damage(kind, key, reason)
     local code = (kind == 'own_counts' or kind == 'members') and 'ONEKEY ' or 'SHAREDKEY '
     return redis.error_reply(code .. key .. ': ' .. reason)
 end
+-- Lua computes with 53 bits; no count has more.
 local function is_integer(text)
-    local number = tonumber(text)
-    return number and string.format('%.0f', number) == text
+    return string.find(text, '^-?%d+$') and string.format('%.0f', tonumber(text)) == text
 end
 
 -- Plans to add numbers to the fields of a hash, or to the scores of a sorted set. Returns an error, or nothing.

@@ -6,8 +6,9 @@ use redis_connections::{ClusterTopology, PrimaryNode};
 use super::{RedisClient, errors::unavailable_error, redis_client::escape_glob};
 use crate::QueryError;
 
-/// Number of keys that one `SCAN` command asks for. The server answers nobody else meanwhile: some milliseconds.
-const KEYS_PER_SCAN: usize = 4_000;
+/// Number of keys that one `SCAN` command asks for. The server answers nobody else meanwhile: about a
+/// millisecond.
+const KEYS_PER_SCAN: usize = 2_000;
 
 /// A scan of the keyspace. It may return a key more than once. Keys that are written or removed meanwhile may be missing.
 pub(crate) struct KeyScan {
