@@ -54,7 +54,8 @@ impl Default for VerifyOptions {
 /// Progress of verify.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct VerifyProgress {
-    /// Positions of the log compared so far; each counts twice if there are several passes.
+    /// Positions of the log compared so far; each counts twice if there are several passes. They begin again when the log is
+    /// read once more, for totals that have changed during a scan.
     pub position: u64,
     /// Positions to compare in total, counted likewise.
     pub end: u64,

@@ -1,5 +1,6 @@
 //! Redis: detail views, counters and leaderboards that move together, exactly once.
 
+mod apply_script;
 mod engagement;
 mod rejected_writes;
 mod state_cache;

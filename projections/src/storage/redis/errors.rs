@@ -8,7 +8,7 @@ use crate::{
     runtime::{ProjectionError, ReadModelGeneration},
 };
 
-const STORE: &str = "Redis";
+pub(super) const STORE: &str = "Redis";
 
 /// The markers of a prepared generation are missing.
 #[derive(Debug, thiserror::Error)]

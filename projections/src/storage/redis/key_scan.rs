@@ -3,12 +3,19 @@
 use redis::Cmd;
 use redis_connections::{ClusterTopology, PrimaryNode};
 
-use super::{RedisClient, errors::unavailable_error, redis_client::escape_glob};
+use super::{
+    RedisClient,
+    errors::{STORE, unavailable_error},
+    redis_client::escape_glob,
+};
 use crate::QueryError;
 
 /// Number of keys that one `SCAN` command asks for. The server answers nobody else meanwhile: about a
 /// millisecond.
 const KEYS_PER_SCAN: usize = 2_000;
+
+/// How often a scan begins again because slots have moved meanwhile.
+const MAX_REPETITIONS: u32 = 5;
 
 /// A scan of the keyspace. It may return a key more than once. Keys that are written or removed meanwhile may be missing.
 pub(crate) struct KeyScan {
@@ -16,6 +23,8 @@ pub(crate) struct KeyScan {
     pattern: String,
     /// `None` before the first page, and when it has to begin again.
     pass: Option<ScanPass>,
+    /// How often it may still begin again.
+    repetitions: u32,
 }
 
 /// A way through all primaries.
@@ -27,7 +36,7 @@ struct ScanPass {
 
 impl KeyScan {
     pub(super) fn new(client: RedisClient, prefix: &str) -> Self {
-        Self { client, pattern: format!("{}*", escape_glob(prefix)), pass: None }
+        Self { client, pattern: format!("{}*", escape_glob(prefix)), pass: None, repetitions: MAX_REPETITIONS }
     }
 
     /// The next keys; empty pages are possible, `None` is the end.
@@ -47,7 +56,13 @@ impl KeyScan {
                 return Ok(None);
             }
             // A slot has moved, perhaps from a primary that was not scanned yet to one that was.
-            self.pass = None;
+            let Some(left) = self.repetitions.checked_sub(1) else {
+                return Err(QueryError::Unavailable {
+                    store: STORE,
+                    source: "slots have moved during each scan".into(),
+                });
+            };
+            (self.pass, self.repetitions) = (None, left);
             return Ok(Some(vec![]));
         };
         let (next, keys) = self.client.scan_primary(primary, &scan_command(*cursor, &self.pattern)).await?;

@@ -10,12 +10,15 @@ use crate::QueryError;
 /// The policy under which a full server refuses writes and evicts nothing.
 const NO_EVICTION: &str = "noeviction";
 
+/// The lowest version, as major and minor number, that has all commands of the scripts.
+const LOWEST_VERSION: (u32, u32) = (6, 2);
+
 /// The fields of a server's `INFO`.
 type ServerInfo<'a> = HashMap<&'a str, &'a str>;
 
 impl RedisClient {
-    /// Warnings about every server: it evicts keys when it is full, has fewer replicas than the settings ask for, or is a
-    /// node of a cluster that the settings do not mention. Each says what to do.
+    /// Warnings about every server: it is too old, evicts keys when it is full, has fewer replicas than the settings ask for,
+    /// or is a node of a cluster that the settings do not mention. Each says what to do.
     pub(crate) async fn server_warnings(&self) -> Result<Vec<String>, QueryError> {
         let answers = self.connection().query_primaries(&redis::cmd("INFO")).await.map_err(unavailable_error)?;
         let mut warnings = vec![];
@@ -23,6 +26,7 @@ impl RedisClient {
             let text: String = redis::from_redis_value(answer).map_err(|error| unavailable_error(error.into()))?;
             let info = parse_info(&text);
             let server = if self.is_cluster() { primary.to_string() } else { "Redis".to_owned() };
+            warnings.extend(describe_version(&server, &info));
             warnings.extend(describe_eviction(&server, &info));
             warnings.extend(describe_missing_replicas(&server, &info, self.acknowledging_replicas()));
             if !self.is_cluster() && info.get("cluster_enabled") == Some(&"1") {
@@ -42,6 +46,16 @@ impl RedisClient {
 
 fn parse_info(text: &str) -> ServerInfo<'_> {
     text.lines().filter_map(|line| line.trim().split_once(':')).collect()
+}
+
+fn describe_version(server: &str, info: &ServerInfo<'_>) -> Option<String> {
+    let version = info.get("redis_version")?;
+    let mut numbers = version.split('.').map(|number| number.parse::<u32>().ok());
+    let found = (numbers.next()??, numbers.next()??);
+    let (major, minor) = LOWEST_VERSION;
+    (found < LOWEST_VERSION).then(|| {
+        format!("{server} has version {version}, which lacks commands that read models are written with: use {major}.{minor} or later")
+    })
 }
 
 fn describe_eviction(server: &str, info: &ServerInfo<'_>) -> Option<String> {
@@ -90,6 +104,15 @@ mod tests {
         for policy in ["allkeys-lru", "volatile-ttl", "allkeys-random"] {
             let warning = describe_eviction("Redis", &parse_info(&info(policy, "14680064"))).unwrap();
             assert!(warning.contains(policy) && warning.contains("7 evicted"), "{warning}");
+        }
+    }
+
+    #[test]
+    fn a_server_that_is_too_old_is_named_with_its_version() {
+        for (version, is_too_old) in [("6.0.16", true), ("5.2.1", true), ("6.2.5", false), ("8.2.0", false)] {
+            let text = format!("# Server\r\nredis_version:{version}\r\n");
+            let warning = describe_version("Redis", &parse_info(&text));
+            assert_eq!(warning.is_some_and(|warning| warning.contains(version)), is_too_old, "{version}");
         }
     }
 
