@@ -128,7 +128,9 @@ impl KeyRows for ViewRows {
         let split = |(end, _): (usize, &str)| Some((key.get(..end)?, Some(key.get(end + 1..)?)));
         let splits = key.match_indices(' ').filter_map(split).chain([(key.as_str(), None)]);
         let names = splits.filter(|(name, _)| matches!(ViewKey::parse(name), ViewKey::Figures(_)));
-        names.map(|(name, field)| (name.to_owned(), field.map(str::to_owned))).collect()
+        // A field that is no UTF-8 has lost bytes, and cannot be asked for alone.
+        let is_whole = !key.contains(char::REPLACEMENT_CHARACTER);
+        names.map(|(name, field)| (name.to_owned(), field.filter(|_| is_whole).map(str::to_owned))).collect()
     }
 }
 
