@@ -1,7 +1,7 @@
 //! Documents over a WebSocket: several at a time, subscriptions included.
 
 use std::{
-    sync::Arc,
+    sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -12,6 +12,7 @@ use futures::{
     stream::{self, BoxStream},
 };
 use tokio::sync::Semaphore;
+use tokio_util::task::TaskTracker;
 
 use super::{GraphQl, error_response, invalid_query_response, operation_metrics, queue_full_response};
 use crate::{
@@ -34,6 +35,8 @@ pub(crate) struct GraphQlSession {
     /// Permit of the connection, marked busy while a document is executed so that no other connection takes it.
     socket_slot: SocketPermit,
     document_permits: Arc<Semaphore>,
+    /// Documents other than subscriptions that are not complete.
+    unanswered: TaskTracker,
     /// Time limit of queries and mutations.
     time_limit: Duration,
 }
@@ -47,14 +50,23 @@ impl GraphQlSession {
         socket_slot: SocketPermit,
         time_limit: Duration,
     ) -> Self {
+        let unanswered = TaskTracker::new();
+        // Nothing waits for its end but for a moment at which it is empty.
+        unanswered.close();
         Self {
             identity,
             request_gate,
             address,
             socket_slot,
             document_permits: Arc::new(Semaphore::new(MAX_CONCURRENT_DOCUMENTS)),
+            unanswered,
             time_limit,
         }
+    }
+
+    /// Returns when every document is complete, subscriptions aside.
+    pub(crate) async fn wait_until_answered(&self) {
+        self.unanswered.wait().await;
     }
 
     /// When the credentials expire; `None` if they do not.
@@ -82,6 +94,9 @@ impl GraphQlSession {
             )));
         };
         let busy = self.socket_slot.mark_busy();
+        // Held until the stream ends: a client sends a document again that is answered and not complete.
+        let unanswered = Arc::new(Mutex::new(Some(self.unanswered.token())));
+        let unanswered_document = Arc::clone(&unanswered);
         let (session, graphql) = (self.clone(), graphql.clone());
         let begin = async move {
             // Documents over WebSocket are charged like HTTP requests.
@@ -104,6 +119,7 @@ impl GraphQlSession {
                 Err(error) => return answer(error_response(error.to_string(), "UNAVAILABLE")),
             };
             if document.kind() == OperationType::Subscription {
+                drop(unanswered_document.lock().unwrap_or_else(PoisonError::into_inner).take());
                 return graphql.run_stream(document, &identity);
             }
             let (subject, waiting_since) = (&identity.rate_limit_subject, Instant::now());
@@ -120,7 +136,7 @@ impl GraphQlSession {
             .flatten()
             .map(move |answer| {
                 // Holds the permits for as long as the stream lives.
-                let _held = (&permit, &busy);
+                let _held = (&permit, &busy, &unanswered);
                 answer
             })
             .boxed()

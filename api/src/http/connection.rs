@@ -13,12 +13,18 @@
 //! In every state, the connection of a client that reads nothing of what is written to it is closed after
 //! `write_timeout`. The time until a response begins is limited by the routes, and `WebSocket`s by their pings.
 //!
+//! A stop breaks no request ([`ServerStop`]). From its announcement on, each answer over HTTP/1 says that it is the last of
+//! its connection, and HTTP/2 sends GOAWAY. When it begins, what the kernel has accepted is served too, and a connection
+//! without a request is closed only half a second later, because its client may have just sent one.
+//!
 //! Metrics, by edge: `medhub_connections_open`, `medhub_connections_refused_total` by the limit (`total`, `address`), and
 //! `medhub_connections_timed_out_total` by what did not come in time (`handshake`, `header`, `idle`).
 
+mod connection_limits;
 mod connection_monitor;
 mod connection_permits;
 mod server_certificate;
+mod server_stop;
 
 use std::{convert::Infallible, io, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
 
@@ -26,7 +32,7 @@ use axum::{
     Router,
     body::Body,
     extract::ConnectInfo,
-    http::{HeaderValue, Method, StatusCode, header},
+    http::{HeaderValue, Method, StatusCode, Version, header},
     response::IntoResponse,
 };
 use hyper::{
@@ -46,13 +52,12 @@ use tokio::{
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tower::Service;
 
-pub use self::server_certificate::ServerCertificate;
+pub use self::{connection_limits::ConnectionLimits, server_certificate::ServerCertificate, server_stop::ServerStop};
 use self::{
     connection_monitor::{ConnectionMonitor, MonitoredStream},
     connection_permits::{ConnectionPermit, ConnectionPermits},
 };
 use super::{client_address::ClientAddress, observed_body::ObservedBody, problem::Problem, status_route};
-use crate::config::HttpConfig;
 
 /// Concurrent requests of one HTTP/2 connection.
 const MAX_CONCURRENT_STREAMS: u32 = 128;
@@ -75,95 +80,52 @@ const RESERVED_LIFETIME: Duration = Duration::from_secs(10);
 /// Seconds after which a client whose connection is beyond a limit may retry.
 const RETRY_AFTER_S: u64 = 1;
 
-/// How long a connection without a request may stay open when the process stops.
+/// Connections that the kernel has accepted and this process has not, at most: the length of the listener's queue.
+const MAX_PENDING_CONNECTIONS: usize = 1024;
+
+/// How long a connection without a request may stay open when the process stops: a request may be on its way.
 const SHUTDOWN_GRACE: Duration = Duration::from_millis(500);
 
-/// Limits of the number of connections and timeouts of each.
-#[derive(Debug, Clone)]
-pub struct ConnectionLimits {
-    header_timeout: Duration,
-    idle_timeout: Duration,
-    write_timeout: Duration,
-    max_connections: usize,
-    /// `None` if all connections come from one proxy.
-    max_per_address: Option<usize>,
-    /// Name of the edge in metrics.
-    edge: &'static str,
-}
+/// The same over HTTP/2, whose connections end by themselves once the client has got everything: what a slow client has not
+/// read yet is not seen here.
+const HTTP2_SHUTDOWN_GRACE: Duration = Duration::from_secs(4);
 
-impl ConnectionLimits {
-    /// Creates the limits of `config`. Behind a proxy all clients have the same address, so that there is no limit per
-    /// address.
-    pub fn new(config: &HttpConfig, is_behind_proxy: bool) -> Self {
-        Self {
-            header_timeout: Duration::from_millis(config.header_timeout_ms.max(1)),
-            idle_timeout: Duration::from_millis(config.idle_timeout_ms.max(1)),
-            write_timeout: Duration::from_millis(config.write_timeout_ms.max(1)),
-            max_connections: config.max_connections,
-            max_per_address: (!is_behind_proxy).then_some(config.max_connections_per_address),
-            edge: "HTTP",
-        }
-    }
+/// How long clients may take to close their `WebSocket`s after they have been told.
+const SOCKET_CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 
-    /// The same limits for another edge, with its name in metrics.
-    #[must_use]
-    pub fn for_edge(self, edge: &'static str) -> Self {
-        Self { edge, ..self }
-    }
-}
-
-impl ConnectionLimits {
-    /// Limits the connections to a quarter of the file descriptors: two edges use these limits, and half of the
-    /// descriptors are for everything else.
-    pub fn cap_by_open_files(&mut self, files: usize) {
-        let max_connections = files / 4;
-        if max_connections < self.max_connections {
-            tracing::warn!(
-                files,
-                connections = max_connections,
-                "the limit of open files (ulimit -n) allows fewer connections than http.max_connections"
-            );
-            self.max_connections = max_connections;
-        }
-    }
-}
-
-/// Serves connections until `stop` is cancelled, and then until no request is in progress.
+/// Serves connections until `stop` begins, and then until no request is in progress.
 /// With a certificate all of them use TLS.
 pub async fn serve(
     listener: TcpListener,
     certificate: Option<ServerCertificate>,
     router: Router,
     limits: ConnectionLimits,
-    stop: CancellationToken,
+    stop: ServerStop,
 ) {
-    let edge = limits.edge;
-    let open = gauge!("medhub_connections_open", "edge" => edge);
-    let (tracker, permits) =
-        (TaskTracker::new(), ConnectionPermits::new(limits.max_connections, limits.max_per_address, open));
+    let open = gauge!("medhub_connections_open", "edge" => limits.edge);
+    let permits = ConnectionPermits::new(limits.max_connections, limits.max_per_address, open);
+    let (connections, streams) = (TaskTracker::new(), TaskTracker::new());
     if let Some(certificate) = certificate.clone() {
-        tracker.spawn(stop.clone().run_until_cancelled_owned(certificate.follow_files()));
+        connections.spawn(stop.clone().run_until_begun(certificate.follow_files()));
     }
     let builder = connection_builder(&limits);
-    let server = Arc::new(ConnectionServer { builder, certificate, router, limits, stop: stop.clone() });
+    let server = Arc::new(ConnectionServer {
+        builder,
+        certificate,
+        router,
+        limits,
+        permits,
+        connections,
+        streams,
+        stop: stop.clone(),
+    });
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
-            () = stop.cancelled() => break,
+            () = stop.wait_until_begun() => break,
         };
         match accepted {
-            Ok((stream, peer)) => {
-                let permit = permits.acquire(&ClientAddress::from_peer(peer.ip()));
-                let refusal = permit.as_ref().map_or_else(|refusal| Some(*refusal), ConnectionPermit::exceeded_limit);
-                if let Some(refusal) = refusal {
-                    let labels = [("edge", edge), ("reason", refusal.name())];
-                    counter!("medhub_connections_refused_total", &labels).increment(1);
-                }
-                // Without a permit the connection is closed at once, which costs nothing.
-                if let Ok(permit) = permit {
-                    tracker.spawn(Arc::clone(&server).serve_stream(stream, permit, peer));
-                }
-            }
+            Ok((stream, peer)) => server.spawn_connection(stream, peer),
             Err(error) if is_single_connection_error(&error) => {}
             Err(error) => {
                 tracing::error!(error = &error as &dyn std::error::Error, "accepting connections failed");
@@ -171,9 +133,17 @@ pub async fn serve(
             }
         }
     }
-    drop(listener);
-    tracker.close();
-    tracker.wait().await;
+    if let Err(error) = server.spawn_pending_connections(listener) {
+        tracing::warn!(error = &error as &dyn std::error::Error, "serving the connections accepted last failed");
+    }
+    server.connections.close();
+    server.connections.wait().await;
+    stop.wait_for_sockets().await;
+    // Only those of WebSockets, whose clients have been told to close them.
+    server.streams.close();
+    if tokio::time::timeout(SOCKET_CLOSE_TIMEOUT, server.streams.wait()).await.is_err() {
+        tracing::debug!(open = server.streams.len(), "clients have not closed their WebSockets");
+    }
 }
 
 fn is_single_connection_error(error: &io::Error) -> bool {
@@ -201,23 +171,60 @@ struct ConnectionServer {
     certificate: Option<ServerCertificate>,
     router: Router,
     limits: ConnectionLimits,
-    stop: CancellationToken,
+    permits: ConnectionPermits,
+    /// The tasks of connections.
+    connections: TaskTracker,
+    /// The streams, which as `WebSocket`s outlive the tasks.
+    streams: TaskTracker,
+    stop: ServerStop,
 }
 
 impl ConnectionServer {
+    /// Serves a connection in a task of its own, if there is a permit for it.
+    fn spawn_connection(self: &Arc<Self>, stream: TcpStream, peer: SocketAddr) {
+        let permit = self.permits.acquire(&ClientAddress::from_peer(peer.ip()));
+        let refusal = permit.as_ref().map_or_else(|refusal| Some(*refusal), ConnectionPermit::exceeded_limit);
+        if let Some(refusal) = refusal {
+            let labels = [("edge", self.limits.edge), ("reason", refusal.name())];
+            counter!("medhub_connections_refused_total", &labels).increment(1);
+        }
+        // Without a permit the connection is closed at once, which costs nothing.
+        if let Ok(permit) = permit {
+            self.connections.spawn(Arc::clone(self).serve_stream(stream, permit, peer));
+        }
+    }
+
+    /// Serves what the kernel has accepted for a listener, and closes it: otherwise these connections would be reset.
+    fn spawn_pending_connections(self: &Arc<Self>, listener: TcpListener) -> io::Result<()> {
+        let listener = listener.into_std()?;
+        for _ in 0..MAX_PENDING_CONNECTIONS {
+            match listener.accept() {
+                Ok((stream, peer)) => {
+                    stream.set_nonblocking(true)?;
+                    self.spawn_connection(TcpStream::from_std(stream)?, peer);
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+                Err(error) if is_single_connection_error(&error) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
     /// Serves a connection, after the handshake if there is TLS.
     async fn serve_stream(self: Arc<Self>, stream: TcpStream, permit: ConnectionPermit, peer: SocketAddr) {
         let (write_timeout, is_reserved) = (self.limits.write_timeout, permit.is_reserved());
+        let tracked = self.streams.token();
         let Some(certificate) = &self.certificate else {
-            let stream = MonitoredStream::new(stream, permit, write_timeout);
+            let stream = MonitoredStream::new(stream, (permit, tracked), write_timeout);
             return Arc::clone(&self).serve_connection(stream, peer, is_reserved).await;
         };
         // A client may be as slow with the handshake as with the header of its first request.
         let (handshake_timeout, _) = self.request_timeouts(is_reserved);
         let handshake = tokio::time::timeout(handshake_timeout, certificate.acceptor().accept(stream));
-        match self.stop.run_until_cancelled(handshake).await {
+        match self.stop.run_until_grace_ends(SHUTDOWN_GRACE, handshake).await {
             Some(Ok(Ok(stream))) => {
-                let stream = MonitoredStream::new(stream, permit, write_timeout);
+                let stream = MonitoredStream::new(stream, (permit, tracked), write_timeout);
                 Arc::clone(&self).serve_connection(stream, peer, is_reserved).await;
             }
             Some(Ok(Err(error))) => tracing::debug!(error = &error as &dyn std::error::Error, "TLS handshake failed"),
@@ -235,32 +242,39 @@ impl ConnectionServer {
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let monitor = stream.monitor();
-        let (router, requests) = (self.router.clone(), monitor.clone());
-        let ending = self.stop.child_token();
-        let first_request = ending.clone();
+        let (server, requests) = (Arc::clone(&self), monitor.clone());
+        let ending = CancellationToken::new();
+        let last_request = ending.clone();
         let service = service_fn(move |request: Request<Incoming>| {
-            let has_body = !request.body().is_end_stream();
-            let (mut router, guard) = (router.clone(), requests.begin_request(has_body));
-            if is_reserved {
+            let (is_http2, has_body) = (request.version() == Version::HTTP_2, !request.body().is_end_stream());
+            let (server, guard) = (Arc::clone(&server), requests.begin_request(has_body));
+            if is_reserved || (is_http2 && server.stop.is_announced()) {
                 // HTTP/2 has no header that says so, and who sends more requests would keep the permit.
-                first_request.cancel();
-            } else if request.method() == Method::CONNECT {
+                last_request.cancel();
+            }
+            if !is_reserved && request.method() == Method::CONNECT {
                 // A WebSocket over HTTP/2, whose end is not visible here; its pings detect a broken connection.
                 requests.begin_unending_request();
             }
             async move {
-                let response: Response<Body> = if is_reserved && !status_route::is_status_path(request.uri().path()) {
+                let mut response: Response<Body> = if is_reserved && !status_route::is_status_path(request.uri().path())
+                {
                     too_many_connections_response()
                 } else {
                     let mut request = request.map(Body::new);
                     request.extensions_mut().insert(ConnectInfo(peer));
-                    router.call(request).await?
+                    request.extensions_mut().insert(server.stop.clone());
+                    server.router.clone().call(request).await?
                 };
+                if !is_http2 && server.stop.is_announced() && response.status() != StatusCode::SWITCHING_PROTOCOLS {
+                    response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+                }
                 Ok::<_, Infallible>(response.map(|body| ObservedBody::new(body, guard)))
             }
         });
         let mut connection = pin!(self.builder.serve_connection_with_upgrades(TokioIo::new(stream), service));
-        let (mut is_shutting_down, mut reserved_lifetime) = (false, pin!(tokio::time::sleep(RESERVED_LIFETIME)));
+        let (mut is_leaving, mut is_told, mut is_closing) = (false, false, false);
+        let mut reserved_lifetime = pin!(tokio::time::sleep(RESERVED_LIFETIME));
         loop {
             tokio::select! {
                 outcome = connection.as_mut() => {
@@ -269,28 +283,47 @@ impl ConnectionServer {
                     }
                     return;
                 }
-                () = ending.cancelled(), if !is_shutting_down => {
-                    is_shutting_down = true;
+                // HTTP/2 sends GOAWAY, and pings close the connection if the client does not answer. Over HTTP/1 this
+                // would close a connection that waits for a request, which may be on its way.
+                () = ending.cancelled(), if !is_told => {
+                    is_told = true;
+                    is_closing |= is_reserved;
                     connection.as_mut().graceful_shutdown();
                 }
+                () = self.stop.wait_until_announced(), if !is_leaving => {
+                    is_leaving = true;
+                    if monitor.is_http2() {
+                        ending.cancel();
+                    }
+                }
+                () = self.stop.wait_until_begun(), if !is_closing => {
+                    is_closing = true;
+                    if monitor.is_http2() {
+                        ending.cancel();
+                    }
+                }
                 () = reserved_lifetime.as_mut(), if is_reserved => return,
-                () = self.wait_for_timeout(&monitor, is_shutting_down, is_reserved) => {
-                    // HTTP/2 sends GOAWAY, and pings close the connection if the client does not answer.
-                    if is_shutting_down || !monitor.is_http2() {
+                () = self.wait_for_timeout(&monitor, is_closing, is_reserved) => {
+                    if is_closing || !monitor.is_http2() {
                         return;
                     }
-                    is_shutting_down = true;
-                    connection.as_mut().graceful_shutdown();
+                    is_closing = true;
+                    ending.cancel();
                 }
             }
         }
     }
 
     /// Returns when the connection has been without a request for too long.
-    async fn wait_for_timeout(&self, monitor: &ConnectionMonitor, is_shutting_down: bool, is_reserved: bool) {
-        if is_shutting_down {
-            // A reserved connection is shut down after its request, and the client still reads the response.
-            monitor.wait_until_quiet(if is_reserved { RESERVED_TIMEOUT } else { SHUTDOWN_GRACE }).await;
+    async fn wait_for_timeout(&self, monitor: &ConnectionMonitor, is_closing: bool, is_reserved: bool) {
+        if is_closing {
+            let grace = match (is_reserved, monitor.is_http2() && self.stop.has_begun()) {
+                // It is shut down after its request, and the client still reads the response.
+                (true, _) => RESERVED_TIMEOUT,
+                (false, true) => HTTP2_SHUTDOWN_GRACE,
+                (false, false) => SHUTDOWN_GRACE,
+            };
+            monitor.wait_until_quiet(grace).await;
         } else {
             let (header_timeout, idle_timeout) = self.request_timeouts(is_reserved);
             self.count_timeout(monitor.wait_for_timeout(header_timeout, idle_timeout).await.name());
@@ -322,6 +355,8 @@ fn too_many_connections_response() -> Response<Body> {
     response
 }
 
+#[cfg(test)]
+mod stop_tests;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]

@@ -30,6 +30,7 @@ use crate::{
     graphql::GraphQl,
     http::{
         client_address::ClientAddress,
+        connection::ServerStop,
         request_gate::{AdmissionError, RequestGate, RequestMeter},
         socket_permits::SocketPermit,
     },
@@ -37,7 +38,8 @@ use crate::{
 
 const GRAPHQL_WS_PROTOCOL: &str = "graphql-transport-ws";
 
-type UpgradeResult = Result<WebSocketUpgrade, WebSocketUpgradeRejection>;
+/// The upgrade, and the stop of the server that the connection belongs to.
+type UpgradeRequest = (Result<WebSocketUpgrade, WebSocketUpgradeRejection>, Extension<ServerStop>);
 
 /// Opens a WebSocket for upgrade requests; otherwise answers the document in the URL, or serves the playground.
 pub(super) async fn serve_graphql_get(
@@ -46,8 +48,8 @@ pub(super) async fn serve_graphql_get(
     Extension(address): Extension<ClientAddress>,
     Extension(meter): Extension<RequestMeter>,
     uri: Uri,
+    (upgrade, Extension(stop)): UpgradeRequest,
     headers: HeaderMap,
-    upgrade: UpgradeResult,
 ) -> Response {
     let requested = headers.get(header::UPGRADE).and_then(|value| value.to_str().ok());
     if !requested.is_some_and(|protocol| protocol.eq_ignore_ascii_case("websocket")) {
@@ -73,7 +75,7 @@ pub(super) async fn serve_graphql_get(
     upgrade
         .protocols([GRAPHQL_WS_PROTOCOL])
         .max_message_size(state.max_message_bytes)
-        .on_upgrade(async move |socket| serve_socket(socket, graphql, state, client).await)
+        .on_upgrade(async move |socket| serve_socket(socket, graphql, state, client, stop).await)
         .into_response()
 }
 
@@ -104,11 +106,11 @@ impl SocketClient {
     }
 }
 
-async fn serve_socket(socket: WebSocket, graphql: GraphQl, state: HttpState, client: SocketClient) {
+async fn serve_socket(socket: WebSocket, graphql: GraphQl, state: HttpState, client: SocketClient, stop: ServerStop) {
     let (sink, stream) = socket.split();
     let silence = heartbeat::silence_limit(state.ping_every);
     let (outgoing, writer) = heartbeat::spawn_writer(sink, state.ping_every, heartbeat::MAX_PENDING_MESSAGES);
-    let connection = SocketConnection::new(graphql, client, outgoing, silence, state.timeout);
+    let connection = SocketConnection::new(graphql, client, outgoing, stop, silence, state.timeout);
     connection.serve(heartbeat::read_messages(stream, silence)).await;
     writer.finish().await;
 }

@@ -48,9 +48,6 @@ const ROOM_OPEN_TIMEOUT: Duration = Duration::from_secs(10);
 /// How often the rights of a connection are checked while it receives nothing.
 const REAUTHENTICATION_INTERVAL: Duration = Duration::from_secs(2);
 
-/// How long a client may take to close the connection after a close frame.
-const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
-
 /// Close codes, modelled on HTTP status codes.
 mod close_code {
     /// The message is malformed or not acceptable.
@@ -214,10 +211,7 @@ impl EditingConnection {
             open.mark_closed_by_server();
             let _ =
                 outgoing.send(Message::Close(Some(CloseFrame { code, reason: truncate_reason(&reason).into() }))).await;
-            // Read and drop what the client still sends: closing with unread data would reset the connection, and the
-            // reason would be lost.
-            let drain = async { while let Some(Ok(_)) = incoming.next().await {} };
-            let _ = tokio::time::timeout(CLOSE_TIMEOUT, drain).await;
+            heartbeat::drain(incoming).await;
         }
         drop(outgoing);
         writer.finish().await;

@@ -1,6 +1,7 @@
 //! Tests of the HTTP edge over TCP, without engines: requests that need none must succeed.
 
 mod hostile_documents;
+mod unreachable_engines;
 
 use std::fs;
 
@@ -12,13 +13,14 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 pub(super) use self::hostile_documents::hostile_documents;
+use self::unreachable_engines::unreachable_engines;
 use super::*;
 use crate::{
     app_context::{AppContext, BackingService},
     auth::Authenticator,
-    config::{AdminConfig, AuthConfig, EngineConfig, RateLimitConfig},
+    config::{AdminConfig, AuthConfig, RateLimitConfig},
     http::{
-        connection::{self, ConnectionLimits},
+        connection::{self, ConnectionLimits, ServerStop},
         load_shedder::LoadShedder,
     },
     rest::{IngestConfig, IngestService},
@@ -40,10 +42,19 @@ async fn start_server(routes: ServedRoutes, assets: Option<&TempDir>) -> String 
 
 /// Starts a server with a changed configuration.
 pub(super) async fn start_server_with(routes: ServedRoutes, change: impl FnOnce(&mut HttpConfig)) -> String {
+    start_server_until(&CancellationToken::new(), routes, change).await
+}
+
+/// [`start_server_with`], until `stop` is cancelled.
+pub(super) async fn start_server_until(
+    stop: &CancellationToken,
+    routes: ServedRoutes,
+    change: impl FnOnce(&mut HttpConfig),
+) -> String {
     let mut http = HttpConfig::default();
     change(&mut http);
     let engines = unreachable_engines();
-    let app = AppContext::open_without_model(&engines, http.consistency_wait()).unwrap();
+    let app = AppContext::open_without_model(&engines, &http).unwrap();
     let limits = RateLimitConfig::default();
     let services = (routes == ServedRoutes::Api).then(|| {
         let (auth, admin) = (AuthConfig::default(), AdminConfig::default());
@@ -66,21 +77,8 @@ pub(super) async fn start_server_with(routes: ServedRoutes, change: impl FnOnce(
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let limits = ConnectionLimits::new(&http, false);
-    tokio::spawn(connection::serve(listener, None, app, limits, CancellationToken::new()));
+    tokio::spawn(connection::serve(listener, None, app, limits, ServerStop::new(stop.clone(), stop.clone())));
     format!("http://{address}")
-}
-
-/// Returns addresses where no engine listens.
-fn unreachable_engines() -> EngineConfig {
-    let mut engines = EngineConfig::default();
-    engines.postgres.url = "postgres://127.0.0.1:1/medhub".into();
-    engines.kafka.brokers = "127.0.0.1:1".into();
-    engines.worker.brokers = "127.0.0.1:1".into();
-    engines.clickhouse.url = "http://127.0.0.1:1".into();
-    engines.qdrant.url = "http://127.0.0.1:1".into();
-    engines.redis.url = "redis://127.0.0.1:1".into();
-    engines.registry.url = "http://127.0.0.1:1".into();
-    engines
 }
 
 async fn post_document(server: &str, kind: &'static str, body: String) -> (StatusCode, Value) {

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use api::http::connection::{self, ConnectionLimits, ServerCertificate};
+use api::http::connection::{self, ConnectionLimits, ServerCertificate, ServerStop};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
@@ -30,7 +30,9 @@ pub(super) fn start_http_server(
     limits: ConnectionLimits,
     parts: &mut PartSupervisor,
 ) {
+    let announced = parts.stop_announcement();
     parts.spawn_part(ShutdownStage::Edges, name, |stop: CancellationToken| async move {
+        let stop = ServerStop::new(announced, stop);
         connection::serve(listener, certificate, router, limits.for_edge(name), stop).await;
         Ok(())
     });

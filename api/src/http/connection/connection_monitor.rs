@@ -13,6 +13,7 @@ use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     time::{Instant, Sleep, sleep, sleep_until},
 };
+use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use super::connection_permits::ConnectionPermit;
 use crate::http::observed_body::FrameObserver;
@@ -36,6 +37,8 @@ struct ConnectionState {
     last_bytes: [u8; 3],
     /// Whether the request that began last has a body.
     has_body: bool,
+    /// Whether bytes wait for the client to read others.
+    is_write_pending: bool,
 }
 
 impl ConnectionState {
@@ -86,6 +89,7 @@ impl ConnectionMonitor {
             preface_bytes: Some(0),
             last_bytes: [0; 3],
             has_body: false,
+            is_write_pending: false,
         };
         Self(Arc::new(Mutex::new(state)))
     }
@@ -127,19 +131,30 @@ impl ConnectionMonitor {
         }
     }
 
-    /// Returns when no request is in progress at the end of a period of `time`.
+    /// Returns when no request has been in progress for `time`, nor begun to arrive, and the client has read every answer.
     pub(super) async fn wait_until_quiet(&self, time: Duration) {
-        sleep(time).await;
-        while self.lock().active_requests > 0 {
-            sleep(time).await;
+        let mut remaining = Some(time);
+        while let Some(pause) = remaining {
+            sleep(pause).await;
+            remaining = self.remaining_until_quiet(time);
         }
+    }
+
+    /// How long to wait until the next check whether the connection is quiet; `None` if it is.
+    fn remaining_until_quiet(&self, time: Duration) -> Option<Duration> {
+        let state = self.lock();
+        if state.active_requests > 0 || state.is_write_pending {
+            return Some(time);
+        }
+        let quiet_since = state.header_since.map_or(state.idle_since, |header| header.max(state.idle_since));
+        time.checked_sub(quiet_since.elapsed()).filter(|remaining| !remaining.is_zero())
     }
 
     /// Returns the deadline of the next request; `None` while one is in progress.
     fn request_deadline(&self, header_timeout: Duration, idle_timeout: Duration) -> Option<Instant> {
         let state = self.lock();
         match state.header_since {
-            _ if state.active_requests > 0 => None,
+            _ if state.active_requests > 0 || state.is_write_pending => None,
             Some(since) => Some(since + header_timeout),
             None => Some(state.idle_since + idle_timeout),
         }
@@ -186,19 +201,19 @@ impl Drop for RequestGuard {
 /// The request ends when the body of its response is dropped.
 impl FrameObserver for RequestGuard {}
 
-/// A monitored connection; it holds its permit until it is dropped, also as a WebSocket.
+/// A monitored connection; it holds its permit and is tracked until it is dropped, also as a WebSocket.
 pub(super) struct MonitoredStream<S> {
     stream: S,
     monitor: ConnectionMonitor,
     write_timeout: Duration,
     /// Runs while the client reads nothing.
     stall_timeout: Option<Pin<Box<Sleep>>>,
-    _permit: ConnectionPermit,
+    _held: (ConnectionPermit, TaskTrackerToken),
 }
 
 impl<S> MonitoredStream<S> {
-    pub(super) fn new(stream: S, permit: ConnectionPermit, write_timeout: Duration) -> Self {
-        Self { stream, monitor: ConnectionMonitor::new(), write_timeout, stall_timeout: None, _permit: permit }
+    pub(super) fn new(stream: S, held: (ConnectionPermit, TaskTrackerToken), write_timeout: Duration) -> Self {
+        Self { stream, monitor: ConnectionMonitor::new(), write_timeout, stall_timeout: None, _held: held }
     }
 
     pub(super) fn monitor(&self) -> ConnectionMonitor {
@@ -208,11 +223,16 @@ impl<S> MonitoredStream<S> {
     /// Returns the outcome of a write, or an error if the client has read nothing for too long.
     fn check_write<T>(&mut self, context: &mut Context<'_>, outcome: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
         if outcome.is_ready() {
-            self.stall_timeout = None;
+            if self.stall_timeout.take().is_some() {
+                self.monitor.lock().is_write_pending = false;
+            }
             return outcome;
         }
-        let timeout = self.write_timeout;
-        let stalled = self.stall_timeout.get_or_insert_with(|| Box::pin(sleep(timeout)));
+        let (timeout, monitor) = (self.write_timeout, &self.monitor);
+        let stalled = self.stall_timeout.get_or_insert_with(|| {
+            monitor.lock().is_write_pending = true;
+            Box::pin(sleep(timeout))
+        });
         ready!(stalled.as_mut().poll(context));
         Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, "the client reads nothing")))
     }
@@ -344,7 +364,8 @@ mod tests {
         let (near, _far) = tokio::io::duplex(16);
         let permit = super::super::connection_permits::ConnectionPermits::new(1, None, metrics::Gauge::noop())
             .acquire(&crate::http::client_address::ClientAddress::from_text("192.0.2.1"));
-        let mut stream = MonitoredStream::new(near, permit.unwrap(), Duration::from_millis(20));
+        let tracked = tokio_util::task::TaskTracker::new().token();
+        let mut stream = MonitoredStream::new(near, (permit.unwrap(), tracked), Duration::from_millis(20));
         let error = stream.write_all(&[0; 64]).await.unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::TimedOut);
     }

@@ -9,7 +9,7 @@ use tempfile::TempDir;
 use tokio::io::AsyncReadExt as _;
 
 use super::*;
-use crate::config::ListenerTlsConfig;
+use crate::config::{HttpConfig, ListenerTlsConfig};
 
 /// Writes a certificate that signs itself, with its key, and returns the certificate.
 fn write_certificate(folder: &Path) -> String {
@@ -33,7 +33,8 @@ async fn start_tls_server(folder: &TempDir, config: &HttpConfig) -> SocketAddr {
     let address = listener.local_addr().unwrap();
     let router = Router::new().route("/", get(async || "page"));
     let limits = ConnectionLimits::new(config, false);
-    tokio::spawn(serve(listener, certificate, router, limits, CancellationToken::new()));
+    let stop = ServerStop::new(CancellationToken::new(), CancellationToken::new());
+    tokio::spawn(serve(listener, certificate, router, limits, stop));
     address
 }
 

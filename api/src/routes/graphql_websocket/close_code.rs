@@ -12,7 +12,7 @@ const MAX_REASON_BYTES: usize = 123;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u16)]
 pub(super) enum CloseCode {
-    /// Authentication is unavailable, or the client exceeds a limit; reconnect later.
+    /// Authentication is unavailable, the client exceeds a limit, or the process stops; reconnect later.
     TryAgainLater = 1013,
     /// The message is not part of the protocol.
     InvalidMessage = 4400,

@@ -6,7 +6,8 @@
 //!    ▼                           ▼
 //! closed 4408                 closed 4403
 //! ```
-//! An idle connection is closed with 1013 when its permit is needed for another one.
+//! An idle connection is closed with 1013 when its permit is needed for another one. So is every connection when the
+//! process stops, once its queries and mutations are answered.
 
 use std::{future::pending, time::Duration};
 
@@ -20,13 +21,14 @@ use tokio::time::{Instant, sleep_until};
 use super::{
     SocketClient,
     close_code::CloseCode,
+    heartbeat,
     message::{ClientMessage, ServerMessage},
     operations::{OperationProgress, RunningOperations},
 };
 use crate::{
     auth::AuthenticationError,
     graphql::{GraphQl, GraphQlSession, is_request_error},
-    http::request_gate::AdmissionError,
+    http::{connection::ServerStop, request_gate::AdmissionError},
     routes::{graphql_request, socket_metrics::OpenSocket},
 };
 
@@ -41,6 +43,7 @@ pub(super) struct SocketConnection {
     pub(super) client: SocketClient,
     /// Queue of the messages to the client.
     pub(super) outgoing: mpsc::Sender<Message>,
+    stop: ServerStop,
     /// `None` until the connection is initialised.
     session: Option<GraphQlSession>,
     operations: RunningOperations,
@@ -67,6 +70,7 @@ impl SocketConnection {
         graphql: GraphQl,
         client: SocketClient,
         outgoing: mpsc::Sender<Message>,
+        stop: ServerStop,
         init_timeout: Duration,
         time_limit: Duration,
     ) -> Self {
@@ -75,6 +79,7 @@ impl SocketConnection {
             graphql,
             client,
             outgoing,
+            stop,
             session: None,
             operations: RunningOperations::default(),
             time_limit,
@@ -85,6 +90,7 @@ impl SocketConnection {
     /// Serves the client until either side ends the connection.
     pub(super) async fn serve(mut self, mut incoming: impl Stream<Item = Result<Message, axum::Error>> + Unpin) {
         let mut socket = OpenSocket::open("graphql");
+        let unfinished = self.stop.track_socket();
         let permit = self.client.permit.clone();
         let end = loop {
             let step = tokio::select! {
@@ -92,9 +98,12 @@ impl SocketConnection {
                     let reason = "the idle connection was closed in favour of another one";
                     Err((CloseCode::TryAgainLater, reason).into())
                 }
-                message = incoming.next() => self.handle_message(message).await,
+                message = incoming.next(), if !self.stop.has_begun() => self.handle_message(message).await,
                 progress = self.operations.next_progress() => self.send_progress(progress).await,
                 () = sleep_until_deadline(self.deadline) => self.handle_deadline(),
+                () = wait_for_answers(&self.stop, self.session.as_ref()) => {
+                    Err((CloseCode::TryAgainLater, "the service is stopping, connect again").into())
+                }
             };
             if let Err(end) = step {
                 break end;
@@ -104,6 +113,10 @@ impl SocketConnection {
             socket.mark_closed_by_server();
             // Fails if the client has disconnected.
             let _ = self.outgoing.send(Message::Close(Some(frame))).await;
+            // Nobody polls documents any more, which would keep what others wait for.
+            let Self { operations, session, client, outgoing: _outgoing, .. } = self;
+            drop((operations, session, client, permit, unfinished));
+            heartbeat::drain(incoming).await;
         }
     }
 
@@ -140,6 +153,10 @@ impl SocketConnection {
     }
 
     fn subscribe(&mut self, id: String, payload: graphql_request::RequestParameters) -> Result<(), ConnectionEnd> {
+        if self.stop.has_begun() {
+            // Not executed, so that the client can send it to another process.
+            return Ok(());
+        }
         let Some(session) = &self.session else { return Err((CloseCode::Unauthorized, "Unauthorized").into()) };
         if id.is_empty() || id.len() > MAX_ID_BYTES {
             return Err((CloseCode::InvalidMessage, "the id is empty or too long").into());
@@ -213,6 +230,14 @@ impl SocketConnection {
             }
         };
         self.outgoing.send(Message::text(text)).await.map_err(|_| ConnectionEnd::ClientGone)
+    }
+}
+
+/// Returns when the process stops and every query and mutation of the session is answered.
+async fn wait_for_answers(stop: &ServerStop, session: Option<&GraphQlSession>) {
+    stop.wait_until_begun().await;
+    if let Some(session) = session {
+        session.wait_until_answered().await;
     }
 }
 

@@ -26,6 +26,9 @@ pub(in crate::routes) const MAX_PENDING_MESSAGES: usize = 16;
 /// Time limit for writing the last messages.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// Time limit for the client to close the connection after a close frame.
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(2);
+
 /// Returns how long a client that is pinged `every` interval may be silent.
 pub(in crate::routes) fn silence_limit(every: Duration) -> Duration {
     every.saturating_mul(MAX_UNANSWERED_PINGS)
@@ -41,6 +44,14 @@ pub(in crate::routes) fn read_messages(
         let message = timeout(silence, client.next()).await.ok().flatten()?;
         Some((message, client))
     }))
+}
+
+/// Reads and drops what the client sends after a close frame, until it closes the connection: closing with unread data
+/// would reset the connection, and the reason would be lost.
+pub(in crate::routes) async fn drain(mut incoming: impl Stream<Item = Result<Message, Error>> + Unpin) {
+    let drained = async { while let Some(Ok(_)) = incoming.next().await {} };
+    // A client that sends on and on is disconnected.
+    let _ = timeout(DRAIN_TIMEOUT, drained).await;
 }
 
 /// Starts a task that writes queued messages, and a ping `every` interval. Senders wait while `capacity` messages are

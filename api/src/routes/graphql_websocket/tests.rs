@@ -10,9 +10,10 @@ use tokio_tungstenite::{
     MaybeTlsStream, WebSocketStream, connect_async,
     tungstenite::{self, Message, client::IntoClientRequest, http::HeaderValue},
 };
+use tokio_util::sync::CancellationToken;
 
 use super::{GRAPHQL_WS_PROTOCOL, close_code::CloseCode};
-use crate::routes::tests::{ServedRoutes, hostile_documents, start_server_with};
+use crate::routes::tests::{ServedRoutes, hostile_documents, start_server_until, start_server_with};
 
 type TestSocket = WebSocketStream<MaybeTlsStream<TcpStream>>;
 
@@ -214,4 +215,43 @@ async fn hostile_documents_are_refused_over_a_websocket() {
     }
     socket.send(Message::text(format!(r#"{{"type":{}"#, "[".repeat(100_000)))).await.unwrap();
     assert_eq!(next_close_code(&mut socket).await, CloseCode::InvalidMessage as u16);
+}
+
+/// Reads the ids of documents that are answered, and of those that are complete, until the connection is closed.
+async fn read_until_closed(socket: &mut TestSocket) -> (Vec<Value>, Vec<Value>, u16) {
+    let (mut answered, mut complete) = (vec![], vec![]);
+    loop {
+        match next_frame(socket).await {
+            Some(Ok(Message::Text(text))) => {
+                let message: Value = serde_json::from_str(&text).unwrap();
+                let ids = if message["type"] == "next" { &mut answered } else { &mut complete };
+                ids.push(message["id"].clone());
+            }
+            Some(Ok(Message::Close(Some(close)))) => return (answered, complete, close.code.into()),
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_process_that_stops_completes_what_it_answers_and_closes_the_connection() {
+    // Whether a document is complete must not be decided by chance.
+    for _ in 0..16 {
+        let stop = CancellationToken::new();
+        let server = start_server_until(&stop, ServedRoutes::Api, |_| {}).await;
+        let mut used = connect_and_initialise(&server).await;
+        let mut silent = connect_socket(&server).await.unwrap();
+        for number in 0..32 {
+            let message = subscribe_message(&number.to_string(), "{ __typename }");
+            used.feed(Message::text(message.to_string())).await.unwrap();
+        }
+        used.flush().await.unwrap();
+        let first = next_json(&mut used).await;
+
+        stop.cancel();
+        let (mut answered, complete, code) = read_until_closed(&mut used).await;
+        answered.insert(0, first["id"].clone());
+        assert_eq!((answered, code), (complete, CloseCode::TryAgainLater as u16));
+        assert_eq!(next_close_code(&mut silent).await, CloseCode::TryAgainLater as u16);
+    }
 }
