@@ -13,7 +13,7 @@ mod pipeline_status;
 mod registry_client;
 mod service_findings;
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use collaboration::{PeerChannelConfig, ProposalSync, RoomManager, SharedTextStore, TextError};
 use commands::{dispatcher::CommandDispatcher, feature_flags::FeatureFlags};
@@ -50,7 +50,11 @@ pub use self::{
     registry_client::{ReadOnlyRegistryClient, RegisteredSchema, RegistryLookupError},
     service_findings::{ServiceFinding, UnusableCluster, UnusablePooler, refuse_unusable_pooler},
 };
-use crate::{config::EngineConfig, opportunity_lists::OpportunityListReader};
+use crate::{
+    config::{EngineConfig, HttpConfig},
+    consistency_wait::ConsistencyWait,
+    opportunity_lists::OpportunityListReader,
+};
 
 /// The clients of all engines and services. Cheap to clone.
 #[derive(Clone)]
@@ -93,8 +97,8 @@ pub struct AppContext {
     pub event_store: PgEventStore<()>,
     /// Stores the files of documents.
     pub objects: ObjectStore,
-    /// How long a query waits for a read model that has not reached its consistency token.
-    pub consistency_wait: Duration,
+    /// How queries wait for a read model that has not reached their consistency token.
+    pub(crate) consistency_wait: ConsistencyWait,
     pub(crate) kafka_config: eventstore::topic::KafkaConfig,
     kafka: Arc<KafkaClient>,
     /// The database of the lists if it is not that of the event store; for checks of its server only.
@@ -160,29 +164,25 @@ fn open_checked_database(url: &str) -> Option<PgPool> {
 }
 
 impl AppContext {
-    /// Creates the clients and loads the embedding model. Queries wait for `consistency_wait` at most until a read model
-    /// has reached their consistency token.
+    /// Creates the clients and loads the embedding model. `http` limits how queries wait until a read model has reached their
+    /// consistency token.
     ///
     /// # Errors
     /// [`AppContextError`] when a setting is invalid or the embedding model cannot be loaded.
-    pub async fn open_with_model(config: &EngineConfig, consistency_wait: Duration) -> Result<Self, AppContextError> {
+    pub async fn open_with_model(config: &EngineConfig, http: &HttpConfig) -> Result<Self, AppContextError> {
         let model = load_embedding_model(&config.embedding).await.map_err(AppContextError::Model)?;
-        Self::with_model(config, consistency_wait, Arc::new(model))
+        Self::with_model(config, http, Arc::new(model))
     }
 
     /// Creates the clients without an embedding model, for commands that embed nothing. Embedding fails.
     ///
     /// # Errors
     /// [`AppContextError`] when a setting is invalid.
-    pub fn open_without_model(config: &EngineConfig, consistency_wait: Duration) -> Result<Self, AppContextError> {
-        Self::with_model(config, consistency_wait, Arc::new(AbsentModel))
+    pub fn open_without_model(config: &EngineConfig, http: &HttpConfig) -> Result<Self, AppContextError> {
+        Self::with_model(config, http, Arc::new(AbsentModel))
     }
 
-    fn with_model(
-        config: &EngineConfig,
-        consistency_wait: Duration,
-        model: Arc<dyn Embedder>,
-    ) -> Result<Self, AppContextError> {
+    fn with_model(config: &EngineConfig, http: &HttpConfig, model: Arc<dyn Embedder>) -> Result<Self, AppContextError> {
         let (for_work, for_status) = config.postgres.split_off_status();
         let pool = eventstore::postgres::open_pool(&for_work).map_err(AppContextError::Log)?;
         let status_pool = eventstore::postgres::open_pool(&for_status).map_err(AppContextError::Log)?;
@@ -216,7 +216,7 @@ impl AppContext {
             rooms: Arc::new(rooms),
             event_store: store,
             objects,
-            consistency_wait,
+            consistency_wait: ConsistencyWait::new(http),
             read_models: ActiveReadModels::new(models),
             flags,
             configured_variants: Arc::new(ConfiguredVariants {

@@ -2,10 +2,13 @@
 
 use std::time::Duration;
 
+use metrics::counter;
 use projections::runtime::{
     AnyProjection, ConsistencyCheckError, ConsistencyStatus, ConsistencyToken, GenerationMap, ProjectionRuntime,
     ReadModelGeneration,
 };
+
+use crate::consistency_wait::ConsistencyWait;
 
 /// Why a read model cannot be queried with a token.
 #[derive(Debug, thiserror::Error)]
@@ -21,8 +24,35 @@ pub(crate) enum ConsistencyError {
     Unavailable(#[source] ConsistencyCheckError),
 }
 
-/// Waits at most `timeout` until the active generation of `model` has reached the token.
+/// Waits until the active generation of `model` has reached the token; not at all if as many queries wait as may.
 pub(crate) async fn wait_until_token_reached(
+    runtime: &ProjectionRuntime,
+    active: &GenerationMap,
+    model: &dyn AnyProjection,
+    token: &ConsistencyToken,
+    wait: &ConsistencyWait,
+) -> Result<(), ConsistencyError> {
+    // Most read models have reached the tokens of their queries.
+    let checked = check_token(runtime, active, model, token).await;
+    let Err(ConsistencyError::Behind(position)) = checked else { return checked };
+    let Some(_place) = wait.take_place() else {
+        counter!("medhub_consistency_waits_refused_total", "projection" => model.name()).increment(1);
+        return Err(ConsistencyError::Behind(position));
+    };
+    compare_with_token(runtime, active, model, token, wait.timeout()).await
+}
+
+/// Checks whether the active generation of `model` has reached the token now.
+pub(crate) async fn check_token(
+    runtime: &ProjectionRuntime,
+    active: &GenerationMap,
+    model: &dyn AnyProjection,
+    token: &ConsistencyToken,
+) -> Result<(), ConsistencyError> {
+    compare_with_token(runtime, active, model, token, Duration::ZERO).await
+}
+
+async fn compare_with_token(
     runtime: &ProjectionRuntime,
     active: &GenerationMap,
     model: &dyn AnyProjection,

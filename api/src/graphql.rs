@@ -162,8 +162,6 @@ pub struct GraphQl {
     max_query_bytes: usize,
     limits: QueryCostLimits,
     document_cache: ParsedDocumentCache,
-    /// How long a document waits for read models that are behind its consistency token.
-    consistency_timeout: Duration,
 }
 
 impl GraphQl {
@@ -186,7 +184,6 @@ impl GraphQl {
             max_query_bytes: config.max_query_bytes,
             limits: cost_limits(config),
             document_cache: ParsedDocumentCache::default(),
-            consistency_timeout: config.consistency_wait(),
         }
     }
 
@@ -271,7 +268,7 @@ impl GraphQl {
     fn build_request(&self, document: PreparedDocument, identity: &Principal) -> Request {
         let request = document.into_request().data(identity.sender.caller.clone()).data(identity.clone());
         let Some(app) = &self.app else { return request };
-        let read_models = RequestReadModels::from_request(&request, app, self.consistency_timeout);
+        let read_models = RequestReadModels::from_request(&request, app);
         let loader = OpportunityLoader(read_models.unsynced_opportunity_views().clone());
         request.data(DataLoader::new(loader, tokio::spawn)).data(read_models)
     }

@@ -15,6 +15,7 @@ pub mod app_context;
 pub mod auth;
 pub mod config;
 mod consistency;
+mod consistency_wait;
 mod generation_slots;
 pub mod graphql;
 pub mod grpc;

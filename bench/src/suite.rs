@@ -14,7 +14,10 @@ use std::{
 };
 
 use anyhow::{Context, ensure};
-use api::{app_context::AppContext, config::EngineConfig};
+use api::{
+    app_context::AppContext,
+    config::{EngineConfig, HttpConfig},
+};
 use chrono::{DateTime, Utc};
 use documents::ExtractionConfig;
 
@@ -37,9 +40,6 @@ use crate::{
 /// Events per batch, and batches at once, of the benchmark of appends.
 const APPEND_BATCH_EVENTS: usize = 500;
 const APPEND_BATCH_WRITERS: usize = 2;
-
-/// How long a query of the benchmark itself waits for a read model.
-const CONSISTENCY_WAIT: Duration = Duration::from_secs(2);
 
 /// What to measure, and where to write the report.
 #[derive(Debug, Clone)]
@@ -227,7 +227,7 @@ impl BenchSuite<'_> {
         let scale = self.options.scale;
         Box::pin(self.with_service(async |environment, service| {
             import_notices(environment, scale.api_notices).await?;
-            let app = AppContext::open_without_model(&environment.config, CONSISTENCY_WAIT)?;
+            let app = AppContext::open_without_model(&environment.config, &HttpConfig::default())?;
             api_bench::wait_for_projections(&app).await?;
             let options = ApiBenchOptions {
                 base_url: service.base_url.clone(),

@@ -12,7 +12,7 @@ use crate::config::MedhubConfig;
 /// # Errors
 /// [`AppContextError`] when a setting is invalid or the embedding model cannot be loaded.
 pub async fn open_app_context(config: &MedhubConfig) -> Result<AppContext, AppContextError> {
-    let app = AppContext::open_with_model(&config.engines, config.http.consistency_wait()).await?;
+    let app = AppContext::open_with_model(&config.engines, &config.http).await?;
     Ok(with_provider_names(app, config))
 }
 
@@ -21,7 +21,7 @@ pub async fn open_app_context(config: &MedhubConfig) -> Result<AppContext, AppCo
 /// # Errors
 /// [`AppContextError`] when a setting is invalid.
 pub fn open_app_context_without_model(config: &MedhubConfig) -> Result<AppContext, AppContextError> {
-    let app = AppContext::open_without_model(&config.engines, config.http.consistency_wait())?;
+    let app = AppContext::open_without_model(&config.engines, &config.http)?;
     Ok(with_provider_names(app, config))
 }
 

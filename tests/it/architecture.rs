@@ -175,7 +175,7 @@ const FOLDER_LAYERS: &[(&str, &[&[&str]])] = &[
             &["consistency", "pagination"],
             &["auth"],
             &["app_context"],
-            &["opportunity_lists"],
+            &["consistency_wait", "opportunity_lists"],
             &["admission_queue", "config"],
         ],
     ),

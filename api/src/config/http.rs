@@ -147,7 +147,16 @@ impl Default for HttpConfig {
     }
 }
 
+/// The part of all requests that only commands may have is one divided by this.
+const COMMANDS_DIVISOR: usize = 4;
+
 impl HttpConfig {
+    /// Most queries and batches that the process works on at once: commands alone may have the rest of its room.
+    pub(crate) fn max_running_queries(&self) -> usize {
+        let limit = self.max_running_requests.max(1);
+        limit - limit / COMMANDS_DIVISOR
+    }
+
     /// Time limit of a request.
     pub fn request_timeout(&self) -> Duration {
         Duration::from_millis(self.request_timeout_ms)

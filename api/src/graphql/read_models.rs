@@ -1,7 +1,7 @@
 //! The read models that one document queries: one consistent set of generations, at least as far as the caller's
 //! consistency token.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use async_graphql::{Context, Request, Result};
 use projections::{
@@ -17,6 +17,7 @@ use super::error;
 use crate::{
     app_context::AppContext,
     consistency::{self, ConsistencyError},
+    consistency_wait::ConsistencyWait,
     opportunity_lists::{OpportunityListReader, RequestListReader},
 };
 
@@ -32,7 +33,7 @@ pub(super) struct RequestReadModels {
     generations: GenerationMap,
     runtime: Arc<ProjectionRuntime>,
     required_token: Option<Result<ConsistencyToken, InvalidConsistencyToken>>,
-    wait_timeout: Duration,
+    wait: ConsistencyWait,
     /// Whether each read model has reached the token, so that a document waits once per read model.
     reached_models: [OnceCell<()>; 3],
     list_reader: OpportunityListReader,
@@ -42,24 +43,24 @@ pub(super) struct RequestReadModels {
 impl RequestReadModels {
     /// The active read models for this request, with the token of its extension. They are resolved once for the whole
     /// document, so that no response mixes generations.
-    pub(super) fn from_request(request: &Request, app: &AppContext, wait_timeout: Duration) -> Self {
+    pub(super) fn from_request(request: &Request, app: &AppContext) -> Self {
         let required_token = request.extensions.get(CONSISTENCY_TOKEN_EXTENSION).map(|token| {
             let token = if let async_graphql::Value::String(token) = token { Some(token) } else { None };
             token.filter(|token| token.len() <= MAX_TOKEN_BYTES).ok_or(InvalidConsistencyToken)?.parse()
         });
-        Self::new(app, required_token, wait_timeout)
+        Self::new(app, required_token, app.consistency_wait.clone())
     }
 
     /// The active read models, at least as far as `token`. For subscriptions, which outlive a switch of generations and
     /// therefore resolve them for each event.
     pub(super) fn with_token(&self, app: &AppContext, token: ConsistencyToken) -> Self {
-        Self::new(app, Some(Ok(token)), self.wait_timeout)
+        Self::new(app, Some(Ok(token)), self.wait.of_subscriptions())
     }
 
     fn new(
         app: &AppContext,
         required_token: Option<Result<ConsistencyToken, InvalidConsistencyToken>>,
-        wait_timeout: Duration,
+        wait: ConsistencyWait,
     ) -> Self {
         let (models, generations) = app.read_models.current_with_generations();
         Self {
@@ -67,7 +68,7 @@ impl RequestReadModels {
             generations,
             runtime: Arc::clone(&app.runtime),
             required_token,
-            wait_timeout,
+            wait,
             reached_models: Default::default(),
             list_reader: app.opportunity_lists.clone(),
             lists: OnceCell::new(),
@@ -117,8 +118,7 @@ impl RequestReadModels {
     }
 
     async fn wait_until_caught_up(&self, model: &dyn AnyProjection, token: &ConsistencyToken) -> Result<()> {
-        let reached =
-            consistency::wait_until_token_reached(&self.runtime, &self.generations, model, token, self.wait_timeout);
+        let reached = consistency::wait_until_token_reached(&self.runtime, &self.generations, model, token, &self.wait);
         reached.await.map_err(|failure| match failure {
             ConsistencyError::Behind(position) => error::read_model_behind(model.name(), position),
             ConsistencyError::OtherIncarnation => {

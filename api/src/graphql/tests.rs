@@ -20,7 +20,6 @@ fn graphql(config: &HttpConfig) -> GraphQl {
         max_query_bytes: config.max_query_bytes,
         document_cache: ParsedDocumentCache::default(),
         limits: cost_limits(config),
-        consistency_timeout: config.consistency_wait(),
     }
 }
 

@@ -28,9 +28,6 @@ use crate::{
     config::HttpConfig,
 };
 
-/// The part of all requests that only commands may have is one divided by this.
-const COMMANDS_DIVISOR: usize = 4;
-
 /// The part of all requests that batches may have is one divided by this.
 const BATCHES_DIVISOR: usize = 4;
 
@@ -107,7 +104,7 @@ impl LoadShedder {
         });
         Self(Arc::new(ShedderState {
             all: queue(limit),
-            reads: queue(limit - limit / COMMANDS_DIVISOR),
+            reads: queue(config.max_running_queries()),
             batches: queue(limit.div_ceil(BATCHES_DIVISOR)),
             limit,
             max_wait,

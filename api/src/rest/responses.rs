@@ -152,7 +152,7 @@ pub(super) async fn wait_for_consistency(
     let token = token.ok_or_else(|| invalid_field("Consistency-Token", "it is not a valid consistency token"))?;
     let active = app.read_models.active_generations();
     let reached =
-        consistency::wait_until_token_reached(&app.runtime, &active, model, &token, app.consistency_wait).await;
+        consistency::wait_until_token_reached(&app.runtime, &active, model, &token, &app.consistency_wait).await;
     reached.map_err(|failure| match failure {
         ConsistencyError::Behind(_) => Problem::new(StatusCode::SERVICE_UNAVAILABLE, "NOT_YET", failure.to_string()),
         ConsistencyError::OtherIncarnation => invalid_field("Consistency-Token", failure.to_string()),

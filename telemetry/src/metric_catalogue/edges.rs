@@ -22,6 +22,11 @@ pub(super) const REQUESTS: MetricGroup = MetricGroup {
             &["priority"],
             "Requests that were refused because too many were worked on. `priority`: as above",
         ),
+        counter(
+            "medhub_consistency_waits_refused_total",
+            &["projection"],
+            "Queries that were answered at once that the read model is behind their consistency token, because too many wait already",
+        ),
         gauge("medhub_connections_open", &["edge"], "Connections that are open"),
         counter(
             "medhub_connections_refused_total",

@@ -102,9 +102,8 @@ where
     let (models, generations) = app.read_models.current_with_generations();
     if let Some(token) = last {
         let views = &models.opportunity_views;
-        let waited =
-            consistency::wait_until_token_reached(&app.runtime, &generations, views, &token, app.consistency_wait)
-                .await;
+        let wait = app.consistency_wait.of_subscriptions();
+        let waited = consistency::wait_until_token_reached(&app.runtime, &generations, views, &token, &wait).await;
         // Stale counters are better than none: the next change brings them up to date.
         if let Err(ConsistencyError::Unavailable(error)) = waited {
             return Some((Err(error::unavailable(&error)), None));
