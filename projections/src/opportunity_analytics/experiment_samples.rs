@@ -71,7 +71,7 @@ impl OpportunityAnalytics {
         run: &ExperimentRun,
     ) -> Result<Vec<GenerationSample>, QueryError> {
         let (start, end) = to_micros(run);
-        let query = self.client().query(include_str!("sql/generation_samples.sql")).bind(experiment);
+        let query = self.reader().query(include_str!("sql/generation_samples.sql")).bind(experiment);
         let query = query.bind(start).bind(end);
         self.store().run_statement(query.fetch_all()).await
     }
@@ -87,7 +87,7 @@ impl OpportunityAnalytics {
         run: &ExperimentRun,
     ) -> Result<Vec<SectionSample>, QueryError> {
         let (start, end) = to_micros(run);
-        let query = self.client().query(include_str!("sql/section_samples.sql")).bind(experiment);
+        let query = self.reader().query(include_str!("sql/section_samples.sql")).bind(experiment);
         let query = query.bind(start).bind(end).bind(GENERATOR_USER_ID);
         self.store().run_statement(query.fetch_all()).await
     }
@@ -99,7 +99,7 @@ impl OpportunityAnalytics {
     /// [`QueryError`] when the server is unavailable or rejects the query.
     pub async fn load_visit_samples(&self, run: &ExperimentRun) -> Result<Vec<VisitSample>, QueryError> {
         let (start, end) = to_micros(run);
-        let query = self.client().query(include_str!("sql/visit_samples.sql"));
+        let query = self.reader().query(include_str!("sql/visit_samples.sql"));
         self.store().run_statement(query.bind(PUBLIC_TENANT).bind(start).bind(end).fetch_all()).await
     }
 }

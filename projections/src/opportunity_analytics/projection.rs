@@ -155,7 +155,7 @@ impl OpportunityAnalytics {
     async fn contains_event(&self, row: &EventRow) -> Result<bool, QueryError> {
         let (tenant, context, event_type, recorded_at, event_id) = row.sorting_key();
         let query =
-            self.client().query(include_str!("sql/contains_event.sql")).bind(tenant).bind(context).bind(event_type);
+            self.reader().query(include_str!("sql/contains_event.sql")).bind(tenant).bind(context).bind(event_type);
         self.store().run_statement(query.bind(recorded_at).bind(event_id.to_string()).fetch_one()).await
     }
 }

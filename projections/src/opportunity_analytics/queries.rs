@@ -74,7 +74,7 @@ impl OpportunityAnalytics {
     ) -> Result<AnalyticsPage, QueryError> {
         let (posted_at, id) = after.map_or((i64::MAX, ""), |cursor| (cursor.posted_at_micros(), cursor.id()));
         let query = selection
-            .build_query(self.client(), PAGE_IDS)
+            .build_query(self.reader(), PAGE_IDS)
             .bind(posted_at)
             .bind(posted_at)
             .bind(id)
@@ -86,7 +86,7 @@ impl OpportunityAnalytics {
             (None, None) => 0,
             // The page is empty, so no row has the total, but there may be items before the cursor.
             (None, Some(_)) => {
-                self.store.run_statement(selection.build_query(self.client(), COUNT).fetch_one()).await?
+                self.store.run_statement(selection.build_query(self.reader(), COUNT).fetch_one()).await?
             }
         };
         let has_next = rows.len() > first as usize;
@@ -97,9 +97,9 @@ impl OpportunityAnalytics {
 
     /// Loads the opportunities with these ids, newest first.
     async fn load_items(&self, ids: &[String]) -> Result<Vec<AnalyticsItem>, QueryError> {
-        let opportunities = self.client().query(OPPORTUNITIES_BY_ID).bind(ids);
+        let opportunities = self.reader().query(OPPORTUNITIES_BY_ID).bind(ids);
         let opportunities: Vec<OpportunityRow> = self.store.run_statement(opportunities.fetch_all()).await?;
-        let totals = self.client().query(AWARD_TOTALS).bind(ids);
+        let totals = self.reader().query(AWARD_TOTALS).bind(ids);
         let totals: Vec<AwardTotalsRow> = self.store.run_statement(totals.fetch_all()).await?;
         let totals: HashMap<_, _> = totals.iter().map(|row| (row.opportunity_id.as_str(), row)).collect();
         let to_item = |row: OpportunityRow| {
@@ -114,7 +114,7 @@ impl OpportunityAnalytics {
     /// # Errors
     /// [`QueryError`] when the server is unavailable or rejects the query.
     pub async fn load_stats(&self, selection: &OpportunitySelection) -> Result<SelectionStats, QueryError> {
-        let query = selection.build_query(self.client(), STATS);
+        let query = selection.build_query(self.reader(), STATS);
         Ok(SelectionStats::from_rows(self.store.run_statement(query.fetch_all::<StatsRow>()).await?))
     }
 
@@ -123,7 +123,7 @@ impl OpportunityAnalytics {
     /// # Errors
     /// [`QueryError`] when the server is unavailable or rejects the query.
     pub async fn count_events(&self) -> Result<u64, QueryError> {
-        self.store.run_statement(self.client().query("select count() from events final").fetch_one()).await
+        self.store.run_statement(self.reader().query("select count() from events final").fetch_one()).await
     }
 
     /// Counts the stored opportunities.
@@ -131,7 +131,7 @@ impl OpportunityAnalytics {
     /// # Errors
     /// [`QueryError`] when the server is unavailable or rejects the query.
     pub async fn count_opportunities(&self) -> Result<u64, QueryError> {
-        self.store.run_statement(self.client().query("select count() from opportunities final").fetch_one()).await
+        self.store.run_statement(self.reader().query("select count() from opportunities final").fetch_one()).await
     }
 
     pub(super) fn store(&self) -> &ClickHouseClient {
@@ -143,9 +143,14 @@ impl OpportunityAnalytics {
         self.store.server()
     }
 
-    /// The client of this generation's database.
+    /// The client of this generation's database, for what writes.
     pub(super) fn client(&self) -> &Client {
         self.store.client()
+    }
+
+    /// The client of this generation's database for queries.
+    pub(super) fn reader(&self) -> &Client {
+        self.store.reader()
     }
 
     /// The name of this generation's database.

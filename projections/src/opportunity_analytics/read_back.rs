@@ -23,6 +23,7 @@ use super::{
 use crate::{
     QueryError,
     runtime::{ReadModelRow, RowKey, RowScope, ScannedRow},
+    storage::clickhouse::TIME_LIMIT_SETTING,
 };
 
 /// Rows that are read at once.
@@ -56,7 +57,7 @@ enum PageSource<R> {
 impl OpportunityAnalytics {
     /// Reads the rows that belong to the streams of these buckets.
     pub(super) fn stream_rows(&self, buckets: &RangeInclusive<u32>, cutoffs: RetentionCutoffs) -> RowPages {
-        let in_buckets = |query: &str| self.client().query(query).bind(buckets.start()).bind(buckets.end());
+        let in_buckets = |query: &str| self.streamed_query(query).bind(buckets.start()).bind(buckets.end());
         let from = cutoffs.raw.timestamp_micros();
         let events = in_buckets(include_str!("sql/events_in_buckets.sql")).bind(from);
         let engagement = in_buckets(include_str!("sql/engagement_in_buckets.sql")).bind(from);
@@ -79,8 +80,8 @@ impl OpportunityAnalytics {
 
     /// Reads the figures by minute and by hour over all streams.
     pub(super) fn total_rows(&self, cutoffs: RetentionCutoffs) -> RowPages {
-        let minutes = self.client().query(include_str!("sql/figures_1m.sql")).bind(cutoffs.minutes.timestamp());
-        let hours = self.client().query(include_str!("sql/figures_1h.sql")).bind(cutoffs.hours.timestamp());
+        let minutes = self.streamed_query(include_str!("sql/figures_1m.sql")).bind(cutoffs.minutes.timestamp());
+        let hours = self.streamed_query(include_str!("sql/figures_1h.sql")).bind(cutoffs.hours.timestamp());
         let tables = [
             self.read_pages(minutes, |row| scan_figures(MINUTES, &row)),
             self.read_pages(hours, |row| scan_figures(HOURS, &row)),
@@ -94,7 +95,7 @@ impl OpportunityAnalytics {
         let mut tables = vec![];
         let query_keys = |table: &str, query: &str| {
             let keys: Vec<&str> = keys.iter().filter(|key| key.table == table).map(|key| key.key.as_str()).collect();
-            let queries = keys.chunks(KEYS_PER_QUERY).map(|keys| self.client().query(query).bind(keys));
+            let queries = keys.chunks(KEYS_PER_QUERY).map(|keys| self.streamed_query(query).bind(keys));
             queries.collect::<Vec<_>>()
         };
         for query in query_keys(EventRow::TABLE, include_str!("sql/events_with_ids.sql")) {
@@ -111,7 +112,7 @@ impl OpportunityAnalytics {
         }
         let has_any = |names: &[&str]| keys.iter().any(|key| names.contains(&key.table));
         if has_any(&[GenerationRequestRow::TABLE, GeneratedSectionRow::TABLE, GenerationResultRow::TABLE]) {
-            let all = |query: &str| self.client().query(query).bind(0).bind(u32::MAX);
+            let all = |query: &str| self.streamed_query(query).bind(0).bind(u32::MAX);
             let requests = all(include_str!("sql/generation_requests_in_buckets.sql"));
             let sections = all(include_str!("sql/generated_sections_in_buckets.sql"));
             let results = all(include_str!("sql/generation_results_in_buckets.sql"));
@@ -123,6 +124,11 @@ impl OpportunityAnalytics {
             tables.push(self.total_rows(cutoffs));
         }
         stream::iter(tables).flatten().boxed()
+    }
+
+    /// A query whose rows are read for as long as they come.
+    fn streamed_query(&self, query: &str) -> Query {
+        self.reader().query(query).with_setting(TIME_LIMIT_SETTING, "0")
     }
 
     fn read_pages<R>(&self, query: Query, to_row: impl Fn(R) -> ScannedRow + Send + 'static) -> RowPages

@@ -46,7 +46,7 @@ impl OpportunityAnalytics {
         page_url: Option<&str>,
         first: u32,
     ) -> Result<Vec<VisitAction>, QueryError> {
-        let query = self.client().query(VISIT_ACTIONS).bind(tenant);
+        let query = self.reader().query(VISIT_ACTIONS).bind(tenant);
         let query = query.bind(user_id.is_none()).bind(user_id.unwrap_or_default());
         let query = query.bind(page_url.is_none()).bind(page_url.unwrap_or_default()).bind(first);
         self.store().run_statement(query.fetch_all()).await

@@ -9,7 +9,7 @@ mod migrations;
 mod table_placement;
 
 pub(crate) use self::{
-    clickhouse_client::ClickHouseClient,
+    clickhouse_client::{ClickHouseClient, TIME_LIMIT_SETTING},
     migrations::{MigrationSet, split_statements},
     table_placement::TablePlacement,
 };

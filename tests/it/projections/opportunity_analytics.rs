@@ -30,6 +30,17 @@ async fn rows(database: &str, statement: &str) -> Vec<Vec<String>> {
     text.lines().map(|line| line.split('\t').map(str::to_owned).collect()).collect()
 }
 
+#[tokio::test]
+async fn the_server_ends_a_query_at_the_time_limit_that_comes_with_it() {
+    let url = tests::engines().await.variable("CLICKHOUSE_URL").to_owned();
+    // As the product's queries have them; this one would take hours.
+    let settings = "max_execution_time=1&readonly=2&cancel_http_readonly_queries_on_client_close=1";
+    let endless = "select sum(sleepEachRow(0.05)) from numbers(1000000) settings max_block_size = 1";
+    let request = reqwest::Client::new().post(format!("{}/?{settings}", url.trim_end_matches('/')));
+    let answer = request.body(endless).send().await.unwrap().text().await.unwrap();
+    assert!(answer.contains("TIMEOUT_EXCEEDED"), "{answer}");
+}
+
 /// Everything a reader can see.
 async fn seen(analytics: &OpportunityAnalytics) -> (u64, u64, Vec<AnalyticsItem>, SelectionStats) {
     let all = OpportunitySelection::default();

@@ -18,11 +18,16 @@ use super::{
 };
 use crate::{QueryError, runtime::ProjectionError};
 
+/// The longest time of a query in the server, in whole seconds; 0 is no limit, for a query whose rows are read for as long as
+/// they come.
+pub(crate) const TIME_LIMIT_SETTING: &str = "max_execution_time";
+
 /// A client of one server and of one of its databases.
 #[derive(Clone)]
 pub(crate) struct ClickHouseClient {
     pub(super) server: Client,
     pub(super) client: Client,
+    reader: Client,
     pub(super) database: String,
     timeout: Duration,
     /// The cluster of new tables; `None` for one server.
@@ -38,11 +43,13 @@ impl ClickHouseClient {
         for (name, value) in config.cluster_query_settings() {
             server = server.with_setting(name, value);
         }
+        let timeout = config.timeout();
         Ok(Self {
             client: server.clone(),
+            reader: limit_queries(server.clone(), timeout),
             server,
             database: String::new(),
-            timeout: config.timeout(),
+            timeout,
             cluster: config.table_cluster(),
             read_model,
         })
@@ -50,7 +57,13 @@ impl ClickHouseClient {
 
     /// The same client with another database.
     pub(crate) fn with_database(&self, database: String) -> Self {
-        Self { client: self.server.clone().with_database(&database), database, ..self.clone() }
+        let (client, reader) = (self.server.clone(), limit_queries(self.server.clone(), self.timeout));
+        Self {
+            client: client.with_database(&database),
+            reader: reader.with_database(&database),
+            database,
+            ..self.clone()
+        }
     }
 
     /// The client without a database.
@@ -58,9 +71,15 @@ impl ClickHouseClient {
         &self.server
     }
 
-    /// The client of the database.
+    /// The client of the database, for what writes.
     pub(crate) fn client(&self) -> &Client {
         &self.client
+    }
+
+    /// The client of the database for queries: the server ends one that takes longer than the timeout, or whose caller has
+    /// given up.
+    pub(crate) fn reader(&self) -> &Client {
+        &self.reader
     }
 
     pub(crate) fn database(&self) -> &str {
@@ -140,6 +159,18 @@ fn build_client(url: &str, tls: &EngineTlsConfig) -> Result<Client, QueryError> 
     Ok(client.with_url(url))
 }
 
+/// Lets the server end queries: after the longest wait for one, and when the connection is closed before. Otherwise they
+/// would go on for nobody.
+fn limit_queries(client: Client, timeout: Duration) -> Client {
+    client
+        .with_setting(TIME_LIMIT_SETTING, timeout.as_secs_f64().ceil().to_string())
+        // Whatever the user's profile says: a part of an answer is none.
+        .with_setting("timeout_overflow_mode", "throw")
+        // Only of queries of which the server knows that they change nothing.
+        .with_setting("readonly", "2")
+        .with_setting("cancel_http_readonly_queries_on_client_close", "1")
+}
+
 /// How long an idle connection is kept: less than the 3 s after which a server closes it by default.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(2);
 
@@ -165,11 +196,38 @@ fn percent_decode(part: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use tokio::{
+        io::{AsyncReadExt, AsyncWriteExt},
+        net::TcpListener,
+    };
+
     use super::*;
 
     #[test]
     fn a_password_may_contain_any_character() {
         assert_eq!(percent_decode("p%40s+s%2F%26w&%C3%BC"), "p@s+s/&w&ü");
+    }
+
+    #[tokio::test]
+    async fn queries_tell_the_server_when_to_end_them_and_what_writes_does_not() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let config = ClickHouseConfig { url, timeout_ms: 1_500, ..ClickHouseConfig::default() };
+        let client = ClickHouseClient::new(&config, "test").unwrap().with_database("db".to_owned());
+        let read_request = async || {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut request = vec![0; 4096];
+            let length = stream.read(&mut request).await.unwrap();
+            stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\nconnection: close\r\n\r\n").await.unwrap();
+            String::from_utf8_lossy(&request[..length]).into_owned()
+        };
+
+        let (request, _) = tokio::join!(read_request(), client.reader().query("select 1").execute());
+        for setting in ["max_execution_time=2", "readonly=2", "cancel_http_readonly_queries_on_client_close=1"] {
+            assert!(request.contains(setting), "{request}");
+        }
+        let (request, _) = tokio::join!(read_request(), client.client().query("drop table t").execute());
+        assert!(request.contains("database=db") && !request.contains("readonly"), "{request}");
     }
 
     #[test]
