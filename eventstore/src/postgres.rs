@@ -58,7 +58,37 @@ impl Default for PostgresConfig {
     }
 }
 
+/// Connections of the event store, by what they do. Each is opened when it is first needed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StoreLanes {
+    /// They append events.
+    pub append: usize,
+    /// They load streams.
+    pub load: usize,
+    /// They look up idempotency keys.
+    pub lookup: usize,
+    /// They write snapshots.
+    pub snapshot: usize,
+}
+
+impl StoreLanes {
+    /// All of them.
+    pub fn total(self) -> usize {
+        self.append + self.load + self.lookup + self.snapshot
+    }
+}
+
 impl PostgresConfig {
+    /// The connections of the event store, beside the pool.
+    pub fn store_lanes(&self) -> StoreLanes {
+        StoreLanes {
+            append: self.append_lanes.max(1),
+            load: self.load_lanes.max(1),
+            lookup: self.load_lanes.max(1),
+            snapshot: 1,
+        }
+    }
+
     /// Gives statements as long as those of an operator's command may take.
     pub fn limit_as_operator(&mut self) {
         self.statement_timeout_ms = self.operator_statement_timeout_ms;

@@ -66,18 +66,19 @@ struct EventStoreInner {
 }
 
 impl<A> PgEventStore<A> {
-    /// Creates a store over the log in the database of `pool`. It opens its own connections when it first needs them:
-    /// up to `append_lanes` for appends, up to `load_lanes` each for loads and for idempotency keys, and one for snapshots.
+    /// Creates a store over the log in the database of `pool`. It opens its own connections when it first needs them
+    /// ([`PostgresConfig::store_lanes`]).
     pub fn new(pool: PgPool, config: &PostgresConfig) -> Self {
+        let lanes = config.store_lanes();
         let limits = |lanes: usize| QueueLimits {
-            lanes: lanes.max(1),
+            lanes,
             group_limit: JobSize { rows: config.group_events.max(1), bytes: GROUP_BYTES },
         };
         let shared = EventStoreInner {
-            appender: GroupCommit::new(&pool, limits(config.append_lanes)),
-            loader: StreamLoader::new(&pool, limits(config.load_lanes)),
-            processed_commands: ProcessedCommandFinder::new(&pool, limits(config.load_lanes)),
-            snapshots: SnapshotWriter::new(&pool, limits(1)),
+            appender: GroupCommit::new(&pool, limits(lanes.append)),
+            loader: StreamLoader::new(&pool, limits(lanes.load)),
+            processed_commands: ProcessedCommandFinder::new(&pool, limits(lanes.lookup)),
+            snapshots: SnapshotWriter::new(&pool, limits(lanes.snapshot)),
             snapshot_every: config.snapshot_every,
             pool,
         };

@@ -40,7 +40,7 @@ pub(super) struct SnapshotWriter {
 
 impl SnapshotWriter {
     pub(super) fn new(pool: &PgPool, limits: QueueLimits) -> Self {
-        Self { queue: GroupQueue::new(pool, QueueLimits { lanes: 1, ..limits }, SnapshotHandler) }
+        Self { queue: GroupQueue::new(pool, limits, SnapshotHandler) }
     }
 
     /// Queues a snapshot, or drops it when the queue is full: the next load of the stream offers one again.

@@ -47,6 +47,19 @@ impl Default for ListsConfig {
 pub(crate) struct InvalidSchemaPrefix(String);
 
 impl ListsConfig {
+    /// Most connections that write: a worker has one, a rebuild one for each of its lanes, and two for creating indexes.
+    pub(crate) const WRITERS: u32 = 3;
+
+    /// Connections for pages that are one statement: half as many as for queries.
+    pub(crate) fn statement_connections(&self) -> u32 {
+        self.max_connections.div_ceil(2)
+    }
+
+    /// All connections of a process for the lists.
+    pub fn all_connections(&self) -> u32 {
+        self.max_connections + self.statement_connections() + Self::WRITERS
+    }
+
     pub(crate) fn check_schema_prefix(&self) -> Result<(), InvalidSchemaPrefix> {
         let prefix = self.schema_prefix.as_str();
         let is_plain = prefix.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_');

@@ -19,9 +19,6 @@ use crate::{QueryError, runtime::ProjectionError};
 /// Placeholder of the schema's name in SQL texts.
 const SCHEMA: &str = "{schema}";
 
-/// Most connections that write: a worker has one, a rebuild one for each of its lanes, and two for creating indexes.
-const WRITERS: u32 = 3;
-
 /// Longest time of one statement that writes, reads everything, or creates tables.
 const WRITE_TIMEOUT: Duration = Duration::from_mins(10);
 
@@ -88,7 +85,7 @@ impl PostgresClient {
         let readers = open_pool(config, options.clone(), config.max_connections);
         let statements = Arc::new(StatementConnections::new(config, options.clone()));
         // Creating an index takes long, which is not worth a warning.
-        let writers = open_pool(config, options.disable_statement_logging(), WRITERS);
+        let writers = open_pool(config, options.disable_statement_logging(), ListsConfig::WRITERS);
         Ok(Self { readers, statements, writers, schema: String::new(), begin_read, answer_timeout, read_model })
     }
 

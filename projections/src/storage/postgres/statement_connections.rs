@@ -58,7 +58,7 @@ struct StatementConnection {
 }
 
 impl StatementConnections {
-    /// Half as many connections as the pool has; they are opened when statements need them.
+    /// Connections that are opened when statements need them.
     pub(super) fn new(config: &ListsConfig, options: PgConnectOptions) -> Self {
         let options = options.options([
             ("statement_timeout", config.query_timeout_ms.to_string().as_str()),
@@ -70,7 +70,7 @@ impl StatementConnections {
             ("enable_bitmapscan", "off"),
             ("jit", "off"),
         ]);
-        let connections = usize::try_from(config.max_connections.div_ceil(2)).unwrap_or(1);
+        let connections = usize::try_from(config.statement_connections()).unwrap_or(1);
         Self {
             options,
             acquire_timeout: config.acquire_timeout(),
