@@ -11,6 +11,7 @@ use std::collections::HashMap;
 use cqrs_es::{Aggregate, DomainEvent};
 use domain::{
     event_store::{BatchStore, NewEvent, StoreError},
+    event_version::VersionedEvents,
     upcast,
 };
 
@@ -43,11 +44,11 @@ pub struct AppendBatch<A: Aggregate> {
     decided: Vec<(String, u64, A::Event)>,
 }
 
-impl<A: Aggregate> AppendBatch<A> {
+impl<A: Aggregate<Event: VersionedEvents>> AppendBatch<A> {
     async fn load_streams(store: &impl BatchStore, ids: &[String]) -> Result<Self, BatchAppendError> {
         let mut streams: HashMap<String, BatchedStream<A>> = HashMap::with_capacity(ids.len());
         for stored in store.load_streams(A::TYPE, ids).await.map_err(BatchAppendError::Store)? {
-            let event = upcast::decode_event(&stored.event_type, &stored.event_version, &stored.payload);
+            let event = upcast::decode_event_of::<A>(&stored.event_type, &stored.event_version, &stored.payload);
             let event = event.map_err(|source| BatchAppendError::Corrupt {
                 aggregate_id: stored.aggregate_id.clone(),
                 sequence: stored.sequence,
@@ -94,7 +95,7 @@ impl<A: Aggregate> AppendBatch<A> {
 ///
 /// # Errors
 /// [`BatchAppendError`] when the streams cannot be read or the append fails.
-pub async fn decide_and_append<A: Aggregate, T>(
+pub async fn decide_and_append<A: Aggregate<Event: VersionedEvents>, T>(
     store: &impl BatchStore,
     caller: &Caller,
     mut ids: Vec<String>,
@@ -121,6 +122,39 @@ pub async fn decide_and_append<A: Aggregate, T>(
                 tracing::debug!(aggregate.kind = A::TYPE, "another writer appended first, deciding again");
             }
             Err(error) => return Err(BatchAppendError::Store(error)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use domain::{envelope::EventMetadata, opportunity::Opportunity};
+
+    use super::*;
+    use crate::in_memory_log::InMemoryLog;
+
+    fn archived(version: &str) -> NewEvent {
+        NewEvent {
+            aggregate_type: Opportunity::TYPE,
+            aggregate_id: "097:X".to_owned(),
+            sequence: 1,
+            event_type: "opportunity.archived".to_owned(),
+            event_version: version.to_owned(),
+            payload: r#"{"type":"archived","stamp":{"by":"ann","at":"2026-03-03T12:00:00Z"},"because":"new"}"#
+                .to_owned(),
+            metadata: EventMetadata::default(),
+        }
+    }
+
+    #[tokio::test]
+    async fn a_batch_folds_what_a_newer_release_has_added_to_a_version() {
+        let caller = Caller::for_program("system:import");
+        for (version, is_read) in [("1.0", true), ("1.7", true), ("2.0", false)] {
+            let log = InMemoryLog::default();
+            log.events.lock().unwrap().push(archived(version));
+            let decide = |batch: &mut AppendBatch<Opportunity>| batch.decide_stream("097:X", |_| vec![]);
+            let outcome = decide_and_append(&&log, &caller, vec!["097:X".to_owned()], decide).await;
+            assert_eq!(outcome.is_ok(), is_read, "{version}: {outcome:?}");
         }
     }
 }
