@@ -14,7 +14,7 @@ use projections::{
     runtime::{AnyProjection, ControlStore, ProjectionRuntime, ReadModelGeneration},
     storage::redis::RedisConfig,
 };
-use schemas::registry_client::SchemaRegistryClient;
+use schemas::{catalog, registry_client::SchemaRegistryClient};
 use secrecy::{ExposeSecret, SecretString};
 use sqlx::PgPool;
 use url::Url;
@@ -117,7 +117,8 @@ impl BenchEnvironment {
     pub(super) fn new_relay(&self) -> anyhow::Result<Relay> {
         let relay = RelayConfig { retry_ms: 100, ..self.config.relay.clone() };
         let registry = SchemaRegistryClient::new(&self.config.registry)?;
-        Ok(Relay::new(self.pool.clone(), self.config.kafka.clone(), registry, relay))
+        let kafka = self.config.kafka.clone();
+        Ok(Relay::new(self.pool.clone(), kafka, registry, catalog::all_schemas(), relay))
     }
 
     /// Returns the active generation of a projection.

@@ -12,7 +12,7 @@ use eventstore::{
     relay::{Relay, RelayConfig},
     topic::KafkaConfig,
 };
-use schemas::registry_client::SchemaRegistryClient;
+use schemas::{catalog, registry_client::SchemaRegistryClient};
 use serde_json::json;
 use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
@@ -105,7 +105,8 @@ impl RelayBench<'_> {
         let (pool, kafka) = (self.pool.clone(), topics.clone());
         let (registry, relay) = (SchemaRegistryClient::new(&self.config.registry)?, self.config.relay.clone());
         Ok(move || {
-            Relay::new(pool.clone(), kafka.clone(), registry.clone(), RelayConfig { retry_ms: 100, ..relay.clone() })
+            let relay = RelayConfig { retry_ms: 100, ..relay.clone() };
+            Relay::new(pool.clone(), kafka.clone(), registry.clone(), catalog::all_schemas(), relay)
         })
     }
 

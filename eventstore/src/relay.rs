@@ -41,7 +41,7 @@ mod status;
 use std::time::Duration;
 
 use domain::error_chain::format_error_chain;
-use schemas::registry_client::SchemaRegistryClient;
+use schemas::{catalog::EventSchema, registry_client::SchemaRegistryClient};
 use sqlx::PgPool;
 use tokio::sync::{mpsc, watch};
 use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
@@ -50,7 +50,7 @@ use uuid::Uuid;
 pub(crate) use self::resume_point::read_published_progress;
 use self::{
     acknowledgement_tracker::AcknowledgementTracker, kafka_publisher::KafkaPublisher, log_source::LogSource,
-    record_sender::RecordSender, relay_metrics::LeaderGauges,
+    record_encoder::RecordEncoder, record_sender::RecordSender, relay_metrics::LeaderGauges,
 };
 pub use self::{
     config::RelayConfig,
@@ -72,6 +72,9 @@ const READ_AHEAD: usize = 2;
 /// `application_name` of the connection that reads the log.
 const APPLICATION_NAME: &str = "medhub relay";
 
+/// Connections of a relay that leads: one reads the log, one renews the lease, one is woken by appends.
+pub const RELAY_CONNECTIONS: usize = 3;
+
 /// Name of the leader's lease.
 pub(crate) const LEASE_NAME: &str = "relay";
 
@@ -83,15 +86,22 @@ pub struct Relay {
     pool: PgPool,
     kafka: KafkaConfig,
     registry: SchemaRegistryClient,
+    schemas: &'static [EventSchema],
     config: RelayConfig,
     status: watch::Sender<RelayStatus>,
 }
 
 impl Relay {
-    /// Creates a relay from the log in the database of `pool` to the brokers of `kafka`, with the schema ids of
-    /// `registry`.
-    pub fn new(pool: PgPool, kafka: KafkaConfig, registry: SchemaRegistryClient, config: RelayConfig) -> Self {
-        Self { pool, kafka, registry, config, status: watch::Sender::new(RelayStatus::default()) }
+    /// Creates a relay from the log in the database of `pool` to the brokers of `kafka`. It publishes events that have one of
+    /// `schemas`, with its id in `registry`.
+    pub fn new(
+        pool: PgPool,
+        kafka: KafkaConfig,
+        registry: SchemaRegistryClient,
+        schemas: &'static [EventSchema],
+        config: RelayConfig,
+    ) -> Self {
+        Self { pool, kafka, registry, schemas, config, status: watch::Sender::new(RelayStatus::default()) }
     }
 
     /// Subscribes to the relay's status.
@@ -205,7 +215,8 @@ impl Relay {
         let (sent, to_acknowledge) = mpsc::unbounded_channel();
         let (checkpoint_sender, checkpoint) = watch::channel(position);
         let connection = publisher.broker_connection(&self.kafka);
-        let mut sender = RecordSender::new(publisher, self.registry.clone(), &self.config, checkpoint, term.clone());
+        let encoder = RecordEncoder::new(self.registry.clone(), self.schemas);
+        let mut sender = RecordSender::new(publisher, encoder, &self.config, checkpoint, term.clone());
         if late_ends > 0 {
             tracing::warn!(
                 kafka.partitions = late_ends,

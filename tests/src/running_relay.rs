@@ -5,7 +5,7 @@ use eventstore::{
     relay::{Relay, RelayConfig, RelayStatus},
     topic::KafkaConfig,
 };
-use schemas::registry_client::SchemaRegistryClient;
+use schemas::{catalog, registry_client::SchemaRegistryClient};
 use sqlx::PgPool;
 use tokio::{sync::watch, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
@@ -44,7 +44,7 @@ impl RunningRelay {
         registry: &SchemaRegistryClient,
         config: RelayConfig,
     ) -> Self {
-        let relay = Relay::new(pool.clone(), kafka.clone(), registry.clone(), config);
+        let relay = Relay::new(pool.clone(), kafka.clone(), registry.clone(), catalog::all_schemas(), config);
         let (status, shutdown) = (relay.status(), CancellationToken::new());
         Self { status, task: tokio::spawn(relay.run(shutdown.clone())), shutdown }
     }

@@ -2,25 +2,23 @@
 
 use domain::envelope::{INCARNATION_HEADER, NumberText, ORDINAL_HEADER, RawEnvelope, visit_headers};
 use rdkafka::message::{Header, OwnedHeaders};
-use schemas::{
-    catalog::{self, EventSchema},
-    registry_client::SchemaRegistryClient,
-    wire_format,
-};
+use schemas::{catalog::EventSchema, registry_client::SchemaRegistryClient, wire_format};
 
 use crate::error::LogError;
 
 /// Encodes payloads as record values.
 pub(super) struct RecordEncoder {
     registry: SchemaRegistryClient,
+    /// The schemas of the events that can be encoded.
+    schemas: &'static [EventSchema],
     /// The schemas used so far, with their ids; few enough for a linear search.
     schema_ids: Vec<(&'static EventSchema, u32)>,
     value: Vec<u8>,
 }
 
 impl RecordEncoder {
-    pub(super) fn new(registry: SchemaRegistryClient) -> Self {
-        Self { registry, schema_ids: Vec::new(), value: Vec::new() }
+    pub(super) fn new(registry: SchemaRegistryClient, schemas: &'static [EventSchema]) -> Self {
+        Self { registry, schemas, schema_ids: Vec::new(), value: Vec::new() }
     }
 
     /// Encodes the value of an event's record into a buffer that the next call overwrites.
@@ -39,19 +37,18 @@ impl RecordEncoder {
     }
 
     async fn resolve_schema(&mut self, event: &RawEnvelope) -> Result<(&'static EventSchema, u32), LogError> {
-        let is_schema_of_event = |schema: &EventSchema| {
+        let is_schema_of_event = |schema: &&'static EventSchema| {
             schema.event_type == event.event_type.as_str() && schema.version == event.event_version.as_str()
         };
         if let Some(known) = self.schema_ids.iter().find(|(schema, _)| is_schema_of_event(schema)) {
             return Ok(*known);
         }
-        let schema =
-            catalog::find_schema(&event.event_type, &event.event_version).ok_or_else(|| LogError::UnknownEvent {
-                position: event.position,
-                event_id: event.event_id,
-                event_type: event.event_type.clone(),
-                version: event.event_version.clone(),
-            })?;
+        let schema = self.schemas.iter().find(is_schema_of_event).ok_or_else(|| LogError::UnknownEvent {
+            position: event.position,
+            event_id: event.event_id,
+            event_type: event.event_type.clone(),
+            version: event.event_version.clone(),
+        })?;
         let id = self.registry.resolve_schema_id(schema).await.map_err(|source| LogError::Registry {
             position: event.position,
             event_id: event.event_id,

@@ -9,7 +9,6 @@ use std::{
 
 use chrono::{DateTime, Utc};
 use domain::envelope::RawEnvelope;
-use schemas::registry_client::SchemaRegistryClient;
 use telemetry::{EventSpans, MessagingStep};
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch},
@@ -83,14 +82,13 @@ impl RecordSender {
     /// Creates a sender that starts at the position of `checkpoint`.
     pub(super) fn new(
         publisher: KafkaPublisher,
-        registry: SchemaRegistryClient,
+        encoder: RecordEncoder,
         config: &RelayConfig,
         checkpoint: watch::Receiver<u64>,
         term: LeaseTerm,
     ) -> Self {
         let now = Instant::now();
         let position = *checkpoint.borrow();
-        let encoder = RecordEncoder::new(registry);
         let (beacon_due, refresh_due) = (now, now + BEACON_REFRESH_INTERVAL);
         let max_in_flight = config.max_in_flight();
         Self {

@@ -17,7 +17,7 @@ use mail::Mailer;
 use objects::ObjectSweeper;
 use processes::{ProcessRunner, ProcessRunnerConfig};
 use projections::runtime::Supervisor;
-use schemas::registry_client::SchemaRegistryClient;
+use schemas::{catalog, registry_client::SchemaRegistryClient};
 
 use super::{
     ProcessRole, ServeError,
@@ -61,7 +61,8 @@ pub(super) async fn start_parts(
     start_feature_flags(app, &mut parts).await;
     if role.runs_relay() {
         let registry = SchemaRegistryClient::new(&config.engines.registry).map_err(ServeError::RelayRegistry)?;
-        let relay = Relay::new(app.pool.clone(), config.engines.kafka.clone(), registry, config.engines.relay.clone());
+        let (kafka, relay) = (config.engines.kafka.clone(), config.engines.relay.clone());
+        let relay = Relay::new(app.pool.clone(), kafka, registry, catalog::all_schemas(), relay);
         readiness.monitor_part(MonitoredPart::Relay(relay.status()));
         parts.spawn_part(ShutdownStage::Relay, "the relay", |stop| async move {
             relay.run(stop).await;

@@ -14,6 +14,7 @@ use projections::{
         RebuildReport, Supervisor, VerifyOptions, VerifyProgress,
     },
 };
+use schemas::catalog;
 use tokio::{
     runtime::Handle,
     sync::watch,
@@ -41,7 +42,8 @@ impl ProjectionService {
         }
         field.runtime.register_projections(projections).await.unwrap();
         let registry = tests::registry().await;
-        let relay = Relay::new(field.pool.clone(), field.topics.clone(), registry, RelayConfig::default());
+        let (pool, topics) = (field.pool.clone(), field.topics.clone());
+        let relay = Relay::new(pool, topics, registry, catalog::all_schemas(), RelayConfig::default());
         let supervisor = Supervisor::new(field.runtime.clone(), projections.to_vec());
         let (relay_stop, workers_stop) = (stop.clone(), stop.clone());
         let tasks = vec![
