@@ -1,7 +1,11 @@
 //! Dead letters: parked in order per stream, inspected, re-driven, given up.
 
 use domain::envelope::RawEnvelope;
-use projections::runtime::{AnyProjection, ParkedStreamQuery, ReadModelGeneration};
+use projections::{
+    opportunity_analytics::OpportunityAnalytics,
+    runtime::{AnyProjection, ParkedStreamQuery, ReadModelGeneration, RedriveError},
+    storage::clickhouse::ClickHouseConfig,
+};
 
 use super::{
     id,
@@ -108,23 +112,18 @@ async fn a_repaired_stream_is_taken_in_whole_and_in_order_and_goes_on_by_itself(
     assert_eq!(views.get(&id(WHEELCHAIRS)).await.unwrap().unwrap().version, events.len() as u64);
 }
 
-#[tokio::test]
-async fn what_an_older_release_did_not_know_is_applied_by_one_that_does() {
-    let (field, views) = (ProjectionFixture::new().await, tests::views().await);
+/// The events of a stream; the third is published as if a next release had recorded it.
+async fn publish_with_unknown_version(field: &ProjectionFixture) -> Vec<RawEnvelope> {
     let events = of(&history(), WHEELCHAIRS);
     let unknown = RawEnvelope { event_version: "9.0".to_owned(), ..events[2].clone() };
     field.publish(&events[..2]).await;
     field.publish(&[unknown]).await;
     field.publish(&events[3..]).await;
-    let older = field.start(&views).await;
-    older.parked(events.len() as u64 - 2).await;
-    older.stop().await;
-    let models = [AnyProjection::with_generation(&views, ReadModelGeneration::FIRST)];
-    assert_eq!(field.runtime.redrive_known_events(&models).await.unwrap(), 0);
-    let parked = field.parked().await.remove(0);
-    assert!(parked.reason.contains("unknown version 9.0") && parked.attempts == 0, "{parked:?}");
+    events
+}
 
-    // As a release that knows the version finds it.
+/// Lets this release find the letters of that event as a release that knows the version does.
+async fn make_version_known(field: &ProjectionFixture, events: &[RawEnvelope]) {
     sqlx::query(
         "update dead_letters set event_version = $1,
              headers = jsonb_set(headers::jsonb, '{schema-version}', to_jsonb($1::text))::json where sequence = 3",
@@ -133,10 +132,54 @@ async fn what_an_older_release_did_not_know_is_applied_by_one_that_does() {
     .execute(&field.pool)
     .await
     .unwrap();
+}
+
+#[tokio::test]
+async fn what_an_older_release_did_not_know_is_applied_by_one_that_does() {
+    let (field, views) = (ProjectionFixture::new().await, tests::views().await);
+    let events = publish_with_unknown_version(&field).await;
+    let older = field.start(&views).await;
+    older.parked(events.len() as u64 - 2).await;
+    older.stop().await;
+    let models = [AnyProjection::with_generation(&views, ReadModelGeneration::FIRST)];
+    assert_eq!(field.runtime.redrive_known_events(&models).await.unwrap(), 0);
+    let parked = field.parked().await.remove(0);
+    assert!(parked.reason.contains("unknown version 9.0") && parked.attempts == 0, "{parked:?}");
+
+    make_version_known(&field, &events).await;
     assert_eq!(field.runtime.redrive_known_events(&[]).await.unwrap(), 0, "those of other projections");
     assert_eq!(field.runtime.redrive_known_events(&models).await.unwrap(), 1);
     assert_eq!(field.parked().await, []);
     assert_eq!(views.get(&id(WHEELCHAIRS)).await.unwrap().unwrap().version, events.len() as u64);
+}
+
+#[tokio::test]
+async fn a_store_that_does_not_answer_holds_back_the_redrive_of_its_own_projection_only() {
+    let (field, views, analytics) = (ProjectionFixture::new().await, tests::views().await, tests::analytics().await);
+    let events = publish_with_unknown_version(&field).await;
+    let waiting = events.len() as u64 - 2;
+    for projection in [&views as &dyn AnyProjection, &analytics] {
+        let older = field.start(projection).await;
+        older.parked(waiting).await;
+        older.stop().await;
+    }
+    make_version_known(&field, &events).await;
+    let away = ClickHouseConfig { url: "http://127.0.0.1:1".to_owned(), ..ClickHouseConfig::default() };
+    let away = OpportunityAnalytics::new(&away).unwrap();
+    let first = |projection: &dyn AnyProjection| projection.with_generation(ReadModelGeneration::FIRST);
+
+    let failed = field.runtime.redrive_known_events(&[first(&away), first(&views)]).await.unwrap_err();
+
+    assert!(matches!(&failed, RedriveError::Unavailable { projection, .. } if projection == "analytics"), "{failed:?}");
+    assert_eq!(views.get(&id(WHEELCHAIRS)).await.unwrap().unwrap().version, events.len() as u64);
+    let parked = field.parked().await;
+    assert_eq!(parked.len(), 1, "{parked:?}");
+    assert_eq!((&*parked[0].projection, parked[0].letters, parked[0].attempts), ("analytics", waiting, 0));
+
+    // The store answers again.
+    assert_eq!(field.runtime.redrive_known_events(&[first(&analytics), first(&views)]).await.unwrap(), 1);
+    assert_eq!(field.parked().await, []);
+    assert_eq!(analytics.count_events().await.unwrap(), events.len() as u64);
 }
 
 #[tokio::test]
