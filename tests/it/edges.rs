@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod client;
+mod connection_time_limits;
 mod files;
 mod grpc;
 mod ingest;

@@ -7,7 +7,7 @@
 //! ProductInstance   the product in a TestNamespace of the shared engines     runs beside others
 //! shared_product()  one instance for tests that create their own companies   runs beside others
 //! ProductHandle     what the clients below need of either: address, settings, command line
-//! SignedInUser, ProposalEditor, GraphqlSubscriber, HttpResponse, python_command: clients
+//! SignedInUser, ProposalEditor, GraphqlSubscriber, GrpcTaskClient, HttpResponse, python_command: clients
 //! ```
 #![expect(clippy::panic, clippy::print_stderr, reason = "a harness fails a test by panicking with the reason")]
 
@@ -23,6 +23,7 @@ pub mod faults;
 mod fetched_artifact;
 mod free_port;
 mod graphql_subscriber;
+mod grpc_task_client;
 mod guarded_child;
 mod http_response;
 mod kafka_proxy;
@@ -32,6 +33,7 @@ mod metric_table;
 pub mod notice_import;
 pub mod opportunity_history;
 mod pgbouncer;
+mod postgres_connections;
 mod product_handle;
 mod product_instance;
 mod product_process;
@@ -66,10 +68,12 @@ pub use self::{
     eventually::{WAIT_TIMEOUT, eventually, eventually_within},
     fetched_artifact::fetch_artifact,
     graphql_subscriber::GraphqlSubscriber,
+    grpc_task_client::GrpcTaskClient,
     http_response::{HttpResponse, build_request},
     kafka_proxy::KafkaProxy,
     metric_table::{DocumentedMetric, MetricTable, ShownSeries, parse_series},
     pgbouncer::{PgBouncer, PoolMode},
+    postgres_connections::{count_postgres_connections, most_postgres_connections},
     product_handle::ProductHandle,
     product_instance::{ProductInstance, document_work_settings, shared_product},
     product_process::{ProductEdge, ProductProcess},

@@ -2,6 +2,8 @@
 
 use std::fs;
 
+use tests::most_postgres_connections;
+
 use super::{
     rendered_overlays::{OVERLAYS, PodTemplate, RenderedOverlay, items, overlay, text},
     workspace,
@@ -80,15 +82,13 @@ fn the_node_of_the_smallest_overlay_is_large_enough() {
     assert!((volumes / GIBIBYTE + 70.0 - parse_price(&row[3])).abs() < 0.1, "{} GiB", volumes / GIBIBYTE);
 }
 
-/// Connections of one process: the pool, lanes that append, lanes that load and look up keys, lists and their pages that are
-/// one statement, and single ones of the relay, of listeners and of the worker of lists.
-fn connections_of_a_process(rendered: &RenderedOverlay) -> u64 {
+/// Connections of one process, whatever its role.
+fn connections_of_a_process(rendered: &RenderedOverlay) -> u32 {
     let settings =
         rendered.of_kind("ConfigMap").find(|map| text(&map["metadata"]["name"]).starts_with("medhub-settings-"));
     let data = &settings.unwrap()["data"];
-    let number = |name: &str| text(&data[name]).parse::<u64>().unwrap();
-    let lists = number("MEDHUB__LISTS__MAX_CONNECTIONS");
-    number("MEDHUB__POSTGRES__MAX_CONNECTIONS") + lists + lists.div_ceil(2) + 2 + 4 + 4
+    let number = |name: &str| text(&data[name]).parse::<u32>().unwrap();
+    most_postgres_connections(number("MEDHUB__POSTGRES__MAX_CONNECTIONS"), number("MEDHUB__LISTS__MAX_CONNECTIONS"))
 }
 
 /// The largest number of processes, while a release replaces them.
@@ -123,7 +123,7 @@ fn connections_of_postgres(rendered: &RenderedOverlay) -> u64 {
 fn postgres_has_connections_for_all_processes_at_their_largest_number() {
     for name in OVERLAYS {
         let rendered = overlay(name);
-        let needed = largest_number_of_processes(rendered) * connections_of_a_process(rendered);
+        let needed = largest_number_of_processes(rendered) * u64::from(connections_of_a_process(rendered));
         // Some remain for operators, backups and the rotation.
         assert!(needed + 20 <= connections_of_postgres(rendered), "{name}: {needed}");
     }

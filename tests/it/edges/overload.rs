@@ -1,13 +1,18 @@
-//! More than a process has room for: requests, connections, and statements that take too long.
+//! More than a process has room for: requests, queries that wait, connections, and statements that take too long.
+
+mod consistency_waits;
+mod other_edges;
 
 use std::time::Duration;
 
+use eventstore::relay::RELAY_CONNECTIONS;
+use projections::storage::postgres::ListsConfig;
 use reqwest::{Client, StatusCode};
 use serde_json::{Value, json};
 use sqlx::{Connection as _, Executor as _, PgConnection, Row as _};
 use tests::{
     EnvironmentVariables, GraphqlSubscriber, HttpResponse, ProductHandle, ProductInstance, SignedInUser, WAIT_TIMEOUT,
-    build_request, error_code, eventually, unique_name,
+    build_request, count_postgres_connections, error_code, eventually, most_postgres_connections, unique_name,
 };
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
@@ -103,9 +108,28 @@ async fn more_than_there_is_room_for_is_refused_and_what_there_is_room_for_is_an
     wait_for_lists(&product).await;
     ten_times_the_capacity_is_answered_up_to_the_capacity(&product).await;
     every_client_is_answered_that_returns(&product).await;
-    assert_eq!(read_counter(&product, "medhub_requests_shed_total", &[r#"priority="command""#]).await, 0);
+    no_more_connections_are_open_than_are_counted(&product).await;
+    consistency_waits::waiting_queries_leave_room_for_others(&product).await;
     without_free_connections_the_process_reports_on_itself(&product).await;
     a_statement_that_waits_too_long_is_ended(&product).await;
+}
+
+/// What contradicts that these queries were all refused because the process had no room for them, and none besides.
+fn find_unshed(answers: &[HttpResponse], shed: u64) -> Vec<String> {
+    let is_answered = |answer: &&HttpResponse| {
+        answer.status != StatusCode::SERVICE_UNAVAILABLE || !answer.body.to_string().contains("too many requests are")
+    };
+    let mut problems: Vec<_> = answers.iter().filter(is_answered).map(|answer| answer.body.to_string()).collect();
+    if shed != answers.len() as u64 {
+        problems.push(format!("{shed} of {} requests were shed", answers.len()));
+    }
+    problems
+}
+
+/// How many requests the process has shed, as it reports.
+async fn count_shed(product: &ProductHandle) -> u64 {
+    let ready = get(product, "/ready").await;
+    ready.body["load"]["shed"].as_u64().unwrap_or_else(|| panic!("{}", ready.body))
 }
 
 /// While queries take all the room that they may have, queries are refused, and commands, operators and probes are not.
@@ -126,6 +150,7 @@ async fn ten_times_the_capacity_is_answered_up_to_the_capacity(product: &Product
     }
     let refused = refused.join_all().await;
     refused.iter().for_each(assert_refused);
+    assert_eq!(find_unshed(&refused, count_shed(product).await), Vec::<String>::new());
     let rest = get(product, "/api/v1/opportunities?first=1").await;
     assert_eq!((rest.status.as_u16(), rest.problem_code(), rest.header("retry-after")), (503, "UNAVAILABLE", "1"));
     // No status says so over a WebSocket: the operation has an outcome of its own.
@@ -143,18 +168,35 @@ async fn ten_times_the_capacity_is_answered_up_to_the_capacity(product: &Product
     }
     let operator = product.send_graphql("{ projections { generation } }", Value::Null).await;
     assert!(operator["errors"].is_null(), "{operator}");
+    nothing_is_shed_where_shedding_is_off(product).await;
+    let over_other_edges = other_edges::queries_are_shed_over_grpc_and_websockets(product, &ada).await;
     let ready = get(product, "/ready").await;
-    let shed = refused.len() + 2;
+    let shed = refused.len() + 2 + over_other_edges;
     assert_eq!((ready.status, &ready.body["ready"]), (StatusCode::OK, &json!(true)), "{}", ready.body);
     assert_eq!(ready.body["load"], json!({ "running": QUERIES, "limit": CAPACITY, "shed": shed }));
     assert_eq!(get(product, "/health").await.status, StatusCode::OK);
     let shed_queries = read_counter(product, "medhub_requests_shed_total", &[r#"priority="query""#]).await;
     assert_eq!(shed_queries, u64::try_from(shed).unwrap());
+    assert_eq!(read_counter(product, "medhub_requests_shed_total", &[r#"priority="command""#]).await, 0);
+    let shed_commands = other_edges::commands_are_shed_when_nothing_has_room(product, &ada).await;
+    assert_eq!(read_counter(product, "medhub_requests_shed_total", &[r#"priority="command""#]).await, shed_commands);
 
     blocker.execute("rollback").await.unwrap();
     for answered in running.join_all().await {
         assert_eq!((answered.status, &answered.body["errors"]), (StatusCode::OK, &Value::Null), "{}", answered.body);
     }
+}
+
+/// The planted violation of [`find_unshed`]: shedding is off for operators, who send as many queries.
+async fn nothing_is_shed_where_shedding_is_off(product: &ProductHandle) {
+    let before = count_shed(product).await;
+    let mut answered = JoinSet::new();
+    for _ in 0..2 * CAPACITY {
+        let request = build_request(product, "POST", "/graphql", Some(product.operator_token()));
+        answered.spawn(HttpResponse::from_request(request.json(&json!({ "query": "{ __typename }" }))));
+    }
+    let problems = find_unshed(&answered.join_all().await, count_shed(product).await - before);
+    assert_eq!(problems.len(), 2 * CAPACITY + 1, "{problems:?}");
 }
 
 /// Ten times as many clients as there is room for, each of which repeats what is refused, are all answered.
@@ -177,6 +219,18 @@ async fn every_client_is_answered_that_returns(product: &ProductHandle) {
         });
     }
     timeout(WAIT_TIMEOUT, clients.join_all()).await.expect("every client is answered");
+}
+
+/// The number by which the overlays are checked holds for a process that has worked on as much as it can.
+async fn no_more_connections_are_open_than_are_counted(product: &ProductHandle) {
+    let mut observer = PgConnection::connect(product.variable("DATABASE_URL")).await.unwrap();
+    let open = count_postgres_connections(&mut observer).await.unwrap();
+    let of_relay = ["medhub relay", "medhub lease", "medhub wake-ups"].map(|name| open.get(name).copied());
+    assert_eq!(of_relay, [Some(1); RELAY_CONNECTIONS], "{open:?}");
+    let pool = product.variable("MEDHUB__POSTGRES__MAX_CONNECTIONS").parse().unwrap();
+    let most = most_postgres_connections(pool, ListsConfig::default().max_connections);
+    let sum: i64 = open.values().sum();
+    assert!(sum <= i64::from(most), "{sum} of {most}: {open:?}");
 }
 
 /// Sends a request over a connection of its own, and returns the answer.
