@@ -52,6 +52,16 @@ impl GraphqlSubscriber {
         }
     }
 
+    /// Drops answers until the connection ends. Returns the code by which the product closed it; `None` if it broke.
+    pub async fn wait_until_closed(&mut self) -> Option<u16> {
+        while let Some(Ok(message)) = self.socket.next().await {
+            if let Message::Close(frame) = message {
+                return frame.map(|frame| frame.code.into());
+            }
+        }
+        None
+    }
+
     /// Sends another document on the same connection and returns its first answer; `id` must be unused so far.
     ///
     /// # Errors

@@ -200,6 +200,14 @@ impl ProductProcess {
     /// As [`Self::stop`].
     pub async fn stop_with_signal(&mut self, signal: Signal) -> anyhow::Result<()> {
         self.send_signal(signal);
+        self.wait_for_end().await
+    }
+
+    /// Waits until it ends, after a signal.
+    ///
+    /// # Errors
+    /// As [`Self::stop`].
+    pub async fn wait_for_end(&mut self) -> anyhow::Result<()> {
         let Some(mut child) = self.child.take() else { return Ok(()) };
         let ended = wait_until(WAIT_TIMEOUT, async || child.try_wait()?.context("it still runs")).await;
         match ended {
@@ -231,6 +239,14 @@ impl ProductProcess {
         let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).context("the kernel reports no peak")?;
         let kib: u64 = line.trim().trim_end_matches(" kB").parse()?;
         Ok(kib * 1024)
+    }
+
+    /// Whether its log contains a text.
+    ///
+    /// # Errors
+    /// If it cannot be read.
+    pub fn has_logged(&self, text: &str) -> anyhow::Result<bool> {
+        Ok(fs::read_to_string(&self.log).context("reading its log")?.contains(text))
     }
 
     /// The end of its log.

@@ -5,23 +5,21 @@
 //! ```text
 //! clients ──▶ 2 api ──▶ log ──2 relay──▶ Kafka ──3 projections──▶ read models
 //!                        ▲  2 registry     └────2 processes, 2 work
-//!                        └── the schema of a next release appears meanwhile
+//!                        └── tables, schemas and events of a next release appear meanwhile
 //! ```
 //! `docs/faults.md` says how to run it, `docs/runbooks/rolling-upgrades.md` what it holds operators and developers to.
 
 mod address_list;
 mod client_load;
 mod fleet_role;
+mod long_connections;
+mod newer_release;
 mod newer_schema;
 mod older_program;
 mod promise_audit;
 mod role_fleet;
 
-use std::{
-    collections::BTreeMap,
-    path::PathBuf,
-    time::{Duration, Instant},
-};
+use std::{collections::BTreeMap, path::PathBuf, time::Instant};
 
 use anyhow::Context as _;
 use eventstore::topic::KafkaConfig;
@@ -29,14 +27,12 @@ use serde::Serialize;
 
 use self::{
     address_list::{AddressList, ServiceAddress},
-    client_load::{ClientLoad, LoadLedger, RetryReason},
+    client_load::{ClientLoad, LoadClient, LoadLedger, RetryReason},
+    newer_release::NewerRelease,
     role_fleet::{FleetRelease, RoleFleet, STOP_DELAY},
 };
 pub use self::{fleet_role::FleetRole, older_program::OlderProgram};
 use crate::{ProductHandle, TestStack, WAIT_TIMEOUT, document_work_settings, faults::fault_report::print_progress};
-
-/// How long everything may take to catch up after the load.
-const CATCH_UP_TIMEOUT: Duration = Duration::from_mins(5);
 
 /// As many partitions as processes that consume them.
 const PARTITIONS: i32 = 3;
@@ -70,6 +66,12 @@ pub struct RollingUpgradeReport {
     pub commands: usize,
     /// Answered queries, each of which had to show the command before it.
     pub queries: u64,
+    /// Answered calls over gRPC.
+    pub calls: u64,
+    /// Subscriptions that processes closed because they stopped.
+    pub closed_subscriptions: u64,
+    /// Streams with an event of a version that a next release adds.
+    pub newer_streams: usize,
     /// Uploaded and analysed documents.
     pub documents: usize,
     /// Processes that were killed.
@@ -106,31 +108,34 @@ pub async fn run_rolling_upgrade(plan: &RollingUpgradePlan, stack: &TestStack) -
     let older_program = older.as_ref().map(OlderProgram::describe).unwrap_or_default();
     let mut fleet = RoleFleet::new(variables, older.clone(), &logs, registries);
     fleet.start_roles(&[FleetRole::Registry], FleetRelease::Base).await?;
-    match &older {
-        Some(older) => older.migrate(product.variables()).await?,
-        None => migrate(&product).await?,
-    }
     let has_role = |role: &FleetRole| older.as_ref().is_none_or(|older| older.has_role(*role));
     let others: Vec<_> = FleetRole::ALL.into_iter().skip(1).filter(has_role).collect();
-    fleet.start_roles(&others, FleetRelease::Base).await?;
+    if let Some(older) = &older {
+        older.migrate(product.variables()).await?;
+        fleet.start_roles(&others, FleetRelease::Base).await?;
+    } else {
+        // The others wait for the migration.
+        tokio::try_join!(migrate(&product), fleet.start_roles(&others, FleetRelease::Base))?;
+    }
     print_progress(&format!("all roles are ready after {:.1?}; {older_program}", began.elapsed()));
 
     // Documents that were uploaded before there are processes are never analysed.
     let uploads = others.contains(&FleetRole::Processes);
-    let load = ClientLoad::start(fleet.servers(), OPERATOR_TOKEN, plan.clients, uploads)?;
-    let rolled = roll_fleet(plan, &product, &mut fleet).await;
-    let ledger = load.stop().await?;
-    let expanded_tables = rolled.with_context(|| format!("failures: {:?}{}", ledger.failures, fleet.log_tails()))?;
-    print_progress(&format!("replaced after {:.1?}", began.elapsed()));
     let kafka = KafkaConfig {
         brokers: stack.variable("KAFKA_BROKERS").to_owned(),
         partitions: PARTITIONS,
         ..KafkaConfig::default()
     };
-    let disturbances = fleet.disturbances();
-    let found = promise_audit::audit_promises(&product, &kafka, &ledger, disturbances, CATCH_UP_TIMEOUT).await?;
-    let mut violations = [ledger.failures.clone(), found.violations].concat();
-    violations.extend(fleet.stop().await);
+    let load = ClientLoad::start(fleet.servers(), OPERATOR_TOKEN, plan.clients, uploads)?;
+    let rolled = roll_fleet(plan, &product, &kafka, &mut fleet).await;
+    let mut ledger = load.stop().await?;
+    let RolledFleet { expanded_tables, newer, ledger: of_newer } =
+        rolled.with_context(|| format!("failures: {:?}{}", ledger.failures, fleet.log_tails()))?;
+    ledger.add(of_newer);
+    print_progress(&format!("replaced after {:.1?}", began.elapsed()));
+    let found = promise_audit::audit_promises(&product, &kafka, &ledger, newer.as_ref(), fleet.disturbances()).await?;
+    print_progress(&format!("compared after {:.1?}", began.elapsed()));
+    let violations = [ledger.failures.clone(), found.violations, find_broken_connections(&ledger, &fleet)].concat();
     let (kills, replaced) = fleet.counts();
     Ok(RollingUpgradeReport {
         ok: violations.is_empty(),
@@ -139,6 +144,9 @@ pub async fn run_rolling_upgrade(plan: &RollingUpgradePlan, stack: &TestStack) -
         events: found.events,
         commands: ledger.commands.len(),
         queries: ledger.queries,
+        calls: ledger.calls,
+        closed_subscriptions: ledger.closed_subscriptions,
+        newer_streams: newer.as_ref().map_or(0, NewerRelease::count_streams),
         documents: ledger.documents.len(),
         kills,
         replaced,
@@ -150,31 +158,66 @@ pub async fn run_rolling_upgrade(plan: &RollingUpgradePlan, stack: &TestStack) -
     })
 }
 
-/// Kills one process of each role, migrates, and replaces all processes; returns the number of tables with a new column.
+/// What happened while the fleet was rolled.
+#[derive(Default)]
+struct RolledFleet {
+    /// Number of tables with a new column.
+    expanded_tables: usize,
+    /// The next release whose events were recorded.
+    newer: Option<NewerRelease>,
+    /// What the client of that release was told.
+    ledger: LoadLedger,
+}
+
+/// Migrates, kills one process of each role, and replaces all processes.
 async fn roll_fleet(
     plan: &RollingUpgradePlan,
     product: &ProductHandle,
+    kafka: &KafkaConfig,
     fleet: &mut RoleFleet,
-) -> anyhow::Result<usize> {
-    let mut expanded_tables = 0;
+) -> anyhow::Result<RolledFleet> {
+    let mut rolled = RolledFleet::default();
+    // Expand: what a release needs is there before its first process.
+    if plan.older_program.is_none() {
+        rolled.expanded_tables =
+            newer_schema::expand_schema(product).await.context("adding what a next release needs")?;
+    }
+    // The release after the older program; without one this release again, as when a next one is taken back.
+    migrate(product).await?;
+    if plan.older_program.is_none() {
+        let mut client = LoadClient::new(fleet.servers(), OPERATOR_TOKEN, "newer".to_owned())?;
+        rolled.newer = Some(record_newer_events(product, kafka, fleet, &mut client).await?);
+        rolled.ledger = client.ledger;
+    }
     for round in 0..plan.rounds {
         let release = if round % 2 == 0 { FleetRelease::Current } else { FleetRelease::Base };
         fleet.kill_one_of_each_role()?;
-        if round == 0 {
-            // Expand: what a release needs is there before its first process.
-            if plan.older_program.is_none() {
-                expanded_tables =
-                    newer_schema::expand_schema(product).await.context("adding what a next release needs")?;
-            }
-            // The release after the older program; without one this release again, as when a next one is taken back.
-            migrate(product).await?;
-        }
         for wave in list_waves(plan, release) {
             fleet.roll(&wave, release).await.with_context(|| format!("replacing {wave:?}"))?;
             print_progress(&format!("round {}: replaced {wave:?}", round + 1));
         }
     }
-    Ok(expanded_tables)
+    Ok(rolled)
+}
+
+/// Lets a next release record events that the processes of this one do not know.
+async fn record_newer_events(
+    product: &ProductHandle,
+    kafka: &KafkaConfig,
+    fleet: &RoleFleet,
+    client: &mut LoadClient,
+) -> anyhow::Result<NewerRelease> {
+    let mut newer = NewerRelease::register_schemas(product, kafka).await?;
+    newer.record_events(client).await?;
+    fleet.wait_for_log(FleetRole::Relay, newer_release::UNKNOWN_EVENT).await?;
+    newer.change_by_older_processes(client).await?;
+    print_progress("the relays stand before events of a next release, and commands go on");
+    let relay = newer.publish().await.context("publishing events of a next release")?;
+    newer.wait_until_parked().await?;
+    relay.stop().await?;
+    newer.let_new_processes_know_events().await?;
+    print_progress("workers have parked events of a next release");
+    Ok(newer)
 }
 
 /// Roles that are replaced together, in order. Between processes of one release there is no order to keep.
@@ -196,19 +239,28 @@ async fn migrate(product: &ProductHandle) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// A connection to a process that stops gracefully should be closed only before its request was accepted. A client cannot
-/// tell that from a request that was cut off, so that such connections are counted and are no violation.
+/// Requests that clients sent again, by reason.
 fn count_retries(ledger: &LoadLedger, fleet: &RoleFleet) -> BTreeMap<&'static str, usize> {
     let mut retries = BTreeMap::new();
     for retry in &ledger.retries {
         let reason = match retry.reason {
             RetryReason::BrokenConnection if fleet.was_killed(&retry.address) => "connection to a killed process",
             RetryReason::BrokenConnection => "connection to a process that stopped gracefully",
+            RetryReason::Withdrawn => "refused by an address that was withdrawn meanwhile",
+            RetryReason::NotSent => "not sent over a connection that was being closed",
             RetryReason::Unavailable => "answered by 503 or UNAVAILABLE",
         };
         *retries.entry(reason).or_default() += 1;
     }
     retries
+}
+
+/// A process that stops gracefully breaks no connection: clients are told to leave, and what they have sent is answered. The
+/// older program may not do so yet.
+fn find_broken_connections(ledger: &LoadLedger, fleet: &RoleFleet) -> Vec<String> {
+    let broken = ledger.retries.iter().filter(|retry| retry.reason == RetryReason::BrokenConnection);
+    let broken = broken.filter(|retry| !fleet.was_killed(&retry.address) && !fleet.was_older(&retry.address));
+    broken.map(|retry| format!("a connection to {} broke, which was not killed", retry.address)).collect()
 }
 
 /// Settings of all processes.
@@ -233,8 +285,8 @@ fn create_settings(stack: &TestStack, registry_port: u16) -> anyhow::Result<BTre
         ("MEDHUB__SERVE__STARTUP_TIMEOUT_MS", wait_ms.clone()),
         ("MEDHUB__SERVE__SHUTDOWN_TIMEOUT_MS", request_ms),
         ("MEDHUB__REDIS__TIMEOUT_MS", wait_ms.clone()),
-        // Time for requests on their way to a process that was taken from the list of addresses.
-        (STOP_DELAY, "200".to_owned()),
+        // Time for the requests of clients that got the address of a process before it reported its stop.
+        (STOP_DELAY, "1000".to_owned()),
         ("MEDHUB__POSTGRES__ACQUIRE_TIMEOUT_MS", wait_ms),
         ("MEDHUB__WORK__GENERATE_PROPOSAL", "0".to_owned()),
         ("MEDHUB__WORK__LEASE_MS", "1000".to_owned()),

@@ -32,6 +32,10 @@ impl AddressList {
         self.lock().addresses.retain(|other| other != address);
     }
 
+    pub(super) fn contains(&self, address: &str) -> bool {
+        self.lock().addresses.iter().any(|other| other == address)
+    }
+
     /// All addresses, beginning with the one whose turn it is.
     pub(super) fn take_turn(&self) -> Vec<String> {
         let mut rotation = self.lock();

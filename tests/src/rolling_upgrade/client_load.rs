@@ -1,7 +1,12 @@
-//! Clients of the API processes: commands, queries that must show them, and uploads, each sent again only where a client of
-//! any service has to: after a connection that broke, or an answer that says to try again.
+//! Clients of the API processes: commands, queries that must show them, calls over gRPC, subscriptions, and uploads, each
+//! sent again only where a client of any service has to: after a connection that broke, or an answer that says to try again.
+//! Every second client reads what it has changed, and waits for workers whose partitions are being assigned; the others go on
+//! with commands meanwhile.
 
-use std::time::{Duration, Instant};
+use std::{
+    collections::HashMap,
+    time::{Duration, Instant},
+};
 
 use anyhow::Context as _;
 use reqwest::{Method, RequestBuilder, StatusCode};
@@ -10,14 +15,17 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use super::address_list::AddressList;
-use crate::{WAIT_TIMEOUT, token_for_everything_until};
+use super::{
+    address_list::AddressList,
+    long_connections::{self, CallFailure},
+};
+use crate::{GrpcTaskClient, WAIT_TIMEOUT, token_for_everything_until};
 
 /// Between two attempts of a request.
-const RETRY_PAUSE: Duration = Duration::from_millis(50);
+pub(super) const RETRY_PAUSE: Duration = Duration::from_millis(50);
 
 /// Between two rounds of a client, so that the load is one of requests in progress, not of as many as possible.
-const ROUND_PAUSE: Duration = Duration::from_millis(20);
+const ROUND_PAUSE: Duration = Duration::from_millis(50);
 
 /// Number of rounds of a client for each upload, whose analysis costs the most.
 const ROUNDS_PER_UPLOAD: u64 = 12;
@@ -57,8 +65,12 @@ pub(super) struct RetriedRequest {
 /// Why a request was sent again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum RetryReason {
-    /// The connection was refused, or broke before the answer.
+    /// The connection broke before the answer, or was refused by a process that others were still sent to.
     BrokenConnection,
+    /// The connection was refused by a process to which nobody was sent any more by then.
+    Withdrawn,
+    /// The server had told that it closes the connection before the call was sent, which every library sends again.
+    NotSent,
     /// The answer was 503, or the error `UNAVAILABLE`.
     Unavailable,
 }
@@ -69,6 +81,10 @@ pub(super) struct LoadLedger {
     pub(super) commands: Vec<AcknowledgedCommand>,
     /// Number of answered queries.
     pub(super) queries: u64,
+    /// Number of answered calls over gRPC.
+    pub(super) calls: u64,
+    /// Number of subscriptions that a process has closed because it stopped.
+    pub(super) closed_subscriptions: u64,
     /// Ids of uploaded documents.
     pub(super) documents: Vec<String>,
     pub(super) retries: Vec<RetriedRequest>,
@@ -82,11 +98,20 @@ impl LoadLedger {
     pub(super) fn add(&mut self, other: Self) {
         self.commands.extend(other.commands);
         self.queries += other.queries;
+        self.calls += other.calls;
+        self.closed_subscriptions += other.closed_subscriptions;
         self.documents.extend(other.documents);
         self.retries.extend(other.retries);
         self.failures.extend(other.failures);
         self.longest = self.longest.max(other.longest);
     }
+}
+
+/// The addresses of the processes that serve clients.
+#[derive(Debug, Clone, Default)]
+pub(super) struct ServedAddresses {
+    pub(super) http: AddressList,
+    pub(super) grpc: AddressList,
 }
 
 /// Running clients.
@@ -99,7 +124,7 @@ pub(super) struct ClientLoad {
 impl ClientLoad {
     /// Starts clients, each for a company of its own; `uploads` says whether they upload documents.
     pub(super) fn start(
-        servers: &AddressList,
+        servers: &ServedAddresses,
         operator_token: &str,
         clients: usize,
         uploads: bool,
@@ -107,15 +132,10 @@ impl ClientLoad {
         let stop = CancellationToken::new();
         let mut tasks = vec![];
         for number in 0..clients {
-            let client = LoadClient {
-                http: reqwest::Client::builder().timeout(REQUEST_TIMEOUT).build().context("creating a client")?,
-                servers: servers.clone(),
-                operator_token: operator_token.to_owned(),
-                company: format!("company-{number}"),
-                uploads,
-                ledger: LoadLedger::default(),
-            };
+            let mut client = LoadClient::new(servers, operator_token, format!("company-{number}"))?;
+            (client.reads, client.uploads) = (number % 2 == 0, uploads);
             tasks.push(tokio::spawn(client.run(stop.clone())));
+            tasks.push(tokio::spawn(long_connections::keep_subscribed(servers.http.clone(), stop.clone())));
         }
         Ok(Self { stop, tasks })
     }
@@ -131,16 +151,36 @@ impl ClientLoad {
     }
 }
 
-struct LoadClient {
+/// A client, for a company of its own.
+pub(super) struct LoadClient {
     http: reqwest::Client,
     servers: AddressList,
+    grpc_servers: AddressList,
+    /// Clients over gRPC by the address of their server: each keeps its connection.
+    grpc: HashMap<String, GrpcTaskClient>,
     operator_token: String,
     company: String,
+    reads: bool,
     uploads: bool,
-    ledger: LoadLedger,
+    pub(super) ledger: LoadLedger,
 }
 
 impl LoadClient {
+    /// Creates a client that neither reads nor uploads.
+    pub(super) fn new(servers: &ServedAddresses, operator_token: &str, company: String) -> anyhow::Result<Self> {
+        Ok(Self {
+            http: reqwest::Client::builder().timeout(REQUEST_TIMEOUT).build().context("creating a client")?,
+            servers: servers.http.clone(),
+            grpc_servers: servers.grpc.clone(),
+            grpc: HashMap::new(),
+            operator_token: operator_token.to_owned(),
+            company,
+            reads: false,
+            uploads: false,
+            ledger: LoadLedger::default(),
+        })
+    }
+
     /// Sends rounds of requests until `stop` is cancelled; one that fails is in the ledger and ends the client.
     async fn run(mut self, stop: CancellationToken) -> LoadLedger {
         if let Err(error) = self.run_rounds(&stop).await {
@@ -158,7 +198,10 @@ impl LoadClient {
             if stop.is_cancelled() {
                 break;
             }
-            self.discover_opportunity(round).await?;
+            let number = format!("{}-{round}", self.company);
+            let id = self.discover_opportunity(&number).await?;
+            self.archive_opportunity(&id).await?;
+            self.count_tasks(&token).await?;
             self.create_resource(&token, round).await?;
             if self.uploads && round % ROUNDS_PER_UPLOAD == 0 {
                 self.upload_document(&token, round).await?;
@@ -175,19 +218,54 @@ impl LoadClient {
         data["developmentLogin"]["token"].as_str().map(str::to_owned).with_context(|| format!("signing in: {data}"))
     }
 
-    /// Discovers an opportunity, reads it, and archives it.
-    async fn discover_opportunity(&mut self, round: u64) -> anyhow::Result<()> {
-        let (operator, number) = (self.operator_token.clone(), format!("{}-{round}", self.company));
+    /// Discovers an opportunity, and may read it; returns its id.
+    pub(super) async fn discover_opportunity(&mut self, number: &str) -> anyhow::Result<String> {
+        let operator = self.operator_token.clone();
         let input = json!({ "noticeId": number, "solicitationNumber": number, "title": "Infusion pumps",
             "type": "Solicitation", "postedAt": "2026-03-03T12:00:00Z", "agency": "VETERANS AFFAIRS, DEPARTMENT OF" });
         let discover = json!({ "input": input, "key": format!("discover-{number}") });
         let (id, token) = self.send_command(&operator, DISCOVER, discover).await?;
         self.read_since(&operator, READ_OPPORTUNITY, &id, &token).await?;
-        let archive = json!({ "id": id, "key": format!("archive-{number}") });
+        Ok(id)
+    }
+
+    /// Archives an opportunity.
+    pub(super) async fn archive_opportunity(&mut self, id: &str) -> anyhow::Result<()> {
+        let operator = self.operator_token.clone();
+        let archive = json!({ "id": id, "key": format!("archive-{id}") });
         self.send_command(&operator, ARCHIVE, archive).await.map(drop)
     }
 
-    /// Creates a resource of the company, and reads it.
+    /// Counts the company's tasks over gRPC.
+    async fn count_tasks(&mut self, token: &str) -> anyhow::Result<()> {
+        let started = Instant::now();
+        while started.elapsed() < REQUEST_TIMEOUT {
+            let Some(address) = self.grpc_servers.take_turn().into_iter().next() else {
+                tokio::time::sleep(RETRY_PAUSE).await;
+                continue;
+            };
+            let client = match self.grpc.get(&address) {
+                Some(client) => client.clone(),
+                None => self.grpc.entry(address.clone()).or_insert(GrpcTaskClient::new(&address, token)?).clone(),
+            };
+            let reason = match client.count_tasks().await.map_err(long_connections::classify_failure) {
+                Ok(_) => {
+                    self.ledger.calls += 1;
+                    return Ok(());
+                }
+                Err(CallFailure::NotSent) => RetryReason::NotSent,
+                Err(CallFailure::NotConnected) if !self.grpc_servers.contains(&address) => RetryReason::Withdrawn,
+                Err(CallFailure::NotConnected | CallFailure::Broken) => RetryReason::BrokenConnection,
+                Err(CallFailure::Unavailable) => RetryReason::Unavailable,
+                Err(CallFailure::Refused(status)) => return Err(status).context("counting tasks over gRPC"),
+            };
+            self.ledger.retries.push(RetriedRequest { address, reason });
+            tokio::time::sleep(RETRY_PAUSE).await;
+        }
+        anyhow::bail!("no server answered over gRPC for {REQUEST_TIMEOUT:?}")
+    }
+
+    /// Creates a resource of the company, and may read it.
     async fn create_resource(&mut self, token: &str, round: u64) -> anyhow::Result<()> {
         let input = json!({ "name": format!("Resource {round}"), "kind": "OTHER", "body": "Calibration of pumps." });
         let create = json!({ "id": Uuid::new_v4(), "input": input, "key": format!("create-{round}") });
@@ -226,8 +304,11 @@ impl LoadClient {
         Ok((aggregate_id, text("consistencyToken").unwrap_or_default()))
     }
 
-    /// Sends a query that must show a change.
+    /// Sends a query that must show a change, if the client reads.
     async fn read_since(&mut self, token: &str, document: &str, id: &str, since: &str) -> anyhow::Result<()> {
+        if !self.reads {
+            return Ok(());
+        }
         let extensions = json!({ "consistencyToken": token_for_everything_until(since) });
         let body = json!({ "query": document, "variables": { "id": id }, "extensions": extensions });
         let data = self.send_graphql(Some(token), &body).await?;
@@ -269,6 +350,7 @@ impl LoadClient {
                 }
                 Ok((status, answer)) => anyhow::bail!("{address} answered {status}: {answer}"),
                 Err(error) if error.is_timeout() => return Err(error).context("a request was not answered in time"),
+                Err(error) if error.is_connect() && !self.servers.contains(&address) => RetryReason::Withdrawn,
                 Err(_broken) => RetryReason::BrokenConnection,
             };
             self.ledger.retries.push(RetriedRequest { address, reason });

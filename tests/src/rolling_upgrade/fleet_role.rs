@@ -33,6 +33,11 @@ impl FleetRole {
         }
     }
 
+    /// Whether others send requests to its processes.
+    pub(super) fn has_clients(self) -> bool {
+        matches!(self, Self::Registry | Self::Api)
+    }
+
     /// How many processes of it a fleet has.
     pub fn size(self) -> usize {
         match self {

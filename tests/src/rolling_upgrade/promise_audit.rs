@@ -6,7 +6,7 @@ use anyhow::Context as _;
 use eventstore::topic::KafkaConfig;
 use sqlx::{Connection as _, PgConnection};
 
-use super::client_load::LoadLedger;
+use super::{client_load::LoadLedger, newer_release::NewerRelease};
 use crate::{
     ProductHandle,
     chaos::comparison,
@@ -16,6 +16,9 @@ use crate::{
         log_audit::{AuditEvidence, DisturbancePeriod, LogEvent},
     },
 };
+
+/// How long everything may take to catch up after the load.
+const CATCH_UP_TIMEOUT: Duration = Duration::from_mins(5);
 
 /// How many findings of a kind are described.
 const MAX_EXAMPLES: usize = 10;
@@ -39,14 +42,14 @@ pub(super) async fn audit_promises(
     product: &ProductHandle,
     kafka: &KafkaConfig,
     ledger: &LoadLedger,
+    newer: Option<&NewerRelease>,
     disturbances: Vec<DisturbancePeriod>,
-    catch_up_timeout: Duration,
 ) -> anyhow::Result<PromiseFindings> {
     let mut violations = vec![];
     let mut connection = PgConnection::connect(product.variable("DATABASE_URL")).await?;
-    let documents = wait_for_document_processes(&mut connection, ledger.documents.len(), catch_up_timeout).await;
+    let documents = wait_for_document_processes(&mut connection, ledger.documents.len(), CATCH_UP_TIMEOUT).await;
     violations.extend(documents.err().map(|error| format!("the processes of documents: {error:#}")));
-    let caught_up = comparison::wait_until_caught_up(product, catch_up_timeout).await;
+    let caught_up = comparison::wait_until_caught_up(product, CATCH_UP_TIMEOUT).await;
     violations.extend(caught_up.err().map(|error| format!("not caught up: {error:#}")));
 
     let log = evidence_reader::read_log(&mut connection).await?;
@@ -62,6 +65,9 @@ pub(super) async fn audit_promises(
     connection.close().await?;
     let found = evidence.audit_topics();
     violations.extend(found.violations.iter().take(MAX_EXAMPLES).map(ToString::to_string));
+    if let Some(newer) = newer {
+        newer.let_verify_know_events().await?;
+    }
     let compared = comparison::compare_read_models(product).await?;
     violations.extend(compared.violations);
     Ok(PromiseFindings { events: evidence.log.len(), rows: compared.rows, violations })

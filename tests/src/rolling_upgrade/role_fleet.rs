@@ -1,15 +1,16 @@
 //! Several processes of every role, which are killed, added and replaced one after the other.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     path::{Path, PathBuf},
     time::{SystemTime, UNIX_EPOCH},
 };
 
 use anyhow::Context as _;
-use futures::future::{join_all, try_join_all};
+use futures::future::try_join_all;
+use nix::sys::signal::Signal;
 
-use super::{FleetRole, OlderProgram, address_list::AddressList};
+use super::{FleetRole, OlderProgram, address_list::AddressList, client_load::ServedAddresses};
 use crate::{
     ProductEdge, ProductProcess, WAIT_TIMEOUT,
     faults::{bounded_wait::wait_until, log_audit::DisturbancePeriod},
@@ -34,6 +35,10 @@ struct FleetMember {
     process: ProductProcess,
     /// Host and port of its HTTP edge.
     address: String,
+    /// Host and port of its gRPC edge, if it has one.
+    grpc_address: Option<String>,
+    /// Whether it runs the older program.
+    is_older: bool,
 }
 
 /// The processes of all roles.
@@ -47,9 +52,11 @@ pub(super) struct RoleFleet {
     /// The processes of the role `registry`, which others reach at one address.
     registries: AddressList,
     /// The processes of the role `api`.
-    servers: AddressList,
+    servers: ServedAddresses,
     /// Addresses and roles of processes that were killed.
     killed: BTreeMap<String, FleetRole>,
+    /// Addresses of processes of the older program that were stopped.
+    stopped_older: BTreeSet<String>,
     /// Since when a relay has been away that was killed.
     disturbed_since_ms: Option<i64>,
     /// Periods in which a relay was killed or replaced.
@@ -72,8 +79,9 @@ impl RoleFleet {
             members: vec![],
             started: 0,
             registries,
-            servers: AddressList::default(),
+            servers: ServedAddresses::default(),
             killed: BTreeMap::new(),
+            stopped_older: BTreeSet::new(),
             disturbed_since_ms: None,
             disturbances: vec![],
             kills: 0,
@@ -82,12 +90,31 @@ impl RoleFleet {
     }
 
     /// The addresses of the processes that serve clients.
-    pub(super) fn servers(&self) -> &AddressList {
+    pub(super) fn servers(&self) -> &ServedAddresses {
         &self.servers
     }
 
+    /// Whether a process with this address was killed.
     pub(super) fn was_killed(&self, address: &str) -> bool {
         self.killed.contains_key(address)
+    }
+
+    /// Whether a process of the older program with this address was stopped.
+    pub(super) fn was_older(&self, address: &str) -> bool {
+        self.stopped_older.contains(address)
+    }
+
+    /// Waits until a process of a role has logged a text.
+    pub(super) async fn wait_for_log(&self, role: FleetRole, text: &str) -> anyhow::Result<()> {
+        wait_until(WAIT_TIMEOUT, async || {
+            for member in self.members.iter().filter(|member| member.role == role) {
+                if member.process.has_logged(text)? {
+                    return Ok(());
+                }
+            }
+            anyhow::bail!("no process {role:?} has logged {text:?}")
+        })
+        .await
     }
 
     pub(super) fn disturbances(&self) -> Vec<DisturbancePeriod> {
@@ -104,9 +131,12 @@ impl RoleFleet {
         let all = roles.iter().flat_map(|role| std::iter::repeat_n(*role, role.size()));
         let mut processes = vec![];
         for role in all {
-            processes.push((role, self.start_process(role, release)?));
+            let is_older = self.runs_older_program(role, release);
+            processes.push((role, is_older, self.start_process(role, release)?));
         }
-        let members = try_join_all(processes.into_iter().map(|(role, process)| FleetMember::when_ready(role, process)));
+        let starting = processes.into_iter();
+        let members =
+            try_join_all(starting.map(|(role, is_older, process)| FleetMember::when_ready(role, is_older, process)));
         for member in members.await? {
             self.add_member(member);
         }
@@ -121,7 +151,7 @@ impl RoleFleet {
             if let Some(index) = self.members.iter().position(|member| member.role == role) {
                 let mut member = self.members.remove(index);
                 member.process.kill9()?;
-                self.killed.insert(member.address, role);
+                self.killed.extend(member.addresses().map(|address| (address.to_owned(), role)));
                 self.kills += 1;
             }
         }
@@ -137,11 +167,13 @@ impl RoleFleet {
         self.members = remaining;
         self.start_roles(roles, release).await?;
         for (address, role) in &self.killed {
-            if let Some(list) = self.list_of(*role).filter(|_| roles.contains(role)) {
-                list.remove(address);
+            if roles.contains(role) {
+                self.withdraw_address(address);
             }
         }
         self.replaced += replaced.len();
+        let older = replaced.iter().filter(|member| member.is_older);
+        self.stopped_older.extend(older.flat_map(|member| member.addresses().map(str::to_owned)));
         while !replaced.is_empty() {
             let mut stopping: Vec<FleetMember> = vec![];
             let mut later = vec![];
@@ -161,18 +193,6 @@ impl RoleFleet {
         Ok(())
     }
 
-    /// Stops all processes gracefully; returns the errors of those that did not end so.
-    pub(super) async fn stop(&mut self) -> Vec<String> {
-        let (registries, others): (Vec<_>, Vec<_>) =
-            std::mem::take(&mut self.members).into_iter().partition(|member| member.role == FleetRole::Registry);
-        let mut stopped = vec![];
-        // The registries last: the others need one to complete their work.
-        for members in [others, registries] {
-            stopped.extend(join_all(members.into_iter().map(|member| self.stop_member(member))).await);
-        }
-        stopped.into_iter().filter_map(|stopped| Some(format!("{:#}", stopped.err()?))).collect()
-    }
-
     /// The ends of all logs.
     pub(super) fn log_tails(&self) -> String {
         let tail = |member: &FleetMember| format!("\n  {}{}", member.process.name(), member.process.log_tail());
@@ -182,10 +202,10 @@ impl RoleFleet {
     fn start_process(&mut self, role: FleetRole, release: FleetRelease) -> anyhow::Result<ProductProcess> {
         self.started += 1;
         let args = ["serve", "--role", role.name()];
-        let older = self.older.as_ref().filter(|older| release == FleetRelease::Base && older.has_role(role));
+        let older = self.older.as_ref().filter(|_| self.runs_older_program(role, release));
         let name = format!("{}-{}", role.name(), self.started);
         let mut settings = self.variables.clone();
-        if self.list_of(role).is_none() {
+        if !role.has_clients() {
             // Nobody has to learn first that it is about to stop.
             settings.remove(STOP_DELAY);
         }
@@ -196,33 +216,50 @@ impl RoleFleet {
         ProductProcess::start_build(older.path(), &settings, &self.logs, &format!("{name}-older"), &args)
     }
 
+    fn runs_older_program(&self, role: FleetRole, release: FleetRelease) -> bool {
+        release == FleetRelease::Base && self.older.as_ref().is_some_and(|older| older.has_role(role))
+    }
+
     fn add_member(&mut self, member: FleetMember) {
-        if let Some(list) = self.list_of(member.role) {
-            list.add(member.address.clone());
+        match member.role {
+            FleetRole::Registry => self.registries.add(member.address.clone()),
+            FleetRole::Api => {
+                self.servers.http.add(member.address.clone());
+                member.grpc_address.iter().for_each(|address| self.servers.grpc.add(address.clone()));
+            }
+            FleetRole::Relay | FleetRole::Projections | FleetRole::Work | FleetRole::Processes => {}
         }
         self.members.push(member);
     }
 
-    /// The list of addresses that has the processes of a role.
-    fn list_of(&self, role: FleetRole) -> Option<&AddressList> {
-        match role {
-            FleetRole::Registry => Some(&self.registries),
-            FleetRole::Api => Some(&self.servers),
-            FleetRole::Relay | FleetRole::Projections | FleetRole::Work | FleetRole::Processes => None,
+    /// Takes an address from all lists.
+    fn withdraw_address(&self, address: &str) {
+        for list in [&self.registries, &self.servers.http, &self.servers.grpc] {
+            list.remove(address);
         }
     }
 
+    /// Stops a process as a load balancer sees it: it is told to stop, reports that it is not ready, and gets no new
+    /// requests from then on; those that it has got are answered.
     async fn stop_member(&self, mut member: FleetMember) -> anyhow::Result<()> {
-        if let Some(list) = self.list_of(member.role) {
-            list.remove(&member.address);
+        member.process.send_signal(Signal::SIGTERM);
+        if member.role.has_clients() {
+            wait_until(WAIT_TIMEOUT, async || {
+                let report = member.process.fetch_readiness().await;
+                let goes_on = report.is_ok_and(|report| report["stopping"] != true);
+                anyhow::ensure!(!goes_on || member.is_older, "{} does not report its stop", member.process.name());
+                Ok(())
+            })
+            .await?;
+            member.addresses().for_each(|address| self.withdraw_address(address));
         }
-        member.process.stop().await
+        member.process.wait_for_end().await
     }
 }
 
 impl FleetMember {
     /// Waits until a process is ready.
-    async fn when_ready(role: FleetRole, mut process: ProductProcess) -> anyhow::Result<Self> {
+    async fn when_ready(role: FleetRole, is_older: bool, mut process: ProductProcess) -> anyhow::Result<Self> {
         let address = process.wait_for_address(ProductEdge::Http).await?;
         let ready = wait_until(WAIT_TIMEOUT, async || {
             let report = process.fetch_readiness().await?;
@@ -230,7 +267,14 @@ impl FleetMember {
             Ok(())
         });
         ready.await.with_context(|| process.log_tail())?;
-        Ok(Self { role, process, address })
+        let grpc_address =
+            if role == FleetRole::Api { Some(process.wait_for_address(ProductEdge::Grpc).await?) } else { None };
+        Ok(Self { role, process, address, grpc_address, is_older })
+    }
+
+    /// Its addresses.
+    fn addresses(&self) -> impl Iterator<Item = &str> {
+        std::iter::once(self.address.as_str()).chain(self.grpc_address.as_deref())
     }
 }
 
