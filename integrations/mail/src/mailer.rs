@@ -231,7 +231,7 @@ impl<S: AggregateStores + 'static> Mailer<S> {
             stage: DeliveryStage::Message,
             reason: format_error_chain(&error),
         })?;
-        self.transport.deliver(&composed).instrument(delivery_span()).await
+        self.transport.deliver(&composed).instrument(delivery_span(mail)).await
     }
 
     async fn record_outcome(
@@ -332,10 +332,9 @@ fn mail_span(mail: &ClaimedMail) -> Span {
 }
 
 /// The span of the delivery to the mail server, within an attempt; none outside of a trace.
-fn delivery_span() -> Span {
-    let attempt = Span::current();
-    if attempt.is_none() {
-        return attempt;
+fn delivery_span(mail: &ClaimedMail) -> Span {
+    if mail.trace.is_none() {
+        return Span::none();
     }
     tracing::info_span!(target: SPAN_TARGET, "delivery", otel.name = "deliver mail", otel.kind = "client")
 }
