@@ -34,7 +34,7 @@ pub use self::{
     metric_catalogue::{METRIC_GROUPS, MetricDefinition, MetricGroup, MetricKind, metric_table},
     metric_export::MetricExport,
     span_export::{SpanExport, is_exporting},
-    telemetry_config::{TelemetryConfig, TelemetryExporter},
+    telemetry_config::TelemetryConfig,
     telemetry_error::TelemetryError,
     telemetry_exports::TelemetryExports,
     trace_context::{

@@ -11,7 +11,7 @@ use tracing_subscriber::{Layer, filter::filter_fn, registry::LookupSpan};
 use crate::{
     log_queue::{LogQueue, QueuedLogExporter},
     log_record_layer::LogRecordLayer,
-    otlp_target::{INSTRUMENTATION, check_url, describe_process},
+    otlp_target::{INSTRUMENTATION, SHUTDOWN_TIMEOUT, check_url, describe_process},
     telemetry_config::TelemetryConfig,
     telemetry_error::TelemetryError,
     trace_context::SPAN_TARGET,
@@ -58,9 +58,9 @@ impl LogExport {
         layer.with_filter(filter_fn(|metadata| metadata.target() != SPAN_TARGET))
     }
 
-    /// Sends the lines that wait, and ends the export. Blocks for a few seconds at most.
+    /// Sends the lines that wait, and ends the export. Blocks for two seconds at most.
     pub fn shutdown(&self) {
-        if let Err(error) = self.provider.shutdown() {
+        if let Err(error) = self.provider.shutdown_with_timeout(SHUTDOWN_TIMEOUT) {
             tracing::warn!(
                 error = &error as &dyn std::error::Error,
                 "the last lines of the log may not have been exported"

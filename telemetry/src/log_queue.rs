@@ -37,9 +37,17 @@ impl LogQueue {
         }
         has_room
     }
+}
 
-    fn release(&self, lines: usize) {
-        self.waiting.fetch_sub(lines, Ordering::Relaxed);
+/// Lines that are being sent. They have left the queue when this is dropped, however the sending ends.
+struct LinesInTransit<'a> {
+    queue: &'a LogQueue,
+    lines: usize,
+}
+
+impl Drop for LinesInTransit<'_> {
+    fn drop(&mut self) {
+        self.queue.waiting.fetch_sub(self.lines, Ordering::Relaxed);
     }
 }
 
@@ -63,11 +71,10 @@ impl<E> QueuedLogExporter<E> {
 
 impl<E: LogExporter> LogExporter for QueuedLogExporter<E> {
     async fn export(&self, batch: LogBatch<'_>) -> OTelSdkResult {
-        let lines = batch.iter().count();
+        let transit = LinesInTransit { queue: &self.queue, lines: batch.iter().count() };
         let result = self.exporter.export(batch).await;
-        self.queue.release(lines);
         if result.is_err() {
-            count_dropped("export_failed", lines);
+            count_dropped("export_failed", transit.lines);
         }
         result
     }
@@ -78,5 +85,70 @@ impl<E: LogExporter> LogExporter for QueuedLogExporter<E> {
 
     fn set_resource(&mut self, resource: &Resource) {
         self.exporter.set_resource(resource);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::AtomicBool;
+
+    use metrics_exporter_prometheus::PrometheusBuilder;
+    use opentelemetry::logs::{Logger as _, LoggerProvider as _};
+    use opentelemetry_sdk::{
+        error::OTelSdkError,
+        logs::{SdkLogger, SdkLoggerProvider},
+    };
+
+    use super::*;
+
+    /// A collector that is away, or counts what it receives.
+    #[derive(Debug, Clone, Default)]
+    struct UnsteadyCollector {
+        is_away: Arc<AtomicBool>,
+        received: Arc<AtomicUsize>,
+    }
+
+    impl LogExporter for UnsteadyCollector {
+        async fn export(&self, batch: LogBatch<'_>) -> OTelSdkResult {
+            if self.is_away.load(Ordering::Relaxed) {
+                return Err(OTelSdkError::InternalFailure("away".to_owned()));
+            }
+            self.received.fetch_add(batch.iter().count(), Ordering::Relaxed);
+            Ok(())
+        }
+    }
+
+    fn log_lines(logger: &SdkLogger, queue: &LogQueue, lines: usize) {
+        for _ in 0..lines {
+            if queue.reserve() {
+                logger.emit(logger.create_log_record());
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_sent_or_fails_gives_its_room_back_and_what_is_not_sent_is_counted() {
+        let collector = UnsteadyCollector::default();
+        let queue = Arc::new(LogQueue::new(2));
+        let exporter = QueuedLogExporter::new(collector.clone(), Arc::clone(&queue));
+        let provider = SdkLoggerProvider::builder().with_simple_exporter(exporter).build();
+        let logger = provider.logger("test");
+        let recorder = PrometheusBuilder::new().build_recorder();
+        metrics::with_local_recorder(&recorder, || {
+            collector.is_away.store(true, Ordering::Relaxed);
+            log_lines(&logger, &queue, 3);
+            collector.is_away.store(false, Ordering::Relaxed);
+            log_lines(&logger, &queue, 4);
+            assert!(queue.reserve() && queue.reserve(), "all room was given back");
+            log_lines(&logger, &queue, 1);
+        });
+        assert_eq!(collector.received.load(Ordering::Relaxed), 4);
+        let counted = recorder.handle().render();
+        for expected in [
+            "medhub_log_records_dropped_total{reason=\"export_failed\"} 3\n",
+            "medhub_log_records_dropped_total{reason=\"queue_full\"} 1\n",
+        ] {
+            assert!(counted.contains(expected), "{counted}");
+        }
     }
 }

@@ -16,9 +16,10 @@ use crate::{
     log_queue::LogQueue,
 };
 
-/// What an export itself logs is not exported, since that would cause the next export: OpenTelemetry and the HTTP client
-/// below it.
-const EXPORTER_TARGETS: [&str; 5] = ["opentelemetry", "reqwest", "hyper", "h2", "rustls"];
+/// What an export itself logs is not exported, since that would cause the next export: OpenTelemetry, and the HTTP client
+/// below it with what it runs on.
+const EXPORTER_TARGETS: [&str; 9] =
+    ["opentelemetry", "reqwest", "hyper", "h2", "rustls", "want", "mio", "tower", "tokio_util"];
 
 fn is_of_exporter(target: &str) -> bool {
     EXPORTER_TARGETS.iter().any(|exporter| target.starts_with(exporter))

@@ -2,6 +2,7 @@
 //! both ways agree.
 
 use std::{
+    collections::BTreeSet,
     fmt,
     pin::pin,
     str::FromStr,
@@ -19,15 +20,16 @@ use opentelemetry_proto::{
 use percent_encoding::percent_decode_str;
 use prost::Message as _;
 use reqwest::{
-    Client,
+    Client, StatusCode,
     header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue},
+    redirect::Policy,
 };
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
 use crate::{
     metrics_request::{CountedTime, build_request},
     otlp_target::{check_url, describe_process},
-    prometheus_text::{UnreadableMetric, parse_metrics},
+    prometheus_text::parse_metrics,
     telemetry_config::TelemetryConfig,
     telemetry_error::TelemetryError,
 };
@@ -41,10 +43,10 @@ const LAST_EXPORT_TIMEOUT: Duration = Duration::from_secs(2);
 /// Why metrics were not exported. The next export has what this one would have had: all values are sums.
 #[derive(Debug, thiserror::Error)]
 enum MetricExportError {
-    #[error("reading the metrics of this process")]
-    Unreadable(#[from] UnreadableMetric),
     #[error("sending metrics to the collector")]
     Request(#[source] reqwest::Error),
+    #[error("the collector has answered with status {0}")]
+    Status(StatusCode),
     #[error("the collector has rejected {rejected} series: {reason}")]
     Rejected { rejected: i64, reason: String },
 }
@@ -79,9 +81,11 @@ impl MetricExport {
     ) -> Result<Option<Self>, TelemetryError> {
         let Some(url) = config.metrics_url() else { return Ok(None) };
         check_url(&url)?;
-        let request_timeout = read_variable("TIMEOUT").and_then(|milliseconds| milliseconds.parse().ok());
-        let request_timeout = request_timeout.map_or(REQUEST_TIMEOUT, Duration::from_millis);
-        let client = Client::builder().timeout(request_timeout).build().map_err(TelemetryError::Client)?;
+        let request_timeout = read_variable("TIMEOUT").and_then(|milliseconds| milliseconds.parse::<u64>().ok());
+        let request_timeout = request_timeout.filter(|time| *time > 0).map_or(REQUEST_TIMEOUT, Duration::from_millis);
+        // Another address does not get the headers, which may be credentials.
+        let client = Client::builder().timeout(request_timeout).redirect(Policy::none());
+        let client = client.build().map_err(TelemetryError::Client)?;
         Ok(Some(Self {
             client,
             url,
@@ -96,7 +100,7 @@ impl MetricExport {
     /// Exports periodically until `stop`, and then once more. A collector that is away delays nothing.
     pub async fn run(self, stop: impl Future<Output = ()>) {
         let mut stop = pin!(stop);
-        let mut failing = FailureLog::default();
+        let mut log = ExportLog::default();
         let mut ticks = interval(self.interval);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         // The first tick is at once.
@@ -104,25 +108,32 @@ impl MetricExport {
         loop {
             let next_export = async {
                 ticks.tick().await;
-                self.export().await
+                let (request, unreadable_lines) = self.build_request();
+                (unreadable_lines, self.send(&request).await)
             };
             tokio::select! {
                 () = &mut stop => break,
-                outcome = next_export => failing.log(outcome),
+                (unreadable_lines, outcome) = next_export => {
+                    log.add_unreadable(&unreadable_lines);
+                    log.add_outcome(outcome);
+                }
             }
         }
-        match timeout(LAST_EXPORT_TIMEOUT, self.export()).await {
-            Ok(outcome) => failing.log(outcome),
+        let (request, _) = self.build_request();
+        match timeout(LAST_EXPORT_TIMEOUT, self.send(&request)).await {
+            Ok(outcome) => log.add_outcome(outcome),
             Err(_elapsed) => tracing::warn!("the last metrics were not exported in time"),
         }
     }
 
-    async fn export(&self) -> Result<(), MetricExportError> {
-        let body = self.build_request()?.encode_to_vec();
+    async fn send(&self, metrics: &ExportMetricsServiceRequest) -> Result<(), MetricExportError> {
         let request = self.client.post(&self.url).headers(self.headers.clone());
-        let request = request.header(CONTENT_TYPE, "application/x-protobuf").body(body);
+        let request = request.header(CONTENT_TYPE, "application/x-protobuf").body(metrics.encode_to_vec());
         let to_error = |error: reqwest::Error| MetricExportError::Request(error.without_url());
-        let response = request.send().await.and_then(reqwest::Response::error_for_status).map_err(to_error)?;
+        let response = request.send().await.map_err(to_error)?;
+        if !response.status().is_success() {
+            return Err(MetricExportError::Status(response.status()));
+        }
         let answer = response.bytes().await.map_err(to_error)?;
         // Collectors that answer in another way have accepted all the same.
         let answer = ExportMetricsServiceResponse::decode(answer).unwrap_or_default();
@@ -135,21 +146,33 @@ impl MetricExport {
         }
     }
 
-    fn build_request(&self) -> Result<ExportMetricsServiceRequest, UnreadableMetric> {
-        let metrics = parse_metrics(&(self.render)())?;
+    /// The request with the current metrics, and a line of each metric that is not understood and so left out.
+    fn build_request(&self) -> (ExportMetricsServiceRequest, Vec<String>) {
+        let shown = parse_metrics(&(self.render)());
         let resource = Resource { attributes: self.resource.clone(), ..Resource::default() };
-        Ok(build_request(metrics, resource, CountedTime::new(self.started_at, SystemTime::now())))
+        let time = CountedTime::new(self.started_at, SystemTime::now());
+        (build_request(shown.metrics, resource, time), shown.unreadable_lines)
     }
 }
 
-/// Logs the first of several failures, and the end of them.
+/// Logs the first of several failures, and the end of them; and once each metric that is not understood.
 #[derive(Default)]
-struct FailureLog {
+struct ExportLog {
     is_failing: bool,
+    unreadable_metrics: BTreeSet<String>,
 }
 
-impl FailureLog {
-    fn log(&mut self, outcome: Result<(), MetricExportError>) {
+impl ExportLog {
+    fn add_unreadable(&mut self, lines: &[String]) {
+        for line in lines {
+            let name = line.split(['{', ' ']).next().unwrap_or_default();
+            if self.unreadable_metrics.insert(name.to_owned()) {
+                tracing::warn!(metric = name, "a metric is not exported: its text is not understood");
+            }
+        }
+    }
+
+    fn add_outcome(&mut self, outcome: Result<(), MetricExportError>) {
         match (outcome, self.is_failing) {
             (Err(error), false) => {
                 tracing::warn!(error = &error as &dyn std::error::Error, "metrics cannot be exported");

@@ -53,7 +53,7 @@ fn to_metric(metric: ShownMetric, time: CountedTime) -> Metric {
     let unit = unit_of(&metric.name).to_owned();
     let data = match metric.points {
         MetricPoints::Counter(points) => Data::Sum(Sum {
-            data_points: points.into_iter().map(|point| to_number(point, time, Value::AsInt)).collect(),
+            data_points: points.into_iter().map(|point| to_number(point, time, to_integer)).collect(),
             aggregation_temporality: cumulative,
             is_monotonic: true,
         }),
@@ -76,6 +76,12 @@ fn unit_of(name: &str) -> &'static str {
         .into_iter()
         .find_map(|(suffix, unit)| name.ends_with(suffix).then_some(unit))
         .unwrap_or_default()
+}
+
+/// A counter beyond what the protocol has integers for loses its last digits.
+#[expect(clippy::cast_precision_loss, reason = "the protocol has no larger integers")]
+fn to_integer(counted: u64) -> Value {
+    i64::try_from(counted).map_or(Value::AsDouble(counted as f64), Value::AsInt)
 }
 
 fn to_number<T>(point: MetricPoint<T>, time: CountedTime, to_value: impl Fn(T) -> Value) -> NumberDataPoint {
@@ -128,7 +134,7 @@ mod tests {
             c_seconds_bucket{le=\"0.5\"} 1\nc_seconds_bucket{le=\"1\"} 3\nc_seconds_bucket{le=\"+Inf\"} 4\n\
             c_seconds_sum 7.25\nc_seconds_count 4\n";
         let time = CountedTime::new(UNIX_EPOCH + Duration::from_nanos(5), UNIX_EPOCH + Duration::from_nanos(9));
-        let request = build_request(parse_metrics(text).unwrap(), Resource::default(), time);
+        let request = build_request(parse_metrics(text).metrics, Resource::default(), time);
         let metrics = &request.resource_metrics[0].scope_metrics[0].metrics;
         let names: Vec<_> = metrics.iter().map(|metric| (metric.name.as_str(), metric.unit.as_str())).collect();
         assert_eq!(names, [("a_total", ""), ("b_bytes", "By"), ("c_seconds", "s")]);

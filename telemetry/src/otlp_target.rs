@@ -1,6 +1,6 @@
 //! What all exports have in common: the check of their URL, and the description of this process.
 
-use std::sync::LazyLock;
+use std::{sync::LazyLock, time::Duration};
 
 use opentelemetry::{Key, KeyValue};
 use opentelemetry_sdk::Resource;
@@ -10,6 +10,9 @@ use crate::{telemetry_config::TelemetryConfig, telemetry_error::TelemetryError};
 
 /// Name of the instrumentation, as collectors show it.
 pub(crate) const INSTRUMENTATION: &str = "medhub";
+
+/// Time for the last export of each kind, at the end of the process.
+pub(crate) const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// The attribute that tells the processes of a service apart.
 const SERVICE_INSTANCE_ID: &str = "service.instance.id";

@@ -16,7 +16,7 @@ pub(crate) struct ShownMetric {
 /// The series of a metric, by its type.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum MetricPoints {
-    Counter(Vec<MetricPoint<i64>>),
+    Counter(Vec<MetricPoint<u64>>),
     Gauge(Vec<MetricPoint<f64>>),
     Histogram(Vec<MetricPoint<HistogramValue>>),
 }
@@ -40,23 +40,26 @@ pub(crate) struct HistogramValue {
     pub(crate) count: u64,
 }
 
-/// A line that is not understood.
-#[derive(Debug, PartialEq, Eq, thiserror::Error)]
-#[error("reading the line {0:?} of the metrics")]
-pub(crate) struct UnreadableMetric(String);
+/// What a text has.
+#[derive(Debug, Default, PartialEq)]
+pub(crate) struct ShownMetrics {
+    pub(crate) metrics: Vec<ShownMetric>,
+    /// The first line of each metric that is not understood: these metrics are left out.
+    pub(crate) unreadable_lines: Vec<String>,
+}
 
-/// Reads all metrics but those of other types than ours, which are left out.
-///
-/// # Errors
-/// [`UnreadableMetric`] names the first line that is not understood.
-pub(crate) fn parse_metrics(text: &str) -> Result<Vec<ShownMetric>, UnreadableMetric> {
-    let mut metrics = Vec::new();
+/// Reads all metrics but those of other types than ours.
+pub(crate) fn parse_metrics(text: &str) -> ShownMetrics {
+    let mut shown = ShownMetrics::default();
     let mut reader = MetricReader::default();
     for line in text.lines().filter(|line| !line.is_empty()) {
-        reader.read_line(line, &mut metrics).ok_or_else(|| UnreadableMetric(line.to_owned()))?;
+        if reader.read_line(line, &mut shown.metrics).is_none() {
+            shown.unreadable_lines.push(line.to_owned());
+            reader = MetricReader::default();
+        }
     }
-    metrics.extend(reader.metric);
-    Ok(metrics)
+    shown.metrics.extend(reader.metric);
+    shown
 }
 
 /// What was read of the current metric.
@@ -74,7 +77,7 @@ impl MetricReader {
     /// Reads a line; adds the metric that it ends to `finished`. `None` if the line is not understood.
     fn read_line(&mut self, line: &str, finished: &mut Vec<ShownMetric>) -> Option<()> {
         if let Some(help) = line.strip_prefix("# HELP ") {
-            let (name, text) = help.split_once(' ')?;
+            let (name, text) = help.split_once(' ').unwrap_or((help, ""));
             self.help = (name.to_owned(), text.to_owned());
         } else if let Some(kind) = line.strip_prefix("# TYPE ") {
             let (name, kind) = kind.split_once(' ')?;
@@ -177,7 +180,8 @@ mod tests {
             a_total 0\n\n# TYPE b gauge\nb -1.5\n\n# TYPE s summary\ns{quantile=\"0\"} 1\ns_sum 1\n\n\
             # TYPE c_seconds histogram\nc_seconds_bucket{k=\"v\",le=\"0.5\"} 1\nc_seconds_bucket{k=\"v\",le=\"1\"} 3\n\
             c_seconds_bucket{k=\"v\",le=\"+Inf\"} 4\nc_seconds_sum{k=\"v\"} 7.25\nc_seconds_count{k=\"v\"} 4\n\n";
-        let metrics = parse_metrics(text).unwrap();
+        let ShownMetrics { metrics, unreadable_lines } = parse_metrics(text);
+        assert_eq!(unreadable_lines, Vec::<String>::new());
         let counter = vec![
             MetricPoint { labels: labels([("x", "1"), ("y", "a \"b\", c\\\n")]), value: 9_007_199_254_740_993 },
             MetricPoint { labels: vec![], value: 0 },
@@ -200,11 +204,13 @@ mod tests {
     }
 
     #[test]
-    fn a_line_that_is_not_understood_is_named() {
+    fn a_metric_with_a_line_that_is_not_understood_is_left_out_and_named() {
         for line in ["a_total{x=\"1} 2", "a_total", "a_total 1.5", "a_total{x} 1"] {
-            let text = format!("# TYPE a_total counter\na_total 1\n{line}\n");
-            assert_eq!(parse_metrics(&text), Err(UnreadableMetric(line.to_owned())));
+            let text = format!("# TYPE a_total counter\na_total 1\n{line}\na_total 2\n# HELP b\n# TYPE b gauge\nb 1\n");
+            let shown = parse_metrics(&text);
+            let names: Vec<_> = shown.metrics.iter().map(|metric| metric.name.as_str()).collect();
+            assert_eq!((names, shown.unreadable_lines), (vec!["b"], vec![line.to_owned()]));
         }
-        assert_eq!(parse_metrics(""), Ok(vec![]));
+        assert_eq!(parse_metrics(""), ShownMetrics::default());
     }
 }

@@ -9,7 +9,7 @@ use tracing::{Subscriber, level_filters::LevelFilter};
 use tracing_subscriber::{Layer, filter::filter_fn, registry::LookupSpan};
 
 use crate::{
-    otlp_target::{INSTRUMENTATION, check_url, describe_process},
+    otlp_target::{INSTRUMENTATION, SHUTDOWN_TIMEOUT, check_url, describe_process},
     telemetry_config::TelemetryConfig,
     telemetry_error::TelemetryError,
     trace_context::SPAN_TARGET,
@@ -80,9 +80,9 @@ impl SpanExport {
             )
     }
 
-    /// Sends the spans that wait, and ends the export. Blocks for a few seconds at most.
+    /// Sends the spans that wait, and ends the export. Blocks for two seconds at most.
     pub fn shutdown(&self) {
-        if let Err(error) = self.provider.shutdown() {
+        if let Err(error) = self.provider.shutdown_with_timeout(SHUTDOWN_TIMEOUT) {
             tracing::warn!(error = &error as &dyn std::error::Error, "the last spans may not have been exported");
         }
     }

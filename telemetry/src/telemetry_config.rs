@@ -6,7 +6,7 @@
 //! | `OTEL_EXPORTER_OTLP_TRACES_ENDPOINT` or `MEDHUB__TELEMETRY__TRACES_ENDPOINT` | `/v1/traces` of the base URL | the whole URL for traces |
 //! | `OTEL_EXPORTER_OTLP_METRICS_ENDPOINT` or `MEDHUB__TELEMETRY__METRICS_ENDPOINT` | `/v1/metrics` of the base URL | the whole URL for metrics |
 //! | `OTEL_EXPORTER_OTLP_LOGS_ENDPOINT` or `MEDHUB__TELEMETRY__LOGS_ENDPOINT` | `/v1/logs` of the base URL | the whole URL for logs |
-//! | `OTEL_TRACES_EXPORTER`, `OTEL_METRICS_EXPORTER`, `OTEL_LOGS_EXPORTER` or `MEDHUB__TELEMETRY__TRACES_EXPORTER` etc. | `otlp` | `none` does not export these |
+//! | `OTEL_TRACES_EXPORTER`, `OTEL_METRICS_EXPORTER`, `OTEL_LOGS_EXPORTER` or `MEDHUB__TELEMETRY__TRACES_EXPORTER` etc. | `otlp` | `none` does not export these; other names are ignored, with a warning |
 //! | `OTEL_METRIC_EXPORT_INTERVAL` or `MEDHUB__TELEMETRY__METRIC_EXPORT_INTERVAL_MS` | `60000` | milliseconds between two exports of metrics |
 //! | `OTEL_BLRP_MAX_QUEUE_SIZE` or `MEDHUB__TELEMETRY__LOG_QUEUE_SIZE` | `2048` | how many lines of the log wait to be sent before further ones are dropped |
 //! | `OTEL_SERVICE_NAME` or `MEDHUB__TELEMETRY__SERVICE_NAME` | `medhub` | name of the service |
@@ -35,15 +35,11 @@ const WELL_KNOWN_VARIABLES: [(&str, &str); 11] = [
     ("OTEL_TRACES_SAMPLER_ARG", "telemetry.sample_ratio"),
 ];
 
-/// How one kind of telemetry is exported.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum TelemetryExporter {
-    /// By OTLP, where an endpoint is set.
-    Otlp,
-    /// It is not.
-    None,
-}
+/// The exporter that there is.
+const OTLP: &str = "otlp";
+
+/// What exports nothing, and what metrics have in any case.
+const NO_EXPORTERS: [&str; 2] = ["none", "prometheus"];
 
 /// Configuration of the export of traces, metrics and logs.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -57,12 +53,12 @@ pub struct TelemetryConfig {
     pub metrics_endpoint: String,
     /// The whole URL for logs; empty derives it from `endpoint`.
     pub logs_endpoint: String,
-    /// Whether traces are exported.
-    pub traces_exporter: TelemetryExporter,
-    /// Whether metrics are exported; `/metrics` has them in any case.
-    pub metrics_exporter: TelemetryExporter,
-    /// Whether logs are exported; standard error has them in any case.
-    pub logs_exporter: TelemetryExporter,
+    /// The exporters of traces, separated by commas: `otlp`, or `none`. Others are ignored, as OpenTelemetry asks for.
+    pub traces_exporter: String,
+    /// The exporters of metrics; `/metrics` has them in any case.
+    pub metrics_exporter: String,
+    /// The exporters of logs; standard error has them in any case.
+    pub logs_exporter: String,
     /// Milliseconds between two exports of metrics.
     pub metric_export_interval_ms: u64,
     /// How many lines of the log wait to be sent before further ones are dropped; 0 counts as 1.
@@ -83,9 +79,9 @@ impl Default for TelemetryConfig {
             traces_endpoint: String::new(),
             metrics_endpoint: String::new(),
             logs_endpoint: String::new(),
-            traces_exporter: TelemetryExporter::Otlp,
-            metrics_exporter: TelemetryExporter::Otlp,
-            logs_exporter: TelemetryExporter::Otlp,
+            traces_exporter: OTLP.to_owned(),
+            metrics_exporter: OTLP.to_owned(),
+            logs_exporter: OTLP.to_owned(),
             metric_export_interval_ms: 60_000,
             log_queue_size: 2_048,
             service_name: "medhub".to_owned(),
@@ -103,17 +99,32 @@ impl TelemetryConfig {
 
     /// The URL that traces are sent to; `None` if they are not exported.
     pub fn traces_url(&self) -> Option<String> {
-        self.signal_url(self.traces_exporter, &self.traces_endpoint, "v1/traces")
+        self.signal_url(&self.traces_exporter, &self.traces_endpoint, "v1/traces")
     }
 
     /// The URL that metrics are sent to; `None` if they are not exported.
     pub fn metrics_url(&self) -> Option<String> {
-        self.signal_url(self.metrics_exporter, &self.metrics_endpoint, "v1/metrics")
+        self.signal_url(&self.metrics_exporter, &self.metrics_endpoint, "v1/metrics")
     }
 
     /// The URL that logs are sent to; `None` if they are not exported.
     pub fn logs_url(&self) -> Option<String> {
-        self.signal_url(self.logs_exporter, &self.logs_endpoint, "v1/logs")
+        self.signal_url(&self.logs_exporter, &self.logs_endpoint, "v1/logs")
+    }
+
+    /// The names of exporters that do not exist here and are ignored, each with its setting.
+    pub fn ignored_exporters(&self) -> Vec<(&'static str, &str)> {
+        let settings = [
+            ("telemetry.traces_exporter", self.traces_exporter.as_str()),
+            ("telemetry.metrics_exporter", self.metrics_exporter.as_str()),
+            ("telemetry.logs_exporter", self.logs_exporter.as_str()),
+        ];
+        let is_known = |name: &str| [OTLP].iter().chain(&NO_EXPORTERS).any(|known| name.eq_ignore_ascii_case(known));
+        settings
+            .into_iter()
+            .flat_map(|(setting, names)| exporter_names(names).map(move |name| (setting, name)))
+            .filter(|(_, name)| !is_known(name))
+            .collect()
     }
 
     /// The time between two exports of metrics; 0 counts as 1 ms.
@@ -121,8 +132,8 @@ impl TelemetryConfig {
         Duration::from_millis(self.metric_export_interval_ms.max(1))
     }
 
-    fn signal_url(&self, exporter: TelemetryExporter, own_endpoint: &str, path: &str) -> Option<String> {
-        if exporter == TelemetryExporter::None {
+    fn signal_url(&self, exporters: &str, own_endpoint: &str, path: &str) -> Option<String> {
+        if !exporter_names(exporters).any(|name| name.eq_ignore_ascii_case(OTLP)) {
             return None;
         }
         if !own_endpoint.is_empty() {
@@ -130,6 +141,11 @@ impl TelemetryConfig {
         }
         (!self.endpoint.is_empty()).then(|| format!("{}/{path}", self.endpoint.trim_end_matches('/')))
     }
+}
+
+/// The names in a list that commas separate.
+fn exporter_names(list: &str) -> impl Iterator<Item = &str> {
+    list.split(',').map(str::trim).filter(|name| !name.is_empty())
 }
 
 #[cfg(test)]
@@ -145,9 +161,24 @@ mod tests {
         assert_eq!(config.metrics_url().as_deref(), Some("http://collector:4318/v1/metrics"));
         assert_eq!(config.logs_url().as_deref(), Some("http://collector:4318/v1/logs"));
         config.traces_endpoint = "http://other/t".to_owned();
-        config.metrics_exporter = TelemetryExporter::None;
+        config.metrics_exporter = "none".to_owned();
         assert_eq!(config.traces_url().as_deref(), Some("http://other/t"));
         assert_eq!(config.metrics_url(), None);
+    }
+
+    #[test]
+    fn exporters_that_are_not_known_are_ignored_and_named() {
+        let config = TelemetryConfig {
+            endpoint: "http://collector:4318".to_owned(),
+            traces_exporter: "zipkin, OTLP".to_owned(),
+            metrics_exporter: "prometheus".to_owned(),
+            logs_exporter: "console".to_owned(),
+            ..TelemetryConfig::default()
+        };
+        assert!(config.traces_url().is_some() && config.metrics_url().is_none() && config.logs_url().is_none());
+        let ignored = [("telemetry.traces_exporter", "zipkin"), ("telemetry.logs_exporter", "console")];
+        assert_eq!(config.ignored_exporters(), ignored);
+        assert!(TelemetryConfig::default().ignored_exporters().is_empty());
     }
 
     #[test]

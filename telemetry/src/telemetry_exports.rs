@@ -1,5 +1,7 @@
 //! The exports that begin before anything else of a process: those of spans and of the log.
 
+use std::thread;
+
 use crate::{
     log_export::LogExport, span_export::SpanExport, telemetry_config::TelemetryConfig, telemetry_error::TelemetryError,
 };
@@ -22,14 +24,16 @@ impl TelemetryExports {
         Ok(Self { spans: SpanExport::start(config)?, logs: LogExport::start(config)? })
     }
 
-    /// Sends what waits, and ends both. Blocks for a few seconds at most.
+    /// Sends what waits, and ends both, at the same time: a collector of one that does not answer takes nothing from the
+    /// other. Blocks for two seconds at most.
     pub fn shutdown(&self) {
-        if let Some(spans) = &self.spans {
-            spans.shutdown();
-        }
-        // Last, so that it also has what the end of the other has logged.
-        if let Some(logs) = &self.logs {
-            logs.shutdown();
-        }
+        thread::scope(|scope| {
+            if let Some(spans) = &self.spans {
+                scope.spawn(move || spans.shutdown());
+            }
+            if let Some(logs) = &self.logs {
+                logs.shutdown();
+            }
+        });
     }
 }

@@ -75,6 +75,11 @@ pub(super) fn init_logging(
     if installed.is_err() {
         tracing::debug!("logging is already set up by the calling program");
     }
+    if is_service(command) {
+        for (setting, exporter) in config.telemetry.ignored_exporters() {
+            tracing::warn!(setting, exporter, "no such exporter, it is ignored; otlp or none");
+        }
+    }
     Ok(exports)
 }
 

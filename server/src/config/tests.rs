@@ -1,7 +1,6 @@
 //! Tests of the configuration and its sources.
 
 use projections::runtime::ConsumerConfig as WorkerConfig;
-use telemetry::TelemetryExporter;
 
 use super::*;
 
@@ -54,7 +53,7 @@ fn the_variables_of_opentelemetry_are_settings() {
         endpoint: "http://collector:4318".to_owned(),
         service_name: "medhub-relay".to_owned(),
         sample_ratio: 0.25,
-        logs_exporter: TelemetryExporter::None,
+        logs_exporter: "none".to_owned(),
         metric_export_interval_ms: 15_000,
         metrics_endpoint: "http://metrics:4318/otlp".to_owned(),
         continue_client_traces: true,

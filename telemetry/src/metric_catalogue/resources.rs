@@ -30,7 +30,7 @@ pub(super) const RESOURCES: MetricGroup = MetricGroup {
             "medhub_log_records_dropped_total",
             &["reason"],
             "Lines of the log that were not sent by OTLP. `reason`: `queue_full`, too many waited; `export_failed`, the collector \
-             was away or refused them",
+             was away or refused a batch; single lines that it rejects are in the log only",
         ),
     ],
 };

@@ -58,11 +58,11 @@ async fn a_collector_receives_the_metrics_that_are_shown_and_the_log_without_per
     let answer: Value = request.send().await.unwrap().json().await.unwrap();
     assert!(!answer["data"]["outcome"]["version"].is_null(), "{answer}");
 
-    let shown = reqwest::get(format!("http://{address}/metrics")).await.unwrap().text().await.unwrap();
-    let shown = series_of_mutation(&parse_series(&shown));
-    let is_counted = |name: &str| shown.iter().any(|((shown, _), value)| shown == name && value != "0");
-    assert!(is_counted(COUNTER) && is_counted(&format!("{HISTOGRAM}_bucket")), "{shown:#?}");
     eventually(async || {
+        let shown = reqwest::get(format!("http://{address}/metrics")).await.unwrap().text().await.unwrap();
+        let shown = series_of_mutation(&parse_series(&shown));
+        let is_counted = |name: &str| shown.iter().any(|((shown, _), value)| shown == name && value != "0");
+        assert!(is_counted(COUNTER) && is_counted(&format!("{HISTOGRAM}_bucket")), "{shown:#?}");
         let exported = series_of_mutation(&collector.series());
         if exported == shown { Ok(()) } else { Err(format!("{exported:#?} instead of {shown:#?}")) }
     })
