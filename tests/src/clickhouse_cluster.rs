@@ -46,6 +46,8 @@ const LEFT_OUT: &str = "prefer_localhost_replica";
 #[derive(Debug)]
 pub struct ClickHouseClusters {
     engine: Child,
+    /// The engine itself, without a proxy.
+    pub engine_url: String,
     /// The cluster of one shard.
     pub one: ClickHouseCluster,
     /// The cluster of two shards.
@@ -102,7 +104,7 @@ impl ClickHouseClusters {
         .await;
         let (one, two) =
             tokio::join!(ClickHouseCluster::start(&address, "one", 1), ClickHouseCluster::start(&address, "two", 2));
-        Self { engine, one, two, _folder: folder }
+        Self { engine, engine_url: address, one, two, _folder: folder }
     }
 }
 

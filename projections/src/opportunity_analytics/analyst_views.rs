@@ -64,9 +64,17 @@ impl OpportunityAnalytics {
             // The servers of this generation do not have the tables of the other one.
             Some(_) | None => None,
         };
-        self.create_views(placement, &other.into_iter().chain([self.generation()]).collect::<Vec<_>>()).await?;
-        if published != Some(self.generation()) {
+        // The first views on a cluster replace those of one server, which have a pointer of their own: with theirs moved
+        // before, each of them has rows from its beginning.
+        let moves_first = published.is_none() && matches!(placement, TablePlacement::Cluster(_));
+        if moves_first {
             self.move_pointer(placement).await?;
+        }
+        self.create_views(placement, &other.into_iter().chain([self.generation()]).collect::<Vec<_>>()).await?;
+        if published != Some(self.generation()) && !moves_first {
+            self.move_pointer(placement).await?;
+        }
+        if published != Some(self.generation()) {
             tracing::info!(generation = %self.generation(), "analysts' views switched to another generation");
         }
         Ok(())
@@ -90,10 +98,11 @@ impl OpportunityAnalytics {
         }
     }
 
-    /// Whether a view reads tables of this generation.
+    /// Whether one of the views reads tables of this generation.
     async fn is_shown(&self) -> Result<bool, QueryError> {
         let query = self.server().query(include_str!("sql/view_reads_database.sql"));
-        let query = query.bind(self.database()).bind(self.analyst_database());
+        let names: Vec<_> = VIEWS.iter().map(|(name, _)| *name).collect();
+        let query = query.bind(self.database()).bind(self.analyst_database()).bind(names);
         self.store().run_statement(query.fetch_one::<bool>()).await
     }
 

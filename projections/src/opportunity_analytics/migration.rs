@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     QueryError,
-    storage::clickhouse::{ClusterProblem, MigrationSet, TablePlacement, split_statements},
+    storage::clickhouse::{ClusterProblem, MigrationSet, TablePlacement, TableRetention, split_statements},
 };
 
 const MIGRATIONS: MigrationSet = MigrationSet { scripts: SCRIPTS, sharding_columns: SHARDING_COLUMNS };
@@ -44,21 +44,23 @@ impl OpportunityAnalytics {
     /// [`QueryError`] when the server is unavailable or rejects a statement, or when the cluster of the settings cannot have
     /// the tables.
     pub async fn migrate(&self) -> Result<(), QueryError> {
+        self.store().refuse_unusable_cluster(self.config().insert_quorum).await?;
         let placement = self.load_placement().await?;
-        if matches!(placement, TablePlacement::Cluster(_)) {
-            self.store().refuse_unusable_cluster(self.config().insert_quorum).await?;
-        }
-        self.store().apply_migrations(&MIGRATIONS, &placement).await?;
-        let config = self.config();
-        for (table, time, days) in [
-            ("events", "toDateTime(recorded_at)", config.raw_ttl_days),
-            ("engagement", "toDateTime(recorded_at)", config.raw_ttl_days),
-            ("engagement_1m_states", "minute", config.minute_ttl_days),
-            ("engagement_1h_states", "hour", config.hour_ttl_days),
-        ] {
-            self.store().set_table_ttl(&placement, table, time, days).await?;
+        self.store().apply_migrations(&MIGRATIONS, &placement, &self.retentions()).await?;
+        for retention in self.retentions() {
+            self.store().set_table_ttl(&placement, retention).await?;
         }
         Ok(())
+    }
+
+    fn retentions(&self) -> [TableRetention; 4] {
+        let config = self.config();
+        [
+            TableRetention { table: EventRow::TABLE, time: "toDateTime(recorded_at)", days: config.raw_ttl_days },
+            TableRetention { table: EngagementRow::TABLE, time: "toDateTime(recorded_at)", days: config.raw_ttl_days },
+            TableRetention { table: "engagement_1m_states", time: "minute", days: config.minute_ttl_days },
+            TableRetention { table: "engagement_1h_states", time: "hour", days: config.hour_ttl_days },
+        ]
     }
 
     /// The statements that create the tables of this generation on the cluster of the settings, or on one server if they
@@ -68,9 +70,11 @@ impl OpportunityAnalytics {
     /// [`QueryError`] when a migration has no form for a cluster: a defect of this program.
     pub fn migration_statements(&self) -> Result<Vec<(String, String)>, QueryError> {
         let placement = self.store().cluster().cloned().map_or(TablePlacement::SingleServer, TablePlacement::Cluster);
+        let retentions = self.retentions();
+        let describe_table = |table: &str| MIGRATIONS.describe_table(table, &retentions);
         let mut statements = Vec::new();
         for statement in MIGRATIONS.scripts.iter().flat_map(|(_, script)| split_statements(script)) {
-            let placed = placement.place_statement(statement, &self.database(), &MIGRATIONS)?;
+            let placed = placement.place_statement(statement, &self.database(), describe_table)?;
             statements.extend(placed.into_iter().map(|placed| (placed.database, placed.sql)));
         }
         Ok(statements)
@@ -81,7 +85,7 @@ impl OpportunityAnalytics {
         self.store().load_placement(EventRow::TABLE).await
     }
 
-    /// What is wrong with the cluster that the settings name; empty if nothing is, or if they name none.
+    /// What is wrong with the cluster that the settings name, or should name; empty if nothing is.
     ///
     /// # Errors
     /// [`QueryError`] when the server is unavailable.
@@ -90,8 +94,11 @@ impl OpportunityAnalytics {
         if problems.iter().any(|problem| problem.harmful) {
             return Ok(problems);
         }
-        if let Some(cluster) = self.store().cluster() {
-            let incomplete = self.store().find_incomplete_servers(cluster).await?;
+        if self.store().cluster().is_none() {
+            return Ok(self.store().find_unnamed_cluster(EventRow::TABLE).await?.into_iter().collect());
+        }
+        if let TablePlacement::Cluster(cluster) = self.load_placement().await? {
+            let incomplete = self.store().find_incomplete_servers(&cluster).await?;
             problems.extend(incomplete.into_iter().map(|server| ClusterProblem {
                 text: format!(
                     "the server {server} of the cluster lacks tables of generation {}: run `medhub migrate`",
@@ -131,6 +138,8 @@ mod tests {
         }
         let written: Vec<_> = placed.iter().filter(|(_, sql)| sql.contains(", cityHash64(")).collect();
         assert_eq!(written.len(), SHARDING_COLUMNS.len(), "{written:?}");
+        let with_ttl: Vec<_> = placed.iter().filter(|(_, sql)| sql.contains("\nttl ")).collect();
+        assert_eq!(with_ttl.len(), analytics.retentions().len(), "{with_ttl:?}");
     }
 
     #[test]

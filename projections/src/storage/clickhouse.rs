@@ -10,7 +10,7 @@ mod table_placement;
 
 pub(crate) use self::{
     clickhouse_client::{ClickHouseClient, TIME_LIMIT_SETTING},
-    migrations::{MigrationSet, split_statements},
+    migrations::{MigrationSet, TableRetention, split_statements},
     table_placement::TablePlacement,
 };
 pub use self::{cluster_problems::ClusterProblem, config::ClickHouseConfig};

@@ -43,11 +43,12 @@ pub(super) async fn start_parts(
     let required = role.required_services(&config.work);
     startup_wait::wait_for_services(app, required, config.serve.startup_timeout()).await?;
     app.refuse_unusable_poolers(required).await.map_err(ServeError::Pooler)?;
-    app.refuse_unusable_cluster(required).await.map_err(ServeError::Cluster)?;
     if required.contains(&BackingService::POSTGRES) {
         startup_wait::wait_for_migration(app, config.serve.startup_timeout()).await?;
         app.read_models.refresh_pointer(app.runtime.control()).await.map_err(ServeError::Generations)?;
     }
+    // The active generation may be on a cluster that the settings do not name.
+    app.refuse_unusable_cluster(required).await.map_err(ServeError::Cluster)?;
     log_findings(app, required);
     // Before any part is started: an address in use is the most likely failure.
     let certificate = open_certificate(config)?;

@@ -12,7 +12,7 @@ use tracing::Instrument;
 use url::Url;
 
 use super::{
-    ClickHouseConfig,
+    ClickHouseConfig, ClusterProblem,
     errors::{classify_error, unavailable_error},
     table_placement::{TableCluster, TablePlacement, read_distributed_cluster},
 };
@@ -94,13 +94,11 @@ impl ClickHouseClient {
     /// Where the tables of this database are: an existing database stays where it was created, whatever the settings say
     /// now. `table` is one that every such database has.
     pub(crate) async fn load_placement(&self, table: &str) -> Result<TablePlacement, QueryError> {
-        let query = self.server.query("select engine_full from system.tables where database = ? and name = ?");
-        let query = query.bind(&self.database).bind(table);
-        let engine: Option<String> = self.run_statement(query.fetch_optional()).await?;
+        let engine = self.load_engine(table).await?;
         let existing = engine.as_deref().map(read_distributed_cluster);
         match (existing, &self.cluster) {
             (Some(None), _) | (None, None) => Ok(TablePlacement::SingleServer),
-            (None, Some(cluster)) => Ok(TablePlacement::Cluster(cluster.clone())),
+            (None, Some(cluster)) => self.load_placement_on_servers(cluster, table).await,
             (Some(Some(name)), Some(cluster)) => {
                 Ok(TablePlacement::Cluster(TableCluster { name: name.to_owned(), ..cluster.clone() }))
             }
@@ -109,6 +107,40 @@ impl ClickHouseClient {
                 Err(unavailable_error(UnnamedCluster { database, name }))
             }
         }
+    }
+
+    /// Where the tables are that the server which was asked does not have.
+    async fn load_placement_on_servers(
+        &self,
+        cluster: &TableCluster,
+        table: &str,
+    ) -> Result<TablePlacement, QueryError> {
+        let engines = self.load_engines_on_servers(cluster, &self.database).await?;
+        match engines.iter().find(|found| found.name == table).map(|found| read_distributed_cluster(&found.engine_full))
+        {
+            None => Ok(TablePlacement::Cluster(cluster.clone())),
+            Some(Some(name)) => Ok(TablePlacement::Cluster(TableCluster { name: name.to_owned(), ..cluster.clone() })),
+            Some(None) => Err(unavailable_error(TablesOnAnotherServer { database: self.database.clone() })),
+        }
+    }
+
+    /// The problem that the tables of this database are on a cluster which the settings do not name: writes would not wait for
+    /// its shards. `table` is one that every such database has.
+    pub(crate) async fn find_unnamed_cluster(&self, table: &str) -> Result<Option<ClusterProblem>, QueryError> {
+        if self.cluster.is_some() {
+            return Ok(None);
+        }
+        let engine = self.load_engine(table).await?;
+        Ok(engine.as_deref().and_then(read_distributed_cluster).map(|name| {
+            let (database, name) = (self.database.clone(), name.to_owned());
+            ClusterProblem { text: UnnamedCluster { database, name }.to_string(), harmful: true }
+        }))
+    }
+
+    /// The engine of a table of this database, with its arguments; `None` if there is no such table.
+    async fn load_engine(&self, table: &str) -> Result<Option<String>, QueryError> {
+        let query = self.server.query("select engine_full from system.tables where database = ? and name = ?");
+        self.run_statement(query.bind(&self.database).bind(table).fetch_optional()).await
     }
 
     /// Longest wait for one statement.
@@ -140,6 +172,16 @@ impl ClickHouseClient {
 struct UnnamedCluster {
     database: String,
     name: String,
+}
+
+/// One server of the cluster has the tables for itself, and another one was asked.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "the tables of {database} are on one server of the cluster, and another one was asked: CLICKHOUSE_URL has to lead to that \
+     server until the tables are rebuilt on the cluster"
+)]
+struct TablesOnAnotherServer {
+    database: String,
 }
 
 /// Creates a client. User and password move from the URL to client settings, which are never printed.

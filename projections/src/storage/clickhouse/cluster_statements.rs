@@ -1,7 +1,7 @@
 //! Statements of migrations in their form for a cluster. Migrations are written for one server, in a few fixed forms;
 //! a statement in another form is an error, not executed as it is.
 
-use super::table_placement::{PlacedStatement, TableCluster};
+use super::table_placement::{PlacedStatement, TableCluster, TableTraits};
 
 /// The name of a replica within its shard: a macro of each server.
 const REPLICA: &str = "{replica}";
@@ -23,43 +23,45 @@ impl UnplacedStatement {
 
 /// The form of a statement for a table that is sharded, for a view of its rows, or for a view of all rows.
 ///
-/// `sharding_column` is the column of a table that has the id of the row's stream; a table without one is filled on each
-/// shard by a materialized view, and never written to directly.
+/// Of a table, `describe_table` knows the column with the id of the row's stream, and the time to live. A table without such
+/// a column is filled on each shard by a materialized view, and never written to directly.
 pub(super) fn place_on_shards(
     cluster: &TableCluster,
     statement: &str,
     (database, row_database): (&str, String),
-    sharding_column: impl Fn(&str) -> Option<&'static str>,
+    describe_table: impl Fn(&str) -> TableTraits,
 ) -> Result<Vec<PlacedStatement>, UnplacedStatement> {
     let statement = skip_comments(statement);
     let on_cluster = cluster.on_cluster_clause();
-    let in_rows = |sql| PlacedStatement { database: row_database.clone(), sql };
-    let in_front = |sql| PlacedStatement { database: database.to_owned(), sql };
+    let place_in_rows = |sql| PlacedStatement { database: row_database.clone(), sql };
+    let place_in_front = |sql| PlacedStatement { database: database.to_owned(), sql };
     if let Some((table, rest)) = split_name(statement, "create table if not exists ") {
         let path = format!("{}/{{shard}}/{{database}}/{{table}}", cluster.keeper_path);
         let replicated = replicate_engine(rest, &path, REPLICA).ok_or_else(|| UnplacedStatement::new(statement))?;
-        let key = sharding_column(table).map(|column| format!(", cityHash64({column})")).unwrap_or_default();
+        let TableTraits { sharding_column, ttl } = describe_table(table);
+        let replicated = add_ttl(replicated, ttl.as_deref());
+        let key = sharding_column.map(|column| format!(", cityHash64({column})")).unwrap_or_default();
         let distributed = format!(
             "create table if not exists {table}{on_cluster} as `{}`.{table}\nengine = Distributed('{}', '{}', \
              '{table}'{key})",
             escape_text(&row_database, '`'),
-            cluster.name,
+            escape_text(&cluster.name, '\''),
             escape_text(&row_database, '\''),
         );
         let create = format!("create table if not exists {table}{on_cluster}{replicated}");
-        return Ok(vec![in_rows(create), in_front(distributed)]);
+        return Ok(vec![place_in_rows(create), place_in_front(distributed)]);
     }
     for (prefix, is_of_rows) in
         [("create materialized view if not exists ", true), ("create view if not exists ", false)]
     {
         if let Some((view, rest)) = split_name(statement, prefix) {
             let sql = format!("{prefix}{view}{on_cluster}{rest}");
-            return Ok(vec![if is_of_rows { in_rows(sql) } else { in_front(sql) }]);
+            return Ok(vec![if is_of_rows { place_in_rows(sql) } else { place_in_front(sql) }]);
         }
     }
     match split_name(statement, "alter table ") {
         Some((view, rest)) if rest.trim_start().starts_with("modify query") => {
-            Ok(vec![in_rows(format!("alter table {view}{on_cluster}{rest}"))])
+            Ok(vec![place_in_rows(format!("alter table {view}{on_cluster}{rest}"))])
         }
         Some(_) | None => Err(UnplacedStatement::new(statement)),
     }
@@ -72,6 +74,16 @@ pub(super) fn place_on_every_server(cluster: &TableCluster, statement: &str) -> 
     let path = format!("{}/all/{{database}}/{{table}}", cluster.keeper_path);
     let rest = replicate_engine(rest, &path, REPLICA_OF_ALL).ok_or_else(unplaced)?;
     Ok(format!("create table if not exists {table}{}{rest}", cluster.on_cluster_clause()))
+}
+
+/// Adds a time to live to the definition of a table. A replica that comes later has to be created with that of the others:
+/// the server compares the definitions.
+fn add_ttl(definition: String, ttl: Option<&str>) -> String {
+    let Some(ttl) = ttl else { return definition };
+    match definition.split_once("\nsettings ") {
+        Some((before, settings)) => format!("{before}\nttl {ttl}\nsettings {settings}"),
+        None => format!("{definition}\nttl {ttl}"),
+    }
 }
 
 fn skip_comments(mut statement: &str) -> &str {
@@ -101,7 +113,7 @@ fn replicate_engine(definition: &str, path: &str, replica: &str) -> Option<Strin
     Some(format!("{columns}\nengine = Replicated{name}('{path}', '{replica}'{arguments}){rest}"))
 }
 
-fn escape_text(text: &str, quote: char) -> String {
+pub(super) fn escape_text(text: &str, quote: char) -> String {
     text.replace('\\', "\\\\").replace(quote, &format!("\\{quote}"))
 }
 
@@ -114,8 +126,11 @@ mod tests {
     }
 
     fn place(statement: &str) -> Result<Vec<(String, String)>, UnplacedStatement> {
-        let column = |table: &str| (table == "awards").then_some("opportunity_id");
-        let placed = place_on_shards(&cluster(), statement, ("m_g1", "m_g1_shard".to_owned()), column)?;
+        let describe = |table: &str| TableTraits {
+            sharding_column: (table == "awards").then_some("opportunity_id"),
+            ttl: (table == "awards").then(|| "awarded_on + toIntervalDay(7)".to_owned()),
+        };
+        let placed = place_on_shards(&cluster(), statement, ("m_g1", "m_g1_shard".to_owned()), describe)?;
         Ok(placed.into_iter().map(|placed| (placed.database, placed.sql)).collect())
     }
 
@@ -130,7 +145,7 @@ mod tests {
                 "m_g1_shard",
                 "create table if not exists awards on cluster `medhub`\n(\n    opportunity_id String\n)\n\
                  engine = ReplicatedReplacingMergeTree('/clickhouse/tables/{shard}/{database}/{table}', '{replica}', \
-                 sequence)\norder by opportunity_id\nsettings index_granularity = 512",
+                 sequence)\norder by opportunity_id\nttl awarded_on + toIntervalDay(7)\nsettings index_granularity = 512",
             ),
             (
                 "m_g1",
@@ -139,6 +154,14 @@ mod tests {
             ),
         ];
         assert_eq!(placed.unwrap(), expected.map(|(database, sql)| (database.to_owned(), sql.to_owned())));
+    }
+
+    #[test]
+    fn a_time_to_live_stands_before_the_settings() {
+        let added = |definition: &str| add_ttl(definition.to_owned(), Some("a + toIntervalDay(1)"));
+        assert_eq!(added("\norder by a"), "\norder by a\nttl a + toIntervalDay(1)");
+        assert_eq!(added("\norder by a\nsettings b = 1"), "\norder by a\nttl a + toIntervalDay(1)\nsettings b = 1");
+        assert_eq!(add_ttl("\norder by a".to_owned(), None), "\norder by a");
     }
 
     #[test]

@@ -59,7 +59,7 @@ pub(super) fn classify_error(error: Error, read_model: &'static str) -> Projecti
 }
 
 /// The number in `Code: 27. DB::Exception: ...`.
-fn error_code(error: &Error) -> Option<u32> {
+pub(super) fn error_code(error: &Error) -> Option<u32> {
     let Error::BadResponse(text) = error else { return None };
     let (_, rest) = text.split_once("Code: ")?;
     let digits = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());

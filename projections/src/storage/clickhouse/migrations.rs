@@ -1,8 +1,15 @@
 //! Migrates a database to the schema that this release uses. Safe to repeat, and to run in several processes at once.
 
-use clickhouse::sql::Identifier;
+use std::collections::HashMap;
 
-use super::{clickhouse_client::ClickHouseClient, errors::STORE, table_placement::TablePlacement};
+use clickhouse::{Row, sql::Identifier};
+use serde::Deserialize;
+
+use super::{
+    clickhouse_client::ClickHouseClient,
+    errors::STORE,
+    table_placement::{TableCluster, TablePlacement, TableTraits, read_ttl},
+};
 use crate::QueryError;
 
 const CREATE_MIGRATIONS_TABLE: &str = include_str!("sql/schema_migrations.sql");
@@ -15,9 +22,37 @@ pub(crate) struct MigrationSet {
     pub(crate) sharding_columns: &'static [(&'static str, &'static str)],
 }
 
+/// How long the rows of a table are kept.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct TableRetention {
+    pub(crate) table: &'static str,
+    /// The time from which the days count, as an expression.
+    pub(crate) time: &'static str,
+    /// 0 keeps the rows for ever.
+    pub(crate) days: u32,
+}
+
+impl TableRetention {
+    /// The time to live, as the server writes it; `None` if rows are kept for ever.
+    fn ttl(&self) -> Option<String> {
+        (self.days > 0).then(|| format!("{} + toIntervalDay({})", self.time, self.days))
+    }
+}
+
+/// A table, and its engine with all arguments and clauses.
+#[derive(Debug, Row, Deserialize)]
+pub(super) struct TableEngine {
+    pub(super) name: String,
+    pub(super) engine_full: String,
+}
+
 impl MigrationSet {
-    pub(crate) fn sharding_column(&self, table: &str) -> Option<&'static str> {
-        self.sharding_columns.iter().find(|(name, _)| *name == table).map(|(_, column)| *column)
+    /// What a new table has on a cluster.
+    pub(crate) fn describe_table(&self, table: &str, retentions: &[TableRetention]) -> TableTraits {
+        TableTraits {
+            sharding_column: self.sharding_columns.iter().find(|(name, _)| *name == table).map(|(_, column)| *column),
+            ttl: retentions.iter().find(|retention| retention.table == table).and_then(TableRetention::ttl),
+        }
     }
 }
 
@@ -27,6 +62,7 @@ impl ClickHouseClient {
         &self,
         migrations: &MigrationSet,
         placement: &TablePlacement,
+        retentions: &[TableRetention],
     ) -> Result<(), QueryError> {
         for database in placement.databases(&self.database) {
             let create = format!("create database if not exists ?{}", placement.on_cluster_clause());
@@ -36,15 +72,27 @@ impl ClickHouseClient {
         self.run_statement(self.client.query(&create).execute()).await?;
         let applied: Vec<String> =
             self.run_statement(self.client.query("select name from schema_migrations final").fetch_all()).await?;
-        let repeats_all = match placement {
-            TablePlacement::SingleServer => false,
+        let (repeats_all, stored) = match placement {
+            TablePlacement::SingleServer => (false, HashMap::new()),
             // A server that came later has the list of migrations, which is replicated, and not their tables.
-            TablePlacement::Cluster(cluster) => !self.find_incomplete_servers(cluster).await?.is_empty(),
+            TablePlacement::Cluster(cluster) => {
+                let engines = self.load_engines_on_servers(cluster, &placement.row_database(&self.database)).await?;
+                let engines = engines.into_iter().map(|table| (table.name, table.engine_full)).collect();
+                (!self.find_incomplete_servers(cluster).await?.is_empty(), engines)
+            }
+        };
+        let describe_table = |table: &str| {
+            let traits = migrations.describe_table(table, retentions);
+            match stored.get(table) {
+                // Its replicas on other servers have this time to live, which changes afterwards, on all of them.
+                Some(engine) => TableTraits { ttl: read_ttl(engine).map(str::to_owned), ..traits },
+                None => traits,
+            }
         };
         let is_due = |name: &str| repeats_all || !applied.iter().any(|applied| applied == name);
         for (name, script) in migrations.scripts.iter().filter(|(name, _)| is_due(name)) {
             for statement in split_statements(script) {
-                for placed in placement.place_statement(statement, &self.database, migrations)? {
+                for placed in placement.place_statement(statement, &self.database, &describe_table)? {
                     let client = self.server.clone().with_database(placed.database);
                     self.run_statement(client.query_raw(&placed.sql).execute()).await?;
                 }
@@ -60,17 +108,23 @@ impl ClickHouseClient {
     pub(crate) async fn set_table_ttl(
         &self,
         placement: &TablePlacement,
-        table: &str,
-        time: &str,
-        days: u32,
+        retention: TableRetention,
     ) -> Result<(), QueryError> {
+        let TableRetention { table, time, days } = retention;
         let database = placement.row_database(&self.database);
         let client = self.server.clone().with_database(&database);
-        let query = client
-            .query("select engine_full from system.tables where database = ? and name = ?")
-            .bind(&database)
-            .bind(table);
-        let engine: String = self.run_statement(query.fetch_one()).await?;
+        let engine: String = match placement {
+            TablePlacement::SingleServer => {
+                let query = client.query("select engine_full from system.tables where database = ? and name = ?");
+                self.run_statement(query.bind(&database).bind(table).fetch_one()).await?
+            }
+            // The server that is asked may not have the table yet.
+            TablePlacement::Cluster(cluster) => {
+                let engines = self.load_engines_on_servers(cluster, &database).await?;
+                let Some(found) = engines.into_iter().find(|found| found.name == table) else { return Ok(()) };
+                found.engine_full
+            }
+        };
         let on_cluster = placement.on_cluster_clause();
         let alter = if days == 0 {
             let remove = format!("alter table ?{on_cluster} remove ttl");
@@ -85,6 +139,17 @@ impl ClickHouseClient {
             Some(alter) => self.run_statement(alter.execute()).await,
             None => Ok(()),
         }
+    }
+
+    /// The tables of a database on all servers of a cluster that answer; one that servers define differently is there
+    /// several times.
+    pub(super) async fn load_engines_on_servers(
+        &self,
+        cluster: &TableCluster,
+        database: &str,
+    ) -> Result<Vec<TableEngine>, QueryError> {
+        let query = self.server.query(include_str!("sql/engines_on_servers.sql")).bind(&cluster.name).bind(database);
+        self.run_statement(query.fetch_all()).await
     }
 
     /// Drops the databases of a generation, on all servers that have them.

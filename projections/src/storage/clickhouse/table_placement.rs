@@ -9,9 +9,8 @@
 //! server. All rows of a stream are on one shard: a repeated or a newer row meets the row that it replaces.
 
 use super::{
-    cluster_statements::{self, UnplacedStatement},
+    cluster_statements::{self, UnplacedStatement, escape_text},
     errors::unavailable_error,
-    migrations::MigrationSet,
 };
 use crate::QueryError;
 
@@ -32,6 +31,15 @@ pub(crate) enum TablePlacement {
 pub(crate) struct TableCluster {
     pub(crate) name: String,
     pub(crate) keeper_path: String,
+}
+
+/// What a table has on a cluster beside its definition for one server.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct TableTraits {
+    /// The column with the id of the row's stream; `None` for a table that is not written to directly.
+    pub(crate) sharding_column: Option<&'static str>,
+    /// The time to live, as an expression.
+    pub(crate) ttl: Option<String>,
 }
 
 /// A statement, and the database whose tables it names.
@@ -71,7 +79,7 @@ impl TablePlacement {
         &self,
         statement: &str,
         database: &str,
-        migrations: &MigrationSet,
+        describe_table: impl Fn(&str) -> TableTraits,
     ) -> Result<Vec<PlacedStatement>, QueryError> {
         match self {
             Self::SingleServer => {
@@ -79,8 +87,7 @@ impl TablePlacement {
             }
             Self::Cluster(cluster) => {
                 let databases = (database, self.row_database(database));
-                let column = |table: &str| migrations.sharding_column(table);
-                cluster_statements::place_on_shards(cluster, statement, databases, column).map_err(unplaced)
+                cluster_statements::place_on_shards(cluster, statement, databases, describe_table).map_err(unplaced)
             }
         }
     }
@@ -100,8 +107,14 @@ fn unplaced(error: UnplacedStatement) -> QueryError {
 
 impl TableCluster {
     pub(crate) fn on_cluster_clause(&self) -> String {
-        format!(" on cluster `{}`", self.name)
+        format!(" on cluster `{}`", escape_text(&self.name, '`'))
     }
+}
+
+/// The time to live of a table, from the `engine_full` of `system.tables`; `None` for a table without one.
+pub(super) fn read_ttl(engine: &str) -> Option<&str> {
+    let (_, ttl) = engine.split_once(" TTL ")?;
+    Some(ttl.split_once(" SETTINGS ").map_or(ttl, |(ttl, _)| ttl))
 }
 
 /// The cluster that a `Distributed` table reads, from the `engine_full` of `system.tables`; `None` for other engines.
@@ -124,13 +137,22 @@ mod tests {
     }
 
     #[test]
+    fn the_time_to_live_of_a_table_is_read_from_its_engine() {
+        let engine = "ReplicatedReplacingMergeTree('/a', '{replica}') ORDER BY id";
+        let ttl = "toDateTime(recorded_at) + toIntervalDay(90)";
+        assert_eq!(read_ttl(engine), None);
+        assert_eq!(read_ttl(&format!("{engine} TTL {ttl}")), Some(ttl));
+        assert_eq!(read_ttl(&format!("{engine} TTL {ttl} SETTINGS index_granularity = 8192")), Some(ttl));
+    }
+
+    #[test]
     fn a_single_server_has_one_database_and_statements_as_they_are() {
         let statement = "create table if not exists a\n(\n    id String\n)\nengine = MergeTree\norder by id";
-        let migrations = MigrationSet { scripts: &[], sharding_columns: &[] };
+        let describe = |_: &str| TableTraits::default();
         let placement = TablePlacement::SingleServer;
         assert_eq!(placement.databases("m_g1"), ["m_g1"]);
         assert_eq!(
-            placement.place_statement(statement, "m_g1", &migrations).unwrap(),
+            placement.place_statement(statement, "m_g1", describe).unwrap(),
             [PlacedStatement { database: "m_g1".to_owned(), sql: statement.to_owned() }]
         );
         assert_eq!(placement.place_on_every_server(statement).unwrap(), statement);

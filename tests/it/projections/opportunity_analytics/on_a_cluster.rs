@@ -3,6 +3,7 @@
 use projections::{
     opportunity_analytics::VisitAction,
     runtime::{ReadModelGeneration, VerifyScope},
+    storage::clickhouse::ClusterProblem,
 };
 use serde_json::{Value, json};
 use tests::{
@@ -71,6 +72,9 @@ async fn tables_on_a_cluster_say_what_those_of_one_server_say() {
 
     two_shards_say_what_one_server_says(&clusters.two, &single, &events).await;
     batches_are_stored_once_and_generations_switch(&clusters.one, &single, &events).await;
+    let problems = open(&clusters.engine_url, clusters.one.name).find_cluster_problems().await.unwrap();
+    let is_expected = |problem: &ClusterProblem| problem.harmful && problem.text.contains("the server has no Keeper");
+    assert!(problems.iter().any(is_expected), "{problems:?}");
     a_product_uses_the_cluster(&clusters.one).await;
 }
 
@@ -114,10 +118,34 @@ async fn batches_are_stored_once_and_generations_switch(
     first.migrate().await.unwrap();
     let created = cluster.cluster_statements();
     first.migrate().await.unwrap();
-    for part in ["engine = ReplicatedReplacingMergeTree(", "engine = ReplicatedAggregatingMergeTree(", "modify ttl"] {
+    for part in [
+        "engine = ReplicatedReplacingMergeTree(",
+        "engine = ReplicatedAggregatingMergeTree(",
+        "ttl toDateTime(recorded_at) + toIntervalDay(90)",
+    ] {
         assert!(created.iter().any(|sql| sql.contains(part)), "{part}: {created:?}");
     }
-    assert!(cluster.cluster_statements().len() < 2 * created.len(), "a migration is applied once");
+    let later = cluster.cluster_statements().split_off(created.len());
+    let of_events = |sql: &&String| sql.contains("table if not exists events") || sql.contains(" ttl ");
+    assert_eq!(later.iter().find(of_events), None, "a migration is applied once");
+
+    // Another retention changes the tables that exist.
+    let config = |raw_ttl_days, name: &str| ClickHouseConfig {
+        url: cluster.url.clone(),
+        database: shown(&first),
+        cluster: name.to_owned(),
+        raw_ttl_days,
+        ..ClickHouseConfig::default()
+    };
+    OpportunityAnalytics::new(&config(7, cluster.name)).unwrap().migrate().await.unwrap();
+    assert!(
+        cluster.cluster_statements().last().unwrap().contains("modify ttl toDateTime(recorded_at) + toIntervalDay(7)")
+    );
+
+    let unnamed = OpportunityAnalytics::new(&config(90, ""));
+    let problems = unnamed.unwrap().find_cluster_problems().await.unwrap();
+    assert!(problems.len() == 1 && problems[0].harmful, "{problems:?}");
+    assert!(problems[0].text.contains("set MEDHUB__CLICKHOUSE__CLUSTER"), "{problems:?}");
 
     // A shard knows a batch that is repeated: without `final`, there is no row more. Engagement is merged instead.
     apply(&first, events).await;

@@ -1,11 +1,11 @@
-select server, maxIf(substitution, macro = 'shard') as shard, maxIf(substitution, macro = 'replica') as replica
+select number, maxIf(substitution, macro = 'shard') as shard, maxIf(substitution, macro = 'replica') as replica
 from (
-    select concat(hostName(), ':', toString(tcpPort())) as server, macro, substitution
+    select _shard_num as number, macro, substitution
     from clusterAllReplicas(?, system.macros)
     union all
-    select concat(hostName(), ':', toString(tcpPort())) as server, '' as macro, '' as substitution
+    select _shard_num as number, '' as macro, '' as substitution
     from clusterAllReplicas(?, system.one)
 )
-group by server
-order by server
+group by number
+order by number
 settings skip_unavailable_shards = 1
