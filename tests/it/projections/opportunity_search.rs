@@ -1,6 +1,7 @@
 //! Qdrant: one point per opportunity, found by what it is about and by the words and numbers in it.
 
 mod collections;
+mod connection;
 mod document_texts;
 mod queries;
 mod similarity;

@@ -3,7 +3,11 @@
 
 use std::{
     future::Future,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
 };
 
 use domain::error_chain::format_error_chain;
@@ -31,11 +35,56 @@ use super::QdrantConfig;
 /// Name of the header with the key.
 const API_KEY_HEADER: &str = "api-key";
 
-/// A connection that is opened with the first request, and again when it is lost. Clones share it.
+/// Number of connections to a server, which are used in turn: behind the points of a write on the only one, queries would wait.
+const CONNECTIONS: usize = 3;
+
+/// How long a connection is silent before the system asks whether the other side is still there. Not by pings of HTTP/2, which
+/// some servers take for an attack.
+const KEEPALIVE_AFTER: Duration = Duration::from_secs(10);
+
+/// Connections that are opened with their first request, and again when they are lost. Clones share them.
 #[derive(Clone)]
 pub(crate) struct QdrantConnection {
     config: Arc<QdrantConfig>,
-    channel: Arc<Mutex<Option<Channel>>>,
+    slots: Arc<[ChannelSlot; CONNECTIONS]>,
+    requests: Arc<AtomicUsize>,
+}
+
+/// The place of one connection.
+#[derive(Default)]
+struct ChannelSlot(Mutex<OpenedChannel>);
+
+#[derive(Default)]
+struct OpenedChannel {
+    /// How many channels were opened here.
+    number: u64,
+    channel: Option<Channel>,
+}
+
+impl ChannelSlot {
+    fn load(&self) -> Option<(u64, Channel)> {
+        let opened = self.lock();
+        opened.channel.clone().map(|channel| (opened.number, channel))
+    }
+
+    fn store(&self, channel: Channel) -> u64 {
+        let mut opened = self.lock();
+        opened.number += 1;
+        opened.channel = Some(channel);
+        opened.number
+    }
+
+    /// Forgets the channel with this number; another request may have opened a new one since.
+    fn forget(&self, number: u64) {
+        let mut opened = self.lock();
+        if opened.number == number {
+            opened.channel = None;
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, OpenedChannel> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// A channel whose requests have the key.
@@ -61,7 +110,7 @@ impl QdrantConnection {
     /// When the URL is none.
     pub(super) fn new(config: &QdrantConfig) -> Result<Self, TransportError> {
         Endpoint::from_shared(config.url.clone())?;
-        Ok(Self { config: Arc::new(config.clone()), channel: Arc::default() })
+        Ok(Self { config: Arc::new(config.clone()), slots: Arc::default(), requests: Arc::default() })
     }
 
     pub(crate) async fn health_check(&self) -> Result<HealthCheckReply, QdrantError> {
@@ -205,42 +254,51 @@ impl QdrantConnection {
             .await
     }
 
-    /// Sends a request, and once more over a new connection when the one before is lost.
+    /// Sends a request, and once more over a new connection when the one before is lost: all requests may be repeated, since
+    /// a collection that was created or deleted meanwhile is no failure to who asks for it.
     async fn send<T, F: Future<Output = Result<Response<T>, Status>>>(
         &self,
         send: impl Fn(KeyedChannel) -> F,
     ) -> Result<T, QdrantError> {
+        let slot = &self.slots[self.requests.fetch_add(1, Ordering::Relaxed) % CONNECTIONS];
+        let (number, channel) = self.load_or_open(slot).await?;
         // Boxed, because these futures take kilobytes.
-        let channel = self.channel().await?;
         let answered = match Box::pin(send(channel)).await {
             Err(status) if is_lost(&status) => {
-                *self.opened() = None;
-                Box::pin(send(self.channel().await?)).await
+                slot.forget(number);
+                let (_, channel) = self.load_or_open(slot).await?;
+                Box::pin(send(channel)).await
+            }
+            Err(status) if is_late(&status) => {
+                // The other side may be gone without having closed the connection.
+                slot.forget(number);
+                Err(status)
             }
             answered => answered,
         };
         Ok(answered?.into_inner())
     }
 
-    async fn channel(&self) -> Result<KeyedChannel, Status> {
-        let opened = self.opened().clone();
-        let channel = if let Some(channel) = opened {
-            channel
+    async fn load_or_open(&self, slot: &ChannelSlot) -> Result<(u64, KeyedChannel), Status> {
+        let key = KeyHeader(read_api_key(&self.config)?);
+        let (number, channel) = if let Some(opened) = slot.load() {
+            opened
         } else {
             let channel = open_channel(&self.config).await?;
-            self.opened().insert(channel).clone()
+            (slot.store(channel.clone()), channel)
         };
-        Ok(InterceptedService::new(channel, KeyHeader(read_api_key(&self.config)?)))
-    }
-
-    fn opened(&self) -> MutexGuard<'_, Option<Channel>> {
-        self.channel.lock().unwrap_or_else(PoisonError::into_inner)
+        Ok((number, InterceptedService::new(channel, key)))
     }
 }
 
-/// Whether the connection is lost, or the server on its other side. A request whose time is up is not sent again.
+/// Whether the connection is lost, or the server on its other side.
 fn is_lost(status: &Status) -> bool {
     matches!(status.code(), Code::Internal | Code::Unavailable | Code::Unknown)
+}
+
+/// Whether the time of a request was up, which the client calls cancelled. It is not sent again: its caller has waited.
+fn is_late(status: &Status) -> bool {
+    matches!(status.code(), Code::Cancelled | Code::DeadlineExceeded)
 }
 
 fn read_api_key(config: &QdrantConfig) -> Result<Option<MetadataValue<Ascii>>, Status> {
@@ -260,7 +318,8 @@ async fn open_channel(config: &QdrantConfig) -> Result<Channel, Status> {
         .map_err(invalid)?
         .timeout(config.timeout())
         .connect_timeout(config.timeout())
-        .keep_alive_while_idle(true);
+        .tcp_keepalive(Some(KEEPALIVE_AFTER))
+        .tcp_keepalive_interval(Some(KEEPALIVE_AFTER));
     if has_scheme(&config.url, "https") {
         let tls = read_tls_settings(&config.tls);
         let tls = tls.map_err(|error| Status::failed_precondition(format_error_chain(&error)))?;
