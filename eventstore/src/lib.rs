@@ -20,3 +20,4 @@ pub mod schema_migration;
 mod session_sharing;
 pub mod store;
 pub mod topic;
+mod topic_admin;

@@ -7,16 +7,18 @@ use engine_security::{EngineTlsConfig, KafkaSaslConfig, KafkaSecurity, KafkaSecu
 use rdkafka::{
     ClientConfig,
     admin::{
-        AdminClient, AdminOptions, ConfigResource, NewTopic, OwnedResourceSpecifier, ResourceSpecifier,
-        TopicReplication,
+        AdminOptions, ConfigResource, NewTopic, OwnedResourceSpecifier, ResourceSpecifier, TopicReplication,
+        TopicResult,
     },
-    client::DefaultClientContext,
     consumer::{BaseConsumer, Consumer},
     types::RDKafkaErrorCode,
 };
 use serde::{Deserialize, Serialize};
 
-use crate::error::{LogError, kafka_error};
+use crate::{
+    error::{LogError, kafka_error},
+    topic_admin::with_topic_admin,
+};
 
 /// Time limit of requests to the broker about topics.
 pub(crate) const BROKER_TIMEOUT: Duration = Duration::from_secs(10);
@@ -163,31 +165,28 @@ impl KafkaConfig {
 /// [`LogError::Partitions`] when a topic has fewer partitions than configured, [`LogError::Topic`] when the broker
 /// refuses one, [`LogError::Kafka`] when it does not answer.
 pub async fn ensure_topics(config: &KafkaConfig) -> Result<(), LogError> {
-    let admin: AdminClient<DefaultClientContext> =
-        config.client_config().create().map_err(kafka_error("creating an admin client"))?;
     let retention_ms = match config.retention_hours {
         0 => "-1".to_owned(),
         hours => hours.saturating_mul(3_600_000).to_string(),
     };
     let names: Vec<_> = config.expected_topics().collect();
-    let new_topics: Vec<_> = names
-        .iter()
-        .map(|(name, partitions)| {
-            NewTopic::new(name, *partitions, TopicReplication::Fixed(config.replication))
-                .set("retention.ms", &retention_ms)
-                // Not the broker's default: a compacted topic keeps only the last event of each stream.
-                .set("cleanup.policy", DELETE_POLICY)
-                .set("max.message.bytes", MAX_RECORD_BYTES)
-        })
-        .collect();
-    let options = AdminOptions::new().operation_timeout(Some(BROKER_TIMEOUT)).request_timeout(Some(BROKER_TIMEOUT));
-    let results = admin.create_topics(&new_topics, &options).await.map_err(kafka_error("creating topics"))?;
-    for result in results {
-        match result {
-            Ok(_) | Err((_, RDKafkaErrorCode::TopicAlreadyExists)) => {}
-            Err((topic, code)) => return Err(LogError::Topic { topic, reason: code.to_string() }),
-        }
-    }
+    let (topics, replication) = (names.clone(), config.replication);
+    with_topic_admin(config, async move |admin| {
+        let new_topics: Vec<_> = topics
+            .iter()
+            .map(|(name, partitions)| {
+                NewTopic::new(name, *partitions, TopicReplication::Fixed(replication))
+                    .set("retention.ms", &retention_ms)
+                    // Not the broker's default: a compacted topic keeps only the last event of each stream.
+                    .set("cleanup.policy", DELETE_POLICY)
+                    .set("max.message.bytes", MAX_RECORD_BYTES)
+            })
+            .collect();
+        let options = AdminOptions::new().operation_timeout(Some(BROKER_TIMEOUT)).request_timeout(Some(BROKER_TIMEOUT));
+        let results = admin.create_topics(&new_topics, &options).await.map_err(kafka_error("creating topics"))?;
+        check_results(results, RDKafkaErrorCode::TopicAlreadyExists)
+    })
+    .await?;
     let config = config.clone();
     run_blocking(move || check_partition_counts(&config, &names)).await
 }
@@ -198,20 +197,29 @@ pub async fn ensure_topics(config: &KafkaConfig) -> Result<(), LogError> {
 /// [`LogError::Topic`] when the broker refuses, [`LogError::Kafka`] when it does not answer, and those of
 /// [`ensure_topics`].
 pub async fn recreate_topics(config: &KafkaConfig) -> Result<(), LogError> {
-    let admin: AdminClient<DefaultClientContext> =
-        config.client_config().create().map_err(kafka_error("creating an admin client"))?;
-    let names: Vec<_> = BoundedContext::ALL.map(|context| context.topic(&config.topic_prefix)).into();
-    let names: Vec<_> = names.iter().map(String::as_str).collect();
-    let options = AdminOptions::new().operation_timeout(Some(BROKER_TIMEOUT)).request_timeout(Some(BROKER_TIMEOUT));
-    for result in admin.delete_topics(&names, &options).await.map_err(kafka_error("deleting topics"))? {
-        match result {
-            Ok(_) | Err((_, RDKafkaErrorCode::UnknownTopicOrPartition)) => {}
-            Err((topic, code)) => return Err(LogError::Topic { topic, reason: code.to_string() }),
-        }
-    }
+    let names = BoundedContext::ALL.map(|context| context.topic(&config.topic_prefix));
+    with_topic_admin(config, async move |admin| {
+        let names: Vec<_> = names.iter().map(String::as_str).collect();
+        let options = AdminOptions::new().operation_timeout(Some(BROKER_TIMEOUT)).request_timeout(Some(BROKER_TIMEOUT));
+        let results = admin.delete_topics(&names, &options).await.map_err(kafka_error("deleting topics"))?;
+        check_results(results, RDKafkaErrorCode::UnknownTopicOrPartition)
+    })
+    .await?;
     let deleted = config.clone();
     run_blocking(move || await_deletion(&deleted)).await?;
     ensure_topics(config).await
+}
+
+/// Passes if all topics are as they were to become, or were so before, which `unchanged` says.
+fn check_results(results: Vec<TopicResult>, unchanged: RDKafkaErrorCode) -> Result<(), LogError> {
+    for result in results {
+        if let Err((topic, code)) = result
+            && code != unchanged
+        {
+            return Err(LogError::Topic { topic, reason: code.to_string() });
+        }
+    }
+    Ok(())
 }
 
 /// Waits until the topics are deleted: brokers acknowledge a deletion before it is complete.
@@ -245,18 +253,16 @@ pub async fn check_cleanup_policies(config: &KafkaConfig) -> Result<(), LogError
 
 /// The event topics with their `cleanup.policy`, as far as the broker returns it.
 async fn load_cleanup_policies(config: &KafkaConfig) -> Result<Vec<(String, String)>, LogError> {
-    let admin: AdminClient<DefaultClientContext> =
-        config.client_config().create().map_err(kafka_error("creating an admin client"))?;
     let names = BoundedContext::ALL.map(|context| context.topic(&config.topic_prefix));
-    let resources: Vec<_> = names.iter().map(|name| ResourceSpecifier::Topic(name)).collect();
-    let options = AdminOptions::new().request_timeout(Some(BROKER_TIMEOUT));
-    let described = match admin.describe_configs(&resources, &options).await {
-        Ok(described) => described,
-        Err(error) => {
+    let described = with_topic_admin(config, async move |admin| {
+        let resources: Vec<_> = names.iter().map(|name| ResourceSpecifier::Topic(name)).collect();
+        let options = AdminOptions::new().request_timeout(Some(BROKER_TIMEOUT));
+        Ok(admin.describe_configs(&resources, &options).await.unwrap_or_else(|error| {
             tracing::debug!(error = %error, "the broker does not return the cleanup policies of topics");
-            return Ok(vec![]);
-        }
-    };
+            vec![]
+        }))
+    })
+    .await?;
     let policy = |found: Result<ConfigResource, RDKafkaErrorCode>| {
         let found = found.ok()?;
         let policy = found.get("cleanup.policy")?.value.clone()?;
