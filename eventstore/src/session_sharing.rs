@@ -1,6 +1,9 @@
 //! Whether sessions of Postgres may have settings: not where a pooler gives them to other clients as well.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
+};
 
 use sqlx::{Connection as _, PgConnection, postgres::PgConnectOptions};
 use tokio::{sync::OnceCell, time::timeout};
@@ -10,31 +13,41 @@ use crate::pooler::shares_sessions;
 /// Longest time of a comparison of two connections.
 const COMPARISON_TIMEOUT: Duration = Duration::from_secs(2);
 
+/// How long a comparison that took too long is not tried again.
+const PAUSE_AFTER_TIMEOUT: Duration = Duration::from_mins(1);
+
 /// What the first of several connections finds out for all of them. Clones share it.
 #[derive(Debug, Clone)]
 pub(crate) struct SessionSharing {
     options: Arc<PgConnectOptions>,
     time_limit: Duration,
     is_shared: Arc<OnceCell<bool>>,
+    /// When a comparison took too long.
+    timed_out: Arc<Mutex<Option<Instant>>>,
 }
 
 impl SessionSharing {
     /// For connections with these options, each of which may take `connect_timeout` together with the comparison.
     pub(crate) fn new(options: Arc<PgConnectOptions>, connect_timeout: Duration) -> Self {
-        Self { options, time_limit: COMPARISON_TIMEOUT.min(connect_timeout / 2), is_shared: Arc::default() }
+        let time_limit = COMPARISON_TIMEOUT.min(connect_timeout / 2);
+        Self { options, time_limit, is_shared: Arc::default(), timed_out: Arc::default() }
     }
 
     /// Whether other clients get the session of this connection. Compares it with a second one, unless connections were
     /// compared before.
     ///
     /// A pooler that lets the second one wait is taken for one in session mode, where each client has its session until it
-    /// disconnects. That is not kept, as one in transaction mode lets it wait while all of its sessions are in transactions.
+    /// disconnects. That is kept for a minute only, as one in transaction mode lets it wait while all of its sessions are in
+    /// transactions.
     ///
     /// # Errors
     /// [`sqlx::Error`] when there is no second connection, as when the server has none left.
     pub(crate) async fn is_shared(&self, connection: &mut PgConnection) -> Result<bool, sqlx::Error> {
         if let Some(is_shared) = self.is_shared.get() {
             return Ok(*is_shared);
+        }
+        if self.last_timeout().is_some_and(|instant| instant.elapsed() < PAUSE_AFTER_TIMEOUT) {
+            return Ok(false);
         }
         // It may have to wait for a session itself.
         connection.ping().await?;
@@ -47,7 +60,14 @@ impl SessionSharing {
         });
         match timeout(self.time_limit, compared).await {
             Ok(compared) => compared.copied(),
-            Err(_elapsed) => Ok(false),
+            Err(_elapsed) => {
+                *self.timed_out.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+                Ok(false)
+            }
         }
+    }
+
+    fn last_timeout(&self) -> Option<Instant> {
+        *self.timed_out.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
