@@ -120,7 +120,7 @@ impl RedisEndpoint {
     /// [`RedisError`] when no node answers, or not in time.
     pub async fn subscribe(&self, channel: &str) -> RedisResult<PubSub> {
         let mut connection = self.open_subscription().await?;
-        within_time_limit(connection.subscribe(channel)).await?;
+        wait_with_limit(connection.subscribe(channel)).await?;
         Ok(connection)
     }
 
@@ -130,14 +130,26 @@ impl RedisEndpoint {
     /// [`RedisError`] when no node answers, or not in time.
     pub async fn subscribe_to_pattern(&self, pattern: &str) -> RedisResult<PubSub> {
         let mut connection = self.open_subscription().await?;
-        within_time_limit(connection.psubscribe(pattern)).await?;
+        wait_with_limit(connection.psubscribe(pattern)).await?;
         Ok(connection)
+    }
+
+    /// Why no node of a cluster can be connected to, which the client of a cluster does not say; `None` if one can be.
+    pub async fn find_connection_error(&self) -> Option<RedisError> {
+        let mut failure = None;
+        for node in &self.nodes {
+            match wait_with_limit(node.get_multiplexed_async_connection()).await {
+                Ok(_connected) => return None,
+                Err(error) => failure = failure.or(Some(error)),
+            }
+        }
+        failure
     }
 
     async fn open_subscription(&self) -> RedisResult<PubSub> {
         let mut failure = without_node();
         for node in &self.nodes {
-            match within_time_limit(node.get_async_pubsub()).await {
+            match wait_with_limit(node.get_async_pubsub()).await {
                 Ok(subscription) => return Ok(subscription),
                 Err(error) => failure = error,
             }
@@ -146,8 +158,8 @@ impl RedisEndpoint {
     }
 }
 
-/// The client has no time limit for connections that receive messages.
-async fn within_time_limit<T>(waiting: impl Future<Output = RedisResult<T>>) -> RedisResult<T> {
+/// The client has no time limit for connections that receive messages, and another one for a single connection.
+async fn wait_with_limit<T>(waiting: impl Future<Output = RedisResult<T>>) -> RedisResult<T> {
     let limited = tokio::time::timeout(SUBSCRIBE_TIMEOUT, waiting).await;
     limited.unwrap_or_else(|_elapsed| Err(std::io::Error::from(std::io::ErrorKind::TimedOut).into()))
 }

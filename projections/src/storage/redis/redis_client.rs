@@ -147,7 +147,13 @@ impl RedisClient {
     /// # Errors
     /// [`QueryError`] when it does not.
     pub async fn ping(&self) -> Result<(), QueryError> {
-        self.run_pipeline::<(String,)>(redis::pipe().ping()).await.map(drop)
+        match self.run_pipeline::<(String,)>(redis::pipe().ping()).await {
+            Ok(_answer) => Ok(()),
+            Err(error) if self.is_cluster => {
+                Err(self.endpoint.find_connection_error().await.map_or(error, unavailable_error))
+            }
+            Err(error) => Err(error),
+        }
     }
 }
 
