@@ -3,7 +3,7 @@
 //!
 //! | key in `sasl.oauth` of the sections `kafka` and `worker` | default | meaning |
 //! | --- | --- | --- |
-//! | `endpoint_url` | none | URL of the identity provider that gives tokens, `https://` |
+//! | `endpoint_url` | none | URL of the identity provider that gives tokens, `https://`; `http://` on this machine only |
 //! | `client_id` | none | name of this client there |
 //! | `client_secret` | none | its secret; a secret |
 //! | `scope` | none | scopes that the token is asked for, separated by spaces |
@@ -13,7 +13,7 @@
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
-use url::{Url, form_urlencoded::byte_serialize};
+use url::{Host, Url, form_urlencoded::byte_serialize};
 
 use crate::{EngineSecret, EngineTlsConfig, setting_variable};
 
@@ -73,12 +73,15 @@ impl KafkaOauthConfig {
         let url = Url::parse(&self.endpoint_url);
         if !self.endpoint_url.is_empty() && !url.is_ok_and(|url| is_endpoint(&url)) {
             let (url, id, secret) = (variable("endpoint_url"), variable("client_id"), variable("client_secret"));
-            problems
-                .push(format!("{url} is not a URL with http or https; name and secret belong to {id} and {secret}"));
+            problems.push(format!(
+                "{url} is not a URL with https (or with http on this machine); name and secret belong to {id} and {secret}"
+            ));
         }
         if !self.extensions.is_empty() && !self.extensions.split(',').all(is_extension) {
             let extensions = variable("extensions");
-            problems.push(format!("{extensions} is not key=value, several separated by commas, with keys of letters"));
+            problems.push(format!(
+                "{extensions} is not key=value, several separated by commas, with keys of letters but not auth"
+            ));
         }
         // The same file as one of an engine.
         let authorities = EngineTlsConfig { ca_file: self.ca_file.clone(), ..EngineTlsConfig::default() };
@@ -87,15 +90,24 @@ impl KafkaOauthConfig {
     }
 }
 
+/// The secret is sent there: without TLS only to this machine, where a proxy may add it.
 fn is_endpoint(url: &Url) -> bool {
     let names_client = !url.username().is_empty() || url.password().is_some();
-    ["http", "https"].contains(&url.scheme()) && url.has_host() && !names_client
+    let is_private = match (url.scheme(), url.host()) {
+        ("https", Some(_)) => true,
+        ("http", Some(Host::Domain(name))) => name == "localhost",
+        ("http", Some(Host::Ipv4(address))) => address.is_loopback(),
+        ("http", Some(Host::Ipv6(address))) => address.is_loopback(),
+        _ => false,
+    };
+    is_private && !names_client
 }
 
 fn is_extension(extension: &str) -> bool {
     extension.split_once('=').is_some_and(|(key, value)| {
         let has_letters = !key.is_empty() && key.bytes().all(|byte| byte.is_ascii_alphabetic());
-        has_letters && !value.is_empty()
+        // The token itself is sent under that key.
+        has_letters && key != "auth" && !value.is_empty()
     })
 }
 
@@ -127,12 +139,17 @@ mod tests {
     fn what_cannot_work_is_named_without_the_secret() {
         let fine = oauth("http://127.0.0.1:1/token", "logicalCluster=lkc-1,identityPoolId=pool-1");
         assert_eq!(fine.find_problems("kafka"), Vec::<String>::new());
-        for url in ["login.example/token", "ftp://login.example", "https://medhub:s3cr3t@login.example/token"] {
+        for url in [
+            "login.example/token",
+            "ftp://login.example",
+            "http://login.example/token",
+            "https://medhub:s3cr3t@login.example/token",
+        ] {
             let problems = oauth(url, "").find_problems("kafka");
             assert!(matches!(&problems[..], [one] if one.contains("MEDHUB__KAFKA__SASL__OAUTH__ENDPOINT_URL is not")));
             assert!(!problems[0].contains("s3cr3t"), "{problems:?}");
         }
-        for extensions in ["logicalCluster", "a=1,", "a-b=1", "a="] {
+        for extensions in ["logicalCluster", "a=1,", "a-b=1", "a=", "auth=1"] {
             let problems = oauth("https://login.example/token", extensions).find_problems("worker");
             assert!(matches!(&problems[..], [one] if one.contains("MEDHUB__WORKER__SASL__OAUTH__EXTENSIONS is not")));
         }

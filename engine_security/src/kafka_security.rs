@@ -165,7 +165,7 @@ impl KafkaSecurity<'_> {
         let protocol =
             format!("{} is {}", setting_variable(&format!("{section}.security_protocol")), self.protocol.name());
         let mut problems = match self.sasl.mechanism {
-            Some(SaslMechanism::AwsMskIam) => vec![refuse_iam(section)],
+            Some(SaslMechanism::AwsMskIam) => vec![describe_iam_refusal(section)],
             Some(_) | None => self.find_user_problems(section, &protocol),
         };
         if self.protocol.has_tls() {
@@ -183,22 +183,34 @@ impl KafkaSecurity<'_> {
         let (needs_user, needs_token) = (self.protocol.has_user(), self.sasl.has_token());
         let needs_password = !needs_token;
         let settings = [
-            ("mechanism", mechanism.is_some(), true, "PLAIN, SCRAM-SHA-256, SCRAM-SHA-512 or OAUTHBEARER"),
-            ("username", !username.is_empty(), needs_password, "the name of the user"),
-            ("password", !password.is_empty(), needs_password, "the user's password"),
-            ("oauth.endpoint_url", !oauth.endpoint_url.is_empty(), needs_token, "the URL that gives tokens"),
-            ("oauth.client_id", !oauth.client_id.is_empty(), needs_token, "the name of this client there"),
-            ("oauth.client_secret", !oauth.client_secret.is_empty(), needs_token, "the secret of this client there"),
+            ("mechanism", mechanism.is_some(), true, Some("PLAIN, SCRAM-SHA-256, SCRAM-SHA-512 or OAUTHBEARER")),
+            ("username", !username.is_empty(), needs_password, Some("the name of the user")),
+            ("password", !password.is_empty(), needs_password, Some("the user's password")),
+            ("oauth.endpoint_url", !oauth.endpoint_url.is_empty(), needs_token, Some("the URL that gives tokens")),
+            ("oauth.client_id", !oauth.client_id.is_empty(), needs_token, Some("the name of this client there")),
+            (
+                "oauth.client_secret",
+                !oauth.client_secret.is_empty(),
+                needs_token,
+                Some("the secret of this client there"),
+            ),
+            ("oauth.scope", !oauth.scope.is_empty(), needs_token, None),
+            ("oauth.extensions", !oauth.extensions.is_empty(), needs_token, None),
+            ("oauth.ca_file", oauth.ca_file.is_some(), needs_token, None),
         ];
         let variable = |key: &str| setting_variable(&format!("{section}.sasl.{key}"));
         let mut problems = vec![];
-        for (key, is_set, is_needed, value) in settings {
+        for (key, is_set, is_used, value) in settings {
             let key = variable(key);
             if is_set && !needs_user {
                 problems.push(format!("{key} is set, but {protocol}: set that to sasl_ssl"));
-            } else if !is_set && is_needed && needs_user {
+            } else if let Some(value) = value
+                && !is_set
+                && is_used
+                && needs_user
+            {
                 problems.push(format!("{protocol}, but {key} is not set: set it to {value}"));
-            } else if is_set && !is_needed {
+            } else if is_set && !is_used {
                 let (chosen, other) = (variable("mechanism"), mechanism.map_or("not set", SaslMechanism::name));
                 problems
                     .push(format!("{key} is set, but {chosen} is {other}, which does not use it: correct one of them"));
@@ -212,7 +224,7 @@ impl KafkaSecurity<'_> {
 }
 
 /// Its tokens are requests that are signed with keys of AWS, which would need the keys of the machine and their renewal.
-fn refuse_iam(section: &str) -> String {
+fn describe_iam_refusal(section: &str) -> String {
     let mechanism = setting_variable(&format!("{section}.sasl.mechanism"));
     format!(
         "{mechanism} is AWS_MSK_IAM, which is not supported: allow SASL/SCRAM in the cluster and set it to SCRAM-SHA-512 \
@@ -280,6 +292,7 @@ mod tests {
         assert!(!problems.concat().contains("s3cr3t"), "{problems:?}");
         assert_eq!(plaintext.client_settings(), vec![]);
     }
+
     #[test]
     fn a_user_with_a_token_has_no_password_and_its_secret_reaches_only_the_client() {
         let (sasl, tls) = (token_user(), EngineTlsConfig::default());
@@ -293,12 +306,13 @@ mod tests {
 
         let both = KafkaSaslConfig { username: "medhub".to_owned(), ..token_user() };
         let no_mechanism = KafkaSaslConfig { mechanism: None, ..token_user() };
-        let unused = KafkaSaslConfig { oauth: token_user().oauth, ..scram_user() };
+        let scoped = KafkaOauthConfig { scope: "events".to_owned(), ..token_user().oauth };
+        let unused = KafkaSaslConfig { oauth: scoped, ..scram_user() };
         let iam = KafkaSaslConfig { mechanism: Some(SaslMechanism::AwsMskIam), ..KafkaSaslConfig::default() };
         for (sasl, count, expected) in [
             (both, 1, "USERNAME is set, but MEDHUB__KAFKA__SASL__MECHANISM is OAUTHBEARER"),
             (no_mechanism, 1, "MECHANISM is not set"),
-            (unused, 3, "OAUTH__ENDPOINT_URL is set, but MEDHUB__KAFKA__SASL__MECHANISM is SCRAM-SHA-512"),
+            (unused, 4, "OAUTH__ENDPOINT_URL is set, but MEDHUB__KAFKA__SASL__MECHANISM is SCRAM-SHA-512"),
             (iam, 1, "set it to SCRAM-SHA-512"),
         ] {
             let problems = KafkaSecurity { sasl: &sasl, ..security }.find_problems("kafka");

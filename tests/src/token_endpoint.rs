@@ -34,8 +34,8 @@ pub(crate) const AUDIENCE: &str = "api://medhub kafka";
 /// Name of the signing key.
 const KEY_ID: &str = "first";
 
-/// How long a token is valid. A client library that looks after its token each second renews it in time.
-const TOKEN_LIFETIME: Duration = Duration::from_secs(6);
+/// How long a token is valid: whole seconds, of which a client library that looks after its token each second uses four fifths.
+const TOKEN_LIFETIME: Duration = Duration::from_secs(8);
 
 /// What precedes the key itself in PKCS #8, for an RSA key of 2,048 bits.
 const PKCS8_HEADER: usize = 26;

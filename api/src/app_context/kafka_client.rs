@@ -116,8 +116,9 @@ impl ClientContext for ConnectionLog {
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
-        let has_endpoint = self.last_failure().is_some_and(|failure| failure.contains("OIDC"));
-        if reason.contains(TOKEN_FAILURE) && !has_endpoint {
+        let cause = reason.split_once(": ").map_or(reason, |(_, cause)| cause);
+        let is_known = self.last_failure().is_some_and(|failure| failure.contains(cause));
+        if reason.contains(TOKEN_FAILURE) && !is_known {
             self.record(reason);
         }
         tracing::debug!(%error, reason, "error of the Kafka client");
@@ -264,9 +265,11 @@ mod tests {
         log.log(RDKafkaLogLevel::Error, "OIDC", &format!("[thrd:background]: {refused}"));
         log.error(error(), "Failed to acquire SASL OAUTHBEARER token: invalid_client");
         assert_eq!((log.count_refusals(), log.last_failure().as_deref()), (2, Some(refused)));
+        log.error(error(), invalid);
+        assert_eq!((log.count_refusals(), log.last_failure().as_deref()), (3, Some(invalid)), "another reason");
         // Those of brokers are logged as well.
         log.error(error(), "1/1 brokers are down");
-        assert_eq!((log.count_refusals(), log.last_failure().as_deref()), (2, Some(refused)));
+        assert_eq!((log.count_refusals(), log.last_failure().as_deref()), (3, Some(invalid)));
     }
 
     #[test]
