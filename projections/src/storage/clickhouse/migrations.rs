@@ -92,7 +92,7 @@ impl ClickHouseClient {
         let is_due = |name: &str| repeats_all || !applied.iter().any(|applied| applied == name);
         for (name, script) in migrations.scripts.iter().filter(|(name, _)| is_due(name)) {
             for statement in split_statements(script) {
-                for placed in placement.place_statement(statement, &self.database, &describe_table)? {
+                for placed in placement.place_statement(statement, &self.database, describe_table)? {
                     let client = self.server.clone().with_database(placed.database);
                     self.run_statement(client.query_raw(&placed.sql).execute()).await?;
                 }
