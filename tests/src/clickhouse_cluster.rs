@@ -169,12 +169,15 @@ impl ProxyState {
         let mut parameters: Vec<(String, String)> =
             url::form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes()).into_owned().collect();
         parameters.retain(|(name, _)| name != LEFT_OUT);
-        if self.shards > 1 {
+        let is_insert = parameters.iter().any(|(name, _)| name == "query");
+        if self.shards > 1 && is_insert {
             parameters.retain(|(name, _)| name != "insert_deduplication_token");
+        } else if self.shards > 1 {
+            // Not of an insert: there the filter would apply to what materialized views see of it.
             let database = parameters.iter().find(|(name, _)| name == "database").map(|(_, value)| value.clone());
             parameters.extend(database.map(|name| ("additional_table_filters".to_owned(), self.shard_filters(&name))));
         }
-        if parameters.iter().any(|(name, _)| name == "query") {
+        if is_insert {
             return Ok(self.execute(&parameters, body).await?);
         }
         let sql = std::str::from_utf8(&body)?;
