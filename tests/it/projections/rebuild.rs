@@ -187,7 +187,7 @@ async fn events_that_arrive_during_a_verification_are_compared_and_differences_a
     // same shard during the scan makes of these what they should be.
     super::apply(&views, &[discovered("097:INVENTED".to_owned())]).await;
     let shard = KeyShard::for_id("097:INVENTED");
-    let late = (0..).map(|n| format!("097:LATE{n}")).find(|id| KeyShard::for_id(id) == shard).unwrap();
+    let late = (0..10_000).map(|n| format!("097:LATE{n}")).find(|id| KeyShard::for_id(id) == shard).unwrap();
     arrived.store(0, Ordering::Relaxed);
     let report = verify(&|progress| {
         if is_scanning(progress) && arrived.fetch_add(1, Ordering::Relaxed) == 0 {
