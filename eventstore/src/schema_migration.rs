@@ -49,6 +49,23 @@ pub async fn migrate(pool: &PgPool) -> Result<(), LogError> {
     Ok(())
 }
 
+/// Whether every migration of this release is applied: a service may start while they are.
+///
+/// # Errors
+/// [`sqlx::Error`] when Postgres or the connection fails.
+pub async fn is_migrated(pool: &PgPool) -> Result<bool, sqlx::Error> {
+    let has_table: bool =
+        sqlx::query_scalar("select to_regclass('_sqlx_migrations') is not null").fetch_one(pool).await?;
+    if !has_table {
+        return Ok(false);
+    }
+    let last = MIGRATIONS.iter().map(|(number, _, _)| *number).max().unwrap_or_default();
+    sqlx::query_scalar("select exists (select from _sqlx_migrations where version = $1 and success)")
+        .bind(last)
+        .fetch_one(pool)
+        .await
+}
+
 /// Number, description and text of each migration, in order; `build.rs` lists them.
 const MIGRATIONS: &[(i64, &str, &str)] = &include!(concat!(env!("OUT_DIR"), "/migrations.rs"));
 

@@ -160,10 +160,10 @@ pub async fn ping_postgres(pool: &PgPool) -> Result<(), sqlx::Error> {
     fresh.close().await
 }
 
-/// Returns whether `medhub migrate` has prepared the database.
+/// Returns whether `medhub migrate` of this release has prepared the database.
 ///
 /// # Errors
 /// [`sqlx::Error`] when Postgres or the connection fails.
 pub async fn is_migrated(pool: &PgPool) -> Result<bool, sqlx::Error> {
-    sqlx::query_scalar("select to_regclass('projection_pointer') is not null").fetch_one(pool).await
+    eventstore::schema_migration::is_migrated(pool).await
 }

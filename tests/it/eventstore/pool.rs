@@ -4,7 +4,7 @@ use std::{future::poll_fn, pin::pin, task::Poll};
 
 use eventstore::{
     postgres::{PostgresConfig, open_pool},
-    schema_migration::migrate,
+    schema_migration::{is_migrated, migrate},
 };
 use sqlx::{Row as _, error::DatabaseError};
 use tests::{TestNamespace, empty_database};
@@ -49,4 +49,17 @@ async fn the_server_ends_a_statement_that_takes_too_long_but_no_migration() {
     let row = sqlx::raw_sql("select count(*) from events").fetch_one(&pool).await.unwrap();
     assert_eq!(row.try_get::<i64, _>(0).unwrap(), 0, "its connection is usable");
     sqlx::query("select pg_sleep(0.5)").execute(&limited(0)).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_database_is_migrated_with_the_last_migration_of_this_release() {
+    let url = empty_database(&TestNamespace::new()).await;
+    let pool = open_pool(&PostgresConfig { url: url.into(), ..PostgresConfig::default() }).unwrap();
+    assert!(!is_migrated(&pool).await.unwrap());
+    migrate(&pool).await.unwrap();
+    assert!(is_migrated(&pool).await.unwrap());
+    // As while the others are applied: a service that starts waits for them all.
+    let unapply = "delete from _sqlx_migrations where version = (select max(version) from _sqlx_migrations)";
+    sqlx::raw_sql(unapply).execute(&pool).await.unwrap();
+    assert!(!is_migrated(&pool).await.unwrap());
 }
