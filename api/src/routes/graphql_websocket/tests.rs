@@ -1,6 +1,6 @@
 //! Tests of connections that are silent, unresponsive, not initialised or too many.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use axum::http::StatusCode;
 use futures::{SinkExt, StreamExt};
@@ -218,14 +218,14 @@ async fn hostile_documents_are_refused_over_a_websocket() {
 }
 
 /// Reads the ids of documents that are answered, and of those that are complete, until the connection is closed.
-async fn read_until_closed(socket: &mut TestSocket) -> (Vec<Value>, Vec<Value>, u16) {
-    let (mut answered, mut complete) = (vec![], vec![]);
+async fn read_until_closed(socket: &mut TestSocket) -> (BTreeSet<String>, BTreeSet<String>, u16) {
+    let (mut answered, mut complete) = (BTreeSet::new(), BTreeSet::new());
     loop {
         match next_frame(socket).await {
             Some(Ok(Message::Text(text))) => {
                 let message: Value = serde_json::from_str(&text).unwrap();
                 let ids = if message["type"] == "next" { &mut answered } else { &mut complete };
-                ids.push(message["id"].clone());
+                ids.insert(message["id"].to_string());
             }
             Some(Ok(Message::Close(Some(close)))) => return (answered, complete, close.code.into()),
             other => panic!("{other:?}"),
@@ -250,7 +250,7 @@ async fn a_process_that_stops_completes_what_it_answers_and_closes_the_connectio
 
         stop.cancel();
         let (mut answered, complete, code) = read_until_closed(&mut used).await;
-        answered.insert(0, first["id"].clone());
+        answered.insert(first["id"].to_string());
         assert_eq!((answered, code), (complete, CloseCode::TryAgainLater as u16));
         assert_eq!(next_close_code(&mut silent).await, CloseCode::TryAgainLater as u16);
     }
