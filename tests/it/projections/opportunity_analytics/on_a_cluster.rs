@@ -85,7 +85,7 @@ async fn two_shards_say_what_one_server_says(
 ) {
     let analytics = open(&cluster.url, cluster.name);
     analytics.migrate().await.unwrap();
-    apply_with_repetitions(&analytics, &events[..events.len() / 3]).await;
+    apply_with_repetitions(&analytics, &events[..events.len() / 10]).await;
     apply(&analytics, events).await;
 
     let by_shard = "select _shard_num, uniqExact(event_id) from events group by _shard_num order by _shard_num";
