@@ -110,13 +110,11 @@ pub async fn run_rolling_upgrade(plan: &RollingUpgradePlan, stack: &TestStack) -
     fleet.start_roles(&[FleetRole::Registry], FleetRelease::Base).await?;
     let has_role = |role: &FleetRole| older.as_ref().is_none_or(|older| older.has_role(*role));
     let others: Vec<_> = FleetRole::ALL.into_iter().skip(1).filter(has_role).collect();
-    if let Some(older) = &older {
-        older.migrate(product.variables()).await?;
-        fleet.start_roles(&others, FleetRelease::Base).await?;
-    } else {
-        // The others wait for the migration.
-        tokio::try_join!(migrate(&product), fleet.start_roles(&others, FleetRelease::Base))?;
+    match &older {
+        Some(older) => older.migrate(product.variables()).await?,
+        None => migrate(&product).await?,
     }
+    fleet.start_roles(&others, FleetRelease::Base).await?;
     print_progress(&format!("all roles are ready after {:.1?}; {older_program}", began.elapsed()));
 
     // Documents that were uploaded before there are processes are never analysed.
