@@ -185,14 +185,15 @@ async fn measure_projection(
     done: &CancellationToken,
 ) -> anyhow::Result<(&'static str, Histogram<u64>)> {
     let mut waits = new_wait_histogram()?;
-    let mut samples = FuturesUnordered::new();
+    let (mut samples, mut last_sample) = (FuturesUnordered::new(), None);
     let mut ticks = tokio::time::interval(SAMPLE_INTERVAL);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
     loop {
         tokio::select! {
             _ = ticks.tick(), if !done.is_cancelled() => {
-                let newest = newest.lock().unwrap_or_else(PoisonError::into_inner).take();
-                samples.extend(newest.map(async |(number, committed_at)| {
+                let newest = *newest.lock().unwrap_or_else(PoisonError::into_inner);
+                let is_new = |(number, _): &(u64, Instant)| last_sample.replace(*number) != Some(*number);
+                samples.extend(newest.filter(is_new).map(async |(number, committed_at)| {
                     wait_until_visible(environment, &projection, &bench_aggregate_id("steady", number)).await?;
                     Ok::<_, anyhow::Error>(committed_at.elapsed())
                 }));
