@@ -33,7 +33,6 @@ mod write_plan;
 
 pub use self::{
     client::OpportunitySearch,
-    collection_check::CollectionDifference,
     embedding::{Embedder, EmbeddingConfig, EmbeddingError, StaticModel},
     opportunity_document::OpportunityDocument,
     projection::SearchChange,

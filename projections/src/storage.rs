@@ -7,5 +7,7 @@ pub mod qdrant;
 mod query_metrics;
 mod redacted_url;
 pub mod redis;
+mod storage_problem;
 
+pub use self::storage_problem::StorageProblem;
 pub(crate) use self::{query_metrics::count_query, redacted_url::RedactedUrl};

@@ -5,7 +5,7 @@ use std::{future::Future, time::Duration};
 
 use eventstore::{pooler, topic};
 use futures::{FutureExt, future::join_all};
-use projections::{opportunity_search::CollectionDifference, storage::clickhouse::ClusterProblem};
+use projections::{QueryError, storage::StorageProblem};
 use serde::Serialize;
 use sqlx::PgPool;
 
@@ -135,17 +135,8 @@ impl AppContext {
     }
 
     async fn check_clickhouse(&self) -> Vec<ServiceFinding> {
-        match self.read_models.current().analytics.find_cluster_problems().await {
-            Ok(problems) => problems
-                .into_iter()
-                .map(|ClusterProblem { text, harmful }| ServiceFinding {
-                    engine: BackingService::CLICKHOUSE,
-                    text,
-                    harmful,
-                })
-                .collect(),
-            Err(error) => log_unavailable(BackingService::CLICKHOUSE, &error),
-        }
+        let problems = self.read_models.current().analytics.find_cluster_problems().await;
+        findings_of_storage(BackingService::CLICKHOUSE, problems)
     }
 
     async fn check_redis(&self) -> Vec<ServiceFinding> {
@@ -159,17 +150,21 @@ impl AppContext {
     }
 
     async fn check_collections(&self) -> Vec<ServiceFinding> {
-        match self.read_models.current().search.find_collection_differences().await {
-            Ok(differences) => differences
-                .into_iter()
-                .map(|CollectionDifference { text, harmful }| ServiceFinding {
-                    engine: BackingService::QDRANT,
-                    text,
-                    harmful,
-                })
-                .collect(),
-            Err(error) => log_unavailable(BackingService::QDRANT, &error),
+        let problems = self.read_models.current().search.find_collection_differences().await;
+        findings_of_storage(BackingService::QDRANT, problems)
+    }
+}
+
+fn findings_of_storage(
+    engine: BackingService,
+    problems: Result<Vec<StorageProblem>, QueryError>,
+) -> Vec<ServiceFinding> {
+    match problems {
+        Ok(problems) => {
+            let finding = |StorageProblem { text, harmful }| ServiceFinding { engine, text, harmful };
+            problems.into_iter().map(finding).collect()
         }
+        Err(error) => log_unavailable(engine, &error),
     }
 }
 

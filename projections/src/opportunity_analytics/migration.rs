@@ -10,7 +10,10 @@ use super::{
 };
 use crate::{
     QueryError,
-    storage::clickhouse::{ClusterProblem, MigrationSet, TablePlacement, TableRetention, split_statements},
+    storage::{
+        StorageProblem,
+        clickhouse::{MigrationSet, TablePlacement, TableRetention, split_statements},
+    },
 };
 
 const MIGRATIONS: MigrationSet = MigrationSet { scripts: SCRIPTS, sharding_columns: SHARDING_COLUMNS };
@@ -89,7 +92,7 @@ impl OpportunityAnalytics {
     ///
     /// # Errors
     /// [`QueryError`] when the server is unavailable.
-    pub async fn find_cluster_problems(&self) -> Result<Vec<ClusterProblem>, QueryError> {
+    pub async fn find_cluster_problems(&self) -> Result<Vec<StorageProblem>, QueryError> {
         let mut problems = self.store().find_cluster_problems(self.config().insert_quorum).await?;
         if problems.iter().any(|problem| problem.harmful) {
             return Ok(problems);
@@ -99,7 +102,7 @@ impl OpportunityAnalytics {
         }
         if let TablePlacement::Cluster(cluster) = self.load_placement().await? {
             let incomplete = self.store().find_incomplete_servers(&cluster).await?;
-            problems.extend(incomplete.into_iter().map(|server| ClusterProblem {
+            problems.extend(incomplete.into_iter().map(|server| StorageProblem {
                 text: format!(
                     "the server {server} of the cluster lacks tables of generation {}: run `medhub migrate`",
                     self.generation()

@@ -3,16 +3,7 @@
 use qdrant_client::qdrant::{CollectionParams, vectors_config::Config};
 
 use super::{OpportunitySearch, point::DENSE};
-use crate::QueryError;
-
-/// How a collection differs from what the program of now would create.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct CollectionDifference {
-    /// Description, with what to do about it.
-    pub text: String,
-    /// Whether the search does not work because of it.
-    pub harmful: bool,
-}
+use crate::{QueryError, storage::StorageProblem};
 
 impl OpportunitySearch {
     /// Compares the collections of this generation with the settings and the embedding model. Those that do not exist yet
@@ -20,7 +11,7 @@ impl OpportunitySearch {
     ///
     /// # Errors
     /// [`QueryError`] when the server is unavailable or rejects a request.
-    pub async fn find_collection_differences(&self) -> Result<Vec<CollectionDifference>, QueryError> {
+    pub async fn find_collection_differences(&self) -> Result<Vec<StorageProblem>, QueryError> {
         let mut differences = vec![];
         for collection in [self.collection(), self.tenant_collection()] {
             if !self.qdrant().run_request(self.client().collection_exists(collection)).await? {
@@ -30,13 +21,13 @@ impl OpportunitySearch {
             let Some(params) = info.and_then(|info| info.config?.params) else { continue };
             differences.extend(find_vector_difference(collection, &params, self.embedder().dimension()));
             let distribution = self.qdrant().config().find_distribution_differences(collection, &params);
-            differences.extend(distribution.into_iter().map(|text| CollectionDifference { text, harmful: false }));
+            differences.extend(distribution.into_iter().map(|text| StorageProblem { text, harmful: false }));
         }
         Ok(differences)
     }
 }
 
-fn find_vector_difference(collection: &str, params: &CollectionParams, wanted: usize) -> Option<CollectionDifference> {
+fn find_vector_difference(collection: &str, params: &CollectionParams, wanted: usize) -> Option<StorageProblem> {
     let found = match params.vectors_config.as_ref().and_then(|vectors| vectors.config.as_ref()) {
         Some(Config::ParamsMap(by_name)) => by_name.map.get(DENSE).map(|vector| vector.size),
         Some(Config::Params(_)) | None => None,
@@ -50,5 +41,5 @@ fn find_vector_difference(collection: &str, params: &CollectionParams, wanted: u
         "collection {collection} has {found}, but the embedding model makes vectors of {wanted} dimensions: nothing is found \
          and nothing can be written until `medhub rebuild search` has filled another one"
     );
-    Some(CollectionDifference { text, harmful: true })
+    Some(StorageProblem { text, harmful: true })
 }

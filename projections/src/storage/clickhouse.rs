@@ -8,9 +8,9 @@ mod errors;
 mod migrations;
 mod table_placement;
 
+pub use self::config::ClickHouseConfig;
 pub(crate) use self::{
     clickhouse_client::{ClickHouseClient, TIME_LIMIT_SETTING},
     migrations::{MigrationSet, TableRetention, split_statements},
     table_placement::TablePlacement,
 };
-pub use self::{cluster_problems::ClusterProblem, config::ClickHouseConfig};

@@ -12,11 +12,11 @@ use tracing::Instrument;
 use url::Url;
 
 use super::{
-    ClickHouseConfig, ClusterProblem,
+    ClickHouseConfig,
     errors::{classify_error, unavailable_error},
     table_placement::{TableCluster, TablePlacement, read_distributed_cluster},
 };
-use crate::{QueryError, runtime::ProjectionError};
+use crate::{QueryError, runtime::ProjectionError, storage::StorageProblem};
 
 /// The longest time of a query in the server, in whole seconds; 0 is no limit, for a query whose rows are read for as long as
 /// they come.
@@ -126,14 +126,14 @@ impl ClickHouseClient {
 
     /// The problem that the tables of this database are on a cluster which the settings do not name: writes would not wait for
     /// its shards. `table` is one that every such database has.
-    pub(crate) async fn find_unnamed_cluster(&self, table: &str) -> Result<Option<ClusterProblem>, QueryError> {
+    pub(crate) async fn find_unnamed_cluster(&self, table: &str) -> Result<Option<StorageProblem>, QueryError> {
         if self.cluster.is_some() {
             return Ok(None);
         }
         let engine = self.load_engine(table).await?;
         Ok(engine.as_deref().and_then(read_distributed_cluster).map(|name| {
             let (database, name) = (self.database.clone(), name.to_owned());
-            ClusterProblem { text: UnnamedCluster { database, name }.to_string(), harmful: true }
+            StorageProblem { text: UnnamedCluster { database, name }.to_string(), harmful: true }
         }))
     }
 

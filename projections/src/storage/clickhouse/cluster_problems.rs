@@ -9,16 +9,7 @@ use super::{
     errors::{error_code, unavailable_error},
     table_placement::{TableCluster, TablePlacement},
 };
-use crate::QueryError;
-
-/// A problem of the cluster that the settings name.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ClusterProblem {
-    /// Description, with what to do about it.
-    pub text: String,
-    /// Whether tables cannot be created or written to because of it.
-    pub harmful: bool,
-}
+use crate::{QueryError, storage::StorageProblem};
 
 /// The cluster of the settings cannot have the tables.
 #[derive(Debug, thiserror::Error)]
@@ -53,7 +44,7 @@ struct ServerTables {
 impl ClickHouseClient {
     /// What is wrong with the cluster of the settings; empty if nothing is, or if they name none. `insert_quorum` is the
     /// setting.
-    pub(crate) async fn find_cluster_problems(&self, insert_quorum: u32) -> Result<Vec<ClusterProblem>, QueryError> {
+    pub(crate) async fn find_cluster_problems(&self, insert_quorum: u32) -> Result<Vec<StorageProblem>, QueryError> {
         let Some(cluster) = self.cluster() else { return Ok(vec![]) };
         let replicas = self.load_configured_replicas(cluster).await?;
         if replicas.is_empty() {
@@ -113,7 +104,7 @@ const ACCESS_DENIED: u32 = 497;
 
 /// What a failed question to Keeper means; `None` for a server that is away. A Keeper that does not answer now is no
 /// reason to refuse anything: replicated tables can be read without it.
-fn describe_keeper_failure(error: &QueryError) -> Option<ClusterProblem> {
+fn describe_keeper_failure(error: &QueryError) -> Option<StorageProblem> {
     let (QueryError::Unavailable { source, .. } | QueryError::Unreadable { source, .. }) = error;
     let error = source.downcast_ref::<clickhouse::error::Error>()?;
     let clickhouse::error::Error::BadResponse(text) = error else { return None };
@@ -128,7 +119,7 @@ fn describe_keeper_failure(error: &QueryError) -> Option<ClusterProblem> {
             "{variable}: whether the server has a Keeper cannot be seen: grant SELECT on system.zookeeper to the user of \
              CLICKHOUSE_URL ({message})"
         )),
-        Some(_) | None => ClusterProblem {
+        Some(_) | None => StorageProblem {
             text: format!("Keeper does not answer the server; writes wait for it ({message})"),
             harmful: false,
         },
@@ -155,11 +146,11 @@ fn name_server<'a>(servers: &[&'a ConfiguredReplica], number: u32) -> &'a str {
     find_server(servers, number).map_or("of an unknown address", |replica| replica.server.as_str())
 }
 
-fn build_harmful_problem(text: String) -> ClusterProblem {
-    ClusterProblem { text, harmful: true }
+fn build_harmful_problem(text: String) -> StorageProblem {
+    StorageProblem { text, harmful: true }
 }
 
-fn describe_unknown_cluster(cluster: &TableCluster, known: &[String]) -> ClusterProblem {
+fn describe_unknown_cluster(cluster: &TableCluster, known: &[String]) -> StorageProblem {
     let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
     build_harmful_problem(format!(
         "{}: the server has no cluster `{}` in its remote_servers (it has: {known})",
@@ -172,7 +163,7 @@ fn describe_replicas(
     cluster: &TableCluster,
     replicas: &[ConfiguredReplica],
     insert_quorum: u32,
-) -> Vec<ClusterProblem> {
+) -> Vec<StorageProblem> {
     let mut problems = Vec::new();
     if let Some(replica) = replicas.iter().find(|replica| !replica.has_internal_replication) {
         problems.push(build_harmful_problem(format!(
@@ -200,7 +191,7 @@ fn describe_replicas(
 
 /// Compares the macros of the servers with the shards of the configuration: the replicas of a shard, and no others, have
 /// the same `shard`, and each has another `replica`.
-fn describe_macros(replicas: &[ConfiguredReplica], macros: &[ServerMacros]) -> Vec<ClusterProblem> {
+fn describe_macros(replicas: &[ConfiguredReplica], macros: &[ServerMacros]) -> Vec<StorageProblem> {
     let servers = list_servers(replicas);
     let name = |one: &ServerMacros| name_server(&servers, one.number);
     let shard_of = |one: &ServerMacros| find_server(&servers, one.number).map(|replica| replica.shard);
@@ -241,7 +232,7 @@ fn describe_macros(replicas: &[ConfiguredReplica], macros: &[ServerMacros]) -> V
     }
     if macros.len() < servers.len() {
         let text = format!("{} of the {} servers of the cluster answer", macros.len(), servers.len());
-        problems.push(ClusterProblem { text, harmful: false });
+        problems.push(StorageProblem { text, harmful: false });
     }
     problems
 }
@@ -272,7 +263,7 @@ mod tests {
         (1..).zip(values).map(server).collect()
     }
 
-    fn texts(problems: Vec<ClusterProblem>) -> Vec<String> {
+    fn texts(problems: Vec<StorageProblem>) -> Vec<String> {
         assert!(problems.iter().all(|problem| problem.harmful), "{problems:?}");
         problems.into_iter().map(|problem| problem.text).collect()
     }
@@ -318,7 +309,7 @@ mod tests {
     #[test]
     fn a_server_that_is_away_is_a_note() {
         let found = describe_macros(&replicas(&[1, 1]), &macros(&[("1", "a")]));
-        let note = ClusterProblem { text: "1 of the 2 servers of the cluster answer".to_owned(), harmful: false };
+        let note = StorageProblem { text: "1 of the 2 servers of the cluster answer".to_owned(), harmful: false };
         assert_eq!(found, [note]);
     }
 

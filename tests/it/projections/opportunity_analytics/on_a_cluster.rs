@@ -3,7 +3,7 @@
 use projections::{
     opportunity_analytics::VisitAction,
     runtime::{ReadModelGeneration, VerifyScope},
-    storage::clickhouse::ClusterProblem,
+    storage::StorageProblem,
 };
 use serde_json::{Value, json};
 use tests::{
@@ -73,7 +73,7 @@ async fn tables_on_a_cluster_say_what_those_of_one_server_say() {
     two_shards_say_what_one_server_says(&clusters.two, &single, &events).await;
     batches_are_stored_once_and_generations_switch(&clusters.one, &single, &events).await;
     let problems = open(&clusters.engine_url, clusters.one.name).find_cluster_problems().await.unwrap();
-    let is_expected = |problem: &ClusterProblem| problem.harmful && problem.text.contains("the server has no Keeper");
+    let is_expected = |problem: &StorageProblem| problem.harmful && problem.text.contains("the server has no Keeper");
     assert!(problems.iter().any(is_expected), "{problems:?}");
     a_product_uses_the_cluster(&clusters.one).await;
 }

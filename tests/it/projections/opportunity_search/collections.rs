@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use projections::{
-    opportunity_search::{CollectionDifference, OpportunitySearch},
-    storage::qdrant::QdrantConfig,
+    opportunity_search::OpportunitySearch,
+    storage::{StorageProblem, qdrant::QdrantConfig},
 };
 use qdrant_client::qdrant::{CreateCollectionBuilder, Distance, VectorParamsBuilder, VectorsConfigBuilder};
 use serde_json::Value;
@@ -41,7 +41,7 @@ async fn collections_that_only_a_rebuild_can_change_are_named() {
     vectors.add_named_vector_params("dense", VectorParamsBuilder::new(8, Distance::Cosine));
     own.qdrant.create_collection(CreateCollectionBuilder::new(&texts).vectors_config(vectors)).await.unwrap();
     let named = differences(0, 0).await;
-    let [CollectionDifference { text, harmful: true }] = &named[..] else { panic!("{named:?}") };
+    let [StorageProblem { text, harmful: true }] = &named[..] else { panic!("{named:?}") };
     assert!(text.contains(&texts) && text.contains("vectors of 8 dimensions") && text.contains("256"), "{text}");
 }
 
