@@ -7,6 +7,7 @@ mod graphql_operations;
 mod json_log;
 mod list_service;
 mod metrics;
+mod observed_mutation;
 mod otlp_export;
 mod process_traces;
 mod traces;

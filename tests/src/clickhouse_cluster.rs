@@ -62,11 +62,11 @@ pub struct ClickHouseCluster {
     pub name: &'static str,
     /// Where the product finds it.
     pub url: String,
-    statements: Statements,
+    statements: ReceivedStatements,
     proxy: JoinHandle<()>,
 }
 
-type Statements = Arc<Mutex<Vec<String>>>;
+type ReceivedStatements = Arc<Mutex<Vec<String>>>;
 
 #[derive(Clone)]
 struct ProxyState {
@@ -74,7 +74,7 @@ struct ProxyState {
     http: reqwest::Client,
     name: &'static str,
     shards: usize,
-    statements: Statements,
+    statements: ReceivedStatements,
 }
 
 impl ClickHouseClusters {
@@ -117,7 +117,7 @@ impl Drop for ClickHouseClusters {
 
 impl ClickHouseCluster {
     async fn start(engine: &str, name: &'static str, shards: usize) -> Self {
-        let statements = Statements::default();
+        let statements = ReceivedStatements::default();
         let (engine, http) = (engine.to_owned(), reqwest::Client::new());
         let state = ProxyState { engine, http, name, shards, statements: Arc::clone(&statements) };
         let listener = or_fail(TcpListener::bind("127.0.0.1:0").await, "listening");
@@ -151,7 +151,7 @@ impl Drop for ClickHouseCluster {
     }
 }
 
-fn lock(statements: &Statements) -> MutexGuard<'_, Vec<String>> {
+fn lock(statements: &ReceivedStatements) -> MutexGuard<'_, Vec<String>> {
     statements.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
