@@ -74,10 +74,18 @@ fn discovered_payload(notice: &str, description: &str) -> String {
     .to_string()
 }
 
-/// Appends that many opportunities in one statement, each with a payload of about 1 KB.
+/// Appends that many opportunities, each with a payload of about 1 KB. A statement appends 10 MB of them at most: beside other
+/// tests a longer one can reach the pool's limit for a statement.
 async fn append_events(pool: &PgPool, events: i64) {
+    const STATEMENT_EVENTS: i64 = 10_000;
     let payload = discovered_payload("n", &"lift ".repeat(160));
-    sqlx::query(include_str!("replay/fill.sql")).bind(events).bind(payload).execute(pool).await.unwrap();
+    let mut first = 1;
+    while first <= events {
+        let last = events.min(first + STATEMENT_EVENTS - 1);
+        let fill = sqlx::query(include_str!("replay/fill.sql")).bind(first).bind(last).bind(&payload);
+        fill.execute(pool).await.unwrap();
+        first = last + 1;
+    }
 }
 
 async fn read_events(pool: &PgPool, options: ReplayOptions) -> Result<Vec<RawEnvelope>, LogError> {

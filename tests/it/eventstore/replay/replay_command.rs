@@ -184,9 +184,9 @@ async fn a_replay_whose_output_is_not_read_waits_in_little_memory_and_can_be_int
 #[tokio::test]
 async fn a_log_ten_times_as_long_needs_no_more_memory() {
     let pool = database().await;
-    append_events(&pool, 200_000).await;
+    append_events(&pool, 100_000).await;
     let mut peaks = vec![];
-    for events in ["20000", "200000"] {
+    for events in ["10000", "100000"] {
         let mut child = build_command(&pool, &["replay", "--limit", events]).spawn().unwrap();
         let mut out = child.stdout.take().unwrap();
         let (mut buffer, mut held, mut bytes) = (vec![0; 1 << 16], None, 0);
@@ -203,6 +203,6 @@ async fn a_log_ten_times_as_long_needs_no_more_memory() {
         peaks.push(held.unwrap());
     }
     // The allocator's blocks of 2 MB are filled a little differently in each run; a replay that held all that it has
-    // read would need four times as much.
-    assert!(peaks[1] < peaks[0] / 2 * 3, "180 MB more of the log took {peaks:?} kB");
+    // read would need 90 MB more.
+    assert!(peaks[1] < peaks[0] / 2 * 3, "90 MB more of the log took {peaks:?} kB");
 }
