@@ -216,13 +216,12 @@ impl Relay {
         let (checkpoint_sender, checkpoint) = watch::channel(position);
         let connection = publisher.broker_connection(&self.kafka);
         let encoder = RecordEncoder::new(self.registry.clone(), self.schemas);
-        let mut sender = RecordSender::new(publisher, encoder, &self.config, checkpoint, term.clone());
+        let sender = RecordSender::new(publisher, encoder, &self.config, checkpoint, term.clone());
         if late_ends > 0 {
             tracing::warn!(
                 kafka.partitions = late_ends,
                 "partitions end with a former leader's records, or lost newer ones"
             );
-            sender.refresh_beacons_at_once();
         }
         let sender = AbortOnDropHandle::new(tokio::spawn(sender.run(to_send, sent)));
         let (pool, status) = (self.pool.clone(), self.status.clone());

@@ -148,6 +148,8 @@ impl KafkaConfig {
             // No time-out: if a record were dropped and later ones succeeded, an aggregate's events would be out of
             // order.
             .set("message.timeout.ms", "0")
+            // A refused record ends the producer, for the same reason: by default later ones would be sent.
+            .set("enable.gapless.guarantee", "true")
             .set("message.max.bytes", MAX_RECORD_BYTES);
         config
     }

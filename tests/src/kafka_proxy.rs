@@ -1,14 +1,16 @@
 //! A proxy in front of a broker. Clients know the broker by the proxy's address, and the proxy can tell them that there
-//! are no brokers, as a broker does that has been paused and does not count itself as available yet.
+//! are no brokers, as a broker does that has been paused and does not count itself as available yet; or have the broker refuse
+//! records, as it does before it leads the partition.
 
 mod broker_list;
+mod record_refusal;
 
 use std::{
     collections::HashMap,
     net::SocketAddr,
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
 };
 
@@ -24,7 +26,10 @@ use tokio::{
 
 use crate::eventually;
 
-use self::broker_list::{hide_brokers, replace_broker_port, replace_coordinator_port};
+use self::{
+    broker_list::{hide_brokers, replace_broker_port, replace_coordinator_port},
+    record_refusal::misdirect_records,
+};
 
 /// Keys of the requests that only a partition's leader answers.
 const PRODUCE: i16 = 0;
@@ -40,6 +45,8 @@ pub struct KafkaProxy {
     address: SocketAddr,
     hides_brokers: watch::Sender<bool>,
     hidden_lists: Arc<AtomicUsize>,
+    refuses_next_records: Arc<AtomicBool>,
+    delays_next_answer: Arc<AtomicBool>,
     task: JoinHandle<()>,
 }
 
@@ -50,10 +57,39 @@ struct ProxySettings {
     port: u16,
     hides_brokers: watch::Receiver<bool>,
     hidden_lists: Arc<AtomicUsize>,
+    refuses_next_records: Arc<AtomicBool>,
+    delays_next_answer: Arc<AtomicBool>,
 }
 
-/// The key and version of each request that waits for its answer, by correlation id.
-type OpenRequests = Mutex<HashMap<i32, (i16, i16)>>;
+/// What the proxy knows of the requests of one connection.
+#[derive(Debug, Default)]
+struct ProxiedConnection {
+    /// Requests that wait for their answers, by correlation id.
+    open_requests: Mutex<HashMap<i32, OpenRequest>>,
+    /// Number of requests with records.
+    record_requests: watch::Sender<usize>,
+}
+
+/// A request whose answer the proxy changes or holds back.
+#[derive(Debug, Clone, Copy)]
+enum OpenRequest {
+    /// For the brokers, in this version.
+    Metadata(i16),
+    /// For a coordinator, in this version.
+    Coordinator(i16),
+    /// With records, and with an answer that is delayed; it is the request with records that has this number.
+    Delayed(usize),
+}
+
+impl ProxiedConnection {
+    fn add_open_request(&self, correlation: i32, request: OpenRequest) {
+        self.open_requests.lock().unwrap_or_else(PoisonError::into_inner).insert(correlation, request);
+    }
+
+    fn take_open_request(&self, correlation: i32) -> Option<OpenRequest> {
+        self.open_requests.lock().unwrap_or_else(PoisonError::into_inner).remove(&correlation)
+    }
+}
 
 impl KafkaProxy {
     /// Starts one in front of the broker at this address.
@@ -64,11 +100,14 @@ impl KafkaProxy {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let (address, hides_brokers, hidden_lists) =
             (listener.local_addr()?, watch::Sender::new(false), Arc::new(AtomicUsize::new(0)));
+        let (refuses_next_records, delays_next_answer) = <(Arc<AtomicBool>, Arc<AtomicBool>)>::default();
         let settings = ProxySettings {
             broker: broker.to_owned(),
             port: address.port(),
             hides_brokers: hides_brokers.subscribe(),
             hidden_lists: Arc::clone(&hidden_lists),
+            refuses_next_records: Arc::clone(&refuses_next_records),
+            delays_next_answer: Arc::clone(&delays_next_answer),
         };
         let task = tokio::spawn(async move {
             let mut clients = JoinSet::new();
@@ -82,7 +121,7 @@ impl KafkaProxy {
                 while clients.try_join_next().is_some() {}
             }
         });
-        Ok(Self { address, hides_brokers, hidden_lists, task })
+        Ok(Self { address, hides_brokers, hidden_lists, refuses_next_records, delays_next_answer, task })
     }
 
     /// Its `host:port`.
@@ -98,6 +137,26 @@ impl KafkaProxy {
     /// Answers as the broker does.
     pub fn show_brokers(&self) {
         self.hides_brokers.send_replace(false);
+    }
+
+    /// Has the broker refuse the records of the next request that has any. The client learns it when it has sent another one.
+    pub fn refuse_next_records(&self) {
+        self.refuses_next_records.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether the broker was sent the records that it is to refuse.
+    pub fn has_refused_records(&self) -> bool {
+        !self.refuses_next_records.load(Ordering::Relaxed)
+    }
+
+    /// Delays the answer to the next request with records until the client has sent another one.
+    pub fn delay_next_answer(&self) {
+        self.delays_next_answer.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether the request whose answer is to be delayed was sent.
+    pub fn has_delayed_answer(&self) -> bool {
+        !self.delays_next_answer.load(Ordering::Relaxed)
     }
 
     /// Waits until clients have received this many answers without brokers. A second one finds a client that has just begun
@@ -128,14 +187,14 @@ async fn serve_client(client: TcpStream, settings: ProxySettings) -> anyhow::Res
         stream.set_nodelay(true)?;
     }
     let ((from_client, to_client), (from_broker, to_broker)) = (client.into_split(), broker.into_split());
-    let open_requests = OpenRequests::default();
+    let connection = ProxiedConnection::default();
     let begins_to_hide = async {
         // An error means that the proxy is gone.
         while hiding.changed().await.is_ok() && !*hiding.borrow_and_update() {}
     };
     tokio::select! {
-        forwarded = forward_requests(from_client, to_broker, &open_requests, &settings) => forwarded,
-        forwarded = forward_answers(from_broker, to_client, &open_requests, &settings) => forwarded,
+        forwarded = forward_requests(from_client, to_broker, &connection, &settings) => forwarded,
+        forwarded = forward_answers(from_broker, to_client, &connection, &settings) => forwarded,
         () = begins_to_hide => Ok(()),
     }
 }
@@ -143,16 +202,30 @@ async fn serve_client(client: TcpStream, settings: ProxySettings) -> anyhow::Res
 async fn forward_requests(
     mut client: OwnedReadHalf,
     mut broker: OwnedWriteHalf,
-    open_requests: &OpenRequests,
+    connection: &ProxiedConnection,
     settings: &ProxySettings,
 ) -> anyhow::Result<()> {
-    while let Some(request) = read_frame(&mut client).await? {
+    while let Some(mut request) = read_frame(&mut client).await? {
         match read_request_header(&request) {
-            Some((key @ (METADATA | FIND_COORDINATOR), version, correlation)) => {
-                open_requests.lock().unwrap_or_else(PoisonError::into_inner).insert(correlation, (key, version));
+            Some((METADATA, version, correlation)) => {
+                connection.add_open_request(correlation, OpenRequest::Metadata(version));
+            }
+            Some((FIND_COORDINATOR, version, correlation)) => {
+                connection.add_open_request(correlation, OpenRequest::Coordinator(version));
             }
             // Without brokers there is no leader: closing the connection makes the client ask for the brokers.
             Some((PRODUCE | FETCH, ..)) if *settings.hides_brokers.borrow() => return Ok(()),
+            Some((PRODUCE, version, correlation)) => {
+                connection.record_requests.send_modify(|count| *count += 1);
+                let is_refused = settings.refuses_next_records.swap(false, Ordering::Relaxed);
+                if is_refused {
+                    misdirect_records(&mut request, version)?;
+                }
+                if is_refused || settings.delays_next_answer.swap(false, Ordering::Relaxed) {
+                    connection
+                        .add_open_request(correlation, OpenRequest::Delayed(*connection.record_requests.borrow()));
+                }
+            }
             Some(_) | None => {}
         }
         write_frame(&mut broker, &request).await?;
@@ -163,19 +236,21 @@ async fn forward_requests(
 async fn forward_answers(
     mut broker: OwnedReadHalf,
     mut client: OwnedWriteHalf,
-    open_requests: &OpenRequests,
+    connection: &ProxiedConnection,
     settings: &ProxySettings,
 ) -> anyhow::Result<()> {
     while let Some(mut answer) = read_frame(&mut broker).await? {
         let correlation = answer.first_chunk().copied().map(i32::from_be_bytes).unwrap_or_default();
-        let request = open_requests.lock().unwrap_or_else(PoisonError::into_inner).remove(&correlation);
-        match request {
-            Some((METADATA, version)) if *settings.hides_brokers.borrow() => {
+        match connection.take_open_request(correlation) {
+            Some(OpenRequest::Metadata(version)) if *settings.hides_brokers.borrow() => {
                 hide_brokers(&mut answer, version)?;
                 settings.hidden_lists.fetch_add(1, Ordering::Relaxed);
             }
-            Some((METADATA, version)) => replace_broker_port(&mut answer, version, settings.port)?,
-            Some((_, version)) => replace_coordinator_port(&mut answer, version, settings.port)?,
+            Some(OpenRequest::Metadata(version)) => replace_broker_port(&mut answer, version, settings.port)?,
+            Some(OpenRequest::Coordinator(version)) => replace_coordinator_port(&mut answer, version, settings.port)?,
+            Some(OpenRequest::Delayed(number)) => {
+                connection.record_requests.subscribe().wait_for(|count| *count > number).await?;
+            }
             None => {}
         }
         write_frame(&mut client, &answer).await?;

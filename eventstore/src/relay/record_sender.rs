@@ -107,17 +107,15 @@ impl RecordSender {
         }
     }
 
-    /// Makes [`Self::run`] begin with a beacon to every partition.
-    pub(super) fn refresh_beacons_at_once(&mut self) {
-        self.refresh_due = Instant::now();
-    }
-
     /// Runs until the source or the next stage ends.
     pub(super) async fn run(
         mut self,
         mut batches: mpsc::Receiver<EventBatch>,
         sent: mpsc::UnboundedSender<SenderOutput>,
     ) -> Result<(), LogError> {
+        if self.open_partitions(&sent).await?.is_break() {
+            return Ok(());
+        }
         loop {
             let lags = self.publisher.has_lagging_partition(*self.checkpoint.borrow_and_update());
             let flow = tokio::select! {
@@ -140,6 +138,25 @@ impl RecordSender {
             sent.closed().await;
         }
         Ok(())
+    }
+
+    /// Writes a beacon to every partition and waits until all are acknowledged, before any event.
+    ///
+    /// A broker that has no record of a producer on a partition accepts every sequence number from it. If it refused the
+    /// first of several requests, since it does not lead the partition yet, and then accepted the second, the first could never
+    /// be sent again: the events of the second would be the end of the partition, and count as preceded by those of the first.
+    async fn open_partitions(
+        &mut self,
+        sent: &mpsc::UnboundedSender<SenderOutput>,
+    ) -> Result<ControlFlow<()>, LogError> {
+        if self.send_beacons(BeaconTargets::All, sent).await?.is_break() {
+            return Ok(ControlFlow::Break(()));
+        }
+        let all_permits = usize::try_from(self.max_in_flight).unwrap_or(usize::MAX);
+        Ok(match self.acquire_permits(all_permits, sent).await {
+            Some(_all_acknowledged) => ControlFlow::Continue(()),
+            None => ControlFlow::Break(()),
+        })
     }
 
     async fn send_batch(

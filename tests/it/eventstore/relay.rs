@@ -5,6 +5,7 @@ mod bad_input;
 mod leadership;
 mod lost_broker;
 mod open_append;
+mod refused_records;
 mod relay_process;
 mod restored_log;
 mod watermark;
