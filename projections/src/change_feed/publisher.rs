@@ -42,7 +42,7 @@ impl ChangeFeed {
     pub(super) async fn publish_changes(&self, changes: &[ChangeNotification]) -> Result<u64, ProjectionError> {
         let calls = self.publish_calls(changes)?;
         let mut published = 0;
-        for result in self.client.call_script(&PUBLISH_SCRIPT, &calls).await.map_err(classify_error)? {
+        for result in self.client.call_script(&PUBLISH_SCRIPT, calls).await.map_err(classify_error)? {
             let count = result.and_then(|value| Ok(redis::from_redis_value::<u64>(value)?));
             published += count.map_err(classify_error)?;
         }
@@ -58,9 +58,9 @@ impl ChangeFeed {
             call.add_argument(SEQUENCE_TTL_S);
             for change in chunk {
                 let message = serde_json::to_string(change).map_err(ProjectionError::poison)?;
-                call.add_key(self.sequence_key(change));
+                call.add_key(&self.sequence_key(change));
                 call.add_argument(change.sequence).add_argument(format!("{}{}", self.prefix, change.channel()));
-                call.add_argument(message);
+                call.add_text(&message);
             }
             calls.push(call);
         }

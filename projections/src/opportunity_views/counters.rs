@@ -1,6 +1,6 @@
 //! Counters over all opportunities, written atomically with the views that they count.
 
-use std::collections::BTreeMap;
+use std::{borrow::Cow, collections::BTreeMap};
 
 use domain::opportunity::Opportunity;
 
@@ -54,17 +54,50 @@ impl OpportunityCounters {
     pub(super) const TOTAL: &'static str = TOTAL;
 }
 
-/// Adds an opportunity in this state to its counters; a `sign` of -1 subtracts it.
-pub(super) fn count_opportunity(shard: KeyShard, state: &Opportunity, sign: i64, deltas: &mut FigureDeltas) {
-    let (Some(record), Some(status)) = (state.record(), OpportunityViewStatus::from_state(state)) else {
+/// The properties by which an opportunity is counted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct CountedProperties<'a> {
+    agency: Cow<'a, str>,
+    notice_type: Cow<'a, str>,
+    status: OpportunityViewStatus,
+}
+
+impl<'a> CountedProperties<'a> {
+    /// The properties of a folded state; `None` before the opportunity was discovered.
+    pub(super) fn from_state(state: &'a Opportunity) -> Option<Self> {
+        let (record, status) = (state.record()?, OpportunityViewStatus::from_state(state)?);
+        let (agency, notice_type) = (&record.details.agency.code, record.details.notice_type.as_str());
+        Some(Self { agency: agency.into(), notice_type: notice_type.into(), status })
+    }
+
+    pub(super) fn into_owned(self) -> CountedProperties<'static> {
+        let Self { agency, notice_type, status } = self;
+        CountedProperties { agency: agency.into_owned().into(), notice_type: notice_type.into_owned().into(), status }
+    }
+
+    fn add_to_counters(&self, shard: KeyShard, sign: i64, deltas: &mut FigureDeltas) {
+        let Self { agency, notice_type, status } = self;
+        deltas.add(FigureKey::Counters(shard), TOTAL, sign);
+        for field in [[AGENCY, agency].concat(), [TYPE, notice_type].concat(), [STATUS, status.name()].concat()] {
+            deltas.add(FigureKey::Counters(shard), field, sign);
+        }
+    }
+}
+
+/// Counts an opportunity in its state after some events, instead of the state before. Nearly no event changes how an
+/// opportunity is counted, once it is discovered.
+pub(super) fn count_transition(
+    shard: KeyShard,
+    before: Option<&CountedProperties<'_>>,
+    after: Option<&CountedProperties<'_>>,
+    deltas: &mut FigureDeltas,
+) {
+    if before == after {
         return;
-    };
-    for field in [
-        TOTAL.to_owned(),
-        format!("{AGENCY}{}", record.details.agency.code),
-        format!("{TYPE}{}", record.details.notice_type),
-        format!("{STATUS}{}", status.name()),
-    ] {
-        deltas.add(FigureKey::Counters(shard), &field, sign);
+    }
+    for (properties, sign) in [(before, -1), (after, 1)] {
+        if let Some(properties) = properties {
+            properties.add_to_counters(shard, sign, deltas);
+        }
     }
 }

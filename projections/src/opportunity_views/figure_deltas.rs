@@ -1,6 +1,6 @@
 //! Changes of figures over many streams, as caused by events.
 
-use std::{collections::BTreeMap, fmt};
+use std::{borrow::Cow, fmt, vec};
 
 use chrono::NaiveDate;
 
@@ -70,31 +70,51 @@ impl fmt::Display for FigureKey {
     }
 }
 
-/// Sums of changes by key and field.
+/// Changes by key and field. A list, because nearly all events change few figures: a map of maps would allocate more than
+/// it contains.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct FigureDeltas(BTreeMap<FigureKey, BTreeMap<String, i64>>);
+pub(super) struct FigureDeltas(Vec<FigureChange>);
+
+/// A number to add to a field of a key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct FigureChange {
+    pub(super) key: FigureKey,
+    pub(super) field: Cow<'static, str>,
+    pub(super) delta: i64,
+}
 
 impl FigureDeltas {
-    pub(super) fn add(&mut self, key: FigureKey, field: &str, delta: i64) {
-        let fields = self.0.entry(key).or_default();
-        match fields.get_mut(field) {
-            Some(sum) => *sum += delta,
-            None => {
-                fields.insert(field.to_owned(), delta);
+    pub(super) fn add(&mut self, key: FigureKey, field: impl Into<Cow<'static, str>>, delta: i64) {
+        self.0.push(FigureChange { key, field: field.into(), delta });
+    }
+
+    /// The sums of the changes of each field, without those of zero; sorted by key and field.
+    #[must_use]
+    pub(super) fn into_sums(mut self) -> Self {
+        self.0.sort_unstable_by(|one, other| (&one.key, &one.field).cmp(&(&other.key, &other.field)));
+        self.0.dedup_by(|change, sum| {
+            let is_same = change.key == sum.key && change.field == sum.field;
+            if is_same {
+                sum.delta += change.delta;
             }
-        }
+            is_same
+        });
+        self.0.retain(|sum| sum.delta != 0);
+        self
     }
 
-    /// Removes sums of zero.
-    pub(super) fn drop_zeros(&mut self) {
-        for fields in self.0.values_mut() {
-            fields.retain(|_, delta| *delta != 0);
-        }
-        self.0.retain(|_, fields| !fields.is_empty());
+    #[cfg(test)]
+    pub(super) fn iter(&self) -> std::slice::Iter<'_, FigureChange> {
+        self.0.iter()
     }
+}
 
-    pub(super) fn iter(&self) -> impl Iterator<Item = (&FigureKey, &str, i64)> {
-        self.0.iter().flat_map(|(key, fields)| fields.iter().map(move |(field, sum)| (key, field.as_str(), *sum)))
+impl IntoIterator for FigureDeltas {
+    type Item = FigureChange;
+    type IntoIter = vec::IntoIter<FigureChange>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.0.into_iter()
     }
 }
 

@@ -22,6 +22,11 @@ impl KeyShard {
         (0..SHARD_COUNT).map(Self)
     }
 
+    /// Its place among [`Self::all`].
+    pub(super) fn index(self) -> usize {
+        usize::try_from(self.0).unwrap_or_default()
+    }
+
     /// The shard with this hash tag.
     pub(super) fn from_tag(tag: &str) -> Option<Self> {
         // Without formatting: verify parses the tag of every key. `+7` and `07` are numbers, too, but other tags.

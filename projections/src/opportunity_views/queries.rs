@@ -23,7 +23,7 @@ use crate::{
     storage::{
         count_query,
         redis::{
-            RedisClient, RedisConfig, StateKey, StateStoreOptions, VersionedState, VersionedStateStore,
+            FigureTarget, RedisClient, RedisConfig, StateKey, StateStoreOptions, VersionedState, VersionedStateStore,
             unreadable_error,
         },
     },
@@ -34,6 +34,8 @@ use crate::{
 pub struct OpportunityViews {
     pub(super) store: VersionedStateStore<ViewState>,
     pub(super) retention: RetentionPolicy,
+    /// The counters of each shard, which nearly every batch changes.
+    counter_targets: Arc<[Arc<FigureTarget>]>,
     /// When the comparison began that this handle is for.
     comparison_begin: Arc<OnceLock<DateTime<Utc>>>,
 }
@@ -52,14 +54,22 @@ impl OpportunityViews {
             cache_mb: config.cache_mb,
         };
         let store = VersionedStateStore::new(RedisClient::new(config)?, options);
-        Ok(Self { store, retention: RetentionPolicy::from_config(config), comparison_begin: Arc::default() })
+        Ok(Self::from_store(store, RetentionPolicy::from_config(config)))
+    }
+
+    fn from_store(store: VersionedStateStore<ViewState>, retention: RetentionPolicy) -> Self {
+        let to_target = |shard| {
+            let counters = FigureKey::Counters(shard);
+            Arc::new(counters.to_target(figure_key(&store, &counters), retention))
+        };
+        let counter_targets = KeyShard::all().map(to_target).collect();
+        Self { store, retention, counter_targets, comparison_begin: Arc::default() }
     }
 
     /// The same read model in another generation.
     #[must_use]
     pub fn with_generation(&self, generation: ReadModelGeneration) -> Self {
-        let store = self.store.with_generation(generation);
-        Self { store, retention: self.retention, comparison_begin: Arc::default() }
+        Self::from_store(self.store.with_generation(generation), self.retention)
     }
 
     /// The time at which a comparison leaves out what has expired: a day after its begin, so that nothing that it compares
@@ -157,10 +167,22 @@ impl OpportunityViews {
     }
 
     pub(super) fn state_key(&self, kind: StateKind, shard: KeyShard, id: &str) -> StateKey {
-        self.store.state_key(&shard.to_string(), &format!("{}:{id}", kind.name()))
+        self.store.state_key(&shard.to_string(), &[kind.name(), ":", id].concat())
     }
 
     pub(super) fn figure_key(&self, key: &FigureKey) -> String {
-        self.store.key(&key.shard().to_string(), &key.name())
+        figure_key(&self.store, key)
     }
+
+    pub(super) fn figure_target(&self, key: &FigureKey) -> Arc<FigureTarget> {
+        let known = if let FigureKey::Counters(shard) = key { self.counter_targets.get(shard.index()) } else { None };
+        match known {
+            Some(target) => Arc::clone(target),
+            None => Arc::new(key.to_target(self.figure_key(key), self.retention)),
+        }
+    }
+}
+
+fn figure_key(store: &VersionedStateStore<ViewState>, key: &FigureKey) -> String {
+    store.key(&key.shard().to_string(), &key.name())
 }

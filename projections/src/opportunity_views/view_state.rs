@@ -6,7 +6,8 @@ use chrono::{DateTime, NaiveDate, Utc};
 use domain::opportunity::Opportunity;
 
 use super::{
-    ViewChange, ViewEvent, counters,
+    ViewChange, ViewEvent,
+    counters::CountedProperties,
     engagement_kind::EngagementKind,
     figure_deltas::{FigureDeltas, FigureKey},
     key_shard::KeyShard,
@@ -86,11 +87,14 @@ impl StateKind {
 /// The opportunities that a user has saved, and when.
 pub(super) type SavedOpportunities = BTreeMap<String, DateTime<Utc>>;
 
+/// The length of the texts of most opportunities: a text that is shorter is not copied while it grows.
+const TEXT_CAPACITY: usize = 2_048;
+
 /// A folded stream.
-#[expect(clippy::large_enum_variant, reason = "nearly all of them are opportunities; a box each would cost more")]
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum ViewState {
-    Opportunity(Opportunity),
+    /// In a box, because a batch moves its states several times, and the cache has maps of them.
+    Opportunity(Box<Opportunity>),
     /// The day on which the last event was recorded, by which the visit expires; nothing else of a visit is needed.
     Visit(NaiveDate),
     Watchlist(SavedOpportunities),
@@ -100,7 +104,7 @@ impl ViewState {
     /// The state before the first event.
     pub(super) fn new(kind: StateKind) -> Self {
         match kind {
-            StateKind::Opportunity => Self::Opportunity(Opportunity::default()),
+            StateKind::Opportunity => Self::Opportunity(Box::default()),
             StateKind::Visit | StateKind::VisitPart => Self::Visit(NaiveDate::MIN),
             StateKind::Watchlist | StateKind::WatchlistPart => Self::Watchlist(SavedOpportunities::new()),
         }
@@ -116,43 +120,34 @@ impl ViewState {
 
     pub(super) fn to_json(&self) -> serde_json::Result<String> {
         match self {
-            Self::Opportunity(state) => serde_json::to_string(state),
+            Self::Opportunity(state) => {
+                let mut text = Vec::with_capacity(TEXT_CAPACITY);
+                serde_json::to_writer(&mut text, state)?;
+                String::from_utf8(text).map_err(serde::ser::Error::custom)
+            }
             Self::Visit(day) => serde_json::to_string(day),
             Self::Watchlist(saved) => serde_json::to_string(saved),
         }
     }
 
-    /// Folds events. Adds what those about opportunities of the shard add to its figures to `deltas`, if it is given.
-    pub(super) fn evolve<'a>(
-        &mut self,
-        shard: KeyShard,
-        events: impl Iterator<Item = &'a ViewEvent>,
-        mut deltas: Option<&mut FigureDeltas>,
-    ) {
-        self.count(shard, -1, deltas.as_deref_mut());
-        for event in events {
-            match (&mut *self, event) {
-                (Self::Opportunity(state), ViewEvent::Opportunity(event)) => state.evolve(event.clone()),
-                (Self::Visit(last_day), ViewEvent::Visit(engagement)) => {
-                    apply_visit(last_day, engagement, deltas.as_deref_mut());
-                }
-                (Self::Watchlist(saved), ViewEvent::Watchlist(change)) => {
-                    apply_watchlist_change(saved, change, deltas.as_deref_mut());
-                }
-                // Streams of different kinds are never folded together.
-                (Self::Opportunity(_) | Self::Visit(_) | Self::Watchlist(_), _) => {}
-            }
-        }
-        self.count(shard, 1, deltas.as_deref_mut());
-        if let Some(deltas) = deltas {
-            deltas.drop_zeros();
+    /// Folds an event. Adds what one of a visit or a watchlist adds to figures of opportunities to `deltas`, if it is
+    /// given.
+    pub(super) fn evolve(&mut self, event: &ViewEvent, deltas: Option<&mut FigureDeltas>) {
+        match (self, event) {
+            (Self::Opportunity(state), ViewEvent::Opportunity(event)) => state.evolve(event.clone()),
+            (Self::Visit(last_day), ViewEvent::Visit(engagement)) => apply_visit(last_day, engagement, deltas),
+            (Self::Watchlist(saved), ViewEvent::Watchlist(change)) => apply_watchlist_change(saved, change, deltas),
+            // Streams of different kinds are never folded together.
+            (Self::Opportunity(_) | Self::Visit(_) | Self::Watchlist(_), _) => {}
         }
     }
 
-    /// Counts an opportunity in its state; a `sign` of -1 subtracts it.
-    fn count(&self, shard: KeyShard, sign: i64, deltas: Option<&mut FigureDeltas>) {
-        if let (Self::Opportunity(state), Some(deltas)) = (self, deltas) {
-            counters::count_opportunity(shard, state, sign, deltas);
+    /// The properties by which it is counted; `None` for an opportunity before its discovery, and for all that is not
+    /// counted.
+    pub(super) fn counted_properties(&self) -> Option<CountedProperties<'_>> {
+        match self {
+            Self::Opportunity(state) => CountedProperties::from_state(state),
+            Self::Visit(_) | Self::Watchlist(_) => None,
         }
     }
 }
@@ -193,6 +188,6 @@ fn add_engagement(
     let Some(deltas) = deltas else { return };
     let shard = KeyShard::for_id(opportunity);
     deltas.add(FigureKey::Engagement(opportunity.to_owned()), kind.name(), delta);
-    deltas.add(FigureKey::Leaderboard(shard, kind, None), opportunity, delta);
-    deltas.add(FigureKey::Leaderboard(shard, kind, Some(day)), opportunity, delta);
+    deltas.add(FigureKey::Leaderboard(shard, kind, None), opportunity.to_owned(), delta);
+    deltas.add(FigureKey::Leaderboard(shard, kind, Some(day)), opportunity.to_owned(), delta);
 }

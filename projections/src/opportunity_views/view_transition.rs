@@ -2,6 +2,7 @@
 
 use super::{
     ViewChange,
+    counters::{CountedProperties, count_transition},
     figure_deltas::FigureDeltas,
     key_shard::KeyShard,
     view_state::{StateKind, ViewState},
@@ -30,7 +31,9 @@ pub(super) fn fold_changes(
     stored: VersionedState<ViewState>,
     changes: &[&ViewChange],
 ) -> Result<Option<ViewTransition>, SequenceGap> {
-    let (from, mut version, mut events) = (stored.version, stored.version, vec![]);
+    let VersionedState { version: from, mut state } = stored;
+    let before = state.counted_properties().map(CountedProperties::into_owned);
+    let (mut version, mut deltas) = (from, FigureDeltas::default());
     for change in changes {
         if change.sequence <= version || (kind.is_part() && !change.event.is_counted_in(shard)) {
             continue;
@@ -43,16 +46,14 @@ pub(super) fn fold_changes(
             return Err(SequenceGap { read_model: "views", stream, stored: version, next: change.sequence });
         }
         version = change.sequence;
-        events.push(&change.event);
+        // The parts of a stream change the figures, each in its own slot.
+        state.evolve(&change.event, kind.part().is_none().then_some(&mut deltas));
     }
-    if events.is_empty() {
+    if version == from {
         return Ok(None);
     }
-    let (mut state, mut deltas) = (stored.state, FigureDeltas::default());
-    // The parts of a stream change the figures, each in its own slot.
-    let counted = kind.part().is_none().then_some(&mut deltas);
-    state.evolve(shard, events.into_iter(), counted);
-    Ok(Some(ViewTransition { from, to: VersionedState { version, state }, deltas }))
+    count_transition(shard, before.as_ref(), state.counted_properties().as_ref(), &mut deltas);
+    Ok(Some(ViewTransition { from, to: VersionedState { version, state }, deltas: deltas.into_sums() }))
 }
 
 #[cfg(test)]
@@ -87,7 +88,7 @@ mod tests {
         let (whole, part) = (fold(StateKind::Visit), fold(StateKind::VisitPart));
         assert_eq!((whole.from, whole.to.version, whole.deltas), (0, 8, FigureDeltas::default()));
         assert_eq!((part.from, part.to.version, part.deltas.iter().count()), (0, 8, 3));
-        assert!(part.deltas.iter().all(|(_, _, delta)| delta == 2));
+        assert!(part.deltas.iter().all(|sum| sum.delta == 2));
     }
 
     #[test]

@@ -139,12 +139,12 @@ impl ResponseCache {
         }
         let calls = positions.into_iter().map(|(key, position)| {
             let mut call = ScriptCall::default();
-            call.add_key(key).add_argument(position).add_argument(POSITION_TTL_S);
+            call.add_key(&key).add_argument(position).add_argument(POSITION_TTL_S);
             call
         });
         let calls: Vec<_> = calls.collect();
         let unavailable = |error| ProjectionError::unavailable(unavailable_error(error));
-        let answers = self.client.call_script(&RECORD_POSITION, &calls).await.map_err(unavailable)?;
+        let answers = self.client.call_script(&RECORD_POSITION, calls).await.map_err(unavailable)?;
         answers.into_iter().try_for_each(|answer| answer.map(drop)).map_err(unavailable)
     }
 

@@ -1,6 +1,9 @@
 //! Writes batches of changes to streams and their lists.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use domain::envelope::RawEnvelope;
 
@@ -116,8 +119,8 @@ impl StateBatch for AggregateBatch<'_> {
             let member = ListCursor::new(state.created_at_millis(), self.first.local_id()).to_string();
             let to_delta = |group, delta| {
                 let key = self.views.list_key(self.kind.name, &self.first.tenant_id, group);
-                let target = FigureTarget { key, kind: FigureKind::Members, expires_at: 0 };
-                FigureDelta { target, field: member.clone(), delta }
+                let target = Arc::new(FigureTarget { key, kind: FigureKind::Members, expires_at: 0 });
+                FigureDelta { target, field: member.clone().into(), delta }
             };
             let removed = before.difference(&after).map(|group| to_delta(group, -1));
             let figures = removed.chain(after.difference(&before).map(|group| to_delta(group, 1))).collect();

@@ -1,6 +1,6 @@
 //! Writes batches of changes to opportunities and to the figures of their agencies.
 
-use std::{collections::BTreeMap, error::Error};
+use std::{collections::BTreeMap, error::Error, sync::Arc};
 
 use projections::{
     runtime::{Projection as _, ProjectionError},
@@ -75,8 +75,9 @@ impl StateBatch for OpportunityBatch<'_> {
             return Ok(vec![]);
         }
         let key = self.figures.figures_key(agency_code(self.stream));
-        let target = FigureTarget { key, kind: FigureKind::OwnCounts, expires_at: 0 };
-        let to_delta = |field: &str, delta| FigureDelta { target: target.clone(), field: field.to_owned(), delta };
+        let target = Arc::new(FigureTarget { key, kind: FigureKind::OwnCounts, expires_at: 0 });
+        let to_delta =
+            |field: &'static str, delta| FigureDelta { target: Arc::clone(&target), field: field.into(), delta };
         let figures = vec![to_delta(OPPORTUNITIES, i64::from(from == 0)), to_delta(NOTICES, notices - before)];
         let to = VersionedState { version, state: notices };
         Ok(vec![StateTransition { index: 0, from, to, text: notices.to_string(), ttl_seconds: 0, figures }])

@@ -43,7 +43,7 @@ fn folded_state(changes: &[ViewChange]) -> VersionedState<ViewState> {
 }
 
 fn sums(deltas: &FigureDeltas) -> Vec<(String, String, i64)> {
-    deltas.iter().map(|(target, field, delta)| (target.to_string(), field.to_owned(), delta)).collect()
+    deltas.iter().map(|sum| (sum.key.to_string(), sum.field.to_string(), sum.delta)).collect()
 }
 
 fn counters(pairs: &[(&str, i64)]) -> Vec<(String, String, i64)> {

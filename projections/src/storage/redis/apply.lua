@@ -7,8 +7,8 @@
 -- the new state, its time to live in seconds (0 for ever); for each target its kind (shared_counts, own_counts,
 -- ranking, members), when it expires (Unix seconds, 0 never), the number of its fields, and each field, once, with the
 -- number to add (for a member, 1 adds it and -1 removes it).
--- Returns whether all states were written (1) or none (0), then for each state: 1 if it can be written, 0 if its stored
--- version is another one, a text if its key is damaged.
+-- Returns 1 if all states were written. Otherwise none was, and it returns for each state: 1 if it can be written, 0 if
+-- its stored version is another one, a text if its key is damaged.
 --
 -- A command costs more than what it does here, so one reads or writes many keys or fields.
 if redis.call('EXISTS', KEYS[1]) == 0 then
@@ -31,23 +31,23 @@ for first = 1, new_count, most_arguments do
     local last = math.min(first + most_arguments - 1, new_count)
     are_new = are_new and redis.call('EXISTS', unpack(new_keys, first, last)) == 0
 end
-local answers = {1}
+local answers, are_writable = {}, true
 for i = 1, states do
     local from = ARGV[4 * i - 1]
     if are_new and from == '0' then
-        answers[1 + i] = 1
+        answers[i] = 1
     else
         local version = redis.pcall('HGET', KEYS[1 + i], 'version')
         if type(version) == 'table' then
-            answers[1], answers[1 + i] = 0, version.err
+            are_writable, answers[i] = false, version.err
         elseif (version or '0') ~= from then
-            answers[1], answers[1 + i] = 0, 0
+            are_writable, answers[i] = false, 0
         else
-            answers[1 + i] = 1
+            answers[i] = 1
         end
     end
 end
-if answers[1] == 0 then
+if not are_writable then
     return answers
 end
 
@@ -179,4 +179,4 @@ for i = 1, states do
         redis.call('EXPIRE', key, ARGV[start + 3])
     end
 end
-return answers
+return 1

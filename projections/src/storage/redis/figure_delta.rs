@@ -1,5 +1,7 @@
 //! Changes of figures and lists that are written together with a state transition.
 
+use std::{borrow::Cow, sync::Arc};
+
 /// A key of figures or of a list. It has the hash tag of the states that change it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct FigureTarget {
@@ -40,10 +42,10 @@ impl FigureKind {
 /// A number to add to one field.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FigureDelta {
-    /// The key.
-    pub target: FigureTarget,
+    /// The key. Deltas of one transition to the same key follow each other and share it.
+    pub target: Arc<FigureTarget>,
     /// The field of a hash, or the member of a sorted set.
-    pub field: String,
+    pub field: Cow<'static, str>,
     /// What is added.
     pub delta: i64,
 }

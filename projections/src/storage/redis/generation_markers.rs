@@ -17,7 +17,7 @@ use super::{
     errors::{unavailable_error, unreadable_error},
     script_call::{RedisScript, ScriptCall},
     state_batch::StateBatch,
-    state_key::GENERATION_ROW,
+    state_key::{GENERATION_ROW, StateKey},
     versioned_state_store::VersionedStateStore,
 };
 use crate::{QueryError, runtime::ProjectionError};
@@ -97,7 +97,7 @@ impl<S: Send> VersionedStateStore<S> {
             return Ok(());
         }
         let unknown: BTreeSet<&str> = {
-            let tags = batches.iter().flat_map(StateBatch::keys).map(|key| key.tag.as_str());
+            let tags = batches.iter().flat_map(StateBatch::keys).map(StateKey::tag);
             let opened = self.opened_tags();
             tags.filter(|tag| !opened.contains(*tag)).collect()
         };
@@ -129,12 +129,12 @@ impl<S: Send> VersionedStateStore<S> {
         }
         let rewrite_call = |tag: &String| {
             let mut call = ScriptCall::default();
-            call.add_key(self.marker_key(tag));
+            call.add_key(&self.marker_key(tag));
             call
         };
         let calls: Vec<_> = tags.iter().map(rewrite_call).collect();
         let classify = |error| self.classifier().classify_error(error);
-        let answers = self.client().call_script(&REWRITE_MARKER, &calls).await.map_err(classify)?;
+        let answers = self.client().call_script(&REWRITE_MARKER, calls).await.map_err(classify)?;
         answers.into_iter().try_for_each(|answer| answer.map(drop)).map_err(classify)
     }
 
@@ -150,11 +150,11 @@ impl<S: Send> VersionedStateStore<S> {
         self.client().send_acknowledged::<()>(&pipeline).await.map_err(classify)?;
         let add_call = |tag: &&str| {
             let mut call = ScriptCall::default();
-            call.add_key(self.tags_key()).add_argument(*tag);
+            call.add_key(&self.tags_key()).add_text(tag);
             call
         };
         let calls: Vec<_> = tags.iter().map(add_call).collect();
-        let answers = self.client().call_script(&ADD_TAG, &calls).await.map_err(classify)?;
+        let answers = self.client().call_script(&ADD_TAG, calls).await.map_err(classify)?;
         let mut pipeline = redis::pipe();
         for (tag, answer) in tags.iter().zip(answers) {
             if answer.map_err(classify)? != Value::Int(1) {

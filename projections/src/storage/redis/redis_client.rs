@@ -106,7 +106,7 @@ impl RedisClient {
     pub(crate) async fn call_script(
         &self,
         script: &RedisScript,
-        calls: &[ScriptCall],
+        calls: Vec<ScriptCall>,
     ) -> RedisResult<Vec<RedisResult<Value>>> {
         if calls.is_empty() {
             return Ok(vec![]);
@@ -116,7 +116,8 @@ impl RedisClient {
             Some(digest) => digest,
             None => self.load_script(script).await?,
         };
-        let mut pipeline = redis::pipe();
+        let mut pipeline = Pipeline::with_capacity(calls.len());
+        // Each call is dropped once its command is made: both have all states of the call.
         for call in calls {
             pipeline.add_command(call.to_command(digest));
         }

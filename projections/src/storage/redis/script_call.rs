@@ -42,14 +42,17 @@ impl RedisScript {
     }
 }
 
+/// Size of the command's name, the digest and the number of keys.
+const HEADER: ArgumentsSize = ArgumentsSize { count: 3, bytes: 64 };
+
 /// One call of a script. All its keys have the same hash tag.
 #[derive(Debug, Default)]
 pub(crate) struct ScriptCall {
-    keys: Vec<String>,
+    keys: ArgumentBuffer,
     arguments: ArgumentBuffer,
 }
 
-/// Arguments in one buffer: a call has thousands of them.
+/// Keys or arguments in one buffer: a call has thousands of them.
 #[derive(Debug, Default)]
 struct ArgumentBuffer {
     bytes: Vec<u8>,
@@ -58,34 +61,65 @@ struct ArgumentBuffer {
 }
 
 impl ArgumentBuffer {
+    fn with_capacity(size: ArgumentsSize) -> Self {
+        Self { bytes: Vec::with_capacity(size.bytes), ends: Vec::with_capacity(size.count) }
+    }
+
+    fn add_text(&mut self, text: &str) {
+        self.bytes.extend_from_slice(text.as_bytes());
+        self.ends.push(self.bytes.len());
+    }
+
+    fn add(&mut self, argument: impl fmt::Display) {
+        // Writing to a vector does not fail.
+        drop(write!(self.bytes, "{argument}"));
+        self.ends.push(self.bytes.len());
+    }
+
     fn iter(&self) -> impl Iterator<Item = &[u8]> {
         let starts = std::iter::once(0).chain(self.ends.iter().copied());
         starts.zip(&self.ends).filter_map(|(start, end)| self.bytes.get(start..*end))
     }
 }
 
+/// How much room keys or arguments take.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct ArgumentsSize {
+    pub(super) count: usize,
+    pub(super) bytes: usize,
+}
+
 impl ScriptCall {
-    pub(crate) fn add_key(&mut self, key: impl Into<String>) -> &mut Self {
-        self.keys.push(key.into());
+    /// A call with room for this much: a large call would be copied several times while it grows.
+    pub(super) fn with_capacity(keys: ArgumentsSize, arguments: ArgumentsSize) -> Self {
+        Self { keys: ArgumentBuffer::with_capacity(keys), arguments: ArgumentBuffer::with_capacity(arguments) }
+    }
+
+    pub(crate) fn add_key(&mut self, key: &str) -> &mut Self {
+        self.keys.add_text(key);
         self
     }
 
     pub(crate) fn add_argument(&mut self, argument: impl fmt::Display) -> &mut Self {
-        // Writing to a vector does not fail.
-        drop(write!(self.arguments.bytes, "{argument}"));
-        self.arguments.ends.push(self.arguments.bytes.len());
+        self.arguments.add(argument);
+        self
+    }
+
+    /// As [`Self::add_argument`], without formatting.
+    pub(crate) fn add_text(&mut self, argument: &str) -> &mut Self {
+        self.arguments.add_text(argument);
         self
     }
 
     #[cfg(test)]
-    pub(crate) fn keys(&self) -> &[String] {
-        &self.keys
+    pub(crate) fn keys(&self) -> Vec<String> {
+        self.keys.iter().map(|key| String::from_utf8_lossy(key).into_owned()).collect()
     }
 
     /// Refuses keys of several slots, as a cluster does. A single server accepts them, so that tests with one would not
     /// detect a violation.
     pub(super) fn check_slot(&self) -> RedisResult<()> {
-        let mut parts = self.keys.iter().map(|key| hashed_part(key.as_bytes()));
+        let mut parts = self.keys.iter().map(hashed_part);
         let first = parts.next();
         match parts.find(|part| Some(*part) != first) {
             None => Ok(()),
@@ -98,9 +132,11 @@ impl ScriptCall {
     }
 
     pub(super) fn to_command(&self, digest: &str) -> Cmd {
-        let mut command = redis::cmd("EVALSHA");
-        command.arg(digest).arg(self.keys.len()).arg(&self.keys);
-        for argument in self.arguments.iter() {
+        let (keys, arguments) = (&self.keys, &self.arguments);
+        let count = HEADER.count + keys.ends.len() + arguments.ends.len();
+        let mut command = Cmd::with_capacity(count, HEADER.bytes + keys.bytes.len() + arguments.bytes.len());
+        command.arg("EVALSHA").arg(digest).arg(keys.ends.len());
+        for argument in keys.iter().chain(arguments.iter()) {
             command.arg(argument);
         }
         command
@@ -114,7 +150,7 @@ mod tests {
     fn call(keys: &[&str]) -> ScriptCall {
         let mut call = ScriptCall::default();
         for key in keys {
-            call.add_key(*key);
+            call.add_key(key);
         }
         call
     }
@@ -122,7 +158,7 @@ mod tests {
     #[test]
     fn arguments_are_sent_as_they_were_added() {
         let mut call = call(&["a:{1}"]);
-        call.add_argument(7_u64).add_argument("").add_argument("text").add_argument(-1_i64);
+        call.add_argument(7_u64).add_argument("").add_text("text").add_argument(-1_i64);
         let mut expected = redis::cmd("EVALSHA");
         expected.arg("digest").arg(1).arg("a:{1}").arg("7").arg("").arg("text").arg("-1");
         assert_eq!(call.to_command("digest").get_packed_command(), expected.get_packed_command());

@@ -6,7 +6,7 @@
 use std::{
     collections::HashMap,
     mem,
-    sync::{Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError},
 };
 
 use super::state_batch::VersionedState;
@@ -25,8 +25,8 @@ pub(super) struct StateCache<S> {
 }
 
 struct CacheHalves<S> {
-    young: HashMap<String, VersionedState<S>>,
-    old: HashMap<String, VersionedState<S>>,
+    young: HashMap<Arc<str>, VersionedState<S>>,
+    old: HashMap<Arc<str>, VersionedState<S>>,
     /// Size of the young half, in bytes.
     size: usize,
 }
@@ -45,14 +45,17 @@ impl<S> StateCache<S> {
     }
 
     /// Caches a state whose text has that many bytes.
-    pub(super) fn put(&self, key: String, state: VersionedState<S>, text_bytes: usize) {
+    pub(super) fn put(&self, key: Arc<str>, state: VersionedState<S>, text_bytes: usize) {
         let size = 2 * text_bytes + key.len() + OVERHEAD;
         if size > self.max_bytes {
             return;
         }
         let mut halves = self.halves.lock().unwrap_or_else(PoisonError::into_inner);
         if halves.size + size > self.max_bytes {
-            halves.old = mem::take(&mut halves.young);
+            // The new young half keeps the room of the old one: a map that grows hashes all of its keys again.
+            let CacheHalves { young, old, .. } = &mut *halves;
+            mem::swap(young, old);
+            young.clear();
             halves.size = 0;
         }
         halves.size += size;
@@ -69,7 +72,7 @@ mod tests {
         let cache = StateCache::new(1);
         let state = VersionedState { version: 1, state: "state" };
         for n in 0..1_000 {
-            cache.put(format!("{n:03}"), state.clone(), 2_000);
+            cache.put(format!("{n:03}").into(), state.clone(), 2_000);
         }
         let held = cache.halves.lock().map(|halves| halves.young.len() + halves.old.len()).unwrap();
         assert!((123..=246).contains(&held), "{held}");
@@ -80,7 +83,7 @@ mod tests {
     #[test]
     fn a_cache_of_zero_bytes_keeps_nothing() {
         let cache = StateCache::new(0);
-        cache.put("a".to_owned(), VersionedState { version: 1, state: "state" }, 1);
+        cache.put("a".into(), VersionedState { version: 1, state: "state" }, 1);
         assert_eq!(cache.take("a"), None);
     }
 }

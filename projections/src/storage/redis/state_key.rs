@@ -1,17 +1,45 @@
 //! Keys of states, and the decoding of their values.
 
+use std::{ops::Range, sync::Arc};
+
 use super::errors::InvalidStoredState;
 
 /// Name of a marker, and of the row that stands for all of them when a generation is verified.
 pub const GENERATION_ROW: &str = "generation";
 
-/// The key of a state, with its hash tag.
+/// The key of a state, with its hash tag. Cheap to clone, because the writer and the cache share its text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StateKey {
-    /// The tag, without braces.
-    pub tag: String,
+    text: Arc<str>,
+    /// Where the tag is in the text.
+    tag: Range<usize>,
+}
+
+impl StateKey {
+    /// The key of `name` in the slot of `tag`.
+    pub(super) fn new(prefix: &str, tag: &str, name: &str) -> Self {
+        let begin = prefix.len() + 1;
+        Self { text: key_text(prefix, tag, name).into(), tag: begin..begin + tag.len() }
+    }
+
     /// The whole key.
-    pub key: String,
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// The tag, without braces.
+    pub fn tag(&self) -> &str {
+        self.text.get(self.tag.clone()).unwrap_or_default()
+    }
+
+    pub(super) fn into_text(self) -> Arc<str> {
+        self.text
+    }
+}
+
+/// The text of the key of `name` in the slot of `tag`.
+pub(super) fn key_text(prefix: &str, tag: &str, name: &str) -> String {
+    [prefix, "{", tag, "}:", name].concat()
 }
 
 /// The stored version and state, as the server returns them.
@@ -30,5 +58,18 @@ pub(crate) fn parse_raw_state(
         (None, None) => Ok(None),
         (Some(_), None) => Err(InvalidStoredState::new(key, "its state is missing")),
         (None, Some(_)) => Err(InvalidStoredState::new(key, "its version is missing")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_has_its_tag_in_braces() {
+        for (prefix, tag) in [("medhub:g1:", "63"), ("", "acme"), ("odd{prefix:", "{odd}")] {
+            let key = StateKey::new(prefix, tag, "visit:1");
+            assert_eq!((key.tag(), key.as_str()), (tag, format!("{prefix}{{{tag}}}:visit:1").as_str()));
+        }
     }
 }

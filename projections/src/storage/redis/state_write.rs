@@ -1,13 +1,16 @@
 //! Writes folded states: one script call for each tag, all of them in one round trip.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use redis::Value;
 
 use super::{
     errors::InvalidStoredState,
     figure_delta::{FigureDelta, FigureTarget},
-    script_call::{RedisScript, ScriptCall},
+    script_call::{ArgumentsSize, RedisScript, ScriptCall},
     state_batch::{StateBatch, StateTransition},
     state_key::StateKey,
     versioned_state_store::{FoldedBatch, VersionedStateStore},
@@ -16,6 +19,9 @@ use crate::runtime::ProjectionError;
 
 /// The script that writes states, figures and lists atomically.
 static APPLY: RedisScript = RedisScript::acknowledged(include_str!("apply.lua"));
+
+/// The length of nearly all arguments but the texts of states.
+const ARGUMENT_BYTES: usize = 24;
 
 /// The write of one state.
 struct PendingWrite<S> {
@@ -48,11 +54,11 @@ impl<S: Send> VersionedStateStore<S> {
             let groups = group_by_tag(writes);
             let calls: Vec<_> = groups.iter().map(|group| self.apply_call(group)).collect();
             let classify = |error| self.classifier().classify_error(error);
-            let answers = self.client().call_script(&APPLY, &calls).await.map_err(classify)?;
+            let answers = self.client().call_script(&APPLY, calls).await.map_err(classify)?;
             writes = vec![];
             for (group, answer) in groups.into_iter().zip(answers) {
-                match answer.and_then(|value| Ok(redis::from_redis_value::<Vec<Value>>(value)?)).map_err(classify) {
-                    Ok(answers) => writes.extend(self.process_answer(group, &answers, &mut conflicting, refusal)?),
+                match answer.map_err(classify) {
+                    Ok(answer) => writes.extend(self.process_answer(group, &answer, &mut conflicting, refusal)?),
                     Err(error @ ProjectionError::Unavailable(_)) => return Err(error),
                     Err(error @ (ProjectionError::Rejected(_) | ProjectionError::Poison(_))) => {
                         refusal.get_or_insert(error);
@@ -73,28 +79,30 @@ impl<S: Send> VersionedStateStore<S> {
     fn process_answer(
         &self,
         group: Vec<PendingWrite<S>>,
-        answers: &[Value],
+        answer: &Value,
         conflicting: &mut BTreeSet<usize>,
         refusal: &mut Option<ProjectionError>,
     ) -> Result<Vec<PendingWrite<S>>, ProjectionError> {
-        let (all, each) = answers.split_first().unwrap_or((&Value::Nil, &[]));
-        let is_written = *all == Value::Int(1);
-        let is_stuck = !is_written && each.iter().all(|answer| *answer == Value::Int(1));
+        if *answer == Value::Int(1) {
+            for PendingWrite { key, transition: StateTransition { to, text, .. }, .. } in group {
+                self.cache().put(key.into_text(), to, text.len());
+            }
+            return Ok(vec![]);
+        }
+        let each: &[Value] = if let Value::Array(each) = answer { each } else { &[] };
+        let is_stuck = each.iter().all(|answer| *answer == Value::Int(1));
         if each.len() != group.len() || is_stuck {
             return Err(ProjectionError::unavailable("the answer of the script does not match its call"));
         }
         let mut writable = vec![];
         for (write, answer) in group.into_iter().zip(each) {
-            if is_written {
-                let StateTransition { to, text, .. } = write.transition;
-                self.cache().put(write.key.key, to, text.len());
-            } else if *answer == Value::Int(1) {
+            if *answer == Value::Int(1) {
                 writable.push(write);
             } else if *answer == Value::Int(0) {
                 conflicting.insert(write.batch);
             } else {
                 let reason: String = redis::from_redis_value(answer.clone()).unwrap_or_default();
-                refusal.get_or_insert(ProjectionError::rejected(InvalidStoredState::new(&write.key.key, reason)));
+                refusal.get_or_insert(ProjectionError::rejected(InvalidStoredState::new(write.key.as_str(), reason)));
             }
         }
         Ok(writable)
@@ -103,19 +111,25 @@ impl<S: Send> VersionedStateStore<S> {
     /// The call of the script for transitions of one tag; `apply.lua` documents its keys and arguments.
     fn apply_call(&self, group: &[PendingWrite<S>]) -> ScriptCall {
         let mut sums = BTreeMap::<&FigureTarget, BTreeMap<&str, i64>>::new();
-        for FigureDelta { target, field, delta } in group.iter().flat_map(|write| &write.transition.figures) {
-            *sums.entry(target).or_default().entry(field).or_default() += delta;
+        let is_same_target = |one: &FigureDelta, next: &FigureDelta| Arc::ptr_eq(&one.target, &next.target);
+        for figures in group.iter().flat_map(|write| write.transition.figures.chunk_by(is_same_target)) {
+            let Some(first) = figures.first() else { continue };
+            let fields = sums.entry(first.target.as_ref()).or_default();
+            for FigureDelta { field, delta, .. } in figures {
+                *fields.entry(field.as_ref()).or_default() += delta;
+            }
         }
         sums.retain(|_, fields| {
             fields.retain(|_, sum| *sum != 0);
             !fields.is_empty()
         });
-        let mut call = ScriptCall::default();
+        let (keys, arguments) = call_size(group, &sums);
+        let mut call = ScriptCall::with_capacity(keys, arguments);
         if let Some(write) = group.first() {
-            call.add_key(self.marker_key(&write.key.tag));
+            call.add_key(&self.marker_key(write.key.tag()));
         }
         for write in group {
-            call.add_key(&write.key.key);
+            call.add_key(write.key.as_str());
         }
         for target in sums.keys() {
             call.add_key(&target.key);
@@ -123,12 +137,12 @@ impl<S: Send> VersionedStateStore<S> {
         call.add_argument(group.len()).add_argument(sums.len());
         for PendingWrite { transition, .. } in group {
             call.add_argument(transition.from).add_argument(transition.to.version);
-            call.add_argument(&transition.text).add_argument(transition.ttl_seconds);
+            call.add_text(&transition.text).add_argument(transition.ttl_seconds);
         }
         for (target, fields) in &sums {
-            call.add_argument(target.kind.script_name()).add_argument(target.expires_at).add_argument(fields.len());
+            call.add_text(target.kind.script_name()).add_argument(target.expires_at).add_argument(fields.len());
             for (field, sum) in fields {
-                call.add_argument(*field).add_argument(*sum);
+                call.add_text(field).add_argument(*sum);
             }
         }
         call
@@ -151,13 +165,32 @@ impl<S: Send> VersionedStateStore<S> {
     }
 }
 
+/// How much room the keys and the arguments of a call take; more only if names of fields are long.
+fn call_size<S>(
+    group: &[PendingWrite<S>],
+    sums: &BTreeMap<&FigureTarget, BTreeMap<&str, i64>>,
+) -> (ArgumentsSize, ArgumentsSize) {
+    let key_lengths = group.iter().map(|write| write.key.as_str().len());
+    let target_lengths = sums.keys().map(|target| target.key.len());
+    // The marker's key is about as long as the others.
+    let longest = key_lengths.clone().max().unwrap_or_default();
+    let key_bytes = longest + key_lengths.chain(target_lengths).sum::<usize>();
+    let field_count = sums.values().map(BTreeMap::len).sum::<usize>();
+    let count = 2 + 4 * group.len() + 3 * sums.len() + 2 * field_count;
+    let text_bytes = group.iter().map(|write| write.transition.text.len()).sum::<usize>();
+    (
+        ArgumentsSize { count: 1 + group.len() + sums.len(), bytes: key_bytes },
+        ArgumentsSize { count, bytes: text_bytes + ARGUMENT_BYTES * count },
+    )
+}
+
 fn group_by_tag<S>(writes: Vec<PendingWrite<S>>) -> Vec<Vec<PendingWrite<S>>> {
     let mut groups = BTreeMap::<String, Vec<PendingWrite<S>>>::new();
     for write in writes {
-        match groups.get_mut(&write.key.tag) {
+        match groups.get_mut(write.key.tag()) {
             Some(group) => group.push(write),
             None => {
-                groups.insert(write.key.tag.clone(), vec![write]);
+                groups.insert(write.key.tag().to_owned(), vec![write]);
             }
         }
     }

@@ -18,7 +18,7 @@ use super::{
     errors::{ErrorClassifier, InvalidStoredState, unreadable_error},
     state_batch::{StateBatch, StateTransition, VersionedState},
     state_cache::StateCache,
-    state_key::{GENERATION_ROW, RawState, StateKey, parse_raw_state},
+    state_key::{GENERATION_ROW, RawState, StateKey, key_text, parse_raw_state},
 };
 use crate::{
     QueryError,
@@ -114,12 +114,12 @@ impl<S: Send> VersionedStateStore<S> {
 
     /// The key of `name` in the slot of `tag`.
     pub fn key(&self, tag: &str, name: &str) -> String {
-        format!("{}{{{tag}}}:{name}", self.prefix)
+        key_text(&self.prefix, tag, name)
     }
 
     /// The key of a state.
     pub fn state_key(&self, tag: &str, name: &str) -> StateKey {
-        StateKey { tag: tag.to_owned(), key: self.key(tag, name) }
+        StateKey::new(&self.prefix, tag, name)
     }
 
     pub(super) fn read_model(&self) -> &'static str {
@@ -160,10 +160,11 @@ impl<S: Send> VersionedStateStore<S> {
         }
         let mut pipeline = redis::pipe();
         for key in keys {
-            pipeline.hmget(&key.key, &["version", "state"]);
+            pipeline.hmget(key.as_str(), &["version", "state"]);
         }
         let stored: Vec<RawState> = self.run_pipeline(&pipeline).await?;
-        let parse = |(key, stored): (&StateKey, RawState)| parse_raw_state(&key.key, stored).map_err(unreadable_error);
+        let parse =
+            |(key, stored): (&StateKey, RawState)| parse_raw_state(key.as_str(), stored).map_err(unreadable_error);
         keys.iter().zip(stored).map(parse).collect()
     }
 
@@ -174,7 +175,7 @@ impl<S: Send> VersionedStateStore<S> {
     pub async fn load_lowest_version(&self, keys: &[StateKey]) -> Result<u64, QueryError> {
         let mut pipeline = redis::pipe();
         for key in keys {
-            pipeline.hget(&key.key, "version");
+            pipeline.hget(key.as_str(), "version");
         }
         let versions: Vec<Option<u64>> = self.run_pipeline(&pipeline).await?;
         Ok(versions.into_iter().map(Option::unwrap_or_default).min().unwrap_or_default())
@@ -243,7 +244,7 @@ impl<S: Send> VersionedStateStore<S> {
             let mut is_known = batch.is_new_stream();
             let mut states = Vec::with_capacity(batch.keys().len());
             for (index, key) in batch.keys().iter().enumerate() {
-                let cached = self.cache.take(&key.key);
+                let cached = self.cache.take(key.as_str());
                 // If the stream's own state is cached, its parts are cached too, or do not exist yet.
                 is_known |= index == 0 && cached.is_some();
                 if is_known {
@@ -277,7 +278,7 @@ impl<S: Send> VersionedStateStore<S> {
                 Ok(transitions) => {
                     let is_stored = |index: &usize| !transitions.iter().any(|transition| transition.index == *index);
                     let stored_keys = batch.keys().iter().enumerate().filter(|(index, _)| is_stored(index));
-                    stored_tags.extend(stored_keys.map(|(_, key)| key.tag.clone()));
+                    stored_tags.extend(stored_keys.map(|(_, key)| key.tag().to_owned()));
                     if !transitions.is_empty() {
                         folded.push((batch, transitions));
                     }
@@ -299,9 +300,9 @@ impl<S: Send> VersionedStateStore<S> {
         let keys = || pending.iter().flat_map(StateBatch::keys);
         let mut pipeline = redis::pipe();
         for key in keys() {
-            pipeline.hmget(&key.key, &["version", "state"]);
+            pipeline.hmget(key.as_str(), &["version", "state"]);
         }
-        let tags: BTreeSet<&str> = keys().map(|key| key.tag.as_str()).collect();
+        let tags: BTreeSet<&str> = keys().map(StateKey::tag).collect();
         for tag in &tags {
             pipeline.exists(self.marker_key(tag));
         }
@@ -324,11 +325,11 @@ impl<S: Send> VersionedStateStore<S> {
         for (index, (key, answer)) in batch.keys().iter().zip(answers).enumerate() {
             let stored = answer.and_then(|value| Ok(redis::from_redis_value::<RawState>(value)?));
             let stored = stored.map_err(|error| self.classifier().classify_error(error))?;
-            let state = match parse_raw_state(&key.key, stored).map_err(ProjectionError::rejected)? {
+            let state = match parse_raw_state(key.as_str(), stored).map_err(ProjectionError::rejected)? {
                 None => VersionedState { version: 0, state: batch.initial_state(index) },
                 Some((version, text)) => {
                     let invalid = |reason: crate::error::BoxedError| {
-                        ProjectionError::rejected(InvalidStoredState::new(&key.key, reason.to_string()))
+                        ProjectionError::rejected(InvalidStoredState::new(key.as_str(), reason.to_string()))
                     };
                     VersionedState { version, state: batch.parse_state(index, version, &text).map_err(invalid)? }
                 }
@@ -340,7 +341,7 @@ impl<S: Send> VersionedStateStore<S> {
 }
 
 fn first_tag<B: StateBatch>(batch: &B) -> Option<&str> {
-    batch.keys().first().map(|key| key.tag.as_str())
+    batch.keys().first().map(StateKey::tag)
 }
 
 /// Returns one of the errors, an unavailable store before all others: then it is unknown whether an event is at fault.
