@@ -8,7 +8,7 @@ use super::ChangeNotification;
 use crate::{
     QueryError,
     runtime::ProjectionError,
-    storage::redis::{RedisClient, RedisConfig, RedisScript, ScriptCall, unavailable_error},
+    storage::redis::{LoadedScript, RedisClient, RedisConfig, RedisScript, ScriptCall, unavailable_error},
 };
 
 /// The script that publishes each event once.
@@ -40,9 +40,10 @@ impl ChangeFeed {
 
     /// Publishes the changes that were not published before, in order; returns their number.
     pub(super) async fn publish_changes(&self, changes: &[ChangeNotification]) -> Result<u64, ProjectionError> {
-        let calls = self.publish_calls(changes)?;
+        let script = self.client.load_script(&PUBLISH_SCRIPT).await.map_err(classify_error)?;
+        let calls = self.publish_calls(script, changes)?;
         let mut published = 0;
-        for result in self.client.call_script(&PUBLISH_SCRIPT, calls).await.map_err(classify_error)? {
+        for result in self.client.call_script(script, calls).await.map_err(classify_error)? {
             let count = result.and_then(|value| Ok(redis::from_redis_value::<u64>(value)?));
             published += count.map_err(classify_error)?;
         }
@@ -50,17 +51,21 @@ impl ChangeFeed {
     }
 
     /// The calls that publish the changes in order. The changes of one call are consecutive and of one tenant.
-    fn publish_calls(&self, changes: &[ChangeNotification]) -> Result<Vec<ScriptCall>, ProjectionError> {
+    fn publish_calls(
+        &self,
+        script: LoadedScript,
+        changes: &[ChangeNotification],
+    ) -> Result<Vec<ScriptCall>, ProjectionError> {
         let mut calls = vec![];
         let runs = changes.chunk_by(|change, next| change.tenant_id == next.tenant_id);
         for chunk in runs.flat_map(|run| run.chunks(CHANGES_PER_CALL)) {
-            let mut call = ScriptCall::default();
+            let keys: Vec<_> = chunk.iter().map(|change| self.sequence_key(change)).collect();
+            let mut call = ScriptCall::new(script, &keys);
             call.add_argument(SEQUENCE_TTL_S);
             for change in chunk {
                 let message = serde_json::to_string(change).map_err(ProjectionError::poison)?;
-                call.add_key(&self.sequence_key(change));
                 call.add_argument(change.sequence).add_argument(format!("{}{}", self.prefix, change.channel()));
-                call.add_text(&message);
+                call.add_argument(message);
             }
             calls.push(call);
         }
@@ -118,7 +123,7 @@ mod tests {
         let mut changes: Vec<_> =
             tenants.map(|tenant| ChangeNotification { tenant_id: tenant.to_owned(), ..event.clone() }).into();
         changes.extend(std::iter::repeat_n(event, CHANGES_PER_CALL + 1));
-        let calls = feed.publish_calls(&changes).unwrap();
+        let calls = feed.publish_calls(LoadedScript::not_loaded(&PUBLISH_SCRIPT), &changes).unwrap();
         assert_eq!(calls.iter().map(|call| call.keys().len()).collect::<Vec<_>>(), [1, 2, 1, 1, CHANGES_PER_CALL, 1]);
         for call in &calls {
             assert!(call.keys().iter().all(|key| key_slot(key) == key_slot(&call.keys()[0])), "{call:?}");

@@ -137,14 +137,14 @@ impl ResponseCache {
                 *position = change.position.max(*position);
             }
         }
+        let unavailable = |error| ProjectionError::unavailable(unavailable_error(error));
+        let script = self.client.load_script(&RECORD_POSITION).await.map_err(unavailable)?;
         let calls = positions.into_iter().map(|(key, position)| {
-            let mut call = ScriptCall::default();
-            call.add_key(&key).add_argument(position).add_argument(POSITION_TTL_S);
+            let mut call = ScriptCall::new(script, &[key]);
+            call.add_argument(position).add_argument(POSITION_TTL_S);
             call
         });
-        let calls: Vec<_> = calls.collect();
-        let unavailable = |error| ProjectionError::unavailable(unavailable_error(error));
-        let answers = self.client.call_script(&RECORD_POSITION, calls).await.map_err(unavailable)?;
+        let answers = self.client.call_script(script, calls.collect()).await.map_err(unavailable)?;
         answers.into_iter().try_for_each(|answer| answer.map(drop)).map_err(unavailable)
     }
 

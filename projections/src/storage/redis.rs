@@ -42,7 +42,7 @@ pub use self::{
 pub(crate) use self::{
     errors::unavailable_error,
     redis_client::escape_glob,
-    script_call::{RedisScript, ScriptCall},
+    script_call::{LoadedScript, RedisScript, ScriptCall},
     state_key::parse_raw_state,
     store_scan::{KeyRows, NamedKey, StoreScan, UNKNOWN},
 };

@@ -124,17 +124,13 @@ impl<S: Send> VersionedStateStore<S> {
     /// Makes sure that what is stored under these tags is on as many replicas as the settings ask for: an earlier attempt
     /// may have written it, and failed because they did not answer in time.
     pub(super) async fn confirm_stored(&self, tags: &BTreeSet<String>) -> Result<(), ProjectionError> {
-        if self.client().acknowledging_replicas() == 0 {
+        if self.client().acknowledging_replicas() == 0 || tags.is_empty() {
             return Ok(());
         }
-        let rewrite_call = |tag: &String| {
-            let mut call = ScriptCall::default();
-            call.add_key(&self.marker_key(tag));
-            call
-        };
-        let calls: Vec<_> = tags.iter().map(rewrite_call).collect();
         let classify = |error| self.classifier().classify_error(error);
-        let answers = self.client().call_script(&REWRITE_MARKER, calls).await.map_err(classify)?;
+        let script = self.client().load_script(&REWRITE_MARKER).await.map_err(classify)?;
+        let calls = tags.iter().map(|tag| ScriptCall::new(script, &[self.marker_key(tag)])).collect();
+        let answers = self.client().call_script(script, calls).await.map_err(classify)?;
         answers.into_iter().try_for_each(|answer| answer.map(drop)).map_err(classify)
     }
 
@@ -148,13 +144,14 @@ impl<S: Send> VersionedStateStore<S> {
             pipeline.set(self.marker_key(tag), self.generation().to_string()).ignore();
         }
         self.client().send_acknowledged::<()>(&pipeline).await.map_err(classify)?;
+        let script = self.client().load_script(&ADD_TAG).await.map_err(classify)?;
         let add_call = |tag: &&str| {
-            let mut call = ScriptCall::default();
-            call.add_key(&self.tags_key()).add_text(tag);
+            let mut call = ScriptCall::new(script, &[self.tags_key()]);
+            call.add_argument(*tag);
             call
         };
-        let calls: Vec<_> = tags.iter().map(add_call).collect();
-        let answers = self.client().call_script(&ADD_TAG, calls).await.map_err(classify)?;
+        let calls = tags.iter().map(add_call).collect();
+        let answers = self.client().call_script(script, calls).await.map_err(classify)?;
         let mut pipeline = redis::pipe();
         for (tag, answer) in tags.iter().zip(answers) {
             if answer.map_err(classify)? != Value::Int(1) {

@@ -8,7 +8,7 @@ use tracing::Instrument;
 use super::{
     RedisConfig,
     errors::unavailable_error,
-    script_call::{RedisScript, ScriptCall},
+    script_call::{LoadedScript, RedisScript, ScriptCall},
 };
 use crate::QueryError;
 
@@ -101,27 +101,32 @@ impl RedisClient {
         }
     }
 
+    /// A script that can be called; it is loaded by the first caller of the process.
+    pub(crate) async fn load_script(&self, script: &'static RedisScript) -> RedisResult<LoadedScript> {
+        let digest = match script.digest() {
+            Some(digest) => digest,
+            None => self.send_script(script).await?,
+        };
+        Ok(LoadedScript::new(script, digest))
+    }
+
     /// Runs calls of a script in one round trip; a call that fails does not prevent the others. The script must be safe
     /// to repeat.
     pub(crate) async fn call_script(
         &self,
-        script: &RedisScript,
+        script: LoadedScript,
         calls: Vec<ScriptCall>,
     ) -> RedisResult<Vec<RedisResult<Value>>> {
         if calls.is_empty() {
             return Ok(vec![]);
         }
         calls.iter().try_for_each(ScriptCall::check_slot)?;
-        let digest = match script.digest() {
-            Some(digest) => digest,
-            None => self.load_script(script).await?,
-        };
         let mut pipeline = Pipeline::with_capacity(calls.len());
-        // Each call is dropped once its command is made: both have all states of the call.
         for call in calls {
-            pipeline.add_command(call.to_command(digest));
+            pipeline.add_command(call.into_command());
         }
         pipeline.ignore_errors();
+        let script = script.script();
         let answers: Vec<RedisResult<Value>> = self.send_calls(script, &pipeline).await?;
         let is_unknown_script =
             |answer: &RedisResult<Value>| answer.as_ref().err().is_some_and(|error| error.code() == Some("NOSCRIPT"));
@@ -129,7 +134,7 @@ impl RedisClient {
             return Ok(answers);
         }
         // The server was restarted since the script was loaded, and has no scripts.
-        self.load_script(script).await?;
+        self.send_script(script).await?;
         self.send_calls(script, &pipeline).await
     }
 
@@ -137,7 +142,7 @@ impl RedisClient {
         if script.is_acknowledged() { self.send_acknowledged(calls).await } else { self.send_with_retry(calls).await }
     }
 
-    async fn load_script<'a>(&self, script: &'a RedisScript) -> RedisResult<&'a str> {
+    async fn send_script(&self, script: &'static RedisScript) -> RedisResult<&'static str> {
         let (digest,): (String,) =
             self.send_with_retry(redis::pipe().cmd("SCRIPT").arg("LOAD").arg(script.text())).await?;
         Ok(script.set_digest(digest))

@@ -1,11 +1,12 @@
 //! Scripts and their calls.
 
-use std::{fmt, io::Write as _, sync::OnceLock};
+use std::sync::OnceLock;
 
-use redis::{Cmd, RedisResult, make_extension_error};
+use redis::{Arg, Cmd, RedisResult, ToSingleRedisArg, make_extension_error};
 use redis_connections::hashed_part;
 
 /// A script that the server runs atomically.
+#[derive(Debug)]
 pub(crate) struct RedisScript {
     text: &'static str,
     /// Whether its writes count only once replicas have them, if the settings ask for that.
@@ -42,84 +43,84 @@ impl RedisScript {
     }
 }
 
-/// Size of the command's name, the digest and the number of keys.
-const HEADER: ArgumentsSize = ArgumentsSize { count: 3, bytes: 64 };
+/// A script that a server has loaded, so that its calls can name it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct LoadedScript {
+    script: &'static RedisScript,
+    digest: &'static str,
+}
 
-/// One call of a script. All its keys have the same hash tag.
-#[derive(Debug, Default)]
+impl LoadedScript {
+    pub(super) fn new(script: &'static RedisScript, digest: &'static str) -> Self {
+        Self { script, digest }
+    }
+
+    pub(super) fn script(self) -> &'static RedisScript {
+        self.script
+    }
+
+    /// A script that no server has.
+    #[cfg(test)]
+    pub(crate) fn not_loaded(script: &'static RedisScript) -> Self {
+        Self::new(script, "digest")
+    }
+}
+
+/// One call of a script. All its keys have the same hash tag. It is written as the command that is sent: a call has
+/// thousands of arguments, and each copy of them takes time.
+#[derive(Debug)]
 pub(crate) struct ScriptCall {
-    keys: ArgumentBuffer,
-    arguments: ArgumentBuffer,
+    command: Cmd,
+    key_count: usize,
 }
 
-/// Keys or arguments in one buffer: a call has thousands of them.
-#[derive(Debug, Default)]
-struct ArgumentBuffer {
-    bytes: Vec<u8>,
-    /// The end of each argument in `bytes`.
-    ends: Vec<usize>,
-}
-
-impl ArgumentBuffer {
-    fn with_capacity(size: ArgumentsSize) -> Self {
-        Self { bytes: Vec::with_capacity(size.bytes), ends: Vec::with_capacity(size.count) }
-    }
-
-    fn add_text(&mut self, text: &str) {
-        self.bytes.extend_from_slice(text.as_bytes());
-        self.ends.push(self.bytes.len());
-    }
-
-    fn add(&mut self, argument: impl fmt::Display) {
-        // Writing to a vector does not fail.
-        drop(write!(self.bytes, "{argument}"));
-        self.ends.push(self.bytes.len());
-    }
-
-    fn iter(&self) -> impl Iterator<Item = &[u8]> {
-        let starts = std::iter::once(0).chain(self.ends.iter().copied());
-        starts.zip(&self.ends).filter_map(|(start, end)| self.bytes.get(start..*end))
-    }
-}
-
-/// How much room keys or arguments take.
+/// How much room arguments take.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct ArgumentsSize {
     pub(super) count: usize,
     pub(super) bytes: usize,
 }
 
+/// The command's name, the digest and the number of keys.
+const HEADER: ArgumentsSize = ArgumentsSize { count: 3, bytes: 64 };
+
 impl ScriptCall {
-    /// A call with room for this much: a large call would be copied several times while it grows.
-    pub(super) fn with_capacity(keys: ArgumentsSize, arguments: ArgumentsSize) -> Self {
-        Self { keys: ArgumentBuffer::with_capacity(keys), arguments: ArgumentBuffer::with_capacity(arguments) }
+    /// A call without arguments.
+    pub(crate) fn new(script: LoadedScript, keys: &[impl AsRef<str>]) -> Self {
+        Self::with_capacity(script, keys, ArgumentsSize::default())
     }
 
-    pub(crate) fn add_key(&mut self, key: &str) -> &mut Self {
-        self.keys.add_text(key);
-        self
+    /// A call without arguments, which has room for them: a large call would be copied several times while it grows.
+    pub(super) fn with_capacity(script: LoadedScript, keys: &[impl AsRef<str>], arguments: ArgumentsSize) -> Self {
+        let key_bytes = keys.iter().map(|key| key.as_ref().len()).sum::<usize>();
+        let count = HEADER.count + keys.len() + arguments.count;
+        let mut command = Cmd::with_capacity(count, HEADER.bytes + key_bytes + arguments.bytes);
+        command.arg("EVALSHA").arg(script.digest).arg(keys.len());
+        for key in keys {
+            command.arg(key.as_ref());
+        }
+        Self { command, key_count: keys.len() }
     }
 
-    pub(crate) fn add_argument(&mut self, argument: impl fmt::Display) -> &mut Self {
-        self.arguments.add(argument);
-        self
-    }
-
-    /// As [`Self::add_argument`], without formatting.
-    pub(crate) fn add_text(&mut self, argument: &str) -> &mut Self {
-        self.arguments.add_text(argument);
+    pub(crate) fn add_argument(&mut self, argument: impl ToSingleRedisArg) -> &mut Self {
+        self.command.arg(argument);
         self
     }
 
     #[cfg(test)]
     pub(crate) fn keys(&self) -> Vec<String> {
-        self.keys.iter().map(|key| String::from_utf8_lossy(key).into_owned()).collect()
+        self.raw_keys().map(|key| String::from_utf8_lossy(key).into_owned()).collect()
+    }
+
+    fn raw_keys(&self) -> impl Iterator<Item = &[u8]> {
+        let arguments = self.command.args_iter().skip(HEADER.count).take(self.key_count);
+        arguments.map(|argument| if let Arg::Simple(bytes) = argument { bytes } else { &[] })
     }
 
     /// Refuses keys of several slots, as a cluster does. A single server accepts them, so that tests with one would not
     /// detect a violation.
     pub(super) fn check_slot(&self) -> RedisResult<()> {
-        let mut parts = self.keys.iter().map(hashed_part);
+        let mut parts = self.raw_keys().map(hashed_part);
         let first = parts.next();
         match parts.find(|part| Some(*part) != first) {
             None => Ok(()),
@@ -131,15 +132,8 @@ impl ScriptCall {
         }
     }
 
-    pub(super) fn to_command(&self, digest: &str) -> Cmd {
-        let (keys, arguments) = (&self.keys, &self.arguments);
-        let count = HEADER.count + keys.ends.len() + arguments.ends.len();
-        let mut command = Cmd::with_capacity(count, HEADER.bytes + keys.bytes.len() + arguments.bytes.len());
-        command.arg("EVALSHA").arg(digest).arg(keys.ends.len());
-        for argument in keys.iter().chain(arguments.iter()) {
-            command.arg(argument);
-        }
-        command
+    pub(super) fn into_command(self) -> Cmd {
+        self.command
     }
 }
 
@@ -147,21 +141,19 @@ impl ScriptCall {
 mod tests {
     use super::*;
 
+    static SCRIPT: RedisScript = RedisScript::new("return 1");
+
     fn call(keys: &[&str]) -> ScriptCall {
-        let mut call = ScriptCall::default();
-        for key in keys {
-            call.add_key(key);
-        }
-        call
+        ScriptCall::new(LoadedScript::not_loaded(&SCRIPT), keys)
     }
 
     #[test]
     fn arguments_are_sent_as_they_were_added() {
         let mut call = call(&["a:{1}"]);
-        call.add_argument(7_u64).add_argument("").add_text("text").add_argument(-1_i64);
+        call.add_argument(7_u64).add_argument("").add_argument("text").add_argument(-1_i64);
         let mut expected = redis::cmd("EVALSHA");
         expected.arg("digest").arg(1).arg("a:{1}").arg("7").arg("").arg("text").arg("-1");
-        assert_eq!(call.to_command("digest").get_packed_command(), expected.get_packed_command());
+        assert_eq!(call.into_command().get_packed_command(), expected.get_packed_command());
     }
 
     #[test]

@@ -10,7 +10,7 @@ use redis::Value;
 use super::{
     errors::InvalidStoredState,
     figure_delta::{FigureDelta, FigureTarget},
-    script_call::{ArgumentsSize, RedisScript, ScriptCall},
+    script_call::{ArgumentsSize, LoadedScript, RedisScript, ScriptCall},
     state_batch::{StateBatch, StateTransition},
     state_key::StateKey,
     versioned_state_store::{FoldedBatch, VersionedStateStore},
@@ -49,12 +49,13 @@ impl<S: Send> VersionedStateStore<S> {
             batches.push(batch);
         }
         let mut conflicting = BTreeSet::new();
+        let classify = |error| self.classifier().classify_error(error);
         // Each round writes all transitions of a tag, or drops those that prevented the others from being written.
         while !writes.is_empty() {
+            let script = self.client().load_script(&APPLY).await.map_err(classify)?;
             let groups = group_by_tag(writes);
-            let calls: Vec<_> = groups.iter().map(|group| self.apply_call(group)).collect();
-            let classify = |error| self.classifier().classify_error(error);
-            let answers = self.client().call_script(&APPLY, calls).await.map_err(classify)?;
+            let calls = groups.iter().map(|group| self.apply_call(script, group)).collect();
+            let answers = self.client().call_script(script, calls).await.map_err(classify)?;
             writes = vec![];
             for (group, answer) in groups.into_iter().zip(answers) {
                 match answer.map_err(classify) {
@@ -109,7 +110,7 @@ impl<S: Send> VersionedStateStore<S> {
     }
 
     /// The call of the script for transitions of one tag; `apply.lua` documents its keys and arguments.
-    fn apply_call(&self, group: &[PendingWrite<S>]) -> ScriptCall {
+    fn apply_call(&self, script: LoadedScript, group: &[PendingWrite<S>]) -> ScriptCall {
         let mut sums = BTreeMap::<&FigureTarget, BTreeMap<&str, i64>>::new();
         let is_same_target = |one: &FigureDelta, next: &FigureDelta| Arc::ptr_eq(&one.target, &next.target);
         for figures in group.iter().flat_map(|write| write.transition.figures.chunk_by(is_same_target)) {
@@ -123,26 +124,20 @@ impl<S: Send> VersionedStateStore<S> {
             fields.retain(|_, sum| *sum != 0);
             !fields.is_empty()
         });
-        let (keys, arguments) = call_size(group, &sums);
-        let mut call = ScriptCall::with_capacity(keys, arguments);
-        if let Some(write) = group.first() {
-            call.add_key(&self.marker_key(write.key.tag()));
-        }
-        for write in group {
-            call.add_key(write.key.as_str());
-        }
-        for target in sums.keys() {
-            call.add_key(&target.key);
-        }
+        let marker = group.first().map(|write| self.marker_key(write.key.tag()));
+        let state_keys = group.iter().map(|write| write.key.as_str());
+        let target_keys = sums.keys().map(|target| target.key.as_str());
+        let keys: Vec<&str> = marker.as_deref().into_iter().chain(state_keys).chain(target_keys).collect();
+        let mut call = ScriptCall::with_capacity(script, &keys, arguments_size(group, &sums));
         call.add_argument(group.len()).add_argument(sums.len());
         for PendingWrite { transition, .. } in group {
             call.add_argument(transition.from).add_argument(transition.to.version);
-            call.add_text(&transition.text).add_argument(transition.ttl_seconds);
+            call.add_argument(&transition.text).add_argument(transition.ttl_seconds);
         }
         for (target, fields) in &sums {
-            call.add_text(target.kind.script_name()).add_argument(target.expires_at).add_argument(fields.len());
+            call.add_argument(target.kind.script_name()).add_argument(target.expires_at).add_argument(fields.len());
             for (field, sum) in fields {
-                call.add_text(field).add_argument(*sum);
+                call.add_argument(*field).add_argument(*sum);
             }
         }
         call
@@ -161,27 +156,17 @@ impl<S: Send> VersionedStateStore<S> {
                 writes.push(PendingWrite { batch: index, key: batch.keys()[transition.index].clone(), transition });
             }
         }
-        group_by_tag(writes).iter().map(|group| self.apply_call(group)).collect()
+        let script = LoadedScript::not_loaded(&APPLY);
+        group_by_tag(writes).iter().map(|group| self.apply_call(script, group)).collect()
     }
 }
 
-/// How much room the keys and the arguments of a call take; more only if names of fields are long.
-fn call_size<S>(
-    group: &[PendingWrite<S>],
-    sums: &BTreeMap<&FigureTarget, BTreeMap<&str, i64>>,
-) -> (ArgumentsSize, ArgumentsSize) {
-    let key_lengths = group.iter().map(|write| write.key.as_str().len());
-    let target_lengths = sums.keys().map(|target| target.key.len());
-    // The marker's key is about as long as the others.
-    let longest = key_lengths.clone().max().unwrap_or_default();
-    let key_bytes = longest + key_lengths.chain(target_lengths).sum::<usize>();
+/// How much room the arguments of a call take; more only if names of fields are long.
+fn arguments_size<S>(group: &[PendingWrite<S>], sums: &BTreeMap<&FigureTarget, BTreeMap<&str, i64>>) -> ArgumentsSize {
     let field_count = sums.values().map(BTreeMap::len).sum::<usize>();
     let count = 2 + 4 * group.len() + 3 * sums.len() + 2 * field_count;
     let text_bytes = group.iter().map(|write| write.transition.text.len()).sum::<usize>();
-    (
-        ArgumentsSize { count: 1 + group.len() + sums.len(), bytes: key_bytes },
-        ArgumentsSize { count, bytes: text_bytes + ARGUMENT_BYTES * count },
-    )
+    ArgumentsSize { count, bytes: text_bytes + ARGUMENT_BYTES * count }
 }
 
 fn group_by_tag<S>(writes: Vec<PendingWrite<S>>) -> Vec<Vec<PendingWrite<S>>> {
