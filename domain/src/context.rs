@@ -51,7 +51,8 @@ impl BoundedContext {
 
     /// The topic of this context's events under `prefix`, e.g. `contracts.opportunities.events`.
     pub fn topic(self, prefix: &str) -> String {
-        format!("{prefix}.{}.events", self.name())
+        // For each event of a rebuild.
+        [prefix, ".", self.name(), ".events"].concat()
     }
 
     /// The topic that is reserved for this context's dead letters under `prefix`; dead letters are kept in Postgres.

@@ -43,6 +43,7 @@ pub mod resource;
 pub mod stream_id;
 mod tagged_enum;
 pub mod task;
+pub mod time_text;
 pub mod upcast;
 pub mod value;
 pub mod visit;

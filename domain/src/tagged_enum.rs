@@ -3,13 +3,12 @@
 //! What `serde` derives for them collects all fields before it decodes one, because the tag may be the last. Recorded
 //! events have it first, and each of them is decoded several times: by aggregates and by projections.
 
-use std::{fmt, marker::PhantomData};
+use std::{fmt, iter, marker::PhantomData};
 
 use serde::{
-    Deserializer,
+    Deserialize, Deserializer,
     de::{
-        DeserializeSeed, EnumAccess, Error, IgnoredAny, IntoDeserializer, MapAccess, Unexpected, VariantAccess,
-        Visitor,
+        DeserializeSeed, EnumAccess, Error, IgnoredAny, MapAccess, Unexpected, VariantAccess, Visitor,
         value::{MapAccessDeserializer, MapDeserializer},
     },
     forward_to_deserialize_any,
@@ -48,33 +47,60 @@ impl<'de, T: ExternallyTagged> Visitor<'de> for TaggedVisitor<T> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<T, A::Error> {
-        let first: Option<String> = map.next_key()?;
-        if first.as_deref() == Some(TAG) {
-            let tag = map.next_value()?;
-            return T::decode_variant(TaggedObject { tag, fields: map });
-        }
         let mut fields = Map::new();
-        if let Some(first) = first {
-            fields.insert(first, map.next_value()?);
+        match map.next_key()? {
+            Some(FieldName::Tag) => return T::decode_variant(TaggedObject(map)),
+            Some(FieldName::Other(first)) => {
+                fields.insert(first, map.next_value()?);
+            }
+            None => {}
         }
         while let Some((name, value)) = map.next_entry()? {
             fields.insert(name, value);
         }
         let tag = match fields.remove(TAG) {
-            Some(Value::String(tag)) => tag,
+            Some(tag @ Value::String(_)) => tag,
             Some(_) => return Err(A::Error::invalid_type(Unexpected::Other("a tag that is no text"), &self)),
             None => return Err(A::Error::missing_field(TAG)),
         };
-        let fields = MapDeserializer::new(fields.into_iter());
-        T::decode_variant(TaggedObject { tag, fields }).map_err(|error: serde_json::Error| A::Error::custom(error))
+        let decode = || -> serde_json::Result<T> {
+            let mut object =
+                MapDeserializer::<_, serde_json::Error>::new(iter::once((TAG.to_owned(), tag)).chain(fields));
+            object.next_key::<IgnoredAny>()?;
+            T::decode_variant(TaggedObject(object))
+        };
+        decode().map_err(A::Error::custom)
     }
 }
 
-/// An object whose tag is taken out, as the externally tagged form of a variant.
-struct TaggedObject<A> {
-    tag: String,
-    fields: A,
+/// The name of an object's first field. The tag's is not copied: it begins every event.
+enum FieldName {
+    Tag,
+    Other(String),
 }
+
+impl<'de> Deserialize<'de> for FieldName {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_identifier(FieldNameVisitor)
+    }
+}
+
+struct FieldNameVisitor;
+
+impl Visitor<'_> for FieldNameVisitor {
+    type Value = FieldName;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the name of a field")
+    }
+
+    fn visit_str<E: Error>(self, name: &str) -> Result<FieldName, E> {
+        Ok(if name == TAG { FieldName::Tag } else { FieldName::Other(name.to_owned()) })
+    }
+}
+
+/// An object that has been read up to the value of its tag, as the externally tagged form of a variant.
+struct TaggedObject<A>(A);
 
 impl<'de, A: MapAccess<'de>> Deserializer<'de> for TaggedObject<A> {
     type Error = A::Error;
@@ -93,9 +119,9 @@ impl<'de, A: MapAccess<'de>> EnumAccess<'de> for TaggedObject<A> {
     type Error = A::Error;
     type Variant = VariantFields<A>;
 
-    fn variant_seed<V: DeserializeSeed<'de>>(self, seed: V) -> Result<(V::Value, VariantFields<A>), A::Error> {
-        let variant = seed.deserialize(self.tag.into_deserializer())?;
-        Ok((variant, VariantFields(self.fields)))
+    fn variant_seed<V: DeserializeSeed<'de>>(mut self, seed: V) -> Result<(V::Value, VariantFields<A>), A::Error> {
+        let variant = self.0.next_value_seed(seed)?;
+        Ok((variant, VariantFields(self.0)))
     }
 }
 
@@ -129,8 +155,6 @@ impl<'de, A: MapAccess<'de>> VariantAccess<'de> for VariantFields<A> {
 
 #[cfg(test)]
 mod tests {
-    use serde::Deserialize;
-
     use super::*;
 
     #[derive(Debug, PartialEq, Deserialize)]
@@ -175,6 +199,7 @@ mod tests {
             (r#"{"type":"square"}"#, "missing field `side`"),
             (r#"{"side":"3","type":"square"}"#, "invalid type: string"),
             (r#"{"side":3,"type":7}"#, "a tag that is no text"),
+            (r#"{"type":7,"side":3}"#, "invalid type: integer"),
             ("[]", "an object with the field `type`"),
         ] {
             let error = decode(text).unwrap_err().to_string();

@@ -2,10 +2,11 @@
 
 use std::str::FromStr;
 
-use chrono::{DateTime, SecondsFormat, Utc};
+use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use super::{Envelope, EventMetadata, RawEnvelope};
+use crate::time_text;
 
 pub(super) const POSITION: &str = "position";
 pub(super) const EVENT_ID: &str = "event-id";
@@ -56,7 +57,9 @@ pub fn visit_headers<E>(event: &Envelope<E>, mut visit: impl FnMut(&'static str,
     visit(SEQUENCE, NumberText::new(event.sequence).as_str());
     visit(EVENT_TYPE, &event.event_type);
     visit(EVENT_VERSION, &event.event_version);
-    visit(RECORDED_AT, &event.recorded_at.to_rfc3339_opts(SecondsFormat::Micros, true));
+    let mut recorded_at = String::with_capacity(27);
+    time_text::write_time_micros(event.recorded_at, &mut recorded_at);
+    visit(RECORDED_AT, &recorded_at);
     if event.metadata.about_unknown {
         visit(ABOUT_UNKNOWN, "true");
     }
@@ -112,36 +115,33 @@ pub fn from_headers<'a>(
     key: &[u8],
     value: &[u8],
 ) -> Result<RawEnvelope, HeaderError> {
-    let optional = |name: &'static str| match header(name) {
-        None => Ok(String::new()),
-        Some(bytes) => header_text(name, bytes),
-    };
+    let optional = |name: &'static str| header_text(name, header(name).unwrap_or_default());
     let required = |name: &'static str| match header(name) {
         None => Err(HeaderError::Missing(name)),
         Some(bytes) => header_text(name, bytes),
     };
-    let tenant_id = required(TENANT_ID)?;
+    let tenant_id = required(TENANT_ID)?.to_owned();
     Ok(Envelope {
         position: parse_value(POSITION, required(POSITION)?)?,
         event_id: parse_value(EVENT_ID, required(EVENT_ID)?)?,
         tenant_id: tenant_id.clone(),
-        aggregate_type: required(AGGREGATE_TYPE)?,
-        aggregate_id: header_text("key", key)?,
+        aggregate_type: required(AGGREGATE_TYPE)?.to_owned(),
+        aggregate_id: header_text("key", key)?.to_owned(),
         sequence: parse_value(SEQUENCE, required(SEQUENCE)?)?,
-        event_type: required(EVENT_TYPE)?,
-        event_version: required(EVENT_VERSION)?,
-        recorded_at: parse_value::<DateTime<Utc>>(RECORDED_AT, required(RECORDED_AT)?)?,
+        event_type: required(EVENT_TYPE)?.to_owned(),
+        event_version: required(EVENT_VERSION)?.to_owned(),
+        recorded_at: parse_recorded_at(required(RECORDED_AT)?)?,
         metadata: EventMetadata {
             tenant_id,
-            correlation_id: optional(CORRELATION_ID)?,
-            causation_id: optional(CAUSATION_ID)?,
-            user_id: optional(USER_ID)?,
-            traceparent: optional(TRACEPARENT)?,
+            correlation_id: optional(CORRELATION_ID)?.to_owned(),
+            causation_id: optional(CAUSATION_ID)?.to_owned(),
+            user_id: optional(USER_ID)?.to_owned(),
+            traceparent: optional(TRACEPARENT)?.to_owned(),
             about_unknown: optional(ABOUT_UNKNOWN)? == "true",
             // Idempotency is checked against the log, so copies on Kafka do not carry the key.
             ..EventMetadata::default()
         },
-        payload: header_text("value", value)?,
+        payload: header_text("value", value)?.to_owned(),
     })
 }
 
@@ -149,12 +149,16 @@ pub(super) fn parse_header<T: FromStr>(name: &'static str, bytes: &[u8]) -> Resu
     parse_value(name, header_text(name, bytes)?)
 }
 
-fn header_text(name: &'static str, bytes: &[u8]) -> Result<String, HeaderError> {
-    std::str::from_utf8(bytes).map(str::to_owned).map_err(|_| HeaderError::NotText(name))
+fn header_text<'a>(name: &'static str, bytes: &'a [u8]) -> Result<&'a str, HeaderError> {
+    std::str::from_utf8(bytes).map_err(|_| HeaderError::NotText(name))
 }
 
-fn parse_value<T: FromStr>(name: &'static str, value: String) -> Result<T, HeaderError> {
-    value.parse().map_err(|_| HeaderError::Invalid { name, value })
+fn parse_value<T: FromStr>(name: &'static str, value: &str) -> Result<T, HeaderError> {
+    value.parse().map_err(|_| HeaderError::Invalid { name, value: value.to_owned() })
+}
+
+fn parse_recorded_at(value: &str) -> Result<DateTime<Utc>, HeaderError> {
+    time_text::parse_time(value).ok_or_else(|| HeaderError::Invalid { name: RECORDED_AT, value: value.to_owned() })
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::value::{Award, CancellationReason, Notice, NoticeDetails, NoticeId, NoticeSource};
-use crate::{event_version::event_versions, value::AuditStamp};
+use crate::{event_version::event_versions, time_text, value::AuditStamp};
 
 /// An event of an opportunity.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -115,6 +115,7 @@ pub struct NoticeFiling {
     /// The source.
     pub source: NoticeSource,
     /// When the agency published it.
+    #[serde(deserialize_with = "time_text::deserialize_time")]
     pub posted_at: DateTime<Utc>,
     /// Digest of the notice as this source states it; distinguishes a repetition from a new wording.
     pub digest: String,

@@ -11,7 +11,7 @@ use super::{
     command::{RecordClick, RecordView, VisitCommand},
     value::VisitUrl,
 };
-use crate::{event_version::event_versions, opportunity::OpportunityId, value::UserId};
+use crate::{event_version::event_versions, opportunity::OpportunityId, time_text, value::UserId};
 
 /// An event of a visit.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -31,6 +31,7 @@ pub enum VisitEvent {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         opportunity_id: Option<OpportunityId>,
         /// When it happened.
+        #[serde(deserialize_with = "time_text::deserialize_time")]
         at: DateTime<Utc>,
     },
     /// A link was clicked.
@@ -47,6 +48,7 @@ pub enum VisitEvent {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         opportunity_id: Option<OpportunityId>,
         /// When it happened.
+        #[serde(deserialize_with = "time_text::deserialize_time")]
         at: DateTime<Utc>,
     },
 }

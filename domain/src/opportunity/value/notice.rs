@@ -9,7 +9,10 @@ use super::{
     code::{NaicsCode, NoticeId, NoticeType, SetAside},
     resource_link::ResourceLinks,
 };
-use crate::opportunity::{Agency, OpportunityId};
+use crate::{
+    opportunity::{Agency, OpportunityId},
+    time_text,
+};
 
 /// The source from which a notice was received.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -88,10 +91,18 @@ pub struct NoticeDetails {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub psc: Option<String>,
     /// The deadline for responses. It may be before the publication: SAM.gov has such notices; they are not refused.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "time_text::deserialize_optional_time"
+    )]
     pub response_deadline: Option<DateTime<Utc>>,
     /// When SAM.gov archives it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "time_text::deserialize_optional_date"
+    )]
     pub archive_on: Option<NaiveDate>,
     /// Whether SAM.gov lists it as active.
     #[serde(default, skip_serializing_if = "Option::is_none")]
