@@ -3,6 +3,8 @@
 
 use std::fmt::Write as _;
 
+use domain::time_text;
+
 use super::{
     SchemaMismatchError,
     schema_tree::{NodeId, RecordFieldNode, SchemaNode, SchemaTree},
@@ -159,7 +161,9 @@ impl<'a> DatumReader<'a> {
         let days = self.read_int()?;
         let date =
             time::date_from_days(days).ok_or_else(|| DecodeFailure::new(format!("day {days} is out of range")))?;
-        self.write_number(format_args!("\"{date}\""));
+        self.json.push('"');
+        time_text::write_date(date, &mut self.json);
+        self.json.push('"');
         Ok(())
     }
 
@@ -167,8 +171,9 @@ impl<'a> DatumReader<'a> {
         let micros = self.read_long()?;
         let time = time::time_from_micros(micros)
             .ok_or_else(|| DecodeFailure::new(format!("microsecond {micros} is out of range")))?;
-        // The same text that chrono's own `Serialize` writes.
-        self.write_number(format_args!("\"{time:?}\""));
+        self.json.push('"');
+        time_text::write_time(time, &mut self.json);
+        self.json.push('"');
         Ok(())
     }
 
@@ -232,13 +237,32 @@ impl<'a> DatumReader<'a> {
 fn write_quoted(text: &str, json: &mut String) {
     json.push('"');
     let mut rest = text;
-    while let Some(at) = rest.as_bytes().iter().position(|byte| ESCAPED[usize::from(*byte)]) {
+    while let Some(at) = find_escaped(rest.as_bytes()) {
         json.push_str(&rest[..at]);
         write_escaped(rest.as_bytes()[at], json);
         rest = &rest[at + 1..];
     }
     json.push_str(rest);
     json.push('"');
+}
+
+/// The position of the first byte that is escaped. Texts are long, and few bytes are: eight are looked at at once.
+fn find_escaped(text: &[u8]) -> Option<usize> {
+    const ONES: u64 = u64::from_le_bytes([1; 8]);
+    const HIGH_BITS: u64 = ONES << 7;
+    let (words, rest) = text.as_chunks::<8>();
+    for (index, word) in words.iter().enumerate() {
+        let word = u64::from_le_bytes(*word);
+        // Sets the high bit of each byte that is below the limit. A borrow can set the bits of later bytes only, and the
+        // first one counts.
+        let below = |word: u64, limit: u8| word.wrapping_sub(ONES * u64::from(limit)) & !word & HIGH_BITS;
+        let equal = |byte: u8| below(word ^ (ONES * u64::from(byte)), 1);
+        let escaped = below(word, 0x20) | equal(b'"') | equal(b'\\');
+        if escaped != 0 {
+            return Some(8 * index + escaped.trailing_zeros() as usize / 8);
+        }
+    }
+    rest.iter().position(|byte| ESCAPED[usize::from(*byte)]).map(|at| 8 * words.len() + at)
 }
 
 /// The bytes that are escaped in JSON strings.

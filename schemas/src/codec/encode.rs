@@ -1,7 +1,7 @@
 //! Encodes JSON text as Avro in one pass.
 //!
-//! Fields may come in any order. Each value is appended to the output as it comes. A record that has all fields in the
-//! schema's order is complete then; any other is reordered at its end.
+//! Fields may come in any order. Each value is appended to the output as it comes, after those of the fields that are
+//! absent so far. A record whose fields come in the schema's order is complete then; any other is reordered at its end.
 
 use std::fmt;
 
@@ -76,6 +76,15 @@ impl DatumWriter<'_> {
         self.mismatch(reason.to_owned())
     }
 
+    /// Appends the values of absent fields; `false` if one of them must not be absent.
+    fn put_absent(&mut self, fields: &[RecordFieldNode]) -> bool {
+        fields.iter().all(|field| {
+            let absent = field.absent.as_deref();
+            self.bytes.extend_from_slice(absent.unwrap_or_default());
+            absent.is_some()
+        })
+    }
+
     /// Reorders the fields that begin at `start` as in the schema, and adds absent ones.
     fn put_fields_in_order<E: Error>(
         &mut self,
@@ -143,19 +152,19 @@ impl<'s> NodeSeed<'s, '_> {
         let (mut next, mut in_order) = (0, true);
         while let Some(at) = map.next_key_seed(FieldKeySeed { fields, next, output: &mut *output })? {
             let field = &fields[at];
-            let from = output.bytes.len();
             if output.ranges[first + at] != ABSENT {
                 return Err(output.mismatch_at(&field.name, "occurs twice"));
             }
+            in_order = in_order && at >= next && output.put_absent(&fields[next..at]);
+            let from = output.bytes.len();
             if let Err(error) = map.next_value_seed(NodeSeed { tree, node: field.node, output: &mut *output }) {
                 output.steps.push(field.name.clone());
                 return Err(error);
             }
             output.ranges[first + at] = (from, output.bytes.len());
-            in_order &= at == next;
             next = at + 1;
         }
-        if !in_order || next != fields.len() {
+        if !in_order || !output.put_absent(&fields[next..]) {
             output.put_fields_in_order(tree, fields, first, start)?;
         }
         output.ranges.truncate(first);
