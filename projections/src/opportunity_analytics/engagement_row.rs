@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 use clickhouse::Row;
-use domain::envelope::RawEnvelope;
+use domain::{envelope::RawEnvelope, time_text};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -49,6 +49,7 @@ pub(super) enum EngagementError {
 /// The fields of all four event types; each type has some of them.
 #[derive(Debug, Deserialize)]
 pub(super) struct EngagementPayload {
+    #[serde(deserialize_with = "time_text::deserialize_time")]
     pub(super) at: DateTime<Utc>,
     #[serde(default)]
     pub(super) page_url: String,

@@ -26,8 +26,8 @@ impl ListEntry {
         Self {
             id: event.aggregate_id.clone(),
             sequence: event.sequence.cast_signed(),
-            notice_id: filing.notice_id.to_string(),
-            notice_type: details.notice_type.to_string(),
+            notice_id: filing.notice_id.as_str().to_owned(),
+            notice_type: details.notice_type.into(),
             title: details.title,
             description: present(details.description),
             solicitation_number: present(details.solicitation_number),
@@ -35,8 +35,8 @@ impl ListEntry {
             agency_name: details.agency.name,
             sub_tier: present(details.sub_tier),
             office: present(details.office),
-            set_aside: present(details.set_aside.map(|code| code.to_string())),
-            naics: present(details.naics.map(|code| code.to_string())),
+            set_aside: present(details.set_aside.map(String::from)),
+            naics: present(details.naics.map(String::from)),
             psc: present(details.psc),
             posted_at: filing.posted_at.trunc_subsecs(6),
             // A typing error such as the year 20226 must not fail a whole batch.

@@ -66,7 +66,7 @@ impl OpportunityDocument {
     /// The document of an opportunity after an event that states its details.
     pub fn from_event(event: &RawEnvelope, filing: &NoticeFiling, details: NoticeDetails) -> Self {
         let text = NoticeText::new(&details.title, details.psc.as_deref(), details.description.as_deref());
-        let naics = details.naics.map(|code| code.to_string());
+        let naics = details.naics.map(String::from);
         let terms = TermCounts::from_notice(
             &details.title,
             solicitation_number(event, details.solicitation_number.as_deref()),
@@ -79,12 +79,12 @@ impl OpportunityDocument {
             tenant_id: event.tenant_id.clone(),
             sequence: event.sequence,
             title: details.title,
-            notice_type: details.notice_type.to_string(),
+            notice_type: details.notice_type.into(),
             agency_code: details.agency.code,
             agency_name: details.agency.name,
             naics_prefixes: naics.as_deref().map(naics_prefixes).unwrap_or_default(),
             naics,
-            set_aside: details.set_aside.map(|code| code.to_string()),
+            set_aside: details.set_aside.map(String::from),
             posted_at: filing.posted_at,
             response_deadline: details.response_deadline,
             awarded: false,

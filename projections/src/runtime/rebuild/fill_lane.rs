@@ -102,7 +102,11 @@ impl FillLanes {
         records: impl IntoIterator<Item = ConsumedRecord>,
         end: FillPosition,
     ) -> Result<(), LaneError> {
-        let mut shares: Vec<Vec<ConsumedRecord>> = self.lanes.iter().map(|_| vec![]).collect();
+        let records = records.into_iter();
+        // Streams are distributed evenly, give or take. Records are large: shares that grow would copy them.
+        let per_lane = records.size_hint().1.unwrap_or_default() / LANE_COUNT;
+        let empty_share = |_: &FillLane| Vec::with_capacity(per_lane + per_lane / 8);
+        let mut shares: Vec<Vec<ConsumedRecord>> = self.lanes.iter().map(empty_share).collect();
         for record in records {
             let Some(event) = &record.event else { continue };
             let lane = bucket_of(&event.aggregate_id) as usize % LANE_COUNT;
@@ -231,6 +235,7 @@ async fn apply_lane(
 /// The portions of a batch as one; `None` after the last one.
 async fn receive_batch(portions: &mut mpsc::Receiver<LanePortion>, is_first: bool) -> Option<LanePortion> {
     let mut batch = portions.recv().await?;
+    let mut later = Vec::with_capacity(PORTIONS_PER_BATCH);
     for _ in 1..PORTIONS_PER_BATCH {
         if batch.is_last {
             break;
@@ -238,6 +243,10 @@ async fn receive_batch(portions: &mut mpsc::Receiver<LanePortion>, is_first: boo
         let more = if is_first { portions.try_recv().ok() } else { portions.recv().await };
         let Some(LanePortion { number, records, is_last }) = more else { break };
         (batch.number, batch.is_last) = (number, is_last);
+        later.push(records);
+    }
+    batch.records.reserve_exact(later.iter().map(Vec::len).sum());
+    for records in later {
         batch.records.extend(records);
     }
     Some(batch)
