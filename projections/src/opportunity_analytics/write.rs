@@ -75,6 +75,9 @@ impl OpportunityAnalytics {
             let mut insert = self.client().insert::<R>(table).await?.with_timeouts(timeout, timeout);
             // A rebuild inserts rows of many monthly partitions at once.
             insert = insert.with_setting("max_partitions_per_insert_block", "0");
+            // The server would merge each block by itself before it writes it: a fifth of an insert's work. Every query
+            // reads with `final`, and background merges follow.
+            insert = insert.with_setting("optimize_on_insert", "0");
             if let Some(token) = token {
                 insert = insert.with_setting("insert_deduplication_token", format!("{table}-{token}"));
             } else if self.store().cluster().is_some() {
@@ -92,7 +95,10 @@ impl OpportunityAnalytics {
 
 /// Derives a token from the events of a batch, so that a batch whose response was lost is not stored twice.
 fn deduplication_token(events: &[&EventRow]) -> Option<Uuid> {
-    let ids: Vec<u8> = events.iter().flat_map(|event| event.event_id().into_bytes()).collect();
+    let mut ids = Vec::with_capacity(size_of::<Uuid>() * events.len());
+    for event in events {
+        ids.extend_from_slice(event.event_id().as_bytes());
+    }
     (!ids.is_empty()).then(|| Uuid::new_v5(&Uuid::NAMESPACE_OID, &ids))
 }
 
