@@ -204,13 +204,7 @@ impl InstanceStore {
     }
 
     async fn begin(&self) -> Result<Transaction<'static, Postgres>, InstanceStoreError> {
-        let mut transaction = self.pool.begin().await.map_err(postgres_error("beginning a transaction"))?;
-        // The server process that holds a lock may hang.
-        sqlx::query(LOCK_TIMEOUT)
-            .execute(&mut *transaction)
-            .await
-            .map_err(postgres_error("limiting the time of a transaction"))?;
-        Ok(transaction)
+        self.pool.begin_with(BEGIN).await.map_err(postgres_error("beginning a transaction"))
     }
 
     async fn commit(&self, transaction: Transaction<'static, Postgres>) -> Result<(), InstanceStoreError> {
@@ -232,8 +226,8 @@ enum LockWait {
 /// Characters of a state that cannot be read.
 const MAX_QUOTED_STATE: usize = 100;
 
-/// How long a transaction waits for a lock.
-const LOCK_TIMEOUT: &str = "set local lock_timeout = '5s'";
+/// Begins a transaction. It waits for a lock only so long, because the server process that holds the lock may hang.
+const BEGIN: &str = "begin; set local lock_timeout = '5s'";
 
 /// Locks the rows of existing instances, in the order of their keys.
 async fn lock_instances(

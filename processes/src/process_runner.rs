@@ -164,10 +164,15 @@ impl<S: AggregateStores + 'static> ProcessRunner<S> {
         Ok(self.fire_timers().await? + self.send_commands().await?)
     }
 
+    fn process_names(&self) -> Vec<&'static str> {
+        self.processes.iter().map(|process| process.name()).collect()
+    }
+
     /// Fires due timers of all processes, also if one of them fails; returns how many.
     async fn fire_timers(&self) -> Result<usize, InstanceStoreError> {
         let mut outcome = Ok(0);
-        for process in &self.processes {
+        let due = self.store.find_due_processes(&self.process_names()).await?;
+        for process in self.processes.iter().filter(|process| due.iter().any(|name| name == process.name())) {
             match self.store.fire_due_timers(process.as_ref(), TIMER_LIMIT).await {
                 Ok(fired) => {
                     counter!("medhub_process_timeouts_total", "process" => process.name()).increment(fired as u64);
@@ -181,7 +186,7 @@ impl<S: AggregateStores + 'static> ProcessRunner<S> {
 
     /// Sends due commands; returns how many.
     async fn send_commands(&self) -> Result<usize, InstanceStoreError> {
-        let names: Vec<_> = self.processes.iter().map(|process| process.name()).collect();
+        let names = self.process_names();
         let mut after = self.last_tenant.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let mut claims = 0;
         // The commands of all tenants of a claim may wait behind others of their instances.

@@ -29,6 +29,18 @@ struct DueTimer {
 }
 
 impl InstanceStore {
+    /// Those of the processes that have timers that are due: one statement while there are none, however many processes.
+    pub(crate) async fn find_due_processes(
+        &self,
+        processes: &[&'static str],
+    ) -> Result<Vec<String>, InstanceStoreError> {
+        let found = sqlx::query_scalar(
+            "select known.process from unnest($1::text[]) as known (process)
+             where exists (select from process_timers t where t.process = known.process and t.due_at <= now())",
+        );
+        found.bind(processes).fetch_all(&self.pool).await.map_err(postgres_error("looking for due timers"))
+    }
+
     /// Lets instances of the process react to timers that are due, `limit` at most; returns how many timers fired.
     pub(crate) async fn fire_due_timers(
         &self,
