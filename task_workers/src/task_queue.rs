@@ -1,5 +1,6 @@
 //! The queue of tasks in Postgres, beside the log.
 
+mod claim_wait;
 mod queue_row;
 mod task_backlog;
 mod unreadable_task;

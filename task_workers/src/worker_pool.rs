@@ -100,11 +100,17 @@ impl<S: AggregateStores + 'static> WorkerPool<S> {
     /// on. If the pool is dropped earlier, other workers take over its tasks when their leases end.
     pub async fn run(self, stop: CancellationToken) {
         let mut loops = JoinSet::new();
+        let kinds: Vec<_> = self.handlers.iter().map(PooledHandler::kind).collect();
+        loops.spawn(wake_claims(Arc::clone(&self.context), kinds, stop.clone()));
         for handler in self.handlers {
             loops.spawn(run_handler(Arc::clone(&self.context), handler, stop.clone()));
         }
         while loops.join_next().await.is_some() {}
     }
+}
+
+async fn wake_claims<S>(context: Arc<WorkerContext<S>>, kinds: Vec<TaskKind>, stop: CancellationToken) {
+    context.queue.wake_claims(&kinds, context.config.poll_interval, &stop).await;
 }
 
 /// Claims and runs tasks of one handler until `stop` or until the queue stops, then waits for those that run.
@@ -132,8 +138,7 @@ async fn run_handler<S: AggregateStores + 'static>(
                 break;
             }
         };
-        let poll_until = Instant::now() + context.config.poll_interval;
-        match context.queue.claim_before(&claim, poll_until, &stop).await {
+        match context.queue.claim_when_woken(&claim, &stop).await {
             Ok(Some(task)) => {
                 context.claims.fetch_add(1, Ordering::Relaxed);
                 running.spawn(run_task(Arc::clone(&context), handler.clone(), task, claim.worker));
