@@ -6,15 +6,12 @@ use projections::{
     read_models::{self, ReadModels},
     runtime::{AnyProjection, ControlError, ControlStore, GenerationMap, GenerationPointer},
 };
-use tokio::{
-    sync::watch,
-    time::{MissedTickBehavior, interval},
-};
+use tokio::{sync::watch, time::sleep};
 use tokio_util::sync::CancellationToken;
 
-/// Interval of polling the generation pointer: an upper bound of the time during which two processes read different
-/// generations.
-const POLL_INTERVAL: Duration = Duration::from_millis(200);
+/// Interval of polling the generation pointer while nothing else in this process reads its version: an upper bound of the
+/// time during which two processes read different generations. A supervisor of workers reads it more often.
+const POLL_INTERVAL: Duration = Duration::from_millis(300);
 
 /// The read models in their active generations, switched together. Cheap to clone; clones share the state.
 #[derive(Clone)]
@@ -97,18 +94,24 @@ impl ActiveReadModels {
         });
     }
 
-    /// Follows the generation pointer until `stop` is cancelled.
+    /// Follows the generation pointer until `stop` is cancelled. Where workers run, their supervisor reads the version
+    /// more often than this would, and the pointer is read when that has changed.
     pub async fn follow_pointer(self, control: ControlStore, stop: CancellationToken) {
-        let mut ticks = interval(POLL_INTERVAL);
-        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut versions = control.subscribe_pointer_version();
+        let mut may_be_outdated = true;
         loop {
-            tokio::select! {
-                () = stop.cancelled() => return,
-                _ = ticks.tick() => {}
-            }
-            if let Err(error) = self.refresh_pointer(&control).await {
+            if may_be_outdated && let Err(error) = self.refresh_pointer(&control).await {
                 tracing::debug!(error = &error as &dyn std::error::Error, "generation pointer unavailable");
             }
+            may_be_outdated = tokio::select! {
+                () = stop.cancelled() => return,
+                Ok(()) = versions.changed() => *versions.borrow_and_update() > self.pointer_version(),
+                () = sleep(POLL_INTERVAL) => true,
+            };
         }
+    }
+
+    fn pointer_version(&self) -> u64 {
+        self.state.borrow().pointer.version
     }
 }

@@ -8,7 +8,10 @@ mod generation;
 mod pointer;
 mod workers;
 
+use std::sync::Arc;
+
 use sqlx::{PgConnection, PgPool, Postgres, Transaction};
+use tokio::sync::watch;
 
 pub use self::{
     checkpoint::{Checkpoint, PartitionCheckpoint},
@@ -18,10 +21,12 @@ pub use self::{
 };
 use super::ReadModelGeneration;
 
-/// Access to the runtime's tables in Postgres.
+/// Access to the runtime's tables in Postgres. Clones share which version of the generation pointer was read last.
 #[derive(Debug, Clone)]
 pub struct ControlStore {
     pool: PgPool,
+    /// Sent with each read, also if it is the same as before.
+    pointer_version: Arc<watch::Sender<u64>>,
 }
 
 /// An error of the runtime's tables, or of a precondition on them.
@@ -101,7 +106,7 @@ const LOCK_EXCLUSIVE: &str = "select set_config('lock_timeout', $3, true), pg_ad
 impl ControlStore {
     /// Creates a store over the tables that `medhub migrate` creates.
     pub fn new(pool: PgPool) -> Self {
-        Self { pool }
+        Self { pool, pointer_version: Arc::default() }
     }
 
     pub(super) fn pool(&self) -> &PgPool {

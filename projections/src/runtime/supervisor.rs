@@ -15,13 +15,13 @@ use super::{
 };
 
 /// Time between two reads of the generations.
-const RECONCILE_INTERVAL: Duration = Duration::from_millis(300);
+const RECONCILE_INTERVAL: Duration = Duration::from_millis(250);
 
 /// Number of reads between two measurements of the lag, which fetch the end offset of every partition from the broker.
-const TICKS_PER_LAG_MEASUREMENT: u32 = 16;
+const TICKS_PER_LAG_MEASUREMENT: u32 = 20;
 
 /// Number of reads between two searches for streams that an older release has parked.
-const TICKS_PER_REDRIVE: u32 = 100;
+const TICKS_PER_REDRIVE: u32 = 120;
 
 /// Runs the workers of a set of projections.
 pub struct Supervisor {
@@ -131,10 +131,12 @@ impl Supervisor {
     /// Publishes the active generations to direct readers of the stores when the pointer has moved: the process that
     /// moved it may have ended before it published them. Returns the pointer version that was published last.
     async fn publish_active_generations(&self, last_published: Option<u64>) -> Option<u64> {
-        let Ok(pointer) = self.runtime.control.load_pointer().await else { return last_published };
-        if last_published == Some(pointer.version) {
+        // Read with the generations, unless there are none yet.
+        let version = *self.runtime.control.subscribe_pointer_version().borrow();
+        if last_published == Some(version) {
             return last_published;
         }
+        let Ok(pointer) = self.runtime.control.load_pointer().await else { return last_published };
         for projection in &self.projections {
             if let Some(generation) = pointer.generations.get(projection.name())
                 && let Err(error) = projection.with_generation(*generation).switch_direct_readers().await

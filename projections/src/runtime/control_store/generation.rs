@@ -48,17 +48,24 @@ pub struct GenerationRecord {
 }
 
 impl ControlStore {
-    /// Loads all generations, ordered by projection and generation.
+    /// Loads all generations, ordered by projection and generation, and the version of the pointer with them.
     ///
     /// # Errors
     /// [`ControlError`] when Postgres does not answer.
     pub async fn load_generations(&self) -> Result<Vec<GenerationRecord>, ControlError> {
         let rows = sqlx::query(
-            "select projection, generation, state, incarnation, handover from projection_generations order by 1, 2",
+            "select projection, generation, state, incarnation, handover,
+                    (select version from projection_pointer) as pointer_version
+             from projection_generations order by 1, 2",
         )
         .fetch_all(self.pool())
         .await
         .map_err(postgres_error("reading generations"))?;
+        if let Some(row) = rows.first() {
+            let version: i64 =
+                row.try_get("pointer_version").map_err(postgres_error("decoding the pointer's version"))?;
+            self.pointer_version.send_replace(version.unsigned_abs());
+        }
         rows.iter().map(generation_from_row).collect::<Result<_, _>>().map_err(postgres_error("decoding a generation"))
     }
 

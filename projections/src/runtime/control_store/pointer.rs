@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use sqlx::{PgConnection, Row, types::Json};
+use tokio::sync::watch;
 
 use super::{ControlError, ControlStore, GenerationState, postgres_error};
 use crate::runtime::ReadModelGeneration;
@@ -39,7 +40,15 @@ impl ControlStore {
     pub async fn load_pointer(&self) -> Result<GenerationPointer, ControlError> {
         let control_error = || postgres_error("reading the generation pointer");
         let mut connection = self.pool().acquire().await.map_err(control_error())?;
-        select_pointer(&mut connection, "").await
+        let pointer = select_pointer(&mut connection, "").await?;
+        self.pointer_version.send_replace(pointer.version);
+        Ok(pointer)
+    }
+
+    /// The version of the pointer that this store or a clone of it has read last, 0 before; changes with each read. A
+    /// follower of the pointer need not read it while others do.
+    pub fn subscribe_pointer_version(&self) -> watch::Receiver<u64> {
+        self.pointer_version.subscribe()
     }
 
     /// Makes other generations of some projections active, all at once, in the caller's transaction. The new active
