@@ -91,17 +91,14 @@ pub(super) fn postgres_error(doing: &'static str) -> impl FnOnce(sqlx::Error) ->
 /// those of the fence, which have one.
 pub(super) const LOCK_NAMESPACE: i32 = 0x4d48_7001;
 
-/// How long a transaction waits for a lock, because the server process that holds the lock may hang.
-const LOCK_TIMEOUT: &str = "60s";
-/// Begins such a transaction, whose statements may wait as long as that.
-const BEGIN: &str = "begin; set local statement_timeout = '90s'";
-/// Takes the lock of a generation in shared mode.
-const LOCK_SHARED: &str = "select set_config('lock_timeout', $3, true), pg_advisory_xact_lock_shared($1, $2)";
+/// Begins a transaction. It waits for a lock only so long, because the server process that holds the lock may hang.
+const BEGIN: &str = "begin; set local statement_timeout = '90s'; set local lock_timeout = '60s'";
+/// Takes the lock of a generation in shared mode; the keys follow.
+const LOCK_SHARED: &str = "select pg_advisory_xact_lock_shared";
 /// The same in a transaction whose commit does not wait for the disk.
-const LOCK_SHARED_FOR_BATCH: &str = "select set_config('lock_timeout', $3, true), \
-     set_config('synchronous_commit', 'off', true), pg_advisory_xact_lock_shared($1, $2)";
-/// Takes the lock of a generation in exclusive mode.
-const LOCK_EXCLUSIVE: &str = "select set_config('lock_timeout', $3, true), pg_advisory_xact_lock($1, $2)";
+const LOCK_SHARED_FOR_BATCH: &str = "set local synchronous_commit = off; select pg_advisory_xact_lock_shared";
+/// Takes the lock of a generation in exclusive mode; the keys follow.
+const LOCK_EXCLUSIVE: &str = "select pg_advisory_xact_lock";
 
 impl ControlStore {
     /// Creates a store over the tables that `medhub migrate` creates.
@@ -150,21 +147,19 @@ impl ControlStore {
         self.begin_locked(LOCK_EXCLUSIVE, projection, generation).await
     }
 
+    /// Begins and locks in one round trip, since workers do so for each batch.
     async fn begin_locked(
         &self,
-        statement: &'static str,
+        lock: &'static str,
         projection: &str,
         generation: ReadModelGeneration,
     ) -> Result<Transaction<'static, Postgres>, ControlError> {
-        let mut transaction = self.pool.begin_with(BEGIN).await.map_err(postgres_error("beginning a transaction"))?;
-        sqlx::query(statement)
-            .bind(LOCK_NAMESPACE)
-            .bind(lock_key(projection, generation))
-            .bind(LOCK_TIMEOUT)
-            .execute(&mut *transaction)
+        let key = lock_key(projection, generation);
+        let begin = format!("{BEGIN}; {lock}({LOCK_NAMESPACE}, {key})");
+        self.pool
+            .begin_with(begin)
             .await
-            .map_err(postgres_error("locking a generation"))?;
-        Ok(transaction)
+            .map_err(postgres_error("beginning a transaction with the lock of a generation"))
     }
 }
 
