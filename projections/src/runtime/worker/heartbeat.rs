@@ -13,9 +13,9 @@ use crate::runtime::{ControlStore, StatusReader, WorkerHeartbeat, WorkerStatus, 
 
 const HEARTBEAT_INTERVAL: Duration = Duration::from_secs(1);
 
-/// A status that has not changed is written again after this time: a third of the time after which a worker without a
-/// heartbeat counts as dead.
-const UNCHANGED_INTERVAL: Duration = Duration::from_secs(3);
+/// A status that has not changed is written again after this time: less than half of the time after which a worker without
+/// a heartbeat counts as dead.
+const UNCHANGED_INTERVAL: Duration = Duration::from_secs(4);
 
 /// The task that writes heartbeats.
 pub(super) struct HeartbeatTask {
