@@ -10,7 +10,6 @@ use crate::{
     failure::or_fail,
     test_database::{create_migrated_database, delete_topics},
     test_folder::TestFolder,
-    test_stack::IDLE_SETTINGS,
     test_turn,
 };
 
@@ -185,7 +184,6 @@ pub(crate) fn own_settings(
         ("MEDHUB__POSTGRES__MAX_CONNECTIONS", "12".to_owned()),
     ];
     settings.extend(more.map(|(name, value)| (name.to_owned(), value)));
-    settings.extend(IDLE_SETTINGS.map(|(name, value)| (name.to_owned(), value.to_owned())));
     // Tests act as the workers of their companies.
     settings.extend(document_work_settings(0));
     settings.insert("MEDHUB__WORK__GENERATE_PROPOSAL".to_owned(), "0".to_owned());

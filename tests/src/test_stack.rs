@@ -25,9 +25,6 @@ const START_LIMIT: Duration = Duration::from_mins(15);
 const STOP_LIMIT: Duration = Duration::from_mins(2);
 const POLL_INTERVAL: Duration = Duration::from_millis(20);
 
-/// A setting with which a broker that has no record answers a worker seldom: many products are idle at a time.
-pub(crate) const IDLE_SETTINGS: [(&str, &str); 1] = [("MEDHUB__WORKER__FETCH_WAIT_MS", "500")];
-
 /// Environment variables for the program, in addition to those of this process.
 pub type EnvironmentVariables = BTreeMap<String, String>;
 
@@ -82,11 +79,7 @@ impl TestStack {
         Self { product, _own_folder: None, args: Vec::new(), environment: EnvironmentVariables::new(), child: None }
     }
 
-    fn start_in_new_folder(args: Vec<String>, mut environment: EnvironmentVariables) -> Self {
-        // As in a `ProductInstance`: an idle product with the default settings takes a third of a processor.
-        for (name, value) in IDLE_SETTINGS {
-            environment.entry(name.to_owned()).or_insert_with(|| value.to_owned());
-        }
+    fn start_in_new_folder(args: Vec<String>, environment: EnvironmentVariables) -> Self {
         let folder = TestFolder::new();
         or_fail(fs::create_dir(folder.path().join("log")), "creating the folder for logs");
         let product = ProductHandle::new(None, BTreeMap::new(), folder.path().to_owned());

@@ -7,6 +7,8 @@ mod forming_batch;
 mod partition_assignment;
 mod partitions;
 mod rebalance_listener;
+mod recent_end_offsets;
+mod record_receiver;
 mod stall_detector;
 
 use std::{sync::Arc, time::Duration};
@@ -29,6 +31,7 @@ use self::{
     forming_batch::{FormingBatch, FormingLimits},
     partitions::{base_client_config, to_partition_list},
     rebalance_listener::RebalanceListener,
+    record_receiver::receive_record,
     stall_detector::{StallDetector, TopicPartition},
 };
 pub(super) use self::{
@@ -37,6 +40,7 @@ pub(super) use self::{
     partitions::{
         EndOffsets, PartitionCounts, commit_group_offsets, fetch_end_offsets, fetch_partition_counts, total_partitions,
     },
+    recent_end_offsets::RecentEndOffsets,
     stall_detector::{ConsumerStall, StalledPartition},
 };
 use super::{
@@ -62,6 +66,9 @@ const COMMIT_INTERVAL: Duration = Duration::from_millis(100);
 
 /// Number of checks for silent partitions within `stall_after_ms`.
 const STALL_CHECKS_PER_TIMEOUT: u32 = 3;
+
+/// How old the end offsets of a check may be: older than the time between two measurements of the lag, which fetch them.
+const RECENT_ENDS_AGE: Duration = Duration::from_secs(7);
 
 /// How long the client has to return the broker: twice as long as it pauses at most between two attempts to connect.
 const OWN_BROKER_TIMEOUT: Duration = Duration::from_secs(4);
@@ -94,6 +101,7 @@ pub(super) struct BatchConsumer {
     config: ConsumerConfig,
     topics: Vec<String>,
     assignment: Arc<PartitionAssignment>,
+    recent_ends: Arc<RecentEndOffsets>,
     /// The version of the assignment under which the forming batch was checked.
     checked_version: u64,
     stall_detector: StallDetector,
@@ -115,6 +123,7 @@ impl BatchConsumer {
         config: &ConsumerConfig,
         status: &StatusWriter,
         assignment: &Arc<PartitionAssignment>,
+        recent_ends: &Arc<RecentEndOffsets>,
     ) -> Result<Self, KafkaError> {
         let ConsumerSubscription { name, generation, contexts, limits, fetch } = subscription;
         // At most the queue's size, because the records of one response are held in addition to the queue.
@@ -151,6 +160,7 @@ impl BatchConsumer {
             config: config.clone(),
             topics,
             assignment: Arc::clone(assignment),
+            recent_ends: Arc::clone(recent_ends),
             checked_version: assignment.version(),
             stall_detector: StallDetector::default(),
             next_stall_check: Instant::now() + config.stall_after() / STALL_CHECKS_PER_TIMEOUT,
@@ -284,8 +294,14 @@ impl BatchConsumer {
         if is_unassigned && self.finds_broker() {
             return Ok(None);
         }
-        // By a new client: while the broker is away, nothing is stalled.
-        let ends = fetch_end_offsets(&self.config, self.topics.clone()).await?;
+        let max_age = RECENT_ENDS_AGE.min(stall_after / STALL_CHECKS_PER_TIMEOUT);
+        let since = now.checked_sub(max_age).unwrap_or(now);
+        let recent = self.recent_ends.find(&self.topics, since).filter(|_| !is_unassigned);
+        let ends = match recent {
+            Some(ends) => ends,
+            // By a new client: while the broker is away, nothing is stalled.
+            None => fetch_end_offsets(&self.config, self.topics.clone()).await?,
+        };
         if is_unassigned {
             return Ok(Some(ConsumerStall::LostBroker));
         }
@@ -308,10 +324,10 @@ impl BatchConsumer {
     /// When the new client cannot be created; the old one is closed by then.
     pub(super) async fn rejoin_group(self) -> Result<Self, KafkaError> {
         let (subscription, config, status) = (self.subscription, self.config.clone(), self.status.clone());
-        let assignment = Arc::clone(&self.assignment);
+        let (assignment, recent_ends) = (Arc::clone(&self.assignment), Arc::clone(&self.recent_ends));
         let mut stall_detector = self.close().await;
         stall_detector.reset();
-        let opened = Self::open(subscription, &config, &status, &assignment)?;
+        let opened = Self::open(subscription, &config, &status, &assignment, &recent_ends)?;
         Ok(Self { stall_detector, ..opened })
     }
 
@@ -367,24 +383,6 @@ impl BatchConsumer {
         let outcome = self.consumer.assignment().and_then(|partitions| action(&self.consumer, &partitions));
         if let Err(error) = outcome {
             tracing::warn!(projection.name = self.name, error = %error, "{operation} partitions failed");
-        }
-    }
-}
-
-/// Waits for the next record without a time limit. Errors are logged; the client library reconnects.
-async fn receive_record(
-    consumer: &StreamConsumer<RebalanceListener>,
-    name: &'static str,
-    status: &StatusWriter,
-) -> ConsumedRecord {
-    loop {
-        match consumer.recv().await {
-            Ok(message) => return ConsumedRecord::from_message(&message),
-            Err(error) => {
-                if status.record_consumer_error(error.to_string()) {
-                    tracing::warn!(projection.name = name, error = %error, "consumer error");
-                }
-            }
         }
     }
 }

@@ -1,6 +1,10 @@
 //! Measures how far generations are behind the topics.
 
-use std::{collections::BTreeSet, sync::Arc, time::SystemTime};
+use std::{
+    collections::BTreeSet,
+    sync::Arc,
+    time::{Instant, SystemTime},
+};
 
 use chrono::{DateTime, Utc};
 
@@ -45,12 +49,15 @@ impl ProjectionRuntime {
         let topics: BTreeSet<_> =
             projections.iter().flat_map(|projection| self.config.topics(projection.subscribed_contexts())).collect();
         let topics = topics.into_iter().collect();
+        let asked_at = Instant::now();
         let ends = fetch_end_offsets(&self.config, topics).await.map_err(|error| LagError::Kafka(error.into()))?;
+        self.recent_ends.record(&ends, asked_at);
+        let mut checkpoints = self.control.load_all_checkpoints().await?;
         let mut lags = vec![];
         for build in self.control.load_generations().await? {
             let Some(projection) = projections.iter().find(|found| found.name() == build.projection) else { continue };
             let topics = self.config.topics(projection.subscribed_contexts());
-            let checkpoint = self.control.load_checkpoint(&build.projection, build.generation).await?;
+            let checkpoint = checkpoints.remove(&(build.projection.clone(), build.generation)).unwrap_or_default();
             let own_ends: Vec<_> = ends.iter().filter(|((topic, _), _)| topics.contains(topic)).collect();
             let unconsumed = own_ends.iter().map(|(partition, end)| {
                 let next = checkpoint.0.get(partition).map_or(0, |applied| applied.next_offset);

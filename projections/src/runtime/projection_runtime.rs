@@ -9,7 +9,7 @@ use tokio::sync::Semaphore;
 
 use super::{
     AnyProjection, ConsumerConfig, ControlStore,
-    consumer::{PartitionCounts, fetch_partition_counts},
+    consumer::{PartitionCounts, RecentEndOffsets, fetch_partition_counts},
 };
 
 /// How many batches the rebuilds of a process write at the same time: half of the connections of a pool of the default
@@ -27,6 +27,8 @@ pub struct ProjectionRuntime {
     pub(super) fill_writes: Arc<Semaphore>,
     /// Partition counts fetched so far: the count is fixed for the life of a topic.
     known_partitions: Arc<Mutex<PartitionCounts>>,
+    /// Those that the lag was measured with last.
+    pub(super) recent_ends: Arc<RecentEndOffsets>,
 }
 
 impl ProjectionRuntime {
@@ -38,7 +40,15 @@ impl ProjectionRuntime {
         config: ConsumerConfig,
     ) -> Self {
         let fill_writes = Arc::new(Semaphore::new(MAX_FILL_WRITES));
-        Self { control, log, registry, config, fill_writes, known_partitions: Arc::default() }
+        Self {
+            control,
+            log,
+            registry,
+            config,
+            fill_writes,
+            known_partitions: Arc::default(),
+            recent_ends: Arc::default(),
+        }
     }
 
     /// The same runtime over other connections to the same Postgres.

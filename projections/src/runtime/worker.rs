@@ -176,7 +176,7 @@ impl Worker {
             limits: self.projection.batch_limits(),
             fetch: self.projection.fetch_strategy(),
         };
-        BatchConsumer::open(subscription, &self.runtime.config, &self.status, assignment)
+        BatchConsumer::open(subscription, &self.runtime.config, &self.status, assignment, &self.runtime.recent_ends)
     }
 
     /// Rejoins the consumer group with a new client when a partition is stalled or the client has lost the broker.

@@ -60,6 +60,8 @@ impl ProjectionFixture {
             brokers: topics.brokers.clone(),
             topic_prefix: topics.topic_prefix.clone(),
             group_prefix: format!("{}.", namespace.name()),
+            // The first request of a consumer leaves out most of its partitions, and each test starts some.
+            fetch_wait_ms: 100,
             ..ConsumerConfig::default()
         };
         change(&mut config);

@@ -2,9 +2,6 @@
 
 use crate::runtime::{BatchLimits, ConsumerConfig, FetchStrategy};
 
-/// How long the broker may wait for a record with [`FetchStrategy::AtOnce`], in milliseconds.
-const LONG_WAIT_MS: u64 = 500;
-
 /// Number of queued records from which on a consumer with [`FetchStrategy::AtOnce`] pauses; the client library's default.
 const QUEUED_RECORDS: u64 = 100_000;
 
@@ -31,15 +28,14 @@ impl FetchSettings {
     /// Chooses the settings for a strategy. To collect records, a consumer pauses after each answer that has any: they are
     /// still in its queue when it decides whether to ask again. It does not ask more often than batches are formed.
     pub(super) fn new(strategy: FetchStrategy, limits: BatchLimits, config: &ConsumerConfig) -> Self {
+        let wait_ms = config.fetch_wait_ms();
         match strategy {
             FetchStrategy::Collect => {
                 let between_batches_ms = u64::try_from(config.linger(limits).as_millis()).unwrap_or(u64::MAX);
                 let pause_ms = config.fetch_pause_ms.max(between_batches_ms).min(LONGEST_PAUSE_MS);
-                Self { wait_ms: config.fetch_wait_ms(), queued_records: 1, pause_ms }
+                Self { wait_ms, queued_records: 1, pause_ms }
             }
-            FetchStrategy::AtOnce => {
-                Self { wait_ms: LONG_WAIT_MS, queued_records: QUEUED_RECORDS, pause_ms: QUEUE_PAUSE_MS }
-            }
+            FetchStrategy::AtOnce => Self { wait_ms, queued_records: QUEUED_RECORDS, pause_ms: QUEUE_PAUSE_MS },
         }
     }
 }
@@ -61,7 +57,7 @@ mod tests {
         assert_eq!(collecting, FetchSettings { wait_ms: 70, queued_records: 1, pause_ms: 9 });
         assert_eq!(FetchSettings::new(FetchStrategy::Collect, limits(30), &config).pause_ms, 30);
         let at_once = FetchSettings::new(FetchStrategy::AtOnce, limits(30), &config);
-        assert!(at_once.queued_records > 1_000 && at_once.wait_ms > 70);
+        assert!(at_once.queued_records > 1_000 && at_once.wait_ms == 70);
     }
 
     #[test]

@@ -69,6 +69,27 @@ impl ControlStore {
         partitions.map(Checkpoint).map_err(postgres_error("decoding a checkpoint"))
     }
 
+    /// Loads the checkpoints of all generations of all projections, by projection and generation. Those without any are
+    /// left out.
+    ///
+    /// # Errors
+    /// [`ControlError`] when Postgres does not answer.
+    pub(in crate::runtime) async fn load_all_checkpoints(
+        &self,
+    ) -> Result<BTreeMap<(String, ReadModelGeneration), Checkpoint>, ControlError> {
+        let rows = sqlx::query(include_str!("checkpoint/load_all.sql"))
+            .fetch_all(self.pool())
+            .await
+            .map_err(postgres_error("reading checkpoints"))?;
+        let mut all = BTreeMap::<_, Checkpoint>::new();
+        for row in &rows {
+            let decoded = generation_from_row(row).and_then(|key| Ok((key, partition_from_row(row)?)));
+            let (key, (partition, checkpoint)) = decoded.map_err(postgres_error("decoding a checkpoint"))?;
+            all.entry(key).or_default().0.insert(partition, checkpoint);
+        }
+        Ok(all)
+    }
+
     /// Moves checkpoints forward, never back: a late write of a worker that lost its partitions changes nothing.
     pub(in crate::runtime) async fn save_checkpoint(
         connection: &mut PgConnection,
@@ -99,6 +120,11 @@ impl ControlStore {
             .map(drop)
             .map_err(postgres_error("saving checkpoints"))
     }
+}
+
+fn generation_from_row(row: &PgRow) -> Result<(String, ReadModelGeneration), sqlx::Error> {
+    let generation = ReadModelGeneration::try_new(row.try_get("generation")?);
+    Ok((row.try_get("projection")?, generation.map_err(|error| sqlx::Error::Decode(error.into()))?))
 }
 
 fn partition_from_row(row: &PgRow) -> Result<((String, i32), PartitionCheckpoint), sqlx::Error> {

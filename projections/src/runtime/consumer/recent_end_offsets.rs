@@ -1,0 +1,59 @@
+//! The end offsets that the lag was measured with last, so that the workers' checks for stalled partitions need no clients
+//! of Kafka of their own.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Mutex, PoisonError},
+    time::Instant,
+};
+
+use super::{EndOffsets, stall_detector::TopicPartition};
+
+/// The newest end offset of each partition that this process has fetched, and when. Partitions only grow, so that with older
+/// ends a stall is found later, but none is found that is not there.
+#[derive(Debug, Default)]
+pub(in crate::runtime) struct RecentEndOffsets {
+    latest: Mutex<BTreeMap<TopicPartition, (i64, Instant)>>,
+}
+
+impl RecentEndOffsets {
+    /// Records what a request of the time `fetched_at` has returned.
+    pub(in crate::runtime) fn record(&self, ends: &EndOffsets, fetched_at: Instant) {
+        let recorded = ends.iter().map(|(partition, end)| (partition.clone(), (*end, fetched_at)));
+        self.latest.lock().unwrap_or_else(PoisonError::into_inner).extend(recorded);
+    }
+
+    /// The offsets of these topics that were fetched after `since`; `None` if some are older, or without one of the topics.
+    pub(super) fn find(&self, topics: &[String], since: Instant) -> Option<EndOffsets> {
+        let latest = self.latest.lock().unwrap_or_else(PoisonError::into_inner);
+        let of_topics = || latest.iter().filter(|((topic, _), _)| topics.contains(topic));
+        let has_topic = |topic: &String| of_topics().any(|((found, _), _)| found == topic);
+        let is_complete = topics.iter().all(has_topic) && of_topics().all(|(_, (_, at))| *at >= since);
+        is_complete.then(|| of_topics().map(|(partition, (end, _))| (partition.clone(), *end)).collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    fn ends(topic: &str, end: i64) -> EndOffsets {
+        EndOffsets::from([((topic.to_owned(), 0), end)])
+    }
+
+    #[test]
+    fn recent_offsets_of_all_requested_topics_are_found() {
+        let (recent, first) = (RecentEndOffsets::default(), Instant::now());
+        let second = first + Duration::from_secs(1);
+        let topics = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
+        assert_eq!(recent.find(&topics(&["one"]), first), None);
+        recent.record(&ends("one", 5), first);
+        recent.record(&ends("two", 7), second);
+        assert_eq!(recent.find(&topics(&["one"]), first), Some(ends("one", 5)));
+        assert_eq!(recent.find(&topics(&["one", "three"]), first), None);
+        assert_eq!(recent.find(&topics(&["one", "two"]), second), None);
+        assert_eq!(recent.find(&topics(&["two"]), second), Some(ends("two", 7)));
+    }
+}
