@@ -1,4 +1,4 @@
-//! Rate limits. They are per minute, so a slow run would never reach them; therefore these tests run alone.
+//! Rate limits. They are per minute, so a slow run would never reach them; therefore this test runs alone.
 
 use reqwest::StatusCode;
 use serde_json::{Value, json};
@@ -7,9 +7,18 @@ use tests::{
     SignedInUser, build_request, error_code, run_alone,
 };
 
+/// Each product has limits of its own; together they start in little more than the time of one.
 #[tokio::test]
-async fn a_rate_limited_request_is_answered_with_the_time_to_retry() {
+async fn rate_limits_hold_for_requests_of_every_kind() {
     run_alone();
+    tokio::join!(
+        a_rate_limited_request_is_answered_with_the_time_to_retry(),
+        documents_over_a_websocket_count_as_requests(),
+        charges_grow_with_cost_and_a_user_is_one_caller_for_all_companies(),
+    );
+}
+
+async fn a_rate_limited_request_is_answered_with_the_time_to_retry() {
     let mut environment = EnvironmentVariables::new();
     for (variable, value) in [("PER_ADDRESS", "5"), ("PER_USER", "20"), ("REFUSED_TOKENS", "3")] {
         environment.insert(format!("MEDHUB__LIMITS__{variable}"), value.into());
@@ -54,9 +63,7 @@ async fn a_rate_limited_request_is_answered_with_the_time_to_retry() {
     assert_eq!(guesses, [401, 401, 401, 429, 429]);
 }
 
-#[tokio::test]
 async fn documents_over_a_websocket_count_as_requests() {
-    run_alone();
     let environment = EnvironmentVariables::from([("MEDHUB__LIMITS__PER_USER".into(), "6".into())]);
     let product = ProductInstance::start_with(environment).await;
     let ann = SignedInUser::login(&product, "ann", None).await;
@@ -91,9 +98,7 @@ async fn editor_messages_count_as_requests(product: &ProductHandle) {
     assert!(code == 4429 && reason.contains("too many"), "{code} {reason}");
 }
 
-#[tokio::test]
 async fn charges_grow_with_cost_and_a_user_is_one_caller_for_all_companies() {
-    run_alone();
     let limits = [("PER_ADDRESS", "200"), ("PER_USER", "40"), ("REFUSED_TOKENS", "3"), ("EVENTS_PER_REQUEST", "10")];
     let environment =
         limits.map(|(variable, value)| (format!("MEDHUB__LIMITS__{variable}"), value.to_owned())).into_iter().collect();

@@ -24,7 +24,6 @@ struct RelayLatencyFixture {
 
 impl RelayLatencyFixture {
     async fn new() -> Self {
-        run_alone();
         let environment = FaultEnvironment::new(engines().await).await.unwrap();
         let relays = RelayPair::start(&environment).unwrap();
         relays.wait_until_published(0, START_TIMEOUT).await.unwrap();
@@ -43,7 +42,17 @@ impl RelayLatencyFixture {
     }
 }
 
+/// At the same time, each with a log and a pair of relays of its own, which start for longer than is measured.
 #[tokio::test]
+async fn only_open_appends_delay_the_relay_and_no_longer_than_they_are_open() {
+    run_alone();
+    tokio::join!(
+        idle_foreign_transactions_delay_no_event(),
+        the_relay_passes_the_gap_of_a_rolled_back_append_within_1_s(),
+        an_open_append_holds_back_later_events_until_it_commits(),
+    );
+}
+
 async fn idle_foreign_transactions_delay_no_event() {
     let mut fixture = RelayLatencyFixture::new().await;
     let foreign = ForeignTransactions::open(&fixture.environment.url).await.unwrap();
@@ -55,7 +64,6 @@ async fn idle_foreign_transactions_delay_no_event() {
     assert!(delays.iter().all(|delay| *delay < LATENCY_LIMIT), "{delays:?}");
 }
 
-#[tokio::test]
 async fn the_relay_passes_the_gap_of_a_rolled_back_append_within_1_s() {
     let mut fixture = RelayLatencyFixture::new().await;
     let mut rolled_back = AppendWriter::new(
@@ -81,7 +89,6 @@ async fn the_relay_passes_the_gap_of_a_rolled_back_append_within_1_s() {
     assert!(last > u64::try_from(log.len()).unwrap(), "there was no gap");
 }
 
-#[tokio::test]
 async fn an_open_append_holds_back_later_events_until_it_commits() {
     let mut fixture = RelayLatencyFixture::new().await;
     let mut slow = AppendWriter::new(

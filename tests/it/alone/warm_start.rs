@@ -9,12 +9,13 @@ use tests::{
     stack_processes::{filter_running, find_command_lines, list_processes},
 };
 
+/// Limit for the start of all engines and the product.
 const WARM_START_LIMIT: Duration = Duration::from_secs(15);
 
 #[tokio::test]
 async fn a_stopped_stack_leaves_no_process_and_restarts_in_time_with_its_data_and_ports() {
     run_alone();
-    let stack = TestStack::start_engines().await;
+    let stack = TestStack::start().await;
     engine_marks::write_mark(&stack, "stopped").await.unwrap();
     let (before, processes) = (stack.state(), list_processes(&stack));
     let (stack, status) = stack.stop().await;
@@ -26,16 +27,10 @@ async fn a_stopped_stack_leaves_no_process_and_restarts_in_time_with_its_data_an
     assert!(started.elapsed() < WARM_START_LIMIT, "{:?}", started.elapsed());
     assert_eq!(stack.state().ports, before.ports);
     engine_marks::check_mark(&stack, "stopped").await.unwrap();
+    a_killed_product_is_restarted(&stack).await;
 }
 
-#[tokio::test]
-async fn a_stack_with_the_product_restarts_in_time_and_a_killed_product_is_restarted() {
-    run_alone();
-    let (stack, status) = TestStack::start().await.stop().await;
-    assert!(status.success(), "{status}");
-    let started = Instant::now();
-    let stack = stack.restart().await;
-    assert!(started.elapsed() < WARM_START_LIMIT, "{:?}", started.elapsed());
+async fn a_killed_product_is_restarted(stack: &TestStack) {
     let product = stack.state().processes[PRODUCT].identity.unwrap();
     product.send_signal(Signal::SIGKILL);
     eventually(async || match stack.state().processes[PRODUCT].identity {
