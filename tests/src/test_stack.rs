@@ -16,8 +16,8 @@ use nix::sys::signal::Signal;
 use tokio::sync::OnceCell;
 
 use crate::{
-    ProductHandle, blocking::run_blocking, failure::or_fail, medhub_local, test_database, test_folder::TestFolder,
-    test_turn,
+    ProductHandle, blocking::run_blocking, failure::or_fail, medhub_local, stack_processes::list_processes,
+    test_database, test_folder::TestFolder, test_turn,
 };
 
 /// Includes the time to fetch engines at the first start.
@@ -28,7 +28,7 @@ const POLL_INTERVAL: Duration = Duration::from_millis(20);
 /// Environment variables for the program, in addition to those of this process.
 pub type EnvironmentVariables = BTreeMap<String, String>;
 
-/// Running engines. Dropping the stack stops them; they also end when this process ends, even by a crash.
+/// Running engines. Dropping the stack kills them; they also end when this process ends, even by a crash.
 ///
 /// Stacks are for tests that kill engines, start and stop them, or change their configuration; such a test counts as
 /// two. All others share engines ([`engines`]) and use a [`crate::ProductInstance`].
@@ -245,13 +245,18 @@ impl Deref for TestStack {
     }
 }
 
+/// Kills `medhub-local`, with which its engines end at once: nothing needs their data any more, and a graceful end takes
+/// seconds.
 impl Drop for TestStack {
     fn drop(&mut self) {
-        if thread::panicking() {
-            // A second panic would abort the whole test program, so this path kills the engines and ignores errors.
-            let _killed = self.child.take().map(|mut child| child.kill().and_then(|()| child.wait()));
-        } else {
-            self.stop_blocking();
+        let Some(mut child) = self.child.take() else { return };
+        // A second panic would abort the whole test program, so a failing test ignores errors.
+        let processes = if thread::panicking() { Vec::new() } else { list_processes(self) };
+        let _killed = child.kill().and_then(|()| child.wait());
+        // Their folder is removed next.
+        let deadline = Instant::now() + STOP_LIMIT;
+        while processes.iter().any(|process| process.is_running()) && Instant::now() < deadline {
+            thread::sleep(POLL_INTERVAL);
         }
     }
 }

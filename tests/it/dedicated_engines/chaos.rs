@@ -10,7 +10,7 @@ use tests::{
 async fn every_read_model_agrees_with_the_log_after_crashes_of_workers_and_stores() {
     let stack = TestStack::start_with(&["--engines-only"], EnvironmentVariables::new()).await;
     let seed = run_seed::read_or_draw_seed().unwrap();
-    let plan = ChaosPlan { seed, events: 4_000, faults: StorageFault::ALL.len(), max_pause_ms: 1_000 };
+    let plan = ChaosPlan { seed, events: 2_000, faults: StorageFault::ALL.len(), max_pause_ms: 1_000 };
 
     let report = chaos::run_plan(&plan, &stack).await.unwrap();
 

@@ -22,10 +22,17 @@ async fn doctor_finds_every_engine_and_the_running_stack() {
     assert!(output.status.success());
 }
 
+/// One stack, since each of its own would start for seconds.
 #[tokio::test]
-async fn an_engine_killed_by_kill_9_is_restarted_with_its_data() {
+async fn whatever_is_killed_by_kill_9_the_engines_come_back_with_their_data_and_no_process_is_left() {
     let stack = TestStack::start_engines().await;
-    engine_marks::write_mark(&stack, "killed").await.unwrap();
+    killed_engines_are_restarted_with_their_data(&stack).await;
+    let stack = kill_9_of_the_supervisor_leaves_no_process_and_no_damage(stack).await;
+    kill_9_of_all_processes_loses_no_acknowledged_data(stack).await;
+}
+
+async fn killed_engines_are_restarted_with_their_data(stack: &TestStack) {
+    engine_marks::write_mark(stack, "killed").await.unwrap();
     for process in stack.state().live_processes() {
         process.send_signal(Signal::SIGKILL);
     }
@@ -33,15 +40,13 @@ async fn an_engine_killed_by_kill_9_is_restarted_with_its_data() {
         let state = stack.state();
         match state.processes.iter().find(|(_, process)| process.restarts == 0) {
             Some((name, _)) => Err(anyhow::anyhow!("{name} was not started again")),
-            None => engine_marks::check_mark(&stack, "killed").await,
+            None => engine_marks::check_mark(stack, "killed").await,
         }
     })
     .await;
 }
 
-#[tokio::test]
-async fn kill_9_of_the_supervisor_leaves_no_process_and_no_damage() {
-    let mut stack = TestStack::start_engines().await;
+async fn kill_9_of_the_supervisor_leaves_no_process_and_no_damage(mut stack: TestStack) -> TestStack {
     engine_marks::write_mark(&stack, "orphaned").await.unwrap();
     let processes = list_processes(&stack);
     stack.kill9_supervisor();
@@ -53,11 +58,10 @@ async fn kill_9_of_the_supervisor_leaves_no_process_and_no_damage() {
     assert_eq!(find_command_lines(stack.data_folder().to_str().unwrap()), Vec::<String>::new());
     let stack = stack.restart().await;
     engine_marks::check_mark(&stack, "orphaned").await.unwrap();
+    stack
 }
 
-#[tokio::test]
-async fn kill_9_of_all_processes_loses_no_acknowledged_data() {
-    let mut stack = TestStack::start_engines().await;
+async fn kill_9_of_all_processes_loses_no_acknowledged_data(mut stack: TestStack) {
     engine_marks::write_mark(&stack, "powerless").await.unwrap();
     stack.kill9_all_processes().await;
     let stack = stack.restart().await;

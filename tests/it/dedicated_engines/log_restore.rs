@@ -7,11 +7,11 @@ use domain::event_store::BatchStore;
 use eventstore::{append::PgBatchStore, topic::KafkaConfig};
 use schemas::registry_client::{RegistryConfig, SchemaRegistryClient};
 use sqlx::{PgPool, postgres::PgPoolOptions};
-use tests::{RunningRelay, TestStack, TopicRecord, log_events::discovered_event, read_records};
+use tests::{EnvironmentVariables, RunningRelay, TestStack, TopicRecord, log_events::discovered_event, read_records};
 
 #[tokio::test]
 async fn a_restored_base_backup_is_refused_even_after_it_has_grown_past_the_published_position() {
-    let stack = TestStack::start_engines().await;
+    let stack = TestStack::start_with(&["--only", "postgres,registry,kafka"], EnvironmentVariables::new()).await;
     let (pool, kafka) = connect_to_log(&stack).await;
     eventstore::schema_migration::migrate(&pool).await.unwrap();
     eventstore::topic::ensure_topics(&kafka).await.unwrap();

@@ -8,7 +8,7 @@ use tests::{
 
 #[tokio::test]
 async fn processes_of_every_role_are_killed_added_and_replaced_under_load_and_nothing_is_lost() {
-    let mut stack = TestStack::start_engines().await;
+    let stack = TestStack::start_engines().await;
     let plan = RollingUpgradePlan { older_program: None, clients: 4, rounds: 1 };
 
     let report = rolling_upgrade::run_rolling_upgrade(&plan, &stack).await.unwrap();
@@ -20,6 +20,4 @@ async fn processes_of_every_role_are_killed_added_and_replaced_under_load_and_no
     // Each process that is told to stop closes its subscriptions, and a client opens them again.
     assert!(report.closed_subscriptions > 0 && report.newer_streams == 3, "{report:?}");
     println!("{}", serde_json::to_string(&report).unwrap());
-    // Nothing needs these engines any more; their graceful end takes long after so many connections.
-    stack.kill9_all_processes().await;
 }

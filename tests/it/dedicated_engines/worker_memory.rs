@@ -28,8 +28,8 @@ const DESCRIPTION_BYTES: usize = 50_000;
 /// How long all workers together may take on a busy machine; nothing is promised about it.
 const CATCH_UP_TIMEOUT: Duration = Duration::from_mins(5);
 
-/// Pause between two probes of the workers' progress: each starts a process and takes time from them.
-const PROBE_PAUSE: Duration = Duration::from_secs(1);
+/// Pause between two probes of the workers' progress: each is a process that takes 0.2 s of processor time.
+const PROBE_PAUSE: Duration = Duration::from_secs(3);
 
 /// Checks that every projection has one worker, which has reached the end of the log.
 async fn check_caught_up(stack: &TestStack) -> anyhow::Result<()> {
