@@ -2,7 +2,7 @@
 // a link to those that `medhub-local fetch manifest-checker` has fetched.
 //
 //   node main.mjs documents FILE..   the YAML documents of all files
-//   node main.mjs schemas FILE..     problems of Kubernetes' manifests, and kinds without a schema
+//   node main.mjs schemas FILE.. [-- FILE..]   for each group: problems of Kubernetes' manifests, and kinds without a schema
 //   node main.mjs compose FILE       problems of a compose file
 //   node main.mjs workflows FILE..   problems of workflows of GitHub
 

@@ -18,19 +18,42 @@ const KINDS_OF_ARGO_CD = ['Application', 'AppProject'];
 const GROUPS_WITHOUT_SCHEMA = ['barmancloud.cnpg.io', 'postgresql.cnpg.io'];
 const SOURCE = new URL('./generated-manifests.ts', import.meta.url).pathname;
 
-export async function checkSchemas(files) {
-  const manifests = readDocuments(files).map((manifest) => ({ manifest, name: describe(manifest), ...locate(manifest) }));
+// Returns a report for each group of files; groups are separated by `--`. The compiler takes seconds to read the types of all kinds, once.
+export async function checkSchemas(args) {
+  const groups = splitGroups(args);
+  const manifests = groups.flatMap((files, group) =>
+    readDocuments(files).map((manifest) => ({ group, manifest, name: describe(manifest), ...locate(manifest) })),
+  );
   const checked = manifests.filter(({ module }) => module !== null);
-  const unchecked = manifests.filter(({ module }) => module === null).map(({ manifest }) => manifest.kind);
   const problems = [];
-  for (const { manifest, name, module } of checked) {
+  for (const { group, manifest, name, module } of checked) {
     const problem = await findInvalidValue(manifest, module);
     if (problem !== null) {
-      problems.push(`${name}: ${problem}`);
+      problems.push({ group, text: `${name}: ${problem}` });
     }
   }
   problems.push(...findUnknownFields(checked));
-  return { checked: checked.length, unchecked: [...new Set(unchecked)].sort(), problems };
+  return groups.map((_, group) => {
+    const isOfGroup = (item) => item.group === group;
+    const unchecked = manifests.filter(({ module }) => module === null).filter(isOfGroup).map(({ manifest }) => manifest.kind);
+    return {
+      checked: checked.filter(isOfGroup).length,
+      unchecked: [...new Set(unchecked)].sort(),
+      problems: problems.filter(isOfGroup).map(({ text }) => text),
+    };
+  });
+}
+
+function splitGroups(args) {
+  const groups = [[]];
+  for (const arg of args) {
+    if (arg === '--') {
+      groups.push([]);
+    } else {
+      groups.at(-1).push(arg);
+    }
+  }
+  return groups;
 }
 
 function describe({ kind, metadata }) {
@@ -93,6 +116,7 @@ function findUnknownFields(manifests) {
   const diagnostics = [...program.getOptionsDiagnostics(), ...program.getGlobalDiagnostics(), ...program.getSemanticDiagnostics()];
   return diagnostics.map(({ file, start, messageText }) => {
     const line = file?.fileName === SOURCE ? file.getLineAndCharacterOfPosition(start).line - imports.length : -1;
-    return `${manifests[line]?.name ?? ''}: ${ts.flattenDiagnosticMessageText(messageText, ' ')}`;
+    const { group, name } = manifests[line] ?? { group: 0, name: '' };
+    return { group, text: `${name}: ${ts.flattenDiagnosticMessageText(messageText, ' ')}` };
   });
 }
