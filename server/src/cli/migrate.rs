@@ -29,7 +29,8 @@ pub(super) struct MigrateArgs {}
 impl MigrateArgs {
     pub(super) async fn run(self, config: &MedhubConfig) -> anyhow::Result<ExitCode> {
         let Self {} = self;
-        let app = engine_clients::open_app_context(config).await?;
+        // The collections of the search have the dimension of the model, whose files only those who embed need.
+        let app = engine_clients::open_app_context_without_model(config)?;
         app.refuse_unusable_poolers(&[BackingService::POSTGRES, BackingService::Lists]).await?;
         run_step("Postgres schema", eventstore::schema_migration::migrate(&app.pool)).await?;
         register_schemas(&app, config).await?;
