@@ -90,7 +90,7 @@ impl FactStore for &InMemoryLog {
                 event_type: fact.event_type.clone(),
                 event_version: fact.event_version.clone(),
                 payload: fact.payload.clone(),
-                metadata: fact.metadata.clone(),
+                metadata: (*fact.metadata).clone(),
             });
             FactOutcome::Recorded
         });

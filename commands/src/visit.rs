@@ -5,10 +5,11 @@ mod known_opportunities;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, sync::Arc};
 
 use cqrs_es::{Aggregate, DomainEvent};
 use domain::{
+    envelope::EventMetadata,
     event_store::{FactOutcome, FactStore, NewFact, StoreError},
     opportunity::Opportunity,
     visit::{ClientEventId, Visit, VisitCommand, VisitEvent, VisitId},
@@ -68,26 +69,23 @@ impl<S: FactStore> VisitRecorder<S> {
         let events: Vec<_> = steps.iter().map(|step| VisitEvent::from(step.command.clone())).collect();
         let unknown = self.find_unknown_opportunities(&events).await?;
         let labels: Vec<_> = events.iter().map(|event| EngagementLabels::new(event, &unknown)).collect();
-        let (metadata, unknown_metadata) = (caller.metadata(), {
-            let mut metadata = caller.metadata();
-            metadata.about_unknown = true;
-            metadata
-        });
+        let metadata = Arc::new(caller.metadata());
+        let unknown_metadata = Arc::new(EventMetadata { about_unknown: true, ..(*metadata).clone() });
         let mut facts = Vec::with_capacity(steps.len());
         for (step, event) in steps.iter().zip(events) {
-            let is_unknown = event.opportunity_id().is_some_and(|id| unknown.contains(&id.to_string()));
+            let is_unknown = event.opportunity_id().is_some_and(|id| unknown.contains(id.as_str()));
             let payload = serde_json::to_string(&event).map_err(|source| BatchAppendError::Corrupt {
                 aggregate_id: step.visit_id.to_string(),
                 sequence: 0,
                 source: source.into(),
             })?;
             facts.push(NewFact {
-                aggregate_id: step.visit_id.to_string(),
+                aggregate_id: step.visit_id.as_str().to_owned(),
                 event_id: event.event_id(&step.visit_id, step.client_event_id.as_ref()),
                 event_type: event.event_type(),
                 event_version: event.event_version(),
                 payload,
-                metadata: if is_unknown { unknown_metadata.clone() } else { metadata.clone() },
+                metadata: Arc::clone(if is_unknown { &unknown_metadata } else { &metadata }),
             });
         }
         let outcomes = self.append_with_retry(&facts).await?;

@@ -90,7 +90,7 @@ impl RawEnvelope {
 }
 
 /// Who and what caused an event.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(default)]
 pub struct EventMetadata {
     /// The tenant that owns the event; empty means [`PUBLIC_TENANT`](crate::value::PUBLIC_TENANT).

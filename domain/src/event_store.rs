@@ -6,6 +6,7 @@
 use std::{
     collections::{HashMap, HashSet},
     future::Future,
+    sync::Arc,
 };
 
 use cqrs_es::{Aggregate, AggregateError, EventStore, persist::EventStoreAggregateContext};
@@ -152,8 +153,8 @@ pub struct NewFact {
     pub event_version: String,
     /// The event as JSON text.
     pub payload: String,
-    /// Who and what caused it.
-    pub metadata: EventMetadata,
+    /// Who and what caused it; facts of one request share it.
+    pub metadata: Arc<EventMetadata>,
 }
 
 /// The outcome of appending a fact.

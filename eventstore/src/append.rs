@@ -1,6 +1,7 @@
 //! Appends to many streams in one statement: events of imports, and facts.
 
 mod event_columns;
+mod fact_columns;
 mod facts;
 
 use domain::{
