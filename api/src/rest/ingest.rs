@@ -21,6 +21,7 @@
 //! preference is ignored (RFC 7240) and the response is 200, once the events are recorded.
 
 mod enqueued_request;
+mod field_key;
 mod ingest_body;
 mod ingest_config;
 mod ingest_event;

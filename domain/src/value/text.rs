@@ -25,7 +25,8 @@ macro_rules! text_value {
                 if text.is_empty() {
                     return Err($crate::value::InvalidValue::Empty { what: $what });
                 }
-                if text.chars().count() > $max {
+                // A text has no more characters than bytes.
+                if text.len() > $max && text.chars().count() > $max {
                     return Err($crate::value::InvalidValue::TooLong { what: $what, max: $max });
                 }
                 let accepts: fn(char) -> bool = $accepts;

@@ -11,11 +11,10 @@ use serde::{
     de::{DeserializeSeed, Error, IgnoredAny, MapAccess, SeqAccess, Visitor},
 };
 
-use super::ingest_event::{EventKind, IngestEvent};
-
-/// Names of an event's fields, in the order of [`RawEvent::fields`].
-const FIELD_NAMES: [&str; 9] =
-    ["type", "id", "sessionId", "pageUrl", "referrer", "targetUrl", "userId", "opportunityId", "at"];
+use super::{
+    field_key::{FIELD_NAMES, FieldKey},
+    ingest_event::{EventKind, IngestEvent},
+};
 
 /// Maximum length of a field name of the client that is quoted in an error, in characters.
 const MAX_QUOTED_CHARS: usize = 60;
@@ -124,15 +123,18 @@ impl RawEvent {
     }
 
     /// Reads the value of a key; records unknown and repeated keys as invalid.
-    fn read_field<'de, A: MapAccess<'de>>(&mut self, key: &str, map: &mut A) -> Result<(), A::Error> {
-        let Some(index) = FIELD_NAMES.iter().position(|field| *field == key) else {
-            map.next_value::<IgnoredAny>()?;
-            self.invalid_field.get_or_insert_with(|| InvalidEventField::new(key, "there is no such field"));
-            return Ok(());
+    fn read_field<'de, A: MapAccess<'de>>(&mut self, key: FieldKey, map: &mut A) -> Result<(), A::Error> {
+        let index = match key {
+            FieldKey::Known(index) => index,
+            FieldKey::Other(key) => {
+                map.next_value::<IgnoredAny>()?;
+                self.invalid_field.get_or_insert_with(|| InvalidEventField::new(&key, "there is no such field"));
+                return Ok(());
+            }
         };
         let value = map.next_value::<RawValue>()?;
         if !matches!(self.fields[index], RawValue::Absent) {
-            self.invalid_field.get_or_insert_with(|| InvalidEventField::new(key, "it is given twice"));
+            self.invalid_field.get_or_insert_with(|| InvalidEventField::new(FIELD_NAMES[index], "it is given twice"));
         }
         self.fields[index] = value;
         Ok(())
@@ -161,8 +163,8 @@ impl<'de> Visitor<'de> for EventVisitor {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<RawEvent, A::Error> {
         let mut event = RawEvent::default();
-        while let Some(key) = map.next_key::<String>()? {
-            event.read_field(&key, &mut map)?;
+        while let Some(key) = map.next_key::<FieldKey>()? {
+            event.read_field(key, &mut map)?;
         }
         Ok(event)
     }
@@ -273,11 +275,11 @@ impl<'de> Visitor<'de> for RequestSeed {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<RawEvents, A::Error> {
         let (mut single, mut batch) = (RawEvent::default(), None);
-        while let Some(key) = map.next_key::<String>()? {
-            if key == "events" {
+        while let Some(key) = map.next_key::<FieldKey>()? {
+            if matches!(&key, FieldKey::Other(name) if name == "events") {
                 batch = Some(map.next_value_seed(ListSeed { max_events: self.max_events })?);
             } else {
-                single.read_field(&key, &mut map)?;
+                single.read_field(key, &mut map)?;
             }
         }
         Ok(batch.unwrap_or_else(|| RawEvents { events: vec![single], count: 1, is_batch: false }))
