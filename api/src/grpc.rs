@@ -103,12 +103,13 @@ pub fn router(
         .add_service(description().build_v1()?.max_decoding_message_size(MAX_AUXILIARY_MESSAGE_BYTES))
         .add_service(description().build_v1alpha()?.max_decoding_message_size(MAX_AUXILIARY_MESSAGE_BYTES));
     let time_limit = Duration::from_millis(config.request_timeout_ms);
-    let router = services
-        .into_axum_router()
-        .layer(middleware::from_fn_with_state(gate, admission::admit_call))
-        .layer(middleware::from_fn_with_state(time_limit, deadline::enforce_deadline))
-        .layer(middleware::from_fn_with_state(Arc::new(served_calls()?), server_metrics::measure_rpc))
-        .layer(server_span::server_span_layer(ServerProtocol::Grpc));
+    // In one call: each one adds a service that is copied with all inside of it, for each request. The first is the outermost.
+    let router = services.into_axum_router().layer((
+        server_span::server_span_layer(ServerProtocol::Grpc),
+        middleware::from_fn_with_state(Arc::new(served_calls()?), server_metrics::measure_rpc),
+        middleware::from_fn_with_state(time_limit, deadline::enforce_deadline),
+        middleware::from_fn_with_state(gate, admission::admit_call),
+    ));
     Ok((router, HealthMonitor::new(app.clone(), engines, reporter)))
 }
 

@@ -136,16 +136,17 @@ pub(crate) fn routes(rest: RestState, max_body_bytes: usize) -> (Router, Router)
             "/api/v1/documents/{id}/text",
             put(document_text::record_document_text).get(document_text::get_document_text),
         )
-        .layer(DefaultBodyLimit::max(document_text::MAX_TEXT_BYTES))
-        .layer(inflate::inflate_layer(InflatePolicy::UpTo(document_text::MAX_TEXT_BYTES)));
+        .layer((
+            inflate::inflate_layer(InflatePolicy::UpTo(document_text::MAX_TEXT_BYTES)),
+            DefaultBodyLimit::max(document_text::MAX_TEXT_BYTES),
+        ));
     let files = Router::new()
         .route("/api/v1/documents", post(upload::upload_document).get(document::list_documents))
-        .layer(DefaultBodyLimit::max(max_file_bytes))
-        .layer(inflate::inflate_layer(InflatePolicy::Never));
-    let events = Router::new()
-        .route("/ingest", post(ingest::ingest_events))
-        .layer(DefaultBodyLimit::max(max_ingest_bytes))
-        .layer(inflate::inflate_layer(InflatePolicy::UpTo(max_ingest_bytes)));
+        .layer((inflate::inflate_layer(InflatePolicy::Never), DefaultBodyLimit::max(max_file_bytes)));
+    let events = Router::new().route("/ingest", post(ingest::ingest_events)).layer((
+        inflate::inflate_layer(InflatePolicy::UpTo(max_ingest_bytes)),
+        DefaultBodyLimit::max(max_ingest_bytes),
+    ));
     let rest = Arc::new(rest);
     (plain.merge(texts).merge(events).with_state(Arc::clone(&rest)), files.with_state(rest))
 }

@@ -141,30 +141,39 @@ pub fn router(
         }
         let (rest, files) = rest::routes(rest, config.max_body_bytes);
         let reads = middleware::from_fn_with_state(gate.clone(), admission::admit_read);
-        let (rest, files) = (rest.layer(reads.clone()), files.layer(reads));
         let guard = middleware::from_fn_with_state(gate, admission::admit_request);
         let measure = middleware::from_fn_with_state(state.objectives.clone(), service_objectives::measure_request);
+        let memory = BodyMemory::new(config.max_body_memory_bytes);
+        let memory = middleware::from_fn_with_state(memory, body_memory::limit_body_memory);
+        let inflate = inflate::inflate_layer(InflatePolicy::UpTo(config.max_body_bytes));
+        // In one call for each group of routes: every call of `layer` adds a service that is copied with all inside of it, for
+        // each request and for each middleware around it. The first one of a tuple is the outermost.
         let graphql = Router::new()
             .route("/graphql", get(graphql_websocket::serve_graphql_get).post(graphql_handler::execute_post))
             .route("/together/{proposal_id}", get(shared_editing::open_room_socket))
-            .layer(inflate::inflate_layer(InflatePolicy::UpTo(config.max_body_bytes)))
+            .layer((measure.clone(), guard.clone(), memory.clone(), inflate))
             .with_state(state.clone());
-        let memory = BodyMemory::new(config.max_body_memory_bytes);
-        let memory = middleware::from_fn_with_state(memory, body_memory::limit_body_memory);
-        api_routes = graphql.merge(rest);
-        api_routes = api_routes.layer(memory).merge(files).layer(guard).layer(measure);
+        let rest = rest.layer((measure.clone(), guard.clone(), memory, reads.clone()));
+        api_routes = graphql.merge(rest).merge(files.layer((measure, guard, reads)));
         public_routes = public_routes
             .route("/playground.js", get(playground::serve_start_script))
             .route("/assets/{file}", get(assets::serve_asset));
     }
     let public_routes = public_routes.with_state(state).fallback(not_found);
-    api_routes
-        .merge(public_routes.layer(middleware::from_fn_with_state(limiter, admission::admit_public_request)))
-        .layer(DefaultBodyLimit::max(config.max_body_bytes))
-        .layer(cors_layer(config))
-        .layer(middleware::from_fn_with_state(config.request_timeout() + TRANSFER_ALLOWANCE, enforce_request_timeout))
-        .layer(middleware::from_fn(server_metrics::measure_http_request))
-        .layer(server_span::server_span_layer(ServerProtocol::Http))
+    let public_guard = middleware::from_fn_with_state(limiter, admission::admit_public_request);
+    let routes = api_routes.merge(public_routes.layer(public_guard));
+    // Without origins there is nothing to allow, and every response would say so in some 380 bytes.
+    let routes = match cors_layer(config) {
+        Some(cors) => routes.layer(cors),
+        None => routes,
+    };
+    let time_limit = config.request_timeout() + TRANSFER_ALLOWANCE;
+    routes.layer((
+        server_span::server_span_layer(ServerProtocol::Http),
+        middleware::from_fn(server_metrics::measure_http_request),
+        middleware::from_fn_with_state(time_limit, enforce_request_timeout),
+        DefaultBodyLimit::max(config.max_body_bytes),
+    ))
 }
 
 /// Response headers that pages of other origins may read.
@@ -208,18 +217,22 @@ const ALLOWED_HEADERS: [HeaderName; 17] = [
     rest::PREFER,
 ];
 
-/// Allows requests from pages of the configured origins; without a configured origin, of none.
-fn cors_layer(config: &HttpConfig) -> CorsLayer {
+/// Allows requests from pages of the configured origins; `None` without any, since browsers then refuse all by themselves.
+fn cors_layer(config: &HttpConfig) -> Option<CorsLayer> {
     let origins = config.cors_origins.split(',').filter_map(|origin| HeaderValue::from_str(origin.trim()).ok());
     let origins: Vec<_> = origins.filter(|origin| !origin.is_empty()).collect();
-    CorsLayer::new()
+    if origins.is_empty() {
+        return None;
+    }
+    let layer = CorsLayer::new()
         .allow_origin(AllowOrigin::list(origins))
         .allow_methods([Method::GET, Method::HEAD, Method::POST, Method::PUT, Method::DELETE])
         .allow_headers(ALLOWED_HEADERS)
         .expose_headers(EXPOSED_HEADERS)
         // `sendBeacon` always sends credentials, although nothing here uses cookies.
         .allow_credentials(true)
-        .max_age(Duration::from_mins(10))
+        .max_age(Duration::from_mins(10));
+    Some(layer)
 }
 
 /// Ends requests that take too long with 503. Uploads have their own limits: they may last while data arrives.

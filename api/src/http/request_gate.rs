@@ -30,10 +30,12 @@ use crate::{
 pub(crate) const TENANT_HEADER: HeaderName = HeaderName::from_static("x-medhub-tenant");
 
 /// Authenticates callers, applies their rate limits, and limits the requests that are worked on. Cheap to clone; every
-/// request clones it.
+/// request clones it several times.
 #[derive(Clone)]
-pub struct RequestGate {
-    authenticator: Arc<Authenticator>,
+pub struct RequestGate(Arc<RequestGateState>);
+
+struct RequestGateState {
+    authenticator: Authenticator,
     limiter: RateLimiter,
     load_shedder: LoadShedder,
 }
@@ -55,7 +57,7 @@ pub(crate) enum AdmissionError {
 impl RequestGate {
     /// Creates a gate.
     pub fn new(authenticator: Authenticator, limiter: RateLimiter, load_shedder: LoadShedder) -> Self {
-        Self { authenticator: Arc::new(authenticator), limiter, load_shedder }
+        Self(Arc::new(RequestGateState { authenticator, limiter, load_shedder }))
     }
 
     /// A gate without rate limits, over the default configuration.
@@ -83,7 +85,7 @@ impl RequestGate {
         credentials: &Credentials,
         address: &ClientAddress,
     ) -> Result<(Principal, Option<RateLimitStatus>), AdmissionError> {
-        let checked = match self.authenticator.check_credentials(credentials).await {
+        let checked = match self.0.authenticator.check_credentials(credentials).await {
             Ok(checked) => checked,
             Err(error) => return Err(self.charge_refused_credentials(error, address).await),
         };
@@ -91,7 +93,7 @@ impl RequestGate {
             return self.admit_unknown_key(checked, address).await;
         };
         let rate_limit = self.charge(&subject, address, 1).await?;
-        match self.authenticator.load_principal(checked).await {
+        match self.0.authenticator.load_principal(checked).await {
             Ok(principal) => Ok((principal, rate_limit)),
             Err(error) => Err(self.charge_refused_credentials(error, address).await),
         }
@@ -118,7 +120,7 @@ impl RequestGate {
         match subject {
             RateLimitSubject::Unlimited => Ok(None),
             RateLimitSubject::Address | RateLimitSubject::User(_) | RateLimitSubject::Key(_) => {
-                self.load_shedder.admit(priority).await.map(Some)
+                self.0.load_shedder.admit(priority).await.map(Some)
             }
         }
     }
@@ -128,13 +130,13 @@ impl RequestGate {
         key: CheckedCredentials,
         address: &ClientAddress,
     ) -> Result<(Principal, Option<RateLimitStatus>), AdmissionError> {
-        let rate_limit = self.limiter.charge_unverified_credential(address).await;
+        let rate_limit = self.0.limiter.charge_unverified_credential(address).await;
         if let Some(rate_limit) = rate_limit.filter(RateLimitStatus::is_exceeded) {
             return Err(AdmissionError::RateLimited(rate_limit));
         }
         // Nothing is refunded while the event store is unavailable, so that retries do not add to its load.
-        let principal = self.authenticator.load_principal(key).await?;
-        self.limiter.refund_unverified_credential(address).await;
+        let principal = self.0.authenticator.load_principal(key).await?;
+        self.0.limiter.refund_unverified_credential(address).await;
         let rate_limit = self.charge(&principal.rate_limit_subject, address, 1).await?;
         Ok((principal, rate_limit))
     }
@@ -143,7 +145,7 @@ impl RequestGate {
         if matches!(error, AuthenticationError::Unavailable(_)) {
             return error.into();
         }
-        match self.limiter.charge_unverified_credential(address).await {
+        match self.0.limiter.charge_unverified_credential(address).await {
             Some(rate_limit) if rate_limit.is_exceeded() => AdmissionError::RateLimited(rate_limit),
             Some(_) | None => error.into(),
         }
@@ -152,7 +154,7 @@ impl RequestGate {
     /// Returns a principal for another request of a caller that was authenticated before, with its current authority.
     pub(crate) async fn reauthenticate(&self, previous: &Principal) -> Result<Principal, AuthenticationError> {
         let mut principal = previous.with_new_correlation();
-        principal.sender.authority = self.authenticator.load_authority(previous).await?;
+        principal.sender.authority = self.0.authenticator.load_authority(previous).await?;
         Ok(principal)
     }
 
@@ -172,7 +174,7 @@ impl RequestGate {
         address: &ClientAddress,
         query_cost: usize,
     ) -> Result<Option<RateLimitStatus>, AdmissionError> {
-        match self.limiter.requests_for_query_cost(query_cost) {
+        match self.0.limiter.requests_for_query_cost(query_cost) {
             0 => Ok(None),
             cost => self.charge(&principal.rate_limit_subject, address, cost).await,
         }
@@ -185,7 +187,7 @@ impl RequestGate {
         address: &ClientAddress,
         cost: u32,
     ) -> Result<Option<RateLimitStatus>, AdmissionError> {
-        match self.limiter.charge(subject, address, cost).await {
+        match self.0.limiter.charge(subject, address, cost).await {
             Some(rate_limit) if rate_limit.is_exceeded() => Err(AdmissionError::RateLimited(rate_limit)),
             rate_limit => Ok(rate_limit),
         }
@@ -196,7 +198,7 @@ impl RequestGate {
         &self,
         address: &ClientAddress,
     ) -> Result<Option<RateLimitStatus>, AdmissionError> {
-        match self.limiter.charge_public_request(PublicRoute::Other, address) {
+        match self.0.limiter.charge_public_request(PublicRoute::Other, address) {
             Some(rate_limit) if rate_limit.is_exceeded() => Err(AdmissionError::RateLimited(rate_limit)),
             rate_limit => Ok(rate_limit),
         }
@@ -204,7 +206,7 @@ impl RequestGate {
 
     /// The address of the client, from the forwarding headers where they are trusted.
     pub(crate) fn client_address(&self, headers: &HeaderMap, connected: Option<SocketAddr>) -> ClientAddress {
-        ClientAddress::from_request(headers, connected, self.limiter.trusts_forwarded())
+        ClientAddress::from_request(headers, connected, self.0.limiter.trusts_forwarded())
     }
 
     /// A meter that charges this request for more than the one request counted on admission.
@@ -214,23 +216,25 @@ impl RequestGate {
         address: &ClientAddress,
         rate_limit: Option<RateLimitStatus>,
     ) -> RequestMeter {
-        RequestMeter {
+        RequestMeter(Arc::new(RequestMeterState {
             gate: self.clone(),
             subject: principal.rate_limit_subject.clone(),
             address: address.clone(),
-            status: Arc::new(Mutex::new(rate_limit)),
-        }
+            status: Mutex::new(rate_limit),
+        }))
     }
 }
 
 /// Charges the cost of a request as soon as it is known. Handlers find the meter in the request's extensions; the
 /// response reports the rate limit's status from it.
 #[derive(Clone)]
-pub(crate) struct RequestMeter {
+pub(crate) struct RequestMeter(Arc<RequestMeterState>);
+
+struct RequestMeterState {
     gate: RequestGate,
     subject: RateLimitSubject,
     address: ClientAddress,
-    status: Arc<Mutex<Option<RateLimitStatus>>>,
+    status: Mutex<Option<RateLimitStatus>>,
 }
 
 impl RequestMeter {
@@ -239,24 +243,25 @@ impl RequestMeter {
         if cost == 0 {
             return Ok(());
         }
-        let rate_limit = self.gate.charge(&self.subject, &self.address, cost).await?;
-        *self.status.lock().unwrap_or_else(PoisonError::into_inner) = rate_limit;
+        let meter = &*self.0;
+        let rate_limit = meter.gate.charge(&meter.subject, &meter.address, cost).await?;
+        *meter.status.lock().unwrap_or_else(PoisonError::into_inner) = rate_limit;
         Ok(())
     }
 
     /// [`Self::charge`] for a batch of this many events.
     pub(crate) async fn charge_events(&self, events: usize) -> Result<(), AdmissionError> {
-        self.charge(self.gate.limiter.requests_for_events(events)).await
+        self.charge(self.0.gate.0.limiter.requests_for_events(events)).await
     }
 
     /// [`Self::charge`] for a GraphQL document of this cost.
     pub(crate) async fn charge_query_cost(&self, query_cost: usize) -> Result<(), AdmissionError> {
-        self.charge(self.gate.limiter.requests_for_query_cost(query_cost)).await
+        self.charge(self.0.gate.0.limiter.requests_for_query_cost(query_cost)).await
     }
 
     /// The rate limit's status after the latest charge.
     pub(crate) fn rate_limit_status(&self) -> Option<RateLimitStatus> {
-        *self.status.lock().unwrap_or_else(PoisonError::into_inner)
+        *self.0.status.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -7,7 +7,7 @@ use axum::{
     middleware::Next,
     response::Response,
 };
-use metrics::{gauge, histogram};
+use metrics::{Gauge, gauge, histogram};
 
 use super::server_span::{UNTRACED_SERVICE, known_method};
 
@@ -50,20 +50,22 @@ struct HttpMeasurement {
     route: String,
     status: u16,
     started: Instant,
+    active: Gauge,
 }
 
 impl HttpMeasurement {
     fn start(request: &Request) -> Self {
         let method = known_method(request.method());
         let route = request.extensions().get::<MatchedPath>().map_or(NO_ROUTE, MatchedPath::as_str).to_owned();
-        gauge!("http_server_active_requests", "http_request_method" => method).increment(1.0);
-        Self { method, route, status: CLIENT_GONE, started: Instant::now() }
+        let active = gauge!("http_server_active_requests", "http_request_method" => method);
+        active.increment(1.0);
+        Self { method, route, status: CLIENT_GONE, started: Instant::now(), active }
     }
 }
 
 impl Drop for HttpMeasurement {
     fn drop(&mut self) {
-        gauge!("http_server_active_requests", "http_request_method" => self.method).decrement(1.0);
+        self.active.decrement(1.0);
         histogram!(
             "http_server_request_duration_seconds",
             "http_request_method" => self.method,

@@ -1,10 +1,9 @@
 //! GraphQL over HTTP (draft of "GraphQL over HTTP", 2025): any document by POST, queries by GET.
 
-use async_graphql::{Request, parser::types::OperationType};
+use async_graphql::{Request as GraphQlRequest, parser::types::OperationType};
 use axum::{
-    Extension,
     body::Bytes,
-    extract::{Query, State, rejection::BytesRejection},
+    extract::{FromRequest, Query, Request, State},
     http::{HeaderMap, HeaderValue, StatusCode, Uri, header},
     response::{IntoResponse, Response},
 };
@@ -26,19 +25,19 @@ use crate::{
 ///
 /// The content type must be JSON: browsers then send a preflight before a request from another site. Batches are not
 /// supported, as they would multiply every limit.
-pub(super) async fn execute_post(
-    State(state): State<HttpState>,
-    Extension(principal): Extension<Principal>,
-    Extension(meter): Extension<RequestMeter>,
-    headers: HeaderMap,
-    body: Result<Bytes, BytesRejection>,
-) -> Response {
-    let media_type = AcceptedMediaTypes::from_headers(&headers).response;
-    if !is_utf8_json(&headers) {
+pub(super) async fn execute_post(State(state): State<HttpState>, mut request: Request) -> Response {
+    // Taken out of the request: extractors would copy them, and all headers.
+    let extensions = request.extensions_mut();
+    let (Some(principal), Some(meter)) = (extensions.remove::<Principal>(), extensions.remove::<RequestMeter>()) else {
+        tracing::error!("a request was not admitted before it is executed");
+        return StatusCode::INTERNAL_SERVER_ERROR.into_response();
+    };
+    let media_type = AcceptedMediaTypes::from_headers(request.headers()).response;
+    if !is_utf8_json(request.headers()) {
         let error_response = invalid_query_response("the content type is not application/json in UTF-8");
         return media_type.respond_with_status(StatusCode::UNSUPPORTED_MEDIA_TYPE, error_response);
     }
-    let body = match body {
+    let body = match Bytes::from_request(request, &()).await {
         Ok(body) => body,
         Err(rejection) => {
             return media_type.respond_with_status(rejection.status(), invalid_query_response(rejection.body_text()));
@@ -92,7 +91,7 @@ pub(super) async fn execute_get(
 
 fn prepare_document(
     state: &HttpState,
-    request: Result<Request, GraphQlRequestError>,
+    request: Result<GraphQlRequest, GraphQlRequestError>,
     media_type: ResponseMediaType,
 ) -> Result<PreparedDocument, Box<Response>> {
     let Some(graphql) = &state.graphql else { return Err(Box::new(StatusCode::NOT_FOUND.into_response())) };
