@@ -40,6 +40,9 @@ impl ChangeFeed {
 
     /// Publishes the changes that were not published before, in order; returns their number.
     pub(super) async fn publish_changes(&self, changes: &[ChangeNotification]) -> Result<u64, ProjectionError> {
+        if changes.is_empty() {
+            return Ok(0);
+        }
         let script = self.client.load_script(&PUBLISH_SCRIPT).await.map_err(classify_error)?;
         let calls = self.publish_calls(script, changes)?;
         let mut published = 0;
@@ -123,7 +126,7 @@ mod tests {
         let mut changes: Vec<_> =
             tenants.map(|tenant| ChangeNotification { tenant_id: tenant.to_owned(), ..event.clone() }).into();
         changes.extend(std::iter::repeat_n(event, CHANGES_PER_CALL + 1));
-        let calls = feed.publish_calls(LoadedScript::not_loaded(&PUBLISH_SCRIPT), &changes).unwrap();
+        let calls = feed.publish_calls(LoadedScript::for_test(&PUBLISH_SCRIPT), &changes).unwrap();
         assert_eq!(calls.iter().map(|call| call.keys().len()).collect::<Vec<_>>(), [1, 2, 1, 1, CHANGES_PER_CALL, 1]);
         for call in &calls {
             assert!(call.keys().iter().all(|key| key_slot(key) == key_slot(&call.keys()[0])), "{call:?}");

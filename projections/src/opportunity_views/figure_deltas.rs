@@ -73,11 +73,11 @@ impl fmt::Display for FigureKey {
 /// Changes by key and field. A list, because nearly all events change few figures: a map of maps would allocate more than
 /// it contains.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct FigureDeltas(Vec<FigureChange>);
+pub(super) struct FigureDeltas(Vec<KeyedDelta>);
 
 /// A number to add to a field of a key.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct FigureChange {
+pub(super) struct KeyedDelta {
     pub(super) key: FigureKey,
     pub(super) field: Cow<'static, str>,
     pub(super) delta: i64,
@@ -85,7 +85,7 @@ pub(super) struct FigureChange {
 
 impl FigureDeltas {
     pub(super) fn add(&mut self, key: FigureKey, field: impl Into<Cow<'static, str>>, delta: i64) {
-        self.0.push(FigureChange { key, field: field.into(), delta });
+        self.0.push(KeyedDelta { key, field: field.into(), delta });
     }
 
     /// The sums of the changes of each field, without those of zero; sorted by key and field.
@@ -104,14 +104,14 @@ impl FigureDeltas {
     }
 
     #[cfg(test)]
-    pub(super) fn iter(&self) -> std::slice::Iter<'_, FigureChange> {
+    pub(super) fn iter(&self) -> std::slice::Iter<'_, KeyedDelta> {
         self.0.iter()
     }
 }
 
 impl IntoIterator for FigureDeltas {
-    type Item = FigureChange;
-    type IntoIter = vec::IntoIter<FigureChange>;
+    type Item = KeyedDelta;
+    type IntoIter = vec::IntoIter<KeyedDelta>;
 
     fn into_iter(self) -> Self::IntoIter {
         self.0.into_iter()

@@ -6,7 +6,7 @@ use domain::envelope::RawEnvelope;
 
 use super::{
     OpportunityViews, ViewChange,
-    figure_deltas::{FigureChange, FigureDeltas, FigureKey},
+    figure_deltas::{FigureDeltas, FigureKey, KeyedDelta},
     key_shard::KeyShard,
     view_state::{StateKind, ViewState},
     view_transition::{ViewTransition, fold_changes},
@@ -104,7 +104,7 @@ impl StreamBatch<'_> {
         // The fields of one key follow each other.
         let mut last_key: Option<FigureKey> = None;
         let mut figures: Vec<FigureDelta> = vec![];
-        for FigureChange { key, field, delta } in deltas {
+        for KeyedDelta { key, field, delta } in deltas {
             let target = match figures.last() {
                 Some(last) if last_key.as_ref() == Some(&key) => Arc::clone(&last.target),
                 _ => self.views.figure_target(&key),

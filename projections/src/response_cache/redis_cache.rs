@@ -137,6 +137,9 @@ impl ResponseCache {
                 *position = change.position.max(*position);
             }
         }
+        if positions.is_empty() {
+            return Ok(());
+        }
         let unavailable = |error| ProjectionError::unavailable(unavailable_error(error));
         let script = self.client.load_script(&RECORD_POSITION).await.map_err(unavailable)?;
         let calls = positions.into_iter().map(|(key, position)| {

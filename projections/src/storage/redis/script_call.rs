@@ -61,7 +61,7 @@ impl LoadedScript {
 
     /// A script that no server has.
     #[cfg(test)]
-    pub(crate) fn not_loaded(script: &'static RedisScript) -> Self {
+    pub(crate) fn for_test(script: &'static RedisScript) -> Self {
         Self::new(script, "digest")
     }
 }
@@ -144,7 +144,7 @@ mod tests {
     static SCRIPT: RedisScript = RedisScript::new("return 1");
 
     fn call(keys: &[&str]) -> ScriptCall {
-        ScriptCall::new(LoadedScript::not_loaded(&SCRIPT), keys)
+        ScriptCall::new(LoadedScript::for_test(&SCRIPT), keys)
     }
 
     #[test]

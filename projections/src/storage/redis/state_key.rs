@@ -19,7 +19,7 @@ impl StateKey {
     /// The key of `name` in the slot of `tag`.
     pub(super) fn new(prefix: &str, tag: &str, name: &str) -> Self {
         let begin = prefix.len() + 1;
-        Self { text: key_text(prefix, tag, name).into(), tag: begin..begin + tag.len() }
+        Self { text: format_key(prefix, tag, name).into(), tag: begin..begin + tag.len() }
     }
 
     /// The whole key.
@@ -38,7 +38,7 @@ impl StateKey {
 }
 
 /// The text of the key of `name` in the slot of `tag`.
-pub(super) fn key_text(prefix: &str, tag: &str, name: &str) -> String {
+pub(super) fn format_key(prefix: &str, tag: &str, name: &str) -> String {
     [prefix, "{", tag, "}:", name].concat()
 }
 

@@ -128,7 +128,7 @@ impl<S: Send> VersionedStateStore<S> {
         let state_keys = group.iter().map(|write| write.key.as_str());
         let target_keys = sums.keys().map(|target| target.key.as_str());
         let keys: Vec<&str> = marker.as_deref().into_iter().chain(state_keys).chain(target_keys).collect();
-        let mut call = ScriptCall::with_capacity(script, &keys, arguments_size(group, &sums));
+        let mut call = ScriptCall::with_capacity(script, &keys, measure_arguments(group, &sums));
         call.add_argument(group.len()).add_argument(sums.len());
         for PendingWrite { transition, .. } in group {
             call.add_argument(transition.from).add_argument(transition.to.version);
@@ -156,13 +156,16 @@ impl<S: Send> VersionedStateStore<S> {
                 writes.push(PendingWrite { batch: index, key: batch.keys()[transition.index].clone(), transition });
             }
         }
-        let script = LoadedScript::not_loaded(&APPLY);
+        let script = LoadedScript::for_test(&APPLY);
         group_by_tag(writes).iter().map(|group| self.apply_call(script, group)).collect()
     }
 }
 
 /// How much room the arguments of a call take; more only if names of fields are long.
-fn arguments_size<S>(group: &[PendingWrite<S>], sums: &BTreeMap<&FigureTarget, BTreeMap<&str, i64>>) -> ArgumentsSize {
+fn measure_arguments<S>(
+    group: &[PendingWrite<S>],
+    sums: &BTreeMap<&FigureTarget, BTreeMap<&str, i64>>,
+) -> ArgumentsSize {
     let field_count = sums.values().map(BTreeMap::len).sum::<usize>();
     let count = 2 + 4 * group.len() + 3 * sums.len() + 2 * field_count;
     let text_bytes = group.iter().map(|write| write.transition.text.len()).sum::<usize>();

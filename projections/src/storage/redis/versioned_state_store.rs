@@ -18,7 +18,7 @@ use super::{
     errors::{ErrorClassifier, InvalidStoredState, unreadable_error},
     state_batch::{StateBatch, StateTransition, VersionedState},
     state_cache::StateCache,
-    state_key::{GENERATION_ROW, RawState, StateKey, key_text, parse_raw_state},
+    state_key::{GENERATION_ROW, RawState, StateKey, format_key, parse_raw_state},
 };
 use crate::{
     QueryError,
@@ -114,7 +114,7 @@ impl<S: Send> VersionedStateStore<S> {
 
     /// The key of `name` in the slot of `tag`.
     pub fn key(&self, tag: &str, name: &str) -> String {
-        key_text(&self.prefix, tag, name)
+        format_key(&self.prefix, tag, name)
     }
 
     /// The key of a state.
