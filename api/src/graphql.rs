@@ -39,7 +39,7 @@ use std::time::Duration;
 
 use async_graphql::{
     MergedObject, MergedSubscription, Pos, Request, Response, SDLExportOptions, Schema, SchemaBuilder,
-    dataloader::DataLoader, parser::types::OperationType,
+    parser::types::OperationType,
 };
 use chrono::{DateTime, NaiveDate, Utc};
 use futures::{StreamExt, stream::BoxStream};
@@ -63,7 +63,6 @@ use self::{
         OpportunityHistoryQuery, OpportunityListQuery, OpportunityMutation, OpportunityRecommendedQuery,
         OpportunitySearchQuery, OpportunitySimilarQuery, OpportunityStatsQuery,
     },
-    opportunity_loader::OpportunityLoader,
     parsed_document_cache::ParsedDocumentCache,
     projection::{ProjectionMutation, ProjectionQuery, RebuildQuery, RebuildSubscription},
     proposal::{ProposalChangesSubscription, ProposalHistoryQuery, ProposalMutation, ProposalQuery},
@@ -264,13 +263,12 @@ impl GraphQl {
         }
     }
 
-    /// Adds the data that resolvers need: the caller, the read models and the loader.
+    /// Adds the data that resolvers need: the caller and the read models.
     fn build_request(&self, document: PreparedDocument, identity: &Principal) -> Request {
-        let request = document.into_request().data(identity.sender.caller.clone()).data(identity.clone());
+        let request = document.into_request().data(identity.clone());
         let Some(app) = &self.app else { return request };
         let read_models = RequestReadModels::from_request(&request, app);
-        let loader = OpportunityLoader(read_models.unsynced_opportunity_views().clone());
-        request.data(DataLoader::new(loader, tokio::spawn)).data(read_models)
+        request.data(read_models)
     }
 
     /// Number of opportunities, as an anonymous caller sees it.

@@ -30,19 +30,14 @@ pub struct UnknownReadModel {
 /// A consistent pair of pointer and read models.
 #[derive(Clone)]
 struct ActiveState {
-    pointer: GenerationPointer,
+    pointer: Arc<GenerationPointer>,
     models: Arc<ReadModels>,
 }
 
 impl ActiveReadModels {
     /// Starts with the first generation of each read model, until the pointer is read.
     pub(super) fn new(models: ReadModels) -> Self {
-        Self {
-            state: Arc::new(watch::Sender::new(ActiveState {
-                pointer: GenerationPointer::default(),
-                models: Arc::new(models),
-            })),
-        }
+        Self { state: Arc::new(watch::Sender::new(ActiveState { pointer: Arc::default(), models: Arc::new(models) })) }
     }
 
     /// Returns a snapshot of all read models. Use one snapshot per request, so that its generations match.
@@ -50,10 +45,10 @@ impl ActiveReadModels {
         Arc::clone(&self.state.borrow().models)
     }
 
-    /// Returns a snapshot of all read models, with their generations.
-    pub(crate) fn current_with_generations(&self) -> (Arc<ReadModels>, GenerationMap) {
+    /// Returns a snapshot of all read models, with the pointer that names their generations.
+    pub(crate) fn current_with_pointer(&self) -> (Arc<ReadModels>, Arc<GenerationPointer>) {
         let state = self.state.borrow();
-        (Arc::clone(&state.models), state.pointer.generations.clone())
+        (Arc::clone(&state.models), Arc::clone(&state.pointer))
     }
 
     /// Returns the named read models, each once; all of them if `names` is empty.
@@ -87,8 +82,8 @@ impl ActiveReadModels {
         self.state.send_if_modified(|state| {
             let moved = state.pointer.version < pointer.version;
             if moved {
-                *state =
-                    ActiveState { pointer: pointer.clone(), models: Arc::new(state.models.with_generations(pointer)) };
+                let models = Arc::new(state.models.with_generations(pointer));
+                *state = ActiveState { pointer: Arc::new(pointer.clone()), models };
             }
             moved
         });

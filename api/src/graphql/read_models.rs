@@ -1,19 +1,21 @@
 //! The read models that one document queries: one consistent set of generations, at least as far as the caller's
 //! consistency token.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
-use async_graphql::{Context, Request, Result};
+use async_graphql::{Context, Request, Result, dataloader::DataLoader};
 use projections::{
     opportunity_search::OpportunitySearch,
     opportunity_views::OpportunityViews,
     read_models::ReadModels,
-    runtime::{AnyProjection, ConsistencyToken, GenerationMap, InvalidConsistencyToken, Projection, ProjectionRuntime},
+    runtime::{
+        AnyProjection, ConsistencyToken, GenerationPointer, InvalidConsistencyToken, Projection, ProjectionRuntime,
+    },
     tenant_views::TenantViews,
 };
 use tokio::sync::OnceCell;
 
-use super::error;
+use super::{error, opportunity_loader::OpportunityLoader};
 use crate::{
     app_context::AppContext,
     consistency::{self, ConsistencyError},
@@ -30,7 +32,7 @@ const MAX_TOKEN_BYTES: usize = 500;
 /// The read models that one document queries.
 pub(super) struct RequestReadModels {
     models: Arc<ReadModels>,
-    generations: GenerationMap,
+    pointer: Arc<GenerationPointer>,
     runtime: Arc<ProjectionRuntime>,
     required_token: Option<Result<ConsistencyToken, InvalidConsistencyToken>>,
     wait: ConsistencyWait,
@@ -38,6 +40,7 @@ pub(super) struct RequestReadModels {
     reached_models: [OnceCell<()>; 3],
     list_reader: OpportunityListReader,
     lists: OnceCell<RequestListReader>,
+    opportunity_loader: OnceLock<DataLoader<OpportunityLoader>>,
 }
 
 impl RequestReadModels {
@@ -62,16 +65,17 @@ impl RequestReadModels {
         required_token: Option<Result<ConsistencyToken, InvalidConsistencyToken>>,
         wait: ConsistencyWait,
     ) -> Self {
-        let (models, generations) = app.read_models.current_with_generations();
+        let (models, pointer) = app.read_models.current_with_pointer();
         Self {
             models,
-            generations,
+            pointer,
             runtime: Arc::clone(&app.runtime),
             required_token,
             wait,
             reached_models: Default::default(),
             list_reader: app.opportunity_lists.clone(),
             lists: OnceCell::new(),
+            opportunity_loader: OnceLock::new(),
         }
     }
 
@@ -81,7 +85,7 @@ impl RequestReadModels {
     }
 
     async fn open_lists(&self) -> Result<RequestListReader> {
-        let lists = self.list_reader.open(&self.models, &self.generations).await;
+        let lists = self.list_reader.open(&self.models, &self.pointer.generations).await;
         let Some(token) = self.required_token()? else { return Ok(lists) };
         self.wait_until_caught_up(lists.read_model(), token).await?;
         // A result of another request may be older than the token.
@@ -96,9 +100,12 @@ impl RequestReadModels {
         self.wait_for_model(1, &self.models.opportunity_views).await
     }
 
-    /// The opportunity views without waiting for the token.
-    pub(super) fn unsynced_opportunity_views(&self) -> &OpportunityViews {
-        &self.models.opportunity_views
+    /// Loads opportunities by id, those of one document together, once their views have reached the token: one wait for
+    /// each document.
+    pub(super) async fn opportunity_loader(&self) -> Result<&DataLoader<OpportunityLoader>> {
+        let views = self.opportunity_views().await?;
+        let open_loader = || DataLoader::new(OpportunityLoader(views.clone()), tokio::spawn);
+        Ok(self.opportunity_loader.get_or_init(open_loader))
     }
 
     pub(super) async fn tenant_views(&self) -> Result<&TenantViews> {
@@ -118,7 +125,8 @@ impl RequestReadModels {
     }
 
     async fn wait_until_caught_up(&self, model: &dyn AnyProjection, token: &ConsistencyToken) -> Result<()> {
-        let reached = consistency::wait_until_token_reached(&self.runtime, &self.generations, model, token, &self.wait);
+        let active = &self.pointer.generations;
+        let reached = consistency::wait_until_token_reached(&self.runtime, active, model, token, &self.wait);
         reached.await.map_err(|failure| match failure {
             ConsistencyError::Behind(position) => error::read_model_behind(model.name(), position),
             ConsistencyError::OtherIncarnation => {

@@ -10,7 +10,7 @@ use domain::clock::{Clock, SystemClock};
 use eventstore::relay::RelayStatus;
 use futures::future::join_all;
 use processes::{RunnerState, RunnerStatus};
-use projections::runtime::{GenerationMap, ReadModelGeneration, StatusReader, WorkerState, WorkerStatus};
+use projections::runtime::{GenerationMap, StatusReader, WorkerState, WorkerStatus};
 use serde::Serialize;
 use tokio::sync::{Mutex, watch};
 use tokio_util::sync::CancellationToken;
@@ -196,13 +196,13 @@ impl ReadinessProbe {
         if !self.required_services.contains(&BackingService::POSTGRES) {
             return Some(BTreeMap::new());
         }
-        let (models, generations) = self.app.read_models.current_with_generations();
+        let (models, pointer) = self.app.read_models.current_with_pointer();
         // Not over the connections of requests: many of them would look like a server that does not answer.
         let (log, runtime) = (self.app.status_runtime.log(), &self.app.status_runtime);
         let end = log.load_fence().await.ok()?;
         let mut all = BTreeMap::new();
         for projection in models.read_model_projections() {
-            let generation = generations.get(projection.name()).copied().unwrap_or(ReadModelGeneration::FIRST);
+            let generation = pointer.active_generation(projection.name());
             let position = runtime.load_applied_position(projection.as_ref(), generation).await.ok()?;
             let next = if position < end { log.load_after(position, end, 1).await.ok()? } else { vec![] };
             all.insert(

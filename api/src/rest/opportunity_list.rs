@@ -255,8 +255,8 @@ pub(super) async fn list_opportunities(
 
 /// The lists, once they contain what the request's consistency token demands.
 async fn open_lists(rest: &RestState, headers: &HeaderMap) -> Result<RequestListReader, Problem> {
-    let (models, active) = rest.app.read_models.current_with_generations();
-    let lists = rest.app.opportunity_lists.open(&models, &active).await;
+    let (models, pointer) = rest.app.read_models.current_with_pointer();
+    let lists = rest.app.opportunity_lists.open(&models, &pointer.generations).await;
     if !headers.contains_key(CONSISTENCY_TOKEN) {
         return Ok(lists);
     }

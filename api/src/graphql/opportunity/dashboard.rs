@@ -99,11 +99,12 @@ where
         Err(error) => return Some((Err(error), None)),
     };
     sleep(REFRESH_INTERVAL).await;
-    let (models, generations) = app.read_models.current_with_generations();
+    let (models, pointer) = app.read_models.current_with_pointer();
     if let Some(token) = last {
         let views = &models.opportunity_views;
         let wait = app.consistency_wait.of_subscriptions();
-        let waited = consistency::wait_until_token_reached(&app.runtime, &generations, views, &token, &wait).await;
+        let active = &pointer.generations;
+        let waited = consistency::wait_until_token_reached(&app.runtime, active, views, &token, &wait).await;
         // Stale counters are better than none: the next change brings them up to date.
         if let Err(ConsistencyError::Unavailable(error)) = waited {
             return Some((Err(error::unavailable(&error)), None));

@@ -1,13 +1,12 @@
 //! Rebuilds of read models from the log.
 
 use async_graphql::{Context, Enum, ID, Object, Result, SimpleObject};
-use commands::caller::Caller;
 use projections::runtime::{
     RebuildOptions, RebuildPartProgress, RebuildPhase, RebuildRecord, RebuildStatus as Recorded,
 };
 
 use super::{guard::OperatorOnly, selection};
-use crate::graphql::error;
+use crate::graphql::{command_dispatch::request_identity, error};
 
 /// State of a rebuild.
 #[derive(Enum, Debug, Clone, Copy, PartialEq, Eq)]
@@ -155,7 +154,7 @@ impl RebuildMutation {
     ) -> Result<RebuildNode> {
         let app = selection::context_stores(ctx)?;
         let chosen = selection::select_projections(app, projections)?;
-        let by = error::require_context_data(ctx.data::<Caller>())?.user_id.to_string();
+        let by = request_identity(ctx)?.user().to_string();
         let options = RebuildOptions { started_by: by, allow_parked, ..RebuildOptions::default() };
         app.rebuilds.start_rebuild(chosen, options).await.map_err(|error| error::rebuild_error(&error))?;
         let last = app.runtime.control().last_rebuild().await.map_err(|error| error::unavailable(&error))?;

@@ -1,15 +1,12 @@
 //! The proposal as clients see it.
 
-use async_graphql::{ComplexObject, Context, Enum, Result, SimpleObject, dataloader::DataLoader};
+use async_graphql::{ComplexObject, Context, Enum, Result, SimpleObject};
 use chrono::{DateTime, Utc};
 use domain::proposal::{self as record, LifecyclePhase};
 use projections::tenant_views::StoredAggregate;
 use uuid::Uuid;
 
-use crate::graphql::{
-    cents::CentsScalar, error, opportunity::OpportunityNode, opportunity_loader::OpportunityLoader, read_models,
-    tenant_node::TenantNode,
-};
+use crate::graphql::{cents::CentsScalar, error, opportunity::OpportunityNode, read_models, tenant_node::TenantNode};
 
 /// Phase of a proposal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
@@ -71,10 +68,7 @@ pub(super) struct ProposalNode {
 impl ProposalNode {
     /// The opportunity that the proposal answers; null if it is not recorded.
     async fn opportunity(&self, ctx: &Context<'_>) -> Result<Option<OpportunityNode>> {
-        // Waits once per document until the views have reached its consistency token; the loader reads them without
-        // waiting.
-        read_models::from_context(ctx)?.opportunity_views().await?;
-        let loader = error::require_context_data(ctx.data::<DataLoader<OpportunityLoader>>())?;
+        let loader = read_models::from_context(ctx)?.opportunity_loader().await?;
         loader.load_one(self.opportunity_id.clone()).await.map_err(|error| error::loader_error(&error))
     }
 }

@@ -1,6 +1,6 @@
 //! Queries of the caller's watchlist: opportunities from Redis; searches, of which there are few, from the event store.
 
-use async_graphql::{ComplexObject, Context, Object, Result, SimpleObject, dataloader::DataLoader};
+use async_graphql::{ComplexObject, Context, Object, Result, SimpleObject};
 use chrono::{DateTime, Utc};
 use cqrs_es::EventStore;
 use domain::watchlist as record;
@@ -12,7 +12,6 @@ use crate::{
         command_dispatch::{reading_tenant, request_identity},
         error,
         opportunity::OpportunityNode,
-        opportunity_loader::OpportunityLoader,
         pagination, read_models,
     },
 };
@@ -66,10 +65,7 @@ struct SavedOpportunityNode {
 impl SavedOpportunityNode {
     /// The opportunity; null if it is not recorded.
     async fn opportunity(&self, ctx: &Context<'_>) -> Result<Option<OpportunityNode>> {
-        // Waits once per document until the views have reached its consistency token; the loader reads them without
-        // waiting.
-        read_models::from_context(ctx)?.opportunity_views().await?;
-        let loader = error::require_context_data(ctx.data::<DataLoader<OpportunityLoader>>())?;
+        let loader = read_models::from_context(ctx)?.opportunity_loader().await?;
         loader.load_one(self.opportunity_id.clone()).await.map_err(|error| error::loader_error(&error))
     }
 }
