@@ -106,7 +106,7 @@ pub fn deserialize_optional_date<'de, D: Deserializer<'de>>(deserializer: D) -> 
 
 /// A value that has a plain form besides those that `chrono` parses.
 trait PlainForm: FromStr<Err = ParseError> {
-    /// What a reader of an error would have written.
+    /// What `chrono` says that it expects, in errors about a value of another type.
     const EXPECTED: &'static str;
 
     /// Parses the plain form; `None` for any other.

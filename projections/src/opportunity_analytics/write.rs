@@ -75,8 +75,8 @@ impl OpportunityAnalytics {
             let mut insert = self.client().insert::<R>(table).await?.with_timeouts(timeout, timeout);
             // A rebuild inserts rows of many monthly partitions at once.
             insert = insert.with_setting("max_partitions_per_insert_block", "0");
-            // The server would merge each block by itself before it writes it: a fifth of an insert's work. Every query
-            // reads with `final`, and background merges follow.
+            // The server would merge each block by itself before it writes it: a fifth of an insert's work. Queries whose
+            // answers depend on it read with `final`; rows of one key stay until their part is merged with another.
             insert = insert.with_setting("optimize_on_insert", "0");
             if let Some(token) = token {
                 insert = insert.with_setting("insert_deduplication_token", format!("{table}-{token}"));

@@ -66,6 +66,7 @@ async fn twice_the_same_events_and_a_replay_from_zero_equal_live() {
     let events = history();
     apply_live(&live, &events).await;
     apply_with_repetitions(&repeated, &events).await;
+    // One block, whose only part has several versions of an opportunity: `final` has to make one row of them.
     apply(&replayed, &events).await;
 
     let expected = seen(&live).await;
