@@ -29,15 +29,12 @@ struct DueTimer {
 }
 
 impl InstanceStore {
-    /// Those of the processes that have timers that are due: one statement while there are none, however many processes.
+    /// Those of the processes that have timers that are due.
     pub(crate) async fn find_due_processes(
         &self,
         processes: &[&'static str],
     ) -> Result<Vec<String>, InstanceStoreError> {
-        let found = sqlx::query_scalar(
-            "select known.process from unnest($1::text[]) as known (process)
-             where exists (select from process_timers t where t.process = known.process and t.due_at <= now())",
-        );
+        let found = sqlx::query_scalar(include_str!("find_due_processes.sql"));
         found.bind(processes).fetch_all(&self.pool).await.map_err(postgres_error("looking for due timers"))
     }
 
