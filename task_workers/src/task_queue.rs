@@ -1,6 +1,6 @@
 //! The queue of tasks in Postgres, beside the log.
 
-mod claim_wait;
+mod claim_wakeups;
 mod queue_row;
 mod task_backlog;
 mod unreadable_task;
@@ -48,11 +48,13 @@ const MAX_UNREADABLE_PER_CLAIM: u32 = 100;
 const LOCK_CLAIMS: &str = "select set_config('lock_timeout', '5s', true),
     pg_advisory_xact_lock(hashtext('medhub'), hashtext('generation_claims'))";
 
-/// Access to the queue. Clones share its limits, and the signal that wakes the claims of this program.
+/// Access to the queue. Clones share its limits, and the signals that wake the claims of this program.
 #[derive(Debug, Clone)]
 pub struct TaskQueue {
     pool: PgPool,
     tasks_added: Arc<Notify>,
+    /// Wakes the claims of the worker pool only: tenants' claims look for themselves.
+    tasks_found: Arc<Notify>,
     claim_slots: Arc<Semaphore>,
     /// Cancelled when this program stops: claims wait no longer.
     stopping: CancellationToken,
@@ -114,6 +116,7 @@ impl TaskQueue {
         Self {
             pool,
             tasks_added: Arc::default(),
+            tasks_found: Arc::default(),
             claim_slots: Arc::new(Semaphore::new(MAX_CONCURRENT_CLAIMS)),
             stopping: CancellationToken::new(),
         }

@@ -101,16 +101,15 @@ impl<S: AggregateStores + 'static> WorkerPool<S> {
     pub async fn run(self, stop: CancellationToken) {
         let mut loops = JoinSet::new();
         let kinds: Vec<_> = self.handlers.iter().map(PooledHandler::kind).collect();
-        loops.spawn(wake_claims(Arc::clone(&self.context), kinds, stop.clone()));
+        loops.spawn({
+            let (context, stop) = (Arc::clone(&self.context), stop.clone());
+            async move { context.queue.wake_claims(&kinds, context.config.poll_interval, &stop).await }
+        });
         for handler in self.handlers {
             loops.spawn(run_handler(Arc::clone(&self.context), handler, stop.clone()));
         }
         while loops.join_next().await.is_some() {}
     }
-}
-
-async fn wake_claims<S>(context: Arc<WorkerContext<S>>, kinds: Vec<TaskKind>, stop: CancellationToken) {
-    context.queue.wake_claims(&kinds, context.config.poll_interval, &stop).await;
 }
 
 /// Claims and runs tasks of one handler until `stop` or until the queue stops, then waits for those that run.
