@@ -14,7 +14,6 @@ mod stall_detector;
 use std::{sync::Arc, time::Duration};
 
 use domain::context::BoundedContext;
-use futures::FutureExt;
 use rdkafka::{
     TopicPartitionList,
     consumer::{CommitMode, Consumer, StreamConsumer},
@@ -31,7 +30,7 @@ use self::{
     forming_batch::{FormingBatch, FormingLimits},
     partitions::{base_client_config, to_partition_list},
     rebalance_listener::RebalanceListener,
-    record_receiver::receive_record,
+    record_receiver::RecordReceiver,
     stall_detector::{StallDetector, TopicPartition},
 };
 pub(super) use self::{
@@ -98,6 +97,7 @@ pub(super) struct ConsumerSubscription {
 /// Consumes for one generation of one projection.
 pub(super) struct BatchConsumer {
     consumer: StreamConsumer<RebalanceListener>,
+    receiver: RecordReceiver,
     config: ConsumerConfig,
     topics: Vec<String>,
     assignment: Arc<PartitionAssignment>,
@@ -157,6 +157,7 @@ impl BatchConsumer {
         let limits = FormingLimits { events: config.batch_events(limits), bytes: config.batch_bytes.max(1) };
         Ok(Self {
             consumer,
+            receiver: RecordReceiver::new(name, status.clone()),
             config: config.clone(),
             topics,
             assignment: Arc::clone(assignment),
@@ -195,7 +196,7 @@ impl BatchConsumer {
                 biased;
                 () = shutdown.cancelled() => return FetchInterruption::Stop,
                 () = batches.closed() => return FetchInterruption::Stop,
-                record = receive_record(&self.consumer, self.name, &self.status),
+                record = self.receiver.receive(&self.consumer),
                     if full_since.is_none() || self.paused => self.collect(record),
                 permit = self.assignment.wait_for_permit(), if is_due => {
                     let Some(permit) = permit else { return FetchInterruption::Stop };
@@ -216,8 +217,7 @@ impl BatchConsumer {
         let mut received = vec![];
         self.add_record(first, &mut received);
         while self.forming.full_since().is_none() {
-            let arrived = receive_record(&self.consumer, self.name, &self.status).now_or_never();
-            let Some(record) = arrived else { break };
+            let Some(record) = self.receiver.take_queued(&self.consumer) else { break };
             self.add_record(record, &mut received);
         }
         let now = Instant::now().into_std();
@@ -294,13 +294,18 @@ impl BatchConsumer {
         if is_unassigned && self.finds_broker() {
             return Ok(None);
         }
+        // Ends of before an outage may be recent, too: a stall that they show was there before it.
         let max_age = RECENT_ENDS_AGE.min(stall_after / STALL_CHECKS_PER_TIMEOUT);
         let since = now.checked_sub(max_age).unwrap_or(now);
         let recent = self.recent_ends.find(&self.topics, since).filter(|_| !is_unassigned);
         let ends = match recent {
             Some(ends) => ends,
             // By a new client: while the broker is away, nothing is stalled.
-            None => fetch_end_offsets(&self.config, self.topics.clone()).await?,
+            None => {
+                let ends = fetch_end_offsets(&self.config, self.topics.clone()).await?;
+                self.recent_ends.record(&ends, now);
+                ends
+            }
         };
         if is_unassigned {
             return Ok(Some(ConsumerStall::LostBroker));

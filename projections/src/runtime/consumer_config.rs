@@ -10,7 +10,7 @@
 //! | `batch_events` | set by the projection | maximum number of events in a batch |
 //! | `batch_bytes` | 8388608 | size in bytes at which a batch is full |
 //! | `linger_ms` | set by the projection | the shortest time between two batches that are not full; it is longer while batches take long (ADR 50) |
-//! | `fetch_wait_ms` | 500 | how long a broker that has no record waits before it answers a worker: a higher value costs an idle stack less; the first records of partitions that were just assigned can be late by this time |
+//! | `fetch_wait_ms` | 500 | how long a broker that has no record waits before it answers a worker: a higher value costs an idle stack less; the first records of partitions that were just assigned, or resumed after a full batch, can be late by this time |
 //! | `fetch_pause_ms` | 15 | how long a worker that has received records waits before it asks for more: a lower value reduces latency, a higher one the load while there are few events |
 //! | `queue_bytes` | 16777216 | records fetched ahead of a worker, in bytes |
 //! | `stall_after_ms` | 30000 | a partition that has records and delivers none for this long is stalled: the worker rejoins its group |
@@ -62,7 +62,7 @@ pub struct ConsumerConfig {
     pub linger_ms: Option<u64>,
     /// How long a broker that has no record for a worker may wait for one before it answers, in milliseconds. A record can be
     /// late by this time: the client library has one request at a time to a broker, and if that one leaves out a partition,
-    /// as one that is assigned just then, its records wait for the answer.
+    /// as one that is assigned or resumed just then, its records wait for the answer.
     pub fetch_wait_ms: u64,
     /// How long a worker that has received records waits before it asks for more, in milliseconds. If it asked at once, a few
     /// hundred events a second would keep a core busy in broker and workers.

@@ -101,7 +101,9 @@ const LOCK_SHARED_FOR_BATCH: &str = "set local synchronous_commit = off; select 
 const LOCK_EXCLUSIVE: &str = "select pg_advisory_xact_lock";
 
 impl ControlStore {
-    /// Creates a store over the tables that `medhub migrate` creates.
+    /// Creates a store over the tables that `medhub migrate` creates. The pool must close a connection that is returned with
+    /// an open transaction, as those of the event store do: one whose begin has failed or was cancelled has the lock of a
+    /// generation.
     pub fn new(pool: PgPool) -> Self {
         Self { pool, pointer_version: Arc::default() }
     }
@@ -147,7 +149,8 @@ impl ControlStore {
         self.begin_locked(LOCK_EXCLUSIVE, projection, generation).await
     }
 
-    /// Begins and locks in one round trip, since workers do so for each batch.
+    /// Begins and locks in one round trip, since workers do so for each batch. After a lock time-out the client library does
+    /// not know that there is a transaction: the pool closes the connection, and logs that its test failed.
     async fn begin_locked(
         &self,
         lock: &'static str,

@@ -2,25 +2,29 @@
 //! of Kafka of their own.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::{Mutex, PoisonError},
     time::Instant,
 };
 
 use super::{EndOffsets, stall_detector::TopicPartition};
 
-/// The newest end offset of each partition that this process has fetched, and when. Partitions only grow, so that with older
-/// ends a stall is found later, but none is found that is not there.
+/// The newest end offset of each partition that this process has fetched, and when. Partitions grow, so that with older ends a
+/// stall is found later, but none is found that is not there. After a topic was created anew, or has lost records, a worker may
+/// rejoin its group once without need.
 #[derive(Debug, Default)]
 pub(in crate::runtime) struct RecentEndOffsets {
     latest: Mutex<BTreeMap<TopicPartition, (i64, Instant)>>,
 }
 
 impl RecentEndOffsets {
-    /// Records what a request of the time `fetched_at` has returned.
+    /// Records what a request of the time `fetched_at` has returned, instead of all that is known of the same topics.
     pub(in crate::runtime) fn record(&self, ends: &EndOffsets, fetched_at: Instant) {
+        let topics: BTreeSet<&String> = ends.keys().map(|(topic, _)| topic).collect();
         let recorded = ends.iter().map(|(partition, end)| (partition.clone(), (*end, fetched_at)));
-        self.latest.lock().unwrap_or_else(PoisonError::into_inner).extend(recorded);
+        let mut latest = self.latest.lock().unwrap_or_else(PoisonError::into_inner);
+        latest.retain(|(topic, _), _| !topics.contains(topic));
+        latest.extend(recorded);
     }
 
     /// The offsets of these topics that were fetched after `since`; `None` if some are older, or without one of the topics.
@@ -55,5 +59,9 @@ mod tests {
         assert_eq!(recent.find(&topics(&["one", "three"]), first), None);
         assert_eq!(recent.find(&topics(&["one", "two"]), second), None);
         assert_eq!(recent.find(&topics(&["two"]), second), Some(ends("two", 7)));
+        // The topic was created anew with fewer partitions.
+        recent.record(&EndOffsets::from([(("three".to_owned(), 0), 1), (("three".to_owned(), 1), 1)]), first);
+        recent.record(&ends("three", 2), second);
+        assert_eq!(recent.find(&topics(&["three"]), second), Some(ends("three", 2)));
     }
 }
