@@ -258,6 +258,10 @@ impl Drop for TestStack {
         while processes.iter().any(|process| process.is_running()) && Instant::now() < deadline {
             thread::sleep(POLL_INTERVAL);
         }
+        assert!(
+            !processes.iter().any(|process| process.is_running()),
+            "engines run {STOP_LIMIT:?} after their supervisor's end"
+        );
     }
 }
 

@@ -7,24 +7,36 @@ use tests::{
     SignedInUser, build_request, error_code, run_alone,
 };
 
-/// Each product has limits of its own; together they start in little more than the time of one.
+/// Each product has limits of its own. All start at the same time, before any limit is counted.
 #[tokio::test]
 async fn rate_limits_hold_for_requests_of_every_kind() {
     run_alone();
+    let (few, websocket, costs) = tokio::join!(
+        start_product(&[("PER_ADDRESS", "5"), ("PER_USER", "20"), ("REFUSED_TOKENS", "3")]),
+        start_product(&[("PER_USER", "6")]),
+        start_product(&[
+            ("PER_ADDRESS", "200"),
+            ("PER_USER", "40"),
+            ("REFUSED_TOKENS", "3"),
+            ("EVENTS_PER_REQUEST", "10")
+        ]),
+    );
     tokio::join!(
-        a_rate_limited_request_is_answered_with_the_time_to_retry(),
-        documents_over_a_websocket_count_as_requests(),
-        charges_grow_with_cost_and_a_user_is_one_caller_for_all_companies(),
+        a_rate_limited_request_is_answered_with_the_time_to_retry(few),
+        documents_over_a_websocket_count_as_requests(websocket),
+        charges_grow_with_cost_and_a_user_is_one_caller_for_all_companies(costs),
     );
 }
 
-async fn a_rate_limited_request_is_answered_with_the_time_to_retry() {
-    let mut environment = EnvironmentVariables::new();
-    for (variable, value) in [("PER_ADDRESS", "5"), ("PER_USER", "20"), ("REFUSED_TOKENS", "3")] {
-        environment.insert(format!("MEDHUB__LIMITS__{variable}"), value.into());
-    }
+/// Starts a product with these limits, which pages of one other origin may use.
+async fn start_product(limits: &[(&str, &str)]) -> ProductInstance {
+    let mut environment: EnvironmentVariables =
+        limits.iter().map(|(name, value)| (format!("MEDHUB__LIMITS__{name}"), (*value).to_owned())).collect();
     environment.insert("MEDHUB__HTTP__CORS_ORIGINS".into(), "https://app.example.org".into());
-    let product = ProductInstance::start_with(environment).await;
+    ProductInstance::start_with(environment).await
+}
+
+async fn a_rate_limited_request_is_answered_with_the_time_to_retry(product: ProductInstance) {
     let client = reqwest::Client::new();
     let ask = async |token: Option<&str>| {
         let mut request =
@@ -63,9 +75,7 @@ async fn a_rate_limited_request_is_answered_with_the_time_to_retry() {
     assert_eq!(guesses, [401, 401, 401, 429, 429]);
 }
 
-async fn documents_over_a_websocket_count_as_requests() {
-    let environment = EnvironmentVariables::from([("MEDHUB__LIMITS__PER_USER".into(), "6".into())]);
-    let product = ProductInstance::start_with(environment).await;
+async fn documents_over_a_websocket_count_as_requests(product: ProductInstance) {
     let ann = SignedInUser::login(&product, "ann", None).await;
     let payload = json!({ "authorization": format!("Bearer {}", ann.token) });
     let mut connection = GraphqlSubscriber::subscribe(product.http(), payload, "{ __typename }").await.unwrap();
@@ -98,11 +108,7 @@ async fn editor_messages_count_as_requests(product: &ProductHandle) {
     assert!(code == 4429 && reason.contains("too many"), "{code} {reason}");
 }
 
-async fn charges_grow_with_cost_and_a_user_is_one_caller_for_all_companies() {
-    let limits = [("PER_ADDRESS", "200"), ("PER_USER", "40"), ("REFUSED_TOKENS", "3"), ("EVENTS_PER_REQUEST", "10")];
-    let environment =
-        limits.map(|(variable, value)| (format!("MEDHUB__LIMITS__{variable}"), value.to_owned())).into_iter().collect();
-    let product = ProductInstance::start_with(environment).await;
+async fn charges_grow_with_cost_and_a_user_is_one_caller_for_all_companies(product: ProductInstance) {
     let remaining = |answer: &HttpResponse| answer.header("ratelimit-remaining").parse::<i64>().unwrap();
     let ask = async |token: &str, tenant: Option<&str>| {
         let mut request =
