@@ -17,14 +17,14 @@ use uuid::Uuid;
 pub(super) struct FactColumns<'a> {
     pub(super) ids: Vec<Uuid>,
     pub(super) payloads: Vec<&'a str>,
-    pub(super) streams: NumberedValues<&'a str>,
+    pub(super) streams: DictionaryColumn<&'a str>,
     /// How many of the facts each stream has.
     pub(super) stream_counts: Vec<i64>,
     /// For each fact its number among the facts of its stream, from 1.
     pub(super) ordinals: Vec<i32>,
     /// Types with their versions.
-    pub(super) kinds: NumberedValues<(&'a str, &'a str)>,
-    pub(super) origins: NumberedValues<&'a Arc<EventMetadata>>,
+    pub(super) event_types: DictionaryColumn<(&'a str, &'a str)>,
+    pub(super) metadata: DictionaryColumn<&'a Arc<EventMetadata>>,
     /// For each row, the index of its fact.
     fact_indexes: Vec<usize>,
 }
@@ -35,11 +35,11 @@ impl<'a> FactColumns<'a> {
         let mut columns = Self {
             ids: Vec::with_capacity(facts.len()),
             payloads: Vec::with_capacity(facts.len()),
-            streams: NumberedValues::with_capacity(facts.len()),
+            streams: DictionaryColumn::with_capacity(facts.len()),
             stream_counts: vec![],
             ordinals: Vec::with_capacity(facts.len()),
-            kinds: NumberedValues::with_capacity(facts.len()),
-            origins: NumberedValues::with_capacity(facts.len()),
+            event_types: DictionaryColumn::with_capacity(facts.len()),
+            metadata: DictionaryColumn::with_capacity(facts.len()),
             fact_indexes: Vec::with_capacity(facts.len()),
         };
         let mut seen = HashSet::with_capacity(facts.len());
@@ -64,8 +64,8 @@ impl<'a> FactColumns<'a> {
             *count += 1;
             self.ordinals.push(i32::try_from(*count).unwrap_or(i32::MAX));
         }
-        self.kinds.push((&fact.event_type, &fact.event_version));
-        self.origins.push(&fact.metadata);
+        self.event_types.push((&fact.event_type, &fact.event_version));
+        self.metadata.push(&fact.metadata);
         self.fact_indexes.push(index);
     }
 
@@ -78,21 +78,21 @@ impl<'a> FactColumns<'a> {
         self.fact_indexes.get(usize::try_from(row - 1).ok()?).copied()
     }
 
-    /// The metadata of each origin as JSON.
-    pub(super) fn origin_texts(&self) -> Result<Vec<String>, serde_json::Error> {
-        self.origins.values.iter().map(|metadata| serde_json::to_string(&***metadata)).collect()
+    /// The distinct metadata as JSON.
+    pub(super) fn metadata_texts(&self) -> Result<Vec<String>, serde_json::Error> {
+        self.metadata.values.iter().map(|metadata| serde_json::to_string(&***metadata)).collect()
     }
 }
 
 /// Distinct values in the order of their first occurrence, and for each row the number of its value, from 1.
-pub(super) struct NumberedValues<T> {
+pub(super) struct DictionaryColumn<T> {
     pub(super) values: Vec<T>,
     pub(super) numbers: Vec<i32>,
     indexes: HashMap<T, usize>,
     last: usize,
 }
 
-impl<T: Copy + Eq + Hash> NumberedValues<T> {
+impl<T: Copy + Eq + Hash> DictionaryColumn<T> {
     fn with_capacity(rows: usize) -> Self {
         Self { values: vec![], numbers: Vec::with_capacity(rows), indexes: HashMap::new(), last: 0 }
     }
@@ -152,9 +152,9 @@ mod tests {
         );
         assert_eq!((&columns.streams.values, &columns.streams.numbers), (&vec!["v", "w"], &vec![1, 2, 1]));
         assert_eq!((&columns.stream_counts, &columns.ordinals), (&vec![2, 1], &vec![1, 1, 2]));
-        assert_eq!(columns.kinds.values, [("viewed", "1.0"), ("clicked", "1.0")]);
+        assert_eq!(columns.event_types.values, [("viewed", "1.0"), ("clicked", "1.0")]);
         assert_eq!(columns.streams.expand(&columns.streams.values), ["v", "w", "v"]);
-        assert_eq!(columns.origin_texts().unwrap(), [r#"{"tenant_id":"acme"}"#]);
+        assert_eq!(columns.metadata_texts().unwrap(), [r#"{"tenant_id":"acme"}"#]);
         assert_eq!((columns.fact_index(3), columns.fact_index(0), columns.fact_index(4)), (Some(3), None, None));
     }
 }

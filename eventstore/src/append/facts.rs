@@ -26,12 +26,12 @@ impl FactStore for PgBatchStore {
         if columns.is_empty() {
             return Ok(outcomes);
         }
-        let origins = columns.origin_texts().map_err(|error| StoreError::Unavailable(error.into()))?;
+        let metadata = columns.metadata_texts().map_err(|error| StoreError::Unavailable(error.into()))?;
         let stream_events = i64::try_from(stream_events).unwrap_or(i64::MAX);
-        if self.append_if_all_new(&columns, &origins, stream_events).await? {
+        if self.append_new_facts(&columns, &metadata, stream_events).await? {
             return Ok(outcomes);
         }
-        for (row, outcome) in self.append_new_ones(&columns, &origins, stream_events).await? {
+        for (row, outcome) in self.append_unrecorded_facts(&columns, &metadata, stream_events).await? {
             if let Some(skipped) = columns.fact_index(row).and_then(|index| outcomes.get_mut(index)) {
                 *skipped = outcome;
             }
@@ -52,13 +52,13 @@ impl FactStore for PgBatchStore {
 impl PgBatchStore {
     /// Appends all facts, or none if one of them is recorded already or would be beyond `stream_events` events of its
     /// stream. Returns whether they are appended.
-    async fn append_if_all_new(
+    async fn append_new_facts(
         &self,
         columns: &FactColumns<'_>,
-        origins: &[String],
+        metadata: &[String],
         stream_events: i64,
     ) -> Result<bool, StoreError> {
-        let (types, versions): (Vec<_>, Vec<_>) = columns.kinds.values.iter().copied().unzip();
+        let (types, versions): (Vec<_>, Vec<_>) = columns.event_types.values.iter().copied().unzip();
         // `fetch_all` reads until the server is ready again, so a commit that fails after the insert is also an error.
         let appended = sqlx::query_scalar::<_, bool>(APPEND_NEW_FACTS)
             .bind(&columns.ids)
@@ -69,9 +69,9 @@ impl PgBatchStore {
             .bind(&columns.ordinals)
             .bind(types)
             .bind(versions)
-            .bind(&columns.kinds.numbers)
-            .bind(origins)
-            .bind(&columns.origins.numbers)
+            .bind(&columns.event_types.numbers)
+            .bind(metadata)
+            .bind(&columns.metadata.numbers)
             .bind(stream_events)
             .fetch_all(&self.pool)
             .await;
@@ -79,21 +79,22 @@ impl PgBatchStore {
     }
 
     /// Appends the facts that are new and whose streams have room. Returns the others, by the number of their row from 1.
-    async fn append_new_ones(
+    async fn append_unrecorded_facts(
         &self,
         columns: &FactColumns<'_>,
-        origins: &[String],
+        metadata: &[String],
         stream_events: i64,
     ) -> Result<Vec<(i64, FactOutcome)>, StoreError> {
-        let (types, versions): (Vec<_>, Vec<_>) = columns.kinds.expand(&columns.kinds.values).into_iter().unzip();
-        let origins: Vec<_> = origins.iter().map(String::as_str).collect();
+        let (types, versions): (Vec<_>, Vec<_>) =
+            columns.event_types.expand(&columns.event_types.values).into_iter().unzip();
+        let metadata: Vec<_> = metadata.iter().map(String::as_str).collect();
         let skipped = sqlx::query_as::<_, (i64, String)>(APPEND_FACTS)
             .bind(&columns.ids)
             .bind(columns.streams.expand(&columns.streams.values))
             .bind(types)
             .bind(versions)
             .bind(&columns.payloads)
-            .bind(columns.origins.expand(&origins))
+            .bind(columns.metadata.expand(&metadata))
             .bind(stream_events)
             .fetch_all(&self.pool)
             .await
