@@ -298,14 +298,13 @@ impl BatchConsumer {
         let max_age = RECENT_ENDS_AGE.min(stall_after / STALL_CHECKS_PER_TIMEOUT);
         let since = now.checked_sub(max_age).unwrap_or(now);
         let recent = self.recent_ends.find(&self.topics, since).filter(|_| !is_unassigned);
-        let ends = match recent {
-            Some(ends) => ends,
+        let ends = if let Some(ends) = recent {
+            ends
+        } else {
             // By a new client: while the broker is away, nothing is stalled.
-            None => {
-                let ends = fetch_end_offsets(&self.config, self.topics.clone()).await?;
-                self.recent_ends.record(&ends, now);
-                ends
-            }
+            let ends = fetch_end_offsets(&self.config, self.topics.clone()).await?;
+            self.recent_ends.record(&ends, now);
+            ends
         };
         if is_unassigned {
             return Ok(Some(ConsumerStall::LostBroker));

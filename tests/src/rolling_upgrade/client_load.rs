@@ -27,6 +27,10 @@ pub(super) const RETRY_PAUSE: Duration = Duration::from_millis(50);
 /// Between two rounds of a client, so that the load is one of requests in progress, not of as many as possible.
 const ROUND_PAUSE: Duration = Duration::from_millis(50);
 
+/// How long a client keeps a connection that it does not use: less than a process waits with its stop, because a request that meets
+/// the end of an idle connection is lost on the way (RFC 9112, 9.5).
+const IDLE_CONNECTION: Duration = Duration::from_millis(500);
+
 /// Number of rounds of a client for each upload, whose analysis costs the most.
 const ROUNDS_PER_UPLOAD: u64 = 12;
 
@@ -169,7 +173,11 @@ impl LoadClient {
     /// Creates a client that neither reads nor uploads.
     pub(super) fn new(servers: &ServedAddresses, operator_token: &str, company: String) -> anyhow::Result<Self> {
         Ok(Self {
-            http: reqwest::Client::builder().timeout(REQUEST_TIMEOUT).build().context("creating a client")?,
+            http: reqwest::Client::builder()
+                .timeout(REQUEST_TIMEOUT)
+                .pool_idle_timeout(IDLE_CONNECTION)
+                .build()
+                .context("creating a client")?,
             servers: servers.http.clone(),
             grpc_servers: servers.grpc.clone(),
             grpc: HashMap::new(),
