@@ -283,8 +283,8 @@ fn create_settings(stack: &TestStack, registry_port: u16) -> anyhow::Result<BTre
         ("MEDHUB__SERVE__STARTUP_TIMEOUT_MS", wait_ms.clone()),
         ("MEDHUB__SERVE__SHUTDOWN_TIMEOUT_MS", request_ms),
         ("MEDHUB__REDIS__TIMEOUT_MS", wait_ms.clone()),
-        // Time for the requests of clients that got the address of a process before it reported its stop.
-        (STOP_DELAY, "1000".to_owned()),
+        // Time for the harness to learn of the stop and to withdraw the address, and for the requests of clients that got it before.
+        (STOP_DELAY, "3000".to_owned()),
         ("MEDHUB__POSTGRES__ACQUIRE_TIMEOUT_MS", wait_ms),
         ("MEDHUB__WORK__GENERATE_PROPOSAL", "0".to_owned()),
         ("MEDHUB__WORK__LEASE_MS", "1000".to_owned()),
