@@ -107,6 +107,8 @@ pub struct EngineSettings {
     pub cache: ArtifactCache,
     /// Where the stack stores its data.
     pub data_folder: PathBuf,
+    /// Whether the data folder is removed at the end, so that it need not survive a crash of the machine.
+    pub is_temporary: bool,
 }
 
 impl EngineSettings {

@@ -108,7 +108,7 @@ impl StackOptions {
     /// The configuration that these options give, for a stack with or without the product.
     pub(super) fn into_stack_config(self, folders: &FolderOptions, product: bool) -> anyhow::Result<StackConfig> {
         let cache = ArtifactCache { folder: folders.cache_folder()?, use_system: self.system == SystemPackageUse::On };
-        let settings = EngineSettings { cache, data_folder: folders.data_folder()? };
+        let settings = EngineSettings { cache, data_folder: folders.data_folder()?, is_temporary: false };
         let engines = EngineKind::ALL.to_vec();
         Ok(StackConfig { settings, engines, urls: self.urls.into_map(), ports: self.ports.into_map(), product })
     }

@@ -35,6 +35,7 @@ impl UpCommand {
             options.urls.retain(|engine, _| self.only.contains(engine));
         }
         let stop_request = self.stop_at_input_end.then(watch_input_end);
+        options.settings.is_temporary = self.discard;
         let discarded_folder = self.discard.then(|| options.settings.data_folder.clone());
         let outcome = supervised_stack::run_stack(options, stop_request, async |stack| {
             print_addresses(&stack.state());
