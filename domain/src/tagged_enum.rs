@@ -74,29 +74,13 @@ impl<'de, T: ExternallyTagged> Visitor<'de> for TaggedVisitor<T> {
 }
 
 /// The name of an object's first field. The tag's is not copied: it begins every event.
+#[derive(Deserialize)]
+#[serde(field_identifier)]
 enum FieldName {
+    // [`TAG`], which the attribute cannot name.
+    #[serde(rename = "type")]
     Tag,
     Other(String),
-}
-
-impl<'de> Deserialize<'de> for FieldName {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_identifier(FieldNameVisitor)
-    }
-}
-
-struct FieldNameVisitor;
-
-impl Visitor<'_> for FieldNameVisitor {
-    type Value = FieldName;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the name of a field")
-    }
-
-    fn visit_str<E: Error>(self, name: &str) -> Result<FieldName, E> {
-        Ok(if name == TAG { FieldName::Tag } else { FieldName::Other(name.to_owned()) })
-    }
 }
 
 /// An object that has been read up to the value of its tag, as the externally tagged form of a variant.

@@ -12,7 +12,8 @@
 //!                                  beacons
 //! ```
 //!
-//! One relay leads, by a lease that it renews (module `lease`). It sends nothing to Kafka once its term may be over.
+//! One relay leads, by a lease that it renews (module `lease`). It sends nothing to Kafka once its term may be over, and no event
+//! before every partition has a beacon of it (ADR 10).
 //! It moves the checkpoint under its epoch; an earlier leader has a lower epoch and cannot move it. After a crash the
 //! checkpoint may be behind Kafka. Positions only grow within a partition, so the next leader reads the last record of
 //! every partition and skips the events up to it. If a former leader resumed and sent that record late, the checkpoint

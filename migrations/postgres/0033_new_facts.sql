@@ -7,7 +7,7 @@
 -- their streams, of which each has `stream_counts` facts here. Positions are assigned in the order of the facts.
 create function append_new_facts(
     ids uuid[], payloads text[], streams text[], stream_counts bigint[], stream_numbers integer[], ordinals integer[],
-    types text[], versions text[], kind_numbers integer[], origins text[], origin_numbers integer[], stream_events bigint
+    types text[], versions text[], type_numbers integer[], metadata_texts text[], metadata_numbers integer[], stream_events bigint
 ) returns boolean
 language plpgsql volatile
 set enable_seqscan = off
@@ -16,7 +16,7 @@ set plan_cache_mode = force_generic_plan
 as $$
 declare
     ends bigint[];
-    metadata_values json[] := origins::json[];
+    metadata_values json[] := metadata_texts::json[];
 begin
     perform from events e where (e.aggregate_type || '') = 'visit' and e.event_id = any (ids) limit 1;
     if found then
@@ -39,8 +39,8 @@ begin
     end if;
     insert into events (aggregate_type, aggregate_id, sequence, event_type, event_version, payload, metadata, event_id)
     select 'visit', streams[stream_numbers[f.number]], ends[stream_numbers[f.number]] + ordinals[f.number],
-           types[kind_numbers[f.number]], versions[kind_numbers[f.number]], payloads[f.number]::json,
-           metadata_values[origin_numbers[f.number]], ids[f.number]
+           types[type_numbers[f.number]], versions[type_numbers[f.number]], payloads[f.number]::json,
+           metadata_values[metadata_numbers[f.number]], ids[f.number]
     from generate_series(1, cardinality(ids)) as f(number)
     order by f.number;
     return true;

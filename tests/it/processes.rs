@@ -7,7 +7,7 @@ mod document_memory;
 mod document_tasks;
 mod document_work;
 mod effects;
-mod long_text;
+pub(crate) mod long_text;
 pub(crate) mod pdf_file;
 mod product;
 mod runner;

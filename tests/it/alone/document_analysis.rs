@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use tests::{ProductInstance, ProductProcess, SignedInUser, document_work_settings, run_alone};
 
 use crate::processes::{
+    long_text::STATEMENT_LINES,
     pdf_file::{write_pdf, write_scanned_pdf},
     uploads::{upload_file, wait_for_end},
 };
@@ -14,13 +15,6 @@ const TEXT_LIMIT: Duration = Duration::from_secs(3);
 
 /// Most time from the upload of a scanned page until it is analysed.
 const SCAN_LIMIT: Duration = Duration::from_secs(5);
-
-const LINES: [&str; 4] = [
-    "The contractor shall deliver 1,200 boxes of nitrile examination gloves to the",
-    "VA Medical Center, 2501 W 22nd Street, Sioux Falls, SD 57105, no later than",
-    "September 30, 2031. Partial deliveries must be approved in writing. Offers are",
-    "due by May 5, 2031 at noon Eastern Time. Liquidated damages apply.",
-];
 
 #[tokio::test]
 async fn thirty_pages_are_analysed_in_three_seconds_and_a_scanned_page_in_five() {
@@ -32,9 +26,9 @@ async fn thirty_pages_are_analysed_in_three_seconds_and_a_scanned_page_in_five()
     let mut worker =
         ProductProcess::start(&variables, product.folder(), "worker", &["serve", "--role", "work"]).unwrap();
     // The first one loads what all others use.
-    let first = upload_file(&ada, "first.pdf", write_pdf(&[&LINES])).await;
+    let first = upload_file(&ada, "first.pdf", write_pdf(&[&STATEMENT_LINES])).await;
     assert_eq!(wait_for_end(&ada, &first).await.0, "ANALYSED");
-    let page: Vec<_> = LINES.into_iter().cycle().take(40).collect();
+    let page: Vec<_> = STATEMENT_LINES.into_iter().cycle().take(40).collect();
     for (name, content, limit) in [
         ("text.pdf", write_pdf(&[page.as_slice(); 30]), TEXT_LIMIT),
         ("scan.pdf", write_scanned_pdf(&page), SCAN_LIMIT),

@@ -11,17 +11,20 @@ use super::uploads::{upload_file, wait_for_end};
 const PAGES_VARIABLE: &str = "LONG_TEXT_PAGES";
 const PAGES: usize = 100;
 
-/// What each page says after its number.
-const LINES: &str = "The contractor shall deliver 1,200 boxes of nitrile examination gloves to the
-VA Medical Center, 2501 W 22nd Street, Sioux Falls, SD 57105, no later than
-September 30, 2031. Partial deliveries must be approved in writing. Offers are
-due by May 5, 2031 at noon Eastern Time. Liquidated damages apply.";
+/// Lines of a statement of work, of which the documents of these tests consist.
+pub(crate) const STATEMENT_LINES: [&str; 4] = [
+    "The contractor shall deliver 1,200 boxes of nitrile examination gloves to the",
+    "VA Medical Center, 2501 W 22nd Street, Sioux Falls, SD 57105, no later than",
+    "September 30, 2031. Partial deliveries must be approved in writing. Offers are",
+    "due by May 5, 2031 at noon Eastern Time. Liquidated damages apply.",
+];
 
 /// Uploads a long text, which a worker analyses, and finds its last page. Prints the times, which decide nothing.
 pub(super) async fn the_last_page_of_a_long_text_is_found(user: &SignedInUser<'_>) {
     let chosen = std::env::vars().find(|(name, _)| name == PAGES_VARIABLE);
     let pages: usize = chosen.map_or(PAGES, |(_, count)| count.parse().expect("a number of pages"));
-    let page = |number: usize| format!("Page {number} of the statement of work. {LINES}\u{c}");
+    let lines = STATEMENT_LINES.join("\n");
+    let page = |number: usize| format!("Page {number} of the statement of work. {lines}\u{c}");
     let text: String = (0..pages).map(page).chain(["The quench valve is of niobium.".to_owned()]).collect();
     let (started, patience) =
         (Instant::now(), WAIT_TIMEOUT + Duration::from_millis(100) * u32::try_from(pages).unwrap());
