@@ -41,7 +41,7 @@ use std::{ffi::OsString, iter, path::PathBuf, process::ExitCode};
 
 use clap::{Parser, Subcommand};
 
-use crate::config::MedhubConfig;
+use crate::{config::MedhubConfig, file_limit};
 
 /// Finds federal contract opportunities for medical suppliers: imports notices, records every change as an event, and
 /// answers queries over GraphQL.
@@ -186,6 +186,10 @@ fn execute_cli(cli: MedhubCli) -> anyhow::Result<ExitCode> {
         config.engines.postgres.limit_as_operator();
     }
     let exports = logging::init_logging(&config, &command, cli.verbose)?;
+    // The comparison of a long log has two temporary files for each pass.
+    if let Err(error) = file_limit::raise_file_limit() {
+        tracing::warn!(error = &error as &dyn std::error::Error, "raising the limit of open files failed");
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let outcome = runtime.block_on(run_subcommand(command, config));
     // A blocking read of standard input cannot be interrupted; do not wait for it.

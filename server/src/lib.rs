@@ -8,6 +8,7 @@ pub mod cli;
 pub mod config;
 mod connection_advice;
 pub mod engine_clients;
+mod file_limit;
 mod jobs;
 pub mod schema_registry;
 pub mod serve;

@@ -5,7 +5,6 @@
 //!                                  └──a failed part──────────────────────────────────▲
 //! ```
 
-mod file_limit;
 mod generation_work;
 mod http_server;
 mod metric_export_part;

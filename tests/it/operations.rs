@@ -239,3 +239,15 @@ async fn status_reports_the_relay_and_every_projection() {
         assert!(table.contains(word), "{word} in {table}");
     }
 }
+
+#[tokio::test]
+async fn status_without_clickhouse_reports_everything_else() {
+    let mut status = shared_product_with_notices().await.medhub_command(&["status", "--json"]);
+    // Port 9 is that of the discard protocol; nothing listens there.
+    status.env("CLICKHOUSE_URL", "http://127.0.0.1:9");
+    let output = tokio::task::spawn_blocking(move || status.output().unwrap()).await.unwrap();
+    let report = &json_lines(&output)[0];
+    assert_eq!((output.status.code(), &report["agree"]), (Some(1), &json!(false)), "{}", output_text(&output));
+    assert!(report["error"].as_str().is_some_and(|error| error.contains("127.0.0.1:9")), "{report}");
+    assert_eq!(report["relay"]["leads"], json!(true), "{report}");
+}

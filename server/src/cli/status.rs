@@ -49,14 +49,17 @@ impl StatusArgs {
         let pipeline = app.pipeline_status().await?;
         let findings = app.collect_findings(&BackingService::ALL).await;
         let sources = NoticeSync::new(&config.sam_gov, &app.pool).report_sources().await?;
+        let counted = counted.context("counting what every engine holds; all else is shown");
         if self.json {
-            let counts = counted?;
-            let mut all = serde_json::to_value(&counts)?;
+            let mut all = match &counted {
+                Ok(counts) => serde_json::to_value(counts)?,
+                Err(error) => json!({ "agree": false, "error": format!("{error:#}") }),
+            };
             (all["relay"], all["projections"]) = (json!(pipeline.relay), json!(pipeline.projections));
             all["findings"] = json!(findings);
             all["notice_sources"] = json!(sources);
             output::print_result(&all.to_string())?;
-            return Ok(exit_code(counts.agree));
+            return Ok(exit_code(counted?.agree));
         }
         output::print_result(&format_pipeline(&pipeline))?;
         for finding in &findings {
@@ -66,8 +69,7 @@ impl StatusArgs {
             output::print_result(&format_source_report(source))?;
         }
         // An engine that is unavailable must not hide the state of the others.
-        let counts =
-            counted.context("counting what every engine holds; the table above comes from Postgres and Kafka")?;
+        let counts = counted?;
         output::print_result(&format!("\n{}", format_counts(&counts)))?;
         Ok(exit_code(counts.agree))
     }

@@ -7,10 +7,10 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    ServeError, file_limit,
+    ServeError,
     part_supervisor::{PartSupervisor, ShutdownStage},
 };
-use crate::config::MedhubConfig;
+use crate::{config::MedhubConfig, file_limit};
 
 /// Listens on an address; port 0 is any free one.
 pub(super) async fn bind_listener(edge: &'static str, address: SocketAddr) -> Result<TcpListener, ServeError> {

@@ -1,4 +1,4 @@
-//! The limit of open files of this process: each connection is one open file.
+//! The limit of open files of this process: each connection and each temporary file is one.
 
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
@@ -6,7 +6,7 @@ use nix::sys::resource::{Resource, getrlimit, setrlimit};
 ///
 /// # Errors
 /// [`nix::Error`] when the limit cannot be read or raised.
-pub(super) fn raise_file_limit() -> nix::Result<usize> {
+pub(crate) fn raise_file_limit() -> nix::Result<usize> {
     let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE)?;
     if soft < hard {
         setrlimit(Resource::RLIMIT_NOFILE, hard, hard)?;
