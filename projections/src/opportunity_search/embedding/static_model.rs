@@ -8,10 +8,11 @@
 #[cfg(test)]
 mod tests;
 mod token_table;
+mod token_vectors;
 
 use std::{
     path::Path,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, OnceLock, PoisonError},
 };
 
 use futures::{FutureExt, future::BoxFuture};
@@ -40,8 +41,8 @@ pub struct StaticModel(Arc<ModelData>);
 
 struct ModelData {
     table: TokenTable,
-    /// Unit vectors of the categories.
-    categories: Vec<Vec<f32>>,
+    /// Unit vectors of the categories, once a query needs them.
+    categories: OnceLock<Vec<Vec<f32>>>,
     /// Caches that no call uses at the moment; a call takes one, so that calls do not wait for each other.
     idle_caches: Mutex<Vec<TokenCache>>,
 }
@@ -50,17 +51,13 @@ impl StaticModel {
     /// Number of dimensions of its vectors.
     pub const DIMENSION: usize = DIMENSION;
 
-    /// Reads weights and tokenizer from a folder. Blocks for some tenths of a second.
+    /// Reads the tokenizer from a folder, and opens the file of weights. Blocks for some hundredths of a second.
     ///
     /// # Errors
     /// [`EmbeddingError`] when a file is missing or invalid.
     pub fn load(dir: &Path) -> Result<Self, EmbeddingError> {
         let table = TokenTable::load(dir)?;
-        let mut cache = TokenCache::default();
-        let labels = category_labels::labelled_codes().filter_map(category_labels::category_label);
-        let labels = labels.map(|label| table.weighted_mean(&label, &mut cache)).collect::<Result<Vec<_>, _>>()?;
-        let categories = labels.into_iter().filter_map(normalize).collect();
-        Ok(Self(Arc::new(ModelData { table, categories, idle_caches: Mutex::new(vec![cache]) })))
+        Ok(Self(Arc::new(ModelData { table, categories: OnceLock::new(), idle_caches: Mutex::default() })))
     }
 
     /// The unweighted mean of the token vectors, as the Python package computes it; not a unit vector.
@@ -134,16 +131,30 @@ impl ModelData {
         let text = if plain.is_empty() { query.to_lowercase() } else { plain };
         let mean = self.with_cache(|cache| self.table.weighted_mean(&text, cache))?;
         let mut vector = self.normalize_or_placeholder(mean)?;
-        let similarities: Vec<f32> = self.categories.iter().map(|category| dot_product(category, &vector)).collect();
+        let categories = self.category_vectors()?;
+        let similarities: Vec<f32> = categories.iter().map(|category| dot_product(category, &vector)).collect();
         let best = similarities.iter().copied().fold(0.0, f32::max);
         let mut category_mean = vec![0.0; DIMENSION];
-        for (category, similarity) in self.categories.iter().zip(&similarities) {
+        for (category, similarity) in categories.iter().zip(&similarities) {
             add_weighted(&mut category_mean, category, ((similarity - best) / CATEGORY_TEMPERATURE).exp());
         }
         if let Some(category_mean) = normalize(category_mean) {
             add_weighted(&mut vector, &category_mean, best);
         }
         self.normalize_or_placeholder(vector)
+    }
+
+    /// Unit vectors of the categories.
+    fn category_vectors(&self) -> Result<&[Vec<f32>], EmbeddingError> {
+        if let Some(categories) = self.categories.get() {
+            return Ok(categories);
+        }
+        let labels = category_labels::labelled_codes().filter_map(category_labels::category_label);
+        let means = self.with_cache(|cache| {
+            labels.map(|label| self.table.weighted_mean(&label, cache)).collect::<Result<Vec<_>, _>>()
+        })?;
+        // Another query may have computed them meanwhile.
+        Ok(self.categories.get_or_init(|| means.into_iter().filter_map(normalize).collect()))
     }
 
     fn normalize_or_placeholder(&self, vector: Vec<f32>) -> Result<Vec<f32>, EmbeddingError> {

@@ -1,9 +1,6 @@
 use std::{env, path::PathBuf};
 
-use super::{
-    token_table::{TOKENIZER, half_to_f32},
-    *,
-};
+use super::{token_table::TOKENIZER, *};
 
 /// The folder of the model: from the configuration's variable, or else from the cache of `medhub-local`.
 fn model_dir() -> PathBuf {
@@ -33,27 +30,6 @@ fn model() -> StaticModel {
 
 fn notice(title: &str, code: &str) -> NoticeText {
     NoticeText::new(title, Some(code), None)
-}
-
-#[test]
-fn half_precision_is_read_exactly() {
-    for (bits, value) in [
-        (0x3c00, 1.0),
-        (0xc000, -2.0),
-        (0x3555, 0.333_251_95),
-        (0x0000, 0.0),
-        (0x0001, 5.960_464_5e-8),
-        (0x03ff, 6.097_555e-5),
-        (0x0400, 6.103_515_6e-5),
-        (0x7bff, 65_504.0),
-    ] {
-        assert!(
-            (half_to_f32(bits) - value).abs() <= f32::EPSILON * value.abs(),
-            "{bits:#x}: {} is not {value}",
-            half_to_f32(bits)
-        );
-    }
-    assert!(half_to_f32(0x7c00).is_infinite() && half_to_f32(0x7e00).is_nan());
 }
 
 #[test]

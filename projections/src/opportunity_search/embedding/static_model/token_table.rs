@@ -5,22 +5,18 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use safetensors::{Dtype, SafeTensors};
 use tokenizers::Tokenizer;
 
-use super::super::EmbeddingError;
-use crate::error::BoxedError;
+use super::{super::EmbeddingError, token_vectors::TokenVectors};
 
 pub(super) const DIMENSION: usize = 256;
 pub(super) const TOKENIZER: &str = "l2_supercat_tokenizer_config.json";
 const WEIGHTS: &str = "l2_supercat_256.safetensors";
-const TENSOR: &str = "embedding.weight";
 
 /// A vector and a weight for each token.
 pub(super) struct TokenTable {
     tokenizer: Tokenizer,
-    /// One row of [`DIMENSION`] values for each token.
-    vectors: Vec<f32>,
+    vectors: TokenVectors,
     weights: Vec<f32>,
 }
 
@@ -49,10 +45,9 @@ impl TokenTable {
             .map_err(|source| EmbeddingError::Unusable { path: tokenizer_path.clone(), source })?;
         // Texts are embedded one by one, which needs no padding.
         tokenizer.with_padding(None);
-        let bytes = std::fs::read(&weights_path)
-            .map_err(|source| EmbeddingError::Unusable { path: weights_path.clone(), source: source.into() })?;
-        let vectors = read_vectors(&bytes).map_err(|source| EmbeddingError::Unusable { path: weights_path, source })?;
-        let weights = (0..vectors.len() / DIMENSION).map(token_weight).collect();
+        let vectors = TokenVectors::open(&weights_path)
+            .map_err(|source| EmbeddingError::Unusable { path: weights_path, source })?;
+        let weights = (0..vectors.count()).map(token_weight).collect();
         Ok(Self { tokenizer, vectors, weights })
     }
 
@@ -60,7 +55,7 @@ impl TokenTable {
     pub(super) fn plain_mean(&self, text: &str) -> Result<Vec<f32>, EmbeddingError> {
         let mut mean = WeightedMean::default();
         for token in self.tokenize(text)? {
-            mean.add(self.vector(token), 1.0);
+            mean.add(self.vectors.vector(token)?, 1.0);
         }
         Ok(mean.finish())
     }
@@ -72,23 +67,24 @@ impl TokenTable {
         let mut mean = WeightedMean::default();
         for word in text.split_whitespace() {
             if word.len() > MAX_CACHED_WORD_BYTES {
-                self.add_tokens(&mut mean, &self.tokenize(word)?);
+                self.add_tokens(&mut mean, &self.tokenize(word)?)?;
                 continue;
             }
             if !cache.0.contains_key(word) {
                 cache.0.insert(word.to_owned(), self.tokenize(word)?);
             }
             if let Some(tokens) = cache.0.get(word) {
-                self.add_tokens(&mut mean, tokens);
+                self.add_tokens(&mut mean, tokens)?;
             }
         }
         Ok(mean.finish())
     }
 
-    fn add_tokens(&self, mean: &mut WeightedMean, tokens: &[usize]) {
+    fn add_tokens(&self, mean: &mut WeightedMean, tokens: &[usize]) -> Result<(), EmbeddingError> {
         for &token in tokens {
-            mean.add(self.vector(token), self.weights[token]);
+            mean.add(self.vectors.vector(token)?, self.weights[token]);
         }
+        Ok(())
     }
 
     pub(super) fn tokenize(&self, text: &str) -> Result<Vec<usize>, EmbeddingError> {
@@ -99,10 +95,6 @@ impl TokenTable {
         // As in the Python package, an id beyond the table means its last row.
         let last = self.weights.len() - 1;
         Ok(encoding.get_ids().iter().map(|&id| (id as usize).min(last)).collect())
-    }
-
-    fn vector(&self, token: usize) -> &[f32] {
-        &self.vectors[token * DIMENSION..(token + 1) * DIMENSION]
     }
 }
 
@@ -152,32 +144,4 @@ fn find_file(dir: &Path, folder: &str, file: &'static str) -> Result<PathBuf, Em
         .into_iter()
         .find(|path| path.is_file())
         .ok_or_else(|| EmbeddingError::Missing { file, dir: dir.to_owned() })
-}
-
-fn read_vectors(bytes: &[u8]) -> Result<Vec<f32>, BoxedError> {
-    let tensors = SafeTensors::deserialize(bytes)?;
-    let tensor = tensors.tensor(TENSOR)?;
-    let &[rows, DIMENSION] = tensor.shape() else {
-        return Err(format!("the tensor has the shape {:?}", tensor.shape()).into());
-    };
-    if rows == 0 || tensor.dtype() != Dtype::F16 {
-        return Err(format!("the tensor has {rows} rows of {:?}", tensor.dtype()).into());
-    }
-    // Every process with the model converts eight million of them, also those of the development profile, in which the
-    // iterator of `chunks_exact` is a function that is not optimised.
-    let (halves, _) = tensor.data().as_chunks::<2>();
-    Ok(halves.iter().map(|half| half_to_f32(u16::from_le_bytes(*half))).collect())
-}
-
-/// Converts a 16-bit float to a 32-bit one.
-pub(super) fn half_to_f32(bits: u16) -> f32 {
-    let bits = u32::from(bits);
-    let (sign, exponent, fraction) = ((bits & 0x8000) << 16, (bits >> 10) & 0x1f, bits & 0x3ff);
-    let magnitude = match (exponent, fraction) {
-        // Subnormal numbers are multiples of 2^-24.
-        (0, fraction) => f32::from_bits(0x3380_0000) * f32::from(u16::try_from(fraction).unwrap_or_default()),
-        (0x1f, fraction) => f32::from_bits(0x7f80_0000 | (fraction << 13)),
-        (exponent, fraction) => f32::from_bits(((exponent + 112) << 23) | (fraction << 13)),
-    };
-    f32::from_bits(magnitude.to_bits() | sign)
 }
