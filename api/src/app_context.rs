@@ -47,7 +47,7 @@ pub use self::{
     experiment_reports::ExperimentReportError,
     kafka_client::KafkaPingError,
     pipeline_status::{PipelineError, PipelineStatus, ProjectionRow, RelayRow},
-    registry_client::{ReadOnlyRegistryClient, RegisteredSchema, RegistryLookupError},
+    registry_client::{ListedSchema, ReadOnlyRegistryClient, RegisteredSchema, RegistryLookupError},
     service_findings::{ServiceFinding, UnusableCluster, UnusablePooler, refuse_unusable_pooler},
 };
 use crate::{

@@ -8,7 +8,7 @@ use schemas::{
 };
 use secrecy::ExposeSecret;
 use serde::Deserialize;
-use serde_json::json;
+use serde_json::{Value, json};
 use url::Url;
 
 use crate::config::mask_url;
@@ -68,6 +68,25 @@ pub struct RegisteredSchema {
     pub version: u32,
 }
 
+/// A schema in the registry's list.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct ListedSchema {
+    /// The subject that it is a version of.
+    pub subject: String,
+    /// The schema as JSON, which may be formatted otherwise than it was when it was registered.
+    pub schema: String,
+}
+
+impl ListedSchema {
+    /// Whether this is an event schema, registered under its subject.
+    pub fn is_equal_to(&self, schema: &EventSchema) -> bool {
+        let parse = |text: &str| serde_json::from_str::<Value>(text).ok();
+        self.subject == schema.subject
+            && (self.schema == schema.json
+                || parse(&self.schema).is_some_and(|listed| parse(schema.json).is_some_and(|own| listed == own)))
+    }
+}
+
 #[derive(Deserialize)]
 struct RegistryErrorAnswer {
     error_code: u32,
@@ -102,6 +121,16 @@ impl ReadOnlyRegistryClient {
     /// [`RegistryLookupError`] when it does not, or with an error.
     pub async fn ping(&self) -> Result<(), RegistryLookupError> {
         self.send_request::<Vec<String>>(self.http.get(self.endpoint_url(&["subjects"]))).await.map(drop)
+    }
+
+    /// Lists the registered schemas whose subjects begin with `prefix`; a registry may list only the first ones.
+    ///
+    /// # Errors
+    /// [`RegistryLookupError`] when the registry does not answer, or has no such list.
+    pub async fn list_schemas(&self, prefix: &str) -> Result<Vec<ListedSchema>, RegistryLookupError> {
+        let mut at = self.endpoint_url(&["schemas"]);
+        at.query_pairs_mut().append_pair("subjectPrefix", prefix);
+        self.send_request(self.http.get(at)).await
     }
 
     /// Looks up an event schema; `None` if it is not registered.
@@ -169,5 +198,28 @@ impl ReadOnlyRegistryClient {
             Err(_) => "the response is not in the format of Confluent's API".to_owned(),
         };
         Err(RegistryLookupError::Rejected { at: at(), status, message })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use schemas::catalog;
+
+    use super::*;
+
+    #[test]
+    fn a_listed_schema_equals_that_of_its_event_in_any_formatting() {
+        let [own, other] = [0, 1].map(|number| &catalog::all_schemas()[number]);
+        let compact = serde_json::from_str::<Value>(own.json).unwrap().to_string();
+        let listed = |subject: &str, schema: &str| ListedSchema { subject: subject.into(), schema: schema.into() };
+        for (listed, is_equal) in [
+            (listed(own.subject, own.json), true),
+            (listed(own.subject, &compact), true),
+            (listed(own.subject, other.json), false),
+            (listed("another.subject", own.json), false),
+            (listed(own.subject, "no JSON"), false),
+        ] {
+            assert_eq!(listed.is_equal_to(own), is_equal, "{listed:?}");
+        }
     }
 }

@@ -21,6 +21,9 @@ use crate::{config::MedhubConfig, engine_clients};
 const REGISTRY_TIMEOUT: Duration = Duration::from_secs(15);
 const RETRY_PAUSE: Duration = Duration::from_millis(200);
 
+/// The subjects of all event schemas begin with it.
+const SUBJECT_PREFIX: &str = "medhub.";
+
 /// Prepares every engine: the Postgres schema and that of the lists, the event schemas in the registry, the Kafka
 /// topics, the `ClickHouse` tables, the Qdrant collections. Safe to repeat and to run concurrently.
 #[derive(Debug, Args)]
@@ -65,8 +68,17 @@ async fn prepare_read_models(app: &AppContext) -> anyhow::Result<()> {
 /// Registers all event schemas: an incompatible one must fail here rather than with the first event that uses it.
 async fn register_schemas(app: &AppContext, config: &MedhubConfig) -> anyhow::Result<()> {
     wait_for_registry(app, config).await?;
+    // One request instead of one for each schema, as nearly all are registered by the release before. A schema that is not
+    // listed is registered once more, which changes nothing if the list is incomplete.
+    let listed = app.registry_client.list_schemas(SUBJECT_PREFIX).await.unwrap_or_else(|error| {
+        tracing::debug!(%error, "listing the registered schemas failed");
+        vec![]
+    });
     let registry = SchemaRegistryClient::new(&config.engines.registry)?;
     for schema in catalog::all_schemas() {
+        if listed.iter().any(|listed| listed.is_equal_to(schema)) {
+            continue;
+        }
         let (event_type, version) = (schema.event_type, schema.version);
         let id = registry.resolve_schema_id(schema).await;
         let id = id.with_context(|| format!("registering the schema of {event_type} {version}"))?;
