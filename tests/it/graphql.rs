@@ -69,7 +69,7 @@ async fn invalid_input_is_refused_with_a_code() {
 async fn the_playground_needs_no_internet() {
     let product = shared_product().await;
     let http = product.http();
-    let client = reqwest::Client::new();
+    let client = tests::new_http_client();
     let page = client.get(format!("{http}/graphql")).header("accept", "text/html").send().await.unwrap();
     let page = page.text().await.unwrap();
     let assets: Vec<_> = page.split(['"', '\'']).filter(|text| text.starts_with("/assets/")).collect();

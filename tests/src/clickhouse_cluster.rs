@@ -98,7 +98,7 @@ impl ClickHouseClusters {
         let engine = or_fail(guarded_child::spawn_guarded(command), "starting the engine");
         let address = format!("http://{address}/");
         eventually(async || {
-            let answer = reqwest::Client::new().post(&address).body("select 1").send().await?;
+            let answer = crate::new_http_client().post(&address).body("select 1").send().await?;
             answer.error_for_status()
         })
         .await;
@@ -118,7 +118,7 @@ impl Drop for ClickHouseClusters {
 impl ClickHouseCluster {
     async fn start(engine: &str, name: &'static str, shards: usize) -> Self {
         let statements = ReceivedStatements::default();
-        let (engine, http) = (engine.to_owned(), reqwest::Client::new());
+        let (engine, http) = (engine.to_owned(), crate::new_http_client());
         let state = ProxyState { engine, http, name, shards, statements: Arc::clone(&statements) };
         let listener = or_fail(TcpListener::bind("127.0.0.1:0").await, "listening");
         let url = format!("http://{}", or_fail(listener.local_addr(), "listening"));
@@ -137,7 +137,7 @@ impl ClickHouseCluster {
     /// # Panics
     /// If the query fails.
     pub async fn rows(&self, database: &str, query: &str) -> Vec<Vec<String>> {
-        let request = reqwest::Client::new().post(format!("{}/?database={database}", self.url));
+        let request = crate::new_http_client().post(format!("{}/?database={database}", self.url));
         let answer = or_fail(request.body(query.to_owned()).send().await, "querying the cluster");
         let (status, text) = (answer.status(), or_fail(answer.text().await, "querying the cluster"));
         assert!(status.is_success(), "{query}: {text}");

@@ -54,7 +54,11 @@ pub async fn check_mark(stack: &TestStack, word: &str) -> anyhow::Result<()> {
     let mut redis = client.get_multiplexed_async_connection().await?;
     let keys = redis::cmd("EXISTS").arg(word).query_async(&mut redis).await.context("reading from redis")?;
     ensure_once("redis", keys)?;
-    let versions = reqwest::get(versions_url(stack.variable("SCHEMA_REGISTRY_URL"), word)).await?.error_for_status()?;
+    let versions = crate::new_http_client()
+        .get(versions_url(stack.variable("SCHEMA_REGISTRY_URL"), word))
+        .send()
+        .await?
+        .error_for_status()?;
     let versions: Vec<i64> = versions.json().await.context("reading from the schema registry")?;
     ensure_once("the schema registry", i64::try_from(versions.len())?)?;
     let (brokers, topic) = (stack.variable("KAFKA_BROKERS").to_owned(), word.to_owned());
@@ -76,7 +80,7 @@ fn versions_url(url: &str, word: &str) -> String {
 
 async fn write_registry(url: &str, word: &str) -> anyhow::Result<()> {
     let schema = format!(r#"{{"type":"fixed","name":"{word}","size":1}}"#);
-    let request = reqwest::Client::new().post(versions_url(url, word)).json(&serde_json::json!({ "schema": schema }));
+    let request = crate::new_http_client().post(versions_url(url, word)).json(&serde_json::json!({ "schema": schema }));
     request.send().await?.error_for_status()?;
     Ok(())
 }
@@ -86,7 +90,7 @@ async fn write_registry(url: &str, word: &str) -> anyhow::Result<()> {
 /// # Errors
 /// If an engine refuses or is unavailable.
 pub async fn query_clickhouse(url: &str, statement: &str) -> anyhow::Result<String> {
-    let answer = reqwest::Client::new().post(url).body(statement.to_owned()).send().await?;
+    let answer = crate::new_http_client().post(url).body(statement.to_owned()).send().await?;
     let (status, text) = (answer.status(), answer.text().await?);
     if status.is_success() { Ok(text) } else { bail!("clickhouse: {text}") }
 }

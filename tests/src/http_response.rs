@@ -1,9 +1,9 @@
 //! Requests over plain HTTP, and their responses.
 
-use reqwest::{Client, RequestBuilder, StatusCode};
+use reqwest::{RequestBuilder, StatusCode};
 use serde_json::Value;
 
-use crate::{ProductHandle, failure::or_fail};
+use crate::{ProductHandle, failure::or_fail, new_http_client};
 
 /// An HTTP response: status, headers, and the body where it is JSON.
 #[derive(Debug)]
@@ -45,7 +45,7 @@ impl HttpResponse {
 /// If `method` is not an HTTP method.
 pub fn build_request(product: &ProductHandle, method: &str, path: &str, token: Option<&str>) -> RequestBuilder {
     let request =
-        Client::new().request(or_fail(method.parse(), "reading a method"), format!("{}{path}", product.http()));
+        new_http_client().request(or_fail(method.parse(), "reading a method"), format!("{}{path}", product.http()));
     match token {
         Some(token) => request.bearer_auth(token),
         None => request,

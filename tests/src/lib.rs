@@ -25,6 +25,7 @@ mod free_port;
 mod graphql_subscriber;
 mod grpc_task_client;
 mod guarded_child;
+mod http_client;
 mod http_response;
 mod kafka_proxy;
 pub mod language_model_server;
@@ -69,6 +70,7 @@ pub use self::{
     fetched_artifact::fetch_artifact,
     graphql_subscriber::GraphqlSubscriber,
     grpc_task_client::GrpcTaskClient,
+    http_client::new_http_client,
     http_response::{HttpResponse, build_request},
     kafka_proxy::KafkaProxy,
     metric_table::{DocumentedMetric, MetricTable, ShownSeries, parse_series},

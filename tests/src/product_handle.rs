@@ -117,7 +117,7 @@ impl ProductHandle {
     /// # Panics
     /// If ClickHouse refuses it.
     pub async fn query_clickhouse(&self, statement: &str) -> String {
-        let request = reqwest::Client::new().post(self.variable("CLICKHOUSE_URL")).body(statement.to_owned());
+        let request = crate::new_http_client().post(self.variable("CLICKHOUSE_URL")).body(statement.to_owned());
         let response = or_fail(request.send().await, "sending a statement to ClickHouse");
         let (status, body) = (response.status(), or_fail(response.text().await, "reading ClickHouse's response"));
         assert!(status.is_success(), "{statement}: {body}");
@@ -125,7 +125,7 @@ impl ProductHandle {
     }
 
     async fn post_graphql(&self, token: Option<&str>, body: &Value) -> Value {
-        let mut request = reqwest::Client::new().post(format!("{}/graphql", self.http())).json(body);
+        let mut request = crate::new_http_client().post(format!("{}/graphql", self.http())).json(body);
         if let Some(token) = token {
             request = request.bearer_auth(token);
         }

@@ -13,7 +13,9 @@ use medhub_local::process::ProcessIdentity;
 use nix::sys::signal::Signal;
 use serde_json::Value;
 
-use crate::{WAIT_TIMEOUT, faults::bounded_wait::wait_until, guarded_child, medhub_local};
+use crate::{
+    WAIT_TIMEOUT, faults::bounded_wait::wait_until, guarded_child, http_client::http_client_builder, medhub_local,
+};
 
 /// The timeout of a request to `/ready`: the process checks its engines before it answers.
 const READY_TIMEOUT: Duration = Duration::from_secs(5);
@@ -95,7 +97,7 @@ impl ProductProcess {
         for edge in [ProductEdge::Http, ProductEdge::Grpc] {
             variables.insert(edge.setting().to_owned(), "127.0.0.1:0".to_owned());
         }
-        let http = reqwest::Client::builder().timeout(READY_TIMEOUT).build()?;
+        let http = http_client_builder().timeout(READY_TIMEOUT).build()?;
         let log = logs.join(format!("{name}.log"));
         let args = args.iter().map(|&arg| arg.to_owned()).collect();
         let name = name.to_owned();

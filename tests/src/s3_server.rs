@@ -71,7 +71,7 @@ impl S3Server {
             if let Ok(Some(status)) = child.try_wait() {
                 panic!("S3Proxy ended with {status}: {}", fs::read_to_string(&log).unwrap_or_default());
             }
-            reqwest::get(&endpoint).await.map(drop)
+            crate::new_http_client().get(&endpoint).send().await.map(drop)
         })
         .await;
         Self { endpoint, buckets, _folder: folder }

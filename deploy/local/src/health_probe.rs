@@ -1,6 +1,6 @@
 //! Health probes: an engine is up if it answers one real protocol call.
 
-use std::time::Duration;
+use std::{sync::LazyLock, time::Duration};
 
 use anyhow::{Context as _, bail};
 use engine_security::install_crypto_provider;
@@ -17,6 +17,11 @@ use crate::engine::EngineKind;
 
 /// Time limit of one call.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Created once, because each client reads all authorities of the system. It keeps no connections: the server of the next
+/// probe may be another process on the same port.
+static HTTP_CLIENT: LazyLock<reqwest::Client> =
+    LazyLock::new(|| reqwest::Client::builder().pool_max_idle_per_host(0).build().unwrap_or_default());
 
 /// A server to probe.
 #[derive(Debug, Clone)]
@@ -58,7 +63,7 @@ async fn probe_postgres(url: &str) -> anyhow::Result<String> {
 
 /// Returns no version: Confluent's API does not report one.
 async fn probe_registry(url: &str) -> anyhow::Result<String> {
-    let response = reqwest::get(format!("{}/subjects", url.trim_end_matches('/'))).await;
+    let response = HTTP_CLIENT.get(format!("{}/subjects", url.trim_end_matches('/'))).send().await;
     // The URL in an error would reveal its password.
     let response = response.map_err(reqwest::Error::without_url).context("connecting to the schema registry")?;
     let response = response.error_for_status().map_err(reqwest::Error::without_url);
@@ -99,7 +104,7 @@ async fn probe_kafka(brokers: String) -> anyhow::Result<String> {
 }
 
 async fn probe_clickhouse(url: &str) -> anyhow::Result<String> {
-    let request = reqwest::Client::new().post(url).body("select version()");
+    let request = HTTP_CLIENT.post(url).body("select version()");
     let response = request.send().await.context("connecting to clickhouse")?;
     let response = response.error_for_status().context("querying clickhouse")?;
     Ok(response.text().await.context("reading clickhouse's response")?.trim().to_owned())
@@ -111,7 +116,7 @@ async fn probe_qdrant(url: &str) -> anyhow::Result<String> {
 }
 
 async fn probe_product(address: &str) -> anyhow::Result<String> {
-    let response = reqwest::get(format!("{address}/ready")).await.context("connecting to the product")?;
+    let response = HTTP_CLIENT.get(format!("{address}/ready")).send().await.context("connecting to the product")?;
     let status = response.status();
     if status.is_success() {
         return Ok(env!("CARGO_PKG_VERSION").to_owned());

@@ -37,7 +37,7 @@ async fn start_product(limits: &[(&str, &str)]) -> ProductInstance {
 }
 
 async fn a_rate_limited_request_is_answered_with_the_time_to_retry(product: ProductInstance) {
-    let client = reqwest::Client::new();
+    let client = tests::new_http_client();
     let ask = async |token: Option<&str>| {
         let mut request =
             client.post(format!("{}/graphql", product.http())).json(&json!({ "query": "{ __typename }" }));
@@ -87,7 +87,7 @@ async fn documents_over_a_websocket_count_as_requests(product: ProductInstance) 
 
     assert_eq!(answers[0]["data"]["__typename"], "Query", "{answers:?}");
     assert_eq!(error_code(&answers[11]), "RATE_LIMITED", "{answers:?}");
-    let request = reqwest::Client::new().post(format!("{}/graphql", product.http())).bearer_auth(&ann.token);
+    let request = tests::new_http_client().post(format!("{}/graphql", product.http())).bearer_auth(&ann.token);
     let status = request.json(&json!({ "query": "{ __typename }" })).send().await.unwrap().status();
     assert_eq!(status, StatusCode::TOO_MANY_REQUESTS, "WebSocket and HTTP share one count");
     editor_messages_count_as_requests(&product).await;

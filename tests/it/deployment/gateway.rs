@@ -160,7 +160,7 @@ async fn every_route_leads_to_a_path_of_the_program() {
         ("/assets/", "/assets/none"),
         ("~/$", "/"),
     ]);
-    let client = reqwest::Client::new();
+    let client = tests::new_http_client();
     let mut asked = 0;
     for route in items(&config["services"][0]["routes"]) {
         for path in items(&route["paths"]).map(text) {

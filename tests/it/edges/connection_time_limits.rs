@@ -91,7 +91,7 @@ async fn check_http2(address: &str) {
 /// A query that works for longer than a connection may be idle is answered: it waits for a read model that does not
 /// reach the token.
 async fn check_work(address: &str, unreached: &str) {
-    let request = reqwest::Client::new().post(format!("http://{address}/graphql"));
+    let request = tests::new_http_client().post(format!("http://{address}/graphql"));
     let query = "{ opportunities(first: 1) { totalCount } }";
     let body = json!({ "query": query, "extensions": { "consistencyToken": unreached } });
     let answer = HttpResponse::from_request(request.json(&body)).await;

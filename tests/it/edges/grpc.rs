@@ -49,7 +49,7 @@ async fn a_call_ends_at_the_deadline_of_its_caller() {
     let url = format!("http://{address}/medhub.tasks.v1.TaskService/ListTasks");
     for (deadline, status) in [("0n", "4"), ("soon", "3"), ("1M", "16")] {
         // Over HTTP/1.1, where only the server enforces the deadline; the message is empty.
-        let call = reqwest::Client::new().post(&url).header("content-type", "application/grpc").body(vec![0; 5]);
+        let call = tests::new_http_client().post(&url).header("content-type", "application/grpc").body(vec![0; 5]);
         let answer = call.header("grpc-timeout", deadline).send().await.unwrap();
         assert_eq!(answer.headers()["grpc-status"], status, "{deadline}");
     }

@@ -63,7 +63,7 @@ fn assert_refused(refused: &HttpResponse) {
 }
 
 async fn get(product: &ProductHandle, path: &str) -> HttpResponse {
-    HttpResponse::from_request(Client::new().get(format!("{}{path}", product.http()))).await
+    HttpResponse::from_request(tests::new_http_client().get(format!("{}{path}", product.http()))).await
 }
 
 /// The value of the counter that has all these labels.
@@ -94,7 +94,7 @@ async fn wait_for_blocked_queries(connection: &mut PgConnection, queries: i64) {
 async fn wait_for_lists(product: &ProductHandle) {
     let query = "{ opportunities(first: 1, orderBy: DEADLINE_SOONEST) { totalCount } }";
     eventually(async || {
-        let answer = send_query(Client::new(), product.http().to_owned(), query.to_owned()).await.body;
+        let answer = send_query(tests::new_http_client(), product.http().to_owned(), query.to_owned()).await.body;
         anyhow::ensure!(answer["errors"].is_null(), "{answer}");
         anyhow::Ok(())
     })
@@ -140,13 +140,13 @@ async fn ten_times_the_capacity_is_answered_up_to_the_capacity(product: &Product
     blocker.execute("begin; lock table opportunity_lists_g1.counters in access exclusive mode").await.unwrap();
     let mut running = JoinSet::new();
     for number in 0..QUERIES {
-        running.spawn(send_query(Client::new(), product.http().to_owned(), counting_query(number)));
+        running.spawn(send_query(tests::new_http_client(), product.http().to_owned(), counting_query(number)));
     }
     wait_for_blocked_queries(&mut observer, i64::try_from(QUERIES).unwrap()).await;
 
     let mut refused = JoinSet::new();
     for number in QUERIES..10 * CAPACITY {
-        refused.spawn(send_query(Client::new(), product.http().to_owned(), counting_query(number)));
+        refused.spawn(send_query(tests::new_http_client(), product.http().to_owned(), counting_query(number)));
     }
     let refused = refused.join_all().await;
     refused.iter().for_each(assert_refused);
@@ -203,7 +203,7 @@ async fn nothing_is_shed_where_shedding_is_off(product: &ProductHandle) {
 async fn every_client_is_answered_that_returns(product: &ProductHandle) {
     let mut clients = JoinSet::new();
     for number in 0..10 * CAPACITY {
-        let (client, url) = (Client::new(), product.http().to_owned());
+        let (client, url) = (tests::new_http_client(), product.http().to_owned());
         clients.spawn(async move {
             for round in 0..3 {
                 let query = counting_query(number + round);
@@ -277,9 +277,9 @@ async fn a_statement_that_waits_too_long_is_ended(product: &ProductHandle) {
     let mut blocker = PgConnection::connect(product.variable("DATABASE_URL")).await.unwrap();
     blocker.execute("begin; lock table events in access exclusive mode").await.unwrap();
     let history = r#"{ opportunityHistory(id: "036:36C24526Q7300") { hasMore } }"#;
-    let failed = send_query(Client::new(), product.http().to_owned(), history.to_owned()).await;
+    let failed = send_query(tests::new_http_client(), product.http().to_owned(), history.to_owned()).await;
     assert_eq!(error_code(&failed.body), "UNAVAILABLE", "{}", failed.body);
     blocker.execute("rollback").await.unwrap();
-    let answered = send_query(Client::new(), product.http().to_owned(), history.to_owned()).await;
+    let answered = send_query(tests::new_http_client(), product.http().to_owned(), history.to_owned()).await;
     assert_eq!(answered.body["data"]["opportunityHistory"]["hasMore"], false, "{}", answered.body);
 }

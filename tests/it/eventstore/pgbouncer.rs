@@ -73,7 +73,7 @@ async fn commands_and_pages_work_through(pooler: &PgBouncer) {
     })
     .await;
     let send = async |document: &str| {
-        let request = reqwest::Client::new().post(format!("http://{address}/graphql")).bearer_auth(&member.token);
+        let request = tests::new_http_client().post(format!("http://{address}/graphql")).bearer_auth(&member.token);
         HttpResponse::from_request(request.json(&json!({ "query": document }))).await.body
     };
 

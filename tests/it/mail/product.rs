@@ -91,7 +91,7 @@ async fn a_notification_is_one_mail_and_its_link_stops_further_ones() {
     let rebuilt = product.run_medhub(&["rebuild", "workspace"]).await;
     assert!(rebuilt.status.success(), "{}", output_text(&rebuilt));
 
-    let (client, site) = (reqwest::Client::new(), format!("{}/mail/unsubscribe/", product.http()));
+    let (client, site) = (tests::new_http_client(), format!("{}/mail/unsubscribe/", product.http()));
     let token = unsubscribe_token(&mail);
     let page = client.get(format!("{site}{token}")).send().await.unwrap();
     assert_eq!(page.status(), StatusCode::OK);

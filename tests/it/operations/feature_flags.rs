@@ -42,7 +42,7 @@ impl SecondProgram {
     }
 
     async fn send(&self, document: &str) -> Value {
-        let request = reqwest::Client::new().post(format!("{}/graphql", self.process.http().unwrap()));
+        let request = tests::new_http_client().post(format!("{}/graphql", self.process.http().unwrap()));
         let request = request.bearer_auth(&self.token).json(&json!({ "query": document }));
         request.send().await.unwrap().json().await.unwrap()
     }

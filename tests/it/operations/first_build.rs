@@ -7,7 +7,7 @@ use super::*;
 
 /// Sends a document to a program.
 async fn send_document(process: &ProductProcess, document: &str) -> Value {
-    let request = reqwest::Client::new().post(format!("{}/graphql", process.http().unwrap()));
+    let request = tests::new_http_client().post(format!("{}/graphql", process.http().unwrap()));
     request.json(&json!({ "query": document })).send().await.unwrap().json().await.unwrap()
 }
 

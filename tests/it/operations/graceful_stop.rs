@@ -26,7 +26,7 @@ async fn a_process_that_is_told_to_stop_is_not_ready_and_answers_until_the_delay
 
     api.send_signal(nix::sys::signal::Signal::SIGTERM);
     wait_for(true).await;
-    let query = reqwest::Client::new().post(format!("{address}/graphql")).json(&json!({ "query": "{ __typename }" }));
+    let query = tests::new_http_client().post(format!("{address}/graphql")).json(&json!({ "query": "{ __typename }" }));
     let answer: Value = query.send().await.unwrap().json().await.unwrap();
     assert_eq!(answer["data"]["__typename"], "Query", "{answer}");
     api.stop().await.unwrap();

@@ -104,7 +104,7 @@ async fn operators_rebuild_watch_and_roll_back_over_graphql_and_others_may_not()
 #[tokio::test]
 async fn a_websocket_of_another_protocol_is_refused() {
     let product = shared_product().await;
-    let response = reqwest::Client::new()
+    let response = tests::new_http_client()
         .get(format!("{}/graphql", product.http()))
         .header("connection", "upgrade")
         .header("upgrade", "websocket")

@@ -26,7 +26,7 @@ async fn start_api(product: &ProductInstance) -> ProductProcess {
 }
 
 async fn send_document(url: String, document: &str) -> Value {
-    let request = reqwest::Client::new().post(format!("{url}/graphql")).json(&json!({ "query": document }));
+    let request = tests::new_http_client().post(format!("{url}/graphql")).json(&json!({ "query": document }));
     request.send().await.unwrap().json().await.unwrap()
 }
 

@@ -129,7 +129,7 @@ async fn use_every_edge(product: &ProductHandle) {
         discovered["data"]["discoverOpportunity"]["id"].as_str().unwrap_or_else(|| panic!("{discovered}")).to_owned();
     product.send_graphql("{ opportunities(first: 1) { totalCount } }", json!({})).await;
     product.send_graphql("{ no such field", json!({})).await;
-    let client = reqwest::Client::new();
+    let client = tests::new_http_client();
     let missing = format!("{}/api/v1/opportunities/036:MISSING", product.http());
     assert_eq!(client.get(missing).send().await.unwrap().status(), 404);
     let view = json!({ "type": "view", "sessionId": unique_name("visit"), "pageUrl": "https://medhub.example/x",

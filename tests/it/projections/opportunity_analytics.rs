@@ -23,7 +23,7 @@ mod on_a_cluster;
 /// Asks the server as `default`; the answer's lines and their values.
 async fn rows(database: &str, statement: &str) -> Vec<Vec<String>> {
     let url = tests::engines().await.variable("CLICKHOUSE_URL").to_owned();
-    let request = reqwest::Client::new().post(format!("{}/?database={database}", url.trim_end_matches('/')));
+    let request = tests::new_http_client().post(format!("{}/?database={database}", url.trim_end_matches('/')));
     let answer = request.body(statement.to_owned()).send().await.unwrap();
     let (status, text) = (answer.status(), answer.text().await.unwrap());
     assert!(status.is_success(), "{statement}: {text}");
@@ -36,7 +36,7 @@ async fn the_server_ends_a_query_at_the_time_limit_that_comes_with_it() {
     // As the product's queries have them; this one would take hours.
     let settings = "max_execution_time=1&readonly=2&cancel_http_readonly_queries_on_client_close=1";
     let endless = "select sum(sleepEachRow(0.05)) from numbers(1000000) settings max_block_size = 1";
-    let request = reqwest::Client::new().post(format!("{}/?{settings}", url.trim_end_matches('/')));
+    let request = tests::new_http_client().post(format!("{}/?{settings}", url.trim_end_matches('/')));
     let answer = request.body(endless).send().await.unwrap().text().await.unwrap();
     assert!(answer.contains("TIMEOUT_EXCEEDED"), "{answer}");
 }
@@ -186,7 +186,7 @@ async fn how_long_facts_are_kept_is_a_setting() {
         OpportunityAnalytics::new(&config).unwrap().migrate().await.unwrap();
         let query =
             format!("select engine_full from system.tables where database = '{database}_g1' and name = 'events'");
-        reqwest::Client::new().post(url).body(query).send().await.unwrap().text().await.unwrap()
+        tests::new_http_client().post(url).body(query).send().await.unwrap().text().await.unwrap()
     };
 
     assert!(keeping(90).await.contains("TTL toDateTime(recorded_at) + toIntervalDay(90)"));

@@ -97,7 +97,7 @@ async fn kill_9_loses_no_acknowledged_schema() {
 /// Registers a schema; `None` if the registry was killed meanwhile.
 async fn try_register(url: &str, schema: String) -> Option<(i64, String)> {
     let body = super::schema_body(&schema);
-    let answer = reqwest::Client::new().post(format!("{url}/subjects/a/versions")).json(&body).send().await.ok()?;
+    let answer = tests::new_http_client().post(format!("{url}/subjects/a/versions")).json(&body).send().await.ok()?;
     let answer: Value = answer.json().await.ok()?;
     Some((answer["id"].as_i64()?, schema))
 }

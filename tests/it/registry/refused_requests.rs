@@ -112,7 +112,7 @@ async fn bodies_that_are_not_json_of_a_known_type_or_too_long_are_refused() {
     let served = RegistryProcess::start().await;
     let path = format!("{}/subjects/a/versions", served.api.url);
     let send = async |kind: &str, body: String| {
-        let answer = reqwest::Client::new().post(&path).header("content-type", kind).body(body).send().await.unwrap();
+        let answer = tests::new_http_client().post(&path).header("content-type", kind).body(body).send().await.unwrap();
         (answer.status().as_u16(), answer.json::<Value>().await.unwrap())
     };
     let schema = schema_body("\"int\"").to_string();

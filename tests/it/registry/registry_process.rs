@@ -107,7 +107,7 @@ pub(super) struct RegistryApi {
 
 impl RegistryApi {
     pub(super) fn new(url: String) -> Self {
-        Self { url, client: reqwest::Client::new() }
+        Self { url, client: tests::new_http_client() }
     }
 
     /// A client of the same registry with another login, or without one.

@@ -30,7 +30,7 @@ async fn send_document(
     document: &str,
 ) -> (StatusCode, reqwest::header::HeaderMap, Value) {
     let body = json!({ "query": document });
-    let request = reqwest::Client::new().post(format!("{}/graphql", product.http())).bearer_auth(token).json(&body);
+    let request = tests::new_http_client().post(format!("{}/graphql", product.http())).bearer_auth(token).json(&body);
     let response = request.send().await.unwrap();
     (response.status(), response.headers().clone(), response.json().await.unwrap())
 }
@@ -141,7 +141,7 @@ async fn invalid_tokens_are_refused(product: &ProductHandle, secret: &EncodingKe
         assert!(!answer.to_string().contains(&token[..token.len().min(40)]), "{what}: the answer contains the token");
     }
     let mut foreign =
-        reqwest::Client::new().post(format!("{}/graphql", product.http())).json(&json!({ "query": ME_QUERY }));
+        tests::new_http_client().post(format!("{}/graphql", product.http())).json(&json!({ "query": ME_QUERY }));
     foreign = foreign.bearer_auth(good).header("x-medhub-tenant", "other");
     assert_eq!(foreign.send().await.unwrap().status(), StatusCode::UNAUTHORIZED, "the token is for another tenant");
 }

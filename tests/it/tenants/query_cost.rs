@@ -103,7 +103,7 @@ async fn a_persisted_query_is_sent_once(product: &ProductHandle) {
         if let Some(query) = query {
             body["query"] = json!(query);
         }
-        reqwest::Client::new()
+        tests::new_http_client()
             .post(format!("{}/graphql", product.http()))
             .json(&body)
             .send()

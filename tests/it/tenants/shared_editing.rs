@@ -203,7 +203,7 @@ async fn unauthorized_editors_and_invalid_updates_are_refused() {
     assert!(refused(&drafted.id, "medhub-together").await.starts_with("401 "));
     assert!(refused(&drafted.id, "medhub-together, bearer.forged").await.starts_with("401 "));
     assert!(refused(&drafted.id, &format!("y, bearer.{}", ann.token)).await.starts_with("400 "));
-    let plain = reqwest::Client::new().get(format!("{}/together/{}", product.http(), drafted.id));
+    let plain = tests::new_http_client().get(format!("{}/together/{}", product.http(), drafted.id));
     assert_eq!(
         plain.bearer_auth(&ann.token).send().await.unwrap().status().as_u16(),
         400,

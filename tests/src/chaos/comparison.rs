@@ -116,7 +116,7 @@ async fn count_independently(product: &ProductHandle) -> anyhow::Result<Vec<(&'s
 }
 
 async fn count_in_clickhouse(product: &ProductHandle, sql: &str) -> anyhow::Result<u64> {
-    let response = reqwest::Client::new()
+    let response = crate::new_http_client()
         .post(product.variable("CLICKHOUSE_URL").to_owned())
         .body(format!("{sql} format TSV"))
         .send()

@@ -18,7 +18,7 @@ pub(super) async fn waiting_queries_leave_room_for_others(product: &ProductHandl
     let unreached = format!("{incarnation}.9000000000000000");
     let query = |number: usize| {
         let body = json!({ "query": counting_query(number), "extensions": { "consistencyToken": unreached } });
-        HttpResponse::from_request(Client::new().post(format!("{}/graphql", product.http())).json(&body))
+        HttpResponse::from_request(tests::new_http_client().post(format!("{}/graphql", product.http())).json(&body))
     };
     let waiting = tokio::spawn(query(0));
     wait_for_running_requests(product, 1).await;
@@ -35,7 +35,7 @@ pub(super) async fn waiting_queries_leave_room_for_others(product: &ProductHandl
     assert_eq!(of_lists, QUERIES_BEYOND as u64);
     assert_eq!(read_counter(product, refused, &[r#"projection="workspace""#]).await, 1);
     for number in 0..QUERIES_BEYOND {
-        let answer = send_query(Client::new(), product.http().to_owned(), counting_query(number)).await;
+        let answer = send_query(tests::new_http_client(), product.http().to_owned(), counting_query(number)).await;
         assert!(answer.body["errors"].is_null(), "{}", answer.body);
     }
     assert!(!waiting.is_finished());

@@ -31,7 +31,7 @@ async fn shown() -> String {
 /// Asks as login `analyst`.
 async fn ask(database: &str, statement: &str) -> Result<Vec<Vec<String>>, String> {
     let url = tests::engines().await.variable("CLICKHOUSE_URL").to_owned();
-    let request = reqwest::Client::new().post(format!("{}/?database={database}", url.trim_end_matches('/')));
+    let request = tests::new_http_client().post(format!("{}/?database={database}", url.trim_end_matches('/')));
     let request = request.header("X-ClickHouse-User", "analyst").header("X-ClickHouse-Key", "analyst");
     let answer = request.body(statement.to_owned()).send().await.unwrap();
     let (status, text) = (answer.status(), answer.text().await.unwrap());
