@@ -19,6 +19,7 @@ mod projection;
 mod queries;
 mod search_unit;
 mod text_chunk;
+mod unit_point;
 mod verify;
 mod write;
 mod write_text;

@@ -1,6 +1,7 @@
 //! A search unit: a section of a proposal, the analysis of a document, a chunk of its text, a resource.
 
 use domain::envelope::RawEnvelope;
+use qdrant_client::qdrant::Value;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -55,6 +56,20 @@ pub(super) struct ChunkSet {
     pub(super) text_key: String,
     #[serde(flatten)]
     pub(super) totals: ChunkTotals,
+}
+
+impl ChunkSet {
+    /// The value of the field in a point's payload, as it is serialized.
+    pub(super) fn to_value(&self) -> Value {
+        let Self { text_key, totals: ChunkTotals { count, digest } } = self;
+        let digest = i64::try_from(*digest).unwrap_or(i64::MAX);
+        vec![
+            ("text_key", Value::from(text_key.as_str())),
+            ("count", i64::from(*count).into()),
+            ("digest", digest.into()),
+        ]
+        .into()
+    }
 }
 
 /// Number and digest of chunks.

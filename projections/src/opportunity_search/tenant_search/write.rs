@@ -4,18 +4,17 @@ use std::collections::{BTreeMap, HashMap};
 
 use qdrant_client::{
     Payload,
-    qdrant::{GetPointsBuilder, NamedVectors, PointStruct, UpsertPointsBuilder, Vector},
+    qdrant::{GetPointsBuilder, PointStruct, UpsertPointsBuilder},
 };
 use uuid::Uuid;
 
-use super::search_unit::{SearchUnit, UnitPayload};
+use super::{
+    search_unit::{SearchUnit, UnitPayload},
+    unit_point::new_unit_point,
+};
 use crate::{
     QueryError,
-    opportunity_search::{
-        OpportunitySearch,
-        point::{DENSE, SPARSE, passage_vectors},
-        write::sequence_condition,
-    },
+    opportunity_search::{OpportunitySearch, point::passage_vectors, write::sequence_condition},
     runtime::ProjectionError,
     storage::qdrant::{POINTS_PER_CALL, point_uuid, to_point_id, unreadable_error},
 };
@@ -51,13 +50,8 @@ impl OpportunitySearch {
         // A request has one condition for all of its points, so points are grouped by condition.
         let mut points_by_sequence = BTreeMap::<u64, Vec<PointStruct>>::new();
         for (id, unit) in newest {
-            let payload = UnitPayload {
-                model: model.name.to_owned(),
-                model_version: model.version.to_owned(),
-                ..unit.payload.clone()
-            };
             let vectors = vectors.remove(&id).unwrap_or_default();
-            let point = to_unit_point(id, &payload, vectors, unit).map_err(ProjectionError::rejected)?;
+            let point = new_unit_point(id, unit, &model, vectors);
             points_by_sequence.entry(unit.payload.sequence).or_default().push(point);
         }
         for (sequence, points) in points_by_sequence {
@@ -153,23 +147,4 @@ impl OpportunitySearch {
         }
         Ok(())
     }
-}
-
-fn to_unit_point(
-    id: Uuid,
-    payload: &UnitPayload,
-    vectors: Vec<Vec<f32>>,
-    unit: &SearchUnit,
-) -> Result<PointStruct, QueryError> {
-    let payload =
-        Payload::try_from(serde_json::to_value(payload).map_err(unreadable_error)?).map_err(unreadable_error)?;
-    let mut named = NamedVectors::default();
-    // A deleted unit has no vectors, so that no query finds it.
-    if !vectors.is_empty() {
-        let (indices, weights) = unit.terms.to_weights();
-        named = named
-            .add_vector(DENSE, Vector::new_multi(vectors))
-            .add_vector(SPARSE, Vector::new_sparse(indices, weights));
-    }
-    Ok(PointStruct::new(to_point_id(id), named, payload))
 }
