@@ -7,6 +7,13 @@ use tokio::time::Instant;
 use super::partition_assignment::{BatchSlot, PartitionAssignment};
 use crate::runtime::consumed_record::ConsumedRecord;
 
+/// The shortest time from one batch to the next if the next has only beacons. While events arrive in some partitions, the relay
+/// writes beacons to all others every few milliseconds, and each batch costs a transaction of its checkpoint.
+const BEACON_PAUSE: Duration = Duration::from_millis(250);
+
+/// How long the first beacon after a silence waits for those of the other partitions, which the relay writes together.
+const BEACON_LINGER: Duration = Duration::from_millis(20);
+
 /// Records that a consumer hands over together, at least one.
 pub(in crate::runtime) struct FetchedBatch {
     pub(in crate::runtime) records: Vec<ConsumedRecord>,
@@ -32,12 +39,18 @@ pub(super) struct FormingBatch {
     overflow: VecDeque<ConsumedRecord>,
     /// When the batch may be handed over although it is not full.
     due_at: Instant,
+    /// The same while it has only beacons.
+    beacons_due_at: Instant,
+    /// Whether one of the records is more than a beacon.
+    has_event: bool,
     full_since: Option<Instant>,
 }
 
 impl FormingBatch {
     pub(super) fn new(limits: FormingLimits) -> Self {
-        Self { limits, records: vec![], bytes: 0, overflow: VecDeque::new(), due_at: Instant::now(), full_since: None }
+        let (records, overflow, now) = (vec![], VecDeque::new(), Instant::now());
+        let (due_at, beacons_due_at) = (now, now);
+        Self { limits, records, bytes: 0, overflow, due_at, beacons_due_at, has_event: false, full_since: None }
     }
 
     /// Since when it has been full; `None` while it has room.
@@ -47,7 +60,8 @@ impl FormingBatch {
 
     /// When it may be handed over; `None` while it is empty.
     pub(super) fn due_at(&self) -> Option<Instant> {
-        (!self.records.is_empty()).then_some(self.full_since.map_or(self.due_at, |since| since.min(self.due_at)))
+        let due_at = if self.has_event { self.due_at } else { self.beacons_due_at };
+        (!self.records.is_empty()).then_some(self.full_since.map_or(due_at, |since| since.min(due_at)))
     }
 
     pub(super) fn push(&mut self, record: ConsumedRecord) {
@@ -55,7 +69,11 @@ impl FormingBatch {
             self.overflow.push_back(record);
             return;
         }
+        if self.records.is_empty() {
+            self.beacons_due_at = self.beacons_due_at.max(Instant::now() + BEACON_LINGER);
+        }
         self.bytes += record.bytes;
+        self.has_event |= record.event.is_some();
         self.records.push(record);
         if self.records.len() >= self.limits.events || self.bytes >= self.limits.bytes {
             self.full_since = Some(Instant::now());
@@ -67,7 +85,7 @@ impl FormingBatch {
         let is_assigned = |record: &ConsumedRecord| assignment.contains(&record.topic, record.partition);
         let records = std::mem::take(&mut self.records);
         let overflow = std::mem::take(&mut self.overflow);
-        (self.bytes, self.full_since) = (0, None);
+        (self.bytes, self.has_event, self.full_since) = (0, false, None);
         for record in records.into_iter().chain(overflow) {
             if is_assigned(&record) {
                 self.push(record);
@@ -76,11 +94,12 @@ impl FormingBatch {
     }
 
     /// Takes the batch, and begins the next one with the records that had no room. Unless it becomes full, the next one is due
-    /// after `pause`. The first record after a longer silence does not wait.
+    /// after `pause`, or later while it has only beacons. The first event after a longer silence does not wait.
     pub(super) fn take(&mut self, pause: Duration) -> Vec<ConsumedRecord> {
         let records = std::mem::take(&mut self.records);
-        (self.bytes, self.full_since) = (0, None);
-        self.due_at = Instant::now() + pause;
+        (self.bytes, self.has_event, self.full_since) = (0, false, None);
+        let now = Instant::now();
+        (self.due_at, self.beacons_due_at) = (now + pause, now + pause.max(BEACON_PAUSE));
         while self.full_since.is_none()
             && let Some(record) = self.overflow.pop_front()
         {
@@ -104,6 +123,12 @@ mod tests {
         record
     }
 
+    fn beacon(offset: i64) -> ConsumedRecord {
+        let mut beacon = record(offset);
+        beacon.event = None;
+        beacon
+    }
+
     fn offsets(records: &[ConsumedRecord]) -> Vec<i64> {
         records.iter().map(|record| record.offset).collect()
     }
@@ -120,6 +145,25 @@ mod tests {
         let taken_at = forming.due_at().unwrap() - pause;
         assert!(taken_at >= created_at && taken_at <= Instant::now());
         forming.push(record(3));
+        assert!(forming.due_at().unwrap() <= Instant::now(), "it is full");
+    }
+
+    #[test]
+    fn beacons_are_due_later_unless_an_event_comes() {
+        let (pause, created_at) = (Duration::from_millis(2), Instant::now());
+        let mut forming = FormingBatch::new(FormingLimits { events: 3, bytes: usize::MAX });
+        forming.push(beacon(1));
+        let due_at = forming.due_at().unwrap();
+        assert!(due_at >= created_at + BEACON_LINGER && due_at <= Instant::now() + BEACON_LINGER);
+        assert_eq!(offsets(&forming.take(pause)), [1]);
+        forming.push(beacon(2));
+        assert!(forming.due_at().unwrap() >= created_at + BEACON_PAUSE);
+        forming.push(record(3));
+        assert!(forming.due_at().unwrap() <= Instant::now() + pause);
+        forming.take(pause);
+        for offset in 4..=6 {
+            forming.push(beacon(offset));
+        }
         assert!(forming.due_at().unwrap() <= Instant::now(), "it is full");
     }
 
