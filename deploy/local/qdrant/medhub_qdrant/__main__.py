@@ -57,7 +57,7 @@ def _parse_arguments() -> argparse.Namespace:
         metavar="SECONDS",
         type=_parse_positive(float),
         default=defaults.interval,
-        help="time without a change after which a collection is flushed and optimized (default: %(default)s)",
+        help="time without a change after which a collection is optimized, and all are flushed (default: %(default)s)",
     )
     parser.add_argument(
         "--optimize-after",

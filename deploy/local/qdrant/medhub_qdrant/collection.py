@@ -29,8 +29,9 @@ from .repeated_filters import RepeatedFilters
 _log = logging.getLogger(__name__)
 
 #: Bytes of changes after which the shard is flushed even while changes continue. It bounds the engine's log, and so the
-#: time of opening after a kill: one to three seconds.
-_FLUSH_BYTES = 32 << 20
+#: time of opening after a kill, by some ten seconds. A flush syncs about a hundred files, during which no request is
+#: answered: for up to half a second beside other programs that write.
+_FLUSH_BYTES = 128 << 20
 
 
 class Collection:
@@ -117,18 +118,19 @@ class Collection:
         shard.flush()
         self._unflushed_bytes = 0
 
-    def flush_if_idle(self, idle: float) -> None:
-        """Flushes the shard if it has unflushed changes, the last of them at least `idle` seconds ago."""
-        if self._shard is not None and self._unflushed_bytes and self._is_idle(idle):
+    def flush_changes(self) -> None:
+        """Flushes the shard if it has unflushed changes."""
+        if self._shard is not None and self._unflushed_bytes:
             self._flush(self._shard)
 
     def needs_optimization(self, idle: float, min_changed: int) -> bool:
         """Whether the engine may have something to optimize, and the last change was at least `idle` seconds ago."""
-        if self._shard is None or not self._is_idle(idle):
+        if self._shard is None or not self.is_idle(idle):
             return False
         return self._trigger.is_due(self._shard.info().points_count, min_changed)
 
-    def _is_idle(self, seconds: float) -> bool:
+    def is_idle(self, seconds: float) -> bool:
+        """Whether the last change was at least this many seconds ago."""
         return time.monotonic() - self._last_change >= seconds
 
     async def optimize(self) -> None:

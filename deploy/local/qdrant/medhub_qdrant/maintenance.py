@@ -1,4 +1,4 @@
-"""Flushes and optimizes collections that do not change."""
+"""Flushes the collections while none of them changes, and optimizes those that do not change."""
 
 from __future__ import annotations
 
@@ -32,18 +32,23 @@ class MaintenanceTask:
     async def _run(self) -> None:
         while True:
             await asyncio.sleep(self._options.interval)
-            for collection in self._catalog.list_collections():
-                self._flush(collection)
-                # Lets requests be answered between two flushes.
-                await asyncio.sleep(0)
+            if self._is_idle():
+                for collection in self._catalog.list_collections():
+                    self._flush(collection)
+                    # Lets requests be answered between two flushes.
+                    await asyncio.sleep(0)
             if self._optimization is None or self._optimization.done():
                 self._start_optimization()
+
+    def _is_idle(self) -> bool:
+        """Whether no collection has changed for some time: a flush would delay the changes of all of them."""
+        return all(collection.is_idle(self._options.interval) for collection in self._catalog.list_collections())
 
     def _flush(self, collection: Collection) -> None:
         """Flushes a collection. A failure does not stop the task: the engine's log has all changes, and the next round
         tries again."""
         try:
-            collection.flush_if_idle(self._options.interval)
+            collection.flush_changes()
         except BaseException as error:
             if not isinstance(error, Exception) and not is_engine_error(error):
                 raise

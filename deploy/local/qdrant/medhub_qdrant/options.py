@@ -10,7 +10,7 @@ from pathlib import Path
 class MaintenanceOptions:
     """Options that decide when collections are flushed and optimized."""
 
-    #: Seconds between two rounds; also the time without a change after which a collection is flushed or optimized.
+    #: Seconds between two rounds; also the time without a change after which collections are flushed or optimized.
     interval: float = 5.0
     #: Minimum number of changed points after which a collection is optimized.
     optimize_after: int = 1_000
