@@ -13,6 +13,8 @@ use crate::{
 impl ForwardingProjection for ChangeFeed {
     const NAME: &'static str = "live";
 
+    const READS_PAYLOADS: bool = false;
+
     const STORE: &'static str = "redis";
 
     type Change = ChangeNotification;

@@ -23,6 +23,8 @@ pub trait AnyProjection: Send + Sync {
     fn batch_limits(&self) -> BatchLimits;
     /// See [`Projection::FETCH_STRATEGY`].
     fn fetch_strategy(&self) -> FetchStrategy;
+    /// See [`Projection::READS_PAYLOADS`].
+    fn reads_payloads(&self) -> bool;
     /// See [`Projection::CONCURRENT_WRITES`].
     fn concurrent_writes(&self) -> usize;
     /// See [`Projection::STORE`].
@@ -94,6 +96,10 @@ impl<P: Projection> AnyProjection for P {
 
     fn fetch_strategy(&self) -> FetchStrategy {
         P::FETCH_STRATEGY
+    }
+
+    fn reads_payloads(&self) -> bool {
+        P::READS_PAYLOADS
     }
 
     fn concurrent_writes(&self) -> usize {

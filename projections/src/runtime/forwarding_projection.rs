@@ -22,6 +22,9 @@ pub trait ForwardingProjection: Clone + Send + Sync + 'static {
     /// See [`Projection::FETCH_STRATEGY`].
     const FETCH_STRATEGY: FetchStrategy = FetchStrategy::Collect;
 
+    /// See [`Projection::READS_PAYLOADS`].
+    const READS_PAYLOADS: bool = true;
+
     /// See [`Projection::STORE`].
     const STORE: &'static str = "postgresql";
 
@@ -76,6 +79,8 @@ impl<T: ForwardingProjection> Projection for T {
     const HAS_READ_MODEL: bool = false;
 
     const FETCH_STRATEGY: FetchStrategy = <T as ForwardingProjection>::FETCH_STRATEGY;
+
+    const READS_PAYLOADS: bool = <T as ForwardingProjection>::READS_PAYLOADS;
 
     const STORE: &'static str = <T as ForwardingProjection>::STORE;
 

@@ -65,7 +65,7 @@ impl Worker {
             };
             let Some(FetchedBatch { mut records, assignment_version, slot }) = batch else { return };
             let received = SystemTime::now();
-            if !self.decode_with_retry(&mut records, &shutdown).await {
+            if self.projection.reads_payloads() && !self.decode_with_retry(&mut records, &shutdown).await {
                 return;
             }
             let (projected, streams) = self.project_records(&records);
