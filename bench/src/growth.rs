@@ -25,6 +25,10 @@ const SIZE_STEP: u64 = 10;
 /// Notices that are imported to measure appends.
 const IMPORTED_NOTICES: u64 = 5_000;
 
+/// How long the engine of the search may take to build its index.
+const MAX_INDEXING_TIME: Duration = Duration::from_secs(3_600);
+const INDEXING_POLL_INTERVAL: Duration = Duration::from_secs(1);
+
 /// Names of all parts, in the order of a run.
 pub const GROWTH_PARTS: [&str; 5] = ["append", "replay", "relay", "rebuild", "requests"];
 
@@ -191,6 +195,9 @@ impl GrowthRun<'_> {
         let lists = lists.context("requests need the read model of lists")?;
         let active = self.environment.active_generation(lists.as_ref()).await?;
         ensure!(active.number() > 1, "requests need the part rebuild");
+        if self.is_projection_selected("search") {
+            self.wait_until_indexed().await.context("waiting for the index of the search")?;
+        }
         // Only the API: workers would begin to consume the log.
         let service =
             MeasuredService::start_as(self.environment, &self.options.service, &["serve", "--role", "api"]).await?;
@@ -199,10 +206,23 @@ impl GrowthRun<'_> {
         collected.and(stopped)
     }
 
+    /// Waits until the engine has built the index of the search, which takes minutes of a million opportunities.
+    async fn wait_until_indexed(&self) -> anyhow::Result<()> {
+        let search = &self.environment.read_models.search;
+        let search = search.with_generation(self.environment.active_generation(search).await?);
+        let started = Instant::now();
+        while !search.is_indexed().await? {
+            ensure!(started.elapsed() < MAX_INDEXING_TIME, "not built after {} s", MAX_INDEXING_TIME.as_secs());
+            tokio::time::sleep(INDEXING_POLL_INTERVAL).await;
+        }
+        (self.progress)(format!("  the index of the search was ready after {} s", started.elapsed().as_secs()));
+        Ok(())
+    }
+
     async fn collect_requests(&mut self, service: &MeasuredService) -> anyhow::Result<()> {
         let mut costs = vec![];
         let (url, token) = (service.base_url.as_str(), service.operator_token.as_str());
-        let has_search = self.select_projections().iter().any(|projection| projection.name() == "search");
+        let has_search = self.is_projection_selected("search");
         api_bench::measure_reads(url, token, self.options.requests, has_search, |report| {
             costs.push(MeasuredCost::of_requests(report));
             Ok(())
@@ -212,6 +232,10 @@ impl GrowthRun<'_> {
             self.push(cost);
         }
         Ok(())
+    }
+
+    fn is_projection_selected(&self, name: &str) -> bool {
+        self.select_projections().iter().any(|projection| projection.name() == name)
     }
 
     fn is_selected(&self, part: &str) -> bool {

@@ -9,8 +9,8 @@ use std::{
 };
 
 use qdrant_client::qdrant::{
-    CountPointsBuilder, GetPointsBuilder, PayloadIncludeSelector, PointId, RetrievedPoint, VectorsSelector,
-    with_payload_selector, with_vectors_selector,
+    CollectionStatus, CountPointsBuilder, GetPointsBuilder, PayloadIncludeSelector, PointId, RetrievedPoint,
+    VectorsSelector, with_payload_selector, with_vectors_selector,
 };
 
 use super::{
@@ -113,6 +113,16 @@ impl OpportunitySearch {
         let count = CountPointsBuilder::new(self.collection()).exact(true);
         let response = self.qdrant.run_request(self.client().count(count)).await?;
         Ok(response.result.map_or(0, |result| result.count))
+    }
+
+    /// Whether the server has built the index of all opportunities in the collection. Until then a search compares the
+    /// query with each of those that are not in it.
+    ///
+    /// # Errors
+    /// [`QueryError`] when the server is unavailable or has no such collection.
+    pub async fn is_indexed(&self) -> Result<bool, QueryError> {
+        let info = self.qdrant.run_request(self.client().collection_info(self.collection())).await?;
+        Ok(info.is_some_and(|info| info.status() == CollectionStatus::Green))
     }
 
     /// Number of notices embedded by this handle, its clones and its other generations.

@@ -129,6 +129,12 @@ class Collection:
             return False
         return self._trigger.is_due(self._shard.info().points_count, min_changed)
 
+    def has_pending_optimization(self, min_changed: int) -> bool:
+        """Whether the shard is optimized, or will be once it does not change."""
+        if self._optimization is not None:
+            return True
+        return self._shard is not None and self._trigger.is_due(self._shard.info().points_count, min_changed)
+
     def is_idle(self, seconds: float) -> bool:
         """Whether the last change was at least this many seconds ago."""
         return time.monotonic() - self._last_change >= seconds

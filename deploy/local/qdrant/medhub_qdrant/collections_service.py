@@ -13,19 +13,24 @@ from .collection import Collection
 from .collection_catalog import CollectionCatalog
 from .conversion.collection_settings import write_settings
 from .conversion.payload_indexes import write_index_info
+from .options import MaintenanceOptions
 from .service_methods import unsupported_method
 
 
 class CollectionsService(collections_service_pb2_grpc.CollectionsServicer):
     """Collections and aliases."""
 
-    def __init__(self, catalog: CollectionCatalog) -> None:
+    def __init__(self, catalog: CollectionCatalog, options: MaintenanceOptions) -> None:
         self._catalog = catalog
+        self._options = options
 
     async def Get(self, request: collections_pb2.GetCollectionInfoRequest, context: grpc.aio.ServicerContext) -> Any:
         started = time.perf_counter()
         response = collections_pb2.GetCollectionInfoResponse()
-        _write_collection_info(self._catalog.get(request.collection_name), response.result)
+        collection = self._catalog.get(request.collection_name)
+        _write_collection_info(collection, response.result)
+        if collection.has_pending_optimization(self._options.optimize_after):
+            response.result.status = collections_pb2.Yellow
         response.time = time.perf_counter() - started
         return response
 

@@ -15,7 +15,7 @@ from .collection_catalog import CollectionCatalog
 from .collections_service import CollectionsService, HealthService
 from .data_folder import DataFolder
 from .maintenance import MaintenanceTask
-from .options import ServerOptions
+from .options import MaintenanceOptions, ServerOptions
 from .points_service import PointsService
 from .status_interceptor import StatusInterceptor
 
@@ -47,7 +47,7 @@ async def serve(options: ServerOptions) -> None:
     # The catalog is opened before the server listens, so that an open port means open collections.
     catalog = CollectionCatalog.open(folder.path)
     interceptor = StatusInterceptor()
-    server = _build_server(catalog, interceptor)
+    server = _build_server(catalog, interceptor, options.maintenance)
     address = _bind_address(server, options.listen)
     await server.start()
     maintenance = MaintenanceTask(catalog, options.maintenance)
@@ -70,7 +70,9 @@ async def serve(options: ServerOptions) -> None:
     _log.info("stopped")
 
 
-def _build_server(catalog: CollectionCatalog, interceptor: StatusInterceptor) -> grpc.aio.Server:
+def _build_server(
+    catalog: CollectionCatalog, interceptor: StatusInterceptor, options: MaintenanceOptions
+) -> grpc.aio.Server:
     server = grpc.aio.server(
         interceptors=[interceptor],
         options=[
@@ -82,7 +84,7 @@ def _build_server(catalog: CollectionCatalog, interceptor: StatusInterceptor) ->
         maximum_concurrent_rpcs=_MAX_CONCURRENT_REQUESTS,
     )
     points_service_pb2_grpc.add_PointsServicer_to_server(PointsService(catalog), server)
-    collections_service_pb2_grpc.add_CollectionsServicer_to_server(CollectionsService(catalog), server)
+    collections_service_pb2_grpc.add_CollectionsServicer_to_server(CollectionsService(catalog, options), server)
     qdrant_pb2_grpc.add_QdrantServicer_to_server(HealthService(), server)
     return server
 

@@ -12,9 +12,10 @@ use std::{
 use qdrant_client::{
     Payload, Qdrant,
     qdrant::{
-        Condition, CreateAliasBuilder, CreateCollectionBuilder, CreateFieldIndexCollectionBuilder, DeletePointsBuilder,
-        Distance, FieldType, Filter, GetPointsBuilder, OptimizersConfigDiffBuilder, PointId, RetrievedPoint,
-        ScrollPointsBuilder, SetPayloadPointsBuilder, UpsertPointsBuilder, VectorParamsBuilder, vector_output,
+        CollectionStatus, Condition, CreateAliasBuilder, CreateCollectionBuilder, CreateFieldIndexCollectionBuilder,
+        DeletePointsBuilder, Distance, FieldType, Filter, GetPointsBuilder, OptimizersConfigDiffBuilder, PointId,
+        RetrievedPoint, ScrollPointsBuilder, SetPayloadPointsBuilder, UpsertPointsBuilder, VectorParamsBuilder,
+        vector_output,
     },
 };
 use serde_json::{Value, json};
@@ -76,12 +77,17 @@ async fn store_indexed_rounds(client: &Qdrant, acknowledged: &AtomicU64) {
         assert!(store_round(client, 0..POINT_COUNT, round).await);
         acknowledged.store(round, Ordering::SeqCst);
     }
-    let indexed = async {
-        while client.collection_info(COLLECTION).await.unwrap().result.unwrap().indexed_vectors_count == Some(0) {
+    let green = async {
+        loop {
+            let info = client.collection_info(COLLECTION).await.unwrap().result.unwrap();
+            if info.status() == CollectionStatus::Green {
+                return info;
+            }
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     };
-    tokio::time::timeout(Duration::from_secs(30), indexed).await.unwrap();
+    let info = tokio::time::timeout(Duration::from_secs(30), green).await.unwrap();
+    assert!(info.segments_count > 1, "green before its index was built: {info:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
