@@ -247,7 +247,7 @@ fn write_quoted(text: &str, json: &mut String) {
 }
 
 /// The position of the first byte that is escaped. Texts are long, and few bytes are: eight are looked at at once.
-fn find_escaped(text: &[u8]) -> Option<usize> {
+pub(super) fn find_escaped(text: &[u8]) -> Option<usize> {
     const ONES: u64 = u64::from_le_bytes([1; 8]);
     const HIGH_BITS: u64 = ONES << 7;
     let (words, rest) = text.as_chunks::<8>();

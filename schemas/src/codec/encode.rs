@@ -2,6 +2,9 @@
 //!
 //! Fields may come in any order. Each value is appended to the output as it comes, after those of the fields that are
 //! absent so far. A record whose fields come in the schema's order is complete then; any other is reordered at its end.
+//! A text in the plain form (module `plain_json`) is encoded without a JSON parser.
+
+mod plain_json;
 
 use std::fmt;
 
@@ -23,6 +26,21 @@ pub(crate) fn encode_payload(tree: &SchemaTree, json: &str, into: &mut Vec<u8>) 
 
 /// Like [`encode_payload`], for one node of the schema.
 pub(super) fn encode_node(
+    tree: &SchemaTree,
+    node: NodeId,
+    json: &str,
+    into: &mut Vec<u8>,
+) -> Result<(), SchemaMismatchError> {
+    let before = into.len();
+    if plain_json::encode_plain_json(tree, node, json, into).is_some() {
+        return Ok(());
+    }
+    into.truncate(before);
+    encode_general_json(tree, node, json, into)
+}
+
+/// Encodes any JSON text.
+fn encode_general_json(
     tree: &SchemaTree,
     node: NodeId,
     json: &str,
