@@ -8,7 +8,7 @@ use std::{
 };
 
 use domain::envelope::RawEnvelope;
-use futures::TryStreamExt;
+use futures::{FutureExt, TryStream, TryStreamExt};
 use sqlx::{Connection, Executor, PgConnection};
 use tokio::sync::mpsc::Sender;
 
@@ -179,10 +179,7 @@ impl PageReader {
         let mut decoder = CopyDecoder::<COLUMN_COUNT>::default();
         let mut events = Vec::new();
         let (mut bytes, mut reached, mut has_filled_batch) = (0, self.position, false);
-        while let Some(chunk) =
-            with_optional_timeout(answer_timeout, async { chunks.try_next().await.map_err(postgres_error(reading)) })
-                .await?
-        {
+        while let Some(chunk) = next_item(answer_timeout, reading, &mut chunks).await? {
             decoder.push_chunk(&chunk);
             while let Some((row, size)) = decoder.next_row().map_err(LogError::Copy)? {
                 let event = match event_row::decode_event_row(&row) {
@@ -241,6 +238,19 @@ async fn with_optional_timeout<T>(
         Some(answer_timeout) => with_timeout(answer_timeout, "reading the log", answer).await,
         None => answer.await,
     }
+}
+
+/// Returns the next part of an answer, waiting at most `answer_timeout` if there is one. Most parts have arrived with an
+/// earlier one, and need no timer.
+async fn next_item<T>(
+    answer_timeout: Option<Duration>,
+    doing: &'static str,
+    answer: &mut (impl TryStream<Ok = T, Error = sqlx::Error> + Unpin),
+) -> Result<Option<T>, LogError> {
+    if let Some(arrived) = answer.try_next().now_or_never() {
+        return arrived.map_err(postgres_error(doing));
+    }
+    with_optional_timeout(answer_timeout, async { answer.try_next().await.map_err(postgres_error(doing)) }).await
 }
 
 /// Takes the events and leaves an empty vector of the same capacity.

@@ -5,11 +5,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use futures::TryStreamExt;
 use sqlx::{PgConnection, Row, ValueRef, postgres::PgRow};
 use tokio::{sync::mpsc::Sender, time::sleep};
 
-use super::{PageReader, ReceiverState, take_events, with_optional_timeout};
+use super::{PageReader, ReceiverState, next_item, take_events};
 use crate::{
     error::{LogError, postgres_error},
     log::{
@@ -96,10 +95,7 @@ impl PageReader {
             .bind(i64::try_from(limit).unwrap_or(i64::MAX))
             .fetch(&mut self.connection);
         let (mut events, mut bytes, mut count) = (Vec::new(), 0, 0);
-        while let Some(row) =
-            with_optional_timeout(answer_timeout, async { rows.try_next().await.map_err(postgres_error(reading)) })
-                .await?
-        {
+        while let Some(row) = next_item(answer_timeout, reading, &mut rows).await? {
             let number = |column: usize| row.try_get::<Option<i64>, _>(column).map_err(postgres_error(reading));
             self.fence = number(0)?.unwrap_or_default().unsigned_abs();
             self.tail.log_end = number(1)?.unwrap_or_default().unsigned_abs();
