@@ -51,7 +51,8 @@ use uuid::Uuid;
 pub(crate) use self::resume_point::read_published_progress;
 use self::{
     acknowledgement_tracker::AcknowledgementTracker, kafka_publisher::KafkaPublisher, log_source::LogSource,
-    record_encoder::RecordEncoder, record_sender::RecordSender, relay_metrics::LeaderGauges,
+    polled_producer::PolledProducer, record_encoder::RecordEncoder, record_sender::RecordSender,
+    relay_metrics::LeaderGauges,
 };
 pub use self::{
     config::RelayConfig,
@@ -185,6 +186,8 @@ impl Relay {
     }
 
     async fn publish(&self, lease: &Lease, shutdown: &CancellationToken) -> Result<(), LogError> {
+        // Connects, and gets the id of an idempotent producer, while the ends of the partitions are read.
+        let producer = PolledProducer::start(&self.kafka)?;
         let (mut connection, epoch) = (connect(&self.pool, APPLICATION_NAME).await?, lease.epoch());
         let (incarnation, position) =
             with_timeout(self.config.answer_timeout(), "reading the relay's checkpoint", async {
@@ -205,7 +208,7 @@ impl Relay {
             () = shutdown.cancelled() => return Ok(()),
             lost = term.clone().wait_until_lost() => return Err(lost),
         };
-        let publisher = KafkaPublisher::new(&self.kafka, incarnation, ends)?;
+        let publisher = KafkaPublisher::new(producer, &self.kafka, incarnation, ends);
         tracing::info!(relay.position = position, relay.epoch = epoch, log.incarnation = %incarnation, "relay leads");
         let _gauges = LeaderGauges::start();
         self.status.send_modify(|status| *status = RelayStatus::leading_from(position, status));

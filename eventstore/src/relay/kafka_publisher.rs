@@ -51,9 +51,13 @@ pub(super) struct RecordTarget {
 }
 
 impl KafkaPublisher {
-    /// Creates a publisher to partitions that end with `ends`.
-    pub(super) fn new(config: &KafkaConfig, incarnation: Uuid, mut ends: PublishedProgress) -> Result<Self, LogError> {
-        let producer = PolledProducer::start(config)?;
+    /// Creates a publisher to partitions that end with `ends`, for a producer that has sent nothing yet.
+    pub(super) fn new(
+        producer: PolledProducer,
+        config: &KafkaConfig,
+        incarnation: Uuid,
+        mut ends: PublishedProgress,
+    ) -> Self {
         let topics = BoundedContext::ALL.into_iter().map(|context| {
             let name = context.topic(&config.topic_prefix);
             let partitions = (0..config.partitions)
@@ -61,7 +65,7 @@ impl KafkaPublisher {
                 .collect();
             TopicState { context, name, partitions }
         });
-        Ok(Self { producer, incarnation: incarnation.to_string(), topics: topics.collect(), next_beacon: 0 })
+        Self { producer, incarnation: incarnation.to_string(), topics: topics.collect(), next_beacon: 0 }
     }
 
     /// The producer's connection to the broker, for checks while records are not acknowledged.
