@@ -4,7 +4,7 @@ use cqrs_es::Aggregate;
 
 /// An aggregate that decides synchronously and without services, so that one dispatcher serves every kind.
 pub trait PureAggregate: Aggregate {
-    /// Decides which events a command leads to; none if the state already is what the command asks for.
+    /// Decides which events a command leads to; none if the state already is as requested.
     ///
     /// # Errors
     /// The aggregate's error when its state forbids the command.

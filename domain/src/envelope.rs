@@ -115,7 +115,7 @@ pub struct EventMetadata {
     #[serde(skip_serializing_if = "String::is_empty")]
     pub command_digest: String,
     /// Whether the fact refers to an object that did not exist when it was sent, such as a view of an unknown
-    /// opportunity. The fact is recorded, but figures that are stored for ever do not count it: clients could invent
+    /// opportunity. The fact is recorded, but figures that are stored permanently do not count it: clients could invent
     /// such ids without limit.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub about_unknown: bool,

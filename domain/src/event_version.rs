@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-/// Converts the fields of one version into those of the next, in place.
+/// Converts the fields of one version into the next version's, in place.
 pub type Upcaster = fn(&mut Map<String, Value>);
 
 /// The schema versions of one event type.

@@ -172,7 +172,7 @@ impl FlagDefinition {
         if variants == self.variants {
             return Ok(vec![]);
         }
-        // Programs that do not know a variant use the control; another one would change what they do.
+        // Programs that do not know a variant use the control, since any other variant would change their behaviour.
         if variants.control() != self.variants.control() {
             return Err(FeatureFlagError::ControlChanged);
         }

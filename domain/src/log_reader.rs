@@ -25,7 +25,7 @@ pub struct LogRange {
     pub to: u64,
     /// Maximum number of events per batch.
     pub batch_events: usize,
-    /// Size in bytes from which no further event is added to a batch.
+    /// Size in bytes at which no further event is added to a batch.
     pub batch_bytes: usize,
 }
 

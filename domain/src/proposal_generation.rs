@@ -45,7 +45,7 @@ pub use self::{
 };
 use crate::aggregate::aggregate;
 
-/// The user id under which a generation records its results, and writes them into the proposal.
+/// The user id of a generation that records its results and writes them into the proposal.
 pub const GENERATOR_USER_ID: &str = "system:proposal-generator";
 
 /// State of one generation, rebuilt from its events.

@@ -18,7 +18,7 @@ use serde_json::{Map, Value};
 /// The field that names the variant.
 const TAG: &str = "type";
 
-/// An enum that can be decoded in its externally tagged form, in which the variant is known before its fields.
+/// An enum that can be decoded in its externally tagged form, where the variant precedes its fields.
 pub(crate) trait ExternallyTagged: Sized {
     /// Decodes the externally tagged form.
     ///

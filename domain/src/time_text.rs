@@ -1,4 +1,4 @@
-//! Reads and writes times and dates in the form in which events hold them, e.g. `2026-03-03T12:17:50.808Z`.
+//! Reads and writes times and dates in their form in events, e.g. `2026-03-03T12:17:50.808Z`.
 //!
 //! An event has several of them, and `chrono` handles each by a general format. Any other form is left to `chrono`, so
 //! that values, texts and errors are the same.
@@ -45,20 +45,21 @@ pub fn write_time_micros(time: DateTime<Utc>, into: &mut String) {
     }
 }
 
-/// Appends so many characters of a time and a `Z`; appends nothing and returns `false` if the plain form cannot state it.
+/// Appends this many characters of a time and a `Z`; appends nothing and returns `false` if the plain form cannot state
+/// it.
 fn write_plain_time(time: DateTime<Utc>, length: usize, into: &mut String) -> bool {
     let (year, nanos) = (u32::try_from(time.year()).unwrap_or(u32::MAX), time.nanosecond());
     if year > 9_999 || nanos >= SECOND_NANOS {
         return false;
     }
     let mut text = *b"0000-00-00T00:00:00.000000000Z";
-    put_digits(&mut text[..4], year);
-    put_digits(&mut text[5..7], time.month());
-    put_digits(&mut text[8..10], time.day());
-    put_digits(&mut text[11..13], time.hour());
-    put_digits(&mut text[14..16], time.minute());
-    put_digits(&mut text[17..19], time.second());
-    put_digits(&mut text[20..29], nanos);
+    write_digits(&mut text[..4], year);
+    write_digits(&mut text[5..7], time.month());
+    write_digits(&mut text[8..10], time.day());
+    write_digits(&mut text[11..13], time.hour());
+    write_digits(&mut text[14..16], time.minute());
+    write_digits(&mut text[17..19], time.second());
+    write_digits(&mut text[20..29], nanos);
     text[length] = b'Z';
     push_ascii(&text[..=length], into);
     true
@@ -72,9 +73,9 @@ pub fn write_date(date: NaiveDate, into: &mut String) {
         return;
     }
     let mut text = *b"0000-00-00";
-    put_digits(&mut text[..4], year);
-    put_digits(&mut text[5..7], date.month());
-    put_digits(&mut text[8..10], date.day());
+    write_digits(&mut text[..4], year);
+    write_digits(&mut text[5..7], date.month());
+    write_digits(&mut text[8..10], date.day());
     push_ascii(&text, into);
 }
 
@@ -167,7 +168,7 @@ fn parse_digit(digit: u8) -> Option<u32> {
 }
 
 /// Writes the last digits of a number, as many as there is room for.
-fn put_digits(text: &mut [u8], number: u32) {
+fn write_digits(text: &mut [u8], number: u32) {
     let mut rest = number;
     for place in text.iter_mut().rev() {
         // A remainder of a division by ten is one digit.

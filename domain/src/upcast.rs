@@ -4,9 +4,9 @@
 //! until they have the current version. Each aggregate declares its events and their versions in its `event.rs`; an
 //! event of the current version costs only the look-up.
 //!
-//! While a release is rolled out, the release before reads streams to which the new one has appended. A new minor version of
-//! an event adds fields only, which a test of the schemas ensures, so the fold of an aggregate reads it as if they were
-//! absent. A projection does not: what it writes without them would never be written again.
+//! While a release is rolled out, processes of the previous release read streams that the new one has appended to. A
+//! new minor version of an event adds fields only, which a test of the schemas ensures, so the fold of an aggregate
+//! reads it as if they were absent. A projection does not: what it writes without them would never be written again.
 
 use std::borrow::Cow;
 
@@ -190,7 +190,7 @@ mod tests {
             "reason":"a field of the next release"}"#;
         let event = decode_event_of::<Opportunity>("opportunity.deadline_changed", "1.2", stored).unwrap();
         assert!(matches!(event, OpportunityEvent::DeadlineChanged { .. }));
-        // What a projection writes would lack them for ever.
+        // The rows that a projection writes would lack them permanently.
         let projected = decode_event::<OpportunityEvent>("opportunity.deadline_changed", "1.2", stored).unwrap_err();
         assert!(matches!(projected, UpcastError::UnknownVersion { .. }), "{projected}");
         for breaking in ["2.0", "1.0.1", "1", "1.x", "0.9"] {

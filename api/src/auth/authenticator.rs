@@ -221,7 +221,7 @@ impl Authenticator {
             return Ok(CallerAuthority::WithoutCompany);
         }
         let company = self.companies.load_company(tenant).await?;
-        let role = company.as_registered().and_then(|roster| roster.role_of(user));
+        let role = company.as_registered().and_then(|roster| roster.find_role(user));
         Ok(role.map_or(CallerAuthority::WithoutCompany, CallerAuthority::Member))
     }
 
@@ -266,7 +266,7 @@ impl CheckedCredentials {
         match &self.0 {
             CheckedClaim::Anonymous => Some(RateLimitSubject::Address),
             CheckedClaim::Operator => Some(RateLimitSubject::Unlimited),
-            // A user is one caller, whichever company a header names.
+            // A user is one caller for all companies that headers name.
             CheckedClaim::Person { user, .. } => Some(RateLimitSubject::User(user.to_string())),
             CheckedClaim::Machine { key, is_known } => is_known.then(|| RateLimitSubject::Key(key.id.to_string())),
         }

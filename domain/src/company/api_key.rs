@@ -1,4 +1,4 @@
-//! API keys, by which machines act for a company.
+//! API keys, which let machines act for a company.
 
 use std::collections::BTreeSet;
 

@@ -51,7 +51,7 @@ pub enum CompanyCommand {
         /// Who issues the command, and when.
         stamp: AuditStamp,
     },
-    /// Issues an API key, by which a machine acts for the company.
+    /// Issues an API key, which lets a machine act for the company.
     IssueApiKey {
         /// The key, with the hash of its secret.
         key: ApiKey,

@@ -50,7 +50,7 @@ impl RegisteredCompany {
     }
 
     /// The role of a user; `None` for a user who is not a member.
-    pub fn role_of(&self, user: &UserId) -> Option<Role> {
+    pub fn find_role(&self, user: &UserId) -> Option<Role> {
         self.members.get(user).copied()
     }
 
@@ -67,7 +67,7 @@ impl RegisteredCompany {
     pub(super) fn decide(&self, command: CompanyCommand) -> Result<Vec<CompanyEvent>, CompanyError> {
         match command {
             CompanyCommand::Register { name, founder, .. } => {
-                let is_repetition = self.profile.name == name && self.role_of(&founder) == Some(Role::Admin);
+                let is_repetition = self.profile.name == name && self.find_role(&founder) == Some(Role::Admin);
                 if is_repetition { Ok(vec![]) } else { Err(CompanyError::AlreadyRegistered) }
             }
             CompanyCommand::ChangeProfile { profile, .. } if *profile == self.profile => Ok(vec![]),
@@ -76,7 +76,7 @@ impl RegisteredCompany {
             }
             CompanyCommand::AddMember { user, role, stamp } => self.add_member(user, role, stamp),
             CompanyCommand::ChangeRole { user, role, stamp } => self.change_role(user, role, stamp),
-            CompanyCommand::RemoveMember { user, stamp } => match self.role_of(&user) {
+            CompanyCommand::RemoveMember { user, stamp } => match self.find_role(&user) {
                 None => Ok(vec![]),
                 Some(Role::Admin) if self.admin_count() == 1 => Err(CompanyError::LastAdmin),
                 Some(_) => Ok(vec![CompanyEvent::MemberRemoved { user, stamp }]),
@@ -92,7 +92,7 @@ impl RegisteredCompany {
     }
 
     fn add_member(&self, user: UserId, role: Role, stamp: AuditStamp) -> Result<Vec<CompanyEvent>, CompanyError> {
-        match self.role_of(&user) {
+        match self.find_role(&user) {
             _ if !role.is_for_people() => Err(CompanyError::NotForPeople),
             Some(known) if known == role => Ok(vec![]),
             Some(known) => Err(CompanyError::AlreadyMember { role: known }),
@@ -102,7 +102,7 @@ impl RegisteredCompany {
     }
 
     fn change_role(&self, user: UserId, role: Role, stamp: AuditStamp) -> Result<Vec<CompanyEvent>, CompanyError> {
-        match self.role_of(&user) {
+        match self.find_role(&user) {
             _ if !role.is_for_people() => Err(CompanyError::NotForPeople),
             None => Err(CompanyError::NoSuchMember),
             Some(known) if known == role => Ok(vec![]),

@@ -78,9 +78,9 @@ pub struct CompanyProfile {
     /// The company's description of its capabilities.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub capabilities: Option<CapabilityText>,
-    /// The industries in which it works.
+    /// The industries that it works in.
     pub naics: BTreeSet<NaicsCode>,
-    /// The set-asides for which it is eligible.
+    /// The set-asides that it is eligible for.
     pub set_asides: BTreeSet<SetAside>,
     /// Its Unique Entity ID.
     #[serde(default, skip_serializing_if = "Option::is_none")]

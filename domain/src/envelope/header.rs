@@ -22,7 +22,7 @@ const USER_ID: &str = "user-id";
 const TRACEPARENT: &str = "traceparent";
 const ABOUT_UNKNOWN: &str = "about-unknown";
 
-/// A record whose headers, key or value are not those of an envelope.
+/// A record whose headers, key or value do not form an envelope.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum HeaderError {
     /// The header is missing.

@@ -11,7 +11,7 @@ use super::header::{EVENT_ID, HeaderError, POSITION, parse_header};
 
 /// Header: the incarnation of the log that a record was copied from.
 pub const INCARNATION_HEADER: &str = "incarnation";
-/// Header: the number of the event on its partition, from 1, without gaps; a beacon carries that of the last event.
+/// Header: the number of the event on its partition, from 1, without gaps; a beacon carries the last event's number.
 pub const ORDINAL_HEADER: &str = "ordinal";
 /// Header of a beacon: every event of the partition at or below this position precedes it.
 pub const WATERMARK_HEADER: &str = "watermark";

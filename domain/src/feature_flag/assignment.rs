@@ -111,7 +111,7 @@ mod tests {
 
     #[test]
     #[expect(clippy::cast_precision_loss, reason = "compared with the precision of the computation")]
-    fn the_logarithm_is_that_of_floating_point() {
+    fn the_logarithm_equals_floating_point() {
         for number in [1, 2, 3, 1_000, u64::MAX / 3, u64::MAX - 1, u64::MAX] {
             let computed = negative_log2(number) as f64 / (1_u64 << FRACTION_BITS) as f64;
             let expected = 64.0 - (number as f64).log2();

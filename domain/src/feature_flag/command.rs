@@ -35,7 +35,7 @@ pub enum FeatureFlagCommand {
         /// Who issues the command, and when.
         stamp: AuditStamp,
     },
-    /// Gives one tenant a variant, whatever the weights are.
+    /// Gives one tenant a variant, regardless of the weights.
     SetOverride {
         /// The tenant.
         tenant: TenantId,

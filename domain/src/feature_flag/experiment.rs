@@ -37,8 +37,8 @@ impl KnownExperiment {
         FlagKey::from_program(self.name())
     }
 
-    /// Checks the variants of a flag: those of an experiment of this release begin with `control`, and all of them are
-    /// known. An unknown variant would be used as the control, and compared with it as if it differed.
+    /// Checks the variants of a flag: the first variant of an experiment of this release is `control`, and all of them
+    /// are known. An unknown variant would be used as the control, and compared with it as if it differed.
     ///
     /// # Errors
     /// [`InvalidValue`] for other variants.

@@ -1,4 +1,4 @@
-//! The last run of an experiment: the time in which companies are assigned by weights, and what counts of it.
+//! The last run of an experiment: the period when companies are assigned by weights, and the part of it that counts.
 
 use std::collections::BTreeSet;
 
@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use super::{FeatureFlag, FeatureFlagEvent, FlagDefinition, FlagKey, FlagVariants, VariantName};
 use crate::value::TenantId;
 
-/// The time in which a flag is enabled, with its weights and overrides.
+/// A period when a flag is enabled, with its weights and overrides.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ExperimentRun {
     /// When the flag was enabled.

@@ -49,7 +49,7 @@ fn repeating_a_command_changes_nothing() {
 }
 
 #[test]
-fn an_archived_flag_is_defined_anew_without_its_overrides() {
+fn an_archived_flag_is_defined_again_without_its_overrides() {
     let given = vec![defined(), is_set("acme", "b"), archived()];
     FlagScenario::with(()).given(given.clone()).when(define()).then_expect_events(vec![defined()]);
     let mut flag = fold(given);

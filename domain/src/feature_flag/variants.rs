@@ -22,7 +22,7 @@ pub struct FlagVariant {
     pub weight: u32,
 }
 
-/// At least two variants with different names, of which the first is the control, and at least one has a weight.
+/// At least two variants with different names. The first is the control, and at least one has a weight.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct FlagVariants(Vec<FlagVariant>);

@@ -9,7 +9,7 @@ use crate::value::AuditStamp;
 /// A command for one user's inbox. Never refused.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum InboxCommand {
-    /// Notifies the user, at most once: an id that was sent before changes nothing, whatever its content.
+    /// Notifies the user, at most once: an id that was sent before changes nothing, even with other content.
     Notify {
         /// The notification.
         notification: Notification,

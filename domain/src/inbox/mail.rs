@@ -36,7 +36,7 @@ text_value!(
 );
 
 vocabulary!(
-    /// Kinds of mail, each of which a user can stop.
+    /// Kinds of mail; a user can stop each of them.
     MailCategory, "mail category" {
         /// Opportunities that match or have changed.
         Opportunities = "opportunities",
@@ -168,7 +168,7 @@ pub struct MailPreferences {
     pub unsubscribed: BTreeSet<MailCategory>,
 }
 
-/// A mail to be sent: that of a notification, or a daily digest.
+/// A mail to be sent: about a notification, or a daily digest.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RequestedMail {
     /// The mail's id.

@@ -30,7 +30,7 @@ fn a_user_is_notified() {
 }
 
 #[test]
-fn a_repeated_notification_id_changes_nothing_whatever_its_content() {
+fn a_repeated_notification_id_changes_nothing_with_any_content() {
     expect_events(&[notified(1, 0)], notify(1, 5), vec![]);
     let reworded = Notification { title: NotificationTitle::try_new("other").unwrap(), ..notification(1) };
     expect_events(&[notified(1, 0)], InboxCommand::Notify { notification: reworded, stamp: stamp(5) }, vec![]);

@@ -41,7 +41,7 @@ impl Agency {
     }
 }
 
-/// The listed code of the agency with this code; `None` for a slug, of which there may be any number.
+/// The listed code of the agency with this code; `None` for a slug, since there may be any number of them.
 pub fn find_listed_code(code: &str) -> Option<&'static str> {
     AGENCY_CODES.iter().map(|(_, listed)| *listed).find(|listed| *listed == code)
 }

@@ -60,7 +60,7 @@ pub struct AmendOpportunity {
 }
 
 impl AmendOpportunity {
-    /// An amendment in which every field stays as it is.
+    /// An amendment that changes no field.
     pub fn unchanged(amended_at: DateTime<Utc>) -> Self {
         Self {
             amended_at,

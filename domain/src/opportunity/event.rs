@@ -50,7 +50,7 @@ pub enum OpportunityEvent {
     },
     /// A contract was awarded, or an award got further details.
     Awarded {
-        /// Identifies the award among those of one opportunity.
+        /// Identifies the award among the awards of one opportunity.
         key: String,
         /// The award.
         award: Award,
@@ -100,7 +100,7 @@ pub enum OpportunityContent {
     },
     /// An award, or further details of one.
     Award {
-        /// Identifies the award among those of one opportunity.
+        /// Identifies the award among the awards of one opportunity.
         key: String,
         /// The award.
         award: Award,

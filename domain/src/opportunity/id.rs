@@ -1,7 +1,7 @@
 //! Identifies the solicitation that a notice is about (ADR 0002).
 //!
 //! SAM.gov has ids for notices only, not for solicitations. The id is therefore made of the agency's code and the
-//! normalised solicitation number; a notice without a number is an opportunity of its own.
+//! normalised solicitation number; a notice without a number is a separate opportunity.
 
 use std::fmt;
 
@@ -18,7 +18,7 @@ const MAX_ID_BYTES: usize = 200;
 pub struct OpportunityId(String);
 
 impl OpportunityId {
-    /// The id of the opportunity to which a notice belongs.
+    /// The id of the opportunity that a notice belongs to.
     pub fn from_notice(agency: &Agency, solicitation_number: Option<&str>, notice: &NoticeId) -> Self {
         let number = solicitation_number.map(normalize_number).unwrap_or_default();
         if number.is_empty() || agency.code.len() + 1 + number.len() > MAX_ID_BYTES {

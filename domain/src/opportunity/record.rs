@@ -142,7 +142,8 @@ impl OpportunityRecord {
         Some(OpportunityEvent::Awarded { key, award })
     }
 
-    /// The key of a manually entered award: that of the recorded award with its number, else one made of the number.
+    /// The key of a manually entered award: the key of the recorded award with its number, else a key made of the
+    /// number.
     pub(super) fn award_key(&self, award: &Award) -> String {
         let number = award.number.as_deref().unwrap_or_default();
         self.awards

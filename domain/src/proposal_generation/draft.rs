@@ -1,4 +1,4 @@
-//! A generated section: sentences with their sources, and what it took to generate it.
+//! A generated section: sentences with their sources, and the provider's usage.
 
 use std::collections::BTreeSet;
 
@@ -39,7 +39,7 @@ pub struct GeneratedSentence {
 /// A source of sentences.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SourceReference {
-    /// The number by which sentences refer to it.
+    /// The number that sentences refer to it by.
     pub number: u32,
     /// The kind of the source.
     pub kind: SourceKind,

@@ -55,7 +55,7 @@ pub struct GenerationRequest {
     pub proposal_id: ProposalId,
     /// The opportunity that the proposal answers.
     pub opportunity_id: OpportunityId,
-    /// The sections, in the order in which they are generated; each key once.
+    /// The sections, in the order of their generation; each key once.
     pub sections: Vec<RequestedSection>,
     /// The prompt.
     pub prompt: PromptRef,
@@ -94,7 +94,7 @@ impl GenerationRequest {
         Ok(Self { proposal_id, opportunity_id, sections, prompt, assignments })
     }
 
-    /// Whether it generates these sections of the proposal, in this order; no sections stand for any.
+    /// Whether it generates these sections of the proposal, in this order; an empty list matches any sections.
     pub fn has_sections_of(&self, proposal_id: ProposalId, sections: &[SectionKey]) -> bool {
         let is_selection = || self.sections.iter().map(|section| &section.key).eq(sections);
         self.proposal_id == proposal_id && (sections.is_empty() || is_selection())

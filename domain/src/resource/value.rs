@@ -40,7 +40,7 @@ text_value!(
 );
 
 text_value!(
-    /// A tag by which resources are found.
+    /// A tag for finding resources.
     ResourceTag, "tag", max 50, |c| c.is_lowercase() || c.is_ascii_digit() || c == '-', "lower-case letters, digits and hyphens"
 );
 
@@ -80,7 +80,7 @@ pub struct ResourceContent {
     pub body: ResourceBody,
     /// The tags.
     pub tags: ResourceTags,
-    /// The document from which it was taken, if any.
+    /// The document that it was taken from, if any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub document_id: Option<DocumentId>,
 }

@@ -12,7 +12,7 @@ use crate::{opportunity::OpportunityId, value::UserId};
 impl VisitEvent {
     /// The event's id in the log.
     ///
-    /// If the client gives an event id, the result is a digest of that id and the visit, whatever the content.
+    /// If the client gives an event id, the result is a digest of that id and the visit, independent of the content.
     /// Otherwise it is a digest of the content: visit, user, kind, opportunity, link, page and time. Such ids begin
     /// with the time in milliseconds, as in UUID version 7, so that events of the same time are neighbours in the
     /// index.

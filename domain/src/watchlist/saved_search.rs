@@ -50,11 +50,11 @@ pub struct SearchCriteria {
     /// Words in the opportunity's text.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub text: Option<SearchText>,
-    /// Departments, any of which matches.
+    /// Departments; one of them has to match.
     pub agencies: BTreeSet<AgencyCode>,
-    /// Industries, any of which matches.
+    /// Industries; one of them has to match.
     pub naics: BTreeSet<NaicsCode>,
-    /// Set-asides, any of which matches.
+    /// Set-asides; one of them has to match.
     pub set_asides: BTreeSet<SetAside>,
 }
 

@@ -121,7 +121,7 @@ impl<S: AggregateStores + 'static> DigestRequester<S> {
         }
         let until = since.max(now - SETTLING_TIME);
         let period = DigestPeriod { tenant, user, since, until };
-        let is_member = company.as_registered().is_some_and(|company| company.role_of(user).is_some());
+        let is_member = company.as_registered().is_some_and(|company| company.find_role(user).is_some());
         let mut is_requested = false;
         // Who receives none now does not receive these results later.
         let mut covered_until = until;
@@ -149,7 +149,7 @@ impl<S: AggregateStores + 'static> DigestRequester<S> {
         found: DigestResults,
     ) -> Result<bool, DigestError> {
         let DueRecipient { tenant, user, time_zone, next_digest_at, .. } = recipient;
-        // The day for which it was due, also when it is late.
+        // The day that it was due for, also when it is late.
         let date = local_date(time_zone, *next_digest_at);
         let mail = RequestedMail {
             mail_id: MailId::new(Uuid::new_v5(&DIGEST_NAMESPACE, format!("{tenant} {user} {date}").as_bytes())),

@@ -165,7 +165,7 @@ impl<S: AggregateStores + 'static> Mailer<S> {
         join_all(deliveries).await.into_iter().sum()
     }
 
-    /// Handles mails that are due, one after the other, each under a lease of its own; returns how many.
+    /// Handles mails that are due, one after the other, each under its own lease; returns how many.
     async fn handle_due(&self, stop: &CancellationToken) -> Result<usize, MailerError> {
         let mut handled = 0;
         while handled < MAILS_PER_CHECK && !stop.is_cancelled() {
@@ -202,7 +202,7 @@ impl<S: AggregateStores + 'static> Mailer<S> {
         Ok(inbox.map_err(log_error("reading an inbox"))?.state)
     }
 
-    /// Why a mail may not be sent to that address, apart from what its inbox says.
+    /// Why a mail may not be sent to that address, for reasons outside its inbox.
     async fn find_obstacle(
         &self,
         mail: &ClaimedMail,
@@ -211,7 +211,7 @@ impl<S: AggregateStores + 'static> Mailer<S> {
     ) -> Result<Option<SuppressionCause>, MailerError> {
         let company = self.dispatcher.load_aggregate::<Company>(&mail.tenant, mail.tenant.as_str()).await;
         let company = company.map_err(log_error("reading a company"))?.state;
-        if company.as_registered().is_none_or(|company| company.role_of(&mail.user).is_none()) {
+        if company.as_registered().is_none_or(|company| company.find_role(&mail.user).is_none()) {
             return Ok(Some(SuppressionCause::NotAMember));
         }
         let is_stopped = self.queue.has_opt_out(&AddressDigest::from_address(address), category).await?;

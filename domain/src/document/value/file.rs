@@ -69,7 +69,7 @@ pub struct UploadedFile {
     pub sha256: FileDigest,
     /// The key of the file in the object store.
     pub object_key: ObjectKey,
-    /// The opportunity to which it belongs, if any.
+    /// The opportunity that it belongs to, if any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub opportunity_id: Option<OpportunityId>,
 }

@@ -17,7 +17,7 @@ vocabulary!(
         Deadline = "deadline",
         /// Something that the contractor has to deliver.
         Deliverable = "deliverable",
-        /// A criterion by which the agency evaluates offers.
+        /// A criterion of the agency's evaluation of offers.
         Evaluation = "evaluation",
         /// A certificate or registration that the contractor needs.
         Certification = "certification",

@@ -110,7 +110,7 @@ proptest! {
         commands in prop::collection::vec(any_command(), 0..40),
         more in 0_u128..30,
     ) {
-        // Other numbers than those of the commands, and a few less than the limit, so that only some runs exceed it.
+        // Numbers that no command has, a few less than the limit, so that only some runs exceed it.
         let before: Vec<_> = (100..100 + MAX_ENTRIES as u128 - 8).map(|number| notified(number, 0)).collect();
         let later = (5_000..5_000 + more).map(|number| notify(number, 60));
         let (state, log) = apply_commands(state_after(&before), commands.into_iter().chain(later).collect());

@@ -78,7 +78,7 @@ fn links_are_recorded_from_a_source_that_states_only_the_day() {
 }
 
 #[test]
-fn links_of_an_earlier_wording_are_not_those_of_the_current_one() {
+fn links_of_an_earlier_wording_differ_from_the_current_ones() {
     let current = notice("n1", 9);
     OpportunityScenario::with(())
         .given(vec![first(&current)])

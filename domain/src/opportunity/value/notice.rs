@@ -14,7 +14,7 @@ use crate::{
     time_text,
 };
 
-/// The source from which a notice was received.
+/// The source that a notice was received from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum NoticeSource {

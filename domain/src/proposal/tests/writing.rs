@@ -26,7 +26,7 @@ fn an_edit_based_on_another_revision_is_refused() {
 }
 
 #[test]
-fn an_edit_with_the_same_content_changes_nothing_whatever_its_revision() {
+fn an_edit_with_the_same_content_changes_nothing_at_any_revision() {
     expect_events(&[drafted("Lifts"), edited("approach", "One.", 1)], edit("approach", "One.", 0), vec![]);
 }
 
