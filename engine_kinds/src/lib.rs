@@ -21,7 +21,7 @@ pub enum EngineKind {
 }
 
 impl EngineKind {
-    /// All engines, in the order in which an event passes through them.
+    /// All engines, in the order that an event passes through them.
     pub const ALL: [Self; 6] =
         [Self::Postgres, Self::Registry, Self::Kafka, Self::ClickHouse, Self::Qdrant, Self::Redis];
 

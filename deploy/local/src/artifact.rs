@@ -59,11 +59,11 @@ enum FetchMethod {
     Npm(&'static [PackageSpec]),
     /// `npm ci` of a lock file: all of its packages, as `node_modules`.
     NpmProject { manifest: &'static str, lock: &'static str },
-    /// `pip download` of a wheel for this Python version, whichever Python runs pip.
+    /// `pip download` of a wheel for this Python version, independent of the Python that runs pip.
     Wheel { python: &'static str, package: PackageSpec },
     /// `pip install` of pinned wheels into a folder, for the Python that runs pip.
     PythonPackages { requirements: &'static str, files: &'static [(&'static str, &'static str)] },
-    /// A package of this machine's Debian or Ubuntu, whose version is that of the release: some of its files.
+    /// Some files of a package of this machine's Debian or Ubuntu, in the version of that release.
     Debian(PackageSpec),
     /// Jars with their dependencies: by Maven, else by `jgo` if that can resolve them.
     Jars(JarSpec),

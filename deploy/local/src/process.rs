@@ -41,7 +41,7 @@ impl UnprivilegedUser {
     ///
     /// # Errors
     /// If this process is root and the machine has no unprivileged user.
-    pub fn instead_of_root() -> anyhow::Result<Option<Self>> {
+    pub fn find_if_root() -> anyhow::Result<Option<Self>> {
         if !Uid::effective().is_root() {
             return Ok(None);
         }

@@ -1,4 +1,5 @@
-//! The ports of a stack: the requested ones, else those of its last run, else free ones next to the well-known ones.
+//! The ports of a stack: the requested ports, else the ports of its last run, else free ports next to the well-known
+//! ones.
 
 use std::{collections::BTreeMap, env, net::TcpListener, path::PathBuf};
 

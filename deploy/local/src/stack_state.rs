@@ -1,4 +1,4 @@
-//! `stack.json` in the data folder: what runs, where, and the variables with which clients reach it.
+//! `stack.json` in the data folder: what runs, where, and the variables that clients need to reach it.
 
 use std::{
     collections::BTreeMap,

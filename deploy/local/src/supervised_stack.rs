@@ -45,7 +45,7 @@ const EXTERNAL_ENGINE_TIMEOUT: Duration = Duration::from_secs(10);
 /// then publishes, and finishes its batches (half of `serve.shutdown_timeout_ms`).
 const PRODUCT_STOP_LIMIT: Duration = Duration::from_secs(30);
 
-/// The token with which operators authenticate at the product's API.
+/// The token that authenticates operators at the product's API.
 pub const OPERATOR_TOKEN_VARIABLE: &str = "MEDHUB__ADMIN__TOKEN";
 
 /// Folders that the product reads: the variable that names each, and the artifact that is used when it is not set.
@@ -114,7 +114,7 @@ pub struct SupervisedStack {
     _lock: ProcessLock,
 }
 
-/// Runs a stack: starts it, runs `body`, and stops it, whatever the outcome.
+/// Runs a stack: starts it, runs `body`, and stops it even if that fails.
 ///
 /// A signal ends the stack with success, and so does dropping the sender of `stop_request`, or sending on it. A second
 /// signal kills the processes that have not stopped by then.

@@ -41,7 +41,7 @@ const MAX_LOG_BYTES: u64 = 16 * 1024 * 1024;
 /// A process to run, and how to probe that it works.
 #[derive(Debug)]
 pub struct ProcessSpec {
-    /// The name in logs and in the state file, and that of the log file.
+    /// The name in logs, in the state file and of the log file.
     pub name: String,
     /// How to run it.
     pub launch: LaunchSpec,

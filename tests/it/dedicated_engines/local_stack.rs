@@ -24,7 +24,7 @@ async fn doctor_finds_every_engine_and_the_running_stack() {
 
 /// One stack, since each of its own would start for seconds.
 #[tokio::test]
-async fn whatever_is_killed_by_kill_9_the_engines_come_back_with_their_data_and_no_process_is_left() {
+async fn after_kill_9_the_engines_restart_with_their_data_and_no_process_is_left() {
     let stack = TestStack::start_engines().await;
     killed_engines_are_restarted_with_their_data(&stack).await;
     let stack = kill_9_of_the_supervisor_leaves_no_process_and_no_damage(stack).await;
@@ -139,7 +139,7 @@ async fn offline_with_a_full_cache_nothing_is_missing() {
 #[test]
 fn an_unprivileged_user_for_postgres_is_chosen_only_for_root() {
     let root = nix::unistd::Uid::effective().is_root();
-    let user = UnprivilegedUser::instead_of_root().unwrap();
+    let user = UnprivilegedUser::find_if_root().unwrap();
     assert_eq!(user.is_some(), root);
     assert!(user.is_none_or(|user| user.uid != 0));
 }

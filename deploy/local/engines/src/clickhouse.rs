@@ -1,12 +1,12 @@
 //! The ClickHouse engine (`libchdb`) behind ClickHouse's HTTP interface.
 //!
-//! Every request uses a connection of its own: settings, database and `readonly` end with it; a session (`session_id`)
-//! sets them again. Compressed transfer is supported, because clients use it by default. Result formats that
-//! consist of rows are streamed in bounded memory; formats with an envelope (JSON, Pretty, Parquet and others) are made
-//! as a whole, up to [`ClickHouseServerConfig::max_result_bytes`]. The data of an `INSERT` goes through a file of the
-//! data folder, because the engine corrupts some binary data that is part of the statement's text. Roles, external
-//! tables, temporary tables of a session and bodies in encodings other than gzip, deflate and lz4 are refused with
-//! `NOT_IMPLEMENTED`. When a client disconnects, its statement stops at the next chunk of the result.
+//! Every request uses its own connection: settings, database and `readonly` end with it; a session (`session_id`) sets
+//! them again. Compressed transfer is supported, because clients use it by default. Result formats that consist of rows
+//! are streamed in bounded memory; formats with an envelope (JSON, Pretty, Parquet and others) are made as a whole, up
+//! to [`ClickHouseServerConfig::max_result_bytes`]. The data of an `INSERT` goes through a file of the data folder,
+//! because the engine corrupts some binary data that is part of the statement's text. Roles, external tables, temporary
+//! tables of a session and bodies in encodings other than gzip, deflate and lz4 are refused with `NOT_IMPLEMENTED`.
+//! When a client disconnects, its statement stops at the next chunk of the result.
 
 mod body_compression;
 mod chdb_engine;
@@ -53,7 +53,7 @@ pub struct ClickHouseServerConfig {
     pub data_dir: PathBuf,
     /// The engine's library, `libchdb.so`.
     pub library: PathBuf,
-    /// A configuration file of ClickHouse, of which the engine reads clusters and macros, among others.
+    /// A configuration file of ClickHouse; the engine reads clusters and macros from it, among others.
     pub config_file: Option<PathBuf>,
     /// Password of user `default`, who may do everything; empty if none is required.
     pub password: SecretString,

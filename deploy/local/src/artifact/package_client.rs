@@ -157,7 +157,7 @@ async fn find_interpreter() -> anyhow::Result<String> {
     Ok(path.to_owned())
 }
 
-/// Downloads a package with lists of its own, so that it needs no rights and works where the system has no lists.
+/// Downloads a package by separate package lists, so that it needs no rights and works where the system has no lists.
 async fn fetch_debian(package: &PackageSpec, work: &Path, staging: &Path) -> anyhow::Result<()> {
     let client = work.join("client");
     let (lists, packed, unpacked) = (client.join("lists"), work.join("packed"), work.join("unpacked"));

@@ -81,7 +81,7 @@ pub static S3PROXY: PinnedArtifact = PinnedArtifact {
     method: FetchMethod::Jars(S3PROXY_JARS),
 };
 
-/// `jgo` does not know the variable of Maven by which one of the dependencies names its version.
+/// One of the dependencies names its version by a Maven variable that `jgo` does not know.
 const S3PROXY_JARS: JarSpec = JarSpec { pom: include_str!("../../s3proxy/pom.xml"), jgo_coordinates: None };
 
 /// The ClickHouse engine as a library.
@@ -158,7 +158,7 @@ pub static PDFIUM: PinnedArtifact = PinnedArtifact {
     },
 };
 
-/// `kubectl`, of which tests use `kubectl kustomize`. Not part of a local stack.
+/// `kubectl`; tests use `kubectl kustomize`. Not part of a local stack.
 pub static KUBECTL: PinnedArtifact = PinnedArtifact {
     name: "kubectl",
     description: "kubectl 1.37.1 with Kustomize 5.8.1",
@@ -214,7 +214,7 @@ pub static PROMTOOL: PinnedArtifact = PinnedArtifact {
     name: "promtool",
     description: "promtool of Prometheus",
     package: "Debian prometheus",
-    // Counts the changes of what is fetched: the version is that of the machine's release.
+    // Counts the changes of the fetched files, since the version depends on the machine's release.
     version: "1",
     download_bytes: 19_257_088,
     alternative: "put `promtool` on PATH, or leave out the tests of the deployment, which alone need it",

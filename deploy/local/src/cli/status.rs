@@ -1,4 +1,4 @@
-//! `medhub-local status`: how the running stack does.
+//! `medhub-local status`: shows the state of the running stack.
 
 use std::{collections::BTreeMap, process::ExitCode};
 

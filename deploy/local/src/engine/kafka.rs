@@ -22,7 +22,7 @@ const JVM_OPTIONS: &[&str] = &[
     "-Xshare:auto",
     "-XX:TieredStopAtLevel=1",
     "-XX:+UseSerialGC",
-    // Its sampling thread wakes up twenty times a second, and nobody reads the samples.
+    // Its sampling thread wakes up twenty times a second, and the samples are never read.
     "-XX:-UsePerfData",
     // Each collection of a small young generation pauses the broker for some 10 ms, at 2,000 records/s once a second: enough
     // to be the 99th percentile of what waits for it.

@@ -1,4 +1,4 @@
-//! PostgreSQL: the machine's server programs, else those of an npm package.
+//! PostgreSQL: the machine's server programs, or else an npm package's.
 
 use std::{
     cmp::Reverse,
@@ -68,7 +68,7 @@ pub(super) fn choose_program(settings: &EngineSettings) -> anyhow::Result<Engine
     })
 }
 
-/// Returns the server programs on `PATH`, then those of Debian's packages, newest first.
+/// Returns the server programs on `PATH`, then the programs of Debian's packages, newest first.
 fn find_installed() -> Vec<EngineProgram> {
     let on_path = find_on_path("postgres").and_then(|program| fs::canonicalize(program).ok());
     let mut folders: Vec<PathBuf> = on_path.iter().filter_map(|program| Some(program.parent()?.to_owned())).collect();
@@ -100,7 +100,7 @@ pub(super) async fn prepare_launch(
     ports: &AllocatedPorts,
 ) -> anyhow::Result<LaunchSpec> {
     let data = settings.folder("postgres");
-    let user = UnprivilegedUser::instead_of_root()?;
+    let user = UnprivilegedUser::find_if_root()?;
     if let Some(user) = &user {
         folder::check_reachable(&data, user)?;
         folder::check_reachable(&choice.path.join("postgres"), user)?;

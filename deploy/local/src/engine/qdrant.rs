@@ -39,7 +39,7 @@ pub fn server_command(cache: &ArtifactCache, listen: &str, data: &Path) -> anyho
         .args([data.join("qdrant")]);
     let search_path = search_path.into_string().map_err(|path| anyhow::anyhow!("{} is not UTF-8", path.display()))?;
     launch.variables.insert("PYTHONPATH".to_owned(), search_path);
-    // Packages of the user or a virtual environment would shadow those of the artifact.
+    // Packages of the user or a virtual environment would shadow the artifact's packages.
     launch.variables.insert("PYTHONNOUSERSITE".to_owned(), "1".to_owned());
     // Files in the program's working directory would too.
     launch.variables.insert("PYTHONSAFEPATH".to_owned(), "1".to_owned());

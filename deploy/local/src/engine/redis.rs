@@ -1,4 +1,4 @@
-//! Redis: `redis-server` of the machine, else that of a Python package.
+//! Redis: the machine's `redis-server`, or else a Python package's.
 
 use anyhow::Context as _;
 

@@ -1,4 +1,4 @@
-//! The state in which a stack begins: its variables, with the secrets in them.
+//! The initial state of a stack: its variables, with their secrets.
 
 use std::collections::BTreeMap;
 
@@ -26,7 +26,7 @@ const MAIL_TRANSPORT_VARIABLE: &str = "MEDHUB__MAIL__TRANSPORT";
 /// Signs the links to unsubscribe in mails.
 const UNSUBSCRIBE_SECRET_VARIABLE: &str = "MEDHUB__MAIL__UNSUBSCRIBE_SECRET";
 
-/// The state before any process is started; `port_numbers` are those of an earlier run.
+/// The state before any process is started; `port_numbers` come from an earlier run.
 pub(super) fn create_initial_state(
     options: &StackConfig,
     ports: &AllocatedPorts,

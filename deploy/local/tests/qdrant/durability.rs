@@ -95,7 +95,7 @@ async fn every_acknowledged_change_survives_kills_at_any_moment() {
     let folder = TempDir::new().unwrap();
     let mut process = start_server(folder.path()).await;
     let mut client = connect(&process);
-    // With this small threshold every rebuild makes an indexed segment, out of which later rounds move points.
+    // With this small threshold every rebuild makes an indexed segment, and later rounds move points out of it.
     let optimizers = OptimizersConfigDiffBuilder::default().indexing_threshold(1_u64);
     let vectors = VectorParamsBuilder::new(8, Distance::Cosine);
     let create = CreateCollectionBuilder::new(COLLECTION).vectors_config(vectors).optimizers_config(optimizers);

@@ -1,4 +1,4 @@
-//! The open engine: each statement runs in a session and on a thread of its own.
+//! The open engine: each statement runs in a session and on its own thread.
 
 use std::{
     path::{Path, PathBuf},

@@ -48,7 +48,7 @@ pub(super) struct ChdbLibrary {
     written_bytes: CounterFunction,
 }
 
-/// Copies one function pointer out of the library; its type is that of the field it is assigned to.
+/// Copies one function pointer out of the library; its type is the type of the field that it is assigned to.
 macro_rules! function {
     ($library:expr, $name:literal) => {
         // SAFETY: the field's type repeats the declaration of this symbol in chdb.h 26.5, and the library that the
@@ -197,7 +197,7 @@ pub(super) struct ResultBuffer {
     result: NonNull<c_void>,
 }
 
-// SAFETY: a finished result is plain memory of its own, read only, tied to neither connection nor thread.
+// SAFETY: a finished result owns its memory, is only read, and depends on no connection and no thread.
 unsafe impl Send for ResultBuffer {}
 
 impl ResultBuffer {
@@ -223,7 +223,7 @@ impl ResultBuffer {
         self.read_counter(self.chdb.result_rows)
     }
 
-    /// Adds this result's counters to those of a statement.
+    /// Adds this result's counters to a statement's.
     pub(super) fn add_to(&self, counters: &mut StatementCounters) {
         counters.result_rows += self.read_counter(self.chdb.result_rows);
         counters.result_bytes += self.read_counter(self.chdb.result_bytes);

@@ -29,13 +29,13 @@ pub(super) struct QueryRequest {
     pub(super) settings: Vec<(String, String)>,
     /// Whether the result must be complete before its first byte is sent.
     pub(super) is_buffered: bool,
-    /// Whether it may only read, whatever the login: in ClickHouse a GET changes nothing.
+    /// Whether it may only read, with any login: in ClickHouse a GET changes nothing.
     pub(super) is_read_only: bool,
     /// How the body is compressed; `None` if it is not.
     pub(super) compression: Option<BodyCompression>,
     /// Whether the result is to be sent in ClickHouse's blocks.
     pub(super) in_blocks: bool,
-    /// The protocol revision in which the client reads format `Native`; 0 for none.
+    /// The protocol revision of the format `Native` that the client reads; 0 for none.
     pub(super) revision: u64,
     /// The session of the request.
     pub(super) session: SessionRequest,

@@ -1,7 +1,7 @@
 //! HTTP sessions (`session_id`): the settings of a session's earlier statements are repeated for the next one.
 //!
-//! Each request uses a connection of its own, so a session is a list of `SET` and `USE` statements. A temporary table
-//! would end with its request and is refused.
+//! Each request uses its own connection, so a session is a list of `SET` and `USE` statements. A temporary table would
+//! end with its request and is refused.
 
 use std::{
     collections::HashMap,

@@ -54,7 +54,7 @@ const RESOURCE_SEARCH: &str = "{ searchWorkspace(query: \"ceiling lifts\", kinds
 const DOCUMENT: &str = "query($id: UUID!) { document(id: $id) { status pages failure
     requirements { kind text page number } } }";
 
-/// A new company and its user, for whom the flows run.
+/// The new company and the user that the flows run for.
 #[derive(Debug)]
 pub(super) struct FlowDemonstration<'a> {
     stack: &'a SupervisedStack,
@@ -142,7 +142,7 @@ impl<'a> FlowDemonstration<'a> {
         let draft = json!({ "opportunityId": opportunity, "title": "Ceiling lifts for patients" });
         let draft = self.user.change(DRAFT, json!({ "input": draft })).await?;
         let proposal = draft.body.get("id").and_then(Value::as_str).context("the proposal has no id")?;
-        let resource = text_of(&resource.body, "id").to_owned();
+        let resource = read_text_field(&resource.body, "id").to_owned();
         let preparation = self.watch_flow("draft", Instant::now(), draft.correlation_id.clone());
         preparation.wait_for("indexed resource", async || self.find_indexed(&resource).await).await?;
 
@@ -168,7 +168,7 @@ impl<'a> FlowDemonstration<'a> {
         let document = data.get_mut("document").map(Value::take).unwrap_or_default();
         match document.get("status").and_then(Value::as_str) {
             Some("ANALYSED") => Ok(Some(document)),
-            Some("FAILED") => bail!("the analysis of {FILE_NAME} failed: {}", text_of(&document, "failure")),
+            Some("FAILED") => bail!("the analysis of {FILE_NAME} failed: {}", read_text_field(&document, "failure")),
             Some(_) | None => Ok(None),
         }
     }
@@ -177,7 +177,7 @@ impl<'a> FlowDemonstration<'a> {
     async fn find_indexed(&self, id: &str) -> anyhow::Result<Option<()>> {
         let data = self.user.query(RESOURCE_SEARCH, json!({})).await?;
         let mut hits = data.get("searchWorkspace").and_then(Value::as_array).into_iter().flatten();
-        Ok(hits.any(|hit| text_of(hit, "id") == id).then_some(()))
+        Ok(hits.any(|hit| read_text_field(hit, "id") == id).then_some(()))
     }
 
     /// The generation once it is completed.
@@ -186,7 +186,7 @@ impl<'a> FlowDemonstration<'a> {
         let generation = data.get_mut("proposalGeneration").map(Value::take).unwrap_or_default();
         match generation.get("status").and_then(Value::as_str) {
             Some("COMPLETED") => Ok(Some(generation)),
-            Some("FAILED" | "CANCELLED") => bail!("the generation failed: {}", text_of(&generation, "reason")),
+            Some("FAILED" | "CANCELLED") => bail!("the generation failed: {}", read_text_field(&generation, "reason")),
             Some(_) | None => Ok(None),
         }
     }
@@ -214,28 +214,28 @@ impl<'a> FlowDemonstration<'a> {
         let data = self.user.query(inbox, json!({})).await?;
         let edges = data.pointer("/notifications/edges").and_then(Value::as_array);
         let mut notifications = edges.into_iter().flatten().filter_map(|edge| edge.get("node"));
-        let found = notifications.find(|node| text_of(node, "about") == about);
-        Ok(found.map(|node| text_of(node, "title").to_owned()))
+        let found = notifications.find(|node| read_text_field(node, "about") == about);
+        Ok(found.map(|node| read_text_field(node, "title").to_owned()))
     }
 }
 
-fn text_of<'v>(value: &'v Value, field: &str) -> &'v str {
+fn read_text_field<'v>(value: &'v Value, field: &str) -> &'v str {
     value.get(field).and_then(Value::as_str).unwrap_or_default()
 }
 
-fn requirements_of(document: &Value) -> &[Value] {
+fn list_requirements(document: &Value) -> &[Value] {
     document.get("requirements").and_then(Value::as_array).map_or(&[], Vec::as_slice)
 }
 
 fn format_document(document: &Value) -> String {
     let pages = document.get("pages").and_then(Value::as_u64).unwrap_or_default();
-    format!("{FILE_NAME}, {pages} pages, {} requirements", requirements_of(document).len())
+    format!("{FILE_NAME}, {pages} pages, {} requirements", list_requirements(document).len())
 }
 
 fn print_requirements(document: &Value) {
-    for requirement in requirements_of(document).iter().take(MAX_REQUIREMENTS) {
+    for requirement in list_requirements(document).iter().take(MAX_REQUIREMENTS) {
         let page = requirement.get("page").and_then(Value::as_u64).unwrap_or_default();
-        let (number, text) = (text_of(requirement, "number"), text_of(requirement, "text"));
-        println!("    page {page}, {number}, {}: {text}", text_of(requirement, "kind").to_lowercase());
+        let (number, text) = (read_text_field(requirement, "number"), read_text_field(requirement, "text"));
+        println!("    page {page}, {number}, {}: {text}", read_text_field(requirement, "kind").to_lowercase());
     }
 }

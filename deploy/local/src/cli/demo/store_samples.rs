@@ -59,7 +59,7 @@ impl StoreSamples {
         COUNT_POINTERS.into_iter().filter_map(describe).collect::<Vec<_>>().join(", ")
     }
 
-    /// One line per count, with the time after which it no longer changed.
+    /// One line per count, with the time when it last changed.
     pub(super) fn format_table(&self) -> String {
         let mut lines = vec![format!("{:<12}{:<15}{:>12}  visible after", "store", "holds", "")];
         for (store, what, pointer) in COUNT_POINTERS {
@@ -74,7 +74,7 @@ impl StoreSamples {
         lines.join("\n")
     }
 
-    /// The last count, and the time of the first sample after which it no longer changed.
+    /// The last count, and the time of the first sample that had it.
     fn last_count(&self, pointer: &str) -> Option<(u64, Duration)> {
         let count = |counts: &Value| counts.pointer(pointer).and_then(Value::as_u64);
         let last = count(&self.samples.last()?.1)?;

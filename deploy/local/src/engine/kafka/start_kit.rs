@@ -1,9 +1,9 @@
 //! Files that make Apache Kafka start fast. They are made once for each version of Kafka and Java and stored in the
 //! cache, or in the stack's data folder if the cache cannot be written.
 //!
-//! They are a formatted log folder, which saves each new stack the run of the format tool, and an archive of the
-//! classes that a starting broker loads (Java's dynamic class data sharing, JEP 350), which halves the start time. Both
-//! come from one run of the tool and one of the broker, on a temporary folder.
+//! They are a formatted log folder, so that a new stack does not run the format tool, and an archive of the classes
+//! that a starting broker loads (Java's dynamic class data sharing, JEP 350), which halves the start time. Both come
+//! from one run of the tool and one of the broker, on a temporary folder.
 
 use std::{
     ffi::OsString,
