@@ -45,7 +45,7 @@ impl RedisConnection {
     /// [`RedisError`] when a server is unavailable, slots are moving, or the cluster does not agree on its primaries.
     pub async fn read_topology(&self) -> RedisResult<ClusterTopology> {
         match &self.target {
-            ConnectionTarget::Server(_) => Ok(ClusterTopology::of_server()),
+            ConnectionTarget::Server(_) => Ok(ClusterTopology::for_single_server()),
             ConnectionTarget::Cluster(_) => match self.ask_for_topology().await {
                 Ok(topology) => Ok(topology),
                 Err(_changed) => {
@@ -134,7 +134,7 @@ impl ConnectionLike for RedisConnection {
             },
             ConnectionTarget::Cluster(cluster) => {
                 if is_transaction {
-                    // All of its keys have one slot, by which the library finds the server.
+                    // All of its keys have one slot, which the library finds the server by.
                     cluster.req_packed_commands(pipeline, offset, count)
                 } else {
                     Box::pin(send_by_slot(cluster, pipeline, acknowledgement))

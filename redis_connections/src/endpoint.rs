@@ -1,4 +1,4 @@
-//! Where `Redis` is, and with what it is connected to.
+//! The address of `Redis`, and the settings of its connections.
 
 use std::{fmt, time::Duration};
 
@@ -18,11 +18,11 @@ use crate::{
 /// Scheme of a URL with TLS.
 const TLS_SCHEME: &str = "rediss";
 
-/// Attempts to connect beside the first one. Workers retry by themselves without limit, and a query should fail soon.
+/// Attempts to connect after the first one. Workers retry by themselves without limit, and a query should fail soon.
 const SERVER_RETRIES: usize = 1;
 
-/// Attempts of a command in a cluster beside the first one. The first ones are used up by a server that is gone, and by one
-/// that no longer has the slot and answers which server has it.
+/// Attempts of a command in a cluster after the first one. The first ones are used up by a server that is gone, and by
+/// one that no longer has the slot and answers which server has it.
 const CLUSTER_RETRIES: u32 = 4;
 
 /// Shortest and longest pause before a command is sent again, in milliseconds.
@@ -70,8 +70,8 @@ impl RedisEndpoint {
         self.nodes.first().cloned().ok_or_else(without_node)
     }
 
-    /// Opens a connection whose answers are waited for so long; it connects in the background or at its first use. In a
-    /// cluster, commands may be executed more than once. Requires a Tokio runtime.
+    /// Opens a connection with this limit for the wait for answers; it connects in the background or at its first use.
+    /// In a cluster, commands may be executed more than once. Requires a Tokio runtime.
     ///
     /// # Errors
     /// [`RedisError`] when a setting is invalid.

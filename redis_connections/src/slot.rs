@@ -32,7 +32,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn slots_are_those_of_the_cluster_specification() {
+    fn slots_follow_the_cluster_specification() {
         assert_eq!(key_slot("123456789"), 0x31c3);
         assert_eq!(key_slot("{user1000}.following"), key_slot("{user1000}.followers"));
         for (key, hashed) in [

@@ -1,4 +1,4 @@
-//! Sends a pipeline to a cluster: the commands of each slot in their order, those of different slots at the same time.
+//! Sends a pipeline to a cluster: the commands of each slot in their order, different slots at the same time.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! The primaries of a cluster, for what is about all keys.
+//! The primaries of a cluster, for operations on all keys.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -30,7 +30,7 @@ pub struct ClusterTopology {
 impl PrimaryNode {
     pub(crate) const ONLY: Self = Self { address: None };
 
-    /// Reads the address by which the library names a node, e.g. `127.0.0.1:6379`.
+    /// Parses the address that the library names a node by, e.g. `127.0.0.1:6379`.
     pub(crate) fn from_address(address: Value) -> RedisResult<Self> {
         let text: String = redis::from_redis_value(address)?;
         let parsed = text.rsplit_once(':').and_then(|(host, port)| Some((host.to_owned(), port.parse().ok()?)));
@@ -49,8 +49,8 @@ impl fmt::Display for PrimaryNode {
 }
 
 impl ClusterTopology {
-    /// That of one server.
-    pub(crate) fn of_server() -> Self {
+    /// The topology of one server.
+    pub(crate) fn for_single_server() -> Self {
         Self { primaries: vec![PrimaryNode::ONLY], slots: BTreeMap::new(), epoch: 0 }
     }
 
