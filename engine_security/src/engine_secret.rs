@@ -34,7 +34,7 @@ impl From<&str> for EngineSecret {
     }
 }
 
-/// Settings are compared with each other, never with input: the time that this takes tells nobody anything.
+/// Settings are compared with each other, never with input, so the time that a comparison takes reveals nothing.
 impl PartialEq for EngineSecret {
     fn eq(&self, other: &Self) -> bool {
         self.expose() == other.expose()

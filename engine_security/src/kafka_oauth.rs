@@ -1,4 +1,4 @@
-//! Where the tokens come from with which clients of Kafka authenticate (SASL `OAUTHBEARER`). The client library fetches them
+//! The source of the tokens that authenticate clients of Kafka (SASL `OAUTHBEARER`). The client library fetches them
 //! with the grant of client credentials, and renews each when four fifths of its time have passed.
 //!
 //! | key in `sasl.oauth` of the sections `kafka` and `worker` | default | meaning |
@@ -33,10 +33,10 @@ pub struct KafkaOauthConfig {
     /// Scopes of the tokens.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub scope: String,
-    /// What brokers are told beside the token.
+    /// Extensions that are sent to brokers with the token.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub extensions: String,
-    /// Authorities that may have signed the endpoint's certificate; those of the system if absent.
+    /// Authorities that may have signed the endpoint's certificate; the system's if absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ca_file: Option<PathBuf>,
 }

@@ -26,7 +26,7 @@ pub enum KafkaSecurityProtocol {
     /// TLS; a user only by a certificate.
     #[serde(alias = "SSL")]
     Ssl,
-    /// A user without TLS: only for networks that nobody can listen to.
+    /// A user without TLS: only for networks that are safe from eavesdropping.
     #[serde(alias = "SASL_PLAINTEXT")]
     SaslPlaintext,
     /// TLS and a user.

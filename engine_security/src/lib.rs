@@ -1,5 +1,5 @@
-//! TLS and credentials of the connections to engines: their settings, what is wrong with them, and the form in which
-//! clients take them; and by which answer a pooler refuses the settings of a session.
+//! TLS and credentials of the connections to engines: the settings, their problems, and their form for each client.
+//! Also recognises a pooler that refuses the settings of a session.
 //!
 //! Nothing here connects. Certificates are verified by rustls, with the primitives of aws-lc, or by the client library of
 //! Kafka, with OpenSSL (ADR 57).

@@ -8,7 +8,7 @@ use crate::tls_config::{EngineTlsConfig, TlsFileError, parse_certificates, parse
 
 const MODES: [&str; 6] = ["disable", "allow", "prefer", "require", "verify-ca", "verify-full"];
 
-/// The variables from which Postgres' client takes what a URL does not say.
+/// The variables that Postgres' client reads for values that a URL lacks.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct PostgresTlsVariables {
     mode: Option<String>,
@@ -18,7 +18,7 @@ pub struct PostgresTlsVariables {
 }
 
 impl PostgresTlsVariables {
-    /// Those of an environment: `PGSSLMODE`, `PGSSLROOTCERT`, `PGSSLCERT` and `PGSSLKEY`.
+    /// The variables of an environment: `PGSSLMODE`, `PGSSLROOTCERT`, `PGSSLCERT` and `PGSSLKEY`.
     pub fn from_environment(environment: &[(String, String)]) -> Self {
         let find = |name: &str| environment.iter().find(|(known, _)| known == name).map(|(_, value)| value.clone());
         Self {
@@ -33,9 +33,9 @@ impl PostgresTlsVariables {
 
 /// A parameter of TLS, and where it comes from.
 struct TlsParameter {
-    /// That of the URL or of the variable.
+    /// The name in the URL, or the variable's name.
     name: String,
-    /// The name, and for one of the URL that of the variable which holds the URL.
+    /// The name; for a parameter of the URL also the variable that holds the URL.
     place: String,
     value: String,
 }

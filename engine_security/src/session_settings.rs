@@ -1,6 +1,6 @@
 //! Settings of a session of Postgres that a client sends at the start of a connection (`options`).
 
-/// SQLSTATE of what is not supported.
+/// SQLSTATE `feature_not_supported`.
 const NOT_SUPPORTED: &str = "0A000";
 
 /// What `PgBouncer` and the proxy of Amazon RDS say of such settings. `PgBouncer` has one SQLSTATE for most of its errors.

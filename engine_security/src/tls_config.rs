@@ -29,7 +29,7 @@ use crate::setting_variable;
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct EngineTlsConfig {
-    /// Authorities that may have signed the server's certificate; those of the system if absent.
+    /// Authorities that may have signed the server's certificate; the system's if absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ca_file: Option<PathBuf>,
     /// Certificate of the client, followed by its intermediates.
@@ -73,8 +73,8 @@ pub enum TlsFileError {
         /// Path of the file.
         path: PathBuf,
     },
-    /// No certificate of the file can be that of an authority.
-    #[error("{} holds no certificate that can be read as that of an authority", path.display())]
+    /// The file has no certificate of an authority.
+    #[error("{} holds no certificate that can be read as an authority's", path.display())]
     UnusableAuthorities {
         /// Path of the file.
         path: PathBuf,
@@ -85,7 +85,7 @@ pub enum TlsFileError {
         /// Path of the file.
         path: PathBuf,
     },
-    /// The certificate cannot be used, or the key is not that of the certificate.
+    /// The certificate cannot be used, or the key does not belong to it.
     #[error("the certificate in {} cannot be used with the key in {}", certificate.display(), key.display())]
     Identity {
         /// Path of the certificate.
@@ -127,7 +127,7 @@ impl EngineTlsConfig {
         *self == Self::default()
     }
 
-    /// The authorities in PEM; `None` for those of the system.
+    /// The authorities in PEM; `None` for the system's.
     ///
     /// # Errors
     /// [`TlsFileError`] when the file cannot be read or holds no certificate.
@@ -217,11 +217,11 @@ impl EngineTlsConfig {
         problems
     }
 
-    /// Why nobody would be trusted with the file of authorities; `variable` names it.
+    /// Why no server would be trusted with the file of authorities; `variable` names it.
     pub(crate) fn find_authority_problem(&self, variable: &str) -> Option<String> {
         // The system's authorities are not a matter of these settings, and not needed without TLS.
         self.ca_file.as_ref()?;
-        // Not only as PEM: a client may leave out what it cannot read, and then trusts nobody.
+        // The certificates are parsed, too: a client may skip what it cannot read, and then trusts no authority.
         self.root_store().err().map(|error| format!("{variable}: {}", with_cause(&error)))
     }
 

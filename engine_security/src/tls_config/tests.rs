@@ -67,7 +67,7 @@ fn an_authority_that_is_pem_of_something_else_is_a_problem() {
     let problems = config(&folder, Some("other.pem"), None, None).find_problems("registry");
     assert_eq!(problems.len(), 1, "{problems:?}");
     assert!(problems[0].starts_with("MEDHUB__REGISTRY__TLS__CA_FILE: "), "{problems:?}");
-    assert!(problems[0].contains("no certificate that can be read as that of an authority"), "{problems:?}");
+    assert!(problems[0].contains("no certificate that can be read as an authority's"), "{problems:?}");
 }
 
 #[test]
