@@ -79,8 +79,8 @@ fn is_retryable_conflict(error: &PgDatabaseError) -> bool {
     is_conflict(error) || error.code() == DEADLOCK
 }
 
-/// The metadata of each event as JSON. Consecutive events with equal metadata share a text: those of an import have one
-/// origin.
+/// The metadata of each event as JSON. Consecutive events with equal metadata share a text: the events of an import
+/// have one origin.
 struct MetadataJson {
     texts: Vec<String>,
     text_indexes: Vec<usize>,

@@ -92,7 +92,7 @@ impl Lease {
             let expires_in = Duration::try_from_secs_f64(free_in_s.unwrap_or_default()).unwrap_or(term_duration);
             return Ok(LeaseAttempt::HeldByOther(expires_in));
         };
-        let (state_sender, state) = watch::channel(LeaseState::Until(end_of_term(requested_at, term_duration)));
+        let (state_sender, state) = watch::channel(LeaseState::Until(compute_holding_end(requested_at, term_duration)));
         let stop = CancellationToken::new();
         let renewer = LeaseRenewer {
             pool: pool.clone(),
@@ -107,7 +107,7 @@ impl Lease {
         Ok(LeaseAttempt::Acquired(Self { epoch, term: LeaseTerm { state }, stop, renewer }))
     }
 
-    /// The epoch under which the holder writes.
+    /// The epoch that the holder writes with.
     pub fn epoch(&self) -> i64 {
         self.epoch
     }
@@ -170,8 +170,8 @@ impl LeaseTerm {
     }
 }
 
-/// When the holder has to stop, for a term that it requested at `requested_at`.
-fn end_of_term(requested_at: Instant, term_duration: Duration) -> Instant {
+/// The time when the holder has to stop, for a term that was requested at `requested_at`.
+fn compute_holding_end(requested_at: Instant, term_duration: Duration) -> Instant {
     requested_at + term_duration - term_duration / RENEWALS_PER_TERM
 }
 
@@ -208,7 +208,8 @@ impl LeaseRenewer {
             pause = self.term_duration / RENEWALS_PER_TERM;
             match renewed {
                 Ok(true) => {
-                    self.state_sender.send_replace(LeaseState::Until(end_of_term(requested_at, self.term_duration)));
+                    self.state_sender
+                        .send_replace(LeaseState::Until(compute_holding_end(requested_at, self.term_duration)));
                 }
                 Ok(false) => {
                     self.state_sender.send_replace(LeaseState::Lost);

@@ -132,7 +132,8 @@ async fn allows_transactions(connection: &mut PgConnection) -> Result<bool, sqlx
     Ok(true)
 }
 
-/// Lets two clients prepare different statements, to which the driver gives the same name, and execute them in turn.
+/// Lets two clients prepare different statements under the same name, which the driver chooses, and execute them in
+/// turn.
 async fn keeps_prepared_statements(one: &mut PgConnection, other: &mut PgConnection) -> Result<bool, sqlx::Error> {
     for _ in 0..PROBE_COUNT {
         let mine: Result<i32, _> = sqlx::query_scalar("select 1 + $1").bind(1).fetch_one(&mut *one).await;
@@ -148,19 +149,20 @@ async fn keeps_prepared_statements(one: &mut PgConnection, other: &mut PgConnect
     Ok(true)
 }
 
-/// `false`, the pooler does not support it, unless the error may pass. A statement of another client under the same name
-/// fails in many ways, so what may pass is known by its SQLSTATE, and not what the pooler lacks.
+/// `false` if the pooler does not support it; the error itself if it is transient. A statement of another client under
+/// the same name fails in many ways, so transient errors are identified by their SQLSTATE, and all others count as
+/// lacking support.
 fn judge_failure(error: sqlx::Error) -> Result<bool, sqlx::Error> {
-    let may_pass = match error.as_database_error() {
-        Some(error) => error.code().is_some_and(|code| may_pass(&code)),
+    let is_transient = match error.as_database_error() {
+        Some(error) => error.code().is_some_and(|code| is_transient(&code)),
         None => matches!(error, sqlx::Error::Io(_) | sqlx::Error::Tls(_)),
     };
-    if may_pass { Err(error) } else { Ok(false) }
+    if is_transient { Err(error) } else { Ok(false) }
 }
 
 /// Whether an error has nothing to do with the pooler's mode: a lost connection, a lack of resources, a shutdown. The
 /// pooler ends a transaction that it does not allow by a violation of the protocol.
-fn may_pass(sqlstate: &str) -> bool {
+fn is_transient(sqlstate: &str) -> bool {
     sqlstate != "08P01" && ["08", "53", "57", "58"].iter().any(|class| sqlstate.starts_with(class))
 }
 
@@ -171,10 +173,10 @@ mod tests {
     #[test]
     fn what_may_pass_is_no_lack_of_the_pooler() {
         for lack in ["26000", "42P05", "08P01", "22P03", "42601"] {
-            assert!(!may_pass(lack), "{lack}");
+            assert!(!is_transient(lack), "{lack}");
         }
         for passing in ["08006", "53300", "57014", "57P01", "57P03", "58030"] {
-            assert!(may_pass(passing), "{passing}");
+            assert!(is_transient(passing), "{passing}");
         }
         assert!(judge_failure(sqlx::Error::Io(std::io::ErrorKind::UnexpectedEof.into())).is_err());
         assert!(!judge_failure(sqlx::Error::RowNotFound).unwrap());

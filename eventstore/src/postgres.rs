@@ -28,7 +28,7 @@ pub struct PostgresConfig {
     /// Longest time of a statement of a service on the server, in milliseconds; 0 is without a limit. More than a request
     /// may take, and less than the client waits for an append, so that the outcome of an append is known.
     pub statement_timeout_ms: u64,
-    /// The same for commands of operators, which nobody waits for but who entered them.
+    /// The same for commands of operators, since only the operator waits for them.
     pub operator_statement_timeout_ms: u64,
     /// Number of additional connections that append the events of single commands.
     pub append_lanes: usize,
@@ -89,7 +89,7 @@ impl PostgresConfig {
         }
     }
 
-    /// Gives statements as long as those of an operator's command may take.
+    /// Gives statements the time limit of an operator's command.
     pub fn limit_as_operator(&mut self) {
         self.statement_timeout_ms = self.operator_statement_timeout_ms;
     }
@@ -105,14 +105,14 @@ impl PostgresConfig {
 /// wake the relay up (`migrations/postgres/0029_append_wakeups.sql`); it finds the appends of others when it polls.
 const APPLICATION_NAME: &str = "medhub";
 
-/// True outside of any transaction: then the statement begins a transaction of its own, at the same time. Must be sent
-/// by the simple protocol, since a prepared statement begins later than its transaction.
+/// True outside of any transaction: then the statement begins its own transaction, at the same time. Must be sent by
+/// the simple protocol, since a prepared statement begins later than its transaction.
 const IS_OUTSIDE_TRANSACTION: &str = "select transaction_timestamp() = statement_timestamp()";
 
 /// Opens a pool. Connections are opened when first needed.
 ///
-/// The server ends a statement that takes too long: its caller may have given up long ago, and the connection and locks of
-/// the statement are what others wait for.
+/// The server ends a statement that takes too long: its caller may have given up long ago, while others wait for the
+/// connection and locks of the statement.
 ///
 /// A connection whose `begin` was cancelled, as by a time-out, may still be in a transaction: its next user would write
 /// into that transaction, and the locks would never be released. The pool closes such a connection when it is returned.

@@ -19,8 +19,8 @@ const MIGRATION_LOCK: i64 = 0x4d48_4d47;
 /// the table is large. A setting of the session would stay with a pooler's session, for other clients.
 const WITHOUT_LIMIT: &str = "set local statement_timeout = 0";
 
-/// Applies the missing migrations. Safe to run at any time and by several processes at once. Leaves those of a newer
-/// release as they are: a deployment that is taken back migrates again.
+/// Applies the missing migrations. Safe to run at any time and by several processes at once. Leaves migrations of a
+/// newer release as they are: a deployment that is rolled back migrates again.
 ///
 /// # Errors
 /// [`LogError::Migrate`] when a migration fails or an applied one was edited since, [`LogError::Postgres`] when the
@@ -78,7 +78,7 @@ impl MigrationSource<'static> for EmbeddedMigrations {
         let migration = |(number, description, text): &(i64, &'static str, &'static str)| {
             let (description, text) = (Cow::Borrowed(*description), Cow::Borrowed(*text));
             let mut migration = Migration::new(*number, description, MigrationType::Simple, text, false);
-            // After its checksum was computed, which is that of the file.
+            // After its checksum was computed, which is the file's.
             migration.sql = Cow::Owned(format!("{WITHOUT_LIMIT};\n{}", migration.sql));
             migration
         };

@@ -1,4 +1,4 @@
-//! Whether sessions of Postgres may have settings: not where a pooler gives them to other clients as well.
+//! Whether sessions of Postgres may have settings: not where a pooler shares them between clients.
 
 use std::{
     sync::{Arc, Mutex, PoisonError},
@@ -13,10 +13,10 @@ use crate::pooler::shares_sessions;
 /// Longest time of a comparison of two connections.
 const COMPARISON_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// How long a comparison that took too long is not tried again.
+/// Time until a comparison that took too long is tried again.
 const PAUSE_AFTER_TIMEOUT: Duration = Duration::from_mins(1);
 
-/// What the first of several connections finds out for all of them. Clones share it.
+/// The result of the first connection's comparison, shared by all connections. Clones share it.
 #[derive(Debug, Clone)]
 pub(crate) struct SessionSharing {
     options: Arc<PgConnectOptions>,
@@ -27,7 +27,7 @@ pub(crate) struct SessionSharing {
 }
 
 impl SessionSharing {
-    /// For connections with these options, each of which may take `connect_timeout` together with the comparison.
+    /// For connections with these options; connecting and comparing together may take `connect_timeout`.
     pub(crate) fn new(options: Arc<PgConnectOptions>, connect_timeout: Duration) -> Self {
         let time_limit = COMPARISON_TIMEOUT.min(connect_timeout / 2);
         Self { options, time_limit, is_shared: Arc::default(), timed_out: Arc::default() }
@@ -36,9 +36,9 @@ impl SessionSharing {
     /// Whether other clients get the session of this connection. Compares it with a second one, unless connections were
     /// compared before.
     ///
-    /// A pooler that lets the second one wait is taken for one in session mode, where each client has its session until it
-    /// disconnects. That is kept for a minute only, as one in transaction mode lets it wait while all of its sessions are in
-    /// transactions.
+    /// A pooler that makes the second connection wait counts as a pooler in session mode, where each client has its
+    /// session until it disconnects. This result is kept for a minute only, since a pooler in transaction mode also
+    /// makes it wait while all of its sessions are in transactions.
     ///
     /// # Errors
     /// [`sqlx::Error`] when there is no second connection, as when the server has none left.

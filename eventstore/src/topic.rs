@@ -1,4 +1,4 @@
-//! Creates, checks and deletes the topics to which the log is published.
+//! Creates, checks and deletes the topics that the log is published to.
 
 use std::time::{Duration, Instant};
 
@@ -23,8 +23,8 @@ use crate::{
 /// Time limit of requests to the broker about topics.
 pub(crate) const BROKER_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How long a topic that was created may stay without partitions or leaders. A broker that gets little of the processor
-/// knows of them long after it has acknowledged the creation.
+/// How long a topic that was created may stay without partitions or leaders. A broker with little processor time knows
+/// of them long after it has acknowledged the creation.
 const CREATION_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Time limit of one look at a topic that was created, so that there are several within [`CREATION_TIMEOUT`].
@@ -37,7 +37,7 @@ const LOOK_PAUSE: Duration = Duration::from_millis(50);
 /// part of its event.
 const MAX_RECORD_BYTES: &str = "10485760";
 
-/// The cleanup policy under which a topic keeps every event until its retention ends.
+/// The cleanup policy that keeps every event until the topic's retention ends.
 const DELETE_POLICY: &str = "delete";
 
 /// Compression of the records that the relay publishes. Consumers read all of them.
@@ -121,9 +121,9 @@ impl KafkaConfig {
         config.set("bootstrap.servers", &self.brokers);
         config.set("client.id", "medhub");
         config.set("reconnect.backoff.max.ms", "2000");
-        // A broker that was away for a while may answer before it counts itself as available again. The client library then
-        // forgets the only broker that it knows, and has to ask the addresses of the settings again: it must not be told not to
-        // (`none`), and should not wait for five minutes, its default.
+        // A broker that was away for a while may answer before it counts itself as available again. The client library
+        // then forgets the only broker that it knows, and has to ask the addresses of the settings again. It must be
+        // allowed to (not `none`), and should not wait for its default of five minutes.
         config.set("metadata.recovery.strategy", "rebootstrap");
         config.set("metadata.recovery.rebootstrap.trigger.ms", "5000");
         for (key, value) in self.security().client_settings() {
@@ -196,7 +196,7 @@ pub async fn ensure_topics(config: &KafkaConfig) -> Result<(), LogError> {
 /// Deletes the event topics and creates them again, empty. Their events remain in the log.
 ///
 /// # Errors
-/// [`LogError::Topic`] when the broker refuses, [`LogError::Kafka`] when it does not answer, and those of
+/// [`LogError::Topic`] when the broker refuses, [`LogError::Kafka`] when it does not answer, and the errors of
 /// [`ensure_topics`].
 pub async fn recreate_topics(config: &KafkaConfig) -> Result<(), LogError> {
     let names = BoundedContext::ALL.map(|context| context.topic(&config.topic_prefix));
@@ -212,7 +212,7 @@ pub async fn recreate_topics(config: &KafkaConfig) -> Result<(), LogError> {
     ensure_topics(config).await
 }
 
-/// Passes if all topics are as they were to become, or were so before, which `unchanged` says.
+/// Succeeds if every topic was changed as requested, or already had that state, which `unchanged` recognises.
 fn check_results(results: Vec<TopicResult>, unchanged: RDKafkaErrorCode) -> Result<(), LogError> {
     for result in results {
         if let Err((topic, code)) = result
@@ -349,7 +349,7 @@ fn await_partition_count(consumer: &BaseConsumer, topic: &str) -> Result<usize, 
     }
 }
 
-/// The number of partitions of a topic, all of which have leaders; 0 when it does not exist.
+/// The number of partitions of a topic, once all of them have leaders; 0 when it does not exist.
 fn look_up_partitions(consumer: &BaseConsumer, topic: &str) -> Result<usize, LogError> {
     let found = fetch_partition_count(consumer, topic, LOOK_TIMEOUT)?;
     check_partition_leaders(consumer, topic, found)?;

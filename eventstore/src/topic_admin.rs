@@ -1,4 +1,4 @@
-//! The client with which topics are created, described and deleted.
+//! The client that creates, describes and deletes topics.
 
 use rdkafka::{admin::AdminClient, client::DefaultClientContext};
 use tokio::runtime::Handle;
@@ -11,8 +11,8 @@ use crate::{
 /// A client for topics.
 pub(crate) type TopicAdmin = AdminClient<DefaultClientContext>;
 
-/// Uses a client on a thread for blocking work. It ends there, also if nobody waits for it any longer: it waits for a token that
-/// the client library is fetching at that moment, for minutes if the endpoint does not answer.
+/// Uses a client on a thread for blocking work. It ends there even if no caller waits any longer: it waits for a token
+/// that the client library is fetching at that moment, for minutes if the endpoint does not answer.
 pub(crate) async fn with_topic_admin<T: Send + 'static>(
     config: &KafkaConfig,
     work: impl AsyncFnOnce(&TopicAdmin) -> Result<T, LogError> + Send + 'static,

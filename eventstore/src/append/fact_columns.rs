@@ -12,8 +12,8 @@ use domain::{
 };
 use uuid::Uuid;
 
-/// The columns of facts. A column in which many facts agree has each value once, and for each fact its number: a value is
-/// sent, parsed and looked up once.
+/// The columns of facts. A column with few distinct values holds each value once, and a number for each fact: a value
+/// is sent, parsed and looked up once.
 pub(super) struct FactColumns<'a> {
     pub(super) ids: Vec<Uuid>,
     pub(super) payloads: Vec<&'a str>,

@@ -5,9 +5,8 @@
 //! reader:   active or woken ──▶ read the fence ──nothing new──▶ wait
 //! append:   try the lock, shared ──refused──▶ notify with the commit
 //! ```
-//! The listener is a task with a session of its own, so that a reader never waits for it. The lock belongs to that
-//! session. Behind a session-sharing pooler neither the lock nor the notifications are a client's own: there the reader
-//! has to poll.
+//! The listener is a task with its own session, so that a reader never waits for it. The lock belongs to that session.
+//! Behind a session-sharing pooler a client keeps neither the lock nor its notifications: there the reader has to poll.
 
 use std::{future::pending, mem, time::Duration};
 
@@ -39,7 +38,7 @@ const LISTEN: &str = "listen medhub_log";
 const STOP_LISTENING: &str = "select log_end_waiting(); unlisten medhub_log";
 
 /// Ends the session of a former reader that holds the lock: the server may not notice that its process is suspended or
-/// cut off, and appends would notify it for ever. Only the leading relay listens, so no other reader is current.
+/// cut off, and appends would notify it permanently. Only the leading relay listens, so no other reader is current.
 const END_FORMER_LISTENER: &str = "select pg_terminate_backend(pid) from pg_locks join pg_stat_activity using (pid)
     where locktype = 'advisory' and classid = 1296629760 and objid = 0 and objsubid = 1
       and mode = 'ExclusiveLock' and granted and datname = current_database() and usename = current_user
@@ -104,8 +103,8 @@ impl AppendWakeups {
         is_requested && is_active && self.state.has_changed().is_ok()
     }
 
-    /// Waits, if wake-ups are requested, for a notification since the last return, and for appends beginning or ceasing
-    /// to notify; the caller then reads, since what was committed before may not have notified. Cancel-safe.
+    /// Waits, if wake-ups are requested, for a notification since the last return, and until appends begin or stop to
+    /// notify; the caller then reads, since what was committed before may not have notified. Cancel-safe.
     pub(super) async fn wait(&mut self) {
         let is_requested = *self.request.borrow();
         if !is_requested || self.state.changed().await.is_err() {
@@ -195,7 +194,7 @@ impl AppendListener {
                 Some(Some(_notification)) => self.set_state(ListenerState::Active),
                 // The lock is gone with its session.
                 Some(None) => return Err(doing()(sqlx::Error::Io(std::io::ErrorKind::ConnectionAborted.into()))),
-                // A network that has forgotten an idle connection tells neither side.
+                // A network that has dropped an idle connection informs neither side.
                 None => execute(session, "checking the session that waits for appends", "select 1").await?,
             }
         }

@@ -3,7 +3,7 @@
 //! An index has the correlation ids of all events except visits. It is an ordinary B-tree: correlation ids are UUIDs of
 //! version 7, so that new ones are added at its right edge, and the thousands of equal ones of an import share entries.
 //! Ids of events are random and in no index; [`search_event_backward`] reads the log from its end. ADR 36 has the
-//! alternatives and what they cost.
+//! alternatives and their costs.
 
 use std::time::Duration;
 

@@ -35,10 +35,10 @@ impl EventFilter {
         };
         if !contexts.is_empty() {
             let types: Vec<_> = contexts.iter().flat_map(|context| context.aggregate_types()).collect();
-            conditions.push(in_list_condition("aggregate_type", &types)?);
+            conditions.push(format_in_condition("aggregate_type", &types)?);
         }
         if !self.event_types.is_empty() {
-            conditions.push(in_list_condition("event_type", &self.event_types)?);
+            conditions.push(format_in_condition("event_type", &self.event_types)?);
         }
         for (column, value) in [("tenant_id", &self.tenant_id), ("aggregate_id", &self.aggregate_id)] {
             if let Some(value) = value {
@@ -56,7 +56,7 @@ impl EventFilter {
     }
 }
 
-fn in_list_condition<T: AsRef<str>>(column: &str, values: &[T]) -> Result<String, LiteralError> {
+fn format_in_condition<T: AsRef<str>>(column: &str, values: &[T]) -> Result<String, LiteralError> {
     let literals: Vec<_> =
         values.iter().map(|value| sql_literal::quote_text(value.as_ref())).collect::<Result<_, _>>()?;
     // A context may have no aggregates, and SQL has no empty list.
@@ -90,7 +90,7 @@ mod tests {
 
     #[test]
     fn an_empty_list_matches_nothing() {
-        assert_eq!(in_list_condition::<&str>("aggregate_type", &[]).unwrap(), "false");
+        assert_eq!(format_in_condition::<&str>("aggregate_type", &[]).unwrap(), "false");
     }
 
     #[test]

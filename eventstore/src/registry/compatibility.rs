@@ -79,7 +79,7 @@ impl CompatibilityLevel {
         matches!(self, Self::BackwardTransitive | Self::ForwardTransitive | Self::FullTransitive)
     }
 
-    /// The number of newest versions with which a new one is compared; `None` for all.
+    /// The number of newest versions that a new one is compared with; `None` for all.
     pub(super) fn compared_versions(self) -> Option<i64> {
         (!self.is_transitive()).then_some(1)
     }
@@ -106,7 +106,7 @@ impl CompatibilityLevel {
             }
             let old = parse_schema(text)
                 .map_err(|error| SchemaStoreError::CorruptRecord { what: format!("version {version}: {error}") })?;
-            violations.extend(self.find_violations_of_version(*version, new, &old));
+            violations.extend(self.find_version_violations(*version, new, &old));
             if violations.len() >= MAX_VIOLATIONS {
                 break;
             }
@@ -115,7 +115,7 @@ impl CompatibilityLevel {
         Ok(violations)
     }
 
-    fn find_violations_of_version(self, version: i32, new: &Schema, old: &Schema) -> Vec<CompatibilityViolation> {
+    fn find_version_violations(self, version: i32, new: &Schema, old: &Schema) -> Vec<CompatibilityViolation> {
         let backward = if self.is_backward() { find_incompatibilities(new, old) } else { vec![] };
         let forward = if self.is_forward() { find_incompatibilities(old, new) } else { vec![] };
         let to_violation = |broken: &'static str| {

@@ -1,4 +1,4 @@
-//! Errors of the schema registry's storage. The messages are those of Confluent's registry where it has them.
+//! Errors of the schema registry's storage. The messages are taken from Confluent's registry where it has them.
 
 use super::{CompatibilityViolation, SchemaSubject};
 

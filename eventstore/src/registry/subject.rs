@@ -5,7 +5,7 @@ use std::fmt;
 /// Maximum length of a subject, in bytes, since it is part of an index.
 const MAX_SUBJECT_BYTES: usize = 1024;
 
-/// The name under which versions of a schema are registered; by convention the full name of the Avro record.
+/// The name that versions of a schema are registered under; by convention the full name of the Avro record.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct SchemaSubject(String);
 

@@ -29,11 +29,11 @@ use super::connection::{ConnectionFactory, DedicatedConnection};
 /// Maximum size of queued jobs over all lanes, in KiB; beyond it callers wait.
 const MAX_QUEUED_KIB: u32 = 32 * 1024;
 
-/// Number of waiting jobs from which on another lane takes them, although a lane is active.
+/// Number of waiting jobs at which another lane takes them, although a lane is active.
 const JOBS_OF_ANOTHER_LANE: usize = 32;
 
-/// A statement that takes longer than this waits for the disk, for a lock or for a long stream: until it ends, its lane
-/// does not count, and another one takes the jobs that wait, however few.
+/// A statement that takes longer than this waits for the disk, for a lock or for a long stream. Until it ends, its lane
+/// does not count, and another lane takes even a few waiting jobs.
 const SLOW_STATEMENT: Duration = Duration::from_millis(5);
 
 /// One unit of work.
@@ -62,7 +62,7 @@ pub(super) trait GroupHandler: Send + Sync + 'static {
     ) -> impl Future<Output = Vec<Self::Job>> + Send;
 }
 
-/// Number of lanes and limit of a group. A job that exceeds the limit is a group of its own.
+/// Number of lanes and limit of a group. A job that exceeds the limit forms a group by itself.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct QueueLimits {
     pub(super) lanes: usize,
@@ -88,7 +88,7 @@ struct QueueInner<H: GroupHandler> {
 struct QueueState<J> {
     queue: VecDeque<J>,
     active_lanes: usize,
-    /// Those of the active lanes whose statement is slow.
+    /// Number of active lanes with a slow statement.
     slow_lanes: usize,
     idle_connections: Vec<DedicatedConnection>,
 }
@@ -216,7 +216,8 @@ impl<H: GroupHandler> Drop for ActiveLane<'_, H> {
 }
 
 impl<J> QueueState<J> {
-    /// Whether enough jobs wait for a lane beside `active_lanes` others. Lanes with a slow statement do not count.
+    /// Whether enough jobs wait for another lane in addition to `active_lanes`. Lanes with a slow statement do not
+    /// count.
     fn has_jobs_for_lane(&self, active_lanes: usize) -> bool {
         let needed = if active_lanes > self.slow_lanes { JOBS_OF_ANOTHER_LANE } else { 1 };
         self.queue.len() >= needed

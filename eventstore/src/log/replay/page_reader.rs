@@ -139,7 +139,7 @@ impl PageReader {
     /// Reads the fence again once all events up to it were read. Returns `false` at the end of the replay.
     async fn advance_fence(&mut self) -> Result<bool, LogError> {
         let mut pause = self.options.follow.map(|follow| follow.poll_min);
-        // Without this pause, each event of a steadily growing log would be a page of its own.
+        // Without this pause, each event of a steadily growing log would be a separate page.
         if let (true, Some(delay)) = (mem::take(&mut self.caught_up), pause) {
             tokio::select! {
                 () = tokio::time::sleep(delay) => {}

@@ -19,7 +19,7 @@ use crate::{
     },
 };
 
-/// Columns of `log_read_tail` before those of the event.
+/// Columns of `log_read_tail` before the event's columns.
 const TAIL_COLUMNS: usize = 2;
 
 /// Appends are asked to wake the reader once there were none for this long.
@@ -61,7 +61,7 @@ impl TailState {
 }
 
 impl PageReader {
-    /// Waits for events after the current position, and sends those of one read: at most one batch's number of them.
+    /// Waits for events after the current position, and sends the events of one read: at most one batch.
     pub(super) async fn follow_tail(&mut self, follow: FollowOptions) -> Result<ReceiverState, LogError> {
         let waiting = wait_for_appends(&mut self.tail, self.position, follow.poll_idle);
         tokio::select! {
@@ -77,7 +77,7 @@ impl PageReader {
                 self.tail.release_wakeups();
             }
         }
-        // The pause collects what is appended meanwhile, so that each event of a busy log is no read of its own.
+        // The pause collects what is appended meanwhile, so that a busy log is not read once for each event.
         self.tail.pause = if self.position > before {
             follow.poll_min
         } else {
@@ -147,7 +147,7 @@ impl PageReader {
 
 /// Waits before the next read of the log after `position`.
 async fn wait_for_appends(tail: &mut TailState, position: u64, poll_idle: Duration) {
-    // An open append that is rolled back wakes nobody, and events after it become readable.
+    // An open append that is rolled back wakes no reader, although events after it become readable.
     let is_complete = tail.log_end <= position;
     let Some(wakeups) = tail.wakeups.as_mut().filter(|_| !tail.pause.is_zero()) else {
         return sleep(tail.pause).await;
@@ -164,7 +164,7 @@ async fn wait_for_appends(tail: &mut TailState, position: u64, poll_idle: Durati
     }
 }
 
-/// Whether each query of `log_read_tail` has a snapshot of its own. At the other levels its rows would be older than its
+/// Whether each query of `log_read_tail` has its own snapshot. At the other levels its rows would be older than its
 /// fence, and events would be missed.
 pub(super) async fn is_read_committed(connection: &mut PgConnection) -> Result<bool, LogError> {
     let level: String = sqlx::query_scalar("select current_setting('transaction_isolation')")
