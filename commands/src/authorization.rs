@@ -18,7 +18,7 @@
 //! | record the sections and the end of a generation | this program |
 //!
 //! Machines with the scope `write` may do what contributors may. A tenant's streams are named after the tenant, so that
-//! no caller reaches those of another tenant, whatever authority they have in their own.
+//! no caller reaches another tenant's streams, even with the highest authority in their own.
 
 use domain::{
     company::{CompanyCommand, Role, Scope, ScopeSet},

@@ -48,7 +48,7 @@ impl<S: AggregateStores> CommandDispatcher<S> {
     ///
     /// # Errors
     /// [`CommandError::Conflict`] and [`CommandError::Store`]; then none was executed. The refusals of single commands
-    /// are among the outcomes: [`CommandError::Forbidden`], also for a sender of another tenant, and those of
+    /// are among the outcomes: [`CommandError::Forbidden`], also for a sender of another tenant, and the refusals of
     /// [`Self::dispatch`] about preconditions and state.
     pub async fn dispatch_batch<A>(
         &self,

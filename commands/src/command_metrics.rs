@@ -11,7 +11,7 @@ use crate::{dispatcher::CommandOutcome, error::CommandError};
 /// The agency of opportunities without a solicitation number, whose ids name none.
 const NO_AGENCY: &str = "none";
 
-/// An agency without a listed code, of which there may be any number.
+/// Any agency without a listed code: there may be any number of them.
 const OTHER_AGENCY: &str = "other";
 
 /// Where events of opportunities come from.
@@ -32,8 +32,8 @@ impl EventSource {
     }
 }
 
-/// Measures a command, or several that are executed together, each of which takes the time of all. Those without an outcome
-/// when it is dropped count as cancelled.
+/// Measures a command, or several that are executed together; each of these counts with the time of all. Commands
+/// without an outcome when it is dropped count as cancelled.
 pub(crate) struct CommandMeasurement {
     aggregate_type: &'static str,
     started: Instant,

@@ -1,8 +1,8 @@
 //! The feature flags of the log, cached for all parts of a program.
 //!
-//! [`FeatureFlags::variant`] answers from memory and never fails: what is not known is the control. A part of the program
-//! counts the events of flags once a second, and reads them again when there are more. Which variant a tenant has follows
-//! from the flag and the tenant alone, so that all programs agree, before and after a restart.
+//! [`FeatureFlags::variant`] answers from memory and never fails: an unknown flag has the control. A part of the
+//! program counts the events of flags once a second, and reads them again when the number has grown. Which variant a
+//! tenant has follows from the flag and the tenant alone, so that all programs agree, before and after a restart.
 
 mod flag_pins;
 mod flag_records;
@@ -67,7 +67,7 @@ impl FeatureFlags {
 
     /// The variant of a tenant; [`domain::feature_flag::CONTROL`] for a flag that is not known. Without I/O.
     ///
-    /// A caller that does not know the variant does what it does for the control.
+    /// A caller that does not know the variant treats it as the control.
     pub fn variant(&self, key: &str, tenant: &TenantId) -> VariantName {
         self.assignment(key, tenant).variant
     }
@@ -88,7 +88,7 @@ impl FeatureFlags {
         }
     }
 
-    /// All flags by their keys: those of the log, and the experiments that nobody has defined yet.
+    /// All flags by their keys: the flags of the log, and the experiments that are not defined yet.
     pub fn list(&self) -> Vec<FlagRecord> {
         let records = self.records();
         let mut list: Vec<_> = records.iter().cloned().collect();
@@ -120,7 +120,7 @@ impl FeatureFlags {
         Ok(())
     }
 
-    /// How long ago the flags were last known to be those of the log. Changes since then may be missing.
+    /// How long ago the flags were last known to agree with the log. Changes since then may be missing.
     pub fn age(&self) -> Duration {
         self.shared.confirmed_at.read().unwrap_or_else(PoisonError::into_inner).elapsed()
     }

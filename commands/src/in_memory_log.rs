@@ -35,8 +35,9 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 impl BatchStore for &InMemoryLog {
     async fn load_streams(&self, aggregate_type: &'static str, ids: &[String]) -> Result<Vec<StoredEvent>, StoreError> {
         let events = lock(&self.events);
-        let wanted = |event: &&NewEvent| event.aggregate_type == aggregate_type && ids.contains(&event.aggregate_id);
-        let mut found: Vec<_> = events.iter().filter(wanted).cloned().collect();
+        let is_requested =
+            |event: &&NewEvent| event.aggregate_type == aggregate_type && ids.contains(&event.aggregate_id);
+        let mut found: Vec<_> = events.iter().filter(is_requested).cloned().collect();
         found.sort_by(|a, b| (&a.aggregate_id, a.sequence).cmp(&(&b.aggregate_id, b.sequence)));
         Ok(found
             .into_iter()

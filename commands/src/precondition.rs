@@ -7,7 +7,8 @@ use uuid::Uuid;
 /// Maximum length of an idempotency key, in characters.
 const MAX_KEY_LENGTH: usize = 200;
 
-/// How keys begin that this program gives to its own commands: records of task results, of mails, and others to come.
+/// Prefixes of the keys that this program gives to its own commands: records of task results, of mails, and others to
+/// come.
 const RESERVED_PREFIXES: [&str; 4] = ["task-result:", "mail-attempt-", "mail-outcome-", "medhub:"];
 
 /// Preconditions of a command. The default has none.
@@ -63,7 +64,7 @@ impl IdempotencyKey {
     }
 
     /// The key that a client has chosen for a request. Keys of a tenant share one namespace, so a client must not take
-    /// one that this program gives to a command of its own: that command would not be executed.
+    /// a key that this program gives to one of its commands: that command would not be executed.
     ///
     /// # Errors
     /// As [`Self::try_new`], and for a key of the form that this program uses itself.
@@ -81,7 +82,7 @@ impl IdempotencyKey {
         &self.key
     }
 
-    /// Digest of the request, by which requests with the same key are compared.
+    /// Digest of the request, to compare requests that have the same key.
     pub fn request_digest(&self) -> &str {
         &self.digest
     }

@@ -33,7 +33,7 @@ const MAX_ATTEMPTS: u32 = 10;
 pub struct VisitStep {
     /// The visit.
     pub visit_id: VisitId,
-    /// The client's own id of the step, by which a repetition is recognised; without one it is recognised by its entire
+    /// The client's own id of the step, which identifies a repetition; without one it is recognised by its entire
     /// content.
     pub client_event_id: Option<ClientEventId>,
     /// The view or click.

@@ -1,4 +1,4 @@
-//! Variants that the settings of a program name, whatever the log says.
+//! Variants that the settings of a program name; they override the log.
 //!
 //! | variable | setting | meaning |
 //! | --- | --- | --- |

@@ -30,7 +30,7 @@ pub struct FlagRecord {
 }
 
 impl FlagRecord {
-    /// A flag that nobody has defined.
+    /// A flag that is not defined.
     pub(super) fn undefined(key: FlagKey) -> Self {
         Self { key, state: FeatureFlag::default(), version: 0, changed_at: None, changed_by: String::new() }
     }
@@ -73,7 +73,7 @@ impl FlagRecords {
                         flag = event.aggregate_id,
                         error,
                         sequence = event.sequence,
-                        "an event of a feature flag cannot be read, the flag stays as it was before"
+                        "an event of a feature flag cannot be read, the flag keeps its previous state"
                     );
                     unreadable = Some(event.aggregate_id.clone());
                 }

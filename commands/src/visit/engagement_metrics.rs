@@ -10,7 +10,7 @@ use metrics::counter;
 
 use crate::command_metrics::agency_label;
 
-/// The domains of search engines, without what differs between countries.
+/// The domains of search engines, without the part that depends on the country.
 const SEARCH_ENGINES: [&str; 4] = ["google", "bing", "duckduckgo", "yahoo"];
 
 /// What an event is counted by.
@@ -22,7 +22,7 @@ pub(super) struct EngagementLabels {
 }
 
 impl EngagementLabels {
-    /// Those of an event; `unknown` are the opportunities that are not recorded.
+    /// The labels of an event; `unknown` are the opportunities that are not recorded.
     pub(super) fn new(event: &VisitEvent, unknown: &BTreeSet<String>) -> Self {
         let agency = match event.opportunity_id() {
             None => "none",
@@ -31,7 +31,7 @@ impl EngagementLabels {
         };
         match event {
             VisitEvent::PageViewed { page_url, referrer, .. } => {
-                Self { kind: "view", agency, source: source_of_view(page_url, referrer.as_ref()) }
+                Self { kind: "view", agency, source: classify_view_source(page_url, referrer.as_ref()) }
             }
             VisitEvent::LinkClicked { .. } => Self { kind: "click", agency, source: "internal" },
         }
@@ -50,7 +50,7 @@ pub(super) fn count_engagement(labels: &[EngagementLabels], outcomes: &[FactOutc
     }
 }
 
-fn source_of_view(page: &VisitUrl, referrer: Option<&VisitUrl>) -> &'static str {
+fn classify_view_source(page: &VisitUrl, referrer: Option<&VisitUrl>) -> &'static str {
     let Some(referrer) = referrer.map(|url| host(url.as_str())) else { return "direct" };
     if referrer.eq_ignore_ascii_case(host(page.as_str())) {
         return "internal";
@@ -77,8 +77,8 @@ mod tests {
     fn a_view_has_one_of_few_sources() {
         let url = |text: &str| VisitUrl::try_new(text).unwrap();
         let page = url("https://medhub.example:8443/opportunities/036:A");
-        let source = |referrer: &str| source_of_view(&page, Some(&url(referrer)));
-        assert_eq!(source_of_view(&page, None), "direct");
+        let source = |referrer: &str| classify_view_source(&page, Some(&url(referrer)));
+        assert_eq!(classify_view_source(&page, None), "direct");
         assert_eq!(source("https://MEDHUB.example/opportunities?q=1"), "internal");
         assert_eq!(source("https://www.sam.gov/search"), "sam_gov");
         assert_eq!(source("https://www.google.co.uk/search?q=sam.gov"), "search_engine");

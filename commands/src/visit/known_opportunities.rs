@@ -30,7 +30,7 @@ impl KnownHalves {
 }
 
 impl KnownOpportunities {
-    /// Returns those of `ids` that are not in this set.
+    /// Returns the ids that are not in this set.
     pub(super) fn filter_unknown(&self, mut ids: BTreeSet<String>) -> BTreeSet<String> {
         let mut halves = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         ids.retain(|id| {
