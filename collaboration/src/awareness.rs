@@ -54,7 +54,7 @@ struct EditorState {
 pub(crate) struct RoomAwareness {
     editors: HashMap<ClientID, EditorState>,
     /// Generations that have ended, with their last clock, for [`REMOTE_EXPIRY`]: editors repeat states that they have
-    /// received, and a repetition after the end would be an editor of that member.
+    /// received, and a state repeated after the end would look like an editor of that member.
     ended: HashMap<ClientID, (u32, Instant)>,
 }
 
@@ -69,7 +69,7 @@ impl RoomAwareness {
         by: &UserId,
         update: AwarenessUpdate,
     ) -> Result<Option<AwarenessUpdate>, RefusedUpdate> {
-        let mut own: HashSet<ClientID> = self.editors_of_member(member).collect();
+        let mut own: HashSet<ClientID> = self.list_member_editors(member).collect();
         let mut accepted = HashMap::new();
         for (editor, AwarenessUpdateEntry { clock, json }) in update.clients {
             let json = with_author(&json, by)?;
@@ -125,7 +125,7 @@ impl RoomAwareness {
         Some(AwarenessUpdate { clients: HashMap::from([(editor, AwarenessUpdateEntry { clock, json })]) })
     }
 
-    /// The states of all editors, or with `own_only` of those of this process; `None` where there are none.
+    /// The states of all editors, or with `own_only` of this process's editors; `None` if there are none.
     pub(crate) fn to_update(&self, own_only: bool) -> Option<AwarenessUpdate> {
         let states =
             self.editors.iter().filter(|(_, state)| !own_only || matches!(state.owner, AwarenessOwner::Member(_)));
@@ -138,7 +138,7 @@ impl RoomAwareness {
 
     /// Removes the editors of a connection. Returns what to broadcast.
     pub(crate) fn remove_member(&mut self, member: u64) -> Option<AwarenessUpdate> {
-        let editors: Vec<_> = self.editors_of_member(member).collect();
+        let editors: Vec<_> = self.list_member_editors(member).collect();
         self.remove_editors(&editors)
     }
 
@@ -173,7 +173,7 @@ impl RoomAwareness {
         self.ended.insert(editor, (clock, now));
     }
 
-    fn editors_of_member(&self, member: u64) -> impl Iterator<Item = ClientID> {
+    fn list_member_editors(&self, member: u64) -> impl Iterator<Item = ClientID> {
         self.editors
             .iter()
             .filter(move |(_, state)| state.owner == AwarenessOwner::Member(member))
@@ -198,7 +198,7 @@ impl RoomAwareness {
     }
 }
 
-/// Whether the state is `null`, by which an editor leaves.
+/// Whether the state is `null`: the editor leaves.
 fn is_removed(json: &str) -> bool {
     json == "null"
 }

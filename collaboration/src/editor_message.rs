@@ -24,7 +24,7 @@ mod message_tag {
 /// A message of an editor.
 #[derive(Debug, PartialEq)]
 pub(crate) enum EditorMessage {
-    /// The editor's state, to which the room replies with the missing updates.
+    /// The editor's state; the room replies with the updates that it lacks.
     SyncStep1(StateVector),
     /// An update, encoded: it is inspected before it is decoded.
     Update(Vec<u8>),

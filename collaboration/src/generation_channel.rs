@@ -29,8 +29,8 @@ const PROGRESS_QUEUE_LENGTH: usize = 1_024;
 /// Interval at which new text is published.
 const PUBLISH_INTERVAL: Duration = Duration::from_millis(200);
 
-/// Revisions start at the number of publish intervals since this time, in seconds since 1970 (2025-01-01), so that those
-/// of a later attempt in another process are higher. 32 bits, as clocks of awareness have, suffice for 27 years.
+/// Revisions start at the number of publish intervals since this time, in seconds since 1970 (2025-01-01), so that a
+/// later attempt in another process has higher revisions. 32 bits, as clocks of awareness have, suffice for 27 years.
 const REVISION_EPOCH_SECONDS: i64 = 1_735_689_600;
 
 /// Snapshots that are buffered for the slowest reader; a slower one misses some.
@@ -147,7 +147,10 @@ impl SnapshotReaders {
             // An error means that there are no readers any more.
             Ok(snapshot) => drop(self.snapshots.send(Arc::new(snapshot))),
             Err(error) => {
-                tracing::debug!(error = &error as &dyn std::error::Error, "unreadable progress of a generation");
+                tracing::debug!(
+                    error = &error as &dyn std::error::Error,
+                    "unreadable progress of a generation ignored"
+                );
             }
         }
     }
@@ -162,11 +165,11 @@ async fn publish_snapshots(channel: RedisChannel, mut queue: mpsc::Receiver<Gene
         tokio::select! {
             progress = queue.recv() => {
                 let Some(progress) = progress else { return };
-                let snapshot = running.apply_progress(progress, Instant::now(), revision_of_now());
+                let snapshot = running.apply_progress(progress, Instant::now(), current_revision());
                 publish_all(&channel, snapshot);
             }
             _ = ticks.tick(), if !running.is_empty() => {
-                publish_all(&channel, running.take_due(Instant::now(), revision_of_now()));
+                publish_all(&channel, running.take_due(Instant::now(), current_revision()));
             }
         }
     }
@@ -179,7 +182,7 @@ fn publish_all(channel: &RedisChannel, snapshots: impl IntoIterator<Item = Gener
 }
 
 /// The number of publish intervals since [`REVISION_EPOCH_SECONDS`].
-fn revision_of_now() -> u32 {
+fn current_revision() -> u32 {
     let millis = SystemClock.now().timestamp_millis() - REVISION_EPOCH_SECONDS * 1_000;
     u32::try_from(millis / 200).unwrap_or_default()
 }

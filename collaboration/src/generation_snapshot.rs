@@ -171,7 +171,7 @@ impl RunningGeneration {
     }
 }
 
-/// Returns the number of bytes at the beginning of `text` without which it has at most `max` bytes.
+/// Returns how many bytes to cut off the beginning of `text` so that at most `max` bytes remain.
 pub(crate) fn cut_beginning(text: &str, max: usize) -> usize {
     text.ceil_char_boundary(text.len().saturating_sub(max))
 }
@@ -200,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn text_is_collected_until_it_is_due_and_starts_anew_with_each_provider() {
+    fn text_is_collected_until_it_is_due_and_begins_again_with_each_provider() {
         let (mut running, now) = (RunningGenerations::default(), Instant::now());
         let first = running.apply_progress(started(1, "approach"), now, 7).unwrap();
         assert_eq!((first.revision, first.text.as_str(), first.provider.as_str()), (7, "", "one"));

@@ -6,7 +6,7 @@
 //! same.
 //!
 //! The estimate is an upper bound for every order in which the library may merge the blocks, including a reload of the
-//! stored text. Blocks form a tree, in which each is below its origin. The search for a block's position starts at its
+//! stored text. Blocks form a tree; each block is below its origin. The search for a block's position starts at its
 //! origin and stays among the blocks below that. It does not reach blocks that build on the block itself, nor blocks
 //! after its right origin if the right origin has the same origin. The estimate counts all other blocks below the
 //! origin. So blocks of editors that know each other's blocks cost nothing, however many there are at the same
@@ -21,7 +21,7 @@ use crate::update_contents::{InsertedBlock, LetterId, UpdateContents};
 pub(crate) struct MergeCost {
     /// Number of pieces: the blocks, split at each insertion between two letters and at each deletion.
     pub(crate) pieces: usize,
-    /// Maximum number of comparisons: pairs of pieces at the same position of which neither builds on the other.
+    /// Maximum number of comparisons: pairs of independent pieces at the same position.
     pub(crate) steps: usize,
 }
 
@@ -100,7 +100,7 @@ fn link_pieces(pieces: &[BlockPiece<'_>]) -> Vec<PieceLinks> {
     pieces.iter().map(link).collect()
 }
 
-/// The pieces in an order in which each comes after its dependencies, without pieces that depend on themselves: the
+/// The pieces, sorted so that each comes after its dependencies. Pieces that depend on themselves are left out: the
 /// library never merges them.
 fn order_by_dependency(links: &[PieceLinks]) -> Vec<usize> {
     let mut open_dependencies = vec![0_u8; links.len()];
@@ -170,8 +170,8 @@ fn place_pieces(pieces: &[BlockPiece<'_>], links: &[PieceLinks], order: &[usize]
     places
 }
 
-/// Sums up the pieces with which each piece may be compared: those below its siblings, except those after its right
-/// sibling and those that build on the piece itself.
+/// Counts the pieces that each piece may be compared with: all pieces below its siblings, except pieces after its right
+/// sibling and pieces that build on the piece itself.
 fn count_steps(places: &[Option<PiecePlace>], order: &[usize]) -> usize {
     let in_order = || order.iter().filter_map(move |at| Some((*at, places.get(*at).copied().flatten()?)));
     let mut below = PieceCounts::default();

@@ -98,7 +98,7 @@ async fn publish_outbox(mut connection: RedisConnection, name: String, mut outgo
     }
 }
 
-/// A subscription to a channel, on a connection of its own. Dropping it closes the connection.
+/// A subscription to a channel, on its own connection. Dropping it closes the connection.
 pub(crate) struct RedisSubscription(PubSub);
 
 impl RedisSubscription {

@@ -1,9 +1,9 @@
 //! A room: the shared text of one proposal and its editors, in one process.
 //!
 //! One task processes all commands one after another. Updates are merged, stored and only then broadcast, so that no
-//! editor receives an update that can still be lost. Those that arrive while others are stored wait in the room's queue
-//! and are stored together. Editors store their own updates and send them again when they reconnect, so an update that
-//! was not stored is not lost either.
+//! editor receives an update that can still be lost. Updates that arrive while others are stored wait in the room's
+//! queue and are stored together. Editors store their own updates and send them again when they reconnect, so an update
+//! that was not stored is not lost either.
 
 mod editor_updates;
 mod update_group;
@@ -41,7 +41,7 @@ use self::update_group::UpdateGroup;
 /// Capacity of the room's command queue; senders wait when it is full.
 const COMMAND_QUEUE_LENGTH: usize = 256;
 
-/// Bytes of a text from which on checking an update takes so long that other tasks must run in between.
+/// Size of a text in bytes above which checking an update takes so long that other tasks must run in between.
 const MANY_TEXT_BYTES: usize = 64 << 10;
 
 /// Interval at which a room polls for changes by other processes and by commands.
@@ -160,7 +160,7 @@ impl<S: AggregateStores> Room<S> {
         }
         // A member that joins from now on opens a new room.
         self.commands.close();
-        // Those who wait for room in the queue learn that the room is closed.
+        // Members that wait for space in the queue learn that the room is closed.
         while self.commands.try_recv().is_ok() {}
         for member in std::mem::take(&mut self.members).into_values() {
             member.disconnect(DisconnectReason::TryAgainLater);

@@ -72,7 +72,7 @@ pub(crate) struct JoinReply {
     pub(crate) events: mpsc::Receiver<RoomEvent>,
     /// Bytes of messages in `events`.
     pub(crate) queued_bytes: Arc<AtomicUsize>,
-    /// Bounds what the members send.
+    /// Limits the size of the waiting messages.
     pub(crate) quota: MessageQuota,
 }
 

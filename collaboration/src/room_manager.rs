@@ -51,7 +51,7 @@ const RESUBSCRIBE_DELAY: Duration = Duration::from_secs(1);
 pub struct CollaborationConfig {
     /// A text is recorded after this time without edits, in milliseconds.
     pub quiet_ms: u64,
-    /// Maximum time for which an edited text is not recorded, in milliseconds.
+    /// Maximum time until an edited text is recorded, in milliseconds.
     pub at_latest_ms: u64,
     /// Maximum size of a shared text, deleted content included, and of the updates that wait to be recorded, in bytes.
     pub max_text_bytes: usize,

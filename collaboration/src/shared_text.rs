@@ -10,9 +10,8 @@ use std::{
 use domain::proposal::{MAX_SECTIONS, SectionContent, SectionKey};
 use similar::{ChangeTag, TextDiff};
 use yrs::{
-    Doc, GetString, IdSet, ReadTxn, StateVector, Text, Transact, Update, WriteTxn,
-    block::ClientID,
-    updates::{decoder::Decode, encoder::Encode},
+    Doc, GetString, IdSet, ReadTxn, StateVector, Text, Transact, Update, WriteTxn, block::ClientID,
+    updates::decoder::Decode,
 };
 
 use crate::{
@@ -48,8 +47,8 @@ impl SharedText {
         Ok(text)
     }
 
-    /// Merges a stored update, whatever its content. Returns whether the update is not empty. The document must not be
-    /// used after an error.
+    /// Merges a stored update without checking its content. Returns whether the update is not empty. The document must
+    /// not be used after an error.
     ///
     /// # Errors
     /// [`RefusedUpdate::Malformed`] when it is not a valid update.
@@ -219,11 +218,6 @@ impl SharedText {
     /// The state vector: the next clock of each client.
     pub fn state_vector(&self) -> StateVector {
         self.0.try_transact().map(|transaction| transaction.state_vector()).unwrap_or_default()
-    }
-
-    /// The encoded state vector.
-    pub fn encode_state_vector(&self) -> Vec<u8> {
-        self.state_vector().encode_v1()
     }
 
     /// Whether the document has received an update without its dependencies. The library does not always merge such an

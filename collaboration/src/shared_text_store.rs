@@ -80,7 +80,7 @@ impl StoredUpdate {
 /// The text of each section, by key.
 pub(crate) type SectionTexts = BTreeMap<SectionKey, String>;
 
-/// A command that is saved before it is dispatched. Once it is recorded, its synced state becomes that of the text.
+/// A command that is saved before it is dispatched. Once it is recorded, its synced state becomes the text's.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct PendingSyncCommand {
     /// Idempotency key of the command.

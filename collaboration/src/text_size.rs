@@ -29,7 +29,7 @@ const MAX_MERGE_STEPS: usize = 10_000_000;
 /// Comparisons for each pair of a new block and a block of the text: either may be compared with the other.
 const STEPS_PER_PAIR: usize = 2;
 
-/// An upper bound of a text's size, in the encoding in which it is stored.
+/// An upper bound of a text's size in its stored encoding.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct TextSize {
     bytes: usize,
@@ -42,10 +42,10 @@ impl TextSize {
     pub(crate) fn measure(text: &SharedText) -> Self {
         let whole = text.encode_state();
         let contents = UpdateContents::read(&whole, ContentPolicy::AsStored).unwrap_or_default();
-        Self::of_contents(whole.len(), &contents)
+        Self::from_contents(whole.len(), &contents)
     }
 
-    fn of_contents(bytes: usize, contents: &UpdateContents) -> Self {
+    fn from_contents(bytes: usize, contents: &UpdateContents) -> Self {
         let MergeCost { pieces, steps } = MergeCost::estimate(&[contents]);
         Self { bytes, blocks: pieces.max(contents.blocks), merge_steps: steps }
     }
@@ -73,7 +73,7 @@ impl TextSize {
         if !grown.is_within(limit) {
             let whole = text.encode_state();
             let known = UpdateContents::read(&whole, ContentPolicy::AsStored).unwrap_or_default();
-            *self = Self::of_contents(whole.len(), &known);
+            *self = Self::from_contents(whole.len(), &known);
             grown = self.grow_by(update.len(), contents);
             // Edits of a disconnected editor are many blocks, but few of them are at the same position as others.
             if grown.merge_steps > limit.merge_steps && grown.blocks <= limit.blocks {
@@ -202,7 +202,7 @@ mod tests {
         };
         assert_eq!(try_update(&empty, &encode_letters_of(1_000..3_500)), Ok(2_500 * 2_499));
         assert_eq!(try_update(&empty, &encode_letters_of(1_000..5_000)).map(|_| ()), refused);
-        // Blocks of the text count together with those of the update.
+        // Blocks of the text and of the update count together.
         let text = SharedText::from_updates([encode_letters_of(0..1_000).as_slice()]).unwrap();
         assert_eq!(TextSize::measure(&text).merge_steps, 1_000 * 999);
         assert_eq!(try_update(&text, &encode_letters_of(1_000..3_500)).map(|_| ()), refused);

@@ -6,9 +6,10 @@
 //! deletions:= count of clients { client, count of ranges { clock, length } }
 //! ```
 //!
-//! The library recurses into nested values without a limit, and it allocates whatever length an update declares; an
-//! update that passes this check can cause neither. Editors may send text, deletions and formatting marks. A section cannot
-//! hold the other types of a Yjs document: they are refused with their name, since they would silently not be recorded.
+//! The library recurses into nested values without a limit, and it allocates any length that an update declares; an
+//! update that passes this check can cause neither. Editors may send text, deletions and formatting marks. A section
+//! cannot hold the other types of a Yjs document: they are refused with their name, since they would silently not be
+//! recorded.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -56,7 +57,7 @@ const MAX_SECTION_NAME_CHARS: usize = 60;
 pub(crate) enum ContentPolicy {
     /// Text, formatting marks and deletions: for updates of editors.
     TextOnly,
-    /// All content that can be read safely: for stored updates, some of which are older than the check.
+    /// All content that can be read safely: for stored updates, since some are older than the check.
     AsStored,
 }
 

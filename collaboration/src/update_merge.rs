@@ -22,10 +22,10 @@ pub(crate) fn merge_updates<B: AsRef<[u8]>>(updates: &[B]) -> Option<Vec<u8>> {
     // The library handles content that editors have sent: if it panics, the room must not close for all its members.
     let merged = catch_unwind(|| yrs::merge_updates_v1(&bodies)).ok()?.ok()?;
     let contents = UpdateContents::read(&merged, ContentPolicy::AsStored).ok()?;
-    has_contents_of(&contents, &parts).then_some(merged)
+    contains_parts(&contents, &parts).then_some(merged)
 }
 
-fn has_contents_of(merged: &UpdateContents, parts: &[UpdateContents]) -> bool {
+fn contains_parts(merged: &UpdateContents, parts: &[UpdateContents]) -> bool {
     let sections: BTreeSet<&String> = parts.iter().flat_map(|part| &part.sections).collect();
     join_ranges(parts.iter().map(|part| &part.insertions)) == join_ranges([&merged.insertions])
         && join_ranges(parts.iter().map(|part| &part.deletions)) == join_ranges([&merged.deletions])
@@ -107,14 +107,15 @@ mod tests {
         let merge = |updates: &[&[u8]]| {
             UpdateContents::read(&yrs::merge_updates_v1(updates).unwrap(), ContentPolicy::TextOnly).unwrap()
         };
-        assert!(has_contents_of(&merge(&[first, second, deletion]), &parts));
-        assert!(!has_contents_of(&merge(&[first, second]), &parts), "the deletion is missing");
-        assert!(!has_contents_of(&merge(&[first, deletion]), &parts), "an insertion is missing");
-        assert!(!has_contents_of(&merge(&[second, deletion]), &parts), "the name of the section is missing");
+        assert!(contains_parts(&merge(&[first, second, deletion]), &parts));
+        assert!(!contains_parts(&merge(&[first, second]), &parts), "the deletion is missing");
+        assert!(!contains_parts(&merge(&[first, deletion]), &parts), "an insertion is missing");
+        assert!(!contains_parts(&merge(&[second, deletion]), &parts), "the name of the section is missing");
     }
 
     proptest! {
-        /// Editors write at once, each knowing only some of the others' edits; the room groups what it receives.
+        /// Editors write at the same time, each knowing only some of the others' edits; the room groups the updates
+        /// that it receives.
         #[test]
         fn a_merged_update_has_the_effect_of_its_parts(
             edits in prop::collection::vec((0..4_usize, "[abc é]{0,6}", any::<bool>()), 1..30),

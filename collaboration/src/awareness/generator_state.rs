@@ -1,4 +1,4 @@
-//! The state by which a running generation appears among the editors of a room.
+//! The state that shows a running generation among the editors of a room.
 
 use domain::proposal_generation::GENERATOR_USER_ID;
 use serde_json::json;

@@ -32,7 +32,7 @@ impl<S: AggregateStores> Room<S> {
             // An editor that was disconnected may send a new update before those that it made while disconnected: on
             // request it sends both.
             (UpdateNovelty::MissingDependencies, ..) => {
-                // The request tells what the room has, which must be stored by then.
+                // The request reveals the content of the room, which must be stored by then.
                 self.store_accepted_updates().await?;
                 self.request_missing_updates(from).await;
                 return Ok(Ok(()));

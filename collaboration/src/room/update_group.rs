@@ -21,10 +21,10 @@ use crate::{
 /// Maximum number of updates of a group.
 pub(super) const MAX_GROUP_UPDATES: usize = 128;
 
-/// Number of bytes from which on a group takes no further update.
+/// Size in bytes at which a group takes no further update.
 const MAX_GROUP_BYTES: usize = 256 << 10;
 
-/// Number of bytes from which on merging updates may take long.
+/// Size in bytes above which merging updates may take long.
 const MANY_BYTES: usize = 16 << 10;
 
 /// An update and its sender.
