@@ -56,7 +56,7 @@ impl<P> ProcessType<P> {
     }
 }
 
-/// A reaction in the form in which it is stored.
+/// A reaction in its stored form.
 #[derive(Debug, Clone, PartialEq)]
 pub struct StoredReaction {
     /// The next state as JSON; `None` leaves it as it is.

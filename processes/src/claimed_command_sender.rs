@@ -23,7 +23,7 @@ use crate::{
 /// Pause after a conflict: another runner sends commands to the same stream, and is done soon.
 const CONFLICT_PAUSE: Duration = Duration::from_millis(300);
 /// What operators read of a command that met a conflict.
-const CONFLICT_REASON: &str = "others keep changing the aggregate";
+const CONFLICT_REASON: &str = "other writers keep changing the aggregate";
 /// Pause after a batch failed, for the commands of it that were not sent by themselves.
 const FAILURE_PAUSE: Duration = Duration::from_secs(1);
 /// How long a command that this release does not know waits for a runner of another release, before an operator has to
@@ -58,9 +58,9 @@ enum PrepareError {
 }
 
 impl<S: AggregateStores> ClaimedCommandSender<'_, S> {
-    /// Sends the commands of a group as one batch, in smaller ones after one that did not end in time, or one by one if the
-    /// event store does not accept them together. Those that met a conflict, or whose claim would end meanwhile, are given
-    /// back. Returns the ids of those that were executed, for the caller to remove.
+    /// Sends the commands of a group as one batch, in smaller ones after one that did not end in time, or one by one if
+    /// the event store does not accept them together. Commands that met a conflict, or whose claim would end meanwhile,
+    /// are released. Returns the ids of the executed commands, for the caller to remove.
     pub(crate) async fn send_commands(&self, group: Vec<ClaimedCommand>, claimed_at: Instant) -> SentCommands {
         let mut outcome = Ok(());
         let mut ready = vec![];
@@ -103,8 +103,8 @@ impl<S: AggregateStores> ClaimedCommandSender<'_, S> {
                     Ok([(claimed, prepared)]) => {
                         outcome = outcome.and(self.record_failure(&claimed, &prepared, error).await);
                     }
-                    // Without an attempt on record, a batch that never ends in time would be sent for ever. The next one is
-                    // smaller.
+                    // Without a recorded attempt, a batch that never ends in time would be sent again without end. The
+                    // next one is smaller.
                     Err(batch) if claimed_at.elapsed() > self.config.claim_lease / 2 => {
                         let failure = format_error_chain(&error);
                         for (claimed, _) in &batch {
@@ -112,8 +112,7 @@ impl<S: AggregateStores> ClaimedCommandSender<'_, S> {
                             outcome = outcome.and(self.retry_or_stall(claimed, &failure).await);
                         }
                     }
-                    // One of them may be what the event store does not accept. Those that there is no time to send are
-                    // given back.
+                    // The event store may reject one of them. Commands that there is no time to send are released.
                     Err(batch) => {
                         (pause, reason) = (FAILURE_PAUSE, format_error_chain(&error));
                         (limit, may_grow) = (1, false);

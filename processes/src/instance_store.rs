@@ -119,13 +119,13 @@ pub enum InstanceStoreError {
 pub struct InputCause {
     /// Id of the event, or an id derived from the timer or the refused command: the same each time it is handled.
     pub(crate) id: Uuid,
-    /// The event that the commands' events name as their cause. Of a timeout, the event because of which the timer was
-    /// set; of a refusal, the cause of the refused command. Of a cancellation, [`Self::id`]: no event caused it.
+    /// The event that the commands' events name as their cause. Of a timeout, the event that the timer was set for; of
+    /// a refusal, the cause of the refused command. Of a cancellation, [`Self::id`]: no event caused it.
     pub(crate) causation_id: Uuid,
     /// Shared by everything that one request causes.
     pub(crate) correlation_id: Uuid,
-    /// The span of the event, if its trace is sampled; of a timeout, that of the event because of which the timer was set. A
-    /// cancellation has none.
+    /// The span of the event, if its trace is sampled; of a timeout, the span of the event that the timer was set for.
+    /// A cancellation has none.
     pub(crate) trace: Option<StoredTraceContext>,
 }
 
@@ -226,7 +226,7 @@ enum LockWait {
 /// Characters of a state that cannot be read.
 const MAX_QUOTED_STATE: usize = 100;
 
-/// Begins a transaction. It waits for a lock only so long, because the server process that holds the lock may hang.
+/// Begins a transaction. Its wait for a lock is limited, because the server process that holds the lock may hang.
 const BEGIN: &str = "begin; set local lock_timeout = '5s'";
 
 /// Locks the rows of existing instances, in the order of their keys.

@@ -13,9 +13,9 @@
 //! ```
 //!
 //! A decision is recorded before its commands are sent, and a command is deleted after it was sent. A crash between the
-//! two repeats the command under the same idempotency key, which the log executes once. Events are consumed by a
-//! forwarding projection with the process's name, so order, retries and dead letters are those of projections, and past
-//! events are never reacted to: neither a replay nor a rebuild has an effect.
+//! two repeats the command under the same idempotency key, which the log executes once. A forwarding projection with
+//! the process's name consumes the events, so order, retries and dead letters work as in projections. Processes never
+//! react to past events: neither a replay nor a rebuild has an effect.
 
 mod any_process;
 mod claimed_command_sender;

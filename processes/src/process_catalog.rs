@@ -1,4 +1,4 @@
-//! The list of all processes. A new one is a file or folder beside this one, and its name in the list below.
+//! The list of all processes. A new process is a file or folder next to this one, and a name in the list below.
 
 use std::sync::Arc;
 

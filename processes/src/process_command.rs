@@ -82,7 +82,7 @@ pub(crate) enum SendError {
     #[error("{0}")]
     Refused(String),
     /// Others kept changing the aggregate. Sent again soon.
-    #[error("others keep changing the aggregate")]
+    #[error("other writers keep changing the aggregate")]
     Conflict,
     /// The log is unavailable. Sent again later.
     #[error("executing the command of a process")]

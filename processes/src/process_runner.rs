@@ -150,7 +150,7 @@ impl<S: AggregateStores + 'static> ProcessRunner<S> {
                         gauge!("medhub_process_commands_oldest_seconds").set(backlog.oldest_command_s);
                         gauge!("medhub_process_instances_stalled").set(backlog.stalled_instances);
                     }
-                    Err(error) => tracing::debug!(reason = format_error_chain(&error), "backlog not measured"),
+                    Err(error) => tracing::debug!(reason = format_error_chain(&error), "measuring the backlog failed"),
                 },
             }
         }

@@ -95,7 +95,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_state_is_that_of_the_worse_task() {
+    fn the_worse_task_determines_the_state() {
         let (mut status, limit, start) = (RunnerStatus::default(), Duration::from_mins(1), Instant::now());
         assert_eq!(status.state(limit, start), RunnerState::Starting);
         status.end_round(RunnerTask::Timers, None);

@@ -62,7 +62,7 @@ pub enum SavedSearchAlertProcess {
         recorded: u32,
         /// Number of matches that were announced one by one.
         announced: u32,
-        /// Number of matches to announce together. Those for a digest are not among them.
+        /// Number of matches to announce together. Matches for a digest are not among them.
         more: u64,
     },
     /// The hour has ended, or the search.
@@ -80,7 +80,7 @@ pub struct AlertedSearch {
     pub user: UserId,
     /// When the user is notified.
     pub notify: NotificationFrequency,
-    /// Identifies the hour, and the instance in it, among those of the search.
+    /// Identifies the hour, and the instance in it, among the hours and instances of the search.
     pub window: String,
 }
 
@@ -157,7 +157,7 @@ impl Process for SavedSearchAlertProcess {
                 ProcessReaction::move_to(Self::Closed).with_commands(announce_together(search, *more))
             }
             (Self::Open { .. }, ProcessInput::Cancelled { .. }) => ProcessReaction::move_to(Self::Closed),
-            // No inbox refuses a notification; one whose idempotency key somebody else has used is lost.
+            // No inbox refuses a notification; a notification whose idempotency key another caller has used is lost.
             (Self::Open { .. }, ProcessInput::CommandRefused { .. }) | (Self::NotStarted | Self::Closed, _) => {
                 ProcessReaction::none()
             }
@@ -188,13 +188,14 @@ fn add_match(
         SavedSearchMatch::More(_) => open(recorded, announced, more),
         SavedSearchMatch::Opportunity(_) if !is_at_once => open(recorded.saturating_add(1), announced, more),
         SavedSearchMatch::Opportunity(opportunity) if announced < MAX_ALERTS_PER_HOUR => {
-            open(recorded.saturating_add(1), announced + 1, more).with_commands(announce_one(search, opportunity))
+            open(recorded.saturating_add(1), announced + 1, more)
+                .with_commands(announce_opportunity(search, opportunity))
         }
         SavedSearchMatch::Opportunity(_) => open(recorded.saturating_add(1), announced, more.saturating_add(1)),
     }
 }
 
-fn announce_one(search: &AlertedSearch, opportunity: &MatchAnnouncement) -> Option<ProcessCommand> {
+fn announce_opportunity(search: &AlertedSearch, opportunity: &MatchAnnouncement) -> Option<ProcessCommand> {
     let id = &opportunity.opportunity_id;
     notify_user(search, id, &format!("{}: {}", search.name, opportunity.title), &opportunity.summary, Some(id))
 }
@@ -224,8 +225,8 @@ fn notify_user(
 ) -> Option<ProcessCommand> {
     let id = Uuid::new_v5(&ID_NAMESPACE, format!("{} {subject}", search.search_id).as_bytes());
     let link = opportunity.map(|id| format!("/opportunities/{id}"));
-    let title = NotificationTitle::try_new(&one_line(title, 200)).ok()?;
-    let body = NotificationBody::try_new(&one_line(body, 2_000)).ok()?;
+    let title = NotificationTitle::try_new(&flatten_text(title, 200)).ok()?;
+    let body = NotificationBody::try_new(&flatten_text(body, 2_000)).ok()?;
     let notification = Notification {
         link: link.and_then(|path| NotificationLink::try_new(&path).ok()),
         about: NotificationTopic::try_new(opportunity.unwrap_or(&search.search_id.to_string())).ok(),
@@ -235,7 +236,7 @@ fn notify_user(
 }
 
 /// At most `limit` characters of a text, on one line.
-fn one_line(text: &str, limit: usize) -> String {
+fn flatten_text(text: &str, limit: usize) -> String {
     text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(limit).collect()
 }
 

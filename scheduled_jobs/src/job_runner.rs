@@ -225,7 +225,7 @@ impl JobRunner {
         let report = |outcome, message: String| RunReport { outcome, message };
         let run = JobRun { started_at: claimed.started_at, due_at: claimed.due_at, stop: stop.clone() };
         let work = Arc::clone(job);
-        // In a task of its own, which catches panics. The set ends it when it is dropped.
+        // In its own task, which catches panics. The set ends it when it is dropped.
         let mut task = JoinSet::new();
         task.spawn(async move { work.run(&run).await });
         let stopped = async {

@@ -25,7 +25,7 @@ pub struct ClaimedTask {
     pub previous_worker: Option<WorkerName>,
     /// Correlation id of the request.
     pub correlation_id: Uuid,
-    /// The event by which the task was requested.
+    /// The event that requested the task.
     pub request_event_id: Uuid,
     /// The span of that event, if its trace is sampled.
     pub trace: Option<StoredTraceContext>,

@@ -84,12 +84,12 @@ pub struct TaskFailure {
 }
 
 impl TaskFailure {
-    /// A failure for which no other attempt can succeed.
+    /// A failure that no further attempt can repair.
     pub fn never(reason: &str) -> Self {
         Self { reason: TaskNote::from_any_text(reason), retry: RetryDecision::Never }
     }
 
-    /// A failure after which another attempt may succeed.
+    /// A failure that may not recur in another attempt.
     pub fn later(reason: &str) -> Self {
         Self { reason: TaskNote::from_any_text(reason), retry: RetryDecision::Later }
     }

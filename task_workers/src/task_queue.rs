@@ -41,7 +41,7 @@ const CLEAN_UP_INTERVAL: Duration = Duration::from_hours(1);
 /// Claims of this process that ask Postgres at the same time: waiting workers must not use up its connections.
 const MAX_CONCURRENT_CLAIMS: usize = 4;
 
-/// Rows that one claim sets aside because they cannot be read. The next claim continues behind them.
+/// Maximum number of unreadable rows that one claim sets aside. The next claim continues behind them.
 const MAX_UNREADABLE_PER_CLAIM: u32 = 100;
 
 /// Takes the lock of claims of generations, until the end of the transaction. The server process that holds it may hang.
@@ -60,7 +60,7 @@ pub struct TaskQueue {
     stopping: CancellationToken,
 }
 
-/// The statement that claims the task that has waited the longest of those for which a condition holds.
+/// The statement that claims the longest-waiting task that meets a condition.
 macro_rules! claim_statement {
     ($condition:literal) => {
         concat!(
@@ -71,10 +71,10 @@ macro_rules! claim_statement {
     };
 }
 
-/// Which tasks to claim, and for whom.
+/// The tasks to claim, and the claiming worker.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ClaimRequest {
-    /// Only tasks of this tenant; `None` means those of all tenants.
+    /// Only tasks of this tenant; `None` means all tenants.
     pub tenant_id: Option<TenantId>,
     /// Only tasks of these kinds.
     pub kinds: Vec<TaskKind>,
@@ -281,7 +281,8 @@ impl TaskQueue {
         sqlx::query("select 1").execute(&self.pool).await.map(drop).map_err(postgres_error("reaching the task queue"))
     }
 
-    /// Counts the tasks that have not ended, by kind and state, without those that tenants request for workers of their own.
+    /// Counts the tasks that have not ended, by kind and state, without the tasks that tenants request for their own
+    /// workers.
     ///
     /// # Errors
     /// [`TaskQueueError::Postgres`] when Postgres does not answer.

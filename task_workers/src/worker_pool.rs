@@ -84,7 +84,7 @@ enum StepOutcome {
 
 impl<S: AggregateStores + 'static> WorkerPool<S> {
     /// Creates a pool whose claims are made in the name of `worker` and a number. The name must be unique among all
-    /// pools, including those of earlier runs of this program.
+    /// pools, including the pools of earlier runs of this program.
     pub fn new(
         queue: TaskQueue,
         dispatcher: Arc<CommandDispatcher<S>>,
@@ -229,7 +229,7 @@ enum TaskStep {
 type StepError = Box<dyn std::error::Error + Send + Sync>;
 
 impl<S> WorkerContext<S> {
-    /// A claim under a name of its own, which distinguishes the attempts of one pool.
+    /// A claim under its own name, which distinguishes the attempts of one pool.
     fn claim_request(&self, kind: TaskKind) -> Result<ClaimRequest, InvalidValue> {
         let number = self.claims.load(Ordering::Relaxed);
         let worker = WorkerName::try_new(&format!("{}/{number}", self.name))?;

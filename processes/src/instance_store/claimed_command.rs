@@ -15,7 +15,7 @@ use crate::{AnyProcess, ProcessCommand};
 /// Namespace of ids derived from refused commands, which are the causes of further commands.
 const REFUSAL_NAMESPACE: Uuid = Uuid::from_u128(0x6d65_6468_7562_5f70_726f_6365_7373_5f72);
 
-/// The setting ends with the statement, which is a transaction of its own.
+/// The setting ends with the statement, which is a transaction by itself.
 const REMOVE_COMMANDS: &str = "delete from process_commands where id = any($1)
     and (select set_config('synchronous_commit', 'off', true)) is not null";
 
@@ -42,9 +42,9 @@ pub(crate) struct ClaimedCommand {
 
 /// The commands of one claim.
 pub(crate) struct ClaimedCommands {
-    /// Those that can be sent.
+    /// The commands that can be sent.
     pub(crate) commands: Vec<ClaimedCommand>,
-    /// Those whose rows cannot be read, with the reason.
+    /// The commands whose rows cannot be read, with the reason.
     pub(crate) unreadable: Vec<(ClaimedCommand, serde_json::Error)>,
     /// The last tenant that was looked at; `None` if that was the last of all, so that the next claim begins with the first.
     pub(crate) last_tenant: Option<String>,
@@ -191,7 +191,7 @@ impl InstanceStore {
             // The claim has ended, and another runner has sent the command.
             return Ok(());
         }
-        // Those behind it wait with it.
+        // The commands behind it wait with it.
         for statement in [
             "update process_commands set due_at = 'infinity'
              where process = $1 and tenant_id = $2 and instance_id = $3",

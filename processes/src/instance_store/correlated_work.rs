@@ -52,8 +52,8 @@ impl InstanceStore {
         decoded.map_err(postgres_error("decoding instances of processes"))
     }
 
-    /// Lists pending commands with this correlation id, in the order in which they were decided, `limit` at most. Reads
-    /// all pending commands: usually there are few.
+    /// Lists pending commands with this correlation id, in the order of their decision, `limit` at most. Reads all
+    /// pending commands: usually there are few.
     ///
     /// # Errors
     /// [`InstanceStoreError::Postgres`] when Postgres does not answer.

@@ -14,8 +14,8 @@ use crate::{
     any_process::{decide_all, decode_state},
 };
 
-/// A transaction in which instances of the process `P` react to inputs that the caller records by statements of its own,
-/// each once. Dropped without [`Self::commit`], it changes nothing.
+/// A transaction in which instances of the process `P` react to inputs, each once; the caller records the inputs by its
+/// own statements. Dropped without [`Self::commit`], it changes nothing.
 pub struct InputSession<P> {
     store: InstanceStore,
     transaction: Transaction<'static, Postgres>,

@@ -120,7 +120,7 @@ impl InstanceStore {
         let mut batch = DecisionBatch::new(process.name(), instances);
         let instance = batch.instance(key).ok_or_else(|| key.missing(process.name()))?;
         if !instance.status.is_open() && !instance.stalled {
-            return Err(key.not_open(process.name(), instance.status.name()));
+            return Err(key.not_open_error(process.name(), instance.status.name()));
         }
         let correlation_id = instance.correlation_id;
         let decision = if instance.status.is_open() {
@@ -167,7 +167,7 @@ impl InstanceStore {
         };
         let resumed = execute_for_instance(&mut transaction, resume, process, key).await?;
         if resumed == 0 && !instance.status.is_open() {
-            return Err(key.not_open(process, instance.status.name()));
+            return Err(key.not_open_error(process, instance.status.name()));
         }
         let clear = "update process_instances set stalled = false, waits_since = now()
                      where process = $1 and tenant_id = $2 and instance_id = $3 and stalled";
@@ -185,7 +185,7 @@ impl InstanceKey {
         }
     }
 
-    fn not_open(&self, process: &str, status: &'static str) -> InstanceStoreError {
+    fn not_open_error(&self, process: &str, status: &'static str) -> InstanceStoreError {
         InstanceStoreError::NotOpen { process: process.to_owned(), instance_id: self.instance_id.clone(), status }
     }
 

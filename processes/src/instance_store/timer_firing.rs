@@ -29,7 +29,7 @@ struct DueTimer {
 }
 
 impl InstanceStore {
-    /// Those of the processes that have timers that are due.
+    /// Finds which of the processes have due timers.
     pub(crate) async fn find_due_processes(
         &self,
         processes: &[&'static str],

@@ -42,8 +42,8 @@ impl TaskQueue {
         }
     }
 
-    /// Wakes the claims that wait in [`Self::claim_when_woken`] up whenever tasks of these kinds can be claimed: those that
-    /// other programs have added, and those whose leases have ended. Runs until `stop`, or until this program stops.
+    /// Wakes up the claims that wait in [`Self::claim_when_woken`] whenever tasks of these kinds can be claimed: tasks
+    /// that other programs have added, or whose leases have ended. Runs until `stop`, or until this program stops.
     pub(crate) async fn wake_claims(&self, kinds: &[TaskKind], interval: Duration, stop: &CancellationToken) {
         let kinds: Vec<_> = kinds.iter().map(|kind| kind.name()).collect();
         loop {
@@ -56,7 +56,7 @@ impl TaskQueue {
             let has_claimable = match timeout(LOOK_TIMEOUT, self.has_claimable_tasks(&kinds)).await {
                 Ok(Ok(has_claimable)) => has_claimable,
                 Ok(Err(error)) => {
-                    tracing::debug!(reason = format_error_chain(&error), "not looked for tasks");
+                    tracing::debug!(reason = format_error_chain(&error), "looking for tasks failed");
                     true
                 }
                 Err(_elapsed) => {
