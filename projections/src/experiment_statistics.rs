@@ -2,12 +2,12 @@
 //! variant is higher.
 //!
 //! Companies are assigned to variants, so companies are the units: what happens within one company is correlated. A
-//! company is a pair of sums: its trials (visits, rated generations), and their results (clicks, helpful ratings, cost).
-//! The value of a variant is the ratio of the sums over its companies, and its variance is that of a ratio estimator,
-//! linearised (the delta method): `m / (m - 1) * sum((y_i - R n_i)^2) / (sum n_i)^2` over companies with `n_i` trials and
-//! results `y_i`, with their effective number `m = (sum n_i)^2 / sum n_i^2`. W. G. Cochran, Sampling Techniques (3rd ed. 1977), 6.3 and 9A.1; for experiments whose unit of
-//! analysis is smaller than that of assignment: Deng, Knoblich and Lu, Applying the Delta Method in Metric Analytics (KDD
-//! 2018), 3.1.
+//! company is a pair of sums: its trials (visits, rated generations), and their results (clicks, helpful ratings,
+//! cost). The value of a variant is the ratio of the sums over its companies, and its variance is the variance of a
+//! ratio estimator, linearised (the delta method): `m / (m - 1) * sum((y_i - R n_i)^2) / (sum n_i)^2` over companies
+//! with `n_i` trials and results `y_i`, with their effective number `m = (sum n_i)^2 / sum n_i^2`. W. G. Cochran,
+//! Sampling Techniques (3rd ed. 1977), 6.3 and 9A.1; for experiments whose unit of analysis is smaller than their unit
+//! of assignment: Deng, Knoblich and Lu, Applying the Delta Method in Metric Analytics (KDD 2018), 3.1.
 //!
 //! [`compare_shares`] and [`compare_means`] say what they do with it. Both are for one look at the end: an interval that
 //! is looked at every day, or one of several variants and metrics, excludes 0 by chance more often than in 5 % of cases.
@@ -38,13 +38,13 @@ const CONFIDENCE: f64 = 0.95;
 /// A variant compared with the control.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct VariantComparison {
-    /// The variant's value minus that of the control.
+    /// The variant's value minus the control's.
     pub difference: f64,
     /// Lower end of the 95 % interval of the difference.
     pub low: f64,
     /// Upper end of the 95 % interval of the difference.
     pub high: f64,
-    /// The probability that the variant's value is higher than that of the control.
+    /// The probability that the variant's value is higher than the control's.
     pub probability_higher: f64,
 }
 

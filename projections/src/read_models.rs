@@ -1,4 +1,4 @@
-//! The list of all projections. A new projection is a folder beside this file, one entry in the list below, and its
+//! The list of all projections. A new projection is a folder next to this file, one entry in the list below, and its
 //! constructor in [`ReadModels::new`].
 
 use std::sync::Arc;

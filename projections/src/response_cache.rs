@@ -2,9 +2,9 @@
 //! limited time.
 //!
 //! The worker stores, for each user, each page and all opportunities together, the position of the last event about it;
-//! a cached response has the position for which it is valid. A response is therefore returned only while the worker has
-//! applied no later event, in whatever order reads, writes and evictions happen. Lists of opportunities are cached by
-//! the processes that answer them, and are valid by the position that is stored here.
+//! a cached response has the position that it is valid for. A response is therefore returned only while the worker has
+//! applied no later event, in any order of reads, writes and evictions. Lists of opportunities are cached by the
+//! processes that answer them, and are valid by the position that is stored here.
 //!
 //! | key below `medhub:answers:` | what it holds |
 //! | --- | --- |

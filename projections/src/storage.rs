@@ -1,5 +1,5 @@
-//! Clients of the databases that hold read models: connections, settings, classification of errors, and what the read
-//! models of one database have in common. Nothing here depends on a projection.
+//! Clients of the databases that hold read models: connections, settings, classification of errors, and code that the
+//! read models of one database share. Nothing here depends on a projection.
 
 pub mod clickhouse;
 pub mod postgres;

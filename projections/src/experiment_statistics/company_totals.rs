@@ -51,9 +51,9 @@ impl VariantSample {
         self.results / self.trials
     }
 
-    /// Degrees of freedom of [`Self::ratio_variance`]: the effective number of companies less one, which is
-    /// `(sum n_i)^2 / sum n_i^2` and the number of companies if all have the same number of trials (L. Kish, Survey
-    /// Sampling, 1965). The ratio is near that of a company with most of the trials, so that its residual is too small.
+    /// Degrees of freedom of [`Self::ratio_variance`]: the effective number of companies less one. The effective number
+    /// is `(sum n_i)^2 / sum n_i^2` (L. Kish, Survey Sampling, 1965), and the number of companies if all have the same
+    /// number of trials. The ratio is near the ratio of a company with most of the trials, so that its residual is too small.
     pub(super) fn degrees_of_freedom(&self) -> f64 {
         self.effective_companies - 1.0
     }

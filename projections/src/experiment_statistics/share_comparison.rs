@@ -1,4 +1,4 @@
-//! Compares shares, such as that of visits with a click.
+//! Compares shares, such as the share of visits with a click.
 
 use statrs::distribution::{Beta, ContinuousCDF, Normal, StudentsT};
 
@@ -16,15 +16,15 @@ const INTEGRATION_WIDTH: f64 = 16.0;
 /// Compares two shares of successes; `None` if there is not enough data. A company has at most as many successes as
 /// trials.
 ///
-/// * The trials of a variant are divided by its design effect, which is the variance between companies over that of as
-///   many independent trials: Rao and Scott, A Simple Method for the Analysis of Clustered Binary Data (Biometrics 1992).
-///   At least 1; where all trials have the same result, that of trials that are all the same within a company. They are
-///   reduced further by `(z / t)^2`, since a variance from few companies is uncertain: Korn and Graubard (Survey Methodology
-///   1998).
-/// * The interval of the difference is made of the intervals of Wilson of both shares: R. G. Newcombe, Interval Estimation
-///   for the Difference between Independent Proportions (Statistics in Medicine 1998), method 10. Unlike that of Wald it is
-///   right for shares near 0 and 1.
-/// * The probability is that of a higher share under Jeffreys' priors: `P(p_variant > p_control)` for
+/// * The trials of a variant are divided by its design effect, which is the variance between companies divided by the
+///   variance of as many independent trials: Rao and Scott, A Simple Method for the Analysis of Clustered Binary Data
+///   (Biometrics 1992). At least 1. If all trials have the same result, the design effect of trials that are all the
+///   same within a company. They are reduced further by `(z / t)^2`, since a variance from few companies is uncertain:
+///   Korn and Graubard (Survey Methodology 1998).
+/// * The interval of the difference is made of the intervals of Wilson of both shares: R. G. Newcombe, Interval
+///   Estimation for the Difference between Independent Proportions (Statistics in Medicine 1998), method 10. Unlike
+///   Wald's it is right for shares near 0 and 1.
+/// * The probability of a higher share uses Jeffreys' priors: `P(p_variant > p_control)` for
 ///   `p ~ Beta(x + 1/2, n - x + 1/2)` with the reduced counts.
 pub fn compare_shares(control: &[CompanyTotals], variant: &[CompanyTotals]) -> Option<VariantComparison> {
     let z = Normal::standard().inverse_cdf(f64::midpoint(1.0, CONFIDENCE));
@@ -125,7 +125,7 @@ mod tests {
 
     /// `proportion_confint(81, 263, method="wilson")` and `(0, 20)` of statsmodels 0.15.
     #[test]
-    fn the_interval_of_one_share_is_that_of_wilson() {
+    fn the_interval_of_one_share_matches_wilson() {
         let z = Normal::standard().inverse_cdf(0.975);
         for (successes, trials, low, high) in [
             (81.0, 263.0, 0.255_288_519_878_274_2, 0.366_209_576_982_800_04),
@@ -139,7 +139,7 @@ mod tests {
 
     /// 56/70 and 48/80 are the first example of Newcombe's table II, with the interval from 0.0524 to 0.3339.
     #[test]
-    fn the_interval_of_a_difference_is_that_of_newcombe() {
+    fn the_interval_of_a_difference_matches_newcombe() {
         let z = Normal::standard().inverse_cdf(0.975);
         let (variant, control) =
             (EffectiveShare { share: 0.8, trials: 70.0 }, EffectiveShare { share: 0.6, trials: 80.0 });

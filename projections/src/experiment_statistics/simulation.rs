@@ -37,15 +37,15 @@ impl ExperimentSimulation {
     /// Companies of different sizes, whose own shares differ by up to `spread` from the common one.
     fn visits(&mut self, companies: u32, share: f64, spread: f64) -> Vec<CompanyTotals> {
         let trials: Vec<_> = (0..companies).map(|_| 1 + self.0.next_u64() % 30).collect();
-        self.visits_of(&trials, share, spread)
+        self.draw_visits(&trials, share, spread)
     }
 
     fn skewed_visits(&mut self, companies: u32, deviation: f64) -> Vec<CompanyTotals> {
         let trials: Vec<_> = (0..companies).map(|_| self.skewed_trials(deviation)).collect();
-        self.visits_of(&trials, 0.3, 0.25)
+        self.draw_visits(&trials, 0.3, 0.25)
     }
 
-    fn visits_of(&mut self, trials: &[u64], share: f64, spread: f64) -> Vec<CompanyTotals> {
+    fn draw_visits(&mut self, trials: &[u64], share: f64, spread: f64) -> Vec<CompanyTotals> {
         trials
             .iter()
             .map(|&trials| {
@@ -56,18 +56,18 @@ impl ExperimentSimulation {
             .collect()
     }
 
-    /// Companies with few generations, each of which costs a skewed amount.
+    /// Companies with few generations, whose costs have a skewed distribution.
     fn costs(&mut self, companies: u32, mean: f64) -> Vec<CompanyTotals> {
         let trials: Vec<_> = (0..companies).map(|_| 2 + self.0.next_u64() % 8).collect();
-        self.costs_of(&trials, mean)
+        self.draw_costs(&trials, mean)
     }
 
     fn skewed_costs(&mut self, companies: u32, deviation: f64) -> Vec<CompanyTotals> {
         let trials: Vec<_> = (0..companies).map(|_| self.skewed_trials(deviation)).collect();
-        self.costs_of(&trials, 5_000.0)
+        self.draw_costs(&trials, 5_000.0)
     }
 
-    fn costs_of(&mut self, trials: &[u64], mean: f64) -> Vec<CompanyTotals> {
+    fn draw_costs(&mut self, trials: &[u64], mean: f64) -> Vec<CompanyTotals> {
         trials
             .iter()
             .map(|&trials| {
@@ -91,7 +91,7 @@ fn is_clear_difference(control: &[CompanyTotals], variant: &[CompanyTotals]) -> 
 }
 
 /// The share of experiments with a clear difference, in percent.
-fn percent_of_alarms(mut run: impl FnMut() -> bool) -> u32 {
+fn measure_alarm_percent(mut run: impl FnMut() -> bool) -> u32 {
     let alarms = (0..EXPERIMENTS).filter(|_| run()).count();
     u32::try_from(alarms).unwrap() * 100 / EXPERIMENTS
 }
@@ -101,7 +101,7 @@ fn without_an_effect_a_difference_of_shares_is_reported_in_about_five_percent() 
     // Rare successes, correlated ones, and few companies.
     for (seed, companies, share, spread) in [(1, 40, 0.05, 0.04), (2, 40, 0.4, 0.35), (3, 12, 0.3, 0.25)] {
         let mut simulation = ExperimentSimulation::new(seed);
-        let alarms = percent_of_alarms(|| {
+        let alarms = measure_alarm_percent(|| {
             let (control, variant) =
                 (simulation.visits(companies, share, spread), simulation.visits(companies, share, spread));
             is_clear_difference(&control, &variant)
@@ -114,7 +114,7 @@ fn without_an_effect_a_difference_of_shares_is_reported_in_about_five_percent() 
 #[test]
 fn without_an_effect_a_difference_of_costs_is_reported_in_about_five_percent() {
     let mut simulation = ExperimentSimulation::new(4);
-    let alarms = percent_of_alarms(|| {
+    let alarms = measure_alarm_percent(|| {
         let compared = compare_means(&simulation.costs(20, 5_000.0), &simulation.costs(20, 5_000.0)).unwrap();
         compared.verdict(false) != ExperimentVerdict::NoClearDifference
     });
@@ -125,11 +125,11 @@ fn without_an_effect_a_difference_of_costs_is_reported_in_about_five_percent() {
 fn companies_of_very_different_size_give_no_more_differences_by_chance() {
     for (seed, companies, deviation) in [(7, 20, 1.0), (8, 40, 1.0), (9, 40, 1.5), (10, 12, 1.5)] {
         let mut simulation = ExperimentSimulation::new(seed);
-        let shares = percent_of_alarms(|| {
+        let shares = measure_alarm_percent(|| {
             let control = simulation.skewed_visits(companies, deviation);
             is_clear_difference(&control, &simulation.skewed_visits(companies, deviation))
         });
-        let costs = percent_of_alarms(|| {
+        let costs = measure_alarm_percent(|| {
             let control = simulation.skewed_costs(companies, deviation);
             let compared = compare_means(&control, &simulation.skewed_costs(companies, deviation));
             compared.is_some_and(|compared| compared.verdict(false) != ExperimentVerdict::NoClearDifference)
@@ -140,7 +140,7 @@ fn companies_of_very_different_size_give_no_more_differences_by_chance() {
 
 #[test]
 fn a_comparison_that_ignores_companies_would_report_far_more() {
-    // The same visits as if each were made by a company of its own.
+    // The same visits as if each were made by its own company.
     let mut simulation = ExperimentSimulation::new(5);
     let single = |companies: Vec<CompanyTotals>| -> Vec<CompanyTotals> {
         let of_company = |company: CompanyTotals| {
@@ -149,7 +149,7 @@ fn a_comparison_that_ignores_companies_would_report_far_more() {
         };
         companies.into_iter().flat_map(of_company).collect()
     };
-    let alarms = percent_of_alarms(|| {
+    let alarms = measure_alarm_percent(|| {
         let (control, variant) = (simulation.visits(20, 0.5, 0.45), simulation.visits(20, 0.5, 0.45));
         is_clear_difference(&single(control), &single(variant))
     });

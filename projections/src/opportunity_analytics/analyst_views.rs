@@ -64,8 +64,8 @@ impl OpportunityAnalytics {
             // The servers of this generation do not have the tables of the other one.
             Some(_) | None => None,
         };
-        // The first views on a cluster replace those of one server, which have a pointer of their own: with theirs moved
-        // before, each of them has rows from its beginning.
+        // The first views on a cluster replace the views of one server, which have another pointer. The cluster's
+        // pointer is moved first, so that each new view has rows from its creation.
         let moves_first = published.is_none() && matches!(placement, TablePlacement::Cluster(_));
         if moves_first {
             self.move_pointer(placement).await?;
@@ -87,7 +87,7 @@ impl OpportunityAnalytics {
         if !self.store().run_statement(exists.fetch_one::<bool>()).await? {
             return Ok(());
         }
-        // Where there is a cluster, the views may be those of generations that are elsewhere, which have another pointer.
+        // On a cluster, the views may belong to generations that are elsewhere, which have another pointer.
         if self.store().cluster().is_some() && !self.is_shown().await? {
             return Ok(());
         }

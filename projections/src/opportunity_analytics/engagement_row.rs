@@ -8,7 +8,7 @@ use domain::{envelope::RawEnvelope, time_text};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-/// The window around the time of recording in which an event is counted; the same as in `0006_engagement_window.sql`.
+/// The window around the time of recording where an event is counted; the same as in `0006_engagement_window.sql`.
 const MAX_PAST: TimeDelta = TimeDelta::days(1_096);
 const MAX_FUTURE: TimeDelta = TimeDelta::days(1);
 
@@ -61,7 +61,7 @@ pub(super) struct EngagementPayload {
     pub(super) opportunity_id: Option<String>,
 }
 
-/// Whether an event is engagement: any event of a visit, and those of a watchlist that concern opportunities.
+/// Whether an event is engagement: any event of a visit, or an event of a watchlist that concerns an opportunity.
 pub(super) fn is_engagement(event: &RawEnvelope) -> bool {
     match event.aggregate_type.as_str() {
         "visit" => true,

@@ -16,7 +16,7 @@ use crate::experiment_statistics::{
 pub enum ExperimentMetric {
     /// Completed generations, among those that completed or failed.
     CompletedShare,
-    /// Sections that no provider could write, among those of completed and failed generations.
+    /// Sections that no provider could write, among the sections of completed and failed generations.
     FailedSectionShare,
     /// Completed generations that were rated helpful, among those that were rated.
     HelpfulShare,
@@ -122,7 +122,7 @@ pub struct VariantReport {
     pub generations: u64,
     /// Number of completed generations.
     pub completed: u64,
-    /// The metrics for which there are trials.
+    /// The metrics that have trials.
     pub metrics: Vec<MetricReport>,
 }
 

@@ -43,7 +43,7 @@ pub struct SectionSample {
     pub variant: String,
     /// Number of sections that a generation wrote into a proposal that was approved or submitted later.
     pub decided: u64,
-    /// Number of those that nobody edited or removed afterwards.
+    /// Number of generated sections that nobody edited or removed afterwards.
     pub unchanged: u64,
 }
 
@@ -54,7 +54,7 @@ pub struct VisitSample {
     pub tenant_id: String,
     /// The ranking, by the parameter `ranking` of the pages' URLs.
     pub variant: String,
-    /// Number of visits with a view of a page that has the parameter and is not that of an opportunity.
+    /// Number of visits with a view of a page that has the parameter and is not an opportunity's.
     pub visits: u64,
     /// Number of those with a click on an opportunity whose URL has the parameter.
     pub clicked: u64,
@@ -92,8 +92,8 @@ impl OpportunityAnalytics {
         self.store().run_statement(query.fetch_all()).await
     }
 
-    /// Counts the visits of all companies during the run of `search.ranking` that have seen hits of a search, without those
-    /// of anonymous visitors, who belong to no company.
+    /// Counts the visits of all companies during the run of `search.ranking` that have seen hits of a search. Anonymous
+    /// visitors belong to no company, so their visits do not count.
     ///
     /// # Errors
     /// [`QueryError`] when the server is unavailable or rejects the query.

@@ -146,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn statements_of_one_server_are_those_of_the_scripts() {
+    fn one_server_gets_the_statements_of_the_scripts() {
         let analytics = OpportunityAnalytics::new(&ClickHouseConfig::default()).unwrap();
         let scripts = SCRIPTS.iter().flat_map(|(_, script)| split_statements(script));
         let expected: Vec<_> = scripts.map(|statement| ("medhub_g1".to_owned(), statement.to_owned())).collect();

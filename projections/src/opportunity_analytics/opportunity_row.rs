@@ -129,7 +129,7 @@ impl OpportunityRow {
     }
 }
 
-/// The dates of a row, for comparison with those of the log: a column returns another date for one outside its range.
+/// The dates of a row, for comparison with the log's: a column returns another date for one outside its range.
 #[derive(Debug, PartialEq, Eq, Hash)]
 pub(super) struct RowDates {
     times: Vec<Option<DateTime<Utc>>>,

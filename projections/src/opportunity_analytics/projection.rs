@@ -147,7 +147,7 @@ impl Projection for OpportunityAnalytics {
 }
 
 impl OpportunityAnalytics {
-    /// The time from which on recorded events cannot have expired.
+    /// The time of recording after which events cannot have expired.
     fn retained_since(&self) -> DateTime<Utc> {
         RetentionCutoffs::from_config(retention_cutoffs::now(), self.config()).raw
     }

@@ -78,7 +78,7 @@ impl OpportunityAnalytics {
             .bind(posted_at)
             .bind(posted_at)
             .bind(id)
-            // One row more than the page has tells whether another page follows.
+            // One more row than the page has shows whether another page follows.
             .bind(u64::from(first) + 1);
         let rows: Vec<OpportunityIdRow> = self.store.run_statement(query.fetch_all()).await?;
         let total = match (rows.first(), after) {

@@ -89,7 +89,7 @@ impl OpportunityAnalytics {
         stream::iter(tables).flatten().boxed()
     }
 
-    /// Reads the rows with these keys. Figures, and what is about generations, are read as a whole.
+    /// Reads the rows with these keys. Figures, and rows about proposal generations, are read as a whole.
     pub(super) fn rows_with_keys(&self, keys: &[RowKey], cutoffs: RetentionCutoffs) -> RowPages {
         let from = cutoffs.raw.timestamp_micros();
         let mut tables = vec![];

@@ -12,7 +12,7 @@ use crate::storage::clickhouse::ClickHouseConfig;
 /// Rows that expire within this time are left out of a comparison, too.
 const MARGIN: TimeDelta = TimeDelta::days(1);
 
-/// The times from which on rows are compared.
+/// The times after which rows are compared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct RetentionCutoffs {
     /// Cutoff of events and engagement, by the time they were recorded.
@@ -39,7 +39,7 @@ impl RetentionCutoffs {
 }
 
 /// The time of a comparison, set when it is first asked for, so that all its reads and folds leave out the same rows. A
-/// comparison has a handle of its own; one that takes longer than [`MARGIN`] may find rows that have expired meanwhile.
+/// comparison has its own handle; one that takes longer than [`MARGIN`] may find rows that have expired meanwhile.
 #[derive(Debug, Clone, Default)]
 pub(super) struct ComparisonClock(Arc<OnceLock<DateTime<Utc>>>);
 
@@ -50,7 +50,7 @@ impl ComparisonClock {
     }
 }
 
-/// The wall clock, by which the server expires rows. No event depends on it.
+/// The wall clock, which the server expires rows by. No event depends on it.
 pub(super) fn now() -> DateTime<Utc> {
     SystemTime::now().into()
 }

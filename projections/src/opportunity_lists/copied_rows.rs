@@ -19,7 +19,7 @@ const TRAILER: i16 = -1;
 /// Length of an absent value.
 const NULL: i32 = -1;
 
-/// Microseconds from 1970 to 2000, from which the server counts.
+/// Microseconds from 1970 to 2000, the server's epoch.
 const SERVER_EPOCH_MICROS: i64 = 946_684_800_000_000;
 
 /// Type of the elements of `text[]`.

@@ -9,7 +9,7 @@ use super::{
     counter::{CounterDimension, CounterTable, MAX_COUNTED_VALUES, is_counted},
     list_entry::clamp_cents,
     queries::ListReader,
-    selection::{CountedSelection, CounterFilter, ListSelection, column_of},
+    selection::{CountedSelection, CounterFilter, ListSelection, dimension_column},
 };
 
 /// Opportunities that are counted at most where no counter has the number.
@@ -30,15 +30,15 @@ struct ValueCounts {
 }
 
 impl ValueCounts {
-    /// Counts the values of all opportunities that were read, of which some have none.
-    fn of_values(values: Vec<Option<String>>) -> Self {
+    /// Counts the values of all opportunities that were read; some opportunities have no value.
+    fn from_values(values: Vec<Option<String>>) -> Self {
         // What was read decides, also of opportunities without a value: more may follow that have one.
         let exact = values.len() as u64 <= COUNT_LIMIT;
         let mut counts = BTreeMap::<String, u64>::new();
         for value in values.into_iter().flatten() {
             *counts.entry(value).or_default() += 1;
         }
-        Self::of_counts(counts, exact)
+        Self::from_counts(counts, exact)
     }
 
     /// The sum of both.
@@ -47,10 +47,10 @@ impl ValueCounts {
         for (value, count) in &other.rows {
             *counts.entry(value.clone()).or_default() += count;
         }
-        Self::of_counts(counts, self.exact && other.exact)
+        Self::from_counts(counts, self.exact && other.exact)
     }
 
-    fn of_counts(counts: BTreeMap<String, u64>, exact: bool) -> Self {
+    fn from_counts(counts: BTreeMap<String, u64>, exact: bool) -> Self {
         let mut rows: Vec<_> = counts.into_iter().collect();
         // Stable: equal counts stay in the order of their values.
         rows.sort_by_key(|(_, count)| Reverse(*count));
@@ -65,7 +65,7 @@ pub(super) struct ValueTotals {
     pub(super) totals: SelectionTotals,
 }
 
-/// How figures are read from the counters: by the values of some dimensions together, some of which are restricted.
+/// How figures are read from the counters: by the values of several dimensions, with restrictions of some of them.
 pub(super) struct CounterQuery {
     /// In the order of the dimensions, as in the key of a counter.
     parts: BTreeMap<CounterDimension, Option<CounterFilter>>,
@@ -80,7 +80,7 @@ impl CounterQuery {
     }
 
     /// The figures by the values of `dimension` under these filters; `None` if there is no counter for them.
-    pub(super) fn by_value(dimension: CounterDimension, filters: Vec<CounterFilter>) -> Option<Self> {
+    pub(super) fn grouped_by(dimension: CounterDimension, filters: Vec<CounterFilter>) -> Option<Self> {
         Self::new(Some(dimension), filters)
     }
 
@@ -112,7 +112,7 @@ impl CounterQuery {
     }
 
     fn push_select<'a>(&'a self, schema: &str, selected: &str, sql: &mut QueryBuilder<'a, Postgres>) {
-        let table = CounterTable::of_values(self.parts.len());
+        let table = CounterTable::for_value_count(self.parts.len());
         let is_grouped = |dimension: &CounterDimension| Some(*dimension) == self.grouped;
         let grouped = self.parts.keys().position(is_grouped).and_then(|index| KEY_COLUMNS.get(index).copied());
         let value = grouped.map_or("''", |(_, value)| value);
@@ -160,8 +160,8 @@ pub(super) fn read_totals(row: &PgRow) -> Result<SelectionTotals, sqlx::Error> {
 }
 
 impl ListReader<'_> {
-    /// The number of selected opportunities: counters of whole days, and what the index has of the days that a range of
-    /// times selects in part.
+    /// The number of selected opportunities: the counters of whole days, plus the index's entries for days that the
+    /// range of times covers only in part.
     pub(super) async fn count_selection(&mut self, selection: &ListSelection) -> Result<TotalCount, sqlx::Error> {
         let CountedSelection { filters, partial_days } = selection.counted_selection();
         let Some(query) = filters.and_then(CounterQuery::for_total) else {
@@ -194,7 +194,7 @@ impl ListReader<'_> {
         dimensions: &[FacetDimension],
     ) -> Result<Vec<FacetCount>, sqlx::Error> {
         let CountedSelection { filters, partial_days } = selection.counted_selection();
-        let query = |dimension: FacetDimension| CounterQuery::by_value(dimension.into(), filters.clone()?);
+        let query = |dimension: FacetDimension| CounterQuery::grouped_by(dimension.into(), filters.clone()?);
         let queries: Vec<_> = dimensions.iter().map(|dimension| (*dimension, query(*dimension))).collect();
         let uncounted = queries.iter().filter(|(_, query)| query.is_none()).map(|(dimension, _)| *dimension);
         let read_counts = self.count_by_index(selection, uncounted.collect()).await?;
@@ -248,7 +248,7 @@ impl ListReader<'_> {
             return Ok(BTreeMap::new());
         }
         let table = self.client.in_schema("{schema}.opportunities");
-        let columns: Vec<_> = dimensions.iter().map(|dimension| column_of((*dimension).into())).collect();
+        let columns: Vec<_> = dimensions.iter().map(|dimension| dimension_column((*dimension).into())).collect();
         let mut sql = QueryBuilder::new(format!("select {} from {table} where true", columns.join(", ")));
         selection.push_lookup_conditions(&mut sql);
         sql.push(format!(" limit {}", COUNT_LIMIT + 1));
@@ -256,7 +256,7 @@ impl ListReader<'_> {
         let count = |(index, dimension): (usize, FacetDimension)| {
             let values =
                 rows.iter().map(|row| row.try_get::<Option<String>, _>(index)).collect::<Result<Vec<_>, _>>()?;
-            Ok((dimension, ValueCounts::of_values(values)))
+            Ok((dimension, ValueCounts::from_values(values)))
         };
         dimensions.into_iter().enumerate().map(count).collect()
     }
@@ -288,7 +288,7 @@ mod tests {
     #[test]
     fn counts_are_exact_if_all_selected_opportunities_were_read() {
         let counts =
-            |without| ValueCounts::of_values([vec![None; without], vec![Some("SBA".to_owned()); 201]].concat());
+            |without| ValueCounts::from_values([vec![None; without], vec![Some("SBA".to_owned()); 201]].concat());
         let rows = vec![("SBA".to_owned(), 201)];
         assert_eq!(counts(799), ValueCounts { rows: rows.clone(), exact: true });
         assert_eq!(counts(800), ValueCounts { rows, exact: false }, "more may follow that have the value");
@@ -297,7 +297,7 @@ mod tests {
     #[test]
     fn the_number_of_values_is_bounded_and_the_most_frequent_is_first() {
         let values = (0..=MAX_FACET_VALUES).map(|value| Some(value.to_string())).chain([Some("7".to_owned())]);
-        let counts = ValueCounts::of_values(values.collect());
+        let counts = ValueCounts::from_values(values.collect());
         assert_eq!((counts.rows.len(), &counts.rows[0]), (MAX_FACET_VALUES, &("7".to_owned(), 2)));
     }
 }

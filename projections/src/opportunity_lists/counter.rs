@@ -103,7 +103,8 @@ impl CounterKey {
     }
 }
 
-/// A table of counters. Those of three values are apart from the others: programs that do not know them do not add them.
+/// A table of counters. Counters of three values have a separate table, because programs of an earlier release do not
+/// write them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum CounterTable {
     UpToTwoValues,
@@ -114,7 +115,7 @@ impl CounterTable {
     pub(super) const ALL: [Self; 2] = [Self::UpToTwoValues, Self::ThreeValues];
 
     /// The table that has the counters of combinations of this many values.
-    pub(super) fn of_values(count: usize) -> Self {
+    pub(super) fn for_value_count(count: usize) -> Self {
         if count < MAX_COUNTED_VALUES { Self::UpToTwoValues } else { Self::ThreeValues }
     }
 
@@ -147,7 +148,7 @@ impl CounterTable {
     }
 }
 
-/// The values of one opportunity by which it is counted.
+/// The values that one opportunity is counted by.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct CountedValues {
     pub(super) agency: String,
@@ -256,7 +257,7 @@ impl CounterDeltas {
         ];
         let numbered: Vec<_> = present
             .into_iter()
-            .filter_map(|(dimension, value)| value.map(|value| (dimension, self.number_of(dimension, value))))
+            .filter_map(|(dimension, value)| value.map(|value| (dimension, self.assign_number(dimension, value))))
             .collect();
         self.change_counter([0, 0, 0], delta);
         for (index, (one, first)) in numbered.iter().enumerate() {
@@ -283,7 +284,7 @@ impl CounterDeltas {
         delta.cents += change.cents;
     }
 
-    fn number_of(&mut self, dimension: CounterDimension, value: &str) -> ValueNumber {
+    fn assign_number(&mut self, dimension: CounterDimension, value: &str) -> ValueNumber {
         let index = usize::try_from(dimension.number()).unwrap_or_default().saturating_sub(1);
         let Some(numbers) = self.numbers.get_mut(index) else { return 0 };
         if let Some(number) = numbers.get(value) {

@@ -1,6 +1,6 @@
 //! Counts of the values of a dimension.
 
-/// A dimension by which opportunities are counted.
+/// A dimension that opportunities are counted by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum FacetDimension {
     /// The agency's code; the label is its name in its newest notice.

@@ -155,7 +155,7 @@ impl OpportunityLists {
             counters.add(&CountedValues::from_row(&row)?);
         }
         drop(rows);
-        // Rows only: readers see the former counters until all is committed, and nobody waits for a lock.
+        // Rows only: readers see the previous counters until all is committed, and no query waits for a lock.
         for table in CounterTable::ALL {
             let (schema, name, columns) = (self.client.schema(), table.name(), table.copied_columns());
             connection.execute(format!("delete from {schema}.{name}").as_str()).await?;
@@ -198,7 +198,7 @@ impl OpportunityLists {
         let failed = |error| self.client.query_error(error);
         let DeferredIndex { name, table, definition, is_primary_key } = index;
         let mut transaction = self.client.begin_maintenance().await?;
-        // Whoever begins the filling again waits for this transaction, and drops what it has created.
+        // A program that begins the filling again waits for this transaction, and drops what it has created.
         self.client.check_completing(&mut transaction, RowLock::Shared).await?;
         if *is_primary_key {
             let exists = self.client.in_schema(include_str!("sql/primary_key_exists.sql"));

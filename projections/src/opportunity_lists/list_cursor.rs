@@ -30,7 +30,7 @@ pub struct CursorOfAnotherOrder {
     pub list: OpportunityOrder,
 }
 
-/// The orders with their names in tokens, which are those of the API.
+/// The orders with their names in tokens, which are the API's names.
 const ORDER_NAMES: [(OpportunityOrder, &str); 7] = [
     (OpportunityOrder::PostedNewest, "POSTED_NEWEST"),
     (OpportunityOrder::PostedOldest, "POSTED_OLDEST"),

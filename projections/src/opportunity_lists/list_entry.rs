@@ -127,7 +127,7 @@ impl ListEntry {
     }
 }
 
-/// A value of a dimension as it stands in the column `facets`.
+/// A value of a dimension, as in the column `facets`.
 pub(super) fn facet(dimension: CounterDimension, value: &str) -> String {
     format!("{}={value}", dimension.number())
 }

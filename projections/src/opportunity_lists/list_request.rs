@@ -74,13 +74,13 @@ impl OpportunityListRequest {
         self.order
     }
 
-    /// The number of rows that are read: one more than the page has tells whether another page follows.
+    /// The number of rows that are read: one more than the page has, to see whether another page follows.
     pub(super) fn wanted_rows(&self) -> usize {
         self.limit as usize + 1
     }
 
     /// The page of at most [`Self::wanted_rows`] items.
-    pub(super) fn page_of(&self, mut items: Vec<OpportunityItem>, total: Option<TotalCount>) -> OpportunityPage {
+    pub(super) fn build_page(&self, mut items: Vec<OpportunityItem>, total: Option<TotalCount>) -> OpportunityPage {
         let limit = self.limit as usize;
         let has_next = items.len() > limit;
         items.truncate(limit);

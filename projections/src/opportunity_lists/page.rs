@@ -26,7 +26,7 @@ use crate::ListEntry;
 const RANKED_CANDIDATES: u32 = 300;
 
 impl OpportunityLists {
-    /// A page by one statement. `None` if it needs several, or a look at what is selected.
+    /// A page by one statement. `None` if it needs several statements, or depends on what is selected.
     pub(super) async fn fetch_page_by_statement(
         &self,
         request: &OpportunityListRequest,
@@ -70,7 +70,7 @@ impl OpportunityLists {
             None => None,
         };
         let items = rows.iter().map(|row| read_item(row, request.order, None)).collect::<Result<Vec<_>, _>>()?;
-        Ok(Some(request.page_of(items, total)))
+        Ok(Some(request.build_page(items, total)))
     }
 }
 
@@ -95,7 +95,7 @@ impl ListReader<'_> {
         } else {
             self.fetch_sorted(selection, request, total).await?
         };
-        Ok(request.page_of(items, total.filter(|_| request.has_total)))
+        Ok(request.build_page(items, total.filter(|_| request.has_total)))
     }
 
     async fn fetch_sorted(

@@ -9,7 +9,7 @@ use super::{
     selection::{ListSelection, MERGED_VALUES},
 };
 
-/// The columns of an item. A description is read only if it is requested: the server stores a long one apart.
+/// The columns of an item. A description is read only if it is requested: the server stores a long one separately.
 pub(super) fn item_columns(request: &OpportunityListRequest) -> String {
     let description = if request.has_descriptions { "description" } else { "null::text as description" };
     format!(
@@ -53,7 +53,7 @@ impl SortKey {
 pub(super) enum ListPart {
     /// Opportunities that have the value that the list is sorted by.
     WithValue,
-    /// Those that do not have it.
+    /// Opportunities without that value.
     WithoutValue,
 }
 
@@ -69,7 +69,7 @@ pub(super) struct PageQuery<'a> {
 }
 
 impl<'a> PageQuery<'a> {
-    /// The statement for at most so many rows. `total` is the number of selected opportunities, if it was read.
+    /// The statement for at most this many rows. `total` is the number of selected opportunities, if it was read.
     pub(super) fn build(&self, table: &str, rows: usize, total: Option<TotalCount>) -> QueryBuilder<'a, Postgres> {
         let (columns, order_by) = (self.columns, self.order_by());
         let is_small = total.is_some_and(|total| total.exact && total.count <= COUNT_LIMIT);
@@ -89,8 +89,8 @@ impl<'a> PageQuery<'a> {
         sql
     }
 
-    /// The statement for at most so many rows in the order of an index, each with the number of selected opportunities
-    /// from these counters in the column `opportunities`.
+    /// The statement for at most this many rows in the order of an index, each with the number of selected
+    /// opportunities from these counters in the column `opportunities`.
     pub(super) fn build_with_total(
         &self,
         schema: &str,

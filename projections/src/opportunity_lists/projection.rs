@@ -16,7 +16,7 @@ use crate::{
     },
 };
 
-/// The scripts that make the schema of a generation. One that was released is never changed.
+/// The scripts that make the schema of a generation. A released one is never changed.
 const SCHEMA_SCRIPTS: [&str; 2] = [
     include_str!("../../../migrations/lists/0001_opportunity_lists.sql"),
     include_str!("../../../migrations/lists/0002_fast_filling_and_more_counters.sql"),

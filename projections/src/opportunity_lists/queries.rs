@@ -46,7 +46,7 @@ impl OpportunityLists {
         Self { client: self.client.with_schema(schema), ..self.clone() }
     }
 
-    /// Whether the settings name a database of its own, beside the event store's.
+    /// Whether the settings name a separate database beside the event store's.
     pub fn has_own_database(&self) -> bool {
         self.has_own_database
     }
@@ -80,8 +80,8 @@ impl OpportunityLists {
         self.client.mark_complete().await
     }
 
-    /// Returns one page of a list: by one statement where that can be, else in a transaction. Both read one state of the
-    /// list, of which the number of opportunities is, if it is requested.
+    /// Returns one page of a list: by one statement where that can be, else in a transaction. The page and the number
+    /// of opportunities, if requested, are read from one state of the list.
     ///
     /// # Errors
     /// [`QueryError`] when the server is unavailable or refuses the query.

@@ -56,7 +56,7 @@ impl OpportunityLists {
     }
 }
 
-/// Whether the columns that follow from others are what follows from them.
+/// Whether the derived columns agree with the columns that they are derived from.
 fn has_derived_columns(row: &PgRow, entry: &ListEntry) -> Result<bool, sqlx::Error> {
     let terms = format_terms(&entry.title, entry.solicitation_number.as_deref(), entry.description.as_deref());
     Ok(row.try_get::<i16, _>("bucket")? == entry.bucket()

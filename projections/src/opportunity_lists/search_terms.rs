@@ -61,8 +61,8 @@ pub(super) fn collect_terms(
     terms
 }
 
-/// A `tsvector` in the form in which the server returns it, with the words of title and number, of weight A, and those
-/// of the description. Each word has the position at which it occurs first.
+/// A `tsvector` in the form that the server returns: the words of title and number, with weight A, and the words of the
+/// description. Each word has the position of its first occurrence.
 pub(super) fn format_terms(title: &str, number: Option<&str>, description: Option<&str>) -> String {
     let terms = collect_terms(title, number, description);
     let format_term = |(word, TermPosition { position, is_title }): (&String, &TermPosition)| {

@@ -29,7 +29,7 @@ impl ValueRestriction {
 
     /// The column that has the values.
     pub(super) fn column(&self) -> &'static str {
-        column_of(self.dimension)
+        dimension_column(self.dimension)
     }
 }
 
@@ -43,7 +43,7 @@ const DEADLINE_DAY: &str = "case when response_deadline is not null then to_char
     greatest(least(response_deadline at time zone 'UTC', '9999-12-31'), '0001-01-01'), 'YYYY-MM-DD') end";
 
 /// The column of `opportunities`, or the expression, that has the values of a dimension.
-pub(super) fn column_of(dimension: CounterDimension) -> &'static str {
+pub(super) fn dimension_column(dimension: CounterDimension) -> &'static str {
     match dimension {
         CounterDimension::Agency => "agency_code",
         CounterDimension::NoticeType => "notice_type",
@@ -107,7 +107,7 @@ pub(super) struct CountedSelection {
 }
 
 impl ListSelection {
-    /// The restrictions as filters of counters, and what they leave out.
+    /// The restrictions as filters of counters, and the remaining conditions.
     pub(super) fn counted_selection(&self) -> CountedSelection {
         let uncounted = CountedSelection { filters: None, partial_days: vec![] };
         if self.words.is_some() {
@@ -121,7 +121,7 @@ impl ListSelection {
             if range.is_open() {
                 continue;
             }
-            let Some(days) = WholeDays::of_range(range) else { return uncounted };
+            let Some(days) = WholeDays::from_range(range) else { return uncounted };
             // Days that two ranges have in part would be counted twice.
             if !partial_days.is_empty() && !days.rest.is_empty() {
                 return uncounted;
@@ -144,8 +144,8 @@ impl ListSelection {
         self.restrictions.len() + ranges + usize::from(self.words.is_some()) > 1
     }
 
-    /// Whether an index has the selected opportunities in each order of a list, whichever values are selected: all of them,
-    /// or those with some values of one dimension, which are each read by the index.
+    /// Whether an index has the selected opportunities in each order of a list for any selected values: all
+    /// opportunities, or the opportunities with some values of one dimension, where the index is read for each value.
     pub(super) fn is_indexed_in_every_order(&self) -> bool {
         let is_in_one_index = match self.restrictions.as_slice() {
             [] => true,
@@ -155,7 +155,7 @@ impl ListSelection {
         is_in_one_index && self.words.is_none() && self.posted.is_open() && self.deadline.is_open()
     }
 
-    /// Appends all conditions, each after ` and `: those by which all selected rows are found together.
+    /// Appends all conditions, each after ` and `, for finding all selected rows together.
     pub(super) fn push_lookup_conditions<'a>(&'a self, sql: &mut QueryBuilder<'a, Postgres>) {
         if self.restrictions.len() < 2 {
             return self.push_conditions(None, sql);
@@ -175,8 +175,8 @@ impl ListSelection {
         self.push_other_conditions(sql);
     }
 
-    /// Appends all conditions, each after ` and `, without the restriction with the index `except`: those with which an
-    /// index is read in the order of the list.
+    /// Appends all conditions, each after ` and `, without the restriction with the index `except`, for reading an
+    /// index in the order of the list.
     pub(super) fn push_conditions<'a>(&'a self, except: Option<usize>, sql: &mut QueryBuilder<'a, Postgres>) {
         for (index, restriction) in self.restrictions.iter().enumerate() {
             if Some(index) == except {
@@ -226,13 +226,13 @@ struct WholeDays {
 
 impl WholeDays {
     /// `None` if the range has no whole day, or begins or ends in a year that [`counter_day`] may have moved.
-    fn of_range(range: TimeRange) -> Option<Self> {
+    fn from_range(range: TimeRange) -> Option<Self> {
         let mut rest = vec![];
         let from = match range.from {
             None => None,
             Some(from) if from.time() == NaiveTime::MIN => Some(from),
             Some(from) => {
-                let next_day = midnight_of(from).checked_add_signed(TimeDelta::days(1))?;
+                let next_day = start_of_day(from).checked_add_signed(TimeDelta::days(1))?;
                 rest.push(TimeRange { from: Some(from), to: Some(last_time_before(next_day)?) });
                 Some(next_day)
             }
@@ -242,7 +242,7 @@ impl WholeDays {
             None => None,
             Some(to) => {
                 let end = to.checked_add_signed(TimeDelta::microseconds(1))?;
-                let day = midnight_of(end);
+                let day = start_of_day(end);
                 if day != end {
                     rest.push(TimeRange { from: Some(day), to: Some(to) });
                 }
@@ -263,7 +263,7 @@ impl WholeDays {
     }
 }
 
-fn midnight_of(time: DateTime<Utc>) -> DateTime<Utc> {
+fn start_of_day(time: DateTime<Utc>) -> DateTime<Utc> {
     time.date_naive().and_time(NaiveTime::MIN).and_utc()
 }
 
@@ -300,7 +300,7 @@ impl ListSelection {
     }
 }
 
-/// The restriction to sectors, if the prefixes of industry codes are those of whole sectors.
+/// The restriction to sectors, if the prefixes of industry codes cover whole sectors.
 fn sector_restriction(prefixes: &[String]) -> Option<ValueRestriction> {
     let sectors = ValueRestriction::new(CounterDimension::NaicsSector, prefixes)?;
     sectors.values.iter().all(|prefix| prefix.len() == 2).then_some(sectors)
@@ -343,7 +343,7 @@ mod tests {
 
     #[test]
     fn a_range_is_whole_days_and_the_rest() {
-        let days = |from, to| WholeDays::of_range(range(from, to));
+        let days = |from, to| WholeDays::from_range(range(from, to));
         let expected = |from: &str, to: &str, rest: &[(&str, &str)]| {
             let rest = rest.iter().map(|(from, to)| range(from, to)).collect();
             Some(WholeDays { from: from.to_owned(), to: to.to_owned(), rest })

@@ -10,7 +10,7 @@ use super::{
     count::{CounterQuery, ValueTotals, read_totals},
     counter::CounterDimension,
     queries::ListReader,
-    selection::{CountedSelection, ListSelection, column_of},
+    selection::{CountedSelection, ListSelection, dimension_column},
 };
 
 /// Opportunities that are read at most for figures that no counter has.
@@ -53,7 +53,7 @@ impl ListReader<'_> {
     /// Figures over the selected opportunities.
     pub(super) async fn fetch_statistics(&mut self, selection: &ListSelection) -> Result<SelectionStats, sqlx::Error> {
         let CountedSelection { filters, partial_days } = selection.counted_selection();
-        let query = |dimension| CounterQuery::by_value(dimension, filters.clone()?);
+        let query = |dimension| CounterQuery::grouped_by(dimension, filters.clone()?);
         let queries =
             (query(CounterDimension::Agency), query(CounterDimension::NoticeType), query(CounterDimension::PostedDay));
         let figures = match queries {
@@ -78,7 +78,7 @@ impl ListReader<'_> {
     /// Reads the selected rows, up to a bound.
     async fn aggregate_selection(&mut self, selection: &ListSelection) -> Result<ReadFigures, sqlx::Error> {
         let table = self.client.in_schema("{schema}.opportunities");
-        let day = column_of(CounterDimension::PostedDay);
+        let day = dimension_column(CounterDimension::PostedDay);
         let mut sql = QueryBuilder::new(format!(
             "select agency_code, notice_type, day, count(*) as opportunities, \
              count(*) filter (where awards > 0) as awarded, sum(awarded_cents)::text as awarded_cents \

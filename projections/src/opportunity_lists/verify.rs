@@ -77,7 +77,8 @@ impl FoldedOpportunity {
     }
 }
 
-/// The row of an opportunity. `is_derived` says whether the columns that follow from others are what follows from them.
+/// The row of an opportunity. `is_derived` says whether the derived columns agree with the columns that they are
+/// derived from.
 pub(super) fn entry_row(entry: &ListEntry, awards: AwardTotals, is_derived: bool) -> ReadModelRow {
     ReadModelRow::new(ListEntry::TABLE, entry.id.clone(), (entry, awards, is_derived))
 }

@@ -19,7 +19,7 @@ if known < tonumber(ARGV[1]) then redis.call('SET', KEYS[1], ARGV[1], 'EX', ARGV
 return math.max(known, tonumber(ARGV[1]))",
 );
 
-/// Time to live of an invalidation's position, in seconds: longer than that of a response.
+/// Time to live of an invalidation's position, in seconds: longer than a response's.
 const POSITION_TTL_S: u64 = 2 * 60 * 60;
 
 /// Time to live of a response, in seconds.

@@ -74,7 +74,7 @@ impl RowScope {
 pub struct ReadModelRow {
     /// The table, collection or kind of key.
     pub table: &'static str,
-    /// Key of the row, in the form by which an operator looks it up.
+    /// Key of the row, in the form that an operator looks it up by.
     pub key: String,
     /// Hash of all other fields; comparable within one process only.
     pub content: u64,

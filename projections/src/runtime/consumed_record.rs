@@ -238,7 +238,7 @@ mod tests {
     use schemas::registry_client::RegistryConfig;
 
     use super::*;
-    use crate::runtime::error::error_chain;
+    use crate::runtime::error::format_limited_chain;
 
     const COMPLETE_HEADERS: [(&str, &str); 8] = [
         ("position", "42"),
@@ -276,7 +276,7 @@ mod tests {
     #[test]
     fn a_record_without_a_required_header_belongs_to_the_stream_of_its_key() {
         let consumed = ConsumedRecord::from_message(&record(&COMPLETE_HEADERS[1..], b"{}"));
-        let error = error_chain(&consumed.decode_error.unwrap());
+        let error = format_limited_chain(&consumed.decode_error.unwrap());
         assert!(error.contains("at t partition 1 offset 9: header position is missing"), "{error}");
         let event = consumed.event.unwrap();
         assert_eq!((event.aggregate_type.as_str(), event.aggregate_id.as_str()), ("opportunity", "097:X"));
@@ -318,7 +318,7 @@ mod tests {
     async fn decoding_is_unavailable_while_the_registry_is_unreachable() {
         let error = decoded_payload(&[0, 0, 0, 0, 7, 1, 2]).await.unwrap_err();
         assert!(matches!(error, ProjectionError::Unavailable(_)), "{error:?}");
-        assert!(error_chain(&error).contains("for schema 7"), "{}", error_chain(&error));
+        assert!(format_limited_chain(&error).contains("for schema 7"), "{}", format_limited_chain(&error));
     }
 
     #[tokio::test]
@@ -327,9 +327,9 @@ mod tests {
             let error = decoded_payload(value).await.unwrap_err();
             assert!(matches!(error, ProjectionError::Poison(_)), "{error:?}");
             assert!(
-                error_chain(&error).contains("decoding opportunity.awarded 1.0 at position 42"),
+                format_limited_chain(&error).contains("decoding opportunity.awarded 1.0 at position 42"),
                 "{}",
-                error_chain(&error)
+                format_limited_chain(&error)
             );
         }
     }

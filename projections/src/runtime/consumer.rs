@@ -80,7 +80,7 @@ const PAUSE_AFTER: Duration = Duration::from_secs(1);
 pub(super) enum FetchInterruption {
     /// A partition has delivered nothing, or none was assigned, for some time: the caller checks why.
     Silence,
-    /// Shutdown was requested, or nobody takes batches any more.
+    /// Shutdown was requested, or the receiver of batches was dropped.
     Stop,
 }
 
@@ -102,7 +102,7 @@ pub(super) struct BatchConsumer {
     topics: Vec<String>,
     assignment: Arc<PartitionAssignment>,
     recent_ends: Arc<RecentEndOffsets>,
-    /// The version of the assignment under which the forming batch was checked.
+    /// The version of the assignment that the forming batch was checked with.
     checked_version: u64,
     stall_detector: StallDetector,
     next_stall_check: Instant,
@@ -294,7 +294,7 @@ impl BatchConsumer {
         if is_unassigned && self.finds_broker() {
             return Ok(None);
         }
-        // Ends of before an outage may be recent, too: a stall that they show was there before it.
+        // End offsets from before an outage may be recent, too: a stall that they show began before it.
         let max_age = RECENT_ENDS_AGE.min(stall_after / STALL_CHECKS_PER_TIMEOUT);
         let since = now.checked_sub(max_age).unwrap_or(now);
         let recent = self.recent_ends.find(&self.topics, since).filter(|_| !is_unassigned);

@@ -60,9 +60,9 @@ pub struct ConsumerConfig {
     /// projection.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub linger_ms: Option<u64>,
-    /// How long a broker that has no record for a worker may wait for one before it answers, in milliseconds. A record can be
-    /// late by this time: the client library has one request at a time to a broker, and if that one leaves out a partition,
-    /// as one that is assigned or resumed just then, its records wait for the answer.
+    /// How long a broker that has no record for a worker may wait for one before it answers, in milliseconds. A record
+    /// can be late by this time: the client library has one request at a time to a broker. If that request leaves out a
+    /// partition, because it was just assigned or resumed, its records wait for the answer.
     pub fetch_wait_ms: u64,
     /// How long a worker that has received records waits before it asks for more, in milliseconds. If it asked at once, a few
     /// hundred events a second would keep a core busy in broker and workers.

@@ -21,7 +21,7 @@ pub use self::{
 };
 use super::ReadModelGeneration;
 
-/// Access to the runtime's tables in Postgres. Clones share which version of the generation pointer was read last.
+/// Access to the runtime's tables in Postgres. Clones share the latest known version of the generation pointer.
 #[derive(Debug, Clone)]
 pub struct ControlStore {
     pool: PgPool,
@@ -49,7 +49,7 @@ pub enum ControlError {
         /// The generation.
         generation: ReadModelGeneration,
     },
-    /// The generation is not in a state from which the transition is allowed.
+    /// The generation's state does not allow the transition.
     #[error("generation {generation} of {projection} cannot become {to}: it is {found}")]
     InvalidState {
         /// The projection.
@@ -88,10 +88,10 @@ pub(super) fn postgres_error(doing: &'static str) -> impl FnOnce(sqlx::Error) ->
 }
 
 /// First of the two keys of this module's advisory locks (`MHp` and a number). Locks with two keys never collide with
-/// those of the fence, which have one.
+/// the fence's locks, which have one key.
 pub(super) const LOCK_NAMESPACE: i32 = 0x4d48_7001;
 
-/// Begins a transaction. It waits for a lock only so long, because the server process that holds the lock may hang.
+/// Begins a transaction. Its wait for a lock is limited, because the server process that holds the lock may hang.
 const BEGIN: &str = "begin; set local statement_timeout = '90s'; set local lock_timeout = '60s'";
 /// Takes the lock of a generation in shared mode; the keys follow.
 const LOCK_SHARED: &str = "select pg_advisory_xact_lock_shared";
@@ -101,9 +101,9 @@ const LOCK_SHARED_FOR_BATCH: &str = "set local synchronous_commit = off; select 
 const LOCK_EXCLUSIVE: &str = "select pg_advisory_xact_lock";
 
 impl ControlStore {
-    /// Creates a store over the tables that `medhub migrate` creates. The pool must close a connection that is returned with
-    /// an open transaction, as those of the event store do: one whose begin has failed or was cancelled has the lock of a
-    /// generation.
+    /// Creates a store over the tables that `medhub migrate` creates. The pool must close a connection that is returned
+    /// with an open transaction, as the pools of the event store do: a transaction whose begin failed or was cancelled
+    /// holds the lock of a generation.
     pub fn new(pool: PgPool) -> Self {
         Self { pool, pointer_version: Arc::default() }
     }

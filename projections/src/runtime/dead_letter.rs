@@ -107,7 +107,7 @@ pub(super) async fn load_parked_streams(
     rows.iter().map(stream_id_from_row).collect::<Result<_, _>>().map_err(postgres_error("decoding a parked stream"))
 }
 
-/// Returns those of the streams that are still parked, and locks them until the transaction ends.
+/// Returns the streams that are still parked, and locks them until the transaction ends.
 pub(super) async fn lock_parked_streams(
     connection: &mut PgConnection,
     projection: &str,

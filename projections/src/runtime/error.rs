@@ -68,7 +68,7 @@ pub enum RuntimeError {
 const MAX_CHAIN_CHARS: usize = 500;
 
 /// An error and its causes on one line, cut after [`MAX_CHAIN_CHARS`] characters.
-pub(super) fn error_chain(error: &dyn std::error::Error) -> String {
+pub(super) fn format_limited_chain(error: &dyn std::error::Error) -> String {
     let text = format_error_chain(error);
     match text.char_indices().nth(MAX_CHAIN_CHARS) {
         Some((end, _)) => format!("{}…", &text[..end]),
@@ -82,13 +82,16 @@ mod tests {
 
     #[test]
     fn a_long_chain_is_cut() {
-        let text = error_chain(&std::io::Error::other("é".repeat(10_000)));
+        let text = format_limited_chain(&std::io::Error::other("é".repeat(10_000)));
         assert_eq!(text, format!("{}…", "é".repeat(MAX_CHAIN_CHARS)));
     }
 
     #[test]
     fn a_chain_names_every_cause_once() {
         let error = ProjectionError::unavailable(std::io::Error::other("connection refused"));
-        assert_eq!(error_chain(&error), "reaching the read model's store or the schema registry: connection refused");
+        assert_eq!(
+            format_limited_chain(&error),
+            "reaching the read model's store or the schema registry: connection refused"
+        );
     }
 }

@@ -1,4 +1,4 @@
-//! Projections without a read model of their own.
+//! Projections without their own read model.
 
 use std::future::Future;
 
@@ -10,7 +10,7 @@ use super::{
 };
 use crate::QueryError;
 
-/// Passes events on: publishes them, invalidates what depends on them, feeds a queue. What it did cannot be done again,
+/// Passes events on: publishes them, invalidates what depends on them, feeds a queue. Its effects cannot be repeated,
 /// so it has one generation, begins with the events that are recorded after its registration, and is neither rebuilt
 /// nor verified.
 ///

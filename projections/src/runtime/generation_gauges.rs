@@ -4,22 +4,22 @@ use std::{collections::BTreeSet, sync::Arc};
 
 use super::{
     AnyProjection, GenerationState, LagError, ProjectionRuntime, ReadModelGeneration,
-    error::error_chain,
+    error::format_limited_chain,
     worker_metrics::{self, WorkerLabels},
 };
 
-/// The generations whose gauges are set. A gauge keeps its value for as long as the process runs, so those of a generation
-/// that is removed or has failed have to be set to 0.
+/// The generations whose gauges are set. A gauge keeps its value as long as the process runs, so the gauges of a
+/// generation that is removed or has failed have to be set to 0.
 #[derive(Debug, Default)]
 pub(super) struct GenerationGauges {
     shown: BTreeSet<WorkerLabels>,
 }
 
 impl GenerationGauges {
-    /// Measures the generations of these projections. What cannot be measured keeps its value.
+    /// Measures the generations of these projections. A gauge that cannot be measured keeps its value.
     pub(super) async fn update(&mut self, runtime: &ProjectionRuntime, projections: &[Arc<dyn AnyProjection>]) {
         if let Err(error) = self.measure(runtime, projections).await {
-            tracing::debug!(reason = error_chain(&error), "measuring the lag failed");
+            tracing::debug!(reason = format_limited_chain(&error), "measuring the lag failed");
         }
     }
 
@@ -40,9 +40,9 @@ impl GenerationGauges {
                 current.insert(labels);
             }
         }
-        for gone in self.replace_shown(current) {
-            worker_metrics::set_active(&gone, false);
-            worker_metrics::set_lag(&gone, 0, Some(0.0));
+        for removed in self.replace_shown(current) {
+            worker_metrics::set_active(&removed, false);
+            worker_metrics::set_lag(&removed, 0, Some(0.0));
         }
         match runtime.measure_lags(projections).await {
             Ok(lags) => {
@@ -60,7 +60,7 @@ impl GenerationGauges {
             }
             // Nothing can be consumed, so the generations get older: that is known without the broker.
             Err(LagError::Kafka(error)) => {
-                tracing::debug!(reason = error_chain(&*error), "records on the topics not counted");
+                tracing::debug!(reason = format_limited_chain(&*error), "counting the records on the topics failed");
                 for build in generations {
                     if build.state == GenerationState::Following
                         && let Some(projection) = find_projection(projections, &build.projection)
@@ -77,11 +77,11 @@ impl GenerationGauges {
         }
     }
 
-    /// Remembers the generations whose gauges are set now, and returns those that are gone.
+    /// Remembers the generations whose gauges are set now, and returns the ones that no longer exist.
     fn replace_shown(&mut self, current: BTreeSet<WorkerLabels>) -> Vec<WorkerLabels> {
-        let gone = self.shown.difference(&current).copied().collect();
+        let removed = self.shown.difference(&current).copied().collect();
         self.shown = current;
-        gone
+        removed
     }
 
     fn find_shown(&self, projection: &str, generation: ReadModelGeneration) -> Option<WorkerLabels> {

@@ -25,7 +25,7 @@ pub struct GenerationLag {
     pub state: GenerationState,
     /// Number of records on its topics that it has not consumed, with beacons.
     pub records: u64,
-    /// Position up to which all events are applied or parked.
+    /// The position up to which all events are applied or parked.
     pub position: u64,
 }
 

@@ -45,7 +45,7 @@ pub trait Projection: Clone + Send + Sync + 'static {
     #[must_use]
     fn with_generation(&self, generation: ReadModelGeneration) -> Self;
 
-    /// A handle to the same generation that may copy what is expensive to compute from the generation `active`.
+    /// A handle to the same generation that may copy values that are expensive to compute from the generation `active`.
     #[must_use]
     fn with_copy_source(&self, _active: ReadModelGeneration) -> Self {
         self.clone()
@@ -92,7 +92,7 @@ pub trait Projection: Clone + Send + Sync + 'static {
     /// [`QueryError`] when the store is unavailable or refuses.
     fn prepare(&self) -> impl Future<Output = Result<(), QueryError>> + Send;
 
-    /// Creates what this generation is stored in, for a rebuild: it is filled from the log and read by nobody until
+    /// Creates this generation's tables or keys for a rebuild: it is filled from the log, and no query reads it before
     /// [`Self::end_fill`]. Idempotent.
     ///
     /// # Errors
@@ -134,8 +134,8 @@ pub trait Projection: Clone + Send + Sync + 'static {
     /// [`QueryError`] when the store does not answer, or its data cannot be decoded.
     fn read_back(&self, scope: &VerifyScope) -> impl Future<Output = Result<Vec<ReadModelRow>, QueryError>> + Send;
 
-    /// A scan of the rows of these scopes, if the store goes through all rows in order to find those of some buckets. A
-    /// long log is then compared with one scan, instead of one [`Self::read_back`] for each part.
+    /// A scan of the rows of these scopes, if the store has to read all rows to find the rows of some buckets. A long
+    /// log is then compared with one scan, instead of one [`Self::read_back`] for each part.
     fn scan_store(&self, _scopes: ScopeSelection) -> Option<Box<dyn RowScan>> {
         None
     }
@@ -147,7 +147,7 @@ pub enum FetchStrategy {
     /// It collects events for [`ConsumerConfig::fetch_pause_ms`](super::ConsumerConfig::fetch_pause_ms) after each answer:
     /// for contexts with many events, which would otherwise cost a request each.
     Collect,
-    /// It delivers each event at once: for contexts with few events. Costs the least while idle.
+    /// It delivers each event at once: for contexts with few events, and cheapest while idle.
     AtOnce,
 }
 

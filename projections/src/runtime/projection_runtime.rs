@@ -27,7 +27,7 @@ pub struct ProjectionRuntime {
     pub(super) fill_writes: Arc<Semaphore>,
     /// Partition counts fetched so far: the count is fixed for the life of a topic.
     known_partitions: Arc<Mutex<PartitionCounts>>,
-    /// Those that the lag was measured with last.
+    /// The end offsets of the latest measurement of the lag.
     pub(super) recent_ends: Arc<RecentEndOffsets>,
 }
 

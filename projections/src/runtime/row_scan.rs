@@ -16,7 +16,7 @@ pub trait RowScan: Send {
     /// Whether a row that did not change may be returned more than once.
     fn repeats_rows(&self) -> bool;
 
-    /// The number of keys from which on reading all rows of a scope costs less than [`Self::read_rows`].
+    /// The number of keys above which reading all rows of a scope costs less than [`Self::read_rows`].
     fn key_limit(&self) -> usize;
 
     /// The rows with these keys, as they are stored now, and perhaps others.

@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     AnyProjection, GenerationRecord, GenerationState, ProjectionRuntime, RuntimeError, StatusReader, Worker,
-    error::error_chain, generation_gauges::GenerationGauges,
+    error::format_limited_chain, generation_gauges::GenerationGauges,
 };
 
 /// Time between two reads of the generations.
@@ -99,7 +99,7 @@ impl Supervisor {
             Ok(builds) => builds,
             Err(error) => {
                 // Running workers continue, and report the outage of Postgres themselves.
-                tracing::debug!(reason = error_chain(&error), "reading generations failed");
+                tracing::debug!(reason = format_limited_chain(&error), "reading generations failed");
                 return;
             }
         };
@@ -143,7 +143,7 @@ impl Supervisor {
             {
                 tracing::debug!(
                     projection.name = projection.name(),
-                    reason = error_chain(&error),
+                    reason = format_limited_chain(&error),
                     "active generation not published, retrying"
                 );
                 return last_published;
@@ -152,8 +152,9 @@ impl Supervisor {
         Some(pointer.version)
     }
 
-    /// Begins to apply what an older release has parked, unless the last time is still under way. A stream may have so many
-    /// events that it takes minutes, in which workers must be started and stopped. What fails is tried again the next time.
+    /// Begins to apply what an older release has parked, unless the last time is still under way. A stream may have so
+    /// many events that redriving takes minutes; workers must be started and stopped meanwhile. What fails is tried
+    /// again the next time.
     fn begin_redrive(&self, redrives: &mut JoinSet<()>) {
         while redrives.try_join_next().is_some() {}
         if !redrives.is_empty() {
@@ -163,7 +164,7 @@ impl Supervisor {
         let (runtime, projections) = (self.runtime.clone(), self.projections.clone());
         redrives.spawn(async move {
             if let Err(error) = runtime.redrive_known_events(&projections).await {
-                tracing::debug!(reason = error_chain(&error), "redriving parked streams failed, retrying");
+                tracing::debug!(reason = format_limited_chain(&error), "redriving parked streams failed, retrying");
             }
         });
     }

@@ -57,7 +57,7 @@ pub struct VerifyProgress {
     /// Positions of the log compared so far; each counts twice if there are several passes. They begin again when the log is
     /// read once more, for totals that have changed during a scan.
     pub position: u64,
-    /// Positions to compare in total, counted likewise.
+    /// Positions to compare in total, counted in the same way.
     pub end: u64,
     /// Rows read from the store so far.
     pub rows: u64,
@@ -187,7 +187,7 @@ impl ProjectionRuntime {
     }
 
     /// The topic and partition of an event.
-    pub(super) fn topic_partition_of(
+    pub(super) fn find_topic_partition(
         &self,
         event: &RawEnvelope,
         partitions: &PartitionCounts,

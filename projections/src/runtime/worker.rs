@@ -40,7 +40,7 @@ use super::{
         BatchConsumer, ConsumerStall, ConsumerSubscription, FetchInterruption, FetchedBatch, PartitionAssignment,
         StalledPartition,
     },
-    error::error_chain,
+    error::format_limited_chain,
     worker_metrics,
     worker_status::StatusWriter,
 };
@@ -59,7 +59,7 @@ pub struct Worker {
 /// State that a worker caches between batches; reloaded from Postgres when the assigned partitions change.
 #[derive(Default)]
 pub(super) struct PartitionAssignmentState {
-    /// The assignment version for which it was loaded; 0 before the first load and after a failed batch.
+    /// The assignment version that it was loaded for; 0 before the first load and after a failed batch.
     assignment_version: u64,
     checkpoint: Checkpoint,
     /// Streams with dead letters; may be outdated, since another process may have redriven some.
@@ -117,7 +117,7 @@ impl Worker {
         let heartbeat_task = heartbeat::spawn_heartbeat(&worker.runtime.control, worker.status.reader());
         let (fetched, to_prepare) = mpsc::channel(slots);
         let (prepared, to_write) = mpsc::channel(slots);
-        // A thread of its own, because a revocation of partitions blocks it until the batches in flight have ended.
+        // A separate thread, because a revocation of partitions blocks it until the batches in flight have ended.
         let fetching = tokio::task::spawn_blocking({
             let (worker, shutdown, runtime) = (Arc::clone(&worker), shutdown.clone(), Handle::current());
             move || runtime.block_on(worker.fetch_batches(consumer, &fetched, &shutdown))
@@ -228,7 +228,7 @@ impl Worker {
     }
 
     fn report_failure(&self, error: &BatchError, state: WorkerState) {
-        let reason = error_chain(error);
+        let reason = format_limited_chain(error);
         if self.status.record_failure(state, reason.clone()) {
             tracing::warn!(
                 projection.name = self.projection.name(),

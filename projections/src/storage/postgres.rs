@@ -1,4 +1,4 @@
-//! `Postgres` as a storage of read models: a schema for each generation, and connections of their own.
+//! `Postgres` as a storage of read models: a schema for each generation, and separate connections.
 
 mod config;
 mod errors;

@@ -12,7 +12,7 @@ impl fmt::Debug for RedactedUrl<'_> {
             return f.write_str(self.0);
         };
         if rest.contains("://") {
-            // A list of URLs, each of which may have a password.
+            // A list of URLs; each of them may contain a password.
             return write!(f, "{scheme}://***");
         }
         match rest[..authority_end(rest)].rfind('@') {

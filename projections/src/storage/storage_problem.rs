@@ -1,6 +1,6 @@
 //! A problem of a store that answers.
 
-/// What is wrong with a store as it is set up, although it answers: its servers, or what it holds, do not fit the settings.
+/// A problem of a store that answers: its servers, or its content, do not fit the settings.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StorageProblem {
     /// Description, with what to do about it.

@@ -1,4 +1,4 @@
-//! How long a worker waits between two small batches, so that writing them leaves time to others.
+//! The pause between two small batches, so that writing them leaves processor time to others.
 
 use std::{
     sync::atomic::{AtomicU64, Ordering},
@@ -8,10 +8,10 @@ use std::{
 /// The time from one batch to the next is at least this many times as long as a batch took recently.
 const PAUSE_FACTOR: u32 = 2;
 
-/// The longest pause is this many times the linger, within [`LONGEST_PAUSES`].
+/// The longest pause is the linger times this, within [`LONGEST_PAUSES`].
 const LINGERS: u32 = 5;
 
-/// The least and the most that the longest pause may be: also on a busy machine an event waits no longer for its batch.
+/// Lower and upper bound of the longest pause, so that even on a busy machine an event waits no longer for its batch.
 const LONGEST_PAUSES: [Duration; 2] = [Duration::from_millis(50), Duration::from_millis(250)];
 
 /// Share of the newest batch in the average: a single slow one, such as a commit that waited for the disk, has little effect.

@@ -2,7 +2,7 @@
 
 use crate::runtime::{BatchLimits, ConsumerConfig, FetchStrategy};
 
-/// Number of queued records from which on a consumer with [`FetchStrategy::AtOnce`] pauses; the client library's default.
+/// Number of queued records at which a consumer with [`FetchStrategy::AtOnce`] pauses; the client library's default.
 const QUEUED_RECORDS: u64 = 100_000;
 
 /// How long a full queue stops fetching, in milliseconds. With the client library's default, 1,000, a worker that empties its

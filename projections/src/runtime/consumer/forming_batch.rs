@@ -17,7 +17,8 @@ const BEACON_LINGER: Duration = Duration::from_millis(20);
 /// Records that a consumer hands over together, at least one.
 pub(in crate::runtime) struct FetchedBatch {
     pub(in crate::runtime) records: Vec<ConsumedRecord>,
-    /// The version of the assignment when it was handed over: at least that under which its records were consumed.
+    /// The version of the assignment when it was handed over: not older than the version that its records were consumed
+    /// with.
     pub(in crate::runtime) assignment_version: u64,
     /// Dropped with the batch.
     pub(in crate::runtime) slot: BatchSlot,

@@ -36,7 +36,7 @@ struct AssignmentState {
     batches_in_flight: usize,
     /// The applied offsets of assigned partitions.
     applied: NextOffsets,
-    /// Those that are not committed yet.
+    /// The applied offsets that are not committed yet.
     pending: NextOffsets,
 }
 
@@ -99,8 +99,8 @@ impl PartitionAssignment {
         self.version.send_modify(|version| *version += 1);
     }
 
-    /// Removes revoked partitions, and waits until the batches in flight have ended: those that are being written are
-    /// completed, all others drop what belongs to these partitions. Returns the applied offsets of these partitions that
+    /// Removes revoked partitions, and waits until the batches in flight have ended: batches that are being written are
+    /// completed, all others drop the records of these partitions. Returns the applied offsets of these partitions that
     /// are not committed; `None` when the batches have not ended within `max_wait`.
     ///
     /// Blocks the calling thread, which must be none of the runtime's.
@@ -136,14 +136,14 @@ impl PartitionAssignment {
         self.permits.available_permits() > 0
     }
 
-    /// Counts a batch as in flight until the slot is dropped. Not part of waiting for the permit: a revocation, during
-    /// which nobody takes the permit, would wait for it.
+    /// Counts a batch as in flight until the slot is dropped. Not part of waiting for the permit: a revocation, when no
+    /// task takes the permit, would wait for it.
     pub(super) fn open_slot(self: &Arc<Self>, permit: OwnedSemaphorePermit) -> BatchSlot {
         self.state().batches_in_flight += 1;
         BatchSlot { assignment: Arc::clone(self), _permit: permit }
     }
 
-    /// Records the offsets after an applied batch, so that the consumer commits them. Those of partitions that are no
+    /// Records the offsets after an applied batch, so that the consumer commits them. Offsets of partitions that are no
     /// longer assigned are left out: their new owner may have committed higher ones.
     pub(in crate::runtime) fn record_applied(&self, next_offsets: NextOffsets) {
         let mut state = self.state();

@@ -1,4 +1,4 @@
-//! Fetches partition counts and end offsets from the broker, and commits the offsets from which a generation continues
+//! Fetches partition counts and end offsets from the broker, and commits the offsets that a generation continues from
 //! after it was filled from the log.
 
 use std::{collections::BTreeMap, time::Duration};
@@ -59,7 +59,7 @@ pub(in crate::runtime) async fn fetch_end_offsets(
         if partitions.count() == 0 {
             return Ok(EndOffsets::new());
         }
-        // One request to each broker. In the place of a time it has the code for the end.
+        // One request to each broker, with the code for the end instead of a time.
         let found = consumer.offsets_for_times(partitions, BROKER_TIMEOUT)?;
         let mut ends = EndOffsets::new();
         for element in found.elements() {

@@ -1,5 +1,5 @@
-//! The end offsets that the lag was measured with last, so that the workers' checks for stalled partitions need no clients
-//! of Kafka of their own.
+//! The end offsets of the latest measurement of the lag, so that the workers' checks for stalled partitions need no
+//! further Kafka clients.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -9,16 +9,16 @@ use std::{
 
 use super::{EndOffsets, stall_detector::TopicPartition};
 
-/// The newest end offset of each partition that this process has fetched, and when. Partitions grow, so that with older ends a
-/// stall is found later, but none is found that is not there. After a topic was created anew, or has lost records, a worker may
-/// rejoin its group once without need.
+/// The newest end offset of each partition that this process has fetched, and when. Partitions grow, so that with older
+/// ends a stall is found later, but none is found that is not there. After a topic was created again, or has lost
+/// records, a worker may rejoin its group once without need.
 #[derive(Debug, Default)]
 pub(in crate::runtime) struct RecentEndOffsets {
     latest: Mutex<BTreeMap<TopicPartition, (i64, Instant)>>,
 }
 
 impl RecentEndOffsets {
-    /// Records what a request of the time `fetched_at` has returned, instead of all that is known of the same topics.
+    /// Records the result of a request at the time `fetched_at`; it replaces everything known about the same topics.
     pub(in crate::runtime) fn record(&self, ends: &EndOffsets, fetched_at: Instant) {
         let topics: BTreeSet<&String> = ends.keys().map(|(topic, _)| topic).collect();
         let recorded = ends.iter().map(|(partition, end)| (partition.clone(), (*end, fetched_at)));
@@ -59,7 +59,7 @@ mod tests {
         assert_eq!(recent.find(&topics(&["one", "three"]), first), None);
         assert_eq!(recent.find(&topics(&["one", "two"]), second), None);
         assert_eq!(recent.find(&topics(&["two"]), second), Some(ends("two", 7)));
-        // The topic was created anew with fewer partitions.
+        // The topic was created again with fewer partitions.
         recent.record(&EndOffsets::from([(("three".to_owned(), 0), 1), (("three".to_owned(), 1), 1)]), first);
         recent.record(&ends("three", 2), second);
         assert_eq!(recent.find(&topics(&["three"]), second), Some(ends("three", 2)));

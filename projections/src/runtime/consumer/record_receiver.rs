@@ -9,9 +9,9 @@ use tokio::time::{Instant, sleep_until};
 use super::rebalance_listener::RebalanceListener;
 use crate::runtime::{consumed_record::ConsumedRecord, worker_status::StatusWriter};
 
-/// How long a record that had to be waited for stays in the client library's queue after it has arrived. Meanwhile the library
-/// decides, for one partition after the other, that they all pause. If the queue became empty in between, it would ask at
-/// once for the records of some partitions, and for those of the others not before that request is answered.
+/// How long a record that had to be waited for stays in the client library's queue after it has arrived. Meanwhile the
+/// library decides, for one partition after the other, that they all pause. If the queue became empty in between, it
+/// would request records of some partitions at once, and of the others only after that request is answered.
 const FETCH_DECISION_DELAY: Duration = Duration::from_millis(1);
 
 /// Receives the records of one consumer.
@@ -57,8 +57,8 @@ impl RecordReceiver {
     }
 }
 
-/// Delays what is received from a queue that was found empty. It outlives the futures that receive, which are dropped whenever
-/// the consumer does something else.
+/// Delays records that arrive in an empty queue. It outlives the futures that receive, which are dropped whenever the
+/// consumer does something else.
 #[derive(Debug, Default)]
 struct ReceiveDelay {
     /// Whether the queue was empty when it was last looked at.
@@ -68,7 +68,7 @@ struct ReceiveDelay {
 }
 
 impl ReceiveDelay {
-    /// Takes what is received: at once while the queue has more, else [`FETCH_DECISION_DELAY`] after the arrival.
+    /// Takes received records: at once while the queue has more, else [`FETCH_DECISION_DELAY`] after their arrival.
     async fn receive<T>(&mut self, receiving: impl Future<Output = T>) -> T {
         tokio::pin!(receiving);
         loop {

@@ -44,7 +44,7 @@ pub(in crate::runtime) struct StallDetector {
     unassigned_since: Option<Instant>,
     /// The next offsets of the partitions that had records and were silent when they were last checked.
     suspected: BTreeMap<TopicPartition, i64>,
-    /// End offsets for which the group was rejoined; it is rejoined once for each.
+    /// End offsets at the last rejoining of the group; it is rejoined once for each.
     handled_ends: BTreeMap<TopicPartition, i64>,
 }
 

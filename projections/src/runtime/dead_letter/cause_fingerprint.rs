@@ -10,7 +10,7 @@ pub(in crate::runtime) fn cause_fingerprint(event_type: &str, reason: &str) -> S
     hash.simple().to_string().chars().take(8).collect()
 }
 
-/// Removes from a reason what differs from event to event: words with a digit in them, and quoted parts.
+/// Removes the parts of a reason that differ between events: words with a digit in them, and quoted parts.
 fn normalize_reason(reason: &str) -> String {
     let mut in_quotes = false;
     let mut words = vec![];

@@ -1,7 +1,7 @@
-//! Redrives what an older release has parked because it did not know the event.
+//! Redrives events that an older release has parked because it did not know them.
 //!
-//! During a roll-out workers of both releases consume. An event of the newer one that reaches an older worker is parked with
-//! its stream; a newer worker applies it, so that nothing of a roll-out waits for an operator.
+//! During a roll-out workers of both releases consume. An older worker parks an event of the newer release with its
+//! stream; a newer worker applies it, so that no event of a roll-out waits for an operator.
 
 use std::sync::Arc;
 
@@ -23,7 +23,7 @@ impl ProjectionRuntime {
     pub async fn redrive_known_events(&self, projections: &[Arc<dyn AnyProjection>]) -> Result<usize, RedriveError> {
         let (mut redriven, mut outcome) = (0, Ok(()));
         for projection in projections {
-            match self.redrive_known_events_of(projection.as_ref()).await {
+            match self.redrive_projection(projection.as_ref()).await {
                 Ok(streams) => redriven += streams,
                 Err(error) => outcome = outcome.and(Err(error)),
             }
@@ -31,7 +31,7 @@ impl ProjectionRuntime {
         outcome.map(|()| redriven)
     }
 
-    async fn redrive_known_events_of(&self, projection: &dyn AnyProjection) -> Result<usize, RedriveError> {
+    async fn redrive_projection(&self, projection: &dyn AnyProjection) -> Result<usize, RedriveError> {
         let mut redriven = 0;
         for parked in self.find_streams_unknown_before(projection.name()).await? {
             let outcome = match self.redrive(projection, &parked).await {

@@ -13,7 +13,7 @@ use crate::runtime::{
     AnyProjection, ControlError, ProjectionError, ProjectionRuntime,
     consumed_record::{ConsumedRecord, RawRecord, decode_payload},
     control_store::postgres_error,
-    error::error_chain,
+    error::format_limited_chain,
 };
 
 /// Why a stream could not be redriven, or its first event could not be dropped. The stream is unchanged.
@@ -90,7 +90,7 @@ impl ProjectionRuntime {
                     return Err(RedriveError::Unavailable { projection: parked.projection.clone(), source });
                 }
                 Err(reason @ (ProjectionError::Rejected(_) | ProjectionError::Poison(_))) => {
-                    let reason = error_chain(&reason);
+                    let reason = format_limited_chain(&reason);
                     record_attempt(&mut transaction, parked, letter, &reason).await?;
                     outcome.blocked_by = Some((letter.position, reason));
                     break;
@@ -128,7 +128,7 @@ impl ProjectionRuntime {
                     return Err(RedriveError::Unavailable { projection: parked.projection.clone(), source });
                 }
                 Err(reason @ (ProjectionError::Rejected(_) | ProjectionError::Poison(_))) => {
-                    outcome.blocked_by = Some((letter.position, error_chain(&reason)));
+                    outcome.blocked_by = Some((letter.position, format_limited_chain(&reason)));
                     break;
                 }
             }
@@ -145,7 +145,7 @@ impl ProjectionRuntime {
             Ok(event) => decode_payload(&event, &letter.value, &self.registry).await,
             Err(error) => Err(ProjectionError::poison(error)),
         };
-        payload.map_err(|error| error_chain(&error))
+        payload.map_err(|error| format_limited_chain(&error))
     }
 
     async fn redrive_dead_letter(

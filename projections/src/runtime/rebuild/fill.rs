@@ -80,7 +80,7 @@ impl ProjectionRuntime {
             while let Some(LogBatch { events: batch, watermark }) = cursor.read_next_batch().await? {
                 read = FillPosition { position: watermark, events: read.events + batch.len() as u64 };
                 let records = batch.into_iter().filter_map(|event| {
-                    let (topic, partition) = self.topic_partition_of(&event, &partitions)?;
+                    let (topic, partition) = self.find_topic_partition(&event, &partitions)?;
                     Some(ConsumedRecord::from_log(topic, partition, event))
                 });
                 lanes.distribute(records, read).await.map_err(lane_error)?;

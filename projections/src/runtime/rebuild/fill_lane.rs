@@ -18,8 +18,8 @@ use crate::runtime::{
 /// Number of lanes of a part that write concurrently.
 const LANE_COUNT: usize = 3;
 
-/// The log is read in portions, of which a lane applies so many together. It begins with those that are there, while the
-/// others are read, and waits for a full batch from then on, until the log ends: stores handle few large batches better.
+/// The log is read in portions; a lane applies this many of them together. It begins with the first portions while the
+/// others are read, and then waits for full batches until the log ends: stores handle few large batches better.
 pub(super) const PORTIONS_PER_BATCH: usize = 8;
 
 /// Consecutive failures after which filling ends with an error; the next rebuild resumes it.
@@ -103,7 +103,7 @@ impl FillLanes {
         end: FillPosition,
     ) -> Result<(), LaneError> {
         let records = records.into_iter();
-        // Streams are distributed evenly, give or take. Records are large: shares that grow would copy them.
+        // Streams are distributed roughly evenly. Records are large: shares that grow would copy them.
         let per_lane = records.size_hint().1.unwrap_or_default() / LANE_COUNT;
         let empty_share = |_: &FillLane| Vec::with_capacity(per_lane + per_lane / 8);
         let mut shares: Vec<Vec<ConsumedRecord>> = self.lanes.iter().map(empty_share).collect();
@@ -219,7 +219,7 @@ async fn apply_lane(
                 return Err(LaneError::Batch(error));
             }
             tracing::warn!(
-                reason = crate::runtime::error::error_chain(&error),
+                reason = crate::runtime::error::format_limited_chain(&error),
                 "applying a batch of a rebuild failed, retrying"
             );
             tokio::select! {

@@ -72,7 +72,7 @@ impl ProjectionRuntime {
     }
 
     /// Commits the saved end offsets for the generation's consumer group, and moves the generation to the state
-    /// `following`, in which workers run it.
+    /// `following`, so that workers run it.
     pub(super) async fn hand_over_to_kafka(
         &self,
         id: i64,

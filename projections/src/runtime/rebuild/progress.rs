@@ -29,7 +29,7 @@ impl RebuildPhase {
         }
     }
 
-    /// The phases from which this one may be entered. It includes itself, because a phase begins again after a crash.
+    /// The phases that may precede this one. It includes itself, because a phase begins again after a crash.
     pub(super) fn allowed_predecessors(self) -> [Self; 3] {
         match self {
             Self::Filling => [Self::Filling; 3],

@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::runtime::{
-    ControlError, ControlStore, control_store::postgres_error, error::error_chain, worker::host_and_pid,
+    ControlError, ControlStore, control_store::postgres_error, error::format_limited_chain, worker::host_and_pid,
 };
 
 /// Name of the lease.
@@ -60,7 +60,7 @@ impl RebuildLease {
         Ok(Self { control: control.clone(), epoch, stop, renewal_task, lost })
     }
 
-    /// Begins a transaction in which the lease is held: no other process can take it before the transaction ends.
+    /// Begins a transaction that holds the lease: no other process can take it before the transaction ends.
     ///
     /// # Errors
     /// [`ControlError::LeaseLost`] when another process has taken it.
@@ -125,7 +125,9 @@ impl RebuildLeaseRenewal {
                     return self.lost.cancel();
                 }
                 // An expired lease is harmless: every change checks the epoch.
-                Err(error) => tracing::warn!(reason = error_chain(&error), "renewing the rebuild lease failed"),
+                Err(error) => {
+                    tracing::warn!(reason = format_limited_chain(&error), "renewing the rebuild lease failed");
+                }
             }
         }
     }

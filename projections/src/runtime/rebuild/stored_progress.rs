@@ -1,4 +1,4 @@
-//! The stored progress of rebuilds, from which an interrupted one resumes.
+//! The stored progress of rebuilds; an interrupted rebuild resumes from it.
 
 use std::sync::Arc;
 
@@ -123,7 +123,7 @@ impl ProjectionRuntime {
     /// Saves the error of a rebuild. The rebuild can be resumed unless its generation differs from the log; a switched
     /// one stays switched.
     pub(super) async fn save_rebuild_error(&self, id: i64, error: &RebuildError, lease: &RebuildLease) {
-        let reason = crate::runtime::error::error_chain(error);
+        let reason = crate::runtime::error::format_limited_chain(error);
         let saving = async {
             let mut transaction = lease.begin_transaction().await?;
             if matches!(error, RebuildError::Differs { .. }) {
@@ -139,7 +139,10 @@ impl ProjectionRuntime {
             transaction.commit().await.map_err(postgres_error("saving the error of a rebuild"))
         };
         if let Err(error) = saving.await {
-            tracing::warn!(reason = crate::runtime::error::error_chain(&error), "saving the error of a rebuild failed");
+            tracing::warn!(
+                reason = crate::runtime::error::format_limited_chain(&error),
+                "saving the error of a rebuild failed"
+            );
         }
     }
 

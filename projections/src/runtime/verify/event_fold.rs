@@ -89,7 +89,7 @@ impl EventFold<'_> {
 
     async fn apply_events(&mut self, events: &[RawEnvelope]) {
         for event in events {
-            let Some(partition) = self.runtime.topic_partition_of(event, self.partitions) else { continue };
+            let Some(partition) = self.runtime.find_topic_partition(event, self.partitions) else { continue };
             for comparison in &mut *self.comparisons {
                 comparison.apply_event(event, &partition);
             }

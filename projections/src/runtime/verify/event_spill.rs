@@ -1,8 +1,8 @@
 //! Events in temporary files, one file for each further pass of a comparison.
 //!
-//! Folding all streams at once would need memory for the whole log, and reading the log once for each pass would cost the
-//! square of its length. So the log is read once: the first pass folds its own events meanwhile, and those of the other
-//! passes are written to files, as a hash join does with partitions that do not fit into memory.
+//! Folding all streams at once would need memory for the whole log, and reading the log once for each pass would cost
+//! the square of its length. So the log is read once: the first pass folds its own events meanwhile, and the events of
+//! the other passes are written to files, as a hash join does with partitions that do not fit into memory.
 
 use std::io;
 

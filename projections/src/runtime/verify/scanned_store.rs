@@ -13,8 +13,8 @@ use crate::runtime::{RowScan, ScopeSelection, VerifyScope};
 /// The rows of a scan, each pass's in a file.
 ///
 /// Workers wrote meanwhile, so a row may be older than the events that its store had applied at the end of the scan. A
-/// row about a stream that is as these events say is right: its content says which event was the last one. One that
-/// differs has to be read again, and so have totals that the events of that time have changed.
+/// row about a stream that is as these events say is right: its content says which event was the last one. A row that
+/// differs has to be read again, as do totals that events have changed during the scan.
 pub(super) struct ScannedStore {
     pub(super) scan: Box<dyn RowScan>,
     /// What the store had applied when the scan began.

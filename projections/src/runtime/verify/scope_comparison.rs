@@ -13,7 +13,7 @@ use crate::{
     QueryError,
     runtime::{
         AnyProjection, ControlStore, ReadModelFold, ReadModelGeneration, ReadModelRow, RowKey, RowScan, VerifyScope,
-        control_store::postgres_error, error::error_chain,
+        control_store::postgres_error, error::format_limited_chain,
     },
 };
 
@@ -96,7 +96,7 @@ impl ScopeComparison {
     }
 
     /// Reads the rows with these keys again, while no worker writes to the store. All rows of the scope, if that costs less.
-    pub(super) async fn read_again(
+    pub(super) async fn reread_rows(
         compared: ComparedGeneration<'_>,
         scope: &VerifyScope,
         scan: &mut dyn RowScan,
@@ -106,8 +106,8 @@ impl ScopeComparison {
             return Self::read(compared, scope).await;
         }
         let fold = compared.projection.fold(scope);
-        let asked: Vec<_> = keys.iter().cloned().collect();
-        let (applied, mut rows) = compared.read_locked(scan.read_rows(&asked)).await?;
+        let row_keys: Vec<_> = keys.iter().cloned().collect();
+        let (applied, mut rows) = compared.read_locked(scan.read_rows(&row_keys)).await?;
         rows.retain(|row| keys.contains(&RowKey::from(row.clone())));
         Ok(Self { rows, keys: Some(keys), ..Self::new(fold, scope, Arc::new(applied)) })
     }
@@ -126,7 +126,7 @@ impl ScopeComparison {
         if self.includes_event(event, partition)
             && let Err(error) = self.fold.apply_event(event)
         {
-            self.unreadable.push(Difference::unreadable(event, &error_chain(&error)));
+            self.unreadable.push(Difference::unreadable(event, &format_limited_chain(&error)));
         }
     }
 
@@ -154,8 +154,8 @@ impl ScopeComparison {
         compare_rows(expected, self.rows)
     }
 
-    /// The keys of the rows of a scan to read again: those that differ, and totals that have changed during the scan. One
-    /// that was wrong may be what another event has made of the right one meanwhile.
+    /// The keys of the rows of a scan to read again: those that differ, and totals that have changed during the scan. A
+    /// wrong total may have become equal to the right one by another event meanwhile.
     pub(super) fn into_uncertain_keys(self) -> HashSet<RowKey> {
         let expected = self.fold.expected_rows();
         let mut keys = HashSet::new();

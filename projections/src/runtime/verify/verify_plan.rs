@@ -1,12 +1,12 @@
-//! Plans which scopes are compared in which pass.
+//! Assigns scopes to the passes of a comparison.
 
 use uuid::Uuid;
 
 use super::VerifyOptions;
 use crate::runtime::{BUCKET_COUNT, RowScope, VerifyScope};
 
-/// Approximate number of events whose rows are read as one part, while workers are blocked. Not fewer, because each part
-/// costs a scan of the store and some queries, whatever it holds.
+/// Approximate number of events whose rows are read as one part, while workers are blocked. Not fewer, because each
+/// part costs a scan of the store and some queries, independent of its size.
 const EVENTS_PER_PART: u64 = 250_000;
 
 /// The fewest buckets of a part in a long log: the number of scans of the store is bounded.
@@ -46,8 +46,8 @@ fn split_range(buckets: &[u32], buckets_per_part: u32) -> impl Iterator<Item = V
     parts.filter_map(|part| Some(VerifyScope::Buckets(*part.first()?..=*part.last()?)))
 }
 
-/// Consecutive buckets from a random one on, in ascending order; the first follows the last. A bucket is a hash of the
-/// stream, so they are as random a sample as separate ones, and are read together.
+/// Consecutive buckets beginning at a random one, in ascending order; the first bucket follows the last. A bucket is a
+/// hash of the stream, so they are as random a sample as separate ones, and are read together.
 fn sample_buckets(count: u32) -> Vec<u32> {
     // The last byte of a version 4 UUID is random.
     let [.., random_byte] = Uuid::new_v4().into_bytes();

@@ -16,7 +16,7 @@ pub(super) struct VerifyRun<'a> {
     pub(super) runtime: &'a ProjectionRuntime,
     pub(super) projection: Arc<dyn AnyProjection>,
     pub(super) partitions: PartitionCounts,
-    /// The end of what the first pass reads of the log for all passes.
+    /// The position where the first pass, which reads the log for all passes, ends.
     pub(super) end: u64,
     pub(super) progress: &'a (dyn Fn(VerifyProgress) + Send + Sync),
     pub(super) report: VerifyReport,
@@ -37,7 +37,7 @@ impl VerifyRun<'_> {
         }
         if let Some(scanned) = &scanned {
             self.scanned_rows = scanned.count;
-            // All that was applied when the scan ended is read with the first pass.
+            // The first pass reads all events that were applied when the scan ended.
             self.end = self.runtime.log.load_fence().await?.max(self.end);
         }
         let total = self.count_positions(passes);
@@ -45,7 +45,8 @@ impl VerifyRun<'_> {
         // Further passes fold what the first one wrote to files.
         let mut spilled = vec![].into_iter();
         for (pass, scopes) in (0_u64..).zip(passes) {
-            let start = self.end.saturating_mul(u64::from(pass > 0)) + share_of_passes(self.end, pass, passes.len());
+            let start =
+                self.end.saturating_mul(u64::from(pass > 0)) + compute_compared_share(self.end, pass, passes.len());
             let mut comparisons = vec![];
             if let Some(scanned) = &mut scanned {
                 comparisons = scanned.next_comparisons(self.compared(), scopes).await?;
@@ -123,9 +124,9 @@ impl VerifyRun<'_> {
         }
     }
 
-    /// Compares the rows that differ once more, as they are now, with the events that are applied now: they may have been
-    /// written after the scan had read them. They are read while no worker writes to the store. The first pass, which has
-    /// the totals, reads the log again for this.
+    /// Compares the differing rows again, as they are now, with the events that are applied now: they may have been
+    /// written after the scan had read them. They are read while no worker writes to the store. The first pass, which
+    /// has the totals, reads the log again for this.
     async fn confirm_differences(
         &mut self,
         comparisons: Vec<ScopeComparison>,
@@ -142,23 +143,23 @@ impl VerifyRun<'_> {
                 uncertain.push((scope, keys));
             }
         }
-        let mut again = vec![];
+        let mut repeated = vec![];
         for (scope, keys) in uncertain {
-            again.push(ScopeComparison::read_again(self.compared(), &scope, scan, keys).await?);
+            repeated.push(ScopeComparison::reread_rows(self.compared(), &scope, scan, keys).await?);
         }
-        if again.is_empty() {
+        if repeated.is_empty() {
             return Ok(());
         }
-        self.fold_events(&mut again, events, &mut None, total).await?;
-        for comparison in again {
+        self.fold_events(&mut repeated, events, &mut None, total).await?;
+        for comparison in repeated {
             self.report.add_differences(comparison.into_differing_rows().map(Into::into));
         }
         Ok(())
     }
 }
 
-/// The share of `end` that the further passes before `pass` have compared.
-fn share_of_passes(end: u64, pass: u64, passes: usize) -> u64 {
+/// The number of positions, of `end`, that the passes after the first and before `pass` have compared.
+fn compute_compared_share(end: u64, pass: u64, passes: usize) -> u64 {
     let further = (passes as u64).saturating_sub(1).max(1);
     u64::try_from(u128::from(end) * u128::from(pass.saturating_sub(1)) / u128::from(further)).unwrap_or(end)
 }

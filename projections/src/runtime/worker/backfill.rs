@@ -1,6 +1,6 @@
 //! Reads from the log the events that do not reach a worker through Kafka.
 //!
-//! Every record has its ordinal on the partition, by which a worker notices gaps: records that expired before they were
+//! Every record has its ordinal on the partition, so that a worker notices gaps: records that expired before they were
 //! read, offsets that were lost or moved, topics that were truncated. The log has all events.
 
 use domain::{envelope::PartitionProgress, log_reader::LogRange, partition::partition_for_key};
@@ -45,7 +45,7 @@ pub(super) fn gap_end_before(
     position: u64,
 ) -> Option<u64> {
     let (last, ordinal) = (last?, record.ordinal?);
-    // An event has its own ordinal; a beacon repeats that of the last event.
+    // An event has its own ordinal; a beacon repeats the last event's ordinal.
     let follows = if is_event { ordinal <= last + 1 } else { ordinal <= last };
     let to = if is_event { record.watermark.saturating_sub(1) } else { record.watermark };
     (!follows && to > position).then_some(to)

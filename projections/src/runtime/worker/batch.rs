@@ -52,8 +52,8 @@ impl BatchOutcome {
 }
 
 impl Worker {
-    /// Applies a whole batch, and where events are missing in it, those from the log. Idempotent. `transaction` is one
-    /// of [`ControlStore::begin_batch`], if the batch has begun before.
+    /// Applies a whole batch, and from the log the events that are missing in it. Idempotent. `transaction` is one of
+    /// [`ControlStore::begin_batch`], if the batch has begun before.
     pub(super) async fn apply_batch(
         &self,
         batch: &[ConsumedRecord],
@@ -70,7 +70,7 @@ impl Worker {
             if !before.is_empty() {
                 outcome.merge(&self.apply_gapless_batch(before, assignment, transaction.take()).await?);
             }
-            // What is read from the log has transactions of its own, which must not wait for this one.
+            // Events that are read from the log have other transactions, which must not wait for this one.
             drop(transaction.take());
             outcome.merge(&self.backfill_gap(&gap, assignment).await?);
             remaining = after;
@@ -260,7 +260,7 @@ fn collect_dead_letters<'a>(
 }
 
 fn reason_text(reason: &ProjectionError) -> String {
-    crate::runtime::error::error_chain(reason)
+    crate::runtime::error::format_limited_chain(reason)
 }
 
 /// The checkpoints of the batch's partitions after it is applied.

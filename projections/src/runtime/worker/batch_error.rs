@@ -57,7 +57,7 @@ pub(in crate::runtime) enum BatchError {
          them by cause; no more events are applied until they are redriven or dropped"
     )]
     TooManyParked {
-        /// Parked streams, with those of this batch.
+        /// Parked streams, including this batch's.
         parked: u64,
         limit: u32,
     },

@@ -159,7 +159,7 @@ impl BatchPipeline {
         if batch.assignment_version != version {
             batch.drop_revoked(&self.assignment);
         }
-        if self.state.assignment_version != version || !self.may_overlap(&batch) {
+        if self.state.assignment_version != version || !self.can_overlap(&batch) {
             self.drain().await?;
             return self.apply_alone(batch, None).await;
         }
@@ -170,7 +170,7 @@ impl BatchPipeline {
         Ok(())
     }
 
-    fn may_overlap(&self, batch: &PreparedBatch) -> bool {
+    fn can_overlap(&self, batch: &PreparedBatch) -> bool {
         let is_parked = |record: &ConsumedRecord| {
             let stream = record.event.as_ref().map(StreamId::from_event);
             stream.is_some_and(|stream| self.state.parked.contains(&stream))
@@ -222,7 +222,7 @@ impl BatchPipeline {
         Ok(())
     }
 
-    /// Applies a batch, retrying without limit. `error` is that of an attempt that has failed before.
+    /// Applies a batch, retrying without limit. `error` comes from an earlier attempt that has failed.
     async fn apply_alone(
         &mut self,
         mut batch: PreparedBatch,

@@ -9,12 +9,14 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use crate::runtime::{ControlStore, StatusReader, WorkerHeartbeat, WorkerStatus, error::error_chain, worker_metrics};
+use crate::runtime::{
+    ControlStore, StatusReader, WorkerHeartbeat, WorkerStatus, error::format_limited_chain, worker_metrics,
+};
 
 const HEARTBEAT_INTERVAL: Duration = Duration::from_secs(1);
 
-/// A status that has not changed is written again after this time: less than half of the time after which a worker without
-/// a heartbeat counts as dead.
+/// A status that has not changed is written again after this time, which is less than half of the time until a worker
+/// without a heartbeat counts as dead.
 const UNCHANGED_INTERVAL: Duration = Duration::from_secs(4);
 
 /// The task that writes heartbeats.
@@ -77,7 +79,11 @@ async fn send_heartbeats(control: ControlStore, status: StatusReader, stop: Canc
         };
         if let Err(error) = &outcome {
             // If Postgres stays unavailable, the worker reports it as well.
-            tracing::debug!(projection.name = now.name, error = error_chain(error), "writing a heartbeat failed");
+            tracing::debug!(
+                projection.name = now.name,
+                error = format_limited_chain(error),
+                "writing a heartbeat failed"
+            );
         }
         if is_stopping {
             return;

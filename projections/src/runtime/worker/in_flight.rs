@@ -126,7 +126,7 @@ impl<W: BatchWriter> InFlightBatches<W> {
         self.batches.push_back(InFlightBatch { streams, stage, task });
     }
 
-    /// Waits for the first batch; pending for ever while there is none. Cancel-safe.
+    /// Waits for the first batch; never ready while there is none. Cancel-safe.
     pub(super) async fn next_ended(&mut self) -> EndedBatch<W> {
         let Some(first) = self.batches.front_mut() else { return std::future::pending().await };
         let ended = join_task(&mut first.task).await;

@@ -19,7 +19,7 @@ use crate::runtime::{
     consumer::{BatchSlot, FetchedBatch, PartitionAssignment},
 };
 
-/// Records that are decoded before other tasks have their turn.
+/// Number of records that are decoded before other tasks have their turn.
 const RECORDS_PER_TURN: usize = 256;
 
 /// Hashes streams alike in all batches of the process.

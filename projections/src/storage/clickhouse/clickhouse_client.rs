@@ -91,8 +91,8 @@ impl ClickHouseClient {
         self.cluster.as_ref()
     }
 
-    /// Where the tables of this database are: an existing database stays where it was created, whatever the settings say
-    /// now. `table` is one that every such database has.
+    /// Where the tables of this database are: an existing database stays where it was created, even if the settings
+    /// have changed. `table` is one that every such database has.
     pub(crate) async fn load_placement(&self, table: &str) -> Result<TablePlacement, QueryError> {
         let engine = self.load_engine(table).await?;
         let existing = engine.as_deref().map(read_distributed_cluster);
@@ -201,22 +201,22 @@ fn build_client(url: &str, tls: &EngineTlsConfig) -> Result<Client, QueryError> 
     Ok(client.with_url(url))
 }
 
-/// Lets the server end queries: after the longest wait for one, and when the connection is closed before. Otherwise they
-/// would go on for nobody.
+/// Lets the server end queries: after the longest wait for one, and when the connection is closed before. Otherwise
+/// they would continue although no caller waits for the result.
 fn limit_queries(client: Client, timeout: Duration) -> Client {
     client
         .with_setting(TIME_LIMIT_SETTING, timeout.as_secs_f64().ceil().to_string())
         // Whatever the user's profile says: a part of an answer is none.
         .with_setting("timeout_overflow_mode", "throw")
-        // Only of queries of which the server knows that they change nothing.
+        // Only of queries that the server knows to change nothing.
         .with_setting("readonly", "2")
         .with_setting("cancel_http_readonly_queries_on_client_close", "1")
 }
 
-/// How long an idle connection is kept: less than the 3 s after which a server closes it by default.
+/// How long an idle connection is kept: less than the 3 s until a server closes it by default.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Creates a client whose connections use TLS. Its connections live like those of the default client.
+/// Creates a client whose connections use TLS. Its connections live as long as the default client's.
 fn build_tls_client(tls: &EngineTlsConfig) -> Result<Client, QueryError> {
     let mut tcp = HttpConnector::new();
     tcp.enforce_http(false);

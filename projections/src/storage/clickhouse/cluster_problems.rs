@@ -29,7 +29,7 @@ struct ConfiguredReplica {
 /// The macros of one server; empty for one that it lacks.
 #[derive(Debug, Clone, PartialEq, Eq, Row, Deserialize)]
 struct ServerMacros {
-    /// The server's place among those of the configuration, from 1.
+    /// The server's place in the configuration, from 1.
     number: u32,
     shard: String,
     replica: String,
@@ -213,7 +213,7 @@ fn describe_macros(replicas: &[ConfiguredReplica], macros: &[ServerMacros]) -> V
             let (same_shard, same_macro) = (shard_of(one) == shard_of(other), one.shard == other.shard);
             if same_macro && one.replica == other.replica {
                 problems.push(build_harmful_problem(format!(
-                    "the servers {} and {} have the same macros `shard` and `replica`: a replica has a name of its own",
+                    "the servers {} and {} have the same macros `shard` and `replica`: each replica needs its own name",
                     name(other),
                     name(one)
                 )));

@@ -76,8 +76,8 @@ pub(super) fn place_on_every_server(cluster: &TableCluster, statement: &str) -> 
     Ok(format!("create table if not exists {table}{}{rest}", cluster.on_cluster_clause()))
 }
 
-/// Adds a time to live to the definition of a table. A replica that comes later has to be created with that of the others:
-/// the server compares the definitions.
+/// Adds a time to live to the definition of a table. A replica that is added later has to be created with the others'
+/// definition: the server compares the definitions.
 fn add_ttl(definition: String, ttl: Option<&str>) -> String {
     let Some(ttl) = ttl else { return definition };
     match definition.split_once("\nsettings ") {

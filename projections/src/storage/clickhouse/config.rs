@@ -4,7 +4,7 @@
 //! | --- | --- | --- |
 //! | `url` | `http://127.0.0.1:8123` | HTTP interface; may contain `user:password@` |
 //! | `tls` | the system's authorities | see `engine_security::EngineTlsConfig`; for a URL that begins with `https://` |
-//! | `database` | `medhub` | database that analysts query; each generation has a database of its own, such as `medhub_g1` |
+//! | `database` | `medhub` | database that analysts query; each generation has its own database, such as `medhub_g1` |
 //! | `raw_ttl_days` | 90 | how long events and engagement are kept; 0 keeps them for ever |
 //! | `minute_ttl_days` | 30 | how long figures by minute are kept; 0 keeps them for ever |
 //! | `hour_ttl_days` | 365 | how long figures by hour are kept; 0 keeps them for ever |
@@ -41,7 +41,7 @@ const CLUSTER_SETTINGS: [(&str, &str); 11] = [
     ("distributed_product_mode", "global"),
     // A shard without a replica fails the query; its rows are not left out.
     ("skip_unavailable_shards", "0"),
-    // A server that is away does what it has missed when it is back.
+    // A server that is away catches up when it is back.
     ("distributed_ddl_output_mode", "throw_only_active"),
 ];
 
@@ -53,13 +53,13 @@ pub struct ClickHouseConfig {
     pub url: String,
     /// Authorities and the client's certificate, for a URL that begins with `https://`.
     pub tls: EngineTlsConfig,
-    /// The database that analysts query; those of the generations have the same name with `_g1` and so on.
+    /// The database that analysts query; the generations' databases have the same name with `_g1` and so on.
     pub database: String,
-    /// Days that events and engagement are kept, by the time they were recorded; 0 keeps them for ever.
+    /// Days that events and engagement are kept, by the time they were recorded; 0 keeps them without limit.
     pub raw_ttl_days: u32,
-    /// Days that figures by minute are kept; 0 keeps them for ever.
+    /// Days that figures by minute are kept; 0 keeps them without limit.
     pub minute_ttl_days: u32,
-    /// Days that figures by hour are kept; 0 keeps them for ever.
+    /// Days that figures by hour are kept; 0 keeps them without limit.
     pub hour_ttl_days: u32,
     /// Longest wait for one statement, in milliseconds.
     pub timeout_ms: u64,

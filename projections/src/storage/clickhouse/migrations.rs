@@ -26,14 +26,14 @@ pub(crate) struct MigrationSet {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct TableRetention {
     pub(crate) table: &'static str,
-    /// The time from which the days count, as an expression.
+    /// The time that the days count from, as an expression.
     pub(crate) time: &'static str,
-    /// 0 keeps the rows for ever.
+    /// 0 keeps the rows without limit.
     pub(crate) days: u32,
 }
 
 impl TableRetention {
-    /// The time to live, as the server writes it; `None` if rows are kept for ever.
+    /// The time to live, as the server writes it; `None` if rows are kept without limit.
     fn ttl(&self) -> Option<String> {
         (self.days > 0).then(|| format!("{} + toIntervalDay({})", self.time, self.days))
     }

@@ -5,8 +5,8 @@
 //! database medhub_g1_shard    Replicated tables with the rows  one shard of them on each server
 //! ```
 //!
-//! Both databases have the same names of tables, so that the scripts of migrations and the queries are those of one
-//! server. All rows of a stream are on one shard: a repeated or a newer row meets the row that it replaces.
+//! Both databases have the same table names, so that migration scripts and queries are the same as for one server. All
+//! rows of a stream are on one shard: a repeated or a newer row meets the row that it replaces.
 
 use super::{
     cluster_statements::{self, UnplacedStatement, escape_text},
@@ -50,7 +50,7 @@ pub(crate) struct PlacedStatement {
 }
 
 impl TablePlacement {
-    /// The clause, after the name of a table or a database, by which a statement is executed where the tables are.
+    /// The clause, after the name of a table or a database, that makes a statement run where the tables are.
     pub(crate) fn on_cluster_clause(&self) -> String {
         match self {
             Self::SingleServer => String::new(),
@@ -58,7 +58,7 @@ impl TablePlacement {
         }
     }
 
-    /// The databases of a generation, in the order in which they are created.
+    /// The databases of a generation, in the order of their creation.
     pub(crate) fn databases(&self, database: &str) -> Vec<String> {
         match self {
             Self::SingleServer => vec![database.to_owned()],
@@ -74,7 +74,7 @@ impl TablePlacement {
         }
     }
 
-    /// The statements that one statement of a migration stands for.
+    /// The statements that one statement of a migration is translated to.
     pub(crate) fn place_statement(
         &self,
         statement: &str,

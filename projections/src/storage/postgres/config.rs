@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ListsConfig {
-    /// The database; that of the event store if absent. Contains a password, so it is not serialized.
+    /// The database; the event store's if absent. Contains a password, so it is not serialized.
     #[serde(skip_serializing)]
     pub database_url: Option<String>,
     /// Prefix of the schemas, one for each generation.

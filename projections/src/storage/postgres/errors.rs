@@ -9,7 +9,7 @@ use crate::{
 /// SQLSTATE of a schema or a table that does not exist.
 const MISSING: [&str; 2] = ["3F000", "42P01"];
 
-/// SQLSTATE of a value that is longer than a server's limit, e.g. that of an index row.
+/// SQLSTATE of a value that is longer than a server's limit, e.g. the limit of an index row.
 const LIMIT_EXCEEDED: &str = "54000";
 
 /// The schema does not exist; it is created again only by a rebuild that an operator starts.

@@ -22,8 +22,8 @@ const SCHEMA: &str = "{schema}";
 /// Longest time of one statement that writes, reads everything, or creates tables.
 const WRITE_TIMEOUT: Duration = Duration::from_mins(10);
 
-/// Longest pause between two statements of a transaction that writes: the server ends that of a program that has
-/// vanished, and with it the lock that the next writer waits for.
+/// Longest pause between two statements of a transaction that writes: the server ends the transaction of a program that
+/// has vanished, and so releases the lock that the next writer waits for.
 const WRITE_PAUSE: Duration = Duration::from_secs(30);
 
 /// Time that an answer may take beyond the limits of the server.
@@ -42,7 +42,7 @@ pub(crate) enum FillState {
 /// How the row of a generation is locked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum RowLock {
-    /// Several have it at once, but nobody beside them an exclusive one.
+    /// Several transactions may hold it at once, but none together with an exclusive one.
     Shared,
     Exclusive,
 }
@@ -52,8 +52,8 @@ pub(crate) enum RowLock {
 #[error("another program has begun to fill or to complete the generation in the schema {0} in the meantime")]
 struct FillStateChanged(String);
 
-/// A client of one server and of one of its schemas. Writers have connections of their own, so that many queries do
-/// not delay the worker.
+/// A client of one server and of one of its schemas. Writers have separate connections, so that many queries do not
+/// delay the worker.
 #[derive(Clone)]
 pub(crate) struct PostgresClient {
     readers: PgPool,

@@ -1,8 +1,8 @@
 //! Connections for queries that are one statement: a message to the server, and its answer.
 //!
-//! The pool tests a connection before and after each use, and a transaction has a beginning and an end: six round trips
-//! beside that of the statement. Here a connection is tested only after a pause, and the settings of the transactions
-//! that read are those of its session.
+//! The pool tests a connection before and after each use, and a transaction has a begin and an end: six round trips in
+//! addition to the statement's. Here a connection is tested only after a pause, and its session has the settings of
+//! transactions that read.
 
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -25,7 +25,7 @@ use super::ListsConfig;
 /// A connection that was not used for this long is tested before its next use.
 const TEST_AFTER: Duration = Duration::from_secs(1);
 
-/// Longest use of a connection, as in the pool: what a session of the server caches is freed at its end.
+/// Longest use of a connection, as in the pool: a session of the server frees its caches at its end.
 const MAX_AGE: Duration = Duration::from_mins(30);
 
 /// How long none is opened after one could not be.
@@ -95,7 +95,7 @@ impl StatementConnections {
         let Some((mut connection, _permit)) = running.in_use.take() else { return Ok(None) };
         match answer {
             Err(error) if is_connection_lost(&error) => {
-                tracing::debug!(error = &error as &dyn std::error::Error, "a connection for single statements is lost");
+                tracing::debug!(error = &error as &dyn std::error::Error, "lost a connection for single statements");
                 // Probably the others, too.
                 self.lock().idle.clear();
                 Ok(None)
@@ -172,7 +172,7 @@ impl Drop for RunningStatement {
         let (Some((mut cancelled, permit)), Ok(runtime)) = (self.in_use.take(), Handle::try_current()) else { return };
         let longest = self.longest;
         runtime.spawn(async move {
-            // Waits for the statement's answer first. Its connection is not used again, whatever has become of it.
+            // Waits for the statement's answer first. Its connection is not used again, even if it still works.
             drop(timeout(longest, cancelled.connection.ping()).await);
             drop((cancelled, permit));
         });

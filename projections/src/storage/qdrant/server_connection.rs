@@ -254,8 +254,8 @@ impl QdrantConnection {
             .await
     }
 
-    /// Sends a request, and once more over a new connection when the one before is lost: all requests may be repeated, since
-    /// a collection that was created or deleted meanwhile is no failure to who asks for it.
+    /// Sends a request, and repeats it over a new connection if the first one is lost. All requests may be repeated: a
+    /// collection that was created or deleted meanwhile is no failure for the caller.
     async fn send<T, F: Future<Output = Result<Response<T>, Status>>>(
         &self,
         send: impl Fn(KeyedChannel) -> F,
