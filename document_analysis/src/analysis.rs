@@ -24,7 +24,7 @@ pub const EXTRACTIVE_MODEL: &str = "extractive-1";
 /// Longest quotation in characters.
 const MAX_QUOTED_CHARS: usize = 500;
 
-/// Analyses documents by rules. It writes nothing of its own but the names of risks and the reasons for the fit.
+/// Analyses documents by rules. Everything is quoted except the names of risks and the reasons for the fit.
 pub struct ExtractiveAnalyst {
     splitter: BlockSplitter,
     risks: RiskFinder,
@@ -73,7 +73,7 @@ impl ExtractiveAnalyst {
     }
 }
 
-/// The first sentences, from which those of the summary are chosen.
+/// The first sentences; the summary is chosen from them.
 fn first_sentences(blocks: &[TextBlock]) -> Vec<PagedSentence<'_>> {
     let mut sentences = Vec::new();
     for block in blocks {

@@ -44,7 +44,7 @@ const SUBJECT_POINTS: u32 = 25;
 /// The highest score of a company that the set-aside excludes.
 const EXCLUDED_SCORE: u32 = 20;
 
-/// The reason that stands for the parts that need resources.
+/// The reason given instead of the parts that need resources.
 const UNREAD_RESOURCES: &str = "Certificates and terms were not compared: the company's resources could not be read";
 
 /// Most codes, names or terms that a reason lists.
@@ -101,7 +101,7 @@ impl FitAssessor {
                 "No score: the company's profile has no NAICS codes, set-asides or capabilities, and there are no resources",
             ));
         }
-        let named = self.set_asides.find(of_kind(requirements, RequirementKind::Eligibility));
+        let named = self.set_asides.find(texts_of_kind(requirements, RequirementKind::Eligibility));
         let set_aside = compare_set_aside(&named, company);
         let is_excluded =
             set_aside.as_ref().is_some_and(|part| part.points == 0) && named.iter().any(|found| found.is_stated);
@@ -135,7 +135,7 @@ impl FitAssessor {
     }
 
     fn compare_industry(&self, requirements: &RequirementList, company: &CompanyQualifications) -> Option<FitPart> {
-        let named: BTreeSet<&str> = of_kind(requirements, RequirementKind::Eligibility)
+        let named: BTreeSet<&str> = texts_of_kind(requirements, RequirementKind::Eligibility)
             .flat_map(|text| self.naics.captures_iter(text))
             .filter_map(|captures| captures.name("code").map(|code| code.as_str()))
             .collect();
@@ -159,7 +159,7 @@ impl FitAssessor {
     }
 
     fn compare_certificates(&self, requirements: &RequirementList, company: &CompanyQualifications) -> Option<FitPart> {
-        let required = self.certificates.find_names(of_kind(requirements, RequirementKind::Certification));
+        let required = self.certificates.find_names(texts_of_kind(requirements, RequirementKind::Certification));
         if required.is_empty() || !company.has_texts() {
             return None;
         }
@@ -238,7 +238,7 @@ impl FitPart {
     }
 }
 
-fn of_kind(requirements: &RequirementList, kind: RequirementKind) -> impl Iterator<Item = &str> {
+fn texts_of_kind(requirements: &RequirementList, kind: RequirementKind) -> impl Iterator<Item = &str> {
     requirements.iter().filter(move |requirement| requirement.kind == kind).map(|requirement| requirement.text.as_str())
 }
 

@@ -8,14 +8,14 @@ use crate::AnalysisError;
 const PAGE_SEPARATOR: char = '\u{c}';
 /// Lines at the top and at the bottom of a page among which running headers and footers are looked for.
 const MARGIN_LINES: usize = 2;
-/// Fewest pages on which a line has to be repeated to be a running header or footer.
+/// Minimum number of pages with the same line for it to be a running header or footer.
 const REPEATED_PAGES: usize = 3;
 /// Most lines of a text that is analysed: the memory of an analysis grows with them. 2,000 pages, which a document may
 /// have, have fewer.
 const MAX_LINES: usize = 250_000;
 
-/// The text of a page of a file that is damaged and was not read: the reader of the text sees it, and the analysis names it
-/// as a risk. The label keeps it apart from a sentence that the page before leaves unfinished.
+/// The text of a page of a file that is damaged and was not read: the reader of the text sees it, and the analysis
+/// names it as a risk. The label separates it from a sentence that the previous page leaves unfinished.
 pub(crate) const UNREAD_PAGE_NOTICE: &str = "Damaged page: this page of the file was not read.";
 
 /// The text of a document, by page. As plain text, its pages are separated by form feeds.
@@ -70,7 +70,7 @@ impl PagedText {
         let margins = self.repeated_margins();
         let pages = self.pages().zip(1..);
         let body = |(page, number): (_, u32)| {
-            let lines: Vec<_> = lines_of(page).collect();
+            let lines: Vec<_> = trim_lines(page).collect();
             let margin = PageMargin::find(&lines);
             let is_body = |(index, line): &(usize, &str)| {
                 !margin.contains(*index) || !(margins.contains_key(&mask_digits(line)) || is_page_number(line))
@@ -80,11 +80,11 @@ impl PagedText {
         Ok(pages.map(body).collect())
     }
 
-    /// The lines that stand in the margins of many pages, with digits masked.
+    /// The lines that are in the margins of many pages, with digits masked.
     fn repeated_margins(&self) -> HashMap<String, usize> {
         let mut counts = HashMap::new();
         for page in self.pages() {
-            let lines: Vec<_> = lines_of(page).collect();
+            let lines: Vec<_> = trim_lines(page).collect();
             let margin = PageMargin::find(&lines);
             for (index, line) in lines.iter().enumerate() {
                 if !line.is_empty() && margin.contains(index) {
@@ -98,7 +98,7 @@ impl PagedText {
     }
 }
 
-fn lines_of(page: &str) -> impl Iterator<Item = &str> {
+fn trim_lines(page: &str) -> impl Iterator<Item = &str> {
     page.lines().map(str::trim)
 }
 

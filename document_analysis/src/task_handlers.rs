@@ -48,7 +48,7 @@ pub struct DocumentTasks<S> {
     pub objects: ObjectStore,
     /// Extracts texts.
     pub extraction: ExtractionProcess,
-    /// Reads the resources of companies, with which documents are compared.
+    /// Reads the resources of companies, to compare documents with them.
     pub resources: Arc<dyn ResourceReader>,
 }
 

@@ -16,8 +16,8 @@ use crate::SourcedPassage;
 /// Longest sentence, in characters.
 const MAX_SENTENCE_CHARACTERS: usize = 4_000;
 
-/// Splits a text into sentences. Sources are renumbered by their first use; passages that are not used are left out,
-/// and those of the same page are one source. What is beyond the limits of a draft is cut.
+/// Splits a text into sentences. Sources are renumbered by their first use; unused passages are left out, and passages
+/// of the same page are one source. What is beyond the limits of a draft is cut.
 ///
 /// # Errors
 /// [`InvalidValue`] when the text has no sentence.

@@ -291,8 +291,8 @@ impl<'a, S: AggregateStores> GenerationRun<'a, S> {
         Ok(self.handler.writer.write_section(self.paid_section(section), &request, section_task, &publish).await)
     }
 
-    /// In the last attempt, writes the texts that are recorded so far into the proposal: if its worker dies, the generation
-    /// fails, and nobody else writes them.
+    /// In the last attempt, writes the texts that are recorded so far into the proposal: if its worker dies, the
+    /// generation fails, and no other worker writes them.
     async fn write_recorded_texts(&self) -> Result<(), TaskFailure> {
         if !self.task.is_last_attempt() {
             return Ok(());
@@ -305,7 +305,11 @@ impl<'a, S: AggregateStores> GenerationRun<'a, S> {
         match self.record.write_proposal(&generation, &format!("text:{count}"), &*self.handler.edits).await {
             Err(failure) if failure.retry == RetryDecision::Never => Err(failure),
             Err(failure) => {
-                tracing::warn!(task.id = self.task.task_id, reason = %failure, "texts are written at the end only");
+                tracing::warn!(
+                    task.id = self.task.task_id,
+                    reason = %failure,
+                    "writing recorded texts failed, they are written at the end only"
+                );
                 Ok(())
             }
             Ok(_) => Ok(()),
@@ -336,7 +340,7 @@ impl<'a, S: AggregateStores> GenerationRun<'a, S> {
     }
 }
 
-/// The key of a section's step. It cannot be equal to that of another step, which has no colon.
+/// The key of a section's step. It cannot equal the key of another step, which has no colon.
 fn section_step(key: &SectionKey) -> String {
     format!("section:{key}")
 }
@@ -363,7 +367,7 @@ fn preferred_provider<'a>(
 }
 
 fn retrieval_failure(error: &crate::RetrievalError) -> TaskFailure {
-    tracing::warn!(reason = format_error_chain(error), "no passages for a generation");
+    tracing::warn!(reason = format_error_chain(error), "finding passages for a generation failed");
     TaskFailure::later("the company's texts cannot be searched at present")
 }
 

@@ -115,7 +115,7 @@ impl<'a, S: AggregateStores> GenerationRecorder<'a, S> {
             | Proposal::Approved(_)
             | Proposal::Submitted(_)
             | Proposal::Decided { .. }
-            | Proposal::Withdrawn(_) => Err(no_draft_failure(proposal.phase())),
+            | Proposal::Withdrawn(_) => Err(not_a_draft_failure(proposal.phase())),
         }
     }
 
@@ -181,7 +181,7 @@ impl<'a, S: AggregateStores> GenerationRecorder<'a, S> {
                 // A member has changed the proposal in between.
                 Err(CommandError::Refused(ProposalError::StaleSection { .. }) | CommandError::Conflict) => {}
                 Err(CommandError::Refused(ProposalError::WrongPhase { phase, .. })) => {
-                    return Err(no_draft_failure(phase));
+                    return Err(not_a_draft_failure(phase));
                 }
                 Err(CommandError::Refused(reason)) => return Err(TaskFailure::never(&reason.to_string())),
                 Err(error) => return Err(self.command_failure(&error)),
@@ -207,7 +207,7 @@ impl<'a, S: AggregateStores> GenerationRecorder<'a, S> {
             causation_id: Some(self.task.request_event_id),
         };
         let sender = CommandSender { caller, authority: CallerAuthority::System };
-        // All attempts at a step are one request, whatever their outcomes.
+        // All attempts at a step are one request, even if their outcomes differ.
         let key = IdempotencyKey::try_new(&format!("task-result:{}:{step}", self.id), step);
         let key = key.map_err(|error| TaskFailure::never(&format!("the step {step} has no key: {error}")))?;
         let conditions = CommandPreconditions { idempotency_key: Some(key), ..CommandPreconditions::default() };
@@ -235,14 +235,14 @@ impl<'a, S: AggregateStores> GenerationRecorder<'a, S> {
     }
 }
 
-fn no_draft_failure(phase: LifecyclePhase) -> TaskFailure {
+fn not_a_draft_failure(phase: LifecyclePhase) -> TaskFailure {
     TaskFailure::never(&format!(
         "the proposal is no draft any more but {phase}; the texts that were generated are in the generation"
     ))
 }
 
 /// Whether the section is as it was at the request.
-fn may_be_written(requested: &RequestedSection, current: Option<&Section>) -> bool {
+fn is_unchanged_since_request(requested: &RequestedSection, current: Option<&Section>) -> bool {
     match current {
         Some(section) => section.revision == requested.based_on,
         None => !requested.in_proposal,
@@ -262,7 +262,7 @@ fn plan_edits(
         let current = content.section(&requested.key);
         if current.is_some_and(|section| section.content.as_ref() == Some(&text)) {
             writing.written += 1;
-        } else if may_be_written(requested, current) {
+        } else if is_unchanged_since_request(requested, current) {
             writing.written += 1;
             edits.push(SectionChange {
                 section: requested.key.clone(),
@@ -285,7 +285,7 @@ mod tests {
     fn a_planned_section_that_was_removed_is_not_added_again() {
         let (key, heading) = (SectionKey::try_new("staff"), domain::proposal::SectionHeading::try_new("Staff"));
         let planned = RequestedSection { key: key.unwrap(), heading: heading.unwrap(), based_on: 0, in_proposal: true };
-        assert!(!may_be_written(&planned, None));
-        assert!(may_be_written(&RequestedSection { in_proposal: false, ..planned }, None));
+        assert!(!is_unchanged_since_request(&planned, None));
+        assert!(is_unchanged_since_request(&RequestedSection { in_proposal: false, ..planned }, None));
     }
 }

@@ -1,4 +1,4 @@
-//! All versions of the prompt: those that are compiled in, and those of a folder.
+//! All versions of the prompt: the built-in ones, and the ones of a folder.
 
 use std::{
     collections::BTreeMap,
@@ -47,7 +47,7 @@ pub enum PromptLibraryError {
         #[source]
         source: Box<PromptError>,
     },
-    /// The name and version in a file are not those of its path.
+    /// The name and version in a file do not agree with its path.
     #[error("the prompt {} says that it is version {version} of {name}; path and content have to agree", path.display())]
     Misnamed {
         /// The file.
@@ -89,8 +89,8 @@ pub struct PromptLibrary {
 }
 
 impl PromptLibrary {
-    /// Reads the built-in prompts, and those of a folder, which add versions. Built-in ones cannot be replaced: what the
-    /// generations of a version have in common is its text.
+    /// Reads the built-in prompts, and the prompts of a folder, which add versions. Built-in ones cannot be replaced:
+    /// all generations of a version have the same text.
     ///
     /// # Errors
     /// [`PromptLibraryError`] with the file and what is wrong in it, or if `default_version` does not exist.

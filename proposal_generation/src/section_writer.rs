@@ -22,12 +22,13 @@ use crate::{
 /// Pause before a store that does not answer is asked again.
 const STORE_RETRY_PAUSE: Duration = Duration::from_secs(10);
 
-/// A section with what it took to write it.
+/// A written section with its provider, model and cost.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WrittenSection {
     /// The text with its sources.
     pub draft: GeneratedDraft,
-    /// The provider and model, and what they used. The cost is that of all attempts at the section that no event has.
+    /// The provider and model, and what they used. The cost is the sum of all attempts at the section that no event
+    /// has.
     pub model: ModelUse,
     /// What is settled when the section is recorded; `None` if nothing was paid.
     pub payment: Option<SectionPayment>,
@@ -195,7 +196,7 @@ impl SectionWriter {
             Err(error) => {
                 tracing::warn!(
                     reason = format_error_chain(&error),
-                    "a generated text is not stored before it is recorded"
+                    "storing a generated text before recording it failed"
                 );
                 (reservation, false)
             }
@@ -272,7 +273,7 @@ enum BudgetShare {
     UsedUp(SpendingError),
 }
 
-/// What is known about a section beside its request.
+/// Facts about a section that its request does not have.
 #[derive(Debug, Clone, Copy)]
 pub struct SectionTask<'a> {
     /// The passages of the request.
@@ -312,7 +313,7 @@ fn to_model_use(generated: &GeneratedText, prompt: &PromptRef) -> Result<ModelUs
     })
 }
 
-/// A name of a model from any text: servers may report whatever they like.
+/// A name of a model from any text: servers may report any string.
 fn model_name(text: &str) -> Result<ModelName, InvalidValue> {
     const MAX_NAME_CHARACTERS: usize = 200;
     let cleaned: String = text.chars().filter(|c| !c.is_control()).take(MAX_NAME_CHARACTERS).collect();

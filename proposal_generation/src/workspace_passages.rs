@@ -41,7 +41,7 @@ pub type CurrentReadModels = Arc<dyn Fn() -> Arc<ReadModels> + Send + Sync>;
 
 /// Hits of one query for one kind of object.
 const HITS_PER_QUERY: u32 = 8;
-/// Hits of one query for proposals, of which drafts are left out.
+/// Hits of one query for proposals; drafts are left out.
 const PROPOSAL_HITS_PER_QUERY: u32 = 24;
 /// Constant of reciprocal rank fusion, as in Cormack, Clarke and Büttcher, "Reciprocal Rank Fusion", 2009.
 const RANK_OFFSET: f64 = 60.0;
@@ -100,8 +100,8 @@ impl<S: AggregateStores> WorkspacePassages<S> {
         Ok(collector.into_passages())
     }
 
-    /// Adds the titles of the objects as the log has them. Objects that were deleted meanwhile are left out, as are
-    /// those of other companies, which have no stream under this company, and proposals that were not submitted.
+    /// Adds the titles of the objects as the log has them. Left out are objects that were deleted meanwhile, other
+    /// companies' objects, which have no stream under this company, and proposals that were not submitted.
     async fn attach_titles(
         &self,
         tenant: &TenantId,
@@ -157,7 +157,7 @@ impl<S: AggregateStores> WorkspacePassages<S> {
     }
 }
 
-/// The content of a proposal that was submitted. What others say was not checked by anybody: a generated sentence without a
+/// The content of a proposal that was submitted. Nobody has checked what others wrote: a generated sentence without a
 /// source would get one by being cited.
 fn citable_content(proposal: &Proposal) -> Option<&ProposalContent> {
     match proposal {

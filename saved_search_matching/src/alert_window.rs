@@ -5,13 +5,13 @@ use processes::InstanceKey;
 
 use crate::SearchKey;
 
-/// An hour, or a part of one, in which an instance of the process announces the matches of a search.
+/// An hour, or a part of one, when an instance of the process announces the matches of a search.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct AlertWindow {
     /// As text in the order of time.
     hour: String,
-    /// Position of the event since which the search notifies. One that is removed and saved again within the hour, or
-    /// whose user leaves and joins again, has another instance, which what ends the first one does not end.
+    /// Position of the event since which the search notifies. A search that is removed and saved again within the hour,
+    /// or whose user leaves and joins again, has another instance, which the end of the first one does not affect.
     active_since: u64,
     /// How many instances before this one were closed within the hour.
     number: u32,

@@ -14,7 +14,7 @@ use crate::SearchKey;
 pub struct EndedSearches {
     /// The tenant.
     pub(crate) tenant_id: String,
-    /// Those of this user; `None` means all of the tenant.
+    /// Searches of this user; `None` means all of the tenant.
     pub(crate) user_id: Option<String>,
     /// This search of the user; `None` means all of them.
     pub(crate) search: Option<SearchKey>,

@@ -58,8 +58,8 @@ impl MatchStore {
         Self { pool, instances }
     }
 
-    /// Records the new matches of a batch, with the commands that announce them. Matches that are recorded already
-    /// change nothing, and those of searches that have ended meanwhile are left out.
+    /// Records the new matches of a batch, with the commands that announce them. Matches that are already recorded
+    /// change nothing, and matches of searches that have ended meanwhile are left out.
     ///
     /// # Errors
     /// [`MatchingError`] when Postgres does not answer. What was recorded before stays.
@@ -146,8 +146,8 @@ impl MatchStore {
         Ok(())
     }
 
-    /// Begins a transaction in which each search has an open instance. One that is closed ignores inputs: an operator
-    /// has cancelled it, or its hour has ended by another program's clock. Then the search gets a further one.
+    /// Begins a transaction and ensures that each search has an open instance. A closed instance ignores inputs: an
+    /// operator has cancelled it, or its hour has ended by another program's clock. Then the search gets a further one.
     async fn begin_open_windows(
         &self,
         new_matches: &mut [NewMatches<'_>],
@@ -170,7 +170,7 @@ impl MatchStore {
             if !is_any_closed {
                 return Ok(session);
             }
-            // Instances are locked in the order of their keys, so those of the further ones begin again.
+            // Instances are locked in the order of their keys, so the order begins again for further instances.
             session.roll_back().await?;
         }
     }

@@ -32,7 +32,7 @@ pub struct SearchEntry {
     /// Only opportunities recorded after this position of the log match: those before it were there when the search was
     /// saved.
     pub saved_at_position: u64,
-    /// Position of the event since which it notifies without interruption, whatever its criteria.
+    /// Position of the event since which it notifies without interruption, even if its criteria have changed.
     pub active_since: u64,
     /// Text that an opportunity must be about.
     pub text: Option<Box<str>>,

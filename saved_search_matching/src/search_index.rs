@@ -163,7 +163,7 @@ impl SearchIndex {
         self.slots.get(slot as usize)?.as_ref().map(|slot| &slot.entry)
     }
 
-    /// The postings and codes by which a search without text is found.
+    /// The postings and codes that find a search without text.
     fn access_path<'a>(&mut self, entry: &'a SearchEntry) -> (&mut CodePostings, &'a [Box<str>]) {
         // NAICS codes are the most selective, set-asides the least.
         if !entry.naics.is_empty() {

@@ -1,8 +1,8 @@
 //! The saved searches and members of all companies, in memory: read from the log, and kept up to date.
 //!
-//! Before a batch is matched, the registry reads what the log has of searches and members up to its fence. Opportunities
-//! that Kafka delivers are below it, so every search that was saved before an opportunity was recorded is compared with
-//! it, whatever the order of their delivery.
+//! Before a batch is matched, the registry reads what the log has of searches and members up to its fence.
+//! Opportunities that Kafka delivers are below it, so every search that was saved before an opportunity was recorded is
+//! compared with it, in any order of delivery.
 
 mod loaded_searches;
 mod member_roster;
@@ -145,7 +145,10 @@ impl SearchRegistry {
         match self.count_opportunities().await {
             Ok(count) => count >= self.config.min_opportunities && count > statistics_opportunities.saturating_mul(2),
             Err(error) => {
-                tracing::debug!(reason = format_error_chain(&error), "the collection's size is not known");
+                tracing::debug!(
+                    reason = format_error_chain(&error),
+                    "counting the opportunities of the collection failed"
+                );
                 false
             }
         }
@@ -155,7 +158,7 @@ impl SearchRegistry {
         Ok(self.source.active_search().await?.count_opportunities().await?)
     }
 
-    /// Begins to load the searches once more. Each has its own queries, so both are in memory until it is done.
+    /// Begins to load the searches again. Each has its own queries, so both are in memory until it is done.
     fn load_replacement(&mut self, fence: u64) {
         let (source, mut loaded) = (self.source.clone(), LoadedSearches::new(self.loaded.incarnation));
         self.replacement.spawn(async move {
@@ -164,13 +167,13 @@ impl SearchRegistry {
         });
     }
 
-    /// Uses the searches that were loaded once more, if they are ready. What was recorded since is read next.
+    /// Uses the searches that were loaded again, if they are ready. What was recorded since is read next.
     fn take_replacement(&mut self) {
         match self.replacement.try_join_next() {
             None => {}
             Some(Ok(Ok(loaded))) => self.loaded = loaded,
             Some(Ok(Err(error))) => {
-                tracing::warn!(reason = format_error_chain(&error), "queries of saved searches not built again");
+                tracing::warn!(reason = format_error_chain(&error), "rebuilding the queries of saved searches failed");
             }
             Some(Err(error)) => {
                 tracing::error!(reason = format_error_chain(&error), "building queries of saved searches panicked");

@@ -16,7 +16,7 @@ const SHORT_NOTICE: TimeDelta = TimeDelta::days(14);
 /// Most quotations for one kind of risk.
 const QUOTATIONS_PER_RISK: usize = 3;
 
-/// Kinds of risk with the wordings by which a sentence is recognised.
+/// Kinds of risk with the wordings that identify a sentence about them.
 const WORDINGS: &[(&str, &str)] = &[
     // `UNREAD_PAGE_NOTICE`
     ("Page that could not be read", "Damaged page: this page of the file was not read"),

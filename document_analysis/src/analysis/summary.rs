@@ -7,11 +7,11 @@ use crate::{AnalysisBudget, AnalysisError, requirements::PagedSentence};
 
 /// Number of sentences of a summary.
 const SUMMARY_SENTENCES: usize = 6;
-/// Maximum number of sentences that say what the document is for.
+/// Maximum number of sentences that state the document's purpose.
 const PURPOSE_SENTENCES: usize = 4;
 /// Fewest and most words of a sentence that is quoted in a summary.
 const QUOTED_WORDS: std::ops::RangeInclusive<usize> = 8..=60;
-/// Longest text from which sentences are chosen, in sentences. Documents say what they are about at their beginning.
+/// Longest text that sentences are chosen from, in sentences. Documents state their subject at the beginning.
 pub(super) const MAX_SUMMARY_SENTENCES: usize = 5_000;
 /// Most words of a sentence that are counted: one without end may have thousands.
 const MAX_COUNTED_WORDS: usize = 200;
@@ -60,7 +60,7 @@ const STOP_WORDS: &[&str] = &[
     "section",
 ];
 
-/// Wordings of sentences that say what a document is for.
+/// Wordings of sentences that state a document's purpose.
 const PURPOSE_WORDS: &[&str] = &[
     "purpose",
     "objective",
@@ -81,8 +81,8 @@ const PURPOSE_WORDS: &[&str] = &[
     "this request",
 ];
 
-/// The most informative sentences, as quotations in the document's order: those whose words are frequent in it, and
-/// which say what the document is for.
+/// The most informative sentences, as quotations in the document's order: sentences with words that are frequent in it,
+/// and sentences that state its purpose.
 ///
 /// # Errors
 /// [`AnalysisError`] when the budget ends.

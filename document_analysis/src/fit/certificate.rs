@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use regex::Regex;
 
-/// Names with the wordings by which they are recognised; an empty name is that of the match itself.
+/// Names with the wordings that identify them; an empty name means that the match itself is the name.
 const CERTIFICATES: &[(&str, &str)] = &[
     ("", r"\b(?:ISO|IEC)(?:[/ -](?:IEC))?[ -]?\d{4,5}\b"),
     ("CMMI", r"\bCMMI\b"),

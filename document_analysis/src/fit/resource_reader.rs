@@ -1,4 +1,4 @@
-//! Reads the resources of a company, of which the comparison uses the beginnings.
+//! Reads the resources of a company; the comparison uses the beginning of each.
 
 use std::sync::Arc;
 

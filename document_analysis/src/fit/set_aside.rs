@@ -1,4 +1,4 @@
-//! The set-asides that documents name, and the codes by which SAM.gov and profiles call them.
+//! The set-asides that documents name, and their codes in SAM.gov and in profiles.
 
 use regex::Regex;
 
@@ -53,8 +53,8 @@ pub(super) struct FoundSetAside {
     pub(super) is_stated: bool,
 }
 
-/// Wordings by which a sentence says that there is no set-aside, or when there would be one. Clauses of the FAR have
-/// them, also in requests that are open to all.
+/// Wordings that negate a set-aside or make it conditional. Clauses of the FAR have them, also in requests that are
+/// open to all.
 const NEGATIONS: &[&str] = &[
     r"\bunrestricted\b",
     r"\b(?:not|no|never|nor|without)\b[^.;:,]{0,40}\bset[- ]?aside\b",
@@ -67,7 +67,7 @@ const NEGATIONS: &[&str] = &[
     r"\b(?:may|might|could)\s+(?:be\s+)?set[- ]?aside\b",
 ];
 
-/// Wordings by which a sentence states a set-aside.
+/// Wordings that state a set-aside.
 const STATEMENTS: &[&str] = &[
     r"^\W*set[- ]?aside\b",
     r"\bset[- ]?aside(?:\s+(?:type|code))?\s*:",

@@ -1,4 +1,4 @@
-//! The short names by which a text calls the agency and its people, such as `OFA`.
+//! The short names that a text has for the agency and its people, such as `OFA`.
 
 use std::collections::BTreeSet;
 

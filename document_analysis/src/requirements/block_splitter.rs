@@ -13,7 +13,7 @@ const MAX_HEADING_CHARS: usize = 110;
 const MAX_TITLE_WORDS: usize = 10;
 /// Longest number of a section in bytes.
 const MAX_NUMBER_BYTES: usize = 40;
-/// Longest line in bytes, and length from which a block takes no more lines. A longer paragraph is continued in another
+/// Longest line in bytes, and length at which a block takes no more lines. A longer paragraph is continued in another
 /// block, so that no block has more than twice as many bytes.
 const MAX_BLOCK_BYTES: usize = 8_000;
 
@@ -34,7 +34,7 @@ enum LineForm<'a> {
     },
     /// A line that is worded as a title.
     Title,
-    /// A paragraph with a number of its own.
+    /// A numbered paragraph.
     Numbered {
         number: Arc<str>,
         text: &'a str,
@@ -66,7 +66,7 @@ impl BlockSplitter {
         })
     }
 
-    /// The blocks of a text in order: not more than it has lines, besides the continuations of long ones.
+    /// The blocks of a text in order: at most one for each line, plus the continuations of long lines.
     ///
     /// # Errors
     /// [`AnalysisError`] when the text is too large, or the budget ends.
@@ -274,7 +274,7 @@ mod tests {
     }
 
     #[test]
-    fn sections_are_numbered_paragraphs_joined_and_items_apart() {
+    fn sections_are_numbered_paragraphs_joined_and_items_separate() {
         let text = "L.3.2 Page Limits\nThe volume shall not\nexceed 5 pages.\n• Use 12-point\ntype\n• Use PDF\n7.2.5 The contractor shall\npay.";
         let (item, paragraph) = (BlockForm::Item, BlockForm::Paragraph);
         let number = |text: &str| Some(text.to_owned());

@@ -6,7 +6,7 @@ use regex::Regex;
 /// How far before its verb the subject of a clause is looked for, in bytes.
 const SUBJECT_REACH: usize = 400;
 
-/// The patterns by which sentences are classified. They are compiled once.
+/// The patterns that classify sentences. They are compiled once.
 pub(crate) struct ClausePatterns {
     modal: Regex,
     negated_duty: Regex,
@@ -32,7 +32,7 @@ pub(crate) struct ClausePatterns {
     user_story: Regex,
     /// Statements, unlike rows of lists.
     statement: Regex,
-    /// The bidder as the one by whom something is done.
+    /// The bidder in a passive sentence ("by the offeror").
     by_bidder: Regex,
 }
 
@@ -150,7 +150,7 @@ impl ClausePatterns {
         })
     }
 
-    /// The classifier of a text in which the agency has these names, as in `OFA`.
+    /// The classifier of a text that calls the agency by these names, such as `OFA`.
     ///
     /// # Errors
     /// [`regex::Error`] never: the pattern is a constant that tests compile, and names are escaped.
@@ -213,19 +213,19 @@ impl ClauseClassifier<'_> {
             && self.has_duty(sentence)
     }
 
-    /// Whether a sentence says what somebody else than the bidder has to do or does.
+    /// Whether the subject of a sentence is someone other than the bidder.
     pub(crate) fn is_duty_of_others(&self, sentence: &str) -> bool {
         self.patterns.modal.is_match(sentence) && !self.has_duty(sentence)
     }
 
-    /// Whether a row has no verb by which it would be a sentence about somebody, nor is one of a story.
+    /// Whether a row is neither a sentence with a verb nor part of a narrative.
     pub(crate) fn is_row(&self, row: &str) -> bool {
         !(self.patterns.modal.is_match(row)
             || self.patterns.statement.is_match(row)
             || self.patterns.user_story.is_match(row))
     }
 
-    /// Whether a clause of the sentence says what a bidder, its offer or its work has to do or to be.
+    /// Whether a clause of the sentence states a duty of a bidder, its offer or its work.
     fn has_duty(&self, sentence: &str) -> bool {
         self.patterns.modal.captures_iter(sentence).any(|captures| {
             let Some(whole) = captures.get(0) else { return false };
@@ -299,13 +299,13 @@ impl ClauseClassifier<'_> {
     }
 }
 
-/// Whether the subject of a clause is what is built.
+/// Whether the subject of a clause is the product or building itself.
 fn is_work(before: &str) -> bool {
     let subject = before.to_lowercase();
     ["system", "software", "positions", "application"].iter().any(|word| subject.contains(word))
 }
 
-/// Whether the evaluation is that of work that was delivered.
+/// Whether the evaluation is about delivered work.
 fn is_about_acceptance(sentence: &str) -> bool {
     let lower = sentence.to_lowercase();
     ["during the sprint", "next sprint", "past performance evaluation"].iter().any(|word| lower.contains(word))

@@ -34,8 +34,8 @@ impl DatedPoint {
     }
 }
 
-/// Finds dates in texts. A name such as `EST` stands for the time that applies in that zone on that date, as
-/// solicitations use it in summer too.
+/// Finds dates in texts. A name such as `EST` means the time that applies in that zone on that date, since
+/// solicitations use it in summer, too.
 pub(crate) struct DueDateParser {
     month_first: Regex,
     day_first: Regex,
@@ -121,9 +121,9 @@ impl DueDateParser {
         points
     }
 
-    /// The time that belongs to the date at `date`, among those within `reach`. Next to the date, one after it precedes
-    /// one before it; one that stands apart belongs to it if no other statement begins between them, and if it does not
-    /// stand next to the following date.
+    /// The time that belongs to the date at `date`, among those within `reach`. Of the times next to the date, the one
+    /// after it precedes the one before it. A time at a distance belongs to the date if no other statement begins
+    /// between them, and if it is not next to the following date.
     fn choose_time(
         &self,
         text: &str,
@@ -147,7 +147,7 @@ impl DueDateParser {
         adjacent_after.or(adjacent_before).or(after.filter(|clock| !is_of_next(clock))).or(before)
     }
 
-    /// Whether a text says a time of day with its zone, whatever the date.
+    /// Whether a text has a time of day with its zone, on any date.
     pub(crate) fn has_zoned_time(&self, text: &str) -> bool {
         let mut after = self.find_times(text).into_iter().filter_map(|clock| text.get(clock.end..));
         after.any(|after| self.zones.find_after_time(after).is_some())

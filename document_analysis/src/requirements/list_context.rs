@@ -18,7 +18,7 @@ const MAX_COLUMN_WORDS: usize = 14;
 /// How much of the end of a sentence says that it introduces a list, in bytes.
 const INTRODUCTION_REACH: usize = 160;
 
-/// The patterns by which lists are recognised. They are compiled once.
+/// The patterns that identify lists. They are compiled once.
 pub(crate) struct ListPatterns {
     /// What the heading of a section says about the lists in it, the first match first.
     headings: Vec<(RequirementKind, Regex)>,
@@ -38,7 +38,7 @@ pub(crate) struct ListContext {
     section: Option<RequirementKind>,
     introduced: Option<RequirementKind>,
     is_table: bool,
-    /// Whether the list at this place binds nobody, whatever its section is about.
+    /// Whether the list at this place states no duty, regardless of its section.
     is_optional: bool,
     /// How many of the following items are quoted with the sentence that introduces them.
     quoted_items: usize,
@@ -116,7 +116,7 @@ impl ListPatterns {
         find_kind(&self.introductions, end)
     }
 
-    /// Whether a sentence introduces a list that binds nobody.
+    /// Whether a sentence introduces a list that states no duty.
     pub(crate) fn is_optional_list(&self, sentence: &str) -> bool {
         let start = sentence.ceil_char_boundary(sentence.len().saturating_sub(INTRODUCTION_REACH));
         self.not_required.is_match(sentence.get(start..).unwrap_or_default())
@@ -162,7 +162,7 @@ impl ListContext {
         *self = Self { introduced: kind, is_optional: false, quoted_items: 0, ..*self };
     }
 
-    /// Begins a list that binds nobody.
+    /// Begins a list that states no duty.
     pub(crate) fn begin_optional_list(&mut self) {
         *self = Self { introduced: None, is_optional: true, quoted_items: 0, ..*self };
     }

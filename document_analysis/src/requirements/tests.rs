@@ -35,7 +35,7 @@ fn a_requirement_has_its_quotation_section_and_page() {
 }
 
 #[test]
-fn kinds_are_told_by_the_wording() {
+fn kinds_follow_from_the_wording() {
     for (sentence, expected) in [
         ("The contractor shall clean the pumps.", RequirementKind::Obligation),
         ("The contractor is responsible for spare parts.", RequirementKind::Obligation),

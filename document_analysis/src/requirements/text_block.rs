@@ -1,4 +1,4 @@
-//! Headings, paragraphs and list items of a text, with the section that they stand in.
+//! Headings, paragraphs and list items of a text, with the section that they are in.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use super::split_sentences;
 pub(crate) enum BlockForm {
     /// The title of a section, with a number or marked as a heading.
     Heading,
-    /// A line that is worded as a title: that of a section, or a cell of a table.
+    /// A line that is worded as the title of a section, or as a cell of a table.
     Title,
     /// A paragraph.
     Paragraph,
@@ -20,7 +20,7 @@ pub(crate) enum BlockForm {
 /// A part of a text: a heading, a paragraph or an item of a list. White space in it is normalised.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct TextBlock {
-    /// The page on which it begins.
+    /// The page that it begins on.
     pub(crate) page: u32,
     /// The number of its section, as in `L.3.2`.
     pub(crate) number: Option<Arc<str>>,
@@ -32,7 +32,7 @@ pub(crate) struct TextBlock {
     pub(super) later_pages: Vec<(usize, u32)>,
 }
 
-/// A sentence with the page on which it begins.
+/// A sentence with the page that it begins on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct PagedSentence<'a> {
     pub(crate) page: u32,
@@ -64,7 +64,7 @@ impl TextBlock {
         later.map_or(self.page, |(_, page)| *page)
     }
 
-    /// The page on which the block ends so far.
+    /// The page that the block ends on so far.
     pub(super) fn last_page(&self) -> u32 {
         self.later_pages.last().map_or(self.page, |(_, page)| *page)
     }

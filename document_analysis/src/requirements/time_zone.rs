@@ -47,7 +47,7 @@ impl TimeZoneParser {
         })
     }
 
-    /// The zone that stands right after a time of day; `after` is the text after it.
+    /// The zone directly after a time of day; `after` is the text after it.
     pub(super) fn find_after_time(&self, after: &str) -> Option<Tz> {
         let prefix = self.prefix.find(after).map_or("", |found| found.as_str());
         let name = after.get(prefix.len()..).filter(|_| prefix.len() <= REACH)?;
@@ -57,7 +57,7 @@ impl TimeZoneParser {
         (is_certain || is_joined || self.is_phrase_end(name, rest)).then_some(zone)
     }
 
-    /// The zone that stands right after a date whose time stands before it, in brackets or as in `Eastern Time`.
+    /// The zone directly after a date that follows its time, in brackets or as in `Eastern Time`.
     pub(super) fn find_after_date(&self, after: &str) -> Option<Tz> {
         let name = after.trim_start_matches([' ', ',', '(', '[']);
         let (zone, is_certain, rest) = self.match_name(name)?;

@@ -1,4 +1,4 @@
-//! Computations that may take seconds: on a thread of their own, with a limit, and ended when the task is lost.
+//! Computations that may take seconds: on their own thread, with a limit, and ended when the task is lost.
 
 use std::time::Duration;
 

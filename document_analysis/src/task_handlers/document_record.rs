@@ -62,7 +62,7 @@ impl<S: AggregateStores> DocumentRecord<S> {
                 tracing::warn!(
                     task.id = task.task_id,
                     reason = format_error_chain(&error),
-                    "document of a task not loaded"
+                    "loading the document of a task failed"
                 );
                 Err(TaskFailure::later("the event store does not answer"))
             }
@@ -76,7 +76,11 @@ impl<S: AggregateStores> DocumentRecord<S> {
     pub(super) async fn load_company(&self, task: &ClaimedTask) -> Result<Company, TaskFailure> {
         let loaded = self.dispatcher.load_aggregate::<Company>(&task.tenant_id, task.tenant_id.as_str()).await;
         loaded.map(|loaded| loaded.state).map_err(|error| {
-            tracing::warn!(task.id = task.task_id, reason = format_error_chain(&error), "company of a task not loaded");
+            tracing::warn!(
+                task.id = task.task_id,
+                reason = format_error_chain(&error),
+                "loading the company of a task failed"
+            );
             TaskFailure::later("the event store does not answer")
         })
     }
@@ -98,7 +102,7 @@ impl<S: AggregateStores> DocumentRecord<S> {
             causation_id: Some(task.request_event_id),
         };
         let sender = CommandSender { caller, authority: CallerAuthority::System };
-        // All attempts at the task are one request, whatever their outcomes.
+        // All attempts at the task are one request, even if their outcomes differ.
         let request = format!("result of {} for {}", task.spec.kind.name(), task.spec.subject.id.as_str());
         let key = IdempotencyKey::try_new(&format!("task-result:{}", task.task_id), &request);
         let key = key.map_err(|error| TaskFailure::never(&format!("the id of the task is invalid: {error}")))?;

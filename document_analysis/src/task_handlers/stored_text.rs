@@ -63,7 +63,11 @@ impl StoredText {
         };
         let opened = self.objects.open(text.text_key.as_str()).await.map_err(|error| storage_failure(&error))?;
         let Some(reader) = opened else {
-            tracing::error!(task.id = task.task_id, key = text.text_key.as_str(), "text of a document is missing");
+            tracing::error!(
+                task.id = task.task_id,
+                key = text.text_key.as_str(),
+                "text of a document is missing in the object store"
+            );
             return Err(TaskFailure::never("the text of the document is missing in the object store"));
         };
         let memory = self.memory.reserve(reader.length()).await;
@@ -90,7 +94,7 @@ pub(super) fn storage_failure(error: &ObjectStoreError) -> TaskFailure {
         | ObjectStoreError::AccessDenied { .. }
         | ObjectStoreError::MissingBucket { .. } => {
             // The details concern operators; the user reads that it is not the file.
-            tracing::warn!(reason = format_error_chain(error), "object store not usable for a task");
+            tracing::warn!(reason = format_error_chain(error), "reading or writing the object store for a task failed");
             TaskFailure::later("the object store is unavailable")
         }
     }

@@ -54,7 +54,7 @@ impl<S: AggregateStores> DocumentWork<S> for DocumentTextExtraction {
             text_key,
             pages,
             characters,
-            method: method_of(&extracted),
+            method: convert_method(&extracted),
             language: extracted.language.as_deref().and_then(|language| LanguageTag::try_new(language).ok()),
         };
         let mut outcome = format!("{pages} pages with {} characters", extraction.characters);
@@ -72,7 +72,7 @@ impl DocumentTextExtraction {
         let reader =
             opened.ok_or_else(|| TaskFailure::never("the file is missing in the object store; upload it again"))?;
         let disk_failure = |error: std::io::Error| {
-            tracing::warn!(error = &error as &dyn std::error::Error, "no temporary copy of a file");
+            tracing::warn!(error = &error as &dyn std::error::Error, "creating a temporary copy of a file failed");
             TaskFailure::later("the file cannot be copied to a temporary folder")
         };
         let mut copy = tempfile::Builder::new();
@@ -106,7 +106,7 @@ fn extraction_failure(failure: &ExtractionFailure) -> TaskFailure {
     }
 }
 
-fn method_of(extracted: &ExtractedText) -> ExtractionMethod {
+fn convert_method(extracted: &ExtractedText) -> ExtractionMethod {
     match extracted.method {
         TextMethod::Native => ExtractionMethod::Native,
         TextMethod::Ocr => ExtractionMethod::Ocr,

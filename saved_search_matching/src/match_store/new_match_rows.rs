@@ -88,7 +88,7 @@ impl<'a> NewMatchRows<'a> {
     }
 }
 
-/// A text without control characters, some of which Postgres refuses.
+/// A text without control characters, since Postgres refuses some of them.
 fn printable(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }

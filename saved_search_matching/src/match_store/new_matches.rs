@@ -23,7 +23,7 @@ pub(super) struct NewMatches<'a> {
 }
 
 impl<'a> NewMatches<'a> {
-    /// Those whose ids are not among `known`; `None` if there are none.
+    /// Selects the matches whose ids are not among `known`; `None` if there are none.
     pub(super) fn select(
         found: &'a SearchMatches,
         batch: &[&'a MatchedOpportunity],

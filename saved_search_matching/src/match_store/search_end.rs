@@ -72,8 +72,8 @@ impl MatchStore {
         Ok(removed.rows_affected())
     }
 
-    /// Waits for the transactions that record matches at present. Those that begin later see in the log that the
-    /// searches have ended; what those before have recorded is found and removed.
+    /// Waits for the transactions that record matches at present. Transactions that begin later see in the log that the
+    /// searches have ended; matches of earlier ones are found and removed.
     async fn wait_for_recording(&self) -> Result<(), MatchingError> {
         let doing = "waiting for matches that are being recorded";
         let mut transaction = self.pool.begin().await.map_err(postgres_error(doing))?;

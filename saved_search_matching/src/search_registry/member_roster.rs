@@ -6,7 +6,7 @@ use domain::company::CompanyEvent;
 
 use crate::SearchKey;
 
-/// The members by tenant, with the position of the event by which they joined.
+/// The members by tenant, with the position of the event of their joining.
 #[derive(Debug, Default)]
 pub(super) struct MemberRoster {
     members: HashMap<String, HashMap<String, u64>>,

@@ -40,7 +40,7 @@ fn read_list(list: &str) -> Vec<ExpectedRequirement> {
     lines.map(entry).collect()
 }
 
-/// The score of requirements, of which those are judged that `is_judged`; prints what is wrong and what is missing.
+/// The score of the requirements that `is_judged` selects; prints wrong and missing ones.
 fn score(document: &str, found: &[DocumentRequirement], list: &[ExpectedRequirement]) -> ExtractionScore {
     let texts: Vec<_> = found.iter().map(|found| normalise(found.text.as_str())).collect();
     let contains =
@@ -146,14 +146,14 @@ fn requirements_of_a_state_s_request_for_proposals_are_found() {
     check("aries-support-rfp.md", &[224..=535, 1222..=1615], list);
 }
 
-/// Lists without verbs, from which the rules for lists came: sections 3.01 to 3.05.
+/// Lists without verbs, which the rules for lists were derived from: sections 3.01 to 3.05.
 #[test]
 fn requirements_of_a_scope_of_work_in_lists_are_found() {
     let list = include_str!("../../../tests/requirement_lists/aries-support-rfp-scope.txt");
     check("aries-support-rfp.md", &[587..=919], list);
 }
 
-/// A table of deliverables, by which no rule was corrected: sections 3.06 to 3.13.
+/// A table of deliverables, which no rule was corrected by: sections 3.06 to 3.13.
 #[test]
 fn requirements_of_a_table_of_deliverables_are_found() {
     let list = include_str!("../../../tests/requirement_lists/aries-support-rfp-deliverables.txt");
