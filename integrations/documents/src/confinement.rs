@@ -1,5 +1,5 @@
-//! Confines this process before it opens a file of a stranger: memory, time, files, network, and what it can reach of
-//! other processes. What it starts inherits all of it.
+//! Confines this process before it opens a stranger's file: memory, time, files, network, and access to other
+//! processes. What it starts inherits all of it.
 
 use std::{collections::BTreeMap, path::Path};
 
@@ -23,7 +23,7 @@ const MAX_OPEN_FILES: u64 = 64;
 /// How long after the longest limit of time a process is killed that ignores the signal of its limit of CPU time.
 const CPU_GRACE_SECONDS: u64 = 5;
 
-/// The newest interface of Landlock that is used; older kernels do what they can.
+/// The newest interface of Landlock that is used; older kernels restrict less.
 const LANDLOCK_VERSION: ABI = ABI::V6;
 
 /// Why files cannot be restricted.
@@ -33,7 +33,7 @@ const NO_LANDLOCK: &str = "the kernel has no Landlock (Linux 5.13 and newer have
 const PROGRAM_FOLDERS: [&str; 9] =
     ["/usr", "/lib", "/lib64", "/bin", "/opt", "/nix/store", "/etc/ld.so.cache", "/dev/null", "/dev/urandom"];
 
-/// System calls without which text can be extracted: network, other processes, and the administration of the system.
+/// System calls that text extraction does not need: network, other processes, and administration of the system.
 const FORBIDDEN_CALLS: [libc::c_long; 39] = [
     libc::SYS_socket,
     libc::SYS_connect,
@@ -104,7 +104,7 @@ fn set_limits(request: &ExtractionRequest) -> nix::Result<()> {
     let longest = limits.cpu_seconds.max(limits.wall_clock_seconds).saturating_add(CPU_GRACE_SECONDS);
     setrlimit(Resource::RLIMIT_CPU, limits.cpu_seconds, longest)?;
     // The number of processes is not limited here: the system counts all processes of the user, so that other programs
-    // would use up the limit, and does not apply it to root. `ExtractionWatch` counts those of the group.
+    // would use up the limit, and does not apply it to root. `ExtractionWatch` counts the processes of the group.
     setrlimit(Resource::RLIMIT_AS, limits.memory_bytes, limits.memory_bytes)
 }
 

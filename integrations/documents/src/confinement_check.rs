@@ -4,7 +4,7 @@ use std::thread;
 
 use crate::{ToolStatus, confinement::try_confinement};
 
-/// Tries each means of confinement in a thread of its own, which ends with it; takes some milliseconds.
+/// Tries each means of confinement in a separate thread, since it lasts as long as its thread; takes some milliseconds.
 pub fn check_confinement() -> Vec<ToolStatus> {
     let tried = thread::Builder::new().name("confinement-check".to_owned()).spawn(try_confinement);
     let failed = |reason: &str| [Err(reason.to_owned()), Err(reason.to_owned())];

@@ -17,8 +17,8 @@ pub struct SourceFile<'a> {
     pub file_name: &'a str,
 }
 
-/// Extracts the text of a file in this process, with the limits of `config` that need no other process: those of pages,
-/// pixels and lengths. [`crate::ExtractionProcess`] adds those of memory and time. `folder` holds images for a moment.
+/// Extracts the text of a file in this process, with the limits of `config` that need no other process: pages, pixels
+/// and lengths. [`crate::ExtractionProcess`] adds the limits of memory and time. `folder` holds images for a moment.
 ///
 /// # Errors
 /// [`ExtractionError`], whose kind says whether the file is the cause.

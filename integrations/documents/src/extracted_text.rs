@@ -9,7 +9,7 @@ use crate::FileType;
 pub struct ExtractedText {
     /// The version of this format.
     pub version: u32,
-    /// What the content of the file is, whatever its name says.
+    /// The type of the file's content, independent of its name.
     pub file_type: FileType,
     /// How the text of all pages was obtained.
     pub method: TextMethod,
@@ -63,7 +63,7 @@ impl ExtractedText {
     /// Composes the text of a file from its pages.
     pub(crate) fn from_pages(file_type: FileType, pages: Vec<PageText>, unreadable_pages: Vec<u32>) -> Self {
         let language = crate::language::detect_language(&pages);
-        let method = TextMethod::of_pages(&pages);
+        let method = TextMethod::from_pages(&pages);
         Self { version: Self::VERSION, file_type, method, language, pages, unreadable_pages }
     }
 
@@ -75,7 +75,7 @@ impl ExtractedText {
 
 impl TextMethod {
     /// Pages without text say nothing about the method.
-    fn of_pages(pages: &[PageText]) -> Self {
+    fn from_pages(pages: &[PageText]) -> Self {
         let has = |source| pages.iter().any(|page| page.source == source && !page.text.is_empty());
         match (has(PageTextSource::Native), has(PageTextSource::Ocr)) {
             (true, true) => Self::Mixed,
@@ -94,7 +94,7 @@ mod tests {
         let stored = r#"{"version":1,"file_type":"pdf","method":"mixed","language":"en","pages":[
             {"number":1,"source":"native","text":"Scope"},{"number":2,"source":"ocr","text":"Annex"}]}"#;
         let text: ExtractedText = serde_json::from_str(stored).unwrap();
-        assert_eq!(TextMethod::of_pages(&text.pages), text.method);
+        assert_eq!(TextMethod::from_pages(&text.pages), text.method);
         assert_eq!(serde_json::from_str::<ExtractedText>(&serde_json::to_string(&text).unwrap()).unwrap(), text);
         assert_eq!(text.character_count(), 10);
         assert_eq!(text.unreadable_pages, [0; 0]);

@@ -35,7 +35,7 @@ pub enum ExtractionFailureKind {
     MemoryExceeded,
     /// Reading the file takes more CPU time than the limit.
     CpuTimeExceeded,
-    /// Reading the file took longer than the limit, which is twice of what the largest file takes. The machine may have
+    /// Reading the file took longer than the limit, which is twice the time for the largest file. The machine may have
     /// been busy; still, another attempt would keep others waiting as long.
     TimeExceeded,
     /// Reading the file takes more processes or temporary files than the limits.

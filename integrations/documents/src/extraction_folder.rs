@@ -1,5 +1,5 @@
-//! The folder in which a process has copies of files while they are read. It is removed when the process ends, and by
-//! the next process if it was killed.
+//! The folder where a process has copies of files while they are read. It is removed when the process ends, and by the
+//! next process if it was killed.
 
 use std::{
     fs::{self, DirBuilder, File, Permissions},
@@ -117,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn folders_of_killed_processes_are_removed_and_those_of_living_ones_are_not() {
+    fn only_folders_of_killed_processes_are_removed() {
         let temporary = tempfile::tempdir().unwrap();
         let parent = temporary.path().join("extraction");
         let living = open(&parent).unwrap();

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 /// at a time, is another process with the same limit.
 pub const MAX_EXTRACTION_MEMORY_BYTES: u64 = 1 << 30;
 
-/// Room in a temporary file for an image beside its header.
+/// Size of a temporary file for an image, without its header.
 const IMAGE_HEADER_BYTES: u64 = 4096;
 
 /// The limits of one extraction.
@@ -17,8 +17,8 @@ pub struct ExtractionLimits {
     pub max_file_bytes: u64,
     /// Number of pages.
     pub max_pages: u32,
-    /// Number of pages without text, each of which is rendered and read by character recognition. A page takes up to 5
-    /// seconds, so that all of them take some half of `wall_clock_seconds`.
+    /// Number of pages without text; each is rendered and read by character recognition. A page takes up to 5 seconds,
+    /// so that all of them take some half of `wall_clock_seconds`.
     pub max_ocr_pages: u32,
     /// Length of the text in bytes.
     pub max_text_bytes: usize,

@@ -15,7 +15,7 @@ use crate::{ExtractionFailure, ExtractionFailureKind, ExtractionLimits};
 /// How often the processes and files are counted. Counting takes some milliseconds.
 const INTERVAL: Duration = Duration::from_millis(250);
 
-/// Size of the blocks in which a file system counts.
+/// Size of the blocks that a file system counts in.
 const BLOCK_BYTES: u64 = 512;
 
 /// Watches one extraction.
@@ -23,7 +23,7 @@ const BLOCK_BYTES: u64 = 512;
 pub(crate) struct ExtractionWatch {
     /// The process group of the extraction, which its processes cannot leave.
     pub(crate) group: Pid,
-    /// The folder of the extraction, in which no folders can be made.
+    /// The folder of the extraction, where no further folders can be created.
     pub(crate) folder: PathBuf,
     pub(crate) limits: ExtractionLimits,
 }

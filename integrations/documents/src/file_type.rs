@@ -1,4 +1,4 @@
-//! Recognises what a file is by its content.
+//! Detects the type of a file from its content.
 
 use serde::{Deserialize, Serialize};
 
@@ -76,7 +76,7 @@ fn unsupported(found: &str) -> ExtractionError {
     ExtractionError::UnsupportedType { found: found.to_owned() }
 }
 
-/// Tells Office files apart by the names of their parts, which the archive's directory has uncompressed.
+/// Distinguishes Office files by the names of their parts, which are uncompressed in the archive's directory.
 fn detect_zip(content: &[u8]) -> Result<FileType, ExtractionError> {
     if find(content, b"word/document").is_some() || find(content, b"word/_rels").is_some() {
         Ok(FileType::Docx)

@@ -5,7 +5,7 @@ use crate::{
     plain_text::decode_text,
 };
 
-/// Elements that begin a line of their own.
+/// Elements that begin a new line.
 const BLOCKS: [&str; 24] = [
     "address",
     "article",

@@ -10,7 +10,7 @@
 //! ```
 //!
 //! The content of a file decides how it is read, not its name. Files come from strangers, and the libraries that read
-//! them are large: whatever a file does, it costs one child process and at most the limits of [`ExtractionLimits`].
+//! them are large: a harmful file costs at most one child process within the limits of [`ExtractionLimits`].
 
 mod confinement;
 mod confinement_check;

@@ -89,7 +89,7 @@ impl<'a> TextRecognizer<'a> {
             Some(program) => program,
             None => self.program.insert(self.config.tesseract_program()?),
         };
-        // The shell sets the limit and becomes tesseract; this process has one of its own.
+        // The shell sets the limit and becomes tesseract; this process has another limit.
         let mut command = Command::new("/bin/sh");
         command
             .args(["-c", "ulimit -S -t \"$1\" && shift && exec \"$@\"", "sh", &cpu_seconds.to_string()])

@@ -59,7 +59,7 @@ fn clean_text(text: &str) -> String {
     cleaned
 }
 
-/// Characters that no reader sees, and that a search for what is seen does not find.
+/// Invisible characters, which would keep a search for the visible text from finding it.
 fn is_invisible(c: char) -> bool {
     (c.is_control() && c != '\t')
         || matches!(c, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{2060}' | '\u{feff}' | '\u{fffe}')

@@ -137,7 +137,7 @@ fn join_wrapped_lines(text: &str) -> String {
     joined
 }
 
-/// The best candidates, the best one first. One that says what a better one says already is left out.
+/// The best candidates, the best one first. A sentence that repeats a better one is left out.
 fn rank_candidates(candidates: &[CandidateSentence], topic: &str) -> Vec<usize> {
     let query: HashSet<String> = to_terms(topic).into_iter().collect();
     let mut frequencies: HashMap<&str, f64> = HashMap::new();

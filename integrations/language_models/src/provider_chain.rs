@@ -42,7 +42,7 @@ pub struct FailedProvider {
     pub reason: String,
 }
 
-/// A generated text with what it took.
+/// A generated text with its provider and cost.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GeneratedText {
     /// The text.
@@ -57,7 +57,7 @@ pub struct GeneratedText {
     pub model_version: String,
     /// What it used.
     pub usage: TokenUsage,
-    /// Cost in micro-dollars, with that of attempts that failed.
+    /// Cost in micro-dollars, including failed attempts.
     pub cost_micros: u64,
     /// Time from the request to the last word, failed attempts included.
     pub latency: Duration,
@@ -95,7 +95,7 @@ impl ChainError {
     }
 }
 
-/// Which providers are asked, and in which order.
+/// The providers to ask, and their order.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct ProviderSelection<'a> {
     /// The name of the one to ask first, e.g. that of an experiment; an unknown name changes nothing.
@@ -185,7 +185,7 @@ impl ProviderChain {
                     counter!("medhub_text_generation_failures_total", "provider" => provider.clone(),
                         "reason" => error.label())
                     .increment(1);
-                    if error.is_fault_of_provider() {
+                    if error.is_provider_fault() {
                         permit.record_failure(requested_pause(&error), Instant::now());
                     } else {
                         permit.record_success();
@@ -216,9 +216,9 @@ struct ProviderAnswer {
 }
 
 impl ChainLink {
-    /// Asks the provider; a second time when its connection or its answer broke.
+    /// Asks the provider, and a second time if its connection or its answer breaks off.
     async fn ask_provider(&self, request: &TextRequest, updates: UpdateSink<'_>) -> ProviderAnswer {
-        let first = self.ask_once(request, updates).await;
+        let first = self.ask_provider_once(request, updates).await;
         if !matches!(
             first.outcome,
             Err(ProviderError::Unreachable { .. } | ProviderError::Failed { .. } | ProviderError::Malformed { .. })
@@ -226,12 +226,12 @@ impl ChainLink {
             return first;
         }
         sleep(SECOND_ATTEMPT_PAUSE).await;
-        let second = self.ask_once(request, updates).await;
+        let second = self.ask_provider_once(request, updates).await;
         let failed_micros = first.failed_micros.saturating_add(second.failed_micros);
         ProviderAnswer { failed_micros, ..second }
     }
 
-    async fn ask_once(&self, request: &TextRequest, updates: UpdateSink<'_>) -> ProviderAnswer {
+    async fn ask_provider_once(&self, request: &TextRequest, updates: UpdateSink<'_>) -> ProviderAnswer {
         updates(GenerationUpdate::Started { provider: self.provider.name() });
         let received = AtomicUsize::new(0);
         let count_received = |update: GenerationUpdate<'_>| {
@@ -247,9 +247,9 @@ impl ChainLink {
     }
 }
 
-/// What a provider bills for a request that failed after `received` characters: what it reports; otherwise what was
-/// received, and the longest text when an answer has begun of which nothing was received, because tokens of hidden
-/// reasoning are billed, too.
+/// The tokens that a provider bills for a request that failed after `received` characters: the reported number, or else
+/// an estimate from what was received. If an answer has begun and nothing was received, this is the longest text,
+/// because tokens of hidden reasoning are billed, too.
 fn billed_usage(error: &ProviderError, request: &TextRequest, received: usize) -> TokenUsage {
     let estimate = |output_tokens| TokenUsage {
         input_tokens: estimate_input_tokens(request),

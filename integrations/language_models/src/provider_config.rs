@@ -165,7 +165,7 @@ impl LanguageModelConfig {
         Ok(ProviderChain::new(chain, self.breaker))
     }
 
-    /// The names of the providers, in their order; that of the built-in one if none is configured.
+    /// The names of the providers, in their order; the built-in provider's if none is configured.
     pub fn provider_names(&self) -> Vec<String> {
         if self.providers.is_empty() {
             return vec![ExtractiveProvider::default().name().to_owned()];

@@ -1,4 +1,4 @@
-//! What providers with different protocols have in common: where they are, and what a streamed text comes to.
+//! Common parts of providers with different protocols: their address, and the evaluation of a streamed text.
 
 use serde::de::DeserializeOwned;
 

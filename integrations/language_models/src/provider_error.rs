@@ -103,7 +103,7 @@ impl ProviderError {
     }
 
     /// Whether it says something about the provider's health, and not about the request.
-    pub fn is_fault_of_provider(&self) -> bool {
+    pub fn is_provider_fault(&self) -> bool {
         match self {
             Self::Unreachable { .. }
             | Self::TimedOut { .. }

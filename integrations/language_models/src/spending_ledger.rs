@@ -2,8 +2,8 @@
 //!
 //! Before a generation the most that it can cost is reserved, and afterwards the reservation is replaced by the cost:
 //! generations that run at the same time, in any program, cannot exceed the budget together. A reservation that is not
-//! replaced until its end, because the generation was cancelled or its program died, counts as spent: what the provider
-//! has billed is not known.
+//! replaced until its end, because the generation was cancelled or its program died, counts as spent: the amount that
+//! the provider has billed is not known.
 //!
 //! A reservation also stores the answer that it has paid for until the log has it, and what earlier attempts at its
 //! section have cost, so that the event of the section has the cost of all of them.
@@ -186,7 +186,7 @@ impl SpendingLedger {
         .bind(to_signed(cost_micros))
         .execute(&self.pool)
         .await?;
-        // One that has ended counts as spent.
+        // A reservation that has ended counts as spent.
         let max_micros = if stored.rows_affected() > 0 { cost_micros } else { reservation.max_micros };
         Ok(SpendingReservation { max_micros, ..reservation })
     }
@@ -258,8 +258,8 @@ impl SpendingLedger {
         Ok(transaction.commit().await?)
     }
 
-    /// Replaces a reservation by what the generation has cost, also one that has ended and counts as spent. The event of the
-    /// section has the cost.
+    /// Replaces a reservation by the generation's cost, even if the reservation has ended and counts as spent. The
+    /// event of the section has the cost.
     ///
     /// # Errors
     /// [`SpendingError::Postgres`] when Postgres does not answer.
@@ -327,7 +327,8 @@ impl SpendingLedger {
     }
 }
 
-/// Locks all months of a company, in their order, before any of its reservations: whoever changes both does so first.
+/// Locks all months of a company, in their order, before any of its reservations: every transaction that changes both
+/// locks in this order.
 async fn lock_months(connection: &mut PgConnection, tenant: &TenantId) -> Result<(), sqlx::Error> {
     sqlx::query("select 1 from generation_spending where tenant_id = $1 order by month for update")
         .bind(tenant.as_str())
@@ -336,7 +337,7 @@ async fn lock_months(connection: &mut PgConnection, tenant: &TenantId) -> Result
         .map(drop)
 }
 
-/// Counts what is reserved for a section as spent; returns what attempts at it have cost that no event has.
+/// Counts the reservations of a section as spent, and returns the cost of its attempts that no event has.
 async fn end_reservations(connection: &mut PgConnection, section: PaidSection<'_>) -> Result<u64, sqlx::Error> {
     let micros: i64 = sqlx::query_scalar(
         "with ended as (

@@ -1,4 +1,4 @@
-//! Text from a server that streams it, whatever its protocol.
+//! Text from a server that streams it, independent of its protocol.
 
 use futures::future::BoxFuture;
 use reqwest::{RequestBuilder, header::CONTENT_TYPE};
@@ -9,7 +9,7 @@ use crate::{
     provider_endpoint::{FinishWords, ProviderEndpoint, StreamedText},
 };
 
-/// A protocol of servers of language models: what a request and the events of its answer look like.
+/// A protocol of language-model servers: the format of a request and of the events of its answer.
 pub trait StreamingProtocol: Send + Sync {
     /// The words for the end of a text.
     const FINISH_WORDS: FinishWords;

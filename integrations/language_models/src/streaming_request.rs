@@ -127,7 +127,7 @@ impl StreamingClient {
             body.extend_from_slice(&chunk);
         }
         body.truncate(MAX_ERROR_BYTES);
-        let reason = reason_of_body(&body);
+        let reason = parse_error_reason(&body);
         Err(if status.is_server_error() || code == 408 {
             ProviderError::Failed { provider, status: code, reason }
         } else {
@@ -151,8 +151,8 @@ impl StreamingClient {
     }
 }
 
-/// The `error.message` of a JSON body, in which both protocols report; otherwise the start of the body.
-fn reason_of_body(body: &[u8]) -> String {
+/// The `error.message` of a JSON body, where both protocols report errors; otherwise the start of the body.
+fn parse_error_reason(body: &[u8]) -> String {
     let json: Option<serde_json::Value> = serde_json::from_slice(body).ok();
     let message = json.as_ref().and_then(|json| json.pointer("/error/message")).and_then(serde_json::Value::as_str);
     match message {
@@ -177,9 +177,9 @@ mod unit_tests {
     #[test]
     fn a_reason_is_short_and_has_no_key() {
         let body = br#"{"error":{"message":"Incorrect API key provided: sk-1234567890abcdefghijklmnopqrstuvwxyz."}}"#;
-        assert_eq!(reason_of_body(body), "Incorrect API key provided: [...]");
-        assert_eq!(reason_of_body(b"<html>Bad\r\n gateway</html>"), "<html>Bad gateway</html>");
-        assert_eq!(reason_of_body(&[b' '; 100]), "no reason given");
-        assert_eq!(reason_of_body("ä ".repeat(1_000).as_bytes()).chars().count(), MAX_REASON_CHARACTERS);
+        assert_eq!(parse_error_reason(body), "Incorrect API key provided: [...]");
+        assert_eq!(parse_error_reason(b"<html>Bad\r\n gateway</html>"), "<html>Bad gateway</html>");
+        assert_eq!(parse_error_reason(&[b' '; 100]), "no reason given");
+        assert_eq!(parse_error_reason("ä ".repeat(1_000).as_bytes()).chars().count(), MAX_REASON_CHARACTERS);
     }
 }

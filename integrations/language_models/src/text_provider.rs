@@ -7,7 +7,7 @@ use crate::{ProviderError, token_usage::TokenUsage};
 /// A numbered passage that the text may be based on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SourcePassage {
-    /// Number in the request, from 1, by which the text cites the passage.
+    /// Number in the request, from 1, that the text cites the passage by.
     pub number: u32,
     /// What the passage is from, e.g. a file name and a page.
     pub title: String,
@@ -22,7 +22,7 @@ pub struct TextRequest {
     pub instructions: String,
     /// What to write.
     pub prompt: String,
-    /// The words that the text is about, by which passages are ranked where no model reads the prompt.
+    /// The words that the text is about; providers without a model rank passages by them.
     pub topic: String,
     /// What it may be based on.
     pub passages: Vec<SourcePassage>,
@@ -56,7 +56,7 @@ fn remove_delimiters(text: &str) -> String {
 /// Progress of a generation, for those who watch it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum GenerationUpdate<'a> {
-    /// A provider starts, and what others have generated before is void.
+    /// A provider starts; text that other providers have generated before is void.
     Started {
         /// The provider's name.
         provider: &'a str,

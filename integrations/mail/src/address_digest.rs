@@ -1,4 +1,4 @@
-//! Digests of mail addresses, by which an address is recognized across companies.
+//! Digests of mail addresses, which identify an address across companies.
 
 use aws_lc_rs::digest::{SHA256, digest};
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};

@@ -21,7 +21,7 @@ pub(crate) fn local_date(zone: &str, time: DateTime<Utc>) -> NaiveDate {
     time.with_timezone(&find_zone(zone)).date_naive()
 }
 
-/// The first time after `after` at which a local day reaches `hour`: once on each local day, also on days of 23 or 25
+/// The first time after `after` when a local day reaches `hour`: once on each local day, also on days of 23 or 25
 /// hours. `None` if the calendar ends.
 pub(crate) fn next_digest_at(zone: &str, hour: u8, after: DateTime<Utc>) -> Option<DateTime<Utc>> {
     let zone = find_zone(zone);

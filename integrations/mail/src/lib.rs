@@ -8,7 +8,7 @@
 //! ```
 //!
 //! The aggregate `domain::inbox::Inbox` decides which mails there are and whether one may be attempted. The queue only
-//! says what is to do: losing it loses mails, and filling it again sends none twice.
+//! lists pending work: losing it loses mails, and filling it again sends none twice.
 
 mod address_digest;
 mod daily_digest;

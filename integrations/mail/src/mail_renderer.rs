@@ -130,7 +130,7 @@ impl MailRenderer {
     }
 }
 
-/// The identity of a mail among those of all users, from which its `Message-ID` and its file are named.
+/// The identity of a mail among the mails of all users; its `Message-ID` and its file are named after it.
 fn message_identity(tenant: &TenantId, user: &UserId, mail_id: MailId) -> Uuid {
     Uuid::new_v5(&MAIL_NAMESPACE, format!("{tenant} {user} {mail_id}").as_bytes())
 }

@@ -13,7 +13,7 @@ use sqlx::{
 
 use crate::{DigestPeriod, DigestResults, DigestSource, DigestSourceError};
 
-/// Longest title in characters, as that of a notification.
+/// Longest title in characters, as in a notification.
 const MAX_TITLE: usize = 200;
 
 type PgQuery<'q> = Query<'q, Postgres, PgArguments>;

@@ -224,7 +224,7 @@ async fn run_step<T>(
     match timeout_at(deadline, step).await {
         Ok(Ok(done)) => Ok(done),
         Ok(Err(error)) => Err(classify(stage, &error)),
-        Err(_elapsed) => Err(without_answer(stage, "no answer in time".to_owned())),
+        Err(_elapsed) => Err(unanswered_step_error(stage, "no answer in time".to_owned())),
     }
 }
 
@@ -244,7 +244,7 @@ fn classify(stage: DeliveryStage, error: &lettre::transport::smtp::Error) -> Del
         | DeliveryStage::Sender
         | DeliveryStage::Recipient
         | DeliveryStage::Data
-        | DeliveryStage::Message => without_answer(stage, reason),
+        | DeliveryStage::Message => unanswered_step_error(stage, reason),
     }
 }
 
@@ -276,7 +276,7 @@ fn enhanced_status(answer: &str) -> Option<(u16, u16, u16)> {
 }
 
 /// A step that the server did not answer. Once the message is on its way, the server may have accepted it.
-fn without_answer(stage: DeliveryStage, reason: String) -> DeliveryError {
+fn unanswered_step_error(stage: DeliveryStage, reason: String) -> DeliveryError {
     match stage {
         DeliveryStage::Message => DeliveryError::Unknown { reason },
         DeliveryStage::Connection

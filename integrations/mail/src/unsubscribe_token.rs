@@ -19,8 +19,8 @@ const SEPARATOR: char = '\n';
 /// Shortest secret that signs tokens, in bytes.
 pub const MIN_SECRET_BYTES: usize = 16;
 
-/// What a token allows: to stop mail of one category to one user of a tenant. It does not expire, like the mail that it
-/// stands in.
+/// What a token allows: to stop mail of one category to one user of a tenant. It does not expire, like the mail that
+/// contains it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UnsubscribeRequest {
     /// The user's tenant.

@@ -69,7 +69,7 @@ impl FileWalker {
     }
 }
 
-/// Whether so much time has passed since a modification. One in the future counts as new: the clock of a service may
+/// Whether this much time has passed since a modification. One in the future counts as new: the clock of a service may
 /// differ from this one, by much less than the minimum age.
 pub(crate) fn is_older_than(modified_at: SystemTime, min_age: Duration) -> bool {
     SystemTime::now().duration_since(modified_at).is_ok_and(|age| age >= min_age)

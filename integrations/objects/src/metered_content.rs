@@ -6,10 +6,10 @@ use sha2::{Digest, Sha256};
 
 use super::{ObjectOwner, ObjectStoreError, StoredObject};
 
-/// Bytes at the beginning of a file by which its media type is detected.
+/// Number of bytes at the beginning of a file that its media type is detected from.
 const HEAD_BYTES: usize = 4_096;
 
-/// Content that is measured in the order in which it arrives.
+/// Content that is measured as it arrives.
 pub(crate) struct MeteredContent<'a> {
     body: BoxStream<'a, Result<Bytes, ObjectStoreError>>,
     max_bytes: u64,

@@ -31,7 +31,7 @@ pub struct ObjectStore {
     config: Arc<ObjectsConfig>,
     storage: ObjectStorage,
     removal_sender: mpsc::Sender<ObjectOwner>,
-    /// Taken by the sweeper, of which there is one.
+    /// Taken by the only sweeper.
     removal_receiver: Arc<Mutex<Option<mpsc::Receiver<ObjectOwner>>>>,
 }
 

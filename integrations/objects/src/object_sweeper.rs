@@ -1,4 +1,4 @@
-//! Removes files without a document: those of deleted documents at once, all others by periodic sweeps.
+//! Removes files without a document: files of deleted documents at once, all others by periodic sweeps.
 
 use std::{collections::HashSet, slice, time::Duration};
 
@@ -23,7 +23,7 @@ const FILES_PER_QUERY: usize = 500;
 /// a backup, and is busy anyway.
 const LONGEST_START_PAUSE: Duration = Duration::from_mins(5);
 
-/// Files in a row that cannot be removed, after which a sweep ends: then the store fails rather than a file.
+/// Number of consecutive files that cannot be removed at which a sweep ends: then the store fails rather than a file.
 const MAX_FAILURES_IN_A_ROW: usize = 100;
 
 /// Pauses between attempts to remove the files of a deleted document.
@@ -39,7 +39,7 @@ pub enum SweepError {
     #[error("cannot remove files without a document")]
     Storage(#[from] ObjectStoreError),
     /// Some files cannot be removed.
-    #[error("{failed} files without a document were not removed, {removed} were; the first failure is that of {key}")]
+    #[error("{failed} files without a document were not removed, {removed} were; the first failure concerns {key}")]
     Incomplete {
         /// How many files were not removed.
         failed: usize,
@@ -135,7 +135,7 @@ impl ObjectSweeper {
         progress.finish()
     }
 
-    /// Removes those of the files that no document refers to.
+    /// Removes the files that no document refers to.
     async fn sweep_files(&self, files: &[StoredFile], progress: &mut SweepProgress) -> Result<(), SweepError> {
         let referenced = self.find_referenced(files).await?;
         for file in files.iter().filter(|file| !referenced.contains(&file.key)) {

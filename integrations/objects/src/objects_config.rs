@@ -16,7 +16,7 @@ pub struct ObjectsConfig {
     pub s3: S3Config,
     /// Bytes of an upload that must arrive within `progress_within_ms`.
     pub progress_bytes: u64,
-    /// Duration in which `progress_bytes` must arrive, in milliseconds.
+    /// Time for `progress_bytes` to arrive, in milliseconds.
     pub progress_within_ms: u64,
     /// Interval of sweeps for files without a document, in seconds.
     pub sweep_every_s: u64,

@@ -31,8 +31,8 @@ pub struct S3Config {
     pub session_token: SecretString,
     /// Time to connect, in milliseconds.
     pub connect_timeout_ms: u64,
-    /// Time without a byte of an answer after which a request has failed, in milliseconds. An upload is sent in requests
-    /// of at most 5 MiB.
+    /// Time without a byte of an answer until a request has failed, in milliseconds. An upload is sent in requests of
+    /// at most 5 MiB.
     pub answer_timeout_ms: u64,
     /// How often a request that failed is repeated, with growing pauses.
     pub max_retries: usize,

@@ -150,7 +150,7 @@ impl S3Storage {
         let found = self.client.get_opts(path, options).await.map_err(|error| self.request_error(&error))?;
         let storage = self.clone();
         let parts = found.into_stream().map_err(move |error| storage.request_error(&error)).boxed();
-        // The client compares what arrives with the length of the answer, not with that of the range.
+        // The client compares the received bytes with the length of the answer, not of the range.
         let state = (parts, self.clone(), 0_u64);
         let counted = stream::try_unfold(state, move |(mut parts, storage, received)| async move {
             match parts.try_next().await? {
@@ -197,7 +197,7 @@ impl S3Storage {
             Ok(file) => storage.key(&file.location).map(|key| Ok((key, file))),
             Err(error) => Some(Err(storage.request_error(&error))),
         };
-        // The walk asks once more after the end.
+        // The walk sends one more request after the end.
         files.fuse().filter_map(move |file| std::future::ready(with_key(file))).boxed()
     }
 

@@ -1,5 +1,5 @@
 //! Reads responses of the SAM.gov Get Opportunities Public API, in both of its published shapes: department, sub-tier
-//! and office as one path (`fullParentPathName`), or each under a key of its own.
+//! and office as one path (`fullParentPathName`), or each under its own key.
 
 mod element;
 mod page_tally;
@@ -177,9 +177,9 @@ impl NoticeElement {
         if self.naics_code.is_blank() { self.naics_codes.first().unwrap_or(&self.naics_code) } else { &self.naics_code }
     }
 
-    /// The URLs of the notice's files, then that of further information. The API writes null both for no files and for
-    /// an unknown value, so only an empty list removes files. Without a list, or if all of its URLs are invalid, the files
-    /// are unknown, and further information alone would replace those on record.
+    /// The URLs of the notice's files, then the URL of further information. The API writes null both for no files and
+    /// for an unknown value, so only an empty list removes files. Without a list, or if all of its URLs are invalid,
+    /// the files are unknown, and further information alone would replace those on record.
     fn resource_links(&self, omitted: &mut OmittedValues) -> Option<ResourceLinks> {
         const KEY: &str = "resourceLinks";
         let items = omitted.omit_unparsable(self.resource_links.items(KEY))?;

@@ -64,7 +64,7 @@ impl CsvNoticeReader {
             }
             RecordStep::Broken { line, reason } => {
                 let outcome = Err(self.row_error(&reason));
-                let notice_id = self.records.broken_field(self.id_position()).and_then(id_of_damaged_row);
+                let notice_id = self.records.broken_field(self.id_position()).and_then(parse_damaged_id);
                 Some(ParsedRow { line, outcome, notice_id, omitted_values: vec![] })
             }
             RecordStep::End => None,
@@ -93,7 +93,7 @@ impl CsvNoticeReader {
         let fields = self.records.fields();
         let (expected, found) = (self.header.len(), fields.len());
         let id_position = self.id_position();
-        let damaged_id = |fields: &[&[u8]]| fields.get(id_position).copied().and_then(id_of_damaged_row);
+        let damaged_id = |fields: &[&[u8]]| fields.get(id_position).copied().and_then(parse_damaged_id);
         if found != expected {
             return (damaged_id(&fields), Err(NoticeRowError::FieldCount { expected, found }));
         }
@@ -105,9 +105,9 @@ impl CsvNoticeReader {
     }
 }
 
-/// The id in the column of ids of a damaged row. Those of SAM.gov have 32 hexadecimal digits; text of another form may
+/// The id in the column of ids of a damaged row. SAM.gov's ids have 32 hexadecimal digits; text of another form may
 /// belong to another column.
-fn id_of_damaged_row(field: &[u8]) -> Option<NoticeId> {
+fn parse_damaged_id(field: &[u8]) -> Option<NoticeId> {
     let id = field.trim_ascii();
     let is_well_formed = id.len() == ID_DIGITS && id.iter().all(u8::is_ascii_hexdigit);
     std::str::from_utf8(id).ok().filter(|_| is_well_formed).and_then(|id| NoticeId::try_new(id).ok())

@@ -46,7 +46,7 @@ pub enum NoticeRowError {
     /// The record is not JSON.
     #[error("the record is not valid JSON at byte {at}")]
     NotJson {
-        /// The byte at which parsing failed, counted from 1 on its line of the record.
+        /// The byte where parsing failed, counted from 1 on its line of the record.
         at: usize,
     },
     /// Neither a page nor a notice: a response of the API's gateway, a web page, the rest of a truncated page.

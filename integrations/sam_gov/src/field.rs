@@ -31,7 +31,7 @@ impl<'a> NoticeField<'a> {
 
     /// Removes the `.0` that spreadsheets append to codes of digits, such as postal codes.
     pub(super) fn as_numeral(self) -> Self {
-        Self { text: spreadsheet::without_zero_decimals(self.text), ..self }
+        Self { text: spreadsheet::strip_zero_decimals(self.text), ..self }
     }
 
     /// Text of at most a thousand characters.

@@ -54,7 +54,7 @@ pub type SourceReader = Box<dyn BufRead + Send>;
 /// One record of a source.
 #[derive(Debug)]
 pub struct ParsedRow {
-    /// The physical line, counted from 1, on which the record starts; the line of its opening brace in JSON.
+    /// The physical line that the record starts on, counted from 1; the line of its opening brace in JSON.
     pub line: u64,
     /// The notice, or why the record is rejected.
     pub outcome: Result<Notice, NoticeRowError>,

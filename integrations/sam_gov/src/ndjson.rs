@@ -106,8 +106,8 @@ struct NoticeLine {
 impl NoticeLine {
     /// The notice, without optional values that cannot be parsed.
     fn to_notice(&self, omitted: &mut OmittedValues) -> Result<Notice, NoticeRowError> {
-        let agency = first_non_blank(&self.h_agency, &self.agency);
-        let notice_type = first_non_blank(&self.h_type, &self.notice_type);
+        let agency = choose_non_blank(&self.h_agency, &self.agency);
+        let notice_type = choose_non_blank(&self.h_type, &self.notice_type);
         let description =
             omitted.omit_unparsable(self.summary.to_field("summary").and_then(NoticeField::parse_description));
         let solicitation_number =
@@ -144,6 +144,6 @@ impl NoticeLine {
     }
 }
 
-fn first_non_blank<'a>(first: &'a LooseText, second: &'a LooseText) -> &'a LooseText {
+fn choose_non_blank<'a>(first: &'a LooseText, second: &'a LooseText) -> &'a LooseText {
     if first.is_blank() { second } else { first }
 }

@@ -6,7 +6,7 @@ use std::borrow::Cow;
 const MAX_DECIMALS: usize = 6;
 
 /// `339113.0` as `339113`; anything else as it is.
-pub(super) fn without_zero_decimals(text: &str) -> &str {
+pub(super) fn strip_zero_decimals(text: &str) -> &str {
     match text.split_once('.') {
         Some((whole, zeros)) if is_digits(whole) && !zeros.is_empty() && zeros.bytes().all(|byte| byte == b'0') => {
             whole
@@ -74,7 +74,7 @@ mod tests {
             ("A.0", "A.0"),
             ("5.", "5."),
         ] {
-            assert_eq!(without_zero_decimals(text), expected);
+            assert_eq!(strip_zero_decimals(text), expected);
         }
     }
 

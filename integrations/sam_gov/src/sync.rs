@@ -7,8 +7,8 @@
 //!                                          └──▶ notices that are missing ──▶ archive
 //! ```
 //!
-//! A notice is recorded by the same command as an import of a file, so that nothing is recorded twice, whatever is read
-//! twice. `sam_gov_notices` remembers the digest of each listed notice; an unchanged one costs no look at its stream.
+//! A notice is recorded by the same command as an import of a file, so that reading it twice does not record it twice.
+//! `sam_gov_notices` remembers the digest of each listed notice; an unchanged one costs no look at its stream.
 //! `sam_gov_syncs` remembers how far a run has come. Only one run of a source may be active at a time; the caller holds
 //! a lease. A second run would repeat work, and record nothing twice.
 
@@ -66,10 +66,10 @@ pub trait SyncObserver: ImportObserver {
     fn on_download(&mut self, received: u64, total: Option<u64>);
 }
 
-/// What one run shall do other than the settings say.
+/// Deviations of one run from the settings.
 #[derive(Debug, Clone, Default)]
 pub struct SyncOptions {
-    /// API: exactly these days, instead of what follows the last run.
+    /// API: exactly these days, instead of the days after the last run.
     pub days: Option<DateWindow>,
     /// API: the last of these days is the day of the run. A run that continues on a later day reads up to that day.
     pub ends_today: bool,
@@ -236,7 +236,7 @@ impl<S: BatchStore + Clone> SamGovSync<S> {
     }
 }
 
-/// The name under which the state of a run is saved.
+/// The name that the state of a run is saved under.
 fn sync_name(source: SyncSource, options: &SyncOptions) -> String {
     match (source, options.days) {
         // With another end each day, the range would be started again each day.

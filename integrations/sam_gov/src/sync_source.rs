@@ -15,7 +15,7 @@ pub enum SyncSource {
 }
 
 impl SyncSource {
-    /// All sources, in the order in which a run reads them. The extract says more about each notice.
+    /// All sources, in the order that a run reads them. The extract says more about each notice.
     pub const ALL: [Self; 2] = [Self::Extract, Self::Api];
 
     /// The source's name on the command line and in the tables.

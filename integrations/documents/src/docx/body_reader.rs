@@ -19,7 +19,7 @@ pub(super) struct BodyReader<'a> {
     page: String,
     /// Bytes of all pages.
     bytes: usize,
-    /// The open paragraphs: those of a text box are within another.
+    /// The open paragraphs: a text box has paragraphs within another paragraph.
     paragraphs: Vec<OpenParagraph>,
     /// The open rows of tables, and the finished cells of each.
     rows: Vec<Vec<Vec<String>>>,
@@ -214,7 +214,7 @@ fn join_label(label: Option<String>, text: String) -> String {
     }
 }
 
-/// A row of short cells is one line; where a cell has several paragraphs, each is a line of its own.
+/// A row of short cells is one line; where a cell has several paragraphs, each is a separate line.
 fn format_row(mut cells: Vec<Vec<String>>) -> Vec<String> {
     cells.retain(|cell| !cell.is_empty());
     let is_layout = cells.iter().any(|cell| cell.len() > 1);

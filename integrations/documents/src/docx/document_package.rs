@@ -15,7 +15,8 @@ use crate::{ExtractionError, ExtractionLimits, FileType, plain_text::decode_text
 /// The most headers and footers that are read; a document has some for each section.
 const MAX_REPEATED_PARTS: usize = 100;
 
-/// An opened document. All parts together are inflated to at most a limit, whatever the archive says their size is.
+/// An opened document. All parts together are inflated to at most a limit, independent of the sizes that the archive
+/// states.
 pub(super) struct DocumentPackage<'a> {
     archive: ZipArchive<Cursor<&'a [u8]>>,
     limit: u64,

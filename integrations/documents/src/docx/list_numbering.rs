@@ -262,15 +262,15 @@ impl NumberFormat {
                 // After z come aa, bb, cc.
                 let index = number.saturating_sub(1);
                 let letter = char::from(b'a' + u8::try_from(index % 26).unwrap_or(0));
-                in_case(&letter.to_string().repeat((index / 26 + 1).min(10)), upper)
+                apply_case(&letter.to_string().repeat((index / 26 + 1).min(10)), upper)
             }
-            Self::Roman { upper } => in_case(&format_roman(number), upper),
+            Self::Roman { upper } => apply_case(&format_roman(number), upper),
             Self::Bullet | Self::Nothing => String::new(),
         }
     }
 }
 
-fn in_case(text: &str, upper: bool) -> String {
+fn apply_case(text: &str, upper: bool) -> String {
     if upper { text.to_ascii_uppercase() } else { text.to_owned() }
 }
 

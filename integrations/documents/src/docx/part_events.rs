@@ -42,7 +42,7 @@ impl PartElement<'_> {
         Some(attribute.normalized_value(XmlVersion::Explicit1_0).ok()?.into_owned())
     }
 
-    /// The value of the attribute `val`, in which most elements say what they are.
+    /// The value of the attribute `val`, which most elements state their meaning with.
     pub(super) fn value(&self) -> Option<String> {
         self.attribute("val")
     }

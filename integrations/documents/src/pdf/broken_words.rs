@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use crate::PageText;
 
-/// The most text of a file in which such words are looked for: all its words are counted.
+/// Maximum amount of text to look for such words in, since all of its words are counted.
 const MAX_TEXT_BYTES: usize = 4 << 20;
 
 /// The fewest letters of the first part.

@@ -122,7 +122,7 @@ fn split_segments(characters: &[PlacedCharacter]) -> Option<Vec<LineSegment>> {
     has_gap.then_some(segments)
 }
 
-/// Appends the lines of segments in reading order; returns whether it differs from that of the file.
+/// Appends the lines of segments in reading order; returns whether it differs from the file's order.
 fn append_in_reading_order(segments: &[&LineSegment], lines: &mut Vec<String>, depth: usize) -> bool {
     let (mut start, mut is_changed) = (0, false);
     while let Some(first) = segments.get(start) {

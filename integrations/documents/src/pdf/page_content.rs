@@ -8,16 +8,16 @@ use super::{
 };
 use crate::{ExtractionError, PageText};
 
-/// A page with fewer letters and digits than this has no text of its own, if it shows anything at all.
+/// A page with fewer letters and digits than this counts as a page without text, if it shows anything at all.
 const MIN_TEXT_LETTERS: usize = 16;
 
-/// A page that is mostly an image has text of its own if it has more letters and digits than a stamp or a page number.
+/// A page that is mostly an image still has text if it has more letters and digits than a stamp or a page number.
 const MIN_LETTERS_BESIDE_IMAGE: usize = 200;
 
-/// The share of its area from which on a page is mostly an image.
+/// The share of a page's area above which it is mostly an image.
 const IMAGE_SHARE: f32 = 0.5;
 
-/// The share of characters without meaning from which on the text of a page is unreadable.
+/// The share of characters without meaning above which the text of a page is unreadable.
 const UNREADABLE_SHARE: usize = 5;
 
 /// The most objects of a page that are looked at.
@@ -101,7 +101,7 @@ impl PageContent {
         self.is_mostly_image = image_area > width * height * IMAGE_SHARE;
     }
 
-    /// Whether the text that the page contains is not what it shows.
+    /// Whether the text that the page contains differs from what it shows.
     pub(super) fn needs_recognition(&self) -> bool {
         self.has_objects
             && (self.letters < MIN_TEXT_LETTERS
@@ -109,7 +109,7 @@ impl PageContent {
                 || (self.is_mostly_image && self.letters < MIN_LETTERS_BESIDE_IMAGE))
     }
 
-    /// Whether the characters have no meaning, as with fonts that do not say what their glyphs stand for.
+    /// Whether the characters have no meaning, as with fonts that do not map their glyphs to characters.
     pub(super) fn is_unreadable(&self) -> bool {
         self.unreadable * UNREADABLE_SHARE > self.letters + self.unreadable
     }

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use crate::PageText;
 
-/// The fewest pages by which numbers are recognised as page numbers.
+/// Minimum number of pages for numbers to be recognised as page numbers.
 const MIN_PAGES: usize = 3;
 
 /// Removes the first or last line of pages where it is a number that grows with the pages.

@@ -49,7 +49,7 @@ struct PdfiumFunctions {
     annotation_value: unsafe extern "C" fn(PdfiumHandle, *const c_char, *mut u16, c_ulong) -> c_ulong,
 }
 
-/// Copies one function pointer out of the library; its type is that of the field it is assigned to.
+/// Copies one function pointer out of the library; its type is the type of the field that it is assigned to.
 macro_rules! function {
     ($library:expr, $name:literal) => {
         // SAFETY: the field's type repeats the declaration of this symbol in PDFium's public headers, which have kept
@@ -329,7 +329,7 @@ impl Drop for PageHandle<'_> {
     }
 }
 
-/// The characters of a page, in the order in which they are read.
+/// The characters of a page, in reading order.
 pub(super) struct PageCharacters<'a> {
     functions: PdfiumFunctions,
     text: NonNull<c_void>,

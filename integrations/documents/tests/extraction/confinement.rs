@@ -160,7 +160,7 @@ async fn a_process_that_does_not_end_is_killed_with_all_that_it_started() {
 }
 
 #[tokio::test]
-async fn ends_without_a_report_are_told_apart() {
+async fn ends_without_a_report_are_distinguished() {
     let failure = run_shell("yes").await;
     assert_eq!(failure.kind, ExtractionFailureKind::TooLarge);
     assert_eq!(run_shell("kill -SEGV $$").await.kind, ExtractionFailureKind::MemoryExceeded);
@@ -193,7 +193,7 @@ async fn missing_tools_are_named_with_the_package_that_has_them() {
     assert!(failure.reason.contains("the PyPI package pypdfium2"), "{failure}");
 }
 
-/// The file is a pipe that nobody writes to, so that the process waits; then its parent's end of standard input closes.
+/// The file is a pipe without a writer, so that the process waits; then its parent's end of standard input closes.
 #[test]
 fn the_child_process_ends_with_its_parent() {
     let folder = TempDir::new().unwrap();

@@ -110,7 +110,7 @@ async fn a_file_that_computes_for_ever_is_stopped() {
     );
 }
 
-/// 2 GiB of content from 2 MB: the process stays below its limit of memory, whatever becomes of the file.
+/// 2 GiB of content from 2 MB: the process stays below its memory limit, even if the file cannot be read.
 #[tokio::test]
 async fn a_decompression_bomb_stays_within_the_limit_of_memory() {
     let content = stream("/Filter /FlateDecode", &compressed_bytes(b'q', 128));

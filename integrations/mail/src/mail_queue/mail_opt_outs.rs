@@ -1,4 +1,4 @@
-//! The addresses that have stopped mail of a category by a link, whatever company or user names them.
+//! The addresses that have stopped mail of a category by a link, for all companies and users that name them.
 
 use domain::inbox::MailCategory;
 

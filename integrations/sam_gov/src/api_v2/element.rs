@@ -141,7 +141,7 @@ impl ElementScanner {
         Ok(Some((line, Err(NoticeRowError::NoPage { found: "a value that is not an object" }))))
     }
 
-    /// Skips to the next line on which an object or a list begins, and rejects the text before it.
+    /// Skips to the next line that an object or a list begins on, and rejects the text before it.
     fn skip_invalid(&mut self, found: &'static str) -> Result<Option<FoundElement<'_>>, SourceError> {
         let line = self.input.line;
         let was_outside = matches!(self.position, ScanPosition::Outside);

@@ -15,7 +15,7 @@ const MAX_WARNINGS: usize = 100;
 pub(super) enum PageMark {
     /// Number of notices on all pages of the query.
     Total,
-    /// Position of the page among those of the query.
+    /// Position of the page among the pages of the query.
     Offset,
 }
 

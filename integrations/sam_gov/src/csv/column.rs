@@ -1,4 +1,4 @@
-//! The columns of the extract, those of them that are read, and their positions in a file.
+//! The columns of the extract, the columns that are read, and their positions in a file.
 
 use crate::SourceError;
 

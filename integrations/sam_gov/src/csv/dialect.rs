@@ -1,6 +1,6 @@
 //! Detects the delimiter of a file: spreadsheets write semicolons or tabs where the comma is the decimal separator.
 
-/// Number of bytes at the beginning of a file from which the dialect is detected.
+/// Number of bytes at the beginning of a file that the dialect is detected from.
 const MAX_DETECTION_BYTES: usize = 8 << 10;
 
 /// How a CSV file separates its fields.

@@ -322,7 +322,7 @@ struct ReadWindow {
     bytes: Vec<u8>,
     /// Where the current record starts in `bytes`.
     start: usize,
-    /// The physical line on which it starts.
+    /// The physical line that it starts on.
     line: u64,
 }
 

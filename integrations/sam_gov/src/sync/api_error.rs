@@ -14,7 +14,7 @@ pub enum ApiError {
     /// The request could not be sent, or its answer not be received.
     #[error("the connection to SAM.gov failed")]
     Connection(#[source] reqwest::Error),
-    /// The API has a problem of its own.
+    /// The API reports an internal problem.
     #[error("SAM.gov answers with HTTP status {status}{message}")]
     Server {
         /// The status.

@@ -78,7 +78,7 @@ impl ApiPageNotice {
     }
 }
 
-/// The byte at which parsing failed, counted from 1.
+/// The byte where parsing failed, counted from 1.
 fn error_offset(body: &[u8], error: &serde_json::Error) -> usize {
     let lines_before = body.split_inclusive(|byte| *byte == b'\n').take(error.line().saturating_sub(1));
     lines_before.map(<[u8]>::len).sum::<usize>() + error.column()

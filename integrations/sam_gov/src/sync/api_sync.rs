@@ -40,7 +40,8 @@ const MAX_REPEATED_PAGES: u32 = 3;
 const MIN_TOLERATED: u64 = 3;
 /// The largest overlap; each window has to lead further than the one before.
 const MAX_OVERLAP_DAYS: u32 = 300;
-/// Notices that are recorded together where each needs a request for its text: so much is lost with a process.
+/// Number of notices that are recorded together if each needs a request for its text: a process that dies loses at most
+/// this many.
 const NOTICES_WITH_TEXT: usize = 25;
 
 /// One run over the API.
@@ -64,7 +65,7 @@ impl<'a, L: BatchStore> ApiSync<'a, L> {
         Ok(Self { run, client, requests, descriptions, previewed: NoticeIdSet::default() })
     }
 
-    /// Reads the days of the options, or what follows the last run.
+    /// Reads the days of the options, or the days after the last run.
     ///
     /// # Errors
     /// [`SyncError`]; what was recorded stays, and the next run continues.
@@ -153,7 +154,7 @@ impl<'a, L: BatchStore> ApiSync<'a, L> {
                 return Ok(None);
             }
             if self.run.state.is_preview() {
-                // One pass tells enough. A window that an earlier run has begun lacks the pages before.
+                // One pass is enough. A window that an earlier run has begun lacks the pages before.
                 if begins_window {
                     self.warn_incomplete(window.days, total, listed);
                 }

@@ -13,8 +13,8 @@ struct ThrottledAnswer {
     next_access_time: Option<String>,
 }
 
-/// The time from which on requests are accepted again, from the body or from the header `Retry-After`; `None` if neither
-/// says it.
+/// The time when requests are accepted again, from the body or from the header `Retry-After`; `None` if neither says
+/// it.
 pub(super) fn parse_next_access(body: &[u8], retry_after: Option<&str>, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
     let answer: Option<ThrottledAnswer> = serde_json::from_slice(body).ok();
     let in_body = answer.and_then(|answer| parse_time(answer.next_access_time?.trim()));

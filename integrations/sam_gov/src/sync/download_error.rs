@@ -14,7 +14,7 @@ pub enum DownloadError {
         #[source]
         source: reqwest::Error,
     },
-    /// The server refuses, or has a problem of its own.
+    /// The server refuses, or reports an internal problem.
     #[error("the server answers with HTTP status {status}; check MEDHUB__SAM_GOV__EXTRACT_URL")]
     Status {
         /// The status.

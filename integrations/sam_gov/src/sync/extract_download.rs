@@ -108,7 +108,7 @@ impl ExtractDownloader {
         (ChunkReader::new(chunks), RunningDownload { version, total, received, task })
     }
 
-    /// Sends a request until the server answers it with another status than that of a problem of its own.
+    /// Repeats a request as long as the server answers with a status of an internal problem.
     pub(super) async fn send_with_retry(
         &self,
         headers: &[(HeaderName, String)],

@@ -17,7 +17,7 @@ use tokio::{
 
 use super::{DownloadError, extract_download::ExtractDownloader, sync_store::ExtractVersion};
 
-/// Maximum size of an extract; that of SAM.gov has about 250 MB.
+/// Maximum size of an extract; SAM.gov's has about 250 MB.
 const MAX_EXTRACT_BYTES: u64 = 8 << 30;
 
 /// The download in the background.
@@ -108,7 +108,8 @@ impl ExtractTransfer {
         }
     }
 
-    /// Requests what follows the received bytes; `None` if nothing does. The server confirms that it is the same file.
+    /// Requests the bytes after the received ones; `None` if there are none. The server confirms that it is the same
+    /// file.
     async fn resume(&self, received: u64) -> Result<Option<Response>, DownloadError> {
         let ExtractVersion { etag, last_modified, .. } = &self.version;
         // A weak ETag does not promise equal bytes.

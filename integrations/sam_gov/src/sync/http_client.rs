@@ -25,7 +25,7 @@ pub(super) fn parse_address(variable: &'static str, text: &str) -> Result<Url, S
     if is_secure(&url) { Ok(url) } else { Err(SyncError::InsecureAddress { variable }) }
 }
 
-/// Whether nobody else can read what is sent there: with TLS, or on this machine.
+/// Whether no third party can read what is sent there: with TLS, or on this machine.
 pub(super) fn is_secure(url: &Url) -> bool {
     let is_local = matches!(url.host_str(), Some("localhost" | "127.0.0.1" | "[::1]"));
     url.scheme() == "https" || (url.scheme() == "http" && is_local)

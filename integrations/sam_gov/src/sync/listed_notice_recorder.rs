@@ -23,7 +23,7 @@ pub(super) struct ListedNoticeRecorder<'a, L> {
     state: &'a SyncStore,
     caller: Caller,
     source: SyncSource,
-    /// Number of absences with which a notice counts as removed, though the run may have ended before marking it.
+    /// Number of absences at which a notice counts as removed, even if the run ended before marking it.
     absences_before_archive: u32,
 }
 

@@ -1,4 +1,4 @@
-//! A log to which nothing is appended, for a run that only reports what it would record.
+//! A log that discards appends, for a run that only reports what it would record.
 
 use domain::event_store::{BatchStore, NewEvent, StoreError, StoredEvent};
 

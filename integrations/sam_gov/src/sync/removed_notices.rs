@@ -6,9 +6,9 @@
 //!
 //! The extract lists active notices only. A notice leaves it when SAM.gov archives it, or when its agency withdraws it;
 //! either way the opportunity has ended. An opportunity is archived when none of its notices is listed any more and its
-//! current notice was. Guards keep an extract that is not whole from ending opportunities: a notice has to be absent
-//! from several versions in a row, and a version is refused that lacks a large share of the notices, or would archive
-//! many of them at once.
+//! current notice was. Guards keep an incomplete extract from ending opportunities: a notice has to be absent from
+//! several consecutive versions, and a version is refused if it lacks a large share of the notices or would archive
+//! many at once.
 //!
 //! Each step may be repeated after a crash: an absence counts once for a version, and a notice that is listed again
 //! after its absences were counted reopens its opportunity, whether it was marked or not.

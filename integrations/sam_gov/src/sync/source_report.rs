@@ -75,7 +75,7 @@ impl<S: BatchStore + Clone> SamGovSync<S> {
             let mut report = SourceReport::new(source, status, interval_s, now);
             if source == SyncSource::Api {
                 let daily = self.config.daily_quota;
-                let used = store.count_requests_of(now.date_naive()).await?;
+                let used = store.count_requests_on(now.date_naive()).await?;
                 let refused_until = store.delayed_until(now).await?;
                 report.quota = Some(QuotaReport { daily, left: daily.saturating_sub(used), refused_until });
             }

@@ -10,7 +10,7 @@ use crate::SamGovConfig;
 
 /// One run over a source: its settings, its state, and what it has recorded.
 pub(super) struct SourceRun<'a, L> {
-    /// The name under which the state is saved.
+    /// The name that the state is saved under.
     pub(super) name: &'a str,
     pub(super) config: &'a SamGovConfig,
     pub(super) options: &'a SyncOptions,

@@ -75,7 +75,7 @@ pub enum SyncError {
         /// The limit.
         limit: usize,
     },
-    /// The extract lacks so many notices that it is probably not whole.
+    /// The extract lacks so many notices that it is probably incomplete.
     #[error(
         "the extract lacks {absent} of the {listed} notices that the ones before had, more than {percent} %: nothing was \
          archived, new and changed notices were recorded. If the extract is right, run \

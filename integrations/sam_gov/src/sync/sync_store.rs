@@ -1,4 +1,4 @@
-//! The state of the synchronisation, in Postgres: how far it has come, and what the sources list.
+//! The state of the synchronisation, in Postgres: its progress, and the notices that the sources list.
 
 mod api_usage;
 mod listed_notices;

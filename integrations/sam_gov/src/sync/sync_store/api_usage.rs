@@ -7,7 +7,7 @@ use super::{StoreResult, SyncStore, failed};
 const COUNT_REQUEST: &str = include_str!("count_request.sql");
 const DELAY_REQUESTS: &str = include_str!("delay_requests.sql");
 
-/// Days for which the number of requests is kept.
+/// Number of days to keep the number of requests for.
 const USAGE_DAYS: i32 = 90;
 
 impl SyncStore {
@@ -24,7 +24,7 @@ impl SyncStore {
     }
 
     /// The number of requests on that day.
-    pub(in crate::sync) async fn count_requests_of(&self, day: NaiveDate) -> StoreResult<u32> {
+    pub(in crate::sync) async fn count_requests_on(&self, day: NaiveDate) -> StoreResult<u32> {
         let requests: Option<i32> = sqlx::query_scalar("select requests from sam_gov_api_usage where day = $1")
             .bind(day)
             .fetch_optional(&self.pool)

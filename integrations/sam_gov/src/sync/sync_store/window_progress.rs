@@ -60,8 +60,8 @@ impl SyncStore {
         Ok(row.as_ref().map(window_from_row).transpose().map_err(failed(doing))?.flatten())
     }
 
-    /// Saves that a page was recorded: adds it to the pass, with those of its notices that no page had before. Returns
-    /// the number of different notices so far.
+    /// Saves that a page was recorded: adds it to the pass, with the notices that no page had before. Returns the
+    /// number of different notices so far.
     pub(in crate::sync) async fn save_page(
         &self,
         name: &str,
