@@ -1,4 +1,4 @@
-//! Sends the log to a collector, in batches, from a thread of its own.
+//! Sends the log to a collector, in batches, from its own thread.
 
 use std::sync::Arc;
 

@@ -23,7 +23,7 @@ pub(crate) struct LogQueue {
 }
 
 impl LogQueue {
-    /// A queue with room for `limit` lines, of which those count that are being sent.
+    /// A queue with room for `limit` lines, including the lines that are being sent.
     pub(crate) fn new(limit: usize) -> Self {
         Self { limit, waiting: AtomicUsize::new(0) }
     }
@@ -56,7 +56,7 @@ fn count_dropped(reason: &'static str, lines: usize) {
         .increment(u64::try_from(lines).unwrap_or(u64::MAX));
 }
 
-/// An exporter that tells the queue what has left it.
+/// An exporter that reports to the queue which lines have left it.
 #[derive(Debug)]
 pub(crate) struct QueuedLogExporter<E> {
     exporter: E,
@@ -127,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_sent_or_fails_gives_its_room_back_and_what_is_not_sent_is_counted() {
+    fn sent_and_failed_lines_free_their_place_and_unsent_ones_are_counted() {
         let collector = UnsteadyCollector::default();
         let queue = Arc::new(LogQueue::new(2));
         let exporter = QueuedLogExporter::new(collector.clone(), Arc::clone(&queue));

@@ -16,12 +16,12 @@ use crate::{
     log_queue::LogQueue,
 };
 
-/// What an export itself logs is not exported, since that would cause the next export: OpenTelemetry, and the HTTP client
-/// below it with what it runs on.
+/// Log lines of the export itself are not exported, since they would cause the next export: lines of OpenTelemetry, of
+/// its HTTP client and of that client's libraries.
 const EXPORTER_TARGETS: [&str; 9] =
     ["opentelemetry", "reqwest", "hyper", "h2", "rustls", "want", "mio", "tower", "tokio_util"];
 
-fn is_of_exporter(target: &str) -> bool {
+fn is_exporter_target(target: &str) -> bool {
     EXPORTER_TARGETS.iter().any(|exporter| target.starts_with(exporter))
 }
 
@@ -63,13 +63,13 @@ where
     fn on_event(&self, event: &Event<'_>, context: Context<'_, S>) {
         let metadata = event.metadata();
         // The target first: OpenTelemetry itself logs while it changes the current context, which cannot be read then.
-        if is_of_exporter(metadata.target()) || opentelemetry::Context::is_current_telemetry_suppressed() {
+        if is_exporter_target(metadata.target()) || opentelemetry::Context::is_current_telemetry_suppressed() {
             return;
         }
         let mut fields = LogFields::new();
         event.record(&mut LogFieldVisitor { fields: &mut fields });
         // Records of the crate `log` have their target as a field.
-        let is_of_client = fields.get("log.target").and_then(Value::as_str).is_some_and(is_of_exporter);
+        let is_of_client = fields.get("log.target").and_then(Value::as_str).is_some_and(is_exporter_target);
         if is_of_client || !self.queue.reserve() {
             return;
         }
@@ -82,7 +82,7 @@ where
         let mut record = self.logger.create_log_record();
         record.set_timestamp(SystemTime::now());
         record.set_target(metadata.target());
-        record.set_severity_number(severity_of(*metadata.level()));
+        record.set_severity_number(convert_severity(*metadata.level()));
         record.set_severity_text(metadata.level().as_str());
         if let Some(message) = message {
             record.set_body(to_any_value(message));
@@ -93,7 +93,7 @@ where
     }
 }
 
-fn severity_of(level: Level) -> Severity {
+fn convert_severity(level: Level) -> Severity {
     match level {
         Level::TRACE => Severity::Trace,
         Level::DEBUG => Severity::Debug,
@@ -177,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn what_an_export_logs_is_left_out_and_so_is_what_the_queue_has_no_room_for() {
+    fn log_lines_of_an_export_and_lines_beyond_the_queue_are_left_out() {
         let records = log_records(|| {
             let suppressed = TraceContext::enter_telemetry_suppressed_scope();
             tracing::info!("of the thread that exports");

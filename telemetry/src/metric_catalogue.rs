@@ -42,7 +42,7 @@ pub struct MetricDefinition {
     pub name: &'static str,
     /// Its type.
     pub kind: MetricKind,
-    /// Its labels, beside those that Prometheus adds.
+    /// Its labels, without the labels that Prometheus adds.
     pub labels: &'static [&'static str],
     /// What it measures.
     pub help: &'static str,

@@ -50,7 +50,7 @@ pub(crate) fn build_request(
 
 fn to_metric(metric: ShownMetric, time: CountedTime) -> Metric {
     let cumulative = AggregationTemporality::Cumulative.into();
-    let unit = unit_of(&metric.name).to_owned();
+    let unit = derive_unit(&metric.name).to_owned();
     let data = match metric.points {
         MetricPoints::Counter(points) => Data::Sum(Sum {
             data_points: points.into_iter().map(|point| to_number(point, time, to_integer)).collect(),
@@ -70,7 +70,7 @@ fn to_metric(metric: ShownMetric, time: CountedTime) -> Metric {
 
 /// The unit that a name ends with, as OpenTelemetry writes it; empty for numbers of things. With the unit `1`, stores that
 /// follow Prometheus would add to the name.
-fn unit_of(name: &str) -> &'static str {
+fn derive_unit(name: &str) -> &'static str {
     let name = name.strip_suffix("_total").unwrap_or(name);
     [("_seconds", "s"), ("_bytes", "By")]
         .into_iter()
@@ -78,7 +78,7 @@ fn unit_of(name: &str) -> &'static str {
         .unwrap_or_default()
 }
 
-/// A counter beyond what the protocol has integers for loses its last digits.
+/// A counter beyond the protocol's integers loses its last digits.
 #[expect(clippy::cast_precision_loss, reason = "the protocol has no larger integers")]
 fn to_integer(counted: u64) -> Value {
     i64::try_from(counted).map_or(Value::AsDouble(counted as f64), Value::AsInt)

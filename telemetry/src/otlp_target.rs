@@ -14,7 +14,7 @@ pub(crate) const INSTRUMENTATION: &str = "medhub";
 /// Time for the last export of each kind, at the end of the process.
 pub(crate) const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// The attribute that tells the processes of a service apart.
+/// The attribute that distinguishes the processes of a service.
 const SERVICE_INSTANCE_ID: &str = "service.instance.id";
 
 /// The id of this process: without it, a store of metrics would take the counters of two processes for one.

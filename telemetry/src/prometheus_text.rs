@@ -48,7 +48,7 @@ pub(crate) struct ShownMetrics {
     pub(crate) unreadable_lines: Vec<String>,
 }
 
-/// Reads all metrics but those of other types than ours.
+/// Reads all counters, gauges and histograms; other types are left out.
 pub(crate) fn parse_metrics(text: &str) -> ShownMetrics {
     let mut shown = ShownMetrics::default();
     let mut reader = MetricReader::default();

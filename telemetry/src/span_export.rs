@@ -1,4 +1,4 @@
-//! Sends spans to a collector, in batches, from a thread of its own.
+//! Sends spans to a collector, in batches, from its own thread.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 

@@ -45,7 +45,7 @@ const NO_EXPORTERS: [&str; 2] = ["none", "prometheus"];
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct TelemetryConfig {
-    /// Base URL of the collector; empty exports nothing but what has an endpoint of its own.
+    /// Base URL of the collector; if empty, only signals with their own endpoint are exported.
     pub endpoint: String,
     /// The whole URL for traces; empty derives it from `endpoint`.
     pub traces_endpoint: String,
@@ -68,7 +68,8 @@ pub struct TelemetryConfig {
     /// Share of the traces that begin here and are recorded, from 0 to 1.
     pub sample_ratio: f64,
     /// Whether requests continue the traces that their clients name. A client that names a sampled trace has it
-    /// recorded, whatever the ratio and before it is authenticated: only for clients behind a gateway that sets the header.
+    /// recorded, regardless of the ratio and before it is authenticated: only for clients behind a gateway that sets
+    /// the header.
     pub continue_client_traces: bool,
 }
 

@@ -9,7 +9,7 @@ pub enum TelemetryError {
     #[error("telemetry.sample_ratio is {0}, and must be between 0 and 1")]
     SampleRatio(f64),
     /// The URL is invalid.
-    #[error("telemetry.endpoint, and those of traces, metrics and logs beside it, must begin with http:// or https://")]
+    #[error("telemetry.endpoint and the endpoints of traces, metrics and logs must begin with http:// or https://")]
     Url,
     /// The URL contains a login, which would not be sent.
     #[error(

@@ -1,4 +1,4 @@
-//! The exports that begin before anything else of a process: those of spans and of the log.
+//! The exports that a process begins first: spans and the log.
 
 use std::thread;
 
@@ -24,8 +24,8 @@ impl TelemetryExports {
         Ok(Self { spans: SpanExport::start(config)?, logs: LogExport::start(config)? })
     }
 
-    /// Sends what waits, and ends both, at the same time: a collector of one that does not answer takes nothing from the
-    /// other. Blocks for two seconds at most.
+    /// Sends the waiting data and ends both exports at the same time, so that a collector that does not answer one does
+    /// not delay the other. Blocks for two seconds at most.
     pub fn shutdown(&self) {
         thread::scope(|scope| {
             if let Some(spans) = &self.spans {

@@ -14,8 +14,8 @@ use crate::span_export::{continues_client_traces, is_exporting};
 /// The target of spans that are exported. The log does not show them.
 pub const SPAN_TARGET: &str = "medhub::trace";
 
-/// The span of a statement or request that a client sends to a store of that kind, as OpenTelemetry names it. Outside of a
-/// trace there is none: what workers and timers ask stores for is no request of anybody.
+/// The span of a statement or request that a client sends to a store of that kind, as OpenTelemetry names it. Outside
+/// of a trace there is none: the store accesses of workers and timers belong to no request.
 pub fn store_span(store: &'static str, operation: &'static str) -> Span {
     if !Context::map_current(Context::has_active_span) {
         return Span::none();

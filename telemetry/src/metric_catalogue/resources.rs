@@ -1,4 +1,4 @@
-//! Utilization, saturation and errors of what a process has a limited number of.
+//! Utilization, saturation and errors of the limited resources of a process.
 
 use super::{MetricGroup, counter, gauge};
 
