@@ -1,6 +1,6 @@
-//! Admission of work to what serves a limited number of it well, as a store or the process itself: so many at once, and
-//! few enough in the queue that each is served in time. The rest is refused at once, so that what is served stays fast
-//! under any load.
+//! Admits work to a resource that serves a limited amount of it well, such as a store or the process itself: a limited
+//! number runs at once, and the queue is short enough that each is served in time. The rest is refused at once, so that
+//! what is served stays fast under any load.
 
 use std::{
     future::Future,
@@ -23,13 +23,13 @@ const MEAN_WEIGHT: u64 = 16;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("too many requests are waiting, try again in {retry_after_s} s")]
 pub(crate) struct QueueFull {
-    /// Seconds after which the work that waits now is served; at least 1.
+    /// Seconds until the work that waits now is served; at least 1.
     pub(crate) retry_after_s: u64,
 }
 
 impl QueueFull {
-    /// The refusal of work that would have to wait for so long.
-    pub(crate) fn after_wait(wait: Duration) -> Self {
+    /// The refusal of work that would have to wait for this time.
+    pub(crate) fn with_wait(wait: Duration) -> Self {
         Self { retry_after_s: wait.as_secs().max(1) }
     }
 }
@@ -57,7 +57,7 @@ pub(crate) struct AdmissionTurn<'a> {
 }
 
 impl AdmissionQueue {
-    /// Admits so much work at once; work waits at most `max_wait` for its turn.
+    /// Admits this much work at once; work waits at most `max_wait` for its turn.
     pub(crate) fn new(max_running: usize, max_wait: Duration) -> Self {
         let max_running = max_running.clamp(1, Semaphore::MAX_PERMITS);
         Self {
@@ -81,8 +81,8 @@ impl AdmissionQueue {
     /// Waits for a turn.
     ///
     /// # Errors
-    /// [`QueueFull`] at once if the work before it takes longer than the maximum wait by the durations of the latest, or
-    /// after the maximum wait.
+    /// [`QueueFull`]: at once if the work before it is expected to take longer than the maximum wait, otherwise after
+    /// the maximum wait.
     pub(crate) async fn admit(&self) -> Result<AdmissionTurn<'_>, QueueFull> {
         let permit = if let Ok(permit) = self.permits.try_acquire() { permit } else { self.wait_for_turn().await? };
         Ok(AdmissionTurn { queue: self, started_at: Instant::now(), _permit: permit })
@@ -98,16 +98,16 @@ impl AdmissionQueue {
         let _waiting = WaitingWork(self);
         let expected_wait = self.expected_wait(work_before);
         if expected_wait > self.max_wait {
-            return Err(QueueFull::after_wait(expected_wait));
+            return Err(QueueFull::with_wait(expected_wait));
         }
         match timeout(self.max_wait, self.permits.acquire()).await {
             Ok(Ok(permit)) => Ok(permit),
             // The semaphore is never closed.
-            Ok(Err(_)) | Err(_) => Err(QueueFull::after_wait(self.max_wait)),
+            Ok(Err(_)) | Err(_) => Err(QueueFull::with_wait(self.max_wait)),
         }
     }
 
-    /// The time until work starts that has so much before it.
+    /// The time until work starts that has this much work before it.
     fn expected_wait(&self, work_before: u64) -> Duration {
         let mean_us = self.mean_duration_us.load(Ordering::Relaxed);
         Duration::from_micros((work_before + 1).saturating_mul(mean_us) / self.max_running)

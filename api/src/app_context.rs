@@ -71,7 +71,7 @@ pub struct AppContext {
     pub(crate) opportunity_lists: OpportunityListReader,
     /// Runs, rebuilds and verifies projections.
     pub runtime: Arc<ProjectionRuntime>,
-    /// The same over a connection of its own, which no work uses up, for reports on the process.
+    /// The same over a reserved connection, which other work cannot use up, for reports on the process.
     pub(crate) status_runtime: ProjectionRuntime,
     /// The instances of processes.
     pub process_instances: InstanceStore,
@@ -101,7 +101,7 @@ pub struct AppContext {
     pub(crate) consistency_wait: ConsistencyWait,
     pub(crate) kafka_config: eventstore::topic::KafkaConfig,
     kafka: Arc<KafkaClient>,
-    /// The database of the lists if it is not that of the event store; for checks of its server only.
+    /// The database of the lists if it is not the event store's; for checks of its server only.
     lists_database: Option<PgPool>,
 }
 
@@ -241,7 +241,7 @@ impl AppContext {
         })
     }
 
-    /// Returns the projections of all read models, and those of [`Self::process_projections`].
+    /// Returns the projections of all read models, and [`Self::process_projections`].
     pub fn all_projections(&self) -> Vec<Arc<dyn AnyProjection>> {
         let mut projections = self.read_models.current().all_projections();
         projections.extend(self.process_projections());
@@ -249,7 +249,7 @@ impl AppContext {
         projections
     }
 
-    /// Returns the projections that feed events to processes, to the queue of tasks and to that of mails.
+    /// Returns the projections that feed events to processes, the task queue and the mail queue.
     pub fn process_projections(&self) -> Vec<Arc<dyn AnyProjection>> {
         let mut projections = all_process_projections(&self.process_instances);
         projections.push(Arc::new(TaskQueueProjection::new(self.task_queue.clone())));
@@ -257,8 +257,8 @@ impl AppContext {
         projections
     }
 
-    /// Returns the projection that matches opportunities against saved searches. It runs beside those of read models,
-    /// because it needs the embedding model and Qdrant.
+    /// Returns the projection that matches opportunities against saved searches. It is separate from the read models'
+    /// projections, because it needs the embedding model and Qdrant.
     pub fn matching_projection(&self) -> Arc<dyn AnyProjection> {
         let search = self.read_models.current().search.clone();
         let registry =

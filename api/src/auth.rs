@@ -7,8 +7,8 @@
 //! nothing                                        ──▶ anonymous: public data only
 //! ```
 //!
-//! A token proves identity only; authority is looked up in the company's state. A withdrawn role or a revoked key is
-//! therefore effective at once, whatever tokens are still valid (ADR 20).
+//! A token proves identity only; authority is looked up in the company's state. Withdrawing a role or revoking a key
+//! therefore takes effect at once, even while tokens are still valid (ADR 20).
 
 mod api_key;
 mod authenticator;
@@ -53,7 +53,7 @@ pub struct Principal {
 pub enum RateLimitSubject {
     /// The client address, for requests without credentials.
     Address,
-    /// A user, by id, for whatever company they act.
+    /// A user, by id, for all companies that they act for.
     User(String),
     /// An API key, by id.
     Key(String),

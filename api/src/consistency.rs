@@ -1,4 +1,4 @@
-//! Waiting until a read model contains what a consistency token demands, the same at every edge.
+//! Waiting until a read model contains the change of a consistency token, the same at every edge.
 
 use std::time::Duration;
 
@@ -24,7 +24,8 @@ pub(crate) enum ConsistencyError {
     Unavailable(#[source] ConsistencyCheckError),
 }
 
-/// Waits until the active generation of `model` has reached the token; not at all if as many queries wait as may.
+/// Waits until the active generation of `model` has reached the token. Only checks it if the maximum number of queries
+/// is already waiting.
 pub(crate) async fn wait_until_token_reached(
     runtime: &ProjectionRuntime,
     active: &GenerationMap,

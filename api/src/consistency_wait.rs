@@ -6,8 +6,8 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::config::HttpConfig;
 
-/// Queries that may wait have the room of all queries divided by this: a query that waits holds its room, and those of
-/// other read models need theirs.
+/// The number of queries that may wait is the number of all queries divided by this: a waiting query occupies its
+/// place, and queries of other read models need places too.
 const WAITING_DIVISOR: usize = 2;
 
 /// How long queries wait for read models that are behind their consistency tokens, and how many at once. Clones share the
@@ -33,7 +33,7 @@ impl ConsistencyWait {
     }
 
     /// The wait of subscriptions, which hold no room.
-    pub(crate) fn of_subscriptions(&self) -> Self {
+    pub(crate) fn for_subscriptions(&self) -> Self {
         Self { places: None, ..self.clone() }
     }
 
@@ -62,7 +62,7 @@ mod tests {
                 held.push(permit);
             }
             assert_eq!(held.len(), places, "{max_running_requests}");
-            let subscription = wait.of_subscriptions();
+            let subscription = wait.for_subscriptions();
             assert!(subscription.take_place().is_some() && wait.take_place().is_none());
             held.pop();
             assert!(wait.take_place().is_some());

@@ -46,7 +46,7 @@ impl GenerationSlots {
             .bind(format!("generation_slots:{tenant}"))
             .execute(&mut *transaction)
             .await?;
-        let held: Vec<(Uuid, Uuid)> = sqlx::query_as(
+        let slots: Vec<(Uuid, Uuid)> = sqlx::query_as(
             "select generation_id, proposal_id from generation_slots where tenant_id = $1 and generation_id <> $2
              order by taken_at",
         )
@@ -54,9 +54,9 @@ impl GenerationSlots {
         .bind(generation.uuid())
         .fetch_all(&mut *transaction)
         .await?;
-        let held = held.into_iter();
-        let held: Vec<_> = held.map(|(id, about)| (GenerationId::new(id), ProposalId::new(about))).collect();
-        let checked = check_running_generations(&held, proposal, max);
+        let slots = slots.into_iter();
+        let running: Vec<_> = slots.map(|(id, about)| (GenerationId::new(id), ProposalId::new(about))).collect();
+        let checked = check_running_generations(&running, proposal, max);
         if checked.is_ok() {
             sqlx::query(
                 "insert into generation_slots (tenant_id, generation_id, proposal_id) values ($1, $2, $3)

@@ -137,7 +137,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_served_calls_are_those_of_all_services() {
+    fn all_services_are_among_the_served_calls() {
         let calls = served_calls().unwrap();
         for call in [
             "medhub.tasks.v1.TaskService/ListTasks",

@@ -116,7 +116,7 @@ impl OpportunityListReader {
         Self { shared: Arc::new(shared) }
     }
 
-    /// The lists for a request with these read models, of which the generations in `active` are active.
+    /// The lists for a request with these read models; `active` names their active generations.
     pub(crate) async fn open(&self, models: &ReadModels, active: &GenerationMap) -> RequestListReader {
         let generation_of =
             |model: &dyn AnyProjection| active.get(model.name()).copied().unwrap_or(ReadModelGeneration::FIRST);

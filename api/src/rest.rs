@@ -113,7 +113,7 @@ impl FromRequestParts<Arc<RestState>> for RestRequest {
 )]
 struct ApiDescription;
 
-/// Returns the routes, and separately those of files, which are written to disk as they arrive and never held in
+/// Returns the routes, and separately the routes of files, which are written to disk as they arrive and never held in
 /// memory. Bodies have `max_body_bytes` bytes at most unless a route sets its own limit.
 pub(crate) fn routes(rest: RestState, max_body_bytes: usize) -> (Router, Router) {
     let max_file_bytes = usize::try_from(MAX_FILE_BYTES).unwrap_or(usize::MAX);

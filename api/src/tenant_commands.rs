@@ -44,7 +44,7 @@ pub(crate) enum CommandFailure {
     #[error("your role or API key does not permit this")]
     Forbidden,
     /// The caller expected another version.
-    #[error("it has changed since you looked: its version is {current}")]
+    #[error("it has changed since you read it: its version is now {current}")]
     Outdated {
         /// The current version.
         current: u64,
@@ -53,7 +53,7 @@ pub(crate) enum CommandFailure {
     #[error("the idempotency key was used for another change, take a new one")]
     KeyReused,
     /// Concurrent changes kept conflicting.
-    #[error("others keep changing the object, try again")]
+    #[error("other clients keep changing the object, try again")]
     Conflict,
     /// A store is unavailable.
     #[error("a store is unavailable, try again")]

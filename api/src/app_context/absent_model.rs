@@ -19,7 +19,7 @@ impl Embedder for AbsentModel {
         EmbeddingModelId { name: "absent", version: "0" }
     }
 
-    /// That of the model which the command has not loaded.
+    /// The dimension of the model that the command has not loaded.
     fn dimension(&self) -> usize {
         StaticModel::DIMENSION
     }

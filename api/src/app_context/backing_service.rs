@@ -13,12 +13,12 @@ use super::{AppContext, RegistryLookupError, kafka_client::KafkaPingError};
 /// Timeout of a ping.
 const ANSWER_WITHIN: Duration = Duration::from_secs(3);
 
-/// What the product needs beside itself.
+/// The external services that the product needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BackingService {
     /// An engine.
     Engine(EngineKind),
-    /// The database of the lists: that of the event store unless `lists.database_url` names another.
+    /// The database of the lists: the event store's unless `lists.database_url` names another.
     Lists,
     /// The object store, which holds the files of documents: a bucket or a folder.
     Objects,
@@ -51,7 +51,7 @@ pub enum PingError {
 }
 
 impl BackingService {
-    /// The event store, and the lists unless they have a database of their own.
+    /// The event store, and the lists unless they have their own database.
     pub const POSTGRES: Self = Self::Engine(EngineKind::Postgres);
     /// The schema registry.
     pub const REGISTRY: Self = Self::Engine(EngineKind::Registry);
@@ -64,7 +64,7 @@ impl BackingService {
     /// Detail views, tenant views, the change feed and caches.
     pub const REDIS: Self = Self::Engine(EngineKind::Redis);
 
-    /// All engines, in the order in which an event passes through them, the database of the lists, and the object store.
+    /// All engines, in the order that an event passes through them, the database of the lists, and the object store.
     pub const ALL: [Self; 8] = {
         let mut all = [Self::Objects; EngineKind::ALL.len() + 2];
         all[EngineKind::ALL.len()] = Self::Lists;

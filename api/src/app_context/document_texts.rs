@@ -22,7 +22,7 @@ impl DocumentTexts {
                 Ok(Some(text.unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())))
             }
             Err(error @ (ObjectStoreError::TooLong(_) | ObjectStoreError::Removed)) => {
-                tracing::debug!(object.key = key, reason = %error, "a text cannot be indexed");
+                tracing::debug!(object.key = key, reason = %error, "a document's text cannot be indexed");
                 Ok(None)
             }
             Err(error) => Err(error),

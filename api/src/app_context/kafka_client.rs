@@ -47,16 +47,16 @@ pub(super) struct KafkaClient {
 #[derive(Debug, thiserror::Error)]
 #[error("{}", last_failure.as_deref().unwrap_or("no broker answers"))]
 pub struct KafkaPingError {
-    /// What the client library has logged last about a connection, which may be before this ping: why TLS or the
-    /// authentication failed. Its error only says that no broker answers.
+    /// The last report of the client library about a connection, possibly from before this ping, with the reason why
+    /// TLS or authentication failed. Its error only says that no broker answers.
     last_failure: Option<String>,
     /// `None` if the ping did not wait for it.
     #[source]
     source: Option<KafkaError>,
 }
 
-/// Keeps the last failed connection that the client library reports. It reports the same failure of a broker every 30 s at
-/// most, so that a failure explains those of pings until one succeeds. A ping is only ended early by a refusal that is
+/// Keeps the last failed connection that the client library reports. It reports the same failure of a broker every 30 s
+/// at most, so one report explains failed pings until a ping succeeds. A ping is only ended early by a refusal that is
 /// reported meanwhile: the broker may have been repaired since an older one.
 #[derive(Default)]
 struct ConnectionLog {
@@ -95,11 +95,11 @@ impl ConnectionLog {
     }
 }
 
-/// What the client library says of a token that it did not get, or could not use. Its report to the log, which only some of
-/// these failures have, names the endpoint as well.
+/// The client library's error about a token that it did not get, or could not use. Only some of these failures are also
+/// reported to the log, with the endpoint.
 const TOKEN_FAILURE: &str = "OAUTHBEARER token";
 
-/// Whether a failure is one of TLS or of the authentication, which the client library repeats in vain.
+/// Whether TLS or authentication has failed: then retries of the client library do not help.
 fn is_refusal(failure: &str) -> bool {
     ["SSL", "SASL", "OIDC", "uthenticat"].iter().any(|word| failure.contains(word))
 }
@@ -202,8 +202,8 @@ impl KafkaClient {
         }
     }
 
-    /// Why the certificate of the broker that a failure names is not valid: the client library does not tell an expired
-    /// certificate from one of an unknown authority. `None` if that cannot be determined.
+    /// Why the certificate of the broker that a failure names is not valid: the client library does not distinguish an
+    /// expired certificate from one of an unknown authority. `None` if that cannot be determined.
     async fn verify_certificate(&self, failure: &str) -> Option<String> {
         let (host, port) = find_broker_address(failure, &self.brokers)?;
         let name = ServerName::try_from(host.clone()).ok()?;
@@ -226,7 +226,7 @@ fn find_broker_address(failure: &str, brokers: &str) -> Option<(String, u16)> {
     let named = failure.split_once("ssl://").and_then(|(_, rest)| rest.split(['/', ' ']).next());
     let address = named.or_else(|| brokers.split(',').next())?;
     let (host, port) = address.trim().trim_end_matches(':').rsplit_once(':')?;
-    // Those of an IPv6 address.
+    // The brackets of an IPv6 address.
     let host = host.trim_start_matches('[').trim_end_matches(']');
     Some((host.to_owned(), port.parse().ok()?))
 }
@@ -240,7 +240,7 @@ mod tests {
     }
 
     #[test]
-    fn the_certificate_is_that_of_the_broker_which_the_failure_names() {
+    fn the_certificate_of_the_broker_in_the_failure_is_reported() {
         let brokers = "first:9092, second:9094";
         for (failure, host, port) in [
             ("ssl://second:9094/bootstrap: SSL handshake failed: certificate verify failed", "second", 9094),
@@ -267,7 +267,7 @@ mod tests {
         assert_eq!((log.count_refusals(), log.last_failure().as_deref()), (2, Some(refused)));
         log.error(error(), invalid);
         assert_eq!((log.count_refusals(), log.last_failure().as_deref()), (3, Some(invalid)), "another reason");
-        // Those of brokers are logged as well.
+        // Failures of brokers are logged as well.
         log.error(error(), "1/1 brokers are down");
         assert_eq!((log.count_refusals(), log.last_failure().as_deref()), (3, Some(invalid)));
     }

@@ -94,26 +94,29 @@ impl AppContext {
             (control.load_pointer().await?, control.find_parked_streams(&ParkedStreamQuery::default()).await?);
         let mut projections = vec![];
         for build in builds {
-            let mine =
+            let belongs_to_build =
                 |name: &str, generation: i32| name == build.projection && generation == build.generation.number();
-            let at_work: Vec<_> = workers.iter().filter(|worker| mine(&worker.projection, worker.generation)).collect();
-            let worst = at_work.iter().map(|worker| worker.state.as_str()).max_by_key(|state| state_rank(state));
+            let build_workers: Vec<_> =
+                workers.iter().filter(|worker| belongs_to_build(&worker.projection, worker.generation)).collect();
+            let worst = build_workers.iter().map(|worker| worker.state.as_str()).max_by_key(|state| rank_state(state));
             let lag = lags
                 .as_ref()
                 .ok()
-                .and_then(|lags| lags.iter().find(|lag| mine(&lag.projection, lag.generation.number())));
+                .and_then(|lags| lags.iter().find(|lag| belongs_to_build(&lag.projection, lag.generation.number())));
             let lag_records = lag.map(|lag| lag.records);
-            let lag_seconds = at_work.iter().map(|worker| worker.lag_s).fold(0.0, f64::max);
-            let errors = at_work.iter().find_map(|worker| worker.last_error.clone());
+            let lag_seconds = build_workers.iter().map(|worker| worker.lag_s).fold(0.0, f64::max);
+            let errors = build_workers.iter().find_map(|worker| worker.last_error.clone());
             projections.push(ProjectionRow {
                 is_active: pointer.generations.get(&build.projection) == Some(&build.generation),
                 state: worst.unwrap_or(idle_state(build.state.name())).to_owned(),
-                workers: at_work.len(),
+                workers: build_workers.len(),
                 position: lag.map_or(0, |lag| lag.position),
                 lag_records,
                 lag_s: if lag_records == Some(0) { 0.0 } else { lag_seconds },
-                parked: parked.iter().filter(|parked| mine(&parked.projection, parked.generation.number())).count()
-                    as u64,
+                parked: parked
+                    .iter()
+                    .filter(|parked| belongs_to_build(&parked.projection, parked.generation.number()))
+                    .count() as u64,
                 last_error: errors.or_else(|| lag_error(&lags)),
                 generation: build.generation.number(),
                 projection: build.projection,
@@ -123,7 +126,7 @@ impl AppContext {
     }
 }
 
-fn state_rank(state: &str) -> usize {
+fn rank_state(state: &str) -> usize {
     STATES_BEST_FIRST.iter().position(|known| *known == state).unwrap_or(STATES_BEST_FIRST.len())
 }
 

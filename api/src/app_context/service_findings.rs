@@ -25,15 +25,15 @@ pub struct ServiceFinding {
     pub harmful: bool,
 }
 
-/// A pooler between this program and a database, behind which it does not work. The text says what to do.
+/// A pooler between this program and a database that the program does not work with. The text says what to do.
 #[derive(Debug, thiserror::Error)]
 #[error("{advice}")]
 pub struct UnusablePooler {
     advice: String,
 }
 
-/// Refuses a pooler behind which the program does not work; `service` is the one whose database it is. A database that
-/// does not answer is not refused.
+/// Refuses a pooler that the program does not work with; `service` is the owner of the database. A database that does
+/// not answer is not refused.
 ///
 /// # Errors
 /// [`UnusablePooler`] says what to do.
@@ -42,7 +42,7 @@ pub async fn refuse_unusable_pooler(service: BackingService, pool: &PgPool) -> R
         Ok(Some(found)) if !found.is_usable() => Err(UnusablePooler { advice: found.advice(service.env_variable()) }),
         Ok(_) => Ok(()),
         Err(error) => {
-            warn_of_unknown_pooler(service, &error);
+            warn_about_unknown_pooler(service, &error);
             Ok(())
         }
     }
@@ -71,22 +71,21 @@ impl AppContext {
         if problems.is_empty() { Ok(()) } else { Err(UnusableCluster { problems }) }
     }
 
-    /// Refuses poolers between this program and its databases, as far as they are among `services`, behind which it
-    /// does not work.
+    /// Refuses poolers that the program does not work with, in front of the databases among `services`.
     ///
     /// # Errors
     /// [`UnusablePooler`] of the first such database.
     pub async fn refuse_unusable_poolers(&self, services: &[BackingService]) -> Result<(), UnusablePooler> {
         for service in services {
-            if let Some(pool) = self.database_of(*service) {
+            if let Some(pool) = self.find_database(*service) {
                 refuse_unusable_pooler(*service, pool).await?;
             }
         }
         Ok(())
     }
 
-    /// The database of a service, unless it is that of another one.
-    fn database_of(&self, service: BackingService) -> Option<&PgPool> {
+    /// The database of a service, unless it shares another service's database.
+    fn find_database(&self, service: BackingService) -> Option<&PgPool> {
         match service {
             BackingService::POSTGRES => Some(&self.pool),
             BackingService::Lists => self.lists_database.as_ref(),
@@ -109,7 +108,7 @@ impl AppContext {
     }
 
     async fn check_pooler(&self, service: BackingService) -> Vec<ServiceFinding> {
-        let Some(pool) = self.database_of(service) else { return vec![] };
+        let Some(pool) = self.find_database(service) else { return vec![] };
         match pooler::detect_pooler(pool).await {
             Ok(Some(found)) => vec![ServiceFinding {
                 engine: service,
@@ -118,7 +117,7 @@ impl AppContext {
             }],
             Ok(None) => vec![],
             Err(error) => {
-                warn_of_unknown_pooler(service, &error);
+                warn_about_unknown_pooler(service, &error);
                 vec![]
             }
         }
@@ -136,7 +135,7 @@ impl AppContext {
 
     async fn check_clickhouse(&self) -> Vec<ServiceFinding> {
         let problems = self.read_models.current().analytics.find_cluster_problems().await;
-        findings_of_storage(BackingService::CLICKHOUSE, problems)
+        describe_storage_problems(BackingService::CLICKHOUSE, problems)
     }
 
     async fn check_redis(&self) -> Vec<ServiceFinding> {
@@ -151,11 +150,11 @@ impl AppContext {
 
     async fn check_collections(&self) -> Vec<ServiceFinding> {
         let problems = self.read_models.current().search.find_collection_differences().await;
-        findings_of_storage(BackingService::QDRANT, problems)
+        describe_storage_problems(BackingService::QDRANT, problems)
     }
 }
 
-fn findings_of_storage(
+fn describe_storage_problems(
     engine: BackingService,
     problems: Result<Vec<StorageProblem>, QueryError>,
 ) -> Vec<ServiceFinding> {
@@ -178,7 +177,7 @@ async fn check_with_timeout(
     })
 }
 
-fn warn_of_unknown_pooler(service: BackingService, error: &(dyn std::error::Error + 'static)) {
+fn warn_about_unknown_pooler(service: BackingService, error: &(dyn std::error::Error + 'static)) {
     let engine = service.name();
     tracing::warn!(engine, error, "cannot tell whether a pooler is in front of the database, and whether it is usable");
 }

@@ -1,4 +1,4 @@
-//! API keys, by which machines authenticate: `mhk_<tenant>.<key id>.<secret>`.
+//! API keys, which machines authenticate with: `mhk_<tenant>.<key id>.<secret>`.
 
 use std::fmt;
 
@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 use uuid::Uuid;
 
-/// Prefix of all keys, by which secret scanners recognise them.
+/// Prefix of all keys, so that secret scanners recognise them.
 pub(super) const API_KEY_PREFIX: &str = "mhk_";
 
 /// An API key with its secret. It is shown once, when it is issued; the log contains only a hash.

@@ -1,7 +1,7 @@
 //! Cache of an identity provider's public keys. They are fetched in the background: at startup, periodically, and when
 //! a token names an unknown key, as after a key rotation.
 //!
-//! Callers whose keys are cached never wait for the provider, however long it hangs.
+//! Callers whose keys are cached never wait for the provider, even if it hangs.
 
 use std::{
     sync::{Arc, PoisonError, RwLock},

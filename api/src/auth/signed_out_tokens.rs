@@ -19,7 +19,7 @@ const MAX_LOOKUPS: NonZeroUsize = NonZeroUsize::new(10_000).unwrap();
 /// Time limit of a call to `Redis`.
 const REDIS_TIMEOUT: Duration = Duration::from_millis(250);
 
-/// A token by its SHA-256, from which it cannot be reconstructed.
+/// Identifies a token by its SHA-256, which does not reveal the token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct TokenId([u8; 32]);
 

@@ -18,7 +18,7 @@ const MAX_TOKENS: NonZeroUsize = NonZeroUsize::new(10_000).unwrap();
 #[derive(Clone)]
 pub(super) struct VerifiedTokens {
     tokens: Arc<Mutex<LruCache<TokenId, VerifiedToken>>>,
-    /// How long a token is not verified again: for so long a key stays valid after the identity provider withdrew it.
+    /// Time until a token is verified again: a key stays valid for this long after the identity provider withdrew it.
     max_age: Duration,
     /// How long a token is accepted after its expiry.
     leeway: Duration,

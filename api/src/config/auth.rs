@@ -16,7 +16,7 @@ use std::time::Duration;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 
-/// Minimum length of a secret, in bytes: that of the HS256 hash (RFC 7518, section 3.2).
+/// Minimum length of a secret, in bytes: the length of the HS256 hash (RFC 7518, section 3.2).
 const MIN_SECRET_BYTES: usize = 32;
 
 /// Configuration of authentication. Contains a secret, so it is not serialized.
@@ -61,7 +61,7 @@ impl AuthConfig {
         self.hs256_secret.as_ref().map(|secret| &secret.0)
     }
 
-    /// Returns the missing setting without which tokens for other services would be accepted; `None` if no tokens are
+    /// Returns the missing setting that keeps tokens for other services from being accepted; `None` if no tokens are
     /// accepted or the development login is enabled.
     pub(crate) fn missing_claim_setting(&self) -> Option<&'static str> {
         let takes_tokens = self.hs256_secret.is_some() || self.jwks_url.is_some();

@@ -15,7 +15,7 @@ use schemas::registry_client::RegistryConfig;
 use secrecy::ExposeSecret as _;
 use serde::{Deserialize, Serialize};
 
-/// Settings of all engines. Each field is a section of the configuration; unknown sections are those of the program.
+/// Settings of all engines. Each field is a section of the configuration; unknown sections belong to the program.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct EngineConfig {
@@ -44,7 +44,7 @@ pub struct EngineConfig {
     pub objects: ObjectsConfig,
     /// Shared editing of proposals.
     pub collaboration: CollaborationConfig,
-    /// Variants of feature flags in this program, whatever the log says.
+    /// Variants of feature flags in this program; they override the log.
     pub flags: FlagPins,
     /// Generation of proposals.
     pub proposal_generation: ProposalGenerationConfig,

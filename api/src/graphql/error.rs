@@ -133,14 +133,14 @@ pub(super) fn command_error<E: std::error::Error + 'static>(error: &CommandError
     match error {
         CommandError::Outdated { current } => {
             let current = *current;
-            let message = format!("it has changed since you looked: its version is {current}");
+            let message = format!("it has changed since you read it: its version is now {current}");
             error_with_code(&message, CONFLICT).extend_with(|_, e| e.set("currentVersion", current))
         }
         CommandError::KeyReused => {
             error_with_code("the idempotency key was used for another change, take a new one", IDEMPOTENCY_KEY_REUSED)
         }
         CommandError::Forbidden { .. } => error_with_code("your role or API key does not permit this", FORBIDDEN),
-        CommandError::Conflict => error_with_code("others keep changing the object, try again", CONFLICT),
+        CommandError::Conflict => error_with_code("other clients keep changing the object, try again", CONFLICT),
         // Mutations return refusals as outcomes; one that arrives here is a defect.
         CommandError::Refused(_) | CommandError::Store(_) => unavailable(error),
     }

@@ -66,7 +66,7 @@ struct VariantNode {
     generations: u64,
     /// Number of completed generations.
     completed: u64,
-    /// The metrics for which there are trials.
+    /// The metrics that have trials.
     metrics: Vec<MetricNode>,
 }
 
@@ -83,7 +83,7 @@ struct MetricNode {
     trials: u64,
     /// The value over all trials: a share from 0 to 1, or an amount per generation.
     value: f64,
-    /// The value minus that of the control; null for the control, and if there is not enough data.
+    /// The value minus the control's value; null for the control, and if there is not enough data.
     difference: Option<f64>,
     /// Lower end of the 95 % interval of the difference.
     low: Option<f64>,

@@ -74,7 +74,7 @@ impl<T: OutputType> TypeName for NodeEdge<T> {
 }
 
 impl<T: OutputType> NodeConnection<T> {
-    /// Converts a page; entries for which `view` returns `None`, because they are deleted, are left out.
+    /// Converts a page; deleted entries, for which `view` returns `None`, are left out.
     pub(super) fn new<A>(
         page: AggregatePage<A>,
         continued: bool,

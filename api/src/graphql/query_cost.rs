@@ -47,7 +47,7 @@ const MAX_DIRECTIVES: usize = 8;
 /// queries a store. If more aliases are allowed, their limit applies instead.
 const MAX_ROOT_FIELDS: usize = 64;
 
-/// Number of dimensions by which opportunities are counted.
+/// Number of dimensions that opportunities are counted by.
 const MAX_DIMENSIONS: usize = 5;
 
 /// Maximum number of arguments of one field and of variables of one operation. Validation compares each with all

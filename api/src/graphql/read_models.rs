@@ -57,7 +57,7 @@ impl RequestReadModels {
     /// The active read models, at least as far as `token`. For subscriptions, which outlive a switch of generations and
     /// therefore resolve them for each event.
     pub(super) fn with_token(&self, app: &AppContext, token: ConsistencyToken) -> Self {
-        Self::new(app, Some(Ok(token)), self.wait.of_subscriptions())
+        Self::new(app, Some(Ok(token)), self.wait.for_subscriptions())
     }
 
     fn new(
@@ -100,7 +100,7 @@ impl RequestReadModels {
         self.wait_for_model(1, &self.models.opportunity_views).await
     }
 
-    /// Loads opportunities by id, those of one document together, once their views have reached the token: one wait for
+    /// Loads opportunities by id, all of one document together, once their views have reached the token: one wait for
     /// each document.
     pub(super) async fn opportunity_loader(&self) -> Result<&DataLoader<OpportunityLoader>> {
         let views = self.opportunity_views().await?;

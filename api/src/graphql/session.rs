@@ -51,7 +51,7 @@ impl GraphQlSession {
         time_limit: Duration,
     ) -> Self {
         let unanswered = TaskTracker::new();
-        // Nothing waits for its end but for a moment at which it is empty.
+        // Nothing waits for its end, only until it is empty at some moment.
         unanswered.close();
         Self {
             identity,
@@ -64,7 +64,7 @@ impl GraphQlSession {
         }
     }
 
-    /// Returns when every document is complete, subscriptions aside.
+    /// Returns when every document except subscriptions is complete.
     pub(crate) async fn wait_until_answered(&self) {
         self.unanswered.wait().await;
     }

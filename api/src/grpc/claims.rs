@@ -22,7 +22,7 @@ use crate::{
     tenant_commands::{self, CommandFailure, DataOwner},
 };
 
-/// Most calls of one company that wait for a task in this process.
+/// Maximum number of calls of one company that wait for a task in this process.
 const MAX_WAITING_PER_TENANT: usize = 32;
 
 /// Most calls that wait for a task in this process.
@@ -64,8 +64,8 @@ impl Drop for WaitingPlace {
     }
 }
 
-/// Claims a task for a worker, and waits for one until `wait_until`. Claims go on in a task of their own: a claim that
-/// is made when its caller has gone is given back.
+/// Claims a task for a worker, and waits for one until `wait_until`. Each claim runs in its own task: one that succeeds
+/// after its caller has disconnected is released.
 pub(super) async fn claim_for_worker(
     app: AppContext,
     principal: Principal,
@@ -76,14 +76,14 @@ pub(super) async fn claim_for_worker(
     let (mut reply, answer) = oneshot::channel();
     tokio::spawn(async move {
         let _place = place;
-        let gone = CancellationToken::new();
-        let work = claim_startable_task(&app, &principal, &claim, wait_until, &gone);
+        let disconnected = CancellationToken::new();
+        let work = claim_startable_task(&app, &principal, &claim, wait_until, &disconnected);
         tokio::pin!(work);
         let claimed = tokio::select! {
             claimed = &mut work => claimed,
             () = reply.closed() => {
                 // Ends the waiting, but not a claim that is being made.
-                gone.cancel();
+                disconnected.cancel();
                 work.await
             }
         };
@@ -92,7 +92,7 @@ pub(super) async fn claim_for_worker(
             if let Err(error) = released {
                 tracing::debug!(
                     error = &error as &dyn std::error::Error,
-                    "a claim that nobody waits for is not released"
+                    "releasing the claim of a disconnected worker failed"
                 );
             }
         }
@@ -105,10 +105,10 @@ async fn claim_startable_task(
     principal: &Principal,
     claim: &ClaimRequest,
     wait_until: Instant,
-    gone: &CancellationToken,
+    disconnected: &CancellationToken,
 ) -> Result<Option<ClaimedTask>, Status> {
     loop {
-        let claimed = app.task_queue.claim_before(claim, wait_until, gone).await;
+        let claimed = app.task_queue.claim_before(claim, wait_until, disconnected).await;
         let Some(task) = claimed.map_err(|error| unavailable_status(&error))? else { return Ok(None) };
         let Some(previous) = task.previous_worker.clone() else { return Ok(Some(task)) };
         if fail_previous_attempt_of(app, principal, &task, previous).await? {

@@ -1,4 +1,4 @@
-//! Deadlines of calls: that of the caller, at most the server's limit.
+//! Deadlines of calls: the caller's deadline, at most the server's limit.
 
 use std::time::Duration;
 
@@ -20,7 +20,7 @@ const TIMEOUT_HEADER: &str = "grpc-timeout";
 #[derive(Debug, Clone, Copy)]
 pub(super) struct CallDeadline(pub(super) Instant);
 
-/// Ends a call with `DEADLINE_EXCEEDED` at its deadline and cancels what it was doing.
+/// Ends a call with `DEADLINE_EXCEEDED` at its deadline and cancels its work.
 pub(super) async fn enforce_deadline(State(time_limit): State<Duration>, mut request: Request, next: Next) -> Response {
     if !request.uri().path().starts_with(GUARDED_PREFIX) {
         return next.run(request).await;

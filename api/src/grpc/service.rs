@@ -62,7 +62,7 @@ impl TaskServiceImpl {
         Self { app, gate, waiting_claims: WaitingClaims::default() }
     }
 
-    /// Waits until the process has room for a call. Workers that wait for a task have a limit of their own.
+    /// Waits until the process has room for a call. Workers that wait for a task have their own limit.
     async fn begin_work(
         &self,
         principal: &Principal,

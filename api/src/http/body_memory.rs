@@ -28,7 +28,7 @@ const UNCOUNTED_BYTES: usize = 64 * 1024;
 /// Unit of reservations, in bytes.
 const PERMIT_BYTES: usize = 1024;
 
-/// Seconds after which a refused client may retry.
+/// Seconds until a refused client may retry.
 const RETRY_AFTER_S: u64 = 1;
 
 /// Memory for the bodies of all requests. Cheap to clone; clones share it.

@@ -1,4 +1,5 @@
-//! Client addresses, as rate limits count them: an IPv4 address, or an IPv6 network, in which one client has 2^64.
+//! Client addresses, as rate limits count them: an IPv4 address, or a /64 network of IPv6, since one client can use all
+//! of its 2^64 addresses.
 
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 

@@ -13,9 +13,10 @@
 //! In every state, the connection of a client that reads nothing of what is written to it is closed after
 //! `write_timeout`. The time until a response begins is limited by the routes, and `WebSocket`s by their pings.
 //!
-//! A stop breaks no request ([`ServerStop`]). From its announcement on, each answer over HTTP/1 says that it is the last of
-//! its connection, and HTTP/2 sends GOAWAY. When it begins, what the kernel has accepted is served too, and a connection
-//! without a request is closed only half a second later, because its client may have just sent one.
+//! A stop breaks no request ([`ServerStop`]). From its announcement on, each answer over HTTP/1 says that it is the
+//! last of its connection, and HTTP/2 sends GOAWAY. When it begins, connections that the kernel has already accepted
+//! are served too, and a connection without a request stays open for half a second, because its client may have just
+//! sent one.
 //!
 //! Metrics, by edge: `medhub_connections_open`, `medhub_connections_refused_total` by the limit (`total`, `address`), and
 //! `medhub_connections_timed_out_total` by what did not come in time (`handshake`, `header`, `idle`).
@@ -77,7 +78,7 @@ const RESERVED_TIMEOUT: Duration = Duration::from_secs(2);
 /// Longest life of such a connection: over HTTP/2 a client may leave a response unread and answer pings.
 const RESERVED_LIFETIME: Duration = Duration::from_secs(10);
 
-/// Seconds after which a client whose connection is beyond a limit may retry.
+/// Seconds until a client whose connection exceeds a limit may retry.
 const RETRY_AFTER_S: u64 = 1;
 
 /// Connections that the kernel has accepted and this process has not, at most: the length of the listener's queue.
@@ -90,7 +91,7 @@ const SHUTDOWN_GRACE: Duration = Duration::from_millis(500);
 /// read yet is not seen here.
 const HTTP2_SHUTDOWN_GRACE: Duration = Duration::from_secs(4);
 
-/// How long clients may take to close their `WebSocket`s after they have been told.
+/// How long clients may take to close their `WebSocket`s after they have been asked to.
 const SOCKET_CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Serves connections until `stop` begins, and then until no request is in progress.
@@ -134,12 +135,12 @@ pub async fn serve(
         }
     }
     if let Err(error) = server.spawn_pending_connections(listener) {
-        tracing::warn!(error = &error as &dyn std::error::Error, "serving the connections accepted last failed");
+        tracing::warn!(error = &error as &dyn std::error::Error, "serving the remaining accepted connections failed");
     }
     server.connections.close();
     server.connections.wait().await;
     stop.wait_for_sockets().await;
-    // Only those of WebSockets, whose clients have been told to close them.
+    // Only the connections of WebSockets, whose clients have been asked to close them.
     server.streams.close();
     if tokio::time::timeout(SOCKET_CLOSE_TIMEOUT, server.streams.wait()).await.is_err() {
         tracing::debug!(open = server.streams.len(), "clients have not closed their WebSockets");
@@ -180,7 +181,7 @@ struct ConnectionServer {
 }
 
 impl ConnectionServer {
-    /// Serves a connection in a task of its own, if there is a permit for it.
+    /// Serves a connection in its own task, if there is a permit for it.
     fn spawn_connection(self: &Arc<Self>, stream: TcpStream, peer: SocketAddr) {
         let permit = self.permits.acquire(&ClientAddress::from_peer(peer.ip()));
         let refusal = permit.as_ref().map_or_else(|refusal| Some(*refusal), ConnectionPermit::exceeded_limit);
@@ -236,7 +237,8 @@ impl ConnectionServer {
         }
     }
 
-    /// Serves the requests of a connection; over a reserved one a single request, if it is for a report on the process.
+    /// Serves the requests of a connection; a reserved connection serves a single request, and only for a report on the
+    /// process.
     async fn serve_connection<S>(self: Arc<Self>, stream: MonitoredStream<S>, peer: SocketAddr, is_reserved: bool)
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
@@ -249,7 +251,7 @@ impl ConnectionServer {
             let (is_http2, has_body) = (request.version() == Version::HTTP_2, !request.body().is_end_stream());
             let (server, guard) = (Arc::clone(&server), requests.begin_request(has_body));
             if is_reserved || (is_http2 && server.stop.is_announced()) {
-                // HTTP/2 has no header that says so, and who sends more requests would keep the permit.
+                // HTTP/2 has no header for this, and a client that sends more requests would keep the permit.
                 last_request.cancel();
             }
             if !is_reserved && request.method() == Method::CONNECT {

@@ -157,7 +157,7 @@ impl IntoResponse for InflateError {
             Self::Corrupt => (StatusCode::BAD_REQUEST, "INVALID_INPUT"),
             Self::MemoryExhausted(_) => (StatusCode::SERVICE_UNAVAILABLE, "UNAVAILABLE"),
         };
-        let mut response = Problem::new(status, code, self.to_string()).in_field("Content-Encoding").into_response();
+        let mut response = Problem::new(status, code, self.to_string()).with_field("Content-Encoding").into_response();
         if let Self::UnsupportedCoding { inflates } = self {
             // Supported codings (RFC 7694, section 3).
             let accepted = if inflates { "gzip, deflate" } else { "identity" };

@@ -7,9 +7,9 @@
 //! commands ────────────────────────────────────────────────────────────────────┴─▶ all ──▶ work
 //! ```
 //!
-//! Each limit is an admission queue. Operators, and the routes that report on the process, are never shed. Not
-//! counted either is what waits rather than works, and has limits of its own: `WebSocket`s, subscriptions, transfers of
-//! files, workers that wait for a task, and `/ingest`, which has a buffer.
+//! Each limit is an admission queue. Operators, and the routes that report on the process, are never shed. Requests
+//! that wait rather than compute are not counted either; they have other limits: `WebSocket`s, subscriptions, file
+//! transfers, workers that wait for a task, and `/ingest`, which has a buffer.
 
 use std::{
     sync::{
@@ -131,7 +131,7 @@ impl LoadShedder {
                 state.shed.fetch_add(1, Ordering::Relaxed);
                 match refused {
                     Ok(Err(full)) => Err(full),
-                    Ok(Ok(_)) | Err(_) => Err(QueueFull::after_wait(state.max_wait)),
+                    Ok(Ok(_)) | Err(_) => Err(QueueFull::with_wait(state.max_wait)),
                 }
             }
         }
@@ -145,7 +145,8 @@ impl LoadShedder {
 }
 
 impl ShedderState {
-    /// The turns in the queues of a priority; the narrowest first, so that what waits there takes no turn in the others.
+    /// The turns in the queues of a priority; the narrowest queue first, so that work that waits there takes no turn in
+    /// the others.
     async fn take_turns(&self, priority: RequestPriority) -> Result<[Option<AdmissionTurn<'_>>; 3], QueueFull> {
         let (mut batch, mut read) = (None, None);
         if priority == RequestPriority::Batch {

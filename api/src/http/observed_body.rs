@@ -13,7 +13,7 @@ pub(crate) trait FrameObserver: Unpin {
     /// Called for each frame.
     ///
     /// # Errors
-    /// The error with which the body ends instead of this frame.
+    /// The error that ends the body instead of this frame.
     fn observe_frame(&mut self, _frame: &Frame<Bytes>) -> Result<(), axum::Error> {
         Ok(())
     }

@@ -30,11 +30,11 @@ pub(crate) struct Problem {
     /// The current version, if another one was expected.
     #[serde(skip_serializing_if = "Option::is_none")]
     current_version: Option<u64>,
-    /// The invalid items of a list of which none was accepted.
+    /// The invalid items of a list; none of its items was accepted.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Vec<RefusedItem>>)]
     refused: Option<Box<[RefusedItem]>>,
-    /// Seconds after which the request may succeed; a header of the response.
+    /// Seconds until the request may succeed; a header of the response.
     #[serde(skip)]
     #[schema(ignore)]
     retry_after_s: Option<NonZeroU16>,
@@ -85,7 +85,7 @@ impl Problem {
     }
 
     /// Names the invalid part of the request.
-    pub(crate) fn in_field(self, field: impl Into<String>) -> Self {
+    pub(crate) fn with_field(self, field: impl Into<String>) -> Self {
         Self { field: Some(field.into()), ..self }
     }
 

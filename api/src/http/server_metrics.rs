@@ -44,7 +44,8 @@ const RPC_STATUS_NAMES: [&str; 17] = [
     "UNAUTHENTICATED",
 ];
 
-/// Measures an HTTP request until its response begins. Dropped before that, it counts as one whose client has gone.
+/// Measures an HTTP request until its response begins. If dropped before that, it counts as a request whose client has
+/// disconnected.
 struct HttpMeasurement {
     method: &'static str,
     route: String,
@@ -123,8 +124,8 @@ fn served_call<'a>(calls: &'a ServedCalls, path: &str) -> &'a str {
     path.strip_prefix('/').and_then(|call| calls.get(call)).map_or(NO_ROUTE, String::as_str)
 }
 
-/// The status of a call. One that fails has it in the header; one that succeeds, after its last message, and so has a stream
-/// that fails after its first one, which counts as `OK`.
+/// The status of a call. A call that fails has it in the header. A call that succeeds has it after its last message; so
+/// does a stream that fails after its first message, which counts as `OK`.
 fn rpc_status(response: &Response) -> &'static str {
     let Some(value) = response.headers().get("grpc-status") else {
         return if response.status().is_success() { "OK" } else { "UNKNOWN" };

@@ -16,7 +16,7 @@ use tracing::{Span, field::Empty};
 /// The header of the trace that a request is part of.
 pub(crate) const TRACEPARENT_HEADER: HeaderName = HeaderName::from_static("traceparent");
 
-/// Paths that are called all the time, and that nobody looks for in a trace.
+/// Paths that are called constantly and are of no interest in traces.
 const UNTRACED_PATHS: [&str; 5] = ["/health", "/ready", "/metrics", "/slo", "/ingest"];
 
 /// The same of gRPC.
@@ -58,8 +58,8 @@ impl MakeSpan<axum::body::Body> for ServerProtocol {
         if UNTRACED_PATHS.contains(&path) || path.starts_with(UNTRACED_SERVICE) {
             return Span::none();
         }
-        // What clients may choose freely is no attribute: paths, some of which have ids of objects of tenants, and unknown
-        // methods and services.
+        // Values that clients choose freely are no attributes: paths, which may contain ids of tenants' objects, and
+        // unknown methods and services.
         let route = request.extensions().get::<MatchedPath>().map_or("", MatchedPath::as_str);
         let span = match *self {
             Self::Http => {

@@ -1,4 +1,4 @@
-//! Answers from the analysts' read model, while that of lists is being built.
+//! Answers from the analysts' read model while the read model of lists is being built.
 
 use projections::{
     opportunity_analytics::{self as analytics, AnalyticsCursor, OpportunityAnalytics, OpportunitySelection},

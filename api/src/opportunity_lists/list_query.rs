@@ -16,7 +16,7 @@ use super::{
     shared_results::SharedResults,
 };
 
-/// A query whose result is the same for everybody. Its debug format identifies it.
+/// A query with the same result for all callers. Its debug format identifies it.
 pub(super) trait ListQuery: fmt::Debug + Clone + Send + Sync + 'static {
     /// The result.
     type Output: Send + Sync + 'static;
@@ -26,7 +26,7 @@ pub(super) trait ListQuery: fmt::Debug + Clone + Send + Sync + 'static {
         true
     }
 
-    /// Whether its query may read thousands of opportunities, and so has a queue of its own.
+    /// Whether its query may read thousands of opportunities, and so has its own queue.
     fn is_expensive(&self) -> bool {
         false
     }
@@ -117,7 +117,7 @@ impl ListQuery for ListPageQuery {
 pub(crate) struct ListFacetQuery {
     /// What is counted.
     pub(crate) selection: OpportunitySelection,
-    /// By what it is counted.
+    /// The values that it is counted by.
     pub(crate) dimensions: Vec<FacetDimension>,
 }
 

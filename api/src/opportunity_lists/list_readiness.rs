@@ -89,7 +89,7 @@ impl ListReadiness {
     }
 }
 
-/// Whether the lists are marked as complete in Postgres, or catch up within `wait`, after which they are marked.
+/// Whether the lists are marked as complete in Postgres. If they catch up within `wait`, this marks them.
 async fn is_complete(
     runtime: &ProjectionRuntime,
     lists: &OpportunityLists,

@@ -1,4 +1,4 @@
-//! The read model from which a request's lists are read.
+//! The read model that a request's lists are read from.
 
 use projections::{
     opportunity_analytics::OpportunityAnalytics,
@@ -6,7 +6,7 @@ use projections::{
     runtime::{AnyProjection, ReadModelGeneration},
 };
 
-/// One generation of the read model from which lists are read.
+/// One generation of the read model that lists are read from.
 #[derive(Clone)]
 pub(super) struct ListSource {
     pub(super) store: ListStore,
@@ -18,7 +18,7 @@ pub(super) struct ListSource {
 pub(super) enum ListStore {
     /// The read model of lists.
     Lists(OpportunityLists),
-    /// The analysts' read model, while that of lists is being built.
+    /// The analysts' read model, while the read model of lists is being built.
     Analytics(Box<OpportunityAnalytics>),
 }
 

@@ -1,4 +1,4 @@
-//! The position by which cached results are valid.
+//! The position that cached results are valid for.
 
 use std::{
     sync::{Mutex, PoisonError},

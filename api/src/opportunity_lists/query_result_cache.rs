@@ -32,7 +32,7 @@ struct BoundedResults<T> {
 
 struct CachedResult<T> {
     result: T,
-    /// The position of the last event about opportunities for which it is valid.
+    /// The position of the last event about opportunities that it includes.
     position: u64,
     stored_at: Instant,
     bytes: usize,

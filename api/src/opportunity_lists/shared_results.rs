@@ -22,7 +22,8 @@ impl<T> Default for SharedResults<T> {
 }
 
 impl<T: Send + Sync + 'static> SharedResults<T> {
-    /// The cached result that is valid for `position`, else that of one query for all requests with `key` at this position.
+    /// The cached result that is valid for `position`, else the result of one query for all requests with `key` at this
+    /// position.
     pub(super) async fn find_or_query(
         &self,
         key: String,

@@ -60,7 +60,7 @@ pub enum MonitoredPart {
     ProcessRunner {
         /// Its status.
         status: watch::Receiver<RunnerStatus>,
-        /// A runner that ends no round for so long is stuck.
+        /// A runner that has not ended a round for this time is stuck.
         stuck_after: Duration,
     },
 }

@@ -92,7 +92,7 @@ pub(super) async fn list_events(
     RestRequest { rest, principal, headers }: RestRequest,
     ValidQuery(query): ValidQuery<EventListParams>,
 ) -> Result<Response, Problem> {
-    // Operators read the events of the public tenant, all others those of their company.
+    // Operators read the events of the public tenant, all others the events of their company.
     let tenant = if principal.is_operator { principal.tenant() } else { tenant_commands::readable_tenant(&principal)? };
     let check_name = |field: &str, value: Option<String>| match value.filter(|value| !value.is_empty()) {
         Some(value) if value.chars().count() > MAX_NAME_CHARS => Err(invalid_field(field, "it is too long")),

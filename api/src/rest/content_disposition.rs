@@ -2,7 +2,7 @@
 
 use axum::http::HeaderValue;
 
-/// The header value by which a browser saves a file under its name: `filename*` in full, and `filename` in ASCII for
+/// The header value that makes a browser save a file under its name: `filename*` in full, and `filename` in ASCII for
 /// clients that do not support it.
 pub(super) fn attachment_header(file_name: &str) -> HeaderValue {
     let plain: String = file_name

@@ -17,7 +17,7 @@ use super::{
     file_content::FileContent,
     responses::{ChangeResponse, consistent_tenant_views, not_found},
     tenant_object::change_object,
-    upload::{reject_content_encoding, storage_problem, within_recording_timeout},
+    upload::{await_recording, reject_content_encoding, storage_problem},
 };
 use crate::{http::problem::Problem, tenant_commands};
 
@@ -55,7 +55,7 @@ pub(super) async fn record_document_text(
     ValidQuery(query): ValidQuery<DocumentTextParams>,
     body: Body,
 ) -> Result<Response, Problem> {
-    // Before the body is read: callers must not fill the disk with what they may not record.
+    // Before the body is read: callers without permission to record must not fill the disk.
     tenant_commands::require_task_scope(&principal)?;
     if let Some(response) = reject_content_encoding(&headers) {
         return Ok(response);
@@ -76,7 +76,7 @@ pub(super) async fn record_document_text(
     let text = TextExtraction { text_key, pages: query.pages, characters, method, language };
     let command = |stamp| DocumentCommand::RecordText { text, stamp };
     let recorded = change_object::<Document>(&rest, &principal, id, &preconditions, StatusCode::OK, command);
-    within_recording_timeout(recorded).await
+    await_recording(recorded).await
 }
 
 fn max_text_bytes() -> u64 {

@@ -59,7 +59,7 @@ impl<S: Send + Sync> FromRequestParts<S> for PathId {
         match Path::<Uuid>::from_request_parts(parts, state).await {
             Ok(Path(id)) => Ok(Self(id)),
             Err(_) => {
-                Err(Problem::new(StatusCode::BAD_REQUEST, "INVALID_INPUT", "the id is not a UUID").in_field("id"))
+                Err(Problem::new(StatusCode::BAD_REQUEST, "INVALID_INPUT", "the id is not a UUID").with_field("id"))
             }
         }
     }
@@ -72,7 +72,7 @@ pub(super) fn invalid_value(field: &str, reason: &InvalidValue) -> Problem {
 
 /// A problem with a field, for a reason of the API rather than the domain.
 pub(super) fn invalid_field(field: &str, reason: impl Into<String>) -> Problem {
-    Problem::new(StatusCode::BAD_REQUEST, "INVALID_INPUT", reason).in_field(field)
+    Problem::new(StatusCode::BAD_REQUEST, "INVALID_INPUT", reason).with_field(field)
 }
 
 /// Preferences of the client (RFC 7240).

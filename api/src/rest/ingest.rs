@@ -15,10 +15,10 @@
 //! and reason; the others are recorded. A client that does not wait for the append sends `Prefer: respond-async` and is
 //! answered 202 at once; its events are lost if the process is killed or the append fails.
 //!
-//! A shutdown loses nothing: from the signal on, new events are refused with 503, and buffered events are written at
-//! the same time as connections are closed, with a timeout of their own. 202 is only answered while all buffered events
-//! can be written within a part of that timeout, at the rate at which batches were written so far. Beyond that the
-//! preference is ignored (RFC 7240) and the response is 200, once the events are recorded.
+//! A shutdown loses nothing: after the signal, new events are refused with 503, and buffered events are written, with
+//! their own timeout, while connections are closed. 202 is only answered while all buffered events can be written
+//! within a part of that timeout, at the rate at which batches were written so far. Beyond that the preference is
+//! ignored (RFC 7240) and the response is 200, once the events are recorded.
 
 mod enqueued_request;
 mod field_key;
@@ -69,7 +69,7 @@ use self::{
 /// Maximum number of concurrent appends.
 const MAX_LANES: usize = 16;
 
-/// Maximum number of requests that wait in one lane, whatever they contain.
+/// Maximum number of requests that wait in one lane, independent of their size.
 const MAX_REQUESTS: usize = 10_000;
 
 /// Maximum bytes of a body per event that a request may contain: two URLs of 2,048 characters, and the other fields.
@@ -78,7 +78,7 @@ const MAX_EVENT_BYTES: usize = 5 << 10;
 /// Bodies of more than 1 MiB that are read at the same time. Anonymous clients may send them, and each needs memory.
 const MAX_LARGE_BODIES: usize = 8;
 
-/// Timeout of an append, after which its events count as not recorded; shorter when the process stops.
+/// Timeout of an append; after it the events count as not recorded; shorter when the process stops.
 const APPEND_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Attempts to append a batch with acknowledged events when the process stops: clients do not send such events again.

@@ -53,7 +53,7 @@ pub(super) fn resolve_media_type(claimed: &str, head: &[u8]) -> String {
     }
 }
 
-/// The media type under which a file is served: types that a browser might run are served as bytes.
+/// The media type that a file is served with: files that a browser might run are served as bytes.
 pub(super) fn served_media_type(recorded: &str) -> &str {
     let is_inert = matches!(
         recorded,

@@ -26,7 +26,7 @@ impl Modify for BearerSecurity {
     }
 }
 
-/// Problems have a media type of their own (RFC 9457).
+/// Problems have their own media type (RFC 9457).
 fn mark_problem_content(description: &mut Value) {
     let operations = description["paths"].as_object_mut().into_iter().flat_map(|paths| paths.values_mut());
     let operations = operations.filter_map(Value::as_object_mut).flat_map(|path| path.values_mut());

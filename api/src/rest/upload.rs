@@ -62,7 +62,7 @@ pub(super) async fn upload_document(
     ValidQuery(query): ValidQuery<UploadParams>,
     body: Body,
 ) -> Result<Response, Problem> {
-    // Before the file is received: callers must not fill the disk with what they may not upload.
+    // Before the file is received: callers without permission to upload must not fill the disk.
     tenant_commands::require_contributor(&principal)?;
     if let Some(rejection) = reject_content_encoding(&headers) {
         return Ok(rejection);
@@ -101,11 +101,11 @@ pub(super) async fn upload_document(
     // A file whose command is refused or whose outcome is unknown is removed by the sweeper.
     let upload = |stamp| DocumentCommand::Upload { upload, stamp };
     let recorded = change_object::<Document>(&rest, &principal, id, &preconditions, StatusCode::CREATED, upload);
-    within_recording_timeout(recorded).await
+    await_recording(recorded).await
 }
 
 /// Limits the time to record a received body: the request timeout does not apply to uploads.
-pub(super) async fn within_recording_timeout(
+pub(super) async fn await_recording(
     recording: impl Future<Output = Result<Response, Problem>>,
 ) -> Result<Response, Problem> {
     let timed_out =

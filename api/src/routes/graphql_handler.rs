@@ -29,7 +29,7 @@ pub(super) async fn execute_post(State(state): State<HttpState>, mut request: Re
     // Taken out of the request: extractors would copy them, and all headers.
     let extensions = request.extensions_mut();
     let (Some(principal), Some(meter)) = (extensions.remove::<Principal>(), extensions.remove::<RequestMeter>()) else {
-        tracing::error!("a request was not admitted before it is executed");
+        tracing::error!("a request reached the handler without admission");
         return StatusCode::INTERNAL_SERVER_ERROR.into_response();
     };
     let media_type = AcceptedMediaTypes::from_headers(request.headers()).response;

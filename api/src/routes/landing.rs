@@ -16,7 +16,10 @@ pub(super) async fn serve_landing_page(State(state): State<HttpState>) -> Respon
     let counts = match tokio::time::timeout(COUNTS_TIMEOUT, state.readiness.recent_counts()).await {
         Ok(Ok(counts)) => render_counts(&counts),
         Ok(Err(error)) => {
-            tracing::warn!(error = &error as &dyn std::error::Error, "cannot count for the landing page");
+            tracing::warn!(
+                error = &error as &dyn std::error::Error,
+                "counting opportunities for the landing page failed"
+            );
             COUNTS_UNAVAILABLE.to_owned()
         }
         Err(_elapsed) => COUNTS_UNAVAILABLE.to_owned(),

@@ -1,5 +1,5 @@
-//! Media type of GraphQL responses: that of the specification, or plain JSON for clients that do not accept it
-//! ("GraphQL over HTTP", section 6).
+//! Media type of GraphQL responses: the specification's, or plain JSON for clients that do not accept it ("GraphQL over
+//! HTTP", section 6).
 
 use async_graphql::Response as GraphQlResponse;
 use axum::{

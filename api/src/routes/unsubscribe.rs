@@ -1,9 +1,9 @@
-//! Links in mails that stop mail of one category, without a login: the token in the link says whose, which, and to what
-//! address it was sent.
+//! Links in mails that stop mail of one category, without a login: the token in the link names the user, the category
+//! and the address.
 //!
 //! `GET` shows a page that asks and changes nothing, because programs follow links in mails. `POST` does it, from that
-//! page or by one click in a mail program (RFC 8058). Repeated, it changes nothing. The address then receives no mail of
-//! the category, whoever names it in preferences, until the page is used to allow it again.
+//! page or by one click in a mail program (RFC 8058). Repeated, it changes nothing. The address then receives no mail
+//! of the category, even if a user names it in their preferences, until the page is used to allow it again.
 
 use std::sync::Arc;
 
@@ -118,7 +118,7 @@ impl UnsubscribeState {
     async fn unsubscribe(&self, link: &VerifiedLink) -> Result<(), SubscriptionError> {
         let UnsubscribeRequest { tenant, user, address, .. } = &link.request;
         self.queue.add_opt_out(address, link.category).await?;
-        // The user is on record as who did it: the link was sent to nobody else.
+        // The user is recorded as the author: the link was sent only to them.
         let caller = Caller::new(user.clone(), tenant.clone());
         let sender = CommandSender { caller, authority: CallerAuthority::System };
         let command = InboxCommand::UnsubscribeMail { category: link.category, stamp: self.dispatcher.stamp(&sender) };
@@ -142,7 +142,7 @@ fn invalid_link_page() -> Response {
     )
 }
 
-/// A page of fixed texts, the words for a category and the id of a tenant, none of which needs escaping.
+/// A page of fixed texts, the words for a category and a tenant's id: nothing in it needs escaping.
 fn render_page(status: StatusCode, title: &str, content: &str) -> Response {
     html_response(
         status,

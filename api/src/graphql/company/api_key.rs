@@ -44,7 +44,7 @@ struct IssuedApiKey {
 
 #[Object]
 impl ApiKeyMutation {
-    /// Issues an API key with which a machine acts for your company. Requires the role `ADMIN`. The key is shown once:
+    /// Issues an API key, which lets a machine act for your company. Requires the role `ADMIN`. The key is shown once:
     /// if the response is lost, revoke the key and issue another.
     async fn issue_api_key(
         &self,

@@ -114,7 +114,7 @@ struct MemberNode {
     role: RoleEnum,
 }
 
-/// An API key with which a machine acts for a company. Its secret is shown only when it is issued.
+/// An API key, which lets a machine act for a company. Its secret is shown only when it is issued.
 #[derive(SimpleObject)]
 #[graphql(name = "ApiKey")]
 struct ApiKeyNode {

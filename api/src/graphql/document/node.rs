@@ -33,7 +33,7 @@ pub(super) enum RequirementKindEnum {
     Deadline,
     /// Something to deliver.
     Deliverable,
-    /// A criterion by which proposals are evaluated.
+    /// A criterion of the evaluation of proposals.
     Evaluation,
     /// A certification to hold.
     Certification,

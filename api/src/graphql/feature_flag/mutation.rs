@@ -80,7 +80,7 @@ impl FeatureFlagMutation {
         dispatch_flag_command(ctx, &key, conditions, change).await
     }
 
-    /// Gives a company a variant, whatever the weights are. For operators.
+    /// Gives a company a variant, regardless of the weights. For operators.
     #[graphql(guard = "OperatorOnly")]
     async fn set_flag_override(
         &self,

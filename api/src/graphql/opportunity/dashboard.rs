@@ -102,7 +102,7 @@ where
     let (models, pointer) = app.read_models.current_with_pointer();
     if let Some(token) = last {
         let views = &models.opportunity_views;
-        let wait = app.consistency_wait.of_subscriptions();
+        let wait = app.consistency_wait.for_subscriptions();
         let active = &pointer.generations;
         let waited = consistency::wait_until_token_reached(&app.runtime, active, views, &token, &wait).await;
         // Stale counters are better than none: the next change brings them up to date.

@@ -14,7 +14,7 @@ use crate::{
     opportunity_lists::ListFacetQuery,
 };
 
-/// A dimension by which opportunities are counted.
+/// A dimension that opportunities are counted by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
 #[graphql(name = "OpportunityFacetDimension")]
 pub(super) enum FacetDimensionInput {

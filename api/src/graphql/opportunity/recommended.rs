@@ -44,7 +44,7 @@ impl OpportunityRecommendedQuery {
                 return Err(error::invalid_field("inOurIndustries", reason));
             }
             if !filter.naics.is_empty() {
-                let reason = "filter by industries or use those of your company, not both".to_owned();
+                let reason = "filter by industries or use your company's, not both".to_owned();
                 return Err(error::invalid_field("inOurIndustries", reason));
             }
             filter.naics = industries;

@@ -208,7 +208,7 @@ fn collect_assignments(app: &AppContext, tenant: &TenantId) -> Result<Vec<Experi
             assigned.as_str()
         } else {
             let (flag, variant) = (experiment.name(), assigned.as_str());
-            tracing::warn!(flag, variant, "the settings name no such variant of the experiment, it counts as control");
+            tracing::warn!(flag, variant, "variant of the experiment is not in the settings, it counts as control");
             CONTROL_VARIANT
         };
         Ok(ExperimentAssignment {

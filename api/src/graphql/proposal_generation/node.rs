@@ -75,7 +75,7 @@ pub(super) struct ProposalGenerationNode {
     status: GenerationStatusEnum,
     /// Why it failed or was cancelled.
     reason: Option<String>,
-    /// The sections, in the order in which they are generated.
+    /// The sections, in the order of their generation.
     sections: Vec<SectionNode>,
     /// The version of the prompt.
     prompt: PromptNode,
@@ -133,7 +133,7 @@ struct SentenceNode {
 #[derive(SimpleObject)]
 #[graphql(name = "GeneratedSource")]
 struct SourceNode {
-    /// The number by which sentences refer to it.
+    /// The number that sentences refer to it by.
     number: u32,
     /// Kind of the source.
     kind: SourceKindEnum,

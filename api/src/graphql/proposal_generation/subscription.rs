@@ -25,7 +25,7 @@ pub(in crate::graphql) struct ProposalGenerationSubscription;
 impl ProposalGenerationSubscription {
     /// The progress of a generation of your company: first the sections that are recorded, then what a provider is
     /// writing, as the whole text of the section so far, several times a second, and each section when it is recorded.
-    /// Ends with the generation. Text that is being written is a preview, of which messages may be missing.
+    /// Ends with the generation. Text that is being written is a preview; some of its messages may be lost.
     async fn proposal_generation_progress(
         &self,
         ctx: &Context<'_>,

@@ -39,13 +39,13 @@ fn find_paged_fields(sdl: &str) -> HashSet<String> {
         TypeSystemDefinition::Type(definition) => Some(definition.node),
         TypeSystemDefinition::Schema(_) | TypeSystemDefinition::Directive(_) => None,
     });
-    let paged = types.filter(|definition| definition.name.node == "Query").flat_map(fields_of);
+    let paged = types.filter(|definition| definition.name.node == "Query").flat_map(into_fields);
     let paged =
         paged.filter(|field| field.node.arguments.iter().any(|argument| argument.node.name.node == PAGE_ARGUMENT));
     paged.map(|field| field.node.name.node.to_string()).collect()
 }
 
-fn fields_of(definition: TypeDefinition) -> Vec<Positioned<FieldDefinition>> {
+fn into_fields(definition: TypeDefinition) -> Vec<Positioned<FieldDefinition>> {
     match definition.kind {
         TypeKind::Object(object) => object.fields,
         TypeKind::Scalar

@@ -37,7 +37,7 @@ fn entries_searches_commands_and_values_count() {
             "{ opportunities(first: 1) { facets(dimensions: [AGENCY, TYPE], limit: 5) { values { count } } } }",
             50 + 1 + 50 + 4 + 2 * 5 * 2,
         ),
-        // Facets count the whole list once, whatever the size of the page.
+        // Facets count the whole list once, for any page size.
         (
             "{ opportunities(first: 100) { ...F } } fragment F on OpportunityConnection {
                 facets(dimensions: TYPE, limit: 5) { values { count } } }",

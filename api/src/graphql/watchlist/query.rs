@@ -1,4 +1,4 @@
-//! Queries of the caller's watchlist: opportunities from Redis; searches, of which there are few, from the event store.
+//! Queries of the caller's watchlist: opportunities from Redis; the few searches from the event store.
 
 use async_graphql::{ComplexObject, Context, Object, Result, SimpleObject};
 use chrono::{DateTime, Utc};

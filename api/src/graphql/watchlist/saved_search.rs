@@ -33,11 +33,11 @@ pub(super) struct SavedSearchNode {
     name: String,
     /// Search text.
     text: Option<String>,
-    /// Codes of departments, any of which may match.
+    /// Codes of departments; one of them has to match.
     agencies: Vec<String>,
-    /// NAICS codes, any of which may match.
+    /// NAICS codes; one of them has to match.
     naics: Vec<String>,
-    /// Set-aside codes, any of which may match.
+    /// Set-aside codes; one of them has to match.
     set_asides: Vec<String>,
     /// When the user is notified of new results.
     notify: SearchNotifyEnum,
@@ -50,13 +50,13 @@ pub(super) struct SavedSearchInput {
     name: String,
     /// Search text, at most 500 characters.
     text: Option<String>,
-    /// Codes of departments, any of which may match, at most 50.
+    /// Codes of departments, at most 50; one of them has to match.
     #[graphql(default)]
     agencies: Vec<String>,
-    /// NAICS codes, any of which may match, at most 50.
+    /// NAICS codes, at most 50; one of them has to match.
     #[graphql(default)]
     naics: Vec<String>,
-    /// Set-aside codes, any of which may match, at most 50.
+    /// Set-aside codes, at most 50; one of them has to match.
     #[graphql(default)]
     set_asides: Vec<String>,
     /// When to notify you of new results.

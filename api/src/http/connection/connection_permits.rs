@@ -1,8 +1,8 @@
 //! Permits for connections: limited in total and per address.
 //!
-//! Beyond a limit a few connections have a reserved permit, over which the process reports on itself and refuses
-//! everything else: probes and scrapers reach a process whose other connections are used up, also where they share their
-//! address with clients.
+//! Beyond a limit a few connections get a reserved permit. Over these the process reports on itself and refuses
+//! everything else, so that probes and scrapers reach a process whose other connections are used up, even if they share
+//! their address with clients.
 
 use std::{
     collections::HashMap,
@@ -16,7 +16,7 @@ use crate::http::client_address::ClientAddress;
 /// Connections beyond the limits. Each lives as long as one request takes, at most [`super::RESERVED_LIFETIME`].
 const RESERVED_CONNECTIONS: usize = 32;
 
-/// Of these, those of an address that has reached its limit: it must not use up what others need.
+/// How many of these one address may have that has reached its limit: it must not use up what others need.
 const RESERVED_PER_ADDRESS: usize = 8;
 
 /// Issues permits. Cheap to clone; clones share the counts.
@@ -39,19 +39,19 @@ struct ConnectionCounts {
     by_address: HashMap<ClientAddress, usize>,
 }
 
-/// The limit at which a connection is refused.
+/// The limit that a refused connection exceeds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum ConnectionRefusal {
-    /// That of all connections.
+    /// The limit of all connections.
     Total,
-    /// That of the address.
+    /// The limit of the address.
     Address,
 }
 
 /// The right to one connection; released on drop.
 pub(super) struct ConnectionPermit {
     address: ClientAddress,
-    /// That of a reserved permit.
+    /// The limit that a reserved permit is beyond.
     exceeded_limit: Option<ConnectionRefusal>,
     state: Arc<PermitState>,
 }
@@ -89,7 +89,7 @@ impl ConnectionPermits {
         if let Some(limit) = exceeded_limit.filter(|_| counts.reserved >= RESERVED_CONNECTIONS) {
             return Err(limit);
         }
-        *counts.of_kind(exceeded_limit.is_some()) += 1;
+        *counts.permit_count_mut(exceeded_limit.is_some()) += 1;
         counts.by_address.insert(address.clone(), address_count + 1);
         self.state.open.increment(1.0);
         Ok(ConnectionPermit { address: address.clone(), exceeded_limit, state: Arc::clone(&self.state) })
@@ -97,7 +97,7 @@ impl ConnectionPermits {
 }
 
 impl ConnectionCounts {
-    fn of_kind(&mut self, is_reserved: bool) -> &mut usize {
+    fn permit_count_mut(&mut self, is_reserved: bool) -> &mut usize {
         if is_reserved { &mut self.reserved } else { &mut self.total }
     }
 }
@@ -117,8 +117,8 @@ impl ConnectionPermit {
 impl Drop for ConnectionPermit {
     fn drop(&mut self) {
         let mut counts = self.state.lock_counts();
-        let of_kind = counts.of_kind(self.is_reserved());
-        *of_kind = of_kind.saturating_sub(1);
+        let permit_count = counts.permit_count_mut(self.is_reserved());
+        *permit_count = permit_count.saturating_sub(1);
         if let Some(count) = counts.by_address.get_mut(&self.address) {
             *count -= 1;
             if *count == 0 {

@@ -100,7 +100,7 @@ impl ServerCertificate {
                         let error = &error as &dyn std::error::Error;
                         tracing::error!(
                             error,
-                            "the new certificate of the listeners cannot be used; the former one stays"
+                            "the new certificate of the listeners cannot be used; the previous one stays in use"
                         );
                     }
                     is_usable = false;

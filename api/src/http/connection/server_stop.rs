@@ -40,17 +40,18 @@ impl ServerStop {
         self.begun.is_cancelled()
     }
 
-    /// Returns when no more connections are accepted, and what waits for its client has to end.
+    /// Returns when no more connections are accepted, and connections that wait for their clients have to end.
     pub(crate) async fn wait_until_begun(&self) {
         self.begun.cancelled().await;
     }
 
-    /// Lets the end of the server wait until the token is dropped: when a `WebSocket` has been told that it is closed.
+    /// Delays the end of the server until the token is dropped: when the client of a `WebSocket` was sent its close
+    /// frame.
     pub(crate) fn track_socket(&self) -> TaskTrackerToken {
         self.sockets.token()
     }
 
-    /// Returns when every tracked `WebSocket` has been told.
+    /// Returns when the client of every tracked `WebSocket` was sent its close frame.
     pub(super) async fn wait_for_sockets(&self) {
         self.sockets.close();
         self.sockets.wait().await;

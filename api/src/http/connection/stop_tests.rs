@@ -111,7 +111,7 @@ async fn what_a_slow_client_has_not_read_yet_is_still_sent() {
 }
 
 #[tokio::test]
-async fn the_server_ends_when_its_websockets_have_told_their_clients() {
+async fn the_server_ends_after_its_websockets_have_notified_their_clients() {
     let server = start_test_server(|_| {}).await;
     let socket = server.server_stop.track_socket();
     server.stop.cancel();
@@ -124,7 +124,7 @@ async fn the_server_ends_when_its_websockets_have_told_their_clients() {
 }
 
 #[tokio::test]
-async fn clients_over_http2_are_told_to_leave_and_what_they_have_sent_is_answered() {
+async fn clients_over_http2_are_asked_to_leave_and_sent_requests_are_answered() {
     let server = start_test_server(|config| config.idle_timeout_ms = 600_000).await;
     let (mut senders, mut connections, mut answers) = (vec![], vec![], vec![]);
     for path in ["/", "/slow"] {

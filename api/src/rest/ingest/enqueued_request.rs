@@ -1,4 +1,4 @@
-//! What became of a request whose events were to be put into the buffer.
+//! The outcome of adding a request's events to the buffer.
 
 use futures::future::join_all;
 use tokio::sync::{mpsc, oneshot};
@@ -17,7 +17,7 @@ pub(super) enum EnqueuedRequest {
 pub(super) struct PendingAppends(pub(super) Vec<oneshot::Receiver<LaneOutcome>>);
 
 impl PendingAppends {
-    /// Waits until the events are recorded, and returns the indexes in the request of those whose visits are full.
+    /// Waits until the events are recorded, and returns the indexes of events in the request whose visits are full.
     /// `None` if an append failed.
     pub(super) async fn wait_for_outcome(self) -> LaneOutcome {
         let mut full = vec![];

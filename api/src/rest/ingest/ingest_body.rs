@@ -31,7 +31,7 @@ pub(super) fn is_json_or_text(headers: &HeaderMap) -> bool {
         || essence.strip_prefix("application/").is_some_and(|rest| rest.ends_with("+json"))
 }
 
-/// Reads a body of `max_bytes` bytes at most. One of more than 1 MiB needs a permit of `large_body_permits`, and is
+/// Reads a body of `max_bytes` bytes at most. A body of more than 1 MiB needs a permit of `large_body_permits`, and is
 /// refused at once if none is free.
 pub(super) async fn read_ingest_body(
     body: Body,

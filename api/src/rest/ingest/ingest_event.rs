@@ -58,7 +58,7 @@ pub(in crate::rest) struct IngestEvent {
     pub(super) at: Option<DateTime<Utc>>,
 }
 
-/// The tenant and users for which a caller may report events.
+/// The tenant and users that a caller may report events for.
 pub(super) struct EventReporter {
     pub(super) tenant: TenantId,
     /// The user that events are about by default; `None` without a signed-in user.

@@ -34,7 +34,7 @@ use crate::{
     tenant_commands::CommandFailure,
 };
 
-/// Seconds after which a refused client may retry: by then a full buffer is written.
+/// Seconds until a refused client may retry: by then a full buffer is written.
 const RETRY_AFTER_S: u64 = 1;
 
 /// One event, or a batch.
@@ -166,7 +166,7 @@ impl IngestService {
     }
 }
 
-/// Returns the problem of a request without valid events: that of the first event, with the list of all.
+/// Returns the problem of a request without valid events: the first event's problem, with the list of all.
 fn all_refused_problem(refused: Vec<RefusedItem>, is_batch: bool) -> Problem {
     let Some(first) = refused.first() else { return CommandFailure::Unavailable.into() };
     let item = if is_batch { format!("events[{}]", first.index()) } else { String::new() };

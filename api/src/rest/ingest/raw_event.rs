@@ -140,7 +140,7 @@ impl RawEvent {
         Ok(())
     }
 
-    fn not_an_object(kind: &str) -> Self {
+    fn from_non_object(kind: &str) -> Self {
         let invalid = Some(InvalidEventField::new("", format!("an object is expected, this is {kind}")));
         Self { invalid_field: invalid, ..Self::default() }
     }
@@ -170,32 +170,32 @@ impl<'de> Visitor<'de> for EventVisitor {
     }
 
     fn visit_unit<E: Error>(self) -> Result<RawEvent, E> {
-        Ok(RawEvent::not_an_object("null"))
+        Ok(RawEvent::from_non_object("null"))
     }
 
     fn visit_bool<E: Error>(self, _: bool) -> Result<RawEvent, E> {
-        Ok(RawEvent::not_an_object("true or false"))
+        Ok(RawEvent::from_non_object("true or false"))
     }
 
     fn visit_i64<E: Error>(self, _: i64) -> Result<RawEvent, E> {
-        Ok(RawEvent::not_an_object("a number"))
+        Ok(RawEvent::from_non_object("a number"))
     }
 
     fn visit_u64<E: Error>(self, _: u64) -> Result<RawEvent, E> {
-        Ok(RawEvent::not_an_object("a number"))
+        Ok(RawEvent::from_non_object("a number"))
     }
 
     fn visit_f64<E: Error>(self, _: f64) -> Result<RawEvent, E> {
-        Ok(RawEvent::not_an_object("a number"))
+        Ok(RawEvent::from_non_object("a number"))
     }
 
     fn visit_str<E: Error>(self, _: &str) -> Result<RawEvent, E> {
-        Ok(RawEvent::not_an_object("a text"))
+        Ok(RawEvent::from_non_object("a text"))
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<RawEvent, A::Error> {
         while list.next_element::<IgnoredAny>()?.is_some() {}
-        Ok(RawEvent::not_an_object("a list"))
+        Ok(RawEvent::from_non_object("a list"))
     }
 }
 

@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-/// Assumed time to write the events of one permit, before anything was measured; that of a slow machine.
+/// Assumed time to write the events of one permit before anything was measured, as on a slow machine.
 const ASSUMED_PERMIT_TIME: Duration = Duration::from_millis(1);
 
 /// A batch with fewer permits says little about large ones, because most of its time is the round trip.

@@ -113,7 +113,7 @@ impl SocketConnection {
             socket.mark_closed_by_server();
             // Fails if the client has disconnected.
             let _ = self.outgoing.send(Message::Close(Some(frame))).await;
-            // Nobody polls documents any more, which would keep what others wait for.
+            // Documents are not polled any more, and would keep permits that other requests wait for.
             let Self { operations, session, client, outgoing: _outgoing, .. } = self;
             drop((operations, session, client, permit, unfinished));
             heartbeat::drain(incoming).await;
@@ -184,7 +184,7 @@ impl SocketConnection {
                         self.deadline = session.expires_at().map(to_instant);
                         json!({ "expiresAt": session.expires_at() })
                     } else {
-                        json!({ "error": "the token belongs to another principal than that of this connection" })
+                        json!({ "error": "the token belongs to another principal than this connection" })
                     }
                 }
                 Err(error) => json!({ "error": error.to_string() }),

@@ -1,4 +1,4 @@
-//! Settings of engines that nobody reaches.
+//! Settings of engines that cannot be reached.
 
 use crate::config::EngineConfig;
 
