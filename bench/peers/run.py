@@ -32,7 +32,7 @@ def list_peers() -> list[str]:
 
 
 def resolve_path(text: str) -> Path:
-    """Peers run in folders of their own, where a relative path would be another one."""
+    """Peers run in separate folders, where a relative path would name another file."""
     return Path(text).resolve()
 
 

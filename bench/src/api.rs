@@ -77,7 +77,7 @@ pub struct ApiBenchReport {
     /// Figures; an event is a request, or an event in the body of a request.
     #[serde(flatten)]
     pub figures: BenchFigures,
-    /// Requests per second divided by those of the baseline of the same run.
+    /// Requests per second divided by the baseline's of the same run.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ratio: Option<f64>,
     /// Describes the baseline.

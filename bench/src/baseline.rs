@@ -15,7 +15,7 @@ use projections::{
 
 use super::bench_environment::BenchEnvironment;
 
-/// The projections of opportunities, which the benchmark generates. Those of tenant data are not measured.
+/// The projections of opportunities, which the benchmark generates. Projections of tenant data are not measured.
 pub const MEASURED_PROJECTIONS: [&str; 3] =
     [OpportunityAnalytics::NAME, OpportunitySearch::NAME, OpportunityViews::NAME];
 

@@ -39,7 +39,7 @@ impl BenchDatabase {
     }
 }
 
-/// Sessions with a name like this wake the relay up, as those of the product do.
+/// Sessions with a name like this wake the relay up, as the product's sessions do.
 const APPLICATION_NAME: &str = "medhub bench";
 
 /// Runs `work` on a fresh, migrated database on the server of `config`, and drops the database in any case.

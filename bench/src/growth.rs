@@ -41,7 +41,7 @@ pub struct GrowthBenchOptions {
     pub opportunities: u64,
     /// Parts, of [`GROWTH_PARTS`]; all if empty.
     pub parts: Vec<String>,
-    /// Read models that are rebuilt; all if empty. Requests need that of lists.
+    /// Read models that are rebuilt; all if empty. Requests need the read model of lists.
     pub projections: Vec<String>,
     /// Number of requests; each kind sends a fraction of it.
     pub requests: u64,
@@ -84,7 +84,7 @@ impl MeasuredCost {
     }
 
     /// The 99th percentile where requests are sent one by one or at a rate, otherwise the time of one request.
-    fn of_requests(report: &ApiBenchReport) -> Self {
+    fn from_api_report(report: &ApiBenchReport) -> Self {
         let measure = format!("requests/{}", report.kind);
         if report.rate.is_some() || report.at_once == 1 {
             return Self { measure, unit: "p99 ms", cost: report.figures.p99_ms.unwrap_or_default() };
@@ -94,7 +94,7 @@ impl MeasuredCost {
     }
 }
 
-/// Measures both sizes, the smaller one first. Each has databases, topics and keys of its own, which are removed.
+/// Measures both sizes, the smaller one first. Each has its own databases, topics and keys, which are removed.
 ///
 /// # Errors
 /// When an engine or the service fails.
@@ -224,7 +224,7 @@ impl GrowthRun<'_> {
         let (url, token) = (service.base_url.as_str(), service.operator_token.as_str());
         let has_search = self.is_projection_selected("search");
         api_bench::measure_reads(url, token, self.options.requests, has_search, |report| {
-            costs.push(MeasuredCost::of_requests(report));
+            costs.push(MeasuredCost::from_api_report(report));
             Ok(())
         })
         .await?;

@@ -215,12 +215,12 @@ async fn wait_until_visible(
     let changes = active.project(&[&event]);
     let started = Instant::now();
     loop {
-        let asked = Instant::now();
+        let queried_at = Instant::now();
         if active.is_applied(&changes).await? {
             return Ok(());
         }
         ensure!(started.elapsed() < VISIBILITY_TIMEOUT, "{} does not show {aggregate_id}", projection.name());
-        tokio::time::sleep(POLL_INTERVAL.max(asked.elapsed() * POLL_PAUSE_FACTOR)).await;
+        tokio::time::sleep(POLL_INTERVAL.max(queried_at.elapsed() * POLL_PAUSE_FACTOR)).await;
     }
 }
 

@@ -108,7 +108,7 @@ pub struct BenchReport {
     pub raw: BenchFigures,
     /// Describes the baseline.
     pub raw_is: String,
-    /// `events_per_s` divided by that of the baseline; 0 if that is 0.
+    /// `events_per_s` divided by the baseline's; 0 if the baseline has 0.
     pub ratio: f64,
     /// Figures that only this benchmark has.
     #[serde(flatten)]

@@ -72,9 +72,9 @@ struct MemorySample {
     mib_by_program: BTreeMap<String, f64>,
 }
 
-/// Starts a service on databases, topics and keys of its own, which are removed afterwards, and samples the memory of every
-/// program of this machine while requests of all kinds are sent to it. Programs that do not belong to the stack are among
-/// the measures as long as they ran from the beginning to the end.
+/// Starts a service on its own databases, topics and keys, and samples the memory of every program of this machine
+/// while requests of all kinds are sent to it. The data is removed afterwards. Programs that do not belong to the stack
+/// are among the measures as long as they ran from the beginning to the end.
 ///
 /// Reports what was measured also if the run was interrupted or failed.
 ///
@@ -135,7 +135,7 @@ fn read_memory_by_program(service_id: u32) -> BTreeMap<String, f64> {
     mib_by_program
 }
 
-/// Returns the proportional set size of a process; `None` if it has ended, or belongs to somebody else.
+/// Returns the proportional set size of a process; `None` if it has ended, or belongs to another user.
 fn read_memory_mib(process: u32) -> Option<f64> {
     let text = fs::read_to_string(format!("/proc/{process}/smaps_rollup")).ok()?;
     let line = text.lines().find_map(|line| line.strip_prefix("Pss:"))?;
@@ -155,7 +155,7 @@ fn summarize_samples(samples: &[MemorySample], sent: SentRequests) -> Vec<Memory
         let peak_mib = series.iter().map(|(_, mib)| *mib).fold(0.0, f64::max);
         let (_, begin_mib) = *series.get(series.len() / WARM_UP_DIVISOR)?;
         let (seconds, end_mib) = *series.last()?;
-        let growth_mib_per_h = slope_of(series.get(series.len() / 2..)?) * 3_600.0;
+        let growth_mib_per_h = fit_slope(series.get(series.len() / 2..)?) * 3_600.0;
         let program = program.clone();
         (peak_mib >= LISTED_MIB).then_some(MemoryMeasure {
             bench: "memory",
@@ -174,7 +174,7 @@ fn summarize_samples(samples: &[MemorySample], sent: SentRequests) -> Vec<Memory
 
 /// The slope of the least-squares line through points; zero for fewer than two.
 #[expect(clippy::cast_precision_loss, reason = "a count of samples")]
-fn slope_of(points: &[(f64, f64)]) -> f64 {
+fn fit_slope(points: &[(f64, f64)]) -> f64 {
     let count = points.len().max(1) as f64;
     let mean = |of: fn(&(f64, f64)) -> f64| points.iter().map(of).sum::<f64>() / count;
     let (mean_x, mean_y) = (mean(|point| point.0), mean(|point| point.1));
@@ -188,7 +188,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_program_that_grows_is_told_from_one_that_does_not() {
+    fn a_growing_program_is_distinguished_from_a_stable_one() {
         let sample = |minute: u32| MemorySample {
             at: Duration::from_mins(minute.into()),
             mib_by_program: BTreeMap::from([

@@ -33,7 +33,7 @@ impl CpuTicks {
         self.to_duration(stats.map(|stat| stat.ticks).sum())
     }
 
-    /// Returns the time in which the machine's cores were busy since its start; `None` if it is not known.
+    /// Returns how long the machine's cores were busy since its start; `None` if it is not known.
     pub(crate) fn machine_busy_time(self) -> Option<Duration> {
         parse_busy_ticks(&fs::read_to_string("/proc/stat").ok()?).map(|ticks| self.to_duration(ticks))
     }

@@ -59,7 +59,7 @@ async fn run_rounds(pool: &PgPool, options: ReplayBenchOptions, payload_bytes: u
         .with_figure("memory_growth_bytes", memory_growth))
 }
 
-/// Reads every event with the log reader. Latencies are those of a batch.
+/// Reads every event with the log reader. Latencies are measured per batch.
 pub(super) async fn measure_reader(pool: &PgPool, expected: u64) -> anyhow::Result<BenchFigures> {
     let mut waits = new_wait_histogram()?;
     let (started, cpu) = (Instant::now(), cpu_time::process_cpu_time());

@@ -281,7 +281,7 @@ impl BenchSuite<'_> {
         .await
     }
 
-    /// Runs `work` with a service of its own, which is stopped before its environment is removed.
+    /// Runs `work` with its own service, which is stopped before its environment is removed.
     async fn with_service(
         &self,
         work: impl AsyncFnOnce(&BenchEnvironment, &MeasuredService) -> anyhow::Result<Vec<BenchMeasure>>,

@@ -1,4 +1,4 @@
-"""Apicurio Registry on the same Postgres, by Confluent's REST API, beside the product's schema registry."""
+"""Apicurio Registry on the same Postgres, over Confluent's REST API, compared with the product's schema registry."""
 
 import base64
 import json

@@ -36,7 +36,7 @@ def measure_product(stack, quick: bool) -> dict:
 
 
 def build_figure(report: dict, peer: dict, settings: dict) -> dict:
-    """A figure of a peer beside the product's."""
+    """A figure of a peer and the product's."""
     return {
         "measure": "commands",
         "unit": "events/s",

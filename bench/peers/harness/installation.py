@@ -57,7 +57,7 @@ def hash_text(file: Path) -> str:
 
 
 def find_java() -> Path:
-    """A Java that is new enough: that of JAVA_HOME, on PATH, or of the system's folder."""
+    """A Java that is new enough: from JAVA_HOME, from PATH, or from the system's folder."""
     homes = [Path(home) for home in [os.environ.get("JAVA_HOME")] if home]
     on_path = shutil.which("java")
     programs = [home / "bin/java" for home in homes] + ([Path(on_path)] if on_path else [])

@@ -1,4 +1,4 @@
-"""Child processes: started in a group of their own, and ended with everything that they started."""
+"""Child processes: each is started in a new process group, and ended with everything that it started."""
 
 import os
 import signal
@@ -45,7 +45,7 @@ def running_program(command: list, *, reads_input: bool = False, **options):
 
 
 def stop_group(child: subprocess.Popen) -> None:
-    """Ends a process and those of its group: first asks, then forces."""
+    """Ends a process and its process group: asks first, then kills."""
     for number in (signal.SIGTERM, signal.SIGKILL):
         if child.poll() is not None:
             break
@@ -72,7 +72,7 @@ def wait_until(what: str, holds, *, timeout_s: float, child: subprocess.Popen | 
 
 
 def free_port() -> int:
-    """A port of this machine that nobody listens on."""
+    """A free port of this machine."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]

@@ -1,4 +1,4 @@
-"""The local engines in a data folder of their own, and the product's commands on them."""
+"""The local engines in a separate data folder, and the product's commands on them."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""The server of y-websocket: one shared text and its editors, beside `/together`."""
+"""The server of y-websocket: one shared text and its editors, compared with `/together`."""
 
 import json
 

@@ -33,7 +33,7 @@ const TURNS: u64 = 8;
 pub(crate) struct MixedLoad {
     target: TargetService,
     fixture: ApiBenchFixture,
-    /// Number of the next request: each creates a resource or a session of its own.
+    /// Number of the next request: each creates a new resource or session.
     next: Arc<AtomicU64>,
 }
 
@@ -91,7 +91,7 @@ impl MixedLoad {
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct SentRequests {
     pub(crate) answered: u64,
-    /// Those that were refused or not answered in time.
+    /// Requests that were refused or not answered in time.
     pub(crate) failed: u64,
 }
 

@@ -5,7 +5,7 @@ use std::{process::Stdio, time::Duration};
 use serde::{Deserialize, Serialize};
 use tokio::{process::Command, time::timeout};
 
-/// Profiles whose figures are those of the program that people install.
+/// Profiles that measure the program that people install.
 const INSTALLED_PROFILES: [&str; 2] = ["release", "dist"];
 
 /// How long `git` may take.

@@ -36,8 +36,8 @@ impl MachineDescription {
         }
     }
 
-    /// Says in which way `other` is another kind of machine; `None` if figures of both may be compared. The kernel and
-    /// the load may differ.
+    /// Describes how `other` differs from this machine; `None` if figures of both may be compared. The kernel and the
+    /// load may differ.
     pub fn find_difference(&self, other: &Self) -> Option<String> {
         if self.cores != other.cores {
             return Some(format!("{} cores and {} cores", self.cores, other.cores));

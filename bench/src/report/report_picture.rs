@@ -53,8 +53,8 @@ struct PictureRow<'a> {
 
 /// Draws the report as SVG: shares of raw limits, latencies, and what has neither.
 pub fn render_report_picture(report: &BenchRunReport) -> String {
-    let ratios = select_rows(report, MeasuredFigure::Ratio, caption_of_ratio);
-    let latencies = select_rows(report, MeasuredFigure::P99, caption_of_latency);
+    let ratios = select_rows(report, MeasuredFigure::Ratio, format_ratio_caption);
+    let latencies = select_rows(report, MeasuredFigure::P99, format_latency_caption);
     let others: Vec<_> = report.measures.iter().filter(|it| it.ratio.is_none() && it.latency.is_none()).collect();
     let longest = |rows: &[PictureRow<'_>]| {
         rows.iter().flat_map(|row| [row.range.highest, row.asked.unwrap_or_default()]).fold(1.0, f64::max)
@@ -106,13 +106,13 @@ fn select_rows(
     rows.collect()
 }
 
-fn caption_of_ratio(measure: &BenchMeasure, range: ValueRange) -> String {
+fn format_ratio_caption(measure: &BenchMeasure, range: ValueRange) -> String {
     let raw = measure.raw.as_ref().map(|raw| raw.value).unwrap_or_default();
     let unit = measure.unit.symbol();
     format!("{} ({} of {} {unit})", format_number(range.median), format_number(measure.value), format_number(raw))
 }
 
-fn caption_of_latency(measure: &BenchMeasure, range: ValueRange) -> String {
+fn format_latency_caption(measure: &BenchMeasure, range: ValueRange) -> String {
     let p50 = measure.latency.map(|latency| latency.p50_ms).unwrap_or_default();
     let value = if measure.unit.is_rate() {
         format!(", {} {}", format_number(measure.value), measure.unit.symbol())

@@ -38,7 +38,7 @@ impl BenchPart {
     pub const NAMES: [&'static str; 8] =
         ["append", "replay", "relay", "rebuild", "project", "latency", "api", "documents"];
 
-    /// Returns the name, which is also that of the subcommand.
+    /// Returns the name, which is also the subcommand's.
     pub fn name(self) -> &'static str {
         let named = Self::ALL.into_iter().zip(Self::NAMES).find(|(part, _)| *part == self);
         named.map_or("", |(_, name)| name)

@@ -1,5 +1,5 @@
-//! A service of its own for the benchmarks of requests: a child process on a bench environment, so that nothing in use
-//! is changed, and the service is measured as people run it.
+//! The service that the benchmarks of requests measure: a child process on a bench environment, so that no data in use
+//! changes, and the service is measured as people run it.
 
 use std::{
     ffi::OsString,
@@ -53,7 +53,7 @@ const SHOWN_LOG_BYTES: usize = 2_000;
 pub struct ServiceProgram {
     /// The program, usually this one.
     pub path: PathBuf,
-    /// Arguments before those of a command of `medhub`.
+    /// Arguments that precede a command of `medhub`.
     pub arguments: Vec<OsString>,
 }
 
@@ -98,7 +98,7 @@ impl MeasuredService {
             let mut command = Command::new(&program.path);
             command.args(&program.arguments).args(subcommand).envs(variables.iter().cloned());
             command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log.try_clone()?);
-            // A group of its own: Ctrl-C reaches this process only, which then stops the service.
+            // A separate process group: Ctrl-C reaches this process only, which then stops the service.
             command.process_group(0).kill_on_drop(true);
             command.spawn().with_context(|| format!("starting `medhub {}`", subcommand.join(" ")))
         };
