@@ -180,7 +180,7 @@ fn execute_cli(cli: MedhubCli) -> anyhow::Result<ExitCode> {
         std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
     let mut config = MedhubConfig::load(cli.config.as_deref(), environment)?;
     if matches!(command, CliSubcommand::Bench(_)) {
-        // Benchmarks fill databases of their own by single statements.
+        // Benchmarks fill separate databases by single statements.
         config.engines.postgres.statement_timeout_ms = 0;
     } else if !matches!(command, CliSubcommand::Serve(_) | CliSubcommand::Project(_)) {
         config.engines.postgres.limit_as_operator();

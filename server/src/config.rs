@@ -64,7 +64,7 @@ const SHARED_WITH_WORKERS: [&str; 6] = ["brokers", "topic_prefix", "partitions",
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct MedhubConfig {
-    /// Engines, and what runs on them: sections beside those of this struct.
+    /// Engines, and what runs on them: further sections on the same level.
     #[serde(skip)]
     pub engines: EngineConfig,
     /// HTTP edge.
@@ -91,7 +91,7 @@ pub struct MedhubConfig {
     pub extraction: ExtractionConfig,
     /// Work on tasks in this program.
     pub work: WorkConfig,
-    /// Providers of generated texts. Their keys are in environment variables of their own.
+    /// Providers of generated texts. Their keys are in separate environment variables.
     pub language_models: LanguageModelConfig,
     /// Startup and shutdown of a service.
     pub serve: ServeConfig,

@@ -1,5 +1,5 @@
-//! What to do when an engine cannot be connected to because of TLS or the user: read from the error, since each client
-//! reports these failures in words of its own.
+//! Advice for connections to engines that fail because of TLS or the user, derived from the error's text, since each
+//! client words these failures differently.
 
 use api::app_context::BackingService;
 use engine_kinds::EngineKind;
@@ -212,7 +212,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn failures_of_tls_and_of_the_user_are_told_from_a_server_that_is_away() {
+    fn failures_of_tls_and_of_the_user_differ_from_a_server_that_is_away() {
         use ConnectionProblem::{
             ClientCertificate, Credentials, ExpiredCertificate, RefusedToken, TokenEndpoint, UntrustedAuthority,
         };

@@ -25,7 +25,7 @@ pub fn open_app_context_without_model(config: &MedhubConfig) -> Result<AppContex
     Ok(with_provider_names(app, config))
 }
 
-/// Adds the names of the providers of generated texts, by which variants of an experiment are checked.
+/// Adds the names of the providers of generated texts, to check the variants of an experiment against them.
 fn with_provider_names(mut app: AppContext, config: &MedhubConfig) -> AppContext {
     let providers = config.language_models.provider_names();
     app.configured_variants = Arc::new(ConfiguredVariants { providers, ..(*app.configured_variants).clone() });

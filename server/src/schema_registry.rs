@@ -37,7 +37,7 @@ use tower_http::{timeout::TimeoutLayer, trace::TraceLayer};
 use self::error_response::RegistryErrorResponse;
 pub(crate) use self::registry_access::RegistryAccess;
 
-/// Returns all routes; `access` authorizes every request but those of `metrics`. From the announcement of a stop on it is
+/// Returns all routes; `access` authorizes every request except to `metrics`. From the announcement of a stop on it is
 /// not ready.
 pub(crate) fn router(
     config: &HttpConfig,

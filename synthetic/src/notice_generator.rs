@@ -29,7 +29,7 @@ use crate::generator_rng::GeneratorRng;
 
 /// Maximum number of open solicitations.
 const MAX_OPEN: usize = 8_192;
-/// Number of open solicitations from which on there are amendments and awards.
+/// Number of open solicitations above which there are amendments and awards.
 const MIN_OPEN: usize = 40;
 /// Number of notices of a schedule, which is a solicitation that is open for years and awarded many times.
 const SCHEDULE_NOTICES: u32 = 133;

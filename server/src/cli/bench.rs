@@ -21,8 +21,9 @@ use clap::{Args, Subcommand};
 use super::output;
 use crate::config::MedhubConfig;
 
-/// Measures a part of the system beside the raw limit of this machine, and prints its figures as JSON lines. `all` writes a
-/// report, which `compare` compares with another one. All but `api` and `documents` write to databases and topics of their own, and remove them.
+/// Measures a part of the system beside the raw limit of this machine, and prints its figures as JSON lines. `all`
+/// writes a report, which `compare` compares with another one. All but `api` and `documents` write to separate
+/// databases and topics, and remove them.
 #[derive(Debug, Args)]
 pub(super) struct BenchArgs {
     #[command(subcommand)]
@@ -62,7 +63,7 @@ enum BenchSubcommand {
 impl BenchArgs {
     pub(super) async fn run(self, config: &MedhubConfig) -> anyhow::Result<ExitCode> {
         if !matches!(self.part, BenchSubcommand::Compare(_)) {
-            warn_of_development_build();
+            warn_about_development_build();
         }
         match self.part {
             BenchSubcommand::All(part) => Box::pin(part.run(config)).await,
@@ -82,7 +83,7 @@ impl BenchArgs {
     }
 }
 
-fn warn_of_development_build() {
+fn warn_about_development_build() {
     if !BuildDescription::is_installed_profile(BuildDescription::PROFILE) {
         output::print_message(&format!(
             "WARNING: this program is built with the profile `{}`, which optimises little. These are not the figures of the \

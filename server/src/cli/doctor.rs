@@ -40,8 +40,8 @@ struct DoctorReport {
     engines: Vec<ServiceDiagnosis>,
     /// Why the embedding model cannot be loaded; `None` if it was loaded.
     model: Option<String>,
-    /// The tools by which workers read the files of documents, and confine the child process that does. A missing one is
-    /// a problem only where such files are uploaded.
+    /// The tools that workers read document files with, and that confine their child process. A missing one is a
+    /// problem only where such files are uploaded.
     tools: Vec<ToolDiagnosis>,
     /// The providers of generated texts, in their order of preference.
     providers: Vec<ProviderDiagnosis>,

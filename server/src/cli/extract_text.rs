@@ -1,4 +1,4 @@
-//! `medhub extract-text`: the child process in which a worker reads the file of a document.
+//! `medhub extract-text`: the child process that reads the file of a document for a worker.
 
 use std::process::ExitCode;
 

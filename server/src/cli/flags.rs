@@ -45,7 +45,7 @@ enum FlagSubcommand {
     Switch(SwitchArgs),
     /// Change weights of variants, add variants or remove some
     Weights(WeightsArgs),
-    /// Give a company a variant, whatever the weights are
+    /// Give a company a variant, regardless of the weights
     Override(OverrideArgs),
     /// Archive a flag: every company has the control
     Archive(ArchiveArgs),

@@ -12,8 +12,8 @@ use serde_json::json;
 use super::{output, projection_names};
 use crate::{config::MedhubConfig, engine_clients};
 
-/// Lists the generations of every read model: `live`, which queries read; `retained`, to which a rollback would switch;
-/// and those that are being built or that failed verification.
+/// Lists the generations of every read model: `live`, which queries read; `retained`, which a rollback would switch to;
+/// and generations that are being built or that failed verification.
 #[derive(Debug, Args)]
 pub(super) struct GenerationsArgs {
     #[command(subcommand)]

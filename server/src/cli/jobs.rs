@@ -83,7 +83,7 @@ fn format_text(row: &JobRow) -> String {
         Some(last) => format!(
             "  last run {}, {:.1} s, {}: {}",
             format_time(last.started_at),
-            seconds_between(last.started_at, last.ended_at),
+            run_duration_s(last.started_at, last.ended_at),
             last.outcome.name(),
             last.message
         ),
@@ -109,6 +109,6 @@ fn format_json(row: &JobRow) -> String {
     .to_string()
 }
 
-fn seconds_between(start: DateTime<Utc>, end: DateTime<Utc>) -> f64 {
+fn run_duration_s(start: DateTime<Utc>, end: DateTime<Utc>) -> f64 {
     end.signed_duration_since(start).to_std().unwrap_or_default().as_secs_f64()
 }

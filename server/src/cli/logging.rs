@@ -77,13 +77,13 @@ pub(super) fn init_logging(
     }
     if is_service(command) {
         for (setting, exporter) in config.telemetry.ignored_exporters() {
-            tracing::warn!(setting, exporter, "no such exporter, it is ignored; otlp or none");
+            tracing::warn!(setting, exporter, "unknown exporter ignored; only otlp and none are supported");
         }
     }
     Ok(exports)
 }
 
-/// The filter of `directives`, in which spans of [`telemetry::SPAN_TARGET`] are enabled if they are exported.
+/// The filter of `directives`; it enables spans of [`telemetry::SPAN_TARGET`] if they are exported.
 fn build_filter(directives: &str, is_exporting: bool) -> anyhow::Result<EnvFilter> {
     let filter = EnvFilter::try_new(directives).with_context(|| format!("reading log.filter {directives:?}"))?;
     let level = if is_exporting { "info" } else { "off" };

@@ -24,15 +24,15 @@ const RETRY_PAUSE: Duration = Duration::from_millis(200);
 /// The subjects of all event schemas begin with it.
 const SUBJECT_PREFIX: &str = "medhub.";
 
-/// Prepares every engine: the Postgres schema and that of the lists, the event schemas in the registry, the Kafka
-/// topics, the `ClickHouse` tables, the Qdrant collections. Safe to repeat and to run concurrently.
+/// Prepares every engine: the Postgres schemas of the event store and of the lists, the event schemas in the registry,
+/// the Kafka topics, the `ClickHouse` tables, the Qdrant collections. Safe to repeat and to run concurrently.
 #[derive(Debug, Args)]
 pub(super) struct MigrateArgs {}
 
 impl MigrateArgs {
     pub(super) async fn run(self, config: &MedhubConfig) -> anyhow::Result<ExitCode> {
         let Self {} = self;
-        // The collections of the search have the dimension of the model, whose files only those who embed need.
+        // The search's collections have the model's dimension; the model's files are needed only for embedding.
         let app = engine_clients::open_app_context_without_model(config)?;
         app.refuse_unusable_poolers(&[BackingService::POSTGRES, BackingService::Lists]).await?;
         run_step("Postgres schema", eventstore::schema_migration::migrate(&app.pool)).await?;

@@ -184,9 +184,9 @@ pub(super) fn format_instance(row: &InstanceRow) -> String {
 /// A task that cannot be read, as a line of text.
 fn format_task(row: &UnreadableTaskRow) -> String {
     let UnreadableTaskRow { tenant_id, task_id, kind, reason, claimable_at } = row;
-    let again = claimable_at.to_rfc3339_opts(SecondsFormat::Secs, true);
+    let claimable_at = claimable_at.to_rfc3339_opts(SecondsFormat::Secs, true);
     format!(
-        "task {kind} {tenant_id} {task_id}: parked, no worker can read it, offered again at {again}, reason: {reason}"
+        "task {kind} {tenant_id} {task_id}: parked, no worker can read it, offered again at {claimable_at}, reason: {reason}"
     )
 }
 

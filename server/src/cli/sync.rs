@@ -36,7 +36,7 @@ pub(super) struct SyncArgs {
     /// Source: `api` or `extract` [default: all that the settings name, the extract first]
     #[arg(value_name = "SOURCE")]
     source: Option<SyncSource>,
-    /// API: first day of publication, instead of what follows the last run
+    /// API: first day of publication, instead of the days after the last run
     #[arg(long, value_name = "DAY")]
     from: Option<NaiveDate>,
     /// API: last day of publication [default: the day of the run, also of one that continues on a later day]
@@ -130,7 +130,7 @@ impl SyncArgs {
         }
     }
 
-    /// Where the rejected rows of a source are listed; each of several sources has a file of its own.
+    /// Where the rejected rows of a source are listed; each of several sources has its own file.
     fn report_path(&self, source: SyncSource, is_one_of_several: bool) -> PathBuf {
         let Some(path) = &self.report else { return format!("sync-{}.rejected.csv", source.name()).into() };
         if !is_one_of_several {

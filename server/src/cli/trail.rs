@@ -65,7 +65,7 @@ impl TrailArgs {
         let text = if self.json {
             trail_json::format_trail(&trail).to_string()
         } else {
-            trail_text::format_trail(&trail, TextStyle::of_stdout())
+            trail_text::format_trail(&trail, TextStyle::detect_stdout())
         };
         output::print_result(&text)?;
         Ok(ExitCode::SUCCESS)

@@ -44,7 +44,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_are_those_of_the_fields_that_are_read() {
+    fn every_field_that_is_read_has_its_name() {
         #[derive(Deserialize, Default)]
         #[serde(default)]
         struct TwoSections {

@@ -25,7 +25,7 @@ const SHORTEST_INTERVAL: Duration = Duration::from_millis(100);
 pub struct WorkConfig {
     /// Files whose text is extracted at the same time.
     pub extract_text: usize,
-    /// Texts in which requirements are looked for at the same time.
+    /// Number of texts that are searched for requirements at the same time.
     pub extract_requirements: usize,
     /// Documents that are analysed at the same time.
     pub analyse_document: usize,

@@ -11,7 +11,8 @@ use serde_json::Value;
 
 use super::RegistryErrorResponse;
 
-/// Accepted content types. Others are refused, among them those that a web page may send without a CORS preflight.
+/// Accepted content types. Other types are refused, among them the types that a web page may send without a CORS
+/// preflight.
 const CONTENT_TYPES: [&str; 4] = [
     "application/vnd.schemaregistry.v1+json",
     "application/vnd.schemaregistry+json",

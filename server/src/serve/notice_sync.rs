@@ -149,7 +149,7 @@ impl NoticeSync {
         let reports = match self.report_sources().await {
             Ok(reports) => reports,
             Err(error) => {
-                tracing::debug!(error = &error as &dyn std::error::Error, "state of the sources not measured");
+                tracing::debug!(error = &error as &dyn std::error::Error, "measuring the state of the sources failed");
                 return;
             }
         };
@@ -175,7 +175,10 @@ impl NoticeSync {
         match self.sync.status(source).await {
             Ok(status) => next_run_at(&status, interval).is_none_or(|due| due <= SystemClock.now()),
             Err(error) => {
-                tracing::warn!(error = &error as &dyn std::error::Error, "reading when SAM.gov was asked last failed");
+                tracing::warn!(
+                    error = &error as &dyn std::error::Error,
+                    "reading the time of the last request to SAM.gov failed"
+                );
                 false
             }
         }

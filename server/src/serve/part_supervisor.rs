@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::ServeError;
 
-/// The order in which parts stop: the edges first, then the parts that process recorded events.
+/// The stages of a shutdown: the edges stop first, then the parts that process recorded events.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum ShutdownStage {
     /// Parts that accept requests or claim tasks, and that record what came of them.
@@ -33,7 +33,7 @@ impl ShutdownStage {
         match self {
             Self::Edges => shutdown_timeout / 2,
             Self::Relay | Self::Workers => shutdown_timeout / 4,
-            // Its part has a drain timeout of its own.
+            // Its part has its own drain timeout.
             Self::Telemetry => Duration::ZERO,
         }
     }
@@ -73,8 +73,8 @@ impl PartSupervisor {
         self.spawn_running_part(stage, name, None, part);
     }
 
-    /// Starts a part with a drain timeout of its own, which begins when its stage is stopped and replaces the share of
-    /// its stage.
+    /// Starts a part with its own drain timeout, which begins when its stage is stopped and replaces the share of its
+    /// stage.
     pub(super) fn spawn_part_with_timeout<F>(
         &mut self,
         stage: ShutdownStage,
@@ -100,7 +100,7 @@ impl PartSupervisor {
         self.running.insert(task.id(), RunningPart { name, stage, drain_timeout, task });
     }
 
-    /// Cancelled by [`Self::announce_stop`]: for what tells others that the process is about to stop.
+    /// Cancelled by [`Self::announce_stop`], for parts that announce to others that the process is about to stop.
     pub(super) fn stop_announcement(&self) -> CancellationToken {
         self.stop_announcement.clone()
     }
@@ -147,8 +147,8 @@ impl PartSupervisor {
     }
 
     /// Stops the parts stage by stage, and waits for them, in total for `shutdown_timeout`. Each stage has a share of
-    /// it, and the time that the stages before it did not use. A part with a drain timeout of its own does not shorten
-    /// the shares of later stages. A part that exceeds its time is aborted, so that the others can complete their work.
+    /// it, and the time that the stages before it did not use. A part with its own drain timeout does not shorten the
+    /// shares of later stages. A part that exceeds its time is aborted, so that the others can complete their work.
     pub(super) async fn drain_stages(&mut self, shutdown_timeout: Duration) -> Result<(), ServeError> {
         let mut deadline = Instant::now();
         let mut outcome = Ok(());

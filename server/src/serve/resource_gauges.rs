@@ -1,4 +1,4 @@
-//! Gauges of what a process has a limited number of, and of the queue of tasks, measured periodically.
+//! Gauges of the limited resources of a process and of the task queue, measured periodically.
 
 use std::time::Duration;
 
@@ -24,7 +24,7 @@ const MEASURE_INTERVAL: Duration = Duration::from_secs(5);
 /// The name of the pool of Postgres connections.
 const POOL_NAME: &str = "postgres";
 
-/// Bytes of a page of memory, in which Linux counts on the machines that this program is built for.
+/// Size of a memory page in bytes on the machines that this program is built for; Linux counts in pages.
 const PAGE_BYTES: u64 = 4_096;
 
 /// Measures the resources of a process, and the queue of tasks where one process is enough.

@@ -1,4 +1,4 @@
-//! Starts the parts of a service, in the order in which they need each other.
+//! Starts the parts of a service in the order of their dependencies.
 
 use std::{sync::Arc, time::Duration};
 
@@ -163,7 +163,7 @@ async fn start_feature_flags(app: &AppContext, parts: &mut PartSupervisor) {
     });
 }
 
-/// Logs misconfigurations of the engines, in a task of its own: none of them prevents the start.
+/// Logs misconfigurations of the engines, in its own task: none of them prevents the start.
 fn log_findings(app: &AppContext, required: &'static [BackingService]) {
     let app = app.clone();
     tokio::spawn(async move {
@@ -200,7 +200,7 @@ fn build_edges(
 }
 
 /// Starts the part that records events of `/ingest`. It stops together with HTTP rather than after it, so that a slow
-/// HTTP client does not shorten the time in which acknowledged events are recorded.
+/// HTTP client does not shorten the time to record acknowledged events.
 fn start_ingest(ingest: &Arc<IngestService>, drain_timeout: Duration, parts: &mut PartSupervisor) {
     let (ingest, checked_ingest) = (Arc::clone(ingest), Arc::clone(ingest));
     parts.add_loss_check(move || match checked_ingest.unrecorded_events() {

@@ -129,7 +129,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_problem_is_described_once_whatever_time_its_text_contains() {
+    fn a_problem_with_a_time_in_its_text_is_described_once() {
         let missing = |service, reason: &str| UnreachableService { service, reason: reason.to_owned() };
         let mut warned = vec![];
         let mut count_new = |unavailable: &[UnreachableService]| describe_new_problems(unavailable, &mut warned).len();

@@ -72,7 +72,7 @@ pub(super) fn start(app: &AppContext, config: &MedhubConfig, parts: &mut PartSup
     if handlers.is_empty() {
         return Ok(());
     }
-    // No other worker has this name, whatever its machine or container is called.
+    // No other worker has this name, even on a machine or in a container of the same name.
     let name = WorkerName::try_new(&format!("medhub-{}", Uuid::new_v4())).map_err(TaskWorkError::WorkerName)?;
     let (queue, dispatcher) = (app.task_queue.clone(), Arc::clone(&app.dispatcher));
     let pool = WorkerPool::new(queue, dispatcher, name, handlers, config.work.pool());

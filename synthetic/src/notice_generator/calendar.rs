@@ -1,4 +1,4 @@
-//! Publication times and deadlines of generated notices, and the forms in which the extract writes them.
+//! Publication times and deadlines of generated notices, in the formats of the extract.
 
 use chrono::{DateTime, Datelike, NaiveDate, NaiveTime, TimeDelta, Timelike, Utc, Weekday};
 
@@ -40,13 +40,13 @@ impl PublicationCalendar {
     }
 }
 
-/// Number of hours by which Washington is behind UTC.
+/// Offset of Washington from UTC, in hours behind it.
 fn utc_offset_hours(at: DateTime<Utc>) -> i64 {
     let summer = (308..1101).contains(&(at.month() * 100 + at.day()));
     if summer { 4 } else { 5 }
 }
 
-/// The form in which a deadline is written.
+/// The format of a deadline.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum TimestampForm {
     /// `2026-03-16`

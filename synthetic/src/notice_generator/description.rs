@@ -10,7 +10,7 @@ use crate::generator_rng::GeneratorRng;
 
 /// Writes the text of a solicitation's current notice, which is empty for half of the notices.
 pub(super) fn write_description(solicitation: &GeneratedSolicitation, kind: NoticeKind) -> String {
-    // Most award notices have no text of their own.
+    // Most award notices have no text.
     let is_empty = |seed: &u64| kind == NoticeKind::Award && !seed.is_multiple_of(3);
     let Some(seed) = solicitation.text.filter(|seed| !is_empty(seed)) else { return String::new() };
     // With the same seed, an amendment has the sentences of the notice that it amends.

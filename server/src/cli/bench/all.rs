@@ -14,11 +14,11 @@ const INTERRUPTED_EXIT_CODE: u8 = 128 + 2;
 /// Starts the program that runs, even if its file was replaced meanwhile.
 pub(super) const CURRENT_EXE: &str = "/proc/self/exe";
 
-/// Measures everything beside raw limits in some minutes: appends, replay, relay, rebuild, workers, latency from commit to
-/// visible, and requests and documents of a service that it starts. Everything gets databases, topics and keys of its own,
-/// which are removed. Writes a report as JSON and a picture of it as SVG, again after each part, so that an interrupted run
-/// leaves what was measured. Options of `medhub` itself, such as --config, come before `bench`.
-/// Exit codes: 0 everything was measured, 1 a part failed, 130 interrupted.
+/// Measures everything beside raw limits in some minutes: appends, replay, relay, rebuild, workers, latency from commit
+/// to visible, and requests and documents of a service that it starts. Everything uses separate databases, topics and
+/// keys, and removes them. Writes a report as JSON and a picture of it as SVG, again after each part, so that an
+/// interrupted run leaves what was measured. Options of `medhub` itself, such as --config, come before `bench`. Exit
+/// codes: 0 everything was measured, 1 a part failed, 130 interrupted.
 #[derive(Debug, Args)]
 pub(super) struct AllBenchArgs {
     /// Smallest sizes: shows that everything can be measured
@@ -33,7 +33,7 @@ pub(super) struct AllBenchArgs {
     /// Where to write the report; the picture has the same name with the extension svg
     #[arg(long, value_name = "FILE", default_value = "medhub-bench.json")]
     out: PathBuf,
-    /// The measured commit [default: that of the checkout in the current folder]
+    /// The measured commit [default: the commit of the checkout in the current folder]
     #[arg(long, value_name = "COMMIT")]
     commit: Option<String>,
 }

@@ -11,10 +11,10 @@ use clap::{Args, builder::PossibleValuesParser};
 use super::all::{CURRENT_EXE, leading_arguments};
 use crate::{cli::output, config::MedhubConfig};
 
-/// Fills a log with generated events by COPY, measures what an event costs in each part and what requests to a service cost
-/// that it starts, first with a tenth of the events and then with all of them, and prints one JSON line for each cost. What
-/// grows has a `growth` above 1. Everything gets databases, topics and keys of its own, which are removed. Options of
-/// `medhub` itself, such as --config, come before `bench`.
+/// Fills a log with generated events by COPY, measures what an event costs in each part and what requests to a service
+/// cost that it starts, first with a tenth of the events and then with all of them, and prints one JSON line for each
+/// cost. What grows has a `growth` above 1. Everything uses separate databases, topics and keys, and removes them.
+/// Options of `medhub` itself, such as --config, come before `bench`.
 #[derive(Debug, Args)]
 pub(super) struct GrowthBenchArgs {
     /// Number of events; those beyond opportunities and their awards are views of pages

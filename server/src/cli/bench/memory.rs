@@ -11,9 +11,9 @@ use clap::Args;
 use super::all::{CURRENT_EXE, leading_arguments};
 use crate::{cli::output, config::MedhubConfig};
 
-/// Starts a service, sends requests of all kinds to it at a steady rate (views, lists, searches, changes, visits), samples the
-/// memory of every program of this machine, and prints one JSON line for each. Everything gets databases, topics and keys of
-/// its own, which are removed. Options of `medhub` itself, such as --config, come before `bench`.
+/// Starts a service, sends requests of all kinds to it at a steady rate (views, lists, searches, changes, visits),
+/// samples the memory of every program of this machine, and prints one JSON line for each. Everything uses separate
+/// databases, topics and keys, and removes them. Options of `medhub` itself, such as --config, come before `bench`.
 #[derive(Debug, Args)]
 pub(super) struct MemoryBenchArgs {
     /// Duration of the load in minutes

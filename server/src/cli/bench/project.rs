@@ -10,8 +10,8 @@ use clap::{Args, builder::PossibleValuesParser};
 
 use crate::{cli::output, config::MedhubConfig};
 
-/// Applies generated events to read models of its own, writes the same rows with the storages' plain clients, and
-/// prints one JSON line for each read model. Uses databases, collections, keys and topics of its own, and removes them.
+/// Applies generated events to separate read models, writes the same rows with the storages' plain clients, and prints
+/// one JSON line for each read model. Uses separate databases, collections, keys and topics, and removes them.
 #[derive(Debug, Args)]
 pub(super) struct ProjectionBenchArgs {
     /// Number of events

@@ -8,7 +8,7 @@ use clap::Args;
 use crate::{cli::output, config::MedhubConfig};
 
 /// Publishes a log to Kafka through the relay, and the same records through a plain producer, in turns; then times from
-/// commit to Kafka at a steady rate. Uses a database and topics of its own, and removes them.
+/// commit to Kafka at a steady rate. Uses its own database and topics, and removes them.
 #[derive(Debug, Args)]
 pub(super) struct RelayBenchArgs {
     /// Number of events in the log

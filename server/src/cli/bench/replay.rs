@@ -7,8 +7,8 @@ use clap::Args;
 
 use crate::{cli::output, config::MedhubConfig};
 
-/// Reads a log through the replay reader, and the same table through `COPY .. TO STDOUT`, in turns. Uses a database of
-/// its own on the server of postgres.url, and drops it.
+/// Reads a log through the replay reader, and the same table through `COPY .. TO STDOUT`, in turns. Uses its own
+/// database on the server of postgres.url, and drops it.
 #[derive(Debug, Args)]
 pub(super) struct ReplayBenchArgs {
     /// Number of events in the log

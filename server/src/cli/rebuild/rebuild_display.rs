@@ -33,7 +33,7 @@ pub(super) fn spawn_display(progress: Receiver<RebuildProgress>) -> RebuildDispl
 impl RebuildDisplay {
     /// Shows the last state and ends the task.
     pub(super) async fn finish(self, progress: &Sender<RebuildProgress>) {
-        // A negative id, which no rebuild has, tells the task to end.
+        // A negative id, which no rebuild has, makes the task end.
         progress.send_modify(|progress| progress.id = -1);
         if let Err(error) = self.task.await {
             tracing::error!(error = %error, "the progress display panicked");

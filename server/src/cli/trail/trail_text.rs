@@ -38,7 +38,7 @@ enum TextColor {
 
 impl TextStyle {
     /// Colours and the terminal's width if standard output is a terminal. `NO_COLOR` turns colours off.
-    pub(super) fn of_stdout() -> Self {
+    pub(super) fn detect_stdout() -> Self {
         let terminal = Term::stdout();
         let is_terminal = terminal.is_term();
         let width = terminal.size_checked().map(|(_, columns)| usize::from(columns).max(MIN_WIDTH));
@@ -146,7 +146,7 @@ fn format_event(row: &TreeRow<'_>, levels: &[bool], start: DateTime<Utc>, style:
             (style.colorize(&stream, TextColor::Dim), style.colorize(&elsewhere, TextColor::Yellow));
         return vec![format!("{head}{about}{elsewhere}  {stream}")];
     }
-    // The continuation stands below the event's type.
+    // The continuation is below the event's type.
     let continued = format!("{}{}", " ".repeat(TIME_COLUMNS), style.colorize(&trunk, TextColor::Dim));
     let used = columns(&[&trunk]);
     let mut lines = vec![format!("{head}{}", fit_after(&about, columns(&[&branch, &what]), style))];

@@ -1,6 +1,6 @@
 //! Sentences of notices, with placeholders such as `{many}`, `{office}` and `{due}`.
 
-/// First sentences of a sources sought notice; the lists below have those of the other kinds.
+/// First sentences of a sources sought notice; the lists below are for the other kinds.
 pub(in crate::notice_generator) const SOURCES_SOUGHT: &[&str] = &[
     "This is a sources sought notice for market research only; it is not a request for quotes. The {office} looks for firms that can provide {many} in {city}.",
     "The {office} is finding out which small businesses can supply {many}. Capability statements of no more than five pages are welcome until {due}.",
