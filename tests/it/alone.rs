@@ -1,4 +1,4 @@
-//! Tests of a promised time, each of which runs alone ([`tests::run_alone`]). Their module is the first in the order of
+//! Tests that assert a duration; each runs alone ([`tests::run_alone`]). Their module is the first in the order of
 //! tests, so that the others wait for them once; a test that runs alone later would wait until all others have ended.
 
 mod document_analysis;

@@ -114,7 +114,7 @@ const ALLOWED_DEPENDENCIES: &[(&str, &[&str])] = &[
     ),
 ];
 
-/// The arrows that are not allowed, as `from -> to`, and the packages nobody listed.
+/// The arrows that are not allowed, as `from -> to`, and the packages that are not listed.
 fn find_violations(metadata: &Value) -> Vec<String> {
     let packages = metadata["packages"].as_array().cloned().unwrap_or_default();
     let name = |package: &Value| package["name"].as_str().unwrap_or_default().to_owned();

@@ -145,7 +145,7 @@ async fn a_key_is_looked_up_in_its_index_however_long_the_log_is() {
     let store = PgBatchStore::new(pool.clone());
     store.append_events((0..2_000).map(|number| discovered_event(&format!("o{number}"), 1)).collect()).await.unwrap();
     let mut connection = pool.acquire().await.unwrap();
-    // Statistics of a log without keys, from which the planner expects many events of each.
+    // Statistics of a log without keys: the planner then expects many events of each key.
     for statement in ["analyze events", "set enable_seqscan = off"] {
         sqlx::query(statement).execute(&mut *connection).await.unwrap();
     }

@@ -60,7 +60,7 @@ fn collect_files(folder: &Path, files: &mut Vec<PathBuf>) {
     }
 }
 
-/// The named files that do not exist. A short path is that of any file that ends with it.
+/// The named files that do not exist. A short path matches any file whose path ends with it.
 fn missing_files(page: &str, files: &[PathBuf]) -> Vec<String> {
     let exists = |name: &String| files.iter().any(|file| file.ends_with(name));
     named_files(page).into_iter().filter(|name| !exists(name)).collect()

@@ -1,4 +1,4 @@
-//! The log and its relay on real Postgres and Kafka: no event is lost or reordered, and no wait is in vain.
+//! The log and its relay on real Postgres and Kafka: no event is lost or reordered, and no reader waits without need.
 
 mod append;
 mod facts;

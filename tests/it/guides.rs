@@ -290,7 +290,7 @@ fn patch_conflicts(patch: &str, read: impl Fn(&str) -> Option<String>) -> Vec<St
 fn the_patch_that_registers_the_aggregate_applies() {
     let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
     let patch = read_document("docs/guides/examples/checklist_edges.diff");
-    // What the guide counts: new files, one of which is recorded, and edits.
+    // The guide's counts: new files, including a recorded one, and edits.
     let new_files = patch.matches("\nnew file mode").count();
     assert_eq!((new_files, patch.matches("diff --git ").count() - new_files), (3, 5));
     let conflicts = patch_conflicts(&patch, |name| fs::read_to_string(workspace.join(name)).ok());

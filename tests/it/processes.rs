@@ -1,4 +1,4 @@
-//! Process managers on a real log: each effect is recorded once, whatever is repeated, killed or run twice.
+//! Process managers on a real log: each effect is recorded once, even if something is repeated, killed or run twice.
 
 mod chaos;
 mod confinement;

@@ -80,7 +80,7 @@ async fn claims_at_the_same_instant_take_one_generation_of_a_tenant() {
 }
 
 #[tokio::test]
-async fn tasks_of_tenants_for_their_own_workers_and_those_of_generations_are_separate() {
+async fn tasks_for_tenants_own_workers_and_tasks_of_generations_are_separate() {
     let fixture = QueueFixture::create().await;
     let own = fixture.request_generation(TENANT, "tone").await;
     fixture.deliver().await;
@@ -283,7 +283,7 @@ async fn the_worker_that_started_a_task_is_known_until_the_log_says_that_its_att
     assert_eq!(fixture.claim("w2").await.unwrap().previous_worker, None);
     fixture.send(&id, start("w1"), TENANT).await;
     fixture.deliver().await;
-    // Two claims end before anybody has recorded what became of the attempt.
+    // Two claims end before an outcome of the attempt is recorded.
     for worker in ["w3", "w4"] {
         assert_eq!(fixture.claim("w0").await, None, "the claim holds");
         expire().await;

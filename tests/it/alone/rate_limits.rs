@@ -119,7 +119,7 @@ async fn charges_grow_with_cost_and_a_user_is_one_caller_for_all_companies(produ
         HttpResponse::from_request(request).await
     };
 
-    // A user is one caller, whichever company a header names.
+    // A user is one caller for all companies that headers name.
     let mallory = SignedInUser::login(&product, "mallory", None).await;
     let mut counts = vec![];
     for number in 0..10 {

@@ -42,7 +42,7 @@ impl RelayLatencyFixture {
     }
 }
 
-/// Each with a log and a pair of relays of its own. These start at the same time, before anything is measured.
+/// Each has its own log and pair of relays. These start at the same time, before anything is measured.
 #[tokio::test]
 async fn only_open_appends_delay_the_relay_and_no_longer_than_they_are_open() {
     run_alone();

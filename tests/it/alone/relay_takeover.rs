@@ -24,7 +24,7 @@ async fn measure_takeovers(seed: u64, injected: &[RelayFault]) -> Vec<u128> {
     report.faults.iter().filter_map(|fault| fault.takeover_ms).collect()
 }
 
-/// Two pairs of relays at the same time, each on a log of its own: a takeover is mostly the wait for a lease.
+/// Two pairs of relays at the same time, each on its own log: a takeover is mostly the wait for a lease.
 #[tokio::test]
 async fn a_standby_takes_over_in_less_than_5_s_from_a_killed_and_from_a_stopped_leader() {
     run_alone();

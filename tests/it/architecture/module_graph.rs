@@ -89,7 +89,7 @@ impl ModuleGraph {
         wanted
     }
 
-    /// The module that a name comes from which is not imported by itself.
+    /// The module that provides a name through a glob import, or else `module` itself.
     fn resolve_glob(&self, module: &ModulePath, name: &str) -> ModulePath {
         let globs = self.modules.get(module).map_or(&[][..], |known| &known.globs[..]);
         let offers = |target: &&ModulePath| {

@@ -134,7 +134,7 @@ async fn an_aggregate_of_another_tenant_answers_like_a_missing_one() {
 }
 
 #[tokio::test]
-async fn a_tenant_has_one_company_whatever_id_is_named_and_only_its_admin_changes_it() {
+async fn a_tenant_has_one_company_under_any_id_and_only_its_admin_changes_it() {
     let (pool, dispatcher) = create_dispatcher().await;
     let (founder, admin) =
         (create_sender("ann", "acme", CallerAuthority::WithoutCompany), member_sender("ann", Role::Admin));

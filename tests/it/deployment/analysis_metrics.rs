@@ -1,4 +1,4 @@
-//! Queries by which releases are judged and processes are scaled name metrics that exist, and the table of metrics is complete.
+//! Queries that judge releases and scale processes name metrics that exist, and the table of metrics is complete.
 
 use std::{collections::BTreeSet, fs, path::Path};
 

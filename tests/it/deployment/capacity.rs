@@ -78,11 +78,11 @@ fn the_node_of_the_smallest_overlay_is_large_enough() {
     let volumes: f64 =
         claims.map(|claim| parse_quantity(text(&claim["spec"]["resources"]["requests"]["storage"]))).sum();
     let row = cost_rows().into_iter().find(|row| row[0].starts_with("Volumes")).unwrap();
-    // The node's own volume and that of Prometheus are the rest.
+    // The rest is the node's own volume and Prometheus' volume.
     assert!((volumes / GIBIBYTE + 70.0 - parse_price(&row[3])).abs() < 0.1, "{} GiB", volumes / GIBIBYTE);
 }
 
-/// Connections of one process, whatever its role.
+/// Maximum connections of one process of any role.
 fn connections_of_a_process(rendered: &RenderedOverlay) -> u32 {
     let settings =
         rendered.of_kind("ConfigMap").find(|map| text(&map["metadata"]["name"]).starts_with("medhub-settings-"));

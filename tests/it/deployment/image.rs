@@ -1,4 +1,4 @@
-//! The Dockerfile: Hadolint's rules, and versions that are those of the rest of the repository.
+//! The Dockerfile: Hadolint's rules, and the same versions as in the rest of the repository.
 
 use std::{fs, process::Command};
 
@@ -50,7 +50,7 @@ fn packages_have_the_versions_of_the_local_stack() {
 }
 
 #[test]
-fn the_compiler_is_that_of_the_workspace() {
+fn the_image_has_the_compiler_of_the_workspace() {
     let version = read("Cargo.toml").lines().find_map(|line| line.strip_prefix("rust-version = ").map(str::to_owned));
     let argument = format!("ARG RUST_VERSION={}", version.unwrap().trim_matches('"'));
     assert!(read(DOCKERFILE).lines().any(|line| line == argument), "{argument} is missing");

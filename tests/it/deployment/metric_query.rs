@@ -25,9 +25,9 @@ const KEYWORDS: [&str; 17] = [
 /// The metrics and labels in a query.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct MetricQuery {
-    /// Each series, and the labels by which it is selected.
+    /// Each series, and the labels that select it.
     pub(super) series: Vec<(String, Vec<String>)>,
-    /// The labels by which results are grouped or joined.
+    /// The labels that results are grouped or joined by.
     grouping: Vec<String>,
 }
 

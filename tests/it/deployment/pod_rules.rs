@@ -109,7 +109,7 @@ async fn probes_of_the_program_are_answered_by_the_program() {
     }
 }
 
-/// The number by which Argo CD orders resources.
+/// The number that Argo CD orders resources by.
 fn sync_wave(resource: &Value) -> i64 {
     text(&resource["metadata"]["annotations"]["argocd.argoproj.io/sync-wave"]).parse().unwrap_or_default()
 }

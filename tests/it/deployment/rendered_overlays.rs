@@ -83,7 +83,7 @@ impl RenderedOverlay {
 }
 
 impl PodTemplate<'_> {
-    /// The containers, those of the initialization first.
+    /// The containers, init containers first.
     pub(super) fn containers(&self) -> Vec<&Value> {
         let spec = &self.template["spec"];
         [&spec["initContainers"], &spec["containers"]].into_iter().flat_map(items).collect()

@@ -1,5 +1,5 @@
-//! The workflow of each service: it runs for changes of files that exist, every crate of the product is some service's, and the images
-//! that it deploys are those of the manifests.
+//! The workflow of each service: it runs for changes of files that exist, every crate of the product belongs to a
+//! service, and it deploys the images that the manifests name.
 
 use std::{collections::BTreeSet, fs, path::Path, sync::LazyLock};
 

@@ -22,10 +22,10 @@ const WORK_MS: &str = "3000";
 /// What a client sends first over HTTP/2, and an empty frame `SETTINGS`.
 const HTTP2_START: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\x00\x00\x00\x04\x00\x00\x00\x00\x00";
 
-/// The type of the frame by which a server tells that it closes the connection.
+/// The type of the frame that announces the end of the connection (`GOAWAY`).
 const GOAWAY: u8 = 7;
 
-/// Length of the header of a frame, of which three bytes are the length of the rest and the next is the type.
+/// Length of the header of a frame: three bytes for the length of the rest, then the type, among others.
 const FRAME_HEADER: usize = 9;
 
 /// Starts a process whose clients have little time.

@@ -150,7 +150,7 @@ async fn a_file_of_a_multipart_form_is_stored_and_downloaded_under_its_name() {
 }
 
 #[tokio::test]
-async fn the_file_of_a_deleted_document_is_removed_and_those_of_others_remain() {
+async fn only_the_file_of_a_deleted_document_is_removed() {
     let (product, company) = (shared_product().await, unique_name("acme"));
     let admin = SignedInUser::register_company(product, "ada", &company).await;
     let folder = std::path::Path::new(product.variable("MEDHUB__OBJECTS__DIR")).join(&company);

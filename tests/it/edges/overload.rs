@@ -103,7 +103,7 @@ async fn wait_for_lists(product: &ProductHandle) {
 
 /// One product, since each of its own would start for seconds.
 #[tokio::test]
-async fn more_than_there_is_room_for_is_refused_and_what_there_is_room_for_is_answered() {
+async fn requests_within_the_limit_are_answered_and_the_others_refused() {
     let product = start_small_product().await;
     wait_for_lists(&product).await;
     ten_times_the_capacity_is_answered_up_to_the_capacity(&product).await;
@@ -153,7 +153,7 @@ async fn ten_times_the_capacity_is_answered_up_to_the_capacity(product: &Product
     assert_eq!(find_unshed(&refused, count_shed(product).await), Vec::<String>::new());
     let rest = get(product, "/api/v1/opportunities?first=1").await;
     assert_eq!((rest.status.as_u16(), rest.problem_code(), rest.header("retry-after")), (503, "UNAVAILABLE", "1"));
-    // No status says so over a WebSocket: the operation has an outcome of its own.
+    // No status says so over a WebSocket: the operation has its own outcome.
     let mut socket = GraphqlSubscriber::subscribe(product.http(), json!({}), &counting_query(0)).await.unwrap();
     let answer = socket.next_answer().await.unwrap().expect("a refusal");
     assert_eq!(error_code(&answer), "UNAVAILABLE", "{answer}");
@@ -199,7 +199,7 @@ async fn nothing_is_shed_where_shedding_is_off(product: &ProductHandle) {
     assert_eq!(problems.len(), 2 * CAPACITY + 1, "{problems:?}");
 }
 
-/// Ten times as many clients as there is room for, each of which repeats what is refused, are all answered.
+/// Ten times as many clients as there is room for repeat refused requests, and all are answered.
 async fn every_client_is_answered_that_returns(product: &ProductHandle) {
     let mut clients = JoinSet::new();
     for number in 0..10 * CAPACITY {
@@ -221,7 +221,7 @@ async fn every_client_is_answered_that_returns(product: &ProductHandle) {
     timeout(WAIT_TIMEOUT, clients.join_all()).await.expect("every client is answered");
 }
 
-/// The number by which the overlays are checked holds for a process that has worked on as much as it can.
+/// The number that the overlays are checked with holds for a process under full load.
 async fn no_more_connections_are_open_than_are_counted(product: &ProductHandle) {
     let mut observer = PgConnection::connect(product.variable("DATABASE_URL")).await.unwrap();
     let open = count_postgres_connections(&mut observer).await.unwrap();
@@ -233,7 +233,7 @@ async fn no_more_connections_are_open_than_are_counted(product: &ProductHandle) 
     assert!(sum <= i64::from(most), "{sum} of {most}: {open:?}");
 }
 
-/// Sends a request over a connection of its own, and returns the answer.
+/// Sends a request over its own connection, and returns the answer.
 async fn send_raw(product: &ProductHandle, path: &str) -> anyhow::Result<String> {
     let mut stream = TcpStream::connect(product.http().trim_start_matches("http://")).await?;
     stream.write_all(format!("GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").as_bytes()).await?;

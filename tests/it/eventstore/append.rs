@@ -1,4 +1,4 @@
-//! Single commands are appended in groups, and each has its own outcome, whatever the others' are.
+//! Single commands are appended in groups, and each has its own outcome, independent of the others.
 
 mod rds_proxy;
 mod snapshot;

@@ -1,4 +1,4 @@
-//! Facts: appended at the end of their streams, and only once, however often and by whichever writer they are sent.
+//! Facts: appended at the end of their streams, and only once, even if several writers send them repeatedly.
 
 use std::sync::Arc;
 
@@ -129,7 +129,7 @@ async fn the_cost_of_an_append_depends_on_its_facts_and_not_on_the_length_of_the
     }
 }
 
-/// Append a hundred facts to a stream: how batches are appended of which all facts are new, and all others.
+/// Append a hundred facts to a stream: the statements for batches of new facts only, and for all other batches.
 const APPEND_NEW_FACTS: &str = "select append_new_facts($1, $2, array[$3::text], array[100::bigint], array_fill(1, array[100]), \
      array(select generate_series(1, 100)), array['visit.page_viewed'], array['1.0'], array_fill(1, array[100]), \
      array['{}'], array_fill(1, array[100]), 1000000)";

@@ -105,7 +105,7 @@ async fn a_transaction_that_took_its_id_early_and_appends_late_is_not_skipped() 
 }
 
 #[tokio::test]
-async fn an_append_commits_synchronously_whatever_its_session_sets() {
+async fn an_append_commits_synchronously_with_any_session_settings() {
     let pool = database().await;
     let mut session = pool.begin().await.unwrap();
     session.execute("set local synchronous_commit = off").await.unwrap();

@@ -1,4 +1,5 @@
-//! The handler of generations over a real log and budget: what it records, whatever providers answer and whenever it dies.
+//! The handler of generations over a real log and budget: what it records for each answer of a provider, and when it
+//! dies.
 
 use std::{sync::Arc, time::Duration};
 
@@ -69,7 +70,7 @@ async fn sections_are_written_with_their_sources_and_shown_meanwhile() {
     assert_eq!(server.requests().len(), 2);
 }
 
-/// Runs an attempt, and kills its worker while it writes this section, the text of which never ends.
+/// Runs an attempt, and kills its worker while it writes this section, whose text never ends.
 async fn run_until_killed_in(
     fixture: &Arc<GenerationFixture>,
     attempt: u32,

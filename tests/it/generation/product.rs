@@ -207,8 +207,8 @@ async fn a_worker_writes_a_proposal_from_what_the_company_has_although_it_is_kil
     assert!(!section.to_string().contains("Lifts 2029"), "{section}");
     assert_eq!(server.requests().len(), before + 1);
 
-    // What reads the whole log again asks no provider, and sends no notification and no mail: those of Ada are an event
-    // and a file each.
+    // Reading the whole log again asks no provider, and sends no notification and no mail: Ada's are an event and a
+    // file each.
     let effects = async || {
         let counted =
             product.run_medhub(&["replay", "--type", "inbox.notified", "--type", "inbox.mail_requested"]).await;

@@ -16,7 +16,7 @@ fn tenant(name: &str) -> TenantId {
     TenantId::try_new(name).unwrap()
 }
 
-/// Reserves for a generation of its own.
+/// Reserves for a new generation.
 async fn reserve(
     ledger: &SpendingLedger,
     tenant: &TenantId,

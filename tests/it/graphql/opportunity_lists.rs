@@ -85,7 +85,7 @@ fn sorted_keys(nodes: &[Value], (_, key, greatest_first): OrderKey) -> Vec<Optio
 }
 
 #[tokio::test]
-async fn every_order_is_that_of_a_sort_and_facets_are_those_of_a_count() {
+async fn every_order_equals_a_sort_and_facets_equal_a_count() {
     let product = shared_product_with_notices().await;
     let (all, total) = fetch_all(product, 100, "POSTED_NEWEST", &json!({}), async || {}).await;
     assert!(all.len() > 200 && total == all.len(), "{total} of {}", all.len());
@@ -106,7 +106,7 @@ async fn every_order_is_that_of_a_sort_and_facets_are_those_of_a_count() {
 }
 
 #[tokio::test]
-async fn a_page_has_what_is_selected_whatever_was_selected_before() {
+async fn a_page_has_the_selected_fields_after_any_other_selection() {
     let product = shared_product_with_notices().await;
     let fetch = async |fields: &str, node: &str, fragment: &str| {
         let document = format!(

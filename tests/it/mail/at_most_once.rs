@@ -1,4 +1,4 @@
-//! Each mail is sent at most once, whatever is delivered again, killed or away.
+//! Each mail is sent at most once, even after redelivery, kills and outages.
 
 use std::sync::Arc;
 
@@ -144,7 +144,7 @@ async fn former_members_receive_no_mail() {
 }
 
 #[tokio::test]
-async fn an_address_that_has_stopped_mail_receives_none_whoever_names_it() {
+async fn an_address_that_has_stopped_mail_receives_none_from_any_user() {
     let fixture = MailFixture::create().await;
     let stopped = AddressDigest::from_address(&MailAddress::try_new("Stranger@clinic.example").unwrap());
     fixture.queue.add_opt_out(&stopped, MailCategory::Documents).await.unwrap();

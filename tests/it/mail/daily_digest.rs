@@ -231,7 +231,7 @@ impl DigestSource for FailingSource {
 }
 
 #[tokio::test]
-async fn a_digest_that_fails_does_not_delay_those_of_other_users() {
+async fn a_digest_that_fails_does_not_delay_other_users_digests() {
     let fixture = MailFixture::create().await;
     fixture.set_address("ann@clinic.example", 7).await;
     fixture.deliver().await;

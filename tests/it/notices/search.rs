@@ -37,7 +37,7 @@ const RATED_QUERIES: &[(&str, &[&str])] = &[
 /// van (V212) is none of those listed for wheelchairs. A fusion that ranks meaning above words has 0.9 here and fails
 /// queries that people have rated (ADR 28).
 const MIN_HIT_RATE: f64 = 0.75;
-/// The same for the ranking by words, which finds less by this criterion and more by that of people (ADR 43).
+/// The same for the ranking by words, which finds less by this criterion and more by people's judgement (ADR 43).
 const MIN_HIT_RATE_BY_WORDS: f64 = 0.7;
 
 #[tokio::test]

@@ -97,9 +97,3 @@ impl SyncObserver for SilentObserver {
 fn notice_ids(numbers: std::ops::Range<usize>) -> Vec<String> {
     numbers.map(|n| format!("notice{n:05}")).collect()
 }
-
-/// An error and its causes.
-fn error_chain(error: &dyn std::error::Error) -> String {
-    let causes = std::iter::successors(Some(error), |error| error.source());
-    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
-}

@@ -82,7 +82,7 @@ async fn the_files_of_one_document_are_removed_and_unknown_keys_name_nothing() {
     for store in TestStore::both().await {
         let kind = store.kind;
         let mut keys = Vec::new();
-        // The document's files, and those of one whose name begins alike.
+        // The document's files, and the files of a document whose name begins with the same characters.
         for (owner, content) in [(document(1), "a"), (document(1), "b"), (document(0x10), "a")] {
             keys.push(store.objects.put(&owner, in_parts(&content.into(), 1), 1).await.unwrap().key);
         }

@@ -42,7 +42,7 @@ impl TestStore {
         [in_folder, Self::in_bucket(|settings| settings).await]
     }
 
-    /// One in a bucket of its own, with changed settings.
+    /// One in its own bucket, with changed settings.
     pub(super) async fn in_bucket(change: impl FnOnce(S3Config) -> S3Config) -> Self {
         let server = s3_server().await;
         let bucket = server.create_bucket();

@@ -63,7 +63,7 @@ async fn a_new_process_reads_lists_without_kafka_and_refuses_what_it_cannot_answ
     let refused = send_document(url.clone(), others).await;
     assert_eq!(error_code(&refused), "UNAVAILABLE", "{refused}");
     assert!(refused["errors"][0]["extensions"]["retryAfterSeconds"].as_u64() >= Some(1), "{refused}");
-    // Statistics have a queue of their own. The number of a list of words is not in the counters.
+    // Statistics have their own queue. The number of a list of words is not in the counters.
     let page = "{ opportunities(first: 3, filter: { text: \"services\" }) { edges { node { id } } } }";
     let page = send_document(url.clone(), page).await;
     assert!(page["errors"].is_null(), "{page}");

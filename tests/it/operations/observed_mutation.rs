@@ -1,4 +1,4 @@
-//! A mutation that a process of its own executes, which writes the log as JSON and sends what it observes to a collector.
+//! A mutation in a separate process, which writes its log as JSON and sends traces, metrics and log to a collector.
 
 use std::fs;
 

@@ -31,8 +31,8 @@ const RESULT_PAUSE: Duration = Duration::from_millis(5);
 const DOCUMENTS_PER_UPLOADER: usize = 1_000;
 const MAX_UPLOADERS: usize = 8;
 
-/// Who uploads a document. As in a company, a few do most: of ten documents one has three, one two, one one, and those
-/// of the others are spread over a tenth as many users as there are documents.
+/// Who uploads a document. As in a company, a few users do most: of ten documents, one user has three, one has two and
+/// one has one; the rest is spread over a tenth as many users as there are documents.
 fn uploader(number: usize, documents: usize) -> String {
     match number % 10 {
         0..3 => "ann".to_owned(),
@@ -107,7 +107,7 @@ async fn each_effect_is_recorded_once_although_both_programs_are_killed_again_an
     });
     let (mut kills, started) = (0, Instant::now());
     while kills < MIN_KILLS || !load.is_finished() {
-        // A long run has pauses in which the processes get far ahead of a kill.
+        // A long run has pauses, so that the processes get far ahead of a kill.
         tokio::time::sleep(choices.millis_between(100, 1_500 + 500 * (kills % 16) as u64)).await;
         kills += 1;
         let kill = kills;

@@ -1,4 +1,4 @@
-//! The memory of a worker is bounded, whatever is uploaded.
+//! The memory of a worker is bounded for any uploaded files.
 
 use std::io::Write as _;
 
@@ -53,7 +53,7 @@ fn hostile_files() -> Vec<(&'static str, &'static str, Vec<u8>)> {
 }
 
 #[tokio::test]
-async fn a_worker_stays_within_its_memory_whatever_is_uploaded() {
+async fn a_worker_stays_within_its_memory_with_any_uploads() {
     let product = ProductInstance::start().await;
     let ada = SignedInUser::register_company(&product, "ada", "acme").await;
     let mut variables = product.variables().clone();

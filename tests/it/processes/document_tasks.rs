@@ -178,7 +178,7 @@ async fn a_document_is_analysed_without_resources_that_stay_away() {
 }
 
 #[tokio::test]
-async fn faults_of_the_file_end_a_task_and_those_of_the_installation_do_not() {
+async fn faults_of_the_file_end_a_task_but_not_faults_of_the_installation() {
     let fixture = TaskFixture::create().await;
     let hostile = fixture.upload("hostile.pdf", b"\x7fELF not a document").await;
     let failure = fixture.work(&task(hostile, TaskKind::ExtractText)).await.unwrap_err();

@@ -11,7 +11,7 @@ use super::uploads::{upload_file, wait_for_end};
 const PAGES_VARIABLE: &str = "LONG_TEXT_PAGES";
 const PAGES: usize = 100;
 
-/// Lines of a statement of work, of which the documents of these tests consist.
+/// Lines of a statement of work, which the documents of these tests consist of.
 pub(crate) const STATEMENT_LINES: [&str; 4] = [
     "The contractor shall deliver 1,200 boxes of nitrile examination gloves to the",
     "VA Medical Center, 2501 W 22nd Street, Sioux Falls, SD 57105, no later than",

@@ -14,8 +14,8 @@ use super::document_fixture::{DocumentFixture, TENANT, program_sender, upload_co
 /// Commands that one claim takes at most.
 const CLAIM_LIMIT: i64 = 64;
 
-/// Adds `count` instances to each of these tenants, each with the command of the only instance that is there, for a task
-/// of its own.
+/// Adds `count` instances to each of these tenants, each with the command of the only instance that is there, for its
+/// own task.
 async fn add_due_commands(fixture: &DocumentFixture, tenants: &str, count: u32) {
     fixture
         .execute(&format!(
@@ -41,7 +41,7 @@ async fn requested_by_tenant(fixture: &DocumentFixture) -> BTreeMap<String, i64>
 }
 
 #[tokio::test]
-async fn many_commands_of_one_tenant_delay_those_of_another_by_no_batch() {
+async fn many_commands_of_one_tenant_delay_no_batch_of_another() {
     let fixture = DocumentFixture::create().await;
     fixture.upload().await;
     fixture.deliver(&fixture.events().await).await;

@@ -44,7 +44,7 @@ fn by_stream(changes: &[ChangeNotification]) -> BTreeMap<String, Vec<u64>> {
 }
 
 #[tokio::test]
-async fn a_worker_tells_each_event_once_and_in_the_order_of_its_stream_however_often_it_comes() {
+async fn a_worker_publishes_each_event_once_in_stream_order_even_if_redelivered() {
     let (field, events, live) = (ProjectionFixture::new().await, history(), live().await);
     let mut subscription = live.subscribe().await.unwrap();
     // It reads no payloads, so that these are no poison for it.
@@ -66,7 +66,7 @@ async fn a_worker_tells_each_event_once_and_in_the_order_of_its_stream_however_o
 }
 
 #[tokio::test]
-async fn a_server_that_was_told_holds_it_and_a_stranger_between_the_messages_does_no_harm() {
+async fn a_published_event_counts_as_applied_and_foreign_messages_do_no_harm() {
     let (events, live) = (history(), live().await);
     let mut subscription = live.subscribe().await.unwrap();
     let change = <ChangeFeed as Projection>::project(&events[0]).unwrap().remove(0);
@@ -86,7 +86,7 @@ async fn a_server_that_was_told_holds_it_and_a_stranger_between_the_messages_doe
 }
 
 #[tokio::test]
-async fn what_was_recorded_before_it_was_registered_is_not_told_and_all_that_comes_later_is() {
+async fn only_events_after_the_registration_are_published() {
     let field = super::rebuild::field().await;
     let (live, events) = (live().await, history());
     let mut subscription = live.subscribe().await.unwrap();

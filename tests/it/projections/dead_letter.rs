@@ -84,7 +84,7 @@ async fn later_events_wait_also_after_a_restart_and_a_redrive_says_what_is_still
 }
 
 #[tokio::test]
-async fn a_repaired_stream_is_taken_in_whole_and_in_order_and_goes_on_by_itself() {
+async fn a_repaired_stream_is_redriven_whole_and_in_order_and_continues() {
     let (field, views) = (ProjectionFixture::new().await, tests::views().await);
     let events = of(&history(), WHEELCHAIRS);
     let last = events.len() - 1;

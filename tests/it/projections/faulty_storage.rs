@@ -113,7 +113,7 @@ fn events_of(stream: &str) -> u64 {
 }
 
 #[tokio::test]
-async fn what_a_store_refuses_is_found_in_its_batch_and_parked_and_the_rest_goes_in() {
+async fn a_rejected_event_is_found_in_its_batch_and_parked_and_the_rest_is_applied() {
     let (field, sink) = (ProjectionFixture::new().await, FaultyViews::with(REFUSES_SHIPS).await);
     field.publish(&history()).await;
 

@@ -204,7 +204,7 @@ async fn events_that_arrive_during_a_verification_are_compared_and_differences_a
 }
 
 #[tokio::test]
-async fn a_rebuild_that_was_cut_off_goes_on_and_others_are_told_of_it() {
+async fn an_interrupted_rebuild_continues_and_is_reported_to_others() {
     let (field, _views, all, service) = start_views_of_history().await;
     let stop = CancellationToken::new();
     stop.cancel();

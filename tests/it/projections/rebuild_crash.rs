@@ -34,7 +34,7 @@ struct StorageContents {
     failing: BTreeMap<&'static str, bool>,
 }
 
-/// A read model of nothing, so that only what the runtime itself does takes time. Each is a projection of its own.
+/// A read model of nothing, so that only what the runtime itself does takes time. Each is a separate projection.
 #[derive(Debug, Clone)]
 struct EmptyProjection<const NUMBER: usize> {
     generation: ReadModelGeneration,
@@ -299,7 +299,7 @@ impl RebuildWorld {
 }
 
 #[tokio::test]
-async fn whatever_is_cut_off_wherever_readers_see_a_generation_that_is_kept() {
+async fn readers_see_a_retained_generation_after_any_interruption() {
     let seed = run_seed::read_or_draw_seed().unwrap();
     let (mut dice, world) = (SeededChoices::new(seed, 4), RebuildWorld::new().await);
     let mut course = vec![format!("seed {seed}")];
@@ -310,7 +310,7 @@ async fn whatever_is_cut_off_wherever_readers_see_a_generation_that_is_kept() {
         world.check(&course.join("\n")).await;
     }
 
-    // Whatever was left behind, nobody has to clear up by hand.
+    // Nothing that was left behind needs manual cleaning up.
     world.stores.iter().for_each(|stores| stores.lock().unwrap().failing.clear());
     if let Err(error) = world.rebuild().await {
         assert!(matches!(error, RebuildError::Abandoned { .. }), "{}\n{error:?}", course.join("\n"));
@@ -343,7 +343,7 @@ async fn giving_up_after_a_failed_publication_gives_up_nothing_and_a_rollback_le
 }
 
 #[tokio::test]
-async fn each_read_model_goes_back_to_what_it_was_itself_whatever_moved_since() {
+async fn each_read_model_rolls_back_to_its_own_previous_generation() {
     let world = RebuildWorld::new().await;
     let (one, two) = (&world.all[..1], &world.all[1..]);
     let rebuild = async |projections: &[Arc<dyn AnyProjection>]| {

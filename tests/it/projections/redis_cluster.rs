@@ -84,7 +84,7 @@ async fn write_read_and_remove_every_read_model(config: &RedisConfig) {
     apply(&feed, &all).await;
     apply(&cache, &events).await;
 
-    // A message reaches every server, whichever has its stream.
+    // A message reaches every server, not only the one with its stream.
     for _ in &all {
         tokio::time::timeout(WAIT_TIMEOUT, subscription.next())
             .await
@@ -193,7 +193,7 @@ async fn write_while_the_cluster_changes(cluster: &mut RedisCluster, config: &Re
     let (begun, under_way) = oneshot::channel();
     tokio::join!(write_all(&views, during_move, Some(begun)), async {
         under_way.await.unwrap();
-        // Never only some of the rows, at whatever point of the move.
+        // Never only some of the rows, at any point of the move.
         let ((), ()) = tokio::join!(cluster.finish_moving(&moving), scan_until_complete(&views, ids.len()));
     });
     eventually(async || Projection::discard(&earlier).await).await;
@@ -207,7 +207,7 @@ async fn write_while_the_cluster_changes(cluster: &mut RedisCluster, config: &Re
     tokio::join!(write_all(&views, during_failover, Some(begun)), async {
         under_way.await.unwrap();
         cluster.fail_over().await;
-        // Until it has a replica again, the new primary has nobody to acknowledge.
+        // Until it has a replica again, no server acknowledges the new primary's writes.
         let mut waiting = pin!(write_all(&patient, before, None));
         tokio::select! {
             () = &mut waiting => panic!("a write counts that no replica has"),

@@ -1,4 +1,4 @@
-//! What tenants own, in a real Redis: exactly once, in lists that keep their order, and nobody sees another's.
+//! Tenants' objects in a real Redis: exactly once, in lists that keep their order, and invisible to other tenants.
 
 use std::fmt::Debug;
 
@@ -17,8 +17,8 @@ use projections::{
 use super::{apply, apply_live, apply_with_repetitions, id};
 use tests::opportunity_history::history;
 
-/// What two companies did: three proposals of one, of which the first is withdrawn, a resource that is deleted, and a
-/// proposal of the other.
+/// The events of two companies: three proposals of one, the first of them withdrawn, a deleted resource, and a proposal
+/// of the other.
 pub(super) fn worked() -> Vec<RawEnvelope> {
     let mut log = vec![];
     for (number, minute) in [(1, 1), (2, 2), (3, 3)] {
@@ -148,7 +148,7 @@ async fn what_tenants_own_is_shown_once_however_often_it_comes() {
 }
 
 #[tokio::test]
-async fn nobody_sees_what_another_tenant_owns() {
+async fn no_tenant_sees_what_another_one_owns() {
     let views = tenant_views().await;
     apply(&views, &worked()).await;
     assert_eq!(titles(&views, "other", ListGroup::all()).await, ["Beds"]);

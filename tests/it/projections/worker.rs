@@ -151,7 +151,7 @@ async fn a_registry_that_is_away_delays_and_skips_nothing() {
 }
 
 #[tokio::test]
-async fn a_value_that_nobody_can_read_is_parked_and_named() {
+async fn an_unreadable_value_is_parked_and_named() {
     let (field, events, views) = (ProjectionFixture::new().await, history(), tests::views().await);
     field.send(&events[0].aggregate_id, b"no Avro", headers(&events[0])).await;
 

@@ -1,4 +1,4 @@
-//! A test's own registry: a process of the product in the role `registry`, on a database of its own.
+//! A test's own registry: a process of the product in the role `registry`, on its own database.
 
 use std::process::Stdio;
 

@@ -19,7 +19,7 @@ const DAILY: NotificationFrequency = NotificationFrequency::Daily;
 const ALL_MATCHES: &str = "select count(*) from search_matches";
 
 #[tokio::test]
-async fn a_match_is_announced_once_whatever_is_repeated() {
+async fn a_match_is_announced_once_after_any_repetition() {
     let fixture = MatchingFixture::create().await;
     let matching = fixture.start_matching();
     fixture.register_company("acme", &["ann"]).await;

@@ -193,7 +193,7 @@ impl TaskHandler for TestHandler {
     async fn run(&self, task: &ClaimedTask, cancelled: CancellationToken) -> Result<TaskResult, TaskFailure> {
         let running = self.running.fetch_add(1, Ordering::SeqCst) + 1;
         self.most_running.fetch_max(running, Ordering::SeqCst);
-        // Dropped with the future, whatever ends it.
+        // Dropped with the future, however that ends.
         let _ended = EndOfRun { handler: self, cancelled };
         if self.holds {
             self.may_end.notified().await;

@@ -8,7 +8,7 @@ use tests::{
 };
 use uuid::Uuid;
 
-/// A machine of a company, with an API key of its own.
+/// A machine of a company, with its own API key.
 struct WorkerClient<'a> {
     product: &'a ProductHandle,
     key: String,

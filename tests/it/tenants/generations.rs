@@ -169,7 +169,7 @@ async fn a_cancelled_generation_takes_its_task_along_and_a_failed_task_its_gener
 async fn the_running_generations_of_a_company_are_limited_also_when_they_are_requested_at_the_same_time() {
     let (product, company) = (shared_product().await, unique_name("acme"));
     let ada = SignedInUser::register_company(product, "ada", &company).await;
-    // All requests at once; how many are accepted, and the rules by which the others are refused.
+    // All requests at once; how many are accepted, and the rules that refuse the others.
     let request_all = async |proposals: &[&str]| {
         let (document, ada) = (mutation(GENERATE), &ada);
         let outcomes = join_all(proposals.iter().map(|id| ada.send_mutation(&document, json!({ "id": id })))).await;

@@ -1,4 +1,4 @@
-//! Search in a company's own texts and in those of its documents, and recommended opportunities.
+//! Search in a company's own texts and its documents' texts, and recommended opportunities.
 
 use serde_json::{Value, json};
 use tests::{AcceptedChange, HttpResponse, ProductHandle, ProductInstance, SignedInUser, build_request, error_code};
@@ -6,7 +6,7 @@ use tests::{AcceptedChange, HttpResponse, ProductHandle, ProductInstance, Signed
 const SEARCH_QUERY: &str = "query($words: String!, $kinds: [WorkspaceKind!]) {
     searchWorkspace(query: $words, kinds: $kinds, first: 20) { kind id title part heading page passage version score } }";
 
-/// A text of many passages, only one of which is about pumps.
+/// A text of many passages; only one is about pumps.
 fn long_text() -> String {
     let filler = "We keep hospital beds in repair, on site and within two days. ".repeat(40);
     format!("{filler}\n\nInfusion pumps are calibrated by the maker's own technicians, part PX-4711-B.\n\n{filler}")

@@ -1,5 +1,5 @@
-//! Behind a proxy that refuses the options of a connection, as that of Amazon RDS does. The harness repeats its answer; the
-//! proxy itself is a managed service.
+//! Behind a proxy that refuses the options of a connection, as Amazon RDS Proxy does. The harness repeats its answer;
+//! the proxy itself is a managed service.
 
 use cqrs_es::EventStore as _;
 use domain::opportunity::Opportunity;

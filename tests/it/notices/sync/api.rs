@@ -1,6 +1,9 @@
 //! The API: windows, pages that shift while they are read, texts of notices, the quota.
 
-use domain::clock::{Clock as _, SystemClock};
+use domain::{
+    clock::{Clock as _, SystemClock},
+    error_chain::format_error_chain,
+};
 use sam_gov::{
     SyncSource,
     sync::{DateWindow, SyncOptions, SyncRunOutcome},
@@ -8,7 +11,7 @@ use sam_gov::{
 use serde_json::json;
 use tests::sam_gov_server::{ApiFault, generated_notice};
 
-use super::{SamGovFixture, error_chain, notice_ids};
+use super::{SamGovFixture, notice_ids};
 
 #[tokio::test]
 async fn every_notice_is_recorded_once_and_a_second_run_records_nothing() {
@@ -116,7 +119,7 @@ async fn a_window_that_stays_incomplete_is_not_counted_as_read() {
         state.notices = (0..20).map(generated_notice).collect();
         state.api_faults.extend((0..20).map(|_| ApiFault::Total(50)));
     }
-    let error = error_chain(&fixture.run(SyncSource::Api).await.unwrap_err());
+    let error = format_error_chain(&fixture.run(SyncSource::Api).await.unwrap_err());
     assert!(error.contains("announces 50 notices") && error.contains("lists 20"), "{error}");
     assert_eq!(fixture.discovered_notices().await, notice_ids(0..20), "what is listed is recorded");
     let status = fixture.sync().status(SyncSource::Api).await.unwrap();
@@ -152,7 +155,7 @@ async fn a_range_that_ends_today_is_continued_on_the_next_day() {
     let mut fixture = SamGovFixture::start().await;
     fixture.server.state().notices = (0..45).map(generated_notice).collect();
     fixture.config.daily_quota = 2;
-    // A range that nobody has continued, and one that somebody may.
+    // A range that was not continued, and a range that another run may continue.
     for (name, age) in [("api:2020-01-01:2020-02-01", 31), ("api:2020-01-01:2020-02-02", 29)] {
         let statement = "insert into sam_gov_syncs (name, attempted_at) values ($1, now() - make_interval(days => $2))";
         sqlx::query(statement).bind(name).bind(age).execute(&fixture.pool).await.unwrap();

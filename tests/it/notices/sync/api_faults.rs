@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use domain::error_chain::format_error_chain;
 use sam_gov::{
     SyncSource,
     sync::{SyncOptions, SyncRunOutcome},
@@ -11,7 +12,7 @@ use tests::{
     sam_gov_server::{API_KEY, ApiFault, SamGovServer, generated_notice},
 };
 
-use super::{SamGovFixture, SilentObserver, error_chain, notice_ids};
+use super::{SamGovFixture, SilentObserver, notice_ids};
 
 fn page_text(text: &str) -> ApiFault {
     ApiFault::Answer(200, vec![], text.to_owned())
@@ -56,7 +57,7 @@ async fn a_fault_that_stays_ends_the_run_after_the_attempts_and_names_the_page()
         state.api_faults.push_back(ApiFault::Total(30));
         state.api_faults.extend((0..3).map(|_| page_text("<html>")));
     }
-    let error = error_chain(&fixture.run(SyncSource::Api).await.unwrap_err());
+    let error = format_error_chain(&fixture.run(SyncSource::Api).await.unwrap_err());
     assert!(error.contains("from number 11, in 3 attempts"), "{error}");
     assert!(error.contains("a web page (HTML) instead of a page of notices"), "{error}");
     assert_eq!(fixture.discovered_notices().await, notice_ids(0..10));
@@ -87,7 +88,7 @@ async fn the_key_is_in_no_error_and_follows_no_redirect() {
     let other = SamGovServer::start().await;
     let location = vec![("location", other.api_url())];
     fixture.server.state().api_faults.push_back(ApiFault::Answer(302, location, String::new()));
-    let error = error_chain(&fixture.run(SyncSource::Api).await.unwrap_err());
+    let error = format_error_chain(&fixture.run(SyncSource::Api).await.unwrap_err());
     assert!(error.contains("redirects to 127.0.0.1") && error.contains("MEDHUB__SAM_GOV__API_URL"), "{error}");
     assert_eq!(other.take_requests().len(), 0);
     assert_eq!(fixture.server.take_requests().len(), 1, "a redirect is not requested again");
@@ -95,7 +96,7 @@ async fn the_key_is_in_no_error_and_follows_no_redirect() {
     let quoting = format!("invalid api_key {API_KEY} of the caller");
     fixture.server.state().api_faults.push_back(ApiFault::Answer(401, vec![], quoting));
     let error = fixture.run(SyncSource::Api).await.unwrap_err();
-    let text = format!("{} {error:?}", error_chain(&error));
+    let text = format!("{} {error:?}", format_error_chain(&error));
     assert!(text.contains("does not accept the key") && text.contains("invalid api_key ***"), "{text}");
     assert!(!text.contains(API_KEY), "{text}");
     let status = fixture.sync().status(SyncSource::Api).await.unwrap();
@@ -104,7 +105,7 @@ async fn the_key_is_in_no_error_and_follows_no_redirect() {
     // A server that cannot be reached: the address, which contains the key, is not in the error.
     fixture.config.api_url = "http://127.0.0.1:1/opportunities".to_owned();
     let error = fixture.run(SyncSource::Api).await.unwrap_err();
-    let text = format!("{} {error:?}", error_chain(&error));
+    let text = format!("{} {error:?}", format_error_chain(&error));
     assert!(text.contains("the connection to SAM.gov failed") && !text.contains(API_KEY), "{text}");
     assert!(!format!("{:?}", fixture.config).contains(API_KEY), "nor in the settings as they are printed");
 }

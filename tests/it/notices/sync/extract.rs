@@ -1,12 +1,13 @@
 //! The extract: a day without changes, and notices that leave it.
 
+use domain::error_chain::format_error_chain;
 use sam_gov::{
     SyncSource,
     sync::{SyncOptions, SyncRunOutcome},
 };
 use tests::sam_gov_server::{csv_extract, csv_row};
 
-use super::{SamGovFixture, error_chain, notice_ids};
+use super::{SamGovFixture, notice_ids};
 
 /// The rows of notices with their first title.
 fn rows(numbers: impl IntoIterator<Item = usize>) -> Vec<String> {
@@ -94,7 +95,7 @@ async fn an_extract_that_lacks_many_notices_archives_nothing_unless_it_is_allowe
     let mut truncated = rows(0..14);
     truncated[0] = csv_row(0, "Surgical beds and rails");
     publish(&fixture, &truncated, "v2");
-    let error = error_chain(&fixture.run(SyncSource::Extract).await.unwrap_err());
+    let error = format_error_chain(&fixture.run(SyncSource::Extract).await.unwrap_err());
     assert!(error.contains("lacks 6 of the 20 notices") && error.contains("--max-removed-percent 100"), "{error}");
     let events = fixture.event_counts().await;
     assert_eq!(events.get("opportunity.archived"), None);
@@ -179,7 +180,7 @@ async fn two_extracts_that_are_cut_off_alike_archive_nothing() {
     let mut cut_off = rows(0..34);
     cut_off[0] = csv_row(0, "Surgical beds and rails");
     publish(&fixture, &cut_off, "v3");
-    let error = error_chain(&fixture.run(SyncSource::Extract).await.unwrap_err());
+    let error = format_error_chain(&fixture.run(SyncSource::Extract).await.unwrap_err());
     assert!(error.contains("6 of 40 notices have left the extracts, more than the 10 %"), "{error}");
     assert_eq!(fixture.event_counts().await.get("opportunity.archived"), None);
 

@@ -2,6 +2,7 @@
 
 use std::io::Write as _;
 
+use domain::error_chain::format_error_chain;
 use flate2::{Compression, write::GzEncoder};
 use sam_gov::{
     SyncSource,
@@ -11,7 +12,7 @@ use synthetic::notice_generator;
 use tests::sam_gov_server::{ExtractFault, ReceivedRequest, csv_extract, csv_row};
 use tokio_util::sync::CancellationToken;
 
-use super::{SamGovFixture, SilentObserver, error_chain, notice_ids};
+use super::{SamGovFixture, SilentObserver, notice_ids};
 
 /// About a megabyte of generated notices.
 fn generated_extract(rows: u64) -> Vec<u8> {
@@ -63,7 +64,7 @@ async fn an_extract_that_changes_while_it_is_read_is_read_again_by_the_next_run(
         state.extract_faults.push_back(ExtractFault::BreakAfter(100_000));
         state.extract_faults.push_back(ExtractFault::Change(extract("Surgical beds revised"), "\"v2\""));
     }
-    let error = error_chain(&fixture.run(SyncSource::Extract).await.unwrap_err());
+    let error = format_error_chain(&fixture.run(SyncSource::Extract).await.unwrap_err());
     assert!(error.contains("the extract changed while it was downloaded"), "{error}");
 
     let summary = fixture.run(SyncSource::Extract).await.unwrap();
@@ -97,12 +98,12 @@ async fn an_answer_that_is_no_extract_ends_the_run_and_archives_nothing() {
         (answer(302, &[], ""), "without an address"),
     ] {
         fixture.server.state().extract_faults.extend(faults);
-        let error = error_chain(&fixture.run(SyncSource::Extract).await.unwrap_err());
+        let error = format_error_chain(&fixture.run(SyncSource::Extract).await.unwrap_err());
         assert!(error.contains(expected), "{expected}: {error}");
     }
     // The header and no row: the rest is missing.
     fixture.server.state().extract = (csv_extract(&[]), "\"v2\"".to_owned());
-    let error = error_chain(&fixture.run(SyncSource::Extract).await.unwrap_err());
+    let error = format_error_chain(&fixture.run(SyncSource::Extract).await.unwrap_err());
     assert!(error.contains("lacks 20 of the 20 notices"), "{error}");
     assert_eq!(fixture.event_counts().await.get("opportunity.archived"), None);
 }
@@ -117,7 +118,7 @@ async fn a_download_that_brings_nothing_more_ends_after_the_attempts() {
         state.extract = (csv_extract(&rows), "\"v1\"".to_owned());
         state.extract_faults.extend([5_000, 0, 0, 0, 0].map(ExtractFault::BreakAfter));
     }
-    let error = error_chain(&fixture.run(SyncSource::Extract).await.unwrap_err());
+    let error = format_error_chain(&fixture.run(SyncSource::Extract).await.unwrap_err());
     assert!(error.contains("the connection failed after 5000 bytes"), "{error}");
     assert_eq!(fixture.server.take_requests().len(), 3);
 }

@@ -15,7 +15,7 @@ const DASHBOARD: &str = "../deploy/observability/grafana/dashboards/engagement.j
 
 /// A database with opportunities, awards, engagement and generations of proposals, as analysts see it. All tests share
 /// it, because they only read it.
-async fn shown() -> String {
+async fn fill_shared_database() -> String {
     static SHARED: OnceCell<String> = OnceCell::const_new();
     let fill = async || {
         let analytics = tests::analytics().await;
@@ -55,7 +55,7 @@ pub(super) fn questions() -> Vec<(String, String)> {
 
 #[tokio::test]
 async fn every_question_of_the_guide_has_an_answer() {
-    let (database, questions) = (shown().await, questions());
+    let (database, questions) = (fill_shared_database().await, questions());
     assert!(questions.len() >= 20, "{}", questions.len());
     for (heading, sql) in &questions {
         let answer = ask(&database, sql).await;
@@ -65,7 +65,7 @@ async fn every_question_of_the_guide_has_an_answer() {
 
 #[tokio::test]
 async fn the_guide_s_answers_are_right() {
-    let (database, questions) = (shown().await, questions());
+    let (database, questions) = (fill_shared_database().await, questions());
     let answer = async |number: &str| {
         let (_, sql) = questions.iter().find(|(heading, _)| heading.split(' ').next() == Some(number)).unwrap();
         ask(&database, sql).await.unwrap()
@@ -93,7 +93,7 @@ async fn the_guide_s_answers_are_right() {
 
 #[tokio::test]
 async fn every_panel_of_the_dashboard_has_an_answer() {
-    let database = shown().await;
+    let database = fill_shared_database().await;
     let dashboard: Value = serde_json::from_str(&std::fs::read_to_string(DASHBOARD).unwrap()).unwrap();
     let panels = dashboard["panels"].as_array().unwrap();
     assert!(panels.len() >= 8);
@@ -118,7 +118,7 @@ async fn every_panel_of_the_dashboard_has_an_answer() {
 
 #[tokio::test]
 async fn an_analyst_changes_nothing() {
-    let database = shown().await;
+    let database = fill_shared_database().await;
     for statement in [
         "insert into generation values (2, 99)",
         "create table mine (n UInt8) engine = Memory",

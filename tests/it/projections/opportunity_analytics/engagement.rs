@@ -91,7 +91,7 @@ fn counted(events: &[RawEnvelope]) -> BTreeMap<(String, i64), (u64, u64, u64, u6
         .collect()
 }
 
-async fn shown(analytics: &OpportunityAnalytics) -> BTreeMap<(String, i64), (u64, u64, u64, u64)> {
+async fn read_hourly_engagement(analytics: &OpportunityAnalytics) -> BTreeMap<(String, i64), (u64, u64, u64, u64)> {
     let query = "select opportunity_id, toUnixTimestamp(hour), views, clicks, saves, users from engagement_1h";
     let lines = rows(&analytics.database(), query).await;
     let number = |text: &String| text.parse::<u64>().unwrap();
@@ -105,7 +105,7 @@ async fn shown(analytics: &OpportunityAnalytics) -> BTreeMap<(String, i64), (u64
 }
 
 #[tokio::test]
-async fn figures_equal_a_plain_count_whatever_is_delivered_again() {
+async fn figures_equal_a_plain_count_after_any_redelivery() {
     let (once, repeated) = (tests::analytics().await, tests::analytics().await);
     let events = activity(this_hour(), 1, 400);
     apply(&once, &events).await;
@@ -118,8 +118,8 @@ async fn figures_equal_a_plain_count_whatever_is_delivered_again() {
     let expected = counted(&events);
 
     assert!(expected.len() >= 8, "{expected:?}");
-    assert_eq!(shown(&once).await, expected);
-    assert_eq!(shown(&repeated).await, expected);
+    assert_eq!(read_hourly_engagement(&once).await, expected);
+    assert_eq!(read_hourly_engagement(&repeated).await, expected);
     let minutes = "select sum(views), sum(clicks), sum(saves), sum(unsaves) from engagement_1m";
     let kinds = "select countIf(kind = 'view'), countIf(kind = 'click'), countIf(kind = 'save'), \
                  countIf(kind = 'unsave') from engagement final";
@@ -139,7 +139,7 @@ async fn figures_by_hour_outlive_the_rows_they_are_made_of() {
 
     assert_eq!(rows(&database, "select count() from engagement").await, [["0"]]);
     assert_eq!(rows(&database, "select count() from engagement_1m").await, [["0"]]);
-    assert_eq!(shown(&analytics).await, counted(&long_ago));
+    assert_eq!(read_hourly_engagement(&analytics).await, counted(&long_ago));
 }
 
 #[tokio::test]

@@ -1,4 +1,4 @@
-//! Tables on a cluster say what those of one server say, and clusters that cannot have tables are refused.
+//! Tables on a cluster have the same content as on one server, and unsuitable clusters are refused.
 
 use projections::{
     opportunity_analytics::VisitAction,
@@ -33,7 +33,7 @@ fn open(url: &str, cluster: &str) -> OpportunityAnalytics {
 }
 
 /// The database that analysts query.
-fn shown(analytics: &OpportunityAnalytics) -> String {
+fn database_prefix(analytics: &OpportunityAnalytics) -> String {
     analytics.database().strip_suffix("_g1").unwrap().to_owned()
 }
 
@@ -63,14 +63,14 @@ async fn read_samples(analytics: &OpportunityAnalytics) -> (usize, usize, String
 }
 
 #[tokio::test]
-async fn tables_on_a_cluster_say_what_those_of_one_server_say() {
+async fn tables_on_a_cluster_have_the_content_of_one_server() {
     let clusters = ClickHouseClusters::start().await;
     let single = tests::analytics().await;
     let events = [everything(), generation_history()].concat();
     apply(&single, &events).await;
     single.switch_direct_readers().await.unwrap();
 
-    two_shards_say_what_one_server_says(&clusters.two, &single, &events).await;
+    two_shards_have_the_content_of_one_server(&clusters.two, &single, &events).await;
     batches_are_stored_once_and_generations_switch(&clusters.one, &single, &events).await;
     let problems = open(&clusters.engine_url, clusters.one.name).find_cluster_problems().await.unwrap();
     let is_expected = |problem: &StorageProblem| problem.harmful && problem.text.contains("the server has no Keeper");
@@ -78,7 +78,7 @@ async fn tables_on_a_cluster_say_what_those_of_one_server_say() {
     a_product_uses_the_cluster(&clusters.one).await;
 }
 
-async fn two_shards_say_what_one_server_says(
+async fn two_shards_have_the_content_of_one_server(
     cluster: &ClickHouseCluster,
     single: &OpportunityAnalytics,
     events: &[RawEnvelope],
@@ -93,7 +93,7 @@ async fn two_shards_say_what_one_server_says(
     let counts: Vec<usize> = by_shard.iter().map(|row| row[1].parse().unwrap()).collect();
     assert!(counts.len() == 2 && counts[0] + counts[1] == events.len(), "{by_shard:?}");
 
-    // Lists, figures, samples and every row are those of one server.
+    // Lists, figures, samples and every row are the same as on one server.
     assert_eq!(seen(&analytics).await, seen(single).await);
     assert_eq!(read_samples(&analytics).await, read_samples(single).await);
     assert_no_difference(&analytics, events).await;
@@ -101,7 +101,8 @@ async fn two_shards_say_what_one_server_says(
     // So are the answers of analysts, who need no setting.
     analytics.switch_direct_readers().await.unwrap();
     for (heading, sql) in questions() {
-        let (mut here, mut there) = (cluster.rows(&shown(&analytics), &sql).await, rows(&shown(single), &sql).await);
+        let (mut here, mut there) =
+            (cluster.rows(&database_prefix(&analytics), &sql).await, rows(&database_prefix(single), &sql).await);
         here.sort();
         there.sort();
         assert_eq!(here, there, "{heading}");
@@ -132,7 +133,7 @@ async fn batches_are_stored_once_and_generations_switch(
     // Another retention changes the tables that exist.
     let config = |raw_ttl_days, name: &str| ClickHouseConfig {
         url: cluster.url.clone(),
-        database: shown(&first),
+        database: database_prefix(&first),
         cluster: name.to_owned(),
         raw_ttl_days,
         ..ClickHouseConfig::default()
@@ -162,14 +163,14 @@ async fn batches_are_stored_once_and_generations_switch(
     first.switch_direct_readers().await.unwrap();
     second.migrate().await.unwrap();
     apply(&second, &events[..1]).await;
-    let count = async || cluster.rows(&shown(&first), "select count() from events").await;
+    let count = async || cluster.rows(&database_prefix(&first), "select count() from events").await;
     assert_eq!(count().await, [[events.len().to_string()]]);
     second.switch_direct_readers().await.unwrap();
     assert_eq!(count().await, [["1"]]);
     first.discard().await.unwrap();
     assert_eq!(count().await, [["1"]]);
     second.discard().await.unwrap();
-    let left = format!("select name from system.tables where startsWith(database, '{}')", shown(&first));
+    let left = format!("select name from system.tables where startsWith(database, '{}')", database_prefix(&first));
     assert_eq!(cluster.rows("default", &left).await, [["cluster_generation"]]);
 }
 

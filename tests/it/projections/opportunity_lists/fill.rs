@@ -1,5 +1,5 @@
-//! A generation that is filled: rows without indexes first, then counters and indexes. It equals one that followed the
-//! events, whatever was repeated or interrupted.
+//! A generation that is filled: rows without indexes first, then counters and indexes. It equals a generation that
+//! followed the events, even if something was repeated or interrupted.
 
 use domain::{envelope::RawEnvelope, opportunity::Notice};
 use projections::{
@@ -14,7 +14,7 @@ use super::{
     FACETS, apply, apply_live, apply_with_repetitions,
     pages::{all_criteria, texts, varied_history},
     seen,
-    verify::{expected, held},
+    verify::{expected, read_rows},
 };
 
 /// A second generation, in which a rebuild begins.
@@ -64,7 +64,7 @@ async fn a_filled_generation_equals_one_that_followed_the_events() {
     filled.end_fill().await.unwrap();
 
     for scope in [VerifyScope::all_buckets(), VerifyScope::Totals] {
-        assert_eq!(held(&filled, &scope).await, expected(&filled, &events, &scope), "{scope:?}");
+        assert_eq!(read_rows(&filled, &scope).await, expected(&filled, &events, &scope), "{scope:?}");
     }
     assert_eq!(seen(&filled).await, seen(&followed).await);
     for criteria in all_criteria() {
@@ -81,7 +81,7 @@ async fn a_filled_generation_equals_one_that_followed_the_events() {
     filled.begin_fill().await.unwrap();
     let all = [events, later].concat();
     for scope in [VerifyScope::all_buckets(), VerifyScope::Totals] {
-        assert_eq!(held(&filled, &scope).await, expected(&filled, &all, &scope), "{scope:?}");
+        assert_eq!(read_rows(&filled, &scope).await, expected(&filled, &all, &scope), "{scope:?}");
     }
 }
 
@@ -108,13 +108,13 @@ async fn the_end_of_a_filling_resumes_where_it_was_interrupted() {
     filled.end_fill().await.unwrap();
 
     for scope in [VerifyScope::all_buckets(), VerifyScope::Totals] {
-        assert_eq!(held(&filled, &scope).await, expected(&filled, &events, &scope), "{scope:?}");
+        assert_eq!(read_rows(&filled, &scope).await, expected(&filled, &events, &scope), "{scope:?}");
     }
     assert_eq!(index_definitions(&filled).await, index_definitions(&tests::lists().await).await);
 }
 
 #[tokio::test]
-async fn what_does_not_fit_into_an_index_is_rejected_before_the_end_of_the_filling() {
+async fn values_too_long_for_an_index_are_rejected_before_the_filling_ends() {
     let mut event = history().remove(0);
     event.payload = event.payload.replace("\"036\"", &format!("\"{}\"", "0".repeat(3_000)));
     let changes = OpportunityLists::project(&event).unwrap();
@@ -139,7 +139,7 @@ async fn a_schema_of_the_release_before_is_brought_up_to_date() {
     lists.prepare().await.unwrap();
 
     let totals = VerifyScope::Totals;
-    assert_eq!(held(&lists, &totals).await, expected(&lists, &events, &totals));
+    assert_eq!(read_rows(&lists, &totals).await, expected(&lists, &events, &totals));
     assert_eq!(index_definitions(&lists).await, expected_indexes);
 }
 

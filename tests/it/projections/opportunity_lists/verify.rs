@@ -1,4 +1,4 @@
-//! What the store holds is what the log says, and whatever is not is named.
+//! The store holds what the log says; every difference is reported.
 
 use std::collections::BTreeSet;
 
@@ -12,7 +12,7 @@ use tests::opportunity_history::{VALVES, WHEELCHAIRS, history};
 
 use super::apply_live;
 
-pub(super) async fn held(lists: &OpportunityLists, scope: &VerifyScope) -> BTreeSet<ReadModelRow> {
+pub(super) async fn read_rows(lists: &OpportunityLists, scope: &VerifyScope) -> BTreeSet<ReadModelRow> {
     let rows = lists.read_back(scope).await.unwrap();
     let count = rows.len();
     let rows: BTreeSet<_> = rows.into_iter().collect();
@@ -39,17 +39,17 @@ async fn what_is_held_is_what_the_log_says() {
     let (lists, events) = (tests::lists().await, history());
     apply_live(&lists, &events).await;
 
-    let all = held(&lists, &VerifyScope::all_buckets()).await;
+    let all = read_rows(&lists, &VerifyScope::all_buckets()).await;
     assert_eq!(all, expected(&lists, &events, &VerifyScope::all_buckets()));
     // Three opportunities and three awards.
     assert_eq!(all.len(), 6);
-    let totals = held(&lists, &VerifyScope::Totals).await;
+    let totals = read_rows(&lists, &VerifyScope::Totals).await;
     assert_eq!(totals, expected(&lists, &events, &VerifyScope::Totals));
     assert!(totals.len() > 20);
     let mut parts = BTreeSet::new();
     for range in [0..=99, 100..=255] {
         let scope = VerifyScope::Buckets(range);
-        let part = held(&lists, &scope).await;
+        let part = read_rows(&lists, &scope).await;
         assert_eq!(part, expected(&lists, &events, &scope));
         parts.extend(part);
     }
@@ -90,8 +90,8 @@ async fn whatever_is_not_as_the_log_says_is_a_differing_row() {
 
         let mut differing = BTreeSet::new();
         for scope in [VerifyScope::all_buckets(), VerifyScope::Totals] {
-            let (held, expected) = (held(&lists, &scope).await, expected(&lists, &events, &scope));
-            differing.extend(held.symmetric_difference(&expected).map(|row| (row.table, row.key.clone())));
+            let (stored, expected) = (read_rows(&lists, &scope).await, expected(&lists, &events, &scope));
+            differing.extend(stored.symmetric_difference(&expected).map(|row| (row.table, row.key.clone())));
         }
         assert!(!differing.is_empty(), "{statement}");
         let is_expected = |(found, name): &(&str, String)| *found == table && name.starts_with(key);

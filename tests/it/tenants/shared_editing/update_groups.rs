@@ -1,7 +1,7 @@
 //! Updates that a room stores together: what they are, in which order, and what happens to one that is refused.
 //!
-//! The tests hold the row of the shared text in a transaction of their own, so that the room waits for it while it stores
-//! an update, and what arrives meanwhile waits in its queue.
+//! The tests hold the row of the shared text in their own transaction, so that the room waits for it while it stores an
+//! update, and what arrives meanwhile waits in its queue.
 
 use std::collections::{BTreeMap, HashMap};
 
