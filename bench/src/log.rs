@@ -1,6 +1,6 @@
 //! Fills a log with generated opportunities.
 
-use std::io::Cursor;
+use std::{io::Cursor, sync::Arc};
 
 use anyhow::Context;
 use domain::{
@@ -57,7 +57,7 @@ pub(super) fn sample_payloads() -> anyhow::Result<Vec<String>> {
         // Some rows are invalid on purpose.
         let Ok(notice) = row.context("reading generated notices")?.outcome else { continue };
         let filing = NoticeFiling::from_notice(&notice);
-        let event = OpportunityEvent::Discovered { filing, details: Box::new(notice.details) };
+        let event = OpportunityEvent::Discovered { filing, details: Arc::new(notice.details) };
         payloads.push(serde_json::to_string(&event)?);
     }
     anyhow::ensure!(!payloads.is_empty(), "no generated notice is valid");

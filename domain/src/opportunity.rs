@@ -23,6 +23,8 @@ mod record;
 mod tests;
 mod value;
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
 pub use self::{
@@ -129,7 +131,7 @@ impl Opportunity {
     /// Folds one event into the state. Never fails and checks no rules, since the event is recorded.
     pub fn evolve(&mut self, event: OpportunityEvent) {
         if let OpportunityEvent::Discovered { filing, details } = event {
-            *self = Self::Open(OpportunityRecord::new(&filing, *details));
+            *self = Self::Open(OpportunityRecord::new(filing, details));
             return;
         }
         let (phase, mut record) = match std::mem::take(self) {
@@ -158,7 +160,7 @@ impl Opportunity {
 
 fn discovery_events(notice: Notice) -> Vec<OpportunityEvent> {
     let filing = NoticeFiling::from_notice(&notice);
-    let mut events = vec![OpportunityEvent::Discovered { filing, details: Box::new(notice.details) }];
+    let mut events = vec![OpportunityEvent::Discovered { filing, details: Arc::new(notice.details) }];
     if let Some(award) = notice.award {
         events.push(OpportunityEvent::Awarded { key: notice.notice_id.to_string(), award });
     }

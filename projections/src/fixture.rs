@@ -1,5 +1,7 @@
 //! Sample events for unit tests.
 
+use std::sync::Arc;
+
 use cqrs_es::DomainEvent;
 use domain::{
     envelope::{Envelope, EventMetadata, RawEnvelope},
@@ -39,11 +41,11 @@ pub(crate) fn filing(notice: &str) -> NoticeFiling {
 }
 
 pub(crate) fn discovered(title: &str) -> OpportunityEvent {
-    OpportunityEvent::Discovered { filing: filing("n1"), details: Box::new(details(title)) }
+    OpportunityEvent::Discovered { filing: filing("n1"), details: Arc::new(details(title)) }
 }
 
 pub(crate) fn amended(title: &str, standing: AmendmentStanding) -> OpportunityEvent {
-    OpportunityEvent::Amended { filing: filing("n2"), standing, details: Box::new(details(title)) }
+    OpportunityEvent::Amended { filing: filing("n2"), standing, details: Arc::new(details(title)) }
 }
 
 pub(crate) fn awarded(key: &str, cents: i64) -> OpportunityEvent {

@@ -117,7 +117,7 @@ impl ForwardingProjection for SavedSearchMatching {
 fn find_opportunity(event: &RawEnvelope) -> Result<Option<MatchingChange>, ProjectionError> {
     Ok(match event.decode::<OpportunityEvent>().map_err(ProjectionError::poison)?.into_content() {
         Some(OpportunityContent::CurrentNotice { filing, details }) => {
-            let opportunity = MatchedOpportunity::from_event(event, &filing, *details);
+            let opportunity = MatchedOpportunity::from_event(event, &filing, Arc::unwrap_or_clone(details));
             Some(MatchingChange::Opportunity(Box::new(opportunity)))
         }
         // Searches do not look at awards.

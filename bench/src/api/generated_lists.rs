@@ -1,12 +1,14 @@
 //! Fills the read model of lists with generated opportunities, to measure how it grows.
 
+use std::sync::Arc;
+
 use anyhow::{Context, bail, ensure};
 use api::app_context::AppContext;
 use chrono::{DateTime, TimeDelta, Utc};
 use cqrs_es::DomainEvent as _;
 use domain::{
     envelope::{EventMetadata, RawEnvelope},
-    opportunity::{Award, OpportunityEvent, UsdCents},
+    opportunity::{Award, NoticeDetails, OpportunityEvent, UsdCents},
     value::PUBLIC_TENANT,
 };
 use projections::{
@@ -78,10 +80,10 @@ fn generate_events(number: u64, sample: &OpportunityEvent, newest: DateTime<Utc>
     };
     let posted_at = newest - TimeDelta::minutes(i64::try_from(number)?);
     let deadline_days = i64::try_from(1 + number * 7 % MAX_DEADLINE_DAYS)?;
-    let (mut filing, mut details) = (filing.clone(), details.clone());
+    let (mut filing, mut details) = (filing.clone(), NoticeDetails::clone(details));
     filing.posted_at = posted_at;
     details.response_deadline = Some(posted_at + TimeDelta::days(deadline_days));
-    let mut events = vec![OpportunityEvent::Discovered { filing, details }];
+    let mut events = vec![OpportunityEvent::Discovered { filing, details: Arc::new(details) }];
     if number.is_multiple_of(AWARD_STEP) {
         let cents = i64::try_from(1 + number.wrapping_mul(2_654_435_761) % 1_000_000_000)?;
         let award = Award { amount: Some(UsdCents(cents)), ..Award::default() };

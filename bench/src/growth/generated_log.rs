@@ -1,12 +1,12 @@
 //! Fills a log with any number of generated events by `COPY`: opportunities, awards, and views of their pages.
 
-use std::fmt::Write as _;
+use std::{fmt::Write as _, sync::Arc};
 
 use anyhow::{Context, bail, ensure};
 use chrono::{DateTime, TimeDelta, Utc};
 use cqrs_es::DomainEvent;
 use domain::{
-    opportunity::{Award, OpportunityEvent, OpportunityId, UsdCents},
+    opportunity::{Award, NoticeDetails, OpportunityEvent, OpportunityId, UsdCents},
     visit::{VisitEvent, VisitUrl},
 };
 use serde::Serialize;
@@ -89,13 +89,14 @@ impl EventRows {
         let OpportunityEvent::Discovered { filing, details } = sample else {
             bail!("a generated notice is no discovery of an opportunity")
         };
-        let (mut filing, mut details) = (filing.clone(), details.clone());
+        let (mut filing, mut details) = (filing.clone(), NoticeDetails::clone(details));
         filing.posted_at = newest - TimeDelta::minutes(i64::try_from(number)?);
         let deadline_days = i64::try_from(1 + number * 7 % MAX_DEADLINE_DAYS)?;
         details.response_deadline = Some(filing.posted_at + TimeDelta::days(deadline_days));
         details.solicitation_number = Some(format!("BENCH{number:09}"));
         let id = opportunity_id(number);
-        self.push("opportunity", &id, 1, &OpportunityEvent::Discovered { filing, details })?;
+        let discovered = OpportunityEvent::Discovered { filing, details: Arc::new(details) };
+        self.push("opportunity", &id, 1, &discovered)?;
         if number.is_multiple_of(AWARD_STEP) {
             let cents = i64::try_from(1 + number.wrapping_mul(2_654_435_761) % 1_000_000_000)?;
             let award = Award { amount: Some(UsdCents(cents)), ..Award::default() };

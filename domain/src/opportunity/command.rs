@@ -4,7 +4,9 @@ use chrono::{DateTime, Utc};
 
 use super::{
     record::OpportunityRecord,
-    value::{Award, CancellationReason, NaicsCode, Notice, NoticeId, NoticeSource, ResourceLinks, SetAside},
+    value::{
+        Award, CancellationReason, NaicsCode, Notice, NoticeDetails, NoticeId, NoticeSource, ResourceLinks, SetAside,
+    },
 };
 use crate::value::AuditStamp;
 
@@ -89,7 +91,7 @@ impl AmendOpportunity {
 
     /// Converts the change to a notice, with the unchanged fields of the record.
     pub(super) fn into_notice(self, record: &OpportunityRecord) -> Notice {
-        let mut details = record.details.clone();
+        let mut details = NoticeDetails::clone(&record.details);
         if let Some(title) = self.title {
             details.title = title;
         }

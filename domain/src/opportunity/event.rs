@@ -6,6 +6,8 @@
 
 mod decoding;
 
+use std::sync::Arc;
+
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -21,9 +23,9 @@ pub enum OpportunityEvent {
     Discovered {
         /// The notice.
         filing: NoticeFiling,
-        /// The details that it states.
+        /// The details that it states. Shared with the state that the event is folded into, because they are large.
         #[serde(rename = "facts")]
-        details: Box<NoticeDetails>,
+        details: Arc<NoticeDetails>,
     },
     /// A further notice was recorded, or a new wording of a known one. The details are complete, like the notice:
     /// fields that the notice does not state are copied from the record.
@@ -34,7 +36,7 @@ pub enum OpportunityEvent {
         standing: AmendmentStanding,
         /// The details after the amendment.
         #[serde(rename = "facts")]
-        details: Box<NoticeDetails>,
+        details: Arc<NoticeDetails>,
     },
     /// The deadline for responses changed. Always follows the amendment that states it.
     DeadlineChanged {
@@ -96,7 +98,7 @@ pub enum OpportunityContent {
         /// The notice.
         filing: NoticeFiling,
         /// Its details, which are complete.
-        details: Box<NoticeDetails>,
+        details: Arc<NoticeDetails>,
     },
     /// An award, or further details of one.
     Award {

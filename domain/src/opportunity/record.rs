@@ -1,6 +1,6 @@
 //! The record of a discovered opportunity, and the decision about a further notice.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
@@ -18,8 +18,8 @@ const LONGEST_DAY: TimeDelta = TimeDelta::hours(36);
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OpportunityRecord {
     /// The details that the current notice states.
-    #[serde(rename = "facts")]
-    pub details: NoticeDetails,
+    #[serde(rename = "facts", deserialize_with = "NoticeDetails::deserialize_shared")]
+    pub details: Arc<NoticeDetails>,
     /// The current notice.
     pub notice_id: NoticeId,
     /// When the current notice was published.
@@ -33,7 +33,7 @@ pub struct OpportunityRecord {
 }
 
 impl OpportunityRecord {
-    pub(super) fn new(filing: &NoticeFiling, details: NoticeDetails) -> Self {
+    pub(super) fn new(filing: NoticeFiling, details: Arc<NoticeDetails>) -> Self {
         let mut record = Self {
             details,
             notice_id: filing.notice_id.clone(),
@@ -81,7 +81,7 @@ impl OpportunityRecord {
         if !events.is_empty() {
             return events;
         }
-        let details = Box::new(notice.details.clone().with_missing_from(&self.details));
+        let details = Arc::new(notice.details.clone().with_missing_from(&self.details));
         let filing = NoticeFiling { posted_at: self.posted_at, ..NoticeFiling::from_notice(notice) };
         vec![OpportunityEvent::Amended { filing, standing: AmendmentStanding::Current, details }]
     }
@@ -94,7 +94,7 @@ impl OpportunityRecord {
             }
             // An earlier notice from another source adds nothing: the current one has superseded it.
             let is_duplicate = known.is_some_and(|by_source| !by_source.contains_key(&notice.source));
-            let details = Box::new(notice.details);
+            let details = Arc::new(notice.details);
             return if is_duplicate {
                 vec![]
             } else {
@@ -102,12 +102,12 @@ impl OpportunityRecord {
             };
         }
         let details = notice.details.with_missing_from(&self.details);
-        if known.is_some() && details == self.details {
+        if known.is_some() && details == *self.details {
             return vec![];
         }
         let (from, to) = (self.details.response_deadline, details.response_deadline);
         let (notice_id, posted_at) = (notice.notice_id, Some(filing.posted_at));
-        let details = Box::new(details);
+        let details = Arc::new(details);
         let mut events = vec![OpportunityEvent::Amended { filing, standing: AmendmentStanding::Current, details }];
         if from != to {
             events.push(OpportunityEvent::DeadlineChanged { notice_id, from, to, posted_at });
@@ -120,11 +120,11 @@ impl OpportunityRecord {
     fn decide_links(&self, notice: &Notice, filing: &NoticeFiling) -> Option<OpportunityEvent> {
         let is_current = notice.notice_id == self.notice_id && self.posted_at - notice.posted_at < LONGEST_DAY;
         let links = notice.details.resource_links.clone().filter(|_| is_current)?;
-        let details = NoticeDetails { resource_links: Some(links), ..self.details.clone() };
-        let details = Box::new(details.with_missing_from(&self.details));
+        let details = NoticeDetails { resource_links: Some(links), ..NoticeDetails::clone(&self.details) };
+        let details = Arc::new(details.with_missing_from(&self.details));
         let filing = NoticeFiling { posted_at: self.posted_at, ..filing.clone() };
         let standing = AmendmentStanding::Current;
-        (*details != self.details).then_some(OpportunityEvent::Amended { filing, standing, details })
+        (details != self.details).then_some(OpportunityEvent::Amended { filing, standing, details })
     }
 
     /// The event of an award; `None` if it adds nothing to the recorded one.
@@ -154,17 +154,19 @@ impl OpportunityRecord {
 
     pub(super) fn evolve(&mut self, event: OpportunityEvent) {
         match event {
-            OpportunityEvent::Discovered { filing, details } => *self = Self::new(&filing, *details),
+            OpportunityEvent::Discovered { filing, details } => *self = Self::new(filing, details),
             OpportunityEvent::Amended { filing, standing, details } => {
-                self.record_filing(&filing);
                 self.first_posted_at = self.first_posted_at.min(filing.posted_at);
                 if standing == AmendmentStanding::Current {
-                    self.details = *details;
-                    self.notice_id = filing.notice_id;
+                    self.details = details;
+                    self.notice_id.clone_from(&filing.notice_id);
                     self.posted_at = filing.posted_at;
                 }
+                self.record_filing(filing);
             }
-            OpportunityEvent::DeadlineChanged { to, .. } => self.details.response_deadline = to,
+            // Usually the amendment before it has set the deadline, and shares the details.
+            OpportunityEvent::DeadlineChanged { to, .. } if self.details.response_deadline == to => {}
+            OpportunityEvent::DeadlineChanged { to, .. } => Arc::make_mut(&mut self.details).response_deadline = to,
             OpportunityEvent::Awarded { key, award } => {
                 self.awards.insert(key, award);
             }
@@ -177,7 +179,7 @@ impl OpportunityRecord {
         self.notices.get(&notice.notice_id)?.get(&notice.source)
     }
 
-    fn record_filing(&mut self, filing: &NoticeFiling) {
-        self.notices.entry(filing.notice_id.clone()).or_default().insert(filing.source, filing.digest.clone());
+    fn record_filing(&mut self, filing: NoticeFiling) {
+        self.notices.entry(filing.notice_id).or_default().insert(filing.source, filing.digest);
     }
 }

@@ -93,7 +93,7 @@ fn a_source_without_a_field_does_not_erase_it() {
         OpportunityEvent::Amended {
             filing: NoticeFiling::from_notice(&text),
             standing: AmendmentStanding::Current,
-            details: Box::new(merged.details),
+            details: Arc::new(merged.details),
         },
     ]);
 }
@@ -234,12 +234,12 @@ fn archived() -> OpportunityEvent {
 fn first(notice: &Notice) -> OpportunityEvent {
     OpportunityEvent::Discovered {
         filing: NoticeFiling::from_notice(notice),
-        details: Box::new(notice.details.clone()),
+        details: Arc::new(notice.details.clone()),
     }
 }
 
 fn amended(notice: &Notice, standing: AmendmentStanding) -> OpportunityEvent {
-    let details = Box::new(notice.details.clone());
+    let details = Arc::new(notice.details.clone());
     OpportunityEvent::Amended { filing: NoticeFiling::from_notice(notice), standing, details }
 }
 

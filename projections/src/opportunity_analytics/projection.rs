@@ -1,6 +1,6 @@
 //! The projection of events to `ClickHouse` rows.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use chrono::{DateTime, Utc};
 use domain::{
@@ -163,9 +163,9 @@ impl OpportunityAnalytics {
 fn project_opportunity(event: &RawEnvelope) -> Result<Option<AnalyticsChange>, ProjectionError> {
     let payload = event.decode::<OpportunityEvent>().map_err(ProjectionError::poison)?;
     Ok(payload.into_content().map(|content| match content {
-        OpportunityContent::CurrentNotice { filing, details } => {
-            AnalyticsChange::Opportunity(Box::new(OpportunityRow::from_event(event, &filing, *details)))
-        }
+        OpportunityContent::CurrentNotice { filing, details } => AnalyticsChange::Opportunity(Box::new(
+            OpportunityRow::from_event(event, &filing, Arc::unwrap_or_clone(details)),
+        )),
         OpportunityContent::Award { key, award } => {
             AnalyticsChange::Award(Box::new(AwardRow::from_event(event, key, award)))
         }

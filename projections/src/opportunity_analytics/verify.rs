@@ -9,7 +9,7 @@ use std::{
 use chrono::{DateTime, DurationRound, TimeDelta, Utc};
 use domain::{
     envelope::RawEnvelope,
-    opportunity::{AmendmentStanding, Opportunity, OpportunityEvent},
+    opportunity::{AmendmentStanding, NoticeDetails, Opportunity, OpportunityEvent},
 };
 
 use super::{
@@ -72,7 +72,7 @@ impl AnalyticsStreamFold {
         match payload {
             OpportunityEvent::Discovered { filing, .. }
             | OpportunityEvent::Amended { filing, standing: AmendmentStanding::Current, .. } => {
-                let row = OpportunityRow::from_event(event, &filing, record.details.clone());
+                let row = OpportunityRow::from_event(event, &filing, NoticeDetails::clone(&record.details));
                 let dates = recorded_dates(record.posted_at, &record.details);
                 self.insert_row(OpportunityRow::TABLE, id, (row, dates));
             }

@@ -1,5 +1,7 @@
 //! The changes of the lists that an event causes.
 
+use std::sync::Arc;
+
 use domain::{
     envelope::RawEnvelope,
     opportunity::{Opportunity, OpportunityContent, OpportunityEvent},
@@ -38,7 +40,7 @@ impl ListChange {
         let payload = event.decode::<OpportunityEvent>().map_err(ProjectionError::poison)?;
         Ok(payload.into_content().map(|content| match content {
             OpportunityContent::CurrentNotice { filing, details } => {
-                Self::Details(Box::new(ListEntry::from_event(event, &filing, *details)))
+                Self::Details(Box::new(ListEntry::from_event(event, &filing, Arc::unwrap_or_clone(details))))
             }
             OpportunityContent::Award { key, award } => Self::Award(ListedAward {
                 opportunity_id: event.aggregate_id.clone(),
@@ -87,7 +89,8 @@ mod tests {
     fn a_long_state_is_cut() {
         let mut event = discovered("Lifts");
         let OpportunityEvent::Discovered { details, .. } = &mut event else { panic!("no details") };
-        details.place = Some(PlaceOfPerformance { state: Some("é".repeat(1_000)), ..PlaceOfPerformance::default() });
+        Arc::make_mut(details).place =
+            Some(PlaceOfPerformance { state: Some("é".repeat(1_000)), ..PlaceOfPerformance::default() });
 
         let Ok(Some(ListChange::Details(entry))) = ListChange::from_event(&recorded_event(3, &event)) else {
             panic!("no details")

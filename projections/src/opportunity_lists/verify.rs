@@ -1,10 +1,15 @@
 //! The rows that verify expects, folded from the log by the state of the aggregate instead of versions of rows.
 
-use std::collections::{BTreeMap, HashMap};
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+};
 
 use domain::{
     envelope::RawEnvelope,
-    opportunity::{AmendmentStanding, Opportunity, OpportunityContent, OpportunityEvent, OpportunityRecord},
+    opportunity::{
+        AmendmentStanding, NoticeDetails, Opportunity, OpportunityContent, OpportunityEvent, OpportunityRecord,
+    },
 };
 
 use super::{
@@ -45,7 +50,7 @@ impl FoldedOpportunity {
         match payload {
             OpportunityEvent::Discovered { filing, .. }
             | OpportunityEvent::Amended { filing, standing: AmendmentStanding::Current, .. } => {
-                self.entry = Some(ListEntry::from_event(event, &filing, record.details.clone()));
+                self.entry = Some(ListEntry::from_event(event, &filing, NoticeDetails::clone(&record.details)));
             }
             OpportunityEvent::Awarded { key, .. } => {
                 self.awards.insert(key, event.sequence.cast_signed());
@@ -143,7 +148,7 @@ impl ReadModelFold for ListTotalsFold {
         folded.sequence = event.sequence;
         match payload.into_content() {
             Some(OpportunityContent::CurrentNotice { filing, details }) => {
-                let entry = ListEntry::from_event(event, &filing, *details);
+                let entry = ListEntry::from_event(event, &filing, Arc::unwrap_or_clone(details));
                 folded.values = Some(entry.counted_values(AwardTotals::default()));
             }
             Some(OpportunityContent::Award { key, award }) => {

@@ -1,6 +1,6 @@
 //! The projection of events to points.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use domain::{
     context::BoundedContext,
@@ -76,9 +76,9 @@ impl Projection for OpportunitySearch {
         }
         let payload = event.decode::<OpportunityEvent>().map_err(ProjectionError::poison)?;
         let change = payload.into_content().map(|content| match content {
-            OpportunityContent::CurrentNotice { filing, details } => {
-                SearchChange::Described(Box::new(OpportunityDocument::from_event(event, &filing, *details)))
-            }
+            OpportunityContent::CurrentNotice { filing, details } => SearchChange::Described(Box::new(
+                OpportunityDocument::from_event(event, &filing, Arc::unwrap_or_clone(details)),
+            )),
             OpportunityContent::Award { .. } => SearchChange::Awarded { id: event.aggregate_id.clone() },
         });
         Ok(change.into_iter().collect())

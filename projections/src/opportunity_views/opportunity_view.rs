@@ -74,7 +74,7 @@ impl OpportunityView {
             id: id.to_owned(),
             version,
             status,
-            details: record.details.clone(),
+            details: NoticeDetails::clone(&record.details),
             notice_id: record.notice_id.clone(),
             posted_at: record.posted_at,
             first_posted_at: record.first_posted_at,

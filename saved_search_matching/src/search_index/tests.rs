@@ -48,7 +48,7 @@ fn opportunity(tenant: &str, agency: &str, naics: Option<&str>, set_aside: Optio
         "opportunity",
         "036:N",
         100,
-        &OpportunityEvent::Discovered { filing: filing.clone(), details: Box::new(details.clone()) },
+        &OpportunityEvent::Discovered { filing: filing.clone(), details: Arc::new(details.clone()) },
     );
     MatchedOpportunity::from_event(&event, &filing, details)
 }

@@ -1,5 +1,7 @@
 //! Decodes events of opportunities, the most frequent and largest ones.
 
+use std::sync::Arc;
+
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Deserializer};
 
@@ -16,14 +18,14 @@ use crate::{
 enum EventVariant {
     Discovered {
         filing: NoticeFiling,
-        #[serde(rename = "facts")]
-        details: Box<NoticeDetails>,
+        #[serde(rename = "facts", deserialize_with = "NoticeDetails::deserialize_shared")]
+        details: Arc<NoticeDetails>,
     },
     Amended {
         filing: NoticeFiling,
         standing: AmendmentStanding,
-        #[serde(rename = "facts")]
-        details: Box<NoticeDetails>,
+        #[serde(rename = "facts", deserialize_with = "NoticeDetails::deserialize_shared")]
+        details: Arc<NoticeDetails>,
     },
     DeadlineChanged {
         notice_id: NoticeId,

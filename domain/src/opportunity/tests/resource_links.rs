@@ -39,7 +39,7 @@ fn a_source_without_links_does_not_remove_them() {
         OpportunityEvent::Amended {
             filing: NoticeFiling::from_notice(&extract),
             standing: AmendmentStanding::Current,
-            details: Box::new(merged.details),
+            details: Arc::new(merged.details),
         },
     ]);
 }
@@ -63,7 +63,7 @@ fn links_are_recorded_from_a_source_that_states_only_the_day() {
     let event = OpportunityEvent::Amended {
         filing: NoticeFiling { posted_at: extract.posted_at, ..NoticeFiling::from_notice(&api) },
         standing: AmendmentStanding::Current,
-        details: Box::new(merged.details),
+        details: Arc::new(merged.details),
     };
     OpportunityScenario::with(())
         .given(vec![first(&extract)])

@@ -1,7 +1,9 @@
 //! A notice and the details that it states.
 
+use std::sync::Arc;
+
 use chrono::{DateTime, NaiveDate, Utc};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::{
@@ -143,6 +145,11 @@ impl NoticeDetails {
             link: None,
             resource_links: None,
         }
+    }
+
+    /// Deserializes details to be shared. `serde` would put them into a box first, and copy them.
+    pub(crate) fn deserialize_shared<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Arc<Self>, D::Error> {
+        Self::deserialize(deserializer).map(Arc::new)
     }
 
     /// Fills fields that are `None` from older details, so that a format without a field does not erase it.

@@ -1,5 +1,7 @@
 //! Generates events of the domain, because the relay refuses payloads that do not match their schema.
 
+use std::sync::Arc;
+
 use anyhow::Context as _;
 use chrono::{DateTime, Duration, Utc};
 use cqrs_es::DomainEvent as _;
@@ -52,7 +54,7 @@ fn create_opportunity_event(
     let filing =
         NoticeFiling { notice_id: notice_id.clone(), source: NoticeSource::SamCsv, posted_at, digest: mark.into() };
     if sequence == 1 {
-        return Ok(OpportunityEvent::Discovered { filing, details: Box::new(create_notice_details(choices)?) });
+        return Ok(OpportunityEvent::Discovered { filing, details: Arc::new(create_notice_details(choices)?) });
     }
     Ok(match choices.number_below(4) {
         0 => OpportunityEvent::DeadlineChanged {
@@ -73,7 +75,7 @@ fn create_opportunity_event(
         _ => {
             let standing =
                 if choices.random_bool(80) { AmendmentStanding::Current } else { AmendmentStanding::Earlier };
-            OpportunityEvent::Amended { filing, standing, details: Box::new(create_notice_details(choices)?) }
+            OpportunityEvent::Amended { filing, standing, details: Arc::new(create_notice_details(choices)?) }
         }
     })
 }
