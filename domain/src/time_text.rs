@@ -1,4 +1,4 @@
-//! Reads and writes times and dates in their form in events, e.g. `2026-03-03T12:17:50.808Z`.
+//! Reads and writes times and dates in the form in which events hold them, e.g. `2026-03-03T12:17:50.808Z`.
 //!
 //! An event has several of them, and `chrono` handles each by a general format. Any other form is left to `chrono`, so
 //! that values, texts and errors are the same.
@@ -7,12 +7,15 @@ use std::{fmt, fmt::Write as _, marker::PhantomData, str::FromStr};
 
 use chrono::{DateTime, Datelike, NaiveDate, ParseError, SecondsFormat, Timelike, Utc};
 use serde::{
-    Deserialize, Deserializer,
+    Deserialize, Deserializer, Serialize, Serializer,
     de::{Error, Visitor},
 };
 
 /// Nanoseconds of a second; `chrono` counts a leap second beyond them.
 const SECOND_NANOS: u32 = 1_000_000_000;
+
+/// The plain form of a time. Its first ten characters are that of a date.
+const PLAIN_TIME: [u8; 30] = *b"0000-00-00T00:00:00.000000000Z";
 
 /// Parses a time; `None` if the text is none.
 pub fn parse_time(text: &str) -> Option<DateTime<Utc>> {
@@ -26,57 +29,55 @@ pub fn parse_date(text: &str) -> Option<NaiveDate> {
 
 /// Appends a time as `chrono` serializes it: with a fraction of no, three, six or nine digits.
 pub fn write_time(time: DateTime<Utc>, into: &mut String) {
-    let length = match time.nanosecond() {
-        0 => 19,
-        nanos if nanos % 1_000_000 == 0 => 23,
-        nanos if nanos % 1_000 == 0 => 26,
-        _ => 29,
-    };
-    if !write_plain_time(time, length, into) {
-        // Writing to a string never fails.
-        let _ = write!(into, "{time:?}");
+    match time.format_plain() {
+        Some(text) => into.push_str(text.as_str()),
+        None => {
+            // Writing to a string never fails.
+            let _ = write!(into, "{time:?}");
+        }
     }
 }
 
 /// Appends a time with a fraction of six digits; finer ones are truncated.
 pub fn write_time_micros(time: DateTime<Utc>, into: &mut String) {
-    if !write_plain_time(time, 26, into) {
-        into.push_str(&time.to_rfc3339_opts(SecondsFormat::Micros, true));
+    match format_time(time, 26) {
+        Some(text) => into.push_str(text.as_str()),
+        None => into.push_str(&time.to_rfc3339_opts(SecondsFormat::Micros, true)),
     }
-}
-
-/// Appends this many characters of a time and a `Z`; appends nothing and returns `false` if the plain form cannot state
-/// it.
-fn write_plain_time(time: DateTime<Utc>, length: usize, into: &mut String) -> bool {
-    let (year, nanos) = (u32::try_from(time.year()).unwrap_or(u32::MAX), time.nanosecond());
-    if year > 9_999 || nanos >= SECOND_NANOS {
-        return false;
-    }
-    let mut text = *b"0000-00-00T00:00:00.000000000Z";
-    write_digits(&mut text[..4], year);
-    write_digits(&mut text[5..7], time.month());
-    write_digits(&mut text[8..10], time.day());
-    write_digits(&mut text[11..13], time.hour());
-    write_digits(&mut text[14..16], time.minute());
-    write_digits(&mut text[17..19], time.second());
-    write_digits(&mut text[20..29], nanos);
-    text[length] = b'Z';
-    push_ascii(&text[..=length], into);
-    true
 }
 
 /// Appends a date as `chrono` serializes it.
 pub fn write_date(date: NaiveDate, into: &mut String) {
-    let year = u32::try_from(date.year()).unwrap_or(u32::MAX);
-    if year > 9_999 {
-        let _ = write!(into, "{date:?}");
-        return;
+    match date.format_plain() {
+        Some(text) => into.push_str(text.as_str()),
+        None => {
+            let _ = write!(into, "{date:?}");
+        }
     }
-    let mut text = *b"0000-00-00";
-    write_digits(&mut text[..4], year);
-    write_digits(&mut text[5..7], date.month());
-    write_digits(&mut text[8..10], date.day());
-    push_ascii(&text, into);
+}
+
+/// Serializes a time as `chrono` does.
+///
+/// # Errors
+/// The error of the format.
+pub fn serialize_time<S: Serializer>(time: &DateTime<Utc>, serializer: S) -> Result<S::Ok, S::Error> {
+    PlainText(*time).serialize(serializer)
+}
+
+/// Serializes a time or null as `chrono` does.
+///
+/// # Errors
+/// The error of the format.
+pub fn serialize_optional_time<S: Serializer>(time: &Option<DateTime<Utc>>, serializer: S) -> Result<S::Ok, S::Error> {
+    time.map(PlainText).serialize(serializer)
+}
+
+/// Serializes a date or null as `chrono` does.
+///
+/// # Errors
+/// The error of the format.
+pub fn serialize_optional_date<S: Serializer>(date: &Option<NaiveDate>, serializer: S) -> Result<S::Ok, S::Error> {
+    date.map(PlainText).serialize(serializer)
 }
 
 /// Deserializes a time.
@@ -105,13 +106,16 @@ pub fn deserialize_optional_date<'de, D: Deserializer<'de>>(deserializer: D) -> 
     Ok(Option::<PlainText<_>>::deserialize(deserializer)?.map(|text| text.0))
 }
 
-/// A value that has a plain form besides those that `chrono` parses.
-trait PlainForm: FromStr<Err = ParseError> {
+/// A value that has a plain form besides those that `chrono` parses and writes.
+trait PlainForm: FromStr<Err = ParseError> + Serialize {
     /// What `chrono` says that it expects, in errors about a value of another type.
     const EXPECTED: &'static str;
 
     /// Parses the plain form; `None` for any other.
     fn parse_plain(text: &[u8]) -> Option<Self>;
+
+    /// The plain form, which is the one that `chrono` serializes; `None` if it cannot state the value.
+    fn format_plain(&self) -> Option<AsciiText>;
 }
 
 impl PlainForm for DateTime<Utc> {
@@ -126,6 +130,16 @@ impl PlainForm for DateTime<Utc> {
         let time = NaiveDate::parse_plain(date)?.and_hms_nano_opt(hour, minute, second, parse_nanos(fraction)?)?;
         Some(time.and_utc())
     }
+
+    fn format_plain(&self) -> Option<AsciiText> {
+        let length = match self.nanosecond() {
+            0 => 19,
+            nanos if nanos % 1_000_000 == 0 => 23,
+            nanos if nanos % 1_000 == 0 => 26,
+            _ => 29,
+        };
+        format_time(*self, length)
+    }
 }
 
 impl PlainForm for NaiveDate {
@@ -136,6 +150,47 @@ impl PlainForm for NaiveDate {
         let year = parse_two_digits(*y1, *y2)? * 100 + parse_two_digits(*y3, *y4)?;
         Self::from_ymd_opt(year.cast_signed(), parse_two_digits(*m1, *m2)?, parse_two_digits(*d1, *d2)?)
     }
+
+    fn format_plain(&self) -> Option<AsciiText> {
+        let mut text = AsciiText { characters: PLAIN_TIME, length: 10 };
+        text.put_date(self)?;
+        Some(text)
+    }
+}
+
+/// A text that is written without an allocation; the longest is a time with nanoseconds.
+struct AsciiText {
+    characters: [u8; PLAIN_TIME.len()],
+    length: usize,
+}
+
+impl AsciiText {
+    fn as_str(&self) -> &str {
+        let text = self.characters.get(..self.length).map(std::str::from_utf8);
+        text.and_then(Result::ok).unwrap_or_default()
+    }
+
+    /// Writes a date to the front; `None` if its year has more than four digits.
+    fn put_date(&mut self, date: &impl Datelike) -> Option<()> {
+        let year = u32::try_from(date.year()).ok().filter(|year| *year <= 9_999)?;
+        put_digits(&mut self.characters[..4], year);
+        put_digits(&mut self.characters[5..7], date.month());
+        put_digits(&mut self.characters[8..10], date.day());
+        Some(())
+    }
+}
+
+/// So many characters of a time and a `Z`; `None` if the plain form cannot state it.
+fn format_time(time: DateTime<Utc>, length: usize) -> Option<AsciiText> {
+    let nanos = Some(time.nanosecond()).filter(|nanos| *nanos < SECOND_NANOS)?;
+    let mut text = AsciiText { characters: PLAIN_TIME, length: length + 1 };
+    text.put_date(&time)?;
+    put_digits(&mut text.characters[11..13], time.hour());
+    put_digits(&mut text.characters[14..16], time.minute());
+    put_digits(&mut text.characters[17..19], time.second());
+    put_digits(&mut text.characters[20..29], nanos);
+    text.characters[length] = b'Z';
+    Some(text)
 }
 
 fn parse_text<T: PlainForm>(text: &str) -> Result<T, ParseError> {
@@ -168,7 +223,7 @@ fn parse_digit(digit: u8) -> Option<u32> {
 }
 
 /// Writes the last digits of a number, as many as there is room for.
-fn write_digits(text: &mut [u8], number: u32) {
+fn put_digits(text: &mut [u8], number: u32) {
     let mut rest = number;
     for place in text.iter_mut().rev() {
         // A remainder of a division by ten is one digit.
@@ -177,12 +232,17 @@ fn write_digits(text: &mut [u8], number: u32) {
     }
 }
 
-fn push_ascii(text: &[u8], into: &mut String) {
-    into.push_str(std::str::from_utf8(text).unwrap_or_default());
-}
-
-/// A value that is deserialized from its text.
+/// A value that is serialized as its text.
 struct PlainText<T>(T);
+
+impl<T: PlainForm> Serialize for PlainText<T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self.0.format_plain() {
+            Some(text) => serializer.serialize_str(text.as_str()),
+            None => self.0.serialize(serializer),
+        }
+    }
+}
 
 impl<'de, T: PlainForm> Deserialize<'de> for PlainText<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -210,11 +270,11 @@ mod tests {
 
     use super::*;
 
-    #[derive(Deserialize)]
+    #[derive(Serialize, Deserialize)]
     struct OptionalTimes {
-        #[serde(deserialize_with = "deserialize_optional_time")]
+        #[serde(serialize_with = "serialize_optional_time", deserialize_with = "deserialize_optional_time")]
         at: Option<DateTime<Utc>>,
-        #[serde(default, deserialize_with = "deserialize_optional_date")]
+        #[serde(default, serialize_with = "serialize_optional_date", deserialize_with = "deserialize_optional_date")]
         day: Option<NaiveDate>,
     }
 
@@ -251,6 +311,7 @@ mod tests {
     fn null_and_absent_values_are_none_and_others_have_the_errors_of_chrono() {
         let times: OptionalTimes = serde_json::from_str(r#"{"at":null}"#).unwrap();
         assert_eq!((times.at, times.day), (None, None));
+        assert_eq!(serde_json::to_string(&times).unwrap(), r#"{"at":null,"day":null}"#);
         let times: OptionalTimes = serde_json::from_str(r#"{"at":"2026-03-03T12:17:50Z","day":"2026-03-01"}"#).unwrap();
         assert_eq!(times.at.map(|at| at.to_string()).as_deref(), Some("2026-03-03 12:17:50 UTC"));
         assert_eq!(times.day, NaiveDate::from_ymd_opt(2026, 3, 1));
@@ -274,7 +335,9 @@ mod tests {
             write_time_micros(time, &mut micros);
             write_date(time.date_naive(), &mut day);
             prop_assert_eq!(serde_json::to_string(&time).unwrap(), format!("\"{written}\""));
+            prop_assert_eq!(serde_json::to_string(&PlainText(time)).unwrap(), format!("\"{written}\""));
             prop_assert_eq!(serde_json::to_string(&time.date_naive()).unwrap(), format!("\"{day}\""));
+            prop_assert_eq!(serde_json::to_string(&PlainText(time.date_naive())).unwrap(), format!("\"{day}\""));
             prop_assert_eq!(micros, time.to_rfc3339_opts(SecondsFormat::Micros, true));
             prop_assert_eq!((parse_time(&written), parse_date(&day)), (Some(time), Some(time.date_naive())));
         }

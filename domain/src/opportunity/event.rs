@@ -117,7 +117,7 @@ pub struct NoticeFiling {
     /// The source.
     pub source: NoticeSource,
     /// When the agency published it.
-    #[serde(deserialize_with = "time_text::deserialize_time")]
+    #[serde(serialize_with = "time_text::serialize_time", deserialize_with = "time_text::deserialize_time")]
     pub posted_at: DateTime<Utc>,
     /// Digest of the notice as this source states it; distinguishes a repetition from a new wording.
     pub digest: String,

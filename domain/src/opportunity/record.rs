@@ -9,6 +9,7 @@ use super::{
     event::{AmendmentStanding, NoticeFiling, OpportunityEvent},
     value::{Award, Notice, NoticeDetails, NoticeId, NoticeSource},
 };
+use crate::time_text;
 
 /// How long after a day's midnight in UTC a notice may be published whose source states that day: until the day ends in
 /// the westernmost time zone.
@@ -23,8 +24,10 @@ pub struct OpportunityRecord {
     /// The current notice.
     pub notice_id: NoticeId,
     /// When the current notice was published.
+    #[serde(serialize_with = "time_text::serialize_time", deserialize_with = "time_text::deserialize_time")]
     pub posted_at: DateTime<Utc>,
     /// When the earliest recorded notice was published.
+    #[serde(serialize_with = "time_text::serialize_time", deserialize_with = "time_text::deserialize_time")]
     pub first_posted_at: DateTime<Utc>,
     /// The awards by their key.
     pub awards: BTreeMap<String, Award>,

@@ -31,7 +31,7 @@ pub enum VisitEvent {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         opportunity_id: Option<OpportunityId>,
         /// When it happened.
-        #[serde(deserialize_with = "time_text::deserialize_time")]
+        #[serde(serialize_with = "time_text::serialize_time", deserialize_with = "time_text::deserialize_time")]
         at: DateTime<Utc>,
     },
     /// A link was clicked.
@@ -48,7 +48,7 @@ pub enum VisitEvent {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         opportunity_id: Option<OpportunityId>,
         /// When it happened.
-        #[serde(deserialize_with = "time_text::deserialize_time")]
+        #[serde(serialize_with = "time_text::serialize_time", deserialize_with = "time_text::deserialize_time")]
         at: DateTime<Utc>,
     },
 }

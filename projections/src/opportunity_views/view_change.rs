@@ -5,6 +5,7 @@ use cqrs_es::Aggregate;
 use domain::{
     envelope::RawEnvelope,
     opportunity::{Opportunity, OpportunityEvent},
+    time_text,
 };
 use serde::Deserialize;
 
@@ -105,12 +106,22 @@ impl ViewEvent {
 pub(super) const VISIT: &str = "visit";
 pub(super) const WATCHLIST: &str = "watchlist";
 
-/// The fields of a visit's events that are decoded.
+/// The fields of a visit's events that are decoded. All of them have the same ones; an enum with its tag among its fields
+/// would be decoded in two passes, and most events are these.
 #[derive(Deserialize)]
-#[serde(tag = "type", rename_all = "snake_case")]
-enum VisitPayload {
-    PageViewed { opportunity_id: Option<String>, at: DateTime<Utc> },
-    LinkClicked { opportunity_id: Option<String>, at: DateTime<Utc> },
+struct VisitPayload {
+    #[serde(rename = "type")]
+    event: VisitEventName,
+    opportunity_id: Option<String>,
+    #[serde(deserialize_with = "time_text::deserialize_time")]
+    at: DateTime<Utc>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum VisitEventName {
+    PageViewed,
+    LinkClicked,
 }
 
 /// The fields of a watchlist's events that are decoded.
@@ -125,12 +136,13 @@ enum WatchlistPayload {
 
 impl VisitEngagement {
     /// Times come from the visitor's clock; one in the future is replaced by `recorded_at`.
-    fn from_payload(event: VisitPayload, recorded_at: DateTime<Utc>) -> Self {
-        let (kind, opportunity, at) = match event {
-            VisitPayload::PageViewed { opportunity_id, at } => (EngagementKind::Viewed, opportunity_id, at),
-            VisitPayload::LinkClicked { opportunity_id, at } => (EngagementKind::Clicked, opportunity_id, at),
+    fn from_payload(payload: VisitPayload, recorded_at: DateTime<Utc>) -> Self {
+        let kind = match payload.event {
+            VisitEventName::PageViewed => EngagementKind::Viewed,
+            VisitEventName::LinkClicked => EngagementKind::Clicked,
         };
-        Self { kind, opportunity, day: at.min(recorded_at).date_naive(), recorded_on: recorded_at.date_naive() }
+        let day = payload.at.min(recorded_at).date_naive();
+        Self { kind, opportunity: payload.opportunity_id, day, recorded_on: recorded_at.date_naive() }
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, NaiveDate, Utc};
-use domain::opportunity::Opportunity;
+use domain::{opportunity::Opportunity, time_text};
 
 use super::{
     ViewChange, ViewEvent,
@@ -90,6 +90,9 @@ pub(super) type SavedOpportunities = BTreeMap<String, DateTime<Utc>>;
 /// The length of the texts of most opportunities: a text that is shorter is not copied while it grows.
 const TEXT_CAPACITY: usize = 2_048;
 
+/// The length of a date with its quotes.
+const DATE_CAPACITY: usize = 12;
+
 /// A folded stream.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum ViewState {
@@ -125,7 +128,13 @@ impl ViewState {
                 serde_json::to_writer(&mut text, state)?;
                 String::from_utf8(text).map_err(serde::ser::Error::custom)
             }
-            Self::Visit(day) => serde_json::to_string(day),
+            Self::Visit(day) => {
+                let mut text = String::with_capacity(DATE_CAPACITY);
+                text.push('"');
+                time_text::write_date(*day, &mut text);
+                text.push('"');
+                Ok(text)
+            }
             Self::Watchlist(saved) => serde_json::to_string(saved),
         }
     }

@@ -96,6 +96,7 @@ pub struct NoticeDetails {
     #[serde(
         default,
         skip_serializing_if = "Option::is_none",
+        serialize_with = "time_text::serialize_optional_time",
         deserialize_with = "time_text::deserialize_optional_time"
     )]
     pub response_deadline: Option<DateTime<Utc>>,
@@ -103,6 +104,7 @@ pub struct NoticeDetails {
     #[serde(
         default,
         skip_serializing_if = "Option::is_none",
+        serialize_with = "time_text::serialize_optional_date",
         deserialize_with = "time_text::deserialize_optional_date"
     )]
     pub archive_on: Option<NaiveDate>,
