@@ -1,13 +1,16 @@
 //! The record of a discovered opportunity, and the decision about a further notice.
 
+mod recorded_filings;
+
 use std::{collections::BTreeMap, sync::Arc};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
+use self::recorded_filings::RecordedFilings;
 use super::{
     event::{AmendmentStanding, NoticeFiling, OpportunityEvent},
-    value::{Award, Notice, NoticeDetails, NoticeId, NoticeSource},
+    value::{Award, Notice, NoticeDetails, NoticeId},
 };
 use crate::time_text;
 
@@ -31,27 +34,24 @@ pub struct OpportunityRecord {
     pub first_posted_at: DateTime<Utc>,
     /// The awards by their key.
     pub awards: BTreeMap<String, Award>,
-    /// Notice -> source -> digest of the last version from that source.
-    notices: BTreeMap<NoticeId, BTreeMap<NoticeSource, String>>,
+    notices: RecordedFilings,
 }
 
 impl OpportunityRecord {
     pub(super) fn new(filing: NoticeFiling, details: Arc<NoticeDetails>) -> Self {
-        let mut record = Self {
+        Self {
             details,
             notice_id: filing.notice_id.clone(),
             posted_at: filing.posted_at,
             first_posted_at: filing.posted_at,
             awards: BTreeMap::new(),
-            notices: BTreeMap::new(),
-        };
-        record.record_filing(filing);
-        record
+            notices: RecordedFilings::new(filing),
+        }
     }
 
     /// The number of recorded notices.
     pub fn notice_count(&self) -> usize {
-        self.notices.len()
+        self.notices.notice_count()
     }
 
     /// Sum of the awards, in cents of a US dollar; `None` while no award has an amount.
@@ -61,7 +61,7 @@ impl OpportunityRecord {
 
     /// Whether the notice is recorded from this source with the same digest.
     pub(super) fn has_notice(&self, notice: &Notice) -> bool {
-        self.known_digest(notice) == Some(&notice.digest())
+        self.notices.digest(&notice.notice_id, notice.source) == Some(notice.digest().as_str())
     }
 
     /// The events of a further notice; none if it changes nothing.
@@ -90,13 +90,13 @@ impl OpportunityRecord {
     }
 
     fn decide_amendment(&self, notice: Notice, filing: NoticeFiling) -> Vec<OpportunityEvent> {
-        let known = self.notices.get(&notice.notice_id);
+        let is_known = self.notices.has_notice(&notice.notice_id);
         if notice.posted_at < self.posted_at {
             if let Some(event) = self.decide_links(&notice, &filing) {
                 return vec![event];
             }
             // An earlier notice from another source adds nothing: the current one has superseded it.
-            let is_duplicate = known.is_some_and(|by_source| !by_source.contains_key(&notice.source));
+            let is_duplicate = is_known && self.notices.digest(&notice.notice_id, notice.source).is_none();
             let details = Arc::new(notice.details);
             return if is_duplicate {
                 vec![]
@@ -105,7 +105,7 @@ impl OpportunityRecord {
             };
         }
         let details = notice.details.with_missing_from(&self.details);
-        if known.is_some() && details == *self.details {
+        if is_known && details == *self.details {
             return vec![];
         }
         let (from, to) = (self.details.response_deadline, details.response_deadline);
@@ -165,7 +165,7 @@ impl OpportunityRecord {
                     self.notice_id.clone_from(&filing.notice_id);
                     self.posted_at = filing.posted_at;
                 }
-                self.record_filing(filing);
+                self.notices.record(filing);
             }
             // Usually the amendment before it has set the deadline, and shares the details.
             OpportunityEvent::DeadlineChanged { to, .. } if self.details.response_deadline == to => {}
@@ -176,13 +176,5 @@ impl OpportunityRecord {
             // They change the phase, not the record.
             OpportunityEvent::Cancelled { .. } | OpportunityEvent::Archived { .. } => {}
         }
-    }
-
-    fn known_digest(&self, notice: &Notice) -> Option<&String> {
-        self.notices.get(&notice.notice_id)?.get(&notice.source)
-    }
-
-    fn record_filing(&mut self, filing: NoticeFiling) {
-        self.notices.entry(filing.notice_id).or_default().insert(filing.source, filing.digest);
     }
 }
