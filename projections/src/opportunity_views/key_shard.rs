@@ -1,10 +1,13 @@
 //! Shards: the parts, fixed in number, that spread the keys over the slots of a `Redis` Cluster.
 
-use std::fmt;
+use std::{fmt, sync::LazyLock};
 
 /// Number of shards: more than a cluster has nodes, and few enough to be merged in one read. Changing the number
 /// changes the key layout and requires a rebuild.
 const SHARD_COUNT: u32 = 64;
+
+/// The tag of each shard. Keys are made for every event, which would format the same numbers again and again.
+static TAGS: LazyLock<Vec<String>> = LazyLock::new(|| KeyShard::all().map(|shard| shard.0.to_string()).collect());
 
 /// A part of the read model whose keys have the same hash tag, and so the same slot: an opportunity, the figures about
 /// it, and the parts of visits and watchlists that change these figures.
@@ -27,6 +30,11 @@ impl KeyShard {
         usize::try_from(self.0).unwrap_or_default()
     }
 
+    /// Its hash tag, without braces.
+    pub(super) fn tag(self) -> &'static str {
+        TAGS.get(self.index()).map(String::as_str).unwrap_or_default()
+    }
+
     /// The shard with this hash tag.
     pub(super) fn from_tag(tag: &str) -> Option<Self> {
         // Without formatting: verify parses the tag of every key. `+7` and `07` are numbers, too, but other tags.
@@ -39,7 +47,7 @@ impl KeyShard {
 /// The hash tag, without braces.
 impl fmt::Display for KeyShard {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.0)
+        f.write_str(self.tag())
     }
 }
 

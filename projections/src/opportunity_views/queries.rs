@@ -167,7 +167,7 @@ impl OpportunityViews {
     }
 
     pub(super) fn state_key(&self, kind: StateKind, shard: KeyShard, id: &str) -> StateKey {
-        self.store.state_key(&shard.to_string(), &[kind.name(), ":", id].concat())
+        self.store.state_key(shard.tag(), &[kind.name(), ":", id].concat())
     }
 
     pub(super) fn figure_key(&self, key: &FigureKey) -> String {
@@ -184,5 +184,5 @@ impl OpportunityViews {
 }
 
 fn figure_key(store: &VersionedStateStore<ViewState>, key: &FigureKey) -> String {
-    store.key(&key.shard().to_string(), &key.name())
+    store.key(key.shard().tag(), &key.name())
 }

@@ -1,6 +1,6 @@
 //! Writes batches of changes to streams, their parts and figures.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{iter, sync::Arc};
 
 use domain::envelope::RawEnvelope;
 
@@ -21,9 +21,11 @@ use crate::{
 pub(super) struct StreamBatch<'a> {
     views: &'a OpportunityViews,
     operation: StreamOperation<'a>,
-    /// Kind and shard of each state: that of the stream, and those of its parts in the shards of the opportunities that
-    /// the events are about.
-    states: Vec<(StateKind, KeyShard)>,
+    kind: StateKind,
+    shard: KeyShard,
+    /// The shards of its parts, which are those of the opportunities that the events are about.
+    part_shards: Vec<KeyShard>,
+    /// The keys of the stream and of its parts.
     keys: Vec<StateKey>,
 }
 
@@ -77,19 +79,28 @@ impl OpportunityViews {
         opportunities: impl Iterator<Item = &'a str>,
         operation: StreamOperation<'a>,
     ) -> StreamBatch<'a> {
-        let mut states = vec![(kind, KeyShard::for_id(id))];
-        if let Some(part) = kind.part() {
-            let shards: BTreeSet<_> = opportunities.map(KeyShard::for_id).collect();
-            states.extend(shards.into_iter().map(|shard| (part, shard)));
+        let (shard, mut part_shards) = (KeyShard::for_id(id), vec![]);
+        if kind.part().is_some() {
+            part_shards.extend(opportunities.map(KeyShard::for_id));
+            part_shards.sort_unstable();
+            part_shards.dedup();
         }
-        let keys = states.iter().map(|(kind, shard)| self.state_key(*kind, *shard, id)).collect();
-        StreamBatch { views: self, operation, states, keys }
+        let batch = StreamBatch { views: self, operation, kind, shard, part_shards, keys: vec![] };
+        let keys = batch.states().map(|(kind, shard)| self.state_key(kind, shard, id)).collect();
+        StreamBatch { keys, ..batch }
     }
 }
 
 impl StreamBatch<'_> {
-    fn kind(&self, index: usize) -> StateKind {
-        self.states.get(index).map_or(StateKind::Opportunity, |(kind, _)| *kind)
+    /// Kind and shard of each state: that of the stream, then those of its parts.
+    fn states(&self) -> impl Iterator<Item = (StateKind, KeyShard)> {
+        // Without a kind of parts there are no shards of parts.
+        let part = self.kind.part().unwrap_or(self.kind);
+        iter::once((self.kind, self.shard)).chain(self.part_shards.iter().map(move |shard| (part, *shard)))
+    }
+
+    fn state_kind(&self, index: usize) -> StateKind {
+        self.states().nth(index).map_or(self.kind, |(kind, _)| kind)
     }
 
     fn to_state_transition(
@@ -132,19 +143,19 @@ impl StateBatch for StreamBatch<'_> {
     }
 
     fn initial_state(&self, index: usize) -> ViewState {
-        ViewState::new(self.kind(index))
+        ViewState::new(self.state_kind(index))
     }
 
     fn parse_state(&self, index: usize, _version: u64, text: &str) -> Result<ViewState, BoxedError> {
-        Ok(ViewState::from_json(self.kind(index), text)?)
+        Ok(ViewState::from_json(self.state_kind(index), text)?)
     }
 
     fn fold(&self, stored: Vec<VersionedState<ViewState>>) -> Result<Vec<StateTransition<ViewState>>, ProjectionError> {
-        let mut transitions = vec![];
-        for (index, (state, stored)) in self.states.iter().zip(stored).enumerate() {
+        let mut transitions = Vec::with_capacity(stored.len());
+        for (index, (state, stored)) in self.states().zip(stored).enumerate() {
             let transition = match &self.operation {
                 StreamOperation::Apply(changes) => {
-                    fold_changes(*state, stored, changes).map_err(ProjectionError::poison)?
+                    fold_changes(state, stored, changes).map_err(ProjectionError::poison)?
                 }
                 StreamOperation::Skip(sequence) => skip_sequence(state.0, stored, *sequence),
             };
@@ -155,12 +166,13 @@ impl StateBatch for StreamBatch<'_> {
     }
 }
 
-/// Sorts changes by shard and stream, those of a stream in their order. A stable sort costs less than a map with a list
-/// for each stream, of which a batch has nearly as many as changes.
+/// Sorts changes by tag and stream, those of a stream in their order. A stable sort costs less than a map with a list
+/// for each stream, of which a batch has nearly as many as changes. The store writes tags in the same order.
 pub(super) fn sort_by_stream(changes: &[ViewChange]) -> Vec<&ViewChange> {
     let mut sorted: Vec<&ViewChange> = changes.iter().collect();
-    sorted
-        .sort_by_cached_key(|change| (KeyShard::for_id(&change.id), StateKind::of_stream(change), change.id.as_str()));
+    sorted.sort_by_cached_key(|change| {
+        (KeyShard::for_id(&change.id).tag(), StateKind::of_stream(change), change.id.as_str())
+    });
     sorted
 }
 

@@ -44,22 +44,27 @@ impl<S> StateCache<S> {
         halves.young.remove(key).or_else(|| halves.old.remove(key))
     }
 
-    /// Caches a state whose text has that many bytes.
-    pub(super) fn put(&self, key: Arc<str>, state: VersionedState<S>, text_bytes: usize) {
-        let size = 2 * text_bytes + key.len() + OVERHEAD;
-        if size > self.max_bytes {
-            return;
-        }
+    /// Caches states with their keys; of each, the number of bytes of its text.
+    pub(super) fn put_all(&self, states: Vec<(Arc<str>, VersionedState<S>, usize)>) {
+        // Dropped after the lock is released: to drop thousands of states takes milliseconds, and other writers wait.
+        let mut dropped = vec![];
         let mut halves = self.halves.lock().unwrap_or_else(PoisonError::into_inner);
-        if halves.size + size > self.max_bytes {
-            // The new young half keeps the room of the old one: a map that grows hashes all of its keys again.
-            let CacheHalves { young, old, .. } = &mut *halves;
-            mem::swap(young, old);
-            young.clear();
-            halves.size = 0;
+        for (key, state, text_bytes) in states {
+            let size = 2 * text_bytes + key.len() + OVERHEAD;
+            if size > self.max_bytes {
+                continue;
+            }
+            if halves.size + size > self.max_bytes {
+                // The new young half keeps the room of the old one: a map that grows hashes all of its keys again.
+                let CacheHalves { young, old, .. } = &mut *halves;
+                mem::swap(young, old);
+                dropped.extend(young.drain());
+                halves.size = 0;
+            }
+            halves.size += size;
+            halves.young.insert(key, state);
         }
-        halves.size += size;
-        halves.young.insert(key, state);
+        drop(halves);
     }
 }
 
@@ -72,7 +77,7 @@ mod tests {
         let cache = StateCache::new(1);
         let state = VersionedState { version: 1, state: "state" };
         for n in 0..1_000 {
-            cache.put(format!("{n:03}").into(), state.clone(), 2_000);
+            cache.put_all(vec![(format!("{n:03}").into(), state.clone(), 2_000)]);
         }
         let held = cache.halves.lock().map(|halves| halves.young.len() + halves.old.len()).unwrap();
         assert!((123..=246).contains(&held), "{held}");
@@ -83,7 +88,7 @@ mod tests {
     #[test]
     fn a_cache_of_zero_bytes_keeps_nothing() {
         let cache = StateCache::new(0);
-        cache.put("a".into(), VersionedState { version: 1, state: "state" }, 1);
+        cache.put_all(vec![("a".into(), VersionedState { version: 1, state: "state" }, 1)]);
         assert_eq!(cache.take("a"), None);
     }
 }

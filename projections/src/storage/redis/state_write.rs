@@ -39,7 +39,8 @@ impl<S: Send> VersionedStateStore<S> {
         folded: Vec<FoldedBatch<B>>,
         refusal: &mut Option<ProjectionError>,
     ) -> Result<Vec<B>, ProjectionError> {
-        let (mut batches, mut writes) = (vec![], vec![]);
+        // Most batches have one transition.
+        let (mut batches, mut writes) = (Vec::with_capacity(folded.len()), Vec::with_capacity(folded.len()));
         for (index, (batch, transitions)) in folded.into_iter().enumerate() {
             let write = |transition: StateTransition<S>| {
                 let key = batch.keys().get(transition.index)?.clone();
@@ -85,9 +86,11 @@ impl<S: Send> VersionedStateStore<S> {
         refusal: &mut Option<ProjectionError>,
     ) -> Result<Vec<PendingWrite<S>>, ProjectionError> {
         if *answer == Value::Int(1) {
-            for PendingWrite { key, transition: StateTransition { to, text, .. }, .. } in group {
-                self.cache().put(key.into_text(), to, text.len());
-            }
+            let states = group.into_iter().map(|PendingWrite { key, transition, .. }| {
+                let StateTransition { to, text, .. } = transition;
+                (key.into_text(), to, text.len())
+            });
+            self.cache().put_all(states.collect());
             return Ok(vec![]);
         }
         let each: &[Value] = if let Value::Array(each) = answer { each } else { &[] };

@@ -239,12 +239,14 @@ impl<S: Send> VersionedStateStore<S> {
     /// versions. The second list has the streams to load: those that are not cached, and those that seem to have
     /// nothing to write or a gap, because only the stored state can confirm that.
     fn fold_cached<B: StateBatch<State = S>>(&self, pending: Vec<B>) -> (Vec<FoldedBatch<B>>, Vec<B>) {
-        let (mut folded, mut unread) = (vec![], vec![]);
+        let (mut folded, mut unread) = (Vec::with_capacity(pending.len()), vec![]);
         for batch in pending {
-            let mut is_known = batch.is_new_stream();
+            let is_new = batch.is_new_stream();
+            let mut is_known = is_new;
             let mut states = Vec::with_capacity(batch.keys().len());
             for (index, key) in batch.keys().iter().enumerate() {
-                let cached = self.cache.take(key.as_str());
+                // Something of a new stream is cached only if its first event is repeated.
+                let cached = if is_new { None } else { self.cache.take(key.as_str()) };
                 // If the stream's own state is cached, its parts are cached too, or do not exist yet.
                 is_known |= index == 0 && cached.is_some();
                 if is_known {
