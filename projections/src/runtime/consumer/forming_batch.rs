@@ -97,7 +97,9 @@ impl FormingBatch {
     /// Takes the batch, and begins the next one with the records that had no room. Unless it becomes full, the next one is due
     /// after `pause`, or later while it has only beacons. The first event after a longer silence does not wait.
     pub(super) fn take(&mut self, pause: Duration) -> Vec<ConsumedRecord> {
-        let records = std::mem::take(&mut self.records);
+        // The next batch is probably as long. Records are large: a batch that grows would copy them.
+        let next = Vec::with_capacity(self.records.len());
+        let records = std::mem::replace(&mut self.records, next);
         (self.bytes, self.has_event, self.full_since) = (0, false, None);
         let now = Instant::now();
         (self.due_at, self.beacons_due_at) = (now + pause, now + pause.max(BEACON_PAUSE));

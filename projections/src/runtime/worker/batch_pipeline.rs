@@ -24,7 +24,7 @@ use super::{
 };
 use crate::runtime::{
     Checkpoint, ControlStore, ProjectedChanges, consumed_record::ConsumedRecord, consumer::PartitionAssignment,
-    control_store::postgres_error, worker_metrics, worker_status::BatchProgress,
+    control_store::postgres_error, worker_metrics,
 };
 
 /// A batch that may overlap with others.
@@ -87,14 +87,7 @@ impl BatchWriter for Worker {
         };
         self.within_batch_timeout(async { commit.await.map_err(|error| WriteFailure::Batch(error.into())) }).await?;
         let records = &batch.batch.records;
-        let progress = BatchProgress {
-            applied: self.events_to_apply(records).len() as u64,
-            parked: 0,
-            position: batch::highest_position(records),
-            backfilled: 0,
-            lag_s: batch::lag_s(records),
-            delay_s: batch::delay_s(records),
-        };
+        let progress = batch::measure_progress(records, self.events_to_apply(records).len() as u64, 0);
         let outcome = BatchOutcome { progress, next_offsets: batch::next_offsets(records) };
         Ok(CommittedBatch { outcome, started })
     }
