@@ -26,7 +26,7 @@ const SIZE_STEP: u64 = 10;
 const IMPORTED_NOTICES: u64 = 5_000;
 
 /// How long the engine of the search may take to build its index.
-const MAX_INDEXING_TIME: Duration = Duration::from_secs(3_600);
+const MAX_INDEXING_TIME: Duration = Duration::from_hours(1);
 const INDEXING_POLL_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Names of all parts, in the order of a run.
