@@ -34,7 +34,7 @@ const FOLDER_PREFIX: &str = "medhub-test-";
 static PARENT_FOLDER: LazyLock<PathBuf> = LazyLock::new(|| {
     let memory = Path::new(MEMORY_FOLDER);
     // A folder that somebody has chosen has its reasons.
-    if env::var_os("TMPDIR").is_some() || !is_test_program() || !has_free_memory(memory) {
+    if env::var_os("TMPDIR").is_some() || !has_free_memory(memory) {
         return env::temp_dir();
     }
     remove_leftovers(memory);
@@ -87,12 +87,6 @@ impl Drop for TestFolder {
         }
         eprintln!("logs and data of the failed test are in {}", path.display());
     }
-}
-
-/// Whether this is a test program, which cargo builds into the folder `deps`. The other programs of this package may run for
-/// hours, and store more.
-fn is_test_program() -> bool {
-    env::current_exe().is_ok_and(|program| program.parent().is_some_and(|folder| folder.ends_with("deps")))
 }
 
 /// Whether `folder` is in memory, can hold the data of all tests, and leaves enough memory to their programs.
