@@ -90,7 +90,6 @@ pub use self::{
     telemetry_collector::{CollectedLogRecord, CollectedSpan, TelemetryCollector},
     test_certificates::{CertificateAuthority, IssuedCertificate},
     test_database::{TestTopics, database, empty_database, registry, shared_database, topics},
-    test_folder::TestFolder,
     test_namespace::{TestNamespace, unique_name},
     test_stack::{EnvironmentVariables, TestStack, engines},
     test_turn::{run_alone, run_beside_others, run_with_own_engines},

@@ -2,16 +2,19 @@
 //! and shows the flows.
 
 use std::{
-    fs,
+    fs::{self, Permissions},
+    os::unix::fs::PermissionsExt as _,
     process::{Command, Stdio},
 };
 
-use tests::{TestFolder, medhub_local, output_text, run_with_own_engines};
+use tests::{medhub_local, output_text, run_with_own_engines};
 
 #[test]
 fn the_demonstration_fills_all_stores_consistently_answers_every_query_and_shows_the_flows() {
     run_with_own_engines();
-    let folder = TestFolder::new();
+    let folder = tempfile::Builder::new().prefix("medhub-demo-").tempdir().unwrap();
+    // Postgres runs as another user when the tests run as root.
+    fs::set_permissions(folder.path(), Permissions::from_mode(0o755)).unwrap();
     let mut demo = Command::new(medhub_local());
     demo.arg("--data").arg(folder.path().join("demo"));
     demo.args(["demo", "--exit", "--rows", "2000", "--visits", "50"]).stdin(Stdio::null());
