@@ -206,7 +206,7 @@ impl GrowthRun<'_> {
         collected.and(stopped)
     }
 
-    /// Waits until the engine has built the index of the search, which takes minutes of a million opportunities.
+    /// Waits until the engine has built the index of the search, which takes minutes for a million opportunities.
     async fn wait_until_indexed(&self) -> anyhow::Result<()> {
         let search = &self.environment.read_models.search;
         let search = search.with_generation(self.environment.active_generation(search).await?);

@@ -106,7 +106,7 @@ pub fn deserialize_optional_date<'de, D: Deserializer<'de>>(deserializer: D) -> 
     Ok(Option::<PlainText<_>>::deserialize(deserializer)?.map(|text| text.0))
 }
 
-/// A value that has a plain form besides those that `chrono` parses and writes.
+/// A value with a plain form, the one that `chrono` writes; `chrono` also parses others.
 trait PlainForm: FromStr<Err = ParseError> + Serialize {
     /// What `chrono` says that it expects, in errors about a value of another type.
     const EXPECTED: &'static str;
@@ -180,7 +180,7 @@ impl AsciiText {
     }
 }
 
-/// So many characters of a time and a `Z`; `None` if the plain form cannot state it.
+/// The first `length` characters of a time in its plain form and a `Z`; `None` if the plain form cannot state it.
 fn format_time(time: DateTime<Utc>, length: usize) -> Option<AsciiText> {
     let nanos = Some(time.nanosecond()).filter(|nanos| *nanos < SECOND_NANOS)?;
     let mut text = AsciiText { characters: PLAIN_TIME, length: length + 1 };

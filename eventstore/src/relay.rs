@@ -186,8 +186,6 @@ impl Relay {
     }
 
     async fn publish(&self, lease: &Lease, shutdown: &CancellationToken) -> Result<(), LogError> {
-        // Connects, and gets the id of an idempotent producer, while the ends of the partitions are read.
-        let producer = PolledProducer::start(&self.kafka)?;
         let (mut connection, epoch) = (connect(&self.pool, APPLICATION_NAME).await?, lease.epoch());
         let (incarnation, position) =
             with_timeout(self.config.answer_timeout(), "reading the relay's checkpoint", async {
@@ -195,6 +193,8 @@ impl Relay {
                 Ok((incarnation, checkpoint::load_checkpoint(&mut connection, incarnation, epoch).await?))
             })
             .await?;
+        // Connects, and gets the id of an idempotent producer, while the ends of the partitions are read.
+        let producer = PolledProducer::start(&self.kafka)?;
         let (mut ends, ()) =
             tokio::try_join!(read_published_progress(&self.kafka), topic::check_cleanup_policies(&self.kafka))?;
         let verifying = resume_point::check_published_progress(&mut connection, incarnation, &ends);

@@ -50,11 +50,11 @@ pub struct SearchCriteria {
     /// Words in the opportunity's text.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub text: Option<SearchText>,
-    /// Departments; one of them has to match.
+    /// Departments; if there are any, one of them has to match.
     pub agencies: BTreeSet<AgencyCode>,
-    /// Industries; one of them has to match.
+    /// Industries; if there are any, one of them has to match.
     pub naics: BTreeSet<NaicsCode>,
-    /// Set-asides; one of them has to match.
+    /// Set-asides; if there are any, one of them has to match.
     pub set_asides: BTreeSet<SetAside>,
 }
 

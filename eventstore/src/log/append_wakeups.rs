@@ -103,8 +103,8 @@ impl AppendWakeups {
         is_requested && is_active && self.state.has_changed().is_ok()
     }
 
-    /// Waits, if wake-ups are requested, for a notification since the last return, and until appends begin or stop to
-    /// notify; the caller then reads, since what was committed before may not have notified. Cancel-safe.
+    /// Waits, if wake-ups are requested, for a notification since the last return, or for appends to begin or stop
+    /// notifying; the caller then reads, since what was committed before may not have notified. Cancel-safe.
     pub(super) async fn wait(&mut self) {
         let is_requested = *self.request.borrow();
         if !is_requested || self.state.changed().await.is_err() {

@@ -15,7 +15,8 @@ const LONGEST_PAUSE: Duration = Duration::from_millis(25);
 /// A position of the log that a read model must have reached before it is queried.
 ///
 /// If the token names a stream, only the stream's partition must have reached the position. Otherwise every partition
-/// must have reached it; an idle partition advances only with beacons (`relay.beacon_ms`).
+/// must have reached it; an idle partition advances only with beacons (`relay.beacon_ms`), of which a worker applies a batch
+/// every 250 ms at most.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConsistencyToken {
     /// Incarnation of the log.

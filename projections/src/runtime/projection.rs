@@ -22,7 +22,7 @@ pub trait Projection: Clone + Send + Sync + 'static {
     /// How a broker delivers its events.
     const FETCH_STRATEGY: FetchStrategy = FetchStrategy::Collect;
 
-    /// Whether it reads the payloads of events. Otherwise its worker does not decode them, and they are empty.
+    /// Whether it reads the payloads of events. Otherwise its worker does not decode those from Kafka, which are empty.
     const READS_PAYLOADS: bool = true;
 
     /// How many batches are written at the same time. More than one only if the changes of two streams never depend on

@@ -13,12 +13,14 @@ use api::{
 };
 use clap::Args;
 use schemas::{catalog, registry_client::SchemaRegistryClient};
+use tokio::time::timeout;
 
 use super::output;
 use crate::{config::MedhubConfig, engine_clients};
 
 /// How long to wait for the schema registry, which in a deployment may start at the same time as this command.
 const REGISTRY_TIMEOUT: Duration = Duration::from_secs(15);
+const LIST_TIMEOUT: Duration = Duration::from_secs(10);
 const RETRY_PAUSE: Duration = Duration::from_millis(200);
 
 /// The subjects of all event schemas begin with it.
@@ -70,10 +72,18 @@ async fn register_schemas(app: &AppContext, config: &MedhubConfig) -> anyhow::Re
     wait_for_registry(app, config).await?;
     // One request instead of one for each schema, as nearly all are registered by the release before. A schema that is not
     // listed is registered once more, which changes nothing if the list is incomplete.
-    let listed = app.registry_client.list_schemas(SUBJECT_PREFIX).await.unwrap_or_else(|error| {
-        tracing::debug!(%error, "listing the registered schemas failed");
-        vec![]
-    });
+    let listing = timeout(LIST_TIMEOUT, app.registry_client.list_schemas(SUBJECT_PREFIX));
+    let listed = match listing.await {
+        Ok(Ok(listed)) => listed,
+        Ok(Err(error)) => {
+            tracing::debug!(%error, "listing the registered schemas failed");
+            vec![]
+        }
+        Err(_elapsed) => {
+            tracing::debug!(timeout_s = LIST_TIMEOUT.as_secs(), "listing the registered schemas took too long");
+            vec![]
+        }
+    };
     let registry = SchemaRegistryClient::new(&config.engines.registry)?;
     for schema in catalog::all_schemas() {
         if listed.iter().any(|listed| listed.is_equal_to(schema)) {
@@ -112,4 +122,14 @@ where
     work.await.with_context(|| format!("preparing {name}; `medhub doctor` says which engine is unavailable"))?;
     tracing::info!(store = name, "prepared");
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_subjects_of_all_schemas_are_listed() {
+        assert!(catalog::all_schemas().iter().all(|schema| schema.subject.starts_with(SUBJECT_PREFIX)));
+    }
 }

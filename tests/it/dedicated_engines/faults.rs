@@ -1,4 +1,4 @@
-//! No event is lost, reordered or repeated without a reason when any process crashes; and this suite can fail.
+//! No event is lost, reordered or repeated without a reason even when any process crashes; and this suite can fail.
 //!
 //! `docs/faults.md` says what is injected and compared. `FAULTS_SEED=N` repeats a run.
 

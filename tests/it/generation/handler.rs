@@ -1,5 +1,5 @@
-//! The handler of generations over a real log and budget: what it records for each answer of a provider, and when it
-//! dies.
+//! The handler of generations over a real log and budget: what it records for each answer of a provider, and that it can
+//! die at any time.
 
 use std::{sync::Arc, time::Duration};
 

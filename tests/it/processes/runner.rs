@@ -41,7 +41,7 @@ async fn requested_by_tenant(fixture: &DocumentFixture) -> BTreeMap<String, i64>
 }
 
 #[tokio::test]
-async fn many_commands_of_one_tenant_delay_no_batch_of_another() {
+async fn many_commands_of_one_tenant_delay_those_of_another_by_no_batch() {
     let fixture = DocumentFixture::create().await;
     fixture.upload().await;
     fixture.deliver(&fixture.events().await).await;

@@ -33,11 +33,11 @@ pub(super) struct SavedSearchNode {
     name: String,
     /// Search text.
     text: Option<String>,
-    /// Codes of departments; one of them has to match.
+    /// Codes of departments; if there are any, one of them has to match.
     agencies: Vec<String>,
-    /// NAICS codes; one of them has to match.
+    /// NAICS codes; if there are any, one of them has to match.
     naics: Vec<String>,
-    /// Set-aside codes; one of them has to match.
+    /// Set-aside codes; if there are any, one of them has to match.
     set_asides: Vec<String>,
     /// When the user is notified of new results.
     notify: SearchNotifyEnum,
@@ -50,13 +50,13 @@ pub(super) struct SavedSearchInput {
     name: String,
     /// Search text, at most 500 characters.
     text: Option<String>,
-    /// Codes of departments, at most 50; one of them has to match.
+    /// Codes of departments, at most 50; if there are any, one of them has to match.
     #[graphql(default)]
     agencies: Vec<String>,
-    /// NAICS codes, at most 50; one of them has to match.
+    /// NAICS codes, at most 50; if there are any, one of them has to match.
     #[graphql(default)]
     naics: Vec<String>,
-    /// Set-aside codes, at most 50; one of them has to match.
+    /// Set-aside codes, at most 50; if there are any, one of them has to match.
     #[graphql(default)]
     set_asides: Vec<String>,
     /// When to notify you of new results.

@@ -29,7 +29,7 @@ from .repeated_filters import RepeatedFilters
 _log = logging.getLogger(__name__)
 
 #: Bytes of changes after which the shard is flushed even while changes continue. It bounds the engine's log, and so the
-#: time of opening after a kill: by reckoning, up to ten seconds. A flush syncs about a hundred files while no request is
+#: time of opening after a kill: by reckoning, up to ten seconds for each collection. A flush syncs about a hundred files while no request is
 #: answered: for half a second on a disk that other programs sync, too.
 _FLUSH_BYTES = 128 << 20
 

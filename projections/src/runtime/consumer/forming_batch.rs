@@ -8,7 +8,7 @@ use super::partition_assignment::{BatchSlot, PartitionAssignment};
 use crate::runtime::consumed_record::ConsumedRecord;
 
 /// The shortest time from one batch to the next if the next has only beacons. While events arrive in some partitions, the relay
-/// writes beacons to all others every few milliseconds, and each batch costs a transaction of its checkpoint.
+/// writes beacons to the others, two at a time, and each batch costs a transaction of its checkpoint.
 const BEACON_PAUSE: Duration = Duration::from_millis(250);
 
 /// How long the first beacon after a silence waits for those of the other partitions, which the relay writes together.

@@ -155,7 +155,9 @@ impl ProjectionRuntime {
         mode: RedriveMode,
     ) -> Result<(), ProjectionError> {
         let mut event = event_without_payload(letter).map_err(ProjectionError::poison)?;
-        event.payload = decode_payload(&event, &letter.value, &self.registry).await?;
+        if handle.reads_payloads() {
+            event.payload = decode_payload(&event, &letter.value, &self.registry).await?;
+        }
         let mut projected = handle.project(&[&event]);
         if let Some((_, reason)) = projected.poison.pop() {
             return Err(reason);

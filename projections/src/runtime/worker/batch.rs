@@ -288,7 +288,7 @@ pub(super) fn next_offsets(batch: &[ConsumedRecord]) -> NextOffsets {
     next.into_iter().map(|((topic, partition), offset)| ((topic.to_owned(), partition), offset)).collect()
 }
 
-/// The rows of records of the same partition, as which Kafka delivers them.
+/// Consecutive records of the same partition. A partition may occur in several runs.
 fn partition_runs(batch: &[ConsumedRecord]) -> impl Iterator<Item = ((&str, i32), &[ConsumedRecord])> {
     let is_same =
         |one: &ConsumedRecord, next: &ConsumedRecord| one.partition == next.partition && one.topic == next.topic;

@@ -44,9 +44,9 @@ impl<S> StateCache<S> {
         halves.young.remove(key).or_else(|| halves.old.remove(key))
     }
 
-    /// Caches states with their keys; of each, the number of bytes of its text.
+    /// Caches states: the key of each, the state, and the length of its text in bytes.
     pub(super) fn put_all(&self, states: Vec<(Arc<str>, VersionedState<S>, usize)>) {
-        // Dropped after the lock is released: to drop thousands of states takes milliseconds, and other writers wait.
+        // The old half is dropped after the lock is released: that takes milliseconds, and other writers wait.
         let mut dropped = vec![];
         let mut halves = self.halves.lock().unwrap_or_else(PoisonError::into_inner);
         for (key, state, text_bytes) in states {

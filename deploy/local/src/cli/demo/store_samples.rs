@@ -74,7 +74,7 @@ impl StoreSamples {
         lines.join("\n")
     }
 
-    /// The last count, and the time of the first sample that had it.
+    /// The last count, and the time of the first sample since which it has not changed.
     fn last_count(&self, pointer: &str) -> Option<(u64, Duration)> {
         let count = |counts: &Value| counts.pointer(pointer).and_then(Value::as_u64);
         let last = count(&self.samples.last()?.1)?;

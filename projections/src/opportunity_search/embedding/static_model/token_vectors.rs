@@ -3,7 +3,13 @@
 //! A text has few of the 32,000 tokens, and many processes embed no text at all: to read and convert all vectors at the
 //! start would take most of the start's time, and 32 MB.
 
-use std::{fs::File, io, os::unix::fs::FileExt as _, path::Path, sync::OnceLock};
+use std::{
+    fs::File,
+    io,
+    os::unix::fs::FileExt as _,
+    path::{Path, PathBuf},
+    sync::OnceLock,
+};
 
 use safetensors::{Dtype, tensor::Metadata};
 
@@ -23,6 +29,7 @@ const VECTOR_BYTES: usize = 2 * DIMENSION;
 
 /// One vector for each token.
 pub(super) struct TokenVectors {
+    path: PathBuf,
     file: File,
     /// Where the first vector begins in the file, in bytes.
     first_vector: u64,
@@ -60,7 +67,7 @@ impl TokenVectors {
             return Err(format!("the file does not hold the {count} rows of the tensor").into());
         }
         let vectors = (0..count).map(|_| OnceLock::new()).collect();
-        Ok(Self { file, first_vector: data + u64::try_from(start)?, vectors })
+        Ok(Self { path: path.to_owned(), file, first_vector: data + u64::try_from(start)?, vectors })
     }
 
     /// The number of tokens, which is at least 1.
@@ -77,7 +84,8 @@ impl TokenVectors {
         if let Some(vector) = place.get() {
             return Ok(vector);
         }
-        let vector = self.read_vector(token).map_err(|source| EmbeddingError::Failed(source.into()))?;
+        let unusable = |source: io::Error| EmbeddingError::Unusable { path: self.path.clone(), source: source.into() };
+        let vector = self.read_vector(token).map_err(unusable)?;
         // Another thread may have read it meanwhile.
         Ok(place.get_or_init(|| vector))
     }
@@ -109,13 +117,13 @@ fn half_to_f32(bits: u16) -> f32 {
 
 #[cfg(test)]
 mod tests {
-    use std::{fs, path::PathBuf};
+    use std::fs;
 
     use super::*;
 
     /// A file of weights whose vectors are filled with these halves.
     fn write_weights(folder: &Path, dtype: &str, shape: [usize; 2], halves: &[u16]) -> PathBuf {
-        let bytes = shape[0] * shape[1] * 2;
+        let bytes = shape[0] * shape[1] * if dtype == "F32" { 4 } else { 2 };
         let header = format!(
             r#"{{"{TENSOR}":{{"dtype":"{dtype}","shape":[{},{}],"data_offsets":[0,{bytes}]}}}}"#,
             shape[0], shape[1]
