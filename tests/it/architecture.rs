@@ -213,7 +213,7 @@ const FOLDER_LAYERS: &[(&str, &[&[&str]])] = &[
             &["schema_registry"],
             &["engine_clients"],
             &["connection_advice"],
-            &["config"],
+            &["config", "file_limit"],
         ],
     ),
 ];
